@@ -1,0 +1,53 @@
+# Two commands matter to a newcomer: `make run` and `make test`. Both build what they need in $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: run dev test check format bench lock clean
+
+run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
+	$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)
+
+dev: $(VENV)/.develop ## the same, restarted when a source file changes
+	$(BIN)/watchfiles --filter python "$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)" plex_companion
+
+test: $(VENV)/.develop ## every test
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+
+check: $(VENV)/.develop ## style, types, import order
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_house.py
+
+format: $(VENV)/.develop
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+lock: $(VENV)/.develop ## renew the pins; needs the network, changes requirements*.lock
+	$(PIP) uv
+	$(COMPILE) -o requirements.lock pyproject.toml
+	$(COMPILE) -c requirements.lock --group dev -o requirements-dev.lock pyproject.toml
+	$(COMPILE) -c requirements-dev.lock --group build -o requirements-build.lock
+
+clean:
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache dist
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "plex-companion needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.12 run"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The build backend is pinned too, and installed first, so that nothing unlocked is fetched in between.
+$(VENV)/.runtime: requirements.lock pyproject.toml $(VENV)/bin/python
+	$(PIP) --require-hashes -r requirements-build.lock
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.develop: requirements-dev.lock pyproject.toml $(VENV)/bin/python
+	$(PIP) --require-hashes -r requirements-dev.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.runtime

@@ -1,0 +1,144 @@
+"""What can go wrong, drawn as a tree. Facts are attributes; a message says what was asked, what was found, what to try.
+
+    CompanionError
+    ├── SettingsError            flags or environment are wrong: exit code 2
+    ├── StartError               the program cannot start: exit code 1
+    │   ├── DatabaseUnusable     cannot be opened, created or written
+    │   ├── DatabaseNewer        written by a newer version of this program
+    │   └── PortInUse
+    └── ToolError                told to the caller of a tool or the reader of a resource, with a stable `code`
+        ├── ReadOnly             read_only
+        ├── Invalid              invalid
+        ├── NotFound             not_found
+        ├── Ambiguous            ambiguous
+        ├── TimedOut             timeout
+        ├── Internal             internal: our own bug
+        └── PlexError            plex_error: any other answer of Plex
+            ├── PlexUnreachable  plex_unreachable
+            ├── PlexStarting     plex_starting
+            ├── PlexUnauthorized plex_unauthorized
+            ├── PlexForbidden    plex_forbidden
+            ├── PlexTvUnreachable plextv_unreachable
+            └── RateLimited      rate_limited
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CompanionError(Exception):
+    """Anything this program raises on purpose. `facts` are machine-readable and never hold a secret."""
+
+    def __init__(self, message: str, **facts: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+
+class SettingsError(CompanionError):
+    """Flags, environment or `.env` cannot be used; the message lists every problem, one a line."""
+
+
+class StartError(CompanionError):
+    """The program cannot start; the message is one line for a person."""
+
+
+class DatabaseUnusable(StartError):
+    """The database cannot be opened, created or written."""
+
+
+class DatabaseNewer(StartError):
+    """The database was written by a newer version of this program and is left untouched."""
+
+
+class PortInUse(StartError):
+    """Another program listens on the address."""
+
+
+class ToolError(CompanionError):
+    """A failure that the caller of a tool is told, as `{"error", "code", "status", "message", …facts}`."""
+
+    code: ClassVar[str] = "internal"
+
+    def body(self) -> dict[str, object]:
+        """The error object of the tool contract; the same message under the two names that callers look for."""
+        return {"error": self.message, "code": self.code, "status": "error", "message": self.message, **self.facts}
+
+
+class ReadOnly(ToolError):
+    """A write was asked for while the companion is read-only."""
+
+    code = "read_only"
+
+
+class Invalid(ToolError):
+    """An argument is missing, unknown, conflicting or of the wrong kind. Facts: `argument`, `allowed`."""
+
+    code = "invalid"
+
+
+class NotFound(ToolError):
+    """No thing of that name or id. Facts: `what`, `available` (at most 50 names)."""
+
+    code = "not_found"
+
+
+class Ambiguous(ToolError):
+    """An argument fits several things. Facts: `argument`, `matches`."""
+
+    code = "ambiguous"
+
+
+class TimedOut(ToolError):
+    """The call's own deadline passed."""
+
+    code = "timeout"
+
+
+class Internal(ToolError):
+    """Our bug. Facts: `ref`, to be found in the log."""
+
+    code = "internal"
+
+
+class PlexError(ToolError):
+    """Plex gave an answer that nothing more exact names. Facts: `http_status`."""
+
+    code = "plex_error"
+
+
+class PlexUnreachable(PlexError):
+    """Refused, reset, DNS or TLS. Facts: `connection`."""
+
+    code = "plex_unreachable"
+
+
+class PlexStarting(PlexError):
+    """503: starting up or migrating its database. Facts: `retry_after_s`."""
+
+    code = "plex_starting"
+
+
+class PlexUnauthorized(PlexError):
+    """401, or 498 for an expired token."""
+
+    code = "plex_unauthorized"
+
+
+class PlexForbidden(PlexError):
+    """403: the token is not the owner's."""
+
+    code = "plex_forbidden"
+
+
+class PlexTvUnreachable(PlexError):
+    """plex.tv is down or answers nonsense; what needs only the server goes on."""
+
+    code = "plextv_unreachable"
+
+
+class RateLimited(PlexError):
+    """429. Facts: `retry_after_s`."""
+
+    code = "rate_limited"

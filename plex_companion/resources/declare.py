@@ -1,0 +1,60 @@
+"""How a resource is declared: what it is called, what it reads, and which changes touch it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from plex_companion.companion import Companion
+
+_FIELD = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource, or with `{fields}` in its URI a whole family of them."""
+
+    uri: str
+    title: str
+    description: str
+    read: Callable[..., Awaitable[Mapping[str, Any]]]
+    """`read(companion, **fields)` gives the body beyond the envelope, or raises `NotFound`."""
+    touched_by: tuple[type, ...]
+    """The kinds of change that touch it; the URI's fields are read from the change's attributes of the same name."""
+    existing: Callable[[Companion], Iterable[Mapping[str, str]]] | None = None
+    """For a family: the fields of the members that exist now, each with a `title`."""
+
+    @property
+    def name(self) -> str:
+        """The URI without its scheme, fields bare: `sessions/session_key`."""
+        return _FIELD.sub(r"\1", self.uri.removeprefix("plex://"))
+
+    @property
+    def is_family(self) -> bool:
+        """Whether the URI has fields to fill."""
+        return "{" in self.uri
+
+    def expand(self, fields: Mapping[str, str]) -> str:
+        """The concrete URI for these fields, percent-encoded so that any identifier fits."""
+        return _FIELD.sub(lambda found: quote(fields[found[1]], safe=""), self.uri)
+
+    def touched(self, change: object) -> str | None:
+        """The concrete URI that this change touches, if any."""
+        if not isinstance(change, self.touched_by):
+            return None
+        names = _FIELD.findall(self.uri)
+        values = {name: getattr(change, name, None) for name in names}
+        if not all(values.values()):
+            return None
+        return self.expand({name: str(value) for name, value in values.items()})
+
+    def fields_of(self, uri: str) -> dict[str, str] | None:
+        """The fields of a concrete URI of this family, decoded; `None` when it is another's."""
+        pattern = _FIELD.sub(r"(?P<\1>[^/?#]+)", self.uri)
+        found = re.fullmatch(pattern, uri)
+        return {name: unquote(value) for name, value in found.groupdict().items()} if found else None

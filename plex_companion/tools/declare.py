@@ -1,0 +1,160 @@
+"""How a tool is declared: once, with its access class. Schemas, the gate, the README table and snapshots derive from it."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+import typing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+
+from plexapi.server import PlexServer
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from plex_companion.companion import Companion
+from plex_companion.errors import Invalid, ReadOnly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+Id = Annotated[str, Field(coerce_numbers_to_str=True)]
+"""An identifier: a string in the schema, and the number that models like to send is taken too."""
+
+
+class Access(enum.Enum):
+    """What a tool may do to Plex."""
+
+    READ = "read"
+    WRITE = "write"
+    DESTRUCTIVE = "destructive"
+
+
+class Caller(Protocol):
+    """Who called a tool, as far as a tool may know."""
+
+    async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Tell the caller how far a long call has come; nothing happens when it did not ask."""
+
+
+_INJECTED: dict[object, str] = {PlexServer: "plex", Companion: "companion", Caller: "caller"}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool. A plain function asks Plex and runs in a worker thread; a coroutine function reads the cache."""
+
+    name: str
+    toolset: str
+    access: Access
+    function: Callable[..., Any]
+    additive: bool = False
+    """A write that only adds: `destructiveHint` is false."""
+    open_world: bool = False
+    """Reaches plex.tv."""
+
+    @property
+    def description(self) -> str:
+        """The function's docstring: user interface, written for a model choosing among sixty."""
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def asks_plex(self) -> bool:
+        """Whether it is a plain function, to be run in the gateway's worker threads."""
+        return not inspect.iscoroutinefunction(self.function)
+
+    @functools.cached_property
+    def hints(self) -> dict[str, Any]:
+        """The function's annotations, resolved."""
+        return typing.get_type_hints(self.function, include_extras=True)
+
+    @functools.cached_property
+    def injected(self) -> dict[str, str]:
+        """Which parameters the companion fills, and with what: `{"parameter": "plex" | "companion" | "caller"}`."""
+        return {name: _INJECTED[hint] for name, hint in self.hints.items() if name != "return" and hint in _INJECTED}
+
+    @functools.cached_property
+    def arguments(self) -> type[BaseModel]:
+        """The model of what a caller may pass."""
+        fields: dict[str, Any] = {}
+        for name, parameter in inspect.signature(self.function).parameters.items():
+            if name not in self.injected:
+                default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+                fields[name] = (self.hints[name], default)
+        return create_model(f"{self.name}_arguments", __config__=ConfigDict(extra="forbid"), **fields)
+
+    @functools.cached_property
+    def input_schema(self) -> dict[str, Any]:
+        """JSON schema of the arguments."""
+        schema = self.arguments.model_json_schema()
+        schema.pop("title", None)
+        for prop in schema.get("properties", {}).values():
+            prop.pop("title", None)
+        return schema
+
+    @functools.cached_property
+    def result(self) -> TypeAdapter[Any]:
+        """Turns what the function returns into JSON."""
+        return TypeAdapter(self.hints["return"])
+
+    @functools.cached_property
+    def output_schema(self) -> dict[str, Any]:
+        """JSON schema of the result: an object without required keys, open to more.
+
+        A reply that lists several matches comes from the same tool and must validate too.
+        """
+        schema = self.result.json_schema(mode="serialization")
+        schema.pop("required", None)
+        schema.pop("title", None)
+        return {**schema, "type": "object", "additionalProperties": True}
+
+    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as the function takes them.
+
+        Raises:
+            Invalid: an argument is missing, unknown or of the wrong kind; the message names the known ones.
+        """
+        try:
+            model = self.arguments.model_validate(dict(arguments))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = ".".join(str(part) for part in first["loc"])
+            known = ", ".join(self.arguments.model_fields) or "none"
+            message = f"{self.name}: argument '{name}' cannot be used: {first['msg']}. Known arguments: {known}."
+            raise Invalid(message, argument=name) from error
+        return {name: getattr(model, name) for name in self.arguments.model_fields}
+
+    def refuse_when(self, *, read_only: bool) -> None:
+        """The read-only gate, for every tool in this one place.
+
+        Raises:
+            ReadOnly: the tool writes and the companion is read-only.
+        """
+        if read_only and self.access is not Access.READ:
+            message = (
+                f"Operation '{self.name}' is not allowed in read-only mode. "
+                "Set READ_ONLY_MODE=false in your environment to enable write operations."
+            )
+            raise ReadOnly(message, operation=self.name)
+
+
+@dataclass(frozen=True)
+class Toolset:
+    """A named group of tools, in the order they are declared."""
+
+    name: str
+    sentence: str
+    tools: list[Tool] = field(default_factory=list)
+
+    def tool(
+        self, access: Access, *, additive: bool = False, open_world: bool = False
+    ) -> Callable[[F], F]:
+        """Declare the decorated function as a tool of this set; the function itself is returned unchanged."""
+
+        def declare(function: F) -> F:
+            self.tools.append(Tool(function.__name__, self.name, access, function, additive, open_world))
+            return function
+
+        return declare
