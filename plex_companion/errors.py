@@ -1,25 +1,25 @@
 """What can go wrong, drawn as a tree. Facts are attributes; a message says what was asked, what was found, what to try.
 
-    CompanionError
-    ├── SettingsError            flags or environment are wrong: exit code 2
-    ├── StartError               the program cannot start: exit code 1
-    │   ├── DatabaseUnusable     cannot be opened, created or written
-    │   ├── DatabaseNewer        written by a newer version of this program
-    │   └── PortInUse
-    └── ToolError                told to the caller of a tool or the reader of a resource, with a stable `code`
-        ├── ReadOnly             read_only
-        ├── Invalid              invalid
-        ├── NotFound             not_found
-        ├── Ambiguous            ambiguous
-        ├── TimedOut             timeout
-        ├── Internal             internal: our own bug
-        └── PlexError            plex_error: any other answer of Plex
-            ├── PlexUnreachable  plex_unreachable
-            ├── PlexStarting     plex_starting
-            ├── PlexUnauthorized plex_unauthorized
-            ├── PlexForbidden    plex_forbidden
-            ├── PlexTvUnreachable plextv_unreachable
-            └── RateLimited      rate_limited
+CompanionError
+├── SettingsError            flags or environment are wrong: exit code 2
+├── StartError               the program cannot start: exit code 1
+│   ├── DatabaseUnusable     cannot be opened, created or written
+│   ├── DatabaseNewer        written by a newer version of this program
+│   └── PortInUse
+└── ToolError                told to the caller of a tool or the reader of a resource, with a stable `code`
+    ├── ReadOnly             read_only
+    ├── Invalid              invalid
+    ├── NotFound             not_found
+    ├── Ambiguous            ambiguous
+    ├── TimedOut             timeout
+    ├── Internal             internal: our own bug
+    └── PlexError            plex_error: any other answer of Plex
+        ├── PlexUnreachable  plex_unreachable
+        ├── PlexStarting     plex_starting
+        ├── PlexUnauthorized plex_unauthorized
+        ├── PlexForbidden    plex_forbidden
+        ├── PlexTvUnreachable plextv_unreachable
+        └── RateLimited      rate_limited
 """
 
 from __future__ import annotations

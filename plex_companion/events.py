@@ -1,0 +1,499 @@
+"""What Plex said: one frozen dataclass per notification type, and `parse_frame`, which never raises.
+
+Shapes and quirks: Plex's notification websocket as recorded in public issue threads and described by plex-api-spec 1.1.1.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from plex_companion.models import Transcode
+from plex_companion.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from plex_companion.models import Account, Activity, Client, Moment, Section, ServerIdentity, SessionRow
+
+Raw = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """A client's report of where it is. Holds no title, user or player: `/status/sessions` does."""
+
+    type: ClassVar[str] = "playing"
+    session_key: str | None
+    client_identifier: str | None
+    rating_key: str | None
+    """A guid for live TV."""
+    key: str | None
+    guid: str | None
+    state: str
+    view_offset_ms: int | None
+    transcode_key: str | None
+    """Bare; absent on direct play, and on the first frame of a start."""
+    play_queue_id: str | None
+    play_queue_item_id: str | None
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """A step in an item's life. State 5 with nothing pending means it is ready; 9 means deleted."""
+
+    type: ClassVar[str] = "timeline"
+    identifier: str | None
+    section_id: str | None
+    item_id: str | None
+    parent_item_id: str | None
+    root_item_id: str | None
+    media_type: int | None
+    title: str | None
+    state: int | None
+    metadata_state: str | None
+    media_state: str | None
+    queue_size: int | None
+    updated_at_s: int | None
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityReport:
+    """An activity started, moved on or ended."""
+
+    type: ClassVar[str] = "activity"
+    phase: str
+    uuid: str | None
+    activity_type: str | None
+    title: str | None
+    subtitle: str | None
+    progress: int | None
+    cancellable: bool | None
+    user_id: str | None
+    context: Mapping[str, Any]
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class TranscodeReport:
+    """A transcoder job started, moved on or ended. An end with a start in the same second is a restart or a seek."""
+
+    type: str
+    phase: Literal["start", "update", "end"]
+    transcode: Transcode
+    context: str | None
+    duration_ms: int | None
+    remaining_s: int | None
+    size_bytes: int | None
+    audio_channels: int | None
+    time_stamp_s: float | None
+    max_offset_available_s: float | None
+    min_offset_available_s: float | None
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class StatusNote:
+    """A sentence for people, shown at the start and end of a scan. May be localised: show it, do not parse it."""
+
+    type: ClassVar[str] = "status"
+    title: str | None
+    description: str | None
+    name: str | None
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundQueue:
+    """Plex rearranged its background work."""
+
+    type: ClassVar[str] = "backgroundProcessingQueue"
+    queue_id: str | None
+    event: str | None
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Reachability:
+    """Remote access was checked."""
+
+    type: ClassVar[str] = "reachability"
+    reachable: bool | None
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateState:
+    """The update check moved on."""
+
+    type: ClassVar[str] = "update.statechange"
+    key: str | None
+    version: str | None
+    state: str | None
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class ScanProgress:
+    """What a scan looks at now; the source of invalid UTF-8 (PlexAutoLanguages #48)."""
+
+    type: ClassVar[str] = "progress"
+    message: str | None
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A server setting changed."""
+
+    type: ClassVar[str] = "preference"
+    id: str | None
+    label: str | None
+    value: str | int | float | bool | None
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class AccountUpdate:
+    """An account changed. No recorded payload is public: read accounts anew."""
+
+    type: ClassVar[str] = "account"
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of Plex's log. Sent only to those who ask; we do not."""
+
+    type: ClassVar[str] = "log"
+    level: int | None
+    thread: str | None
+    time: str | None
+    message: str | None
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A notification of a type nobody has described. Kept and counted, never an error."""
+
+    type: str
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A frame, or an entry of one, that means nothing. Counted."""
+
+    type: ClassVar[str] = "malformed"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """The websocket is open, the snapshot is under way."""
+
+    type: ClassVar[str] = "connection"
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection is gone or could not be made. `detail` is for people and holds no address."""
+
+    type: ClassVar[str] = "connection"
+    detail: str
+    unauthorized: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything Plex says it is doing, read over HTTP. `None` is "could not be read", never "nothing"."""
+
+    type: ClassVar[str] = "snapshot"
+    epoch: int
+    first: bool
+    """The first of its connection: what it says is how the connection becomes live."""
+    requested: Moment
+    """When the reading began: what was heard since is newer."""
+    server: ServerIdentity | None = None
+    sessions: tuple[SessionRow, ...] | None = None
+    activities: tuple[Activity, ...] | None = None
+    sections: tuple[Section, ...] | None = None
+    accounts: tuple[Account, ...] | None = None
+    clients: tuple[Client, ...] | None = None
+    detail: str | None = None
+    """What could not be read and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: what waits for silence looks again."""
+
+    type: ClassVar[str] = "tick"
+
+
+Frame = (
+    Playing
+    | TimelineEntry
+    | ActivityReport
+    | TranscodeReport
+    | StatusNote
+    | BackgroundQueue
+    | Reachability
+    | UpdateState
+    | ScanProgress
+    | Preference
+    | AccountUpdate
+    | LogLine
+    | Unknown
+    | Malformed
+)
+Event = Frame | Connecting | Disconnected | Snapshot | Tick
+
+
+def parse_frame(text: str | bytes) -> list[Frame]:
+    """One event per entry of a frame, in order. Never raises: what cannot be understood becomes `Malformed`."""
+    if isinstance(text, bytes | bytearray | memoryview):
+        text = bytes(text).decode("utf-8", errors="replace")
+    try:
+        frame = _DECODER.decode(text)
+    except (ValueError, RecursionError) as error:
+        return [Malformed(f"not JSON: {type(error).__name__}")]
+    if not isinstance(frame, dict):
+        return [Malformed("not a JSON object")]
+    container = frame.get("NotificationContainer")
+    if container is None and frame.get("_elementType") == "NotificationContainer":
+        container = frame  # PMS before 1.3 (2016), as Tautulli still falls back to
+    if not isinstance(container, dict):
+        return [Malformed("no NotificationContainer")]
+    kind = container.get("type")
+    if not isinstance(kind, str) or not kind:
+        return [Malformed("a container without a type")]
+    return _entries(clean(kind), container)
+
+
+def _entries(kind: str, container: Raw) -> list[Frame]:
+    key, read = _KINDS.get(kind, ("", None))
+    listed = container.get(key) if key in container else container.get("_children", _first_list(container))
+    if isinstance(listed, dict):
+        listed = [listed]
+    if not isinstance(listed, list) or not listed:
+        return [Unknown(kind, container)]
+    return [_entry(kind, read, entry) for entry in listed]
+
+
+def _entry(kind: str, read: Callable[[str, Raw], Frame] | None, entry: object) -> Frame:
+    if not isinstance(entry, dict):
+        return Malformed(f"an entry of '{kind}' that is not an object")
+    return read(kind, entry) if read else Unknown(kind, entry)
+
+
+def _first_list(container: Raw) -> object:
+    return next((value for value in container.values() if isinstance(value, list)), None)
+
+
+def _refuse(constant: str) -> float:
+    message = f"{constant} is not JSON"
+    raise ValueError(message)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def _text(value: object) -> str | None:
+    """A text; numbers are taken too (ids were integers in 2018), the empty text is nothing."""
+    if isinstance(value, str):
+        return clean(value) or None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def _int(value: object) -> int | None:
+    try:
+        return int(value) if isinstance(value, int | float | str) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _float(value: object) -> float | None:
+    try:
+        number = float(value) if isinstance(value, int | float | str) else None
+    except (ValueError, OverflowError):
+        return None
+    return number if number is not None and abs(number) < _HUGE else None
+
+
+_HUGE = 1e300
+
+
+def _bool(value: object) -> bool | None:
+    """Plex writes true and false in JSON, 1 and 0 in XML."""
+    match value:
+        case bool():
+            return value
+        case 0 | "0" | "false":
+            return False
+        case 1 | "1" | "true":
+            return True
+        case _:
+            return None
+
+
+def _bare(value: object) -> str | None:
+    """The last part of `/transcode/sessions/<id>`; the key may be bare already."""
+    text = _text(value)
+    return text.rsplit("/", 1)[-1] if text else None
+
+
+def _playing(_kind: str, raw: Raw) -> Frame:
+    return Playing(
+        session_key=_text(raw.get("sessionKey")),
+        client_identifier=_text(raw.get("clientIdentifier")),
+        rating_key=_text(raw.get("ratingKey")),
+        key=_text(raw.get("key")),
+        guid=_text(raw.get("guid")),
+        state=_text(raw.get("state")) or "",
+        view_offset_ms=_int(raw.get("viewOffset")),
+        transcode_key=_bare(raw.get("transcodeSession")),
+        play_queue_id=_text(raw.get("playQueueID")),
+        play_queue_item_id=_text(raw.get("playQueueItemID")),
+        raw=raw,
+    )
+
+
+def _timeline(_kind: str, raw: Raw) -> Frame:
+    return TimelineEntry(
+        identifier=_text(raw.get("identifier")),
+        section_id=_text(raw.get("sectionID")),
+        item_id=_text(raw.get("itemID")),
+        parent_item_id=_text(raw.get("parentItemID")),
+        root_item_id=_text(raw.get("rootItemID")),
+        media_type=_int(raw.get("type")),
+        title=_text(raw.get("title")),
+        state=_int(raw.get("state")),
+        metadata_state=_text(raw.get("metadataState")),
+        media_state=_text(raw.get("mediaState")),
+        queue_size=_int(raw.get("queueSize")),
+        updated_at_s=_int(raw.get("updatedAt")),
+        raw=raw,
+    )
+
+
+def _activity(_kind: str, raw: Raw) -> Frame:
+    inner = raw.get("Activity")
+    activity: Raw = inner if isinstance(inner, dict) else {}
+    context = activity.get("Context")
+    return ActivityReport(
+        phase=_text(raw.get("event")) or "",
+        uuid=_text(raw.get("uuid")) or _text(activity.get("uuid")),
+        activity_type=_text(activity.get("type")),
+        title=_text(activity.get("title")),
+        subtitle=_text(activity.get("subtitle")),
+        progress=_int(activity.get("progress")),
+        cancellable=_bool(activity.get("cancellable")),
+        user_id=_text(activity.get("userID")),
+        context=context if isinstance(context, dict) else {},
+        raw=raw,
+    )
+
+
+def transcode_of(raw: Mapping[str, Any]) -> Transcode:
+    """A transcoder job out of a frame's JSON or an element's attributes: the names are the same in both."""
+    hardware = [raw.get(name) for name in ("transcodeHwDecoding", "transcodeHwEncoding")]
+    asked = _bool(raw.get("transcodeHwRequested"))
+    return Transcode(
+        key=_bare(raw.get("key")) or "",
+        video_decision=_text(raw.get("videoDecision")),
+        audio_decision=_text(raw.get("audioDecision")),
+        subtitle_decision=_text(raw.get("subtitleDecision")),
+        source_video_codec=_text(raw.get("sourceVideoCodec")),
+        source_audio_codec=_text(raw.get("sourceAudioCodec")),
+        video_codec=_text(raw.get("videoCodec")),
+        audio_codec=_text(raw.get("audioCodec")),
+        container=_text(raw.get("container")),
+        protocol=_text(raw.get("protocol")),
+        width=_int(raw.get("width")),
+        height=_int(raw.get("height")),
+        speed=_float(raw.get("speed")),
+        throttled=_bool(raw.get("throttled")),
+        complete=_bool(raw.get("complete")),
+        progress=_float(raw.get("progress")),
+        hardware=any(hardware) if asked is not None or any(hardware) else None,
+        error=_bool(raw.get("error")),
+    )
+
+
+def _transcode(kind: str, raw: Raw) -> Frame:
+    phases: dict[str, Literal["start", "update", "end"]] = {"start": "start", "update": "update"}
+    return TranscodeReport(
+        type=kind,
+        phase=phases.get(kind.rsplit(".", 1)[-1], "end"),
+        transcode=transcode_of(raw),
+        context=_text(raw.get("context")),
+        duration_ms=_int(raw.get("duration")),
+        remaining_s=_int(raw.get("remaining")),
+        size_bytes=_int(raw.get("size")),
+        audio_channels=_int(raw.get("audioChannels")),
+        time_stamp_s=_float(raw.get("timeStamp")),
+        max_offset_available_s=_float(raw.get("maxOffsetAvailable")),
+        min_offset_available_s=_float(raw.get("minOffsetAvailable")),
+        raw=raw,
+    )
+
+
+def _status(_kind: str, raw: Raw) -> Frame:
+    return StatusNote(_text(raw.get("title")), _text(raw.get("description")), _text(raw.get("notificationName")), raw)
+
+
+def _queue(_kind: str, raw: Raw) -> Frame:
+    return BackgroundQueue(_text(raw.get("queueID")), _text(raw.get("event")), raw)
+
+
+def _reachability(_kind: str, raw: Raw) -> Frame:
+    return Reachability(_bool(raw.get("reachability")), raw)
+
+
+def _update(_kind: str, raw: Raw) -> Frame:
+    return UpdateState(_text(raw.get("key")), _text(raw.get("version")), _text(raw.get("state")), raw)
+
+
+def _progress(_kind: str, raw: Raw) -> Frame:
+    return ScanProgress(_text(raw.get("message")), raw)
+
+
+def _preference(_kind: str, raw: Raw) -> Frame:
+    value = raw.get("value")
+    plain = clean(value) if isinstance(value, str) else value if isinstance(value, int | float) else None
+    return Preference(_text(raw.get("id")), _text(raw.get("label")), plain, raw)
+
+
+def _account(_kind: str, raw: Raw) -> Frame:
+    return AccountUpdate(raw)
+
+
+def _log(_kind: str, raw: Raw) -> Frame:
+    level, thread, time = _int(raw.get("level")), _text(raw.get("thread")), _text(raw.get("time"))
+    return LogLine(level, thread, time, _text(raw.get("message")), raw)
+
+
+_KINDS: dict[str, tuple[str, Callable[[str, Raw], Frame]]] = {
+    "playing": ("PlaySessionStateNotification", _playing),
+    "timeline": ("TimelineEntry", _timeline),
+    "activity": ("ActivityNotification", _activity),
+    "transcodeSession.start": ("TranscodeSession", _transcode),
+    "transcodeSession.update": ("TranscodeSession", _transcode),
+    "transcodeSession.end": ("TranscodeSession", _transcode),
+    "transcode.end": ("TranscodeSession", _transcode),  # listed by the go client, never recorded
+    "status": ("StatusNotification", _status),
+    "backgroundProcessingQueue": ("BackgroundProcessingQueueEventNotification", _queue),
+    "reachability": ("ReachabilityNotification", _reachability),
+    "update.statechange": ("AutoUpdateNotification", _update),
+    "progress": ("ProgressNotification", _progress),
+    "preference": ("Setting", _preference),
+    "account": ("AccountUpdateNotification", _account),
+    "log": ("LogSentNotification", _log),
+}

@@ -1,0 +1,320 @@
+"""The nouns: what is known of a session, a client, an activity, a library, as plain frozen dataclasses.
+
+Times are integers: milliseconds since 1970 in UTC (`…_at`), or of a monotonic clock (`…_tick`) for measuring durations.
+Identifiers are strings, as Plex's own are. What is not known is `None`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Decision = Literal["direct play", "direct stream", "transcode"]
+EndedBy = Literal["stopped", "replaced", "inferred", "stale", "imported"]
+LinkState = Literal["live", "connecting", "down", "unauthorized", "offline"]
+Severity = Literal["info", "warning", "error"]
+AlertKind = Literal[
+    "connection_lost",
+    "unauthorized",
+    "remote_access_lost",
+    "update_available",
+    "transcode_slow",
+    "transcode_4k",
+    "buffering",
+    "playback_error",
+    "concurrent_streams",
+    "paused_long",
+    "new_device",
+    "scan_finished",
+    "listener_gap",
+    "plex_status",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something was heard: wall clock for people, monotonic clock for durations. Both in milliseconds."""
+
+    at: int
+    tick: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerIdentity:
+    """`GET /` of the server."""
+
+    machine_identifier: str
+    name: str | None = None
+    version: str | None = None
+    platform: str | None = None
+    platform_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Whether we hear Plex. `epoch` counts connections: a session key means nothing beyond its epoch."""
+
+    state: LinkState
+    since_at: int
+    epoch: int = 0
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is played."""
+
+    rating_key: str | None = None
+    key: str | None = None
+    """Plex's path: `/library/metadata/N`, or `/livetv/sessions/<uuid>`."""
+    guid: str | None = None
+    type: str | None = None
+    title: str | None = None
+    grandparent_title: str | None = None
+    parent_title: str | None = None
+    index: int | None = None
+    parent_index: int | None = None
+    year: int | None = None
+    library: str | None = None
+    library_id: str | None = None
+    duration_ms: int | None = None
+    live: bool = False
+
+    @property
+    def full_title(self) -> str | None:
+        """One line for a person: `Show - S01E02 - Title`, `Artist - Album - Title`, `Title (Year)`."""
+        if self.title is None:
+            return None
+        if self.grandparent_title is None:
+            return f"{self.title} ({self.year})" if self.year and self.type == "movie" else self.title
+        middle = self.parent_title
+        if self.type == "episode":
+            known = self.index is not None and self.parent_index is not None
+            middle = f"S{self.parent_index:02d}E{self.index:02d}" if known else self.parent_title
+        return " - ".join(part for part in (self.grandparent_title, middle, self.title) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who plays. The name is masked when it is an e-mail address, unless privacy is off."""
+
+    id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """Where it plays. `address` is masked unless privacy is off."""
+
+    client_identifier: str | None = None
+    title: str | None = None
+    product: str | None = None
+    platform: str | None = None
+    device: str | None = None
+    version: str | None = None
+    address: str | None = None
+    local: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcode:
+    """One transcoder job. `key` is bare: the last part of `/transcode/sessions/<id>`."""
+
+    key: str
+    video_decision: str | None = None
+    audio_decision: str | None = None
+    subtitle_decision: str | None = None
+    source_video_codec: str | None = None
+    source_audio_codec: str | None = None
+    video_codec: str | None = None
+    audio_codec: str | None = None
+    container: str | None = None
+    protocol: str | None = None
+    width: int | None = None
+    height: int | None = None
+    speed: float | None = None
+    throttled: bool | None = None
+    complete: bool | None = None
+    progress: float | None = None
+    hardware: bool | None = None
+    """Whether the graphics hardware decodes or encodes."""
+    error: bool | None = None
+
+    @property
+    def decision(self) -> Decision:
+        """A job that only re-wraps is a direct stream; one that converts video, sound or burns subtitles transcodes."""
+        converts = {self.video_decision, self.audio_decision, self.subtitle_decision} & {"transcode", "burn"}
+        return "transcode" if converts else "direct stream"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One entry of `/status/sessions`, which alone knows title, user and player of a session (PLEX.md 0.5)."""
+
+    session_key: str | None
+    """Absent from some live TV rows."""
+    session_id: str | None
+    """`<Session id>`: what `/status/sessions/terminate` wants. Not the session key."""
+    item: Item
+    user: User | None
+    player: Player | None
+    state: str | None
+    view_offset_ms: int | None
+    transcode: Transcode | None
+    decision: Decision | None
+    bandwidth_kbps: int | None
+    location: str | None
+    video_resolution: str | None = None
+    """Of the file, as Plex writes it: `sd`, `720`, `1080`, `4k`."""
+    bitrate_kbps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that plays now, and its row in `plays` once it has ended."""
+
+    play_id: int
+    epoch: int
+    session_key: str
+    item: Item
+    state: str
+    started_at: int
+    updated_at: int
+    heard_tick: int
+    session_id: str | None = None
+    user: User | None = None
+    player: Player | None = None
+    view_offset_ms: int = 0
+    watched_ms: int = 0
+    paused_ms: int = 0
+    buffer_count: int = 0
+    transcode_key: str | None = None
+    transcode: Transcode | None = None
+    decision: Decision | None = None
+    bandwidth_kbps: int | None = None
+    location: str | None = None
+    video_resolution: str | None = None
+    bitrate_kbps: int | None = None
+    listed: bool = False
+    """Whether `/status/sessions` has shown it."""
+    stale: bool = False
+    """Not heard of for five minutes, or the connection is gone."""
+
+    @property
+    def client_identifier(self) -> str | None:
+        """The player's identifier."""
+        return self.player.client_identifier if self.player else None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Where a client is, or last was."""
+
+    client_identifier: str
+    state: str
+    type: str | None
+    rating_key: str | None
+    title: str | None
+    view_offset_ms: int
+    duration_ms: int | None
+    session_key: str | None
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A player that was seen, in a session or in `/clients`."""
+
+    client_identifier: str
+    title: str | None = None
+    product: str | None = None
+    platform: str | None = None
+    device: str | None = None
+    version: str | None = None
+    address: str | None = None
+    local: bool | None = None
+    provides: str | None = None
+    """What `/clients` says it can be told: `timeline,playback,navigation…`; `None` when seen only in a session."""
+    first_seen_at: int = 0
+    last_seen_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Something Plex is doing: a scan, a refresh, a download."""
+
+    uuid: str
+    type: str | None = None
+    title: str | None = None
+    subtitle: str | None = None
+    progress: int | None = None
+    """0 to 100; -1 when Plex does not know."""
+    cancellable: bool | None = None
+    user_id: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    started_at: int = 0
+    updated_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryChange:
+    """One item that came, changed or went."""
+
+    id: int
+    at: int
+    item_id: str
+    section_id: str | None
+    type: str | None
+    title: str | None
+    change: Literal["created", "updated", "deleted"]
+    settled: bool
+    """Plex has finished with it: title and metadata are final."""
+    parent_item_id: str | None = None
+    root_item_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A library."""
+
+    section_id: str
+    title: str
+    type: str
+    uuid: str | None = None
+    agent: str | None = None
+    scanner: str | None = None
+    language: str | None = None
+    count: int | None = None
+    """Items of the library's own type (movies, shows, artists, photos)."""
+    refreshing: bool = False
+    updated_at: int | None = None
+    scanned_at: int | None = None
+    content_changed_at: int | None = None
+    """Plex's own counter: moves only when the content does. Not a time."""
+    locations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as this server knows them (`/accounts`); 1 is the owner."""
+
+    id: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that wants attention. A condition that ends sets `resolved_at`."""
+
+    id: int
+    at: int
+    kind: AlertKind
+    severity: Severity
+    title: str
+    detail: Mapping[str, Any]
+    subject: str
+    """What it is about; at most one alert of a kind is open for a subject."""
+    resolved_at: int | None = None

@@ -1,0 +1,197 @@
+"""What can be set: flags, then the environment, then `.env` here, then `.env` in the user's configuration directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import platformdirs
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from plex_companion.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic.fields import FieldInfo
+
+APP = "plex-companion"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def _words(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _stays_closed(value: object) -> object:
+    """Only a clear no opens it; a typo stays closed."""
+    return str(value).strip().lower() not in {"false", "0", "no", "off"}
+
+
+def _privacy(value: object) -> object:
+    return str(value).strip().lower() not in {"false", "0", "no", "off"}
+
+
+def _web_address(value: str | None) -> str | None:
+    if value is None or not value.strip():
+        return None
+    text = value.strip().rstrip("/")
+    if not text.startswith(("http://", "https://")):
+        message = "must start with http:// or https://"
+        raise ValueError(message)
+    if "?" in text or "@" in text:
+        message = "must be a bare address: a token belongs into PLEX_TOKEN"
+        raise ValueError(message)
+    return text
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def _setting(default: Any, variable: str, sentence: str, **more: Any) -> Any:
+    return Field(default, validation_alias=variable, description=sentence, **more)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, checked and frozen. `repr` and `str` never show a secret."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+
+    plex_url: str | None = _setting(None, "PLEX_URL", "Address of the Plex Media Server, as http://host:32400.")
+    plex_token: SecretStr | None = _setting(None, "PLEX_TOKEN", "Token of the server's owner.")
+    plex_username: str | None = _setting(None, "PLEX_USERNAME", "Accepted for compatibility; not used.")
+    plex_tv_url: str = _setting(
+        "https://plex.tv", "PLEX_TV_URL", "Where account calls go; anything but plex.tv is for the demo and tests."
+    )
+    plex_verify: bool = _setting(True, "PLEX_COMPANION_PLEX_VERIFY", "Whether the server's TLS certificate is checked.")
+    plex_ca_file: Path | None = _setting(None, "PLEX_COMPANION_PLEX_CA_FILE", "A certificate authority to trust.")
+    plex_timeout_seconds: float = _setting(
+        30, "PLEX_COMPANION_PLEX_TIMEOUT_SECONDS", "How long a tool waits for Plex.", gt=0, le=600
+    )
+    read_only: Annotated[bool, BeforeValidator(_stays_closed)] = _setting(
+        True, "READ_ONLY_MODE", "Refuse every tool that changes something. Only false, 0, no or off open it."
+    )
+    transport: Literal["stdio", "sse", "http"] = _setting(
+        "stdio", "PLEX_COMPANION_TRANSPORT", "stdio, or http (sse is the same application)."
+    )
+    host: str = _setting("127.0.0.1", "PLEX_COMPANION_HOST", "Address to listen on.")
+    port: int = _setting(3001, "PLEX_COMPANION_PORT", "Port to listen on; 0 takes a free one.", ge=0, le=65535)
+    database: Path | None = _setting(
+        None, "PLEX_COMPANION_DATABASE", "The SQLite file; by default one per Plex server in the user's data directory."
+    )
+    token: SecretStr | None = _setting(
+        None, "PLEX_COMPANION_TOKEN", "Bearer token that HTTP clients must send; required to listen beyond loopback."
+    )
+    allowed_hosts: Words = _setting((), "PLEX_COMPANION_ALLOWED_HOSTS", "Host names accepted besides loopback.")
+    allowed_origins: Words = _setting((), "PLEX_COMPANION_ALLOWED_ORIGINS", "Origins accepted besides loopback.")
+    toolsets: Words = _setting((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
+    privacy: Annotated[bool, BeforeValidator(_privacy)] = _setting(
+        True, "PLEX_COMPANION_PRIVACY", "off shows (and stores) users' e-mail and players' addresses."
+    )
+    log_level: LogLevel = _setting("info", "PLEX_COMPANION_LOG_LEVEL", "debug, info, warning or error.")
+    reconcile_seconds: float = _setting(
+        60, "PLEX_COMPANION_RECONCILE_SECONDS", "How often what was heard is checked against Plex.", ge=1, le=3600
+    )
+    retention_event_days: float = _setting(
+        7, "PLEX_COMPANION_RETENTION_EVENT_DAYS", "How long the event journal is kept.", gt=0
+    )
+    retention_event_rows: int = _setting(
+        200_000, "PLEX_COMPANION_RETENTION_EVENT_ROWS", "How many rows of it at most.", ge=100
+    )
+    retention_alert_days: float = _setting(
+        90, "PLEX_COMPANION_RETENTION_ALERT_DAYS", "How long resolved alerts are kept.", gt=0
+    )
+    alert_buffering_count: int = _setting(
+        3, "PLEX_COMPANION_ALERT_BUFFERING_COUNT", "Buffering this often within five minutes raises an alert.", ge=1
+    )
+    alert_slow_seconds: float = _setting(
+        20, "PLEX_COMPANION_ALERT_SLOW_SECONDS", "A transcoder slower than real time for this long does.", gt=0
+    )
+
+    @field_validator("plex_url", "plex_tv_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        return _web_address(value)
+
+    @field_validator("transport", mode="before")
+    @classmethod
+    def _alias(cls, value: object) -> object:
+        return "http" if value == "streamable-http" else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @classmethod
+    def load(cls, flags: Mapping[str, object] | None = None) -> Self:
+        """Read everything once. `flags` are the ones given on the command line, by field name.
+
+        Raises:
+            SettingsError: something cannot be used; the message has a line for every problem.
+        """
+        files = (Path(platformdirs.user_config_dir(APP)) / ".env", Path(".env"))  # the later one wins
+        given = {_variable(cls.model_fields[name]): value for name, value in (flags or {}).items() if value is not None}
+        try:
+            return cls(_env_file=files, **given)  # type: ignore[call-arg]  # an option of pydantic-settings
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_input=False)
+            lines = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems]
+            raise SettingsError("\n".join(lines)) from None
+
+    def require_plex(self) -> None:
+        """Insist on a server to listen to.
+
+        Raises:
+            SettingsError: address or token is missing.
+        """
+        if self.plex_url is None or self.plex_token is None:
+            missing = [
+                name for name, value in (("PLEX_URL", self.plex_url), ("PLEX_TOKEN", self.plex_token)) if not value
+            ]
+            message = (
+                f"{' and '.join(missing)} not set: set PLEX_URL and PLEX_TOKEN (or --plex-url and --plex-token), "
+                "or use --demo for the built-in household."
+            )
+            raise SettingsError(message)
+
+    def require_safe_binding(self) -> None:
+        """Insist on a bearer token beyond loopback.
+
+        Raises:
+            SettingsError: listening beyond loopback without `PLEX_COMPANION_TOKEN`.
+        """
+        if self.host not in LOOPBACK and self.token is None:
+            message = (
+                f"--host {self.host} listens beyond this machine, which needs a bearer token: "
+                "set PLEX_COMPANION_TOKEN, or listen on 127.0.0.1."
+            )
+            raise SettingsError(message)
+
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that must never be shown."""
+        return tuple(secret.get_secret_value() for secret in (self.plex_token, self.token) if secret is not None)
+
+
+def _variable(field: FieldInfo) -> str:
+    return str(field.validation_alias)
+
+
+def example() -> str:
+    """The text of `.env.example`: every variable with its sentence and default."""
+    lines = ["# plex-companion reads this file as `.env`; the real environment wins over it, and flags over both."]
+    for field in Settings.model_fields.values():
+        default = field.default
+        match default:
+            case None:
+                shown = ""
+            case bool():
+                shown = str(default).lower()
+            case tuple():
+                shown = ",".join(default)
+            case _:
+                shown = str(default)
+        lines += ["", f"# {field.description}", f"#{_variable(field)}={shown}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,57 @@
+"""Text from elsewhere, made safe to store and show: no control or bidi characters, no secret, no address."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_TOKEN = re.compile(r"(?i)(x-plex-token|plexonlinetoken|access_?token|auth_?token)(\W{1,4})[\w.\-~%+/]{4,}={0,2}")
+_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_ADDRESS = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.])")
+HIDDEN = "hidden"
+
+
+def clean(value: str) -> str:
+    """The text without control, surrogate and bidi characters; line breaks become spaces.
+
+    Plex passes on what players and files are called: control characters (plexapi #1450), cut multibyte characters
+    (PlexAutoLanguages #48). Joiners stay, since emoji and Indic scripts are written with them.
+    """
+    if value.isprintable():
+        return value
+    return "".join(" " if char in "\n\r\t" else char for char in value if _is_harmless(char))
+
+
+def _is_harmless(char: str) -> bool:
+    return char in "\n\r\t" or (char not in _BIDI and unicodedata.category(char) not in {"Cc", "Cs"})
+
+
+def redact(value: str, *secrets: str) -> str:
+    """The text without tokens: those named, and whatever stands where Plex puts one."""
+    for secret in secrets:
+        if secret:
+            value = value.replace(secret, HIDDEN)
+    return _TOKEN.sub(rf"\1\2{HIDDEN}", value)
+
+
+def mask(value: str) -> str:
+    """The text with e-mail addresses and IPv4 addresses hidden."""
+    if "@" in value:
+        value = _EMAIL.sub(HIDDEN, value)
+    return _ADDRESS.sub(HIDDEN, value)
+
+
+def clean_tree(value: Any) -> Any:
+    """The same payload with every text in it cleaned."""
+    match value:
+        case str():
+            return clean(value)
+        case dict():
+            return {clean(str(key)): clean_tree(inner) for key, inner in value.items()}
+        case list():
+            return [clean_tree(inner) for inner in value]
+        case _:
+            return value
