@@ -1,0 +1,42 @@
+"""The one spelling of every URI, because MCP matches subscriptions as exact strings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plex_companion.resources.declare import Resource
+
+
+class Addresses:
+    """The URIs of the declared resources: fixed ones, and every member a family may ever have."""
+
+    def __init__(self, resources: Sequence[Resource]) -> None:
+        self._fixed = frozenset(resource.uri for resource in resources if not resource.is_family)
+        self._families = tuple(resource for resource in resources if resource.is_family)
+        self._schemes = frozenset(resource.uri.partition("://")[0] for resource in resources)
+
+    def canonical(self, uri: str) -> str | None:
+        """The URI as announcements spell it; `None` when it is of our scheme and no declared resource has it.
+
+        A member of a family need not exist yet. A URI of a foreign scheme may be subscribed to and never changes.
+        """
+        plain = _plain(uri)
+        if plain.partition("://")[0] not in self._schemes:
+            return uri
+        return plain if plain in self._fixed else self._member(plain)
+
+    def _member(self, uri: str) -> str | None:
+        for family in self._families:
+            if fields := family.fields_of(uri):
+                return family.expand(fields)
+        return None
+
+
+def _plain(uri: str) -> str:
+    """Scheme and first segment in lower case (RFC 3986 section 6.2.2.1), without a closing slash."""
+    scheme, separator, rest = uri.partition("://")
+    first, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{first.lower()}{slash}{path}".removesuffix("/")

@@ -1,0 +1,230 @@
+"""The MCP server: what is on offer, in the SDK's terms, and our errors as MCP's."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.caching import CacheHint
+from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.server.lowlevel.server import NotificationOptions
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
+    GetPromptResult,
+    Resource,
+    ResourceTemplate,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
+
+from plex_companion.errors import Internal, NotFound, ToolError
+from plex_companion.tools.declare import Access
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mcp.server.caching import CacheableMethod
+    from mcp.server.context import ServerRequestContext
+    from mcp.server.lowlevel.server import Server
+    from mcp.server.mcpserver import Context
+    from mcp.shared._stream_protocols import ReadStream, WriteStream
+    from mcp.shared.message import SessionMessage
+    from pydantic import AnyUrl
+
+    from plex_companion.resources import declare as resources
+    from plex_companion.server.notifier import Notifier
+    from plex_companion.server.offer import Answer, Existing, Offer
+    from plex_companion.tools import declare as tools
+
+logger = logging.getLogger(__name__)
+
+JSON = "application/json"
+
+_FIXED = CacheHint(300_000, "public")
+_CACHING: dict[CacheableMethod, CacheHint] = {
+    "tools/list": _FIXED,
+    "prompts/list": _FIXED,
+    "resources/templates/list": _FIXED,
+    "server/discover": _FIXED,
+    "resources/list": CacheHint(0, "private"),
+    "resources/read": CacheHint(0, "private"),
+}
+
+
+def build_server(offer: Offer, notifier: Notifier, *, new_ref: Callable[[], str] | None = None) -> CompanionServer:
+    """The server for this offer, subscriptions of both eras included.
+
+    Args:
+        offer: what is served.
+        notifier: made for the same resources.
+        new_ref: names a failure of ours, for the caller and for the log.
+    """
+    return CompanionServer(offer, notifier, new_ref or functools.partial(secrets.token_hex, 4))
+
+
+class CompanionServer(MCPServer[Any]):
+    """Serves an `Offer`. Our schemas and errors go out as they were declared, not as the SDK would derive them."""
+
+    def __init__(self, offer: Offer, notifier: Notifier, new_ref: Callable[[], str]) -> None:
+        super().__init__(offer.name, version=offer.version, instructions=offer.instructions, cache_hints=_CACHING)
+        self._offer = offer
+        self._tools = {tool.name: tool for tool in offer.tools}
+        self._addresses = notifier.addresses
+        self._new_ref = new_ref
+        notifier.register_with(self.lowlevel)
+        self.lowlevel.add_request_handler("completion/complete", CompleteRequestParams, _complete)
+        # The transports ask for these without arguments, and `listChanged` is an argument.
+        self.lowlevel.create_initialization_options = functools.partial(  # type: ignore[method-assign]  # no subclass of Server can be passed in
+            self.lowlevel.create_initialization_options, NotificationOptions(resources_changed=True)
+        )
+
+    @property
+    def lowlevel(self) -> Server[Any]:
+        """The SDK's server under this one: subscriptions can be registered nowhere else."""
+        return self._lowlevel_server
+
+    async def serve(self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]) -> None:
+        """Serve one client over a pair of streams, in the era it opens with, until it leaves."""
+        await self.lowlevel.run(read, write, self.lowlevel.create_initialization_options())
+
+    async def list_tools(self) -> list[Tool]:
+        """All tools, also those that read-only mode refuses."""
+        return self._listed
+
+    @functools.cached_property
+    def _listed(self) -> list[Tool]:
+        return [_tool(tool) for tool in self._offer.tools]
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult:
+        """Call a tool; what it raises becomes an error result, and cancelling the request cancels the tool.
+
+        Raises:
+            MCPError: -32602 for a name that no tool has.
+        """
+        tool = self._tools.get(name)
+        if tool is None:
+            raise MCPError(INVALID_PARAMS, f"No tool is called {name}. See tools/list.", {"name": name})
+        try:
+            return _answered(await self._offer.call(tool, arguments, Asking(context)))
+        except ToolError as error:
+            return _refused(error)
+        except MCPError:
+            raise
+        except Exception as error:  # noqa: BLE001  # the border: whatever it is, the caller gets a code, the log the rest
+            return _refused(self._internal("Tool", name, error))
+
+    async def list_resources(self) -> list[Resource]:
+        """The fixed resources and the members of the families that exist now."""
+        return [_resource(one) for one in self._offer.existing()]
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """The families."""
+        return [_template(family) for family in self._offer.resources if family.is_family]
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
+    ) -> Iterable[ReadResourceContents]:
+        """The JSON of a resource.
+
+        Raises:
+            ResourceNotFoundError: nothing has this URI; on the wire -32602 with `data.uri`.
+            ResourceError: it cannot be read now.
+        """
+        del context
+        address = str(uri)
+        try:
+            text = await self._offer.read(self._addresses.canonical(address) or address)
+        except NotFound as error:
+            raise ResourceNotFoundError(error.message) from error
+        except ToolError as error:
+            raise ResourceError(compact(error.body())) from error
+        except Exception as error:  # the border, as in call_tool
+            raise ResourceError(compact(self._internal("Resource", address, error).body())) from error
+        return [ReadResourceContents(content=text, mime_type=JSON)]
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
+    ) -> GetPromptResult:
+        """There are no prompts; the SDK would call that an internal error.
+
+        Raises:
+            MCPError: -32602, always.
+        """
+        del arguments, context
+        raise MCPError(INVALID_PARAMS, f"No prompt is called {name}. See prompts/list.", {"name": name})
+
+    def _internal(self, kind: str, name: str, error: Exception) -> Internal:
+        ref = self._new_ref()
+        logger.error("%s %r failed, ref %s", kind, name, ref, exc_info=error)
+        return Internal(f"{name} failed inside plex-companion. Its log tells more under ref {ref}.", ref=ref)
+
+
+class Asking:
+    """The client behind a call, as a tool sees it (a `Caller`)."""
+
+    def __init__(self, context: Context[Any, Any] | None) -> None:
+        self._context = context
+
+    async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Report progress; nothing happens when the client did not ask for it."""
+        if self._context is not None:
+            await self._context.report_progress(done, total, message)
+
+
+def compact(body: dict[str, Any]) -> str:
+    """JSON as the tool contract wants it. Facts of foreign types become strings."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _answered(answer: Answer) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=answer.text)], structured_content=answer.structured)
+
+
+def _refused(error: ToolError) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=compact(error.body()))], is_error=True)
+
+
+def _tool(tool: tools.Tool) -> Tool:
+    return Tool(
+        name=tool.name,
+        description=tool.description,
+        input_schema=tool.input_schema,
+        output_schema=tool.output_schema,
+        annotations=ToolAnnotations(
+            read_only_hint=tool.access is Access.READ,
+            destructive_hint=tool.access is not Access.READ and not tool.additive,
+            open_world_hint=tool.open_world,
+        ),
+    )
+
+
+def _resource(one: Existing) -> Resource:
+    return Resource(uri=one.uri, name=one.name, title=one.title, description=one.description, mime_type=JSON)
+
+
+def _template(family: resources.Resource) -> ResourceTemplate:
+    return ResourceTemplate(
+        uri_template=family.uri,
+        name=family.name,
+        title=family.title,
+        description=family.description,
+        mime_type=JSON,
+    )
+
+
+async def _complete(_: ServerRequestContext[Any, Any], __: CompleteRequestParams) -> CompleteResult:
+    """Nothing to propose yet; an answer all the same, because clients ask while somebody types."""
+    return CompleteResult(completion=Completion(values=[], total=0, has_more=False))

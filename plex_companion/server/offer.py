@@ -1,0 +1,48 @@
+"""What the server is given to serve, so that it knows MCP and nothing of Plex."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from plex_companion.resources.declare import Resource
+    from plex_companion.tools.declare import Caller, Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tool answers: an object for programs, and the text a model reads (usually the same as compact JSON)."""
+
+    structured: dict[str, Any]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """One concrete resource that exists now."""
+
+    uri: str
+    name: str
+    title: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Everything one server serves."""
+
+    name: str
+    version: str
+    instructions: str
+    tools: Sequence[Tool]
+    call: Callable[[Tool, Mapping[str, Any], Caller], Awaitable[Answer]]
+    """Gate, validation and worker threads are behind it; raises `ToolError`."""
+    resources: Sequence[Resource]
+    """Fixed ones and families."""
+    existing: Callable[[], Sequence[Existing]]
+    """What `resources/list` shows now: the fixed ones and the members of the families."""
+    read: Callable[[str], Awaitable[str]]
+    """The JSON of a resource; raises `NotFound` for a URI that names nothing."""

@@ -1,0 +1,45 @@
+"""When each thing may be said: at once, then not more often than its window allows."""
+
+from __future__ import annotations
+
+from math import inf
+
+MERGE = 0.05
+"""Seconds between two notifications of one URI."""
+PROGRESS = 1.0
+"""The same for a change that is progress only."""
+
+
+class Pacing:
+    """What is waiting to be said. Pure: the caller passes the time, in seconds of a monotonic clock.
+
+    Every `want` is answered by a `take` that comes after it, so the last change is never lost.
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+
+    def want(self, key: str, window: float, now: float) -> None:
+        """Say `key` as soon as `window` seconds have passed since it was last said."""
+        at = max(now, self._said.get(key, -inf) + window)
+        self._due[key] = min(at, self._due.get(key, inf))
+
+    def take(self, now: float) -> list[str]:
+        """What may be said now, the longest waiting first; it counts as said."""
+        ready = sorted((at, key) for key, at in self._due.items() if at <= now)
+        keys = [key for _, key in ready]
+        for key in keys:
+            del self._due[key]
+        if keys:
+            self._said = {key: at for key, at in self._said.items() if now - at < PROGRESS}
+            self._said.update(dict.fromkeys(keys, now))
+        return keys
+
+    def next_at(self) -> float:
+        """When `take` will have something; infinity when nothing waits."""
+        return min(self._due.values(), default=inf)
+
+    def waiting(self) -> int:
+        """How many things wait to be said."""
+        return len(self._due)

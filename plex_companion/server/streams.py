@@ -1,0 +1,84 @@
+"""Every answer that is under way, so that all of them can be ended when the program ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_EVENT_STREAM = (b"content-type", b"text/event-stream")
+FAREWELL_SECONDS = 0.2
+
+
+class Answers:
+    """Runs each request of an application in a scope of its own.
+
+    Without it one open stream keeps the web server from ever exiting: it waits for streams, they wait for events.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._open: set[_Answer] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        answer = _Answer(scope["method"], send)
+        self._open.add(answer)
+        try:
+            with answer.scope:
+                await self._app(scope, receive, answer.send)
+            if answer.scope.cancelled_caught:
+                await answer.finish()
+        finally:
+            self._open.discard(answer)
+
+    def __len__(self) -> int:
+        """How many requests are being answered."""
+        return len(self._open)
+
+    def end_streams(self) -> None:
+        """End what never ends by itself: event streams opened by GET."""
+        for answer in self._open:
+            if answer.endless:
+                answer.scope.cancel()
+
+    def end_all(self) -> None:
+        """End everything."""
+        for answer in self._open:
+            answer.scope.cancel()
+
+
+class _Answer:
+    """One response, watched on its way out."""
+
+    def __init__(self, method: str, send: Send) -> None:
+        self.scope = anyio.CancelScope()
+        self.endless = False
+        self._method = method
+        self._send = send
+        self._last: str | None = None
+        self._more = True
+
+    async def send(self, message: Message) -> None:
+        """Pass it on, remembering how far the response has come."""
+        if message["type"] == "http.response.start":
+            self.endless = self._method == "GET" and _is_event_stream(message)
+        await self._send(message)
+        self._last = message["type"]
+        self._more = message.get("more_body", False) or self._last == "http.response.start"
+
+    async def finish(self) -> None:
+        """Close the response properly, for as far as the client still reads."""
+        with anyio.move_on_after(FAREWELL_SECONDS):
+            if self._last is None:
+                await self._send({"type": "http.response.start", "status": 503, "headers": []})
+            if self._more:
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _is_event_stream(message: Message) -> bool:
+    name, kind = _EVENT_STREAM
+    return any(key.lower() == name and value.startswith(kind) for key, value in message["headers"])
