@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from plex_companion.models import Transcode
 from plex_companion.text import clean
@@ -254,6 +254,13 @@ Frame = (
 Event = Frame | Connecting | Disconnected | Snapshot | Tick
 
 
+class Heard(NamedTuple):
+    """An event and when it was heard."""
+
+    event: Event
+    moment: Moment
+
+
 def parse_frame(text: str | bytes) -> list[Frame]:
     """One event per entry of a frame, in order. Never raises: what cannot be understood becomes `Malformed`."""
     if isinstance(text, bytes | bytearray | memoryview):
@@ -313,10 +320,12 @@ def _text(value: object) -> str | None:
 
 
 def _int(value: object) -> int | None:
+    """A whole number that SQLite can hold too."""
     try:
-        return int(value) if isinstance(value, int | float | str) else None
+        number = int(value) if isinstance(value, int | float | str) else None
     except (ValueError, OverflowError):
         return None
+    return number if number is not None and abs(number) < _LARGE else None
 
 
 def _float(value: object) -> float | None:
@@ -327,6 +336,7 @@ def _float(value: object) -> float | None:
     return number if number is not None and abs(number) < _HUGE else None
 
 
+_LARGE = 2**62
 _HUGE = 1e300
 
 
