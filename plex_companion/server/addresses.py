@@ -39,4 +39,4 @@ def _plain(uri: str) -> str:
     """Scheme and first segment in lower case (RFC 3986 section 6.2.2.1), without a closing slash."""
     scheme, separator, rest = uri.partition("://")
     first, slash, path = rest.partition("/")
-    return f"{scheme.lower()}{separator}{first.lower()}{slash}{path}".removesuffix("/")
+    return f"{scheme.lower()}{separator}" + f"{first.lower()}{slash}{path}".removesuffix("/")

@@ -46,6 +46,8 @@ class Counts:
     """Streamable HTTP sessions among them that can be reached now."""
     listen_streams: int
     """Modern streams."""
+    waiting: int
+    """What has been announced and not yet been written to a client."""
 
 
 class Notifier:
@@ -104,7 +106,8 @@ class Notifier:
     def counts(self) -> Counts:
         """What is held just now."""
         legacy, modern = self._legacy, self._modern
-        return Counts(self._subscribers.count(), len(legacy), legacy.pumps, legacy.streams, modern.open)
+        waiting = self._pacing.waiting() + self._subscribers.waiting()
+        return Counts(self._subscribers.count(), len(legacy), legacy.pumps, legacy.streams, modern.open, waiting)
 
     def register_with(self, server: Server[Any]) -> None:
         """Serve the subscription methods of both eras on this low-level server."""

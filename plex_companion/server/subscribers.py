@@ -62,7 +62,7 @@ class Subscribers:
     def close(self) -> None:
         """End every mailbox, now and in future."""
         self._closed = True
-        for subscriber in {one for interested in self._by_key.values() for one in interested}:
+        for subscriber in self._all():
             subscriber.box.close()
 
     def __contains__(self, key: object) -> bool:
@@ -72,3 +72,10 @@ class Subscribers:
     def count(self) -> int:
         """How many (subscriber, key) pairs there are."""
         return sum(map(len, self._by_key.values()))
+
+    def waiting(self) -> int:
+        """How much lies in mailboxes."""
+        return sum(len(subscriber.box) for subscriber in self._all())
+
+    def _all(self) -> set[Subscriber]:
+        return {subscriber for interested in self._by_key.values() for subscriber in interested}

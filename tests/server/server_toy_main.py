@@ -1,0 +1,42 @@
+"""The toy house as a program: `stdio`, or `http` which prints its port to standard error."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import anyio
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from server_toys import House
+
+from plex_companion.server.http import HttpApp
+from plex_companion.server.stdio import serve_stdio
+from plex_companion.server.web import serve_http
+
+
+def _say(line: object) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+async def _main(transport: str) -> None:
+    house = House()
+    try:
+        async with house.notifier.running():
+            if transport == "stdio":
+                _say("ready")
+                await serve_stdio(house.server)
+            else:
+                app = HttpApp(house.server, house.notifier, health=dict)
+                await serve_http(
+                    app, "127.0.0.1", 0, notifier=house.notifier, started=lambda _, port: _say(f"port {port}")
+                )
+    finally:
+        _say("cleaned up")
+    _say(house.notifier.counts())
+
+
+if __name__ == "__main__":
+    anyio.run(_main, sys.argv[1])

@@ -1,0 +1,280 @@
+"""A toy house to serve: a lamp that can be switched, and the ways to reach it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from mcp import Client, StdioServerParameters
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import (
+    EmptyResult,
+    SubscribeRequest,
+    SubscribeRequestParams,
+    UnsubscribeRequest,
+    UnsubscribeRequestParams,
+)
+from pydantic import BaseModel
+
+from plex_companion.errors import NotFound, PlexUnreachable
+from plex_companion.resources.declare import Resource
+from plex_companion.server.build import build_server
+from plex_companion.server.http import HttpApp
+from plex_companion.server.notifier import Counts, Notifier
+from plex_companion.server.offer import Answer, Existing, Offer
+from plex_companion.server.web import serve_http
+from plex_companion.tools.declare import Access, Caller, Tool, Toolset
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from mcp.client.session import IncomingMessage
+
+    from plex_companion.server.build import CompanionServer
+
+LEGACY, MODERN = "legacy", "2026-07-28"
+ERAS = (LEGACY, MODERN)
+NOTHING = Counts(0, 0, 0, 0, 0, 0)
+TALE = "a secret that must not leak"
+
+
+class Lamp(BaseModel):
+    """What the lamp tools answer."""
+
+    level: int
+
+
+async def _unused(*_: object) -> Mapping[str, Any]:
+    raise AssertionError
+
+
+RESOURCES = (
+    Resource("plex://lamp", "Lamp", "The lamp.", _unused, ()),
+    Resource("plex://lamp/{bulb}", "Bulb", "One bulb.", _unused, ()),
+)
+
+
+@dataclass
+class House:
+    """The toy's state, and everything needed to serve it."""
+
+    level: int = 0
+    bulbs: list[str] = field(default_factory=list)
+    cancelled: anyio.Event = field(default_factory=anyio.Event)
+
+    def __post_init__(self) -> None:
+        self.notifier = Notifier(RESOURCES)
+        self.server: CompanionServer = build_server(self.offer(), self.notifier, new_ref=lambda: "ref-1")
+
+    def offer(self) -> Offer:
+        return Offer("toy", "1.2.3", "A lamp.", _tools(self), self.call, RESOURCES, self.existing, self.read)
+
+    def set_level(self, level: int) -> None:
+        self.level = level
+        self.notifier.announce(["plex://lamp"])
+
+    def add_bulb(self, bulb: str) -> None:
+        self.bulbs.append(bulb)
+        self.notifier.announce([f"plex://lamp/{bulb}"], listing=True)
+
+    async def call(self, tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> Answer:
+        given = tool.validated(arguments)
+        given.update(dict.fromkeys(tool.injected, caller))
+        lamp = await tool.function(**given)
+        return Answer(lamp.model_dump(), lamp.model_dump_json())
+
+    def existing(self) -> list[Existing]:
+        bulbs = [Existing(f"plex://lamp/{bulb}", f"lamp/{bulb}", f"Bulb {bulb}", "One bulb.") for bulb in self.bulbs]
+        return [Existing("plex://lamp", "lamp", "Lamp", "The lamp."), *bulbs]
+
+    async def read(self, uri: str) -> str:
+        match uri.removeprefix("plex://").split("/"):
+            case ["lamp"]:
+                return json.dumps({"level": self.level})
+            case ["lamp", bulb] if bulb in self.bulbs:
+                return json.dumps({"bulb": bulb})
+            case ["lamp", "blown"]:
+                raise RuntimeError(TALE)
+            case ["lamp", "far"]:
+                raise PlexUnreachable("The bulb does not answer.")
+            case _:
+                raise NotFound(f"Nothing is called {uri}.")
+
+
+def _tools(house: House) -> list[Tool]:
+    lamp = Toolset("lamp", "Switch the lamp")
+
+    @lamp.tool(Access.READ)
+    async def lamp_level() -> Lamp:
+        """How bright the lamp is."""
+        return Lamp(level=house.level)
+
+    @lamp.tool(Access.WRITE, additive=True, open_world=True)
+    async def lamp_brighten(level: int) -> Lamp:
+        """Make it as bright as that."""
+        house.set_level(level)
+        return Lamp(level=level)
+
+    @lamp.tool(Access.WRITE)
+    async def lamp_screw_in(bulb: str) -> Lamp:
+        """Add a bulb."""
+        house.add_bulb(bulb)
+        return Lamp(level=house.level)
+
+    @lamp.tool(Access.DESTRUCTIVE)
+    async def lamp_break() -> Lamp:
+        """Break it."""
+        raise PlexUnreachable("The lamp does not answer.", connection="down")
+
+    @lamp.tool(Access.READ)
+    async def lamp_trip() -> Lamp:
+        """Trip over it."""
+        raise RuntimeError(TALE)
+
+    @lamp.tool(Access.READ)
+    async def lamp_watch(caller: Caller) -> Lamp:
+        """Watch it for ever."""
+        await caller.progress(1, 2, "watching")
+        try:
+            await anyio.sleep_forever()
+        finally:
+            house.cancelled.set()
+        return Lamp(level=0)
+
+    return lamp.tools
+
+
+@dataclass
+class Served:
+    """A house behind a port."""
+
+    house: House
+    url: str
+    app: HttpApp
+
+    @property
+    def notifier(self) -> Notifier:
+        return self.house.notifier
+
+
+@asynccontextmanager
+async def served(**options: Any) -> AsyncIterator[Served]:
+    """The toy house behind a free port, until the block ends."""
+    house = House()
+    app = HttpApp(house.server, house.notifier, health=lambda: {"ok": True}, **options)
+    started = anyio.Event()
+    ports: list[int] = []
+
+    def on_started(_: str, port: int) -> None:
+        ports.append(port)
+        started.set()
+
+    async def serve() -> None:
+        await serve_http(app, "127.0.0.1", 0, notifier=house.notifier, started=on_started)
+
+    async with house.notifier.running(), anyio.create_task_group() as tasks:
+        serving = tasks.start_soon(serve)
+        with anyio.fail_after(5):
+            await started.wait()
+        yield Served(house, f"http://127.0.0.1:{ports[0]}", app)
+        serving.cancel()
+
+
+class Ear:
+    """Hears what a client is told, in either era."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, float]] = []
+        self._more = anyio.Event()
+
+    async def on_message(self, message: IncomingMessage) -> None:
+        """A `message_handler` (legacy)."""
+        method = getattr(message, "method", "")
+        if method == "notifications/resources/updated":
+            self.hear(message.params.uri)  # type: ignore[union-attr]  # this method has them
+        elif method == "notifications/resources/list_changed":
+            self.hear("list")
+
+    def hear(self, what: str) -> None:
+        self.heard.append((what, anyio.current_time()))
+        self._more.set()
+        self._more = anyio.Event()
+
+    def count(self, what: str) -> int:
+        return sum(one == what for one, _ in self.heard)
+
+    async def until(self, what: str, times: int = 1) -> None:
+        """Wait until it has been heard so often."""
+        with anyio.fail_after(5):
+            while self.count(what) < times:
+                await self._more.wait()
+
+
+def transport_to(url: str, kind: str) -> Any:
+    """A client's transport to a served house."""
+    return sse_client(f"{url}/sse") if kind == "sse" else streamable_http_client(f"{url}/mcp")
+
+
+@asynccontextmanager
+async def connected(target: Any, era: str, *uris: str) -> AsyncIterator[tuple[Client, Ear]]:
+    """A client subscribed to these URIs and to the list of resources."""
+    ear = Ear()
+    async with Client(target, mode=era, message_handler=ear.on_message) as client:
+        if era == LEGACY:
+            for uri in uris:
+                await subscribe(client, uri)
+            yield client, ear
+        else:
+            async with anyio.create_task_group() as tasks:
+                listening = await tasks.start(_listen, client, ear, uris)
+                yield client, ear
+                listening.cancel()
+
+
+async def subscribe(client: Client, uri: str) -> None:
+    """As `client.subscribe_resource`, which warns that newer clients have something better."""
+    request = SubscribeRequest(params=SubscribeRequestParams(uri=uri))
+    await client.session.send_request(request, EmptyResult)
+
+
+async def unsubscribe(client: Client, uri: str) -> None:
+    """As `client.unsubscribe_resource`."""
+    request = UnsubscribeRequest(params=UnsubscribeRequestParams(uri=uri))
+    await client.session.send_request(request, EmptyResult)
+
+
+async def _listen(client: Client, ear: Ear, uris: tuple[str, ...], *, task_status: Any) -> None:
+    with anyio.CancelScope() as scope:
+        async with client.listen(resource_subscriptions=uris, resources_list_changed=True) as stream:
+            task_status.started(scope)
+            async for event in stream:
+                ear.hear(getattr(event, "uri", "list"))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what nobody announces, such as the server's tables."""
+    with anyio.fail_after(5):
+        while not condition():  # noqa: ASYNC110  # there is no event to wait for, and none is wanted there
+            await anyio.sleep(0.002)
+
+
+async def gone(notifier: Notifier, expected: Counts = NOTHING) -> None:
+    """Wait until the notifier holds just this much."""
+    await until(lambda: notifier.counts() == expected)
+
+
+def script(*arguments: str) -> list[str]:
+    """The command that serves the toy house in a process of its own."""
+    return [sys.executable, str(Path(__file__).with_name("server_toy_main.py")), *arguments]
+
+
+def over_stdio() -> StdioServerParameters:
+    """The toy house at the end of two pipes."""
+    command, *arguments = script("stdio")
+    return StdioServerParameters(command=command, args=arguments)

@@ -1,0 +1,60 @@
+"""What a subscriber that reads, does not read, or cannot be reached is handed."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from plex_companion.server.mailbox import Mailbox
+
+
+async def _rest(box: Mailbox) -> list[str]:
+    box.close()
+    with anyio.fail_after(1):
+        return [key async for key in box]
+
+
+async def test_what_is_offered_twice_is_read_once() -> None:
+    box = Mailbox()
+    for key in ("a", "b", "a"):
+        box.offer(key)
+    assert await _rest(box) == ["a", "b"]
+
+
+async def test_what_is_withdrawn_is_not_read() -> None:
+    box = Mailbox()
+    box.offer("a")
+    box.withdraw("a")
+    assert await _rest(box) == []
+
+
+async def test_a_reader_waits_for_the_next_offer() -> None:
+    box = Mailbox()
+    heard: list[str] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def read() -> None:
+            heard.extend([key async for key in box])
+
+        tasks.start_soon(read)
+        await anyio.lowlevel.checkpoint()
+        box.offer("a")
+        await anyio.lowlevel.checkpoint()
+        box.close()
+    assert heard == ["a"]
+
+
+async def test_a_held_mailbox_keeps_what_comes_until_it_is_released() -> None:
+    box = Mailbox(held=True)
+    box.offer("a")
+    with pytest.raises(TimeoutError), anyio.fail_after(0.01):
+        await anext(box)
+    box.release()
+    assert await anext(box) == "a"
+
+
+async def test_a_closed_mailbox_takes_nothing_more() -> None:
+    box = Mailbox()
+    box.close()
+    box.offer("a")
+    assert await _rest(box) == []
