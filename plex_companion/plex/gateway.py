@@ -1,0 +1,203 @@
+"""The way to Plex over HTTP: the only worker threads, their deadlines, and the one place where its failures become ours."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import anyio
+import anyio.to_thread
+
+from plex_companion import __version__
+from plex_companion.errors import PlexUnauthorized, SettingsError, TimedOut
+from plex_companion.plex import views
+from plex_companion.plex.errands import CURRENT, Errand
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.models import ServerIdentity
+    from plex_companion.plex.wire import Wire
+    from plex_companion.settings import Settings
+
+T = TypeVar("T")
+
+TOOLS = 8
+"""How many tools ask Plex at a time; others wait their turn, within their own deadline."""
+AHEAD = 4
+"""The same for the listener, which never waits behind tools."""
+MOST_THREADS = 4 * (TOOLS + AHEAD)
+"""With those that were given up and have not yet noticed (a name lookup cannot be interrupted)."""
+PAGE = 500
+
+
+class Gateway:
+    """Runs plexapi in worker threads. Made by `open_gateway`."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.plex_url is None:
+            raise SettingsError("PLEX_URL is not set.")
+        self.requests: Counter[tuple[str, str]] = Counter()
+        """How often each (method, path) was asked, for tests and metrics; ids are written `{id}`."""
+        self._settings = settings
+        self._token = settings.plex_token.get_secret_value() if settings.plex_token else ""
+        self._lanes = {False: anyio.CapacityLimiter(TOOLS), True: anyio.CapacityLimiter(AHEAD)}
+        self._under_way: set[Errand] = set()
+        self._wire: Wire | None = None
+        self._plex: PlexServer | None = None
+        self._making = anyio.Lock()
+
+    async def call(
+        self,
+        function: Callable[[PlexServer], T],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the deadline is ours to enforce: it must end the thread too
+        ahead: bool = False,
+    ) -> T:
+        """Run `function` in a worker thread with the one `PlexServer`. Cancelling frees the slot and ends the thread.
+
+        Args:
+            function: what to ask; it may ask several times.
+            timeout: seconds for all of it, waiting for a slot included; by default `plex_timeout_seconds`.
+            ahead: for the listener's few reads, which do not queue behind tools.
+
+        Raises:
+            ToolError: one of the tree in `errors`; whatever else `function` raises flies through.
+        """
+        with self._errand(timeout) as errand, _deadline(errand):
+            plex = await self._server(errand, ahead)
+            return await self._send(errand, lambda: function(plex), ahead)
+
+    async def identity(self) -> ServerIdentity | None:
+        """Who answers at the address, asked without a token; `None` if it is no Plex server. For `doctor`.
+
+        Raises:
+            ToolError: as `call`.
+        """
+        with self._errand(None) as errand, _deadline(errand):
+            return await self._send(errand, lambda: _identity(self._session(), str(self._settings.plex_url)), True)  # noqa: FBT003 - ahead
+
+    def forget(self) -> None:
+        """Make the `PlexServer` anew at the next call: after a reconnect it may be another version, or another server."""
+        self._plex = None
+
+    def close(self) -> None:
+        """End what is under way and close the connections."""
+        for errand in tuple(self._under_way):
+            errand.call_back()
+        if self._wire is not None:
+            self._wire.close()
+
+    @contextmanager
+    def _errand(self, seconds: float | None) -> Iterator[Errand]:
+        """One call, from the slot it waits for to the requests it has made."""
+        if len(self._under_way) >= MOST_THREADS:
+            raise TimedOut(f"Plex has left {MOST_THREADS} requests unanswered; nothing more is asked until it does.")
+        errand = Errand(seconds or self._settings.plex_timeout_seconds)
+        try:
+            yield errand
+        except PlexUnauthorized:
+            if not errand.plex_tv:
+                self.forget()
+            raise
+        finally:
+            errand.call_back()
+            self.requests.update((method, _pattern(path)) for method, path in errand.requests)
+
+    async def _server(self, errand: Errand, ahead: bool) -> PlexServer:
+        """The one `PlexServer`; making it asks `GET /`."""
+        async with self._making:
+            if self._plex is None:
+                self._plex = await self._send(errand, lambda: _plex_server(self._session(), self._settings), ahead)
+            return self._plex
+
+    async def _send(self, errand: Errand, function: Callable[[], T], ahead: bool) -> T:
+        """Run it in a thread that the caller need not wait for."""
+
+        def run() -> T:
+            CURRENT.set(errand)
+            self._under_way.add(errand)
+            try:
+                return _translated(function, errand, self._token)
+            finally:
+                self._under_way.discard(errand)
+
+        return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._lanes[ahead])
+
+    def _session(self) -> Wire:
+        """The one HTTP session. Made in the thread that first needs it: requests takes long to import."""
+        from plex_companion.plex.wire import Wire  # noqa: PLC0415 - see above
+
+        if self._wire is None:
+            self._wire = Wire(self._settings, TOOLS + AHEAD)
+        return self._wire
+
+
+@contextmanager
+def _deadline(errand: Errand) -> Iterator[None]:
+    try:
+        with anyio.fail_after(errand.seconds):
+            yield
+    except TimeoutError:
+        raise errand.late() from None
+
+
+def _translated(function: Callable[[], T], errand: Errand, token: str) -> T:
+    """The result, or our error. Raised outside the `except`, so that no log can follow it to Plex's own words."""
+    from plex_companion.plex.translate import FAILURES, translated  # noqa: PLC0415 - imports plexapi
+
+    try:
+        return function()
+    except FAILURES as error:
+        failure = translated(error, errand, token)
+    raise failure
+
+
+def _plex_server(wire: Wire, settings: Settings) -> PlexServer:
+    """Plexapi, taught what its configuration file or environment would otherwise decide."""
+    import plexapi.base  # noqa: PLC0415 - takes long to import
+    from plexapi.server import PlexServer  # noqa: PLC0415 - the same
+
+    # Objects read this when they are made; left on, a list of 500 partial objects can cost 501 requests (PLEX.md 0.10).
+    plexapi.CONFIG.data.setdefault("plexapi", {})["autoreload"] = "false"
+    plexapi.CONFIG.data.pop("auth", None)
+    vars(plexapi.base)["X_PLEX_CONTAINER_SIZE"] = PAGE
+    plexapi.BASE_HEADERS.update({"X-Plex-Product": "plex-companion", "X-Plex-Version": __version__})
+    token = settings.plex_token.get_secret_value() if settings.plex_token else None
+    make: Callable[..., PlexServer] = cast("Any", PlexServer)  # plexapi annotates nothing
+    return make(settings.plex_url, token, session=wire, timeout=settings.plex_timeout_seconds)
+
+
+def _identity(wire: Wire, address: str) -> ServerIdentity | None:
+    """`/identity`, which needs no token."""
+    from plexapi.utils import parseXMLString  # noqa: PLC0415 - takes long to import
+
+    from plex_companion.plex.translate import by_status  # noqa: PLC0415 - the same
+
+    response = wire.get(f"{address}/identity")
+    if not response.ok or response.is_redirect:
+        errand = CURRENT.get() or Errand(0)
+        raise by_status(response.status_code, errand)
+    return views.server_identity(parseXMLString(response.text))
+
+
+def _pattern(path: str) -> str:
+    """The path without its ids, so that there are only so many."""
+    return _ID.sub("/{id}", path)
+
+
+_ID = re.compile(r"/(?:[\d,]+|[0-9a-fA-F-]{16,})(?=/|$)")
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    """A gateway to the server that the settings name. Asks nothing yet."""
+    gateway = Gateway(settings)
+    try:
+        yield gateway
+    finally:
+        gateway.close()

@@ -1,0 +1,296 @@
+"""Hears Plex: owns the websocket and sends on what it says, with a snapshot first and then from time to time."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import anyio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+
+from plex_companion import __version__
+from plex_companion.errors import PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
+from plex_companion.events import Connecting, Disconnected, Event, Heard, parse_frame
+from plex_companion.plex.plain_words import why
+from plex_companion.plex.snapshot import take_snapshot
+from plex_companion.plex.tls import tls_context
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from plex_companion.events import Snapshot
+    from plex_companion.models import Moment
+    from plex_companion.plex.gateway import Gateway
+    from plex_companion.plex.wanted import Wanted
+    from plex_companion.settings import Settings
+
+    Send = Callable[[Sequence[Heard]], Awaitable[None]]
+    Clock = Callable[[], Moment]
+
+PATH = "/:/websockets/notifications"
+LARGEST_FRAME = 4 * 1024 * 1024
+WAITING_FRAMES = 4096
+"""Kept unread while the first snapshot is taken; beyond it the socket is left alone, and Plex's pings with it."""
+_LONGEST_WAIT = 60.0
+_UNAUTHORIZED = frozenset({401, 498})
+_UNAVAILABLE = 503
+_TOO_LARGE = 1009
+_POLITE = frozenset({1000, 1001, 1005})
+_log = logging.getLogger(__name__)
+_socket_log = logging.getLogger(f"{__name__}.socket")
+_socket_log.setLevel(logging.INFO)  # below it websockets writes down headers, the token among them
+
+
+def backoff(chance: Callable[[], float] = random.random) -> Iterator[float]:
+    """Seconds to wait before each try: 0, 1, 2, 4 … 60, from the second on up to a quarter less."""
+    yield 0.0
+    wait = 1.0
+    while True:
+        yield wait * (1 - chance() / 4)
+        wait = min(wait * 2, _LONGEST_WAIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the listener waits, in seconds. Tests have less of it."""
+
+    opening: float = 10
+    ping: float = 10
+    pong: float = 10
+    closing: float = 1
+    refused: float = 300
+    """Between tries with a token that Plex refuses."""
+    merge: float = 0.3
+    """Between snapshots, however many are wanted."""
+    failed: float = 5
+    """Before a wanted snapshot that failed is tried again."""
+    settled: float = 10
+    """A connection that lived this long was a good one: the next is tried at once."""
+    waits: Callable[[], Iterator[float]] = backoff
+
+
+PATIENT = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """How a connection, or the try to make one, ended."""
+
+    detail: str
+    unauthorized: bool = False
+    too_large: bool = False
+    lived_ms: int = 0
+
+
+async def listen(
+    gateway: Gateway,
+    settings: Settings,
+    send: Send,
+    *,
+    now: Clock,
+    wanted: Wanted,
+    epoch: int = 0,
+    patience: Patience = PATIENT,
+) -> NoReturn:
+    """Listen for ever. Each connection sends `Connecting`, one first `Snapshot`, then frames and further snapshots.
+
+    What happens while the first snapshot is taken waits in the socket, so nothing is missed and nothing comes too early.
+    `Disconnected` is sent when a connection ends or cannot be made, and again only when the reason changes.
+
+    Args:
+        gateway: what snapshots are read through.
+        settings: address, token, TLS, `reconcile_seconds`, `privacy`.
+        send: takes events in order. It must suspend (a bounded stream does), or a burst starves the rest.
+        now: the clock.
+        wanted: wishes for snapshots between the regular ones.
+        epoch: the last one used; the first connection is the next.
+        patience: how long to wait for what.
+    """
+    listener = _Listener(gateway, settings, send, now, wanted, epoch, patience)
+    waits = patience.waits()
+    while True:
+        lost = await listener.connection()
+        await listener.tell(lost)
+        if lost.lived_ms >= patience.settled * 1000:
+            waits = patience.waits()
+        wait = next(waits)
+        if lost.too_large:
+            wait = wait or next(waits)
+        await anyio.sleep(patience.refused if lost.unauthorized else wait)
+
+
+class _Direct(connect):
+    """Follows no redirect: websockets would take the token along to another host."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class _Listener:
+    def __init__(
+        self,
+        gateway: Gateway,
+        settings: Settings,
+        send: Send,
+        now: Clock,
+        wanted: Wanted,
+        epoch: int,
+        patience: Patience,
+    ) -> None:
+        self._gateway = gateway
+        self._settings = settings
+        self._send = send
+        self._now = now
+        self._wanted = wanted
+        self._epoch = epoch
+        self._patience = patience
+        self._told: _Lost | None = None
+
+    async def connection(self) -> _Lost:
+        """One connection from opening to end."""
+        try:
+            socket = await self._open()
+        except (OSError, EOFError, InvalidHandshake, WebSocketException) as error:
+            return self._not_opened(error)
+        async with socket:
+            return await self._hear(socket)
+
+    async def tell(self, lost: _Lost) -> None:
+        """Say why nothing is heard, unless that has been said."""
+        if self._told is None or (lost.detail, lost.unauthorized) != (self._told.detail, self._told.unauthorized):
+            _log.warning("Plex is not heard: %s", lost.detail)
+            await self._say(Disconnected(lost.detail, lost.unauthorized))
+        self._told = lost
+
+    async def _open(self) -> ClientConnection:
+        address = f"ws{str(self._settings.plex_url).removeprefix('http')}{PATH}"
+        token = self._settings.plex_token
+        options: dict[str, Any] = {"ssl": tls_context(self._settings)} if address.startswith("wss:") else {}
+        return await _Direct(
+            address,
+            additional_headers={"X-Plex-Token": token.get_secret_value()} if token else {},
+            user_agent_header=f"plex-companion/{__version__}",
+            proxy=None,  # as in wire.py: the token is for the server alone
+            compression=None,
+            open_timeout=self._patience.opening,
+            ping_interval=self._patience.ping,
+            ping_timeout=self._patience.pong,
+            close_timeout=self._patience.closing,
+            max_size=LARGEST_FRAME,
+            max_queue=WAITING_FRAMES,
+            logger=_socket_log,
+            **options,
+        )
+
+    async def _hear(self, socket: ClientConnection) -> _Lost:
+        self._epoch += 1
+        self._told = None
+        await self._say(Connecting())
+        self._wanted.take()
+        try:
+            snapshot = await self._snapshot(first=True, library=True)
+        except ToolError as error:
+            return _unread(error)
+        await self._say(snapshot)
+        _log.info("Plex is heard")
+        since = self._now().tick
+        lost = await self._until_lost(socket)
+        return _Lost(lost.detail, lost.unauthorized, lost.too_large, self._now().tick - since)
+
+    async def _until_lost(self, socket: ClientConnection) -> _Lost:
+        """Frames and snapshots side by side; whichever ends first ends the other."""
+        endings: list[_Lost] = []
+        async with anyio.create_task_group() as tasks:
+
+            async def run(ending: Callable[[], Awaitable[_Lost]]) -> None:
+                endings.append(await ending())
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(run, partial(self._frames, socket))
+            tasks.start_soon(run, self._snapshots)
+        return endings[0]
+
+    async def _frames(self, socket: ClientConnection) -> _Lost:
+        try:
+            while True:
+                # As bytes: a text frame may hold half a character (PLEX.md 1.1), which must not end the connection.
+                frame = await socket.recv(decode=False)
+                moment = self._now()
+                await self._send([Heard(event, moment) for event in parse_frame(frame)])
+        except ConnectionClosed as error:
+            return self._closed(error)
+
+    async def _snapshots(self) -> _Lost:
+        """Compare notes with Plex for ever; ends when the token is refused. Silence is for the pings to judge."""
+        while True:
+            with anyio.move_on_after(self._settings.reconcile_seconds):
+                await self._wanted.wait()
+            library = self._wanted.take()
+            try:
+                await self._say(await self._snapshot(first=False, library=library))
+            except PlexUnauthorized as error:
+                return _unread(error)
+            except ToolError as error:
+                _log.warning("Plex was not asked what plays: %s", error.message)
+                await anyio.sleep(self._patience.failed)
+                (self._wanted.library if library else self._wanted.snapshot)()
+            await anyio.sleep(self._patience.merge)
+
+    async def _snapshot(self, *, first: bool, library: bool) -> Snapshot:
+        return await take_snapshot(
+            self._gateway,
+            epoch=self._epoch,
+            first=first,
+            now=self._now,
+            want_library=library,
+            private=self._settings.privacy,
+        )
+
+    async def _say(self, event: Event) -> None:
+        await self._send([Heard(event, self._now())])
+
+    def _not_opened(self, error: Exception) -> _Lost:
+        match error:
+            case InvalidStatus() if error.response.status_code in _UNAUTHORIZED:
+                return _Lost(f"HTTP {error.response.status_code}: the token was refused", unauthorized=True)
+            case InvalidStatus() if error.response.status_code == _UNAVAILABLE:
+                return _Lost("HTTP 503: Plex is starting")
+            case InvalidStatus():
+                return _Lost(f"HTTP {error.response.status_code} instead of a websocket")
+            case TimeoutError():
+                return _Lost(f"no answer within {self._patience.opening:g} s")
+            case WebSocketException() if error.__cause__ is None or isinstance(error.__cause__, ValueError):
+                return _Lost("what answers does not speak websocket")
+            case _:
+                return _Lost(why(error))
+
+    def _closed(self, error: ConnectionClosed) -> _Lost:
+        sent, received = error.sent, error.rcvd
+        if sent and sent.code == _TOO_LARGE:
+            return _Lost(f"a frame larger than {LARGEST_FRAME >> 20} MB", too_large=True)
+        if sent and "keepalive" in sent.reason and not received:
+            return _Lost(f"no pong for {self._patience.pong:g} s")
+        if received:
+            return _Lost("closed by Plex" + ("" if received.code in _POLITE else f" with code {received.code}"))
+        if sent:
+            return _Lost(f"a frame that breaks the protocol (code {sent.code})")
+        return _Lost(why(error))
+
+
+def _unread(error: ToolError) -> _Lost:
+    """Why a snapshot ends the connection."""
+    match error:
+        case PlexUnauthorized():
+            return _Lost("HTTP 401: the token was refused", unauthorized=True)
+        case PlexStarting():
+            return _Lost("HTTP 503: Plex is starting")
+        case PlexUnreachable():
+            return _Lost(str(error.facts.get("connection", "connection lost")))
+        case TimedOut():
+            return _Lost("Plex does not answer what plays")
+        case _:
+            return _Lost(error.message)

@@ -1,0 +1,28 @@
+"""How the server's certificate is judged, over HTTP and over the websocket alike."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+import certifi
+
+if TYPE_CHECKING:
+    from plex_companion.settings import Settings
+
+
+def verify_of(settings: Settings) -> bool | str:
+    """What `requests` calls verify: False, or the file of trusted authorities."""
+    if not settings.plex_verify:
+        return False
+    return str(settings.plex_ca_file) if settings.plex_ca_file else certifi.where()
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """The same for a websocket."""
+    verify = verify_of(settings)
+    context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

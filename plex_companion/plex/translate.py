@@ -1,0 +1,134 @@
+"""The border between plexapi's failures and ours: what was asked, what was found, what to try."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import ParseError
+
+import requests
+import urllib3
+from plexapi.exceptions import NotFound as MissingInPlexApi
+from plexapi.exceptions import PlexApiException
+
+from plex_companion.errors import (
+    NotFound,
+    PlexError,
+    PlexForbidden,
+    PlexStarting,
+    PlexTvUnreachable,
+    PlexUnauthorized,
+    PlexUnreachable,
+    RateLimited,
+    ToolError,
+)
+from plex_companion.plex.plain_words import why
+from plex_companion.text import clean, redact
+
+if TYPE_CHECKING:
+    from plex_companion.plex.errands import Errand
+
+FAILURES = (
+    PlexApiException,
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    ParseError,
+    # What plexapi trips over: an empty 200 (AttributeError), a status that requests cannot name, as 498 (TypeError),
+    # and attributes it expects. Told from our own bugs by where they were raised.
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    OSError,
+)
+_THEIRS = frozenset({"plexapi", "requests", "urllib3", "xml"})
+_ADDRESS = re.compile(r"\w+://\S+")
+_LONGEST = 300
+
+
+def translated(error: Exception, errand: Errand, token: str) -> Exception:
+    """Our error for what plexapi raised; the same error if Plex has no part in it."""
+    match error:
+        case ToolError():
+            return error
+        case requests.RequestException() | urllib3.exceptions.HTTPError():
+            return _unconnected(error, errand)
+        case ParseError():
+            return _nonsense(errand, "an answer that is not XML")
+    if not isinstance(error, PlexApiException) and _raised_in(error) not in _THEIRS:
+        return error
+    return _misread(error, errand, token)
+
+
+def _misread(error: Exception, errand: Errand, token: str) -> ToolError:
+    """Plexapi did not like what it got."""
+    if errand.status is not None and not requests.codes.ok <= errand.status < requests.codes.multiple_choices:
+        return by_status(errand.status, errand)
+    if isinstance(error, PlexApiException):
+        return _said_by_plexapi(error, token)
+    return _nonsense(errand, "an answer that lacks what it must hold")
+
+
+def _raised_in(error: BaseException) -> str:
+    """The package whose code raised it."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return str(trace.tb_frame.f_globals.get("__name__", "")).split(".")[0] if trace else ""
+
+
+def _unconnected(error: Exception, errand: Errand) -> ToolError:
+    """No answer, or only a part of one."""
+    silent = isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError) or _is_read_timeout(error)
+    if silent and not errand.plex_tv:
+        return errand.late()
+    words = "no answer in time" if silent else why(error)
+    if errand.plex_tv:
+        return PlexTvUnreachable(f"{errand.asked}: {words}. What needs only the server goes on working.")
+    hint = "Is Plex running, and is PLEX_URL right?"
+    return PlexUnreachable(f"{errand.asked}: Plex cannot be reached: {words}. {hint}", connection=words)
+
+
+def _is_read_timeout(error: Exception) -> bool:
+    """Requests calls silence in the middle of a body a ConnectionError."""
+    return any(isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in error.args)
+
+
+def _nonsense(errand: Errand, found: str) -> PlexError:
+    if errand.plex_tv:
+        return PlexTvUnreachable(f"{errand.asked}: {found}. Try again later.", http_status=errand.status)
+    message = f"{errand.asked}: {found}. Does PLEX_URL name a Plex Media Server, and is it up to date?"
+    return PlexError(message, http_status=errand.status)
+
+
+def by_status(status: int, errand: Errand) -> ToolError:  # noqa: PLR0911 - a table
+    """Our error for an HTTP status."""
+    asked = errand.asked
+    later = {} if errand.retry_after_s is None else {"retry_after_s": errand.retry_after_s}
+    match status:
+        case 401 | 498:
+            return PlexUnauthorized(f"{asked}: the token was refused (HTTP {status}). Renew PLEX_TOKEN.")
+        case 422 if errand.plex_tv:  # "Invalid token"
+            return PlexUnauthorized(f"{asked}: the token was refused (HTTP 422). Renew PLEX_TOKEN.")
+        case 403:
+            return PlexForbidden(f"{asked}: not allowed (HTTP 403). It may need the token of the server's owner.")
+        case 404:
+            return NotFound(f"{asked}: Plex has nothing there (HTTP 404). Look up its id anew.", what=asked)
+        case 429:
+            return RateLimited(f"{asked}: too many requests (HTTP 429). Try again later.", **later)
+        case _ if errand.plex_tv and status >= requests.codes.server_error:
+            words = f"HTTP {status}. What needs only the server goes on working."
+            return PlexTvUnreachable(f"{asked}: {words}", http_status=status)
+        case 503:
+            return PlexStarting(f"{asked}: Plex is starting or in maintenance (HTTP 503). Try again later.", **later)
+        case _ if status < requests.codes.bad_request:
+            message = f"{asked}: a redirect (HTTP {status}), which is not followed. Set PLEX_URL to where Plex is."
+            return PlexError(message, http_status=status)
+        case _:
+            return PlexError(f"{asked}: Plex answered with HTTP {status}. Its log may say why.", http_status=status)
+
+
+def _said_by_plexapi(error: PlexApiException, token: str) -> ToolError:
+    """Plexapi's own objection, without a bad answer of Plex behind it: an unknown filter, an unsupported item."""
+    words = clean(_ADDRESS.sub("…", redact(str(error), token)))[:_LONGEST]
+    return NotFound(words) if isinstance(error, MissingInPlexApi) else PlexError(words)

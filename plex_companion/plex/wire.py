@@ -1,0 +1,222 @@
+"""The one HTTP session to Plex and plex.tv: bounded, never redirected, and closed to every other host."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from plex_companion.errors import PlexError, SettingsError
+from plex_companion.plex.errands import CURRENT, Errand
+from plex_companion.plex.tls import verify_of
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+    from requests import PreparedRequest, Response
+
+    from plex_companion.settings import Settings
+
+PLEX_TV = "https://plex.tv"
+LARGEST = 64 * 1024 * 1024
+"""Bytes of an answer, unpacked. Downloads that are streamed are bounded by who reads them."""
+CONNECT_SECONDS = 4.0
+_CHUNK = 64 * 1024
+_PORTS = {"http": 80, "https": 443}
+_REFUSAL = re.compile(rb"\s*(?:<\?xml[^>]*\?>\s*)?<Response\b[^>]*\bcode=\"([45]\d\d)\"")
+_log = logging.getLogger(__name__)
+
+
+class Wire(requests.Session):
+    """What plexapi speaks through. `doors` is how many connections are kept open."""
+
+    def __init__(self, settings: Settings, doors: int) -> None:
+        super().__init__()
+        self.auth = _nobody
+        door = _Door(settings, doors)
+        self.mount("https://", door)
+        self.mount("http://", door)
+        if not settings.plex_verify:
+            _log.warning("The certificate of the Plex server is not checked, as PLEX_COMPANION_PLEX_VERIFY asks")
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, above
+
+    def get_redirect_target(self, resp: Response) -> str | None:  # noqa: ARG002 - the signature is requests'
+        """Nowhere: the token travels in a header that requests does not know to be secret."""
+        return None
+
+
+def _nobody(request: PreparedRequest) -> PreparedRequest:
+    """Keep requests from looking for a password in `~/.netrc`."""
+    return request
+
+
+class _Noted:
+    """A connection that tells the current errand which socket it waits on."""
+
+    sock: Any
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]  # a mixin before urllib3's connections
+        _hold(self.sock)
+
+    def request(self, *args: Any, **options: Any) -> None:
+        _hold(self.sock)
+        super().request(*args, **options)  # type: ignore[misc]  # the same
+
+
+def _hold(sock: Any) -> None:
+    errand = CURRENT.get()
+    if errand is not None:
+        errand.holds(sock)
+
+
+class _Http(_Noted, HTTPConnection):
+    pass
+
+
+class _Https(_Noted, HTTPSConnection):
+    pass
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+class _Door(HTTPAdapter):
+    """Every request and every answer passes here."""
+
+    def __init__(self, settings: Settings, doors: int) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=doors)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self._origin = _origin(urlsplit(settings.plex_url or ""))
+        self._plex_tv = None if settings.plex_tv_url == PLEX_TV else _stand_in(settings.plex_tv_url)
+        self._verify = verify_of(settings)
+        self._patience = settings.plex_timeout_seconds
+
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: object = None,  # noqa: ARG002 - ours is stricter
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> Response:
+        """Send one request and read its whole answer, unless it is streamed.
+
+        Raises:
+            TimedOut: nobody waits any more.
+            PlexError: another host, an answer that is too large, declares a document type or holds a refusal.
+        """
+        errand = CURRENT.get() or Errand(self._patience)
+        address = urlsplit(str(request.url))
+        plex_tv = self._is_plex_tv(address)
+        errand.asks(request.method or "GET", address.path or "/", plex_tv=plex_tv)
+        if plex_tv and self._plex_tv:
+            self._divert(request, address)
+        elif not plex_tv:
+            # A proxy would be told the token of a server that is next door; plex.tv is reached as the environment says.
+            proxies, verify = None, self._verify
+        left = errand.left()
+        try:
+            response = super().send(request, stream, (min(CONNECT_SECONDS, left), left), verify, cert, proxies)
+            errand.status = response.status_code
+            errand.retry_after_s = _seconds(response.headers.get("Retry-After"))
+            return response if stream else _read(response, errand)
+        finally:
+            if not stream:
+                errand.holds(None)
+
+    def _is_plex_tv(self, address: SplitResult) -> bool:
+        host = address.hostname or ""
+        if address.scheme == "https" and (host == "plex.tv" or host.endswith(".plex.tv")):
+            return True
+        if _origin(address) == self._origin:
+            return False
+        raise PlexError("A request to a host that is neither the Plex server nor plex.tv was refused.")
+
+    def _divert(self, request: PreparedRequest, address: SplitResult) -> None:
+        request.url = f"{self._plex_tv}{address.path}" + (f"?{address.query}" if address.query else "")
+        request.headers["X-Forwarded-Host"] = address.hostname or ""
+
+
+def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:
+    return address.scheme, address.hostname, address.port or _PORTS.get(address.scheme)
+
+
+def _stand_in(address: str) -> str:
+    """An address that plays plex.tv.
+
+    Raises:
+        SettingsError: it is not on this machine, so a real token might leave it.
+    """
+    host = urlsplit(address).hostname or ""
+    if host != "localhost" and not _is_loopback(host):
+        raise SettingsError("PLEX_TV_URL must be https://plex.tv or an address of this machine.")
+    return address
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _seconds(value: str | None) -> int | None:
+    return int(value) if value and value.isascii() and value.isdecimal() and len(value) < 6 else None  # noqa: PLR2004 - a day
+
+
+def _read(response: Response, errand: Errand) -> Response:
+    """The same answer with its body in memory and checked."""
+    body = bytearray()
+    announced = response.headers.get("Content-Length", "")
+    too_large = announced.isdecimal() and int(announced[:20]) > LARGEST
+    chunks = iter(()) if too_large else response.iter_content(_CHUNK)
+    for chunk in chunks:
+        body += chunk
+        errand.left()  # the timeout of requests is one of silence: a slow drip would go on for ever
+        too_large = too_large or len(body) > LARGEST
+        if too_large:
+            break
+    if too_large:
+        response.close()
+        raise PlexError(f"{errand.asked}: the answer is larger than {LARGEST >> 20} MB. Ask for a smaller part.")
+    return _filled(response, _checked(bytes(body), errand))
+
+
+def _filled(response: Response, body: bytes) -> Response:
+    response._content = body  # noqa: SLF001 - requests has no other way to hand a body over
+    # PMS says utf-8 or nothing; without this requests takes text/xml for latin-1 or guesses, which takes seconds.
+    response.encoding = "utf-8"
+    return response
+
+
+def _checked(body: bytes, errand: Errand) -> bytes:
+    """The body, if an XML parser may see it.
+
+    Raises:
+        PlexError: it declares a document type or entities (Plex never does), or is a refusal under HTTP 200.
+    """
+    if errand.status is None or not requests.codes.ok <= errand.status < requests.codes.multiple_choices:
+        return body
+    if body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+            raise PlexError(f"{errand.asked}: the answer is not Plex's: it declares a document type. Check PLEX_URL.")
+        if refusal := _REFUSAL.match(body, 0, 1024):
+            # Companion players answer so, through the server (PLEX.md 2.1).
+            status = int(refusal[1])
+            raise PlexError(f"{errand.asked}: Plex refused it with code {status}.", http_status=status)
+    return body
