@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 MOST_BYTES = 4 * 1024 * 1024
 BODY_SECONDS = 10.0
+LINGER_BYTES = 16 * MOST_BYTES
+LINGER_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,17 @@ class _Refusal:
     message: str
     challenge: str | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, receive: Receive, send: Send) -> None:
+        """Answer, then let the client finish speaking: closing on unread bytes would take the answer from it."""
         headers = {"connection": "close"}
         if self.challenge:
             headers["www-authenticate"] = self.challenge
-        body = json.dumps({"error": self.message})
-        await Response(body, self.status, headers, media_type="application/json")(scope, receive, send)
+        response = Response(json.dumps({"error": self.message}), self.status, headers, media_type="application/json")
+        await send({"type": "http.response.start", "status": self.status, "headers": response.raw_headers})
+        await send({"type": "http.response.body", "body": response.body, "more_body": True})
+        with anyio.move_on_after(LINGER_SECONDS):
+            await _discard(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 _HOST = _Refusal(
@@ -81,15 +88,15 @@ class Guard:
             return
         refusal = self._refusal(scope)
         if refusal is not None:
-            await refusal(scope, receive, send)
+            await refusal(receive, send)
             return
         body = _Body(receive)
         with anyio.move_on_after(self._body_seconds) as reading:
             if not await body.read(self._most_bytes):
-                await _TOO_LARGE(scope, receive, send)
+                await _TOO_LARGE(receive, send)
                 return
         if reading.cancelled_caught:
-            await _TOO_SLOW(scope, receive, send)
+            await _TOO_SLOW(receive, send)
             return
         await self._app(scope, body.replay, send)
 
@@ -172,6 +179,14 @@ class _Body:
     async def replay(self) -> Message:
         """What was read, then what comes."""
         return self._next.pop(0) if self._next else await self._receive()
+
+
+async def _discard(receive: Receive) -> None:
+    size, more = 0, True
+    while more and size < LINGER_BYTES:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 def _fits(allowed: Iterable[_Authority], authority: str) -> bool:

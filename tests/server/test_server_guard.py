@@ -1,0 +1,138 @@
+"""Who is let in, on every route."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx2
+import pytest
+from server_toys import served
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from server_toys import Served
+    from starlette.requests import Request
+
+TOKEN = "canary-token"
+PATHS = ("/mcp", "/sse", "/messages/?session_id=0", "/healthz", "/", "/nowhere")
+
+
+async def _page(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("a page")
+
+
+async def _echo(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+ROUTES = [Route("/", _page), Route("/echo", _echo, methods=["POST"])]
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[Served]:
+    async with served(extra_routes=ROUTES, hosts=["plex.lan", "tv.lan:8080"], origins=["https://app.example"]) as one:
+        yield one
+
+
+@pytest.fixture
+async def locked() -> AsyncIterator[Served]:
+    async with served(extra_routes=ROUTES, token=TOKEN) as one:
+        yield one
+
+
+async def _everywhere(house: Served, **headers: str) -> set[int]:
+    """The statuses of all routes."""
+    return {await _status(house.url + path, **headers) for path in PATHS}
+
+
+async def _status(url: str, method: str = "GET", **headers: str) -> int:
+    return (await _ask(url, method, **headers)).status_code
+
+
+async def _ask(url: str, method: str = "GET", **headers: str) -> httpx2.Response:
+    """The head of the answer; streams are not read."""
+    async with httpx2.AsyncClient() as web, web.stream(method, url, headers=headers) as answer:
+        return answer
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "tv.lan:9", "", "localhost@evil"])
+async def test_a_foreign_host_is_misdirected_on_every_route(house: Served, host: str) -> None:
+    assert await _everywhere(house, host=host) == {421}
+
+
+async def test_a_known_host_is_answered(house: Served) -> None:
+    loopback = ("localhost", "LOCALHOST:1", "127.0.0.1:99", "[::1]:5")
+    for host in (*loopback, "plex.lan", "plex.lan:3001", "Plex.LAN.", "tv.lan:8080"):
+        assert await _status(f"{house.url}/healthz", host=host) == 200, host
+
+
+async def test_a_known_origin_is_answered(house: Served) -> None:
+    for origin in ("http://localhost:6274", "https://127.0.0.1", "http://[::1]:8", "https://app.example"):
+        assert await _status(f"{house.url}/healthz", origin=origin) == 200, origin
+
+
+async def test_an_allowed_origin_is_bound_to_its_scheme(house: Served) -> None:
+    assert await _status(f"{house.url}/healthz", origin="http://app.example") == 403
+
+
+async def test_a_page_may_ask_the_server_it_came_from(house: Served) -> None:
+    assert await _status(f"{house.url}/healthz", host="plex.lan:80", origin="http://plex.lan:80") == 200
+
+
+@pytest.mark.parametrize("given", [None, "Bearer", "Bearer wrong", f"Bearer {TOKEN}x", "Basic %%%", TOKEN])
+async def test_without_the_token_no_route_answers(locked: Served, given: str | None) -> None:
+    headers = {"authorization": given} if given else {}
+    assert await _everywhere(locked, **headers) == {401}
+    answer = await _ask(f"{locked.url}/mcp", **headers)
+    assert answer.headers["www-authenticate"] == 'Bearer realm="plex-companion"'
+
+
+async def test_with_the_token_it_is(locked: Served) -> None:
+    assert await _status(f"{locked.url}/healthz", authorization=f"Bearer {TOKEN}") == 200
+
+
+async def test_a_browser_may_give_the_token_as_a_password(locked: Served) -> None:
+    asked = await _ask(f"{locked.url}/", accept="text/html")
+    assert asked.headers["www-authenticate"].startswith("Basic ")
+    credentials = base64.b64encode(f"anyone:{TOKEN}".encode()).decode()
+    assert await _status(f"{locked.url}/", authorization=f"Basic {credentials}") == 200
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/messages/?session_id=0", "/healthz", "/echo"])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_large_body_is_refused(house: Served, path: str, chunked: bool) -> None:
+    content: Any = _chunks() if chunked else b"x" * (5 * 1024 * 1024)
+    async with httpx2.AsyncClient() as web:
+        answer = await web.post(house.url + path, content=content)
+    assert answer.status_code == 413
+
+
+async def test_a_body_within_the_limit_arrives_whole(house: Served) -> None:
+    async with httpx2.AsyncClient() as web:
+        answer = await web.post(f"{house.url}/echo", content=b"x" * (4 * 1024 * 1024))
+    assert answer.text == str(4 * 1024 * 1024)
+
+
+async def test_health_is_told(house: Served) -> None:
+    async with httpx2.AsyncClient() as web:
+        answer = await web.get(f"{house.url}/healthz")
+    assert answer.json() == {"ok": True}
+
+
+async def test_an_unknown_path_is_not_found(house: Served) -> None:
+    assert await _status(f"{house.url}/nowhere") == 404
+
+
+async def _chunks() -> AsyncIterator[bytes]:
+    for block in _blocks():
+        await anyio.lowlevel.checkpoint()
+        yield block
+
+
+def _blocks() -> Iterator[bytes]:
+    return (b"x" * 65536 for _ in range(80))

@@ -1,0 +1,247 @@
+"""What a burst, a slow client and a client out of reach cost, over real connections."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
+from server_toys import (
+    ERAS,
+    LEGACY,
+    MODERN,
+    NOTHING,
+    Ear,
+    Served,
+    connected,
+    gone,
+    served,
+    subscribe,
+    transport_to,
+    unsubscribe,
+    until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+LAMP = "plex://lamp"
+everywhere = pytest.mark.parametrize("era", ERAS)
+
+
+@everywhere
+async def test_a_burst_becomes_few_notifications_with_one_at_once_and_one_after_the_end(era: str) -> None:
+    async with served() as house, connected(transport_to(house.url, "sse"), era, LAMP) as (_, ear):
+        began = anyio.current_time()
+        for level in range(500):
+            house.house.set_level(level)
+            await anyio.lowlevel.checkpoint()
+        ended = anyio.current_time()
+        await ear.until(LAMP)
+        await until(lambda: ear.heard[-1][1] >= ended + 0.001 and house.notifier.counts().waiting == 0)
+        times = [at for _, at in ear.heard]
+        assert times[0] - began < 0.04
+        assert len(times) <= 3 + (times[-1] - began) / 0.05
+
+
+@everywhere
+async def test_progress_waits_and_a_change_of_state_does_not(era: str) -> None:
+    async with served() as house, connected(transport_to(house.url, "sse"), era, LAMP) as (_, ear):
+        house.notifier.announce([], [LAMP])
+        await ear.until(LAMP)
+        house.notifier.announce([], [LAMP])
+        house.notifier.announce([LAMP])
+        await ear.until(LAMP, 2)
+        assert ear.heard[1][1] - ear.heard[0][1] < 0.5
+
+
+async def test_many_things_at_once_all_arrive() -> None:
+    uris = [f"{LAMP}/{number}" for number in range(1000)]
+    async with served() as house, connected(f"{house.url}/mcp", MODERN, *uris) as (_, ear):
+        for _ in range(5):
+            house.notifier.announce(uris)
+            await anyio.lowlevel.checkpoint()
+        await until(lambda: {what for what, _ in ear.heard} >= set(uris))
+
+
+async def test_announcing_what_nobody_wants_leaves_no_trace() -> None:
+    async with served() as house:
+        house.notifier.announce([LAMP], [f"{LAMP}/1"], listing=True)
+        assert house.notifier.counts() == NOTHING
+
+
+@everywhere
+async def test_an_unknown_address_cannot_be_subscribed_to(era: str) -> None:
+    with pytest.RaisesGroup(MCPError, flatten_subgroups=True) as raised:
+        async with served() as house, connected(f"{house.url}/mcp", era, "plex://attic"):
+            pass
+    (error,) = _leaves(raised.value)
+    assert error.error.code == INVALID_PARAMS
+    assert error.error.data == {"uri": "plex://attic"}
+
+
+async def test_a_foreign_address_may_be_subscribed_to_and_never_changes() -> None:
+    async with served() as house, connected(f"{house.url}/mcp", LEGACY, "test://watched") as (client, _):
+        await unsubscribe(client, "test://watched")
+
+
+async def test_a_client_holds_no_more_than_its_share() -> None:
+    uris = [f"{LAMP}/{number}" for number in range(1025)]
+    with pytest.RaisesGroup(MCPError, flatten_subgroups=True):
+        async with served() as house, connected(f"{house.url}/mcp", MODERN, *uris):
+            pass
+
+
+async def test_a_legacy_session_without_a_stream_is_told_when_it_opens_one() -> None:
+    async with served() as house, httpx2.AsyncClient() as web:
+        headers = await _initialized(web, house)
+        await _post(web, house, headers, "resources/subscribe", {"uri": LAMP}, request_id=2)
+        house.house.set_level(1)
+        await until(lambda: house.notifier.counts().waiting == 1)
+        async with web.stream("GET", f"{house.url}/mcp", headers=headers) as stream:
+            with anyio.fail_after(5):
+                assert LAMP in await anext(line async for line in stream.aiter_lines() if line.startswith("data"))
+        await web.delete(f"{house.url}/mcp", headers=headers)
+        await gone(house.notifier)
+
+
+async def test_what_went_into_a_stream_that_broke_is_told_again_on_the_next() -> None:
+    async with served() as house, httpx2.AsyncClient() as web:
+        headers = await _initialized(web, house)
+        await _post(web, house, headers, "resources/subscribe", {"uri": LAMP}, request_id=2)
+        async with web.stream("GET", f"{house.url}/mcp", headers=headers):
+            await until(lambda: house.notifier.counts().get_streams == 1)
+            house.house.set_level(1)
+            await until(lambda: house.notifier.counts().waiting == 0)
+        await until(lambda: house.notifier.counts().get_streams == 0)
+        assert house.notifier.counts().waiting == 1
+
+
+async def test_a_session_that_vanished_costs_one_place_in_a_set() -> None:
+    async with served() as house, httpx2.AsyncClient() as web:
+        headers = await _initialized(web, house)
+        await _post(web, house, headers, "resources/subscribe", {"uri": LAMP}, request_id=2)
+        async with connected(transport_to(house.url, "sse"), LEGACY, LAMP) as (_, ear):
+            for turn in range(1, 4):
+                house.house.set_level(turn)
+                await ear.until(LAMP, turn)
+            assert house.notifier.counts().waiting == 1
+
+
+async def test_a_client_that_never_reads_delays_nobody() -> None:
+    uris = [f"{LAMP}/{number}{'x' * 8000}" for number in range(300)]
+    async with served() as house:
+        with _deaf_client(house) as deaf:
+            await _deaf_session(deaf, house, uris)
+            async with connected(transport_to(house.url, "sse"), LEGACY, LAMP) as (_, ear):
+                for turn in range(1, 9):  # five times 2.4 MB are more than any buffer holds
+                    announced = anyio.current_time()
+                    house.notifier.announce([LAMP, *uris] if turn <= 5 else [LAMP])
+                    await ear.until(LAMP, turn)
+                    assert ear.heard[-1][1] - announced < 1.0
+                assert house.notifier.counts().waiting >= 100, "the deaf client was meant to be stuck"
+        await gone(house.notifier)
+
+
+async def test_closing_ends_modern_streams_gracefully() -> None:
+    async with served() as house, Client(f"{house.url}/mcp", mode=MODERN) as client:
+        async with client.listen(resource_subscriptions=[LAMP]) as stream:
+            house.house.set_level(1)
+            house.notifier.close()
+            with anyio.fail_after(5):
+                assert [event.uri async for event in stream] == [LAMP]  # type: ignore[union-attr]  # only this was asked for
+        await gone(house.notifier)
+
+
+async def test_a_subscriber_may_come_and_go_many_times() -> None:
+    async with served() as house, Client(transport_to(house.url, "sse"), mode=LEGACY) as client:
+        for _ in range(50):
+            await subscribe(client, LAMP)
+            await unsubscribe(client, LAMP)
+        assert house.notifier.counts().subscriptions == 1  # the list of resources
+
+
+async def test_listening_ends_when_the_client_stops(ear: Ear) -> None:
+    async with served() as house, Client(f"{house.url}/mcp", mode=MODERN) as client:
+        async with client.listen(resource_subscriptions=[LAMP]):
+            assert house.notifier.counts().listen_streams == 1
+        await gone(house.notifier)
+    assert not ear.heard
+
+
+@pytest.fixture
+def ear() -> Ear:
+    return Ear()
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> list[MCPError]:
+    return [
+        leaf for one in group.exceptions for leaf in (_leaves(one) if isinstance(one, BaseExceptionGroup) else [one])
+    ]
+
+
+async def _initialized(web: httpx2.AsyncClient, house: Served) -> dict[str, str]:
+    """The headers of a legacy session that has no GET stream."""
+    headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25"}
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}}
+    answer = await _post(web, house, headers, "initialize", hello, request_id=1)
+    headers["mcp-session-id"] = answer.headers["mcp-session-id"]
+    await _post(web, house, headers, "notifications/initialized", {})
+    return headers
+
+
+async def _post(
+    web: httpx2.AsyncClient,
+    house: Served,
+    headers: dict[str, str],
+    method: str,
+    params: dict[str, Any],
+    request_id: int | None = None,
+) -> httpx2.Response:
+    body = {"jsonrpc": "2.0", "method": method, "params": params, "id": request_id}
+    sent = {key: value for key, value in body.items() if value is not None}
+    answer = await web.post(f"{house.url}/mcp", headers=headers, json=sent)
+    return answer.raise_for_status()
+
+
+@contextmanager
+def _deaf_client(house: Served) -> Iterator[socket.socket]:
+    """A socket whose window is small, so that what is not read soon stops the sender."""
+    host, port = house.url.removeprefix("http://").split(":")
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect((host, int(port)))
+        yield deaf
+
+
+async def _deaf_session(deaf: socket.socket, house: Served, uris: list[str]) -> None:
+    """An SSE session that subscribes to all of these and reads no more than it must for that."""
+    host = house.url.removeprefix("http://")
+    deaf.sendall(f"GET /sse HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n".encode())
+    head = b""
+    while b"session_id=" not in head:
+        await anyio.wait_readable(deaf)
+        head += deaf.recv(1000)
+    path = head.decode().partition("data: ")[2].split()[0]
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "deaf", "version": "0"}}
+    async with httpx2.AsyncClient() as web:
+
+        async def post(method: str, params: dict[str, Any], **extra: int) -> None:
+            body = {"jsonrpc": "2.0", "method": method, "params": params, **extra}
+            (await web.post(f"{house.url}{path}", json=body)).raise_for_status()
+
+        await post("initialize", hello, id=1)
+        await post("notifications/initialized", {})
+        for number, uri in enumerate(uris):
+            await post("resources/subscribe", {"uri": uri}, id=number + 2)
+            if number % 50 == 0:
+                await anyio.wait_readable(deaf)
+                deaf.recv(100_000)
+    await until(lambda: house.notifier.counts().subscriptions == len(uris) + 1)
