@@ -1,1 +1,7 @@
-"""..."""
+"""An embedded Plex server with a simulated household: for newcomers, for tests, never reached unless asked for."""
+
+from plex_companion.demo.demo import Demo, open_demo, serve_demo
+from plex_companion.demo.household import Household
+from plex_companion.demo.scenarios import sentences
+
+__all__ = ["Demo", "Household", "open_demo", "sentences", "serve_demo"]

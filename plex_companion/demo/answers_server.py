@@ -1,0 +1,314 @@
+"""What the server says about itself: identity, settings, activities, butler, statistics, pictures."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+from plex_companion.demo import frames
+from plex_companion.demo.ask import DONE, Answer, Refused, found, page
+from plex_companion.demo.describe import client_node
+from plex_companion.demo.household import Player, User
+from plex_companion.demo.tree import Node, container
+
+if TYPE_CHECKING:
+    from plex_companion.demo.ask import Ask
+    from plex_companion.demo.prefs import Pref
+
+DIRECTORIES = ("activities", "butler", "clients", "devices", "diagnostics", "hubs", "library", "media", "playQueues", "player",
+               "playlists", "resources", "search", "servers", "statistics", "status", "system", "transcode", "updater", "user")  # fmt: skip
+# PLEX.md 2.2, names of the specification; titles and rhythm are ours.
+BUTLER = (
+    "AutomaticUpdates", "BackupDatabase", "ButlerTaskGenerateAdMarkers", "ButlerTaskGenerateCreditsMarkers",
+    "ButlerTaskGenerateIntroMarkers", "ButlerTaskGenerateVoiceActivity", "CleanOldBundles", "CleanOldCacheFiles",
+    "DeepMediaAnalysis", "GarbageCollectBlobs", "GarbageCollectLibraryMedia", "GenerateBlurHashes", "GenerateChapterThumbs",
+    "GenerateMediaIndexFiles", "LoudnessAnalysis", "MusicAnalysis", "OptimizeDatabase", "RefreshEpgGuides", "RefreshLibraries",
+    "RefreshLocalMedia", "RefreshPeriodicMetadata", "UpgradeMediaAnalysis",
+)  # fmt: skip
+# PLEX.md 2.2: the number of each time span, with its length in seconds.
+SPANS = {1: 2_592_000, 2: 604_800, 3: 86_400, 4: 3_600, 6: 1}
+
+
+def root(ask: Ask) -> Node:
+    """`GET /`; `allowMediaDeletion` is left out when it is off."""
+    house = ask.house
+    busy = sum(session.transcode is not None for session in house.sessions.values())
+    deletion = True if house.prefs["allowMediaDeletion"].value else None
+    return container(
+        [Node("Directory", {"count": 1, "key": name, "title": name}) for name in DIRECTORIES],
+        allowCameraUpload=True, allowChannelAccess=True, allowMediaDeletion=deletion, allowSharing=True, allowSync=True,
+        allowTuners=True, backgroundProcessing=True, certificate=True, companionProxy=True, countryCode="nor",
+        diagnostics="logs,databases,streaminglogs", eventStream=True, friendlyName=str(house.prefs["FriendlyName"].value),
+        hubSearch=True, itemClusters=True, livetv=7, machineIdentifier=house.machine_identifier, mediaProviders=True,
+        multiuser=True, musicAnalysis=2, myPlex=True, myPlexMappingState="mapped", myPlexSigninState="ok",
+        myPlexSubscription=True, myPlexUsername=house.owner.email, offlineTranscode=1,
+        ownerFeatures="collections,hardware_transcoding,home,pass,server-manager,session_kick,sync,webhooks", photoAutoTag=True,
+        platform="Linux", platformVersion="6.8.0 (Demo)", pluginHost=False, pushNotifications=False, readOnlyLibraries=False,
+        requestParametersInCookie=True, streamingBrainABRVersion=3, streamingBrainVersion=2, sync=True,
+        transcoderActiveVideoSessions=busy, transcoderAudio=True, transcoderLyrics=True, transcoderPhoto=True,
+        transcoderSubtitles=True, transcoderVideo=True,
+        transcoderVideoBitrates="64,96,208,320,720,1500,2000,3000,4000,8000,10000,12000,20000",
+        transcoderVideoQualities="0,1,2,3,4,5,6,7,8,9,10,11,12",
+        transcoderVideoResolutions="128,128,160,240,320,480,768,720,720,1080,1080,1080,1080", updatedAt=house.now,
+        updater=True, version=house.version, voiceSearch=True,
+    )  # fmt: skip
+
+
+def identity(ask: Ask) -> Node:
+    """`GET /identity`, the one call that needs no token."""
+    house = ask.house
+    return container(
+        size=0, apiVersion="1.1.1", claimed=True, machineIdentifier=house.machine_identifier, version=house.version
+    )
+
+
+def media_providers(ask: Ask) -> Node:
+    """`GET /media/providers`, with durations and storage of the libraries if asked."""
+    house = ask.house
+    provider = Node("MediaProvider", {"identifier": frames.LIBRARY, "id": 1, "title": "Library", "types": "video,audio,photo",
+                                      "protocols": "stream,download"})  # fmt: skip
+    feature = provider.add("Feature", key="/library/sections", type="content")
+    feature.add("Directory", hubKey="/hubs", title="Home")
+    for section in house.sections.values():
+        items = [item for kind in house.levels(section.key) for item in house.in_section(section.key, kind)]
+        entry = feature.add(
+            "Directory", id=section.key, key=f"/library/sections/{section.key}", hubKey=f"/hubs/sections/{section.key}",
+            agent=section.agent, language=section.language, refreshing=section.key in house.refreshing, scanner=section.scanner,
+            title=section.title, type=section.type, uuid=section.uuid, updatedAt=section.created_at,
+        )  # fmt: skip
+        if ask.get("includeStorage") == "1":
+            entry.attributes |= {
+                "durationTotal": sum(item.duration or 0 for item in items if item.media),
+                "storageTotal": sum(media.size for item in items for media in item.media),
+            }
+    return container([provider], friendlyName=house.name, identifier=frames.LIBRARY, machineIdentifier=house.machine_identifier,
+                     version=house.version)  # fmt: skip
+
+
+def pref_node(pref: Pref) -> Node:
+    """One setting."""
+    return Node("Setting", {
+        "id": pref.id, "label": pref.label, "summary": pref.summary, "type": pref.type, "default": _text(pref.default),
+        "value": _text(pref.value), "hidden": pref.hidden, "advanced": pref.advanced, "group": pref.group, "enumValues": pref.choices,
+    })  # fmt: skip
+
+
+def _text(value: str | float | bool) -> str | float:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def prefs(ask: Ask) -> Node:
+    """`GET /:/prefs`."""
+    ask.owner_only()
+    return container([pref_node(pref) for pref in ask.house.prefs.values()])
+
+
+def change_prefs(ask: Ask) -> Answer:
+    """`PUT /:/prefs?id=value`: settings change and each change is announced."""
+    ask.owner_only()
+    for name, text in ask.params:
+        pref = ask.house.prefs.get(name)
+        if pref:
+            pref.value = text in {"1", "true"} if pref.type == "bool" else text
+            ask.house.announce(frames.preference({"id": pref.id, "label": pref.label, "summary": pref.summary, "type": pref.type,
+                                                  "default": pref.default, "value": pref.value, "hidden": pref.hidden,
+                                                  "advanced": pref.advanced, "group": pref.group}))  # fmt: skip
+    return DONE
+
+
+def activities(ask: Ask) -> Node:
+    """`GET /activities`."""
+    rows = []
+    for entry in ask.house.activities.values():
+        node = Node("Activity", {name: value for name, value in entry.items() if name != "Context"})
+        if entry.get("Context"):
+            node.add("Context", **entry["Context"])
+        rows.append(node)
+    return container(rows)
+
+
+def cancel_activity(ask: Ask) -> Answer:
+    """`DELETE /activities/UUID`."""
+    found(ask.house.activities, ask.args["id"])
+    ask.house.end_activity(ask.args["id"])
+    return DONE
+
+
+def butler(_: Ask) -> Node:
+    """`GET /butler`."""
+    return Node("ButlerTasks", {}, [
+        Node("ButlerTask", {"name": name, "interval": 1 + n % 7, "scheduleRandomized": n % 2 == 0, "enabled": n % 5 != 0,
+                            "title": name, "description": f"{name}, in the demo."})
+        for n, name in enumerate(BUTLER)
+    ])  # fmt: skip
+
+
+def run_butler(ask: Ask) -> Answer:
+    """`POST /butler/TASK`: an activity starts and ends."""
+    ask.owner_only()
+    name = ask.args["task"]
+    if name not in BUTLER:
+        raise Refused(404)
+    ask.demo.run_activity("butler." + name[0].lower() + name[1:], f"Running {name}")
+    return Answer(status=202)
+
+
+def accounts(ask: Ask) -> Node:
+    """`GET /accounts`: 0 is nobody, 1 the owner."""
+    ask.owner_only()
+    rows = [User(0, 0, "", "", ""), *ask.house.users.values()]
+
+    def node(user: User) -> Node:
+        return Node("Account", {"id": user.id, "key": f"/accounts/{user.id}", "name": user.name, "defaultAudioLanguage": "en",
+                                "autoSelectAudio": True, "defaultSubtitleLanguage": "en", "subtitleMode": 1, "thumb": ""})  # fmt: skip
+
+    return page(ask, rows, node, identifier="com.plexapp.system.accounts")
+
+
+def device_node(player: Player) -> Node:
+    """A row of `/devices`."""
+    return Node("Device", {"id": player.id, "name": player.title, "platform": player.platform,
+                           "clientIdentifier": player.client_identifier, "createdAt": 1_700_000_000 + player.id})  # fmt: skip
+
+
+def devices(ask: Ask) -> Node:
+    """`GET /devices`."""
+    ask.owner_only()
+    return page(ask, list(ask.house.players.values()), device_node, identifier="com.plexapp.system.devices")
+
+
+def clients(ask: Ask) -> Node:
+    """`GET /clients`: the players that can be controlled."""
+    return container([client_node(player) for player in ask.house.players.values() if player.controllable])
+
+
+def servers(ask: Ask) -> Node:
+    """`GET /servers`."""
+    house = ask.house
+    return container([Node("Server", {"name": house.name, "host": "127.0.0.1", "address": "127.0.0.1",
+                                      "port": ask.demo.port, "machineIdentifier": house.machine_identifier, "version": house.version})])  # fmt: skip
+
+
+def bandwidth(ask: Ask) -> Node:
+    """`GET /statistics/bandwidth`. Its form follows python-plexapi's parser: no recording exists."""
+    ask.owner_only()
+    house, span = ask.house, ask.number("timespan", 6)
+    if span not in SPANS:
+        raise Refused(400)
+    players, users = list(house.players.values()), list(house.users.values())
+    rows = [Node("StatisticsBandwidth", {"accountID": users[n % len(users)].id, "deviceID": players[n % len(players)].id,
+                                         "timespan": span, "at": house.now - n * SPANS[span], "lan": n % 3 != 0,
+                                         "bytes": 1_000_000 * (n * 37 % 90 + 1)}) for n in range(24)]  # fmt: skip
+    rows = [row for row in rows if all(str(row.attributes.get(name)) == value for name, value in ask.params if name in {"accountID", "deviceID", "lan"})]  # fmt: skip
+    return container([*map(device_node, players), *rows])
+
+
+def resources(ask: Ask) -> Node:
+    """`GET /statistics/resources`: use of processor and memory, oldest first."""
+    now = ask.house.now
+    rows = [Node("StatisticsResources", {"timespan": 6, "at": now - 5 * n, "hostCpuUtilization": 5.0 + n % 7,
+                                         "processCpuUtilization": 0.4 + n % 3, "hostMemoryUtilization": 41.5,
+                                         "processMemoryUtilization": 3.6}) for n in range(30, 0, -1)]  # fmt: skip
+    return container(rows)
+
+
+def media_statistics(ask: Ask) -> Node:
+    """`GET /statistics/media`: plays and their seconds by user, device and kind. Its form is unverified."""
+    ask.owner_only()
+    house, since = ask.house, max((int(v) for k, v in ask.params if k.startswith("at>") and v.isdigit()), default=0)
+    sums: dict[tuple[int, int, int], list[int]] = {}
+    for play in house.history:
+        item = house.items.get(play.rating_key)
+        if item and play.viewed_at >= since:
+            total = sums.setdefault((play.account_id, play.device_id, ask.demo.type_number(item)), [0, 0])
+            total[0] += 1
+            total[1] += (item.duration or 0) // 1000
+    rows = [Node("StatisticsMedia", {"accountID": key[0], "deviceID": key[1], "timespan": ask.number("timespan", 4), "at": house.now,
+                                     "metadataType": key[2], "count": total[0], "duration": total[1]}) for key, total in sums.items()]  # fmt: skip
+    people = [
+        Node("Account", {"id": user.id, "key": f"/accounts/{user.id}", "name": user.name, "thumb": ""})
+        for user in house.users.values()
+    ]
+    return container([*map(device_node, house.players.values()), *people, *rows])
+
+
+def updater(_: Ask) -> Node:
+    """`GET /updater/status`: nothing newer."""
+    return container(size=0, canInstall=False, checkedAt=1_700_000_000, downloadURL="", status=0)
+
+
+def check_updates(ask: Ask) -> Answer:
+    """`PUT /updater/check`."""
+    ask.house.announce(frames.update_state())
+    return DONE
+
+
+def security_token(ask: Ask) -> Node:
+    """`GET /security/token`: a delegation token for players."""
+    return container(size=0, token=f"transient-{ask.house.rng.getrandbits(64):016x}")
+
+
+def my_account(ask: Ask) -> Node:
+    """`GET /myplex/account`."""
+    return Node("MyPlex", {"authToken": "", "username": ask.house.owner.email, "mappingState": "mapped", "mappingError": "",
+                           "signInState": "ok", "publicAddress": "198.51.100.7", "publicPort": 32400,
+                           "privateAddress": "127.0.0.1", "privatePort": ask.demo.port, "subscriptionFeatures": "pass,sync",
+                           "subscriptionActive": True, "subscriptionState": "Active"})  # fmt: skip
+
+
+def picture(ask: Ask) -> Answer:
+    """Any poster, art, thumb or avatar: one small tinted PNG, the same for the same path."""
+    return Answer(png(zlib.crc32(ask.path.encode())), media_type="image/png")
+
+
+def png(seed: int, width: int = 16, height: int = 24) -> bytes:
+    """A plain picture in one colour, as a valid PNG."""
+    line = b"\x00" + bytes((seed & 255, seed >> 8 & 255, seed >> 16 & 255)) * width
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(line * height)) + chunk(b"IEND", b"")
+    )
+
+
+def done(ask: Ask) -> Answer:
+    """Work the demo has nothing to do for."""
+    ask.owner_only()
+    return DONE
+
+
+ROUTES = (
+    ("GET", "/", root),
+    ("GET", "/identity", identity),
+    ("GET", "/media/providers", media_providers),
+    ("GET", "/:/prefs", prefs),
+    ("PUT", "/:/prefs", change_prefs),
+    ("GET", "/activities", activities),
+    ("DELETE", "/activities/{id}", cancel_activity),
+    ("GET", "/butler", butler),
+    ("POST", "/butler/{task}", run_butler),
+    ("GET", "/accounts", accounts),
+    ("GET", "/devices", devices),
+    ("GET", "/clients", clients),
+    ("GET", "/servers", servers),
+    ("GET", "/statistics/bandwidth", bandwidth),
+    ("GET", "/statistics/resources", resources),
+    ("GET", "/statistics/media", media_statistics),
+    ("GET", "/updater/status", updater),
+    ("PUT", "/updater/check", check_updates),
+    ("GET", "/security/token", security_token),
+    ("GET", "/myplex/account", my_account),
+    ("GET", "/photo/:/transcode", picture),
+    ("GET", "/library/metadata/{id}/{kind:picture}/{stamp}", picture),
+    ("GET", "/library/metadata/{id}/{kind:picture}", picture),
+    ("GET", "/library/collections/{id}/composite/{stamp}", picture),
+    ("GET", "/library/sections/{id}/composite/{stamp}", picture),
+    ("GET", "/playlists/{id}/composite/{stamp}", picture),
+    ("GET", "/:/resources/{name}", picture),
+    ("PUT", "/library/optimize", done),
+    ("PUT", "/library/clean/bundles", done),
+)

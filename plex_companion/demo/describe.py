@@ -1,0 +1,336 @@
+"""How things look in an answer: items, sections, sessions and people as tree nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from plex_companion.demo.household import TYPE_NUMBERS
+from plex_companion.demo.playback import transcode_entry
+from plex_companion.demo.query import TAG_FIELDS, Chooser
+from plex_companion.demo.tree import Node, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from plex_companion.demo.house import House
+    from plex_companion.demo.household import Collection, Item, Media, Play, Player, Playlist, Section, User
+    from plex_companion.demo.playback import Session
+
+TAGS = {"movie": "Video", "episode": "Video", "clip": "Video", "track": "Track", "photo": "Photo"}
+# Photo albums are `type="photo"` directories on the wire.
+WIRE_TYPES = {"photoalbum": "photo"}
+CHANNELS = {1: "Mono", 2: "Stereo", 6: "5.1"}
+FIELD_OF_TAG = {tag: field for field, tag in TAG_FIELDS.items()}
+
+
+def picture(item: Item, kind: str) -> str:
+    """The path of a picture; it changes when the item does."""
+    return f"/library/metadata/{item.key}/{kind}/{item.updated_at}"
+
+
+def item_key(item: Item) -> str:
+    """What `key` says: containers point to their children."""
+    below = item.type in {"show", "season", "artist", "album", "photoalbum"}
+    return f"/library/metadata/{item.key}{'/children' if below else ''}"
+
+
+def item_node(house: House, user: User, item: Item, *, full: bool = False) -> Node:
+    """An item as lists show it; `full` adds what only `/library/metadata/ID` tells."""
+    node = Node(TAGS.get(item.type, "Directory"), _facts(house, item))
+    node.attributes |= _above(house, item) | _below(house, user, item) | _seen(house, user, item)
+    node.attributes |= {name: value for name, value in item.fields.items() if name not in node.attributes}
+    node.children += [media_node(item, media, full=full) for media in item.media]
+    node.children += _tag_nodes(house, user, item, full=full)
+    if full:
+        node.children += [Node("Guid", {"id": guid}) for guid in item.external_ids]
+        node.children += [Node("Field", {"locked": True, "name": name}) for name in sorted(item.locked)]
+        node.children += _extras(house, user, item)
+    return node
+
+
+def _facts(house: House, item: Item) -> dict[str, Value]:
+    facts: dict[str, Value] = {
+        "ratingKey": item.key, "key": item_key(item), "guid": item.guid or None, "studio": item.studio or None,
+        "type": WIRE_TYPES.get(item.type, item.type), "title": item.title,
+        "titleSort": item.title_sort if item.title_sort != item.title else None, "contentRating": item.content_rating or None,
+        "summary": item.summary, "tagline": item.tagline or None, "index": item.index, "rating": item.rating,
+        "audienceRating": item.audience_rating, "year": item.year, "duration": item.duration,
+        "originallyAvailableAt": item.released or None, "addedAt": item.added_at, "updatedAt": item.updated_at,
+    }  # fmt: skip
+    if item.type != "clip" or item.section in house.sections:
+        facts |= {"thumb": picture(item, "thumb"), "art": picture(item, "art")}
+    if item.type == "photoalbum":
+        facts["composite"] = picture(item, "composite")
+    return facts | section_facts(house, item.section)
+
+
+def section_facts(house: House, key: str) -> dict[str, Value]:
+    """Which library something belongs to; pre-rolls say -2 and nothing else."""
+    section = house.sections.get(key)
+    if section is None:
+        return {"librarySectionID": key or None}
+    return {
+        "librarySectionID": key,
+        "librarySectionKey": f"/library/sections/{key}",
+        "librarySectionTitle": section.title,
+    }
+
+
+def _above(house: House, item: Item) -> dict[str, Value]:
+    parent = house.items.get(item.parent or "")
+    if parent is None:
+        return {}
+    found = _relative(parent, "parent")
+    grand = house.items.get(parent.parent or "")
+    return found | _relative(grand, "grandparent") if grand else found
+
+
+def _relative(item: Item, prefix: str) -> dict[str, Value]:
+    facts: dict[str, Value] = {
+        f"{prefix}RatingKey": item.key, f"{prefix}Key": f"/library/metadata/{item.key}", f"{prefix}Guid": item.guid,
+        f"{prefix}Title": item.title, f"{prefix}Thumb": picture(item, "thumb"),
+    }  # fmt: skip
+    if prefix == "parent":
+        facts |= {"parentIndex": item.index, "parentYear": item.year if item.type == "show" else None}
+    else:
+        facts |= {"grandparentArt": picture(item, "art"), "grandparentContentRating": item.content_rating or None}
+    return facts
+
+
+def _below(house: House, user: User, item: Item) -> dict[str, Value]:
+    if item.type not in {"show", "season", "artist", "album"}:
+        return {}
+    leaves = house.leaves_of(item.key) if house.children.get(item.key) else []
+    seen = sum(bool(house.view(user, leaf.key).count) for leaf in leaves)
+    facts: dict[str, Value] = {"leafCount": len(leaves), "viewedLeafCount": seen}
+    if item.type != "season":
+        facts["childCount"] = len(house.children.get(item.key, ()))
+    return facts
+
+
+def _seen(house: House, user: User, item: Item) -> dict[str, Value]:
+    view = house.view(user, item.key)
+    return {
+        "viewOffset": view.offset or None, "viewCount": view.count or None, "lastViewedAt": view.viewed_at or None,
+        "userRating": view.rating,
+    }  # fmt: skip
+
+
+def _tag_nodes(house: House, user: User, item: Item, *, full: bool) -> list[Node]:
+    chooser = Chooser(house, user)
+    nodes = []
+    for kind in ("Genre", "Director", "Writer", "Country", "Collection", "Producer", "Label", "Mood", "Style"):
+        if full or kind in {"Genre", "Director", "Writer", "Country"}:
+            tags = chooser.tags(item, kind) if full or kind != "Collection" else ()
+            nodes += [tag_node(house, kind, tag, full=full) for tag in tags]
+    for actor, role in list(item.roles.items())[: None if full else 3]:
+        node = tag_node(house, "Role", actor, full=full)
+        node.attributes["role"] = role
+        nodes.append(node)
+    return nodes
+
+
+def tag_node(house: House, kind: str, tag: str, *, full: bool = True) -> Node:
+    """A genre, a person…; lists carry the text only."""
+    if not full:
+        return Node(kind, {"tag": tag})
+    number = house.tag_id(kind, tag)
+    return Node(kind, {"id": number, "filter": f"{FIELD_OF_TAG.get(kind, kind.lower())}={number}", "tag": tag})
+
+
+def _extras(house: House, user: User, item: Item) -> list[Node]:
+    found = [house.items[key] for key in item.extras if key in house.items]
+    if not found:
+        return []
+    return [Node("Extras", {"size": len(found)}, [item_node(house, user, extra) for extra in found])]
+
+
+def media_node(item: Item, media: Media, *, full: bool = False, session: Session | None = None) -> Node:
+    """A file with its part; streams only where Plex gives them: in full answers and in sessions."""
+    facts: dict[str, Value] = {
+        "id": media.id, "duration": item.duration, "bitrate": media.bitrate or None, "width": media.width or None,
+        "height": media.height or None, "audioChannels": media.audio_channels if media.audio_codec else None,
+        "audioCodec": media.audio_codec or None, "videoCodec": media.video_codec or None,
+        "videoResolution": media.resolution or None, "container": media.container,
+        "videoFrameRate": "24p" if media.video_codec else None, "selected": True if session else None,
+    }  # fmt: skip
+    node = Node("Media", facts)
+    node.children.append(_part(item, media, full=full, session=session))
+    return node
+
+
+def _part(item: Item, media: Media, *, full: bool, session: Session | None) -> Node:
+    suffix = media.file.rpartition(".")[2]
+    part = Node("Part", {
+        "id": media.id + 1_000_000, "key": f"/library/parts/{media.id + 1_000_000}/{item.added_at}/file.{suffix}",
+        "duration": item.duration, "file": media.file, "size": media.size, "container": media.container,
+        "decision": (("transcode" if session.transcode else "directplay") if session else None),
+        "selected": True if session else None, "accessible": True if full else None, "exists": True if full else None,
+    })  # fmt: skip
+    if full or session:
+        part.children += _streams(media, session)
+    return part
+
+
+def _streams(media: Media, session: Session | None) -> list[Node]:
+    number, streams = media.id * 10 + 10_000_000, []
+    work = session.transcode if session else None
+    if media.video_codec:
+        title = f"{media.resolution.upper() if media.resolution == '4k' else media.resolution + 'p'} ({media.video_codec.upper()})"
+        streams.append(Node("Stream", {
+            "id": number, "streamType": 1, "default": True, "codec": media.video_codec, "index": 0, "bitrate": media.bitrate,
+            "width": media.width, "height": media.height, "frameRate": 23.976, "displayTitle": title,
+            "extendedDisplayTitle": title, "decision": work.video_decision if work else None,
+            "location": ("segments-video" if work else "direct") if session else None,
+        }))  # fmt: skip
+    if media.audio_codec:
+        streams += _audio_streams(media, number, session)
+    if media.video_codec:
+        streams.append(Node("Stream", {
+            "id": number + 3, "streamType": 3, "codec": "srt", "index": 3, "language": "English", "languageTag": "en",
+            "languageCode": "eng", "displayTitle": "English (SRT)", "extendedDisplayTitle": "English (SRT)",
+            "selected": True if session and session.subtitle_stream == str(number + 3) else None,
+        }))  # fmt: skip
+    return streams
+
+
+def _audio_streams(media: Media, number: int, session: Session | None) -> list[Node]:
+    work, layout = session.transcode if session else None, CHANNELS.get(media.audio_channels, "5.1")
+    chosen = session.audio_stream if session and session.audio_stream else str(number + 1)
+    languages = (("English", "en", "eng"), ("Français", "fr", "fra")) if media.video_codec else (("", "", ""),)
+    return [
+        Node("Stream", {
+            "id": number + 1 + n, "streamType": 2, "selected": True if chosen == str(number + 1 + n) else None,
+            "default": True if n == 0 else None, "codec": media.audio_codec, "index": n + 1, "channels": media.audio_channels,
+            "bitrate": 448, "language": name or None, "languageTag": tag or None, "languageCode": code or None,
+            "audioChannelLayout": layout.lower(), "displayTitle": f"{name or 'Unknown'} ({media.audio_codec.upper()} {layout})",
+            "extendedDisplayTitle": f"{name or 'Unknown'} ({media.audio_codec.upper()} {layout})",
+            "decision": work.audio_decision if work else None,
+        })
+        for n, (name, tag, code) in enumerate(languages)
+    ]  # fmt: skip
+
+
+def section_node(house: House, section: Section) -> Node:
+    """A library of `/library/sections`."""
+    kind, scanned = section.type, house.scanned_at[section.key]
+    node = Node("Directory", {
+        "allowSync": True, "art": f"/:/resources/{kind}-fanart.jpg", "composite": f"/library/sections/{section.key}/composite/{scanned}",
+        "filters": True, "refreshing": section.key in house.refreshing, "thumb": f"/:/resources/{kind}.png", "key": section.key,
+        "type": kind, "title": section.title, "agent": section.agent, "scanner": section.scanner, "language": section.language,
+        "uuid": section.uuid, "updatedAt": section.created_at, "createdAt": section.created_at, "scannedAt": scanned,
+        "content": True, "directory": True, "contentChangedAt": house.changed_at[section.key], "hidden": 0,
+    })  # fmt: skip
+    node.add("Location", id=int(section.key) if section.key.isdigit() else 1, path=section.path)
+    return node
+
+
+def collection_node(house: House, found: Collection, items: list[Item]) -> Node:
+    """A collection: a directory with a rating key."""
+    years = [item.year for item in items if item.year]
+    facts: dict[str, Value] = {
+        "ratingKey": found.key, "key": f"/library/collections/{found.key}/children", "guid": f"collection://demo-{found.key}",
+        "type": "collection", "title": found.title, "titleSort": found.title_sort or None, "subtype": found.subtype,
+        "contentRating": found.content_rating or None, "summary": found.summary, "smart": found.smart,
+        "content": found.content or None, "index": 1, "ratingCount": 1, "childCount": len(items),
+        "thumb": f"/library/collections/{found.key}/composite/{found.updated_at}", "addedAt": found.added_at,
+        "updatedAt": found.updated_at, "minYear": min(years, default=None), "maxYear": max(years, default=None),
+        "collectionMode": found.mode, "collectionSort": found.sort, "collectionFilterBasedOnUser": found.filter_by_user,
+    }  # fmt: skip
+    node = Node("Directory", facts | section_facts(house, found.section))
+    node.children += [tag_node(house, "Label", label) for label in found.labels]
+    return node
+
+
+def playlist_node(found: Playlist, items: Iterable[Item]) -> Node:
+    """A playlist; its duration is in ms, as in recordings."""
+    listed = list(items)
+    return Node("Playlist", {
+        "ratingKey": found.key, "key": f"/playlists/{found.key}/items", "guid": f"com.plexapp.agents.none://demo-{found.key}",
+        "type": "playlist", "title": found.title, "summary": found.summary, "smart": found.smart, "playlistType": found.kind,
+        "composite": f"/playlists/{found.key}/composite/{found.updated_at}", "icon": None,
+        "duration": sum(item.duration or 0 for item in listed), "leafCount": len(listed), "addedAt": found.added_at,
+        "updatedAt": found.updated_at, "content": f"library://x/directory/{quote(found.content, safe='')}" if found.content else None,
+    })  # fmt: skip
+
+
+def play_node(house: House, play: Play) -> Node:
+    """A row of history: no user in it, only numbers. A deleted item leaves a row without keys (unverified)."""
+    item = house.items.get(play.rating_key)
+    own: dict[str, Value] = {
+        "historyKey": f"/status/sessions/history/{play.id}", "viewedAt": play.viewed_at, "accountID": play.account_id,
+        "deviceID": play.device_id,
+    }  # fmt: skip
+    if item is None:
+        return Node("Video", own | {"type": "movie", "title": "Deleted item"})
+    above = {
+        name: value for name, value in _above(house, item).items() if not name.endswith(("Guid", "RatingKey", "Year"))
+    }
+    return Node(TAGS.get(item.type, "Video"), own | {
+        "key": f"/library/metadata/{item.key}", "ratingKey": item.key, "librarySectionID": item.section, "title": item.title,
+        "type": item.type, "thumb": picture(item, "thumb"), "index": item.index, "originallyAvailableAt": item.released or None,
+    } | above)  # fmt: skip
+
+
+def session_node(house: House, session: Session) -> Node:
+    """A row of `/status/sessions`, after the recorded one."""
+    item = session.item
+    node = item_node(house, session.user, item)
+    node.children = [child for child in node.children if child.tag != "Media"]
+    own: dict[str, Value] = {"sessionKey": session.key, "viewOffset": session.offset, "key": session.item_path}
+    if session.live:
+        # Recorded live rows point nowhere useful; what their section says is unverified.
+        own |= {"live": True, "librarySectionID": None}
+    node.attributes |= own
+    node.children += [media_node(item, media, session=session) for media in item.media]
+    node.children += [player_node(session.player, state=session.state, user=session.user.id), user_node(session.user)]
+    node.add("Session", id=session.id, bandwidth=_bandwidth(session), location="lan" if session.player.local else "wan")
+    if session.transcode:
+        node.children.append(transcode_node(house, session, full_key=True))
+    return node
+
+
+def _bandwidth(session: Session) -> int:
+    rate = session.item.media[0].bitrate if session.item.media else 2000
+    return 4000 if session.transcode else rate + rate // 5
+
+
+def player_node(player: Player, *, state: str, user: int) -> Node:
+    """The player of a session."""
+    return Node("Player", {
+        "address": player.address, "device": player.device, "deviceClass": player.device_class, "local": player.local,
+        "machineIdentifier": player.client_identifier, "model": player.model or None, "platform": player.platform,
+        "platformVersion": player.platform_version, "product": player.product, "profile": player.profile or None,
+        "protocolVersion": "1", "relayed": False, "remotePublicAddress": "198.51.100.7", "secure": True, "state": state,
+        "title": player.title, "userID": user, "vendor": player.vendor or None, "version": player.version,
+    })  # fmt: skip
+
+
+def user_node(user: User) -> Node:
+    """The user of a session."""
+    return Node(
+        "User", {"id": user.id, "thumb": f"https://plex.tv/users/demo{user.cloud_id}/avatar?c=1", "title": user.name}
+    )
+
+
+def transcode_node(house: House, session: Session, *, full_key: bool) -> Node:
+    """A transcode: `/transcode/sessions` has the bare id, a session the whole key; bools are 0 and 1 in XML."""
+    entry = transcode_entry(house, session)
+    if not full_key:
+        entry["key"] = entry["key"].rpartition("/")[2]
+    return Node("TranscodeSession", entry)
+
+
+def client_node(player: Player) -> Node:
+    """A row of `/clients`: host and port are needed, or python-plexapi asks plex.tv for them."""
+    return Node("Server", {
+        "name": player.title, "host": player.address, "address": player.address, "port": player.port,
+        "machineIdentifier": player.client_identifier, "version": player.version, "protocol": "plex", "product": player.product,
+        "deviceClass": player.device_class, "protocolVersion": "1", "protocolCapabilities": player.capabilities,
+    })  # fmt: skip
+
+
+def type_number(item: Item) -> int:
+    """Plex's number for the item's kind."""
+    return TYPE_NUMBERS[item.type]

@@ -1,0 +1,112 @@
+"""What the server announces: one function per kind of notification, each returning a `Frame`.
+
+Shapes follow recorded frames unless a comment says "unverified".
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+LIBRARY = "com.plexapp.plugins.library"
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A notification: `payload` goes out on websockets, `event` and `data` on the event source."""
+
+    kind: str
+    payload: str | bytes
+    data: str = ""
+    binary: bool = False
+
+
+def dumps(value: object) -> str:
+    """Compact JSON, letters as they are."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def frame(kind: str, list_key: str, *entries: Entry, size: int | None = None) -> Frame:
+    """One container; `size` can be set wrong on purpose."""
+    counted = len(entries) if size is None else size
+    body = {"NotificationContainer": {"type": kind, "size": counted, list_key: list(entries)}}
+    # The event source has one object, not a list, and no container.
+    return Frame(kind, dumps(body), dumps({list_key: entries[0]}) if entries else "")
+
+
+def raw(payload: str | bytes, *, binary: bool = False) -> Frame:
+    """Anything at all, sent as it is; bytes go out as a text frame unless `binary`."""
+    return Frame("raw", payload, binary=binary)
+
+
+def playing(entry: Entry) -> Frame:
+    """A client's report. `entry` is the whole PlaySessionStateNotification."""
+    return frame("playing", "PlaySessionStateNotification", entry)
+
+
+def timeline(section: str, item: str, kind: int, title: str, state: int, at: int, **more: Any) -> Frame:
+    """A step in an item's life; ids are strings."""
+    return frame("timeline", "TimelineEntry", timeline_entry(section, item, kind, title, state, at, **more))
+
+
+def timeline_entry(section: str, item: str, kind: int, title: str, state: int, at: int, **more: Any) -> Entry:
+    """One entry of a timeline frame; `more` holds metadataState, mediaState, queueSize, parentItemID, rootItemID."""
+    identifier = more.pop("identifier", LIBRARY)
+    above: Entry = {name: more.pop(name) for name in ("parentItemID", "rootItemID") if name in more}
+    head: Entry = {"identifier": identifier, "sectionID": section, "itemID": item, **above}
+    return {**head, "type": kind, "title": title, "state": state, **more, "updatedAt": at}
+
+
+def activity(event: str, entry: Entry) -> Frame:
+    """`started`, `updated` or `ended`, with the whole Activity."""
+    return frame("activity", "ActivityNotification", {"event": event, "uuid": entry["uuid"], "Activity": entry})
+
+
+def transcode(event: str, entry: Entry) -> Frame:
+    """`start`, `update` or `end`."""
+    return frame(f"transcodeSession.{event}", "TranscodeSession", entry)
+
+
+def status(title: str) -> Frame:
+    """A sentence about a library scan."""
+    return frame(
+        "status", "StatusNotification", {"title": title, "description": title, "notificationName": "LIBRARY_UPDATE"}
+    )
+
+
+def reachability(*, reachable: bool) -> Frame:
+    """Whether remote access works."""
+    return frame("reachability", "ReachabilityNotification", {"reachability": reachable})
+
+
+def background_queue() -> Frame:
+    """An idle server's occasional sign of life."""
+    entry = {"queueID": 1, "event": "queueRegenerated"}
+    return frame("backgroundProcessingQueue", "BackgroundProcessingQueueEventNotification", entry)
+
+
+def update_state(state: str = "done", version: str = "", key: str = "") -> Frame:
+    """Around the check for updates."""
+    return frame("update.statechange", "AutoUpdateNotification", {"key": key, "version": version, "state": state})
+
+
+def progress(message: str) -> Frame:
+    """What a scan is looking at. The text's form is unverified."""
+    return frame("progress", "ProgressNotification", {"message": message})
+
+
+def preference(setting: Entry) -> Frame:
+    """A changed setting. Spec only, no recording."""
+    return frame("preference", "Setting", setting)
+
+
+def account() -> Frame:
+    """Type and list key are known; the payload is not, so it is empty (unverified)."""
+    return frame("account", "AccountUpdateNotification", {})
+
+
+def log(message: str, at: str) -> Frame:
+    """A log line; sent only to those whose filter asks for it."""
+    return frame("log", "LogSentNotification", {"level": 3, "thread": "6536", "time": at, "message": message})

@@ -1,0 +1,298 @@
+"""The running server's memory: what is in the library, who has seen what, what is going on."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.demo import frames
+from plex_companion.demo.household import LEVELS, TYPE_NUMBERS, Play, View
+from plex_companion.demo.prefs import default_prefs
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Iterable
+
+    from plex_companion.demo.household import Collection, Household, Item, Player, Playlist, Section, User
+    from plex_companion.demo.playback import Session
+    from plex_companion.demo.prefs import Pref
+
+OWNER = 1
+
+
+@dataclass(slots=True)
+class Faults:
+    """How the server misbehaves just now. `status` answers every call; `delay` holds every answer back, in seconds."""
+
+    status: int | None = None
+    delay: float = 0.0
+    revoked: bool = False
+
+
+@dataclass(slots=True)
+class Requests:
+    """What was asked, newest last: (method, path with query), without tokens. Tests count and clear it."""
+
+    log: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=20_000))
+    unknown: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=1_000))
+
+    def __len__(self) -> int:
+        """How many were asked since the last `clear`."""
+        return len(self.log)
+
+    def count(self, start: str = "", method: str | None = None) -> int:
+        """How many requests had a path that begins with `start`."""
+        return sum(path.startswith(start) and method in {None, verb} for verb, path in self.log)
+
+    def clear(self) -> None:
+        """Forget what was asked."""
+        self.log.clear()
+        self.unknown.clear()
+
+
+@dataclass(slots=True)
+class PlayQueue:
+    """A play queue; `entries` are (play queue item id, rating key)."""
+
+    id: int
+    entries: list[tuple[int, str]]
+    source: str
+    version: int = 1
+    selected: int = 0
+
+
+class House:
+    """All state of one demo server. Every change bumps `revision`, which empties the caches of listings."""
+
+    def __init__(
+        self,
+        household: Household,
+        *,
+        clock: Callable[[], float],
+        rng: random.Random,
+        announce: Callable[[frames.Frame], None],
+    ) -> None:
+        household = copy.copy(household)
+        self.name, self.machine_identifier, self.version = (
+            household.name,
+            household.machine_identifier,
+            household.version,
+        )
+        self.clock, self.rng, self.announce = clock, rng, announce
+        self.url = ""
+        self.token: str | None = None
+        self.faults, self.requests = Faults(), Requests()
+        self.revision = 0
+        self.listings: dict[tuple[object, ...], list[Any]] = {}
+        self._fill_library(household)
+        self._fill_people(household)
+        self.sessions: dict[str, Session] = {}
+        self.activities: dict[str, frames.Entry] = {}
+        self.refreshing: set[str] = set()
+        self.volumes: dict[str, int] = {}
+        self.play_queues: dict[int, PlayQueue] = {}
+        self.prefs: dict[str, Pref] = default_prefs(self.name)
+        self.next_session, self.next_queue, self.next_queue_item = 1, 40, 7000
+        self.command_ids: dict[str, int] = {}
+
+    def _fill_library(self, household: Household) -> None:
+        self.sections: dict[str, Section] = {section.key: section for section in household.sections}
+        self.items: dict[str, Item] = {item.key: copy.copy(item) for item in household.items}
+        self.children: dict[str, list[str]] = {}
+        self.of_type: dict[tuple[str, str], list[str]] = {}
+        for item in self.items.values():
+            self._index(item)
+        self.playlists: dict[str, Playlist] = {p.key: copy.deepcopy(p) for p in household.playlists}
+        self.collections: dict[str, Collection] = {c.key: copy.deepcopy(c) for c in household.collections}
+        keys = (int(key) for pool in (self.items, self.playlists, self.collections) for key in pool if key.isdigit())
+        self.last_key = max(keys, default=100)
+        self.tag_ids: dict[tuple[str, str], int] = {}
+        self.scanned_at = {key: int(self.clock()) for key in self.sections}
+        self.changed_at = {key: 100_000 + int(key) if key.isdigit() else 100_000 for key in self.sections}
+
+    def _fill_people(self, household: Household) -> None:
+        self.users: dict[int, User] = {user.id: user for user in household.users}
+        self.by_token = {user.token: user for user in household.users}
+        self.players: dict[str, Player] = {player.client_identifier: player for player in household.players}
+        # Oldest first inside, because that is where rows are appended.
+        self.history: list[Play] = sorted(household.history, key=lambda play: (play.viewed_at, play.id))
+        self.views = copy.deepcopy(household.views)
+        self.next_play = max((play.id for play in self.history), default=0) + 1
+
+    def _index(self, item: Item) -> None:
+        if item.parent:
+            self.children.setdefault(item.parent, []).append(item.key)
+        self.of_type.setdefault((item.section, item.type), []).append(item.key)
+
+    # -- reading
+
+    @property
+    def now(self) -> int:
+        """Epoch seconds, the server's own clock."""
+        return int(self.clock())
+
+    @property
+    def owner(self) -> User:
+        """Who owns the server."""
+        return self.users[OWNER]
+
+    def new_key(self) -> str:
+        """A rating key that was never used."""
+        self.last_key += 1
+        return str(self.last_key)
+
+    def new_uuid(self) -> str:
+        """A reproducible UUID."""
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+
+    def changed(self, section: str | None = None) -> None:
+        """Note that something changed: listings are made anew, the section's `contentChangedAt` moves."""
+        self.revision += 1
+        self.listings.clear()
+        if section in self.changed_at:
+            self.changed_at[section] += 1
+
+    def listing(self, key: tuple[object, ...], make: Callable[[], list[Any]]) -> list[Any]:
+        """A selected and sorted list, remembered until the next change, because clients read lists page by page."""
+        if key not in self.listings:
+            if len(self.listings) > 200:  # noqa: PLR2004  # enough for every client that pages at once
+                self.listings.clear()
+            self.listings[key] = make()
+        return self.listings[key]
+
+    def in_section(self, section: str, kind: str) -> list[Item]:
+        """The items of one type in a section, in the order they came."""
+        return [self.items[key] for key in self.of_type.get((section, kind), ())]
+
+    def of_kind(self, kind: str) -> list[Item]:
+        """The items of one type in every section."""
+        return [item for section in self.sections for item in self.in_section(section, kind)]
+
+    def children_of(self, key: str) -> list[Item]:
+        """The direct children."""
+        return [self.items[child] for child in self.children.get(key, ())]
+
+    def leaves_of(self, key: str) -> list[Item]:
+        """Everything playable below an item; the item itself if it is playable."""
+        below = self.children_of(key)
+        if not below:
+            return [self.items[key]] if self.items[key].type in {"movie", "episode", "track", "photo", "clip"} else []
+        return [leaf for child in below for leaf in self.leaves_of(child.key)]
+
+    def view(self, user: User, key: str) -> View:
+        """How far the user is with an item; an empty view if they never touched it."""
+        return self.views.get(user.id, {}).get(key) or View()
+
+    def own_view(self, user: User, key: str) -> View:
+        """The same, to be changed."""
+        return self.views.setdefault(user.id, {}).setdefault(key, View())
+
+    def tag_id(self, kind: str, tag: str) -> int:
+        """The number of a tag; the same tag keeps its number."""
+        return self.tag_ids.setdefault((kind, tag), 1000 + len(self.tag_ids))
+
+    # -- writing
+
+    def add(self, item: Item) -> Item:
+        """Put an item into the library, without a word to anybody."""
+        self.items[item.key] = item
+        self._index(item)
+        self.changed(item.section)
+        return item
+
+    def remove(self, key: str) -> list[Item]:
+        """Take an item and everything below it out; returns what went, innermost first."""
+        gone = [item for child in list(self.children.get(key, ())) for item in self.remove(child)]
+        item = self.items.pop(key)
+        self.of_type[item.section, item.type].remove(key)
+        self.children.pop(key, None)
+        if item.parent in self.children:
+            self.children[item.parent].remove(key)
+        self._forget_entries(key)
+        self.changed(item.section)
+        return [*gone, item]
+
+    def _forget_entries(self, key: str) -> None:
+        for playlist in self.playlists.values():
+            playlist.entries = [entry for entry in playlist.entries if entry[1] != key]
+        for collection in self.collections.values():
+            collection.items = [held for held in collection.items if held != key]
+
+    def scrobble(self, user: User, key: str) -> None:
+        """Count everything playable below `key` as seen. No history row: that is Plex's way since 2023."""
+        for leaf in self.leaves_of(key):
+            view = self.own_view(user, leaf.key)
+            view.count, view.offset, view.viewed_at = view.count + 1, 0, self.now
+        self.changed()
+
+    def unscrobble(self, user: User, key: str) -> None:
+        """Count everything playable below `key` as unseen."""
+        for leaf in self.leaves_of(key):
+            view = self.own_view(user, leaf.key)
+            view.count, view.offset = 0, 0
+        self.changed()
+
+    def add_play(self, session: Session) -> Play:
+        """A history row for a play that reached its end."""
+        play = Play(self.next_play, session.item.key, self.now, session.user.id, session.player.id)
+        self.next_play += 1
+        self.history.append(play)
+        self.changed()
+        return play
+
+    # -- announcing
+
+    def tell_timeline(self, item: Item, state: int, *, title: str | None = None, **more: Any) -> None:
+        """One step in an item's life."""
+        name = self.timeline_title(item) if title is None else title
+        self.announce(frames.timeline(item.section, item.key, TYPE_NUMBERS[item.type], name, state, self.now, **more))
+
+    def tell_deleted(self, items: Iterable[Item]) -> None:
+        """State 9 for each of them."""
+        for item in items:
+            self.tell_timeline(item, 9, metadataState="deleted")
+
+    def timeline_title(self, item: Item) -> str:
+        """The title as timelines carry it: an episode names its show."""
+        season = self.items.get(item.parent or "") if item.type == "episode" else None
+        show = self.items.get(season.parent or "") if season else None
+        if season is None or show is None:
+            return item.title
+        return f"{show.title} S{season.index or 0:02} E{item.index or 0:02}"
+
+    def start_activity(
+        self, kind: str, title: str, subtitle: str = "", *, user: int = 1, cancellable: bool = False
+    ) -> str:
+        """Begin an activity, announce it and return its uuid."""
+        name = self.new_uuid()
+        self.activities[name] = {
+            "uuid": name, "type": kind, "cancellable": cancellable, "userID": user, "title": title, "subtitle": subtitle,
+            "progress": 0,
+        }  # fmt: skip
+        self.announce(frames.activity("started", dict(self.activities[name])))
+        return name
+
+    def move_activity(self, name: str, progress: int, subtitle: str | None = None, **context: Any) -> None:
+        """Report on an activity; ignored once it has ended."""
+        entry = self.activities.get(name)
+        if entry is None:
+            return
+        entry["progress"] = progress
+        if subtitle is not None:
+            entry["subtitle"] = subtitle
+        if context:
+            entry["Context"] = {**entry.get("Context", {}), **context}
+        self.announce(frames.activity("updated", dict(entry)))
+
+    def end_activity(self, name: str) -> None:
+        """End an activity; `ended` repeats its last context with progress 100."""
+        entry = self.activities.pop(name, None)
+        if entry is not None:
+            self.announce(frames.activity("ended", {**entry, "progress": 100}))
+
+    def levels(self, section: str) -> tuple[str, ...]:
+        """The types a section holds, outermost first."""
+        return LEVELS[self.sections[section].type]

@@ -1,0 +1,368 @@
+"""The household that ships with the program: every title, name and device in it is made up."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from plex_companion.demo.household import (
+    Collection,
+    Household,
+    Item,
+    Media,
+    Play,
+    Player,
+    Playlist,
+    Section,
+    User,
+    View,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+DAY = 86_400
+MINUTE = 60_000  # ms
+
+# Awkward letters on purpose: an ampersand, an apostrophe, quotes, an emoji, CJK, an umlaut, an angle bracket.
+MOVIES = (
+    "The Lamplighter of Lower Quay", "Salt & Ember", "A Goat Called Wednesday", "Nine Doors Down", "The Moth's Almanac",
+    "雨の中の時計屋", "Marzipan Heist", "Under a Paper Moon Bridge", "The Last Ferry to Ormsby", "Copper Weather",
+    "Ünder dem Apfelbaum", "Signal Hill Blues", "The Cartographer's Daughter", "Velvet Static", "Eleven Quiet Robots",
+    "Tinned Peaches 🍑", "The Orchard Ledger", "Dust on the Piano", "Hollow Bay", "Miss Pelham Regrets",
+    "The Snow Accountant", "Kite Season", "Brass Tortoise", "The Unlikely Baker", "Midnight at Platform <Four>",
+    "Thirteen Umbrellas", "The Glass Canal", "Pigeon Diplomacy", "Rook and Rye", "An Inventory of Storms",
+    "海风与旧信", "Little Harbour, Big Trouble", "The Second Violin", "Quarry", "Mr. Abernathy's Third Act",
+    "Lanterns for Leopold", "Slow Comet", "The Hush Protocol", "Pepper & Vine", "Tomorrow's Fishermen",
+    "The Beekeeper's Alibi", "Cold Soup", "Where the Trams Sleep", "Operation Dandelion", "Blue Hour, Red Door",
+    'A "Perfectly" Good Boat', "The Weathervane Thief", "Sister Comet", "Gravel Kings", "Plum Street",
+    "The Museum of Lost Mittens", "Halfway to Hollyhock", "Ferrous", "The Clockmaker Rebellion", "Juniper Falls",
+    "Postcards from Nowhere", "The Bassoon Conspiracy", "Owl Country", "One Lemon Left", "Zephyr & Sons",
+)  # fmt: skip
+SHOWS = (
+    ("Harbour Street", "Drama", 3, 8),
+    ("The Night Gardeners", "Mystery", 2, 6),
+    ("Kettle & Crow", "Comedy", 4, 6),
+    ("小さな台所", "Food", 1, 10),
+    ("Orbit Club", "Science Fiction", 2, 8),
+    ("What the Dog Knew", "Family", 1, 5),
+)
+EPISODES = (
+    "The Wrong Key", "A Visitor from Upstairs", "Low Tide", "Three Cups of Tea", "The Borrowed Coat", "Static",
+    "Who Moved the Piano?", "Fog Warning", "The Long Sunday", "Don't Feed the Gulls", "Half a Map", "Paper Walls",
+)  # fmt: skip
+ARTISTS = (
+    ("The Velvet Kettles", "Indie", ("Steam Songs", "Boil & Bubble")),
+    ("Marlow Finch", "Folk", ("Gravel Lullabies",)),
+    ("星屑オーケストラ", "Electronic", ("Neon Tea House", "Quiet Circuits")),
+    ("Ottoline's Parade", "Pop", ("Confetti Weather 🎉",)),
+)
+TRACKS = (
+    "Morning Kettle",
+    "Rust",
+    "Seven Magpies",
+    "Don't Tell the Moon",
+    "Slow Lift",
+    "Ink & Honey",
+    "Goodnight, Dock",
+)
+ALBUMS = (("Summer at the Quay", 9), ("Grandma's 80th", 7), ("Foggy Morning Walk", 6))
+GENRES = ("Drama", "Comedy", "Mystery", "Adventure", "Science Fiction", "Family", "Romance", "Thriller")
+PEOPLE = (
+    "Odile Marchetti", "Bram Okonkwo", "Tess Vanderlaan", "Ishaan Pell", "Greta Lindqvist", "Mateo Quill",
+    "Noor Ashby", "Fenwick O'Hara", "Yumi Castellane", "Ruben Thistle", "Alma Drago", "Piet Halloran",
+    "Sunniva Reyes", "Caspian Woźniak", "Lila Umarov", "Hugh Pemberton-Ito",
+)  # fmt: skip
+STUDIOS = ("Lanternfish Pictures", "Tall Heron Films", "Copperplate Studio", "Blue Gate")
+COUNTRIES = ("Norland", "Estavia", "Kanto Isles")
+RATINGS = ("G", "PG", "PG-13", "R")
+WHAT = ("A retired ferryman", "Two rival bakers", "A shy astronomer", "An unlucky courier", "A town that never sleeps")
+DOES = ("finds a letter meant for someone else", "makes a bet with the sea", "loses the only key", "learns to listen")
+ENDS = ("before the winter fair.", "and must give it back.", "while the clocks run slow.", "as the last tram leaves.")
+
+
+@dataclass(slots=True)
+class Builder:
+    """Hands out rating keys, media ids and dates, so that the same seed builds the same household."""
+
+    now: int
+    rng: random.Random = field(default_factory=lambda: random.Random(20261122))  # noqa: S311  # content, not secrets
+    next_key: int = 100
+    next_media: int = 5000
+    items: list[Item] = field(default_factory=list)
+
+    def key(self) -> str:
+        """The next rating key."""
+        self.next_key += 1
+        return str(self.next_key)
+
+    def media(self, file: str, minutes_kbps: int, *, video: bool = True) -> Media:
+        """A file of a plausible size; about one video in six is 4K."""
+        self.next_media += 1
+        if not video:
+            return Media(self.next_media, file, minutes_kbps * 40_000, "mp3", 320, "mp3")
+        quality = self.rng.choice((("4k", 3840, 2160, 42_000, "hevc"), *[("1080", 1920, 1080, 9_500, "h264")] * 4,
+                                   ("720", 1280, 720, 4_200, "h264")))  # fmt: skip
+        name, width, height, bitrate, codec = quality
+        audio = self.rng.choice(("aac", "ac3", "eac3", "dca"))
+        size = bitrate * 125 * minutes_kbps * 60
+        return Media(
+            self.next_media, file, size, "mkv", bitrate, audio, 6 if audio != "aac" else 2, codec, width, height, name
+        )
+
+    def guid(self, kind: str, key: str) -> str:
+        """A guid in Plex's form that belongs to nothing real."""
+        return f"plex://{kind}/{uuid.UUID(int=int(key) * 7919 + 1).hex[:24]}"
+
+    def add(self, item: Item) -> Item:
+        """Keep the item; fills its guid and sort title."""
+        item.guid = item.guid or self.guid(item.type, item.key)
+        item.title_sort = item.title_sort or sort_title(item.title)
+        self.items.append(item)
+        return item
+
+    def added(self, days: int) -> int:
+        """A moment within the last `days` days."""
+        return self.now - self.rng.randrange(3600, days * DAY)
+
+
+def sort_title(title: str) -> str:
+    """The title without its leading article, as Plex sorts."""
+    for article in ("The ", "A ", "An "):
+        if title.startswith(article):
+            return title[len(article) :]
+    return title
+
+
+def sentence(rng: random.Random) -> str:
+    """An invented summary."""
+    return f"{rng.choice(WHAT)} {rng.choice(DOES)} {rng.choice(ENDS)}"
+
+
+def film_tags(rng: random.Random) -> dict[str, tuple[str, ...]]:
+    """Genres, people and a country for one film."""
+    return {
+        "Genre": tuple(rng.sample(GENRES, 2)),
+        "Director": (rng.choice(PEOPLE),),
+        "Writer": tuple(rng.sample(PEOPLE, 2)),
+        "Producer": (rng.choice(PEOPLE),),
+        "Country": (rng.choice(COUNTRIES),),
+    }
+
+
+def add_movie(build: Builder, section: str, title: str, *, days: int = 900) -> Item:
+    """One film with its trailer."""
+    rng, key, year = build.rng, build.key(), build.rng.randrange(1961, 2026)
+    minutes, added = rng.randrange(72, 165), build.added(days)
+    movie = Item(
+        key, "movie", section, title, added, added + 600, summary=sentence(rng), year=year,
+        released=f"{year}-{rng.randrange(1, 13):02}-{rng.randrange(1, 28):02}", studio=rng.choice(STUDIOS),
+        content_rating=rng.choice(RATINGS), rating=rng.randrange(30, 98) / 10, audience_rating=rng.randrange(30, 98) / 10,
+        duration=minutes * MINUTE, tags=film_tags(rng), tagline=rng.choice(("", "Mind the tide.", "It began with soup.")),
+        roles={name: rng.choice(("The Stranger", "Auntie", "Captain Bo", "Dr. Elm")) for name in rng.sample(PEOPLE, 3)},
+        media=(build.media(f"/media/{section}/{title.replace('/', '-')} ({year}).mkv", minutes),),
+        external_ids=(f"imdb://tt9{int(key):07}", f"tmdb://9{int(key):06}"),
+    )  # fmt: skip
+    return build.add(movie)
+
+
+def add_extra(build: Builder, movie: Item) -> Item:
+    """A trailer: it has no section of its own, which Plex writes as `-1` in timelines."""
+    extra = Item(build.key(), "clip", "-1", f"{movie.title}: Trailer", movie.added_at, movie.added_at, duration=2 * MINUTE,
+                 media=(build.media(f"/extras/{movie.key}.mkv", 2),), year=movie.year, parent=None)  # fmt: skip
+    movie.extras = (*movie.extras, extra.key)
+    return build.add(extra)
+
+
+def add_show(build: Builder, section: str, title: str, genre: str, seasons: int, episodes: int) -> Item:
+    """A show with its seasons and episodes."""
+    rng, added = build.rng, build.added(700)
+    year = rng.randrange(2004, 2024)
+    show = build.add(
+        Item(build.key(), "show", section, title, added, added, index=1, summary=sentence(rng), year=year,
+             released=f"{year}-03-01", studio=rng.choice(STUDIOS), content_rating="TV-PG", rating=rng.randrange(60, 95) / 10,
+             duration=42 * MINUTE, tags={"Genre": (genre, "Drama")}, roles={name: name for name in rng.sample(PEOPLE, 3)},
+             external_ids=(f"tvdb://9{build.next_key}",)))  # fmt: skip
+    for number in range(1, seasons + 1):
+        add_season(build, show, number, episodes)
+    return show
+
+
+def add_season(build: Builder, show: Item, number: int, episodes: int) -> Item:
+    """A season with its episodes."""
+    year = (show.year or 2000) + number - 1
+    season = build.add(Item(build.key(), "season", show.section, f"Season {number}", show.added_at, show.updated_at,
+                            parent=show.key, index=number, year=year))  # fmt: skip
+    for index in range(1, episodes + 1):
+        add_episode(build, season, f"{EPISODES[(number * 5 + index) % len(EPISODES)]}", number, index)
+    return season
+
+
+def add_episode(build: Builder, season: Item, title: str, number: int, index: int) -> Item:
+    """One episode."""
+    rng, minutes = build.rng, build.rng.randrange(22, 58)
+    added = season.added_at + index * 3600
+    return build.add(
+        Item(build.key(), "episode", season.section, title, added, added, parent=season.key, index=index,
+             summary=sentence(rng), year=season.year, released=f"{season.year}-03-{index:02}", content_rating="TV-PG",
+             rating=rng.randrange(60, 95) / 10, duration=minutes * MINUTE, tags={"Director": (rng.choice(PEOPLE),)},
+             media=(build.media(f"/media/shows/{season.parent}/S{number:02}E{index:02}.mkv", minutes),)))  # fmt: skip
+
+
+def add_artist(build: Builder, section: str, name: str, genre: str, albums: Iterable[str]) -> Item:
+    """An artist with albums and tracks."""
+    added = build.added(1200)
+    artist = build.add(Item(build.key(), "artist", section, name, added, added, index=1, summary=f"{name} live on a barge.",
+                            tags={"Genre": (genre,), "Country": ("Norland",)}))  # fmt: skip
+    for position, title in enumerate(albums, 1):
+        album = build.add(Item(build.key(), "album", section, title, added, added, parent=artist.key, index=position,
+                               year=2015 + position, released=f"{2015 + position}-05-05", studio="Kettle Records",
+                               tags={"Genre": (genre,)}))  # fmt: skip
+        for index, track in enumerate(TRACKS, 1):
+            length = build.rng.randrange(140, 330)
+            build.add(Item(build.key(), "track", section, track, added, added, parent=album.key, index=index,
+                           duration=length * 1000,
+                           media=(build.media(f"/media/music/{artist.key}/{album.key}/{index:02}.mp3", length, video=False),)))  # fmt: skip
+    return artist
+
+
+def add_photo_album(build: Builder, section: str, title: str, count: int) -> Item:
+    """A folder of photos."""
+    added = build.added(400)
+    album = build.add(Item(build.key(), "photoalbum", section, title, added, added, index=1))
+    for number in range(1, count + 1):
+        build.next_media += 1
+        file = Media(
+            build.next_media,
+            f"/media/photos/{album.key}/IMG_{number:04}.jpg",
+            3_200_000,
+            "jpeg",
+            0,
+            width=4000,
+            height=3000,
+        )
+        build.add(Item(build.key(), "photo", section, f"IMG_{number:04}", added + number, added + number, parent=album.key,
+                       index=number, year=2025, released="2025-08-02", media=(file,)))  # fmt: skip
+    return album
+
+
+def make_section(key: str, title: str, kind: str) -> Section:
+    """A section with the agent and scanner Plex would name."""
+    agents = {"movie": ("tv.plex.agents.movie", "Plex Movie"), "show": ("tv.plex.agents.series", "Plex TV Series"),
+              "artist": ("tv.plex.agents.music", "Plex Music"), "photo": ("com.plexapp.agents.none", "Plex Photo Scanner")}  # fmt: skip
+    agent, scanner = agents[kind]
+    return Section(key, title, kind, str(uuid.UUID(int=0x5EC7 << 96 | int(key))), f"/media/{key}", agent, scanner)
+
+
+def household_users() -> list[User]:
+    """The owner, a partner, a managed child and a friend."""
+    return [
+        User(1, 90001, "Ottilie Brandt", "ottilie@example.net", "demo-token-ottilie"),
+        User(90002, 90002, "Jasper O'Dell", "jasper@example.net", "demo-token-jasper"),
+        User(90003, 90003, "Pip", "", "demo-token-pip", restricted=True),
+        User(90004, 90004, "Mei 林", "mei@example.org", "demo-token-mei", home=False),
+    ]
+
+
+def household_players() -> list[Player]:
+    """Two players that obey, four that only play."""
+    return [
+        Player(1, "demo-livingroom-stb", "Living Room", "Plex for Android (TV)", "Android", "12", "Glowbox 4", "stb",
+               "10.4.1", "192.168.7.21", "Glowbox", "GB4", "Android", controllable=True),
+        Player(2, "demo-study-htpc", "Study & Den", "Plex HTPC", "linux", "6.8", "PC", "pc", "1.66.0", "192.168.7.34",
+               profile="HTPC", controllable=True),
+        Player(3, "demo-jasper-phone", "Jasper's Phone", "Plex for iOS", "iOS", "18.2", "Pocket 9", "phone", "8.40",
+               "192.168.7.52", "Orchard", "Pocket9,1", "iOS"),
+        Player(4, "demo-kitchen-web", "Firefox", "Plex Web", "Firefox", "140.0", "Linux", "pc", "4.146.0", "192.168.7.60",
+               profile="Web"),
+        Player(5, "demo-pip-tablet", "Pip's Tablet 🦖", "Plex for Android (Mobile)", "Android", "14", "Slate 7", "tablet",
+               "10.4.1", "192.168.7.77", "Slate", "S7", "Android"),
+        Player(6, "demo-mei-tv", "Mei's TV", "Plex for Smart TV", "Tizzle", "7.0", "Wide TV", "tv", "5.90.0", "203.0.113.40",
+               local=False, profile="HTML TV App"),
+    ]  # fmt: skip
+
+
+def make_history(build: Builder, users: Sequence[User], players: Sequence[Player], rows: int) -> list[Play]:
+    """Rows over the last year, newest first."""
+    keys = [item.key for item in build.items if item.type in {"movie", "episode", "track"}]
+    rng, year = build.rng, 365 * DAY
+    moments = sorted((build.now - rng.randrange(3600, year) for _ in range(rows)), reverse=True)
+    return [
+        Play(rows - n, rng.choice(keys), at, rng.choice(users).id, rng.choice(players).id)
+        for n, at in enumerate(moments)
+    ]
+
+
+def views_of(history: Sequence[Play]) -> dict[int, dict[str, View]]:
+    """What the history implies: who has seen what, how often."""
+    views: dict[int, dict[str, View]] = {}
+    for play in history:
+        view = views.setdefault(play.account_id, {}).setdefault(play.rating_key, View())
+        view.count += 1
+        view.viewed_at = max(view.viewed_at, play.viewed_at)
+    return views
+
+
+def half_watched(build: Builder, views: dict[int, dict[str, View]], users: Sequence[User]) -> None:
+    """Leave a few items half-way, for On Deck."""
+    unfinished = [item for item in build.items if item.type in {"movie", "episode"}]
+    for user in users:
+        for item in build.rng.sample(unfinished, 3):
+            offset = int((item.duration or 0) * build.rng.uniform(0.2, 0.7))
+            views.setdefault(user.id, {})[item.key] = View(offset, 0, build.added(20))
+
+
+def make_collections(build: Builder) -> list[Collection]:
+    """Two of films, one of shows."""
+    movies, now = [i.key for i in build.items if i.type == "movie"], build.now
+    shows = [i.key for i in build.items if i.type == "show"]
+    return [
+        Collection(
+            build.key(), "Rainy Sundays", "1", "movie", now - 90 * DAY, now - DAY, "For the sofa.", items=movies[:6]
+        ),
+        Collection(build.key(), "Boats & Harbours ⚓", "1", "movie", now - 60 * DAY, now - DAY, items=movies[8:12]),
+        Collection(build.key(), "Cosy Crime", "2", "show", now - 50 * DAY, now - DAY, items=shows[1:3]),
+    ]
+
+
+def make_playlists(build: Builder) -> list[Playlist]:
+    """A film list, a smart one, and music, of two owners."""
+    movies, tracks = ([i.key for i in build.items if i.type == kind] for kind in ("movie", "track"))
+    now = build.now
+    uri = "/library/sections/1/all?type=1&sort=movie.addedAt%3Adesc&limit=10"
+    return [
+        Playlist(build.key(), "Friday Films", "video", 1, now - 80 * DAY, now - DAY, entries=list(enumerate(movies[:5], 900))),
+        Playlist(build.key(), "Newest Ten", "video", 1, now - 70 * DAY, now - DAY, smart=True, content=uri),
+        Playlist(build.key(), "Washing Up", "audio", 1, now - 60 * DAY, now - DAY, entries=list(enumerate(tracks[::4], 950))),
+        Playlist(build.key(), "Jasper's Mix", "audio", 90002, now - 30 * DAY, now - DAY, entries=list(enumerate(tracks[1:6], 980))),
+    ]  # fmt: skip
+
+
+def fill_sections(build: Builder) -> None:
+    """The library's content."""
+    for number, title in enumerate(MOVIES):
+        movie = add_movie(build, "1" if number % 10 else "5", title)
+        if number % 5 == 0:
+            add_extra(build, movie)
+    for title, genre, seasons, episodes in SHOWS:
+        add_show(build, "2", title, genre, seasons, episodes)
+    for name, genre, albums in ARTISTS:
+        add_artist(build, "3", name, genre, albums)
+    for title, count in ALBUMS:
+        add_photo_album(build, "4", title, count)
+
+
+def invented_household(now: int) -> Household:
+    """The whole household, dated relative to `now`."""
+    build = Builder(now)
+    fill_sections(build)
+    users, players = household_users(), household_players()
+    history = make_history(build, users, players, 320)
+    views = views_of(history)
+    half_watched(build, views, users)
+    sections = [make_section("1", "Films", "movie"), make_section("2", "Series", "show"), make_section("3", "Music", "artist"),
+                make_section("4", "Photos", "photo"), make_section("5", "Pip's Films", "movie")]  # fmt: skip
+    return Household("Lighthouse", "d3m0" + "1234abcd" * 4 + "5eaf", "1.43.3.10101-5afe0c0de", sections, build.items, users,
+                     players, make_playlists(build), make_collections(build), history, views)  # fmt: skip

@@ -1,0 +1,109 @@
+"""What the server does by itself: the steps of an added item, a scan, a refresh, an activity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plex_companion.demo import frames
+from plex_companion.demo.invented import Builder, add_extra, add_movie
+
+if TYPE_CHECKING:
+    from plex_companion.demo.demo import Demo
+    from plex_companion.demo.household import Item
+
+NEW_TITLES = (
+    "The Tuesday Tide", "A Ladder to Sillby", "Coral & Clay", "Somebody's Umbrella ☂️", "The Quiet Auction", "夜の郵便局",
+    "Seventeen Geese", "Return to Hollow Bay",
+)  # fmt: skip
+
+
+def new_movie(demo: Demo, section: str, title: str | None = None) -> tuple[Item, Item]:
+    """An invented film with its trailer, in no library yet."""
+    house = demo.house
+    build = Builder(house.now, house.rng, next_key=house.last_key, next_media=9000 + house.last_key)
+    movie = add_movie(build, section, title or house.rng.choice(NEW_TITLES), days=1)
+    movie.added_at = movie.updated_at = house.now
+    extra = add_extra(build, movie)
+    house.last_key = build.next_key
+    return movie, extra
+
+
+async def added(demo: Demo, movie: Item, extra: Item | None = None) -> None:
+    """An item's way into the library: seven entries for itself, its extra under section -1 in between."""
+    house = demo.house
+    house.add(movie)
+    house.tell_timeline(movie, 0, title="", metadataState="created")
+    await demo.wait(0.5)
+    house.tell_timeline(movie, 2, title="", metadataState="queued", queueSize=2)
+    house.tell_timeline(movie, 3, metadataState="loading")
+    await demo.wait(1)
+    house.tell_timeline(movie, 4, metadataState="loading", queueSize=1)
+    if extra is not None:
+        await _extra_added(demo, movie, extra)
+    house.tell_timeline(movie, 5)
+    await demo.wait(2)
+    house.tell_timeline(movie, 5, mediaState="analyzing")
+    house.tell_timeline(movie, 5, mediaState="thumbnailing")
+
+
+async def _extra_added(demo: Demo, movie: Item, extra: Item) -> None:
+    demo.house.items[extra.key] = extra
+    demo.house.tell_timeline(extra, 0, title="", metadataState="created")
+    demo.house.tell_timeline(extra, 3, title="", metadataState="loading")
+    demo.house.tell_timeline(extra, 5, title=f"{movie.title}: Trailer")
+
+
+def guide_noise(demo: Demo, count: int = 3) -> None:
+    """Entries of the programme guide, with an identifier of its own: not the library's business."""
+    for number in range(count):
+        demo.house.announce(
+            frames.timeline("2", str(700 + number), 4, "", 9 if number % 2 else 5, demo.house.now,
+                            identifier="tv.plex.providers.epg.cloud:4")
+        )  # fmt: skip
+
+
+async def scanned(demo: Demo, section: str, *, files: int = 0, force: bool = False) -> None:
+    """A scan: two status frames around an activity with one update per file. Cancelled when the section stops refreshing."""
+    house = demo.house
+    title, items = house.sections[section].title, house.in_section(section, house.levels(section)[0])
+    names = [item.title for item in items][: files or 6] or [title]
+    total = files or len(names)
+    house.announce(frames.status(f'Scanning the "{title}" section'))
+    activity = house.start_activity("library.update.section", f"Scanning {title}", cancellable=True)
+    for number in range(total):
+        if section not in house.refreshing:
+            break
+        # Progress text and `librarySectionID` as context: shape from hand-written tests (unverified).
+        house.move_activity(activity, number * 100 // total, names[number % len(names)], librarySectionID=section)
+        await demo.wait(4 / total)
+    house.end_activity(activity)
+    if force:
+        for item in items:
+            house.tell_timeline(item, 5)
+    house.scanned_at[section] = house.now
+    house.refreshing.discard(section)
+    house.announce(frames.status("Library scan complete"))
+
+
+async def refreshed(demo: Demo, key: str) -> None:
+    """`library.refresh.items`: started, three updates, ended, with a context that grows."""
+    house = demo.house
+    path = f"/library/metadata/{key}"
+    activity = house.start_activity("library.refresh.items", "Refreshing")
+    house.move_activity(activity, 0, "Checking files", key=path)
+    await demo.wait(0.3)
+    house.move_activity(activity, 33, "Refreshing local metadata", accessible=True, exists=True)
+    house.move_activity(activity, 66, "Refreshing media analysis", refreshed=False)
+    await demo.wait(0.3)
+    if activity in house.activities:
+        house.activities[activity]["Context"]["analyzed"] = False
+    house.end_activity(activity)
+
+
+async def simple_activity(demo: Demo, kind: str, title: str) -> None:
+    """An activity that starts, gets half-way, ends."""
+    activity = demo.house.start_activity(kind, title)
+    await demo.wait(1)
+    demo.house.move_activity(activity, 50)
+    await demo.wait(1)
+    demo.house.end_activity(activity)

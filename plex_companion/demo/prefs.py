@@ -1,0 +1,43 @@
+"""The settings a demo server answers to `/:/prefs`: a small choice, with Plex's ids and our own words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Pref:
+    """One setting. `type` is text, int, double or bool; `choices` is Plex's `enumValues` form."""
+
+    id: str
+    label: str
+    type: str
+    default: str | int | float | bool
+    value: str | int | float | bool
+    group: str
+    summary: str = ""
+    hidden: bool = False
+    advanced: bool = False
+    choices: str | None = None
+
+
+def default_prefs(name: str) -> dict[str, Pref]:
+    """The settings of a server called `name`."""
+    prefs = (
+        Pref("FriendlyName", "Friendly name", "text", "", name, "general", "The name others see."),
+        Pref("sendCrashReports", "Send crash reports", "bool", default=True, value=False, group="general"),
+        Pref("FSEventLibraryUpdatesEnabled", "Scan when files change", "bool", default=False, value=True, group="library"),
+        Pref("ScheduledLibraryUpdatesEnabled", "Scan periodically", "bool", default=False, value=False, group="library"),
+        Pref("ScheduledLibraryUpdateInterval", "Scan interval", "int", 3600, 3600, "library", choices="900:15 minutes|3600:hourly|86400:daily"),
+        Pref("allowMediaDeletion", "Allow media deletion", "bool", default=False, value=True, group="library"),
+        Pref("autoEmptyTrash", "Empty trash after every scan", "bool", default=True, value=True, group="library"),
+        Pref("logDebug", "Debug logging", "bool", default=True, value=True, group="general", advanced=True),
+        Pref("PublishServerOnPlexOnlineKey", "Remote access", "bool", default=False, value=True, group="network"),
+        Pref("WanTotalMaxUploadRate", "Upload limit", "int", 0, 40000, "network", advanced=True),
+        Pref("TranscoderQuality", "Transcoder quality", "int", 0, 0, "transcoder", choices="0:Automatic|1:Faster|2:Higher quality"),
+        Pref("HardwareAcceleratedCodecs", "Hardware encoding", "bool", default=False, value=True, group="transcoder"),
+        Pref("ButlerStartHour", "Maintenance starts", "int", 2, 2, "butler", choices="2:2 am|3:3 am|4:4 am"),
+        Pref("ButlerEndHour", "Maintenance ends", "int", 5, 5, "butler", choices="5:5 am|6:6 am|7:7 am"),
+        Pref("MachineIdentifier", "", "text", "", "hidden", "", hidden=True),
+    )  # fmt: skip
+    return {pref.id: pref for pref in prefs}

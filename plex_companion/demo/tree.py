@@ -1,0 +1,76 @@
+"""A Plex answer as a tree that can be written as XML or as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+Value = str | int | float | bool | None
+METADATA_TAGS = frozenset({"Video", "Track", "Photo", "Playlist"})
+_ESCAPES = {"\r": "&#xD;", "\n": "&#xA;", "\t": "&#x9;"}
+
+
+@dataclass(slots=True)
+class Node:
+    """One element. Attributes that are `None` are left out, as Plex leaves out what it does not know."""
+
+    tag: str
+    attributes: dict[str, Value] = field(default_factory=dict)
+    children: list[Node] = field(default_factory=list)
+
+    def add(self, tag: str, /, **attributes: Value) -> Node:
+        """Append a child and return it."""
+        child = Node(tag, attributes)
+        self.children.append(child)
+        return child
+
+
+def to_xml(node: Node) -> bytes:
+    """The answer without an `Accept` header: what python-plexapi reads."""
+    parts = ['<?xml version="1.0" encoding="UTF-8"?>\n']
+    _write(node, parts)
+    return "".join(parts).encode("utf-8", "replace")
+
+
+def _write(node: Node, parts: list[str]) -> None:
+    written = "".join(f" {name}={_quoted(value)}" for name, value in node.attributes.items() if value is not None)
+    if not node.children:
+        parts.append(f"<{node.tag}{written} />\n")
+        return
+    parts.append(f"<{node.tag}{written}>\n")
+    for child in node.children:
+        _write(child, parts)
+    parts.append(f"</{node.tag}>\n")
+
+
+def _quoted(value: Value) -> str:
+    if value is True or value is False:
+        return '"1"' if value else '"0"'
+    return quoteattr(str(value), _ESCAPES)
+
+
+def to_json(node: Node) -> bytes:
+    """The same tree for `Accept: application/json`."""
+    return json.dumps({node.tag: _plain(node)}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _plain(node: Node) -> dict[str, Any]:
+    body: dict[str, Any] = {name: value for name, value in node.attributes.items() if value is not None}
+    for child in node.children:
+        body.setdefault(_list_name(child), []).append(_plain(child))
+    return body
+
+
+def _list_name(node: Node) -> str:
+    # In JSON Plex gathers whatever has a rating key under "Metadata"; section directories keep their own name.
+    if node.tag in METADATA_TAGS or "ratingKey" in node.attributes:
+        return "Metadata"
+    return node.tag
+
+
+def container(children: list[Node] | None = None, **attributes: Value) -> Node:
+    """A `MediaContainer`; `size` is counted unless given."""
+    children = children or []
+    return Node("MediaContainer", {"size": len(children), **attributes}, children)

@@ -1,0 +1,170 @@
+"""HTTP: who may ask, which answer fits, how it is written."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from plex_companion.demo import (
+    answers_library,
+    answers_players,
+    answers_server,
+    answers_status,
+    answers_tv,
+    answers_writes,
+    control,
+)
+from plex_companion.demo.ask import Answer, Ask, Refused, error_page
+from plex_companion.demo.hub import Filter
+from plex_companion.demo.tree import Node, to_json, to_xml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from plex_companion.demo.demo import Demo
+    from plex_companion.demo.household import User
+
+    Handler = Callable[[Ask], Node | Answer]
+
+MAX_BODY = 20_000_000
+# `{name:kind}` in a route: what `kind` may be.
+KINDS = {
+    "picture": "thumb|art|banner|theme|composite|clearLogo|squareArt",
+    "pictures": "posters|arts|banners|themes|clearLogos|squareArts",
+    "chosen": "poster|art|banner|theme|clearLogo|squareArt",
+}
+# The first that fits answers, so particular paths stand before general ones.
+ROUTES: tuple[tuple[str, str, Any], ...] = (
+    *answers_server.ROUTES,
+    *answers_library.ROUTES,
+    *answers_status.ROUTES,
+    *answers_players.ROUTES,
+    *answers_writes.ROUTES,
+    *answers_tv.ROUTES,
+)
+EVENT_SOURCE = "/:/eventsource/notifications"
+PLEX_TV = ("/api/", "/devices.xml", "/users/account")
+OPEN = {"/identity"}
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A route's pattern as an expression."""
+
+    def group(match: re.Match[str]) -> str:
+        return f"(?P<{match[1]}>{KINDS[match[2]] if match[2] else '[^/]+'})"
+
+    return re.compile(re.sub(r"{(\w+)(?::(\w+))?}", group, pattern) + "$")
+
+
+class Web:
+    """The ASGI application of one demo server."""
+
+    def __init__(self, demo: Demo) -> None:
+        self._demo = demo
+        self._routes: dict[str, list[tuple[re.Pattern[str], Handler]]] = {}
+        for method, pattern, handler in ROUTES:
+            self._routes.setdefault(method, []).append((compiled(pattern), handler))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; anything else is refused by the server in front."""
+        if scope["type"] == "http":
+            request = Request(scope, receive)
+            response = await self._respond(request)
+            await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        params = parse_qsl(request.scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True)
+        if request.url.path.startswith("/demo/"):
+            return await control.respond(self._demo, request)
+        self._note(request.method, request.url.path, params)
+        await anyio.sleep(self._demo.house.faults.delay)
+        headers = dict(request.headers)
+        refusal = self.admit(request.url.path, params, headers)
+        if refusal is not None:
+            return _plain(refusal)
+        if request.url.path == EVENT_SOURCE:
+            return StreamingResponse(self._demo.hub.events(Filter.of(params)), media_type="text/event-stream")
+        body = await _body(request)
+        if body is None:
+            return Response(status_code=413)
+        user = self._user(params, headers) or self._demo.house.owner
+        return self._answer(request, params, headers, user, body)
+
+    def _answer(
+        self, request: Request, params: list[tuple[str, str]], headers: dict[str, str], user: User, body: bytes
+    ) -> Response:
+        path, method = request.url.path, "GET" if request.method == "HEAD" else request.method
+        for pattern, handler in self._routes.get(method, ()):
+            match = pattern.match(path)
+            if match:
+                ask = Ask(self._demo, user, method, path, params, match.groupdict(), headers, body)
+                try:
+                    return _written(handler(ask), headers)
+                except Refused as refused:
+                    return _plain(error_page(refused.status))
+        self._demo.house.requests.unknown.append((method, path))
+        return _plain(error_page(404))
+
+    def _note(self, method: str, path: str, params: list[tuple[str, str]]) -> None:
+        query = urlencode([(name, value) for name, value in params if name != "X-Plex-Token"])
+        self._demo.house.requests.log.append((method, f"{path}?{query}" if query else path))
+
+    def admit(self, path: str, params: list[tuple[str, str]], headers: dict[str, str]) -> Answer | None:
+        """Why the caller is turned away, if they are: the server's mood, or their token."""
+        faults = self._demo.house.faults
+        cloud = path.startswith(PLEX_TV)
+        if faults.status is not None and not cloud:
+            return error_page(faults.status)
+        if path in OPEN:
+            return None
+        if faults.revoked or self._user(params, headers) is None:
+            return answers_tv.INVALID_TOKEN if cloud else error_page(401)
+        return None
+
+    def admit_socket(self, path: str, params: list[tuple[str, str]], headers: dict[str, str]) -> Answer | None:
+        """The same for a websocket's handshake; only the two known paths exist."""
+        self._note("GET", path, params)
+        refusal = self.admit(path, params, headers)
+        if refusal is None and path not in {"/:/websockets/notifications", "/:/websocket/notifications"}:
+            return error_page(404)
+        return refusal
+
+    def _user(self, params: list[tuple[str, str]], headers: dict[str, str]) -> User | None:
+        """Whose token it is; without a required token a stranger counts as the owner."""
+        house = self._demo.house
+        token = headers.get("x-plex-token") or next((v for n, v in params if n == "X-Plex-Token"), "")
+        user = house.by_token.get(token)
+        return house.owner if user is None and house.token is None else user
+
+
+async def _body(request: Request) -> bytes | None:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            return None
+    return body
+
+
+def _written(answer: Node | Answer, headers: dict[str, str]) -> Response:
+    if isinstance(answer, Answer):
+        return _plain(answer)
+    extra = {"X-Plex-Protocol": "1.0", "Cache-Control": "no-cache"}
+    if "totalSize" in answer.attributes:
+        extra["X-Plex-Container-Start"] = str(answer.attributes.get("offset", 0))
+        extra["X-Plex-Container-Total-Size"] = str(answer.attributes["totalSize"])
+    if "application/json" in headers.get("accept", ""):
+        return Response(to_json(answer), media_type="application/json", headers=extra)
+    return Response(to_xml(answer), media_type="text/xml;charset=utf-8", headers=extra)
+
+
+def _plain(answer: Answer) -> Response:
+    headers = {"X-Plex-Protocol": "1.0", "Content-Type": answer.media_type, **answer.headers}
+    return Response(answer.body, answer.status, headers)

@@ -1,0 +1,184 @@
+"""The public port: a small TCP relay, so that faults can act on bytes and the port can close and open again."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import SocketAttribute
+
+from plex_companion.errors import PortInUse
+
+if TYPE_CHECKING:
+    from anyio.abc import SocketStream, TaskGroup, TaskStatus
+
+MAX_FIRST_LINE = 16_384
+MAX_LINKS = 2_000
+BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
+
+
+class Gate:
+    """Something to wait at while it is closed."""
+
+    def __init__(self) -> None:
+        self._open = anyio.Event()
+        self._open.set()
+
+    def close(self) -> None:
+        """Hold back whoever comes."""
+        if self._open.is_set():
+            self._open = anyio.Event()
+
+    def open(self) -> None:
+        """Let everybody through."""
+        self._open.set()
+
+    async def passed(self) -> None:
+        """Wait until the gate is open."""
+        await self._open.wait()
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """One client connection. `allowance` is how many bytes may still go to the client before it is reset."""
+
+    client: SocketStream
+    scope: anyio.CancelScope
+    gate: Gate = field(default_factory=Gate)
+    websocket: bool = False
+    allowance: int | None = None
+
+    def reset(self) -> None:
+        """Close with RST: linger off, zero seconds."""
+        raw = self.client.extra(SocketAttribute.raw_socket)  # noqa: S610  # anyio, not Django
+        with contextlib.suppress(OSError):
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.scope.cancel()
+
+
+class Wire:
+    """Listens on the public port and copies bytes to the inner servers, websocket upgrades to their own."""
+
+    def __init__(self, host: str, port: int, tasks: TaskGroup, *, http_port: int, socket_port: int) -> None:
+        self.host, self.port = host, port
+        self._tasks, self._http_port, self._socket_port = tasks, http_port, socket_port
+        self._gate = Gate()
+        self._listening: anyio.CancelScope | None = None
+        self._closed = anyio.Event()
+        self.links: set[Link] = set()
+
+    async def open(self) -> None:
+        """Take the port; the same one again after `close`. Raises `PortInUse`."""
+        if self._listening is None:
+            await self._tasks.start(self._listen)
+
+    async def close(self) -> None:
+        """Give the port back; connections that are open stay so."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await self._closed.wait()
+
+    async def _listen(self, *, task_status: TaskStatus[None]) -> None:
+        try:
+            listener = await anyio.create_tcp_listener(local_host=self.host, local_port=self.port)
+        except OSError as error:
+            raise PortInUse(
+                f"The demo cannot listen on {self.host}:{self.port}: {error.strerror}.", port=self.port
+            ) from error
+        self._closed = anyio.Event()
+        try:
+            with anyio.CancelScope() as self._listening:
+                async with listener:
+                    self.port = listener.extra(SocketAttribute.local_port)  # noqa: S610  # anyio, not Django
+                    task_status.started()
+                    await listener.serve(self._relay, self._tasks)
+        finally:
+            self._listening = None
+            self._closed.set()
+
+    async def _relay(self, client: SocketStream) -> None:
+        with anyio.CancelScope() as scope:
+            async with client:
+                link = Link(client, scope)
+                if len(self.links) < MAX_LINKS:
+                    self.links.add(link)
+                    try:
+                        await self._connect(link)
+                    finally:
+                        self.links.discard(link)
+
+    async def _connect(self, link: Link) -> None:
+        with contextlib.suppress(*BROKEN):
+            head = await self._first_line(link)
+            link.websocket = b" /:/websocket" in head.partition(b"\r\n")[0]
+            port = self._socket_port if link.websocket else self._http_port
+            async with await anyio.connect_tcp("127.0.0.1", port) as server, anyio.create_task_group() as pumps:
+                pumps.start_soon(self._upstream, link, server, head, pumps.cancel_scope)
+                await self._downstream(link, server)
+                pumps.cancel_scope.cancel()
+
+    async def _first_line(self, link: Link) -> bytes:
+        head = b""
+        while b"\r\n" not in head:
+            await self._gate.passed()
+            head += await link.client.receive()
+            if len(head) > MAX_FIRST_LINE:
+                raise anyio.EndOfStream
+        return head
+
+    async def _upstream(self, link: Link, server: SocketStream, head: bytes, pumps: anyio.CancelScope) -> None:
+        with contextlib.suppress(*BROKEN):
+            await server.send(head)
+            while True:
+                await self._passed(link)
+                chunk = await link.client.receive()
+                await self._passed(link)
+                await server.send(chunk)
+        pumps.cancel()
+
+    async def _downstream(self, link: Link, server: SocketStream) -> None:
+        with contextlib.suppress(*BROKEN):
+            while True:
+                await self._passed(link)
+                chunk = await server.receive()
+                await self._passed(link)
+                if link.allowance is not None:
+                    chunk, link.allowance = chunk[: link.allowance], link.allowance - len(chunk[: link.allowance])
+                await link.client.send(chunk)
+                if link.allowance == 0:
+                    link.reset()
+
+    async def _passed(self, link: Link) -> None:
+        await self._gate.passed()
+        await link.gate.passed()
+
+    def reset(self, *, websockets_only: bool = False) -> int:
+        """RST connections; returns how many."""
+        hit = [link for link in self.links if link.websocket or not websockets_only]
+        for link in hit:
+            link.reset()
+        return len(hit)
+
+    def freeze(self, *, everything: bool = False) -> None:
+        """Go silent: TCP stays open, nothing is read or sent. Websockets that are open now, or everything for ever."""
+        if everything:
+            self._gate.close()
+        for link in self.links:
+            if everything or link.websocket:
+                link.gate.close()
+
+    def thaw(self) -> None:
+        """Speak again."""
+        self._gate.open()
+        for link in self.links:
+            link.gate.open()
+
+    def cut_after(self, count: int) -> None:
+        """Let `count` more bytes through to every websocket, then RST: the middle of a frame, if `count` is odd enough."""
+        for link in self.links:
+            if link.websocket:
+                link.allowance = count
