@@ -149,6 +149,11 @@ class Transcode:
         converts = {self.video_decision, self.audio_decision, self.subtitle_decision} & {"transcode", "burn"}
         return "transcode" if converts else "direct stream"
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether it falls behind real time. A throttled job rests because it is far enough ahead."""
+        return self.speed is not None and self.speed < 1 and not self.throttled and not self.complete
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:

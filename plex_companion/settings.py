@@ -133,7 +133,9 @@ class Settings(BaseSettings):
             SettingsError: something cannot be used; the message has a line for every problem.
         """
         files = (Path(platformdirs.user_config_dir(APP)) / ".env", Path(".env"))  # the later one wins
-        given = {_variable(cls.model_fields[name]): value for name, value in (flags or {}).items() if value is not None}
+        given: dict[str, Any] = {
+            _variable(cls.model_fields[name]): value for name, value in (flags or {}).items() if value is not None
+        }
         try:
             return cls(_env_file=files, **given)  # type: ignore[call-arg]  # an option of pydantic-settings
         except ValidationError as error:

@@ -1,1 +1,130 @@
-"""..."""
+"""What an event means: `changes_for` decides, and touches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from plex_companion.changes import activities, library, sessions
+from plex_companion.changes.alerts import Thresholds, alerts_for
+from plex_companion.changes.journal import journal
+from plex_companion.changes.kinds import (
+    AccountsSeen,
+    Change,
+    ClientSeen,
+    ConnectionChanged,
+    Refreshed,
+    SectionsSeen,
+    ServerSeen,
+    SessionStarted,
+    Wanted,
+)
+from plex_companion.changes.state import State, advance
+from plex_companion.events import (
+    AccountUpdate,
+    ActivityReport,
+    Connecting,
+    Disconnected,
+    Event,
+    Playing,
+    Snapshot,
+    Tick,
+    TimelineEntry,
+    TranscodeReport,
+)
+from plex_companion.models import Connection
+
+if TYPE_CHECKING:
+    from plex_companion.models import Client, LinkState, Moment
+
+__all__ = ["State", "Thresholds", "advance", "changes_for"]
+
+DEFAULT = Thresholds()
+
+
+def changes_for(event: Event, before: State, now: Moment, thresholds: Thresholds = DEFAULT) -> list[Change]:
+    """What the event changes, given what was known. Pure; an empty list means silence."""
+    if isinstance(event, Snapshot) and not _is_current(event, before):
+        return []
+    changes = _meaning(event, before, now)
+    row = journal(event, before, now)
+    alerts = alerts_for(event, changes, before, now, thresholds)
+    return [*([row] if row else []), *changes, *alerts]
+
+
+def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: PLR0911 - one line per kind of event
+    match event:
+        case Playing():
+            return sessions.on_playing(event, before, now)
+        case TranscodeReport():
+            return sessions.on_transcode(event, before)
+        case ActivityReport():
+            return activities.on_activity(event, before, now)
+        case TimelineEntry():
+            return library.on_timeline(event, before, now)
+        case Snapshot():
+            return _on_snapshot(event, before, now)
+        case Tick():
+            return sessions.on_tick(before, now)
+        case Connecting():
+            return _link(before, now, "connecting", None)
+        case Disconnected():
+            return [*_on_lost(event, before, now), *sessions.on_disconnected(before)]
+        case AccountUpdate():
+            return [Wanted("library")]
+        case _:
+            return []
+
+
+def _is_current(event: Snapshot, before: State) -> bool:
+    """A snapshot of a connection that is gone says nothing; only the first of a new one may be ahead."""
+    return event.first or event.epoch == before.connection.epoch
+
+
+def _link(before: State, now: Moment, state: LinkState, detail: str | None) -> list[Change]:
+    known = before.connection
+    if (known.state, known.detail) == (state, detail):
+        return []
+    since = known.since_at if known.state == state else now.at
+    return [ConnectionChanged(replace(known, state=state, since_at=since, detail=detail))]
+
+
+def _on_lost(event: Disconnected, before: State, now: Moment) -> list[Change]:
+    if event.unauthorized:
+        return _link(before, now, "unauthorized", event.detail)
+    never_heard = before.refreshed_at is None
+    return _link(before, now, "offline" if never_heard else "down", event.detail)
+
+
+def _on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
+    changes: list[Change] = []
+    if event.server is not None and event.server != before.server:
+        changes.append(ServerSeen(event.server))
+    live = Connection("live", now.at, event.epoch, event.detail)
+    if not event.first:
+        live = replace(before.connection, detail=event.detail)
+    if live != before.connection:
+        changes.append(ConnectionChanged(live))
+    changes += sessions.on_snapshot(event, before, now)
+    changes += activities.on_snapshot(event, before, now)
+    if event.sections is not None and event.sections != before.sections:
+        changes.append(SectionsSeen(event.sections))
+    if event.accounts is not None and event.accounts != before.accounts:
+        changes.append(AccountsSeen(event.accounts))
+    changes += _clients(event.clients or (), changes, before, now)
+    return [*changes, Refreshed(now.at)]
+
+
+def _clients(listed: tuple[Client, ...], changes: list[Change], before: State, now: Moment) -> list[Change]:
+    """Players that announce themselves (`/clients`); a session that plays on one knows it better."""
+    playing = {change.client_identifier for change in changes if isinstance(change, SessionStarted | ClientSeen)}
+    seen: list[Change] = []
+    for client in listed:
+        known = before.clients.get(client.client_identifier)
+        if client.client_identifier in playing:
+            continue
+        first = known.first_seen_at if known else now.at
+        fresh = replace(client, first_seen_at=first, last_seen_at=known.last_seen_at if known else now.at)
+        if fresh != known:
+            seen.append(ClientSeen(replace(fresh, last_seen_at=now.at), new=known is None))
+    return seen

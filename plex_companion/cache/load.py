@@ -1,0 +1,94 @@
+"""The live state as the last process left it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plex_companion.cache import UNKNOWN
+from plex_companion.cache.rows import (
+    Row,
+    account_of,
+    activity_of,
+    alert_of,
+    change_of,
+    client_of,
+    section_of,
+    server_of,
+    session_of,
+    timeline_of,
+)
+from plex_companion.changes.state import RECENT, State
+from plex_companion.models import Connection
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from plex_companion.cache import Cache
+    from plex_companion.models import Moment
+
+
+async def load_state(cache: Cache, now: Moment) -> State:
+    """Sessions, clients and the rest of the server last seen; `offline` until Plex is heard."""
+    servers = await _rows(
+        cache,
+        "SELECT * FROM servers WHERE machine_identifier <> :unknown ORDER BY last_seen_at DESC LIMIT 1",
+        {"unknown": UNKNOWN},
+    )
+    state = State(Connection("offline", now.at, await _epoch(cache)))
+    state.next_event = await _next(cache, "events")
+    state.next_play = await _next(cache, "plays")
+    state.next_alert = await _next(cache, "alerts")
+    state.next_change = await _next(cache, "library_changes")
+    server = UNKNOWN
+    for row in servers:
+        state.server = server_of(row)
+        server = state.server.machine_identifier
+        await _load_server(cache, state, server, now)
+    for row in await _rows(cache, "SELECT * FROM alerts WHERE resolved_at IS NULL", {}):
+        alert = alert_of(row)
+        state.alerts[alert.kind, alert.subject] = alert
+    return state
+
+
+async def _load_server(cache: Cache, state: State, server: str, now: Moment) -> None:
+    of = {"server": server, "recent": RECENT}
+    for row in await _rows(cache, "SELECT * FROM plays WHERE server = :server AND ended_at IS NULL ORDER BY id", of):
+        silent = max(0, now.at - row["updated_at"])
+        session = session_of(row, now.tick - silent)
+        state.sessions[session.session_key] = session
+    for row in await _rows(cache, "SELECT * FROM activities WHERE server = :server AND ended_at IS NULL", of):
+        activity = activity_of(row)
+        state.activities[activity.uuid] = activity
+    for row in await _rows(cache, "SELECT * FROM clients WHERE server = :server", of):
+        client = client_of(row)
+        state.clients[client.client_identifier] = client
+    for row in await _rows(cache, "SELECT * FROM timelines WHERE server = :server", of):
+        timeline = timeline_of(row)
+        state.timelines[timeline.client_identifier] = timeline
+    newest = "SELECT * FROM library_changes WHERE server = :server ORDER BY id DESC LIMIT :recent"
+    for change in reversed([change_of(row) for row in await _rows(cache, newest, of)]):
+        state.recent.append(change)
+        if not change.settled:
+            state.unsettled[change.item_id] = change
+    state.sections = tuple(
+        section_of(row) for row in await _rows(cache, "SELECT * FROM sections WHERE server = :server", of)
+    )
+    state.accounts = tuple(
+        account_of(row) for row in await _rows(cache, "SELECT * FROM accounts WHERE server = :server", of)
+    )
+
+
+async def _epoch(cache: Cache) -> int:
+    rows = await _rows(cache, "SELECT coalesce(max(epoch), 0) AS epoch FROM plays", {})
+    return max((int(row["epoch"]) for row in rows), default=0)
+
+
+async def _next(cache: Cache, table: str) -> int:
+    """The first id never used, also after everything was pruned."""
+    rows = await _rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = :table", {"table": table})
+    return max((int(row["seq"]) for row in rows), default=0) + 1
+
+
+async def _rows(cache: Cache, sql: str, values: Row) -> Iterable[sqlite3.Row]:
+    return await cache.reader.execute_fetchall(sql, values)

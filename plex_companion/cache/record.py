@@ -1,0 +1,131 @@
+"""Changes as statements: at most one per table and batch, whatever the batch holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plex_companion.cache.rows import Row, activity_row, alert_row, fields, play_row, section_row
+from plex_companion.changes.kinds import (
+    AccountsSeen,
+    ActivityChanged,
+    ActivityEnded,
+    AlertOpened,
+    AlertResolved,
+    Change,
+    ClientSeen,
+    Journaled,
+    LibraryMoved,
+    SectionsSeen,
+    ServerSeen,
+    SessionChanged,
+    SessionEnded,
+    SessionStarted,
+)
+from plex_companion.changes.state import timeline_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from plex_companion.models import Session
+
+UNKNOWN = "unknown"
+"""The server rows belong to until Plex has said which it is."""
+
+
+class Statements:
+    """What a batch of changes writes, gathered: the last state of each row wins."""
+
+    def __init__(self, server: str, at: int) -> None:
+        self.server, self.at = server, at
+        self.tables: dict[str, dict[object, Row]] = {}
+        self.first: list[tuple[str, Row]] = []
+        """Statements that must run before the upserts, in order."""
+
+    def upserts(self) -> Iterable[tuple[str, list[Row]]]:
+        """Table and rows, parents before children."""
+        return ((table, list(rows.values())) for table, rows in self.tables.items())
+
+    def add(self, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
+        """Take one change in."""
+        match change:
+            case Journaled():
+                self._put("events", change.id, {**fields(change), "server": self.server})
+            case SessionEnded(session=session):
+                self._play(session, change)
+            case SessionStarted(session=session) | SessionChanged(session=session):
+                self._play(session)
+            case AlertOpened(alert=alert) | AlertResolved(alert=alert):
+                self._put("alerts", alert.id, alert_row(alert, self.server))
+            case ActivityChanged(activity=activity):
+                self._put("activities", activity.uuid, activity_row(activity, self.server, None))
+            case ActivityEnded(activity=activity):
+                self._put("activities", activity.uuid, activity_row(activity, self.server, activity.updated_at))
+            case LibraryMoved(change=moved):
+                self._put("library_changes", moved.id, {**fields(moved), "server": self.server})
+            case ClientSeen(client=client):
+                self._put("clients", client.client_identifier, {**fields(client), "server": self.server})
+            case ServerSeen(server=identity):
+                self._meet(identity.machine_identifier, {**fields(identity), "seen_at": self.at})
+            case SectionsSeen(sections=sections):
+                self.first.append(("DELETE FROM sections WHERE server = :server", {"server": self.server}))
+                self.tables["sections"] = {s.section_id: section_row(s, self.server) for s in sections}
+            case AccountsSeen(accounts=accounts):
+                for account in accounts:
+                    self._put("accounts", account.id, {**fields(account), "server": self.server})
+            case _:
+                pass
+
+    def _put(self, table: str, key: object, row: Row) -> None:
+        self.tables.setdefault(table, {})[key] = row
+
+    def _play(self, session: Session, ended: SessionEnded | None = None) -> None:
+        row = (
+            play_row(session, self.server, ended.ended_at, ended.ended_by) if ended else play_row(session, self.server)
+        )
+        self._put("plays", session.play_id, row)
+        timeline = timeline_of(session, "stopped") if ended else None
+        if timeline is not None:
+            self._put("timelines", timeline.client_identifier, {**fields(timeline), "server": self.server})
+
+    def _meet(self, server: str, row: Row) -> None:
+        """The server is known now: what was written before it was named is its own."""
+        self.first.append((_SERVER, row))
+        if self.server == UNKNOWN:
+            adopt = {"server": server, "unknown": UNKNOWN}
+            self.first += [(sql, adopt) for sql in _ADOPT]
+            for rows in self.tables.values():
+                for pending in rows.values():
+                    pending["server"] = server
+        self.server = server
+
+
+_ADOPT = tuple(f"UPDATE {table} SET server = :server WHERE server = :unknown" for table in ("events", "alerts"))  # noqa: S608 - our own table names
+_SERVER = """
+    INSERT INTO servers VALUES (:machine_identifier, :name, :version, :platform, :platform_version, :seen_at, :seen_at)
+    ON CONFLICT (machine_identifier) DO UPDATE SET name = excluded.name, version = excluded.version,
+        platform = excluded.platform, platform_version = excluded.platform_version, last_seen_at = excluded.last_seen_at
+"""
+_KEYS = {
+    "events": ("id",),
+    "plays": ("id",),
+    "alerts": ("id",),
+    "library_changes": ("id",),
+    "activities": ("server", "uuid"),
+    "clients": ("server", "client_identifier"),
+    "timelines": ("server", "client_identifier"),
+    "sections": ("server", "section_id"),
+    "accounts": ("server", "id"),
+}
+_KEPT = {"plays": {"server", "started_at"}}
+"""Columns that keep their first value: a play belongs to the server it began on."""
+
+
+def upsert(table: str, row: Row) -> str:
+    """The statement that writes rows of this shape."""
+    keys, kept = _KEYS[table], _KEPT.get(table, set())
+    columns, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+    updates = ", ".join(f"{name} = excluded.{name}" for name in row if name not in keys and name not in kept)
+    return (
+        f"INSERT INTO {table} ({columns}) VALUES ({values}) "  # noqa: S608 - our own table and column names
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {updates}"
+    )

@@ -1,0 +1,226 @@
+"""The models as rows: which columns hold what, both ways."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.models import (
+    Account,
+    Activity,
+    Alert,
+    Client,
+    Item,
+    LibraryChange,
+    Player,
+    Section,
+    ServerIdentity,
+    Session,
+    Timeline,
+    Transcode,
+    User,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+
+Row = dict[str, Any]
+
+
+def play_row(session: Session, server: str, ended_at: int | None = None, ended_by: str | None = None) -> Row:
+    """A session as a row of `plays`."""
+    item, user, player = session.item, session.user or User(), session.player or Player()
+    return {
+        "id": session.play_id,
+        "server": server,
+        "epoch": session.epoch,
+        "session_key": session.session_key,
+        "session_id": session.session_id,
+        "rating_key": item.rating_key,
+        "key": item.key,
+        "guid": item.guid,
+        "type": item.type,
+        "title": item.title,
+        "grandparent_title": item.grandparent_title,
+        "parent_title": item.parent_title,
+        "item_index": item.index,
+        "parent_index": item.parent_index,
+        "year": item.year,
+        "library": item.library,
+        "library_id": item.library_id,
+        "duration_ms": item.duration_ms,
+        "live": item.live,
+        "user_id": user.id,
+        "user_name": user.name,
+        "client_identifier": player.client_identifier,
+        "player_title": player.title,
+        "product": player.product,
+        "platform": player.platform,
+        "device": player.device,
+        "player_version": player.version,
+        "address": player.address,
+        "local": player.local,
+        "state": session.state,
+        "view_offset_ms": session.view_offset_ms,
+        "started_at": session.started_at,
+        "updated_at": session.updated_at,
+        "ended_at": ended_at,
+        "ended_by": ended_by,
+        "watched_ms": session.watched_ms,
+        "paused_ms": session.paused_ms,
+        "buffer_count": session.buffer_count,
+        "transcode": json.dumps(asdict(session.transcode)) if session.transcode else None,
+        "decision": session.decision,
+        "bandwidth_kbps": session.bandwidth_kbps,
+        "location": session.location,
+        "video_resolution": session.video_resolution,
+        "bitrate_kbps": session.bitrate_kbps,
+        "listed": session.listed,
+        "stale": session.stale,
+    }
+
+
+def session_of(row: sqlite3.Row, heard_tick: int) -> Session:
+    """A row of `plays` as a session. Ticks do not outlive a process: `heard_tick` is what they are taken for."""
+    transcode = Transcode(**json.loads(row["transcode"])) if row["transcode"] else None
+    return Session(
+        play_id=row["id"],
+        epoch=row["epoch"],
+        session_key=row["session_key"],
+        item=item_of(row),
+        state=row["state"],
+        started_at=row["started_at"],
+        updated_at=row["updated_at"],
+        heard_tick=heard_tick,
+        session_id=row["session_id"],
+        user=user_of(row),
+        player=player_of(row),
+        view_offset_ms=row["view_offset_ms"],
+        watched_ms=row["watched_ms"],
+        paused_ms=row["paused_ms"],
+        buffer_count=row["buffer_count"],
+        transcode_key=transcode.key if transcode else None,
+        transcode=transcode,
+        decision=row["decision"],
+        bandwidth_kbps=row["bandwidth_kbps"],
+        location=row["location"],
+        video_resolution=row["video_resolution"],
+        bitrate_kbps=row["bitrate_kbps"],
+        listed=bool(row["listed"]),
+        stale=True,  # until a snapshot says otherwise: nobody listened meanwhile
+    )
+
+
+def item_of(row: sqlite3.Row) -> Item:
+    """What a play played."""
+    return Item(
+        rating_key=row["rating_key"],
+        key=row["key"],
+        guid=row["guid"],
+        type=row["type"],
+        title=row["title"],
+        grandparent_title=row["grandparent_title"],
+        parent_title=row["parent_title"],
+        index=row["item_index"],
+        parent_index=row["parent_index"],
+        year=row["year"],
+        library=row["library"],
+        library_id=row["library_id"],
+        duration_ms=row["duration_ms"],
+        live=bool(row["live"]),
+    )
+
+
+def user_of(row: sqlite3.Row) -> User | None:
+    """Who played."""
+    known = row["user_id"] is not None or row["user_name"] is not None
+    return User(row["user_id"], row["user_name"]) if known else None
+
+
+def player_of(row: sqlite3.Row) -> Player | None:
+    """Where it played."""
+    player = Player(
+        client_identifier=row["client_identifier"],
+        title=row["player_title"],
+        product=row["product"],
+        platform=row["platform"],
+        device=row["device"],
+        version=row["player_version"],
+        address=row["address"],
+        local=_flag(row["local"]),
+    )
+    return None if player == Player() else player
+
+
+def alert_row(alert: Alert, server: str) -> Row:
+    """An alert as a row."""
+    return {**fields(alert), "server": server, "detail": json.dumps(alert.detail)}
+
+
+def alert_of(row: sqlite3.Row) -> Alert:
+    """A row as an alert."""
+    values = {name: row[name] for name in ("id", "at", "kind", "severity", "title", "subject", "resolved_at")}
+    return Alert(detail=json.loads(row["detail"]), **values)
+
+
+def activity_row(activity: Activity, server: str, ended_at: int | None) -> Row:
+    """An activity as a row."""
+    row = {**fields(activity), "server": server, "ended_at": ended_at}
+    return {**row, "context": json.dumps(activity.context)}
+
+
+def activity_of(row: sqlite3.Row) -> Activity:
+    """A row as an activity."""
+    names = ("uuid", "type", "title", "subtitle", "progress", "user_id", "started_at", "updated_at")
+    values = {name: row[name] for name in names}
+    return Activity(cancellable=_flag(row["cancellable"]), context=json.loads(row["context"]), **values)
+
+
+def change_of(row: sqlite3.Row) -> LibraryChange:
+    """A row as a library change."""
+    names = ("id", "at", "item_id", "section_id", "type", "title", "change", "parent_item_id", "root_item_id")
+    return LibraryChange(settled=bool(row["settled"]), **{name: row[name] for name in names})
+
+
+def client_of(row: sqlite3.Row) -> Client:
+    """A row as a client."""
+    names = ("client_identifier", "title", "product", "platform", "device", "version", "address", "provides")
+    times = ("first_seen_at", "last_seen_at")
+    return Client(local=_flag(row["local"]), **{name: row[name] for name in (*names, *times)})
+
+
+def timeline_of(row: sqlite3.Row) -> Timeline:
+    """A row as a timeline."""
+    return Timeline(**{name: row[name] for name in Timeline.__dataclass_fields__})
+
+
+def section_row(section: Section, server: str) -> Row:
+    """A section as a row."""
+    return {**fields(section), "server": server, "locations": json.dumps(section.locations)}
+
+
+def section_of(row: sqlite3.Row) -> Section:
+    """A row as a section."""
+    values = {name: row[name] for name in Section.__dataclass_fields__}
+    values |= {"refreshing": bool(row["refreshing"]), "locations": tuple(json.loads(row["locations"]))}
+    return Section(**values)
+
+
+def account_of(row: sqlite3.Row) -> Account:
+    """A row as an account."""
+    return Account(row["id"], row["name"])
+
+
+def server_of(row: sqlite3.Row) -> ServerIdentity:
+    """A row as a server."""
+    return ServerIdentity(**{name: row[name] for name in ServerIdentity.__dataclass_fields__})
+
+
+def fields(model: Any) -> Row:
+    """A model whose fields are columns of the same names."""
+    return {name: getattr(model, name) for name in type(model).__dataclass_fields__}
+
+
+def _flag(value: int | None) -> bool | None:
+    return None if value is None else bool(value)

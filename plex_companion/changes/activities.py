@@ -1,0 +1,70 @@
+"""What a report of an activity, or the list of them, means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, Change, Wanted
+from plex_companion.models import Activity
+
+if TYPE_CHECKING:
+    from plex_companion.changes.state import State
+    from plex_companion.events import ActivityReport, Snapshot
+    from plex_companion.models import Moment
+
+SCAN = "library.update.section"
+
+
+def on_activity(event: ActivityReport, before: State, now: Moment) -> list[Change]:
+    """An activity started, moved on or ended. A report without an identifier is of no use."""
+    if event.uuid is None:
+        return []
+    known = before.activities.get(event.uuid)
+    activity = _reported(event, event.uuid, known, now)
+    if event.phase == "ended":
+        ended: list[Change] = [ActivityEnded(activity)]
+        return [*ended, Wanted("library")] if activity.type == SCAN else ended
+    return [ActivityChanged(activity)]
+
+
+def _reported(event: ActivityReport, uuid: str, known: Activity | None, now: Moment) -> Activity:
+    fresh = Activity(
+        uuid,
+        event.activity_type,
+        event.title,
+        event.subtitle,
+        event.progress,
+        event.cancellable,
+        event.user_id,
+        dict(event.context),
+        started_at=now.at,
+        updated_at=now.at,
+    )
+    if known is None:
+        return fresh
+    return replace(
+        fresh,
+        type=event.activity_type or known.type,
+        title=event.title or known.title,
+        context={**known.context, **event.context},
+        started_at=known.started_at,
+    )
+
+
+def on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
+    """`/activities` lists what runs: an end that was missed is noticed here."""
+    if event.activities is None:
+        return []
+    listed = {activity.uuid: activity for activity in event.activities}
+    gone: list[Change] = [
+        ActivityEnded(replace(activity, updated_at=now.at))
+        for uuid, activity in before.activities.items()
+        if uuid not in listed and activity.updated_at < event.requested.at
+    ]
+    new = [
+        ActivityChanged(replace(activity, started_at=now.at, updated_at=now.at))
+        for uuid, activity in listed.items()
+        if uuid not in before.activities
+    ]
+    return [*gone, *new]

@@ -1,0 +1,96 @@
+"""The journal's row of an event: a subject, a sentence, and what Plex sent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.changes.kinds import Journaled
+from plex_companion.events import (
+    ActivityReport,
+    BackgroundQueue,
+    Connecting,
+    Disconnected,
+    LogLine,
+    Malformed,
+    Playing,
+    Preference,
+    Reachability,
+    ScanProgress,
+    Snapshot,
+    StatusNote,
+    Tick,
+    TimelineEntry,
+    TranscodeReport,
+    UpdateState,
+)
+from plex_companion.text import HIDDEN, clean_tree, mask, redact
+
+if TYPE_CHECKING:
+    from plex_companion.changes.state import State
+    from plex_companion.events import Event
+    from plex_companion.models import Moment
+
+_SECRET_SETTINGS = ("token", "secret", "password", "email", "mail")
+
+
+def journal(event: Event, before: State, now: Moment) -> Journaled | None:
+    """The row of an event. What says nothing new (ticks, later snapshots) and log lines, which feed back, have none."""
+    subject: str | None
+    match event:
+        case Tick() | Connecting() | Malformed() | LogLine() | Snapshot(first=False):
+            return None
+        case Snapshot():
+            subject, summary, raw = "live", "Plex is heard", {"state": "live", "epoch": event.epoch}
+        case Disconnected():
+            state = "unauthorized" if event.unauthorized else "down"
+            subject, summary, raw = (
+                state,
+                f"Plex is not heard: {event.detail}",
+                {"state": state, "detail": event.detail},
+            )
+        case _:
+            subject, summary = _told(event, before)
+            raw = event.raw
+    return Journaled(before.next_event, now.at, event.type, subject, mask(summary), payload(event, raw))
+
+
+def payload(event: Event, raw: dict[str, Any]) -> str:
+    """What Plex sent, as JSON, without secrets, addresses and control characters."""
+    if isinstance(event, Preference) and any(word in (event.id or "").lower() for word in _SECRET_SETTINGS):
+        raw = {**raw, "value": HIDDEN, "default": HIDDEN}
+    try:
+        text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        if not text.isprintable() or "\\u" in text:
+            text = json.dumps(clean_tree(raw), ensure_ascii=False, separators=(",", ":"))
+    except (RecursionError, ValueError):
+        return '{"unreadable":true}'
+    return mask(redact(text))
+
+
+def _told(event: Event, before: State) -> tuple[str | None, str]:  # noqa: C901, PLR0911 - one line per kind of event
+    match event:
+        case Playing(session_key=key, state=state):
+            session = before.sessions.get(key or "")
+            title = session.item.full_title if session else None
+            return key, f"{state} {title or event.rating_key or 'an unknown item'}".strip()
+        case TimelineEntry(item_id=item, title=title, state=state):
+            return item, f"{event.metadata_state or f'state {state}'}: {title or item}"
+        case ActivityReport(uuid=uuid, phase=phase):
+            return uuid, " ".join(part for part in (event.title, event.subtitle, phase) if part)
+        case TranscodeReport(transcode=job, phase=phase):
+            return job.key, f"transcode {phase}, speed {job.speed}"
+        case StatusNote(title=title, description=description, name=name):
+            return name, title or description or "status"
+        case Reachability(reachable=reachable):
+            return None, "reachable from outside" if reachable else "not reachable from outside"
+        case UpdateState(version=version, state=state):
+            return version, f"update {state}"
+        case ScanProgress(message=message):
+            return None, message or "progress"
+        case Preference(id=setting):
+            return setting, f"setting {setting} changed"
+        case BackgroundQueue(queue_id=queue, event=what):
+            return queue, what or "background queue"
+        case _:
+            return None, event.type

@@ -1,0 +1,195 @@
+"""What may change, as values. Attributes that are fields of a resource's URI carry the same names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from plex_companion.models import (
+        Account,
+        Activity,
+        Alert,
+        Client,
+        Connection,
+        EndedBy,
+        LibraryChange,
+        Section,
+        ServerIdentity,
+        Session,
+        Transcode,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Journaled:
+    """One row of the journal: what Plex said, as it said it."""
+
+    id: int
+    at: int
+    type: str
+    subject: str | None
+    summary: str
+    payload: str
+    """JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfSession:
+    """What the changes of a session share."""
+
+    session: Session
+
+    @property
+    def session_key(self) -> str:
+        """Plex's key of the session."""
+        return self.session.session_key
+
+    @property
+    def client_identifier(self) -> str | None:
+        """Where it plays."""
+        return self.session.client_identifier
+
+    @property
+    def user(self) -> str | None:
+        """Who plays, as history is asked for."""
+        return self.session.user.name if self.session.user else None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted(OfSession):
+    """A session nobody knew plays."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged(OfSession):
+    """A session moved on. `progress_only`: nothing but its position and what follows from it."""
+
+    progress_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded(OfSession):
+    """A session is over. `session` is how it was last seen."""
+
+    ended_by: EndedBy
+    ended_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSeen:
+    """A player was seen; `new` when never before."""
+
+    client: Client
+    new: bool
+
+    @property
+    def client_identifier(self) -> str:
+        """Plex's identifier of the player."""
+        return self.client.client_identifier
+
+
+@dataclass(frozen=True, slots=True)
+class TranscodeSeen:
+    """A transcoder job reported; kept until the session it belongs to names it."""
+
+    transcode: Transcode
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityChanged:
+    """An activity started or moved on."""
+
+    activity: Activity
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityEnded:
+    """An activity is over."""
+
+    activity: Activity
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryMoved:
+    """An item came, changed or went, or came closer to being ready."""
+
+    change: LibraryChange
+
+
+@dataclass(frozen=True, slots=True)
+class SectionsSeen:
+    """The libraries as Plex lists them now."""
+
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsSeen:
+    """The users this server knows."""
+
+    accounts: tuple[Account, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSeen:
+    """Which server this is."""
+
+    server: ServerIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """We began or ceased to hear Plex."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A snapshot agreed with what was known, or was taken over: knowledge is as fresh as `at`."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertOpened:
+    """Something wants attention."""
+
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class AlertResolved:
+    """It no longer does; `alert.resolved_at` is set."""
+
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Plex must be asked: an event alone does not say enough."""
+
+    what: Literal["sessions", "library"]
+
+
+Change = (
+    Journaled
+    | SessionStarted
+    | SessionChanged
+    | SessionEnded
+    | ClientSeen
+    | TranscodeSeen
+    | ActivityChanged
+    | ActivityEnded
+    | LibraryMoved
+    | SectionsSeen
+    | AccountsSeen
+    | ServerSeen
+    | ConnectionChanged
+    | Refreshed
+    | AlertOpened
+    | AlertResolved
+    | Wanted
+)

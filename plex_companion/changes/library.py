@@ -1,0 +1,75 @@
+"""What a step in an item's life means for the library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from plex_companion.changes.kinds import Change, LibraryMoved, Wanted
+from plex_companion.models import LibraryChange
+
+if TYPE_CHECKING:
+    from plex_companion.changes.state import State
+    from plex_companion.events import TimelineEntry
+    from plex_companion.models import Moment
+
+LIBRARY = "com.plexapp.plugins.library"
+TYPES = {
+    1: "movie",
+    2: "show",
+    3: "season",
+    4: "episode",
+    5: "trailer",
+    6: "comic",
+    7: "person",
+    8: "artist",
+    9: "album",
+    10: "track",
+    11: "picture",
+    12: "clip",
+    13: "photo",
+    14: "photoalbum",
+    15: "playlist",
+    16: "playlistfolder",
+    18: "collection",
+    42: "optimizedversion",
+}
+CREATED, PROGRESS, PROCESSED, DELETED = 0, 1, 5, 9
+AGENTLESS = frozenset({11, 13, 14})
+"""Photos have no agent: progress (1) is the last state they reach."""
+
+
+def on_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Change]:
+    """An item came, changed or went. The programme guide and extras (section -1) are not the library."""
+    of_library = event.identifier in {None, LIBRARY} and event.section_id != "-1"
+    if not of_library or event.item_id is None or event.state is None:
+        return []
+    known = before.unsettled.get(event.item_id)
+    deleted = event.state == DELETED or event.metadata_state == "deleted"
+    settled = deleted or _is_ready(event)
+    change: Literal["created", "updated", "deleted"] = "updated"
+    if deleted:
+        change = "deleted"
+    elif event.state == CREATED or event.metadata_state == "created" or (known and known.change == "created"):
+        change = "created"
+    if known is not None and known.change != change:
+        known = None
+    moved = LibraryChange(
+        id=known.id if known else before.next_change,
+        at=now.at,
+        item_id=event.item_id,
+        section_id=event.section_id or (known.section_id if known else None),
+        type=TYPES.get(event.media_type) if event.media_type is not None else None,
+        title=event.title or (known.title if known else None),
+        change=change,
+        settled=settled,
+        parent_item_id=event.parent_item_id,
+        root_item_id=event.root_item_id,
+    )
+    return [LibraryMoved(moved), Wanted("library")] if settled else [LibraryMoved(moved)]
+
+
+def _is_ready(event: TimelineEntry) -> bool:
+    """Processed, and nothing else pending. Analysis may follow minutes later and settles again."""
+    if event.metadata_state or event.media_state or event.queue_size:
+        return False
+    return event.state == PROCESSED or (event.state == PROGRESS and event.media_type in AGENTLESS)

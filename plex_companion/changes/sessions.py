@@ -1,0 +1,401 @@
+"""What a report of a client, a transcoder or a snapshot means for the sessions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+from plex_companion.changes.kinds import (
+    Change,
+    ClientSeen,
+    SessionChanged,
+    SessionEnded,
+    SessionStarted,
+    TranscodeSeen,
+    Wanted,
+)
+from plex_companion.models import Client, Item, Player, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from plex_companion.changes.state import State
+    from plex_companion.events import Playing, Snapshot, TranscodeReport
+    from plex_companion.models import Decision, EndedBy, Moment, SessionRow, Transcode
+
+QUIET_MS = 5 * 60_000
+"""Without a report for so long, a session is stale (Tautulli's rule; a playing client reports every 10 s)."""
+UNLISTED_MS = 30_000
+"""A session that `/status/sessions` has not shown yet is given so long to appear there."""
+BLIND_MS = 60_000
+"""Between reports further apart than this the time played is judged by how far the position moved."""
+PLAUSIBLE_MS = 60_000
+"""How far a position may be off what time alone explains, for a session to be the same after an outage."""
+STATES = frozenset({"playing", "paused", "buffering", "error"})
+
+
+def on_playing(event: Playing, before: State, now: Moment) -> list[Change]:
+    """A client reports. Unknown sessions are shown at once and asked about; `/status/sessions` knows the rest."""
+    if event.state == "stopped":
+        return _stopped(event, before, now)
+    known = _reported(event, before)
+    if event.state not in STATES or (known is None and not (event.session_key or "").isdecimal()):
+        return []
+    if known is None:
+        begun = _started(event, before, now, before.next_play)
+        return [*_keyless(event, before, now), SessionStarted(begun), Wanted("sessions")]
+    if _is_other_item(event, known):
+        begun = _started(event, before, now, before.next_play)
+        return [_ended(known, "replaced", now.at), SessionStarted(begun), Wanted("sessions")]
+    return _moved(known, event, before, now)
+
+
+def _reported(event: Playing, before: State) -> Session | None:
+    """The session a report is about: by its key, and without a key by its client (PlexKodiConnect #504)."""
+    if event.session_key is not None:
+        return before.sessions.get(event.session_key)
+    if event.client_identifier is None:
+        return None
+    found = before.session_of(event.client_identifier)
+    return None if found is None or _is_other_item(event, found) else found
+
+
+def _keyless(event: Playing, before: State, now: Moment) -> list[Change]:
+    """A live TV session that a snapshot listed without a session key, and that tells its key now."""
+    return [
+        _ended(session, "replaced", now.at)
+        for session in before.sessions.values()
+        if session.item.live and not session.session_key.isdecimal() and session.item.key == event.key
+    ]
+
+
+def _is_other_item(event: Playing, session: Session) -> bool:
+    """Whether the report names another item. Live TV rows have no usable rating key, so the path counts too."""
+    if event.rating_key is None or event.rating_key == session.item.rating_key:
+        return False
+    return event.key is None or event.key != session.item.key
+
+
+def _stopped(event: Playing, before: State, now: Moment) -> list[Change]:
+    session = _reported(event, before)
+    if session is not None and not _is_other_item(event, session):
+        return [_ended(_moved_to(session, event, before, now), "stopped", now.at)]
+    if session is not None or (event.session_key is not None and event.session_key in before.ended):
+        return []  # late or repeated: the session plays something else by now, or has ended already
+    renamed = _renamed(event, before)
+    if renamed is not None:
+        return [_ended(_moved_to(renamed, event, before, now), "stopped", now.at)]
+    return [Wanted("sessions")] if before.sessions else []
+
+
+def _renamed(event: Playing, before: State) -> Session | None:
+    """The session that stops under a key of its own, newer than the one it played under (node-plex-api #80)."""
+    if event.rating_key is None or not (event.session_key or "").isdecimal():
+        return None
+    fitting = [
+        session
+        for session in before.sessions.values()
+        if not _is_other_item(event, session)
+        and event.client_identifier in {None, session.client_identifier}
+        and session.session_key.isdecimal()
+        and int(session.session_key) < int(event.session_key or 0)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _started(event: Playing, before: State, now: Moment, play_id: int) -> Session:
+    client = before.clients.get(event.client_identifier or "")
+    transcode = before.transcodes.get(event.transcode_key or "")
+    return Session(
+        play_id=play_id,
+        epoch=before.connection.epoch,
+        session_key=event.session_key or "",
+        item=Item(
+            rating_key=event.rating_key,
+            key=event.key,
+            guid=event.guid,
+            live=(event.key or "").startswith("/livetv/"),
+        ),
+        state=event.state,
+        started_at=now.at,
+        updated_at=now.at,
+        heard_tick=now.tick,
+        player=_player(client) if client else Player(event.client_identifier) if event.client_identifier else None,
+        view_offset_ms=event.view_offset_ms or 0,
+        transcode_key=event.transcode_key,
+        transcode=transcode,
+        decision=transcode.decision if transcode else None,
+    )
+
+
+def _player(client: Client) -> Player:
+    return Player(
+        client.client_identifier,
+        client.title,
+        client.product,
+        client.platform,
+        client.device,
+        client.version,
+        client.address,
+        client.local,
+    )
+
+
+def _moved(known: Session, event: Playing, before: State, now: Moment) -> list[Change]:
+    session = _moved_to(known, event, before, now)
+    material = (
+        session.state != known.state or session.transcode_key != known.transcode_key or session.stale != known.stale
+    )
+    changes: list[Change] = [SessionChanged(session, progress_only=not material)]
+    if session.transcode_key != known.transcode_key and session.transcode is None and session.transcode_key:
+        changes.append(Wanted("sessions"))
+    return changes
+
+
+def _moved_to(known: Session, event: Playing, before: State, now: Moment) -> Session:
+    """The session after a report of its client: position, state, and the time it played and paused since."""
+    offset = known.view_offset_ms if event.view_offset_ms is None else event.view_offset_ms
+    stops = event.state == "stopped"
+    if stops and offset == 0:
+        offset = known.view_offset_ms  # a broken stop carries no position
+    watched, paused = _elapsed(known, offset, now)
+    key = known.transcode_key if stops else event.transcode_key
+    runs_dry = event.state == "buffering" and (known.state != "buffering" or known.buffer_count > 0)
+    transcode = before.transcodes.get(key or "") or (known.transcode if key == known.transcode_key else None)
+    return replace(
+        known,
+        epoch=before.connection.epoch,
+        state=known.state if stops else event.state,
+        updated_at=now.at,
+        heard_tick=now.tick,
+        view_offset_ms=offset,
+        watched_ms=known.watched_ms + watched,
+        paused_ms=known.paused_ms + paused,
+        buffer_count=known.buffer_count + runs_dry,
+        transcode_key=key,
+        transcode=transcode,
+        decision=_decision(known, key, transcode),
+        stale=False,
+    )
+
+
+def _decision(known: Session, key: str | None, transcode: Transcode | None) -> Decision | None:
+    if transcode is not None:
+        return transcode.decision
+    if key is None and known.transcode_key is not None:
+        return "direct play"
+    return known.decision
+
+
+def _elapsed(known: Session, offset: int, now: Moment) -> tuple[int, int]:
+    """Milliseconds watched and paused since the last report, by the monotonic clock."""
+    passed = max(0, now.tick - known.heard_tick)
+    if passed > BLIND_MS:
+        advanced = min(passed, max(0, offset - known.view_offset_ms))
+        return (advanced, 0) if known.state != "paused" else (0, passed - advanced)
+    return passed if known.state == "playing" else 0, passed if known.state == "paused" else 0
+
+
+def _ended(session: Session, ended_by: EndedBy, at: int) -> SessionEnded:
+    return SessionEnded(session, ended_by, at)
+
+
+def on_transcode(event: TranscodeReport, before: State) -> list[Change]:
+    """A transcoder reports. An end alone ends nothing: a seek is an end and a start with one key (Tautulli #1221)."""
+    key = event.transcode.key
+    if not key:
+        return []
+    changes: list[Change] = [TranscodeSeen(event.transcode, ended=event.phase == "end")]
+    if event.phase == "end":
+        return changes
+    session = next((s for s in before.sessions.values() if s.transcode_key == key), None)
+    if session is not None and session.transcode != event.transcode:
+        material = session.transcode is None or _wire_facts(session.transcode) != _wire_facts(event.transcode)
+        moved = replace(session, transcode=event.transcode, decision=event.transcode.decision)
+        changes.append(SessionChanged(moved, progress_only=not material))
+    return changes
+
+
+def _wire_facts(job: Transcode) -> Transcode:
+    return replace(job, speed=None, progress=None, complete=None)
+
+
+def on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
+    """What `/status/sessions` lists is so; what it listed once and lists no more is over."""
+    if event.sessions is None:
+        return []
+    plays = count(before.next_play)
+    changes: list[Change] = []
+    claimed: set[str] = set()
+    for row in event.sessions:
+        known = _same_session(row, before)
+        if known is not None:
+            claimed.add(known.session_key)
+        changes.extend(_from_row(row, known, event, before, now, plays))
+    for session in before.sessions.values():
+        if session.session_key not in claimed:
+            changes.extend(_unlisted(session, event, before, now))
+    return changes
+
+
+def _same_session(row: SessionRow, before: State) -> Session | None:
+    if row.session_key is not None:
+        return before.sessions.get(row.session_key)
+    return next((s for s in before.sessions.values() if s.item.key and s.item.key == row.item.key), None)
+
+
+def _from_row(
+    row: SessionRow, known: Session | None, event: Snapshot, before: State, now: Moment, plays: Iterator[int]
+) -> list[Change]:
+    key = row.session_key or (known.session_key if known else (row.item.key or "").rsplit("/", 1)[-1])
+    if not key:
+        return []
+    if known is None:
+        same_epoch = event.epoch == before.connection.epoch
+        if same_epoch and key in before.ended and before.ended[key] in {None, row.item.rating_key}:
+            return []  # a ghost: Plex may list a session for minutes after its stop
+        return _begin(row, key, event, before, now, plays)
+    if not _is_same_play(known, row, event, now):
+        if known.heard_tick > event.requested.tick:
+            return []  # heard since the reading began, so the row is older than what is known
+        ended_by: EndedBy = "replaced" if known.epoch == event.epoch else "inferred"
+        ended_at = now.at if known.epoch == event.epoch else known.updated_at
+        return [_ended(known, ended_by, ended_at), *_begin(row, key, event, before, now, plays)]
+    return _agree(known, row, event, before, now)
+
+
+def _is_same_play(known: Session, row: SessionRow, event: Snapshot, now: Moment) -> bool:
+    """Within an epoch the key and the item decide.
+
+    Across epochs keys start at 1 again (Tautulli #925), so the client must be the same too, and the position where
+    the time that passed can have brought it.
+    """
+    same_path = row.item.key is not None and row.item.key == known.item.key
+    same_item = same_path or row.item.rating_key == known.item.rating_key
+    if known.epoch == event.epoch:
+        return same_item
+    client = row.player.client_identifier if row.player else None
+    if not same_item or client is None or client != known.client_identifier:
+        return False
+    passed = max(0, now.at - known.updated_at)
+    advanced = (row.view_offset_ms or 0) - known.view_offset_ms
+    return -PLAUSIBLE_MS <= advanced <= passed + PLAUSIBLE_MS
+
+
+def _begin(
+    row: SessionRow, key: str, event: Snapshot, before: State, now: Moment, plays: Iterator[int]
+) -> list[Change]:
+    blank = Session(
+        play_id=next(plays),
+        epoch=event.epoch,
+        session_key=key,
+        item=row.item,
+        state=row.state or "playing",
+        started_at=now.at,
+        updated_at=now.at,
+        heard_tick=now.tick,
+        view_offset_ms=row.view_offset_ms or 0,
+    )
+    session = _with_row(blank, row, event)
+    return [SessionStarted(session), *seen_client(session, before, now)]
+
+
+def _agree(known: Session, row: SessionRow, event: Snapshot, before: State, now: Moment) -> list[Change]:
+    session = _with_row(known, row, event)
+    heard_since = known.heard_tick > event.requested.tick
+    if known.epoch != event.epoch:  # the same play, found again after an outage
+        watched, paused = _elapsed(known, row.view_offset_ms or known.view_offset_ms, now)
+        session = replace(
+            session,
+            heard_tick=now.tick,
+            updated_at=now.at,
+            watched_ms=known.watched_ms + watched,
+            paused_ms=known.paused_ms + paused,
+        )
+    if not heard_since and (known.epoch != event.epoch or known.stale):
+        session = replace(
+            session,
+            state=row.state or known.state,
+            view_offset_ms=known.view_offset_ms if row.view_offset_ms is None else row.view_offset_ms,
+            stale=now.tick - session.heard_tick > QUIET_MS,
+        )
+    if session == known:
+        return []
+    return [SessionChanged(session), *seen_client(session, before, now)]
+
+
+def _with_row(session: Session, row: SessionRow, event: Snapshot) -> Session:
+    """The session with what only `/status/sessions` knows. Position and state stay the frames' business."""
+    newer = session.heard_tick <= event.requested.tick or session.transcode_key is None
+    transcode = row.transcode if row.transcode is not None and newer else session.transcode
+    item = row.item
+    if session.item.live and session.item.rating_key is not None:
+        item = replace(item, rating_key=session.item.rating_key, live=True)
+    return replace(
+        session,
+        epoch=event.epoch,
+        item=item,
+        session_id=row.session_id or session.session_id,
+        user=row.user or session.user,
+        player=row.player or session.player,
+        transcode=transcode,
+        transcode_key=transcode.key if transcode else session.transcode_key,
+        decision=transcode.decision if transcode else row.decision or session.decision,
+        bandwidth_kbps=row.bandwidth_kbps,
+        location=row.location,
+        video_resolution=row.video_resolution,
+        bitrate_kbps=row.bitrate_kbps,
+        listed=True,
+    )
+
+
+def _unlisted(session: Session, event: Snapshot, before: State, now: Moment) -> list[Change]:
+    if session.heard_tick > event.requested.tick:
+        return []  # heard since the reading began
+    if session.epoch == before.connection.epoch == event.epoch:
+        waiting = not session.listed and now.tick - session.heard_tick < UNLISTED_MS
+        if waiting:
+            return []
+    return [_ended(session, "stale" if is_quiet(session, now) else "inferred", session.updated_at)]
+
+
+def is_quiet(session: Session, now: Moment) -> bool:
+    """Whether a session has not been heard of for so long that its stop must have been lost."""
+    return now.tick - session.heard_tick > QUIET_MS
+
+
+def on_tick(before: State, now: Moment) -> list[Change]:
+    """Sessions that fell silent are marked; a snapshot decides whether they are over."""
+    quiet = [s for s in before.sessions.values() if not s.stale and is_quiet(s, now)]
+    changes: list[Change] = [SessionChanged(replace(session, stale=True)) for session in quiet]
+    return [*changes, Wanted("sessions")] if changes else []
+
+
+def on_disconnected(before: State) -> list[Change]:
+    """Blindness is shown on every session, so that the last known state is not taken for the present."""
+    return [SessionChanged(replace(s, stale=True)) for s in before.sessions.values() if not s.stale]
+
+
+def seen_client(session: Session, before: State, now: Moment) -> list[Change]:
+    """The client a session plays on, when there is something new to say of it."""
+    player = session.player
+    if player is None or player.client_identifier is None:
+        return []
+    known = before.clients.get(player.client_identifier)
+    client = Client(
+        player.client_identifier,
+        player.title,
+        player.product,
+        player.platform,
+        player.device,
+        player.version,
+        player.address,
+        player.local,
+        provides=known.provides if known else None,
+        first_seen_at=known.first_seen_at if known else now.at,
+        last_seen_at=now.at,
+    )
+    if known is not None and replace(client, last_seen_at=known.last_seen_at) == known:
+        return []
+    return [ClientSeen(client, new=known is None)]

@@ -1,0 +1,254 @@
+"""What is known now, and how a change alters it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from plex_companion.changes.kinds import (
+    AccountsSeen,
+    ActivityChanged,
+    ActivityEnded,
+    AlertOpened,
+    AlertResolved,
+    ClientSeen,
+    ConnectionChanged,
+    Journaled,
+    LibraryMoved,
+    Refreshed,
+    SectionsSeen,
+    ServerSeen,
+    SessionChanged,
+    SessionEnded,
+    SessionStarted,
+    TranscodeSeen,
+)
+from plex_companion.models import (
+    Account,
+    Activity,
+    Alert,
+    AlertKind,
+    Client,
+    Connection,
+    LibraryChange,
+    Section,
+    ServerIdentity,
+    Session,
+    Timeline,
+    Transcode,
+)
+
+if TYPE_CHECKING:
+    from plex_companion.changes.kinds import Change
+
+V = TypeVar("V")
+
+RECENT = 100
+"""How many library changes stay in memory."""
+BUFFERING_MS = 5 * 60_000
+"""How long a session's running dry counts."""
+REMEMBERED = 256
+"""How many ended sessions, orphaned transcoder jobs and unsettled items are remembered."""
+
+
+@dataclass(slots=True)
+class State:
+    """Everything live. Readers hold a committed one; ingest alters a copy and puts it in its place after the commit."""
+
+    connection: Connection
+    server: ServerIdentity | None = None
+    sessions: dict[str, Session] = field(default_factory=dict)
+    """By session key. A key of an older epoch stays until a snapshot has judged it."""
+    ended: dict[str, str | None] = field(default_factory=dict)
+    """Session keys that ended in this epoch, with the rating key they played: late and repeated stops mean nothing."""
+    transcodes: dict[str, Transcode] = field(default_factory=dict)
+    """By bare key: jobs report before the session that uses them names them."""
+    timelines: dict[str, Timeline] = field(default_factory=dict)
+    """Where clients without a session last were."""
+    clients: dict[str, Client] = field(default_factory=dict)
+    activities: dict[str, Activity] = field(default_factory=dict)
+    unsettled: dict[str, LibraryChange] = field(default_factory=dict)
+    """By item: changes Plex has not finished with."""
+    recent: deque[LibraryChange] = field(default_factory=lambda: deque(maxlen=RECENT))
+    """Newest last, one entry per change."""
+    alerts: dict[tuple[AlertKind, str], Alert] = field(default_factory=dict)
+    """The open ones, by kind and subject."""
+    buffered: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """By session key: ticks at which it ran dry in the last minutes."""
+    slow: dict[str, int] = field(default_factory=dict)
+    """By session key: the tick since which its transcoder has been slower than real time."""
+    added: dict[str, int] = field(default_factory=dict)
+    """By section: items created since its last scan ended."""
+    sections: tuple[Section, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    last_event_at: int | None = None
+    refreshed_at: int | None = None
+    """When something last confirmed what is known: a frame or a snapshot."""
+    down_since: int | None = None
+    next_event: int = 1
+    next_play: int = 1
+    next_alert: int = 1
+    next_change: int = 1
+
+    def copy(self) -> State:
+        """A copy to alter; the values inside are frozen and shared."""
+        return replace(
+            self,
+            sessions=self.sessions.copy(),
+            ended=self.ended.copy(),
+            transcodes=self.transcodes.copy(),
+            timelines=self.timelines.copy(),
+            clients=self.clients.copy(),
+            activities=self.activities.copy(),
+            unsettled=self.unsettled.copy(),
+            recent=self.recent.copy(),
+            alerts=self.alerts.copy(),
+            buffered=self.buffered.copy(),
+            slow=self.slow.copy(),
+            added=self.added.copy(),
+        )
+
+    def session_of(self, client_identifier: str) -> Session | None:
+        """The session that plays on a client now; the one heard last where there are several."""
+        playing = (s for s in self.sessions.values() if s.client_identifier == client_identifier)
+        return max(playing, key=lambda session: session.heard_tick, default=None)
+
+    def timeline_of(self, client_identifier: str) -> Timeline | None:
+        """Where a client is, or last was."""
+        session = self.session_of(client_identifier)
+        return timeline_of(session) if session else self.timelines.get(client_identifier)
+
+
+def timeline_of(session: Session, state: str | None = None) -> Timeline | None:
+    """The timeline of the client a session plays on."""
+    if session.client_identifier is None:
+        return None
+    return Timeline(
+        client_identifier=session.client_identifier,
+        state=state or session.state,
+        type=session.item.type,
+        rating_key=session.item.rating_key,
+        title=session.item.full_title,
+        view_offset_ms=session.view_offset_ms,
+        duration_ms=session.item.duration_ms,
+        session_key=session.session_key,
+        updated_at=session.updated_at,
+    )
+
+
+def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
+    """Alter the state by one change."""
+    match change:
+        case Journaled():
+            state.next_event = change.id + 1
+            state.last_event_at = state.refreshed_at = change.at
+        case SessionEnded():
+            _end(state, change)
+        case SessionStarted(session=session) | SessionChanged(session=session):
+            _play(state, session)
+        case ClientSeen(client=client):
+            state.clients[client.client_identifier] = client
+        case TranscodeSeen(transcode=transcode, ended=ended):
+            state.transcodes.pop(transcode.key, None)
+            if not ended:
+                _remember(state.transcodes, transcode.key, transcode)
+        case ActivityChanged(activity=activity):
+            state.activities[activity.uuid] = activity
+        case ActivityEnded(activity=activity):
+            state.activities.pop(activity.uuid, None)
+        case LibraryMoved(change=moved):
+            _move(state, moved)
+        case SectionsSeen(sections=sections):
+            state.sections = sections
+        case AccountsSeen(accounts=accounts):
+            state.accounts = accounts
+        case ServerSeen(server=server):
+            _meet(state, server)
+        case ConnectionChanged(connection=connection):
+            _connect(state, connection)
+        case Refreshed(at=at):
+            state.refreshed_at = at
+        case AlertResolved(alert=alert):
+            state.alerts.pop((alert.kind, alert.subject), None)
+            state.next_alert = max(state.next_alert, alert.id + 1)
+        case AlertOpened(alert=alert):
+            _open(state, alert)
+        case _:
+            pass
+
+
+def _play(state: State, session: Session) -> None:
+    key = session.session_key
+    known = state.sessions.get(key)
+    state.sessions[key] = session
+    state.ended.pop(key, None)
+    state.next_play = max(state.next_play, session.play_id + 1)
+    if known is not None and session.buffer_count > known.buffer_count:
+        recent = (tick for tick in state.buffered.get(key, ()) if session.heard_tick - tick <= BUFFERING_MS)
+        state.buffered[key] = (*recent, session.heard_tick)
+    if session.transcode is not None and session.transcode.is_slow:
+        state.slow.setdefault(key, session.heard_tick)
+    else:
+        state.slow.pop(key, None)
+
+
+def _meet(state: State, server: ServerIdentity) -> None:
+    if state.server is not None and state.server.machine_identifier != server.machine_identifier:
+        for table in (state.clients, state.timelines, state.activities, state.unsettled, state.added):
+            table.clear()
+        state.recent.clear()
+        state.sections, state.accounts = (), ()
+    state.server = server
+
+
+def _end(state: State, change: SessionEnded) -> None:
+    key, session = change.session_key, change.session
+    state.sessions.pop(key, None)
+    state.buffered.pop(key, None)
+    state.slow.pop(key, None)
+    if session.epoch == state.connection.epoch:
+        _remember(state.ended, key, session.item.rating_key)
+    timeline = timeline_of(session, "stopped")
+    if timeline is not None:
+        state.timelines[timeline.client_identifier] = timeline
+
+
+def _open(state: State, alert: Alert) -> None:
+    state.next_alert = max(state.next_alert, alert.id + 1)
+    if alert.resolved_at is None:
+        state.alerts[alert.kind, alert.subject] = alert
+    if alert.kind == "scan_finished":
+        state.added.pop(alert.subject, None)
+
+
+def _move(state: State, moved: LibraryChange) -> None:
+    state.next_change = max(state.next_change, moved.id + 1)
+    known = next((old for old in reversed(state.recent) if old.id == moved.id), None)
+    if known is not None:
+        state.recent[state.recent.index(known)] = moved
+    else:
+        state.recent.append(moved)
+        if moved.change == "created" and moved.section_id is not None:
+            state.added[moved.section_id] = state.added.get(moved.section_id, 0) + 1
+    state.unsettled.pop(moved.item_id, None)
+    if not moved.settled:
+        _remember(state.unsettled, moved.item_id, moved)
+
+
+def _connect(state: State, connection: Connection) -> None:
+    if connection.epoch != state.connection.epoch:
+        state.ended.clear()
+        state.transcodes.clear()
+    if connection.state == "live":
+        state.down_since = None
+    elif state.connection.state == "live":
+        state.down_since = connection.since_at
+    state.connection = connection
+
+
+def _remember(table: dict[str, V], key: str, value: V) -> None:
+    table.pop(key, None)
+    table[key] = value
+    while len(table) > REMEMBERED:
+        del table[next(iter(table))]

@@ -1,0 +1,184 @@
+"""The heart: write down what changed, then tell whoever asked."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+import anyio.lowlevel
+
+from plex_companion.cache import UNKNOWN, StorageError
+from plex_companion.changes import DEFAULT, State, Thresholds, advance, changes_for
+from plex_companion.events import ActivityReport, Malformed, Playing, Snapshot, TranscodeReport, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from plex_companion.cache import Cache
+    from plex_companion.changes.kinds import Change
+    from plex_companion.events import Event, Heard
+
+logger = logging.getLogger(__name__)
+
+INBOX = 8_192
+"""Events that may wait; some 2 kB each."""
+BATCH = 500
+"""Events per transaction at most, so that a flood never keeps the loop from answering."""
+BACKLOG = 20_000
+"""Changes kept while the storage refuses; the oldest journal rows go first."""
+
+
+async def ingest(inbox: Inbox, live: Live, cache: Cache, announce: Callable[[Sequence[Change]], None]) -> None:
+    """Drain what was heard, decide what it means, write it in one transaction, commit, announce. For ever.
+
+    No timer: an idle system commits at once, a burst batches itself. What is announced is committed; when the
+    storage refuses, the live state goes on, `storage` says `degraded`, and the changes wait for the next commit.
+    """
+    while True:
+        batch = await inbox.drain(BATCH)
+        state, changes = live.understood(batch)
+        await _write(changes, state, live, cache)
+        live.show(state)
+        announce(changes)
+
+
+async def _write(changes: list[Change], state: State, live: Live, cache: Cache) -> None:
+    pending = [*live.unwritten, *changes]
+    server = live.state.server or state.server
+    try:
+        if pending:
+            await cache.write(pending, server.machine_identifier if server else UNKNOWN, live.now)
+    except StorageError as error:
+        if live.storage == "ok":
+            logger.warning("The cache cannot be written (%s): going on in memory", error)
+        live.storage = "degraded"
+        live.unwritten = pending[-BACKLOG:]
+        return
+    if live.storage == "degraded":
+        logger.warning("The cache can be written again")
+    live.storage, live.unwritten = "ok", []
+    live.committed_at = live.now if pending else live.committed_at
+
+
+@dataclass(slots=True)
+class Counters:
+    """What was heard since this process started."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    unrecognized: int = 0
+    malformed: int = 0
+    snapshots: int = 0
+    connects: int = 0
+    collapsed: int = 0
+
+    def count(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case Malformed():
+                self.malformed += 1
+            case Snapshot(first=first):
+                self.snapshots += 1
+                self.connects += first
+            case Unknown(type=kind):
+                self.unrecognized += 1
+                self.events[kind] += 1
+            case _ if hasattr(event, "raw"):
+                self.events[event.type] += 1
+
+
+class Live:
+    """What is known now. `state` is what readers see: it is replaced as a whole, after the commit."""
+
+    def __init__(self, state: State, thresholds: Thresholds = DEFAULT) -> None:
+        self.state = state
+        self.thresholds = thresholds
+        self.counters = Counters()
+        self.storage: Literal["ok", "degraded"] = "ok"
+        self.unwritten: list[Change] = []
+        self.committed_at: int | None = None
+        self.now = 0
+        self._shown = anyio.Event()
+
+    def understood(self, batch: Sequence[Heard]) -> tuple[State, list[Change]]:
+        """The state after a batch and the changes that lead there. Nothing is visible yet."""
+        state, changes = self.state.copy(), []
+        for event, moment in batch:
+            self.counters.count(event)
+            self.now = moment.at
+            for change in changes_for(event, state, moment, self.thresholds):
+                advance(state, change)
+                changes.append(change)
+        return state, changes
+
+    def show(self, state: State) -> None:
+        """Readers see this from now on, and whoever waits is woken."""
+        self.state = state
+        self._shown.set()
+        self._shown = anyio.Event()
+
+    async def changed(self) -> None:
+        """Wait for the next commit."""
+        await self._shown.wait()
+
+
+class Inbox:
+    """What was heard and waits to be written. Bounded: when full, repeated progress collapses, then the sender waits."""
+
+    def __init__(self, limit: int, counters: Counters) -> None:
+        self.limit, self.counters = limit, counters
+        self._heard: deque[Heard] = deque()
+        self._filled, self._drained = anyio.Event(), anyio.Event()
+
+    def __len__(self) -> int:
+        """How much waits."""
+        return len(self._heard)
+
+    async def put(self, heard: Sequence[Heard]) -> None:
+        """Take in what was heard, in order."""
+        for one in heard:
+            while len(self._heard) >= self.limit:
+                self._collapse()
+                if len(self._heard) >= self.limit:
+                    self._drained = anyio.Event()
+                    await self._drained.wait()
+            self._heard.append(one)
+            self._filled.set()
+        await anyio.lowlevel.checkpoint()  # a reader that never suspends starves the rest during a burst
+
+    async def drain(self, most: int) -> list[Heard]:
+        """Wait for something, then take what is there."""
+        if not self._heard:
+            self._filled = anyio.Event()
+            await self._filled.wait()
+        taken = [self._heard.popleft() for _ in range(min(most, len(self._heard)))]
+        self._drained.set()
+        return taken
+
+    def _collapse(self) -> None:
+        """Of reports that only moved a session, a job or an activity on, keep the newest. State changes stay."""
+        kept: deque[Heard] = deque()
+        last: dict[str, object] = {}
+        for heard in reversed(self._heard):
+            subject, said = _progress(heard.event)
+            if subject is None or last.get(subject) != said:
+                kept.appendleft(heard)
+            if subject is not None:
+                last[subject] = said
+        self.counters.collapsed += len(self._heard) - len(kept)
+        self._heard = kept
+
+
+def _progress(event: Event) -> tuple[str | None, object]:
+    """What an event is about and what it says beyond progress; a subject of `None` never collapses."""
+    match event:
+        case Playing(session_key=str() as key, state="playing" | "paused"):
+            return f"session {key}", (event.state, event.rating_key, event.transcode_key)
+        case TranscodeReport(phase="update", transcode=job):
+            return f"job {job.key}", event.type
+        case ActivityReport(phase="updated"):
+            return f"activity {event.uuid}", event.phase
+        case _:
+            return None, None
