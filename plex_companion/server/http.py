@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from plex_companion.server.guard import Guard
+from plex_companion.server.guard import BODY_SECONDS, Guard
 from plex_companion.server.streams import Answers
 
 if TYPE_CHECKING:
@@ -47,7 +47,22 @@ class HttpApp:
         token: str | None = None,
         max_sessions: int = 500,
         idle_seconds: float = 1800,
+        body_seconds: float = BODY_SECONDS,
     ) -> None:
+        """Give it what it serves and whom.
+
+        Args:
+            server: built for the same offer as the notifier.
+            notifier: told which legacy sessions can be reached.
+            health: what `/healthz` answers.
+            extra_routes: the dashboard and whatever else stands behind the same guard.
+            hosts: allowed besides loopback.
+            origins: allowed besides loopback.
+            token: asked of every request when given.
+            max_sessions: of legacy clients of `/mcp`; the next one is answered 503.
+            idle_seconds: such a session ends when nothing was asked of it for so long.
+            body_seconds: a request body must have arrived by then.
+        """
         self._sessions = StreamableHTTPSessionManager(
             server.lowlevel, max_sessions=max_sessions, session_idle_timeout=idle_seconds
         )
@@ -60,7 +75,7 @@ class HttpApp:
             *extra_routes,
         ]
         self.answers = Answers(Starlette(routes=routes))
-        self._guard = Guard(self.answers, hosts=hosts, origins=origins, token=token)
+        self._guard = Guard(self.answers, hosts=hosts, origins=origins, token=token, body_seconds=body_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

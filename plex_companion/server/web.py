@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 BACKLOG = 1024
 UNREAD_SECONDS = 30
 """A client that takes nothing for so long is given up by the kernel."""
-HEAD_SECONDS = 8.0
 SWEEP_SECONDS = 1.0
+FAREWELL_SECONDS = 0.1
+"""After the program was told to end: what listen streams have to say goodbye,"""
 FINISH_SECONDS = 1.0
-"""How long running calls may go on after the program was told to end."""
-ABORT_SECONDS = 0.5
+"""then running calls to finish,"""
+ABORT_SECONDS = 0.4
+"""then clients to take what is left for them."""
 
 
 async def serve_http(
@@ -39,6 +41,7 @@ async def serve_http(
     notifier: Notifier,
     started: Callable[[str, int], None],
     limit_concurrency: int = 2048,
+    head_seconds: float = 8.0,
 ) -> None:
     """Serve until SIGINT, SIGTERM or cancellation; then streams are ended gracefully, and all is over in 2 s.
 
@@ -49,6 +52,7 @@ async def serve_http(
         notifier: running; it is closed when the end comes.
         started: called with the host and the real port once clients can connect.
         limit_concurrency: connections beyond it are answered 503.
+        head_seconds: a connection that has not sent a request head by then is closed.
 
     Raises:
         PortInUse: another program listens there.
@@ -57,11 +61,12 @@ async def serve_http(
     with open_socket(host, port) as listening:
         real_port: int = listening.getsockname()[1]
         web = _Web(app, notifier, limit_concurrency, lambda: started(host, real_port))
-        async with app.running(), anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as tasks:
             tasks.start_soon(_exit_when_told, web)
-            tasks.start_soon(_close_the_idle, web)
-            with anyio.CancelScope(shield=True):  # uvicorn, cancelled, would leave its connections behind
-                await web.serve(sockets=[listening])
+            tasks.start_soon(_close_the_idle, web, head_seconds)
+            with anyio.CancelScope(shield=True):  # cancelled, uvicorn would leave its connections behind
+                async with app.running():
+                    await web.serve(sockets=[listening])
             tasks.cancel_scope.cancel()
 
 
@@ -146,6 +151,7 @@ class _Web(uvicorn.Server):
 
     async def _insist(self) -> None:
         self._notifier.close()
+        await anyio.sleep(FAREWELL_SECONDS)  # listen streams say goodbye, some of them through an SSE stream
         self._app.answers.end_streams()
         await anyio.sleep(FINISH_SECONDS)
         self._app.answers.end_all()
@@ -159,14 +165,14 @@ def connections(web: uvicorn.Server) -> set[H11Protocol]:
     return cast("set[H11Protocol]", set(web.server_state.connections))
 
 
-async def _close_the_idle(web: uvicorn.Server) -> None:
+async def _close_the_idle(web: uvicorn.Server, head_seconds: float) -> None:
     """End connections whose request head takes too long; uvicorn would wait for ever for the first one."""
     waiting: dict[H11Protocol, tuple[RequestResponseCycle | None, float]] = {}
     while True:
-        await anyio.sleep(SWEEP_SECONDS)
+        await anyio.sleep(min(SWEEP_SECONDS, head_seconds))
         waiting = {one: _since(one, waiting) for one in connections(web) if _is_waiting(one)}
         for connection, (_, since) in waiting.items():
-            if anyio.current_time() - since > HEAD_SECONDS:
+            if anyio.current_time() - since > head_seconds:
                 connection.transport.abort()
 
 

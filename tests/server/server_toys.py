@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -87,6 +88,8 @@ class House:
         given = tool.validated(arguments)
         given.update(dict.fromkeys(tool.injected, caller))
         lamp = await tool.function(**given)
+        if isinstance(lamp, Answer):
+            return lamp
         return Answer(lamp.model_dump(), lamp.model_dump_json())
 
     def existing(self) -> list[Existing]:
@@ -138,6 +141,18 @@ def _tools(house: House) -> list[Tool]:
         raise RuntimeError(TALE)
 
     @lamp.tool(Access.READ)
+    async def lamp_shout() -> Lamp:
+        """Print where nobody should."""
+        print("a stray print")  # noqa: T201  # that is the point
+        os.write(1, b"and a stray write\n")
+        return Lamp(level=0)
+
+    @lamp.tool(Access.READ)
+    async def lamp_flood() -> Answer:
+        """Say more than a pipe holds."""
+        return Answer({}, "x" * 1_000_000)
+
+    @lamp.tool(Access.READ)
     async def lamp_watch(caller: Caller) -> Lamp:
         """Watch it for ever."""
         await caller.progress(1, 2, "watching")
@@ -157,6 +172,7 @@ class Served:
     house: House
     url: str
     app: HttpApp
+    end: Callable[[], object]
 
     @property
     def notifier(self) -> Notifier:
@@ -164,7 +180,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(**options: Any) -> AsyncIterator[Served]:
+async def served(*, head_seconds: float = 8.0, **options: Any) -> AsyncIterator[Served]:
     """The toy house behind a free port, until the block ends."""
     house = House()
     app = HttpApp(house.server, house.notifier, health=lambda: {"ok": True}, **options)
@@ -176,13 +192,13 @@ async def served(**options: Any) -> AsyncIterator[Served]:
         started.set()
 
     async def serve() -> None:
-        await serve_http(app, "127.0.0.1", 0, notifier=house.notifier, started=on_started)
+        await serve_http(app, "127.0.0.1", 0, notifier=house.notifier, started=on_started, head_seconds=head_seconds)
 
     async with house.notifier.running(), anyio.create_task_group() as tasks:
         serving = tasks.start_soon(serve)
         with anyio.fail_after(5):
             await started.wait()
-        yield Served(house, f"http://127.0.0.1:{ports[0]}", app)
+        yield Served(house, f"http://127.0.0.1:{ports[0]}", app, serving.cancel)
         serving.cancel()
 
 

@@ -1,0 +1,260 @@
+"""How it starts and ends: ports, signals, end of input, clients that dawdle."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
+from mcp.shared.exceptions import MCPError
+from server_toys import LEGACY, MODERN, NOTHING, House, connected, script, served, transport_to, until
+
+from plex_companion.errors import PortInUse, StartError
+from plex_companion.server.http import HttpApp
+from plex_companion.server.web import open_socket, serve_http
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from anyio.abc import Process
+
+both_signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}}
+
+
+class Toy:
+    """The toy program, its lines read as they come."""
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        self.process = process
+        self.stdin = process.stdin
+        self.out = BufferedByteReceiveStream(process.stdout)
+        self.log = BufferedByteReceiveStream(process.stderr)
+
+    async def say(self, method: str, params: dict[str, Any], **extra: int) -> None:
+        message = {"jsonrpc": "2.0", "method": method, "params": params, **extra}
+        await self.stdin.send(json.dumps(message).encode() + b"\n")
+
+    async def hear(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(await self.out.receive_until(b"\n", 10_000_000))
+        assert message["jsonrpc"] == "2.0"
+        return message
+
+    async def call(self, tool: str, request_id: int) -> None:
+        await self.say("tools/call", {"name": tool, "arguments": {}}, id=request_id)
+
+    async def logged(self) -> str:
+        return (await self.log.receive_until(b"\n", 10_000)).decode()
+
+    async def port(self) -> int:
+        with anyio.fail_after(10):
+            while not (line := await self.logged()).startswith("port "):
+                pass
+        return int(line.removeprefix("port "))
+
+    async def ended(self, within: float) -> str:
+        """Wait for the end, which must be clean; gives the rest of the log."""
+        began = anyio.current_time()
+        with anyio.fail_after(10):
+            code = await self.process.wait()
+        took = anyio.current_time() - began
+        rest = b"".join([part async for part in self.log]).decode()
+        assert code == 0, rest
+        assert took < within, rest
+        assert "Traceback" not in rest
+        assert "ERROR" not in rest
+        assert "cleaned up" in rest
+        assert repr(NOTHING) in rest
+        return rest
+
+
+@asynccontextmanager
+async def _running(transport: str) -> AsyncIterator[Toy]:
+    async with await anyio.open_process(script(transport), stdin=subprocess.PIPE) as process:
+        toy = Toy(process)
+        try:
+            yield toy
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+@asynccontextmanager
+async def _greeted() -> AsyncIterator[Toy]:
+    """A stdio client that has shaken hands."""
+    async with _running("stdio") as toy:
+        with anyio.fail_after(10):
+            await toy.say("initialize", HELLO, id=1)
+            assert (await toy.hear())["id"] == 1
+            await toy.say("notifications/initialized", {})
+        yield toy
+
+
+async def test_the_end_of_input_ends_it_at_once() -> None:
+    async with _greeted() as toy:
+        await toy.call("lamp_watch", 2)
+        await toy.stdin.aclose()
+        await toy.ended(within=0.5)
+
+
+async def test_the_end_of_input_before_a_word_ends_it() -> None:
+    async with _running("stdio") as toy:
+        assert await toy.logged() == "ready"
+        await toy.stdin.aclose()
+        await toy.ended(within=0.5)
+
+
+@both_signals
+async def test_a_signal_ends_a_silent_stdio_server(number: signal.Signals) -> None:
+    async with _greeted() as toy:
+        await toy.call("lamp_watch", 2)
+        await toy.call("lamp_level", 3)
+        assert (await toy.hear())["id"] == 3
+        toy.process.send_signal(number)
+        await toy.ended(within=2)
+
+
+async def test_a_signal_ends_a_stdio_server_whose_client_does_not_read() -> None:
+    async with _greeted() as toy:
+        await toy.call("lamp_flood", 2)
+        await toy.out.receive_exactly(1)  # the flood has begun
+        toy.process.send_signal(signal.SIGTERM)
+        await toy.ended(within=2)
+
+
+async def test_a_flood_arrives_whole() -> None:
+    async with _greeted() as toy:
+        await toy.call("lamp_flood", 2)
+        with anyio.fail_after(10):
+            assert len((await toy.hear())["result"]["content"][0]["text"]) == 1_000_000
+
+
+async def test_only_json_rpc_goes_to_standard_output() -> None:
+    async with _greeted() as toy:
+        await toy.call("lamp_shout", 2)
+        assert (await toy.hear())["id"] == 2
+        await toy.stdin.aclose()
+        rest = await toy.ended(within=0.5)
+        assert "a stray write" in rest
+        assert b"".join([part async for part in toy.out]) == b""
+
+
+async def test_standard_input_may_be_a_file(tmp_path: Any) -> None:
+    path = anyio.Path(tmp_path / "in")
+    await path.write_text(json.dumps({"jsonrpc": "2.0", "method": "initialize", "params": HELLO, "id": 1}))
+    with anyio.fail_after(10), (tmp_path / "in").open("rb") as stdin:
+        finished = await anyio.run_process(script("stdio"), stdin=stdin)
+    assert not finished.stdout or json.loads(finished.stdout)["id"] == 1
+
+
+@both_signals
+async def test_a_signal_ends_an_http_server_with_open_streams(number: signal.Signals) -> None:
+    async with _running("http") as toy:
+        url = f"http://127.0.0.1:{await toy.port()}"
+        async with anyio.create_task_group() as tasks:
+            for kind, era in (("sse", LEGACY), ("sse", MODERN), ("http", LEGACY), ("http", MODERN)):
+                await tasks.start(_stay, url, kind, era)
+            toy.process.send_signal(number)
+            await toy.ended(within=2)
+            tasks.cancel_scope.cancel()
+
+
+async def _stay(url: str, kind: str, era: str, *, task_status: Any) -> None:
+    async with connected(transport_to(url, kind), era, "plex://lamp") as (client, ear):
+        await client.call_tool("lamp_brighten", {"level": 1})
+        await ear.until("plex://lamp")
+        task_status.started()
+        await anyio.sleep_forever()
+
+
+async def test_a_running_call_is_given_a_second_and_then_ended() -> None:
+    async with served() as house, anyio.create_task_group() as tasks:
+        tasks.start_soon(_watch, house.url)
+        await until(lambda: len(house.app.answers) == 2)  # the call and the session's GET stream
+        began = anyio.current_time()
+        house.end()
+        with anyio.fail_after(5):
+            await house.house.cancelled.wait()
+        assert 0.9 < anyio.current_time() - began < 1.9
+
+
+async def _watch(url: str) -> None:
+    async with connected(f"{url}/mcp", LEGACY) as (client, _):
+        with pytest.raises(MCPError):
+            await client.call_tool("lamp_watch", {})
+
+
+async def test_a_port_in_use_is_one_line() -> None:
+    house = House()
+    app = HttpApp(house.server, house.notifier, health=dict)
+    with open_socket("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUse) as raised:
+            await serve_http(app, "127.0.0.1", port, notifier=house.notifier, started=_never)
+    assert raised.value.message == f"Port {port} on 127.0.0.1 is in use. Choose another one with --port."
+
+
+def test_an_address_that_is_not_ours_is_one_line() -> None:
+    with pytest.raises(StartError, match=r"^Cannot listen on 203\.0\.113\.7, port 1: "):
+        open_socket("203.0.113.7", 1)
+
+
+def test_a_host_that_does_not_exist_is_one_line() -> None:
+    with pytest.raises(StartError, match=r"^Cannot listen on nowhere\.invalid, port 1: "):
+        open_socket("nowhere.invalid", 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the option is Linux's")
+async def test_connections_inherit_the_deadline_for_unread_bytes() -> None:
+    with open_socket("127.0.0.1", 0) as listening, socket.socket() as client:
+        client.connect(listening.getsockname())
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: loc"])
+async def test_a_request_head_that_never_comes_ends_the_connection(sent: bytes) -> None:
+    async with served(head_seconds=0.2) as house, await _dial(house.url) as stream:
+        if sent:
+            await stream.send(sent)
+        with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            await stream.receive()
+
+
+async def test_a_stream_is_no_idle_connection() -> None:
+    async with (
+        served(head_seconds=0.2) as house,
+        connected(transport_to(house.url, "sse"), LEGACY, "plex://lamp") as (_, ear),
+    ):
+        async with await _dial(house.url) as idle:  # what outlives this one outlives the sweep
+            with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await idle.receive()
+        house.house.set_level(1)
+        await ear.until("plex://lamp")
+
+
+async def test_a_body_that_never_comes_is_answered() -> None:
+    async with served(body_seconds=0.1) as house, await _dial(house.url) as stream:
+        await stream.send(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{")
+        with anyio.fail_after(5):
+            assert (await stream.receive()).startswith(b"HTTP/1.1 408 ")
+
+
+async def _dial(url: str) -> Any:
+    host, port = url.removeprefix("http://").split(":")
+    return await anyio.connect_tcp(host, int(port))
+
+
+def _never(host: str, port: int) -> None:
+    raise AssertionError((host, port))

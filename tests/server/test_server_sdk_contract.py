@@ -1,0 +1,85 @@
+"""The names of the SDK and of uvicorn that we use though nobody promised them: when one moves, this says which."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_type_hints
+
+import uvicorn
+from mcp import Client
+from mcp.server.connection import Connection
+from mcp.server.lowlevel.server import NotificationOptions, Server
+from mcp.server.mcpserver import MCPServer
+from mcp.server.session import ServerSession
+from mcp.server.stdio import stdio_server
+from mcp_types import EmptyResult, NotificationParams, SubscribeRequestParams
+from server_toys import LEGACY, House, subscribe
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from mcp.server.context import ServerRequestContext
+
+
+def test_an_mcp_server_stands_on_a_low_level_one() -> None:
+    assert isinstance(MCPServer("x")._lowlevel_server, Server)
+
+
+def test_initialization_options_can_be_asked_for_without_arguments_and_advertise_changes() -> None:
+    options = House().server.lowlevel.create_initialization_options()
+    assert options.capabilities.resources is not None
+    assert options.capabilities.resources.list_changed is True
+    assert NotificationOptions(resources_changed=True).resources_changed
+
+
+async def test_a_handler_reaches_the_connection_it_serves() -> None:
+    seen: list[Connection] = []
+
+    async def on_subscribe(ctx: ServerRequestContext, params: SubscribeRequestParams) -> EmptyResult:
+        del params
+        seen.append(ctx.session._connection)
+        return EmptyResult()
+
+    server = Server("x")
+    server.add_request_handler("resources/subscribe", SubscribeRequestParams, on_subscribe)
+    closed: list[str] = []
+    async with Client(server, mode=LEGACY) as client:
+        await subscribe(client, "test://x")
+        await subscribe(client, "test://x")
+        seen[0].exit_stack.callback(closed.append, "closed")
+    assert seen[0] is seen[1], "one connection for all requests of a legacy client"
+    assert seen[0].session_id is None
+    assert closed == ["closed"], "its exit stack is unwound when the client leaves"
+
+
+def test_a_session_keeps_its_connection_under_this_name() -> None:
+    connection = Connection.from_envelope("2026-07-28", None, None)
+    assert ServerSession(None, connection)._connection is connection  # type: ignore[arg-type]  # no channel is needed
+
+
+async def test_the_end_of_the_handshake_can_be_observed() -> None:
+    initialized: list[str] = []
+
+    async def on_initialized(ctx: ServerRequestContext, _: NotificationParams) -> None:
+        initialized.append(ctx.protocol_version)
+
+    async def on_subscribe(_: ServerRequestContext, __: SubscribeRequestParams) -> EmptyResult:
+        return EmptyResult()
+
+    server = Server("x")
+    server.add_notification_handler("notifications/initialized", NotificationParams, on_initialized)
+    server.add_request_handler("resources/subscribe", SubscribeRequestParams, on_subscribe)
+    async with Client(server, mode=LEGACY) as client:
+        await subscribe(client, "test://x")
+        assert initialized == ["2025-11-25"]
+
+
+def test_the_stdio_transport_takes_streams_of_ours() -> None:
+    assert list(get_type_hints(stdio_server)) == ["stdin", "stdout"]
+
+
+def test_uvicorn_has_the_seams_we_use() -> None:
+    for name in ("capture_signals", "startup", "shutdown"):
+        assert callable(getattr(uvicorn.Server, name))
+    web = uvicorn.Server(uvicorn.Config(House, log_config=None))
+    assert web.server_state.connections == set()
+    assert {"cycle", "transport"} <= set(H11Protocol.__init__.__code__.co_names)
+    assert "response_complete" in RequestResponseCycle.__init__.__code__.co_names
