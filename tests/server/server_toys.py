@@ -241,7 +241,8 @@ def transport_to(url: str, kind: str) -> Any:
 async def connected(target: Any, era: str, *uris: str) -> AsyncIterator[tuple[Client, Ear]]:
     """A client subscribed to these URIs and to the list of resources."""
     ear = Ear()
-    async with Client(target, mode=era, message_handler=ear.on_message) as client:
+    handler = ear.on_message if era == LEGACY else None  # it would hear of listen streams too
+    async with Client(target, mode=era, message_handler=handler) as client:
         if era == LEGACY:
             for uri in uris:
                 await subscribe(client, uri)

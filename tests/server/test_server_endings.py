@@ -104,14 +104,14 @@ async def test_the_end_of_input_ends_it_at_once() -> None:
     async with _greeted() as toy:
         await toy.call("lamp_watch", 2)
         await toy.stdin.aclose()
-        await toy.ended(within=0.5)
+        await toy.ended(within=1.5)
 
 
 async def test_the_end_of_input_before_a_word_ends_it() -> None:
     async with _running("stdio") as toy:
         assert await toy.logged() == "ready"
         await toy.stdin.aclose()
-        await toy.ended(within=0.5)
+        await toy.ended(within=1.5)
 
 
 @both_signals
@@ -144,7 +144,7 @@ async def test_only_json_rpc_goes_to_standard_output() -> None:
         await toy.call("lamp_shout", 2)
         assert (await toy.hear())["id"] == 2
         await toy.stdin.aclose()
-        rest = await toy.ended(within=0.5)
+        rest = await toy.ended(within=1.5)
         assert "a stray write" in rest
         assert b"".join([part async for part in toy.out]) == b""
 
