@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -127,8 +128,9 @@ class Hub:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._pump, socket, receive)
-                async for _ in socket:
-                    pass
+                with contextlib.suppress(ConnectionClosed):
+                    async for _ in socket:
+                        pass
                 tasks.cancel_scope.cancel()
         finally:
             self.sockets -= 1

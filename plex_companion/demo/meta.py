@@ -40,7 +40,7 @@ TAG_OPERATORS = (("=", "is"), ("!=", "is not"))
 OPERATORS = {
     "tag": TAG_OPERATORS,
     "resolution": TAG_OPERATORS,
-    "boolean": (("=0", "is false"), ("=1", "is true")),
+    "boolean": (("=", "is true"), ("!=", "is false")),  # python-plexapi knows these two only
     "integer": (("=", "is"), ("!=", "is not"), (">>=", "is greater than"), ("<<=", "is less than")),
     "date": (("<<=", "is before"), (">>=", "is after")),
     "string": (("=", "contains"), ("!=", "does not contain"), ("==", "is"), ("!==", "is not"), ("<=", "begins with"), (">=", "ends with")),

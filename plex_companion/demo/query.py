@@ -117,8 +117,8 @@ def _key(chooser: Chooser, field: str, pick: Callable[[Item], Any] | None) -> Ca
     return key
 
 
-def conditions(params: Params) -> list[tuple[str, str, list[str]]]:
-    """The filters of a query as (field, operator, values); everything that is no filter is left out."""
+def conditions(params: Params) -> list[tuple[str, str, str, list[str]]]:
+    """The filters of a query as (type, field, operator, values); everything that is no filter is left out."""
     found = []
     for name, value in params:
         match = _FIELD.match(name)
@@ -126,15 +126,32 @@ def conditions(params: Params) -> list[tuple[str, str, list[str]]]:
             "resolution",
             "id",
         }:
-            found.append((match["field"], match["op"], value.split(",")))
+            found.append((match["type"] or "", match["field"], match["op"], value.split(",")))
     return found
 
 
-def matches(chooser: Chooser, item: Item, field: str, operator: str, wanted: Sequence[str]) -> bool:
-    """Whether one item satisfies one filter. Several values mean any of them, or none of them with `!`."""
-    if field in FLAG_FIELDS:
-        return bool(chooser.value(item, field)) is (wanted[0] not in {"0", "false"})
+def meant(house: House, item: Item, kind: str) -> list[Item]:
+    """What a filter such as `artist.id` or `episode.unwatched` looks at: the item, one above it, or those below."""
+    above: Item | None = item
+    while above is not None:
+        if kind in {"", above.type}:
+            return [above]
+        above = house.items.get(above.parent or "")
+    return [leaf for leaf in house.leaves_of(item.key) if leaf.type == kind] or [item]
+
+
+def matches(chooser: Chooser, item: Item, kind: str, field: str, operator: str, wanted: Sequence[str]) -> bool:
+    """Whether an item satisfies a filter, itself or through its relative of type `kind`."""
+    if kind in {"", item.type}:
+        return _fits(chooser, item, field, operator, wanted)
+    return any(_fits(chooser, other, field, operator, wanted) for other in meant(chooser.house, item, kind))
+
+
+def _fits(chooser: Chooser, item: Item, field: str, operator: str, wanted: Sequence[str]) -> bool:
+    """Several values mean any of them, or none of them with `!`."""
     negative = operator.startswith("!")
+    if field in FLAG_FIELDS:
+        return bool(chooser.value(item, field)) is ((wanted[0] not in {"0", "false"}) is not negative)
     hit = any(_one(chooser, item, field, operator.removeprefix("!"), text) for text in wanted)
     return hit is not negative
 

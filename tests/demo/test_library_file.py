@@ -1,0 +1,82 @@
+"""Households out of files: what they may hold, and how a wrong one is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest_demo import asked
+
+from plex_companion.demo import Household, open_demo
+from plex_companion.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "demo-household.md"
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[Any], Path]:
+    def write(value: Any) -> Path:
+        path = tmp_path / "home.json"
+        path.write_text(value if isinstance(value, str) else json.dumps(value), "utf-8")
+        return path
+
+    return write
+
+
+async def test_the_documented_example_opens_and_browses(written: Callable[[Any], Path]) -> None:
+    example = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)[0]
+    async with open_demo(alive=False, household=Household.load(written(example))) as demo:
+
+        def ask(plex: Any) -> Any:
+            return {
+                section.title: [item.title for item in section.all()][:1] for section in plex.library.sections()
+            }, len(plex.history())
+
+        sections, history = await asked(demo, ask)
+    assert sections["Films"] == ["The Paper Lighthouse"]
+    assert history == 501
+
+
+def test_the_same_household_is_built_for_the_same_moment() -> None:
+    assert Household.built_in(now=1_790_000_000.0) == Household.built_in(now=1_790_000_000.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", "not JSON"),
+        ([], "top level: expected an object"),
+        ({"sektions": []}, "unknown field 'sektions'"),
+        ({"sections": [{"title": "X", "type": "films"}]}, "sections[0]: 'type' must be one of movie"),
+        (
+            {"sections": [{"title": "X", "type": "movie", "items": [{"year": 1990}]}]},
+            "sections[0].items[0]: 'title' is missing",
+        ),
+        (
+            {"sections": [{"title": "X", "type": "movie", "items": [{"title": "A", "year": "old"}]}]},
+            "items[0].year: expected a whole number",
+        ),
+        ({"sections": [{"title": "X", "type": "movie", "generate": -1}]}, "'count' must not be negative"),
+        ({"users": [{"id": 2, "name": "B"}]}, "needs one with id 1"),
+        ({"sections": [], "generate_history": 5}, "needs films"),
+        ({"history": [{"rating_key": "9"}]}, "history[0]: no item '9'"),
+    ],
+)
+def test_a_wrong_file_is_one_message_that_names_the_place(
+    written: Callable[[Any], Path], content: Any, problem: str
+) -> None:
+    path = written(content)
+    with pytest.raises(SettingsError, match=re.escape(problem)) as error:
+        Household.load(path)
+    assert str(path) in error.value.message
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Household.load(tmp_path / "none.json")

@@ -1,0 +1,295 @@
+"""Both websocket paths, the event source, filters, tokens, and what goes wrong on the wire."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+import requests
+from conftest_demo import FAST, PLURAL, asked, eventually, heard_until, listening, playing, raw_until
+from plexapi.alert import AlertListener
+from plexapi.exceptions import Unauthorized
+from plexapi.server import PlexServer
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
+
+from plex_companion.demo import frames, open_demo, playback
+from plex_companion.errors import PortInUse
+
+if TYPE_CHECKING:
+    from plex_companion.demo import Demo
+
+SINGULAR = "/:/websocket/notifications"
+TOKEN = "t0ken-canary"  # invented for these tests
+UNAUTHORIZED = "<html><head><title>Unauthorized</title></head><body><h1>401 Unauthorized</h1></body></html>"
+
+
+@pytest.mark.parametrize("path", [PLURAL, SINGULAR])
+async def test_both_paths_carry_the_recorded_shape(demo: Demo, path: str) -> None:
+    async with listening(demo, path) as socket:
+        demo.start(player=1)
+        entry = json.loads(await socket.recv())["NotificationContainer"]
+    (session,) = demo.sessions.values()
+    assert entry["type"] == "playing"
+    assert entry["size"] == 1
+    assert entry["PlaySessionStateNotification"] == [
+        {
+            "sessionKey": "1", "clientIdentifier": "demo-study-htpc", "guid": "", "ratingKey": session.item.key, "url": "",
+            "key": f"/library/metadata/{session.item.key}", "viewOffset": 0, "playQueueItemID": session.queue_item_id,
+            "playQueueID": session.queue_id, "state": "playing",
+        }
+    ]  # fmt: skip
+
+
+async def test_python_plexapis_own_listener_hears(demo: Demo) -> None:
+    heard: list[dict[str, Any]] = []
+    plex = await anyio.to_thread.run_sync(lambda: PlexServer(demo.url, demo.token))  # type: ignore[no-untyped-call]  # plexapi annotates nothing
+    listener = AlertListener(plex, heard.append)
+    listener.start()
+    await eventually(lambda: demo.hub.sockets == 1)
+    demo.announce(frames.reachability(reachable=True))
+    await eventually(lambda: heard)
+    await anyio.to_thread.run_sync(listener.stop)
+    await anyio.to_thread.run_sync(listener.join, 5)
+    assert heard == [{"type": "reachability", "size": 1, "ReachabilityNotification": [{"reachability": True}]}]
+
+
+@pytest.mark.parametrize(
+    ("query", "kinds"),
+    [
+        ("", ["playing", "reachability"]),
+        ("?filters=", ["playing", "reachability", "log"]),
+        ("?filters=playing,log", ["playing", "log"]),
+        ("?filter=-playing,-log", ["reachability"]),
+    ],
+)
+async def test_filters_choose_kinds(demo: Demo, query: str, kinds: list[str]) -> None:
+    async with listening(demo, PLURAL + query) as socket:
+        demo.start()
+        demo.announce(frames.reachability(reachable=True))
+        demo.announce(frames.log("a line", "Nov 22, 2026 11:00:09.977"))
+        demo.send_raw('{"NotificationContainer":{"type":"end"}}')
+        assert [container["type"] for container in await heard_until(socket, "end")][:-1] == kinds
+
+
+async def test_the_event_source_has_one_object_and_no_container(demo: Demo) -> None:
+    def read() -> list[str]:
+        with requests.get(f"{demo.url}/:/eventsource/notifications", stream=True, timeout=10) as answer:
+            lines = answer.iter_lines(decode_unicode=True)
+            return [line for line, _ in zip(lines, range(5), strict=False) if line]
+
+    async with anyio.create_task_group() as tasks:
+
+        async def speak() -> None:
+            await eventually(lambda: demo.hub.listeners == 1)
+            demo.announce(frames.reachability(reachable=True))
+
+        tasks.start_soon(speak)
+        lines = await anyio.to_thread.run_sync(read)
+    assert lines == [
+        "event: ping",
+        "data: {}",
+        "event: reachability",
+        'data: {"ReachabilityNotification":{"reachability":true}}',
+    ]
+
+
+async def test_a_burst_arrives_whole_and_in_order(demo: Demo) -> None:
+    async with listening(demo) as socket, anyio.create_task_group() as tasks:
+        session = demo.start()
+        tasks.start_soon(demo.burst, 3_000, session)
+        offsets = [entry["viewOffset"] for entry in playing(await heard_until(socket, ":30000,"))]
+    assert offsets == list(range(0, 30_010, 10))
+
+
+async def test_a_scan_over_http_announces_its_course(demo: Demo) -> None:
+    async with listening(demo) as socket:
+        await asked(demo, lambda plex: plex.library.section("Films").update())
+        containers = await heard_until(socket, "Library scan complete")
+    kinds = [container["type"] for container in containers]
+    assert (kinds[0], kinds[1], kinds[-2], kinds[-1]) == ("status", "activity", "activity", "status")
+    assert containers[0]["StatusNotification"][0]["title"] == 'Scanning the "Films" section'
+
+
+async def test_a_scan_can_be_cancelled(demo: Demo) -> None:
+    demo.speed = 1.0
+    async with listening(demo) as socket:
+        demo.start_scan("1", files=1_000)
+        await eventually(lambda: demo.house.activities)
+        assert [row.type for row in await asked(demo, lambda plex: plex.activities)] == ["library.update.section"]
+        await asked(demo, lambda plex: plex.library.section("Films").cancelUpdate())
+        assert len(await raw_until(socket, "Library scan complete")) < 1_000
+    assert not demo.house.activities
+
+
+async def test_a_deleted_item_is_announced_with_state_nine(demo: Demo) -> None:
+    film = demo.movie()
+    async with listening(demo) as socket:
+        demo.delete_item(film.key)
+        entry = (await heard_until(socket, "deleted"))[0]["TimelineEntry"][0]
+    assert (entry["itemID"], entry["state"], entry["sectionID"]) == (film.key, 9, "1")
+    assert film.key not in demo.house.items
+
+
+async def test_a_clients_timeline_calls_make_move_and_end_a_session(demo: Demo) -> None:
+    film = demo.movie()
+    path = f"{demo.url}/:/timeline?ratingKey={film.key}&key=/library/metadata/{film.key}&identifier=x"
+    headers = {"X-Plex-Client-Identifier": "demo-kitchen-web"}
+
+    def report(state: str, time: int) -> None:
+        requests.get(f"{path}&state={state}&time={time}", headers=headers, timeout=5)
+
+    async with listening(demo) as socket:
+        for state, time in (("playing", 0), ("paused", 70_000), ("stopped", 80_000)):
+            await anyio.to_thread.run_sync(report, state, time)
+        entries = playing(await heard_until(socket, "stopped"))
+    assert [(entry["state"], entry["viewOffset"]) for entry in entries] == [
+        ("playing", 0),
+        ("paused", 70_000),
+        ("stopped", 80_000),
+    ]
+    assert demo.house.view(demo.house.owner, film.key).offset == 80_000
+
+
+async def test_a_required_token_is_required_by_header_and_query() -> None:
+    async with open_demo(alive=False, require_token=TOKEN) as demo:
+        assert demo.token == TOKEN
+        statuses = await anyio.to_thread.run_sync(_statuses, demo.url)
+        assert statuses == {"none": 401, "wrong": 401, "header": 200, "query": 200, "identity": 200}
+        refused = await anyio.to_thread.run_sync(lambda: requests.get(demo.url, timeout=5))
+        assert refused.text == UNAUTHORIZED
+        assert len(refused.content) == 91
+        with pytest.raises(Unauthorized):
+            await anyio.to_thread.run_sync(lambda: PlexServer(demo.url, "wrong"))  # type: ignore[no-untyped-call]  # plexapi annotates nothing
+        address = demo.url.replace("http", "ws") + PLURAL
+        with pytest.raises(InvalidStatus) as error:
+            await connect(address)
+        assert error.value.response.body == UNAUTHORIZED.encode()
+        async with (
+            connect(f"{address}?X-Plex-Token={TOKEN}"),
+            connect(address, additional_headers={"X-Plex-Token": TOKEN}),
+        ):
+            pass
+
+
+def _statuses(url: str) -> dict[str, int]:
+    def status(path: str, **headers: str) -> int:
+        return requests.get(url + path, headers=headers, timeout=5).status_code
+
+    return {
+        "none": status("/library"),
+        "wrong": status("/library", **{"X-Plex-Token": "wrong"}),
+        "header": status("/library", **{"X-Plex-Token": TOKEN}),
+        "query": status(f"/library?X-Plex-Token={TOKEN}"),
+        "identity": status("/identity"),
+    }
+
+
+async def test_a_reset_ends_sockets_without_a_close_frame(demo: Demo) -> None:
+    async with listening(demo) as socket:
+        demo.reset_connections()
+        with pytest.raises(ConnectionClosedError) as closed:
+            await socket.recv()
+    assert closed.value.rcvd is None
+
+
+async def test_a_cut_ends_a_socket_in_the_middle_of_a_frame(demo: Demo) -> None:
+    async with listening(demo) as socket:
+        demo.cut_after(40)
+        demo.start()
+        with pytest.raises(ConnectionClosedError):
+            await socket.recv()
+    async with listening(demo):
+        pass
+
+
+async def test_a_server_that_was_shut_refuses_and_comes_back_on_its_port(demo: Demo) -> None:
+    port = demo.port
+    await demo.shut()
+    with pytest.raises(OSError, match=r"refused|failed"):
+        await anyio.connect_tcp("127.0.0.1", port)
+    await demo.reopen()
+    assert demo.port == port
+    async with listening(demo):
+        pass
+
+
+async def test_a_wholly_silent_server_accepts_and_says_nothing(demo: Demo) -> None:
+    demo.go_silent(everything=True)
+    async with await anyio.connect_tcp("127.0.0.1", demo.port) as stream:
+        await stream.send(b"GET /identity HTTP/1.1\r\nHost: x\r\n\r\n")
+        with anyio.move_on_after(0.1) as patience:
+            await stream.receive()
+        assert patience.cancelled_caught
+        demo.speak_again()
+        with anyio.fail_after(5):
+            assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_taken_port_is_named(demo: Demo) -> None:
+    with pytest.raises((PortInUse, ExceptionGroup)) as taken:
+        async with open_demo(port=demo.port, alive=False):
+            pass
+    assert str(demo.port) in repr(taken.value)
+
+
+async def test_closing_takes_less_than_a_second_with_listeners() -> None:
+    async with open_demo(alive=False) as demo:
+        socket = await connect(demo.url.replace("http", "ws") + PLURAL)
+        started = anyio.current_time()
+    assert anyio.current_time() - started < 1
+    with pytest.raises(ConnectionClosed):
+        await socket.recv()
+
+
+async def test_a_living_household_watches_by_itself() -> None:
+    async with open_demo(speed=FAST) as demo, listening(demo) as socket:
+        entries = playing(await heard_until(socket, '"viewOffset":'))
+        assert entries[-1]["state"] in {"playing", "paused", "buffering"}
+        await eventually(lambda: demo.house.history[-1].viewed_at >= demo.house.now - 60)
+
+
+async def test_control_calls_drive_the_household_from_outside(demo: Demo) -> None:
+    def call(method: str, path: str, **options: Any) -> Any:
+        return requests.request(method, f"{demo.url}/demo/{path}", timeout=10, **options).json()
+
+    started = await anyio.to_thread.run_sync(lambda: call("POST", "sessions", json={"user": 1, "player": 3}))
+    assert started["user"] == "Jasper O'Dell"
+    paused = await anyio.to_thread.run_sync(call, "POST", f"sessions/{started['session_key']}/pause")
+    assert paused["state"] == "paused"
+    played = await anyio.to_thread.run_sync(call, "POST", "scenarios/f")
+    assert played["scenario"] == "f"
+    listed = await anyio.to_thread.run_sync(call, "GET", "scenarios")
+    assert len(listed["scenarios"]) == 20
+    async with listening(demo) as socket:
+        sent = await anyio.to_thread.run_sync(lambda: call("POST", "frames", data=b"raw \xff text"))
+        assert sent == {"bytes": 10, "listeners": 1}
+        assert await socket.recv(decode=False) == b"raw \xff text"
+    wrong = await anyio.to_thread.run_sync(call, "POST", "scenarios/z")
+    assert wrong["error"].startswith("no scenario 'z'")
+
+
+async def test_control_calls_refuse_web_pages(demo: Demo) -> None:
+    answer = await anyio.to_thread.run_sync(
+        lambda: requests.post(f"{demo.url}/demo/scenarios/p", headers={"Origin": "http://evil.example"}, timeout=5)
+    )
+    assert answer.status_code == 404
+    assert not demo.house.faults.revoked
+
+
+async def test_requests_are_recorded_without_tokens(demo: Demo) -> None:
+    await asked(demo, lambda plex: plex.library.sections())
+    assert demo.requests.count("/library/sections") == 1
+    assert not any("X-Plex-Token" in path for _, path in demo.requests.log)
+    demo.requests.clear()
+    assert len(demo.requests) == 0
+
+
+async def test_a_frame_for_live_tv_names_no_play_queue(demo: Demo) -> None:
+    item = playback.live_item(demo.house, "77777")
+    session = playback.start(demo.house, item, demo.user(), demo.player(), live="a-live-session")
+    assert "playQueueID" not in session.entry()
+    (row,) = await asked(demo, lambda plex: plex.sessions())
+    assert (row.live, row.key) == (True, "/livetv/sessions/a-live-session")
