@@ -63,14 +63,22 @@ class Errand:
     def holds(self, sock: socket.socket | None) -> None:
         """Remember the connection in use, so that another thread can end the wait for its answer."""
         self._socket = sock
+        if self._called_back:
+            self._hang_up()
 
     def call_back(self) -> None:
         """End it soon: a blocked read returns at once, and no further request is begun. Callable from any thread."""
-        self._called_back = True
-        if self._socket is not None:
+        self._called_back = (
+            True  # before the look at the socket, as `holds` looks the other way round: one of them sees it
+        )
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        sock = self._socket
+        if sock is not None:
             with contextlib.suppress(OSError):  # closed in the meantime
-                # Not `self._socket.shutdown`: a TLS socket would first forget that it is one, under the reader's feet.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+                # Not `sock.shutdown`: a TLS socket would first forget that it is one, under the reader's feet.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 CURRENT: ContextVar[Errand | None] = ContextVar("errand", default=None)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -14,6 +15,7 @@ from plex_companion import __version__
 from plex_companion.errors import PlexUnauthorized, SettingsError, TimedOut
 from plex_companion.plex import views
 from plex_companion.plex.errands import CURRENT, Errand
+from plex_companion.plex.tls import verify_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -39,8 +41,7 @@ class Gateway:
     """Runs plexapi in worker threads. Made by `open_gateway`."""
 
     def __init__(self, settings: Settings) -> None:
-        if settings.plex_url is None:
-            raise SettingsError("PLEX_URL is not set.")
+        _check(settings)
         self.requests: Counter[tuple[str, str]] = Counter()
         """How often each (method, path) was asked, for tests and metrics; ids are written `{id}`."""
         self._settings = settings
@@ -135,6 +136,22 @@ class Gateway:
         if self._wire is None:
             self._wire = Wire(self._settings, TOOLS + AHEAD)
         return self._wire
+
+
+def _check(settings: Settings) -> None:
+    """Complain now rather than at the first request.
+
+    Raises:
+        SettingsError: the address cannot be one, or the file of authorities is not there.
+    """
+    verify_of(settings)
+    try:
+        address = urlsplit(settings.plex_url or "")
+        usable = address.hostname and address.port != 0
+    except ValueError:  # half a bracket, a port beyond 65535
+        usable = False
+    if not usable:
+        raise SettingsError("PLEX_URL must be set, as http://host:32400.")
 
 
 @contextmanager

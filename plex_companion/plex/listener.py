@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from plex_companion import __version__
 from plex_companion.errors import PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
@@ -36,8 +36,6 @@ LARGEST_FRAME = 4 * 1024 * 1024
 WAITING_FRAMES = 4096
 """Kept unread while the first snapshot is taken; beyond it the socket is left alone, and Plex's pings with it."""
 _LONGEST_WAIT = 60.0
-_UNAUTHORIZED = frozenset({401, 498})
-_UNAVAILABLE = 503
 _TOO_LARGE = 1009
 _POLITE = frozenset({1000, 1001, 1005})
 _log = logging.getLogger(__name__)
@@ -149,12 +147,13 @@ class _Listener:
         self._epoch = epoch
         self._patience = patience
         self._told: _Lost | None = None
+        self._noted = ""
 
     async def connection(self) -> _Lost:
         """One connection from opening to end."""
         try:
             socket = await self._open()
-        except (OSError, EOFError, InvalidHandshake, WebSocketException) as error:
+        except (OSError, EOFError, UnicodeError, WebSocketException) as error:
             return self._not_opened(error)
         async with socket:
             return await self._hear(socket)
@@ -235,10 +234,16 @@ class _Listener:
             except PlexUnauthorized as error:
                 return _unread(error)
             except ToolError as error:
-                _log.warning("Plex was not asked what plays: %s", error.message)
+                self._note(error.message)
                 await anyio.sleep(self._patience.failed)
                 (self._wanted.library if library else self._wanted.snapshot)()
             await anyio.sleep(self._patience.merge)
+
+    def _note(self, problem: str) -> None:
+        """Write it down once, however often it is met."""
+        if problem != self._noted:
+            _log.warning("What plays could not be read: %s", problem)
+        self._noted = problem
 
     async def _snapshot(self, *, first: bool, library: bool) -> Snapshot:
         return await take_snapshot(
@@ -255,16 +260,14 @@ class _Listener:
 
     def _not_opened(self, error: Exception) -> _Lost:
         match error:
-            case InvalidStatus() if error.response.status_code in _UNAUTHORIZED:
-                return _Lost(f"HTTP {error.response.status_code}: the token was refused", unauthorized=True)
-            case InvalidStatus() if error.response.status_code == _UNAVAILABLE:
-                return _Lost("HTTP 503: Plex is starting")
             case InvalidStatus():
-                return _Lost(f"HTTP {error.response.status_code} instead of a websocket")
+                return _answered(error.response.status_code)
             case TimeoutError():
                 return _Lost(f"no answer within {self._patience.opening:g} s")
             case WebSocketException() if error.__cause__ is None or isinstance(error.__cause__, ValueError):
                 return _Lost("what answers does not speak websocket")
+            case UnicodeError():  # as the codec for host names says
+                return _Lost("the host name is not a name")
             case _:
                 return _Lost(why(error))
 
@@ -279,6 +282,17 @@ class _Listener:
         if sent:
             return _Lost(f"a frame that breaks the protocol (code {sent.code})")
         return _Lost(why(error))
+
+
+def _answered(status: int) -> _Lost:
+    """What an HTTP answer to the handshake means."""
+    match status:
+        case 401 | 498:
+            return _Lost(f"HTTP {status}: the token was refused", unauthorized=True)
+        case 503:
+            return _Lost("HTTP 503: Plex is starting")
+        case _:
+            return _Lost(f"HTTP {status} instead of a websocket")
 
 
 def _unread(error: ToolError) -> _Lost:

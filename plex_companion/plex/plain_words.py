@@ -36,7 +36,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(cause))
         yield cause
-        behind = (cause.__context__, cause.__cause__, getattr(cause, "reason", None), *cause.args)
+        behind = (cause.__context__, cause.__cause__, vars(cause).get("reason"), *cause.args)
         waiting += [inner for inner in behind if isinstance(inner, BaseException)]
 
 

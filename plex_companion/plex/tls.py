@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING
 
 import certifi
 
+from plex_companion.errors import SettingsError
+
 if TYPE_CHECKING:
     from plex_companion.settings import Settings
 
 
 def verify_of(settings: Settings) -> bool | str:
-    """What `requests` calls verify: False, or the file of trusted authorities."""
+    """What `requests` calls verify: False, or the file of trusted authorities.
+
+    Raises:
+        SettingsError: the file is not there.
+    """
     if not settings.plex_verify:
         return False
+    if settings.plex_ca_file and not settings.plex_ca_file.is_file():
+        raise SettingsError("PLEX_COMPANION_PLEX_CA_FILE names no file.")
     return str(settings.plex_ca_file) if settings.plex_ca_file else certifi.where()
 
 

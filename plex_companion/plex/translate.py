@@ -62,6 +62,8 @@ def translated(error: Exception, errand: Errand, token: str) -> Exception:
 
 def _misread(error: Exception, errand: Errand, token: str) -> ToolError:
     """Plexapi did not like what it got."""
+    if isinstance(error, OSError):
+        return _unconnected(error, errand)
     if errand.status is not None and not requests.codes.ok <= errand.status < requests.codes.multiple_choices:
         return by_status(errand.status, errand)
     if isinstance(error, PlexApiException):

@@ -1,0 +1,476 @@
+"""The listener on real websockets that close, break, lie, fall silent and come back."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from contextlib import asynccontextmanager
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from plex_pretend import (
+    STARTING,
+    TOKEN,
+    Answer,
+    Pretend,
+    clock,
+    everything_logged,
+    playing_frame,
+    pretend_plex,
+    raw_server,
+    settings_for,
+    until,
+)
+
+from plex_companion.events import Connecting, Disconnected, Malformed, Playing, Snapshot, Unknown
+from plex_companion.plex.gateway import open_gateway
+from plex_companion.plex.listener import Patience, backoff, listen
+from plex_companion.plex.wanted import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from anyio.abc import SocketStream
+    from anyio.streams.memory import MemoryObjectReceiveStream
+    from websockets.asyncio.server import ServerConnection
+
+    from plex_companion.events import Event, Heard
+
+
+def _quickly() -> Iterator[float]:
+    return repeat(0.01)
+
+
+HASTY = Patience(opening=1, closing=0.1, refused=0.05, merge=0.01, failed=0.01, waits=_quickly)
+
+
+class Ears:
+    """What a listener has sent on."""
+
+    def __init__(self, heard: MemoryObjectReceiveStream[Heard], wanted: Wanted) -> None:
+        self.wanted = wanted
+        self._heard = heard
+
+    async def next(self) -> Event:
+        with anyio.fail_after(5):
+            return (await self._heard.receive()).event
+
+    async def snapshot(self) -> Snapshot:
+        event = await self.next()
+        assert isinstance(event, Snapshot)
+        return event
+
+    async def lost(self) -> Disconnected:
+        event = await self.next()
+        assert isinstance(event, Disconnected)
+        return event
+
+    async def live(self) -> Snapshot:
+        """Skip to the end of the next first snapshot."""
+        while True:
+            event = await self.next()
+            if isinstance(event, Snapshot) and event.first:
+                return event
+
+    def nothing(self) -> bool:
+        return self._heard.statistics().current_buffer_used == 0
+
+
+@asynccontextmanager
+async def listening(url: str, patience: Patience = HASTY, **more: Any) -> AsyncIterator[Ears]:
+    send, receive = anyio.create_memory_object_stream["Heard"](math.inf)
+
+    async def pass_on(heard: Sequence[Heard]) -> None:
+        for one in heard:
+            await send.send(one)
+
+    settings = settings_for(url, **more)
+    wanted = Wanted()
+    with send, receive:
+        async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
+
+            async def run() -> None:
+                await listen(gateway, settings, pass_on, now=clock(), wanted=wanted, epoch=4, patience=patience)
+
+            tasks.start_soon(run)
+            yield Ears(receive, wanted)
+            tasks.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def pretend() -> AsyncIterator[Pretend]:
+    async with pretend_plex() as plex:
+        yield plex
+        plex.close()
+
+
+async def test_connect_then_snapshot_then_frames(pretend: Pretend) -> None:
+    asked, go_on = anyio.Event(), anyio.Event()
+
+    async def slow() -> Answer:
+        asked.set()
+        await go_on.wait()
+        return Answer()
+
+    pretend.answers["/status/sessions"] = slow
+    async with listening(pretend.url) as ears:
+        socket = await pretend.socket()
+        assert isinstance(await ears.next(), Connecting)
+        await asked.wait()
+        for key in range(100):
+            await socket.send(playing_frame(str(key)))
+        assert ears.nothing()
+        go_on.set()
+        snapshot = await ears.snapshot()
+        assert (snapshot.first, snapshot.epoch) == (True, 5)
+        keys = [event.session_key for event in [await ears.next() for _ in range(100)] if isinstance(event, Playing)]
+        assert keys == [str(key) for key in range(100)]
+
+
+async def test_the_token_is_a_header_of_the_handshake(pretend: Pretend) -> None:
+    async with listening(pretend.url):
+        request = (await pretend.socket()).request
+    assert request is not None
+    assert request.path == "/:/websockets/notifications"
+    assert request.headers["X-Plex-Token"] == TOKEN
+
+
+async def test_a_clean_close_starts_again_at_once_as_a_new_epoch(pretend: Pretend) -> None:
+    async with listening(pretend.url, Patience(closing=0.1)) as ears:
+        await ears.live()
+        started = time.monotonic()
+        socket = await pretend.socket()
+        await socket.send(playing_frame())
+        await socket.close()
+        assert isinstance(await ears.next(), Playing)
+        assert await ears.lost() == Disconnected("closed by Plex")
+        assert isinstance(await ears.next(), Connecting)
+        assert (await ears.snapshot()).epoch == 6
+        assert time.monotonic() - started < 1
+
+
+async def test_a_reset_in_the_middle_of_a_frame(pretend: Pretend) -> None:
+    async with listening(pretend.url, Patience(closing=0.1)) as ears:
+        await ears.live()
+        socket = await pretend.socket()
+        socket.transport.write(b"\x81\x7e\x04\x00" + b'{"Notif')
+        socket.transport.abort()
+        assert (await ears.lost()).detail.startswith("connection ")
+        assert (await ears.live()).epoch == 6
+
+
+async def test_a_silent_peer_is_noticed_by_its_missing_pong(pretend: Pretend) -> None:
+    patience = Patience(closing=0.1, ping=0.1, pong=0.2, waits=_quickly)
+    async with listening(pretend.url, patience) as ears:
+        await ears.live()
+        socket = await pretend.socket()
+        socket.transport.pause_reading()  # what a cut cable looks like from here
+        assert await ears.lost() == Disconnected("no pong for 0.2 s")
+        assert (await ears.live()).epoch == 6
+
+
+async def test_a_refused_handshake_is_said_once_and_tried_rarely(pretend: Pretend) -> None:
+    pretend.handshake = Answer(401, b"<html>401</html>")
+    async with listening(pretend.url) as ears:
+        assert await ears.lost() == Disconnected("HTTP 401: the token was refused", unauthorized=True)
+        await until(lambda: len(pretend.headers) > 2)
+        assert ears.nothing()
+        pretend.handshake = None
+        assert isinstance(await ears.next(), Connecting)
+    tries = len(pretend.headers)
+    async with listening(pretend.url, Patience(refused=60)) as ears:
+        pretend.handshake = Answer(401)
+        await ears.lost()
+        await anyio.wait_all_tasks_blocked()
+    assert len(pretend.headers) == tries + 1
+
+
+async def test_a_token_refused_by_the_first_snapshot(pretend: Pretend) -> None:
+    pretend.answers = dict.fromkeys(pretend.answers, Answer(401))
+    async with listening(pretend.url, Patience(refused=60)) as ears:
+        assert isinstance(await ears.next(), Connecting)
+        assert (await ears.lost()).unauthorized
+
+
+async def test_a_token_revoked_while_live(pretend: Pretend) -> None:
+    async with listening(pretend.url, Patience(refused=60)) as ears:
+        await ears.live()
+        pretend.answers = dict.fromkeys(pretend.answers, Answer(401))
+        ears.wanted.snapshot()
+        assert (await ears.lost()).unauthorized
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (Answer(503, STARTING), "HTTP 503: Plex is starting"),
+        (Answer(502, b"<html>"), "HTTP 502 instead of a websocket"),
+        (Answer(200, b"<html>"), "HTTP 200 instead of a websocket"),
+        (Answer(400, b""), "HTTP 400 instead of a websocket"),
+    ],
+)
+async def test_another_answer_to_the_handshake_is_said_once(pretend: Pretend, answer: Answer, detail: str) -> None:
+    pretend.handshake = answer
+    async with listening(pretend.url) as ears:
+        assert await ears.lost() == Disconnected(detail)
+        await until(lambda: len(pretend.headers) > 2)
+        assert ears.nothing()
+        pretend.handshake = None
+        await ears.live()
+
+
+async def test_a_first_snapshot_that_says_starting(pretend: Pretend) -> None:
+    working = pretend.answers
+    pretend.answers = dict.fromkeys(working, Answer(503, STARTING))
+    async with listening(pretend.url) as ears:
+        assert isinstance(await ears.next(), Connecting)
+        assert await ears.lost() == Disconnected("HTTP 503: Plex is starting")
+        pretend.answers = working
+        await ears.live()
+
+
+async def test_plex_that_is_down_at_the_start_is_found_when_it_appears() -> None:
+    plex = Pretend()
+    async with pretend_plex(plex):
+        pass
+    async with listening(plex.url) as ears:
+        assert await ears.lost() == Disconnected("connection refused")
+        async with pretend_plex(plex):
+            assert isinstance(await ears.next(), Connecting)
+            assert (await ears.snapshot()).epoch == 5
+        assert (await ears.lost()).detail == "closed by Plex"
+        assert await ears.lost() == Disconnected("connection refused")
+        async with pretend_plex(plex):
+            assert (await ears.live()).epoch == 6
+    plex.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "detail"),
+    [("no-such-host.invalid", "the host name is not known"), ("a..b", "the host name is not a name")],
+)
+async def test_a_name_nobody_knows(host: str, detail: str) -> None:
+    async with listening(f"http://{host}:32400") as ears:
+        assert await ears.lost() == Disconnected(detail)
+
+
+async def test_what_does_not_speak_http() -> None:
+    async def babble(stream: SocketStream) -> None:
+        await stream.receive()
+        await stream.send(b"220 mail.example ESMTP\r\n\r\n")
+
+    async with raw_server(babble) as url, listening(url) as ears:
+        assert await ears.lost() == Disconnected("what answers does not speak websocket")
+
+
+async def test_what_does_not_answer_the_handshake() -> None:
+    async def mute(_: SocketStream) -> None:
+        await anyio.sleep_forever()
+
+    async with raw_server(mute) as url, listening(url, Patience(opening=0.1)) as ears:
+        assert await ears.lost() == Disconnected("no answer within 0.1 s")
+
+
+async def test_a_redirected_handshake_does_not_take_the_token_along(pretend: Pretend) -> None:
+    seen: list[bytes] = []
+
+    async def elsewhere(stream: SocketStream) -> None:
+        seen.append(await stream.receive())
+
+    async with raw_server(elsewhere) as other:
+        pretend.handshake = Answer(302, b"", {"Location": other.replace("http", "ws")})
+        async with listening(pretend.url) as ears:
+            assert await ears.lost() == Disconnected("HTTP 302 instead of a websocket")
+    assert seen == []
+
+
+BROKEN = b'{"NotificationContainer":{"type":"progress","size":1,"ProgressNotification":[{"message":"K\xc3"}]}}'
+LEGACY = '{"_elementType":"NotificationContainer","type":"status","_children":[{"title":"Scanning"}]}'
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "not JSON",
+        "[]",
+        '{"NotificationContainer":{}}',
+        LEGACY,
+        b"\xff\xfe",
+        '{"NotificationContainer":{"type":"new.kind","size":1,"Thing":[{"a":1}]}}',
+        "[" * 200_000,
+        '{"a":NaN}',
+        '{"a":' + "9" * 5000 + "}",
+    ],
+)
+async def test_a_strange_frame_is_passed_on_as_such_and_the_connection_kept(
+    pretend: Pretend, frame: str | bytes
+) -> None:
+    async with listening(pretend.url) as ears:
+        await ears.live()
+        socket = await pretend.socket()
+        await socket.send(frame)
+        await socket.send(playing_frame())
+        assert not isinstance(await ears.next(), Playing | Disconnected)
+        assert isinstance(await ears.next(), Playing)
+
+
+async def test_half_a_character_does_not_end_the_connection(pretend: Pretend) -> None:
+    async with listening(pretend.url) as ears:
+        await ears.live()
+        socket = await pretend.socket()
+        await socket.send(BROKEN, text=True)
+        event = await ears.next()
+        assert not isinstance(event, Malformed | Unknown | Disconnected)
+
+
+async def test_binary_frames_and_a_flood_of_pings_are_fine(pretend: Pretend) -> None:
+    async with listening(pretend.url) as ears:
+        await ears.live()
+        socket = await pretend.socket()
+        for _ in range(500):
+            await socket.ping()
+        await socket.send(playing_frame().encode())
+        assert isinstance(await ears.next(), Playing)
+
+
+async def test_several_entries_are_several_events_of_one_moment(pretend: Pretend) -> None:
+    frame = json.loads(playing_frame())
+    frame["NotificationContainer"]["PlaySessionStateNotification"] *= 3
+    async with listening(pretend.url) as ears:
+        await ears.live()
+        await (await pretend.socket()).send(json.dumps(frame))
+        for _ in range(3):
+            assert isinstance(await ears.next(), Playing)
+
+
+async def test_a_frame_of_10_mb_ends_the_connection_with_1009(pretend: Pretend) -> None:
+    async with listening(pretend.url) as ears:
+        await ears.live()
+        socket = await pretend.socket()
+        await socket.send("x" * 10_000_000)
+        await _closed(socket)
+        assert await ears.lost() == Disconnected("a frame larger than 4 MB")
+        assert socket.close_code == 1009
+        assert (await ears.live()).epoch == 6
+
+
+async def _closed(socket: ServerConnection) -> None:
+    with anyio.fail_after(3):
+        await socket.wait_closed()
+
+
+async def test_a_wish_is_a_snapshot_without_the_library(pretend: Pretend) -> None:
+    async with listening(pretend.url) as ears:
+        await ears.live()
+        ears.wanted.snapshot()
+        snapshot = await ears.snapshot()
+        assert (snapshot.first, snapshot.epoch, snapshot.sections) == (False, 5, None)
+        ears.wanted.library()
+        ears.wanted.snapshot()
+        assert (await ears.snapshot()).sections is not None
+        assert ears.nothing()
+
+
+async def test_wishes_merge(pretend: Pretend) -> None:
+    async with listening(pretend.url, Patience(merge=0.2)) as ears:
+        await ears.live()
+        pretend.asked.clear()
+        started = time.monotonic()
+        ears.wanted.snapshot()
+        await ears.snapshot()
+        for _ in range(100):
+            ears.wanted.snapshot()
+        await ears.snapshot()
+        assert time.monotonic() - started >= 0.2
+        assert len(pretend.asked) == 4
+
+
+async def test_notes_are_compared_from_time_to_time(pretend: Pretend) -> None:
+    async with listening(pretend.url, reconcile_seconds=1) as ears:
+        await ears.live()
+        assert not (await ears.snapshot()).first
+
+
+async def test_frames_flow_while_a_snapshot_is_under_way(pretend: Pretend) -> None:
+    async with listening(pretend.url) as ears:
+        await ears.live()
+        socket = await pretend.socket()
+        pretend.answers["/status/sessions"] = pretend.never
+        ears.wanted.snapshot()
+        await until(lambda: pretend.asked.count("/status/sessions") == 2)
+        await socket.send(playing_frame())
+        assert isinstance(await ears.next(), Playing)
+
+
+@pytest.mark.parametrize("answer", [Answer(503, STARTING), Answer(500)])
+async def test_a_snapshot_that_fails_does_not_end_the_connection(pretend: Pretend, answer: Answer) -> None:
+    async with listening(pretend.url) as ears:
+        await ears.live()
+        working = pretend.answers
+        pretend.answers = dict.fromkeys(working, answer)
+        asked = len(pretend.asked)
+        ears.wanted.snapshot()
+        await until(lambda: len(pretend.asked) >= asked + 2)
+        pretend.answers = working
+        ears.wanted.snapshot()
+        while (await ears.snapshot()).sessions is None:
+            ears.wanted.snapshot()
+
+
+async def test_a_burst_passes_quickly(pretend: Pretend) -> None:
+    count, frame = 10_000, playing_frame()
+    async with listening(pretend.url) as ears:
+        await ears.live()
+        socket = await pretend.socket()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_send_all, socket, frame, count)
+            started = time.monotonic()
+            for _ in range(count):
+                assert isinstance(await ears.next(), Playing)
+        assert time.monotonic() - started < 5  # sender, listener and reader share this loop
+
+
+async def _send_all(socket: ServerConnection, frame: str, count: int) -> None:
+    for _ in range(count):
+        await socket.send(frame)
+
+
+@pytest.mark.parametrize("status", [101, 200, 302, 401, 403, 404, 498, 500, 503])
+async def test_neither_token_nor_address_is_told_or_logged(pretend: Pretend, status: int) -> None:
+    echo = f"<html>{TOKEN} {pretend.url}</html>".encode()
+    with everything_logged() as lines:
+        if status != 101:
+            pretend.handshake = Answer(status, echo)
+            pretend.answers = dict.fromkeys(pretend.answers, Answer(status, echo))
+        async with listening(pretend.url) as ears:
+            told = repr(await ears.next())
+            await anyio.wait_all_tasks_blocked()
+    assert TOKEN not in told
+    assert "127.0.0.1" not in told
+    assert not [line for line in lines if TOKEN in line]
+    ours = [line for line in lines if "Plex is not heard" in line]
+    assert not [line for line in ours if "127.0.0.1" in line]
+
+
+def test_waiting_doubles_up_to_a_minute_with_some_jitter() -> None:
+    waits = backoff(lambda: 0.0)
+    assert [next(waits) for _ in range(9)] == [0, 1, 2, 4, 8, 16, 32, 60, 60]
+    shortest = backoff(lambda: 1.0)
+    assert [next(shortest) for _ in range(4)] == [0, 0.75, 1.5, 3]
+
+
+async def test_wishes_are_kept_until_they_are_taken() -> None:
+    wanted = Wanted()
+    wanted.library()
+    wanted.snapshot()
+    with anyio.fail_after(1):
+        await wanted.wait()
+    assert wanted.take()
+    with anyio.move_on_after(0.01) as scope:
+        await wanted.wait()
+    assert scope.cancelled_caught
+    wanted.snapshot()
+    assert not wanted.take()
