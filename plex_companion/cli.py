@@ -1,5 +1,199 @@
-"""The command line."""
+"""The command line: flags become settings, errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from plex_companion import __version__
+from plex_companion.errors import CompanionError, SettingsError
+from plex_companion.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RUNTIME, USAGE = 1, 2
+COMMANDS = ("serve", "watch", "doctor", "tools", "demo")
 
 
-def main() -> None:
-    """Start."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 1 something failed, 2 the flags or settings are wrong."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help", "--version"}):
+        arguments.insert(0, "serve")
+    flags = parser().parse_args(arguments)
+    try:
+        sys.exit(_run(flags))
+    except SettingsError as error:
+        _fail(error, USAGE)
+    except CompanionError as error:
+        _fail(error, RUNTIME)
+    except BaseExceptionGroup as group:
+        _fail(_only(group), RUNTIME)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def _fail(error: BaseException, code: int) -> None:
+    print(f"plex-companion: {error}", file=sys.stderr)  # noqa: T201 - this is what a person reads
+    sys.exit(USAGE if isinstance(error, SettingsError) else code)
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> CompanionError:
+    """The one expected error inside a task group's; anything else is a bug and flies on."""
+    found = group
+    while len(found.exceptions) == 1:
+        inner = found.exceptions[0]
+        if isinstance(inner, CompanionError):
+            return inner
+        if not isinstance(inner, BaseExceptionGroup):
+            break
+        found = inner
+    raise group
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and flag."""
+    top = argparse.ArgumentParser(
+        prog="plex-companion", description="Listens to a Plex Media Server and tells MCP clients what happens."
+    )
+    top.add_argument("--version", action="version", version=f"plex-companion {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="run the MCP server (the default)", parents=[_common(), _demo_flags()])
+    serve.add_argument("--transport", choices=("stdio", "sse", "http", "streamable-http"), help="stdio by default")
+    serve.add_argument("--host", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (3001; 0 takes a free one)")
+    serve.add_argument("--toolsets", metavar="A,B", help="serve only these toolsets")
+    serve.add_argument(
+        "--demo-if-unset", action="store_true", help="the demo household unless PLEX_URL or PLEX_TOKEN is set"
+    )
+    commands.add_parser("watch", help="a live view in the terminal", parents=[_common(), _demo_flags()])
+    commands.add_parser(
+        "doctor", help="check address, token, websocket and database", parents=[_common(), _demo_flags()]
+    )
+    commands.add_parser("tools", help="list the tools")
+    _add_demo(commands)
+    return top
+
+
+def _common() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--plex-url", metavar="URL", help="address of the Plex Media Server")
+    common.add_argument("--plex-token", metavar="TOKEN", help="token of its owner")
+    common.add_argument("--database", metavar="PATH", type=Path, help="the SQLite file")
+    common.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
+    return common
+
+
+def _demo_flags() -> argparse.ArgumentParser:
+    demo = argparse.ArgumentParser(add_help=False)
+    demo.add_argument("--demo", action="store_true", help="run the built-in demo household and listen to that")
+    return demo
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = commands.add_parser("demo", help="run the demo Plex server alone")
+    demo.add_argument("--host", default="127.0.0.1")
+    demo.add_argument("--port", type=int, default=32400)
+    demo.add_argument("--speed", type=float, default=1.0, help="how much faster than life")
+    demo.add_argument(
+        "--library", type=Path, metavar="FILE", help="a household of your own, see docs/demo-household.md"
+    )
+    demo.add_argument("--require-token", action="store_true", help="refuse requests without the owner's token")
+
+
+def _run(flags: argparse.Namespace) -> int:
+    match flags.command:
+        case "demo":
+            return _demo(flags)
+        case "tools":
+            return _tools()
+        case _:
+            settings = Settings.load(_given(flags))
+            _log_to_stderr(settings)
+            demo = flags.demo or (
+                getattr(flags, "demo_if_unset", False) and not (settings.plex_url or settings.plex_token)
+            )
+            return _with_settings(flags.command, settings, demo=demo)
+
+
+def _given(flags: argparse.Namespace) -> dict[str, object]:
+    """The flags that are settings, by the name of the setting."""
+    return {name: value for name, value in vars(flags).items() if name in Settings.model_fields and value is not None}
+
+
+def _log_to_stderr(settings: Settings) -> None:
+    """Standard output belongs to the protocol. Third-party chatter is for debugging only."""
+    level = settings.log_level.upper()
+    logging.basicConfig(
+        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    if settings.log_level != "debug":
+        for name in ("mcp", "uvicorn", "websockets", "plexapi", "urllib3"):
+            logging.getLogger(name).setLevel("WARNING")
+
+
+def _with_settings(command: str, settings: Settings, *, demo: bool) -> int:
+    if command == "doctor":
+        from plex_companion.doctor import doctor
+
+        return anyio.run(partial(doctor, settings, demo=demo))
+    if command == "watch":
+        from plex_companion.watch import watch
+
+        anyio.run(partial(watch, settings, demo=demo))
+        return 0
+    from plex_companion.app import serve
+
+    anyio.run(partial(serve, settings, demo=demo, started=partial(_greet, demo=demo)))
+    return 0
+
+
+def _greet(host: str, port: int, *, demo: bool) -> None:
+    """What a person who started it wants to know, on standard error."""
+    shown = f"[{host}]" if ":" in host else host
+    base = f"http://{shown}:{port}"
+    lines = [
+        f"plex-companion {__version__} serves",
+        f"  dashboard  {base}/",
+        f"  MCP        {base}/mcp   (Streamable HTTP)",
+        f"  MCP        {base}/sse   (SSE)",
+    ]
+    if demo:
+        lines.insert(
+            0, "No Plex here: this is the built-in demo household. Set PLEX_URL and PLEX_TOKEN for your own server."
+        )
+    print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 - this is what a person reads
+
+
+def _tools() -> int:
+    from plex_companion.tools import TOOLSETS
+
+    for toolset in TOOLSETS:
+        print(f"{toolset.name}: {toolset.sentence}")  # noqa: T201 - the answer
+        for tool in toolset.tools:
+            print(f"  {tool.name:32} {tool.access.value:12} {tool.description.splitlines()[0]}")  # noqa: T201 - the answer
+    return 0
+
+
+def _demo(flags: argparse.Namespace) -> int:
+    from plex_companion.demo import Household, serve_demo
+
+    household = Household.load(flags.library) if flags.library else None
+    anyio.run(
+        partial(
+            serve_demo,
+            flags.host,
+            flags.port,
+            speed=flags.speed,
+            household=household,
+            require_token=flags.require_token,
+        )
+    )
+    return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -27,22 +28,54 @@ INBOX = 8_192
 """Events that may wait; some 2 kB each."""
 BATCH = 500
 """Events per transaction at most, so that a flood never keeps the loop from answering."""
+PRUNE_EVERY_MS = 60_000
 BACKLOG = 20_000
 """Changes kept while the storage refuses; the oldest journal rows go first."""
 
 
-async def ingest(inbox: Inbox, live: Live, cache: Cache, announce: Callable[[Sequence[Change]], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long what is kept. Plays are kept for ever."""
+
+    events_ms: int = 7 * 86_400_000
+    events_rows: int = 200_000
+    alerts_ms: int = 90 * 86_400_000
+
+
+KEEP = Retention()
+
+
+async def ingest(
+    inbox: Inbox,
+    live: Live,
+    cache: Cache,
+    announce: Callable[[Sequence[Change]], None],
+    retention: Retention = KEEP,
+) -> None:
     """Drain what was heard, decide what it means, write it in one transaction, commit, announce. For ever.
 
     No timer: an idle system commits at once, a burst batches itself. What is announced is committed; when the
     storage refuses, the live state goes on, `storage` says `degraded`, and the changes wait for the next commit.
     """
+    pruned_at = 0
     while True:
         batch = await inbox.drain(BATCH)
         state, changes = live.understood(batch)
         await _write(changes, state, live, cache)
         live.show(state)
         announce(changes)
+        if live.now - pruned_at >= PRUNE_EVERY_MS:
+            pruned_at = live.now
+            await _prune(live, cache, retention)
+
+
+async def _prune(live: Live, cache: Cache, retention: Retention) -> None:
+    with suppress(StorageError):  # the next commit says what is wrong
+        await cache.prune(
+            events_before=live.now - retention.events_ms,
+            events_kept=retention.events_rows,
+            alerts_before=live.now - retention.alerts_ms,
+        )
 
 
 async def _write(changes: list[Change], state: State, live: Live, cache: Cache) -> None:

@@ -22,7 +22,6 @@ from plex_companion.events import Disconnected, Event, Reachability, Snapshot, S
 from plex_companion.models import Alert, AlertKind, Moment, Session, Severity
 
 if TYPE_CHECKING:
-
     from plex_companion.changes.state import State
 
 SERVER = "plex"

@@ -286,8 +286,14 @@ def _is_same_play(known: Session, row: SessionRow, event: Snapshot, now: Moment)
 def _begin(
     row: SessionRow, key: str, event: Snapshot, before: State, now: Moment, plays: Iterator[int]
 ) -> list[Change]:
+    session = session_of_row(row, key, next(plays), event, now)
+    return [SessionStarted(session), *seen_client(session, before, now)]
+
+
+def session_of_row(row: SessionRow, key: str, play_id: int, event: Snapshot, now: Moment) -> Session:
+    """A session that nothing but `/status/sessions` has told of."""
     blank = Session(
-        play_id=next(plays),
+        play_id=play_id,
         epoch=event.epoch,
         session_key=key,
         item=row.item,
@@ -297,8 +303,7 @@ def _begin(
         heard_tick=now.tick,
         view_offset_ms=row.view_offset_ms or 0,
     )
-    session = _with_row(blank, row, event)
-    return [SessionStarted(session), *seen_client(session, before, now)]
+    return _with_row(blank, row, event)
 
 
 def _agree(known: Session, row: SessionRow, event: Snapshot, before: State, now: Moment) -> list[Change]:

@@ -1,1 +1,94 @@
-"""..."""
+"""The resources, in a tuple; what a change touches and what a URI reads derive from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from plex_companion.changes.kinds import Change, ClientSeen, SessionChanged, SessionEnded, SessionStarted
+from plex_companion.errors import NotFound
+from plex_companion.resources.activity import ACTIVITY
+from plex_companion.resources.alerts import ALERTS
+from plex_companion.resources.clients import CLIENTS, TIMELINE
+from plex_companion.resources.events import EVENTS
+from plex_companion.resources.history import HISTORY, USER_HISTORY
+from plex_companion.resources.libraries import LIBRARIES
+from plex_companion.resources.server import SERVER
+from plex_companion.resources.sessions import SESSION, SESSIONS
+from plex_companion.wire import envelope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from plex_companion.companion import Companion
+    from plex_companion.resources.declare import Resource
+
+RESOURCES: tuple[Resource, ...] = (
+    SERVER,
+    SESSIONS,
+    SESSION,
+    ALERTS,
+    EVENTS,
+    ACTIVITY,
+    CLIENTS,
+    TIMELINE,
+    LIBRARIES,
+    HISTORY,
+    USER_HISTORY,
+)
+
+
+@dataclass(slots=True)
+class Touched:
+    """The URIs that changes touch. `lazy` ones only made progress; `listing`: a member appeared or went."""
+
+    urgent: set[str] = field(default_factory=set)
+    lazy: set[str] = field(default_factory=set)
+    listing: bool = False
+
+
+def touched(changes: Sequence[Change]) -> Touched:
+    """What is to be announced after these changes are committed."""
+    found = Touched()
+    for change in changes:
+        lazy = isinstance(change, SessionChanged) and change.progress_only
+        (found.lazy if lazy else found.urgent).update(_uris(change))
+        found.listing |= isinstance(change, SessionStarted | SessionEnded)
+        found.listing |= isinstance(change, ClientSeen) and change.new
+    found.lazy -= found.urgent
+    return found
+
+
+def _uris(change: Change) -> Iterator[str]:
+    for resource in RESOURCES:
+        uri = resource.touched(change)
+        if uri is not None:
+            yield uri
+
+
+async def read(companion: Companion, uri: str) -> str:
+    """The JSON of a resource: the envelope, then its body.
+
+    Raises:
+        NotFound: the URI names nothing.
+    """
+    for resource in RESOURCES:
+        fields = resource.fields_of(uri)
+        if fields is not None:
+            body = await resource.read(companion, **fields)
+            whole = {**envelope(companion.state, companion.now_ms), **body}
+            return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+    known = ", ".join(resource.uri for resource in RESOURCES)
+    message = f"No resource '{uri}'. Known: {known}."
+    raise NotFound(message, what="resource", uri=uri)
+
+
+def existing(companion: Companion) -> Iterator[tuple[Resource, str, str]]:
+    """Every concrete resource there is now: the resource, its URI, its title."""
+    for resource in RESOURCES:
+        if resource.existing is not None:
+            for fields in resource.existing(companion):
+                yield resource, resource.expand(fields), fields["title"]
+        elif not resource.is_family:
+            yield resource, resource.uri, resource.title

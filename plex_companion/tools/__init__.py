@@ -1,1 +1,32 @@
-"""..."""
+"""The toolsets, in a tuple."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plex_companion.errors import SettingsError
+from plex_companion.tools.library import LIBRARY
+from plex_companion.tools.live import LIVE
+from plex_companion.tools.server import SERVER
+from plex_companion.tools.sessions import SESSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plex_companion.tools.declare import Tool, Toolset
+
+TOOLSETS: tuple[Toolset, ...] = (LIVE, SESSIONS, LIBRARY, SERVER)
+
+
+def served(names: Sequence[str] = ()) -> list[Tool]:
+    """The tools of these toolsets, or of all, in their order.
+
+    Raises:
+        SettingsError: a name is no toolset's.
+    """
+    known = [toolset.name for toolset in TOOLSETS]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        message = f"No toolset {', '.join(unknown)}. Toolsets: {', '.join(known)}."
+        raise SettingsError(message)
+    return [tool for toolset in TOOLSETS if not names or toolset.name in names for tool in toolset.tools]

@@ -9,7 +9,6 @@ import typing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
-from plexapi.server import PlexServer
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from plex_companion.companion import Companion
@@ -39,7 +38,11 @@ class Caller(Protocol):
         """Tell the caller how far a long call has come; nothing happens when it did not ask."""
 
 
-_INJECTED: dict[object, str] = {PlexServer: "plex", Companion: "companion", Caller: "caller"}
+class _PlexServer:
+    """Stands for plexapi's class where annotations are resolved: importing plexapi takes long, and nobody needs it yet."""
+
+
+_INJECTED: dict[object, str] = {_PlexServer: "plex", Companion: "companion", Caller: "caller"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Tool:
     @functools.cached_property
     def hints(self) -> dict[str, Any]:
         """The function's annotations, resolved."""
-        return typing.get_type_hints(self.function, include_extras=True)
+        return typing.get_type_hints(self.function, localns={"PlexServer": _PlexServer}, include_extras=True)
 
     @functools.cached_property
     def injected(self) -> dict[str, str]:
@@ -148,9 +151,7 @@ class Toolset:
     sentence: str
     tools: list[Tool] = field(default_factory=list)
 
-    def tool(
-        self, access: Access, *, additive: bool = False, open_world: bool = False
-    ) -> Callable[[F], F]:
+    def tool(self, access: Access, *, additive: bool = False, open_world: bool = False) -> Callable[[F], F]:
         """Declare the decorated function as a tool of this set; the function itself is returned unchanged."""
 
         def declare(function: F) -> F:

@@ -1,0 +1,234 @@
+"""The wiring: what is opened in which order, and the one task group everything runs in."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import platformdirs
+from pydantic import SecretStr
+
+from plex_companion import __version__
+from plex_companion.cache import open_cache
+from plex_companion.cache.load import load_state
+from plex_companion.changes import Thresholds
+from plex_companion.changes.kinds import Change
+from plex_companion.changes.kinds import Wanted as WantedChange
+from plex_companion.companion import Companion
+from plex_companion.events import Heard, Tick
+from plex_companion.ingest import INBOX, Inbox, Live, Retention, ingest
+from plex_companion.models import Moment
+from plex_companion.plex.gateway import open_gateway
+from plex_companion.plex.listener import PATIENT, Patience, listen
+from plex_companion.plex.wanted import Wanted
+from plex_companion.resources import RESOURCES, existing, read, touched
+from plex_companion.server.notifier import Notifier
+from plex_companion.server.offer import Answer, Existing, Offer
+from plex_companion.settings import APP
+from plex_companion.tools import served
+from plex_companion.tools.call import call_tool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from plex_companion.settings import Settings
+    from plex_companion.tools.declare import Caller, Tool
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 5.0
+DAY_MS = 86_400_000
+
+INSTRUCTIONS = """\
+plex-companion listens to a Plex Media Server and remembers what it heard, so live questions cost nothing and old ones
+can be answered while Plex is away.
+
+- What plays now: resource plex://sessions (subscribe to be told), or the tool live_sessions.
+- Waiting for something to happen: events_wait. What happened since: events_since with the last next_cursor.
+- Every answer of the live toolset carries `connection.state`. Unless it is "live", the data is the last known, and an
+  empty list does not mean that nothing happens.
+- Ids may be given as numbers or as strings.
+- By default the companion is read-only: tools that change something answer with code "read_only".
+"""
+
+
+def clock() -> Moment:
+    """Now."""
+    return Moment(int(time.time() * 1000), int(time.monotonic() * 1000))
+
+
+def database_path(settings: Settings) -> Path:
+    """The file named in the settings, or one per Plex server in the user's data directory.
+
+    The name is a digest, because addresses do not belong into file names.
+    """
+    if settings.database is not None:
+        return settings.database
+    digest = hashlib.sha256((settings.plex_url or "").encode()).hexdigest()[:12]
+    return Path(platformdirs.user_data_dir(APP)) / f"plex-{digest}.sqlite3"
+
+
+def versions() -> dict[str, str]:
+    """Of this program and of what it stands on."""
+    names = ("mcp", "plexapi", "websockets", "aiosqlite")
+    return {APP: __version__, "python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+@asynccontextmanager
+async def open_companion(
+    settings: Settings,
+    announce: Callable[[Sequence[Change]], None],
+    *,
+    now: Callable[[], Moment] = clock,
+    patience: Patience = PATIENT,
+    tick_seconds: float = TICK_SECONDS,
+) -> AsyncIterator[Companion]:
+    """A companion that listens, writes down and announces while the block runs.
+
+    Raises:
+        StartError: the database cannot be used.
+        SettingsError: the address of the server is missing.
+    """
+    thresholds = Thresholds(settings.alert_buffering_count, int(settings.alert_slow_seconds * 1000))
+    wanted = Wanted()
+
+    def tell(changes: Sequence[Change]) -> None:
+        _want(changes, wanted)
+        announce(changes)
+
+    async with (
+        open_cache(database_path(settings)) as cache,
+        open_gateway(settings) as gateway,
+        anyio.create_task_group() as tasks,
+    ):
+        live = Live(await load_state(cache, now()), thresholds)
+        inbox = Inbox(INBOX, live.counters)
+        tasks.start_soon(ingest, inbox, live, cache, tell, _retention(settings))
+        tasks.start_soon(_tick, inbox, now, tick_seconds)
+        epoch = live.state.connection.epoch
+
+        async def hear() -> None:
+            await listen(gateway, settings, inbox.put, now=now, wanted=wanted, epoch=epoch, patience=patience)
+
+        tasks.start_soon(hear)
+        yield Companion(settings, live, cache, gateway, inbox, now, versions())
+        tasks.cancel_scope.cancel()
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        int(settings.retention_event_days * DAY_MS),
+        settings.retention_event_rows,
+        int(settings.retention_alert_days * DAY_MS),
+    )
+
+
+def _want(changes: Sequence[Change], wanted: Wanted) -> None:
+    """What only Plex can tell is asked for as soon as it is missed."""
+    for change in changes:
+        if isinstance(change, WantedChange):
+            (wanted.library if change.what == "library" else wanted.snapshot)()
+
+
+async def _tick(inbox: Inbox, now: Callable[[], Moment], seconds: float) -> None:
+    while True:
+        await anyio.sleep(seconds)
+        await inbox.put([Heard(Tick(), now())])
+
+
+def offer_of(companion: Companion, tools: Sequence[Tool]) -> Offer:
+    """What the MCP server serves."""
+
+    async def call(tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> Answer:
+        return Answer(*await call_tool(companion, tool, arguments, caller))
+
+    async def read_uri(uri: str) -> str:
+        return await read(companion, uri)
+
+    def listed() -> list[Existing]:
+        return [Existing(uri, one.name, title, one.description) for one, uri, title in existing(companion)]
+
+    return Offer(APP, __version__, INSTRUCTIONS, tools, call, RESOURCES, listed, read_uri)
+
+
+@asynccontextmanager
+async def demo_settings(settings: Settings) -> AsyncIterator[Settings]:
+    """The settings as they are, pointed at an embedded demo server that runs while the block does."""
+    from plex_companion.demo import open_demo  # noqa: PLC0415 - never loaded unless asked for
+
+    async with open_demo() as demo:
+        path = settings.database or Path(platformdirs.user_data_dir(APP)) / "demo.sqlite3"
+        address = {"plex_url": demo.url, "plex_token": SecretStr(demo.token), "plex_tv_url": demo.url}
+        yield settings.model_copy(update={**address, "database": path})
+
+
+async def serve(settings: Settings, *, demo: bool, started: Callable[[str, int], None]) -> None:
+    """Run until told to end: over standard input and output, or as the HTTP application.
+
+    Raises:
+        SettingsError: there is no server to listen to, or it would be unsafe to listen.
+        StartError: the database or the port cannot be used.
+    """
+    tools = served(settings.toolsets)
+    if settings.transport != "stdio":
+        settings.require_safe_binding()
+    if not demo:
+        settings.require_plex()
+    async with AsyncExitStack() as stack:
+        if demo:
+            settings = await stack.enter_async_context(demo_settings(settings))
+        notifier = Notifier(RESOURCES)
+        await stack.enter_async_context(notifier.running())
+
+        def announce(changes: Sequence[Change]) -> None:
+            found = touched(changes)
+            notifier.announce(found.urgent, found.lazy, listing=found.listing)
+
+        companion = await stack.enter_async_context(open_companion(settings, announce))
+        await _serve(companion, notifier, tools, started)
+
+
+async def _serve(
+    companion: Companion, notifier: Notifier, tools: list[Tool], started: Callable[[str, int], None]
+) -> None:
+    # Imported late: each transport pays only for itself.
+    from plex_companion.server.build import build_server  # noqa: PLC0415
+
+    server = build_server(offer_of(companion, tools), notifier)
+    if companion.settings.transport == "stdio":
+        from plex_companion.server.stdio import serve_stdio  # noqa: PLC0415
+
+        await serve_stdio(server)
+        return
+    from plex_companion.dashboard import routes  # noqa: PLC0415
+    from plex_companion.server.http import HttpApp  # noqa: PLC0415
+    from plex_companion.server.web import serve_http  # noqa: PLC0415
+
+    settings = companion.settings
+    app = HttpApp(
+        server,
+        notifier,
+        health=lambda: health(companion),
+        extra_routes=routes(companion),
+        hosts=settings.allowed_hosts,
+        origins=settings.allowed_origins,
+        token=settings.token.get_secret_value() if settings.token else None,
+    )
+    await serve_http(app, settings.host, settings.port, notifier=notifier, started=started)
+
+
+def health(companion: Companion) -> dict[str, Any]:
+    """What `/healthz` says: the program runs; `connection` and `storage` tell whether it hears and remembers."""
+    return {
+        "status": "ok",
+        "version": __version__,
+        "connection": companion.state.connection.state,
+        "storage": companion.live.storage,
+    }

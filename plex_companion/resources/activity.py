@@ -1,0 +1,31 @@
+"""`plex://activity`: what Plex is doing to the libraries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion import wire
+from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, ConnectionChanged, LibraryMoved
+from plex_companion.resources.declare import Resource
+
+if TYPE_CHECKING:
+    from plex_companion.companion import Companion
+
+
+async def read_activity(companion: Companion) -> dict[str, Any]:
+    """Running activities, and the last 100 library changes, newest first."""
+    state = companion.state
+    running = sorted(state.activities.values(), key=lambda activity: activity.started_at)
+    return {
+        "running": [wire.activity(activity) for activity in running],
+        "recent": [wire.library_change(change) for change in reversed(state.recent)],
+    }
+
+
+ACTIVITY = Resource(
+    "plex://activity",
+    "Activity",
+    "Scans and other running activities, and the items that came, changed or went.",
+    read_activity,
+    touched_by=(ActivityChanged, ActivityEnded, LibraryMoved, ConnectionChanged),
+)

@@ -1,0 +1,31 @@
+"""`plex://events`: the journal of what Plex said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion import wire
+from plex_companion.cache.read import last_event, newest_events
+from plex_companion.changes.kinds import Journaled
+from plex_companion.resources.declare import Resource
+
+if TYPE_CHECKING:
+    from plex_companion.companion import Companion
+
+SHOWN = 100
+
+
+async def read_events(companion: Companion) -> dict[str, Any]:
+    """The newest events, newest first; `events_since(next_cursor)` goes on from here."""
+    rows = await newest_events(companion.cache, SHOWN)
+    cursor = rows[0]["id"] if rows else await last_event(companion.cache)
+    return {"events": [wire.event(row) for row in rows], "next_cursor": cursor}
+
+
+EVENTS = Resource(
+    "plex://events",
+    "Events",
+    "The newest 100 notifications of Plex, as Plex sent them.",
+    read_events,
+    touched_by=(Journaled,),
+)

@@ -1,0 +1,49 @@
+"""`plex://history`: what was played."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion import wire
+from plex_companion.cache.read import newest_plays
+from plex_companion.changes.kinds import SessionEnded, SessionStarted
+from plex_companion.resources.declare import Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from plex_companion.companion import Companion
+
+SHOWN = 50
+
+
+async def read_history(companion: Companion, user: str | None = None) -> dict[str, Any]:
+    """The newest plays, live ones included; `next_cursor` names the place to go on from."""
+    rows = await newest_plays(companion.cache, SHOWN, user=user)
+    full = len(rows) == SHOWN
+    cursor = f"{rows[-1]['started_at']}.{rows[-1]['id']}" if full else None
+    return {"plays": [wire.play(row) for row in rows], "next_cursor": cursor}
+
+
+def existing_users(companion: Companion) -> Iterable[Mapping[str, str]]:
+    """The users this server knows."""
+    for account in companion.state.accounts:
+        if account.name:
+            yield {"user": account.name, "title": f"History of {account.name}"}
+
+
+HISTORY = Resource(
+    "plex://history",
+    "History",
+    "The newest 50 plays.",
+    read_history,
+    touched_by=(SessionStarted, SessionEnded),
+)
+USER_HISTORY = Resource(
+    "plex://history/{user}",
+    "A user's history",
+    "The newest 50 plays of one user.",
+    read_history,
+    touched_by=(SessionStarted, SessionEnded),
+    existing=existing_users,
+)

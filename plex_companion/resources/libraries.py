@@ -1,0 +1,27 @@
+"""`plex://libraries`: the libraries as last seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion import wire
+from plex_companion.changes.kinds import SectionsSeen
+from plex_companion.resources.declare import Resource
+
+if TYPE_CHECKING:
+    from plex_companion.companion import Companion
+
+
+async def read_libraries(companion: Companion) -> dict[str, Any]:
+    """Every library with its type and count."""
+    libraries = [wire.section(section) for section in companion.state.sections]
+    return {"libraries": libraries, "count": len(libraries)}
+
+
+LIBRARIES = Resource(
+    "plex://libraries",
+    "Libraries",
+    "The libraries with their types and item counts.",
+    read_libraries,
+    touched_by=(SectionsSeen,),
+)

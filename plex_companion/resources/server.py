@@ -1,0 +1,38 @@
+"""`plex://server`: what the companion itself is doing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.cache.read import count_plays
+from plex_companion.changes.kinds import ConnectionChanged, ServerSeen
+from plex_companion.resources.declare import Resource
+from plex_companion.wire import iso
+
+if TYPE_CHECKING:
+    from plex_companion.companion import Companion
+
+
+async def read_server(companion: Companion) -> dict[str, Any]:
+    """Read-only mode, storage, counters, database and history."""
+    plays = await count_plays(companion.cache)
+    return {
+        "read_only": companion.settings.read_only,
+        "storage": companion.live.storage,
+        "counters": companion.counters(),
+        "database": {
+            "size_bytes": await companion.cache.size_bytes(),
+            "last_commit_at": iso(companion.live.committed_at),
+            "schema": companion.cache.schema,
+        },
+        "history": {"imported": 0, "total": plays, "complete": False},
+    }
+
+
+SERVER = Resource(
+    "plex://server",
+    "Server",
+    "Whether Plex is heard, what was heard, the state of the cache.",
+    read_server,
+    touched_by=(ConnectionChanged, ServerSeen),
+)

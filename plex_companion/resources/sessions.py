@@ -1,0 +1,55 @@
+"""`plex://sessions` and its members: what plays now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion import wire
+from plex_companion.changes.kinds import ConnectionChanged, SessionChanged, SessionEnded, SessionStarted
+from plex_companion.errors import NotFound
+from plex_companion.resources.declare import Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from plex_companion.companion import Companion
+
+
+async def read_sessions(companion: Companion) -> dict[str, Any]:
+    """Every session, and their sums."""
+    return wire.sessions(companion.state)
+
+
+async def read_session(companion: Companion, session_key: str) -> dict[str, Any]:
+    """One session."""
+    session = companion.state.sessions.get(session_key)
+    if session is None:
+        playing = sorted(companion.state.sessions)
+        message = f"No session with key {session_key} plays now. Playing: {', '.join(playing) or 'none'}."
+        raise NotFound(message, what="session", available=playing)
+    return {"session": wire.session(session)}
+
+
+def existing_sessions(companion: Companion) -> Iterable[Mapping[str, str]]:
+    """The sessions that play now."""
+    for key, session in companion.state.sessions.items():
+        yield {"session_key": key, "title": session.item.full_title or f"Session {key}"}
+
+
+_CHANGES = (SessionStarted, SessionChanged, SessionEnded)
+
+SESSIONS = Resource(
+    "plex://sessions",
+    "Now playing",
+    "Everyone who plays something now: what, where, how far, and whether it is transcoded.",
+    read_sessions,
+    touched_by=(*_CHANGES, ConnectionChanged),
+)
+SESSION = Resource(
+    "plex://sessions/{session_key}",
+    "A session",
+    "One session by its session key.",
+    read_session,
+    touched_by=_CHANGES,
+    existing=existing_sessions,
+)

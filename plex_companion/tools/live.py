@@ -1,0 +1,154 @@
+"""Toolset `live`: what the resources hold, for hosts that do not read resources. Nothing here asks Plex."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import anyio
+from pydantic import Field
+
+from plex_companion import wire
+from plex_companion.cache.read import JournalPage, events_after, last_event, newest_alerts
+from plex_companion.companion import Companion
+from plex_companion.errors import Invalid
+from plex_companion.resources.activity import read_activity
+from plex_companion.resources.server import read_server
+from plex_companion.tools.declare import Access, Caller, Toolset
+
+LIVE = Toolset("live", "What plays now, what happened, what wants attention: from the cache, also while Plex is away")
+
+Limit = Annotated[int, Field(ge=1, description="How many at most.")]
+Cursor = Annotated[int | None, Field(ge=0, description="next_cursor of the last answer.")]
+Types = Annotated[list[str] | None, Field(description="Plex's type names, as playing, timeline, activity.")]
+MOST = 500
+PROGRESS_SECONDS = 5.0
+
+
+def enveloped(companion: Companion, body: dict[str, Any]) -> dict[str, Any]:
+    """The envelope of the resources around a body."""
+    return {**wire.envelope(companion.state, companion.now_ms), **body}
+
+
+@LIVE.tool(Access.READ)
+async def companion_status(companion: Companion) -> dict[str, Any]:
+    """Whether Plex is heard, since when, what was heard, how large the cache is, and the versions at work.
+
+    Look here first when answers seem old: `connection.state` is `live` only while Plex is being listened to.
+    """
+    return enveloped(companion, {**await read_server(companion), "versions": companion.versions})
+
+
+@LIVE.tool(Access.READ)
+async def live_sessions(companion: Companion) -> dict[str, Any]:
+    """Who plays what right now, where, how far, and whether it is transcoded.
+
+    From the live cache, in a millisecond. When `connection.state` is not `live`, this is the last known state.
+    """
+    return enveloped(companion, wire.sessions(companion.state))
+
+
+@LIVE.tool(Access.READ)
+async def client_timelines(companion: Companion) -> dict[str, Any]:
+    """Where every known player is, or last was: state, title, position.
+
+    `estimated_offset_ms` is the position now, counted on from the last report.
+    """
+    state, now = companion.state, companion.now_ms
+    found = [state.timeline_of(identifier) for identifier in sorted(state.clients)]
+    timelines = [wire.timeline(timeline, state, now) for timeline in found if timeline is not None]
+    return enveloped(companion, {"timelines": timelines, "count": len(timelines)})
+
+
+@LIVE.tool(Access.READ)
+async def events_since(
+    companion: Companion, cursor: Cursor = None, types: Types = None, limit: Limit = 100
+) -> dict[str, Any]:
+    """What Plex said since a cursor, oldest first; without a cursor, the newest events.
+
+    Pass `next_cursor` of one answer as `cursor` of the next to miss nothing. `gap` is true when events after the
+    cursor were already dropped from the journal (it keeps a week).
+    """
+    limit = min(limit, MOST)
+    if cursor is None:
+        cursor = max(0, await last_event(companion.cache) - limit)
+        return _told(companion, await events_after(companion.cache, cursor, types, limit), gap=False)
+    await _check(companion, cursor)
+    page = await events_after(companion.cache, cursor, types, limit)
+    return _told(companion, page, gap=page.gap)
+
+
+@LIVE.tool(Access.READ)
+async def events_wait(
+    companion: Companion,
+    caller: Caller,
+    cursor: Cursor = None,
+    types: Types = None,
+    timeout: Annotated[float, Field(ge=0, le=120, description="Seconds to wait at most.")] = 30,  # noqa: ASYNC109 - the caller's, named by the contract
+) -> dict[str, Any]:
+    """Wait until Plex says something (of these types), and return it at once; after `timeout` seconds, nothing.
+
+    With a cursor, events since then count too, so that nothing is missed between two calls.
+    """
+    if cursor is None:
+        cursor = await last_event(companion.cache)
+    else:
+        await _check(companion, cursor)
+    started = anyio.current_time()
+    with anyio.move_on_after(timeout):
+        page = await _next_page(companion, caller, cursor, types, started, timeout)
+        return _told(companion, page, gap=page.gap)
+    page = await events_after(companion.cache, cursor, types, MOST)
+    return _told(companion, page, gap=page.gap)
+
+
+async def _next_page(
+    companion: Companion, caller: Caller, cursor: int, types: list[str] | None, started: float, seconds: float
+) -> JournalPage:
+    seen = cursor
+    while True:
+        page = await events_after(companion.cache, seen, types, MOST)
+        if page.rows or (page.gap and seen == cursor):
+            return page
+        seen = page.next_cursor
+        with anyio.move_on_after(PROGRESS_SECONDS) as pause:
+            await companion.live.changed()
+        if pause.cancelled_caught:
+            await caller.progress(anyio.current_time() - started, seconds, "waiting for Plex to say something")
+
+
+async def _check(companion: Companion, cursor: int) -> None:
+    newest = await last_event(companion.cache)
+    if cursor > newest:
+        message = (
+            f"Cursor {cursor} is from the future: the newest event is {newest}. It may belong to another database; "
+            "call events_since without a cursor to start anew."
+        )
+        raise Invalid(message, argument="cursor")
+
+
+def _told(companion: Companion, page: JournalPage, *, gap: bool) -> dict[str, Any]:
+    events = [wire.event(row) for row in page.rows]
+    body = {"events": events, "count": len(events), "next_cursor": page.next_cursor, "gap": gap}
+    return enveloped(companion, body)
+
+
+@LIVE.tool(Access.READ)
+async def alerts_list(
+    companion: Companion,
+    since: Annotated[int | None, Field(ge=0, description="Only alerts with a larger id.")] = None,
+    kinds: Annotated[list[str] | None, Field(description="As buffering, connection_lost, scan_finished.")] = None,
+    limit: Limit = 50,
+) -> dict[str, Any]:
+    """What wants, or wanted, attention, newest first: lost connection, buffering, slow transcoding, finished scans.
+
+    An alert without `resolved_at` is still open.
+    """
+    found = await newest_alerts(companion.cache, min(limit, MOST), after=since, kinds=kinds)
+    return enveloped(companion, {"alerts": [wire.alert(alert) for alert in found], "count": len(found)})
+
+
+@LIVE.tool(Access.READ)
+async def activity_list(companion: Companion, limit: Limit = 50) -> dict[str, Any]:
+    """What Plex is doing now (scans, refreshes, downloads), and the items that lately came, changed or went."""
+    body = await read_activity(companion)
+    return enveloped(companion, {**body, "recent": body["recent"][:limit]})

@@ -1,0 +1,177 @@
+"""Toolset `sessions`: who plays what, under the names callers of the predecessor know."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from plex_companion import wire
+from plex_companion.changes.sessions import session_of_row
+from plex_companion.companion import Companion
+from plex_companion.errors import PlexError, PlexUnreachable, TimedOut
+from plex_companion.events import Snapshot
+from plex_companion.models import Player, User
+from plex_companion.plex import views
+from plex_companion.tools.declare import Access, Toolset
+from plex_companion.tools.library import as_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.models import Item, Session, SessionRow
+
+SESSIONS = Toolset("sessions", "Who plays what now, and who played it before")
+MINUTE_MS = 60_000
+_DECISIONS = {"direct play": "direct_play", "direct stream": "direct_stream", "transcode": "transcode"}
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveSessions:
+    """Everyone who plays something, and how many do how."""
+
+    status: str
+    message: str
+    sessions_count: int
+    transcode_count: int
+    direct_play_count: int
+    direct_stream_count: int
+    total_bitrate_kbps: int
+    sessions: list[dict[str, Any]]
+    as_of: str
+    connection: dict[str, Any]
+    source: str = field(default="cache")
+
+
+@SESSIONS.tool(Access.READ)
+async def sessions_get_active(companion: Companion, unused: Any = None) -> ActiveSessions:  # noqa: ARG001 - the predecessor's parameter
+    """Who plays what right now: player, user, progress, quality, transcoding, and the ids to act on.
+
+    Answered from what Plex reports live; Plex is only asked while the companion does not hear it. `source` says
+    which, and with `source` "cache" while `connection.state` is not "live" this is the last known state.
+    """
+    if companion.is_live:
+        return _told(companion, companion.state.sessions.values(), "cache")
+    with suppress(PlexError, TimedOut):
+        return _told(companion, await _asked(companion), "plex")
+    if companion.state.server is None:
+        message = (
+            "Plex cannot be reached, and nothing of it is known yet, so it is unknown whether anything plays. "
+            "Check PLEX_URL and that the server runs; `plex-companion doctor` looks closer."
+        )
+        raise PlexUnreachable(message, connection=companion.state.connection.detail)
+    return _told(companion, companion.state.sessions.values(), "cache")
+
+
+async def _asked(companion: Companion) -> list[Session]:
+    moment = companion.clock()
+    rows = await companion.gateway.call(partial(_rows, private=companion.settings.privacy))
+    asked = Snapshot(0, first=False, requested=moment)
+    return [session_of_row(row, row.session_key or "", number, asked, moment) for number, row in enumerate(rows)]
+
+
+def _rows(plex: PlexServer, *, private: bool) -> list[SessionRow]:
+    listed = plex.query("/status/sessions")
+    rows = [] if listed is None else list(listed)
+    return [views.session_row(row, private=private) for row in rows if row.tag in {"Video", "Track", "Photo"}]
+
+
+def _told(companion: Companion, sessions: Iterable[Session], source: str) -> ActiveSessions:
+    playing = sorted(sessions, key=lambda session: (session.started_at, session.play_id))
+    decisions = [session.decision for session in playing]
+    now = companion.now_ms
+    return ActiveSessions(
+        status="success",
+        message=f"Found {len(playing)} active sessions." if playing else "No active sessions found.",
+        sessions_count=len(playing),
+        transcode_count=decisions.count("transcode"),
+        direct_play_count=decisions.count("direct play"),
+        direct_stream_count=decisions.count("direct stream"),
+        total_bitrate_kbps=sum(session.bitrate_kbps or 0 for session in playing),
+        sessions=[_active(number, session) for number, session in enumerate(playing, 1)],
+        as_of=wire.iso(now) or "",
+        connection=wire.connection(companion.state, now),
+        source=source,
+    )
+
+
+def _active(number: int, session: Session) -> dict[str, Any]:
+    player, user, item = session.player or Player(), session.user or User(), session.item
+    rating_key = item.rating_key
+    shown: dict[str, Any] = {
+        "session_id": number,
+        "state": session.state,
+        "player_name": player.title,
+        "user": user.name,
+        "content_type": item.type,
+        **({"year": item.year} if item.year is not None else {}),
+        "content_description": describe(item),
+        "player": {
+            "ip": player.address,
+            "platform": player.platform,
+            "product": player.product,
+            "device": player.device,
+            "version": player.version,
+        },
+        "progress": _progress(session),
+        **_media_info(session),
+        "transcoding": _transcoding(session),
+        "session_key": as_number(session.session_key),
+        "session_uuid": session.session_id,
+        "rating_key": as_number(rating_key) if rating_key is not None else None,
+        "guid": item.guid,
+        "user_id": as_number(user.id) if user.id is not None else None,
+        "machine_identifier": player.client_identifier,
+        "location": session.location,
+        "view_offset_ms": session.view_offset_ms,
+        "duration_ms": item.duration_ms,
+        "decision": _DECISIONS[session.decision] if session.decision else None,
+        "live": item.live,
+        "stale": session.stale,
+    }
+    return shown
+
+
+def describe(item: Item) -> str:
+    """One line for a person: `Show - S1E2 - Title (TV Episode)`, `Title (Year) (Movie)`, `Title (type)`."""
+    title = item.title or "Unknown title"
+    match item.type:
+        case "episode":
+            number = f"S{_or_unknown(item.parent_index)}E{_or_unknown(item.index)}"
+            return f"{item.grandparent_title or 'Unknown show'} - {number} - {title} (TV Episode)"
+        case "movie":
+            return f"{title} ({item.year}) (Movie)" if item.year is not None else f"{title} (Movie)"
+        case _:
+            return f"{title} ({item.type or 'unknown'})"
+
+
+def _or_unknown(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+def _progress(session: Session) -> dict[str, Any]:
+    duration = session.item.duration_ms
+    left = None if duration is None else max(0, duration - session.view_offset_ms) // MINUTE_MS
+    return {"percent": wire.percent(session.view_offset_ms, duration), "minutes_remaining": left}
+
+
+def _media_info(session: Session) -> dict[str, Any]:
+    if session.bitrate_kbps is None and session.video_resolution is None:
+        return {}
+    bitrate = None if session.bitrate_kbps is None else f"{session.bitrate_kbps} kbps"
+    return {"media_info": {"bitrate": bitrate, "resolution": session.video_resolution}}
+
+
+def _transcoding(session: Session) -> dict[str, Any]:
+    job = session.transcode
+    if job is None:
+        return {"active": False, "mode": "Direct Play/Stream"}
+    return {
+        "active": True,
+        "video": f"{job.source_video_codec} → {job.video_codec}",
+        "audio": f"{job.source_audio_codec} → {job.audio_codec}",
+        "resolution": f"{job.width}x{job.height}" if job.width and job.height else None,
+    }

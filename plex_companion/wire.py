@@ -1,0 +1,290 @@
+"""The models as JSON objects, one shape for resources, tools and pages."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.cache.rows import item_of, player_of, user_of
+from plex_companion.models import Player, User
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from plex_companion.changes import State
+    from plex_companion.models import (
+        Activity,
+        Alert,
+        Client,
+        Connection,
+        Item,
+        LibraryChange,
+        Section,
+        Session,
+        Timeline,
+        Transcode,
+    )
+
+Json = dict[str, Any]
+
+
+def iso(at_ms: int | None) -> str | None:
+    """Milliseconds since 1970 as ISO 8601 in UTC, with `Z`."""
+    if at_ms is None:
+        return None
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def envelope(state: State, now_ms: int) -> Json:
+    """How fresh what follows is, and whose it is."""
+    server = state.server
+    return {
+        "as_of": iso(now_ms),
+        "connection": connection(state, now_ms),
+        "server": {
+            "name": server.name if server else None,
+            "machine_identifier": server.machine_identifier if server else None,
+            "version": server.version if server else None,
+        },
+    }
+
+
+def connection(state: State, now_ms: int) -> Json:
+    """Whether Plex is heard. `stale_seconds`: since a frame or a snapshot last confirmed what is known."""
+    link: Connection = state.connection
+    fresh = state.refreshed_at
+    return {
+        "state": link.state,
+        "since": iso(link.since_at),
+        "last_event_at": iso(state.last_event_at),
+        "stale_seconds": None if fresh is None else round(max(0, now_ms - fresh) / 1000, 1),
+        "detail": link.detail,
+    }
+
+
+def item(of: Item) -> Json:
+    """What is played."""
+    return {
+        "rating_key": of.rating_key,
+        "guid": of.guid,
+        "type": of.type,
+        "title": of.title,
+        "grandparent_title": of.grandparent_title,
+        "parent_title": of.parent_title,
+        "full_title": of.full_title,
+        "year": of.year,
+        "library": of.library,
+    }
+
+
+def user(of: User | None) -> Json:
+    """Who plays."""
+    known = of or User()
+    return {"id": known.id, "name": known.name}
+
+
+def player(of: Player | None) -> Json:
+    """Where it plays."""
+    known = of or Player()
+    return {
+        "client_identifier": known.client_identifier,
+        "title": known.title,
+        "product": known.product,
+        "platform": known.platform,
+        "device": known.device,
+        "address": known.address,
+        "local": known.local,
+    }
+
+
+def transcode(of: Transcode | None) -> Json | None:
+    """What the transcoder does."""
+    if of is None:
+        return None
+    names = (
+        "video_decision",
+        "audio_decision",
+        "source_video_codec",
+        "video_codec",
+        "speed",
+        "throttled",
+        "progress",
+        "hardware",
+    )
+    return {name: getattr(of, name) for name in names}
+
+
+def percent(offset_ms: int, duration_ms: int | None) -> float | None:
+    """How far, 0 to 100 with one decimal; `None` without a duration."""
+    if not duration_ms or duration_ms < 0:
+        return None
+    return round(min(100.0, 100 * max(0, offset_ms) / duration_ms), 1)
+
+
+def session(of: Session) -> Json:
+    """A session that plays now."""
+    what = item(of.item)
+    return {
+        "session_key": of.session_key,
+        "session_id": of.session_id,
+        **what,
+        "user": user(of.user),
+        "player": player(of.player),
+        "state": of.state,
+        "view_offset_ms": of.view_offset_ms,
+        "duration_ms": of.item.duration_ms,
+        "progress_percent": percent(of.view_offset_ms, of.item.duration_ms),
+        "started_at": iso(of.started_at),
+        "updated_at": iso(of.updated_at),
+        "paused_ms": of.paused_ms,
+        "buffer_count": of.buffer_count,
+        "live": of.item.live,
+        "decision": of.decision,
+        "transcode": transcode(of.transcode),
+        "bandwidth_kbps": of.bandwidth_kbps,
+        "location": of.location,
+        "stale": of.stale,
+    }
+
+
+def sessions(state: State) -> Json:
+    """All sessions and their sums."""
+    playing = [session(one) for one in sorted(state.sessions.values(), key=lambda one: (one.started_at, one.play_id))]
+    return {
+        "sessions": playing,
+        "count": len(playing),
+        "transcoding": sum(one["decision"] == "transcode" for one in playing),
+        "bandwidth_kbps": sum(one["bandwidth_kbps"] or 0 for one in playing),
+    }
+
+
+def play(row: sqlite3.Row) -> Json:
+    """A play, live or ended, out of its row."""
+    return {
+        "id": row["id"],
+        **item(item_of(row)),
+        "user": user(user_of(row)),
+        "player": player(player_of(row)),
+        "started_at": iso(row["started_at"]),
+        "ended_at": iso(row["ended_at"]),
+        "ended_by": row["ended_by"],
+        "watched_ms": row["watched_ms"],
+        "paused_ms": row["paused_ms"],
+        "buffer_count": row["buffer_count"],
+        "duration_ms": row["duration_ms"],
+        "percent": percent(row["view_offset_ms"], row["duration_ms"]),
+        "decision": row["decision"],
+        "history_key": row["history_key"],
+    }
+
+
+def alert(of: Alert) -> Json:
+    """Something that wants, or wanted, attention."""
+    return {
+        "id": of.id,
+        "at": iso(of.at),
+        "kind": of.kind,
+        "severity": of.severity,
+        "title": of.title,
+        "detail": dict(of.detail),
+        "subject": of.subject,
+        "resolved_at": iso(of.resolved_at),
+    }
+
+
+def event(row: sqlite3.Row) -> Json:
+    """A row of the journal."""
+    return {
+        "id": row["id"],
+        "at": iso(row["at"]),
+        "type": row["type"],
+        "subject": row["subject"],
+        "summary": row["summary"],
+        "payload": json.loads(row["payload"]),
+    }
+
+
+def activity(of: Activity) -> Json:
+    """Something Plex is doing."""
+    return {
+        "uuid": of.uuid,
+        "type": of.type,
+        "title": of.title,
+        "subtitle": of.subtitle,
+        "progress": of.progress,
+        "cancellable": of.cancellable,
+        "user_id": of.user_id,
+        "context": dict(of.context),
+        "started_at": iso(of.started_at),
+        "updated_at": iso(of.updated_at),
+    }
+
+
+def library_change(of: LibraryChange) -> Json:
+    """An item that came, changed or went."""
+    return {
+        "id": of.id,
+        "at": iso(of.at),
+        "item_id": of.item_id,
+        "section_id": of.section_id,
+        "type": of.type,
+        "title": of.title,
+        "change": of.change,
+        "settled": of.settled,
+    }
+
+
+def timeline(of: Timeline, state: State, now_ms: int) -> Json:
+    """Where a client is; `estimated_offset_ms` goes on counting while it plays and is heard."""
+    playing = of.state == "playing" and state.connection.state == "live"
+    offset = of.view_offset_ms + (max(0, now_ms - of.updated_at) if playing else 0)
+    return {
+        "client_identifier": of.client_identifier,
+        "state": of.state,
+        "type": of.type,
+        "rating_key": of.rating_key,
+        "title": of.title,
+        "view_offset_ms": of.view_offset_ms,
+        "estimated_offset_ms": min(offset, of.duration_ms) if of.duration_ms else offset,
+        "duration_ms": of.duration_ms,
+        "session_key": of.session_key,
+        "updated_at": iso(of.updated_at),
+    }
+
+
+def client(of: Client, state: State, now_ms: int) -> Json:
+    """A player, with its last timeline."""
+    last = state.timeline_of(of.client_identifier)
+    return {
+        "client_identifier": of.client_identifier,
+        "title": of.title,
+        "product": of.product,
+        "platform": of.platform,
+        "device": of.device,
+        "version": of.version,
+        "address": of.address,
+        "local": of.local,
+        "provides": of.provides.split(",") if of.provides else None,
+        "first_seen_at": iso(of.first_seen_at),
+        "last_seen_at": iso(of.last_seen_at),
+        "timeline": timeline(last, state, now_ms) if last else None,
+    }
+
+
+def section(of: Section) -> Json:
+    """A library, as last seen."""
+    return {
+        "section_id": of.section_id,
+        "title": of.title,
+        "type": of.type,
+        "uuid": of.uuid,
+        "agent": of.agent,
+        "scanner": of.scanner,
+        "language": of.language,
+        "count": of.count,
+        "refreshing": of.refreshing,
+        "updated_at": iso(of.updated_at),
+        "scanned_at": iso(of.scanned_at),
+    }
