@@ -21,6 +21,7 @@ from mcp_types import (
     CompleteResult,
     Completion,
     GetPromptResult,
+    InputRequiredResult,
     Resource,
     ResourceTemplate,
     TextContent,
@@ -29,6 +30,7 @@ from mcp_types import (
 )
 
 from plex_companion.errors import Internal, NotFound, ToolError
+from plex_companion.server.asking import Asking, QuestionOpen
 from plex_companion.tools.declare import Access
 
 if TYPE_CHECKING:
@@ -108,7 +110,7 @@ class CompanionServer(MCPServer[Any]):
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
-    ) -> CallToolResult:
+    ) -> CallToolResult | InputRequiredResult:
         """Call a tool; what it raises becomes an error result, and cancelling the request cancels the tool.
 
         Raises:
@@ -121,6 +123,8 @@ class CompanionServer(MCPServer[Any]):
             return _answered(await self._offer.call(tool, arguments, Asking(context)))
         except ToolError as error:
             return _refused(error)
+        except QuestionOpen as question:
+            return question.result
         except MCPError:
             raise
         except Exception as error:  # noqa: BLE001  # the border: whatever it is, the caller gets a code, the log the rest
@@ -170,18 +174,6 @@ class CompanionServer(MCPServer[Any]):
         ref = self._new_ref()
         logger.error("%s %r failed, ref %s", kind, name, ref, exc_info=error)
         return Internal(f"{name} failed inside plex-companion. Its log tells more under ref {ref}.", ref=ref)
-
-
-class Asking:
-    """The client behind a call, as a tool sees it (a `Caller`)."""
-
-    def __init__(self, context: Context[Any, Any] | None) -> None:
-        self._context = context
-
-    async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
-        """Report progress; nothing happens when the client did not ask for it."""
-        if self._context is not None:
-            await self._context.report_progress(done, total, message)
 
 
 def compact(body: dict[str, Any]) -> str:

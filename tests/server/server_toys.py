@@ -25,6 +25,7 @@ from pydantic import BaseModel
 
 from plex_companion.errors import NotFound, PlexUnreachable
 from plex_companion.resources.declare import Resource
+from plex_companion.server.asking import Asking
 from plex_companion.server.build import build_server
 from plex_companion.server.http import HttpApp
 from plex_companion.server.notifier import Counts, Notifier
@@ -67,6 +68,7 @@ class House:
 
     level: int = 0
     bulbs: list[str] = field(default_factory=list)
+    question: str = "Smash the lamp?"
     cancelled: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
@@ -139,6 +141,13 @@ def _tools(house: House) -> list[Tool]:
     async def lamp_trip() -> Lamp:
         """Trip over it."""
         raise RuntimeError(TALE)
+
+    @lamp.tool(Access.DESTRUCTIVE)
+    async def lamp_smash(caller: Caller) -> Answer:
+        """Smash it, if a person says so."""
+        assert isinstance(caller, Asking)
+        sure = await caller.confirm(house.question)
+        return Answer({"sure": sure}, json.dumps(sure))
 
     @lamp.tool(Access.READ)
     async def lamp_shout() -> Lamp:

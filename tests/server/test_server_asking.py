@@ -1,0 +1,79 @@
+"""Asking a person before something is destroyed, in both eras."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mcp import Client
+from mcp_types import CallToolResult, ElicitResult, InputRequiredResult, InputResponses
+from server_toys import ERAS, MODERN, Served, served, transport_to
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mcp.client.session import ElicitationFnT
+
+everywhere = pytest.mark.parametrize("era", ERAS)
+YES, NO = {"confirm": True}, {"confirm": False}
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[Served]:
+    async with served() as one:
+        yield one
+
+
+def _person(asked: list[str], result: ElicitResult) -> ElicitationFnT:
+    async def answer(context: Any, params: Any) -> ElicitResult:
+        del context
+        asked.append(params.message)
+        return result
+
+    return answer
+
+
+@everywhere
+@pytest.mark.parametrize("kind", ["sse", "http"])
+@pytest.mark.parametrize(
+    ("result", "sure"),
+    [
+        (ElicitResult(action="accept", content=dict(YES)), True),
+        (ElicitResult(action="accept", content=dict(NO)), False),
+        (ElicitResult(action="decline"), False),
+        (ElicitResult(action="cancel"), False),
+    ],
+    ids=["yes", "no", "declined", "closed"],
+)
+async def test_a_person_is_asked_once(house: Served, era: str, kind: str, result: ElicitResult, sure: bool) -> None:
+    asked: list[str] = []
+    transport = transport_to(house.url, kind)
+    async with Client(transport, mode=era, elicitation_callback=_person(asked, result)) as client:
+        answer = await client.call_tool("lamp_smash", {})
+    assert answer.structured_content == {"sure": sure}
+    assert asked == ["Smash the lamp?"]
+
+
+@everywhere
+async def test_a_client_that_cannot_ask_is_known(house: Served, era: str) -> None:
+    async with Client(f"{house.url}/mcp", mode=era) as client:
+        answer = await client.call_tool("lamp_smash", {})
+    assert answer.structured_content == {"sure": None}
+
+
+async def test_an_answer_to_another_question_does_not_count(house: Served) -> None:
+    person = _person([], ElicitResult(action="decline"))
+    async with Client(f"{house.url}/mcp", mode=MODERN, elicitation_callback=person) as client:
+        first = await client.session.call_tool("lamp_smash", {}, allow_input_required=True)
+        assert isinstance(first, InputRequiredResult)
+        house.house.question = "Smash the larger lamp?"
+        yes: InputResponses = {"confirm": ElicitResult(action="accept", content=dict(YES))}
+        again = await client.session.call_tool(
+            "lamp_smash", {}, input_responses=yes, request_state=first.request_state, allow_input_required=True
+        )
+        assert isinstance(again, InputRequiredResult)
+        sure = await client.session.call_tool(
+            "lamp_smash", {}, input_responses=yes, request_state=again.request_state, allow_input_required=True
+        )
+        assert isinstance(sure, CallToolResult)
+        assert sure.structured_content == {"sure": True}
