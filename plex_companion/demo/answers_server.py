@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import zipfile
 import zlib
 from typing import TYPE_CHECKING
 
@@ -151,7 +153,7 @@ def run_butler(ask: Ask) -> Answer:
     if name not in BUTLER:
         raise Refused(404)
     ask.demo.run_activity("butler." + name[0].lower() + name[1:], f"Running {name}")
-    return Answer(status=202)
+    return DONE
 
 
 def accounts(ask: Ask) -> Node:
@@ -275,6 +277,21 @@ def png(seed: int, width: int = 16, height: int = 24) -> bytes:
     )
 
 
+LOG_LINE = "Nov 22, 2026 11:{minute:02}:09.977 [140{minute:02}] {level} - Request: [127.0.0.1:50{minute:03}] GET /identity (1 live) #{minute}\n"
+
+
+def logs(ask: Ask) -> Answer:
+    """`GET /diagnostics/logs`: a zip of invented log files."""
+    ask.owner_only()
+    text = "".join(LOG_LINE.format(minute=n % 60, level=("DEBUG", "INFO", "WARN")[n % 3]) for n in range(200))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("Plex Media Server.log", "Plex Media Scanner.log", "Plex Transcoder Statistics.log"):
+            archive.writestr(name, text)
+    headers = {"Content-Disposition": 'attachment; filename="Plex Media Server Logs.zip"'}
+    return Answer(packed.getvalue(), media_type="application/zip", headers=headers)
+
+
 def done(ask: Ask) -> Answer:
     """Work the demo has nothing to do for."""
     ask.owner_only()
@@ -309,6 +326,7 @@ ROUTES = (
     ("GET", "/library/sections/{id}/composite/{stamp}", picture),
     ("GET", "/playlists/{id}/composite/{stamp}", picture),
     ("GET", "/:/resources/{name}", picture),
+    ("GET", "/diagnostics/logs", logs),
     ("PUT", "/library/optimize", done),
     ("PUT", "/library/clean/bundles", done),
 )

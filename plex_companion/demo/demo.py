@@ -46,6 +46,7 @@ class Demo:
         self._tasks = tasks
         self.wire: Wire
         self.chosen_pictures: dict[tuple[str, str], str] = {}
+        self.watchlists: dict[int, list[str]] = {}
 
     # -- facts
 

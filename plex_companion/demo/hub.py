@@ -66,7 +66,7 @@ class Hub:
     def __init__(self) -> None:
         self._subscribers: dict[MemoryObjectSendStream[Frame], Filter] = {}
         self.sent = 0
-        self.sockets = 0
+        self.sockets = self.joined = 0
 
     def announce(self, frame: Frame) -> None:
         """Queue a frame for everybody at once; whoever is too far behind is dropped."""
@@ -125,6 +125,7 @@ class Hub:
         query = urlsplit(socket.request.path).query if socket.request else ""
         send, receive = self.subscribe(Filter.of(parse_qsl(query, keep_blank_values=True)))
         self.sockets += 1
+        self.joined += 1
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._pump, socket, receive)

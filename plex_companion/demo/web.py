@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from plex_companion.demo import (
+    answers_discover,
     answers_library,
     answers_players,
     answers_server,
@@ -38,10 +39,12 @@ MAX_BODY = 20_000_000
 KINDS = {
     "picture": "thumb|art|banner|theme|composite|clearLogo|squareArt",
     "pictures": "posters|arts|banners|themes|clearLogos|squareArts",
+    "work": "refresh|analyze|match|unmatch|split|merge",
     "chosen": "poster|art|banner|theme|clearLogo|squareArt",
 }
 # The first that fits answers, so particular paths stand before general ones.
 ROUTES: tuple[tuple[str, str, Any], ...] = (
+    *answers_discover.ROUTES,
     *answers_server.ROUTES,
     *answers_library.ROUTES,
     *answers_status.ROUTES,

@@ -25,7 +25,7 @@ async def asked(demo: Demo, ask: Callable[[Any], Any]) -> Any:
     """What an unmodified python-plexapi finds, asked in a thread of its own."""
 
     def work() -> Any:
-        return ask(PlexServer(demo.url, demo.token))  # type: ignore[no-untyped-call]  # plexapi annotates nothing
+        return ask(PlexServer(demo.url, demo.token))
 
     with anyio.fail_after(20):
         return await anyio.to_thread.run_sync(work)
@@ -41,9 +41,9 @@ async def eventually(fact: Callable[[], object]) -> None:
 @asynccontextmanager
 async def listening(demo: Demo, path: str = PLURAL) -> AsyncIterator[ClientConnection]:
     """A websocket that the server knows of."""
-    before = demo.hub.sockets
+    before = demo.hub.joined
     async with connect(demo.url.replace("http", "ws") + path, ping_interval=None, close_timeout=0.2) as socket:
-        await eventually(lambda: demo.hub.sockets > before)
+        await eventually(lambda: demo.hub.joined > before)
         yield socket
 
 

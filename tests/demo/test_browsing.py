@@ -311,7 +311,7 @@ async def test_the_same_address_answers_for_plex_tv(demo: Demo) -> None:
     def ask() -> tuple[Any, ...]:
         with requests.Session() as session:
             session.mount("https://plex.tv", ToDemo(demo.url))
-            account: Any = MyPlexAccount(token=demo.token, session=session)  # type: ignore[no-untyped-call]  # plexapi annotates nothing
+            account: Any = MyPlexAccount(token=demo.token, session=session)
             pip = account.user("Pip")
             switched = account.switchHomeUser("Jasper O'Dell")
             resource = account.resource("Lighthouse")

@@ -45,7 +45,7 @@ async def test_both_paths_carry_the_recorded_shape(demo: Demo, path: str) -> Non
 
 async def test_python_plexapis_own_listener_hears(demo: Demo) -> None:
     heard: list[dict[str, Any]] = []
-    plex = await anyio.to_thread.run_sync(lambda: PlexServer(demo.url, demo.token))  # type: ignore[no-untyped-call]  # plexapi annotates nothing
+    plex = await anyio.to_thread.run_sync(lambda: PlexServer(demo.url, demo.token))
     listener = AlertListener(plex, heard.append)
     listener.start()
     await eventually(lambda: demo.hub.sockets == 1)
@@ -162,7 +162,7 @@ async def test_a_required_token_is_required_by_header_and_query() -> None:
         assert refused.text == UNAUTHORIZED
         assert len(refused.content) == 91
         with pytest.raises(Unauthorized):
-            await anyio.to_thread.run_sync(lambda: PlexServer(demo.url, "wrong"))  # type: ignore[no-untyped-call]  # plexapi annotates nothing
+            await anyio.to_thread.run_sync(lambda: PlexServer(demo.url, "wrong"))
         address = demo.url.replace("http", "ws") + PLURAL
         with pytest.raises(InvalidStatus) as error:
             await connect(address)

@@ -1,0 +1,87 @@
+"""The watchlist, which lives at plex.tv's Discover; here it offers what the household owns, by cloud id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plex_companion.demo.ask import DONE, Answer, Ask, Refused, page
+from plex_companion.demo.tree import Node, container
+
+if TYPE_CHECKING:
+    from plex_companion.demo.household import Item
+
+
+def cloud_id(item: Item) -> str:
+    """The last part of the guid, which is Discover's rating key."""
+    return item.guid.rpartition("/")[2]
+
+
+def _titles(ask: Ask) -> dict[str, Item]:
+    return {cloud_id(item): item for kind in ("movie", "show") for item in ask.house.of_kind(kind)}
+
+
+def _node(item: Item) -> Node:
+    key = cloud_id(item)
+    return Node("Video" if item.type == "movie" else "Directory", {
+        "ratingKey": key, "key": f"/library/metadata/{key}{'' if item.type == 'movie' else '/children'}", "guid": item.guid,
+        "type": item.type, "title": item.title, "year": item.year, "originallyAvailableAt": item.released or None,
+        "duration": item.duration, "contentRating": item.content_rating or None, "summary": item.summary,
+    })  # fmt: skip
+
+
+def _wished(ask: Ask) -> list[str]:
+    return ask.demo.watchlists.setdefault(ask.user.id, [])
+
+
+def watchlist(ask: Ask) -> Node:
+    """`GET /library/sections/watchlist/all`: the asker's list, newest first."""
+    titles = _titles(ask)
+    rows = [titles[key] for key in reversed(_wished(ask)) if key in titles]
+    return page(ask, rows, _node, identifier="tv.plex.provider.discover", librarySectionID="watchlist")
+
+
+def search(ask: Ask) -> Node:
+    """`GET /library/search?query=`: one group, `external`."""
+    query, wanted = ask.get("query").casefold(), ask.get("searchTypes", "movies,tv")
+    kinds = {kind for kind, word in (("movie", "movie"), ("show", "tv")) if word in wanted}
+    hits = [item for item in _titles(ask).values() if query in item.title.casefold() and item.type in kinds]
+    results = Node("SearchResults", {"id": "external", "title": "More Ways To Watch", "size": len(hits)})
+    for item in hits[: ask.number("limit", 30)]:
+        results.add("SearchResult", score=0.9).children.append(_node(item))
+    return container([results], identifier="tv.plex.provider.discover")
+
+
+def user_state(ask: Ask) -> Node:
+    """`GET /library/metadata/ID/userState`: whether and when it was wished for."""
+    key = ask.args["id"]
+    if key not in _titles(ask):
+        raise Refused(404)
+    at = ask.house.now if key in _wished(ask) else None
+    return container([Node("UserState", {"ratingKey": key, "type": "movie", "viewCount": 0, "viewedLeafCount": 0, "viewOffset": 0,
+                                         "viewState": "", "watchlistedAt": at})])  # fmt: skip
+
+
+def add(ask: Ask) -> Answer:
+    """`PUT /actions/addToWatchlist?ratingKey=`."""
+    if ask.get("ratingKey") not in _titles(ask):
+        raise Refused(404)
+    if ask.get("ratingKey") not in _wished(ask):
+        _wished(ask).append(ask.get("ratingKey"))
+    return DONE
+
+
+def remove(ask: Ask) -> Answer:
+    """`PUT /actions/removeFromWatchlist?ratingKey=`."""
+    if ask.get("ratingKey") not in _wished(ask):
+        raise Refused(404)
+    _wished(ask).remove(ask.get("ratingKey"))
+    return DONE
+
+
+ROUTES = (
+    ("GET", "/library/sections/watchlist/all", watchlist),
+    ("GET", "/library/search", search),
+    ("GET", "/library/metadata/{id}/userState", user_state),
+    ("PUT", "/actions/addToWatchlist", add),
+    ("PUT", "/actions/removeFromWatchlist", remove),
+)
