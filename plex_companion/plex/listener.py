@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from plex_companion.events import Snapshot
     from plex_companion.models import Moment
     from plex_companion.plex.gateway import Gateway
-    from plex_companion.plex.wanted import Wanted
+    from plex_companion.plex.wanted import Wanted, Wish
     from plex_companion.settings import Settings
 
     Send = Callable[[Sequence[Heard]], Awaitable[None]]
@@ -63,7 +64,9 @@ class Patience:
     refused: float = 300
     """Between tries with a token that Plex refuses."""
     merge: float = 0.3
-    """Between snapshots, however many are wanted."""
+    """Between snapshots of sessions, however many are wanted."""
+    library: float = 10
+    """Between those of libraries: while a season comes in, every episode wants one."""
     failed: float = 5
     """Before a wanted snapshot that failed is tried again."""
     settled: float = 10
@@ -148,6 +151,7 @@ class _Listener:
         self._patience = patience
         self._told: _Lost | None = None
         self._noted = ""
+        self._asking = anyio.Lock()
 
     async def connection(self) -> _Lost:
         """One connection from opening to end."""
@@ -189,7 +193,8 @@ class _Listener:
         self._epoch += 1
         self._told = None
         await self._say(Connecting())
-        self._wanted.take()
+        self._wanted.for_sessions.take()
+        self._wanted.for_library.take()
         try:
             snapshot = await self._snapshot(first=True, library=True)
         except ToolError as error:
@@ -202,6 +207,9 @@ class _Listener:
 
     async def _until_lost(self, socket: ClientConnection) -> _Lost:
         """Frames and snapshots side by side; whichever ends first ends the other."""
+        wanted, patience, often = self._wanted, self._patience, self._settings.reconcile_seconds
+        sessions = partial(self._snapshots, wanted.for_sessions, often, patience.merge, library=False)
+        library = partial(self._snapshots, wanted.for_library, math.inf, patience.library, library=True)
         endings: list[_Lost] = []
         async with anyio.create_task_group() as tasks:
 
@@ -210,7 +218,8 @@ class _Listener:
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(run, partial(self._frames, socket))
-            tasks.start_soon(run, self._snapshots)
+            tasks.start_soon(run, sessions)
+            tasks.start_soon(run, library)
         return endings[0]
 
     async def _frames(self, socket: ClientConnection) -> _Lost:
@@ -223,21 +232,22 @@ class _Listener:
         except ConnectionClosed as error:
             return self._closed(error)
 
-    async def _snapshots(self) -> _Lost:
+    async def _snapshots(self, wish: Wish, every: float, pause: float, *, library: bool) -> _Lost:
         """Compare notes with Plex for ever; ends when the token is refused. Silence is for the pings to judge."""
         while True:
-            with anyio.move_on_after(self._settings.reconcile_seconds):
-                await self._wanted.wait()
-            library = self._wanted.take()
+            with anyio.move_on_after(every):
+                await wish.wait()
+            wish.take()
             try:
-                await self._say(await self._snapshot(first=False, library=library))
+                async with self._asking:  # or an older answer might come after a newer one
+                    await self._say(await self._snapshot(first=False, library=library))
             except PlexUnauthorized as error:
                 return _unread(error)
             except ToolError as error:
                 self._note(error.message)
+                wish.say()
                 await anyio.sleep(self._patience.failed)
-                (self._wanted.library if library else self._wanted.snapshot)()
-            await anyio.sleep(self._patience.merge)
+            await anyio.sleep(pause)
 
     def _note(self, problem: str) -> None:
         """Write it down once, however often it is met."""
@@ -291,6 +301,8 @@ def _answered(status: int) -> _Lost:
             return _Lost(f"HTTP {status}: the token was refused", unauthorized=True)
         case 503:
             return _Lost("HTTP 503: Plex is starting")
+        case 400:  # so says a server that wants https (PLEX.md 1.1)
+            return _Lost("HTTP 400 instead of a websocket: the server may want https")
         case _:
             return _Lost(f"HTTP {status} instead of a websocket")
 

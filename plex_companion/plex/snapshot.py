@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from plex_companion.models import Account, Activity, Client, Moment, Section, ServerIdentity, SessionRow
     from plex_companion.plex.gateway import Gateway
 
-_ALWAYS = ("sessions", "activities")
 _LIBRARY = ("server", "sections", "accounts", "clients")
 _FATAL = (PlexUnreachable, PlexStarting, TimedOut)
 _ROWS = frozenset({"Video", "Track", "Photo"})
@@ -44,15 +43,16 @@ async def take_snapshot(
     if first:
         gateway.forget()
     reading = _Reading(gateway, now(), private=private)
-    async with anyio.create_task_group() as tasks:
-        for part in _ALWAYS + (_LIBRARY if first or want_library else ()):
-            tasks.start_soon(reading.read, part)
+    await reading.read("sessions")  # alone: if Plex is away, it is asked once and not six times
     match reading.errors.get("sessions"):
         case PlexUnauthorized():
             # Some versions say 401 for what is the owner's alone (PLEX.md 2.1); then the front door still opens.
             await gateway.call(_front_door, ahead=True)
         case ToolError() as error if isinstance(error, _FATAL):
             raise error
+    async with anyio.create_task_group() as tasks:
+        for part in ("activities", *(_LIBRARY if first or want_library else ())):
+            tasks.start_soon(reading.read, part)
     detail = " ".join(error.message for error in reading.errors.values()) or None
     return Snapshot(epoch=epoch, first=first, requested=reading.requested, detail=detail, **reading.found)
 

@@ -5,27 +5,36 @@ from __future__ import annotations
 import anyio
 
 
-class Wanted:
-    """A wish for a snapshot, said from ordinary code and heard by the listener. Wishes merge until it is taken."""
+class Wish:
+    """Said any number of times, answered once."""
 
     def __init__(self) -> None:
-        self._wished = anyio.Event()
-        self._library = False
+        self._said = anyio.Event()
+
+    def say(self) -> None:
+        """Wake whoever waits for it."""
+        self._said.set()
+
+    async def wait(self) -> None:
+        """Return as soon as it has been said."""
+        await self._said.wait()
+
+    def take(self) -> None:
+        """Start anew, before the answer is begun: what is said from now on is another wish."""
+        self._said = anyio.Event()
+
+
+class Wanted:
+    """Wishes for snapshots, said from ordinary code and heard by the listener."""
+
+    def __init__(self) -> None:
+        self.for_sessions = Wish()
+        self.for_library = Wish()
 
     def snapshot(self) -> None:
         """Sessions and activities, as when an unknown session plays."""
-        self._wished.set()
+        self.for_sessions.say()
 
     def library(self) -> None:
         """Server, libraries, accounts and clients too, as when a scan has ended."""
-        self._library = True
-        self._wished.set()
-
-    async def wait(self) -> None:
-        """Return as soon as there is a wish."""
-        await self._wished.wait()
-
-    def take(self) -> bool:
-        """Start anew, before the reading begins. Returns whether the library was wished for."""
-        library, self._library, self._wished = self._library, False, anyio.Event()
-        return library
+        self.for_library.say()

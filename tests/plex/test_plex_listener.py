@@ -3,101 +3,33 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from contextlib import asynccontextmanager
-from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from plex_ears import listening, quickly
 from plex_pretend import (
     STARTING,
     TOKEN,
     Answer,
     Pretend,
-    clock,
     everything_logged,
     playing_frame,
     pretend_plex,
     raw_server,
-    settings_for,
     until,
 )
 
-from plex_companion.events import Connecting, Disconnected, Malformed, Playing, Snapshot, Unknown
-from plex_companion.plex.gateway import open_gateway
-from plex_companion.plex.listener import Patience, backoff, listen
+from plex_companion.events import Connecting, Disconnected, Malformed, Playing, Unknown
+from plex_companion.plex.listener import Patience, backoff
 from plex_companion.plex.wanted import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator
 
     from anyio.abc import SocketStream
-    from anyio.streams.memory import MemoryObjectReceiveStream
     from websockets.asyncio.server import ServerConnection
-
-    from plex_companion.events import Event, Heard
-
-
-def _quickly() -> Iterator[float]:
-    return repeat(0.01)
-
-
-HASTY = Patience(opening=1, closing=0.1, refused=0.05, merge=0.01, failed=0.01, waits=_quickly)
-
-
-class Ears:
-    """What a listener has sent on."""
-
-    def __init__(self, heard: MemoryObjectReceiveStream[Heard], wanted: Wanted) -> None:
-        self.wanted = wanted
-        self._heard = heard
-
-    async def next(self) -> Event:
-        with anyio.fail_after(5):
-            return (await self._heard.receive()).event
-
-    async def snapshot(self) -> Snapshot:
-        event = await self.next()
-        assert isinstance(event, Snapshot)
-        return event
-
-    async def lost(self) -> Disconnected:
-        event = await self.next()
-        assert isinstance(event, Disconnected)
-        return event
-
-    async def live(self) -> Snapshot:
-        """Skip to the end of the next first snapshot."""
-        while True:
-            event = await self.next()
-            if isinstance(event, Snapshot) and event.first:
-                return event
-
-    def nothing(self) -> bool:
-        return self._heard.statistics().current_buffer_used == 0
-
-
-@asynccontextmanager
-async def listening(url: str, patience: Patience = HASTY, **more: Any) -> AsyncIterator[Ears]:
-    send, receive = anyio.create_memory_object_stream["Heard"](math.inf)
-
-    async def pass_on(heard: Sequence[Heard]) -> None:
-        for one in heard:
-            await send.send(one)
-
-    settings = settings_for(url, **more)
-    wanted = Wanted()
-    with send, receive:
-        async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
-
-            async def run() -> None:
-                await listen(gateway, settings, pass_on, now=clock(), wanted=wanted, epoch=4, patience=patience)
-
-            tasks.start_soon(run)
-            yield Ears(receive, wanted)
-            tasks.cancel_scope.cancel()
 
 
 @pytest.fixture
@@ -163,7 +95,7 @@ async def test_a_reset_in_the_middle_of_a_frame(pretend: Pretend) -> None:
 
 
 async def test_a_silent_peer_is_noticed_by_its_missing_pong(pretend: Pretend) -> None:
-    patience = Patience(closing=0.1, ping=0.1, pong=0.2, waits=_quickly)
+    patience = Patience(closing=0.1, ping=0.1, pong=0.2, waits=quickly)
     async with listening(pretend.url, patience) as ears:
         await ears.live()
         socket = await pretend.socket()
@@ -209,7 +141,7 @@ async def test_a_token_revoked_while_live(pretend: Pretend) -> None:
         (Answer(503, STARTING), "HTTP 503: Plex is starting"),
         (Answer(502, b"<html>"), "HTTP 502 instead of a websocket"),
         (Answer(200, b"<html>"), "HTTP 200 instead of a websocket"),
-        (Answer(400, b""), "HTTP 400 instead of a websocket"),
+        (Answer(400, b""), "HTTP 400 instead of a websocket: the server may want https"),
     ],
 )
 async def test_another_answer_to_the_handshake_is_said_once(pretend: Pretend, answer: Answer, detail: str) -> None:
@@ -369,9 +301,7 @@ async def test_a_wish_is_a_snapshot_without_the_library(pretend: Pretend) -> Non
         snapshot = await ears.snapshot()
         assert (snapshot.first, snapshot.epoch, snapshot.sections) == (False, 5, None)
         ears.wanted.library()
-        ears.wanted.snapshot()
         assert (await ears.snapshot()).sections is not None
-        assert ears.nothing()
 
 
 async def test_wishes_merge(pretend: Pretend) -> None:
@@ -386,6 +316,18 @@ async def test_wishes_merge(pretend: Pretend) -> None:
         await ears.snapshot()
         assert time.monotonic() - started >= 0.2
         assert len(pretend.asked) == 4
+
+
+async def test_the_library_is_not_read_for_every_episode_that_comes_in(pretend: Pretend) -> None:
+    async with listening(pretend.url, Patience(merge=0.01, library=60)) as ears:
+        await ears.live()
+        ears.wanted.library()
+        assert (await ears.snapshot()).sections is not None
+        ears.wanted.library()
+        ears.wanted.snapshot()
+        assert (await ears.snapshot()).sections is None
+        await anyio.wait_all_tasks_blocked()
+        assert ears.nothing()
 
 
 async def test_notes_are_compared_from_time_to_time(pretend: Pretend) -> None:
@@ -462,15 +404,13 @@ def test_waiting_doubles_up_to_a_minute_with_some_jitter() -> None:
     assert [next(shortest) for _ in range(4)] == [0, 0.75, 1.5, 3]
 
 
-async def test_wishes_are_kept_until_they_are_taken() -> None:
+async def test_a_wish_is_kept_until_it_is_taken() -> None:
     wanted = Wanted()
-    wanted.library()
+    wanted.snapshot()
     wanted.snapshot()
     with anyio.fail_after(1):
-        await wanted.wait()
-    assert wanted.take()
+        await wanted.for_sessions.wait()
+    wanted.for_sessions.take()
     with anyio.move_on_after(0.01) as scope:
-        await wanted.wait()
+        await wanted.for_sessions.wait()
     assert scope.cancelled_caught
-    wanted.snapshot()
-    assert not wanted.take()

@@ -96,12 +96,13 @@ async def test_sessions_that_are_the_owners_alone_are_not_a_refused_token(preten
 
 
 @pytest.mark.parametrize(("answer", "kind"), [(Answer(401), PlexUnauthorized), (Answer(503, STARTING), PlexStarting)])
-async def test_a_server_that_is_closed_raises(
+async def test_a_server_that_is_closed_raises_after_few_requests(
     pretend: Pretend, gateway: Gateway, answer: Answer, kind: type[ToolError]
 ) -> None:
     pretend.answers = dict.fromkeys(pretend.answers, answer)
     with pytest.raises(kind):
         await _take(gateway)
+    assert len(pretend.asked) <= 2
 
 
 async def test_a_server_that_is_gone_raises() -> None:

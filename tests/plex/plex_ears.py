@@ -1,0 +1,83 @@
+"""A running listener, and what it has sent on."""
+
+from __future__ import annotations
+
+import math
+from contextlib import asynccontextmanager
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from plex_pretend import clock, settings_for
+
+from plex_companion.events import Disconnected, Snapshot
+from plex_companion.plex.gateway import open_gateway
+from plex_companion.plex.listener import Patience, listen
+from plex_companion.plex.wanted import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from anyio.streams.memory import MemoryObjectReceiveStream
+
+    from plex_companion.events import Event, Heard
+
+
+def quickly() -> Iterator[float]:
+    return repeat(0.01)
+
+
+HASTY = Patience(opening=1, closing=0.1, refused=0.05, merge=0.01, library=0.01, failed=0.01, waits=quickly)
+
+
+class Ears:
+    """What a listener has sent on."""
+
+    def __init__(self, heard: MemoryObjectReceiveStream[Heard], wanted: Wanted) -> None:
+        self.wanted = wanted
+        self._heard = heard
+
+    async def next(self) -> Event:
+        with anyio.fail_after(5):
+            return (await self._heard.receive()).event
+
+    async def snapshot(self) -> Snapshot:
+        event = await self.next()
+        assert isinstance(event, Snapshot)
+        return event
+
+    async def lost(self) -> Disconnected:
+        event = await self.next()
+        assert isinstance(event, Disconnected)
+        return event
+
+    async def live(self) -> Snapshot:
+        """Skip to the end of the next first snapshot."""
+        while True:
+            event = await self.next()
+            if isinstance(event, Snapshot) and event.first:
+                return event
+
+    def nothing(self) -> bool:
+        return self._heard.statistics().current_buffer_used == 0
+
+
+@asynccontextmanager
+async def listening(url: str, patience: Patience = HASTY, **more: Any) -> AsyncIterator[Ears]:
+    send, receive = anyio.create_memory_object_stream["Heard"](math.inf)
+
+    async def pass_on(heard: Sequence[Heard]) -> None:
+        for one in heard:
+            await send.send(one)
+
+    settings = settings_for(url, **more)
+    wanted = Wanted()
+    with send, receive:
+        async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
+
+            async def run() -> None:
+                await listen(gateway, settings, pass_on, now=clock(), wanted=wanted, epoch=4, patience=patience)
+
+            tasks.start_soon(run)
+            yield Ears(receive, wanted)
+            tasks.cancel_scope.cancel()
