@@ -175,13 +175,15 @@ def on_deck_items(ask: Ask, section: str | None) -> list[Item]:
     views = house.views.get(user.id, {})
     started = [house.items[key] for key, view in views.items() if view.offset and key in house.items]
     rows = [item for item in started if item.type in {"movie", "episode"} and (not section or item.section == section)]
-    following = [item for item in _next_episodes(ask) if not section or item.section == section]
+    following = [
+        item for item in _next_episodes(ask, ask.house.of_kind("show")) if not section or item.section == section
+    ]
     rows.sort(key=lambda item: views[item.key].viewed_at, reverse=True)
     return rows + [item for item in following if item not in rows]
 
 
-def _next_episodes(ask: Ask) -> Iterable[Item]:
-    for show in ask.house.of_kind("show"):
+def _next_episodes(ask: Ask, shows: list[Item]) -> Iterable[Item]:
+    for show in shows:
         leaves = ask.house.leaves_of(show.key)
         seen = [n for n, leaf in enumerate(leaves) if ask.house.view(ask.user, leaf.key).count]
         if seen and seen[-1] + 1 < len(leaves):
@@ -201,7 +203,7 @@ def metadata(ask: Ask) -> Node:
     house, rows = ask.house, []
     for key in ask.args["ids"].split(","):
         if key in house.items:
-            rows.append(item_node(house, ask.user, house.items[key], full=True))
+            rows.append(_in_full(ask, house.items[key]))
         elif key in house.collections:
             rows.append(
                 collection_node(
@@ -215,6 +217,14 @@ def metadata(ask: Ask) -> Node:
     first = house.items.get(ask.args["ids"].partition(",")[0])
     facts = section_facts(house, first.section) if first else {}
     return page(ask, rows, lambda row: row, identifier=frames.LIBRARY, **facts)
+
+
+def _in_full(ask: Ask, item: Item) -> Node:
+    node = item_node(ask.house, ask.user, item, full=True)
+    if item.type == "show" and ask.get("includeOnDeck") == "1":
+        following = [item_node(ask.house, ask.user, episode) for episode in _next_episodes(ask, [item])]
+        node.children.append(Node("OnDeck", {"size": len(following)}, following))
+    return node
 
 
 def children(ask: Ask) -> Node:

@@ -137,4 +137,5 @@ def items_page(ask: Ask, items: Sequence[Item], **facts: Value) -> Node:
     """A page of items."""
     head: dict[str, Value] = {"allowSync": True, "identifier": "com.plexapp.plugins.library",
                               "mediaTagPrefix": "/system/bundle/media/flags/", "mediaTagVersion": 1700000000}  # fmt: skip
-    return page(ask, items, lambda item: item_node(ask.house, ask.user, item), **(head | facts))
+    guids = ask.get("includeGuids") == "1"
+    return page(ask, items, lambda item: item_node(ask.house, ask.user, item, guids=guids), **(head | facts))

@@ -41,10 +41,12 @@ class Demo:
     which pass `speed` times as fast as ours, unless a name says `real`.
     """
 
-    def __init__(self, house: House, hub: Hub, tasks: TaskGroup, *, speed: float, token: str) -> None:
+    # Both exist while the server runs: they need the inner servers, which need the demo.
+    wire: Wire
+    tasks: TaskGroup
+
+    def __init__(self, house: House, hub: Hub, *, speed: float, token: str) -> None:
         self.house, self.hub, self.speed, self.token = house, hub, speed, token
-        self._tasks = tasks
-        self.wire: Wire
         self.chosen_pictures: dict[tuple[str, str], str] = {}
         self.watchlists: dict[int, list[str]] = {}
 
@@ -88,7 +90,7 @@ class Demo:
 
     def soon(self, work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> None:
         """Let something happen beside everything else, until the server closes."""
-        self._tasks.start_soon(work, *arguments)
+        self.tasks.start_soon(work, *arguments)
 
     # -- playing
 
@@ -210,9 +212,14 @@ class Demo:
         """Tokens work again."""
         self.house.faults.revoked = False
 
-    def answer_with(self, status: int | None) -> None:
-        """Answer every call with this status (503 is Plex's maintenance page); `None` ends it."""
-        self.house.faults.status = status
+    def answer_with(self, status: int | None, body: bytes | None = None, headers: dict[str, str] | None = None) -> None:
+        """Answer every call with this status (503 is Plex's maintenance page) and, if given, this body; `None` ends it."""
+        faults = self.house.faults
+        faults.status, faults.body, faults.headers = status, body, headers or {}
+
+    def plex_tv_answers(self, status: int | None) -> None:
+        """Answer the plex.tv calls with this status, the server's own go on; `None` ends it."""
+        self.house.faults.cloud_status = status
 
     def slow_down(self, real_seconds: float) -> None:
         """Hold every HTTP answer back; 0 ends it."""
@@ -274,6 +281,15 @@ class _Uvicorn(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    def drop(self) -> None:
+        """Close now: uvicorn's own way out takes two tenths of a second, and none at all when it is cancelled."""
+        for listener in self.servers:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        for task in self.server_state.tasks:
+            task.cancel()
+
 
 @asynccontextmanager
 async def _http(web: Web) -> AsyncIterator[int]:
@@ -291,7 +307,8 @@ async def _http(web: Web) -> AsyncIterator[int]:
             try:
                 yield inner.getsockname()[1]
             finally:
-                server.should_exit = server.force_exit = True
+                server.drop()
+                tasks.cancel_scope.cancel()
 
 
 def _house(household: Household | None, token: str | None, hub: Hub, clock: Callable[[], float], seed: int) -> House:
@@ -323,21 +340,40 @@ async def open_demo(
     """
     hub = Hub()
     house = _house(household, require_token, hub, clock, seed)
-    async with anyio.create_task_group() as tasks:
-        demo = Demo(house, hub, tasks, speed=speed, token=require_token or house.owner.token)
-        web = Web(demo)
-        async with _http(web) as http_port, hub.serve_sockets(web.admit_socket) as sockets:
-            inner = next(iter(sockets.sockets)).getsockname()[1]
-            demo.wire = Wire(host, port, tasks, http_port=http_port, socket_port=inner)
-            await demo.wire.open()
-            if alive:
-                tasks.start_soon(live, demo)
-            try:
-                yield demo
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await demo.shut()
-                    tasks.cancel_scope.cancel()
+    demo = Demo(house, hub, speed=speed, token=require_token or house.owner.token)
+    try:
+        async with _running(demo, host, port, alive=alive):
+            yield demo
+    except BaseExceptionGroup as group:
+        # Task groups wrap whatever passes them; a caller wants their own exception, or `PortInUse`, as it was.
+        raise _sole(group) from None
+
+
+def _sole(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup) and len(group.exceptions) == 1:
+        group = group.exceptions[0]
+    return group
+
+
+@asynccontextmanager
+async def _running(demo: Demo, host: str, port: int, *, alive: bool) -> AsyncIterator[None]:
+    web = Web(demo)
+    async with (
+        _http(web) as http_port,
+        demo.hub.serve_sockets(web.admit_socket) as sockets,
+        anyio.create_task_group() as tasks,
+    ):
+        socket_port = next(iter(sockets.sockets)).getsockname()[1]
+        demo.tasks, demo.wire = tasks, Wire(host, port, tasks, http_port=http_port, socket_port=socket_port)
+        await demo.wire.open()
+        if alive:
+            tasks.start_soon(live, demo)
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await demo.shut()
+                tasks.cancel_scope.cancel()
 
 
 async def serve_demo(

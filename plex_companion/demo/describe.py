@@ -35,15 +35,16 @@ def item_key(item: Item) -> str:
     return f"/library/metadata/{item.key}{'/children' if below else ''}"
 
 
-def item_node(house: House, user: User, item: Item, *, full: bool = False) -> Node:
-    """An item as lists show it; `full` adds what only `/library/metadata/ID` tells."""
+def item_node(house: House, user: User, item: Item, *, full: bool = False, guids: bool = False) -> Node:
+    """An item as lists show it; `guids` adds the ids elsewhere, `full` whatever only `/library/metadata/ID` tells."""
     node = Node(TAGS.get(item.type, "Directory"), _facts(house, item))
     node.attributes |= _above(house, item) | _below(house, user, item) | _seen(house, user, item)
     node.attributes |= {name: value for name, value in item.fields.items() if name not in node.attributes}
     node.children += [media_node(item, media, full=full) for media in item.media]
     node.children += _tag_nodes(house, user, item, full=full)
-    if full:
+    if full or guids:
         node.children += [Node("Guid", {"id": guid}) for guid in item.external_ids]
+    if full:
         node.children += [Node("Field", {"locked": True, "name": name}) for name in sorted(item.locked)]
         node.children += _extras(house, user, item)
     return node

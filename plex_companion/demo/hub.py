@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -32,6 +33,10 @@ QUEUE = 50_000  # frames; a subscriber that falls further behind is dropped
 PATHS = ("/:/websockets/notifications", "/:/websocket/notifications")
 # PLEX.md 1.1: clients with 15 s timeouts live on idle servers, so the server pings at least that often (unverified).
 PING_SECONDS = 12.0
+
+
+# Clients that are cut off on purpose are no errors to report; an unattached logger says nothing to anybody.
+QUIET = logging.Logger("demo", logging.CRITICAL)  # noqa: LOG001  # see above
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ class Hub:
 
         return serve(
             self._serve, "127.0.0.1", 0, process_request=check, compression=None, ping_interval=PING_SECONDS, ping_timeout=None,
-            close_timeout=0.2, max_size=65_536, server_header="Plex Media Server",
+            close_timeout=0.2, max_size=65_536, server_header="Plex Media Server", logger=QUIET,
         )  # fmt: skip
 
     async def _serve(self, socket: ServerConnection) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from plex_companion.demo import frames
 from plex_companion.demo.household import Item
@@ -54,7 +54,6 @@ class Session:
     shown: bool = True
     audio_stream: str = ""
     subtitle_stream: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def item_path(self) -> str:

@@ -123,8 +123,11 @@ class Web:
         """Why the caller is turned away, if they are: the server's mood, or their token."""
         faults = self._demo.house.faults
         cloud = path.startswith(PLEX_TV)
+        if cloud and faults.cloud_status is not None:
+            return error_page(faults.cloud_status)
         if faults.status is not None and not cloud:
-            return error_page(faults.status)
+            page = error_page(faults.status)
+            return page if faults.body is None else Answer(faults.body, faults.status, "text/xml", faults.headers)
         if path in OPEN:
             return None
         if faults.revoked or self._user(params, headers) is None:

@@ -60,6 +60,22 @@ async def test_a_show_has_seasons_episodes_and_a_way_back(demo: Demo) -> None:
     assert await asked(demo, ask) == (4, 24, "s02e03", "Kettle & Crow", 2)
 
 
+async def test_what_comes_next_in_a_show_is_told(demo: Demo) -> None:
+    first = demo.episode(0)
+    demo.house.views = {}
+    demo.house.scrobble(demo.house.owner, first.key)
+    following = await asked(demo, lambda plex: plex.library.section("Series").get("Harbour Street").onDeck())
+    assert str(following.ratingKey) == demo.episode(1).key
+
+
+async def test_everything_playable_can_be_a_session(demo: Demo) -> None:
+    for player, kind in enumerate(("movie", "episode", "track", "photo")):
+        demo.start(demo.house.of_kind(kind)[0], player=player)
+    await demo.play("j")
+    rows = await asked(demo, lambda plex: [(row.type, row.title) for row in plex.sessions()])
+    assert [kind for kind, _ in rows] == ["episode", "track", "photo", "movie"]
+
+
 async def test_music_and_photos_open_to_their_leaves(demo: Demo) -> None:
     def ask(plex: Any) -> tuple[Any, ...]:
         artist = plex.library.section("Music").get("The Velvet Kettles")
@@ -291,6 +307,12 @@ async def test_maintenance_is_503_and_a_slow_server_is_slow(demo: Demo) -> None:
     with pytest.raises(BadRequest, match="503"):
         await asked(demo, lambda plex: plex)
     demo.answer_with(None)
+    demo.answer_with(200, b"")
+    assert (await get(demo, "/")).content == b""
+    assert (await get(demo, "/api/v2/ping")).status_code == 200
+    demo.answer_with(None)
+    demo.plex_tv_answers(502)
+    assert [(await get(demo, path)).status_code for path in ("/api/v2/ping", "/library")] == [502, 200]
     demo.slow_down(0.2)
     assert (await get(demo, "/identity")).elapsed.total_seconds() >= 0.2
 

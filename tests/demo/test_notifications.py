@@ -15,7 +15,7 @@ from plexapi.server import PlexServer
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
-from plex_companion.demo import frames, open_demo, playback
+from plex_companion.demo import frames, open_demo, playback, serve_demo
 from plex_companion.errors import PortInUse
 
 if TYPE_CHECKING:
@@ -229,10 +229,33 @@ async def test_a_wholly_silent_server_accepts_and_says_nothing(demo: Demo) -> No
 
 
 async def test_a_taken_port_is_named(demo: Demo) -> None:
-    with pytest.raises((PortInUse, ExceptionGroup)) as taken:
+    with pytest.raises(PortInUse, match=str(demo.port)):
         async with open_demo(port=demo.port, alive=False):
             pass
-    assert str(demo.port) in repr(taken.value)
+
+
+async def test_an_exception_of_the_caller_comes_out_as_it_was() -> None:
+    async def fail() -> None:
+        async with open_demo(alive=False):
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        await fail()
+
+
+async def test_cancelling_ends_a_served_demo_at_once() -> None:
+    heard: list[str] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def serve() -> None:
+            await serve_demo(port=0, require_token=True, ready=lambda demo: heard.append(demo.token))
+
+        tasks.start_soon(serve)
+        await eventually(lambda: heard)
+        asked_to_end = anyio.current_time()
+        tasks.cancel_scope.cancel()
+    assert anyio.current_time() - asked_to_end < 1
+    assert len(heard[0]) >= 20
 
 
 async def test_closing_takes_less_than_a_second_with_listeners() -> None:
