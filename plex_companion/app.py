@@ -7,6 +7,7 @@ import logging
 import platform
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.listener import PATIENT, Patience, listen
 from plex_companion.plex.wanted import Wanted
 from plex_companion.resources import RESOURCES, existing, read, touched
+from plex_companion.server.build import build_server
 from plex_companion.server.notifier import Notifier
 from plex_companion.server.offer import Answer, Existing, Offer
 from plex_companion.settings import APP
@@ -38,6 +40,8 @@ from plex_companion.tools.call import call_tool
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from plex_companion.server.build import CompanionServer
+    from plex_companion.server.http import HttpApp
     from plex_companion.settings import Settings
     from plex_companion.tools.declare import Caller, Tool
 
@@ -169,6 +173,55 @@ async def demo_settings(settings: Settings) -> AsyncIterator[Settings]:
         yield settings.model_copy(update={**address, "database": path})
 
 
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A running companion with the MCP server that serves it; the transports stand around it."""
+
+    companion: Companion
+    notifier: Notifier
+    server: CompanionServer
+
+    def http(self) -> HttpApp:
+        """Everything that is served over HTTP, behind one guard."""
+        from plex_companion.dashboard import routes  # noqa: PLC0415 - stdio does without
+        from plex_companion.server.http import HttpApp  # noqa: PLC0415 - the same
+
+        settings = self.companion.settings
+        return HttpApp(
+            self.server,
+            self.notifier,
+            health=lambda: health(self.companion),
+            extra_routes=routes(self.companion),
+            hosts=settings.allowed_hosts,
+            origins=settings.allowed_origins,
+            token=settings.token.get_secret_value() if settings.token else None,
+        )
+
+
+@asynccontextmanager
+async def open_application(
+    settings: Settings, *, patience: Patience = PATIENT, tick_seconds: float = TICK_SECONDS
+) -> AsyncIterator[Application]:
+    """A companion whose changes reach subscribers, while the block runs.
+
+    Raises:
+        StartError: the database cannot be used.
+        SettingsError: a toolset is unknown, or there is no server to listen to.
+    """
+    tools = served(settings.toolsets)
+    notifier = Notifier(RESOURCES)
+
+    def announce(changes: Sequence[Change]) -> None:
+        found = touched(changes)
+        notifier.announce(found.urgent, found.lazy, listing=found.listing)
+
+    async with (
+        notifier.running(),
+        open_companion(settings, announce, patience=patience, tick_seconds=tick_seconds) as companion,
+    ):
+        yield Application(companion, notifier, build_server(offer_of(companion, tools), notifier))
+
+
 async def serve(settings: Settings, *, demo: bool, started: Callable[[str, int], None]) -> None:
     """Run until told to end: over standard input and output, or as the HTTP application.
 
@@ -176,7 +229,6 @@ async def serve(settings: Settings, *, demo: bool, started: Callable[[str, int],
         SettingsError: there is no server to listen to, or it would be unsafe to listen.
         StartError: the database or the port cannot be used.
     """
-    tools = served(settings.toolsets)
     if settings.transport != "stdio":
         settings.require_safe_binding()
     if not demo:
@@ -184,44 +236,16 @@ async def serve(settings: Settings, *, demo: bool, started: Callable[[str, int],
     async with AsyncExitStack() as stack:
         if demo:
             settings = await stack.enter_async_context(demo_settings(settings))
-        notifier = Notifier(RESOURCES)
-        await stack.enter_async_context(notifier.running())
+        application = await stack.enter_async_context(open_application(settings))
+        if settings.transport == "stdio":
+            from plex_companion.server.stdio import serve_stdio  # noqa: PLC0415 - each transport pays for itself
 
-        def announce(changes: Sequence[Change]) -> None:
-            found = touched(changes)
-            notifier.announce(found.urgent, found.lazy, listing=found.listing)
+            await serve_stdio(application.server)
+            return
+        from plex_companion.server.web import serve_http  # noqa: PLC0415 - the same
 
-        companion = await stack.enter_async_context(open_companion(settings, announce))
-        await _serve(companion, notifier, tools, started)
-
-
-async def _serve(
-    companion: Companion, notifier: Notifier, tools: list[Tool], started: Callable[[str, int], None]
-) -> None:
-    # Imported late: each transport pays only for itself.
-    from plex_companion.server.build import build_server  # noqa: PLC0415
-
-    server = build_server(offer_of(companion, tools), notifier)
-    if companion.settings.transport == "stdio":
-        from plex_companion.server.stdio import serve_stdio  # noqa: PLC0415
-
-        await serve_stdio(server)
-        return
-    from plex_companion.dashboard import routes  # noqa: PLC0415
-    from plex_companion.server.http import HttpApp  # noqa: PLC0415
-    from plex_companion.server.web import serve_http  # noqa: PLC0415
-
-    settings = companion.settings
-    app = HttpApp(
-        server,
-        notifier,
-        health=lambda: health(companion),
-        extra_routes=routes(companion),
-        hosts=settings.allowed_hosts,
-        origins=settings.allowed_origins,
-        token=settings.token.get_secret_value() if settings.token else None,
-    )
-    await serve_http(app, settings.host, settings.port, notifier=notifier, started=started)
+        notifier = application.notifier
+        await serve_http(application.http(), settings.host, settings.port, notifier=notifier, started=started)
 
 
 def health(companion: Companion) -> dict[str, Any]:

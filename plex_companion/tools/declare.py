@@ -37,6 +37,12 @@ class Caller(Protocol):
     async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Tell the caller how far a long call has come; nothing happens when it did not ask."""
 
+    async def confirm(self, question: str) -> bool | None:
+        """Ask the person in front of the client; `None` when the client cannot ask.
+
+        The tool may be run anew once the answer is there, so nothing may change before this returns.
+        """
+
 
 class _PlexServer:
     """Stands for plexapi's class where annotations are resolved: importing plexapi takes long, and nobody needs it yet."""

@@ -1,0 +1,216 @@
+"""A whole home: a demo Plex server, a companion that listens to it, and clients that subscribe."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from mcp import Client, StdioServerParameters
+from mcp.client.sse import sse_client
+from mcp.client.stdio import stdio_client
+from mcp_types import (
+    EmptyResult,
+    ResourceUpdatedNotification,
+    SubscribeRequest,
+    SubscribeRequestParams,
+    UnsubscribeRequest,
+    UnsubscribeRequestParams,
+)
+from pydantic import SecretStr
+
+from plex_companion.app import Application, open_application
+from plex_companion.demo import Demo, open_demo
+from plex_companion.plex.listener import Patience
+from plex_companion.server.web import serve_http
+from plex_companion.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+LEGACY, MODERN = "legacy", "2026-07-28"
+ERAS = (LEGACY, MODERN)
+TRANSPORTS = ("stdio", "sse", "http")
+SECONDS = 20
+
+
+def quick() -> Iterator[float]:
+    """Hardly any wait between tries to connect."""
+    yield 0.0
+    while True:
+        yield 0.05
+
+
+HASTY = Patience(ping=0.3, pong=0.3, refused=0.3, merge=0.05, failed=0.1, settled=0.0, waits=quick)
+
+
+@dataclass
+class Home:
+    """Everything that runs. `url` is the companion's."""
+
+    demo: Demo
+    application: Application
+    url: str
+
+    @property
+    def sessions(self) -> dict[str, Any]:
+        """The sessions the companion knows, by key."""
+        return dict(self.application.companion.state.sessions)
+
+    async def until(self, fact: Callable[[], object], seconds: float = SECONDS) -> None:
+        """Return as soon as a commit makes the fact so."""
+        with anyio.fail_after(seconds):
+            while not fact():
+                await self.application.companion.live.changed()
+
+    async def live(self) -> None:
+        """Wait until Plex is heard."""
+        await self.until(lambda: self.application.companion.is_live)
+
+    async def left(self) -> None:
+        """Wait until no trace of any client is left."""
+        with anyio.fail_after(SECONDS):
+            while any(vars_of(self.application.notifier.counts())):  # noqa: ASYNC110 - leaving has no event to wait for
+                await anyio.sleep(0.01)
+
+
+def vars_of(counts: Any) -> list[int]:
+    return [getattr(counts, name) for name in counts.__dataclass_fields__]
+
+
+def settings_for(demo: Demo, folder: Path, **more: Any) -> Settings:
+    """Settings of a companion that listens to this demo server; nothing of the real environment is read."""
+    given = {"plex_url": demo.url, "plex_tv_url": demo.url, "database": folder / "cache.sqlite3", **more}
+    return Settings.load(given).model_copy(update={"plex_token": SecretStr(demo.token)})
+
+
+@asynccontextmanager
+async def home(
+    folder: Path, *, demo: Demo | None = None, patience: Patience = HASTY, tick: float = 0.5, **more: Any
+) -> AsyncIterator[Home]:
+    """A home in which nothing happens by itself, with the companion's HTTP application on a free port."""
+    if demo is None:
+        async with (
+            open_demo(alive=False) as fresh,
+            home(folder, demo=fresh, patience=patience, tick=tick, **more) as it,
+        ):
+            yield it
+        return
+    settings = settings_for(demo, folder, **more)
+    port: list[int] = []
+    bound = anyio.Event()
+
+    def started(_: str, real: int) -> None:
+        port.append(real)
+        bound.set()
+
+    async with (
+        open_application(settings, patience=patience, tick_seconds=tick) as application,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def serve() -> None:
+            await serve_http(application.http(), "127.0.0.1", 0, notifier=application.notifier, started=started)
+
+        tasks.start_soon(serve)
+        with anyio.fail_after(SECONDS):
+            await bound.wait()
+        it = Home(demo, application, f"http://127.0.0.1:{port[0]}")
+        await it.live()
+        yield it
+        tasks.cancel_scope.cancel()
+
+
+class Ear:
+    """What a client was told, counted by URI."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self._heard = anyio.Event()
+
+    async def hear(self, message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            self.note(str(message.params.uri))
+
+    def note(self, uri: str) -> None:
+        self.told.append(uri)
+        self._heard.set()
+        self._heard = anyio.Event()
+
+    async def until(self, uri: str, more_than: int = 0) -> None:
+        with anyio.fail_after(SECONDS):
+            while self.told.count(uri) <= more_than:
+                await self._heard.wait()
+
+
+def program(demo: Demo, folder: Path, *arguments: str) -> StdioServerParameters:
+    """The program as an AI host starts it."""
+    environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "PLEX_URL": demo.url, "PLEX_TOKEN": demo.token}
+    return StdioServerParameters(
+        command=sys.executable, args=["-m", "plex_companion", *arguments], env=environment, cwd=folder
+    )
+
+
+def transport(kind: str, it: Home, folder: Path) -> Any:
+    """The way to the companion: a started program, or its HTTP application."""
+    match kind:
+        case "stdio":
+            return stdio_client(program(it.demo, folder))
+        case "sse":
+            return sse_client(f"{it.url}/sse")
+        case _:
+            return f"{it.url}/mcp"
+
+
+@asynccontextmanager
+async def subscribed(target: Any, era: str, *uris: str) -> AsyncIterator[tuple[Client, Ear]]:
+    """A client of this era, subscribed in its era's way; unsubscribed again at the end."""
+    ear = Ear()
+    async with Client(target, mode=era, message_handler=ear.hear) as client:
+        if era == LEGACY:
+            for uri in uris:
+                request = SubscribeRequest(params=SubscribeRequestParams(uri=uri))
+                await client.session.send_request(request, EmptyResult)
+            yield client, ear
+            for uri in uris:
+                leave = UnsubscribeRequest(params=UnsubscribeRequestParams(uri=uri))
+                await client.session.send_request(leave, EmptyResult)
+            return
+        async with client.listen(resource_subscriptions=list(uris)) as stream, anyio.create_task_group() as tasks:
+
+            async def read() -> None:
+                async for event in stream:
+                    ear.note(event.uri)  # type: ignore[union-attr]  # nothing but resource updates was asked for
+
+            tasks.start_soon(read)
+            yield client, ear
+            tasks.cancel_scope.cancel()
+
+
+async def body(client: Client, uri: str) -> dict[str, Any]:
+    """A resource, read."""
+    (contents,) = (await client.read_resource(uri)).contents
+    found: dict[str, Any] = json.loads(contents.text)  # type: ignore[union-attr]  # all resources are text
+    return found
+
+
+async def known(
+    client: Client, uri: str, fact: Callable[[dict[str, Any]], object], ear: Ear | None = None
+) -> dict[str, Any]:
+    """The first reading of a resource that fits; between readings, wait to be told where there is an ear."""
+    with anyio.fail_after(SECONDS):
+        while True:
+            seen = len(ear.told) if ear else 0
+            found = await body(client, uri)
+            if fact(found):
+                return found
+            if ear is None:
+                await anyio.sleep(0.02)
+            else:
+                while len(ear.told) == seen:
+                    await ear._heard.wait()

@@ -1,0 +1,107 @@
+"""A canary token, a canary e-mail address: looked for in everything that leaves the program."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from e2e_home import LEGACY, body, program
+from mcp import Client
+from mcp.client.stdio import stdio_client
+
+from plex_companion.demo import open_demo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from plex_companion.demo import Demo
+
+TOKEN = "canary-Tok3n-4815162342"
+EMAIL = "canary.person@example.org"
+ADDRESS = "203.0.113.77"
+ARGUMENTS: dict[str, dict[str, Any]] = {"library_scan": {"library_name": "1"}, "events_wait": {"timeout": 0}}
+
+
+async def _everything(client: Client) -> str:
+    """Every tool's answer and every resource, as one text."""
+    said: list[str] = []
+    for tool in (await client.list_tools()).tools:
+        answer = await client.call_tool(tool.name, ARGUMENTS.get(tool.name, {}))
+        said.append(answer.model_dump_json())
+    for one in (await client.list_resources()).resources:
+        said.append(json.dumps(await body(client, str(one.uri)), ensure_ascii=False))
+    return "\n".join(said)
+
+
+def _poison(demo: Demo) -> None:
+    """A household full of what must not be shown, and frames that carry it."""
+    for key, user in list(demo.house.users.items()):
+        demo.house.users[key] = replace(user, title=EMAIL, username=EMAIL, email=EMAIL)
+    for key, player in list(demo.house.players.items()):
+        demo.house.players[key] = replace(player, address=ADDRESS)
+    demo.start(transcode=True)
+    setting = {"id": "PlexOnlineToken", "type": "text", "value": TOKEN}
+    entries = {
+        "preference": ("Setting", setting),
+        "progress": ("ProgressNotification", {"message": f"as {EMAIL} {TOKEN}"}),
+    }
+    for kind, (name, entry) in entries.items():
+        demo.send_raw(json.dumps({"NotificationContainer": {"type": kind, "size": 1, name: [entry]}}))
+
+
+async def _ready(client: Client) -> None:
+    with anyio.fail_after(15):
+        while True:
+            found = await body(client, "plex://sessions")
+            events = await body(client, "plex://events")
+            kinds = {event["type"] for event in events["events"]}
+            if found["count"] and found["sessions"][0]["user"]["id"] and "progress" in kinds:
+                return
+            await anyio.sleep(0.05)
+
+
+TROUBLES: dict[str, Callable[[Demo], None]] = {
+    "well": lambda _: None,
+    "401": lambda demo: demo.revoke_token(),
+    "403": lambda demo: demo.answer_with(403),
+    "429": lambda demo: demo.answer_with(429),
+    "498": lambda demo: demo.answer_with(498),
+    "500": lambda demo: demo.answer_with(500),
+    "503": lambda demo: demo.answer_with(503),
+    "slow": lambda demo: demo.slow_down(30),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_token_email_and_address_leave_the_program_nowhere(trouble: str, tmp_path: Path) -> None:
+    async with open_demo(alive=False, require_token=TOKEN) as demo:
+        environment = {
+            "READ_ONLY_MODE": "false",
+            "PLEX_COMPANION_LOG_LEVEL": "debug",
+            "PLEX_COMPANION_PLEX_TIMEOUT_SECONDS": "1",
+        }
+        started = program(demo, tmp_path)
+        started = started.model_copy(update={"env": {**(started.env or {}), **environment}})
+        with (tmp_path / "log").open("w+") as log:
+            async with Client(stdio_client(started, errlog=log), mode=LEGACY) as client:
+                with anyio.fail_after(15):
+                    while (await body(client, "plex://sessions"))["connection"]["state"] != "live":
+                        await anyio.sleep(0.05)
+                _poison(demo)
+                await _ready(client)
+                TROUBLES[trouble](demo)
+                said = await _everything(client)
+                if trouble != "slow":
+                    demo.reset_connections(websockets_only=True)
+                    said += await _everything(client)
+            log.seek(0)
+            said += log.read()
+    files = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert any(name.endswith(".sqlite3") for name in files)
+    for secret in (TOKEN, EMAIL, ADDRESS):
+        assert secret not in said
+        assert [name for name, content in files.items() if secret.encode() in content] == []
