@@ -78,13 +78,34 @@ PATIENT = Patience()
 
 
 @dataclass(frozen=True, slots=True)
-class _Lost:
+class Lost:
     """How a connection, or the try to make one, ended."""
 
     detail: str
     unauthorized: bool = False
     too_large: bool = False
-    lived_ms: int = 0
+    lived_ms: int | None = None
+    """How long it was live; `None` if it never was."""
+
+
+class Pauses:
+    """How long to wait before the next try. Back-off starts anew when Plex was heard again, unless it keeps hanging up."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._waits = patience.waits()
+        self._failed = False
+
+    def after(self, lost: Lost) -> float:
+        """Seconds, now that a connection has ended in this way."""
+        settled = lost.lived_ms is not None and lost.lived_ms >= self._patience.settled * 1000
+        if settled or (lost.lived_ms is not None and self._failed):
+            self._waits = self._patience.waits()
+        self._failed = lost.lived_ms is None
+        if lost.unauthorized:
+            return self._patience.refused
+        wait = next(self._waits)
+        return wait or next(self._waits) if lost.too_large else wait
 
 
 async def listen(
@@ -112,16 +133,11 @@ async def listen(
         patience: how long to wait for what.
     """
     listener = _Listener(gateway, settings, send, now, wanted, epoch, patience)
-    waits = patience.waits()
+    pauses = Pauses(patience)
     while True:
         lost = await listener.connection()
         await listener.tell(lost)
-        if lost.lived_ms >= patience.settled * 1000:
-            waits = patience.waits()
-        wait = next(waits)
-        if lost.too_large:
-            wait = wait or next(waits)
-        await anyio.sleep(patience.refused if lost.unauthorized else wait)
+        await anyio.sleep(pauses.after(lost))
 
 
 class _Direct(connect):
@@ -149,11 +165,11 @@ class _Listener:
         self._wanted = wanted
         self._epoch = epoch
         self._patience = patience
-        self._told: _Lost | None = None
+        self._told: Lost | None = None
         self._noted = ""
         self._asking = anyio.Lock()
 
-    async def connection(self) -> _Lost:
+    async def connection(self) -> Lost:
         """One connection from opening to end."""
         try:
             socket = await self._open()
@@ -162,7 +178,7 @@ class _Listener:
         async with socket:
             return await self._hear(socket)
 
-    async def tell(self, lost: _Lost) -> None:
+    async def tell(self, lost: Lost) -> None:
         """Say why nothing is heard, unless that has been said."""
         if self._told is None or (lost.detail, lost.unauthorized) != (self._told.detail, self._told.unauthorized):
             _log.warning("Plex is not heard: %s", lost.detail)
@@ -189,7 +205,7 @@ class _Listener:
             **options,
         )
 
-    async def _hear(self, socket: ClientConnection) -> _Lost:
+    async def _hear(self, socket: ClientConnection) -> Lost:
         self._epoch += 1
         self._told = None
         await self._say(Connecting())
@@ -203,17 +219,17 @@ class _Listener:
         _log.info("Plex is heard")
         since = self._now().tick
         lost = await self._until_lost(socket)
-        return _Lost(lost.detail, lost.unauthorized, lost.too_large, self._now().tick - since)
+        return Lost(lost.detail, lost.unauthorized, lost.too_large, self._now().tick - since)
 
-    async def _until_lost(self, socket: ClientConnection) -> _Lost:
+    async def _until_lost(self, socket: ClientConnection) -> Lost:
         """Frames and snapshots side by side; whichever ends first ends the other."""
         wanted, patience, often = self._wanted, self._patience, self._settings.reconcile_seconds
         sessions = partial(self._snapshots, wanted.for_sessions, often, patience.merge, library=False)
         library = partial(self._snapshots, wanted.for_library, math.inf, patience.library, library=True)
-        endings: list[_Lost] = []
+        endings: list[Lost] = []
         async with anyio.create_task_group() as tasks:
 
-            async def run(ending: Callable[[], Awaitable[_Lost]]) -> None:
+            async def run(ending: Callable[[], Awaitable[Lost]]) -> None:
                 endings.append(await ending())
                 tasks.cancel_scope.cancel()
 
@@ -222,7 +238,7 @@ class _Listener:
             tasks.start_soon(run, library)
         return endings[0]
 
-    async def _frames(self, socket: ClientConnection) -> _Lost:
+    async def _frames(self, socket: ClientConnection) -> Lost:
         try:
             while True:
                 # As bytes: a text frame may hold half a character (PLEX.md 1.1), which must not end the connection.
@@ -232,7 +248,7 @@ class _Listener:
         except ConnectionClosed as error:
             return self._closed(error)
 
-    async def _snapshots(self, wish: Wish, every: float, pause: float, *, library: bool) -> _Lost:
+    async def _snapshots(self, wish: Wish, every: float, pause: float, *, library: bool) -> Lost:
         """Compare notes with Plex for ever; ends when the token is refused. Silence is for the pings to judge."""
         while True:
             with anyio.move_on_after(every):
@@ -268,55 +284,55 @@ class _Listener:
     async def _say(self, event: Event) -> None:
         await self._send([Heard(event, self._now())])
 
-    def _not_opened(self, error: Exception) -> _Lost:
+    def _not_opened(self, error: Exception) -> Lost:
         match error:
             case InvalidStatus():
                 return _answered(error.response.status_code)
             case TimeoutError():
-                return _Lost(f"no answer within {self._patience.opening:g} s")
+                return Lost(f"no answer within {self._patience.opening:g} s")
             case WebSocketException() if error.__cause__ is None or isinstance(error.__cause__, ValueError):
-                return _Lost("what answers does not speak websocket")
+                return Lost("what answers does not speak websocket")
             case UnicodeError():  # as the codec for host names says
-                return _Lost("the host name is not a name")
+                return Lost("the host name is not a name")
             case _:
-                return _Lost(why(error))
+                return Lost(why(error))
 
-    def _closed(self, error: ConnectionClosed) -> _Lost:
+    def _closed(self, error: ConnectionClosed) -> Lost:
         sent, received = error.sent, error.rcvd
         if sent and sent.code == _TOO_LARGE:
-            return _Lost(f"a frame larger than {LARGEST_FRAME >> 20} MB", too_large=True)
+            return Lost(f"a frame larger than {LARGEST_FRAME >> 20} MB", too_large=True)
         if sent and "keepalive" in sent.reason and not received:
-            return _Lost(f"no pong for {self._patience.pong:g} s")
+            return Lost(f"no pong for {self._patience.pong:g} s")
         if received:
-            return _Lost("closed by Plex" + ("" if received.code in _POLITE else f" with code {received.code}"))
+            return Lost("closed by Plex" + ("" if received.code in _POLITE else f" with code {received.code}"))
         if sent:
-            return _Lost(f"a frame that breaks the protocol (code {sent.code})")
-        return _Lost(why(error))
+            return Lost(f"a frame that breaks the protocol (code {sent.code})")
+        return Lost(why(error))
 
 
-def _answered(status: int) -> _Lost:
+def _answered(status: int) -> Lost:
     """What an HTTP answer to the handshake means."""
     match status:
         case 401 | 498:
-            return _Lost(f"HTTP {status}: the token was refused", unauthorized=True)
+            return Lost(f"HTTP {status}: the token was refused", unauthorized=True)
         case 503:
-            return _Lost("HTTP 503: Plex is starting")
+            return Lost("HTTP 503: Plex is starting")
         case 400:  # so says a server that wants https (PLEX.md 1.1)
-            return _Lost("HTTP 400 instead of a websocket: the server may want https")
+            return Lost("HTTP 400 instead of a websocket: the server may want https")
         case _:
-            return _Lost(f"HTTP {status} instead of a websocket")
+            return Lost(f"HTTP {status} instead of a websocket")
 
 
-def _unread(error: ToolError) -> _Lost:
+def _unread(error: ToolError) -> Lost:
     """Why a snapshot ends the connection."""
     match error:
         case PlexUnauthorized():
-            return _Lost("HTTP 401: the token was refused", unauthorized=True)
+            return Lost("HTTP 401: the token was refused", unauthorized=True)
         case PlexStarting():
-            return _Lost("HTTP 503: Plex is starting")
+            return Lost("HTTP 503: Plex is starting")
         case PlexUnreachable():
-            return _Lost(str(error.facts.get("connection", "connection lost")))
+            return Lost(str(error.facts.get("connection", "connection lost")))
         case TimedOut():
-            return _Lost("Plex does not answer what plays")
+            return Lost("Plex does not answer what plays")
         case _:
-            return _Lost(error.message)
+            return Lost(error.message)

@@ -22,7 +22,7 @@ from plex_pretend import (
 )
 
 from plex_companion.events import Connecting, Disconnected, Malformed, Playing, Unknown
-from plex_companion.plex.listener import Patience, backoff
+from plex_companion.plex.listener import Lost, Patience, Pauses, backoff
 from plex_companion.plex.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -402,6 +402,23 @@ def test_waiting_doubles_up_to_a_minute_with_some_jitter() -> None:
     assert [next(waits) for _ in range(9)] == [0, 1, 2, 4, 8, 16, 32, 60, 60]
     shortest = backoff(lambda: 1.0)
     assert [next(shortest) for _ in range(4)] == [0, 0.75, 1.5, 3]
+
+
+def test_after_a_while_without_plex_its_first_hanging_up_is_forgiven_at_once() -> None:
+    pauses = Pauses(Patience(waits=lambda: backoff(lambda: 0)))
+    away, brief, long = Lost("away"), Lost("closed", lived_ms=500), Lost("closed", lived_ms=20_000)
+    assert [pauses.after(away) for _ in range(5)] == [0, 1, 2, 4, 8]
+    assert [pauses.after(brief) for _ in range(4)] == [0, 1, 2, 4]
+    assert [pauses.after(long) for _ in range(3)] == [0, 0, 0]
+
+
+def test_what_is_too_large_is_never_asked_for_again_at_once() -> None:
+    pauses = Pauses(Patience(waits=lambda: backoff(lambda: 0)))
+    assert pauses.after(Lost("", too_large=True, lived_ms=20_000)) == 1
+
+
+def test_a_refused_token_is_tried_every_five_minutes() -> None:
+    assert Pauses(Patience()).after(Lost("", unauthorized=True)) == 300
 
 
 async def test_a_wish_is_kept_until_it_is_taken() -> None:
