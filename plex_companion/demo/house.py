@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import uuid
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.demo import frames
@@ -105,7 +105,7 @@ class House:
 
     def _fill_library(self, household: Household) -> None:
         self.sections: dict[str, Section] = {section.key: section for section in household.sections}
-        self.items: dict[str, Item] = {item.key: copy.copy(item) for item in household.items}
+        self.items: dict[str, Item] = {item.key: replace(item, tags=dict(item.tags)) for item in household.items}
         self.children: dict[str, list[str]] = {}
         self.of_type: dict[tuple[str, str], list[str]] = {}
         for item in self.items.values():

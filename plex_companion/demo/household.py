@@ -196,7 +196,7 @@ class View:
 
 @dataclass(slots=True)
 class Household:
-    """Everything a demo server starts from. A server works on its own copy's lists: open one household once."""
+    """Everything a demo server starts from. A server works on a copy, so one household may be opened often."""
 
     name: str
     machine_identifier: str

@@ -109,6 +109,11 @@ class Hub:
         self._subscribers[send] = wanted
         return send, receive
 
+    def close(self) -> None:
+        """Nobody listens any more."""
+        for stream in list(self._subscribers):
+            self._drop(stream)
+
     def leave(self, send: MemoryObjectSendStream[Frame]) -> None:
         """Stop collecting."""
         self._drop(send)

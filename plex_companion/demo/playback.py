@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TICK = 10.0  # seconds between a client's reports
 SEEN = 0.9  # from here on a play counts as seen
+TELLS_GUID = "Android"  # recorded: these clients fill `guid`, others leave it empty
 STORED_FROM = 60_000  # ms; earlier positions are not kept
 
 
@@ -69,7 +70,7 @@ class Session:
         """The PlaySessionStateNotification of this moment; optional fields are absent as in recordings."""
         entry: frames.Entry = {
             "sessionKey": self.key, "clientIdentifier": self.player.client_identifier,
-            "guid": self.item.guid if self.live else "", "ratingKey": self.frame_rating_key, "url": "", "key": self.item_path,
+            "guid": self.item.guid if self.live or self.player.platform == TELLS_GUID else "", "ratingKey": self.frame_rating_key, "url": "", "key": self.item_path,
             "viewOffset": self.offset,
         }  # fmt: skip
         if self.queue_id is not None:

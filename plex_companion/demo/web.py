@@ -71,16 +71,28 @@ class Web:
 
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
+        self._answering: set[anyio.CancelScope] = set()
         self._routes: dict[str, list[tuple[re.Pattern[str], Handler]]] = {}
         for method, pattern, handler in ROUTES:
             self._routes.setdefault(method, []).append((compiled(pattern), handler))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; anything else is refused by the server in front."""
-        if scope["type"] == "http":
-            request = Request(scope, receive)
-            response = await self._respond(request)
-            await response(scope, receive, send)
+        if scope["type"] != "http":
+            return
+        response: Response = Response(status_code=503)
+        with anyio.CancelScope() as answering:
+            self._answering.add(answering)
+            try:
+                response = await self._respond(Request(scope, receive))
+            finally:
+                self._answering.discard(answering)
+        await response(scope, receive, send)
+
+    def close(self) -> None:
+        """Answer at once whoever still waits for an answer: the server is going."""
+        for answering in list(self._answering):
+            answering.cancel()
 
     async def _respond(self, request: Request) -> Response:
         params = parse_qsl(request.scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True)

@@ -51,7 +51,8 @@ async def test_python_plexapis_own_listener_hears(demo: Demo) -> None:
     await eventually(lambda: demo.hub.sockets == 1)
     demo.announce(frames.reachability(reachable=True))
     await eventually(lambda: heard)
-    await anyio.to_thread.run_sync(listener.stop)
+    # `listener.stop()` lets its thread sleep on for ten seconds; a reset wakes it.
+    demo.reset_connections(websockets_only=True)
     await anyio.to_thread.run_sync(listener.join, 5)
     assert heard == [{"type": "reachability", "size": 1, "ReachabilityNotification": [{"reachability": True}]}]
 
