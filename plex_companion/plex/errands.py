@@ -56,6 +56,10 @@ class Errand:
 
     def late(self) -> TimedOut:
         """What the caller is told."""
+        if not self.requests:
+            return TimedOut(
+                f"Plex was not asked: earlier requests have kept it busy for {self.seconds:g} s. Try again."
+            )
         return TimedOut(
             f"{self.asked}: no answer within {self.seconds:g} s. Plex may be busy; try again, or ask for less."
         )

@@ -301,7 +301,9 @@ async def test_the_listener_does_not_wait_behind_slow_tools(pretend: Pretend) ->
         await until(lambda: len(waiting) == TOOLS)
         with anyio.fail_after(1):
             await gateway.call(_ask("/accounts"), ahead=True)
-        assert type(await _failure(gateway, "/accounts", timeout=0.2)) is TimedOut  # its turn did not come
+        late = await _failure(gateway, "/accounts", timeout=0.2)
+        assert type(late) is TimedOut
+        assert "was not asked" in late.message
         release.set()
 
 
