@@ -23,7 +23,7 @@ from plex_companion.errors import (
     ToolError,
 )
 from plex_companion.plex.plain_words import why
-from plex_companion.text import clean, redact
+from plex_companion.text import HIDDEN, clean, redact
 
 if TYPE_CHECKING:
     from plex_companion.plex.errands import Errand
@@ -132,5 +132,6 @@ def by_status(status: int, errand: Errand) -> ToolError:  # noqa: PLR0911 - a ta
 
 def _said_by_plexapi(error: PlexApiException, token: str) -> ToolError:
     """Plexapi's own objection, without a bad answer of Plex behind it: an unknown filter, an unsupported item."""
-    words = clean(_ADDRESS.sub("…", redact(str(error), token)))[:_LONGEST]
+    said = str(error).replace(token, HIDDEN) if token else str(error)
+    words = clean(_ADDRESS.sub("…", redact(said)))[:_LONGEST]
     return NotFound(words) if isinstance(error, MissingInPlexApi) else PlexError(words)
