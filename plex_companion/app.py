@@ -34,6 +34,7 @@ from plex_companion.server.build import build_server
 from plex_companion.server.notifier import Notifier
 from plex_companion.server.offer import Answer, Existing, Offer
 from plex_companion.settings import APP
+from plex_companion.text import without
 from plex_companion.tools import served
 from plex_companion.tools.call import call_tool
 
@@ -154,7 +155,7 @@ def offer_of(companion: Companion, tools: Sequence[Tool]) -> Offer:
         return Answer(*await call_tool(companion, tool, arguments, caller))
 
     async def read_uri(uri: str) -> str:
-        return await read(companion, uri)
+        return without(await read(companion, uri), companion.settings.secrets())
 
     def listed() -> list[Existing]:
         return [Existing(uri, one.name, title, one.description) for one, uri, title in existing(companion)]

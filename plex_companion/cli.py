@@ -14,6 +14,7 @@ import anyio
 from plex_companion import __version__
 from plex_companion.errors import CompanionError, SettingsError
 from plex_companion.settings import Settings
+from plex_companion.text import redact, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,12 +129,22 @@ def _given(flags: argparse.Namespace) -> dict[str, object]:
     return {name: value for name, value in vars(flags).items() if name in Settings.model_fields and value is not None}
 
 
+class _Discreet(logging.Formatter):
+    """Writes no secret, whoever logs it."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self.secrets = tuple(secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(without(super().format(record), self.secrets))
+
+
 def _log_to_stderr(settings: Settings) -> None:
     """Standard output belongs to the protocol. Third-party chatter is for debugging only."""
-    level = settings.log_level.upper()
-    logging.basicConfig(
-        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Discreet(settings.secrets()))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     if settings.log_level != "debug":
         for name in ("mcp", "uvicorn", "websockets", "plexapi", "urllib3"):
             logging.getLogger(name).setLevel("WARNING")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _TOKEN = re.compile(r"(?i)(x-plex-token|plexonlinetoken|access_?token|auth_?token)(\W{1,4})[\w.\-~%+/]{4,}={0,2}")
@@ -29,11 +32,16 @@ def _is_harmless(char: str) -> bool:
     return char in "\n\r\t" or (char not in _BIDI and unicodedata.category(char) not in {"Cc", "Cs"})
 
 
-def redact(value: str, *secrets: str) -> str:
-    """The text without tokens: those named, and whatever stands where Plex puts one."""
+def without(value: str, secrets: Iterable[str]) -> str:
+    """The text without these secrets."""
     for secret in secrets:
-        if secret:
+        if secret and secret in value:
             value = value.replace(secret, HIDDEN)
+    return value
+
+
+def redact(value: str) -> str:
+    """The text without whatever stands where Plex puts a token."""
     return _TOKEN.sub(rf"\1\2{HIDDEN}", value)
 
 

@@ -19,6 +19,7 @@ from plex_companion.events import Connecting, Disconnected, Event, Heard, parse_
 from plex_companion.plex.plain_words import why
 from plex_companion.plex.snapshot import take_snapshot
 from plex_companion.plex.tls import tls_context
+from plex_companion.text import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -168,6 +169,7 @@ class _Listener:
         self._told: Lost | None = None
         self._noted = ""
         self._asking = anyio.Lock()
+        self._secrets = [secret.encode() for secret in settings.secrets() if secret]
 
     async def connection(self) -> Lost:
         """One connection from opening to end."""
@@ -244,9 +246,16 @@ class _Listener:
                 # As bytes: a text frame may hold half a character (PLEX.md 1.1), which must not end the connection.
                 frame = await socket.recv(decode=False)
                 moment = self._now()
-                await self._send([Heard(event, moment) for event in parse_frame(frame)])
+                await self._send([Heard(event, moment) for event in parse_frame(self._redacted(frame))])
         except ConnectionClosed as error:
             return self._closed(error)
+
+    def _redacted(self, frame: bytes) -> bytes:
+        """Plex may repeat the token, in a setting or a message; here it goes before anything else sees it."""
+        for secret in self._secrets:
+            if secret in frame:
+                frame = frame.replace(secret, HIDDEN.encode())
+        return frame
 
     async def _snapshots(self, wish: Wish, every: float, pause: float, *, library: bool) -> Lost:
         """Compare notes with Plex for ever; ends when the token is refused. Silence is for the pings to judge."""

@@ -6,6 +6,8 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.text import without
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,7 +33,7 @@ async def call_tool(
         result = await companion.gateway.call(partial(_with_plex, tool, given))
     else:
         result = await tool.function(**given)
-    return _as_json(tool, result)
+    return _as_json(tool, result, companion.settings.secrets())
 
 
 def _with_plex(tool: Tool, given: dict[str, Any], plex: PlexServer) -> Any:
@@ -39,10 +41,17 @@ def _with_plex(tool: Tool, given: dict[str, Any], plex: PlexServer) -> Any:
     return tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
 
 
-def _as_json(tool: Tool, result: Any) -> tuple[dict[str, Any], str]:
-    """The result as an object without nulls at its top that mean "no message", and its text."""
+def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    """The result as an object and as text; whatever Plex put into it, no secret of ours is in either."""
     structured: dict[str, Any] = tool.result.dump_python(result, mode="json")
     if structured.get("message", "") is None:
         del structured["message"]
-    text = result.as_text() if hasattr(result, "as_text") else structured
-    return structured, json.dumps(text, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _compact(structured)
+    harmless = without(text, secrets)
+    if harmless != text:
+        structured, text = json.loads(harmless), harmless
+    return structured, without(_compact(result.as_text()), secrets) if hasattr(result, "as_text") else text
+
+
+def _compact(body: Any) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -32,15 +32,15 @@ async def _everything(client: Client) -> str:
     for tool in (await client.list_tools()).tools:
         answer = await client.call_tool(tool.name, ARGUMENTS.get(tool.name, {}))
         said.append(answer.model_dump_json())
-    for one in (await client.list_resources()).resources:
-        said.append(json.dumps(await body(client, str(one.uri)), ensure_ascii=False))
-    return "\n".join(said)
+    listed = [str(one.uri) for one in (await client.list_resources()).resources]
+    bodies = [json.dumps(await body(client, uri), ensure_ascii=False) for uri in listed]
+    return "\n".join(said + listed + bodies)
 
 
 def _poison(demo: Demo) -> None:
     """A household full of what must not be shown, and frames that carry it."""
     for key, user in list(demo.house.users.items()):
-        demo.house.users[key] = replace(user, title=EMAIL, username=EMAIL, email=EMAIL)
+        demo.house.users[key] = replace(user, name=EMAIL, email=EMAIL)
     for key, player in list(demo.house.players.items()):
         demo.house.players[key] = replace(player, address=ADDRESS)
     demo.start(transcode=True)
@@ -62,6 +62,10 @@ async def _ready(client: Client) -> None:
             if found["count"] and found["sessions"][0]["user"]["id"] and "progress" in kinds:
                 return
             await anyio.sleep(0.05)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 TROUBLES: dict[str, Callable[[Demo], None]] = {
@@ -89,7 +93,7 @@ async def test_token_email_and_address_leave_the_program_nowhere(trouble: str, t
         with (tmp_path / "log").open("w+") as log:
             async with Client(stdio_client(started, errlog=log), mode=LEGACY) as client:
                 with anyio.fail_after(15):
-                    while (await body(client, "plex://sessions"))["connection"]["state"] != "live":
+                    while (await body(client, "plex://sessions"))["connection"]["state"] != "live":  # noqa: ASYNC110 - another process
                         await anyio.sleep(0.05)
                 _poison(demo)
                 await _ready(client)
@@ -100,7 +104,7 @@ async def test_token_email_and_address_leave_the_program_nowhere(trouble: str, t
                     said += await _everything(client)
             log.seek(0)
             said += log.read()
-    files = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    files = _files(tmp_path)
     assert any(name.endswith(".sqlite3") for name in files)
     for secret in (TOKEN, EMAIL, ADDRESS):
         assert secret not in said
