@@ -58,16 +58,16 @@ def _of_types(types: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
 
 
 async def newest_alerts(
-    cache: Cache, limit: int, *, since: int | None = None, kinds: Sequence[str] | None = None, before: int | None = None
+    cache: Cache, limit: int, *, after: int | None = None, kinds: Sequence[str] | None = None, before: int | None = None
 ) -> list[Alert]:
     """Alerts, newest first; with `before`, the ones older than that id."""
     values: dict[str, Any] = {f"kind{n}": kind for n, kind in enumerate(kinds or ())}
     of_kinds = f"AND kind IN ({', '.join(f':{name}' for name in values)})" if values else ""
     rows = await _rows(
         cache,
-        "SELECT * FROM alerts WHERE (:since IS NULL OR at >= :since) AND (:before IS NULL OR id < :before) "  # noqa: S608 - placeholders only
+        "SELECT * FROM alerts WHERE (:after IS NULL OR id > :after) AND (:before IS NULL OR id < :before) "  # noqa: S608 - placeholders only
         f"{of_kinds} ORDER BY id DESC LIMIT :limit",
-        {"since": since, "before": before, "limit": limit, **values},
+        {"after": after, "before": before, "limit": limit, **values},
     )
     return [alert_of(row) for row in rows]
 
