@@ -25,7 +25,7 @@ def _node(item: Item) -> Node:
     return Node("Video" if item.type == "movie" else "Directory", {
         "ratingKey": key, "key": f"/library/metadata/{key}{'' if item.type == 'movie' else '/children'}", "guid": item.guid,
         "type": item.type, "title": item.title, "year": item.year, "originallyAvailableAt": item.released or None,
-        "duration": item.duration, "contentRating": item.content_rating or None, "summary": item.summary,
+        "duration": item.duration, "contentRating": item.content_rating or None, "summary": item.summary, "childCount": 1 if item.type == "show" else None,
     })  # fmt: skip
 
 

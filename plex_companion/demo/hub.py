@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import dataclass
-from http import HTTPStatus
+from http.client import responses
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
@@ -186,4 +186,5 @@ def _response(answer: Answer) -> Response:
         "Content-Type": answer.media_type, "Content-Length": str(len(answer.body)), "Connection": "close",
         "X-Plex-Protocol": "1.0", **answer.headers,
     })  # fmt: skip
-    return Response(answer.status, HTTPStatus(answer.status).phrase, headers, answer.body)
+    # 498 and its like have no phrase of their own.
+    return Response(answer.status, responses.get(answer.status, "Error"), headers, answer.body)

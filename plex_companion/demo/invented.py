@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import uuid
 from dataclasses import dataclass, field
@@ -114,7 +115,7 @@ class Builder:
 
     def guid(self, kind: str, key: str) -> str:
         """A guid in Plex's form that belongs to nothing real."""
-        return f"plex://{kind}/{uuid.UUID(int=int(key) * 7919 + 1).hex[:24]}"
+        return f"plex://{kind}/{hashlib.sha256(f'{kind} {key}'.encode()).hexdigest()[:24]}"
 
     def add(self, item: Item) -> Item:
         """Keep the item; fills its guid and sort title."""

@@ -9,6 +9,8 @@ from xml.sax.saxutils import quoteattr
 
 Value = str | int | float | bool | None
 METADATA_TAGS = frozenset({"Video", "Track", "Photo", "Playlist"})
+# Discover's search results hold one item each, as an object and not as a list.
+ONE_CHILD = frozenset({"SearchResult"})
 _ESCAPES = {"\r": "&#xD;", "\n": "&#xA;", "\t": "&#x9;"}
 
 
@@ -59,7 +61,10 @@ def to_json(node: Node) -> bytes:
 def _plain(node: Node) -> dict[str, Any]:
     body: dict[str, Any] = {name: value for name, value in node.attributes.items() if value is not None}
     for child in node.children:
-        body.setdefault(_list_name(child), []).append(_plain(child))
+        if node.tag in ONE_CHILD:
+            body[_list_name(child)] = _plain(child)
+        else:
+            body.setdefault(_list_name(child), []).append(_plain(child))
     return body
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -325,7 +326,7 @@ class ToDemo(HTTPAdapter):
         self._url = url
 
     def send(self, request: Any, *arguments: Any, **options: Any) -> Any:
-        request.url = request.url.replace("https://plex.tv", self._url)
+        request.url = re.sub(r"https://[a-z.]*plex\.tv", self._url, request.url)
         return super().send(request, *arguments, **options)
 
 
@@ -355,6 +356,26 @@ async def test_the_same_address_answers_for_plex_tv(demo: Demo) -> None:
         6,
         "demo-token-mei",
     )
+
+
+async def test_the_watchlist_and_the_users_lists_work_through_the_account(demo: Demo) -> None:
+    def ask() -> tuple[Any, ...]:
+        with requests.Session() as session:
+            session.mount("https://", ToDemo(demo.url))
+            account: Any = MyPlexAccount(token=demo.token, session=session)
+            hits = account.searchDiscover("harbour")
+            account.addToWatchlist(hits[0])
+            wished = [item.title for item in account.watchlist()]
+            plex = account.resource("Lighthouse").connect()
+            plex.playlist("Friday Films").copyToUser("Pip")
+            return (
+                len(hits),
+                wished,
+                account.onWatchlist(hits[0]),
+                [row.title for row in plex.switchUser("Pip").playlists()],
+            )
+
+    assert await anyio.to_thread.run_sync(ask) == (2, ["Little Harbour, Big Trouble"], True, ["Friday Films"])
 
 
 async def test_another_users_token_sees_their_own_lists_and_no_sessions(demo: Demo) -> None:

@@ -43,6 +43,11 @@ async def test_the_documented_example_opens_and_browses(written: Callable[[Any],
     assert history == 501
 
 
+def test_every_item_has_a_guid_of_its_own() -> None:
+    items = Household.built_in(now=1_790_000_000.0).items
+    assert len({item.guid for item in items}) == len(items)
+
+
 def test_the_same_household_is_built_for_the_same_moment() -> None:
     assert Household.built_in(now=1_790_000_000.0) == Household.built_in(now=1_790_000_000.0)
 

@@ -154,6 +154,14 @@ async def test_a_clients_timeline_calls_make_move_and_end_a_session(demo: Demo) 
     assert demo.house.view(demo.house.owner, film.key).offset == 80_000
 
 
+@pytest.mark.parametrize("status", [401, 498, 503])
+async def test_a_handshake_is_refused_with_any_status(demo: Demo, status: int) -> None:
+    demo.answer_with(status)
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(demo.url.replace("http", "ws") + PLURAL)
+    assert refused.value.response.status_code == status
+
+
 async def test_a_required_token_is_required_by_header_and_query() -> None:
     async with open_demo(alive=False, require_token=TOKEN) as demo:
         assert demo.token == TOKEN
