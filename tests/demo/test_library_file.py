@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest_demo import asked
 
-from plex_companion.demo import Household, open_demo
+from plex_companion.demo import Household, open_demo, sentences
+from plex_companion.demo.control import CALLS
 from plex_companion.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ async def test_the_documented_example_opens_and_browses(written: Callable[[Any],
         sections, history = await asked(demo, ask)
     assert sections["Films"] == ["The Paper Lighthouse"]
     assert history == 501
+
+
+def test_the_document_lists_every_scenario_and_control_call() -> None:
+    text = DOCUMENT.read_text("utf-8")
+    assert [name for name, sentence in sentences().items() if f"| `{name}` | {sentence} |" not in text] == []
+    assert [call for call in CALLS if f"{call.split()[0]} /demo/{call.split()[1]}" not in text] == []
 
 
 def test_every_item_has_a_guid_of_its_own() -> None:

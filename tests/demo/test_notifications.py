@@ -115,7 +115,7 @@ async def test_a_scan_over_http_announces_its_course(demo: Demo) -> None:
 
 
 async def test_a_scan_can_be_cancelled(demo: Demo) -> None:
-    demo.speed = 1.0
+    demo.speed = 0.1
     async with listening(demo) as socket:
         demo.start_scan("1", files=1_000)
         await eventually(lambda: demo.house.activities)
@@ -277,7 +277,7 @@ async def test_closing_takes_less_than_a_second_with_listeners() -> None:
 
 
 async def test_a_living_household_watches_by_itself() -> None:
-    async with open_demo(speed=FAST) as demo, listening(demo) as socket:
+    async with open_demo(speed=10 * FAST) as demo, listening(demo) as socket:
         entries = playing(await heard_until(socket, '"viewOffset":'))
         assert entries[-1]["state"] in {"playing", "paused", "buffering"}
         await eventually(lambda: demo.house.history[-1].viewed_at >= demo.house.now - 60)
