@@ -406,9 +406,29 @@ def _activity(_kind: str, raw: Raw) -> Frame:
         progress=_int(activity.get("progress")),
         cancellable=_bool(activity.get("cancellable")),
         user_id=_text(activity.get("userID")),
-        context=context if isinstance(context, dict) else {},
+        context=_facts(context) if isinstance(context, dict) else {},
         raw=raw,
     )
+
+
+def _facts(context: Raw) -> Raw:
+    """What an activity is about, as plain cleaned values: every known key of it holds one."""
+    plain = {clean(str(name)): _fact(value) for name, value in context.items()}
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+def _fact(value: object) -> str | int | float | bool | None:
+    match value:
+        case bool():
+            return value
+        case str():
+            return clean(value)
+        case int():
+            return _int(value)
+        case float():
+            return _float(value)
+        case _:
+            return None
 
 
 def transcode_of(raw: Mapping[str, Any]) -> Transcode:

@@ -57,14 +57,16 @@ def on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
     if event.activities is None:
         return []
     listed = {activity.uuid: activity for activity in event.activities}
-    gone: list[Change] = [
+    gone = [
         ActivityEnded(replace(activity, updated_at=now.at))
         for uuid, activity in before.activities.items()
-        if uuid not in listed and activity.updated_at < event.requested.at
+        # One reported "later" than now was reported before the clock was set back.
+        if uuid not in listed and not event.requested.at <= activity.updated_at <= now.at
     ]
+    scanned: list[Change] = [Wanted("library")] if any(ended.activity.type == SCAN for ended in gone) else []
     new = [
         ActivityChanged(replace(activity, started_at=now.at, updated_at=now.at))
         for uuid, activity in listed.items()
         if uuid not in before.activities
     ]
-    return [*gone, *new]
+    return [*gone, *new, *scanned]

@@ -43,9 +43,10 @@ class _Book:
     def __init__(self, before: State, now: Moment) -> None:
         self.open, self.now, self.ids = before.alerts, now, count(before.next_alert)
         self.changes: list[Change] = []
+        self.done: set[tuple[str, AlertKind, str]] = set()
 
     def raise_(self, kind: AlertKind, severity: Severity, subject: str, title: str, **detail: Any) -> None:
-        if (kind, subject) not in self.open:
+        if (kind, subject) not in self.open and self._is_first("open", kind, subject):
             self.changes.append(AlertOpened(Alert(next(self.ids), self.now.at, kind, severity, title, detail, subject)))
 
     def note(self, kind: AlertKind, severity: Severity, subject: str, title: str, **detail: Any) -> None:
@@ -55,8 +56,15 @@ class _Book:
 
     def resolve(self, kind: AlertKind, subject: str) -> None:
         alert = self.open.get((kind, subject))
-        if alert is not None:
+        if alert is not None and self._is_first("resolve", kind, subject):
             self.changes.append(AlertResolved(replace(alert, resolved_at=self.now.at)))
+
+    def _is_first(self, what: str, kind: AlertKind, subject: str) -> bool:
+        """Whether this event has not done the same already: a tick may both change a session and look at it."""
+        news = (what, kind, subject)
+        is_first = news not in self.done
+        self.done.add(news)
+        return is_first
 
 
 def alerts_for(event: Event, changes: list[Change], before: State, now: Moment, thresholds: Thresholds) -> list[Change]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.changes.kinds import Journaled
@@ -24,13 +25,14 @@ from plex_companion.events import (
     TranscodeReport,
     UpdateState,
 )
-from plex_companion.text import HIDDEN, clean_tree, mask, redact
+from plex_companion.text import HIDDEN, clean, mask, redact
 
 if TYPE_CHECKING:
     from plex_companion.changes.state import State
     from plex_companion.events import Event
     from plex_companion.models import Moment
 
+_SECRET_NAME = re.compile(r"(?i)token|secret|password")
 _SECRET_SETTINGS = ("token", "secret", "password", "email", "mail")
 
 
@@ -52,7 +54,7 @@ def journal(event: Event, before: State, now: Moment) -> Journaled | None:
         case _:
             subject, summary = _told(event, before)
             raw = event.raw
-    return Journaled(before.next_event, now.at, event.type, subject, mask(summary), payload(event, raw))
+    return Journaled(before.next_event, now.at, event.type, subject, _told_safely(summary), payload(event, raw))
 
 
 def payload(event: Event, raw: dict[str, Any]) -> str:
@@ -61,11 +63,32 @@ def payload(event: Event, raw: dict[str, Any]) -> str:
         raw = {**raw, "value": HIDDEN, "default": HIDDEN}
     try:
         text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        if not text.isprintable() or "\\u" in text:
-            text = json.dumps(clean_tree(raw), ensure_ascii=False, separators=(",", ":"))
+        if not text.isprintable() or "\\" in text or _SECRET_NAME.search(text) or _told_safely(text) != text:
+            # Text by text: a mask laid over the JSON itself could tear an escape or swallow a quote.
+            text = json.dumps(_safe(raw), ensure_ascii=False, separators=(",", ":"))
     except (RecursionError, ValueError):
         return '{"unreadable":true}'
+    return text
+
+
+def _told_safely(text: str) -> str:
     return mask(redact(text))
+
+
+def _safe(value: Any) -> Any:
+    match value:
+        case str():
+            return _told_safely(clean(value))
+        case dict():
+            return {_told_safely(clean(name)): _of_name(name, inner) for name, inner in value.items()}
+        case list():
+            return [_safe(inner) for inner in value]
+        case _:
+            return value
+
+
+def _of_name(name: str, value: Any) -> Any:
+    return HIDDEN if value and value is not True and _SECRET_NAME.search(name) else _safe(value)
 
 
 def _told(event: Event, before: State) -> tuple[str | None, str]:  # noqa: C901, PLR0911 - one line per kind of event

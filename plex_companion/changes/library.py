@@ -51,19 +51,19 @@ def on_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Change
         change = "deleted"
     elif event.state == CREATED or event.metadata_state == "created" or (known and known.change == "created"):
         change = "created"
-    if known is not None and known.change != change:
-        known = None
+    continued = known is not None and known.change == change
     moved = LibraryChange(
-        id=known.id if known else before.next_change,
+        id=known.id if known and continued else before.next_change,
         at=now.at,
         item_id=event.item_id,
         section_id=event.section_id or (known.section_id if known else None),
-        type=TYPES.get(event.media_type) if event.media_type is not None else None,
+        type=TYPES.get(event.media_type) if event.media_type is not None else known.type if known else None,
         title=event.title or (known.title if known else None),
         change=change,
         settled=settled,
-        parent_item_id=event.parent_item_id,
-        root_item_id=event.root_item_id,
+        # Only the first entries of an item's life name its parents.
+        parent_item_id=event.parent_item_id or (known.parent_item_id if known else None),
+        root_item_id=event.root_item_id or (known.root_item_id if known else None),
     )
     return [LibraryMoved(moved), Wanted("library")] if settled else [LibraryMoved(moved)]
 

@@ -32,6 +32,9 @@ BLIND_MS = 60_000
 """Between reports further apart than this the time played is judged by how far the position moved."""
 PLAUSIBLE_MS = 60_000
 """How far a position may be off what time alone explains, for a session to be the same after an outage."""
+STILL_MS = 10_000
+"""A listed session that ended in an earlier connection and moved less than this since is still over."""
+LONGEST_KEY = 18
 STATES = frozenset({"playing", "paused", "buffering", "error"})
 
 
@@ -40,15 +43,35 @@ def on_playing(event: Playing, before: State, now: Moment) -> list[Change]:
     if event.state == "stopped":
         return _stopped(event, before, now)
     known = _reported(event, before)
-    if event.state not in STATES or (known is None and not (event.session_key or "").isdecimal()):
+    if event.state not in STATES or (known is None and _counted(event.session_key) is None):
         return []
     if known is None:
         begun = _started(event, before, now, before.next_play)
         return [*_keyless(event, before, now), SessionStarted(begun), Wanted("sessions")]
-    if _is_other_item(event, known):
-        begun = _started(event, before, now, before.next_play)
-        return [_ended(known, "replaced", now.at), SessionStarted(begun), Wanted("sessions")]
+    lost = _is_lost(known, event, before, now)
+    if lost or _is_other_item(event, known):
+        over = _ended(known, "inferred", known.updated_at) if lost else _ended(known, "replaced", now.at)
+        if _counted(event.session_key) is None:
+            return [over, Wanted("sessions")]
+        return [over, SessionStarted(_started(event, before, now, before.next_play)), Wanted("sessions")]
     return _moved(known, event, before, now)
+
+
+def _counted(key: str | None) -> int | None:
+    """A session key as the counter that Plex takes it from; `None` for anything else."""
+    return int(key) if key and key.isdecimal() and len(key) <= LONGEST_KEY else None
+
+
+def _is_lost(known: Session, event: Playing, before: State, now: Moment) -> bool:
+    """Whether the session was of an earlier connection and this report is another's, who was given its key again.
+
+    The first snapshot settles that, unless Plex does not show us its sessions.
+    """
+    if known.epoch == before.connection.epoch:
+        return False
+    same_client = event.client_identifier is not None and event.client_identifier == known.client_identifier
+    offset = known.view_offset_ms if event.view_offset_ms is None else event.view_offset_ms
+    return _is_other_item(event, known) or not (same_client and _is_plausible(known, offset, now))
 
 
 def _reported(event: Playing, before: State) -> Session | None:
@@ -79,9 +102,12 @@ def _is_other_item(event: Playing, session: Session) -> bool:
 
 def _stopped(event: Playing, before: State, now: Moment) -> list[Change]:
     session = _reported(event, before)
+    if session is not None and _is_lost(session, event, before, now):
+        return [_ended(session, "inferred", session.updated_at)]
     if session is not None and not _is_other_item(event, session):
         return [_ended(_moved_to(session, event, before, now), "stopped", now.at)]
-    if session is not None or (event.session_key is not None and event.session_key in before.ended):
+    ended = before.ended.get(event.session_key or "")
+    if session is not None or (ended is not None and ended.epoch == before.connection.epoch):
         return []  # late or repeated: the session plays something else by now, or has ended already
     renamed = _renamed(event, before)
     if renamed is not None:
@@ -91,15 +117,15 @@ def _stopped(event: Playing, before: State, now: Moment) -> list[Change]:
 
 def _renamed(event: Playing, before: State) -> Session | None:
     """The session that stops under a key of its own, newer than the one it played under (node-plex-api #80)."""
-    if event.rating_key is None or not (event.session_key or "").isdecimal():
+    number = _counted(event.session_key)
+    if event.rating_key is None or number is None:
         return None
     fitting = [
         session
         for session in before.sessions.values()
         if not _is_other_item(event, session)
         and event.client_identifier in {None, session.client_identifier}
-        and session.session_key.isdecimal()
-        and int(session.session_key) < int(event.session_key or 0)
+        and (_counted(session.session_key) or number) < number
     ]
     return fitting[0] if len(fitting) == 1 else None
 
@@ -198,7 +224,7 @@ def _elapsed(known: Session, offset: int, now: Moment) -> tuple[int, int]:
 
 
 def _ended(session: Session, ended_by: EndedBy, at: int) -> SessionEnded:
-    return SessionEnded(session, ended_by, at)
+    return SessionEnded(session, ended_by, max(at, session.started_at))  # the clock may have been set back
 
 
 def on_transcode(event: TranscodeReport, before: State) -> list[Change]:
@@ -227,14 +253,16 @@ def on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
         return []
     plays = count(before.next_play)
     changes: list[Change] = []
-    claimed: set[str] = set()
+    listed: set[str] = set()
     for row in event.sessions:
         known = _same_session(row, before)
-        if known is not None:
-            claimed.add(known.session_key)
-        changes.extend(_from_row(row, known, event, before, now, plays))
+        key = known.session_key if known else _key_of(row)
+        if key is None or key in listed:
+            continue
+        listed.add(key)
+        changes.extend(_from_row(row, key, known, event, before, now, plays))
     for session in before.sessions.values():
-        if session.session_key not in claimed:
+        if session.session_key not in listed:
             changes.extend(_unlisted(session, event, before, now))
     return changes
 
@@ -245,16 +273,21 @@ def _same_session(row: SessionRow, before: State) -> Session | None:
     return next((s for s in before.sessions.values() if s.item.key and s.item.key == row.item.key), None)
 
 
+def _key_of(row: SessionRow) -> str | None:
+    """The key of a row; live TV that has none goes by the uuid in its path, which no counter ever reaches."""
+    if row.session_key is not None:
+        return row.session_key
+    uuid = (row.item.key or "").rsplit("/", 1)[-1]
+    return uuid if uuid and not uuid.isdecimal() else None
+
+
 def _from_row(
-    row: SessionRow, known: Session | None, event: Snapshot, before: State, now: Moment, plays: Iterator[int]
+    row: SessionRow, key: str, known: Session | None, event: Snapshot, before: State, now: Moment, plays: Iterator[int]
 ) -> list[Change]:
-    key = row.session_key or (known.session_key if known else (row.item.key or "").rsplit("/", 1)[-1])
-    if not key:
-        return []
     if known is None:
-        same_epoch = event.epoch == before.connection.epoch
-        if same_epoch and key in before.ended and before.ended[key] in {None, row.item.rating_key}:
-            return []  # a ghost: Plex may list a session for minutes after its stop
+        ended = before.ended.get(key)
+        if ended is not None and _is_ghost(ended, row, event, now):
+            return []
         return _begin(row, key, event, before, now, plays)
     if not _is_same_play(known, row, event, now):
         if known.heard_tick > event.requested.tick:
@@ -276,11 +309,23 @@ def _is_same_play(known: Session, row: SessionRow, event: Snapshot, now: Moment)
     if known.epoch == event.epoch:
         return same_item
     client = row.player.client_identifier if row.player else None
-    if not same_item or client is None or client != known.client_identifier:
+    same_client = client is not None and client == known.client_identifier
+    return same_item and same_client and _is_plausible(known, row.view_offset_ms, now)
+
+
+def _is_plausible(known: Session, offset: int | None, now: Moment) -> bool:
+    passed = max(0, now.tick - known.heard_tick)
+    return -PLAUSIBLE_MS <= (offset or 0) - known.view_offset_ms <= passed + PLAUSIBLE_MS
+
+
+def _is_ghost(ended: Session, row: SessionRow, event: Snapshot, now: Moment) -> bool:
+    """Whether Plex lists what has ended: for 3 to 30 minutes after the stop, and across a hiccup of the connection.
+
+    If it plays after all, its next report says so.
+    """
+    if ended.epoch != event.epoch and abs((row.view_offset_ms or 0) - ended.view_offset_ms) > STILL_MS:
         return False
-    passed = max(0, now.at - known.updated_at)
-    advanced = (row.view_offset_ms or 0) - known.view_offset_ms
-    return -PLAUSIBLE_MS <= advanced <= passed + PLAUSIBLE_MS
+    return ended.item.rating_key is None or _is_same_play(ended, row, event, now)
 
 
 def _begin(
@@ -343,9 +388,9 @@ def _with_row(session: Session, row: SessionRow, event: Snapshot) -> Session:
         item=item,
         session_id=row.session_id or session.session_id,
         user=row.user or session.user,
-        player=row.player or session.player,
+        player=_same_player(row.player, session.player),
         transcode=transcode,
-        transcode_key=transcode.key if transcode else session.transcode_key,
+        transcode_key=transcode.key or None if transcode else session.transcode_key,
         decision=transcode.decision if transcode else row.decision or session.decision,
         bandwidth_kbps=row.bandwidth_kbps,
         location=row.location,
@@ -353,6 +398,12 @@ def _with_row(session: Session, row: SessionRow, event: Snapshot) -> Session:
         bitrate_kbps=row.bitrate_kbps,
         listed=True,
     )
+
+
+def _same_player(listed: Player | None, reported: Player | None) -> Player | None:
+    if listed is None or reported is None:
+        return listed or reported
+    return replace(listed, client_identifier=listed.client_identifier or reported.client_identifier)
 
 
 def _unlisted(session: Session, event: Snapshot, before: State, now: Moment) -> list[Change]:

@@ -60,8 +60,8 @@ class State:
     server: ServerIdentity | None = None
     sessions: dict[str, Session] = field(default_factory=dict)
     """By session key. A key of an older epoch stays until a snapshot has judged it."""
-    ended: dict[str, str | None] = field(default_factory=dict)
-    """Session keys that ended in this epoch, with the rating key they played: late and repeated stops mean nothing."""
+    ended: dict[str, Session] = field(default_factory=dict)
+    """By session key: what ended lately. Late and repeated stops mean nothing, and Plex may list it for a while yet."""
     transcodes: dict[str, Transcode] = field(default_factory=dict)
     """By bare key: jobs report before the session that uses them names them."""
     timelines: dict[str, Timeline] = field(default_factory=dict)
@@ -208,7 +208,7 @@ def _end(state: State, change: SessionEnded) -> None:
     state.buffered.pop(key, None)
     state.slow.pop(key, None)
     if session.epoch == state.connection.epoch:
-        _remember(state.ended, key, session.item.rating_key)
+        _remember(state.ended, key, session)
     timeline = timeline_of(session, "stopped")
     if timeline is not None:
         state.timelines[timeline.client_identifier] = timeline
@@ -223,14 +223,15 @@ def _open(state: State, alert: Alert) -> None:
 
 
 def _move(state: State, moved: LibraryChange) -> None:
+    is_new = moved.id >= state.next_change
     state.next_change = max(state.next_change, moved.id + 1)
     known = next((old for old in reversed(state.recent) if old.id == moved.id), None)
     if known is not None:
         state.recent[state.recent.index(known)] = moved
     else:
         state.recent.append(moved)
-        if moved.change == "created" and moved.section_id is not None:
-            state.added[moved.section_id] = state.added.get(moved.section_id, 0) + 1
+    if is_new and moved.change == "created" and moved.section_id is not None:
+        state.added[moved.section_id] = state.added.get(moved.section_id, 0) + 1
     state.unsettled.pop(moved.item_id, None)
     if not moved.settled:
         _remember(state.unsettled, moved.item_id, moved)
@@ -238,7 +239,6 @@ def _move(state: State, moved: LibraryChange) -> None:
 
 def _connect(state: State, connection: Connection) -> None:
     if connection.epoch != state.connection.epoch:
-        state.ended.clear()
         state.transcodes.clear()
     if connection.state == "live":
         state.down_since = None
