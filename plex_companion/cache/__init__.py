@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import aiosqlite
 
 from plex_companion.cache.migrate import migrate
-from plex_companion.cache.record import UNKNOWN, Statements, upsert
+from plex_companion.cache.record import UNKNOWN, Statements, condensed, upsert
+from plex_companion.changes.state import RECENT
 from plex_companion.errors import DatabaseUnusable
 
 if TYPE_CHECKING:
@@ -19,12 +20,33 @@ if TYPE_CHECKING:
 
     from plex_companion.changes.kinds import Change
 
-__all__ = ["UNKNOWN", "Cache", "StorageError", "open_cache"]
+__all__ = ["UNKNOWN", "Cache", "StorageError", "condensed", "open_cache"]
 
 StorageError = sqlite3.Error
 """What a write raises when the disk is full or the file is locked: the caller goes on and tries again."""
 
+LOCK_MS = 10_000
+"""How long a write waits for another process."""
 _PRUNE_STEP = 2_000
+# Rows are written in the order of time, so the first young one is where the old ones end.
+_PRUNE = (
+    """
+    DELETE FROM events WHERE id IN (
+        SELECT id FROM events WHERE id < max(
+            coalesce((SELECT id FROM events WHERE at >= :before ORDER BY id LIMIT 1), (SELECT max(id) FROM events) + 1),
+            (SELECT max(id) FROM events) + 1 - :kept
+        ) ORDER BY id LIMIT :step)
+    """,
+    """
+    DELETE FROM library_changes WHERE id IN (
+        SELECT id FROM library_changes
+        WHERE at < :before AND id <= (SELECT max(id) FROM library_changes) - :recent ORDER BY id LIMIT :step)
+    """,
+    """
+    DELETE FROM activities WHERE (server, uuid) IN (
+        SELECT server, uuid FROM activities WHERE ended_at < :before LIMIT :step)
+    """,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +57,7 @@ class Cache:
     schema: int
     writer: aiosqlite.Connection
     reader: aiosqlite.Connection
+    lock_ms: int = LOCK_MS
 
     async def write(self, changes: Iterable[Change], server: str, at: int) -> None:
         """Write what the changes say in one transaction, with at most a statement per table.
@@ -58,14 +81,19 @@ class Cache:
                 await self.writer.execute("ROLLBACK")
             raise
 
-    async def prune(self, *, events_before: int, events_kept: int, alerts_before: int) -> None:
-        """Drop old journal rows and resolved alerts, a small step at a time."""
-        await self.writer.execute(
-            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < :before"
-            " OR id <= (SELECT max(id) FROM events) - :kept ORDER BY id LIMIT :step)",
-            {"before": events_before, "kept": events_kept, "step": _PRUNE_STEP},
-        )
+    async def prune(self, *, events_before: int, events_kept: int, alerts_before: int) -> bool:
+        """Drop what has been kept for long enough, a small step of each. Returns whether there may be more of it.
+
+        Library changes and ended activities go with the journal's age; the changes shown as recent stay.
+        """
+        step = {"before": events_before, "kept": events_kept, "recent": RECENT, "step": _PRUNE_STEP}
+        dropped = [(await self.writer.execute(sql, step)).rowcount for sql in _PRUNE]
         await self.writer.execute("DELETE FROM alerts WHERE resolved_at < :before", {"before": alerts_before})
+        return _PRUNE_STEP in dropped
+
+    async def wait_for_lock(self, milliseconds: int) -> None:
+        """How long a write waits for another process to finish its own."""
+        await self.writer.execute(f"PRAGMA busy_timeout = {milliseconds:d}")
 
     async def size_bytes(self) -> int:
         """How large the database file is."""
@@ -77,25 +105,28 @@ class Cache:
 
 
 @asynccontextmanager
-async def open_cache(path: Path) -> AsyncIterator[Cache]:
-    """Bring the file to today's schema and open it.
+async def open_cache(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Cache]:
+    """Bring the file to today's schema and open it. A write waits for another process for `lock_ms`.
 
     Raises:
         DatabaseUnusable: it cannot be opened, created or written.
         DatabaseNewer: a newer plex-companion wrote it.
     """
     schema = migrate(path)
-    try:
-        async with (
-            aiosqlite.connect(path, isolation_level=None, timeout=10) as writer,
-            aiosqlite.connect(path, isolation_level=None, timeout=10) as reader,
-        ):
-            for pragma in ("foreign_keys = ON", "synchronous = FULL", "busy_timeout = 10000"):
+    async with AsyncExitStack() as opened:
+        try:
+            writer, reader = [
+                await opened.enter_async_context(aiosqlite.connect(path, isolation_level=None, timeout=10))
+                for _ in ("writer", "reader")
+            ]
+            for pragma in ("foreign_keys = ON", "synchronous = FULL"):
                 await writer.execute(f"PRAGMA {pragma}")
             await writer.execute("INSERT OR IGNORE INTO servers VALUES (?, NULL, NULL, NULL, NULL, 0, 0)", (UNKNOWN,))
             await reader.execute("PRAGMA query_only = ON")
-            writer.row_factory = reader.row_factory = sqlite3.Row
-            yield Cache(path, schema, writer, reader)
-    except sqlite3.OperationalError as error:
-        message = f"The database {path} cannot be used: {error}. Check that its folder can be written to."
-        raise DatabaseUnusable(message) from error
+        except sqlite3.OperationalError as error:
+            message = f"The database {path} cannot be used: {error}. Check that its folder can be written to."
+            raise DatabaseUnusable(message) from error
+        writer.row_factory = reader.row_factory = sqlite3.Row
+        cache = Cache(path, schema, writer, reader, lock_ms)
+        await cache.wait_for_lock(lock_ms)
+        yield cache

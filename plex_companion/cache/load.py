@@ -44,7 +44,7 @@ async def load_state(cache: Cache, now: Moment) -> State:
     for row in servers:
         state.server = server_of(row)
         server = state.server.machine_identifier
-        await _load_server(cache, state, server, now)
+    await _load_server(cache, state, server, now)
     for row in await _rows(cache, "SELECT * FROM alerts WHERE resolved_at IS NULL", {}):
         alert = alert_of(row)
         state.alerts[alert.kind, alert.subject] = alert

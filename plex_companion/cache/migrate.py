@@ -8,10 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from plex_companion.errors import DatabaseNewer, DatabaseUnusable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from importlib.resources.abc import Traversable
     from pathlib import Path
 
@@ -54,30 +56,37 @@ def migrate(path: Path, migrations: list[Migration] | None = None) -> int:
     migrations = shipped() if migrations is None else migrations
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _refuse_newer(path, migrations)
+        path.touch(mode=0o600)
         with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
-            return _apply(connection, path, migrations)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(_LEDGER)
+            for migration in migrations:
+                _apply(connection, migration)
+        path.chmod(0o600)
     except (sqlite3.Error, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         message = f"The database {path} cannot be used: {reason}. Check that the folder exists and can be written to."
         raise DatabaseUnusable(message) from error
+    return _newest(migrations)
 
 
-def _apply(connection: sqlite3.Connection, path: Path, migrations: list[Migration]) -> int:
-    known = _version(connection)
-    newest = migrations[-1].version if migrations else 0
-    if known > newest:
+def _newest(migrations: list[Migration]) -> int:
+    return migrations[-1].version if migrations else 0
+
+
+def _refuse_newer(path: Path, migrations: list[Migration]) -> None:
+    """Look without touching: a connection that may write would tidy up a write-ahead log left by a crash."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10)) as connection:
+        known = _version(connection)
+    if known > _newest(migrations):
         message = (
-            f"The database {path} has schema {known}, this version of plex-companion knows {newest}: "
+            f"The database {path} has schema {known}, this version of plex-companion knows {_newest(migrations)}: "
             "use a newer plex-companion, or name another file with --database."
         )
         raise DatabaseNewer(message)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(_LEDGER)
-    for migration in migrations:
-        if migration.version > known:
-            _apply_one(connection, migration)
-    path.chmod(0o600)
-    return newest
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -88,12 +97,28 @@ def _version(connection: sqlite3.Connection) -> int:
     return version
 
 
-def _apply_one(connection: sqlite3.Connection, migration: Migration) -> None:
-    """One script: begin, the file, its record, commit. A file that fails half-way leaves nothing of itself."""
-    record = f"INSERT OR IGNORE INTO migrations VALUES ({migration.version}, '{migration.name}', datetime('now'))"  # noqa: S608 - our own file name
+def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
+    """The file and its record in one transaction: a file that fails half-way leaves nothing of itself."""
+    connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{migration.sql}\n;{record};\nCOMMIT;")
+        if migration.version > _version(connection):  # asked under the lock: another process may have been faster
+            for statement in _statements(migration.sql):
+                connection.execute(statement)
+            record = "INSERT INTO migrations VALUES (:version, :name, datetime('now'))"
+            connection.execute(record, {"version": migration.version, "name": migration.name})
+        connection.execute("COMMIT")
     except sqlite3.Error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """One by one, because `executescript` would commit what was begun before it."""
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    yield statement

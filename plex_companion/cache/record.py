@@ -32,6 +32,46 @@ UNKNOWN = "unknown"
 """The server rows belong to until Plex has said which it is."""
 
 
+def condensed(changes: Iterable[Change], journal_rows: int) -> list[Change]:
+    """The same in fewer: what writes nothing goes, of a row written again and again the last writing stays, and of the
+    journal the newest rows do.
+    """
+    kept: list[Change] = []
+    seen: set[tuple[str, object]] = set()
+    for change in reversed(list(changes)):
+        row = _row_of(change)
+        journal_rows -= isinstance(change, Journaled)
+        if row is None or row in seen or (isinstance(change, Journaled) and journal_rows < 0):
+            continue
+        seen.add(row)
+        kept.append(change)
+    kept.reverse()
+    return kept
+
+
+def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: PLR0911 - one line per kind of change
+    """Which row a change writes."""
+    match change:
+        case Journaled():
+            return "events", change.id
+        case SessionStarted() | SessionChanged() | SessionEnded():
+            return "plays", change.session.play_id
+        case AlertOpened() | AlertResolved():
+            return "alerts", change.alert.id
+        case ActivityChanged() | ActivityEnded():
+            return "activities", change.activity.uuid
+        case LibraryMoved():
+            return "library_changes", change.change.id
+        case ClientSeen():
+            return "clients", change.client_identifier
+        case ServerSeen():
+            return "servers", change
+        case SectionsSeen() | AccountsSeen():
+            return type(change).__name__, None
+        case _:
+            return None
+
+
 class Statements:
     """What a batch of changes writes, gathered: the last state of each row wins."""
 
@@ -45,7 +85,7 @@ class Statements:
         """Table and rows, parents before children."""
         return ((table, list(rows.values())) for table, rows in self.tables.items())
 
-    def add(self, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
+    def add(self, change: Change) -> None:  # noqa: C901 - one flat table of every kind of change
         """Take one change in."""
         match change:
             case Journaled():
@@ -70,8 +110,8 @@ class Statements:
                 self.first.append(("DELETE FROM sections WHERE server = :server", {"server": self.server}))
                 self.tables["sections"] = {s.section_id: section_row(s, self.server) for s in sections}
             case AccountsSeen(accounts=accounts):
-                for account in accounts:
-                    self._put("accounts", account.id, {**fields(account), "server": self.server})
+                self.first.append(("DELETE FROM accounts WHERE server = :server", {"server": self.server}))
+                self.tables["accounts"] = {a.id: {**fields(a), "server": self.server} for a in accounts}
             case _:
                 pass
 
@@ -90,16 +130,14 @@ class Statements:
     def _meet(self, server: str, row: Row) -> None:
         """The server is known now: what was written before it was named is its own."""
         self.first.append((_SERVER, row))
+        self.first += [(sql, {"server": server, "unknown": UNKNOWN}) for sql in _ADOPT]
         if self.server == UNKNOWN:
-            adopt = {"server": server, "unknown": UNKNOWN}
-            self.first += [(sql, adopt) for sql in _ADOPT]
             for rows in self.tables.values():
                 for pending in rows.values():
                     pending["server"] = server
         self.server = server
 
 
-_ADOPT = tuple(f"UPDATE {table} SET server = :server WHERE server = :unknown" for table in ("events", "alerts"))  # noqa: S608 - our own table names
 _SERVER = """
     INSERT INTO servers VALUES (:machine_identifier, :name, :version, :platform, :platform_version, :seen_at, :seen_at)
     ON CONFLICT (machine_identifier) DO UPDATE SET name = excluded.name, version = excluded.version,
@@ -116,6 +154,7 @@ _KEYS = {
     "sections": ("server", "section_id"),
     "accounts": ("server", "id"),
 }
+_ADOPT = tuple(f"UPDATE OR REPLACE {table} SET server = :server WHERE server = :unknown" for table in _KEYS)  # noqa: S608 - our own table names
 _KEPT = {"plays": {"server", "started_at"}}
 """Columns that keep their first value: a play belongs to the server it began on."""
 
