@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 import anyio.lowlevel
 
-from plex_companion.cache import UNKNOWN, StorageError
+from plex_companion.cache import UNKNOWN, StorageError, condensed
 from plex_companion.changes import DEFAULT, State, Thresholds, advance, changes_for
-from plex_companion.events import ActivityReport, Malformed, Playing, Snapshot, TranscodeReport, Unknown
+from plex_companion.events import (
+    ActivityReport,
+    Connecting,
+    Disconnected,
+    Malformed,
+    Playing,
+    Snapshot,
+    TranscodeReport,
+    Unknown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +39,12 @@ BATCH = 500
 """Events per transaction at most, so that a flood never keeps the loop from answering."""
 PRUNE_EVERY_MS = 60_000
 BACKLOG = 20_000
-"""Changes kept while the storage refuses; the oldest journal rows go first."""
+"""Changes kept while the storage refuses; beyond it the last state of every row is kept, and of the journal so many."""
+IMPATIENT_MS = 100
+"""How long a write waits for another process once one was refused: the live state goes on meanwhile."""
+KINDS = 100
+"""Unknown types counted by name; what is more, or longer than any type on record, counts as `other`."""
+LONGEST_KIND = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +78,19 @@ async def ingest(
         await _write(changes, state, live, cache)
         live.show(state)
         announce(changes)
-        if live.now - pruned_at >= PRUNE_EVERY_MS:
+        if not 0 <= live.now - pruned_at < PRUNE_EVERY_MS and not await _prune(live, cache, retention):
             pruned_at = live.now
-            await _prune(live, cache, retention)
 
 
-async def _prune(live: Live, cache: Cache, retention: Retention) -> None:
+async def _prune(live: Live, cache: Cache, retention: Retention) -> bool:
+    """One step, between batches. Returns whether the next batch should be followed by another."""
     with suppress(StorageError):  # the next commit says what is wrong
-        await cache.prune(
+        return await cache.prune(
             events_before=live.now - retention.events_ms,
             events_kept=retention.events_rows,
             alerts_before=live.now - retention.alerts_ms,
         )
+    return False
 
 
 async def _write(changes: list[Change], state: State, live: Live, cache: Cache) -> None:
@@ -87,11 +102,13 @@ async def _write(changes: list[Change], state: State, live: Live, cache: Cache) 
     except StorageError as error:
         if live.storage == "ok":
             logger.warning("The cache cannot be written (%s): going on in memory", error)
+            await cache.wait_for_lock(min(IMPATIENT_MS, cache.lock_ms))
         live.storage = "degraded"
-        live.unwritten = pending[-BACKLOG:]
+        live.unwritten = pending if len(pending) <= BACKLOG else condensed(pending, BACKLOG // 2)
         return
     if live.storage == "degraded":
         logger.warning("The cache can be written again")
+        await cache.wait_for_lock(cache.lock_ms)
     live.storage, live.unwritten = "ok", []
     live.committed_at = live.now if pending else live.committed_at
 
@@ -117,7 +134,8 @@ class Counters:
                 self.connects += first
             case Unknown(type=kind):
                 self.unrecognized += 1
-                self.events[kind] += 1
+                few = kind in self.events or (len(self.events) < KINDS and len(kind) <= LONGEST_KIND)
+                self.events[kind if few else "other"] += 1
             case _ if hasattr(event, "raw"):
                 self.events[event.type] += 1
 
@@ -175,7 +193,8 @@ class Inbox:
             while len(self._heard) >= self.limit:
                 self._collapse()
                 if len(self._heard) >= self.limit:
-                    self._drained = anyio.Event()
+                    if self._drained.is_set():  # otherwise another sender waits for it already
+                        self._drained = anyio.Event()
                     await self._drained.wait()
             self._heard.append(one)
             self._filled.set()
@@ -191,27 +210,51 @@ class Inbox:
         return taken
 
     def _collapse(self) -> None:
-        """Of reports that only moved a session, a job or an activity on, keep the newest. State changes stay."""
-        kept: deque[Heard] = deque()
-        last: dict[str, object] = {}
-        for heard in reversed(self._heard):
+        """Of a run of reports that only move a session, a job or an activity on, keep the first, which may begin it,
+        and the newest. State changes stay, and a run ends where something else is said of its subject.
+        """
+        runs: dict[str, _Run] = {}
+        kept: list[Heard | None] = []
+        for heard in self._heard:
             subject, said = _progress(heard.event)
-            if subject is None or last.get(subject) != said:
-                kept.appendleft(heard)
-            if subject is not None:
-                last[subject] = said
-        self.counters.collapsed += len(self._heard) - len(kept)
-        self._heard = kept
+            if subject == EVERYTHING:
+                runs.clear()
+            elif subject is not None:
+                run = runs.get(subject)
+                if said is None or run is None or run.said != said:
+                    runs[subject] = _Run(said)
+                else:
+                    if run.newest is not None:
+                        kept[run.newest] = None
+                    run.newest = len(kept)
+            kept.append(heard)
+        self._heard = deque(heard for heard in kept if heard is not None)
+        self.counters.collapsed += len(kept) - len(self._heard)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Reports on one subject that say the same but for progress, and where the newest of them is kept."""
+
+    said: object
+    newest: int | None = None
+
+
+EVERYTHING = "*"
 
 
 def _progress(event: Event) -> tuple[str | None, object]:
-    """What an event is about and what it says beyond progress; a subject of `None` never collapses."""
+    """What an event is about, and what it says beyond progress: `None` when it says more than that."""
     match event:
-        case Playing(session_key=str() as key, state="playing" | "paused"):
-            return f"session {key}", (event.state, event.rating_key, event.transcode_key)
-        case TranscodeReport(phase="update", transcode=job):
-            return f"job {job.key}", event.type
-        case ActivityReport(phase="updated"):
-            return f"activity {event.uuid}", event.phase
+        case Playing(session_key=None) | Snapshot() | Connecting() | Disconnected():
+            return EVERYTHING, None
+        case Playing(state="playing" | "paused"):
+            return f"session {event.session_key}", (event.state, event.rating_key, event.transcode_key)
+        case Playing():
+            return f"session {event.session_key}", None
+        case TranscodeReport(phase=phase, transcode=job):
+            return f"job {job.key}", phase if phase == "update" else None
+        case ActivityReport(phase=phase):
+            return f"activity {event.uuid}", phase if phase == "updated" else None
         case _:
             return None, None

@@ -95,19 +95,23 @@ class Settings(BaseSettings):
         60, "PLEX_COMPANION_RECONCILE_SECONDS", "How often what was heard is checked against Plex.", ge=1, le=3600
     )
     retention_event_days: float = _setting(
-        7, "PLEX_COMPANION_RETENTION_EVENT_DAYS", "How long the event journal is kept.", gt=0
+        7, "PLEX_COMPANION_RETENTION_EVENT_DAYS", "How long the event journal is kept.", gt=0, le=36_500
     )
     retention_event_rows: int = _setting(
         200_000, "PLEX_COMPANION_RETENTION_EVENT_ROWS", "How many rows of it at most.", ge=100
     )
     retention_alert_days: float = _setting(
-        90, "PLEX_COMPANION_RETENTION_ALERT_DAYS", "How long resolved alerts are kept.", gt=0
+        90, "PLEX_COMPANION_RETENTION_ALERT_DAYS", "How long resolved alerts are kept.", gt=0, le=36_500
     )
     alert_buffering_count: int = _setting(
         3, "PLEX_COMPANION_ALERT_BUFFERING_COUNT", "Buffering this often within five minutes raises an alert.", ge=1
     )
     alert_slow_seconds: float = _setting(
-        20, "PLEX_COMPANION_ALERT_SLOW_SECONDS", "A transcoder slower than real time for this long does.", gt=0
+        20,
+        "PLEX_COMPANION_ALERT_SLOW_SECONDS",
+        "A transcoder slower than real time for this long does.",
+        gt=0,
+        le=86_400,
     )
 
     @field_validator("plex_url", "plex_tv_url")
