@@ -45,11 +45,11 @@ class _Book:
         self.changes: list[Change] = []
         self.done: set[tuple[str, AlertKind, str]] = set()
 
-    def raise_(self, kind: AlertKind, severity: Severity, subject: str, title: str, **detail: Any) -> None:
+    def raise_(self, kind: AlertKind, severity: Severity, subject: str, title: str, /, **detail: Any) -> None:
         if (kind, subject) not in self.open and self._is_first("open", kind, subject):
             self.changes.append(AlertOpened(Alert(next(self.ids), self.now.at, kind, severity, title, detail, subject)))
 
-    def note(self, kind: AlertKind, severity: Severity, subject: str, title: str, **detail: Any) -> None:
+    def note(self, kind: AlertKind, severity: Severity, subject: str, title: str, /, **detail: Any) -> None:
         """Something that happened and is over at once."""
         alert = Alert(next(self.ids), self.now.at, kind, severity, title, detail, subject, self.now.at)
         self.changes.append(AlertOpened(alert))
