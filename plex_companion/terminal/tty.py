@@ -1,0 +1,78 @@
+"""What the live view does to its terminal, and undoes: keys are not echoed, log lines wait until it is closed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEPT = 20
+
+
+def is_screen() -> bool:
+    """Whether standard output is a terminal that can be drawn on."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "") not in {"dumb", "unknown"}
+
+
+@contextmanager
+def keys_unechoed() -> Iterator[None]:
+    """Keys arrive one by one and leave no trace. Ctrl+C and Ctrl+Z do what they always do."""
+    if sys.platform == "win32" or not sys.stdin.isatty():
+        yield
+        return
+    import termios  # noqa: PLC0415 - not on Windows
+    import tty  # noqa: PLC0415 - the same
+
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
+
+
+async def pressed(key: bytes) -> None:
+    """Return when a key is pressed; never, where there is no keyboard."""
+    if sys.platform == "win32" or not sys.stdin.isatty():
+        await anyio.sleep_forever()
+    typed = b" "
+    while typed and key not in typed:
+        await anyio.wait_readable(sys.stdin)
+        typed = os.read(sys.stdin.fileno(), 64)
+    if not typed:
+        await anyio.sleep_forever()
+
+
+class _Held(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: deque[str] = deque(maxlen=KEPT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@contextmanager
+def log_held() -> Iterator[None]:
+    """Warnings go to standard error when the block has ended, since they would be drawn over. A log file goes on."""
+    root, held = logging.getLogger(), _Held()
+    if not sys.stderr.isatty():
+        yield
+        return
+    handlers = root.handlers[:]
+    held.setFormatter(handlers[0].formatter if handlers else None)
+    root.handlers[:] = [held]
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        for line in held.lines:
+            print(line, file=sys.stderr)  # noqa: T201 - this is what a person reads

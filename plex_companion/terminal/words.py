@@ -1,0 +1,121 @@
+"""Facts in the words of a person: times, positions, who plays what where and how."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from plex_companion.text import clean
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from plex_companion.changes import State
+    from plex_companion.models import Activity, Connection, Session, Transcode
+
+UNREACHED = "Plex has not been heard yet"
+
+
+def at(ms: int, now_ms: int, zone: tzinfo | None) -> str:
+    """A wall-clock time as `12:03:04`, with the day if it is another one. A zone of `None` is this machine's."""
+    moment, now = _moment(ms, zone), _moment(now_ms, zone)
+    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%d %b %H:%M}"
+
+
+def _moment(ms: int, zone: tzinfo | None) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
+
+
+def length(ms: int) -> str:
+    """A duration or position as `1:02:03` or `2:03`."""
+    minutes, seconds = divmod(max(0, ms) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def is_present(session: Session, state: State) -> bool:
+    """Whether what is known of a session is the present, and not only the last that was heard."""
+    return state.connection.state == "live" and not session.stale
+
+
+def position_ms(session: Session, state: State, now_ms: int) -> int:
+    """Where it is now: goes on between reports while it plays and Plex is heard."""
+    moving = session.state == "playing" and is_present(session, state)
+    offset = session.view_offset_ms + (max(0, now_ms - session.updated_at) if moving else 0)
+    duration = session.item.duration_ms
+    return min(offset, duration) if duration else offset
+
+
+def position(session: Session, state: State, now_ms: int) -> str:
+    """`21:03 / 1:32:00`; a broadcast has no end."""
+    here = length(position_ms(session, state, now_ms))
+    if session.item.live:
+        return f"live {here}"
+    return f"{here} / {length(session.item.duration_ms)}" if session.item.duration_ms else here
+
+
+def title(session: Session) -> str:
+    """What plays. Frames alone do not say; then Plex's own number has to do."""
+    return clean(session.item.full_title or f"item {session.item.rating_key or 'unknown'}")
+
+
+def who(session: Session) -> str:
+    """Who plays."""
+    return clean((session.user and session.user.name) or "somebody")
+
+
+def where(session: Session) -> str:
+    """Where it plays."""
+    player = session.player
+    if player is None:
+        return "somewhere"
+    return clean(player.title or player.device or player.product or "somewhere")
+
+
+def how(session: Session) -> str:
+    """`direct play`, `direct stream`, `transcode 1.4x`."""
+    return " ".join(part for part in (session.decision or "", speed(session.transcode)) if part)
+
+
+def speed(job: Transcode | None) -> str:
+    """How much faster than life a transcoder is; one that is far enough ahead rests, and its speed says nothing."""
+    if job is None or job.speed is None or job.speed <= 0 or job.throttled or job.complete:
+        return ""
+    return f"{job.speed:.1f}x"
+
+
+def bandwidth(kbps: int | None) -> str:
+    """`8.1 Mbit/s`, `320 kbit/s`."""
+    if not kbps:
+        return ""
+    return f"{kbps / 1000:.1f} Mbit/s" if kbps >= 1000 else f"{kbps} kbit/s"  # noqa: PLR2004 - kilo
+
+
+def doing(activity: Activity) -> str:
+    """What Plex is doing."""
+    parts = (activity.title or activity.type or "something", activity.subtitle)
+    return clean(": ".join(part for part in parts if part))
+
+
+def link(connection: Connection) -> str:
+    """Whether Plex is heard, and if not, why."""
+    detail = clean(connection.detail or "")
+    match connection.state:
+        case "live":
+            return "live"
+        case "connecting":
+            return "connecting"
+        case "unauthorized":
+            return "Plex refuses the token: set a new PLEX_TOKEN"
+        case "down":
+            return f"Plex is not heard: {detail}" if detail else "Plex is not heard"
+        case "offline":
+            return f"{UNREACHED}: {detail}" if detail else UNREACHED
+
+
+def server(state: State) -> str:
+    """Which server it is, as far as is known."""
+    if state.server is None:
+        return ""
+    version = (state.server.version or "").split("-")[0]
+    return clean(" ".join(part for part in (state.server.name, version) if part))
