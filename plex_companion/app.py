@@ -27,6 +27,7 @@ from plex_companion.events import Heard, Tick
 from plex_companion.ingest import INBOX, Inbox, Live, Retention, ingest
 from plex_companion.models import Moment
 from plex_companion.plex.gateway import open_gateway
+from plex_companion.plex.known import Known
 from plex_companion.plex.listener import PATIENT, Patience, listen
 from plex_companion.plex.wanted import Wanted
 from plex_companion.resources import RESOURCES, existing, read, touched
@@ -123,7 +124,7 @@ async def open_companion(
             await listen(gateway, settings, inbox.put, now=now, wanted=wanted, epoch=epoch, patience=patience)
 
         tasks.start_soon(hear)
-        yield Companion(settings, live, cache, gateway, inbox, now, versions())
+        yield Companion(settings, live, cache, gateway, inbox, now, versions(), Known())
         tasks.cancel_scope.cancel()
 
 
@@ -209,7 +210,7 @@ async def open_application(
         StartError: the database cannot be used.
         SettingsError: a toolset is unknown, or there is no server to listen to.
     """
-    tools = served(settings.toolsets)
+    tools = served(settings.toolsets, read_only=settings.read_only)
     notifier = Notifier(RESOURCES)
 
     def announce(changes: Sequence[Change]) -> None:

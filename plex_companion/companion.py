@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from plex_companion.ingest import Inbox, Live
     from plex_companion.models import Moment
     from plex_companion.plex.gateway import Gateway
+    from plex_companion.plex.known import Known
     from plex_companion.settings import Settings
 
 
@@ -27,6 +28,7 @@ class Companion:
     inbox: Inbox
     clock: Callable[[], Moment]
     versions: dict[str, str]
+    known: Known
 
     @property
     def state(self) -> State:

@@ -90,6 +90,60 @@ class Ambiguous(ToolError):
     code = "ambiguous"
 
 
+class Conflict(ToolError):
+    """The name is taken, or the victim changed while a person was asked. Facts: `rating_key`."""
+
+    code = "conflict"
+
+
+class ConfirmationRequired(ToolError):
+    """A destructive call without `confirm=true`, by a client that cannot ask. Facts: `victim`."""
+
+    code = "confirmation_required"
+
+
+class Declined(ToolError):
+    """A person was asked and said no. Facts: `victim`."""
+
+    code = "declined"
+
+
+class NotSupported(ToolError):
+    """This item, client or setting of Plex cannot do it. Facts: `reason`."""
+
+    code = "not_supported"
+
+
+class PathNotAllowed(ToolError):
+    """A local path outside the configured folder, or an address that must not be fetched."""
+
+    code = "path_not_allowed"
+
+
+class TooLarge(ToolError):
+    """An image or archive over the cap. Facts: `limit_bytes`."""
+
+    code = "too_large"
+
+
+class Partial(ToolError):
+    """A write of several steps stopped half way. Facts: `applied`, `failed`."""
+
+    code = "partial"
+
+
+class NotConfirmed(ToolError):
+    """Plex said yes, and reading again says no. Facts: `requested`, `found`."""
+
+    code = "not_confirmed"
+
+
+class ClientUnreachable(ToolError):
+    """The player did not answer or cannot be controlled. Facts: `available_actions`."""
+
+    code = "client_unreachable"
+
+
 class TimedOut(ToolError):
     """The call's own deadline passed."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from plex_companion.errors import SettingsError
+from plex_companion.tools.declare import Access
 from plex_companion.tools.library import LIBRARY
 from plex_companion.tools.live import LIVE
 from plex_companion.tools.server import SERVER
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 TOOLSETS: tuple[Toolset, ...] = (LIVE, SESSIONS, LIBRARY, SERVER)
 
 
-def served(names: Sequence[str] = ()) -> list[Tool]:
-    """The tools of these toolsets, or of all, in their order.
+def served(names: Sequence[str] = (), *, read_only: bool = True) -> list[Tool]:
+    """The tools of these toolsets, or of all, in their order. Read-only mode hides none; the descriptions tell.
 
     Raises:
         SettingsError: a name is no toolset's.
@@ -29,4 +31,5 @@ def served(names: Sequence[str] = ()) -> list[Tool]:
     if unknown:
         message = f"No toolset {', '.join(unknown)}. Toolsets: {', '.join(known)}."
         raise SettingsError(message)
-    return [tool for toolset in TOOLSETS if not names or toolset.name in names for tool in toolset.tools]
+    tools = [tool for toolset in TOOLSETS if not names or toolset.name in names for tool in toolset.tools]
+    return [replace(tool, off=True) if read_only and tool.access is not Access.READ else tool for tool in tools]

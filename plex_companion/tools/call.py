@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.text import without
+from plex_companion.tools.several import Several
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,15 +26,19 @@ async def call_tool(
     Raises:
         ToolError: what the caller is told.
     """
-    tool.refuse_when(read_only=companion.settings.read_only)
+    tool.refuse_when(read_only=companion.settings.read_only, arguments=arguments)
     given = tool.validated(arguments)
     has: dict[str, Any] = {"companion": companion, "caller": caller}
     given |= {name: has[what] for name, what in tool.injected.items() if what in has}
-    if tool.asks_plex:
-        result = await companion.gateway.call(partial(_with_plex, tool, given))
-    else:
-        result = await tool.function(**given)
-    return _as_json(tool, result, companion.settings.secrets())
+    secrets = companion.settings.secrets()
+    try:
+        if tool.asks_plex:
+            result = await companion.gateway.call(partial(_with_plex, tool, given), timeout=tool.seconds)
+        else:
+            result = await tool.function(**given)
+    except Several as several:
+        return _without(several.structured, secrets), without(_compact(several.matches), secrets)
+    return _as_json(tool, result, secrets)
 
 
 def _with_plex(tool: Tool, given: dict[str, Any], plex: PlexServer) -> Any:
@@ -46,11 +51,16 @@ def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...]) -> tuple[dict[st
     structured: dict[str, Any] = tool.result.dump_python(result, mode="json")
     if structured.get("message", "") is None:
         del structured["message"]
+    structured = _without(structured, secrets)
+    text = result.as_text() if hasattr(result, "as_text") else structured
+    return structured, without(_compact(text), secrets)
+
+
+def _without(structured: dict[str, Any], secrets: tuple[str, ...]) -> dict[str, Any]:
     text = _compact(structured)
     harmless = without(text, secrets)
-    if harmless != text:
-        structured, text = json.loads(harmless), harmless
-    return structured, without(_compact(result.as_text()), secrets) if hasattr(result, "as_text") else text
+    cleaned: dict[str, Any] = structured if harmless is text else json.loads(harmless)
+    return cleaned
 
 
 def _compact(body: Any) -> str:

@@ -17,6 +17,8 @@ from plex_companion.errors import Invalid, ReadOnly
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    Alias = str | Callable[[Any], Mapping[str, Any]]
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 Id = Annotated[str, Field(coerce_numbers_to_str=True)]
@@ -63,11 +65,20 @@ class Tool:
     """A write that only adds: `destructiveHint` is false."""
     open_world: bool = False
     """Reaches plex.tv."""
+    aliases: Mapping[str, Alias] = field(default_factory=dict)
+    """Other names callers know: the parameter's name, or what makes arguments of the value. Accepted, not advertised."""
+    writes_when: Callable[[Mapping[str, Any]], bool] | None = None
+    """For a tool that reads but for some arguments: whether these make it a write."""
+    seconds: float | None = None
+    """A deadline of its own, where the usual one does not fit."""
+    off: bool = False
+    """Refused by read-only mode; its description says so."""
 
     @property
     def description(self) -> str:
         """The function's docstring: user interface, written for a model choosing among sixty."""
-        return inspect.getdoc(self.function) or ""
+        said = inspect.getdoc(self.function) or ""
+        return f"{said}\n\nOff now: the companion is read-only." if self.off else said
 
     @property
     def asks_plex(self) -> bool:
@@ -126,7 +137,7 @@ class Tool:
             Invalid: an argument is missing, unknown or of the wrong kind; the message names the known ones.
         """
         try:
-            model = self.arguments.model_validate(dict(arguments))
+            model = self.arguments.model_validate(self._real_names(arguments))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             name = ".".join(str(part) for part in first["loc"])
@@ -135,13 +146,26 @@ class Tool:
             raise Invalid(message, argument=name) from error
         return {name: getattr(model, name) for name in self.arguments.model_fields}
 
-    def refuse_when(self, *, read_only: bool) -> None:
+    def _real_names(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        given = {name: value for name, value in arguments.items() if name not in self.aliases}
+        for name, value in arguments.items():
+            if name in self.aliases:
+                alias = self.aliases[name]
+                real = {alias: value} if isinstance(alias, str) else dict(alias(value))
+                if twice := sorted(real.keys() & given.keys()):
+                    message = f"{self.name}: '{name}' is another name of '{twice[0]}': give one of them."
+                    raise Invalid(message, argument=name)
+                given |= real
+        return given
+
+    def refuse_when(self, *, read_only: bool, arguments: Mapping[str, Any] | None = None) -> None:
         """The read-only gate, for every tool in this one place.
 
         Raises:
             ReadOnly: the tool writes and the companion is read-only.
         """
-        if read_only and self.access is not Access.READ:
+        writes = self.access is not Access.READ or (self.writes_when is not None and self.writes_when(arguments or {}))
+        if read_only and writes:
             message = (
                 f"Operation '{self.name}' is not allowed in read-only mode. "
                 "Set READ_ONLY_MODE=false in your environment to enable write operations."

@@ -6,13 +6,13 @@ import ntpath
 import posixpath
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
-from plex_companion.plex import views
+from plex_companion.tools.ask import act, count
 from plex_companion.tools.declare import Access, Id, Toolset
-from plex_companion.tools.find import find_library, list_libraries
+from plex_companion.tools.facts import as_number
+from plex_companion.tools.find import find_library
 from plex_companion.wire import iso
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Library:
 
     title: str
     type: str
-    libraryId: int | str  # noqa: N815 - the contract's name
+    libraryId: int | str | None  # noqa: N815 - the contract's name
     totalSize: int | None  # noqa: N815 - the same
     uuid: str | None
     locations: list[str]
@@ -67,14 +67,14 @@ class ScanStarted:
 
     success: bool
     message: str
-    library_id: int | str
+    library_id: int | str | None
 
 
 @LIBRARY.tool(Access.READ)
 def library_list(plex: PlexServer, companion: Companion) -> Libraries:
     """List every library with its type, id, number of items and folders."""
     known = {section.section_id: section for section in companion.state.sections}
-    sections = [_counted(plex, section, known.get(section.section_id)) for section in list_libraries(plex)]
+    sections = [_counted(plex, section, known.get(section.section_id)) for section in companion.known.sections(plex)]
     libraries = [
         Library(
             title=section.title,
@@ -91,25 +91,18 @@ def library_list(plex: PlexServer, companion: Companion) -> Libraries:
 
 
 @LIBRARY.tool(Access.WRITE)
-def library_scan(plex: PlexServer, library_name: Id, path: str | None = None) -> ScanStarted:
+def library_scan(plex: PlexServer, companion: Companion, library_name: Id, path: str | None = None) -> ScanStarted:
     """Make Plex look for new files in a library, or in one folder of it. The scan runs on afterwards.
 
     `library_name` is a library's name or id; `path` is a folder on the server, below one of the library's own.
     Watch `plex://activity` or `activity_list` for its progress.
     """
-    library = find_library(plex, library_name)
-    where = ""
+    library = find_library(plex, companion.known, library_name)
     if path is not None:
         _check_below(library, path)
-        where = f"?path={quote(path, safe='')}"
-    plex.query(f"/library/sections/{library.section_id}/refresh{where}")
+    act(plex, f"/library/sections/{library.section_id}/refresh", path=path)
     started = f"Scan of '{library.title}' started" + (f" in {path}." if path else ".")
     return ScanStarted(success=True, message=started, library_id=as_number(library.section_id))
-
-
-def as_number(identifier: str) -> int | str:
-    """Ids of digits as the numbers that the predecessor's callers expect."""
-    return int(identifier) if identifier.isdecimal() else identifier
 
 
 def _counted(plex: PlexServer, section: Section, known: Section | None) -> Section:
@@ -117,8 +110,7 @@ def _counted(plex: PlexServer, section: Section, known: Section | None) -> Secti
     changed = section.content_changed_at
     if known is not None and known.count is not None and changed is not None and known.content_changed_at == changed:
         return replace(section, count=known.count)
-    path = f"/library/sections/{section.section_id}/all?includeCollections=0&X-Plex-Container-Start=0&X-Plex-Container-Size=0"
-    return replace(section, count=views.total(plex.query(path)))
+    return replace(section, count=count(plex, f"/library/sections/{section.section_id}/all", includeCollections=0))
 
 
 def _check_below(library: Section, path: str) -> None:

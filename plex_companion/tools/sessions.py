@@ -15,7 +15,7 @@ from plex_companion.events import Snapshot
 from plex_companion.models import Player, User
 from plex_companion.plex import views
 from plex_companion.tools.declare import Access, Toolset
-from plex_companion.tools.library import as_number
+from plex_companion.tools.facts import as_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,9 +121,9 @@ def _active(number: int, session: Session) -> dict[str, Any]:
         "transcoding": _transcoding(session),
         "session_key": as_number(session.session_key),
         "session_uuid": session.session_id,
-        "rating_key": as_number(rating_key) if rating_key is not None else None,
+        "rating_key": as_number(rating_key),
         "guid": item.guid,
-        "user_id": as_number(user.id) if user.id is not None else None,
+        "user_id": as_number(user.id),
         "machine_identifier": player.client_identifier,
         "location": session.location,
         "view_offset_ms": session.view_offset_ms,

@@ -1,0 +1,65 @@
+"""What Plex and plex.tv told lately, kept for minutes so that tools need not ask again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from plex_companion.plex import views
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.models import Section
+
+T = TypeVar("T")
+MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    value: Any
+    until: float
+
+
+class Known:
+    """Answers with an age limit, by name. Tools run in several threads, so each name is asked by one at a time."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._kept: dict[object, _Kept] = {}
+        self._locks: dict[object, threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def kept(self, name: object, seconds: float, ask: Callable[[], T]) -> T:
+        """What `ask` told within the last `seconds`; else it is asked, and its answer kept."""
+        with self._guard:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            known = self._kept.get(name)
+            if known is None or known.until <= self._now():
+                known = _Kept(ask(), self._now() + seconds)
+                self._kept[name] = known
+        return cast("T", known.value)
+
+    def forget(self, name: object) -> None:
+        """Ask anew next time."""
+        self._kept.pop(name, None)
+
+    def clear(self) -> None:
+        """Forget everything: the connection was lost, or another user's rights changed."""
+        self._kept.clear()
+
+    def sections(self, plex: PlexServer) -> tuple[Section, ...]:
+        """Every library, without counts; kept for a minute."""
+        return self.kept("sections", MINUTE, lambda: _sections(plex))
+
+
+def _sections(plex: PlexServer) -> tuple[Section, ...]:
+    found = plex.query("/library/sections")
+    directories = [] if found is None else found.iter("Directory")
+    return tuple(section for section in map(views.section, directories) if section is not None)

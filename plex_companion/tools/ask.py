@@ -1,0 +1,137 @@
+"""Requests to Plex as tools make them: one call, one request, XML in, no hidden reload.
+
+plexapi carries them (token, session, limits); its objects are not used, because they reload themselves item by item
+(PLEX.md 0.10) and fall over attributes that are missing.
+"""
+
+from __future__ import annotations
+
+import copy
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from plex_companion.errors import Invalid, PlexError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a list, and how many the whole list has."""
+
+    rows: list[Element]
+    total: int
+    offset: int
+    limit: int
+
+    def facts(self) -> dict[str, Any]:
+        """What every paged result says of itself."""
+        truncated = self.offset + len(self.rows) < self.total
+        size = len(self.rows)
+        return {"total": self.total, "offset": self.offset, "limit": self.limit, "size": size, "truncated": truncated}
+
+
+def clamped(limit: int, cap: int, offset: int = 0) -> int:
+    """The limit, at most the cap; what is over it is not an error, the result's own `limit` shows it.
+
+    Raises:
+        Invalid: a limit below 1 or a negative offset.
+    """
+    if limit < 1:
+        raise Invalid(f"limit must be at least 1; got {limit}.", argument="limit")
+    if offset < 0:
+        raise Invalid(f"offset must not be negative; got {offset}.", argument="offset")
+    return min(limit, cap)
+
+
+def path_of(path: str, params: Mapping[str, object] | None = None) -> str:
+    """The path with its query; parameters that are `None` are left out, flags become 1 and 0."""
+    given = {
+        name: int(value) if isinstance(value, bool) else value
+        for name, value in (params or {}).items()
+        if value is not None
+    }
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(given)}" if given else path
+
+
+def get(plex: PlexServer, path: str, /, **params: object) -> Element:
+    """GET, and the container that came.
+
+    Raises:
+        PlexError: Plex answered with nothing. Everything else that can go wrong is translated by the gateway.
+    """
+    found: Element | None = plex.query(path_of(path, params))
+    if found is None:
+        raise PlexError(f"Plex answered GET {path} with nothing. Try again in a moment.")
+    return found
+
+
+def get_if_there(plex: PlexServer, path: str, /, **params: object) -> Element | None:
+    """GET, or `None` when Plex says 404."""
+    from plexapi.exceptions import NotFound  # noqa: PLC0415 - importing plexapi takes long
+
+    with suppress(NotFound):
+        return get(plex, path, **params)
+    return None
+
+
+def page(plex: PlexServer, path: str, /, offset: int, limit: int, **params: object) -> Page:
+    """One page of a list. One request, whatever the limit."""
+    headers = {"X-Plex-Container-Start": str(offset), "X-Plex-Container-Size": str(limit)}
+    found: Element | None = plex.query(path_of(path, params), headers=headers)
+    rows = [] if found is None else list(found)
+    stated = found.get("totalSize", found.get("size", "")) if found is not None else ""
+    total = int(stated) if stated.isdecimal() else offset + len(rows)
+    return Page(rows[:limit], max(total, offset + len(rows[:limit])), offset, limit)
+
+
+def count(plex: PlexServer, path: str, /, **params: object) -> int:
+    """How many rows a list has, without reading them."""
+    found = get(plex, path, **params, **{"X-Plex-Container-Start": 0, "X-Plex-Container-Size": 0})
+    stated = found.get("totalSize", found.get("size", "0"))
+    return int(stated) if stated.isdecimal() else 0
+
+
+def send(plex: PlexServer, method: str, path: str, /, *, body: bytes | None = None, **params: object) -> Element | None:
+    """PUT, POST or DELETE; the container that came, if any (actions answer 200 and nothing)."""
+    verb = getattr(plex._session, method.lower())  # noqa: SLF001 - plexapi's own callers pass it the same way
+    extra: dict[str, Any] = {} if body is None else {"data": body}
+    answer: Element | None = plex.query(path_of(path, params), method=verb, **extra)
+    return answer
+
+
+def act(plex: PlexServer, path: str, /, **params: object) -> None:
+    """GET that changes something, as refresh and scrobble do; Plex answers with nothing."""
+    plex.query(path_of(path, params))
+
+
+def as_token(plex: PlexServer, token: str) -> PlexServer:
+    """The same server seen with another user's token, over the same connections. No request."""
+    seen = copy.copy(plex)
+    seen._token = token  # noqa: SLF001 - what plexapi's switchUser sets, without its two requests
+    return seen
+
+
+def plex_tv(plex: PlexServer, path: str, /, **params: object) -> Element:
+    """GET from plex.tv with the owner's token.
+
+    Raises:
+        PlexError: plex.tv answered with nothing.
+    """
+    found: Element | None = _elsewhere(plex, path_of(f"https://plex.tv{path}", params))
+    if found is None:
+        raise PlexError(f"plex.tv answered GET {path} with nothing. Try again in a moment.")
+    return found
+
+
+def _elsewhere(plex: PlexServer, url: str) -> Element | None:
+    there = copy.copy(plex)
+    there._baseurl = ""  # noqa: SLF001 - so that a whole address passes through `query`, with its errors and headers
+    found: Element | None = there.query(url)
+    return found

@@ -1,0 +1,109 @@
+"""Attributes of Plex's XML as values: absent ones are `None`, never invented."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.text import clean
+from plex_companion.wire import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from xml.etree.ElementTree import Element
+
+SUMMARY = 500
+"""Characters of a summary in a list."""
+
+
+def text(row: Element, name: str) -> str | None:
+    """A text without control characters; the empty text is nothing."""
+    return clean(row.get(name, "")) or None
+
+
+def number(row: Element, name: str) -> int | None:
+    """A whole number."""
+    found = row.get(name, "")
+    return int(found) if found.lstrip("-").isdecimal() else None
+
+
+def real(row: Element, name: str) -> float | None:
+    """A number with a fraction."""
+    try:
+        return float(row.get(name, ""))
+    except ValueError:
+        return None
+
+
+def flag(row: Element, name: str) -> bool | None:
+    """Plex writes 1 and 0, some versions true and false."""
+    return {"1": True, "true": True, "0": False, "false": False}.get(row.get(name, ""))
+
+
+def tags(row: Element, tag: str) -> list[str]:
+    """What the children of a tag are called: genres, directors, roles."""
+    return [clean(child.get("tag", "")) for child in row.iter(tag) if child.get("tag")]
+
+
+def utc(row: Element, name: str) -> str | None:
+    """A time of Plex (seconds since 1970) as ISO 8601 with `Z`."""
+    seconds = number(row, name)
+    return None if seconds is None else iso(seconds * 1000)
+
+
+def local(row: Element, name: str, form: str = "%Y-%m-%d %H:%M:%S") -> str | None:
+    """The same in the predecessor's form, in the local time of this machine."""
+    seconds = number(row, name)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).astimezone().strftime(form)
+
+
+def as_number(identifier: str | None) -> int | str | None:
+    """Ids of digits as the numbers that the predecessor's callers expect."""
+    return int(identifier) if identifier is not None and identifier.isdecimal() else identifier
+
+
+def shortened(value: str | None, most: int = SUMMARY) -> str | None:
+    """A text for a list."""
+    return value if value is None or len(value) <= most else value[: most - 1] + "…"
+
+
+def kind(row: Element) -> str | None:
+    """What an item is: movie, show, season, episode, artist, album, track, photo, clip, playlist, collection."""
+    return text(row, "type")
+
+
+def match_of(row: Element) -> dict[str, Any]:
+    """An item as one of several that fit."""
+    found: dict[str, Any] = {
+        "title": text(row, "title"),
+        "id": as_number(row.get("ratingKey")),
+        "rating_key": as_number(row.get("ratingKey")),
+        "type": kind(row),
+        "year": number(row, "year"),
+        "library": text(row, "librarySectionTitle"),
+    }
+    match kind(row):
+        case "episode":
+            found |= {
+                "show": text(row, "grandparentTitle"),
+                "season": text(row, "parentTitle"),
+                "season_number": number(row, "parentIndex"),
+                "episode": number(row, "index"),
+            }
+        case "season":
+            found |= {"show": text(row, "parentTitle"), "season_number": number(row, "index")}
+        case "track":
+            found |= {"artist": text(row, "grandparentTitle"), "album": text(row, "parentTitle")}
+        case "album":
+            found |= {"artist": text(row, "parentTitle")}
+    return without_nulls(found)
+
+
+def without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+    """Only what is known."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def first(rows: Iterable[Element]) -> Element | None:
+    """The first row, if any."""
+    return next(iter(rows), None)

@@ -1,0 +1,73 @@
+"""What holds for every tool, whatever it does."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tools_home import tools_home
+
+from plex_companion.tools import TOOLSETS, served
+from plex_companion.tools.declare import Access
+
+if TYPE_CHECKING:
+    from plex_companion.tools.declare import Tool
+
+CONTRACT = Path(__file__).parents[3] / "shared" / "tools.tsv"
+EVERY = [tool for toolset in TOOLSETS for tool in toolset.tools]
+every_tool = pytest.mark.parametrize("tool", EVERY, ids=lambda tool: tool.name)
+
+
+@every_tool
+def test_a_tool_is_described(tool: Tool) -> None:
+    assert len(tool.description) > 20
+
+
+@every_tool
+def test_an_output_schema_is_an_open_object_without_required_keys(tool: Tool) -> None:
+    schema = tool.output_schema
+    assert schema["type"] == "object"
+    assert schema["additionalProperties"] is True
+    assert "required" not in schema
+
+
+@pytest.mark.skipif(not CONTRACT.exists(), reason="the tool contract is not beside the project")
+@every_tool
+def test_names_access_and_parameters_are_the_contracts(tool: Tool) -> None:
+    lines = CONTRACT.read_text(encoding="utf-8").splitlines()
+    rows = {row[0]: row for row in csv.reader(lines, delimiter="\t")}
+    if tool.toolset == "live":
+        assert tool.name not in rows
+        return
+    name, toolset, access, required, optional = rows[tool.name]
+    assert (name, toolset, access) == (tool.name, tool.toolset, tool.access.name)
+    properties = tool.input_schema.get("properties", {})
+    wanted = [part for part in f"{required},{optional}".split(",") if part]
+    assert [part for part in wanted if part not in properties] == []
+
+
+def test_names_are_unique() -> None:
+    names = [tool.name for tool in EVERY]
+    assert len(set(names)) == len(names)
+
+
+async def test_every_write_is_refused_in_read_only_mode_before_anything_is_asked(tmp_path: Path) -> None:
+    async with tools_home(tmp_path, read_only="true") as tools:
+        for tool in EVERY:
+            if tool.access is not Access.READ:
+                error = await tools.refused(tool.name, nonsense=1)
+                assert error["code"] == "read_only"
+                assert error["operation"] == tool.name
+                assert error["message"] == (
+                    f"Operation '{tool.name}' is not allowed in read-only mode. "
+                    "Set READ_ONLY_MODE=false in your environment to enable write operations."
+                )
+                assert tools.requests == 0
+
+
+def test_read_only_mode_hides_no_tool_and_says_what_is_off() -> None:
+    closed, opened = served(read_only=True), served(read_only=False)
+    assert [tool.name for tool in closed] == [tool.name for tool in opened]
+    assert all(("Off now" in tool.description) == (tool.access is not Access.READ) for tool in closed)
