@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,14 +52,6 @@ def mask(value: str) -> str:
     return _ADDRESS.sub(HIDDEN, value)
 
 
-def clean_tree(value: Any) -> Any:
-    """The same payload with every text in it cleaned."""
-    match value:
-        case str():
-            return clean(value)
-        case dict():
-            return {clean(str(key)): clean_tree(inner) for key, inner in value.items()}
-        case list():
-            return [clean_tree(inner) for inner in value]
-        case _:
-            return value
+def discreet(value: str) -> str:
+    """The text as it may be kept: without tokens, e-mail addresses and IPv4 addresses."""
+    return mask(redact(value))

@@ -20,6 +20,7 @@ from plex_companion.changes.kinds import (
 from plex_companion.changes.state import BUFFERING_MS
 from plex_companion.events import Disconnected, Event, Reachability, Snapshot, StatusNote, Tick, UpdateState
 from plex_companion.models import Alert, AlertKind, Moment, Session, Severity
+from plex_companion.text import discreet
 
 if TYPE_CHECKING:
     from plex_companion.changes.state import State
@@ -96,7 +97,8 @@ def _of_server(event: Event, before: State, book: _Book) -> None:
         case Reachability(reachable=True):
             book.resolve("remote_access_lost", SERVER)
         case StatusNote(title=title, description=description, name=name):
-            book.note("plex_status", "info", name or SERVER, title or "Plex says", description=description)
+            words = discreet(description) if description else None
+            book.note("plex_status", "info", name or SERVER, discreet(title or "Plex says"), description=words)
         case UpdateState(version=str() as version, state=state) if state != "done":
             # Unverified: only the state "done" with an empty version is on record.
             book.raise_("update_available", "info", version, f"Plex {version} is available", state=state)

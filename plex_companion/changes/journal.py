@@ -25,7 +25,7 @@ from plex_companion.events import (
     TranscodeReport,
     UpdateState,
 )
-from plex_companion.text import HIDDEN, clean, mask, redact
+from plex_companion.text import HIDDEN, clean, discreet
 
 if TYPE_CHECKING:
     from plex_companion.changes.state import State
@@ -54,7 +54,7 @@ def journal(event: Event, before: State, now: Moment) -> Journaled | None:
         case _:
             subject, summary = _told(event, before)
             raw = event.raw
-    return Journaled(before.next_event, now.at, event.type, subject, _told_safely(summary), payload(event, raw))
+    return Journaled(before.next_event, now.at, event.type, subject, discreet(summary), payload(event, raw))
 
 
 def payload(event: Event, raw: dict[str, Any]) -> str:
@@ -63,7 +63,7 @@ def payload(event: Event, raw: dict[str, Any]) -> str:
         raw = {**raw, "value": HIDDEN, "default": HIDDEN}
     try:
         text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        if not text.isprintable() or "\\" in text or _SECRET_NAME.search(text) or _told_safely(text) != text:
+        if not text.isprintable() or "\\" in text or _SECRET_NAME.search(text) or discreet(text) != text:
             # Text by text: a mask laid over the JSON itself could tear an escape or swallow a quote.
             text = json.dumps(_safe(raw), ensure_ascii=False, separators=(",", ":"))
     except (RecursionError, ValueError):
@@ -71,16 +71,12 @@ def payload(event: Event, raw: dict[str, Any]) -> str:
     return text
 
 
-def _told_safely(text: str) -> str:
-    return mask(redact(text))
-
-
 def _safe(value: Any) -> Any:
     match value:
         case str():
-            return _told_safely(clean(value))
+            return discreet(clean(value))
         case dict():
-            return {_told_safely(clean(name)): _of_name(name, inner) for name, inner in value.items()}
+            return {discreet(clean(name)): _of_name(name, inner) for name, inner in value.items()}
         case list():
             return [_safe(inner) for inner in value]
         case _:

@@ -1,0 +1,209 @@
+"""Whatever order things are said in, some facts hold: random but valid stories, told to the rooms and to a real file."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from stories import START, Story, listed, of
+
+from plex_companion.cache import open_cache
+from plex_companion.cache.load import load_state
+from plex_companion.changes.kinds import (
+    AlertOpened,
+    Change,
+    Journaled,
+    LibraryMoved,
+    SessionChanged,
+    SessionEnded,
+    SessionStarted,
+)
+from plex_companion.models import Account, Activity, Section, Transcode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from plex_companion.changes import State
+    from plex_companion.models import Session, SessionRow
+
+KEYS = ("1", "2", "3", "4")
+ITEMS = ("7001", "7002", "7003")
+CLIENTS = ("lamp", "stove", None)
+STATES = ("playing", "playing", "playing", "paused", "buffering", "error", "stopped", "stopped")
+FILMS = Section("1", "Films", "movie", count=3, locations=("/films",))
+
+
+class Teller:
+    """Says one random thing after another, all of them things Plex says."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)  # noqa: S311 - a story, not a secret
+        self.story = Story(connected=False)
+        self.story.connect(sections=(FILMS,), accounts=(Account("1", "Ada"),))
+
+    def one_more(self) -> list[Change]:
+        """Something happens."""
+        dice, story = self.dice, self.story
+        story.after(dice.choice((0, 0.2, 1, 10, 10, 70, 400)))
+        if dice.random() < 0.02:
+            story.clock_jumps(dice.choice((-86_400, 86_400)))
+        told: tuple[Callable[[], list[Change]], ...] = (self._plays, self._jobs, self._library, self._looks, self._rare)
+        return dice.choices(told, (8, 2, 2, 3, 1))[0]()
+
+    def _plays(self) -> list[Change]:
+        dice = self.dice
+        key = None if dice.random() < 0.05 else dice.choice(KEYS)
+        item = "" if dice.random() < 0.05 else dice.choice(ITEMS)
+        state, at = dice.choice(STATES), dice.randrange(0, 7200)
+        client, job = dice.choice(CLIENTS), dice.choice((None, None, "job1", "job2"))
+        return self.story.plays(key, state, at=at, item=item, client=client, transcodeSession=job)
+
+    def _jobs(self) -> list[Change]:
+        phase = self.dice.choice(("start", "update", "update", "end"))
+        job = {"key": f"/transcode/sessions/job{self.dice.choice('12')}", "videoDecision": "transcode"}
+        return self.story.say(f"transcodeSession.{phase}", {**job, "speed": self.dice.choice((0.5, 2.0))})
+
+    def _library(self) -> list[Change]:
+        dice = self.dice
+        if dice.random() < 0.5:
+            inner = {"type": "library.update.section", "Context": {"librarySectionID": "1"}}
+            phase = dice.choice(("started", "updated", "ended"))
+            return self.story.say("activity", {"event": phase, "uuid": dice.choice("ab"), "Activity": inner})
+        step = {"sectionID": "1", "itemID": dice.choice(ITEMS), "type": 1, "state": dice.choice((0, 3, 5, 9))}
+        return self.story.say("timeline", step)
+
+    def _rows(self) -> list[SessionRow]:
+        dice = self.dice
+        rows = [
+            listed(dice.choice(KEYS), at=dice.randrange(7200), item=dice.choice(ITEMS))
+            for _ in range(dice.randrange(4))
+        ]
+        if dice.random() < 0.3:
+            rows = [replace(row, transcode=Transcode("job1", "transcode", speed=0.5)) for row in rows]
+        return rows
+
+    def _looks(self) -> list[Change]:
+        rows, ago = self._rows(), self.dice.choice((0, 0, 5))
+        if self.dice.random() < 0.1:
+            return self.story.look(sessions=None, asked_ago=ago)
+        running = tuple(Activity(uuid, "library.update.section") for uuid in self.dice.choice(("", "a", "ab")))
+        return self.story.look(*rows, asked_ago=ago, activities=running)
+
+    def _rare(self) -> list[Change]:
+        story = self.story
+        if self.dice.random() < 0.4:
+            return story.tick()
+        lost = story.lose(self.dice.choice(("reset", "closed")))
+        story.after(self.dice.choice((1, 60, 900)))
+        return [*lost, *story.connect(*self._rows(), sessions_readable=self.dice.random() < 0.8)]
+
+
+def _open_plays(changes: list[Change]) -> dict[int, Session]:
+    plays: dict[int, Session] = {}
+    for change in changes:
+        match change:
+            case SessionEnded(session=session):
+                plays.pop(session.play_id)
+            case SessionStarted(session=session) | SessionChanged(session=session):
+                plays[session.play_id] = session
+            case _:
+                pass
+    return plays
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_at_most_one_play_is_open_per_key_and_those_are_the_sessions(seed: int) -> None:
+    teller = Teller(seed)
+    for _ in range(250):
+        teller.one_more()
+        open_plays = _open_plays(teller.story.changes)
+        keys = Counter(session.session_key for session in open_plays.values())
+        assert all(count == 1 for count in keys.values()), keys
+        assert {one.session_key: one for one in open_plays.values()} == teller.story.state.sessions
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_play_ends_before_it_began_or_lasts_longer_than_the_time_that_passed(seed: int) -> None:
+    teller = Teller(seed)
+    began: dict[int, int] = {}
+    for _ in range(400):
+        for change in teller.one_more():
+            match change:
+                case SessionStarted(session=session):
+                    assert session.play_id not in began
+                    began[session.play_id] = teller.story.now.tick
+                case SessionEnded(session=session, ended_at=ended_at):
+                    assert ended_at >= session.started_at
+                case _:
+                    pass
+        for session in teller.story.state.sessions.values():
+            lasted = teller.story.now.tick - began.get(session.play_id, 0)
+            assert 0 <= session.watched_ms + session.paused_ms <= lasted
+            assert session.heard_tick <= teller.story.now.tick
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_ids_are_unique_and_grow(seed: int) -> None:
+    teller = Teller(seed)
+    for _ in range(400):
+        teller.one_more()
+    changes = teller.story.changes
+    moved: list[int] = []
+    for move in of(changes, LibraryMoved):
+        if move.change.id not in moved:
+            moved.append(move.change.id)
+    for ids in (
+        [row.id for row in of(changes, Journaled)],
+        [start.session.play_id for start in of(changes, SessionStarted)],
+        [alert.alert.id for alert in of(changes, AlertOpened)],
+        moved,
+    ):
+        assert ids == sorted(set(ids))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_two_open_alerts_are_about_the_same(seed: int) -> None:
+    teller = Teller(seed)
+    for _ in range(400):
+        teller.one_more()
+        unresolved = Counter((alert.kind, alert.subject) for alert in teller.story.opened if alert.resolved_at is None)
+        unresolved.subtract((alert.kind, alert.subject) for alert in teller.story.resolved)
+        assert {key for key, count in unresolved.items() if count} == teller.story.state.alerts.keys()
+        assert set(unresolved.values()) <= {0, 1}
+
+
+def _comparable(state: State) -> dict[str, object]:
+    """Without what does not outlive a process: ticks, who is stale, where in the stream we are."""
+    sessions = {key: replace(one, heard_tick=0, stale=False, transcode_key=None) for key, one in state.sessions.items()}
+    return {
+        "sessions": sessions,
+        "clients": state.clients,
+        "timelines": state.timelines,
+        "activities": state.activities,
+        "recent": list(state.recent),
+        "alerts": state.alerts,
+        "sections": state.sections,
+        "accounts": state.accounts,
+        "server": state.server,
+        "next": (state.next_event, state.next_play, state.next_alert, state.next_change),
+    }
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_is_loaded_is_what_was_known(seed: int, batch: int, tmp_path: Path) -> None:
+    teller = Teller(seed)
+    told = [teller.story.changes.copy()] + [teller.one_more() for _ in range(150)]
+    async with open_cache(tmp_path / "cache.sqlite3") as cache:
+        for first in range(0, len(told), batch):
+            changes = [change for one in told[first : first + batch] for change in one]
+            await cache.write(changes, "unknown" if first == 0 else "den-0001", START)
+    async with open_cache(tmp_path / "cache.sqlite3") as cache:
+        loaded = await load_state(cache, teller.story.now)
+    assert _comparable(loaded) == _comparable(teller.story.state)
+    assert loaded.connection.state == "offline"
+    assert all(session.stale for session in loaded.sessions.values())
