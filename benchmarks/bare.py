@@ -1,0 +1,121 @@
+"""The floors: what the same road costs with nothing on it. Plain websockets, plain `MCPServer`, none of our code.
+
+`relay WS_URL`: every frame becomes a notification, in both eras. `body FILE`: one resource. `tools COUNT`: over stdio.
+`ear WS_URL`: receive and `json.loads`; says when a frame with `"last":true` came.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import uvicorn
+from mcp.server.mcpserver import MCPServer
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
+from mcp_types import EmptyResult, SubscribeRequestParams, SubscriptionsListenRequestParams
+from pydantic import BaseModel
+from websockets.asyncio.client import connect
+
+if TYPE_CHECKING:
+    from mcp.server.context import ServerRequestContext
+    from mcp.server.session import ServerSession
+
+URI = "plex://sessions"
+
+
+class Answer(BaseModel):
+    """What the bare tools answer."""
+
+    title: str
+    count: int
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def tools(count: int) -> None:
+    server = MCPServer("bare")
+
+    def tool(title: str, section: int | None = None, limit: int = 50) -> Answer:
+        return Answer(title=title, count=limit + (section or 0))
+
+    for number in range(count):
+        server.add_tool(tool, name=f"tool_{number}", description="Find something by its title, in one section or all.")
+    server.run("stdio")
+
+
+async def serve(server: MCPServer[Any]) -> None:
+    config = uvicorn.Config(
+        server.streamable_http_app(), host="127.0.0.1", port=0, http="h11", log_config=None, access_log=False
+    )
+    web = uvicorn.Server(config)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(web.serve)
+        while not web.started:  # noqa: ASYNC110  # uvicorn offers no event to wait for
+            await anyio.sleep(0.01)
+        say(f"serves http://127.0.0.1:{web.servers[0].sockets[0].getsockname()[1]}/mcp")
+
+
+async def body(text: str) -> None:
+    server = MCPServer("bare")
+
+    @server.resource(URI, mime_type="application/json")
+    def read() -> str:
+        """The same bytes every time."""
+        return text
+
+    await serve(server)
+
+
+async def relay(address: str) -> None:
+    server, bus = MCPServer("bare"), InMemorySubscriptionBus()
+    sessions: list[ServerSession] = []
+
+    async def subscribe(ctx: ServerRequestContext[Any, Any], _: SubscribeRequestParams) -> EmptyResult:
+        sessions.append(ctx.session)
+        return EmptyResult()
+
+    lowlevel = server._lowlevel_server  # noqa: SLF001  # the SDK offers no other way to serve `resources/subscribe`
+    lowlevel.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
+    lowlevel.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, ListenHandler(bus))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(serve, server)
+        async with connect(address, compression=None) as socket:
+            async for frame in socket:
+                if json.loads(frame)["NotificationContainer"]["type"] == "playing":
+                    await bus.publish(ResourceUpdated(uri=URI))
+                    for session in sessions:
+                        await session.send_resource_updated(URI)
+
+
+async def ear(address: str) -> None:
+    async with connect(address, compression=None, max_queue=4096) as socket:
+        say("listens now")
+        count = 0
+        while True:
+            frame = json.loads(await socket.recv(decode=False))
+            count += 1
+            if frame["NotificationContainer"].get("last"):
+                say(f"heard {count} {time.monotonic()}")
+                count = 0
+
+
+def main(mode: str, argument: str) -> None:
+    match mode:
+        case "tools":
+            tools(int(argument))
+        case "body":
+            anyio.run(body, Path(argument).read_text())
+        case "relay":
+            anyio.run(relay, argument)
+        case _:
+            anyio.run(ear, argument)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,92 @@
+"""A relay in front of the demo server that can also pour frames into the websockets that pass through it.
+
+The demo announces some 10,000 frames a second; this writes prebuilt bytes, so that the sender is never what is measured.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import SocketAttribute
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from anyio.abc import SocketStream
+
+GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
+
+
+@dataclass(eq=False)
+class Link:
+    """A websocket that passes through; only whole frames go in at a time."""
+
+    client: SocketStream
+    turn: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def send(self, payload: bytes) -> None:
+        """Write whole frames, after whoever is writing."""
+        async with self.turn:
+            await self.client.send(payload)
+
+
+class Hose:
+    """`url` stands for the demo server's."""
+
+    def __init__(self, target: int) -> None:
+        self.url = ""
+        self._target = target
+        self._websockets: set[Link] = set()
+
+    async def pour(self, payload: bytes) -> None:
+        """Write websocket frames to every listener; returns when the system has taken them."""
+        for link in list(self._websockets):
+            await link.send(payload)
+
+    async def relay(self, client: SocketStream) -> None:
+        """Copy one connection to the demo server and back."""
+        link = Link(client)
+        with suppress(*GONE):
+            async with client, await anyio.connect_tcp("127.0.0.1", self._target) as server:
+                head = await client.receive()
+                if b" /:/websocket" in head.partition(b"\r\n")[0]:
+                    self._websockets.add(link)
+                await server.send(head)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._up, client, server, tasks.cancel_scope)
+                    with suppress(*GONE):
+                        async for chunk in server:
+                            await link.send(chunk)
+                    tasks.cancel_scope.cancel()
+        self._websockets.discard(link)
+
+    async def _up(self, client: SocketStream, server: SocketStream, both: anyio.CancelScope) -> None:
+        with suppress(*GONE):
+            async for chunk in client:
+                await server.send(chunk)
+        both.cancel()
+
+
+@asynccontextmanager
+async def open_hose(target: int) -> AsyncIterator[Hose]:
+    """A hose before this port, until the block ends."""
+    hose = Hose(target)
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        hose.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"  # noqa: S610  # anyio, not Django
+        tasks.start_soon(listener.serve, hose.relay)
+        yield hose
+        tasks.cancel_scope.cancel()
+
+
+def as_websocket(texts: Iterable[str]) -> bytes:
+    """Text frames as a server sends them: not masked, not compressed (RFC 6455, 5.2)."""
+    return b"".join(_framed(text.encode()) for text in texts)
+
+
+def _framed(payload: bytes) -> bytes:
+    if len(payload) < 126:
+        return bytes((0x81, len(payload))) + payload
+    return b"\x81\x7e" + len(payload).to_bytes(2, "big") + payload

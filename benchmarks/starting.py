@@ -1,0 +1,84 @@
+"""S1, S2: from the start of the program to its list of tools over stdio, as an AI host starts it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+from benchmarks.figures import REPEATS, Figure, Spread, against
+from benchmarks.programs import BARE, COMPANION, environment, peak_mb
+from plex_companion.demo import open_demo
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+CLIENT = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start: seconds to the list, how many tools were on it, the most memory held by then."""
+
+    seconds: float
+    tools: int
+    peak_mb: float
+
+
+def start(folder: Path, *arguments: str) -> Start:
+    """Start it, shake hands, ask for the tools, end it."""
+    began = time.monotonic()
+    with subprocess.Popen(  # noqa: S603  # our own programs
+        [sys.executable, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        env=environment(folder),
+    ) as program:
+        _ask(program, 1, "initialize", CLIENT)
+        _say(program, {"method": "notifications/initialized"})
+        listed = _ask(program, 2, "tools/list", {})
+        found = Start(time.monotonic() - began, len(listed["tools"]), peak_mb(program.pid))
+        program.terminate()
+    return found
+
+
+def _say(program: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
+    assert program.stdin
+    program.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+    program.stdin.flush()
+
+
+def _ask(program: subprocess.Popen[bytes], number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    assert program.stdout
+    _say(program, {"id": number, "method": method, "params": params})
+    while True:
+        answer = json.loads(program.stdout.readline())
+        if answer.get("id") == number:
+            result: dict[str, Any] = answer["result"]
+            return result
+
+
+async def cold(folder: Path) -> AsyncIterator[Figure]:
+    """S1 and S2. The database exists already, as at every start but the first."""
+    database = ("--database", str(folder / "start.sqlite3"))
+    async with open_demo(alive=False) as demo:
+        options = (*COMPANION, "--plex-url", demo.url, "--plex-token", "benchmark-token", *database)
+        count = (await anyio.to_thread.run_sync(start, folder, *options)).tools
+        bare = (*BARE, "tools", str(count))
+        ours, floor = [], []
+        for _ in range(REPEATS):
+            ours.append(await anyio.to_thread.run_sync(start, folder, *options))
+            floor.append(await anyio.to_thread.run_sync(start, folder, *bare))
+    assert {one.tools for one in (*ours, *floor)} == {count}
+    what = f"cold start to tools/list on stdio, {count} tools"
+    yield against("S1", what, [one.seconds for one in ours], [one.seconds for one in floor], unit="s", most=1.1)
+    mine, bare_mb = (Spread.of(one.peak_mb for one in starts).text("MB") for starts in (ours, floor))
+    yield Figure("S2", "peak memory by then", mine, bare_mb)
