@@ -181,11 +181,24 @@ class Toolset:
     sentence: str
     tools: list[Tool] = field(default_factory=list)
 
-    def tool(self, access: Access, *, additive: bool = False, open_world: bool = False) -> Callable[[F], F]:
+    def tool(
+        self,
+        access: Access,
+        *,
+        additive: bool = False,
+        open_world: bool = False,
+        aliases: Mapping[str, Alias] | None = None,
+        writes_when: Callable[[Mapping[str, Any]], bool] | None = None,
+        seconds: float | None = None,
+    ) -> Callable[[F], F]:
         """Declare the decorated function as a tool of this set; the function itself is returned unchanged."""
 
         def declare(function: F) -> F:
-            self.tools.append(Tool(function.__name__, self.name, access, function, additive, open_world))
+            name = function.__name__
+            others = aliases or {}
+            self.tools.append(
+                Tool(name, self.name, access, function, additive, open_world, others, writes_when, seconds)
+            )
             return function
 
         return declare
