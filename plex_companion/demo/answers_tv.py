@@ -61,9 +61,10 @@ def users(ask: Ask) -> Node:
             "allowChannels": False, "allowSubtitleAdmin": False, "filterAll": "", "filterMovies": "", "filterMusic": "",
             "filterPhotos": "", "filterTelevision": "", "restricted": user.restricted,
         })  # fmt: skip
-        node.add("Server", id=user.cloud_id + 500, serverId=1, machineIdentifier=ask.house.machine_identifier,
-                 name=ask.house.name, lastSeenAt=ask.house.now, numLibraries=len(ask.house.sections), allLibraries=True,
-                 owned=True, pending=False)  # fmt: skip
+        if user.shared:
+            node.add("Server", id=user.cloud_id + 500, serverId=1, machineIdentifier=ask.house.machine_identifier,
+                     name=ask.house.name, lastSeenAt=ask.house.now, numLibraries=len(ask.house.sections), allLibraries=True,
+                     owned=True, pending=False)  # fmt: skip
         rows.append(node)
     return container(rows, friendlyName="myPlex", identifier="com.plexapp.plugins.myplex", totalSize=len(rows),
                      machineIdentifier=ask.house.machine_identifier)  # fmt: skip
@@ -113,7 +114,7 @@ def shared_servers(ask: Ask) -> Node:
     _this_server(ask)
     ask.owner_only()
     rows = []
-    for user in others(ask):
+    for user in filter(lambda other: other.shared, others(ask)):
         node = Node("SharedServer", {"id": user.cloud_id + 500, "username": user.name, "email": user.email, "userID": user.cloud_id,
                                      "accessToken": user.token, "name": ask.house.name, "acceptedAt": 1_600_000_000,
                                      "invitedAt": 1_600_000_000, "allowSync": False, "allLibraries": True, "owned": False})  # fmt: skip

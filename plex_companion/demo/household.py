@@ -100,7 +100,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person. `id` is the number on the server (1 is the owner), `cloud_id` the one at plex.tv."""
+    """A person. `id` is the number on the server (1 is the owner), `cloud_id` the one at plex.tv; `shared`: may use it."""
 
     id: int
     cloud_id: int
@@ -110,6 +110,7 @@ class User:
     home: bool = True
     restricted: bool = False
     pin: str = ""
+    shared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
