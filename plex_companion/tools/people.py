@@ -1,0 +1,221 @@
+"""Who uses the server, found by name or id, and the server as one of them sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexForbidden
+from plex_companion.text import HIDDEN, mask
+from plex_companion.tools.ask import as_token, plex_tv
+from plex_companion.tools.facts import flag, number, text
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.companion import Companion
+
+OWNER = 1
+"""The owner's number on their own server; everybody else has the same number there as at plex.tv."""
+KEPT_SECONDS = 600.0
+_USERS, _TOKENS, _ACCOUNT = "plex.tv users", "server tokens", "plex.tv account"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A server that somebody may use."""
+
+    machine_identifier: str | None
+    name: str | None
+    all_libraries: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user. `id` is plex.tv's number, `account_id` the server's. Names and e-mail are as they came, not masked."""
+
+    id: int | None
+    account_id: int | None
+    username: str | None
+    title: str | None
+    email: str | None = None
+    uuid: str | None = None
+    thumb: str | None = None
+    home: bool = False
+    guest: bool = False
+    restricted: bool = False
+    admin: bool = False
+    protected: bool = False
+    shares: tuple[Share, ...] = field(default=())
+
+    @property
+    def is_owner(self) -> bool:
+        """Whose server it is."""
+        return self.account_id == OWNER
+
+    @property
+    def name(self) -> str:
+        """What to call them."""
+        return self.title or self.username or self.email or f"user {self.account_id}"
+
+    def fits(self, wanted: str) -> bool:
+        """Whether this, without regard to case, is one of their names."""
+        folded = wanted.strip().casefold()
+        return any(folded == name.casefold() for name in (self.username, self.title, self.email) if name)
+
+
+def masked(person: Person, companion: Companion) -> Person:
+    """The person as they may be shown: e-mail addresses (names can be some) hidden, unless privacy is off."""
+    return replace(
+        person,
+        username=shown(person.username, companion),
+        title=shown(person.title, companion),
+        email=shown(person.email, companion),
+    )
+
+
+def shown(name: str | None, companion: Companion) -> str | None:
+    """A name or address as it may be shown."""
+    return mask(name) if name and companion.settings.privacy else name
+
+
+def owner(plex: PlexServer, companion: Companion) -> Person:
+    """The owner, as far as the server knows them: no request."""
+    names = [account.name for account in companion.state.accounts if account.id == str(OWNER)]
+    title = names[0] if names and names[0] != HIDDEN else None
+    signed_in: str | None = plex.myPlexUsername
+    return Person(None, OWNER, signed_in or None, title or signed_in or None, admin=True)
+
+
+def account(plex: PlexServer, companion: Companion) -> Element:
+    """The owner's account at plex.tv; at most one request in ten minutes. It holds tokens: show chosen attributes only."""
+    return companion.known.kept(_ACCOUNT, KEPT_SECONDS, lambda: plex_tv(plex, "/api/v2/user"))
+
+
+def owner_account(plex: PlexServer, companion: Companion) -> Person:
+    """The owner as plex.tv knows them; at most one request."""
+    return replace(_person(account(plex, companion)), account_id=OWNER)
+
+
+def users(plex: PlexServer, companion: Companion) -> tuple[Person, ...]:
+    """Everybody else: the home and the friends of the owner. At most one request in ten minutes.
+
+    Raises:
+        PlexTvUnreachable: plex.tv is away.
+    """
+    return companion.known.kept(_USERS, KEPT_SECONDS, lambda: _users(plex))
+
+
+def find_user(
+    plex: PlexServer, companion: Companion, username: str | None = None, user_id: str | int | None = None
+) -> Person:
+    """The user of this id, else of this username, title or e-mail (exact, but for case); the owner when neither is given.
+
+    The owner costs no request when named as the server names them, anybody else at most one, a stranger two.
+
+    Raises:
+        NotFound: nobody; the error lists the names.
+        Ambiguous: several; the error lists their ids.
+        PlexTvUnreachable: plex.tv is away and the owner is not meant.
+    """
+    here = owner(plex, companion)
+    if user_id is not None:
+        return _of_id(plex, companion, here, str(user_id).strip())
+    if username is None or not username.strip() or here.fits(username):
+        return here
+    fitting = [person for person in users(plex, companion) if person.fits(username)]
+    if len(fitting) > 1:
+        matches = [_match(masked(person, companion)) for person in fitting]
+        message = f"{len(fitting)} users are called '{username}': use another of their names."
+        raise Ambiguous(message, argument="username", matches=matches)
+    return fitting[0] if fitting else _owner_or_nobody(plex, companion, "username", username)
+
+
+def as_user(
+    plex: PlexServer, companion: Companion, username: str | None = None, user_id: str | int | None = None
+) -> PlexServer:
+    """The server as this user sees it; `plex` itself for the owner. At most two requests, both kept for ten minutes.
+
+    Raises:
+        PlexForbidden: the user may not use this server.
+        ToolError: as `find_user`.
+    """
+    return seen_by(plex, companion, find_user(plex, companion, username, user_id))
+
+
+def seen_by(plex: PlexServer, companion: Companion, person: Person) -> PlexServer:
+    """The server as this person sees it; see `as_user`."""
+    if person.is_owner:
+        return plex
+    tokens = companion.known.kept(_TOKENS, KEPT_SECONDS, lambda: _tokens(plex))
+    token = tokens.get(person.id)
+    if token is None:
+        companion.known.forget(_TOKENS)  # the owner may share the server right now
+        name = shown(person.name, companion)
+        message = f"'{name}' has no access to this server. Share a library with them in Plex, then try again."
+        raise PlexForbidden(message)
+    return as_token(plex, token.get_secret_value())
+
+
+def _of_id(plex: PlexServer, companion: Companion, here: Person, user_id: str) -> Person:
+    if not user_id.isdecimal():
+        raise Invalid(f"user_id must be a number, as user_list_all_users gives; got '{user_id}'.", argument="user_id")
+    if int(user_id) == OWNER:
+        return here
+    found = (person for person in users(plex, companion) if person.id == int(user_id))
+    return next(found, None) or _owner_or_nobody(plex, companion, "user_id", user_id)
+
+
+def _owner_or_nobody(plex: PlexServer, companion: Companion, argument: str, asked: str) -> Person:
+    """The owner may have been named as only plex.tv knows them.
+
+    Raises:
+        NotFound: the owner is not meant either.
+    """
+    known = owner_account(plex, companion)
+    if asked == str(known.id) if argument == "user_id" else known.fits(asked):
+        return known
+    available = [masked(person, companion).name for person in (known, *users(plex, companion))][:50]
+    companion.known.forget(_USERS)  # somebody may be invited right now
+    message = f"No user with {argument} '{asked}'. Users: {', '.join(available)}."
+    raise NotFound(message, what="user", available=available)
+
+
+def _match(person: Person) -> dict[str, object]:
+    return {"title": person.title, "id": person.id, "username": person.username, "email": person.email}
+
+
+def _users(plex: PlexServer) -> tuple[Person, ...]:
+    return tuple(_person(row) for row in plex_tv(plex, "/api/users/").iter("User"))
+
+
+def _tokens(plex: PlexServer) -> dict[int | None, SecretStr]:
+    """Everybody's token for this server, the home's too: plexapi's `switchUser` takes both from here."""
+    shared = plex_tv(plex, f"/api/servers/{plex.machineIdentifier}/shared_servers").iter("SharedServer")
+    return {number(row, "userID"): SecretStr(row.get("accessToken", "")) for row in shared if row.get("accessToken")}
+
+
+def _person(row: Element) -> Person:
+    return Person(
+        id=number(row, "id"),
+        account_id=number(row, "id"),
+        username=text(row, "username"),
+        title=text(row, "title"),
+        email=text(row, "email"),
+        uuid=text(row, "uuid"),
+        thumb=text(row, "thumb"),
+        home=flag(row, "home") or False,
+        guest=flag(row, "guest") or False,
+        restricted=flag(row, "restricted") or False,
+        admin=flag(row, "admin") or flag(row, "homeAdmin") or False,
+        protected=flag(row, "protected") or False,
+        shares=tuple(_share(server) for server in row.iter("Server")),
+    )
+
+
+def _share(server: Element) -> Share:
+    return Share(text(server, "machineIdentifier"), text(server, "name"), flag(server, "allLibraries"))
