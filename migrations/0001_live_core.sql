@@ -61,8 +61,8 @@ CREATE TABLE plays (
     history_key TEXT
 ) STRICT;
 CREATE INDEX plays_open ON plays (server) WHERE ended_at IS NULL;
-CREATE INDEX plays_by_time ON plays (server, started_at DESC, id DESC);
-CREATE INDEX plays_by_user ON plays (server, user_name COLLATE NOCASE, started_at DESC, id DESC);
+CREATE INDEX plays_by_time ON plays (started_at DESC, id DESC);
+CREATE INDEX plays_by_user ON plays (user_name COLLATE NOCASE, started_at DESC, id DESC);
 
 -- The journal: what Plex said, as it said it.
 CREATE TABLE events (

@@ -116,9 +116,8 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
 def _statements(sql: str) -> Iterator[str]:
     """One by one, because `executescript` would commit what was begun before it."""
     statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
+    for part in sql.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):  # else the semicolon stood in a text or a remark
             yield statement
             statement = ""
-    yield statement
