@@ -64,11 +64,13 @@ def room_for(scene: Scene, height: int | None) -> Room:
 def render(scene: Scene, height: int | None = None) -> RenderableType:
     """Everything, no taller than `height` lines if it can be helped; as wide as what it is printed on."""
     room = room_for(scene, height)
-    parts = [*_heading(scene), *_sessions(scene, room.sessions)]
+    parts = [_heading(scene), _sessions(scene, room.sessions)]
     if room.activities:
-        parts += [_headline(Text(f"Plex is busy ({len(scene.activities)})"), scene)]
-        parts += [_activities(scene, room.activities)]
-    return Group(*parts, *_alerts(scene, room.alerts))
+        parts.append(_activities(scene, room.activities))
+    parts.append(_alerts(scene, room.alerts))
+    taken = len(parts[0]) + 2 * room.sessions + room.activities + room.alerts + len(parts) + 2  # with spare lines
+    airy = height is None or taken + len(parts) <= height
+    return Group(*(line for part in parts for line in ([*part, ""] if airy else part)))
 
 
 def _line(*parts: str | tuple[str, str]) -> Text:
@@ -168,7 +170,9 @@ def _progress(session: Session, scene: Scene) -> RenderableType:
     _, style = _mark(session, scene)
     grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
     grid.add_column(ratio=1)
-    grid.add_column(no_wrap=True, min_width=17)  # `1:02:03 / 2:30:00`, so that bars end below one another
+    grid.add_column(
+        no_wrap=True, min_width=17, justify="right"
+    )  # `1:02:03 / 2:30:00`, so that bars end below one another
     duration, here = session.item.duration_ms, words.position_ms(session, scene.state, scene.now_ms)
     bar: RenderableType = _bar(here, duration, style) if duration and not session.item.live else ""
     state = "" if session.state == "playing" else f"{clean(session.state)} "
@@ -180,7 +184,7 @@ def _bar(done: int, total: int, style: str) -> ProgressBar:
     return ProgressBar(total=total, completed=done, complete_style=style, finished_style=style, style="grey30")
 
 
-def _activities(scene: Scene, most: int) -> Table:
+def _activities(scene: Scene, most: int) -> list[RenderableType]:
     table = _table()
     table.add_column(width=1)
     table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
@@ -190,7 +194,7 @@ def _activities(scene: Scene, most: int) -> Table:
         done = activity.progress if activity.progress is not None and activity.progress >= 0 else None
         bar: RenderableType = "" if done is None else _bar(done, 100, "cyan")
         table.add_row(Text("»", "cyan"), _line(words.doing(activity)), bar, "…" if done is None else f"{done} %")
-    return table
+    return [_headline(Text(f"Plex is busy ({len(scene.activities)})"), scene), table]
 
 
 def _alerts(scene: Scene, most: int) -> list[RenderableType]:

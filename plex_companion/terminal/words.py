@@ -39,10 +39,14 @@ def is_present(session: Session, state: State) -> bool:
 
 
 def position_ms(session: Session, state: State, now_ms: int) -> int:
-    """Where it is now: goes on between reports while it plays and Plex is heard."""
-    moving = session.state == "playing" and is_present(session, state)
-    offset = session.view_offset_ms + (max(0, now_ms - session.updated_at) if moving else 0)
-    duration = session.item.duration_ms
+    """Where it is now: goes on between reports while it plays and Plex is heard, and stands still when Plex falls silent."""
+    heard_until = session.updated_at
+    if state.connection.state != "live":
+        heard_until = state.refreshed_at or heard_until
+    elif not session.stale:
+        heard_until = now_ms
+    moved = max(0, heard_until - session.updated_at) if session.state == "playing" else 0
+    offset, duration = session.view_offset_ms + moved, session.item.duration_ms
     return min(offset, duration) if duration else offset
 
 
