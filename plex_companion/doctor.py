@@ -1,0 +1,283 @@
+"""The command `doctor`: tries what the companion needs, one thing after the other, and says in plain words what to do."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import anyio
+import anyio.lowlevel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from plex_companion.app import clock, database_path, demo_settings
+from plex_companion.cache import open_cache
+from plex_companion.errors import (
+    DatabaseNewer,
+    PlexForbidden,
+    PlexStarting,
+    PlexUnauthorized,
+    PlexUnreachable,
+    StartError,
+    TimedOut,
+    ToolError,
+)
+from plex_companion.events import Connecting, Disconnected
+from plex_companion.plex.gateway import open_gateway
+from plex_companion.plex.listener import listen
+from plex_companion.plex.wanted import Wanted
+from plex_companion.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.events import Event, Heard
+    from plex_companion.plex.gateway import Gateway
+    from plex_companion.settings import Settings
+
+SECONDS = 10.0
+"""How long a check waits at most for Plex; who asks the doctor does not want to wait as long as a tool."""
+MARKS = {"well": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("\N{EN DASH}", "dim")}
+
+STARTING = "Plex is starting or in maintenance (HTTP 503). Wait a minute, then try again."
+REFUSED = (
+    "Plex refuses the token. To find yours: sign in to Plex Web as the owner, open an item, choose ⋮ → Get Info → "
+    "View XML, and copy what follows X-Plex-Token= in the browser's address bar. Set it as PLEX_TOKEN."
+)
+NOT_THE_OWNER = (
+    "The token is good, but not the owner's: who plays what, users, history and most tools will not work. "
+    "Sign in as the owner of the server and use that token."
+)
+PROXY = (
+    "Plain requests pass and websockets do not, so a proxy in front of Plex holds them back. Let it pass the headers "
+    "Upgrade and Connection (HTTP/1.1), or set PLEX_URL to Plex itself, as http://host:32400."
+)
+NOT_PLEX = "Something answers that is no Plex Media Server. Are host and port in PLEX_URL right? Plex's port is 32400."
+PERHAPS_HTTPS = "That happens where Plex, or a proxy, speaks only https: try PLEX_URL with https://."
+NOWHERE = "Is the host in PLEX_URL right and switched on, and does no firewall stand between?"
+UNCHECKED = "PLEX_COMPANION_PLEX_VERIFY=false if you trust the network between here and Plex."
+ADVICE = (
+    ("another name", f"Set PLEX_URL to the server's https://….plex.direct:32400 address, or {UNCHECKED}"),
+    ("expired", "Renew it."),
+    ("certificate", f"Or use the server's https://….plex.direct:32400 address, or set {UNCHECKED}"),
+    ("TLS failed", "If it is not, try PLEX_URL with http://."),
+    ("host name", "Check the spelling of the host in PLEX_URL, or use its IP address."),
+    ("refused", "The host is there, but nothing listens: is Plex running, and is the port right (usually 32400)?"),
+    ("closed", PERHAPS_HTTPS),
+    ("reset", PERHAPS_HTTPS),
+)
+"""What to do, by how `plex.plain_words` says what went wrong; the first that fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is examined."""
+
+    settings: Settings
+    gateway: Gateway
+
+
+class Ill(Exception):
+    """A check failed; the message says what was found and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the answer: `run` returns what it found, or raises `Ill`."""
+
+    name: str
+    run: Callable[[Patient], Awaitable[str]]
+    needs: str | None = None
+
+
+async def doctor(settings: Settings, *, demo: bool = False, console: Console | None = None) -> int:
+    """Check address, token, owner, websocket and database, and print a line for each. Shows neither token nor address.
+
+    Plex is only read from. The database is opened as a start would: made if there is none, brought to today's schema if
+    it is older, and left untouched if it is newer.
+
+    Returns:
+        The exit code: 0 when all is well, otherwise 1.
+
+    Raises:
+        SettingsError: address or token is missing or can never work.
+    """
+    if not demo:
+        settings.require_plex()
+    async with AsyncExitStack() as stack:
+        if demo:
+            settings = await stack.enter_async_context(demo_settings(settings))
+        hurried = settings.model_copy(update={"plex_timeout_seconds": min(SECONDS, settings.plex_timeout_seconds)})
+        gateway = await stack.enter_async_context(open_gateway(hurried))
+        with _no_log():
+            return await _examine(Patient(hurried, gateway), console or Console())
+
+
+async def _examine(patient: Patient, console: Console) -> int:
+    well: set[str] = set()
+    for check in CHECKS:
+        if check.needs is not None and check.needs not in well:
+            _say(console, "skipped", check.name, f"Not checked, because the check of the {check.needs} did not pass.")
+            continue
+        try:
+            _say(console, "well", check.name, await check.run(patient))
+            well.add(check.name)
+        except Ill as ill:
+            _say(console, "failed", check.name, str(ill))
+    healthy = len(well) == len(CHECKS)
+    console.print("All is well." if healthy else f"{len(well)} of {len(CHECKS)} checks passed.", style="bold")
+    return 0 if healthy else 1
+
+
+def _say(console: Console, verdict: str, name: str, words: str) -> None:
+    mark, style = MARKS[verdict]
+    line = Table.grid(padding=(0, 1))
+    line.add_column(width=1)
+    line.add_column(width=9)
+    line.add_column(overflow="fold")
+    line.add_row(Text(mark, style), Text(name, "bold"), Text(clean(words), "dim" if verdict == "skipped" else ""))
+    console.print(line)
+
+
+@contextmanager
+def _no_log() -> Iterator[None]:
+    """What the log would say is said in better words. On debug level it speaks on."""
+    ours = logging.getLogger("plex_companion")
+    before = ours.level
+    if ours.getEffectiveLevel() > logging.DEBUG:
+        ours.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        ours.setLevel(before)
+
+
+async def _address(patient: Patient) -> str:
+    """Asked without a token."""
+    try:
+        server = await patient.gateway.identity()
+    except ToolError as error:
+        raise Ill(_unanswered(error, https=str(patient.settings.plex_url).startswith("https"))) from error
+    if server is None:
+        raise Ill(NOT_PLEX)
+    return f"A Plex Media Server answers, version {server.version or 'unknown'}."
+
+
+def _unanswered(error: ToolError, *, https: bool) -> str:  # noqa: PLR0911 - a table
+    """What to do when `/identity` gets no good answer."""
+    status = error.facts.get("http_status")
+    match error:
+        case PlexStarting():
+            return STARTING
+        case PlexUnreachable():
+            return _unreached(str(error.facts.get("connection", "connection lost")), https=https)
+        case TimedOut():
+            return "Somebody takes the connection but does not answer. Is it Plex's port (32400), and is Plex well?"
+        case PlexUnauthorized() | PlexForbidden():
+            return "Something in front of Plex wants a login. Set PLEX_URL to Plex itself, as http://host:32400."
+        case _ if isinstance(status, int) and 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirects
+            return (
+                f"A redirect (HTTP {status}) answers. Set PLEX_URL to where it leads, perhaps the same with https://."
+            )
+        case _ if status == 400 and not https:  # noqa: PLR2004 - what nginx says to http on an https port
+            return f"HTTP 400 answers. {PERHAPS_HTTPS}"
+        case _:
+            return NOT_PLEX
+
+
+def _unreached(words: str, *, https: bool) -> str:
+    """What to do when there is no connection."""
+    fitting = (advice for sign, advice in ADVICE if sign in words and not (https and advice is PERHAPS_HTTPS))
+    return f"{_sentence(words)} {next(fitting, NOWHERE)}"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}" + ("" if words.endswith("?") else ".")
+
+
+async def _token(patient: Patient) -> str:
+    name = (await _asked(patient, "/")).get("friendlyName")
+    return f"Accepted by {name}." if name else "Accepted."
+
+
+async def _owner(patient: Patient) -> str:
+    """What Plex tells its owner alone: 401 formerly, 403 since 2025 (PLEX.md 2.1)."""
+    for path in ("/status/sessions", "/accounts"):
+        await _asked(patient, path, refused=NOT_THE_OWNER)
+    return "The token is the owner's: sessions and users can be read."
+
+
+async def _asked(patient: Patient, path: str, *, refused: str = REFUSED) -> Any:
+    """The answer's root element."""
+
+    def ask(plex: PlexServer) -> Any:
+        return cast("Any", plex).query(path)  # plexapi annotates nothing
+
+    try:
+        return await patient.gateway.call(ask)
+    except (PlexUnauthorized, PlexForbidden) as error:
+        raise Ill(refused) from error
+    except PlexStarting as error:
+        raise Ill(STARTING) from error
+    except ToolError as error:
+        raise Ill(error.message) from error
+
+
+async def _websocket(patient: Patient) -> str:
+    """The listener itself tries, and is stopped at its first word."""
+    word = await _first_word(patient)
+    if isinstance(word, Disconnected):
+        raise Ill(_unheard(word))
+    return "Plex can be heard."
+
+
+async def _first_word(patient: Patient) -> Event:
+    said: list[Event] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def send(heard: Sequence[Heard]) -> None:
+            said.extend(one.event for one in heard if isinstance(one.event, Connecting | Disconnected))
+            if said:
+                tasks.cancel_scope.cancel()
+            await anyio.lowlevel.checkpoint()
+
+        async def hear() -> NoReturn:
+            await listen(patient.gateway, patient.settings, send, now=clock, wanted=Wanted())
+
+        tasks.start_soon(hear)
+    return said[0]
+
+
+def _unheard(word: Disconnected) -> str:
+    """Why there is no websocket, though plain requests are answered."""
+    if word.unauthorized:
+        return f"The handshake was refused: {word.detail}. A proxy in front of Plex may drop the token (X-Plex-Token)."
+    if "503" in word.detail:
+        return STARTING
+    return f"{_sentence(word.detail)} {PROXY}"
+
+
+async def _database(patient: Patient) -> str:
+    path = database_path(patient.settings)
+    try:
+        async with open_cache(path) as cache:
+            size = await cache.size_bytes()
+            return f"Can be written: {path} (schema {cache.schema}, {size / 1_000_000:.1f} MB)."
+    except DatabaseNewer as error:
+        raise Ill(error.message) from error
+    except StartError as error:
+        raise Ill(f"{error.message} Or name another file with --database.") from error
+
+
+CHECKS = (
+    Check("address", _address),
+    Check("token", _token, needs="address"),
+    Check("owner", _owner, needs="token"),
+    Check("websocket", _websocket, needs="token"),
+    Check("database", _database),
+)
