@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.errors import Ambiguous, Invalid, NotFound
 from plex_companion.tools.ask import get, get_if_there
@@ -11,7 +11,7 @@ from plex_companion.tools.facts import kind, match_of
 from plex_companion.tools.several import Several
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
@@ -139,18 +139,26 @@ def _fitting(rows: Sequence[Element], title: str) -> list[Element]:
     return list(by_key.values())
 
 
-def pick(rows: Sequence[Element], title: str, *, writes: bool, what: str = "item") -> Found:
-    """The row that is meant by a title; see `find_item`."""
+def pick(
+    rows: Sequence[Element],
+    title: str,
+    *,
+    writes: bool,
+    what: str = "item",
+    match: Callable[[Element], dict[str, Any]] = match_of,
+    finder: str = "media_search",
+) -> Found:
+    """The row that is meant by a title; see `find_item`. `match` shows one of several, `finder` is a tool that lists all."""
     wanted = title.strip().casefold()
     exact = [row for row in rows if row.get("title", "").strip().casefold() == wanted]
     if len(exact) == 1:
         return Found(exact[0], "exact")
     fitting = exact or list(rows)
     if not fitting:
-        raise NotFound(f"Nothing is called '{title}'. Check the spelling, or use media_search.", what=what)
+        raise NotFound(f"Nothing is called '{title}'. Check the spelling, or use {finder}.", what=what)
     if len(fitting) == 1 and not writes:
         return Found(fitting[0], "contains")
     changed = " Nothing has been changed." if writes else ""
     how = "fit" if exact else "contain"
     message = f"{len(fitting)} titles {how} '{title}': repeat the call with the id of the one that is meant.{changed}"
-    raise Several(message, [match_of(row) for row in fitting])
+    raise Several(message, [match(row) for row in fitting])
