@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OWNER = 1
 """The owner's number on their own server; everybody else has the same number there as at plex.tv."""
 KEPT_SECONDS = 600.0
-_USERS, _TOKENS, _ACCOUNT = "plex.tv users", "server tokens", "plex.tv account"
+_USERS, _ACCESS, _ACCOUNT = "plex.tv users", "plex.tv access", "plex.tv account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,14 @@ class Share:
     machine_identifier: str | None
     name: str | None
     all_libraries: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What somebody may do with this server. The token is theirs; it is kept in memory only and shown nowhere."""
+
+    token: SecretStr
+    libraries: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,15 @@ class Person:
     def is_owner(self) -> bool:
         """Whose server it is."""
         return self.account_id == OWNER
+
+    @property
+    def kind(self) -> str:
+        """How they belong to the owner: Owner, Home User, Home User (Managed) or Shared User."""
+        if self.is_owner:
+            return "Owner"
+        if not self.home:
+            return "Shared User"
+        return "Home User (Managed)" if self.restricted else "Home User"
 
     @property
     def name(self) -> str:
@@ -87,8 +104,10 @@ def owner(plex: PlexServer, companion: Companion) -> Person:
     """The owner, as far as the server knows them: no request."""
     names = [account.name for account in companion.state.accounts if account.id == str(OWNER)]
     title = names[0] if names and names[0] != HIDDEN else None
-    signed_in: str | None = plex.myPlexUsername
-    return Person(None, OWNER, signed_in or None, title or signed_in or None, admin=True)
+    signed_in: str | None = plex.myPlexUsername  # newer servers give the e-mail address, older ones the name
+    email = signed_in if signed_in and "@" in signed_in else None
+    username = title if email else signed_in or title
+    return Person(None, OWNER, username, title or username, email, admin=True)
 
 
 def account(plex: PlexServer, companion: Companion) -> Element:
@@ -151,14 +170,18 @@ def seen_by(plex: PlexServer, companion: Companion, person: Person) -> PlexServe
     """The server as this person sees it; see `as_user`."""
     if person.is_owner:
         return plex
-    tokens = companion.known.kept(_TOKENS, KEPT_SECONDS, lambda: _tokens(plex))
-    token = tokens.get(person.id)
-    if token is None:
-        companion.known.forget(_TOKENS)  # the owner may share the server right now
+    found = access(plex, companion).get(person.id)
+    if found is None:
+        companion.known.forget(_ACCESS)  # the owner may share the server right now
         name = shown(person.name, companion)
         message = f"'{name}' has no access to this server. Share a library with them in Plex, then try again."
         raise PlexForbidden(message)
-    return as_token(plex, token.get_secret_value())
+    return as_token(plex, found.token.get_secret_value())
+
+
+def access(plex: PlexServer, companion: Companion) -> dict[int | None, Access]:
+    """What everybody but the owner may do here, by plex.tv's numbers. At most one request in ten minutes."""
+    return companion.known.kept(_ACCESS, KEPT_SECONDS, lambda: _access(plex))
 
 
 def _of_id(plex: PlexServer, companion: Companion, here: Person, user_id: str) -> Person:
@@ -193,10 +216,19 @@ def _users(plex: PlexServer) -> tuple[Person, ...]:
     return tuple(_person(row) for row in plex_tv(plex, "/api/users/").iter("User"))
 
 
-def _tokens(plex: PlexServer) -> dict[int | None, SecretStr]:
-    """Everybody's token for this server, the home's too: plexapi's `switchUser` takes both from here."""
+def _access(plex: PlexServer) -> dict[int | None, Access]:
+    """The home's users are here too: plexapi's `switchUser` takes the tokens of both from this list."""
     shared = plex_tv(plex, f"/api/servers/{plex.machineIdentifier}/shared_servers").iter("SharedServer")
-    return {number(row, "userID"): SecretStr(row.get("accessToken", "")) for row in shared if row.get("accessToken")}
+    return {
+        number(row, "userID"): Access(SecretStr(row.get("accessToken", "")), _libraries(row))
+        for row in shared
+        if row.get("accessToken")
+    }
+
+
+def _libraries(row: Element) -> tuple[str, ...]:
+    sections = (section for section in row.iter("Section") if flag(section, "shared") is not False)
+    return tuple(title for section in sections if (title := text(section, "title")))
 
 
 def _person(row: Element) -> Person:

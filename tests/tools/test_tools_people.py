@@ -133,5 +133,5 @@ async def test_no_token_is_shown_by_what_is_kept(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         seen = await asked(tools, people.as_user, "Pip")
         kept = repr(vars(tools.application.companion.known))
-        assert "server tokens" in kept
+        assert "plex.tv access" in kept
         assert "demo-token" not in kept + repr(seen)
