@@ -34,6 +34,7 @@ class Known:
         self._kept: dict[object, _Kept] = {}
         self._locks: dict[object, threading.Lock] = {}
         self._guard = threading.Lock()
+        self._notes: dict[object, Any] = {}
 
     def kept(self, name: object, seconds: float, ask: Callable[[], T]) -> T:
         """What `ask` told within the last `seconds`; else it is asked, and its answer kept."""
@@ -53,6 +54,21 @@ class Known:
     def clear(self) -> None:
         """Forget everything: the connection was lost, or another user's rights changed."""
         self._kept.clear()
+
+    def note(self, name: object, value: object) -> None:
+        """Keep something for as long as this process runs."""
+        self._notes[name] = value
+
+    def noted(self, name: object) -> Any:
+        """What was noted, or `None`."""
+        return self._notes.get(name)
+
+    def next_number(self, name: object) -> int:
+        """1, 2, 3 … for each name."""
+        with self._guard:
+            number = int(self._notes.get(name, 0)) + 1
+            self._notes[name] = number
+        return number
 
     def sections(self, plex: PlexServer) -> tuple[Section, ...]:
         """Every library, without counts; kept for a minute."""

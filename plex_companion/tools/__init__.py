@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from plex_companion.errors import SettingsError
+from plex_companion.tools.client import CLIENT
 from plex_companion.tools.declare import Access
 from plex_companion.tools.library import LIBRARY
 from plex_companion.tools.live import LIVE
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from plex_companion.tools.declare import Tool, Toolset
 
-TOOLSETS: tuple[Toolset, ...] = (LIVE, SESSIONS, LIBRARY, SERVER)
+TOOLSETS: tuple[Toolset, ...] = (LIVE, LIBRARY, SESSIONS, SERVER, CLIENT)
 
 
 def served(names: Sequence[str] = (), *, read_only: bool = True) -> list[Tool]:

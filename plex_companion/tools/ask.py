@@ -9,16 +9,19 @@ from __future__ import annotations
 import copy
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from plex_companion.errors import Invalid, PlexError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,16 @@ def plex_tv(plex: PlexServer, path: str, /, **params: object) -> Element:
     if found is None:
         raise PlexError(f"plex.tv answered GET {path} with nothing. Try again in a moment.")
     return found
+
+
+def if_it_answers(ask: Callable[[], T]) -> T | None:
+    """What was asked, or `None` when there is no answer: for what a tool can do without, as plex.tv for the server's tools."""
+    from plexapi.exceptions import PlexApiException  # noqa: PLC0415 - importing plexapi takes long
+    from requests import RequestException  # noqa: PLC0415 - the same
+
+    with suppress(PlexApiException, RequestException, PlexError, TypeError):  # TypeError: plexapi on 498 (PLEX.md 2.1)
+        return ask()
+    return None
 
 
 def _elsewhere(plex: PlexServer, url: str) -> Element | None:
