@@ -90,6 +90,16 @@ class Settings(BaseSettings):
     privacy: Annotated[bool, BeforeValidator(_privacy)] = _setting(
         True, "PLEX_COMPANION_PRIVACY", "off shows (and stores) users' e-mail and players' addresses."
     )
+    media_folder: Path | None = _setting(
+        None,
+        "PLEX_COMPANION_MEDIA_FOLDER",
+        "The only folder that tools read pictures from and save artwork to; none by default.",
+    )
+    allow_private_image_urls: bool = _setting(
+        False,
+        "PLEX_COMPANION_ALLOW_PRIVATE_IMAGE_URLS",
+        "Fetch pictures also from private addresses (10.*, 192.168.*, fd00::); never from this machine or link-local.",
+    )
     log_level: LogLevel = _setting("info", "PLEX_COMPANION_LOG_LEVEL", "debug, info, warning or error.")
     reconcile_seconds: float = _setting(
         60, "PLEX_COMPANION_RECONCILE_SECONDS", "How often what was heard is checked against Plex.", ge=1, le=3600

@@ -1,0 +1,274 @@
+"""Fetches a picture from an address that a caller gave, and from nowhere else.
+
+The name is looked up once; every address it has is judged before anything is sent; the connection goes to the address
+that was judged (the name is still what the certificate must be for); no redirect is followed, no proxy is asked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import certifi
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from plex_companion import __version__
+from plex_companion.errors import Invalid, PathNotAllowed, TimedOut, TooLarge
+from plex_companion.plex.errands import CURRENT
+from plex_companion.plex.plain_words import why
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+    from urllib3.util import Url
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Rule = Callable[[Address], bool]
+Resolver = Callable[[str, int], Sequence[str]]
+
+SECONDS = 15.0
+CONNECT_SECONDS = 4.0
+TRIED = 4
+"""Addresses of one name, in the system's order of preference."""
+_CHUNK = 64 * 1024
+_PORTS = {"http": 80, "https": 443}
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_OWN = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+"""Homes, and what VPNs like Tailscale use for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What may be asked, and how it is found. Tests change it; nothing else needs to."""
+
+    allowed: Rule
+    resolve: Resolver
+    authorities: str
+    """File of the certificate authorities that are trusted."""
+
+    @classmethod
+    def of(cls, *, own_network: bool) -> Reach:
+        """The public internet; with `own_network` also private addresses, yet never this machine or link-local ones."""
+        return cls(public_or_own if own_network else public, resolved, certifi.where())
+
+
+def public(address: Address) -> bool:
+    """Whether anybody on the internet could be asked there."""
+    inner = _unwrapped(address)
+    unusual = inner.is_multicast or inner.is_reserved or inner.is_link_local or inner.is_loopback
+    return inner.is_global and not unusual
+
+
+def public_or_own(address: Address) -> bool:
+    """The same, or a private network's. Link-local stays closed (clouds keep credentials there), and so does loopback."""
+    inner = _unwrapped(address)
+    return public(inner) or any(inner in network for network in _OWN if network.version == inner.version)
+
+
+def _unwrapped(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one stands for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo[1] if address.teredo else None
+    return address.ipv4_mapped or address.sixtofour or teredo or address
+
+
+def resolved(host: str, port: int) -> list[str]:
+    """The addresses of a name, by the system. Also where the odd ways to write one (`127.1`, `0x7f.1`) are seen through."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class _Late(OSError):
+    """Our own deadline passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A picture that is to be fetched."""
+
+    url: Url
+    argument: str
+    reach: Reach
+    most: int
+    ends: float
+
+    @property
+    def host(self) -> str:
+        return (self.url.host or "").strip("[]")
+
+    @property
+    def port(self) -> int:
+        return self.url.port or _PORTS[self.url.scheme or "http"]
+
+    def left(self) -> float:
+        """Seconds, of ours and of the whole call's."""
+        left = _left(self.ends - time.monotonic())
+        if left <= 0:
+            raise _Late
+        return left
+
+    def late(self, seconds: float) -> TimedOut:
+        return TimedOut(f"{self.argument}: {self.host} did not deliver the picture in {seconds:g} s.")
+
+    def invalid(self, words: str) -> Invalid:
+        return Invalid(f"{self.argument}: no picture from {self.host}: {words}.", argument=self.argument)
+
+
+def fetched(url: str, reach: Reach, *, most: int, argument: str = "url", seconds: float = SECONDS) -> bytes:
+    """What lies at the address.
+
+    Raises:
+        Invalid: no address, or nothing can be had there.
+        PathNotAllowed: an address that must not be asked; nothing was sent.
+        TooLarge: more than `most` bytes.
+        TimedOut: it took longer than `seconds`.
+    """
+    wanted = _Wanted(_parsed(url, argument), argument, reach, most, time.monotonic() + seconds)
+    addresses = _judged(wanted)
+    try:
+        return _asked(wanted, addresses)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        late = isinstance(error, _Late | urllib3.exceptions.ReadTimeoutError)
+        raise wanted.late(seconds) if late else wanted.invalid(why(error).partition(";")[0]) from None
+    finally:
+        _hold(None)
+
+
+def _parsed(url: str, argument: str) -> Url:
+    try:
+        asked = urllib3.util.parse_url(url.strip())
+    except urllib3.exceptions.LocationParseError:
+        asked = urllib3.util.Url()
+    if asked.scheme not in _PORTS or not asked.host or asked.port == 0:
+        raise Invalid(f"{argument} must be an http:// or https:// address of a picture.", argument=argument)
+    if asked.auth:
+        raise Invalid(f"{argument} must not hold a name or password.", argument=argument)
+    return asked
+
+
+def _judged(wanted: _Wanted) -> list[str]:
+    """The addresses of the host, if every one of them may be asked."""
+    try:
+        addresses = list(wanted.reach.resolve(wanted.host, wanted.port))
+    except (OSError, UnicodeError):
+        addresses = []
+    if not addresses:
+        raise wanted.invalid("no address is known for this name")
+    if not all(wanted.reach.allowed(ipaddress.ip_address(address)) for address in addresses):
+        message = (
+            f"{wanted.argument}: '{wanted.host}' is an address in a private network or of this machine, and is not asked. "
+            "Use a public address or a file; PLEX_COMPANION_ALLOW_PRIVATE_IMAGE_URLS=true opens private networks."
+        )
+        raise PathNotAllowed(message)
+    return addresses[:TRIED]
+
+
+def _asked(wanted: _Wanted, addresses: Sequence[str]) -> bytes:
+    """From the first of the addresses that can be connected to."""
+    for address in addresses[:-1]:
+        try:
+            return _asked_at(wanted, address)
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
+            continue
+    return _asked_at(wanted, addresses[-1])
+
+
+def _asked_at(wanted: _Wanted, address: str) -> bytes:
+    headers = {
+        "Host": wanted.url.netloc or "",
+        "Accept": "image/*",
+        "Accept-Encoding": "identity",
+        "User-Agent": f"plex-companion/{__version__}",
+    }
+    path = wanted.url.request_uri
+    with (
+        closing(_pool(wanted, address)) as pool,
+        closing(
+            pool.urlopen("GET", path, headers=headers, retries=False, redirect=False, preload_content=False)
+        ) as response,
+    ):
+        _check(wanted, response)
+        return _body(wanted, response)
+
+
+def _pool(wanted: _Wanted, address: str) -> HTTPConnectionPool:
+    where = f"[{address}]" if ":" in address else address
+    left = wanted.left()
+    timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left)
+    if wanted.url.scheme == "http":
+        return _HttpPool(where, wanted.port, timeout=timeout, maxsize=1)
+    return _HttpsPool(
+        where,
+        wanted.port,
+        timeout=timeout,
+        maxsize=1,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=wanted.reach.authorities,
+        server_hostname=wanted.host,
+    )
+
+
+def _check(wanted: _Wanted, response: BaseHTTPResponse) -> None:
+    if response.get_redirect_location():
+        raise wanted.invalid("it redirects, which is not followed; give the final address")
+    if response.status != 200:  # noqa: PLR2004 - OK
+        raise wanted.invalid(f"it says HTTP {response.status}")
+
+
+def _body(wanted: _Wanted, response: BaseHTTPResponse) -> bytes:
+    stated = response.headers.get("Content-Length", "")
+    body = bytearray()
+    while not _over(stated, wanted.most) and len(body) <= wanted.most:
+        wanted.left()
+        # What has come, not a full chunk: a timeout is one of silence, and a slow drip would go on for ever.
+        part = response.read1(_CHUNK, decode_content=False)
+        if not part:
+            return bytes(body)
+        body += part
+    message = f"{wanted.argument}: the picture at {wanted.host} is larger than {wanted.most >> 20} MiB."
+    raise TooLarge(message, limit_bytes=wanted.most)
+
+
+def _over(stated: str, most: int) -> bool:
+    return stated.isdecimal() and int(stated[:20]) > most
+
+
+def _left(seconds: float) -> float:
+    errand = CURRENT.get()
+    return min(seconds, errand.left()) if errand is not None else seconds
+
+
+def _hold(sock: socket.socket | None) -> None:
+    """The errand of this call can then end the wait when the call is over."""
+    errand = CURRENT.get()
+    if errand is not None:
+        errand.holds(sock)
+
+
+class _Http(HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        _hold(self.sock)
+
+
+class _Https(HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        _hold(self.sock)
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
