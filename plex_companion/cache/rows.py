@@ -30,27 +30,14 @@ Row = dict[str, Any]
 
 def play_row(session: Session, server: str, ended_at: int | None = None, ended_by: str | None = None) -> Row:
     """A session as a row of `plays`."""
-    item, user, player = session.item, session.user or User(), session.player or Player()
+    user, player = session.user or User(), session.player or Player()
     return {
         "id": session.play_id,
         "server": server,
         "epoch": session.epoch,
         "session_key": session.session_key,
         "session_id": session.session_id,
-        "rating_key": item.rating_key,
-        "key": item.key,
-        "guid": item.guid,
-        "type": item.type,
-        "title": item.title,
-        "grandparent_title": item.grandparent_title,
-        "parent_title": item.parent_title,
-        "item_index": item.index,
-        "parent_index": item.parent_index,
-        "year": item.year,
-        "library": item.library,
-        "library_id": item.library_id,
-        "duration_ms": item.duration_ms,
-        "live": item.live,
+        **_item_columns(session.item),
         "user_id": user.id,
         "user_name": user.name,
         "client_identifier": player.client_identifier,
@@ -78,6 +65,25 @@ def play_row(session: Session, server: str, ended_at: int | None = None, ended_b
         "bitrate_kbps": session.bitrate_kbps,
         "listed": session.listed,
         "stale": session.stale,
+    }
+
+
+def _item_columns(item: Item) -> Row:
+    return {
+        "rating_key": item.rating_key,
+        "key": item.key,
+        "guid": item.guid,
+        "type": item.type,
+        "title": item.title,
+        "grandparent_title": item.grandparent_title,
+        "parent_title": item.parent_title,
+        "item_index": item.index,
+        "parent_index": item.parent_index,
+        "year": item.year,
+        "library": item.library,
+        "library_id": item.library_id,
+        "duration_ms": item.duration_ms,
+        "live": item.live,
     }
 
 
