@@ -90,7 +90,7 @@ def section_choices(ask: Ask) -> Node:
     if field in TAG_FIELDS:
         tags = sorted({tag for item in items for tag in chooser.tags(item, TAG_FIELDS[field])})
         pairs = [(str(house.tag_id(TAG_FIELDS[field], tag)), tag) for tag in tags]
-    elif field in {"year", "decade", "contentRating", "resolution", "studio"}:
+    elif field in {"year", "decade", "contentRating", "resolution", "studio", "network"}:
         values = sorted(
             {str(chooser.value(item, field)) for item in items if chooser.value(item, field)}, reverse=field == "year"
         )
@@ -103,6 +103,30 @@ def section_choices(ask: Ask) -> Node:
         for key, title in pairs
     ]
     return page(ask, rows, lambda row: row, title1=section.title, title2=field)
+
+
+# plexapi's `TAGTYPES`, those that filter lists.
+TAG_NUMBERS = {
+    "1": "Genre",
+    "4": "Director",
+    "5": "Writer",
+    "6": "Role",
+    "7": "Producer",
+    "8": "Country",
+    "11": "Label",
+}
+
+
+def tags(ask: Ask) -> Node:
+    """`GET /library/tags?type=N`: every tag of a kind, of all libraries, as plexapi's `library.tags` reads them."""
+    kind, house = found(TAG_NUMBERS, ask.get("type")), ask.house
+    chooser = Chooser(house, ask.user)
+    names = sorted({tag for item in house.items.values() for tag in chooser.tags(item, kind)})
+    rows = [
+        Node("Directory", {"id": house.tag_id(kind, name), "tag": name, "tagType": ask.number("type")})
+        for name in names
+    ]
+    return page(ask, rows, lambda row: row)
 
 
 def first_characters(ask: Ask) -> Node:
@@ -424,6 +448,7 @@ ROUTES = (
     ("GET", "/library/sections/{section}/firstCharacter", first_characters),
     ("GET", "/library/sections/{section}/{field}", section_choices),
     ("GET", "/library/all", library_all),
+    ("GET", "/library/tags", tags),
     ("GET", "/library/recentlyAdded", recently_added),
     ("GET", "/library/onDeck", on_deck),
     ("GET", "/library/metadata/{ids}", metadata),

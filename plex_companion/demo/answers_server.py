@@ -202,8 +202,13 @@ def bandwidth(ask: Ask) -> Node:
     rows = [Node("StatisticsBandwidth", {"accountID": users[n % len(users)].id, "deviceID": players[n % len(players)].id,
                                          "timespan": span, "at": house.now - n * SPANS[span], "lan": n % 3 != 0,
                                          "bytes": 1_000_000 * (n * 37 % 90 + 1)}) for n in range(24)]  # fmt: skip
-    rows = [row for row in rows if all(str(row.attributes.get(name)) == value for name, value in ask.params if name in {"accountID", "deviceID", "lan"})]  # fmt: skip
+    wanted = [(name, value) for name, value in ask.params if name in {"accountID", "deviceID", "lan"}]
+    rows = [row for row in rows if all(_plain(row.attributes.get(name)) == value for name, value in wanted)]
     return container([*map(device_node, players), *rows])
+
+
+def _plain(value: object) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def resources(ask: Ask) -> Node:

@@ -160,11 +160,18 @@ def add_section(ask: Ask) -> Answer:
 
 
 def section_work(ask: Ask) -> Answer:
-    """`…/N/emptyTrash`, `/analyze`, `/indexes`: nothing to empty, an activity for the rest."""
+    """`…/N/emptyTrash` takes out what is in the trash; `/analyze` and `/indexes` are only an activity."""
     ask.owner_only()
     section = ask.section()
     if ask.args["work"] not in {"emptyTrash", "analyze", "indexes"}:
         raise Refused(404)
+    if ask.args["work"] == "emptyTrash":
+        trash = [
+            item for item in ask.house.items.values() if item.section == section.key and "deletedAt" in item.fields
+        ]
+        for item in trash:
+            if item.key in ask.house.items:  # it may have gone with its show
+                ask.demo.delete_item(item.key)
     ask.demo.run_activity(f"library.{ask.args['work']}", f"{ask.args['work']}: {section.title}")
     return DONE
 

@@ -180,6 +180,11 @@ class Demo:
         """An item and what is below it goes, announced with state 9."""
         self.house.tell_deleted(self.house.remove(key))
 
+    def trash_item(self, key: str) -> None:
+        """An item's file is gone: it waits in the trash, marked with `deletedAt`, until that is emptied."""
+        self.house.items[key].fields["deletedAt"] = str(self.house.now)
+        self.house.changed(self.house.items[key].section)
+
     def start_scan(self, section: str, *, force: bool = False, path: str = "", files: int = 0) -> None:
         """Begin a scan in the background; a section that is being scanned is left alone."""
         if section not in self.house.refreshing:

@@ -31,7 +31,7 @@ NUMBER_FIELDS = {
     "index",
     "viewOffset",
 }
-FLAG_FIELDS = {"unwatched", "inProgress", "trash", "duplicate", "unmatched", "hdr"}
+FLAG_FIELDS = {"unwatched", "unwatchedLeaves", "inProgress", "trash", "duplicate", "unmatched", "hdr"}
 SPANS = {"s": 1, "h": 3600, "d": 86_400, "w": 604_800, "mon": 2_592_000, "y": 31_536_000}
 _FIELD = re.compile(r"(?:(?P<type>movie|show|season|episode|artist|album|track|photo|photoalbum|collection|clip)\.)?(?P<field>[A-Za-z]+)(?P<op>[!=<>]*)$")  # fmt: skip
 
@@ -89,6 +89,8 @@ SPECIAL: dict[str, Callable[[Chooser, Item], Any]] = {
     "mediaHeight": lambda _, item: item.media[0].height if item.media else 0,
     "mediaBitrate": lambda _, item: item.media[0].bitrate if item.media else 0,
     "unwatched": Chooser.unwatched,
+    "unwatchedLeaves": Chooser.unwatched,
+    "trash": lambda _, item: "deletedAt" in item.fields,
     "inProgress": Chooser.in_progress,
     "unviewedLeafCount": Chooser.unwatched,
     "duplicate": lambda _, item: len(item.media) > 1,

@@ -385,6 +385,26 @@ async def test_another_users_token_sees_their_own_lists_and_no_sessions(demo: De
     assert (await get(demo, "/status/sessions", **{"X-Plex-Token": "demo-token-jasper"})).status_code == 403
 
 
+async def test_filters_know_unseen_episodes_the_trash_and_the_local_network(demo: Demo) -> None:
+    async def total(path: str) -> str:
+        return (await get(demo, path + "&X-Plex-Container-Size=0")).headers["X-Plex-Container-Total-Size"]
+
+    shows = [await total(f"/library/sections/2/all?type=2&show.unwatchedLeaves={flag}") for flag in (0, 1)]
+    assert sum(map(int, shows)) == 6
+    assert shows[1] != "0"
+    assert await total("/library/sections/1/all?trash=1") == "0"
+    demo.trash_item(demo.movie(3).key)
+    assert await total("/library/sections/1/all?trash=1") == "1"
+    sent = [(await get(demo, f"/statistics/bandwidth?timespan=6&lan={flag}")).text for flag in (0, 1)]
+    assert [text.count("<StatisticsBandwidth") for text in sent] == [8, 16]
+
+
+async def test_tags_and_networks_are_listed_with_what_they_are_filtered_by(demo: Demo) -> None:
+    tags = (await get(demo, "/library/tags?type=1")).text
+    assert 'tag="Mystery"' in tags
+    assert "<Directory" in (await get(demo, "/library/sections/2/network?type=2")).text
+
+
 @pytest.fixture
 async def huge(tmp_path: Path) -> AsyncIterator[Demo]:
     path = tmp_path / "huge.json"

@@ -144,3 +144,13 @@ async def test_the_watchlist_belongs_to_its_user(demo: Demo) -> None:
     assert key in await anyio.to_thread.run_sync(call, "GET", "/library/sections/watchlist/all")
     assert "watchlistedAt" in await anyio.to_thread.run_sync(call, "GET", f"/library/metadata/{key}/userState")
     assert list(demo.watchlists) == [90002]
+
+
+async def test_emptying_the_trash_deletes_what_is_in_it_and_nothing_else(demo: Demo) -> None:
+    before, film = len(demo.house.items), demo.movie(2)
+    demo.trash_item(film.key)
+    async with listening(demo) as socket:
+        await asked(demo, lambda plex: plex.library.section("Films").emptyTrash())
+        entry = (await heard_until(socket, '"deleted"'))[-1]["TimelineEntry"][0]
+    assert entry["itemID"] == film.key
+    assert len(demo.house.items) == before - 1
