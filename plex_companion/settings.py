@@ -33,6 +33,10 @@ def _privacy(value: object) -> object:
     return str(value).strip().lower() not in {"false", "0", "no", "off"}
 
 
+def _nothing_if_blank(value: object) -> object:
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
 def _web_address(value: str | None) -> str | None:
     if value is None or not value.strip():
         return None
@@ -47,6 +51,8 @@ def _web_address(value: str | None) -> str | None:
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_nothing_if_blank)]
+"""A blank one is none: an empty bearer token would open the house to everyone."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -60,7 +66,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
     plex_url: str | None = _setting(None, "PLEX_URL", "Address of the Plex Media Server, as http://host:32400.")
-    plex_token: SecretStr | None = _setting(None, "PLEX_TOKEN", "Token of the server's owner.")
+    plex_token: Secret = _setting(None, "PLEX_TOKEN", "Token of the server's owner.")
     plex_username: str | None = _setting(None, "PLEX_USERNAME", "Accepted for compatibility; not used.")
     plex_tv_url: str = _setting(
         "https://plex.tv", "PLEX_TV_URL", "Where account calls go; anything but plex.tv is for the demo and tests."
@@ -81,7 +87,7 @@ class Settings(BaseSettings):
     database: Path | None = _setting(
         None, "PLEX_COMPANION_DATABASE", "The SQLite file; by default one per Plex server in the user's data directory."
     )
-    token: SecretStr | None = _setting(
+    token: Secret = _setting(
         None, "PLEX_COMPANION_TOKEN", "Bearer token that HTTP clients must send; required to listen beyond loopback."
     )
     allowed_hosts: Words = _setting((), "PLEX_COMPANION_ALLOWED_HOSTS", "Host names accepted besides loopback.")
@@ -156,6 +162,9 @@ class Settings(BaseSettings):
             problems = error.errors(include_url=False, include_input=False)
             lines = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems]
             raise SettingsError("\n".join(lines)) from None
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise SettingsError(f"A .env cannot be read: {reason}. Looked at: {', '.join(map(str, files))}.") from None
 
     def require_plex(self) -> None:
         """Insist on a server to listen to.
