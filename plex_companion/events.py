@@ -229,6 +229,17 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """A tool that may change Plex was called. `raw` holds its arguments, its outcome, and what was there before."""
+
+    type: ClassVar[str] = "audit"
+    tool: str
+    outcome: str
+    """`done`, a code of the error tree, or `unfinished`."""
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: what waits for silence looks again."""
 
@@ -251,7 +262,7 @@ Frame = (
     | Unknown
     | Malformed
 )
-Event = Frame | Connecting | Disconnected | Snapshot | Tick
+Event = Frame | Connecting | Disconnected | Snapshot | Audit | Tick
 
 
 class Heard(NamedTuple):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.changes.kinds import Journaled
 from plex_companion.events import (
     ActivityReport,
+    Audit,
     BackgroundQueue,
     Connecting,
     Disconnected,
@@ -109,6 +110,8 @@ def _told(event: Event, before: State) -> tuple[str | None, str]:  # noqa: C901,
             return None, message or "progress"
         case Preference(id=setting):
             return setting, f"setting {setting} changed"
+        case Audit(tool=tool, outcome=outcome):
+            return tool, f"{tool}: {outcome}"
         case BackgroundQueue(queue_id=queue, event=what):
             return queue, what or "background queue"
         case _:

@@ -6,8 +6,16 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
+from plex_companion.errors import ToolError
+from plex_companion.events import Audit, Heard
 from plex_companion.text import without
 from plex_companion.tools.several import Several
+
+SECRET = frozenset({"pin"})
+UNDONE = frozenset({"multiple_matches", "client_selection"})
+"""Answers after which nothing has been changed."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +38,12 @@ async def call_tool(
     given = tool.validated(arguments)
     has: dict[str, Any] = {"companion": companion, "caller": caller}
     given |= {name: has[what] for name, what in tool.injected.items() if what in has}
+    if tool.writes(arguments):
+        return await _audited(companion, tool, given)
+    return await _answered(companion, tool, given)
+
+
+async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> tuple[dict[str, Any], str]:
     secrets = companion.settings.secrets()
     try:
         if tool.asks_plex:
@@ -39,6 +53,31 @@ async def call_tool(
     except Several as several:
         return _without(several.structured, secrets), without(_compact(several.matches), secrets)
     return _as_json(tool, result, secrets)
+
+
+async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The same, and a row in the journal, whatever comes of it."""
+    told: dict[str, Any] = {"tool": tool.name, "arguments": _told(tool, given), "outcome": "unfinished"}
+    try:
+        structured, text = await _answered(companion, tool, given)
+        told["outcome"] = structured["status"] if structured.get("status") in UNDONE else "done"
+        told["before"] = structured.get("before") or structured.get("previous_definition")
+    except ToolError as error:
+        told |= {"outcome": error.code, "message": error.message}
+        raise
+    finally:
+        with anyio.CancelScope(shield=True):
+            await companion.inbox.put([Heard(Audit(tool.name, told["outcome"], told), companion.clock())])
+    return structured, text
+
+
+def _told(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that were given, without what nobody else should read."""
+    return {
+        name: str(value) if isinstance(value, bytes) else value
+        for name, value in given.items()
+        if name not in tool.injected and name not in SECRET and value is not None
+    }
 
 
 def _with_plex(tool: Tool, given: dict[str, Any], plex: PlexServer) -> Any:

@@ -158,14 +158,17 @@ class Tool:
                 given |= real
         return given
 
+    def writes(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether a call with these arguments may change something."""
+        return self.access is not Access.READ or (self.writes_when is not None and self.writes_when(arguments))
+
     def refuse_when(self, *, read_only: bool, arguments: Mapping[str, Any] | None = None) -> None:
         """The read-only gate, for every tool in this one place.
 
         Raises:
             ReadOnly: the tool writes and the companion is read-only.
         """
-        writes = self.access is not Access.READ or (self.writes_when is not None and self.writes_when(arguments or {}))
-        if read_only and writes:
+        if read_only and self.writes(arguments or {}):
             message = (
                 f"Operation '{self.name}' is not allowed in read-only mode. "
                 "Set READ_ONLY_MODE=false in your environment to enable write operations."
