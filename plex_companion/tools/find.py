@@ -95,8 +95,11 @@ def find_item(
     library_name: str | None = None,
     kinds: Collection[str] = MEDIA,
     writes: bool,
+    match: Callable[[Element], dict[str, Any]] = match_of,
 ) -> Found:
     """The one item that is meant. An id beats a title; a title must fit exactly, or for reads be the only one to fit.
+
+    `match` shows one of several.
 
     Raises:
         Invalid: neither id nor title, or the id of another kind.
@@ -108,7 +111,7 @@ def find_item(
     if title is None or not title.strip():
         raise Invalid("Name the item: media_id or media_title is needed.", argument="media_title")
     section = find_library(plex, known, library_name) if library_name is not None else None
-    return pick(search(plex, title, section, kinds), title, writes=writes)
+    return pick(search(plex, title, section, kinds), title, writes=writes, match=match)
 
 
 def search(plex: PlexServer, title: str, section: Section | None, kinds: Collection[str] = MEDIA) -> list[Element]:
