@@ -44,11 +44,11 @@ def frame(kind: str, *entries: object) -> str:
     return json.dumps({"NotificationContainer": {"type": kind, "size": len(entries), listed: list(entries)}})
 
 
-def report(key: str | None = "1", state: str = "playing", at: int = 0, **more: object) -> dict[str, Any]:
+def report(session_key: str | None = "1", state: str = "playing", at: int = 0, **more: object) -> dict[str, Any]:
     """An entry of a `playing` frame; `at` is the position in seconds, `item` and `client` say what and where."""
     item, client = str(more.pop("item", "7001")), more.pop("client", "lamp")
     entry: dict[str, Any] = {
-        "sessionKey": key,
+        "sessionKey": session_key,
         "clientIdentifier": client,
         "guid": "",
         "ratingKey": item,
@@ -115,9 +115,9 @@ class Story:
         """Plex sends a frame."""
         return [change for event in parse_frame(frame(kind, *entries)) for change in self.hear(event)]
 
-    def plays(self, key: str | None = "1", state: str = "playing", at: int = 0, **more: object) -> list[Change]:
+    def plays(self, session_key: str | None = "1", state: str = "playing", at: int = 0, **more: object) -> list[Change]:
         """A client reports."""
-        return self.say("playing", report(key, state, at, **more))
+        return self.say("playing", report(session_key, state, at, **more))
 
     def connect(self, *rows: SessionRow, sessions_readable: bool = True, **parts: Any) -> list[Change]:
         """A new connection, and its first snapshot."""
