@@ -28,7 +28,7 @@ def _link(before: Scene | None, after: Scene) -> Iterator[str]:
     text = _link_text(after)
     if before is None or _link_text(before) != text:
         yield text
-        if after.is_live and not after.sessions:
+        if after.is_certain and not after.sessions:
             yield "nothing plays"
 
 

@@ -33,6 +33,11 @@ class Scene:
         return self.state.connection.state == "live"
 
     @property
+    def is_certain(self) -> bool:
+        """Whether all was read, so that what is not here is not there."""
+        return self.is_live and self.state.connection.detail is None
+
+    @property
     def sessions(self) -> list[Session]:
         """Oldest first, so that nothing jumps."""
         return sorted(self.state.sessions.values(), key=lambda one: (one.started_at, one.play_id))

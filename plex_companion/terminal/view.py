@@ -34,6 +34,8 @@ LINKS: dict[LinkState, tuple[str, str]] = {
 SEVERITIES = {"info": ("·", "cyan"), "warning": ("!", "yellow"), "error": ("✗", "bold red")}
 GREY = "grey50"
 MOST_ALERTS = 8
+LOW = 20
+"""Lines of a terminal in which one of each has to do."""
 FEW = 3
 """Alerts and activities that keep their place however many sessions there are."""
 
@@ -52,13 +54,13 @@ def room_for(scene: Scene, height: int | None) -> Room:
     sessions, activities, alerts = len(scene.sessions), len(scene.activities), min(MOST_ALERTS, len(scene.alerts))
     if height is None:
         return Room(sessions, activities, alerts)
+    few = FEW if height >= LOW else 1
     lines = height - len(_heading(scene)) - 2 - (activities > 0)  # headlines
-    activities = min(activities, FEW)
-    for_sessions = lines - activities - max(1, min(alerts, FEW))
-    if 2 * sessions > for_sessions:
-        sessions = max(1, (for_sessions - 1) // 2)
-        return Room(sessions, activities, min(alerts, FEW))
-    return Room(sessions, activities, min(alerts, max(1, lines - activities - max(1, 2 * sessions))))
+    activities = min(activities, few)
+    for_sessions = lines - activities - max(1, min(alerts, few))
+    shown = sessions if 2 * sessions <= for_sessions else max(1, (for_sessions - 1) // 2)
+    taken = 2 * shown + (shown < sessions) if sessions else 1
+    return Room(shown, activities, min(alerts, max(1, lines - activities - taken)))
 
 
 def render(scene: Scene, height: int | None = None) -> RenderableType:
@@ -112,7 +114,7 @@ def _troubles(scene: Scene) -> list[RenderableType]:
 def _sessions(scene: Scene, most: int) -> list[RenderableType]:
     sessions = scene.sessions
     if not sessions:
-        known = "Nothing plays." if scene.is_live else "What plays is not known."
+        known = "Nothing plays." if scene.is_certain else "Not known." if not scene.is_live else "No session is known."
         return [_headline(Text("Playing"), scene), _line((f"  {known}", "dim"))]
     table = _table()
     for width in (1, None, None, None):

@@ -1,0 +1,88 @@
+"""What is written down a pipe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from terminal_scenes import NOW, activity, alert, scene, session
+
+from plex_companion.terminal.lines import LONGEST, lines
+
+if TYPE_CHECKING:
+    from plex_companion.terminal.scene import Scene
+
+
+def told(before: Scene | None, after: Scene) -> list[str]:
+    """Without the time in front."""
+    return [line.partition("  ")[2] for line in lines(before, after)]
+
+
+def test_every_line_begins_with_the_time() -> None:
+    assert lines(None, scene())[0].startswith("18:00:00  ")
+
+
+def test_the_first_scene_is_told_as_a_whole() -> None:
+    assert told(None, scene(session(), activities=[activity()], alerts=[alert()])) == [
+        "live: Den 1.43.3.1",
+        "playing: Ada, The Lamp (2031), on Big TV, direct play, at 10:00 / 2:00:00",
+        "busy: Scanning Films",
+        "alert: Keeps buffering: number 1",
+    ]
+
+
+def test_alerts_of_the_past_are_no_news_at_first_but_later_they_are() -> None:
+    over = alert(resolved_at=NOW)
+    assert told(None, scene(alerts=[over])) == ["live: Den 1.43.3.1", "nothing plays"]
+    assert told(scene(), scene(alerts=[over])) == ["alert: Keeps buffering: number 1"]
+
+
+def test_progress_is_no_change() -> None:
+    moved = scene(session(view_offset_ms=610_000), now_ms=NOW + 10_000)
+    assert told(scene(session()), moved) == []
+
+
+def test_a_pause_is_a_line() -> None:
+    assert told(scene(session()), scene(session(state="paused"))) == [
+        "paused: Ada, The Lamp (2031), on Big TV, direct play, at 10:00 / 2:00:00"
+    ]
+
+
+def test_an_end_is_a_line() -> None:
+    assert told(scene(session()), scene()) == [
+        "ended: Ada, The Lamp (2031), on Big TV, direct play, at 10:00 / 2:00:00"
+    ]
+
+
+def test_going_blind_is_said_once_and_not_of_every_session() -> None:
+    blind = scene(session(), session(2), link="down", detail="connection refused")
+    assert told(scene(session(), session(2)), blind) == ["Plex is not heard: connection refused"]
+
+
+def test_coming_back_tells_what_goes_on() -> None:
+    blind = scene(session(), link="down")
+    assert told(blind, scene(session())) == [
+        "live: Den 1.43.3.1",
+        "playing: Ada, The Lamp (2031), on Big TV, direct play, at 10:00 / 2:00:00",
+    ]
+
+
+def test_what_an_earlier_run_left_behind_is_marked() -> None:
+    first = told(None, scene(session(), link="offline", refreshed_at=None))
+    assert first[0] == "Plex has not been heard yet"
+    assert first[1].startswith("last known: playing: Ada")
+
+
+def test_an_alert_that_ends_is_over() -> None:
+    assert told(scene(alerts=[alert()]), scene(alerts=[alert(resolved_at=NOW)])) == ["over: Keeps buffering: number 1"]
+
+
+def test_an_activity_that_ends_is_done() -> None:
+    assert told(scene(activities=[activity()]), scene()) == ["done: Scanning Films"]
+
+
+def test_a_title_cannot_begin_a_line_of_its_own_nor_fill_a_pipe() -> None:
+    item = replace(session().item, title="a\nb\x1b[31m" + "c" * 9_000)
+    (line,) = told(scene(), scene(session(item=item)))
+    assert "a b[31m" in line
+    assert len(line) <= LONGEST
