@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.changes.kinds import Journaled
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from plex_companion.events import Event
     from plex_companion.models import Moment
 
-_SECRET_NAME = re.compile(r"(?i)token|secret|password")
-_SECRET_SETTINGS = ("token", "secret", "password", "email", "mail")
+_SECRET_NAMES = ("token", "secret", "password")
+_SECRET_SETTINGS = (*_SECRET_NAMES, "mail")
 
 
 def journal(event: Event, before: State, now: Moment) -> Journaled | None:
@@ -64,7 +63,7 @@ def payload(event: Event, raw: dict[str, Any]) -> str:
         raw = {**raw, "value": HIDDEN, "default": HIDDEN}
     try:
         text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        if not text.isprintable() or "\\" in text or _SECRET_NAME.search(text) or discreet(text) != text:
+        if not text.isprintable() or "\\" in text or _may_hold_secrets(text) or discreet(text) != text:
             # Text by text: a mask laid over the JSON itself could tear an escape or swallow a quote.
             text = json.dumps(_safe(raw), ensure_ascii=False, separators=(",", ":"))
     except (RecursionError, ValueError):
@@ -85,7 +84,12 @@ def _safe(value: Any) -> Any:
 
 
 def _of_name(name: str, value: Any) -> Any:
-    return HIDDEN if value and value is not True and _SECRET_NAME.search(name) else _safe(value)
+    return HIDDEN if value and value is not True and _may_hold_secrets(name) else _safe(value)
+
+
+def _may_hold_secrets(text: str) -> bool:
+    small = text.lower()
+    return any(word in small for word in _SECRET_NAMES)
 
 
 def _told(event: Event, before: State) -> tuple[str | None, str]:  # noqa: C901, PLR0911 - one line per kind of event
