@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 
 from plex_companion.errors import SettingsError
 from plex_companion.tools.client import CLIENT
+from plex_companion.tools.collection import COLLECTION
 from plex_companion.tools.declare import Access
 from plex_companion.tools.library import LIBRARY
 from plex_companion.tools.live import LIVE
 from plex_companion.tools.server import SERVER
 from plex_companion.tools.sessions import SESSIONS
+from plex_companion.tools.user import USER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plex_companion.tools.declare import Tool, Toolset
 
-TOOLSETS: tuple[Toolset, ...] = (LIVE, LIBRARY, SESSIONS, SERVER, CLIENT)
+TOOLSETS: tuple[Toolset, ...] = (LIVE, LIBRARY, COLLECTION, USER, SESSIONS, SERVER, CLIENT)
 
 
 def served(names: Sequence[str] = (), *, read_only: bool = True) -> list[Tool]:

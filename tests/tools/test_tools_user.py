@@ -1,0 +1,392 @@
+"""Toolset `user`."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tools_home import tools_home
+
+from plex_companion.demo import Household
+from plex_companion.demo.household import View
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OWNER, JASPER, PIP, MEI = 1, 90002, 90003, 90004
+EVERY = (
+    "user_search_users",
+    "user_list_all_users",
+    "user_get_info",
+    "user_get_on_deck",
+    "user_get_continue_watching",
+    "user_get_watch_history",
+    "user_get_statistics",
+)
+SEEN_BY_SOMEBODY = ("user_get_on_deck", "user_get_continue_watching")
+NAMED = ("user_get_info", *SEEN_BY_SOMEBODY, "user_get_watch_history", "user_get_statistics")
+
+
+def household(**views: dict[str, View]) -> Household:
+    """The built-in household, in which these users (by first name) are this far."""
+    built = Household.built_in(now=time.time())
+    ids = {user.name.split()[0].lower(): user.id for user in built.users}
+    built.views = {ids[name]: view for name, view in views.items()}
+    return built
+
+
+def key_of(built: Household, kind: str) -> str:
+    return next(item.key for item in built.items if item.type == kind)
+
+
+def begun() -> Household:
+    """Pip has begun the first film (the older) and the first episode."""
+    built = Household.built_in(now=time.time())
+    movie, episode = key_of(built, "movie"), key_of(built, "episode")
+    return household(pip={movie: View(offset=185_000, viewed_at=100), episode: View(offset=600_000, viewed_at=200)})
+
+
+# -- who they are
+
+
+async def test_users_are_found_by_a_part_of_a_name_with_their_libraries(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        found = await tools.well("user_search_users", search_term="JASPER")
+        assert tools.requests == 2
+        assert found["searchTerm"] == "JASPER"
+        assert found["usersFound"] == 1
+        (user,) = found["users"]
+        assert (user["role"], user["username"], user["title"]) == ("Home User", "Jasper O'Dell", "Jasper O'Dell")
+        assert user["id"] == JASPER
+        assert user["email"] == "hidden"
+        assert user["libraries"] == [section.title for section in tools.demo.house.sections.values()]
+
+
+async def test_the_owner_is_found_too_and_without_an_account_at_plex_tv(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        found = await tools.well("user_search_users", search_term="ottilie")
+        assert [user["role"] for user in found["users"]] == ["Owner"]
+        assert tools.requests == 1
+
+
+async def test_nobody_found_is_a_success_that_says_so(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        found = await tools.well("user_search_users", search_term="xyzzy")
+        assert (found["usersFound"], found["users"]) == (0, [])
+        assert "xyzzy" in found["message"]
+
+
+async def test_a_search_without_a_word_lists_everybody(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        found = await tools.well("user_search_users")
+        assert tools.requests == 2
+        assert found["totalUsers"] == 4
+        assert found["owner"] == {"username": "Ottilie Brandt", "email": "hidden", "title": "Ottilie Brandt"}
+        assert [user["id"] for user in found["sharedUsers"]] == [JASPER, PIP, MEI]
+        assert set(found["sharedUsers"][0]) == {"username", "email", "title", "id"}
+
+
+async def test_all_users_are_listed_with_how_they_belong_to_the_owner(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        found = await tools.well("user_list_all_users")
+        assert tools.requests == 2
+        assert set(found["owner"]) == {"id", "username", "email", "title", "uuid", "type", "home", "homeAdmin"}
+        assert (found["owner"]["type"], found["owner"]["homeAdmin"]) == ("Owner", True)
+        assert found["total_users"] == 3
+        kinds = {user["title"]: user["type"] for user in found["users"]}
+        assert kinds == {"Jasper O'Dell": "Home User", "Pip": "Home User (Managed)", "Mei 林": "Shared User"}
+        keys = "id title username email uuid thumb home guest restricted admin protected type"
+        assert set(found["users"][0]) == set(keys.split())
+
+
+async def test_addresses_are_shown_when_privacy_is_off(tmp_path: Path) -> None:
+    async with tools_home(tmp_path, privacy="off") as tools:
+        found = await tools.well("user_list_all_users")
+        assert found["owner"]["email"] == "ottilie@example.net"
+        assert [user["email"] for user in found["users"]] == ["jasper@example.net", None, "mei@example.org"]
+
+
+async def test_the_owners_information_holds_the_subscription_and_no_token(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        found = await tools.well("user_get_info")
+        assert tools.requests == 1
+        assert (found["role"], found["username"], found["email"]) == ("Owner", "Ottilie Brandt", "hidden")
+        assert found["subscription"] == {"active": True, "features": ["pass"]}
+        assert found["joined_at_utc"] == "2017-07-14T02:40:00.000Z"
+        assert len(found["joinedAt"]) == len("2017-07-14 02:40:00")
+        assert "token" not in json.dumps(found).lower()
+
+
+async def test_a_users_information_holds_what_they_may_see(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        found = await tools.well("user_get_info", username="mei@example.org")
+        assert tools.requests == 2
+        assert (found["role"], found["id"], found["email"]) == ("Shared User", MEI, "hidden")
+        (server,) = found["serverAccess"]
+        assert server["name"] == tools.demo.house.name
+        assert server["libraries"] == [section.title for section in tools.demo.house.sections.values()]
+        assert server["all_libraries"] is True
+
+
+# -- what they watch
+
+
+async def test_on_deck_is_the_users_own_and_says_how_far_they_are(tmp_path: Path) -> None:
+    async with tools_home(tmp_path, household=begun()) as tools:
+        found = await tools.well("user_get_on_deck", username="pip")
+        assert tools.requests == 3
+        assert (found["username"], found["count"], found["total"]) == ("Pip", 2, 2)
+        episode, movie = found["items"]
+        assert (episode["type"], episode["current_time"]) == ("episode", "10:00")
+        assert set(episode) == {
+            "type", "title", "show", "season", "progress", "current_time", "total_time", "rating_key", "view_offset_ms",
+            "duration_ms",
+        }  # fmt: skip
+        assert (movie["type"], movie["current_time"], movie["view_offset_ms"]) == ("movie", "3:05", 185_000)
+        assert movie["progress"] == round(100 * 185_000 / movie["duration_ms"], 1)
+        assert movie["year"] == tools.demo.house.items[str(movie["rating_key"])].year
+
+
+async def test_the_owners_deck_needs_no_plex_tv(tmp_path: Path) -> None:
+    async with tools_home(tmp_path, household=begun()) as tools:
+        tools.demo.plex_tv_answers(503)
+        found = await tools.well("user_get_on_deck", username="Ottilie Brandt")
+        assert tools.requests == 1
+        assert (found["username"], found["count"], found["items"]) == ("Ottilie Brandt", 0, [])
+        assert found["message"]
+
+
+async def test_the_deck_comes_in_pages(tmp_path: Path) -> None:
+    async with tools_home(tmp_path, household=begun()) as tools:
+        found = await tools.well("user_get_on_deck", username="Pip", limit=1, offset=1)
+        assert [item["type"] for item in found["items"]] == ["movie"]
+        page = {"total": 2, "offset": 1, "limit": 1, "size": 1, "truncated": False}
+        assert {name: found[name] for name in page} == page
+
+
+async def test_what_was_begun_says_how_much_is_left(tmp_path: Path) -> None:
+    async with tools_home(tmp_path, household=begun()) as tools:
+        found = await tools.well("user_get_continue_watching", user_id=PIP, limit=1)
+        assert tools.requests == 3
+        assert (found["status"], found["count"]) == ("success", 1)
+        (episode,) = found["items"]
+        assert (episode["season"], episode["episode"]) == (1, 1)
+        assert episode["ratingKey"] == episode["rating_key"]
+        assert set(episode) == {
+            "type", "title", "ratingKey", "show", "season", "episode", "progress", "remaining_minutes", "rating_key",
+            "view_offset_ms",
+        }  # fmt: skip
+
+
+async def test_nothing_begun_is_a_success(tmp_path: Path) -> None:
+    async with tools_home(tmp_path, household=household()) as tools:
+        found = await tools.well("user_get_continue_watching")
+        assert (found["count"], found["items"]) == (0, [])
+        assert found["message"]
+        assert tools.requests == 1
+
+
+# -- what they watched
+
+
+async def test_the_owners_history_is_newest_first_and_holds_each_item_once(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        found = await tools.well("user_get_watch_history", limit=500)
+        assert tools.requests == 2
+        house = tools.demo.house
+        keys = [play.rating_key for play in reversed(house.history) if play.account_id == OWNER]
+        assert [str(item["rating_key"]) for item in found["items"]] == list(dict.fromkeys(keys))
+        assert (found["username"], found["user_id"], found["count"]) == ("Ottilie Brandt", 1, len(set(keys)))
+        assert (found["requestedLimit"], found["contentType"]) == (500, None)
+
+
+async def test_a_play_names_show_season_time_and_device(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        found = await tools.well("user_get_watch_history", username="Pip", content_type="show", limit=1)
+        assert tools.requests == 3
+        (play,) = found["items"]
+        assert set(play) == {
+            "type", "title", "ratingKey", "show", "season", "episodeNumber", "seasonNumber", "viewedAt", "rating_key",
+            "viewed_at_utc", "history_key", "device",
+        }  # fmt: skip
+        assert play["type"] == "episode"
+        assert found["contentType"] == "show"
+        house = tools.demo.house
+        row = next(row for row in house.history if f"/status/sessions/history/{row.id}" == play["history_key"])
+        assert play["device"] == {player.id: player.title for player in house.players.values()}[row.device_id]
+
+
+async def test_repeats_and_pages_are_given_on_request(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        every = await tools.well("user_get_watch_history", limit=500, include_repeats=True)
+        plays = [play for play in tools.demo.house.history if play.account_id == OWNER]
+        assert every["count"] == len(plays)
+        part = await tools.well("user_get_watch_history", limit=5, offset=5, include_repeats=True)
+        assert part["items"] == every["items"][5:10]
+
+
+async def test_a_long_history_is_looked_through_only_so_far(tmp_path: Path) -> None:
+    built = Household.built_in(now=time.time())
+    movie, first = key_of(built, "movie"), built.history[0]
+    built.history = [replace(first, id=n, rating_key=movie, account_id=OWNER, viewed_at=n) for n in range(1, 1201)]
+    async with tools_home(tmp_path, household=built) as tools:
+        found = await tools.well("user_get_watch_history", limit=10)
+        assert tools.requests == 5
+        assert found["count"] == 1
+        assert found["message"] == "Only the newest 800 of 1200 plays were looked through."
+
+
+async def test_no_plays_is_a_success(tmp_path: Path) -> None:
+    built = Household.built_in(now=time.time())
+    built.history = []
+    async with tools_home(tmp_path, household=built) as tools:
+        found = await tools.well("user_get_watch_history")
+        assert (found["count"], found["items"], found["message"]) == (0, [], "No plays found.")
+        assert tools.requests == 1
+
+
+async def test_the_row_of_a_deleted_item_stays(tmp_path: Path) -> None:
+    built = Household.built_in(now=time.time())
+    row = built.history[0]
+    built.history = [replace(row, id=n, rating_key="999999", account_id=OWNER) for n in (1, 2)]
+    async with tools_home(tmp_path, household=built) as tools:
+        found = await tools.well("user_get_watch_history")
+        assert [item["rating_key"] for item in found["items"]] == [None, None]
+
+
+# -- how much
+
+
+async def test_statistics_add_up_what_each_user_played(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        found = await tools.well("user_get_statistics", time_period="all_time")
+        assert tools.requests == 1
+        assert (found["time_period"], found["user_filter"], found["total_users"]) == ("all_time", None, 4)
+        assert sum(user["total_plays"] for user in found["users"]) == len(tools.demo.house.history)
+        durations = [user["total_duration"] for user in found["users"]]
+        assert durations == sorted(durations, reverse=True)
+        first = found["users"][0]
+        assert sum(kind["count"] for kind in first["media_types"].values()) == first["total_plays"]
+        assert sum(device["duration"] for device in first["devices"].values()) == first["total_duration"]
+        assert {"platform", "duration", "count", "formatted_duration"} == set(next(iter(first["devices"].values())))
+        hours, rest = divmod(first["total_duration"], 3600)
+        assert first["formatted_duration"] == f"{hours}h {rest // 60}m {rest % 60}s"
+
+
+async def test_statistics_of_one_user_hold_nobody_else(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        found = await tools.well("user_get_statistics", time_period="all_time", username="Pip")
+        assert tools.requests == 2
+        assert [user["user_id"] for user in found["users"]] == [PIP]
+        assert found["user_filter"] == "Pip"
+
+
+async def test_statistics_of_a_period_ask_for_that_period(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        await tools.well("user_get_statistics", time_period="last_7_days")
+        assert tools.demo.requests.log[-1][1].startswith("/statistics/media?timespan=3&at%3E=")
+
+
+async def test_devices_of_the_same_name_are_kept_apart(tmp_path: Path) -> None:
+    built = Household.built_in(now=time.time())
+    built.players = [replace(player, title="Telly") for player in built.players]
+    built.history = [replace(built.history[0], id=n, account_id=OWNER, device_id=n) for n in (1, 2)]
+    async with tools_home(tmp_path, household=built) as tools:
+        found = await tools.well("user_get_statistics", time_period="all_time")
+        assert min(found["users"][0]["devices"]) == "Telly"
+        assert len(found["users"][0]["devices"]) == 2
+
+
+async def test_nothing_played_in_a_period_is_a_success(tmp_path: Path) -> None:
+    built = Household.built_in(now=time.time())
+    built.history = []
+    async with tools_home(tmp_path, household=built) as tools:
+        found = await tools.well("user_get_statistics")
+        assert (found["total_users"], found["users"]) == (0, [])
+        assert found["message"]
+
+
+# -- what goes wrong
+
+
+@pytest.mark.parametrize("tool", NAMED)
+async def test_an_unknown_user_is_not_found(tmp_path: Path, tool: str) -> None:
+    async with tools_home(tmp_path) as tools:
+        error = await tools.refused(tool, username="Nobody")
+        assert error["code"] == "not_found"
+        assert "Pip" in error["available"]
+
+
+@pytest.mark.parametrize("tool", NAMED)
+async def test_a_name_of_two_users_is_ambiguous(tmp_path: Path, tool: str) -> None:
+    built = Household.built_in(now=time.time())
+    built.users = [replace(user, name="Pip") if user.id == JASPER else user for user in built.users]
+    async with tools_home(tmp_path, household=built) as tools:
+        error = await tools.refused(tool, username="pip")
+        assert error["code"] == "ambiguous"
+        assert [match["id"] for match in error["matches"]] == [JASPER, PIP]
+
+
+@pytest.mark.parametrize("tool", SEEN_BY_SOMEBODY)
+async def test_somebody_without_access_sees_nothing(tmp_path: Path, tool: str) -> None:
+    built = Household.built_in(now=time.time())
+    built.users = [replace(user, shared=user.id != MEI) for user in built.users]
+    async with tools_home(tmp_path, household=built) as tools:
+        error = await tools.refused(tool, username="mei@example.org")
+        assert error["code"] == "plex_forbidden"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("user_get_on_deck", {"limit": 0}),
+        ("user_get_on_deck", {"offset": -1}),
+        ("user_get_continue_watching", {"limit": 0}),
+        ("user_get_continue_watching", {"user_id": "pip"}),
+        ("user_get_watch_history", {"limit": -1}),
+        ("user_get_watch_history", {"offset": -1}),
+        ("user_get_watch_history", {"content_type": "song"}),
+        ("user_get_watch_history", {"user_id": "pip"}),
+        ("user_get_statistics", {"time_period": "yesterday"}),
+        ("user_get_info", {"user": "Pip"}),
+    ],
+)
+async def test_what_cannot_be_meant_is_refused_without_a_request(
+    tmp_path: Path, tool: str, arguments: dict[str, Any]
+) -> None:
+    async with tools_home(tmp_path) as tools:
+        error = await tools.refused(tool, **arguments)
+        assert error["code"] == "invalid"
+        assert error["argument"] in arguments
+        assert tools.requests == 0
+
+
+@pytest.mark.parametrize("tool", ["user_get_on_deck", "user_get_continue_watching", "user_get_watch_history"])
+async def test_a_limit_over_the_cap_is_clamped(tmp_path: Path, tool: str) -> None:
+    async with tools_home(tmp_path) as tools:
+        assert (await tools.well(tool, limit=100_000))["limit"] == 500
+
+
+@pytest.mark.parametrize("tool", NAMED[1:])
+async def test_a_starting_server_is_said_to_be_starting(tmp_path: Path, tool: str) -> None:
+    async with tools_home(tmp_path) as tools:
+        tools.demo.answer_with(503)
+        assert (await tools.refused(tool))["code"] == "plex_starting"
+
+
+@pytest.mark.parametrize("tool", NAMED[1:])
+async def test_a_server_that_is_gone_cannot_be_reached(tmp_path: Path, tool: str) -> None:
+    async with tools_home(tmp_path) as tools:
+        await tools.demo.shut()
+        assert (await tools.refused(tool))["code"] == "plex_unreachable"
+
+
+@pytest.mark.parametrize("tool", EVERY)
+async def test_without_plex_tv_other_users_are_out_of_reach(tmp_path: Path, tool: str) -> None:
+    async with tools_home(tmp_path) as tools:
+        tools.demo.plex_tv_answers(502)
+        arguments = {"username": "Pip"} if tool in NAMED else {}
+        assert (await tools.refused(tool, **arguments))["code"] == "plextv_unreachable"
