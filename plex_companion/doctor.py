@@ -177,7 +177,8 @@ def _unanswered(error: ToolError, *, https: bool) -> str:  # noqa: PLR0911 - a t
         case PlexUnreachable():
             return _unreached(str(error.facts.get("connection", "connection lost")), https=https)
         case TimedOut():
-            return "Somebody takes the connection but does not answer. Is it Plex's port (32400), and is Plex well?"
+            said = "Somebody takes the connection but does not answer. Is it Plex's port (32400), and is Plex well?"
+            return f"{said} It may speak only http: try PLEX_URL with http://." if https else said
         case PlexUnauthorized() | PlexForbidden():
             return "Something in front of Plex wants a login. Set PLEX_URL to Plex itself, as http://host:32400."
         case _ if isinstance(status, int) and 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirects
