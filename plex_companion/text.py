@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_TOKEN = re.compile(r"(?i)(x-plex-token|plexonlinetoken|access_?token|auth_?token)(\W{1,4})[\w.\-~%+/]{4,}={0,2}")
+_TOKEN = re.compile(
+    # Any other word that ends in "token" counts only with a sign of assignment: "token expired" is prose.
+    r"(?i)(x-plex-token|plexonlinetoken|access_?token|auth_?token|token(?=[\"']?\s{0,2}(?:[=:]|%3D)))"
+    r"(\W{1,4})[\w.\-~%+/]{4,}={0,2}"
+)
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _ADDRESS = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.])")

@@ -41,10 +41,17 @@ def test_cleaned_text_can_be_encoded_and_cleaning_again_changes_nothing(value: s
         "accessToken=abcd1234efgh",
         "PlexOnlineToken='abcd1234efgh'",
         "X-Plex-Token%3Dabcd1234efgh",
+        "/player/playback/playMedia?token=abcd1234efgh&x=1",
+        '{"refresh_token": "abcd1234efgh"}',
+        "token%3Dabcd1234efgh",
     ],
 )
 def test_a_token_is_hidden_wherever_plex_puts_one(said: str) -> None:
     assert "abcd1234" not in redact(said)
+
+
+def test_a_sentence_about_tokens_stays() -> None:
+    assert redact("the token expired, tokens are renewed") == "the token expired, tokens are renewed"
 
 
 def test_a_named_secret_is_hidden_wherever_it_stands() -> None:

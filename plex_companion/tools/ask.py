@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-from plex_companion.errors import Invalid, PlexError
+from plex_companion.errors import Invalid, PlexError, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -112,6 +112,31 @@ def send(plex: PlexServer, method: str, path: str, /, *, body: bytes | None = No
 def act(plex: PlexServer, path: str, /, **params: object) -> None:
     """GET that changes something, as refresh and scrobble do; Plex answers with nothing."""
     plex.query(path_of(path, params))
+
+
+def download(plex: PlexServer, path: str, most: int) -> bytes:
+    """A file of Plex's, in memory. One request.
+
+    Raises:
+        TooLarge: it has more than `most` bytes; no more are read.
+        ToolError: Plex answered with anything but the file.
+    """
+    from plex_companion.plex.errands import CURRENT, Errand  # noqa: PLC0415 - only here
+    from plex_companion.plex.translate import by_status  # noqa: PLC0415 - imports plexapi
+
+    errand, body = CURRENT.get() or Errand(0), bytearray()
+    url, headers = plex.url(path), plex._headers()  # noqa: SLF001 - what plexapi's own download sends
+    with plex._session.get(url, headers=headers, stream=True) as response:  # noqa: SLF001 - the same
+        if response.status_code != 200:  # noqa: PLR2004 - the status
+            raise by_status(response.status_code, errand)
+        for chunk in response.iter_content(65_536):
+            body += chunk
+            errand.left()  # a slow drip would go on for ever
+            if len(body) > most:
+                message = f"{errand.asked}: the file is larger than {most >> 20} MB, and was not read to its end."
+                raise TooLarge(message, limit_bytes=most)
+    errand.holds(None)
+    return bytes(body)
 
 
 def as_token(plex: PlexServer, token: str) -> PlexServer:
