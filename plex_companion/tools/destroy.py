@@ -36,6 +36,7 @@ async def destroy(
     confirm: bool,
     look: Callable[[PlexServer], Victim],
     act: Callable[[PlexServer, Victim], R],
+    again: Callable[[PlexServer, Victim], Victim] | None = None,
 ) -> R:
     """Destroy the victim that `look` finds, when a person (or `confirm`, where nobody can be asked) says yes.
 
@@ -43,8 +44,9 @@ async def destroy(
         companion: the way to Plex.
         caller: the client, which may be able to ask.
         confirm: what the caller passed; counts only when the client cannot ask.
-        look: finds and describes the victim, and refuses what cannot be destroyed; called twice.
+        look: finds and describes the victim, and refuses what cannot be destroyed.
         act: destroys it, sees that it is gone, and gives the result.
+        again: the second look, at the victim of the first: by its id, where `look` goes by a title. By default `look`.
 
     Raises:
         Declined: the person said no.
@@ -59,11 +61,11 @@ async def destroy(
         message = f"{victim.sentence} To do it, repeat the call with confirm=true."
         raise ConfirmationRequired(message, victim=victim.facts)
 
-    def again(plex: PlexServer) -> R:
-        now = look(plex)
+    def end(plex: PlexServer) -> R:
+        now = look(plex) if again is None else again(plex, victim)
         if now.identity != victim.identity:
             message = f"'{victim.title}' changed meanwhile. Nothing was destroyed; look again and repeat the call."
             raise Conflict(message, rating_key=victim.facts.get("rating_key"))
         return act(plex, now)
 
-    return await companion.gateway.call(again)
+    return await companion.gateway.call(end)
