@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.tools.ask import get, page
-from plex_companion.tools.facts import as_number, local, number, text, utc
+from plex_companion.tools.facts import as_number, local, match_of, number, text, utc, without_nulls
 from plex_companion.tools.people import KEPT_SECONDS, shown
 
 if TYPE_CHECKING:
@@ -140,3 +140,52 @@ def season(row: Element) -> str | None:
     """The season's title; not every server puts it into the history."""
     index = number(row, "parentIndex")
     return text(row, "parentTitle") or (None if index is None else f"Season {index}")
+
+
+def media_match(row: Element) -> dict[str, Any]:
+    """An item as one of several, with what the predecessor's callers look for."""
+    known = media(row)
+    more = {name: known.get(name) for name in ("media_id", "formatted_title", "show_title")}
+    numbers = {"episode_number": number(row, "index")} if row.get("type") == "episode" else {}
+    return {**match_of(row), **without_nulls(more), **numbers}
+
+
+def media(row: Element) -> dict[str, Any]:
+    """What was played, for the history of one item."""
+    rating_key, title = as_number(row.get("ratingKey")), text(row, "title")
+    known: dict[str, Any] = {
+        "media_id": rating_key,
+        "rating_key": rating_key,
+        "key": text(row, "key"),
+        "type": text(row, "type"),
+        "formatted_title": _formatted(row),
+        "title": title,
+    }
+    match row.get("type"):
+        case "episode":
+            show = text(row, "grandparentTitle")
+            return {**known, "show_title": show, "season_title": season(row), "episode_title": title}
+        case "season":
+            return {**known, "show_title": text(row, "parentTitle"), "season_title": title}
+        case _:
+            return {**known, "year": year(row)}
+
+
+def _formatted(row: Element) -> str:
+    """One line for a person: `Show - S1E2 - Title`, `Show - Season 1`, `Artist - Album`, `Title (Year)`."""
+    title = text(row, "title") or "Unknown title"
+    match row.get("type"):
+        case "episode":
+            numbers = f"S{_number(row, 'parentIndex')}E{_number(row, 'index')}"
+            return f"{text(row, 'grandparentTitle') or 'Unknown show'} - {numbers} - {title}"
+        case "season" | "album":
+            return f"{text(row, 'parentTitle') or 'Unknown'} - {title}"
+        case "track":
+            return f"{text(row, 'grandparentTitle') or 'Unknown artist'} - {title}"
+        case _:
+            return f"{title} ({year(row)})" if year(row) is not None else title
+
+
+def _number(row: Element, name: str) -> str:
+    found = number(row, name)
+    return "?" if found is None else str(found)

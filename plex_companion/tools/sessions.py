@@ -14,18 +14,25 @@ from plex_companion.errors import PlexError, PlexUnreachable, TimedOut
 from plex_companion.events import Snapshot
 from plex_companion.models import Player, User
 from plex_companion.plex import views
-from plex_companion.tools.declare import Access, Toolset
+from plex_companion.tools.ask import clamped, page
+from plex_companion.tools.declare import Access, Id, Toolset
 from plex_companion.tools.facts import as_number
+from plex_companion.tools.find import find_item
+from plex_companion.tools.people import find_user
+from plex_companion.tools.plays import HISTORY, NEWEST_FIRST, accounts, as_view, devices, media, media_match
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
 
     from plex_companion.models import Item, Session, SessionRow
+    from plex_companion.tools.find import Found
 
 SESSIONS = Toolset("sessions", "Who plays what now, and who played it before")
 MINUTE_MS = 60_000
+MOST_PLAYS = 500
 _DECISIONS = {"direct play": "direct_play", "direct stream": "direct_stream", "transcode": "transcode"}
 
 
@@ -64,6 +71,61 @@ async def sessions_get_active(companion: Companion, unused: Any = None) -> Activ
         )
         raise PlexUnreachable(message, connection=companion.state.connection.detail)
     return _told(companion, companion.state.sessions.values(), "cache")
+
+
+@SESSIONS.tool(Access.READ, open_world=True)
+def sessions_get_media_playback_history(
+    plex: PlexServer,
+    companion: Companion,
+    media_title: str | None = None,
+    library_name: Id | None = None,
+    media_id: Id | None = None,
+    username: str | None = None,
+    limit: int = 50,
+    offset: int = 0,
+) -> dict[str, Any]:
+    """Who played an item, when and on what device, newest first; a show or album counts the plays of its parts.
+
+    Name it by `media_id`, or by `media_title` (and `library_name`). `username` (username, title or e-mail) keeps one
+    user's plays. Needs the owner's token. These are not all plays: Plex leaves out what was only marked as watched or
+    stopped early.
+    """
+    limit = clamped(limit, MOST_PLAYS, offset)
+    person = find_user(plex, companion, username) if username and username.strip() else None
+    found = _meant(plex, companion, media_title, media_id, library_name)
+    about = {"metadataItemID": found.row.get("ratingKey"), "accountID": person.account_id if person else None}
+    plays = page(plex, HISTORY, offset=offset, limit=limit, sort=NEWEST_FIRST, **about)
+    return {
+        "status": "success",
+        "media": media(found.row),
+        "play_count": plays.total,
+        "history": _views(plex, companion, plays.rows),
+        **plays.facts(),
+        **({"matched": found.matched} if found.matched == "contains" else {}),
+        **({} if plays.rows else {"message": "No plays found."}),
+    }
+
+
+def _meant(
+    plex: PlexServer, companion: Companion, title: str | None, media_id: str | None, library_name: str | None
+) -> Found:
+    return find_item(
+        plex,
+        companion.known,
+        title=title,
+        media_id=media_id,
+        library_name=library_name,
+        writes=False,
+        match=media_match,
+    )
+
+
+def _views(plex: PlexServer, companion: Companion, rows: list[Element]) -> list[dict[str, Any]]:
+    """The names are asked for only when there is somebody to name."""
+    if not rows:
+        return []
+    people, players = accounts(plex, companion), devices(plex, companion)
+    return [as_view(row, companion, people, players) for row in rows]
 
 
 async def _asked(companion: Companion) -> list[Session]:
