@@ -21,6 +21,9 @@ check: $(VENV)/.develop ## style, types, import order
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_house.py
 
+bench: $(VENV)/.develop ## figures of the live core against their floors, see docs/benchmarks.md; ARGS="E1 E3" narrows
+	$(BIN)/python -m benchmarks $(ARGS)
+
 format: $(VENV)/.develop
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

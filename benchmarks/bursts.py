@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio.lowlevel import checkpoint
 
 from benchmarks import listening
 from benchmarks.figures import REPEATS, Figure, against
@@ -138,7 +137,7 @@ async def _ingested(path: Path, texts: Sequence[str]) -> tuple[float, Live]:
             moment = clock()
             await inbox.put([Heard(event, moment) for event in parse_frame(text.encode())])
             while len(inbox) > INBOX // 2:  # or the full inbox would merge what is to be written
-                await checkpoint()
+                await live.changed()
         await done.wait()
         took = time.monotonic() - began
         tasks.cancel_scope.cancel()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+import statistics
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 PRESSES = 20
 QUIET = 0.07
 """Seconds between presses: more than the merge window, so that none waits for it."""
-MERGE_MS = 50
+MERGE_MS, SLACK_MS = 50, 15
 LOADS = {100: 12, 1000: 12, 5000: 12}
 """Frames per second, and presses in each of the repeats."""
 
@@ -63,17 +65,38 @@ class Road:
 async def idle(folder: Path) -> AsyncIterator[Figure]:
     """E1."""
     for shown, era in ERAS.items():
-        async with companion_road(folder, era) as ours, bare_road(folder, era) as bare:
+        async with companion_road(folder, era) as ours, bare_road(folder, era) as bare, AsyncExitStack() as stack:
+            rows = stack.enter_context(open_rows(folder))
             for road in (ours, bare) * 5:
                 await road.press()
                 await anyio.sleep(QUIET)
-            mine, floor = [], []
+            mine: list[list[float]] = []
+            floor: list[list[float]] = []
+            disk: list[list[float]] = []
             for _ in range(REPEATS):
-                pairs = [(await _quietly(ours), await _quietly(bare)) for _ in range(PRESSES)]
-                mine.append([pair[0] for pair in pairs])
-                floor.append([pair[1] for pair in pairs])
+                thirds = [(await _quietly(ours), await _quietly(bare), commit(rows)) for _ in range(PRESSES)]
+                for repeats, took in zip((mine, floor, disk), zip(*thirds, strict=True), strict=True):
+                    repeats.append(list(took))
         yield from_repeats(f"press to notification, idle, p50, {shown}", mine, floor)
         yield worst(f"the same, p99 of {REPEATS * PRESSES}", mine, floor)
+        yield Figure(
+            "E1", "one bare commit on this disk, synchronous=FULL", Spread.of(map(statistics.median, disk)).text("ms")
+        )
+
+
+@contextmanager
+def open_rows(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A bare table on the disk that the companion writes to."""
+    with closing(sqlite3.connect(folder / "rows.sqlite3", isolation_level=None)) as rows:
+        rows.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS rows (at)")
+        yield rows
+
+
+def commit(rows: sqlite3.Connection) -> float:
+    """Milliseconds for what the companion does before it tells anybody, and the floor does not."""
+    at = time.monotonic()
+    rows.execute("INSERT INTO rows VALUES (?)", (at,))
+    return (time.monotonic() - at) * 1000
 
 
 async def _quietly(road: Road) -> float:
@@ -121,15 +144,15 @@ class Busy:
     playing: list[Session]
     sent: int = 0
     uncovered: int = 0
-    reads: list[float] = field(default_factory=list)
+    over: bool = False
 
     async def load(self, rate: int) -> None:
-        """The other sessions make progress, for ever."""
-        moving, began, sent = progress(self.demo, self.playing[1:]), time.monotonic(), 0
-        while True:
+        """The other sessions make progress until it is over."""
+        moving, began = progress(self.demo, self.playing[1:]), time.monotonic()
+        while not self.over:
             due = int((time.monotonic() - began) * rate)
-            await self.hose.pour(as_websocket(_some(moving, due - sent)))
-            self.sent = sent = due
+            await self.hose.pour(as_websocket(_some(moving, due - self.sent)))
+            self.sent = due
             await anyio.sleep(0.002)
 
     async def press(self) -> float:
@@ -176,10 +199,11 @@ async def busy(folder: Path) -> AsyncIterator[Figure]:
             client, ear = await stack.enter_async_context(subscribed(program.url, MODERN))
             await until_listed(client, 20)
             it = Busy(demo, hose, client, ear, playing)
-            yield await _loaded(it, rate, presses)
+            async for figure in _loaded(it, rate, presses):
+                yield figure
 
 
-async def _loaded(it: Busy, rate: int, presses: int) -> Figure:
+async def _loaded(it: Busy, rate: int, presses: int) -> AsyncIterator[Figure]:
     repeats: list[list[float]] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(it.load, rate)
@@ -187,16 +211,15 @@ async def _loaded(it: Busy, rate: int, presses: int) -> Figure:
         while len(repeats) < REPEATS:
             repeats += [[await _paced(it, number) for number in range(presses)]]
         reached = it.sent / (time.monotonic() - began)
-        tasks.cancel_scope.cancel()
+        it.over = True  # cancelled, it might have counted what it never sent
     right = await it.is_right_at_last()
-    high = percentile([took for one in repeats for took in one], 99)
-    halves = Spread.of(percentile(one, 50) for one in repeats)
-    whole = it.uncovered == 0 and right
-    facts = "all covered" if it.uncovered == 0 else f"{it.uncovered} NOT COVERED"
-    what = f"the same at {reached:,.0f} frames/s: p50; p99 less {MERGE_MS} ms; {facts}, end {'right' if right else 'WRONG'}"
-    return Figure(
-        "E2", what, f"{halves.text('ms')}; {high - MERGE_MS:.3g} ms", "", "", "≤ 15 ms", whole and high - MERGE_MS <= 15
-    )
+    covered = "all covered" if it.uncovered == 0 else f"{it.uncovered} NOT COVERED"
+    what = f"the same at {reached:,.0f} frames/s, p50; {covered}, the end is {'right' if right else 'WRONG'}"
+    yield Figure("E2", what, Spread.of(percentile(one, 50) for one in repeats).text("ms"))
+    most = percentile([took for one in repeats for took in one], 99)
+    met = most <= MERGE_MS + SLACK_MS and right and it.uncovered == 0
+    target = f"≤ {SLACK_MS} + {MERGE_MS} ms"
+    yield Figure("E2", f"p99 of {REPEATS * presses}", f"{most:.3g} ms", "", "", target, met)
 
 
 async def _paced(it: Busy, number: int) -> float:
