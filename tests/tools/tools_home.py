@@ -90,11 +90,13 @@ async def tools_home(
     household: Household | None = None,
     answer: Callable[..., Any] | None = None,
     era: str = "auto",
+    hushed: bool = False,
     **more: Any,
 ) -> AsyncIterator[Tools]:
     """Tools that may write. `answer` is the client's elicitation callback; without it the client cannot ask a person.
 
     The server is asked anew for everything: what was kept from connecting is forgotten before the test begins.
+    `hushed`, it announces no change: the listener would ask on its own then, and be counted with the tool.
     """
     async with open_demo(alive=False, household=household, require_token="owner-token") as demo:
         given = {
@@ -111,5 +113,7 @@ async def tools_home(
                 while not companion.is_live:
                     await companion.live.changed()
             async with Client(application.server, mode=era, elicitation_callback=answer) as client:
+                if hushed:
+                    demo.house.announce = lambda _frame: None
                 companion.known.clear()
                 yield Tools(demo, application, client)
