@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import logging
@@ -21,6 +22,7 @@ from mcp_types import (
     CompleteResult,
     Completion,
     GetPromptResult,
+    ImageContent,
     InputRequiredResult,
     Resource,
     ResourceTemplate,
@@ -182,7 +184,8 @@ def compact(body: dict[str, Any]) -> str:
 
 
 def _answered(answer: Answer) -> CallToolResult:
-    return CallToolResult(content=[TextContent(text=answer.text)], structured_content=answer.structured)
+    images = [ImageContent(data=base64.b64encode(body).decode(), mime_type=mime) for mime, body in answer.images]
+    return CallToolResult(content=[TextContent(text=answer.text), *images], structured_content=answer.structured)
 
 
 def _refused(error: ToolError) -> CallToolResult:

@@ -18,6 +18,8 @@ class Answer:
 
     structured: dict[str, Any]
     text: str
+    images: tuple[tuple[str, bytes], ...] = ()
+    """MIME type and bytes of what a client shows besides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
     from plex_companion.tools.declare import Caller, Tool
 
+    Images = tuple[tuple[str, bytes], ...]
+    Answered = tuple[dict[str, Any], str, Images]
 
-async def call_tool(
-    companion: Companion, tool: Tool, arguments: Mapping[str, Any], caller: Caller
-) -> tuple[dict[str, Any], str]:
-    """Run a tool; gives its result as a JSON object and as the text for a model.
+
+async def call_tool(companion: Companion, tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> Answered:
+    """Run a tool; gives its result as a JSON object, as the text for a model, and the images to show (MIME type, bytes).
 
     Raises:
         ToolError: what the caller is told.
@@ -43,7 +44,7 @@ async def call_tool(
     return await _answered(companion, tool, given)
 
 
-async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> tuple[dict[str, Any], str]:
+async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
     secrets = companion.settings.secrets()
     try:
         if tool.asks_plex:
@@ -51,15 +52,16 @@ async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> 
         else:
             result = await tool.function(**given)
     except Several as several:
-        return _without(several.structured, secrets), without(_compact(several.matches), secrets)
-    return _as_json(tool, result, secrets)
+        return _without(several.structured, secrets), without(_compact(several.matches), secrets), ()
+    return (*_as_json(tool, result, secrets), result.as_images() if hasattr(result, "as_images") else ())
 
 
-async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> tuple[dict[str, Any], str]:
+async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
     """The same, and a row in the journal, whatever comes of it."""
     told: dict[str, Any] = {"tool": tool.name, "arguments": _told(tool, given), "outcome": "unfinished"}
     try:
-        structured, text = await _answered(companion, tool, given)
+        answered = await _answered(companion, tool, given)
+        structured = answered[0]
         told["outcome"] = structured["status"] if structured.get("status") in UNDONE else "done"
         told["before"] = structured.get("before") or structured.get("previous_definition")
     except ToolError as error:
@@ -68,7 +70,7 @@ async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> t
     finally:
         with anyio.CancelScope(shield=True):
             await companion.inbox.put([Heard(Audit(tool.name, told["outcome"], told), companion.clock())])
-    return structured, text
+    return answered
 
 
 def _told(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:

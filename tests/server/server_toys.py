@@ -112,7 +112,7 @@ class House:
                 raise NotFound(f"Nothing is called {uri}.")
 
 
-def _tools(house: House) -> list[Tool]:
+def _tools(house: House) -> list[Tool]:  # noqa: C901 - a toy each
     lamp = Toolset("lamp", "Switch the lamp")
 
     @lamp.tool(Access.READ)
@@ -160,6 +160,11 @@ def _tools(house: House) -> list[Tool]:
     async def lamp_flood() -> Answer:
         """Say more than a pipe holds."""
         return Answer({}, "x" * 1_000_000)
+
+    @lamp.tool(Access.READ)
+    async def lamp_picture() -> Answer:
+        """Show it."""
+        return Answer({"lit": True}, '{"lit":true}', (("image/png", b"\x89PNG"),))
 
     @lamp.tool(Access.READ)
     async def lamp_watch(caller: Caller) -> Lamp:

@@ -55,6 +55,14 @@ async def test_an_answer_is_an_object_and_the_same_as_text(client: Client) -> No
     assert [block.text for block in result.content] == ['{"level":4}']  # type: ignore[union-attr]  # tools answer text
 
 
+async def test_a_picture_comes_as_a_block_after_the_text(client: Client) -> None:
+    result = await client.call_tool("lamp_picture", {})
+    assert result.structured_content == {"lit": True}
+    shown = [block.model_dump(exclude_none=True, by_alias=True) for block in result.content]
+    assert shown[0]["text"] == '{"lit":true}'
+    assert {"type": "image", "mimeType": "image/png", "data": "iVBORw=="}.items() <= shown[1].items()
+
+
 async def test_an_expected_failure_is_told_with_its_code_and_facts(client: Client) -> None:
     text, body = await _refusal(client, "lamp_break")
     message = "The lamp does not answer."
