@@ -91,7 +91,8 @@ def page(plex: PlexServer, path: str, /, offset: int, limit: int, **params: obje
     rows = [] if found is None else list(found)
     stated = found.get("totalSize", found.get("size", "")) if found is not None else ""
     total = int(stated) if stated.isdecimal() else offset + len(rows)
-    return Page(rows[:limit], max(total, offset + len(rows[:limit])), offset, limit)
+    read = rows[:limit]
+    return Page(read, max(total, offset + len(read)) if read else total, offset, limit)
 
 
 def count(plex: PlexServer, path: str, /, **params: object) -> int:
