@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+from pydantic import Field
 
 from plex_companion.companion import Companion
-from plex_companion.errors import PlexError
+from plex_companion.errors import NotFound
 from plex_companion.text import clean, mask
-from plex_companion.tools.declare import Access, Toolset
-from plex_companion.wire import iso
+from plex_companion.tools import server_alerts, server_logs, server_statistics, server_trash
+from plex_companion.tools.ask import clamped, get, send
+from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.destroy import destroy
+from plex_companion.tools.facts import flag, local, number, text, utc
 
 if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
     from plexapi.server import PlexServer
+
+    from plex_companion.tools.destroy import Victim
 
 SERVER = Toolset("server", "The Plex Media Server: information, logs, maintenance")
 
@@ -27,12 +37,7 @@ _TEXTS = {
     "my_plex_mapping_state": "myPlexMappingState",
     "streaming_brain_version": "streamingBrainVersion",
 }
-_FLAGS = {
-    "certificate": "certificate",
-    "sync": "sync",
-    "transcoder_audio": "transcoderAudio",
-    "allow_media_deletion": "allowMediaDeletion",
-}
+_FLAGS = {"certificate": "certificate", "sync": "sync", "transcoder_audio": "transcoderAudio"}
 _LISTS = {
     "transcoder_video_bitrates": "transcoderVideoBitrates",
     "transcoder_video_qualities": "transcoderVideoQualities",
@@ -49,26 +54,220 @@ class ServerInfo:
     data: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class ButlerTasks:
+    """The jobs of Plex's night."""
+
+    status: str
+    data: list[dict[str, Any]]
+    count: int
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Plex was told to do something, and does it by itself."""
+
+    status: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """Plex was told to run a task of its butler."""
+
+    status: str
+    message: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrashEmptied:
+    """Plex was told to empty the trash of some libraries."""
+
+    status: str
+    message: str
+    libraries: list[dict[str, Any]]
+
+
 @SERVER.tool(Access.READ)
 def server_get_info(plex: PlexServer, companion: Companion) -> ServerInfo:
     """Name, version, platform and transcoder of the Plex Media Server, asked afresh."""
-    root = plex.query("/")
-    if root is None:
-        raise PlexError("Plex answered the question for its name and version with nothing. Try again in a moment.")
-    facts: dict[str, str] = {name: clean(value) for name, value in root.attrib.items()}
-    data: dict[str, Any] = {ours: facts.get(theirs) for ours, theirs in _TEXTS.items()}
+    root = get(plex, "/")
+    data: dict[str, Any] = {ours: text(root, theirs) for ours, theirs in _TEXTS.items()}
     if companion.settings.privacy and data["my_plex_username"]:
         data["my_plex_username"] = mask(data["my_plex_username"])
-    data |= {ours: facts.get(theirs) == "1" for ours, theirs in _FLAGS.items()}
-    data |= {ours: [part for part in facts.get(theirs, "").split(",") if part] for ours, theirs in _LISTS.items()}
-    data["transcoder_active_video_sessions"] = _number(facts.get("transcoderActiveVideoSessions"))
-    updated = _number(facts.get("updatedAt"))
-    data["updated_at"] = (
-        None if updated is None else f"{datetime.fromtimestamp(updated).astimezone():%Y-%m-%d %H:%M:%S}"
-    )
-    data["updated_at_utc"] = None if updated is None else iso(updated * 1000)
+    data |= {ours: flag(root, theirs) for ours, theirs in _FLAGS.items()}
+    data |= {ours: [part for part in (text(root, theirs) or "").split(",") if part] for ours, theirs in _LISTS.items()}
+    data["allow_media_deletion"] = flag(root, "allowMediaDeletion") or False  # left out when it is off (PLEX.md 2.1)
+    data["transcoder_active_video_sessions"] = number(root, "transcoderActiveVideoSessions")
+    data |= {"updated_at": local(root, "updatedAt"), "updated_at_utc": utc(root, "updatedAt")}
     return ServerInfo("success", data)
 
 
-def _number(value: str | None) -> int | None:
-    return int(value) if value is not None and value.isdecimal() else None
+@SERVER.tool(Access.READ)
+def server_get_plex_logs(
+    plex: PlexServer,
+    companion: Companion,
+    num_lines: int = 100,
+    log_type: str = "server",
+    start_line: int | None = None,
+    list_files: bool = False,
+    search_term: str | None = None,
+) -> dict[str, Any]:
+    """Read Plex's own log files: the last lines, a range of lines, or the lines that contain a text.
+
+    `log_type` is server, scanner, transcoder, updater, tuner, scanner-deep-analysis, credits, chapter-thumbnails,
+    crash-uploader, or a file's name or a part of it; `list_files` names the files. Lines count from 0. Without
+    `start_line` the last `num_lines` (at most 1000) come; with `search_term`, `start_line` and `first_line` count
+    matches, and `n` is a match's line in the file. Tokens are hidden, addresses and e-mail too while privacy is on.
+    The archive is read at most once a minute.
+    """
+    wanted = server_logs.wanted_lines(num_lines, start_line, search_term)
+    if list_files:
+        files = server_logs.names_of(plex, companion.known)
+        return {"status": "success", "message": f"Plex has {len(files)} log files.", "mode": "list", "files": files}
+    name, lines = server_logs.lines_of(plex, companion.known, log_type)
+    found = server_logs.shown(name, lines, wanted, private=companion.settings.privacy)
+    return {"status": "success", "message": server_logs.heading(found, wanted), **found}
+
+
+@SERVER.tool(Access.READ)
+def server_get_bandwidth(
+    plex: PlexServer,
+    companion: Companion,
+    timespan: Annotated[str | None, Field(description="months, weeks, days, hours or seconds (the default).")] = None,
+    lan: Annotated[bool | str | None, Field(description="true: only local, false: only remote.")] = None,
+    offset: int = 0,
+    limit: int = 200,
+) -> dict[str, Any]:
+    """How many bytes Plex sent, by user and device, newest first.
+
+    Each row is one user's device in one span. `total_bytes` is the sum of all rows, shown or not. `limit` is at most
+    2000. A device that Plex has forgotten has only its number.
+    """
+    span, local_only = server_statistics.span_of(timespan), server_statistics.lan_of(lan)
+    return server_statistics.bandwidth(plex, companion, span, local_only, offset, limit)
+
+
+@SERVER.tool(Access.READ)
+def server_get_current_resources(plex: PlexServer, offset: int = 0, limit: int = 30) -> dict[str, Any]:
+    """Load of processor and memory, of the machine (`host_`) and of Plex alone (`process_`), in per cent.
+
+    `current` is the newest measurement, `data` those of the last minutes, newest first; `limit` is at most 300.
+    """
+    return server_statistics.resources(plex, offset, limit)
+
+
+@SERVER.tool(Access.READ)
+def server_get_butler_tasks(plex: PlexServer) -> ButlerTasks:
+    """List the maintenance tasks that Plex runs at night, and whether they are on; `server_run_butler_task` runs one now."""
+    tasks = [_task(row) for row in _tasks(plex)]
+    return ButlerTasks("success", tasks, len(tasks), None if tasks else "This server has no butler tasks.")
+
+
+@SERVER.tool(Access.WRITE)
+def server_run_butler_task(plex: PlexServer, task_name: str) -> TaskStarted:
+    """Start one of the maintenance tasks now, by the name that `server_get_butler_tasks` gives. It runs on afterwards."""
+    name = _find_task(plex, task_name)
+    begun = _begin(plex, f"/butler/{quote(name, safe='')}")
+    return TaskStarted("success", f"Task {name} {'started' if begun else 'is already running'}.", name)
+
+
+@SERVER.tool(Access.READ)
+async def server_get_alerts(
+    companion: Companion,
+    caller: Caller,
+    timeout: Annotated[int, Field(ge=0, le=60, description="Seconds to listen.")] = 15,  # noqa: ASYNC109 - the caller's, named by the contract
+    since: Annotated[int | None, Field(ge=0, description="next_cursor of the last answer.")] = None,
+    types: Annotated[list[str] | None, Field(description="Plex's type names, as playing, timeline, activity.")] = None,
+    limit: int = 100,
+) -> dict[str, Any]:
+    """What Plex announces: playback, library changes, activities, settings, as Plex sent it.
+
+    Without `since`, listens for `timeout` seconds and returns what arrived meanwhile. With it, returns everything
+    newer at once and listens only if there is nothing; `dropped` says that some of it is kept no more. Lines of
+    Plex's log are left out. For what wants attention call `alerts_list`.
+    """
+    most = clamped(limit, server_alerts.MOST)
+    cursor = await server_alerts.start_of(companion, since)
+    enough = most if since is None else 1
+    page = await server_alerts.heard(companion, caller, cursor, types, most, enough=enough, seconds=timeout)
+    return server_alerts.alerts(companion, page)
+
+
+@SERVER.tool(Access.DESTRUCTIVE)
+async def server_empty_trash(
+    companion: Companion,
+    caller: Caller,
+    library_name: Id | None = None,
+    confirm: bool = False,
+) -> TrashEmptied:
+    """Make Plex forget for good the items whose files are gone, in one library (name or id) or, without one, in all.
+
+    A person is asked first; where the client cannot ask, `confirm=true` is needed. Cannot be undone, and what was
+    watched goes too. Mind that a disk which is not mounted looks like files that are gone. `items` is what was in the
+    trash (films, episodes, tracks, photos), `items_left` what Plex had not yet removed.
+    """
+    known = companion.known
+    look = partial(server_trash.look, known=known, library_name=library_name)
+    return await destroy(companion, caller, confirm=confirm, look=look, act=partial(_empty_trash, companion))
+
+
+@SERVER.tool(Access.WRITE, additive=True)
+def server_optimize_database(plex: PlexServer) -> Started:
+    """Make Plex tidy its database, as its settings page does. It runs on afterwards and may slow Plex down meanwhile."""
+    send(plex, "PUT", "/library/optimize?async=1")
+    return Started("success", "Optimizing the database started.")
+
+
+@SERVER.tool(Access.WRITE)
+def server_clean_bundles(plex: PlexServer) -> Started:
+    """Make Plex delete artwork and metadata files that no item uses any more. It runs on afterwards."""
+    send(plex, "PUT", "/library/clean/bundles?async=1")
+    return Started("success", "Cleaning unused bundles started.")
+
+
+def _tasks(plex: PlexServer) -> list[Element]:
+    return get(plex, "/butler").findall("ButlerTask")
+
+
+def _task(row: Element) -> dict[str, Any]:
+    return {
+        "name": text(row, "name"),
+        "title": text(row, "title"),
+        "description": text(row, "description"),
+        "enabled": flag(row, "enabled"),
+        "interval": number(row, "interval"),
+        "scheduleRandomized": flag(row, "scheduleRandomized"),
+    }
+
+
+def _find_task(plex: PlexServer, task_name: str) -> str:
+    names = [row.get("name", "") for row in _tasks(plex)]
+    wanted = task_name.strip().casefold()
+    name = next((name for name in names if name.casefold() == wanted), None)
+    if not name:
+        available = [clean(name) for name in names][:50]
+        message = f"No butler task '{task_name}'. Tasks: {', '.join(available) or 'none'}."
+        raise NotFound(message, what="task", available=available)
+    return name
+
+
+def _begin(plex: PlexServer, path: str) -> bool:
+    """Whether Plex begins now; 202 says that it is already at it (plex-api-spec), which plexapi takes for a failure."""
+    from plexapi.exceptions import BadRequest  # noqa: PLC0415 - importing plexapi takes long
+
+    try:
+        send(plex, "POST", path)
+    except BadRequest as error:
+        if str(error).startswith("(202)"):
+            return False
+        raise
+    return True
+
+
+def _empty_trash(companion: Companion, plex: PlexServer, victim: Victim) -> TrashEmptied:
+    libraries = server_trash.empty(plex, companion.known, victim)
+    message = f"Emptying the trash of {victim.title} started."
+    return TrashEmptied("success", message, libraries)

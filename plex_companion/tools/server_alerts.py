@@ -1,0 +1,101 @@
+"""What Plex announced, out of the journal, in the form of the predecessor's alerts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from plex_companion import wire
+from plex_companion.cache.read import events_after, last_event
+from plex_companion.errors import Invalid
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from plex_companion.cache.read import JournalPage
+    from plex_companion.companion import Companion
+    from plex_companion.tools.declare import Caller
+
+MOST = 500
+PROGRESS_SECONDS = 5.0
+WHY_NONE = "Plex announced nothing of the kind; see `connection` for whether it is heard."
+
+
+async def start_of(companion: Companion, since: int | None) -> int:
+    """The cursor to read from.
+
+    Raises:
+        Invalid: a cursor that no event has had.
+    """
+    newest = await last_event(companion.cache)
+    if since is not None and since > newest:
+        message = f"since {since} is from the future: the newest event is {newest}. Call without since to start anew."
+        raise Invalid(message, argument="since")
+    return newest if since is None else since
+
+
+async def heard(
+    companion: Companion,
+    caller: Caller,
+    cursor: int,
+    types: list[str] | None,
+    limit: int,
+    *,
+    enough: int,
+    seconds: float,
+) -> JournalPage:
+    """Events after the cursor: as soon as there are `enough` (or some are lost), else when the time is over."""
+    started = anyio.current_time()
+    page = await events_after(companion.cache, cursor, types, limit)
+    while len(page.rows) < enough and not page.gap:
+        left = started + seconds - anyio.current_time()
+        if left <= 0:
+            break
+        with anyio.move_on_after(min(left, PROGRESS_SECONDS)) as pause:
+            await companion.live.changed()
+        if pause.cancelled_caught:
+            await caller.progress(anyio.current_time() - started, seconds, "listening to Plex")
+        page = await events_after(companion.cache, cursor, types, limit)
+    return page
+
+
+def alerts(companion: Companion, page: JournalPage) -> dict[str, Any]:
+    """The result."""
+    now = companion.now_ms
+    data = [_alert(row) for row in page.rows]
+    return {
+        "status": "success",
+        **({} if data else {"message": WHY_NONE}),
+        "data": data,
+        "count": len(data),
+        "next_cursor": page.next_cursor,
+        "dropped": page.gap,
+        "as_of": wire.iso(now),
+        "connection": wire.connection(companion.state, now),
+        "source": "cache",
+    }
+
+
+def _alert(row: sqlite3.Row) -> dict[str, Any]:
+    raw = json.loads(row["payload"])
+    title = _title(raw) or row["subject"] or row["type"]
+    description = raw.get("description") if isinstance(raw.get("description"), str) else None
+    description = description or row["summary"]
+    return {
+        "type": row["type"],
+        "title": title,
+        "description": description,
+        "text": f"ALERT: {row['type']} - {title} - {description}",
+        "raw_data": raw,
+        "event_id": row["id"],
+        "received_at": wire.iso(row["at"]),
+    }
+
+
+def _title(raw: dict[str, Any]) -> str | None:
+    """What Plex calls it: its own title, or that of the activity it reports."""
+    inner = raw.get("Activity")
+    named = (part.get("title") for part in (raw, inner) if isinstance(part, dict))
+    return next((title for title in named if isinstance(title, str) and title), None)
