@@ -1,4 +1,4 @@
-"""The watchlist, which lives at plex.tv's Discover; here it offers what the household owns, by cloud id."""
+"""The watchlist, which lives at plex.tv's Discover; here it offers what the household owns, by cloud id, and `demo.unowned`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def cloud_id(item: Item) -> str:
 
 
 def _titles(ask: Ask) -> dict[str, Item]:
-    return {cloud_id(item): item for kind in ("movie", "show") for item in ask.house.of_kind(kind)}
+    owned = [item for kind in ("movie", "show") for item in ask.house.of_kind(kind)]
+    return {cloud_id(item): item for item in (*owned, *ask.demo.unowned)}
 
 
 def _node(item: Item) -> Node:
@@ -26,7 +27,7 @@ def _node(item: Item) -> Node:
         "ratingKey": key, "key": f"/library/metadata/{key}{'' if item.type == 'movie' else '/children'}", "guid": item.guid,
         "type": item.type, "title": item.title, "year": item.year, "originallyAvailableAt": item.released or None,
         "duration": item.duration, "contentRating": item.content_rating or None, "summary": item.summary, "childCount": 1 if item.type == "show" else None,
-    })  # fmt: skip
+    }, [Node("Guid", {"id": guid}) for guid in item.external_ids])  # fmt: skip
 
 
 def _wished(ask: Ask) -> list[str]:

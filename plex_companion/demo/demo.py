@@ -49,6 +49,8 @@ class Demo:
         self.house, self.hub, self.speed, self.token = house, hub, speed, token
         self.chosen_pictures: dict[tuple[str, str], str] = {}
         self.watchlists: dict[int, list[str]] = {}
+        self.unowned: list[Item] = []
+        """Films and shows that plex.tv knows and the household does not own."""
 
     # -- facts
 

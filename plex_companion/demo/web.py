@@ -134,7 +134,8 @@ class Web:
     def admit(self, path: str, params: list[tuple[str, str]], headers: dict[str, str]) -> Answer | None:
         """Why the caller is turned away, if they are: the server's mood, or their token."""
         faults = self._demo.house.faults
-        cloud = path.startswith(PLEX_TV)
+        # Its providers share paths with the server: who diverts a request to here says where it was meant to go.
+        cloud = path.startswith(PLEX_TV) or headers.get("x-forwarded-host", "").endswith(".plex.tv")
         if cloud and faults.cloud_status is not None:
             return error_page(faults.cloud_status)
         if faults.status is not None and not cloud:
