@@ -7,12 +7,13 @@ plexapi carries them (token, session, limits); its objects are not used, because
 from __future__ import annotations
 
 import copy
+import json
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-from plex_companion.errors import Invalid, PlexError, TooLarge
+from plex_companion.errors import Invalid, PlexError, PlexTvUnreachable, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -153,7 +154,7 @@ def plex_tv(plex: PlexServer, path: str, /, **params: object) -> Element:
     Raises:
         PlexError: plex.tv answered with nothing.
     """
-    found: Element | None = _elsewhere(plex, path_of(f"https://plex.tv{path}", params))
+    found: Element | None = at_addresses(plex).query(path_of(f"https://plex.tv{path}", params))
     if found is None:
         raise PlexError(f"plex.tv answered GET {path} with nothing. Try again in a moment.")
     return found
@@ -169,8 +170,30 @@ def if_it_answers(ask: Callable[[], T]) -> T | None:
     return None
 
 
-def _elsewhere(plex: PlexServer, url: str) -> Element | None:
+def at_addresses(plex: PlexServer) -> PlexServer:
+    """The same token and connections for whole addresses instead of paths; the wire lets only plex.tv's through."""
     there = copy.copy(plex)
-    there._baseurl = ""  # noqa: SLF001 - so that a whole address passes through `query`, with its errors and headers
-    found: Element | None = there.query(url)
-    return found
+    there._baseurl = ""  # noqa: SLF001 - so that an address passes through `query`, with its errors and headers
+    return there
+
+
+def read_json(plex: PlexServer, address: str, /, **params: object) -> dict[str, Any]:
+    """GET a whole address of plex.tv that answers in JSON.
+
+    Raises:
+        PlexTvUnreachable: the answer is no JSON object.
+        ToolError: plex.tv said no.
+    """
+    from plex_companion.plex.errands import CURRENT, Errand  # noqa: PLC0415 - only here and in `download`
+    from plex_companion.plex.translate import by_status  # noqa: PLC0415 - imports plexapi
+
+    headers = plex._headers(Accept="application/json")  # noqa: SLF001 - what plexapi's own account sends
+    response = plex._session.get(path_of(address, params), headers=headers)  # noqa: SLF001 - the same
+    errand = CURRENT.get() or Errand(0)
+    if response.status_code != 200:  # noqa: PLR2004 - the status
+        raise by_status(response.status_code, errand)
+    with suppress(ValueError):
+        found = json.loads(response.text)
+        if isinstance(found, dict):
+            return found
+    raise PlexTvUnreachable(f"{errand.asked}: the answer is not JSON. Try again later.")
