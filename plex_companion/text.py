@@ -15,6 +15,7 @@ _TOKEN = re.compile(
     r"(?i)(x-plex-token|plexonlinetoken|access_?token|auth_?token|token(?=[\"']?\s{0,2}(?:[=:]|%3D)))"
     r"(\W{1,4})[\w.\-~%+/]{4,}={0,2}"
 )
+_PIN = re.compile(r"(?i)([?&]pin=)[^&\s\"']+")
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _ADDRESS = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.])")
@@ -46,7 +47,9 @@ def without(value: str, secrets: Iterable[str]) -> str:
 
 
 def redact(value: str) -> str:
-    """The text without whatever stands where Plex puts a token."""
+    """The text without whatever stands where Plex puts a token, or the PIN of a profile."""
+    if "pin=" in value:
+        value = _PIN.sub(rf"\1{HIDDEN}", value)
     return _TOKEN.sub(rf"\1\2{HIDDEN}", value) if "token" in value.lower() else value  # few texts pay for the search
 
 

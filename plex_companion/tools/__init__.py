@@ -14,13 +14,14 @@ from plex_companion.tools.live import LIVE
 from plex_companion.tools.server import SERVER
 from plex_companion.tools.sessions import SESSIONS
 from plex_companion.tools.user import USER
+from plex_companion.tools.watchlist import WATCHLIST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plex_companion.tools.declare import Tool, Toolset
 
-TOOLSETS: tuple[Toolset, ...] = (LIVE, LIBRARY, COLLECTION, USER, SESSIONS, SERVER, CLIENT)
+TOOLSETS: tuple[Toolset, ...] = (LIVE, LIBRARY, COLLECTION, USER, SESSIONS, SERVER, CLIENT, WATCHLIST)
 
 
 def served(names: Sequence[str] = (), *, read_only: bool = True) -> list[Tool]:
