@@ -103,7 +103,7 @@ def _troubles(scene: Scene) -> list[RenderableType]:
         since = f" at {scene.time(fresh)}" if fresh is not None else ", perhaps long ago"
         lines.append(_line((f"  What follows is the last known, confirmed{since}.", "yellow")))
     elif not scene.is_live and link.detail:
-        lines.append(_line((f"  Since {scene.time(link.since_at)}; tried again by itself.", "yellow")))
+        lines.append(_line((f"  Since {scene.time(link.since_at)}. It is tried again from time to time.", "yellow")))
     if scene.is_live and link.detail:
         lines.append(_line((f"  Not all can be read: {clean(link.detail)}", "yellow")))
     if scene.storage != "ok":
