@@ -196,7 +196,7 @@ def _activities(scene: Scene, most: int) -> list[RenderableType]:
         done = activity.progress if activity.progress is not None and activity.progress >= 0 else None
         bar: RenderableType = "" if done is None else _bar(done, 100, "cyan")
         table.add_row(Text("»", "cyan"), _line(words.doing(activity)), bar, "…" if done is None else f"{done} %")
-    return [_headline(Text(f"Plex is busy ({len(scene.activities)})"), scene), table]
+    return [_headline(Text(f"Plex {'is' if scene.is_live else 'was'} busy ({len(scene.activities)})"), scene), table]
 
 
 def _alerts(scene: Scene, most: int) -> list[RenderableType]:
