@@ -220,6 +220,21 @@ async def test_the_owner_may_be_named(tmp_path: Path) -> None:
         assert tools.requests == 3
 
 
+class Forgetful(list[str]):
+    """A list that says yes and keeps nothing."""
+
+    def append(self, item: str) -> None:
+        """Forget it."""
+
+
+async def test_an_addition_that_is_not_seen_is_not_reported_as_done(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        tools.demo.watchlists[OWNER] = Forgetful()
+        error = await tools.refused("watchlist_add", guid=tools.demo.movie().guid)
+        assert error["code"] == "not_confirmed"
+        assert (error["requested"], error["found"]) == ({"watchlisted": True}, {"watchlisted": False})
+
+
 # -- what goes wrong
 
 ADD, REMOVE, LIST, SEARCH = "watchlist_add", "watchlist_remove", "watchlist_list", "watchlist_search"
