@@ -100,17 +100,12 @@ def _version(connection: sqlite3.Connection) -> int:
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     """The file and its record in one transaction: a file that fails half-way leaves nothing of itself."""
     connection.execute("BEGIN IMMEDIATE")
-    try:
-        if migration.version > _version(connection):  # asked under the lock: another process may have been faster
-            for statement in _statements(migration.sql):
-                connection.execute(statement)
-            record = "INSERT INTO migrations VALUES (:version, :name, datetime('now'))"
-            connection.execute(record, {"version": migration.version, "name": migration.name})
-        connection.execute("COMMIT")
-    except sqlite3.Error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+    if migration.version > _version(connection):  # asked under the lock: another process may have been faster
+        for statement in _statements(migration.sql):
+            connection.execute(statement)
+        record = "INSERT INTO migrations VALUES (:version, :name, datetime('now'))"
+        connection.execute(record, {"version": migration.version, "name": migration.name})
+    connection.execute("COMMIT")  # closing the connection takes back what did not come so far
 
 
 def _statements(sql: str) -> Iterator[str]:

@@ -59,6 +59,12 @@ def test_a_migration_that_fails_half_way_leaves_nothing_of_itself(path: Path) ->
     assert migrate(path, [ONE, TWO]) == 2, "a mended one applies"
 
 
+def test_a_file_is_closed_to_others_before_anything_is_in_it(path: Path) -> None:
+    with pytest.raises(DatabaseUnusable):
+        migrate(path, [BAD])
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_the_shipped_migrations_are_numbered_without_gaps() -> None:
     assert [migration.version for migration in shipped()] == list(range(1, len(shipped()) + 1))
 

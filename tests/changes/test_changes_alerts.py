@@ -48,7 +48,7 @@ def test_a_clock_set_back_during_an_outage_makes_no_negative_gap() -> None:
     story = Story()
     story.lose()
     story.clock_jumps(-86_400).connect()
-    assert "for 0 s" in story.alerts("listener_gap")[0].title
+    assert not [alert for alert in story.alerts("listener_gap") if "-" in alert.title]
 
 
 def test_a_refused_token_alerts_once_instead_of_a_lost_connection() -> None:

@@ -229,6 +229,15 @@ def test_a_second_and_a_late_stop_mean_nothing() -> None:
     assert len(story.ended) == 1
 
 
+def test_a_second_stop_ends_no_other_session_of_the_same_item() -> None:
+    story = Story()
+    story.plays("1", at=10, client=None)
+    story.plays("2", at=10, client=None)
+    story.plays("2", "stopped", at=11, client=None)
+    story.plays("2", "stopped", at=11, client=None)
+    assert list(story.state.sessions) == ["1"]
+
+
 def test_a_late_stop_of_what_played_before_does_not_end_what_plays_now() -> None:
     story = Story()
     story.plays("1", at=10, item="7001")
@@ -332,10 +341,12 @@ def test_live_tv_listed_without_a_session_key_goes_by_its_path_until_it_tells_it
     assert story.session("110").item.title == "News"
 
 
-def test_a_row_without_a_key_never_takes_the_key_of_another_session() -> None:
+@pytest.mark.parametrize("keyless_first", [True, False])
+def test_a_row_without_a_key_never_takes_the_key_of_another_session(*, keyless_first: bool) -> None:
     story = Story()
     story.plays("7001", item="5", client="stove")
-    story.look(listed("7001", item="5", client="stove"), listed(None, item="7001"))
+    rows = [listed(None, item="7001"), listed("7001", item="5", client="stove")]
+    story.look(*(rows if keyless_first else reversed(rows)))
     assert [(key, one.item.rating_key) for key, one in story.state.sessions.items()] == [("7001", "5")]
 
 

@@ -80,6 +80,15 @@ def test_a_snapshot_older_than_what_was_heard_overwrites_nothing() -> None:
     assert "2" in story.state.sessions
 
 
+def test_a_session_heard_while_a_list_without_it_was_read_goes_on() -> None:
+    story = Story()
+    story.plays("1", at=10)
+    story.look(listed("1", at=10))
+    story.after(60).plays("1", at=70)
+    story.after(1).look(asked_ago=3)
+    assert story.ended == []
+
+
 def test_a_snapshot_that_was_read_before_a_stop_does_not_bring_the_session_back() -> None:
     story = Story()
     story.plays("1", at=10)
@@ -111,6 +120,16 @@ def test_a_ghost_stays_one_across_a_hiccup_of_the_connection() -> None:
     assert list(story.state.sessions) == ["1"], "its next report says that it plays after all"
 
 
+def test_a_session_that_moved_on_since_its_stop_in_an_earlier_connection_is_no_ghost() -> None:
+    story = Story()
+    story.plays("1", at=10)
+    story.look(listed("1", at=10))
+    story.after(1).plays("1", "stopped", at=11)
+    story.lose()
+    story.after(50).connect(listed("1", at=60))
+    assert list(story.state.sessions) == ["1"]
+
+
 def test_another_item_under_the_key_of_an_ended_session_is_no_ghost() -> None:
     story = Story()
     story.plays("1", at=10)
@@ -138,7 +157,9 @@ def test_a_snapshot_of_a_connection_that_is_gone_is_silence() -> None:
 def test_a_snapshot_that_agrees_says_only_that_knowledge_is_fresh() -> None:
     story = Story(connected=False)
     story.connect(listed("1"))
-    assert story.after(60).look(listed("1"), server=DEN) == [Refreshed(story.now.at)]
+    (fresh,) = story.after(60).look(listed("1"), server=DEN)
+    assert isinstance(fresh, Refreshed)
+    assert fresh.at == story.now.at
 
 
 # Outages and restarts
