@@ -11,6 +11,8 @@ from plex_companion.tools.collection import COLLECTION
 from plex_companion.tools.declare import Access
 from plex_companion.tools.library import LIBRARY
 from plex_companion.tools.live import LIVE
+from plex_companion.tools.media import MEDIA
+from plex_companion.tools.playlist import PLAYLIST
 from plex_companion.tools.server import SERVER
 from plex_companion.tools.sessions import SESSIONS
 from plex_companion.tools.user import USER
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from plex_companion.tools.declare import Tool, Toolset
 
-TOOLSETS: tuple[Toolset, ...] = (LIVE, LIBRARY, COLLECTION, USER, SESSIONS, SERVER, CLIENT, WATCHLIST)
+TOOLSETS: tuple[Toolset, ...] = (LIVE, LIBRARY, MEDIA, PLAYLIST, COLLECTION, USER, SESSIONS, SERVER, CLIENT, WATCHLIST)
 
 
 def served(names: Sequence[str] = (), *, read_only: bool = True) -> list[Tool]:

@@ -507,7 +507,10 @@ def _nothing_of(row: Element, held: Sequence[Element]) -> NotFound:
 
 def _edited(row: Element, edits: Edits, changes: Sequence[str]) -> dict[str, Any]:
     if not changes:
-        return {"updated": False, "message": f"Nothing to change in '{text(row, 'title')}': it is as asked already."}
+        return {
+            "updated": False,
+            "message": f"Nothing to change in '{text(row, 'title')}': no new value, or it is as asked already.",
+        }
     title = edits.texts.get("title", text(row, "title"))
     return {"updated": True, "title": title, "changes": list(changes), "id": as_number(row.get("ratingKey"))}
 

@@ -92,7 +92,7 @@ def edits_of(
     """The edits a caller asks for, pictures fetched; `texts` in the order of `NAMES`. Asks Plex nothing.
 
     Raises:
-        Invalid: nothing to edit, a blank title, labels both replaced and added, an unknown setting or value.
+        Invalid: a blank title, labels both replaced and added, an unknown setting or value.
         ToolError: a picture cannot be used.
     """
     wanted = {name: value.strip() for name, value in zip(NAMES, texts, strict=True) if value is not None}
@@ -104,8 +104,6 @@ def edits_of(
     given = {kind: one for kind, one in sources.items() if any(part is not None for part in one[0])}
     for (path, url), name in given.values():
         check_one_source(path, url, (f"{name}_path", f"{name}_url"))
-    if not wanted and labels == (None, None, None) and not chosen and not given:
-        raise Invalid("Nothing to edit: give at least one of the new_ values, labels or pictures.")
     drawn = {
         kind: picture(settings, filepath=path, url=url, names=(f"{name}_path", f"{name}_url")).body
         for kind, ((path, url), name) in given.items()

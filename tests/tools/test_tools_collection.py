@@ -58,9 +58,14 @@ def household() -> Household:
     return built
 
 
+def made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @asynccontextmanager
 async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
-    async with tools_home(folder, household=household(), hushed=True, **more) as tools:
+    async with tools_home(made(folder), household=household(), hushed=True, **more) as tools:
         await tools.application.companion.gateway.call(lambda plex: plex)  # connecting costs a request of its own
         yield tools
 
@@ -431,6 +436,7 @@ async def test_what_is_so_already_is_not_sent(tmp_path: Path) -> None:
         )
         assert body["updated"] is False
         assert body["message"]
+        assert (await tools.well("collection_edit", collection_id=rainy.key))["updated"] is False
         assert writes(tools) == 0
 
 
@@ -454,7 +460,6 @@ async def test_pictures_are_sent_as_bytes_within_the_budget(tmp_path: Path) -> N
 
 
 EDITS: dict[str, tuple[dict[str, Any], str]] = {
-    "nothing": ({}, "invalid"),
     "blank title": ({"new_title": "  "}, "invalid"),
     "labels both ways": ({"new_labels": ["a"], "add_labels": ["b"]}, "invalid"),
     "a label added and removed": ({"add_labels": ["a"], "remove_labels": ["A"]}, "invalid"),
@@ -521,7 +526,7 @@ async def test_a_person_is_asked_and_what_they_say_counts(tmp_path: Path, era: s
     async with home(tmp_path, era=era, answer=answering("decline")) as tools:
         error = await tools.refused("collection_delete", **given)
         assert (error["code"], writes(tools)) == ("declined", 0)
-    async with home(tmp_path, era=era, answer=answering("accept")) as tools:
+    async with home(tmp_path / "anew", era=era, answer=answering("accept")) as tools:
         said: Said = await tools.ask("collection_delete", **given)
         assert said.body["deleted"] is True
         assert tools.requests <= 1 + 5

@@ -1,0 +1,554 @@
+"""Toolset `playlist`: a user's own lists, ordinary and smart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.companion import Companion
+from plex_companion.errors import Invalid, NotFound, NotSupported
+from plex_companion.tools.ask import Page, clamped, get, get_if_there, page, send
+from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.destroy import Victim, destroy
+from plex_companion.tools.facts import as_number, first, flag, number, shortened, text, utc
+from plex_companion.tools.find import find_library
+from plex_companion.tools.named import (
+    Meant,
+    among,
+    check_named,
+    check_title,
+    current,
+    items_uri,
+    meant,
+    refuse_missing,
+    refuse_nothing,
+    refuse_unclear,
+    rows_of,
+    titles_of,
+    whole,
+)
+from plex_companion.tools.people import as_user, find_user, seen_by, shown
+from plex_companion.tools.pictures import check_one_source, picture
+from plex_companion.tools.playlists import (
+    MEDIUMS,
+    again,
+    check_medium,
+    find_filled,
+    find_playlist,
+    item_of,
+    key_of,
+    make,
+    medium_of,
+    path_of,
+    put_items,
+)
+from plex_companion.tools.steps import confirmed, take
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+PLAYLIST = Toolset("playlist", "Playlists: list, create, fill, edit, copy to a user, delete; smart ones with filters")
+DEFAULT, CAP = 50, 500
+CONTENTS, CONTENTS_CAP = 200, 1000
+ADDED_AT_ONCE = 1000
+"""Items in one request: they are part of its path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Playlists:
+    """Some playlists of a user."""
+
+    playlists: list[dict[str, Any]]
+    total: int
+    offset: int
+    limit: int
+    size: int
+    truncated: bool
+    message: str | None = None
+
+    def as_text(self) -> list[dict[str, Any]]:
+        """The bare list."""
+        return self.playlists
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistCreated:
+    """A new playlist."""
+
+    data: dict[str, Any]
+    message: str
+    status: str = field(default="success")
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistExtended:
+    """What came into a playlist."""
+
+    added: bool
+    title: str | None
+    playlist_id: int | str | None
+    items_added: list[str | None]
+    item_ids_added: list[int | str | None]
+    items_not_found: list[str | dict[str, Any]]
+    total_items: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistShortened:
+    """What was taken out of a playlist. `copies_left`: of items that were in it more than once, how often they still are."""
+
+    removed: bool
+    title: str | None
+    playlist_id: int | str | None
+    items_removed: list[str | None]
+    items_not_found: list[str | dict[str, Any]]
+    remaining_items: int | None
+    copies_left: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistCopied:
+    """A playlist of one user, given to another."""
+
+    message: str
+    playlist_id: int | str | None
+    items_copied: int
+    items_unavailable: list[dict[str, Any]]
+    source_user: str | None
+    destination_user: str | None
+    copied_as: str = field(default="static")
+    status: str = field(default="success")
+
+
+@PLAYLIST.tool(Access.READ)
+def playlist_list(
+    plex: PlexServer,
+    companion: Companion,
+    library_name: Id | None = None,
+    content_type: str | None = None,
+    username: str | None = None,
+    limit: int = DEFAULT,
+    offset: int = 0,
+) -> Playlists:
+    """List playlists of the server's owner, or of `username`, with their ids and how many items they hold.
+
+    `content_type` is audio, video or photo; `library_name` keeps those with items of that library.
+    """
+    limit = clamped(limit, CAP, offset)
+    if content_type is not None and content_type not in MEDIUMS:
+        message = f"content_type must be one of {', '.join(MEDIUMS)}; got '{content_type}'."
+        raise Invalid(message, argument="content_type", allowed=list(MEDIUMS))
+    section = find_library(plex, companion.known, library_name).section_id if library_name is not None else None
+    seen = as_user(plex, companion, username)
+    found = page(seen, "/playlists", offset, limit, playlistType=content_type, sectionID=section)
+    rows = [_listed(row) for row in found.rows if row.tag == "Playlist"]
+    return Playlists(rows, **found.facts(), message=None if found.total else "No playlists found.")
+
+
+@PLAYLIST.tool(Access.READ)
+def playlist_get_contents(
+    plex: PlexServer,
+    companion: Companion,
+    playlist_title: str | None = None,
+    playlist_id: Id | None = None,
+    username: str | None = None,
+    limit: int = CONTENTS,
+    offset: int = 0,
+) -> dict[str, Any]:
+    """Show a playlist and the items in it, in their order; of a smart playlist also its filters (`definition`).
+
+    `playlist_item_id` is what playlist_remove_from takes to remove one copy of a repeated item.
+    """
+    limit = clamped(limit, CONTENTS_CAP, offset)
+    seen = as_user(plex, companion, username)
+    found = find_playlist(seen, playlist_title, playlist_id, writes=False)
+    items = page(seen, f"{path_of(found.row)}/items", offset, limit)
+    guessed = {"matched": "contains"} if found.matched == "contains" else {}
+    return {**_described(found.row), **_contents(items), **guessed}
+
+
+@PLAYLIST.tool(Access.WRITE, additive=True, aliases={"title": "playlist_title", "items": "item_titles"})
+def playlist_create(
+    plex: PlexServer,
+    companion: Companion,
+    playlist_title: str,
+    item_titles: list[str] | None = None,
+    library_name: Id | None = None,
+    summary: str | None = None,
+    username: str | None = None,
+    item_ids: list[Id] | None = None,
+) -> PlaylistCreated:
+    """Create a playlist from exact titles or ids, in this order; all of them, or nothing is created.
+
+    Items must be all video, all audio or all photos; a show, season, artist or album comes in as its episodes or
+    tracks. When a title fits several items, the candidates are listed. `username`: whose playlist it becomes.
+    """
+    title = check_title(playlist_title, "playlist_title")
+    check_named(item_titles, item_ids)
+    section = find_library(plex, companion.known, library_name) if library_name is not None else None
+    seen = as_user(plex, companion, username)
+    items = meant(seen, item_titles, item_ids, section=section)
+    refuse_unclear(items)
+    refuse_missing(items)
+    made = make(seen, title, medium_of(items.rows), items_uri(seen, items.keys))
+    return _created(seen, made, title, summary, len(set(items.keys)))
+
+
+@PLAYLIST.tool(Access.WRITE)
+def playlist_edit(
+    plex: PlexServer,
+    companion: Companion,
+    playlist_title: str | None = None,
+    playlist_id: Id | None = None,
+    new_title: str | None = None,
+    new_summary: str | None = None,
+    username: str | None = None,
+) -> dict[str, Any]:
+    """Change the title or summary of a playlist; an empty summary clears it."""
+    wanted = {"title": new_title, "summary": new_summary}
+    if new_title is not None:
+        wanted["title"] = check_title(new_title, "new_title")
+    seen = as_user(plex, companion, username)
+    row = find_playlist(seen, playlist_title, playlist_id, writes=True).row
+    edits = {name: value for name, value in wanted.items() if value is not None and (row.get(name, "") != value)}
+    if not edits:
+        message = f"Nothing to change in '{text(row, 'title')}': no new value, or it is as asked already."
+        return {"updated": False, "title": text(row, "title"), "message": message, "playlist_id": key_of(row)}
+    _rewrite(seen, row, edits)
+    now = again(seen, row)
+    _check_texts(now, edits)
+    return {"updated": True, "title": text(now, "title"), "changes": list(edits), "playlist_id": key_of(row)}
+
+
+@PLAYLIST.tool(Access.WRITE, aliases={"image_path": "poster_filepath"})
+def playlist_upload_poster(
+    plex: PlexServer,
+    companion: Companion,
+    playlist_title: str | None = None,
+    playlist_id: Id | None = None,
+    poster_url: str | None = None,
+    poster_filepath: str | None = None,
+    username: str | None = None,
+) -> dict[str, Any]:
+    """Give a playlist a poster, from an image address or from a file below the configured folder; one of the two."""
+    names = ("poster_filepath", "poster_url")
+    check_one_source(poster_filepath, poster_url, names)
+    drawn = picture(companion.settings, filepath=poster_filepath, url=poster_url, names=names)
+    seen = as_user(plex, companion, username)
+    row = find_playlist(seen, playlist_title, playlist_id, writes=True).row
+    posters = f"/library/metadata/{row.get('ratingKey')}/posters"
+    send(seen, "POST", posters, body=drawn.body)
+    _check_poster(seen, posters, row)
+    return {
+        "updated": True,
+        "poster_source": drawn.source,
+        "title": text(row, "title"),
+        "playlist_id": key_of(row),
+    }
+
+
+@PLAYLIST.tool(Access.WRITE, additive=True)
+def playlist_copy_to_user(
+    plex: PlexServer,
+    companion: Companion,
+    playlist_title: str | None = None,
+    playlist_id: Id | None = None,
+    username: str | None = None,
+    source_username: str | None = None,
+) -> PlaylistCopied:
+    """Copy a playlist to another user (`username`, needed), from the owner or from `source_username`.
+
+    Items which that user cannot see are left out and listed. A smart playlist is copied as it stands today, with fixed
+    items. The copy is the user's own: later changes do not reach it.
+    """
+    if username is None or not username.strip():
+        raise Invalid("Name the user who gets the copy: username is needed.", argument="username")
+    giver = find_user(plex, companion, source_username)
+    taker = find_user(plex, companion, username)
+    if giver.account_id == taker.account_id:
+        raise Invalid("username and source_username are the same user.", argument="username")
+    source = seen_by(plex, companion, giver)
+    row = find_playlist(source, playlist_title, playlist_id, writes=True).row
+    items = whole(source, f"{path_of(row)}/items")
+    names = (shown(giver.name, companion), shown(taker.name, companion))
+    return _copied(seen_by(plex, companion, taker), row, items, names)
+
+
+@PLAYLIST.tool(Access.WRITE, additive=True, aliases={"items": "item_titles"})
+def playlist_add_to(
+    plex: PlexServer,
+    companion: Companion,
+    playlist_title: str | None = None,
+    playlist_id: Id | None = None,
+    item_titles: list[str] | None = None,
+    item_ids: list[Id] | None = None,
+    username: str | None = None,
+) -> PlaylistExtended:
+    """Add items to the end of a playlist, by exact title or by id, in this order.
+
+    Titles that are not found, or fit several items, are reported in `items_not_found` with their candidates; the
+    others are added. An item that is in it already comes in once more. Smart playlists take nothing.
+    """
+    check_named(item_titles, item_ids)
+    seen = as_user(plex, companion, username)
+    row = find_filled(seen, playlist_title, playlist_id)
+    items = meant(seen, item_titles, item_ids)
+    refuse_nothing(items)
+    check_medium(items.rows, text(row, "playlistType") or "")
+    return _extended(row, items, put_items(seen, row, items_uri(seen, items.keys)))
+
+
+@PLAYLIST.tool(Access.WRITE, aliases={"items": "item_titles"})
+def playlist_remove_from(
+    plex: PlexServer,
+    companion: Companion,
+    playlist_title: str | None = None,
+    playlist_id: Id | None = None,
+    item_titles: list[str] | None = None,
+    username: str | None = None,
+    item_ids: list[Id] | None = None,
+    playlist_item_ids: list[Id] | None = None,
+) -> PlaylistShortened:
+    """Take items out of a playlist, by exact title, by id, or by playlist_item_id for one certain copy.
+
+    Of an item that is in it several times the first copy goes; `copies_left` tells of the others. When a title fits
+    several items nothing is removed and the candidates are listed. The items stay in the library.
+    """
+    check_named(item_titles, item_ids, playlist_item_ids)
+    seen = as_user(plex, companion, username)
+    row = find_filled(seen, playlist_title, playlist_id)
+    held = whole(seen, f"{path_of(row)}/items")
+    items = _entries(held, item_titles, item_ids, playlist_item_ids)
+    refuse_unclear(items)
+    if not items.rows:
+        raise _nothing_of(row, held)
+    return _shortened(seen, row, held, items)
+
+
+@PLAYLIST.tool(Access.DESTRUCTIVE)
+async def playlist_delete(
+    companion: Companion,
+    caller: Caller,
+    playlist_title: str | None = None,
+    playlist_id: Id | None = None,
+    username: str | None = None,
+    confirm: bool = False,
+) -> dict[str, Any]:
+    """Delete a playlist of the owner, or of `username`, by id or exact title. Its items stay; it cannot be undone.
+
+    A person is asked first where the client can ask; otherwise `confirm=true` is needed.
+    """
+
+    def look(plex: PlexServer) -> Victim:
+        person = find_user(plex, companion, username)
+        seen = seen_by(plex, companion, person)
+        row = find_playlist(seen, playlist_title, playlist_id, writes=True).row
+        return _victim(row, shown(person.name, companion))
+
+    def act(plex: PlexServer, victim: Victim) -> dict[str, Any]:
+        return _delete(as_user(plex, companion, username), victim)
+
+    return await destroy(companion, caller, confirm=confirm, look=look, act=act)
+
+
+def _listed(row: Element) -> dict[str, Any]:
+    return {
+        "title": text(row, "title"),
+        "key": path_of(row),
+        "ratingKey": key_of(row),
+        "type": text(row, "playlistType"),
+        "summary": shortened(text(row, "summary")),
+        "duration": number(row, "duration"),
+        "item_count": number(row, "leafCount"),
+        "rating_key": key_of(row),
+        "smart": flag(row, "smart") or False,
+        "updated_at": utc(row, "updatedAt"),
+    }
+
+
+def _described(row: Element) -> dict[str, Any]:
+    return {
+        "title": text(row, "title"),
+        "id": key_of(row),
+        "rating_key": key_of(row),
+        "key": path_of(row),
+        "type": text(row, "playlistType"),
+        "summary": text(row, "summary"),
+        "duration": number(row, "duration"),
+    }
+
+
+def _contents(items: Page) -> dict[str, Any]:
+    return {"itemCount": items.total, "items": [item_of(row) for row in items.rows], **items.facts()}
+
+
+def _created(seen: PlexServer, made: Element, title: str, summary: str | None, least: int) -> PlaylistCreated:
+    """The summary, then see that it is there. A failure says that the playlist exists."""
+    key = key_of(made)
+    edits = {"summary": summary} if summary else {}
+    if edits:
+        take(seen, [("summary", partial(_rewrite, seen, made, edits))], playlist_id=key, created=True)
+    now = again(seen, made)
+    _check_texts(now, {"title": title, **edits})
+    _check_count(now, least)
+    data = {
+        "title": text(now, "title"),
+        "key": path_of(now),
+        "ratingKey": key,
+        "item_count": number(now, "leafCount"),
+        "rating_key": key,
+        "summary": text(now, "summary"),
+    }
+    return PlaylistCreated(data, f"Playlist '{title}' created.")
+
+
+def _rewrite(seen: PlexServer, row: Element, edits: dict[str, str]) -> None:
+    """Playlists are edited as items are: `.value`, and locked so that no agent takes it back."""
+    values: dict[str, Any] = {f"{name}.value": value for name, value in edits.items()}
+    locks: dict[str, Any] = {f"{name}.locked": 1 for name in edits}
+    send(seen, "PUT", path_of(row), **values, **locks)
+
+
+def _check_texts(now: Element, edits: dict[str, str]) -> None:
+    found = {name: now.get(name, "") for name in edits}
+    message = f"Plex took the edit of the playlist '{text(now, 'title')}', and not all of it is so. Look again."
+    confirmed(requested=edits, found=found, message=message, playlist_id=key_of(now))
+
+
+def _check_count(now: Element, least: int) -> None:
+    """At least as many: containers come in as their contents."""
+    found = number(now, "leafCount") or 0
+    message = f"Plex took the items for '{text(now, 'title')}', and holds {found}. Look with playlist_get_contents."
+    confirmed(requested=least, found=min(found, least), message=message, playlist_id=key_of(now))
+
+
+def _check_poster(seen: PlexServer, posters: str, row: Element) -> None:
+    chosen = first(one for one in get(seen, posters) if flag(one, "selected"))
+    uploaded = chosen is not None and chosen.get("ratingKey", "").startswith("upload://")
+    message = f"Plex took the poster of '{text(row, 'title')}', and shows another one. Look again."
+    confirmed(requested=True, found=uploaded, message=message, playlist_id=key_of(row))
+
+
+def _copied(taker: PlexServer, row: Element, items: Sequence[Element], names: tuple[str | None, ...]) -> PlaylistCopied:
+    """What the other user can see, as a playlist of theirs."""
+    title, (giver, to) = text(row, "title") or "?", names
+    there = rows_of(taker, [one.get("ratingKey", "") for one in items])
+    keys = [key for one in items if (key := one.get("ratingKey", "")) in there]
+    if not keys:
+        message = f"{to} can see none of the {len(items)} items of '{title}'. Nothing was copied."
+        raise NotSupported(message, reason="empty" if not items else "unavailable")
+    medium = text(row, "playlistType") or medium_of(list(there.values()))
+    made = make(taker, title, medium, items_uri(taker, keys[:ADDED_AT_ONCE]))
+    rest = [keys[start : start + ADDED_AT_ONCE] for start in range(ADDED_AT_ONCE, len(keys), ADDED_AT_ONCE)]
+    more = [(f"{len(some)} items", partial(put_items, taker, made, items_uri(taker, some))) for some in rest]
+    take(taker, more, playlist_id=key_of(made), created=True)
+    _check_count(again(taker, made), len(set(keys)))
+    left = {one.get("ratingKey", ""): one for one in items if one.get("ratingKey", "") not in there}
+    return PlaylistCopied(
+        message=f"'{title}' copied to {to}: {len(keys)} of {len(items)} items.",
+        playlist_id=key_of(made),
+        items_copied=len(keys),
+        items_unavailable=current(left.values()),
+        source_user=giver,
+        destination_user=to,
+    )
+
+
+def _extended(row: Element, items: Meant, now: Element) -> PlaylistExtended:
+    before, after = number(row, "leafCount") or 0, number(now, "leafCount") or 0
+    message = f"Plex took the items for '{text(row, 'title')}', and it holds no more than before. Look again."
+    confirmed(requested=True, found=after > before, message=message, playlist_id=key_of(row))
+    return PlaylistExtended(
+        added=True,
+        title=text(row, "title"),
+        playlist_id=key_of(row),
+        items_added=titles_of(items.rows),
+        item_ids_added=[as_number(key) for key in items.keys],
+        items_not_found=items.not_found,
+        total_items=after,
+    )
+
+
+def _entries(
+    held: Sequence[Element], titles: Sequence[str] | None, ids: Sequence[str] | None, entry_ids: Sequence[str] | None
+) -> Meant:
+    """Which entries go; each of them once, however often it was named."""
+    items = among(held, titles, ids)
+    by_entry = {row.get("playlistItemID", ""): row for row in held}
+    wanted = [one.strip() for one in entry_ids or ()]
+    rows = [by_entry[one] for one in wanted if one in by_entry] + list(items.rows)
+    distinct = {row.get("playlistItemID", ""): row for row in rows}
+    missing = [one for one in wanted if one not in by_entry]
+    return Meant(tuple(distinct.values()), (*items.missing, *missing), items.unclear)
+
+
+def _nothing_of(row: Element, held: Sequence[Element]) -> NotFound:
+    message = f"None of these is in the playlist '{text(row, 'title')}'; current_items shows what is."
+    return NotFound(
+        message,
+        what="item",
+        playlist_title=text(row, "title"),
+        playlist_id=key_of(row),
+        current_items=current(held),
+    )
+
+
+def _shortened(seen: PlexServer, row: Element, held: Sequence[Element], items: Meant) -> PlaylistShortened:
+    """Take these entries out, one by one."""
+    steps = [
+        (text(one, "title") or "?", partial(send, seen, "DELETE", f"{path_of(row)}/items/{one.get('playlistItemID')}"))
+        for one in items.rows
+    ]
+    take(seen, steps)
+    remaining = number(again(seen, row), "leafCount")
+    expected = len(held) - len(items.rows)
+    message = f"Plex took items of '{text(row, 'title')}' away, and not as many are gone. Look again."
+    confirmed(requested=expected, found=remaining, message=message, playlist_id=key_of(row))
+    return PlaylistShortened(
+        removed=True,
+        title=text(row, "title"),
+        playlist_id=key_of(row),
+        items_removed=titles_of(items.rows),
+        items_not_found=items.not_found,
+        remaining_items=remaining,
+        copies_left=_copies_left(held, items),
+    )
+
+
+def _copies_left(held: Sequence[Element], items: Meant) -> dict[str, int]:
+    """By title."""
+    left = Counter(row.get("ratingKey") for row in held) - Counter(items.keys)
+    gone = {row.get("ratingKey"): text(row, "title") or "?" for row in items.rows}
+    return {title: left[key] for key, title in gone.items() if left[key]}
+
+
+def _victim(row: Element, owner: str | None) -> Victim:
+    title, items, medium = text(row, "title") or "?", number(row, "leafCount"), text(row, "playlistType")
+    facts = {
+        "title": title,
+        "playlist_id": key_of(row),
+        "rating_key": key_of(row),
+        "type": medium,
+        "item_count": items,
+        "smart": flag(row, "smart") or False,
+        "owner": owner,
+    }
+    sentence = (
+        f"Delete the {medium} playlist '{title}' ({items} items) of {owner}? "
+        "Its items stay in the library. This cannot be undone."
+    )
+    return Victim(title, (key_of(row), title, medium, items), facts, sentence)
+
+
+def _delete(seen: PlexServer, victim: Victim) -> dict[str, Any]:
+    path = f"/playlists/{victim.facts['playlist_id']}"
+    send(seen, "DELETE", path)
+    still = get_if_there(seen, path) is not None
+    message = f"Plex took the deletion of '{victim.title}', and it is still there. Look again with playlist_list."
+    confirmed(requested=False, found=still, message=message)
+    return {"deleted": True, **victim.facts}
