@@ -106,6 +106,7 @@ def section_choices(ask: Ask) -> Node:
 
 
 # plexapi's `TAGTYPES`, those that filter lists.
+NETWORKS = "319"
 TAG_NUMBERS = {
     "1": "Genre",
     "4": "Director",
@@ -119,13 +120,13 @@ TAG_NUMBERS = {
 
 def tags(ask: Ask) -> Node:
     """`GET /library/tags?type=N`: every tag of a kind, of all libraries, as plexapi's `library.tags` reads them."""
-    kind, house = found(TAG_NUMBERS, ask.get("type")), ask.house
-    chooser = Chooser(house, ask.user)
-    names = sorted({tag for item in house.items.values() for tag in chooser.tags(item, kind)})
-    rows = [
-        Node("Directory", {"id": house.tag_id(kind, name), "tag": name, "tagType": ask.number("type")})
-        for name in names
-    ]
+    number, house = ask.get("type"), ask.house
+    if number == NETWORKS:
+        pairs = {item.studio: item.studio for item in house.of_kind("show")}
+    else:
+        kind, chooser = found(TAG_NUMBERS, number), Chooser(house, ask.user)
+        pairs = {tag: str(house.tag_id(kind, tag)) for item in house.items.values() for tag in chooser.tags(item, kind)}
+    rows = [Node("Directory", {"id": key, "tag": tag, "tagType": number}) for tag, key in sorted(pairs.items())]
     return page(ask, rows, lambda row: row)
 
 

@@ -24,6 +24,7 @@ MINUTE = 60.0
 class _Kept:
     value: Any
     until: float
+    version: object
 
 
 class Known:
@@ -36,16 +37,23 @@ class Known:
         self._guard = threading.Lock()
         self._notes: dict[object, Any] = {}
 
-    def kept(self, name: object, seconds: float, ask: Callable[[], T]) -> T:
-        """What `ask` told within the last `seconds`; else it is asked, and its answer kept."""
+    def kept(self, name: object, seconds: float, ask: Callable[[], T], version: object = None) -> T:
+        """What `ask` told within the last `seconds` of this `version`; else it is asked, and its answer kept."""
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
         with lock:
             known = self._kept.get(name)
-            if known is None or known.until <= self._now():
-                known = _Kept(ask(), self._now() + seconds)
+            if known is None or known.until <= self._now() or known.version != version:
+                known = _Kept(ask(), self._now() + seconds, version)
+                self._drop_old()
                 self._kept[name] = known
         return cast("T", known.value)
+
+    def _drop_old(self) -> None:
+        """Some answers are large: those too old to be given again need not wait for their own next question."""
+        for name, known in tuple(self._kept.items()):
+            if known.until <= self._now():
+                self._kept.pop(name, None)
 
     def forget(self, name: object) -> None:
         """Ask anew next time."""

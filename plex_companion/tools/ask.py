@@ -41,14 +41,14 @@ class Page:
         return {"total": self.total, "offset": self.offset, "limit": self.limit, "size": size, "truncated": truncated}
 
 
-def clamped(limit: int, cap: int, offset: int = 0) -> int:
+def clamped(limit: int, cap: int, offset: int = 0, argument: str = "limit") -> int:
     """The limit, at most the cap; what is over it is not an error, the result's own `limit` shows it.
 
     Raises:
         Invalid: a limit below 1 or a negative offset.
     """
     if limit < 1:
-        raise Invalid(f"limit must be at least 1; got {limit}.", argument="limit")
+        raise Invalid(f"{argument} must be at least 1; got {limit}.", argument=argument)
     if offset < 0:
         raise Invalid(f"offset must not be negative; got {offset}.", argument="offset")
     return min(limit, cap)

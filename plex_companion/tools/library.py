@@ -5,14 +5,18 @@ from __future__ import annotations
 import ntpath
 import posixpath
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
+from plex_companion.tools import library_contents, library_details, library_recent, library_stats
 from plex_companion.tools.ask import act, count
 from plex_companion.tools.declare import Access, Id, Toolset
 from plex_companion.tools.facts import as_number
 from plex_companion.tools.find import find_library
+from plex_companion.tools.people import as_user
 from plex_companion.wire import iso
 
 if TYPE_CHECKING:
@@ -62,6 +66,15 @@ class Libraries:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshStarted:
+    """Plex was told to fetch metadata anew."""
+
+    success: bool
+    message: str
+    libraries: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ScanStarted:
     """Plex was told to look for new files."""
 
@@ -90,6 +103,32 @@ def library_list(plex: PlexServer, companion: Companion) -> Libraries:
     return Libraries(libraries, len(libraries), None if libraries else "This server has no libraries.")
 
 
+@LIBRARY.tool(Access.READ)
+def library_get_stats(plex: PlexServer, companion: Companion, library_name: Id) -> dict[str, Any]:
+    """Count what a library holds, and list its most frequent genres, directors, studios, decades, artists, albums.
+
+    `library_name` is a library's name or id. `unwatchedShows` have at least one unseen episode. `topArtists`,
+    `topAlbums` and `totalPlays` count plays, the other lists items. Of libraries with more than 10,000 items the lists
+    are a sample (`sampled`); they may be ten minutes old.
+    """
+    return library_stats.stats(plex, companion.known, find_library(plex, companion.known, library_name))
+
+
+@LIBRARY.tool(Access.WRITE, additive=True)
+def library_refresh(plex: PlexServer, companion: Companion, library_name: Id | None = None) -> RefreshStarted:
+    """Make Plex fetch all metadata and artwork of a library anew; without `library_name`, of every library.
+
+    Takes long and runs on afterwards. To find new files call `library_scan`, which is quick.
+    """
+    known = companion.known
+    libraries = known.sections(plex) if library_name is None else (find_library(plex, known, library_name),)
+    act(plex, f"/library/sections/{'all' if library_name is None else libraries[0].section_id}/refresh?force=1")
+    titles = [library.title for library in libraries]
+    return RefreshStarted(
+        success=True, message=f"Refresh started of: {', '.join(titles) or 'nothing'}.", libraries=titles
+    )
+
+
 @LIBRARY.tool(Access.WRITE)
 def library_scan(plex: PlexServer, companion: Companion, library_name: Id, path: str | None = None) -> ScanStarted:
     """Make Plex look for new files in a library, or in one folder of it. The scan runs on afterwards.
@@ -103,6 +142,70 @@ def library_scan(plex: PlexServer, companion: Companion, library_name: Id, path:
     act(plex, f"/library/sections/{library.section_id}/refresh", path=path)
     started = f"Scan of '{library.title}' started" + (f" in {path}." if path else ".")
     return ScanStarted(success=True, message=started, library_id=as_number(library.section_id))
+
+
+@LIBRARY.tool(Access.READ)
+def library_get_details(plex: PlexServer, companion: Companion, library_name: Id) -> dict[str, Any]:
+    """One library in detail: folders, agent, scanner, language, settings, and when it was last scanned or changed.
+
+    `library_name` is a library's name or id. `content_changed_at` is Plex's own counter, not a time.
+    """
+    library, created_at = library_details.fresh(plex, companion.known, library_name)
+    known = {section.section_id: section for section in companion.state.sections}
+    counted = _counted(plex, library, known.get(library.section_id))
+    return library_details.details(counted, created_at, library_details.settings(plex, library))
+
+
+@LIBRARY.tool(Access.READ, aliases={"limit": "count"})
+def library_get_recently_added(
+    plex: PlexServer, companion: Companion, count: int = 50, library_name: Id | None = None
+) -> dict[str, Any]:
+    """What was added last, newest first, grouped by type.
+
+    Of one library (name or id): films, episodes, albums or photos. Of all together: as Plex groups them, shows by
+    season and music by album. `count` is at most 500.
+    """
+    library_recent.clamped_count(count)
+    library = None if library_name is None else find_library(plex, companion.known, library_name)
+    return library_recent.recent(plex, library, count)
+
+
+@LIBRARY.tool(Access.READ)
+def library_get_contents(
+    plex: PlexServer,
+    companion: Companion,
+    library_name: Id | None = None,
+    unwatched: bool = False,
+    watched: bool = False,
+    sort: Annotated[str | None, Field(description="As titleSort:asc, addedAt:desc, year:desc, random.")] = None,
+    offset: int = 0,
+    limit: int = 50,
+    genre: str | None = None,
+    year: int | str | None = None,
+    content_rating: str | None = None,
+    director: str | None = None,
+    actor: str | None = None,
+    writer: str | None = None,
+    resolution: Annotated[str | None, Field(description="sd, 480, 576, 720, 1080, 2k, 4k or 8k.")] = None,
+    network: str | None = None,
+    studio: str | None = None,
+    username: str | None = None,
+    title: str | None = None,
+    media_type: Annotated[str | None, Field(description="movie, show, episode, artist, album or track.")] = None,
+) -> dict[str, Any]:
+    """Browse a library page by page: filtered, sorted, with what was watched, as the owner or as `username` sees it.
+
+    `library_name` is a name or id; without it all libraries are listed, and `media_type` is needed. `limit` is at most
+    500. `title` finds words in titles. A filter that the type does not have is refused, and so is an unknown name.
+    """
+    filters = {"genre": genre, "year": year, "content_rating": content_rating, "director": director, "actor": actor,
+               "writer": writer, "resolution": resolution, "network": network, "studio": studio}  # fmt: skip
+    asked = library_contents.wanted(
+        media_type, unwatched=unwatched, watched=watched, sort=sort, title=title, filters=filters, offset=offset,
+        limit=limit, everywhere=library_name is None,
+    )  # fmt: skip
+    library = None if library_name is None else find_library(plex, companion.known, library_name)
+    return library_contents.contents(as_user(plex, companion, username), library, asked)
 
 
 def _counted(plex: PlexServer, section: Section, known: Section | None) -> Section:

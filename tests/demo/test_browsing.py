@@ -402,6 +402,7 @@ async def test_filters_know_unseen_episodes_the_trash_and_the_local_network(demo
 async def test_tags_and_networks_are_listed_with_what_they_are_filtered_by(demo: Demo) -> None:
     tags = (await get(demo, "/library/tags?type=1")).text
     assert 'tag="Mystery"' in tags
+    assert 'tag="Blue Gate"' in (await get(demo, "/library/tags?type=319")).text
     assert "<Directory" in (await get(demo, "/library/sections/2/network?type=2")).text
 
 

@@ -1,0 +1,96 @@
+"""A page of a library, or of all libraries: filtered, sorted, as one user sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.errors import Invalid
+from plex_companion.tools.ask import clamped, page, path_of
+from plex_companion.tools.facts import kind as kind_of_row
+from plex_companion.tools.library_filters import KINDS, check, kind_of, resolved
+from plex_companion.tools.library_items import albums_of, item
+from plex_companion.tools.library_recent import EVERYWHERE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.models import Section
+
+MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to list. `unwatched` is true for what is unseen, false for what was seen, `None` for both."""
+
+    media_type: str | None
+    unwatched: bool | None
+    sort: str | None
+    title: str | None
+    filters: Mapping[str, Any]
+    offset: int
+    limit: int
+
+
+def wanted(
+    media_type: str | None,
+    *,
+    unwatched: bool,
+    watched: bool,
+    sort: str | None,
+    title: str | None,
+    filters: Mapping[str, Any],
+    offset: int,
+    limit: int,
+    everywhere: bool,
+) -> Wanted:
+    """What to list, checked as far as that needs no request.
+
+    Raises:
+        Invalid: an argument that cannot be, both flags, no type for all libraries.
+    """
+    if unwatched and watched:
+        raise Invalid("Ask for unwatched or for watched items, not for both at once.", argument="watched")
+    if everywhere:
+        kind_of(None, media_type)
+        if media_type is None:
+            message = f"Without library_name, media_type is needed: one of {', '.join(KINDS)}."
+            raise Invalid(message, argument="media_type", allowed=list(KINDS))
+    check(sort, filters)
+    seen = unwatched if unwatched or watched else None
+    return Wanted(media_type, seen, sort, title, filters, offset, clamped(limit, MOST, offset))
+
+
+def contents(plex: PlexServer, library: Section | None, asked: Wanted) -> dict[str, Any]:
+    """The page. One request, one more for each filter by name, one more for artists."""
+    kind = kind_of(library, asked.media_type)
+    path = "/library/all" if library is None else f"/library/sections/{library.section_id}/all"
+    found = page(plex, path_of(path, _params(plex, library, kind, asked)), asked.offset, asked.limit)
+    artists = [row for row in found.rows if kind_of_row(row) == "artist"]
+    albums = albums_of(plex, path, artists) if artists else None
+    items = [item(row, library, albums) for row in found.rows]
+    facts = found.facts()
+    name, type_ = (EVERYWHERE, kind) if library is None else (library.title, library.type)
+    return {
+        "name": name,
+        "type": type_,
+        "totalItems": facts.pop("total"),
+        **facts,
+        **({} if items else {"message": "Nothing fits."}),
+        "items": items,
+    }
+
+
+def _params(plex: PlexServer, library: Section | None, kind: str | None, asked: Wanted) -> dict[str, object]:
+    filters = resolved(plex, library, kind, asked.filters)
+    unseen = "show.unwatchedLeaves" if kind == "show" else "unwatched"
+    return {
+        "type": KINDS.get(kind or ""),
+        "sort": asked.sort,
+        "title": asked.title or None,
+        unseen: asked.unwatched,
+        **filters,
+    }
