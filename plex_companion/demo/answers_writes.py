@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from plex_companion.demo import frames
 from plex_companion.demo.answers_library import own_playlist
@@ -77,7 +78,7 @@ def edited_tags(ask: Ask, field: str, old: tuple[str, ...]) -> tuple[str, ...]:
         match = _TAG.match(name)
         if match and match["field"] == field:
             if match["minus"]:
-                taken.update(value.split(","))
+                taken.update(unquote(tag) for tag in value.split(","))  # each is quoted once more for itself
             else:
                 touched = True
                 replaced.append(value)

@@ -32,6 +32,16 @@ async def test_an_edit_is_kept_locked_and_announced(demo: Demo) -> None:
     assert entry["state"] == 5
 
 
+async def test_a_tag_with_spaces_and_commas_is_taken_away(demo: Demo) -> None:
+    def ask(plex: Any) -> list[str]:
+        film = plex.library.section("Films").get("Salt & Ember")
+        film.addGenre("Cloak, Dagger & Co").reload()
+        film.removeGenre("Cloak, Dagger & Co")
+        return [genre.tag for genre in film.reload().genres]
+
+    assert await asked(demo, ask) == ["Thriller", "Romance"]
+
+
 async def test_a_playlist_lives_its_life(demo: Demo) -> None:
     def ask(plex: Any) -> list[Any]:
         films = plex.library.section("Films").all()[:4]
