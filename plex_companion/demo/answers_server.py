@@ -147,12 +147,15 @@ def butler(_: Ask) -> Node:
 
 
 def run_butler(ask: Ask) -> Answer:
-    """`POST /butler/TASK`: an activity starts and ends."""
+    """`POST /butler/TASK`: an activity starts and ends; 202 while it is running already, as the specification says."""
     ask.owner_only()
     name = ask.args["task"]
     if name not in BUTLER:
         raise Refused(404)
-    ask.demo.run_activity("butler." + name[0].lower() + name[1:], f"Running {name}")
+    kind = "butler." + name[0].lower() + name[1:]
+    if any(activity["type"] == kind for activity in ask.house.activities.values()):
+        return Answer(status=202)
+    ask.demo.run_activity(kind, f"Running {name}")
     return DONE
 
 

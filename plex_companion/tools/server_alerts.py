@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -48,7 +49,7 @@ async def heard(
 ) -> JournalPage:
     """Events after the cursor: as soon as there are `enough` (or some are lost), else when the time is over."""
     started = anyio.current_time()
-    page = await events_after(companion.cache, cursor, types, limit)
+    page = await _announced(companion, cursor, types, limit)
     while len(page.rows) < enough and not page.gap:
         left = started + seconds - anyio.current_time()
         if left <= 0:
@@ -57,8 +58,14 @@ async def heard(
             await companion.live.changed()
         if pause.cancelled_caught:
             await caller.progress(anyio.current_time() - started, seconds, "listening to Plex")
-        page = await events_after(companion.cache, cursor, types, limit)
+        page = await _announced(companion, cursor, types, limit)
     return page
+
+
+async def _announced(companion: Companion, cursor: int, types: list[str] | None, limit: int) -> JournalPage:
+    """A page of the journal, without what this program itself did, unless that is asked for."""
+    page = await events_after(companion.cache, cursor, types, limit)
+    return page if types else replace(page, rows=[row for row in page.rows if row["type"] != "audit"])
 
 
 def alerts(companion: Companion, page: JournalPage) -> dict[str, Any]:

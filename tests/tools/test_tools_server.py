@@ -309,6 +309,13 @@ async def test_a_butler_task_is_started_by_a_name_of_any_case(tmp_path: Path) ->
     assert "started" in done["message"]
 
 
+async def test_a_butler_task_that_runs_already_is_no_failure(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        tools.demo.house.start_activity("butler.backupDatabase", "Running BackupDatabase")
+        done = await tools.well("server_run_butler_task", task_name="BackupDatabase")
+    assert (done["status"], "already running" in done["message"]) == ("success", True)
+
+
 async def test_an_unknown_butler_task_is_not_sent(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         error = await tools.refused("server_run_butler_task", task_name="../library/optimize")
@@ -365,6 +372,19 @@ async def test_alerts_since_a_cursor_come_at_once_and_in_pages(tmp_path: Path) -
     assert [row["raw_data"]["state"] for row in first["data"] + second["data"]] == ["playing", "paused"]
     assert (third["data"], third["status"]) == ([], "success")
     assert third["message"]
+
+
+async def test_alerts_are_plexs_and_not_what_this_program_did(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        cursor = (await tools.well("server_get_alerts", timeout=0))["next_cursor"]
+        await tools.well("server_optimize_database")
+        with anyio.fail_after(10):
+            own = await tools.well("server_get_alerts", since=cursor, timeout=60, types=["audit"])
+            tools.demo.start()
+            heard = await tools.well("server_get_alerts", since=cursor, timeout=60)
+    assert [row["type"] for row in own["data"]] == ["audit"]
+    assert heard["data"]
+    assert "audit" not in [row["type"] for row in heard["data"]]
 
 
 async def test_alerts_that_are_kept_no_more_are_said_to_be_dropped(tmp_path: Path) -> None:

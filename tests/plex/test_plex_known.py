@@ -1,0 +1,49 @@
+"""What was told lately is not asked again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plex_companion.plex.known import Known
+
+
+class Oracle:
+    """Tells a new answer each time, and whose clock stands still."""
+
+    def __init__(self) -> None:
+        self.now, self.asked = 0.0, 0
+
+    def clock(self) -> float:
+        return self.now
+
+    def __call__(self) -> int:
+        self.asked += 1
+        return self.asked
+
+
+def known_of(oracle: Oracle) -> Any:
+    return Known(oracle.clock)
+
+
+def test_an_answer_is_kept_for_its_seconds_and_each_name_has_its_own() -> None:
+    oracle = Oracle()
+    known = known_of(oracle)
+    assert [known.kept("a", 10, oracle), known.kept("a", 10, oracle), known.kept("b", 10, oracle)] == [1, 1, 2]
+    oracle.now = 10.0
+    assert known.kept("a", 10, oracle) == 3
+
+
+def test_an_answer_for_another_version_is_old() -> None:
+    oracle = Oracle()
+    known = known_of(oracle)
+    told = [known.kept("a", 10, oracle, version=version) for version in (1, 1, 2, 1)]
+    assert told == [1, 1, 2, 3]
+
+
+def test_what_is_too_old_is_let_go_when_something_else_is_kept() -> None:
+    oracle = Oracle()
+    known = known_of(oracle)
+    known.kept("large", 10, oracle)
+    oracle.now = 11.0
+    known.kept("other", 10, oracle)
+    assert set(known._kept) == {"other"}
