@@ -27,7 +27,7 @@ LARGEST = 16 * 1024 * 1024
 LONGEST_NAME = 120
 SAME_NAMES = 99
 _WORDS = "PNG, JPEG, WebP or GIF"
-_EXTENSIONS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}
+EXTENSIONS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}
 _UNFIT = re.compile(r'[<>:"/\\|?*\s]+')
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
@@ -79,7 +79,7 @@ def picture(
     """
     check_one_source(filepath, url, names)
     if filepath is not None:
-        body = _read(_inside(settings, filepath, names[0]), names[0])
+        body = _read(inside(settings, filepath, names[0]), names[0])
         return Picture(body, mime_of(body, names[0]), "file")
     from plex_companion.tools.image_urls import Reach, fetched  # noqa: PLC0415 - urllib3 takes long to import
 
@@ -126,7 +126,7 @@ def media_folder(settings: Settings) -> Path:
     return folder
 
 
-def _inside(settings: Settings, path: str, argument: str) -> Path:
+def inside(settings: Settings, path: str, argument: str) -> Path:
     """The path with its links resolved, if it is below the folder.
 
     Whether something exists elsewhere is not told: the answer for every path outside is the same.
@@ -178,10 +178,10 @@ def keep(settings: Settings, body: bytes, *, folder: str, name: str) -> Path:
         PathNotAllowed: outside the folder, or it cannot be written.
         Conflict: `SAME_NAMES` files of that name are there.
     """
-    inside = _inside(settings, folder, "output_dir")
+    place = inside(settings, folder, "output_dir")
     try:
-        inside.mkdir(parents=True, exist_ok=True)
-        return _written(inside, cleaned_name(name), _EXTENSIONS[mime_of(body, "artwork")], body)
+        place.mkdir(parents=True, exist_ok=True)
+        return _written(place, cleaned_name(name), EXTENSIONS[mime_of(body, "artwork")], body)
     except OSError as error:
         raise PathNotAllowed(f"Nothing can be written in output_dir: {error.strerror}.") from None
 

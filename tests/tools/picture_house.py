@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
+
+from plex_companion.tools.image_urls import public, public_or_own
 
 if TYPE_CHECKING:
     import ssl
@@ -77,7 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def picture_house(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[PictureHouse]:
     handler = type("Handler", (_Handler,), {})
-    server = ThreadingHTTPServer((host, 0), handler)
+    kind = type("Server", (ThreadingHTTPServer,), {"address_family": _family(host)})
+    server: ThreadingHTTPServer = kind((host, 0), handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     house = PictureHouse(server.server_address[1])
@@ -91,3 +96,19 @@ def picture_house(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") ->
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def own_address() -> str | None:
+    """An address of this machine in a private network, if it has one. Nothing is sent."""
+    for far in ("198.51.100.1", "2001:db8::1"):
+        with suppress(OSError), socket.socket(_family(far), socket.SOCK_DGRAM) as sock:
+            sock.connect((far, 9))
+            own = str(sock.getsockname()[0])
+            judged = ipaddress.ip_address(own)
+            if public_or_own(judged) and not public(judged):
+                return own
+    return None

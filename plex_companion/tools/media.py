@@ -1,0 +1,376 @@
+"""Toolset `media`: films, shows, music and their artwork, one item at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.companion import Companion
+from plex_companion.errors import Invalid, NotSupported
+from plex_companion.tools import artwork
+from plex_companion.tools import media_delete as deleting
+from plex_companion.tools import media_edit as editing
+from plex_companion.tools.ask import act, clamped, send
+from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.destroy import destroy
+from plex_companion.tools.facts import as_number, kind, number, text
+from plex_companion.tools.find import find_by_id, find_item, find_library
+from plex_companion.tools.media_details import details
+from plex_companion.tools.media_search import hits, kinds_of
+from plex_companion.tools.people import as_user
+from plex_companion.tools.pictures import check_one_source, inside, picture
+from plex_companion.tools.steps import confirmed
+from plex_companion.tools.watched import CONTAINERS, Watched, albums_of, part, watched_of
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.tools.destroy import Victim
+    from plex_companion.tools.find import Found
+
+MEDIA = Toolset("media", "One film, show, album or track: find, look closer, edit, mark, delete, artwork")
+LIBRARY = "com.plexapp.plugins.library"
+WATCHABLE = ("movie", "show", "season", "episode", "artist", "album", "track", "clip")
+SEARCH_MOST = 100
+CHILDREN_MOST = 1000
+ARTWORK_MOST = 500
+ART_ALIASES = {
+    "poster_path": lambda path: {"filepath": path, "art_type": "poster"},
+    "poster_url": lambda url: {"url": url, "art_type": "poster"},
+    "background_path": lambda path: {"filepath": path, "art_type": "background"},
+    "background_url": lambda url: {"url": url, "art_type": "background"},
+}
+
+
+@MEDIA.tool(Access.READ)
+def media_search(
+    plex: PlexServer,
+    companion: Companion,
+    query: str,
+    content_type: str | None = None,
+    library_name: Id | None = None,
+    limit: int = 100,
+) -> dict[str, Any]:
+    """Search films, shows, seasons, episodes, artists, albums and tracks by words of their title; gives their ids.
+
+    `content_type` is movie, show, season, episode, artist, album or track, or a comma list of movies, tv, music.
+    `limit` (1 to 100) counts for each kind. The `rating_key` of a result is the `media_id` of other tools.
+    """
+    if not query.strip():
+        raise Invalid("query must not be empty: give words of a title.", argument="query")
+    kinds, limit = kinds_of(content_type), clamped(limit, SEARCH_MOST)
+    section = find_library(plex, companion.known, library_name) if library_name is not None else None
+    found = hits(plex, query, section=section, kinds=kinds, limit=limit)
+    count = sum(len(listed) for listed in found.values())
+    answer = {
+        "status": "success",
+        "message": f"Found {count} results for '{query}'" if count else f"No results found for '{query}'.",
+        "query": query,
+        "content_type": content_type,
+        "total_count": count,
+        "results_by_type": found,
+    }
+    return answer if count else {**answer, "count": 0, "results": []}
+
+
+@MEDIA.tool(Access.READ)
+def media_get_details(
+    plex: PlexServer,
+    companion: Companion,
+    media_title: str | None = None,
+    media_id: Id | None = None,
+    library_name: Id | None = None,
+    username: str | None = None,
+    limit: int = 200,
+    offset: int = 0,
+) -> dict[str, Any]:
+    """Everything about one film, show, season, episode, artist, album or track: people, ratings, files, watch state.
+
+    Name it by `media_id` (from media_search) or by `media_title`, with `library_name` if the title is in several.
+    `username` shows it as that user sees it: watch state and rating are theirs. What is below it (episodes of a show or
+    season, albums, tracks) comes in pages of `limit` (at most 1000) from `offset`.
+    """
+    limit = clamped(limit, CHILDREN_MOST, offset)
+    seen = as_user(plex, companion, username)
+    found = find_item(
+        seen, companion.known, title=media_title, media_id=media_id, library_name=library_name, writes=False
+    )
+    told = details(seen, in_full(seen, found), offset=offset, limit=limit)
+    return {**told, "matched": "contains"} if found.matched == "contains" else told
+
+
+@MEDIA.tool(Access.WRITE)
+def media_set_watched_status(
+    plex: PlexServer, companion: Companion, media_id: Id, watched: bool, username: str | None = None
+) -> dict[str, Any]:
+    """Mark a film, episode or track as watched or unwatched; a show, season, artist or album with all it holds.
+
+    `username` does it for that user, otherwise it is for the owner. Nothing is asked of Plex when it is so already.
+    Marking makes no row in the history, and unmarking a container forgets which of its parts were seen.
+    """
+    seen = as_user(plex, companion, username)
+    row = find_by_id(seen, media_id, WATCHABLE)
+    before = _state(seen, row)
+    wanted = "watched" if watched else "unwatched"
+    if not before.total:
+        raise NotSupported(f"'{text(row, 'title')}' holds nothing that could be watched.", reason="empty")
+    if before.status == wanted:
+        return _marked(row, before, before)
+    act(seen, f"/:/{'scrobble' if watched else 'unscrobble'}", key=media_id.strip(), identifier=LIBRARY)
+    row = find_by_id(seen, media_id, WATCHABLE)
+    after = _state(seen, row)
+    message = f"Plex was told that '{text(row, 'title')}' is {wanted}, but still says {after.status}. Try again."
+    confirmed(requested=wanted, found=after.status, message=message)
+    return _marked(row, before, after)
+
+
+def _state(plex: PlexServer, row: Element) -> Watched:
+    return watched_of(row, albums_of(plex, row) if kind(row) == "artist" else ())
+
+
+def _marked(row: Element, before: Watched, after: Watched) -> dict[str, Any]:
+    changed = before != after
+    counts = {"watched_count": after.seen, "total_count": after.total} if kind(row) in CONTAINERS else {}
+    return {
+        "status": "success",
+        "changed": changed,
+        "view_count": number(row, "viewCount") or 0,
+        "media_id": as_number(row.get("ratingKey")),
+        "rating_key": as_number(row.get("ratingKey")),
+        "title": text(row, "title"),
+        "type": kind(row),
+        "previous_watched": before.status == "watched",
+        "previous_watch_status": before.status,
+        "watched": after.status == "watched",
+        "watch_status": after.status,
+        "affected": max(abs(after.seen - before.seen), int(changed)),
+        **counts,
+    }
+
+
+def in_full(plex: PlexServer, found: Found) -> Element:
+    """The item's full row: the one of an id is, the one of a search is not. At most one request."""
+    return found.row if found.matched == "id" else find_by_id(plex, found.row.get("ratingKey") or "")
+
+
+@MEDIA.tool(Access.WRITE)
+def media_edit_metadata(
+    plex: PlexServer,
+    companion: Companion,
+    media_title: str | None = None,
+    library_name: Id | None = None,
+    new_title: str | None = None,
+    new_summary: str | None = None,
+    new_rating: float | None = None,
+    new_release_date: str | None = None,
+    new_genre: str | None = None,
+    remove_genre: str | None = None,
+    new_director: str | None = None,
+    new_studio: str | None = None,
+    new_tags: list[str] | None = None,
+    media_id: Id | None = None,
+    refresh: bool = False,
+) -> dict[str, Any]:
+    """Change title, summary, own rating (0 to 10), release date, genres, director, studio or labels of one item.
+
+    Name it by `media_id`, or by its exact `media_title`. Texts replace (an empty one clears), except the title;
+    `new_genre`, `new_director` and `new_tags` (labels) are added. What is changed gets locked, so that Plex keeps it;
+    `refresh` makes Plex fetch the other fields anew. `before` in the answer holds what was there, to go back.
+    """
+    wanted = editing.checked(
+        new_title=new_title,
+        new_summary=new_summary,
+        new_rating=new_rating,
+        new_release_date=new_release_date,
+        new_genre=new_genre,
+        remove_genre=remove_genre,
+        new_director=new_director,
+        new_studio=new_studio,
+        new_tags=new_tags,
+    )
+    row = _one(plex, companion, media_title, media_id, library_name, tuple(editing.TYPE_NUMBERS), full=True)
+    return _edited(plex, row, wanted, refresh=refresh)
+
+
+def _edited(plex: PlexServer, row: Element, wanted: dict[str, Any], *, refresh: bool) -> dict[str, Any]:
+    editing.check_kind(row, wanted)
+    edits, rating = editing.edits_of(row, wanted), editing.rating_edit(row, wanted.get("new_rating"))
+    told = {"media_id": as_number(row.get("ratingKey")), "rating_key": as_number(row.get("ratingKey"))}
+    every = [*edits, *([rating] if rating else [])]
+    if not every:
+        title = text(row, "title")
+        return {"updated": False, "title": title, "message": f"No changes were made to '{title}'.", **told}
+    editing.check_title_is_free(plex, row, wanted)
+    now = editing.edit(plex, row, edits, rating, wanted.get("new_rating"))
+    if refresh:
+        send(plex, "PUT", f"/library/metadata/{row.get('ratingKey')}/refresh")
+    changes = [said for one in every for said in one.changes]
+    message = f"Successfully updated metadata for '{text(row, 'title')}'. Changes: {', '.join(changes)}."
+    return {
+        "updated": True,
+        "title": text(now, "title"),
+        **told,
+        "changes": changes,
+        "message": message + (" A refresh was started." if refresh else ""),
+        "before": {one.name: one.old for one in every},
+    }
+
+
+def _one(
+    plex: PlexServer,
+    companion: Companion,
+    title: str | None,
+    media_id: str | None,
+    library_name: str | None,
+    kinds: tuple[str, ...],
+    *,
+    full: bool = False,
+) -> Element:
+    """The item that a write is meant for."""
+    found = find_item(
+        plex,
+        companion.known,
+        title=title,
+        media_id=media_id,
+        library_name=library_name,
+        kinds=kinds,
+        writes=True,
+    )
+    return in_full(plex, found) if full else found.row
+
+
+@MEDIA.tool(Access.DESTRUCTIVE)
+async def media_delete(
+    companion: Companion,
+    caller: Caller,
+    media_title: str | None = None,
+    media_id: Id | None = None,
+    library_name: Id | None = None,
+    confirm: bool = False,
+) -> dict[str, Any]:
+    """Delete a film, show, season, episode, artist, album or track with its files on disk. This cannot be undone.
+
+    Name it by `media_id`, or by an exact `media_title` that only one item has. A person is asked where the client can
+    ask; elsewhere `confirm=true` is needed, and without it the answer tells what would be deleted.
+    """
+
+    def look(plex: PlexServer) -> Victim:
+        found = find_item(
+            plex,
+            companion.known,
+            title=media_title,
+            media_id=media_id,
+            library_name=library_name,
+            kinds=deleting.DELETABLE,
+            writes=True,
+        )
+        deleting.check_deletion_is_on(plex)
+        return deleting.victim_found(plex, found)
+
+    def again(plex: PlexServer, doomed: Victim) -> Victim:
+        row = find_by_id(plex, str(doomed.facts["rating_key"]), deleting.DELETABLE)
+        return deleting.victim(plex, row)
+
+    return await destroy(companion, caller, confirm=confirm, look=look, act=deleting.delete, again=again)
+
+
+@MEDIA.tool(
+    Access.READ,
+    aliases={"art_type": lambda art_type: {"image_types": [art_type]}},
+    writes_when=lambda arguments: arguments.get("output_format") == "file_path",
+)
+def media_get_artwork(
+    plex: PlexServer,
+    companion: Companion,
+    media_title: str | None = None,
+    media_id: Id | None = None,
+    library_name: Id | None = None,
+    image_types: list[str] = ["poster"],  # noqa: B006 - never changed, and the schema shows it
+    output_format: str = "base64",
+    output_dir: str = "./",
+    max_width: int = 600,
+) -> dict[str, Any]:
+    """Pictures of one item: poster (thumb, thumbnail), background (art), logo.
+
+    `output_format`: "image" shows them, "base64" puts them into the answer, "url" names Plex's path, "file_path" saves
+    them in `output_dir` below the companion's media folder (a write). Pictures are at most `max_width` wide, and
+    in answers at most 256 KiB. One that is missing gets an `error` of its own.
+    """
+    types, output = artwork.check_types(image_types), artwork.check_output(output_format)
+    width = clamped(max_width, artwork.WIDEST, argument="max_width")
+    if output == "file_path":
+        inside(companion.settings, output_dir, "output_dir")
+    found = find_item(
+        plex, companion.known, title=media_title, media_id=media_id, library_name=library_name, writes=False
+    )
+    wish = artwork.Wish(output, output_dir, width, companion.settings)
+    return artwork.shown(plex, in_full(plex, found), types, wish)
+
+
+@MEDIA.tool(Access.WRITE, aliases=ART_ALIASES)
+def media_set_artwork(
+    plex: PlexServer,
+    companion: Companion,
+    media_title: str | None = None,
+    library_name: Id | None = None,
+    art_type: str = "poster",
+    filepath: str | None = None,
+    url: str | None = None,
+    lock: bool = False,
+    media_id: Id | None = None,
+) -> dict[str, Any]:
+    """Give one item another poster, background (art) or logo, from a file or a web address.
+
+    Name it by `media_id`, or by its exact `media_title`. `filepath` lies below the companion's media folder; `url` is
+    fetched by the companion, from public addresses and without redirects. PNG, JPEG, WebP or GIF up to 16 MiB.
+    `lock` keeps Plex from replacing it.
+    """
+    of = artwork.settable(art_type)
+    check_one_source(filepath, url)
+    new = picture(companion.settings, filepath=filepath, url=url)
+    row = _one(plex, companion, media_title, media_id, library_name, WATCHABLE)
+    artwork.check_settable(row, art_type)
+    artwork.put_up(plex, row, of, new, lock=lock)
+    title = text(row, "title")
+    return {
+        "updated": True,
+        "title": title,
+        "media_id": as_number(row.get("ratingKey")),
+        "rating_key": as_number(row.get("ratingKey")),
+        "art_type": art_type.strip().lower(),
+        "source": new.source,
+        "locked": lock,
+        "message": f"Successfully set {'and locked ' if lock else ''}{art_type.strip().lower()} artwork for '{title}'.",
+    }
+
+
+@MEDIA.tool(Access.READ)
+def media_list_available_artwork(
+    plex: PlexServer,
+    companion: Companion,
+    media_title: str | None = None,
+    media_id: Id | None = None,
+    library_name: Id | None = None,
+    art_type: str = "poster",
+    limit: int = 100,
+    offset: int = 0,
+) -> dict[str, Any]:
+    """List the posters, backgrounds (art) or logos that Plex has for one item, and which one it shows.
+
+    `limit` is at most 500. media_get_artwork shows the chosen one; media_set_artwork sets another.
+    """
+    of, limit = artwork.settable(art_type), clamped(limit, ARTWORK_MOST, offset)
+    row = find_item(
+        plex, companion.known, title=media_title, media_id=media_id, library_name=library_name, writes=False
+    ).row
+    listed = part(artwork.versions(plex, row, of), offset, limit)
+    return {
+        "media_title": text(row, "title"),
+        "media_id": as_number(row.get("ratingKey")),
+        "rating_key": as_number(row.get("ratingKey")),
+        "art_type": art_type.strip().lower(),
+        "count": listed.total,
+        "artwork": [artwork.version(index, one) for index, one in enumerate(listed.rows, offset + 1)],
+        **listed.facts(),
+    }
