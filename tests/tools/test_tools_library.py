@@ -455,7 +455,7 @@ def found_director(tools: Tools) -> str:
             lambda film: "Drama" in film.tags["Genre"] and film.studio == "Blue Gate",
         ),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 async def test_films_are_filtered(tmp_path: Path, given: dict[str, Any], fits: Any) -> None:
     async with home(tmp_path) as tools:
