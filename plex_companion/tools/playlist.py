@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from dataclasses import field as default
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from plex_companion.tools.named import (
     refuse_unclear,
     rows_of,
     titles_of,
+    uri_of,
     whole,
 )
 from plex_companion.tools.people import as_user, find_user, seen_by, shown
@@ -44,6 +46,20 @@ from plex_companion.tools.playlists import (
     path_of,
     put_items,
 )
+from plex_companion.tools.smart import (
+    DEFAULTS,
+    check_limit,
+    checked,
+    definition_of,
+    find_smart,
+    known_definition,
+    medium_of_type,
+    new_definition,
+    redefine,
+    told,
+    with_content,
+)
+from plex_companion.tools.smart_fields import Field, choices_of, fields_of
 from plex_companion.tools.steps import confirmed, take
 
 if TYPE_CHECKING:
@@ -82,7 +98,7 @@ class PlaylistCreated:
 
     data: dict[str, Any]
     message: str
-    status: str = field(default="success")
+    status: str = default(default="success")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +137,8 @@ class PlaylistCopied:
     items_unavailable: list[dict[str, Any]]
     source_user: str | None
     destination_user: str | None
-    copied_as: str = field(default="static")
-    status: str = field(default="success")
+    copied_as: str = default(default="static")
+    status: str = default(default="success")
 
 
 @PLAYLIST.tool(Access.READ)
@@ -169,7 +185,7 @@ def playlist_get_contents(
     found = find_playlist(seen, playlist_title, playlist_id, writes=False)
     items = page(seen, f"{path_of(found.row)}/items", offset, limit)
     guessed = {"matched": "contains"} if found.matched == "contains" else {}
-    return {**_described(found.row), **_contents(items), **guessed}
+    return {**_described(seen, found.row), **_contents(items), **guessed}
 
 
 @PLAYLIST.tool(Access.WRITE, additive=True, aliases={"title": "playlist_title", "items": "item_titles"})
@@ -197,6 +213,91 @@ def playlist_create(
     refuse_missing(items)
     made = make(seen, title, medium_of(items.rows), items_uri(seen, items.keys))
     return _created(seen, made, title, summary, len(set(items.keys)))
+
+
+@PLAYLIST.tool(Access.WRITE, additive=True)
+def playlist_create_smart(
+    plex: PlexServer,
+    companion: Companion,
+    playlist_title: str,
+    library_name: Id,
+    filters: dict[str, Any] | None = None,
+    sort: str | None = None,
+    limit: int | None = None,
+    libtype: str | None = None,
+    summary: str | None = None,
+    username: str | None = None,
+) -> dict[str, Any]:
+    """Create a playlist that fills itself with what filters find in one library, as {"genre": "Comedy", "year>>": 1999}.
+
+    A filter is a field, with ! (not), = (exactly), < (begins, before) or > (ends) after it, << and >> for numbers and
+    dates, & for all of several values; a list means any of them; {"or": [{…}, {…}]} nests. playlist_get_smart_filter_options
+    lists fields and values. `sort` as "addedAt:desc". `libtype`: movie, episode, track by default; show and artist
+    yield their episodes and tracks.
+    """
+    title = check_title(playlist_title, "playlist_title")
+    check_limit(limit, 1)
+    library = find_library(plex, companion.known, library_name)
+    seen = as_user(plex, companion, username)
+    definition = new_definition(seen, library, filters, sort, libtype, limit)
+    made = make(seen, title, medium_of_type(definition.libtype), uri_of(seen, definition.path), smart=True)
+    _summarise(seen, made, summary)
+    return told(seen, made, definition)
+
+
+@PLAYLIST.tool(Access.WRITE)
+def playlist_edit_smart_filters(
+    plex: PlexServer,
+    companion: Companion,
+    playlist_title: str | None = None,
+    playlist_id: Id | None = None,
+    filters: dict[str, Any] | None = None,
+    sort: str | None = None,
+    limit: int | None = None,
+    libtype: str | None = None,
+    username: str | None = None,
+) -> dict[str, Any]:
+    """Change filters, sort, limit or libtype of a smart playlist. What is left out stays; {}, "" and 0 clear.
+
+    `filters` replaces all filters; they are written as for playlist_create_smart. The answer holds the
+    `previous_definition`, whose values can be given back to undo the change.
+    """
+    if filters is None and sort is None and limit is None and libtype is None:
+        raise Invalid("Nothing to change: give filters, sort, limit or libtype.", argument="filters")
+    check_limit(limit, 0)
+    seen = as_user(plex, companion, username)
+    row = find_smart(seen, playlist_title, playlist_id)
+    before = known_definition(row)
+    wanted = before if limit is None else replace(before, limit=limit or None)
+    definition = checked(seen, wanted, filters, sort, libtype)
+    redefine(seen, row, definition)
+    return told(seen, row, definition, previous_definition=before.facts())
+
+
+@PLAYLIST.tool(Access.READ)
+def playlist_get_smart_filter_options(
+    plex: PlexServer,
+    companion: Companion,
+    library_name: Id,
+    field: str | None = None,
+    libtype: str | None = None,
+    username: str | None = None,
+    limit: int = DEFAULT,
+    offset: int = 0,
+) -> dict[str, Any]:
+    """What smart playlists of a library can be filtered and sorted by; with `field`, the values it can have.
+
+    Each operator says under `filter` what to write as a key of `filters`. `libtype` as for playlist_create_smart.
+    """
+    limit = clamped(limit, CAP, offset)
+    library = find_library(plex, companion.known, library_name)
+    seen = as_user(plex, companion, username)
+    fields = fields_of(seen, library.section_id)
+    kind_name = fields.kind(libtype or DEFAULTS.get(library.type) or "").name
+    head = {"library": library.title, "libtype": kind_name}
+    if field is None:
+        return {**head, "fields": fields.shown(kind_name), "sorts": list(fields.kind(kind_name).sorts.values())}
+    return {**head, "field": field, **_choices(seen, fields.field(field, kind_name, "field"), offset, limit)}
 
 
 @PLAYLIST.tool(Access.WRITE)
@@ -371,7 +472,9 @@ def _listed(row: Element) -> dict[str, Any]:
     }
 
 
-def _described(row: Element) -> dict[str, Any]:
+def _described(seen: PlexServer, row: Element) -> dict[str, Any]:
+    smart = flag(row, "smart") or False
+    defined = definition_of(with_content(seen, row)) if smart else None
     return {
         "title": text(row, "title"),
         "id": key_of(row),
@@ -380,6 +483,8 @@ def _described(row: Element) -> dict[str, Any]:
         "type": text(row, "playlistType"),
         "summary": text(row, "summary"),
         "duration": number(row, "duration"),
+        "smart": smart,
+        **({"definition": defined.facts() if defined else {}} if smart else {}),
     }
 
 
@@ -389,10 +494,7 @@ def _contents(items: Page) -> dict[str, Any]:
 
 def _created(seen: PlexServer, made: Element, title: str, summary: str | None, least: int) -> PlaylistCreated:
     """The summary, then see that it is there. A failure says that the playlist exists."""
-    key = key_of(made)
-    edits = {"summary": summary} if summary else {}
-    if edits:
-        take(seen, [("summary", partial(_rewrite, seen, made, edits))], playlist_id=key, created=True)
+    key, edits = key_of(made), _summarise(seen, made, summary)
     now = again(seen, made)
     _check_texts(now, {"title": title, **edits})
     _check_count(now, least)
@@ -405,6 +507,23 @@ def _created(seen: PlexServer, made: Element, title: str, summary: str | None, l
         "summary": text(now, "summary"),
     }
     return PlaylistCreated(data, f"Playlist '{title}' created.")
+
+
+def _summarise(seen: PlexServer, made: Element, summary: str | None) -> dict[str, str]:
+    """Give a new playlist its summary, if any; gives what was edited."""
+    edits = {"summary": summary} if summary else {}
+    if edits:
+        take(seen, [("summary", partial(_rewrite, seen, made, edits))], playlist_id=key_of(made), created=True)
+    return edits
+
+
+def _choices(seen: PlexServer, one: Field, offset: int, limit: int) -> dict[str, Any]:
+    if one.type == "boolean":
+        return {"choices": [{"title": "true", "value": "1"}, {"title": "false", "value": "0"}], "type": one.type}
+    found = choices_of(seen, one, offset, limit)
+    choices = [{"title": text(row, "title"), "value": row.get("key")} for row in found.rows]
+    free = {} if choices else {"message": f"Plex lists no values for {one.name}: any {one.type} can be given."}
+    return {"choices": choices, "type": one.type, **found.facts(), **free}
 
 
 def _rewrite(seen: PlexServer, row: Element, edits: dict[str, str]) -> None:

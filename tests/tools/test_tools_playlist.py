@@ -6,6 +6,8 @@ import base64
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qsl
+from xml.etree.ElementTree import Element
 
 import pytest
 from mcp_types import ElicitResult
@@ -13,6 +15,7 @@ from tools_home import Tools, tools_home
 
 from plex_companion.demo import Household
 from plex_companion.demo.household import Playlist
+from plex_companion.tools.smart import definition_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,8 +39,11 @@ EVERY: dict[str, dict[str, Any]] = {
     "playlist_add_to": {**FRIDAY, "item_titles": ["A"]},
     "playlist_remove_from": {**FRIDAY, "item_titles": ["A"]},
     "playlist_delete": {**FRIDAY, "confirm": True},
+    "playlist_edit_smart_filters": {**FRIDAY, "limit": 5},
+    "playlist_create_smart": {"playlist_title": "New", "library_name": "Films"},
+    "playlist_get_smart_filter_options": {"library_name": "Films"},
 }
-FINDING = {name: given for name, given in EVERY.items() if "playlist_title" in given and name != "playlist_create"}
+FINDING = {name: given for name, given in EVERY.items() if "playlist_title" in given and "create" not in name}
 
 
 def household() -> Household:
@@ -331,6 +337,219 @@ async def test_a_playlist_without_name_or_items_is_refused_unasked(tmp_path: Pat
         for given in wrong:
             error = await tools.refused("playlist_create", **{"playlist_title": "X", **given})
             assert (error["code"], tools.requests) == ("invalid", 0)
+
+
+# -- smart
+
+
+def clever(tools: Tools, title: str = "Newest Ten") -> list[tuple[str, str]]:
+    """The query of a smart playlist as the server keeps it."""
+    return parse_qsl(one(tools, title).content.partition("?")[2])
+
+
+async def test_a_smart_playlist_is_created_within_its_budget_and_shows_what_it_holds(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        film = films(tools)[3]
+        genre = film.tags["Genre"][0]
+        body = await tools.well(
+            "playlist_create_smart",
+            playlist_title="Clever & new",
+            library_name="films",
+            filters={"genre": genre.upper(), "year>>": film.year - 1, "unwatched!": True},
+            sort="year:desc, titleSort",
+            limit=3,
+            summary="By itself.",
+        )
+        assert tools.requests == 1 + 5
+        made = one(tools, "Clever & new")
+        assert (made.smart, made.kind, made.summary) == (True, "video", "By itself.")
+        tag = str(tools.demo.house.tag_id("Genre", genre))
+        assert clever(tools, "Clever & new") == [
+            ("type", "1"),
+            ("sort", "movie.year:desc,movie.titleSort"),
+            ("limit", "3"),
+            ("movie.genre", tag),
+            ("movie.year>>", str(film.year - 1)),
+            ("movie.unwatched!", "1"),
+        ]
+        filters = {"movie.genre": tag, "movie.year>>": str(film.year - 1), "movie.unwatched!": "1"}
+        definition = {"libtype": "movie", "filters": filters, "sort": "movie.year:desc,movie.titleSort", "limit": 3}
+        wanted = {"status": "success", "title": "Clever & new", "playlist_id": int(made.key), "smart": True}
+        assert {**wanted, "definition": definition, "preview_limit": 20}.items() <= body.items()
+        assert body["item_count"] == len(body["items"])
+        assert {"title", "media_id", "type", "show", "rating_key"} == body["items"][0].keys()
+
+
+@pytest.mark.parametrize(
+    ("library", "libtype", "number", "medium", "yields"),
+    [
+        ("Films", None, "1", "video", "movie"),
+        ("Series", None, "4", "video", "episode"),
+        ("Series", "show", "2", "video", "episode"),
+        ("Music", None, "10", "audio", "track"),
+        ("Music", "artist", "8", "audio", "track"),
+    ],
+)
+async def test_a_smart_playlist_is_of_the_type_asked_for(
+    tmp_path: Path, library: str, libtype: str | None, number: str, medium: str, yields: str
+) -> None:
+    async with home(tmp_path) as tools:
+        given = {"library_name": library, "libtype": libtype, "username": JASPER}
+        body = await tools.well("playlist_create_smart", playlist_title="X", **given)
+        assert tools.requests <= 1 + 5 + V
+        made = one(tools, "X", 90002)
+        assert (made.kind, parse_qsl(made.content.partition("?")[2])) == (medium, [("type", number)])
+        assert len(body["items"]) == 20
+        assert {item["type"] for item in body["items"]} == {yields}
+
+
+SMART: dict[str, tuple[dict[str, Any], str, str]] = {
+    "blank title": ({"playlist_title": " "}, "invalid", "playlist_title"),
+    "no items": ({"limit": 0}, "invalid", "limit"),
+    "library": ({"library_name": "Nowhere"}, "not_found", ""),
+    "type": ({"libtype": "track"}, "invalid", "libtype"),
+    "field": ({"filters": {"smell": 1}}, "invalid", "filters"),
+    "no field": ({"filters": {"a b": 1}}, "invalid", "filters"),
+    "operator": ({"filters": {"genre>>": "Drama"}}, "invalid", "filters"),
+    "tag": ({"filters": {"genre": "No such genre"}}, "invalid", "filters"),
+    "number": ({"filters": {"year": "soon"}}, "invalid", "filters"),
+    "truth": ({"filters": {"unwatched": "perhaps"}}, "invalid", "filters"),
+    "date": ({"filters": {"addedAt>>": "2024-13-45"}}, "invalid", "filters"),
+    "text": ({"filters": {"title": {}}}, "invalid", "filters"),
+    "no value": ({"filters": {"title": []}}, "invalid", "filters"),
+    "group": ({"filters": {"or": {"year": 1}}}, "invalid", "filters"),
+    "sort": ({"sort": "smell:desc"}, "invalid", "sort"),
+    "direction": ({"sort": "year:down"}, "invalid", "sort"),
+}
+
+
+async def test_what_the_library_cannot_do_is_refused_and_nothing_created(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        for case, (given, code, argument) in SMART.items():
+            wanted = {"playlist_title": "X", "library_name": "Films", **given}
+            error = await tools.refused("playlist_create_smart", **wanted)
+            assert (error["code"], error.get("argument", "")) == (code, argument), case
+        error = await tools.refused("playlist_create_smart", playlist_title="X", library_name="Films", sort="smell")
+        assert "titleSort" in error["allowed"]
+        assert writes(tools) == 0
+
+
+FILTERS: tuple[dict[str, Any], ...] = (
+    {"year": [1999, 2004]},
+    {"title=": "A, b & c", "addedAt>>": "30d"},
+    {"addedAt<<": "2024-02-29", "rating>>": 7.5, "id": 12},
+    {"label&": ["12", "13"]},
+    {"or": [{"year": 1999}, {"and": [{"year>>": 2000}, {"title<": "The"}]}]},
+)
+
+
+@pytest.mark.parametrize("filters", FILTERS)
+async def test_what_a_definition_shows_can_be_given_back(tmp_path: Path, filters: dict[str, Any]) -> None:
+    async with home(tmp_path) as tools:
+        given = {"playlist_title": "X", "library_name": "Films", "filters": filters}
+        first = await tools.well("playlist_create_smart", **given)
+        contents = await tools.well("playlist_get_contents", playlist_title="X")
+        assert contents["smart"] is True
+        assert contents["definition"] == first["definition"]
+        query = clever(tools, "X")
+        back = {"filters": first["definition"]["filters"]}
+        again = await tools.well("playlist_edit_smart_filters", playlist_title="X", **back)
+        assert again["definition"] == first["definition"]
+        assert clever(tools, "X") == query
+
+
+async def test_only_what_is_given_changes_and_the_definition_before_is_told(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        newest = one(tools, "Newest Ten")
+        old = {"libtype": "movie", "filters": {}, "sort": "movie.addedAt:desc", "limit": 10}
+        body = await tools.well("playlist_edit_smart_filters", playlist_title="Newest Ten", filters={"year>>": 1990})
+        assert tools.requests <= 5
+        assert body["previous_definition"] == old
+        assert body["definition"] == {**old, "filters": {"movie.year>>": "1990"}}
+        assert ("limit", "10") in clever(tools)
+        body = await tools.well("playlist_edit_smart_filters", playlist_id=newest.key, limit=0, sort="", filters={})
+        assert tools.requests <= 5
+        assert body["definition"] == {"libtype": "movie", "filters": {}, "sort": None, "limit": None}
+        assert clever(tools) == [("type", "1")]
+        assert body["item_count"] == len(films(tools))
+        assert len(body["items"]) == 20
+
+
+async def test_an_edit_of_filters_that_cannot_be_changes_nothing(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        smart = {"playlist_title": "Newest Ten"}
+        assert (await tools.refused("playlist_edit_smart_filters", **smart))["code"] == "invalid"
+        assert (await tools.refused("playlist_edit_smart_filters", **smart, limit=-1))["argument"] == "limit"
+        for given, argument in (({"filters": {"smell": 1}}, "filters"), ({"sort": "smell"}, "sort")):
+            error = await tools.refused("playlist_edit_smart_filters", **smart, **given)
+            assert (error["code"], error["argument"]) == ("invalid", argument)
+        error = await tools.refused("playlist_edit_smart_filters", **FRIDAY, limit=5)
+        assert (error["code"], error["reason"]) == ("not_supported", "not smart")
+        assert writes(tools) == 0
+
+
+async def test_the_fields_and_sorts_of_a_library_are_shown(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        body = await tools.well("playlist_get_smart_filter_options", library_name="Series", libtype="show")
+        assert tools.requests == 1 + 1
+        assert (body["library"], body["libtype"]) == ("Series", "show")
+        fields = {one["field"]: one for one in body["fields"]}
+        assert fields["genre"].keys() == {"field", "title", "type", "operators"}
+        assert {"operator": ">>=", "title": "is greater than", "filter": "year>>"} in fields["year"]["operators"]
+        assert {"field", "title", "defaultDirection"} == body["sorts"][0].keys()
+        assert (await tools.well("playlist_get_smart_filter_options", library_name="Series"))["libtype"] == "episode"
+
+
+async def test_the_values_of_a_field_are_shown_page_by_page(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        genres = await tools.well("playlist_get_smart_filter_options", library_name="Films", field="genre")
+        assert tools.requests == 1 + 2
+        assert {"library": "Films", "libtype": "movie", "field": "genre"}.items() <= genres.items()
+        assert genres["choices"][0].keys() == {"title", "value"}
+        given = {"library_name": "Films", "field": "genre", "limit": 1, "offset": 1}
+        some = await tools.well("playlist_get_smart_filter_options", **given, username=JASPER)
+        assert tools.requests <= 2 + V
+        assert some["choices"] == genres["choices"][1:2]
+        assert (some["total"], some["size"], some["truncated"]) == (genres["total"], 1, True)
+        assert (await tools.well("playlist_get_smart_filter_options", **{**given, "limit": 9999}))["limit"] == 500
+        given = {"library_name": "Films", "limit": 1}
+        flags = await tools.well("playlist_get_smart_filter_options", **given, field="unwatched")
+        assert [choice["value"] for choice in flags["choices"]] == ["1", "0"]
+        assert (await tools.well("playlist_get_smart_filter_options", **given, field="title"))["message"]
+
+
+async def test_options_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        wrong: tuple[dict[str, Any], ...] = ({"field": "smell"}, {"libtype": "track"}, {"limit": 0}, {"offset": -1})
+        for given in wrong:
+            error = await tools.refused("playlist_get_smart_filter_options", library_name="Films", **given)
+            assert (error["code"], error["argument"]) == ("invalid", next(iter(given)))
+        error = await tools.refused("playlist_get_smart_filter_options", library_name="Nowhere")
+        assert error["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "server://m/com.plexapp.plugins.library/library/sections/1/all?type=1&title==A%26B&year=1,2&limit=5",
+        "library://x/directory/%2Flibrary%2Fsections%2F1%2Fall%3Ftype%3D1%26title%3D%3DA%2526B%26year%3D1%252C2%26limit%3D5",
+        "/library/sections/1/all?type=1&title%3D=A%26B&year=1%2C2&limit=5&includeGuids=1",
+    ],
+)
+def test_a_definition_is_read_however_it_is_escaped(content: str) -> None:
+    found = definition_of(Element("Playlist", content=content))
+    assert found is not None
+    assert found.facts() == {
+        "libtype": "movie",
+        "filters": {"title=": "A&B", "year": ["1", "2"]},
+        "sort": None,
+        "limit": 5,
+    }
+
+
+@pytest.mark.parametrize("content", ["", "nonsense", "library://x/item/5"])
+def test_what_is_no_definition_is_none(content: str) -> None:
+    assert definition_of(Element("Playlist", content=content)) is None
 
 
 # -- edit, poster

@@ -1,0 +1,290 @@
+"""What a library can be filtered and sorted by, as Plex's `<Meta>` block tells it, and a caller's filters checked by it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.errors import Invalid
+from plex_companion.tools.ask import Page, get, page
+from plex_companion.tools.facts import text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+    Pairs = list[tuple[str, str]]
+
+GROUPS = ("and", "or")
+DIRECTIONS = ("", "asc", "desc", "nullsLast")
+UNLISTED = {
+    "id": "integer", "index": "integer", "rating": "integer", "audienceRating": "integer", "duration": "integer",
+    "viewOffset": "integer", "updatedAt": "date", "lastRatedAt": "date",
+}  # fmt: skip
+"""Fields that Plex takes and does not name (python-plexapi's list)."""
+UNLISTED_SORTS = ("updatedAt", "index", "summary")
+WHOLE = 1000
+_FILTER = re.compile(r"(?:([a-zA-Z]+)\.)?([a-zA-Z0-9]+)([!<>=&]*)")
+_SORT = re.compile(r"(?:([a-zA-Z]+)\.)?([a-zA-Z]+)(?::([a-zA-Z]*))?")
+_SPAN = re.compile(r"-?\d+(?:mon|[smhdwy])")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Something to filter by. `key` is what the query calls it, `choices` where its values are listed."""
+
+    name: str
+    key: str
+    title: str | None
+    type: str
+    choices: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One type of items of a library, with its fields and sorts by name."""
+
+    name: str
+    fields: dict[str, Field]
+    sorts: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """All of a library. `operators`: by type of field, Plex's keys and what they mean."""
+
+    kinds: dict[str, Kind]
+    operators: dict[str, dict[str, str | None]]
+
+    def kind(self, libtype: str) -> Kind:
+        """One type.
+
+        Raises:
+            Invalid: the library has no such type.
+        """
+        if libtype not in self.kinds:
+            message = f"This library has no items of libtype '{libtype}'. It has: {', '.join(self.kinds)}."
+            raise Invalid(message, argument="libtype", allowed=list(self.kinds))
+        return self.kinds[libtype]
+
+    def field(self, name: str, libtype: str, argument: str = "filters") -> Field:
+        """A field by name, of this type or named with its own (`show.genre`); else of the innermost type that has it.
+
+        Raises:
+            Invalid: there is none; the error lists those there are.
+        """
+        prefix, _, bare = name.rpartition(".")
+        own = self.kind(prefix or libtype).fields
+        others = () if prefix else tuple(kind.fields for kind in reversed(self.kinds.values()))
+        found = next((fields[bare] for fields in (own, *others) if bare in fields), None)
+        if found is not None:
+            return found
+        if bare in UNLISTED:
+            kind = prefix or libtype
+            return Field(bare, bare if kind == "movie" else f"{kind}.{bare}", bare, UNLISTED[bare])
+        message = f"{libtype} cannot be filtered by '{name}'. Fields: {', '.join(own)}."
+        raise Invalid(message, argument=argument, allowed=list(own))
+
+    def shown(self, libtype: str) -> list[dict[str, Any]]:
+        """The fields of a type; `filter` of an operator is what to write as a key of `filters`."""
+        return [
+            {"field": one.name, "title": one.title, "type": one.type, "operators": self._operators(one)}
+            for one in self.kind(libtype).fields.values()
+        ]
+
+    def _operators(self, one: Field) -> list[dict[str, Any]]:
+        known = self.operators.get(one.type, {})
+        return [{"operator": key, "title": title, "filter": f"{one.name}{key[:-1]}"} for key, title in known.items()]
+
+
+def fields_of(seen: PlexServer, section_id: str) -> Fields:
+    """What a library can be filtered by. One request, without items."""
+    paging = {"X-Plex-Container-Start": 0, "X-Plex-Container-Size": 0}
+    answer = get(seen, f"/library/sections/{section_id}/all", includeMeta=1, includeAdvanced=1, **paging)
+    kinds = [_kind(row) for row in answer.iter("Type") if row.get("type") not in {None, "collection", "folder"}]
+    operators = {
+        row.get("type", ""): {one.get("key", "="): text(one, "title") for one in row.iter("Operator")}
+        for row in answer.iter("FieldType")
+    }
+    return Fields({kind.name: kind for kind in kinds}, operators)
+
+
+def _kind(row: Element) -> Kind:
+    paths = {one.get("filter", ""): one.get("key") for one in row.iter("Filter")}
+    fields = [_field(one, paths) for one in row.iter("Field")]
+    sorts = {
+        one.get("key", ""): {
+            "field": one.get("key"),
+            "title": text(one, "title"),
+            "defaultDirection": one.get("defaultDirection"),
+        }
+        for one in row.iter("Sort")
+    }
+    return Kind(row.get("type", ""), {one.name: one for one in fields}, sorts)
+
+
+def _field(row: Element, paths: Mapping[str, str | None]) -> Field:
+    key = row.get("key", "")
+    name = key.rpartition(".")[2]
+    path = paths.get(name)
+    choices = path if path is not None and path.startswith("/library/") else None
+    return Field(name, key, text(row, "title"), row.get("type", "string"), choices)
+
+
+def choices_of(seen: PlexServer, one: Field, offset: int, limit: int) -> Page:
+    """What a field can be set to. One request; none for a field without a list."""
+    if one.choices is None:
+        return Page([], 0, offset, limit)
+    return page(seen, one.choices, offset, limit)
+
+
+def sort_of(fields: Fields, libtype: str, sort: str) -> str:
+    """A sort as Plex takes it: `addedAt:desc`, or several with commas.
+
+    Raises:
+        Invalid: an unknown field or direction.
+    """
+    return ",".join(_one_sort(fields, libtype, part.strip()) for part in sort.split(","))
+
+
+def _one_sort(fields: Fields, libtype: str, part: str) -> str:
+    match = _SORT.fullmatch(part)
+    kind = fields.kind((match[1] if match else None) or libtype)
+    known = [*kind.sorts, *(name for name in UNLISTED_SORTS if name not in kind.sorts)]
+    if match is None or match[2] not in known:
+        message = f"{kind.name} cannot be sorted by '{part}'. Sorts: {', '.join(known)}, with :asc or :desc."
+        raise Invalid(message, argument="sort", allowed=known)
+    direction = match[3] or ""
+    if direction not in DIRECTIONS:
+        raise Invalid(f"sort takes :asc or :desc; got ':{direction}'.", argument="sort", allowed=["asc", "desc"])
+    return f"{kind.name}.{match[2]}{':' if direction else ''}{direction}"
+
+
+@dataclass(slots=True)
+class Checked:
+    """Filters of one type on their way to a query; names of tags are looked up once."""
+
+    seen: PlexServer
+    fields: Fields
+    libtype: str
+    looked_up: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def pairs(self, filters: Mapping[str, Any]) -> Pairs:
+        """The filters as arguments of a query; `{"or": [{…}, {…}]}` and `and` nest.
+
+        Raises:
+            Invalid: an unknown field, operator or value.
+        """
+        found: Pairs = []
+        for name, value in filters.items():
+            found += self._group(name.lower(), value) if name.lower() in GROUPS else self._filter(name, value)
+        return found
+
+    def _group(self, name: str, members: Any) -> Pairs:
+        if not isinstance(members, list) or not members or not all(isinstance(one, dict) for one in members):
+            raise Invalid(f"'{name}' takes a list of objects, each with filters.", argument="filters")
+        found: Pairs = [("push", "1")]
+        for place, one in enumerate(members):
+            found += [(name, "1")] if place else []
+            found += self.pairs(one)
+        return [*found, ("pop", "1")]
+
+    def _filter(self, name: str, value: Any) -> Pairs:
+        match = _FILTER.fullmatch(name.strip())
+        if match is None:
+            raise Invalid(f"'{name}' is no filter: a field, then perhaps ! = < > << or >>.", argument="filters")
+        prefix, bare, sign = match.groups()
+        one = self.fields.field(f"{prefix}.{bare}" if prefix else bare, self.libtype)
+        values = [self._value(one, part) for part in (value if isinstance(value, list) else [value])]
+        if not values:
+            raise Invalid(f"filter '{name}' has no value.", argument="filters")
+        if sign in {"&", "&="}:
+            return [(one.key, part) for part in values]
+        return [(one.key + self._operator(one, sign), ",".join(values))]
+
+    def _operator(self, one: Field, sign: str) -> str:
+        """What stands before the last `=`. For texts `title=` is equality and `title` contains, as python-plexapi has it."""
+        if one.type == "string" and sign in {"=", "!="}:
+            sign += "="
+        operator = sign.removesuffix("=") + "="
+        known = self.fields.operators.get(one.type, {})
+        if known and operator not in known:
+            usable = [f"{one.name}{key[:-1]}" for key in known]
+            message = f"'{one.name}{sign}' is not possible for {one.type}. Possible: {', '.join(usable)}."
+            raise Invalid(message, argument="filters", allowed=usable)
+        return operator[:-1]
+
+    def _value(self, one: Field, value: Any) -> str:
+        match one.type:
+            case "boolean":
+                return _flag(one, value)
+            case "integer":
+                return _number(one, value)
+            case "date":
+                return _date(one, value)
+            case "string" | "guid":
+                return _words(one, value)
+            case _:
+                return self._tag(one, _words(one, value).strip())
+
+    def _tag(self, one: Field, value: str) -> str:
+        """The number of a tag by its name; numbers and fields without a list pass as they are."""
+        if value.isdecimal() or one.choices is None:
+            return value
+        if one.key not in self.looked_up:
+            rows = page(self.seen, one.choices, 0, WHOLE).rows
+            self.looked_up[one.key] = {name.casefold(): row.get("key", "") for row in rows for name in _names(row)}
+        known = self.looked_up[one.key]
+        if value.casefold() not in known:
+            some = list(known)[:50]
+            message = f"No {one.name} '{value}' here; playlist_get_smart_filter_options lists what there is."
+            raise Invalid(message, argument="filters", allowed=some)
+        return known[value.casefold()]
+
+
+def _names(row: Element) -> tuple[str, str]:
+    return row.get("title", ""), row.get("key", "")
+
+
+def _flag(one: Field, value: Any) -> str:
+    found = {"1": "1", "true": "1", "yes": "1", "0": "0", "false": "0", "no": "0"}.get(str(value).strip().lower())
+    if found is None:
+        raise Invalid(f"{one.name} is true or false; got '{value}'.", argument="filters")
+    return found
+
+
+def _number(one: Field, value: Any) -> str:
+    written = str(value).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"-?\d+(\.\d+)?", written):
+        raise Invalid(f"{one.name} is a number; got '{value}'.", argument="filters")
+    return written
+
+
+def _date(one: Field, value: Any) -> str:
+    """Epoch seconds of a day in UTC, or a span back from now as `-30d`."""
+    written = str(value).strip()
+    if _SPAN.fullmatch(written):
+        return f"-{written.removeprefix('-')}"
+    if _DATE.fullmatch(written):
+        try:
+            return str(int(datetime.fromisoformat(written).replace(tzinfo=UTC).timestamp()))
+        except ValueError:
+            pass
+    if written.isdecimal() and not isinstance(value, bool):
+        return written
+    raise Invalid(
+        f"{one.name} is a date as 2024-12-31, or a span back as 30d or 6mon; got '{value}'.", argument="filters"
+    )
+
+
+def _words(one: Field, value: Any) -> str:
+    """A text as it is. Plex takes a comma in it for "or", and knows no way to write one."""
+    written = str(value) if isinstance(value, str | int | float) else ""
+    if not written.strip():
+        raise Invalid(f"{one.name} needs a text or a list of texts; got '{value}'.", argument="filters")
+    return written
