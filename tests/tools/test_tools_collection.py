@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import time
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pytest
 from mcp_types import ElicitResult
@@ -574,3 +575,50 @@ def test_what_is_not_so_afterwards_is_not_confirmed() -> None:
     with pytest.raises(NotConfirmed) as told:
         confirmed(requested={"title": "A"}, found={"title": "B"}, message="Look again.")
     assert told.value.facts == {"requested": {"title": "A"}, "found": {"title": "B"}}
+
+
+# -- a Plex that says yes and forgets
+
+
+class Forgetful(list[Any]):
+    """It takes everything, and neither keeps nor gives."""
+
+    def __iadd__(self, _more: Any) -> Self:  # type: ignore[misc]  # it adds nothing, whatever comes
+        return self
+
+    def remove(self, _one: Any) -> None:
+        """Keep it."""
+
+
+class Lasting(dict[str, Any]):
+    """Nothing goes."""
+
+    def __delitem__(self, _key: str) -> None:
+        """Keep it."""
+
+
+class Stubborn(Collection):
+    """It stays as it is."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not hasattr(self, name):
+            object.__setattr__(self, name, value)
+
+
+async def test_what_plex_forgets_is_not_reported_as_done(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        rainy, house = one(tools, "Rainy Sundays"), tools.demo.house
+        rainy.items = Forgetful(rainy.items)
+        new = films(tools)[12].key
+        house.collections = Lasting(house.collections)
+        values = {field.name: getattr(one(tools, "Boats & Harbours ⚓"), field.name) for field in fields(Collection)}
+        house.collections[values["key"]] = Stubborn(**values)
+        for name, given in (
+            ("collection_add_to", {"collection_id": rainy.key, "item_ids": [new]}),
+            ("collection_remove_from", {"collection_id": rainy.key, "item_ids": [rainy.items[0]]}),
+            ("collection_edit", {"collection_id": values["key"], "new_title": "X"}),
+            ("collection_delete", {"collection_id": rainy.key, "confirm": True}),
+        ):
+            error = await tools.refused(name, **given)
+            assert error["code"] == "not_confirmed", name
+            assert {"requested", "found"} <= error.keys()

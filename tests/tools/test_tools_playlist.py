@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import parse_qsl
 from xml.etree.ElementTree import Element
 
@@ -821,3 +822,50 @@ async def test_a_playlist_that_changed_meanwhile_is_left_alone(tmp_path: Path) -
         error = await tools.refused("playlist_delete", **FRIDAY)
         assert (error["code"], error["rating_key"]) == ("conflict", int(one(tools, "Friday Films").key))
         assert writes(tools) == 0
+
+
+# -- a Plex that says yes and forgets
+
+
+class Forgetful(list[Any]):
+    """It takes everything, and neither keeps nor gives."""
+
+    def __iadd__(self, _more: Any) -> Self:  # type: ignore[misc]  # it adds nothing, whatever comes
+        return self
+
+    def remove(self, _one: Any) -> None:
+        """Keep it."""
+
+
+class Lasting(dict[str, Any]):
+    """Nothing goes."""
+
+    def __delitem__(self, _key: str) -> None:
+        """Keep it."""
+
+
+class Stubborn(Playlist):
+    """It stays as it is."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not hasattr(self, name):
+            object.__setattr__(self, name, value)
+
+
+async def test_what_plex_forgets_is_not_reported_as_done(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        house, friday = tools.demo.house, one(tools, "Friday Films")
+        friday.entries = Forgetful(friday.entries)
+        house.playlists = Lasting(house.playlists)
+        values = {field.name: getattr(one(tools, "Newest Ten"), field.name) for field in fields(Playlist)}
+        house.playlists[values["key"]] = Stubborn(**values)
+        for name, given in (
+            ("playlist_add_to", {**FRIDAY, "item_ids": [films(tools)[12].key]}),
+            ("playlist_remove_from", {**FRIDAY, "item_ids": [keys(friday)[0]]}),
+            ("playlist_edit", {"playlist_id": values["key"], "new_title": "X"}),
+            ("playlist_edit_smart_filters", {"playlist_id": values["key"], "limit": 3}),
+            ("playlist_delete", {**FRIDAY, "confirm": True}),
+        ):
+            error = await tools.refused(name, **given)
+            assert error["code"] == "not_confirmed", name
+            assert {"requested", "found"} <= error.keys()
