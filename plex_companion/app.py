@@ -159,7 +159,9 @@ def offer_of(companion: Companion, tools: Sequence[Tool]) -> Offer:
         return without(await read(companion, uri), companion.settings.secrets())
 
     def listed() -> list[Existing]:
-        return [Existing(uri, one.name, title, one.description) for one, uri, title in existing(companion)]
+        secrets = companion.settings.secrets()
+        found = existing(companion)
+        return [Existing(uri, one.name, without(title, secrets), one.description) for one, uri, title in found]
 
     return Offer(APP, __version__, INSTRUCTIONS, tools, call, RESOURCES, listed, read_uri)
 

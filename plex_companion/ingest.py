@@ -170,6 +170,10 @@ class Live:
         self._shown.set()
         self._shown = anyio.Event()
 
+    def change(self) -> anyio.Event:
+        """What the next commit sets. Take it before reading, wait for it after: nothing falls between."""
+        return self._shown
+
     async def changed(self) -> None:
         """Wait for the next commit."""
         await self._shown.wait()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from plex_companion.text import HIDDEN
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -103,6 +105,11 @@ class User:
 
     id: str | None = None
     name: str | None = None
+
+    @property
+    def handle(self) -> str | None:
+        """What history is asked for: the name, or the id of somebody whose name is an e-mail address and so hidden."""
+        return self.id if self.name is None or self.name == HIDDEN else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 APP = "plex-companion"
+SHORTEST_SECRET = 8
+"""Plex's tokens have 20 characters."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -196,8 +198,9 @@ class Settings(BaseSettings):
             raise SettingsError(message)
 
     def secrets(self) -> tuple[str, ...]:
-        """The texts that must never be shown."""
-        return tuple(secret.get_secret_value() for secret in (self.plex_token, self.token) if secret is not None)
+        """The texts that must never be shown. A shorter one is no secret, and hiding it would tear other texts apart."""
+        given = (secret.get_secret_value() for secret in (self.plex_token, self.token) if secret is not None)
+        return tuple(secret for secret in given if len(secret) >= SHORTEST_SECRET)
 
 
 def _variable(field: FieldInfo) -> str:

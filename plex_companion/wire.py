@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     )
 
 Json = dict[str, Any]
+LAST_MS = 253_402_300_799_000
+"""The end of the year 9999; what is later, or before 1970, is no time of Plex's."""
 
 
 def iso(at_ms: int | None) -> str | None:
     """Milliseconds since 1970 as ISO 8601 in UTC, with `Z`."""
-    if at_ms is None:
+    if at_ms is None or not 0 <= at_ms <= LAST_MS:
         return None
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -163,7 +165,7 @@ def sessions(state: State) -> Json:
 def play(row: sqlite3.Row) -> Json:
     """A play, live or ended, out of its row."""
     return {
-        "id": row["id"],
+        "id": str(row["id"]),
         **item(item_of(row)),
         "user": user(user_of(row)),
         "player": player(player_of(row)),
@@ -183,7 +185,7 @@ def play(row: sqlite3.Row) -> Json:
 def alert(of: Alert) -> Json:
     """Something that wants, or wanted, attention."""
     return {
-        "id": of.id,
+        "id": str(of.id),
         "at": iso(of.at),
         "kind": of.kind,
         "severity": of.severity,
@@ -197,7 +199,7 @@ def alert(of: Alert) -> Json:
 def event(row: sqlite3.Row) -> Json:
     """A row of the journal."""
     return {
-        "id": row["id"],
+        "id": str(row["id"]),
         "at": iso(row["at"]),
         "type": row["type"],
         "subject": row["subject"],
@@ -225,7 +227,7 @@ def activity(of: Activity) -> Json:
 def library_change(of: LibraryChange) -> Json:
     """An item that came, changed or went."""
     return {
-        "id": of.id,
+        "id": str(of.id),
         "at": iso(of.at),
         "item_id": of.item_id,
         "section_id": of.section_id,

@@ -24,9 +24,11 @@ class JournalPage:
     gap: bool
 
 
-async def newest_events(cache: Cache, limit: int) -> list[sqlite3.Row]:
-    """The newest rows of the journal, newest first."""
-    return await _rows(cache, "SELECT * FROM events ORDER BY id DESC LIMIT :limit", {"limit": limit})
+async def newest_events(cache: Cache, limit: int, types: Sequence[str] | None = None) -> list[sqlite3.Row]:
+    """The newest rows of the journal (of these types), newest first."""
+    wanted, values = _of_types(types)
+    sql = f"SELECT * FROM events WHERE 1 {wanted} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - placeholders only
+    return await _rows(cache, sql, {"limit": limit, **values})
 
 
 async def last_event(cache: Cache) -> int:
@@ -77,7 +79,7 @@ async def newest_plays(
 ) -> list[sqlite3.Row]:
     """Plays, newest first, live ones included; with `before` (`started_at`, `id`), the ones after that in the list."""
     at, id_ = before or (None, None)
-    of_user = "AND user_name = :user COLLATE NOCASE" if user is not None else ""
+    of_user = "AND (user_name = :user COLLATE NOCASE OR user_id = :user)" if user is not None else ""
     return await _rows(
         cache,
         f"SELECT * FROM plays WHERE (:at IS NULL OR (started_at, id) < (:at, :id)) {of_user} "  # noqa: S608 - placeholders only

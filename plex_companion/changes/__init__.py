@@ -98,7 +98,10 @@ def _on_lost(event: Disconnected, before: State, now: Moment) -> list[Change]:
 
 def _on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
     changes: list[Change] = []
-    if event.server is not None and event.server != before.server:
+    if _is_another_server(event, before):
+        changes += [*sessions.all_over(before), ServerSeen(event.server)] if event.server else []
+        before = _after(before, changes)
+    elif event.server is not None and event.server != before.server:
         changes.append(ServerSeen(event.server))
     live = Connection("live", now.at, event.epoch, event.detail)
     if not event.first:
@@ -112,7 +115,21 @@ def _on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
     if event.accounts is not None and event.accounts != before.accounts:
         changes.append(AccountsSeen(event.accounts))
     changes += _clients(event.clients or (), changes, before, now)
-    return [*changes, Refreshed(now.at)]
+    told = None if event.sessions is None and not event.first else event.sessions is not None
+    return [*changes, Refreshed(now.at, told)]
+
+
+def _is_another_server(event: Snapshot, before: State) -> bool:
+    """The same address, another machine: what was known is the other one's."""
+    known, seen = before.server, event.server
+    return known is not None and seen is not None and known.machine_identifier != seen.machine_identifier
+
+
+def _after(before: State, changes: list[Change]) -> State:
+    state = before.copy()
+    for change in changes:
+        advance(state, change)
+    return state
 
 
 def _clients(listed: tuple[Client, ...], changes: list[Change], before: State, now: Moment) -> list[Change]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from plex_companion.changes.state import State
 
 SERVER = "plex"
+GAP_MS = 1_000
+"""What is shorter is a hiccup that the snapshot has made good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def _of_server(event: Event, before: State, book: _Book) -> None:
 
 
 def _gap(before: State, book: _Book) -> None:
-    if before.down_since is not None:
+    if before.down_since is not None and book.now.at - before.down_since >= GAP_MS:
         seconds = max(0, book.now.at - before.down_since) // 1000
         title = f"Plex was not heard for {seconds} s: what began and ended in between is unknown"
         book.note("listener_gap", "warning", SERVER, title, since_ms=before.down_since, until_ms=book.now.at)

@@ -53,7 +53,7 @@ class OfSession:
     @property
     def user(self) -> str | None:
         """Who plays, as history is asked for."""
-        return self.session.user.name if self.session.user else None
+        return self.session.user.handle if self.session.user else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,8 @@ class Refreshed:
     """A snapshot agreed with what was known, or was taken over: knowledge is as fresh as `at`."""
 
     at: int
+    sessions: bool | None = None
+    """Whether it could tell what plays; `None` when it says nothing of that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ QUIET_MS = 5 * 60_000
 """Without a report for so long, a session is stale (Tautulli's rule; a playing client reports every 10 s)."""
 UNLISTED_MS = 30_000
 """A session that `/status/sessions` has not shown yet is given so long to appear there."""
+ASK_AGAIN_MS = 3_000
+"""How often Plex is asked about a session it reports but does not list yet."""
 BLIND_MS = 60_000
 """Between reports further apart than this the time played is judged by how far the position moved."""
 PLAUSIBLE_MS = 60_000
@@ -174,9 +176,15 @@ def _moved(known: Session, event: Playing, before: State, now: Moment) -> list[C
         session.state != known.state or session.transcode_key != known.transcode_key or session.stale != known.stale
     )
     changes: list[Change] = [SessionChanged(session, progress_only=not material)]
-    if session.transcode_key != known.transcode_key and session.transcode is None and session.transcode_key:
+    unexplained = session.transcode_key != known.transcode_key and session.transcode is None and session.transcode_key
+    if unexplained or _is_still_unlisted(known, now):
         changes.append(Wanted("sessions"))
     return changes
+
+
+def _is_still_unlisted(known: Session, now: Moment) -> bool:
+    """A session that plays and was not listed when Plex was last asked; asked again every few seconds, not every frame."""
+    return not known.listed and now.tick // ASK_AGAIN_MS != known.heard_tick // ASK_AGAIN_MS
 
 
 def _moved_to(known: Session, event: Playing, before: State, now: Moment) -> Session:
@@ -414,6 +422,11 @@ def _unlisted(session: Session, event: Snapshot, before: State, now: Moment) -> 
         if waiting:
             return []
     return [_ended(session, "stale" if is_quiet(session, now) else "inferred", session.updated_at)]
+
+
+def all_over(before: State) -> list[Change]:
+    """Every session, ended at its last report: the server they played on is gone."""
+    return [_ended(session, "inferred", session.updated_at) for session in before.sessions.values()]
 
 
 def is_quiet(session: Session, now: Moment) -> bool:

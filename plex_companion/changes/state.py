@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
+OUR_OWN = frozenset({"connection", "audit"})
+"""Types of journal rows that Plex did not send."""
 RECENT = 100
 """How many library changes stay in memory."""
 BUFFERING_MS = 5 * 60_000
@@ -86,6 +88,8 @@ class State:
     refreshed_at: int | None = None
     """When something last confirmed what is known: a frame or a snapshot."""
     down_since: int | None = None
+    sessions_read: bool = False
+    """Whether Plex has told what plays on this connection; it tells only the owner."""
     next_event: int = 1
     next_play: int = 1
     next_alert: int = 1
@@ -142,7 +146,8 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
     match change:
         case Journaled():
             state.next_event = change.id + 1
-            state.last_event_at = state.refreshed_at = change.at
+            if change.type not in OUR_OWN:
+                state.last_event_at = state.refreshed_at = change.at
         case SessionEnded():
             _end(state, change)
         case SessionStarted(session=session) | SessionChanged(session=session):
@@ -167,8 +172,9 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             _meet(state, server)
         case ConnectionChanged(connection=connection):
             _connect(state, connection)
-        case Refreshed(at=at):
+        case Refreshed(at=at, sessions=sessions):
             state.refreshed_at = at
+            state.sessions_read = state.sessions_read if sessions is None else sessions
         case AlertResolved(alert=alert):
             state.alerts.pop((alert.kind, alert.subject), None)
             state.next_alert = max(state.next_alert, alert.id + 1)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from plex_companion.errors import PlexError
 from plex_companion.plex import views
 
 if TYPE_CHECKING:
@@ -85,5 +86,6 @@ class Known:
 
 def _sections(plex: PlexServer) -> tuple[Section, ...]:
     found = plex.query("/library/sections")
-    directories = [] if found is None else found.iter("Directory")
-    return tuple(section for section in map(views.section, directories) if section is not None)
+    if found is None or found.tag != "MediaContainer":  # nothing, or a page, must not pass for "no libraries"
+        raise PlexError("GET /library/sections: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
+    return tuple(section for section in map(views.section, found.iter("Directory")) if section is not None)

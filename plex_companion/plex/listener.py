@@ -70,7 +70,7 @@ class Patience:
     """Between those of libraries: while a season comes in, every episode wants one."""
     failed: float = 5
     """Before a wanted snapshot that failed is tried again."""
-    settled: float = 10
+    settled: float = 1
     """A connection that lived this long was a good one: the next is tried at once."""
     waits: Callable[[], Iterator[float]] = backoff
 
@@ -214,11 +214,12 @@ class _Listener:
         self._wanted.for_sessions.take()
         self._wanted.for_library.take()
         try:
-            snapshot = await self._snapshot(first=True, library=True)
+            snapshot = await self._snapshot(first=True, library=False)
         except ToolError as error:
             return _unread(error)
         await self._say(snapshot)
         _log.info("Plex is heard")
+        self._wanted.for_library.say()
         since = self._now().tick
         lost = await self._until_lost(socket)
         return Lost(lost.detail, lost.unauthorized, lost.too_large, self._now().tick - since)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import anyio
 
-from plex_companion.errors import PlexError, PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
+from plex_companion.errors import PlexError, PlexForbidden, PlexUnauthorized, ToolError
 from plex_companion.events import Snapshot
 from plex_companion.plex import views
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from plex_companion.plex.gateway import Gateway
 
 _LIBRARY = ("server", "sections", "accounts", "clients")
-_FATAL = (PlexUnreachable, PlexStarting, TimedOut)
 _ROWS = frozenset({"Video", "Track", "Photo"})
 _COUNTING_SECONDS = 10.0
 
@@ -30,15 +29,15 @@ _COUNTING_SECONDS = 10.0
 async def take_snapshot(
     gateway: Gateway, *, epoch: int, first: bool, now: Callable[[], Moment], want_library: bool, private: bool
 ) -> Snapshot:
-    """Read sessions and activities; the first time, or when wanted, also server, libraries, accounts and clients.
+    """Read sessions and activities; the first time also which server it is; when wanted, libraries, accounts, clients too.
 
-    A part that cannot be read is `None`, and `detail` says why.
+    A part that cannot be read is `None`, and `detail` says why. Libraries can take long on a slow server, so they are
+    not part of the first snapshot: what plays is known before.
 
     Raises:
-        PlexUnreachable: Plex does not answer.
-        PlexStarting: it is not ready.
-        PlexUnauthorized: it does not accept the token.
-        TimedOut: it takes too long to tell its sessions.
+        PlexUnauthorized: Plex does not accept the token.
+        ToolError: it could not tell its sessions, for any reason but that they are the owner's alone: without them
+            nothing is known, and nothing must not look like nobody.
     """
     if first:
         gateway.forget()
@@ -48,10 +47,10 @@ async def take_snapshot(
         case PlexUnauthorized():
             # Some versions say 401 for what is the owner's alone (PLEX.md 2.1); then the front door still opens.
             await gateway.call(_front_door, ahead=True)
-        case ToolError() as error if isinstance(error, _FATAL):
+        case ToolError() as error if not isinstance(error, PlexForbidden):
             raise error
     async with anyio.create_task_group() as tasks:
-        for part in ("activities", *(_LIBRARY if first or want_library else ())):
+        for part in dict.fromkeys(("activities", *(("server",) if first else ()), *(_LIBRARY if want_library else ()))):
             tasks.start_soon(reading.read, part)
     detail = " ".join(error.message for error in reading.errors.values()) or None
     return Snapshot(epoch=epoch, first=first, requested=reading.requested, detail=detail, **reading.found)

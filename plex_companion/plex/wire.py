@@ -17,8 +17,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from plex_companion.errors import PlexError, SettingsError
 from plex_companion.plex.errands import CURRENT, Errand
 from plex_companion.plex.tls import verify_of
+from plex_companion.text import HIDDEN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from urllib.parse import SplitResult
 
     from requests import PreparedRequest, Response
@@ -104,6 +106,7 @@ class _Door(HTTPAdapter):
         self._plex_tv = None if settings.plex_tv_url == PLEX_TV else _stand_in(settings.plex_tv_url)
         self._verify = verify_of(settings)
         self._patience = settings.plex_timeout_seconds
+        self._secrets = [secret.encode() for secret in settings.secrets()]
 
     def send(
         self,
@@ -134,7 +137,7 @@ class _Door(HTTPAdapter):
             response = super().send(request, stream, (min(CONNECT_SECONDS, left), left), verify, cert, proxies)
             errand.status = response.status_code
             errand.retry_after_s = _seconds(response.headers.get("Retry-After"))
-            return response if stream else _read(response, errand)
+            return response if stream else _read(response, errand, () if plex_tv else self._secrets)
         finally:
             if not stream:
                 errand.holds(None)
@@ -179,8 +182,8 @@ def _seconds(value: str | None) -> int | None:
     return int(value) if value and value.isascii() and value.isdecimal() and len(value) < 6 else None  # noqa: PLR2004 - a day
 
 
-def _read(response: Response, errand: Errand) -> Response:
-    """The same answer with its body in memory and checked."""
+def _read(response: Response, errand: Errand, secrets: Iterable[bytes]) -> Response:
+    """The same answer with its body in memory, checked, and without the token that Plex may repeat in it."""
     body = bytearray()
     announced = response.headers.get("Content-Length", "")
     too_large = announced.isdecimal() and int(announced[:20]) > LARGEST
@@ -194,6 +197,8 @@ def _read(response: Response, errand: Errand) -> Response:
     if too_large:
         response.close()
         raise PlexError(f"{errand.asked}: the answer is larger than {LARGEST >> 20} MB. Ask for a smaller part.")
+    for secret in secrets:
+        body = body.replace(secret, HIDDEN.encode())
     return _filled(response, _checked(bytes(body), errand))
 
 

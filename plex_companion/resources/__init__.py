@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plex_companion.changes.kinds import Change, ClientSeen, SessionChanged, SessionEnded, SessionStarted
+from plex_companion.changes.kinds import AccountsSeen, Change, ClientSeen, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.errors import NotFound
 from plex_companion.resources.activity import ACTIVITY
 from plex_companion.resources.alerts import ALERTS
@@ -53,16 +53,16 @@ def touched(changes: Sequence[Change]) -> Touched:
     found = Touched()
     for change in changes:
         lazy = isinstance(change, SessionChanged) and change.progress_only
-        (found.lazy if lazy else found.urgent).update(_uris(change))
-        found.listing |= isinstance(change, SessionStarted | SessionEnded)
+        (found.lazy if lazy else found.urgent).update(_uris(change, lazy=lazy))
+        found.listing |= isinstance(change, SessionStarted | SessionEnded | AccountsSeen)
         found.listing |= isinstance(change, ClientSeen) and change.new
     found.lazy -= found.urgent
     return found
 
 
-def _uris(change: Change) -> Iterator[str]:
+def _uris(change: Change, *, lazy: bool) -> Iterator[str]:
     for resource in RESOURCES:
-        uri = resource.touched(change)
+        uri = None if lazy and not resource.progress else resource.touched(change)
         if uri is not None:
             yield uri
 

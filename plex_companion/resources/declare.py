@@ -26,6 +26,8 @@ class Resource:
     """`read(companion, **fields)` gives the body beyond the envelope, or raises `NotFound`."""
     touched_by: tuple[type, ...]
     """The kinds of change that touch it; the URI's fields are read from the change's attributes of the same name."""
+    progress: bool = True
+    """Whether mere progress of a session touches it."""
     existing: Callable[[Companion], Iterable[Mapping[str, str]]] | None = None
     """For a family: the fields of the members that exist now, each with a `title`."""
 

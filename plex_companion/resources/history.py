@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
 from plex_companion.cache.read import newest_plays
-from plex_companion.changes.kinds import SessionEnded, SessionStarted
+from plex_companion.changes.kinds import ConnectionChanged, SessionChanged, SessionEnded, SessionStarted
+from plex_companion.models import User
 from plex_companion.resources.declare import Resource
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
 
 SHOWN = 50
+CHANGES = (SessionStarted, SessionChanged, SessionEnded)
 
 
 async def read_history(companion: Companion, user: str | None = None) -> dict[str, Any]:
@@ -28,8 +30,9 @@ async def read_history(companion: Companion, user: str | None = None) -> dict[st
 def existing_users(companion: Companion) -> Iterable[Mapping[str, str]]:
     """The users this server knows."""
     for account in companion.state.accounts:
-        if account.name:
-            yield {"user": account.name, "title": f"History of {account.name}"}
+        handle = User(account.id, account.name).handle
+        if account.name and handle:
+            yield {"user": handle, "title": f"History of {handle}"}
 
 
 HISTORY = Resource(
@@ -37,13 +40,15 @@ HISTORY = Resource(
     "History",
     "The newest 50 plays.",
     read_history,
-    touched_by=(SessionStarted, SessionEnded),
+    touched_by=(*CHANGES, ConnectionChanged),
+    progress=False,
 )
 USER_HISTORY = Resource(
     "plex://history/{user}",
     "A user's history",
     "The newest 50 plays of one user.",
     read_history,
-    touched_by=(SessionStarted, SessionEnded),
+    touched_by=CHANGES,
+    progress=False,
     existing=existing_users,
 )

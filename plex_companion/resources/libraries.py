@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.changes.kinds import SectionsSeen
+from plex_companion.changes.kinds import ConnectionChanged, SectionsSeen
 from plex_companion.resources.declare import Resource
 
 if TYPE_CHECKING:
@@ -23,5 +23,5 @@ LIBRARIES = Resource(
     "Libraries",
     "The libraries with their types and item counts.",
     read_libraries,
-    touched_by=(SectionsSeen,),
+    touched_by=(SectionsSeen, ConnectionChanged),
 )

@@ -122,9 +122,9 @@ class Output:
 
 
 def _can_wait(descriptor: int) -> bool:
-    """Files and directories never block, and the system refuses to wait for them."""
+    """Files, directories and `/dev/null` never block, and the system refuses to wait for them."""
     mode = os.fstat(descriptor).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
 
 
 def _text(parts: list[bytes]) -> str:

@@ -68,11 +68,21 @@ def get(plex: PlexServer, path: str, /, **params: object) -> Element:
     """GET, and the container that came.
 
     Raises:
-        PlexError: Plex answered with nothing. Everything else that can go wrong is translated by the gateway.
+        PlexError: Plex answered with nothing, or with a page. The gateway translates everything else that can go wrong.
     """
-    found: Element | None = plex.query(path_of(path, params))
+    return container(plex.query(path_of(path, params)), path)
+
+
+def container(found: Element | None, path: str) -> Element:
+    """What came, if it can be Plex's: an empty answer or a page must not pass for an empty list.
+
+    Raises:
+        PlexError: it is neither.
+    """
     if found is None:
         raise PlexError(f"Plex answered GET {path} with nothing. Try again in a moment.")
+    if found.tag.lower() == "html":
+        raise PlexError(f"GET {path} was answered with a web page. Does PLEX_URL name a Plex Media Server?")
     return found
 
 
@@ -88,9 +98,9 @@ def get_if_there(plex: PlexServer, path: str, /, **params: object) -> Element | 
 def page(plex: PlexServer, path: str, /, offset: int, limit: int, **params: object) -> Page:
     """One page of a list. One request, whatever the limit."""
     headers = {"X-Plex-Container-Start": str(offset), "X-Plex-Container-Size": str(limit)}
-    found: Element | None = plex.query(path_of(path, params), headers=headers)
-    rows = [] if found is None else list(found)
-    stated = found.get("totalSize", found.get("size", "")) if found is not None else ""
+    found = container(plex.query(path_of(path, params), headers=headers), path)
+    rows = list(found)
+    stated = found.get("totalSize", found.get("size", ""))
     total = int(stated) if stated.isdecimal() else offset + len(rows)
     read = rows[:limit]
     return Page(read, max(total, offset + len(read)) if read else total, offset, limit)

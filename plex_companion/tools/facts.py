@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.text import clean
-from plex_companion.wire import iso
+from plex_companion.wire import LAST_MS, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,8 @@ def utc(row: Element, name: str) -> str | None:
 def local(row: Element, name: str, form: str = "%Y-%m-%d %H:%M:%S") -> str | None:
     """The same in the predecessor's form, in the local time of this machine."""
     seconds = number(row, name)
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).astimezone().strftime(form)
+    possible = seconds is not None and 0 <= seconds * 1000 <= LAST_MS
+    return datetime.fromtimestamp(seconds or 0, UTC).astimezone().strftime(form) if possible else None
 
 
 def as_number(identifier: str | None) -> int | str | None:

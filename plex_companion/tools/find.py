@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.errors import Ambiguous, Invalid, NotFound
 from plex_companion.tools.ask import get, get_if_there
-from plex_companion.tools.facts import kind, match_of
+from plex_companion.tools.facts import as_number, kind, match_of
 from plex_companion.tools.several import Several
 
 if TYPE_CHECKING:
@@ -49,10 +49,15 @@ def find_library(plex: PlexServer, known: Known, name: str) -> Section:
         message = f"No library '{name}'. Libraries: {', '.join(available) or 'none'}."
         raise NotFound(message, what="library", available=available)
     if len(fitting) > 1:
-        matches = [{"title": library.title, "id": library.section_id, "type": library.type} for library in fitting]
+        matches = [_library_match(library) for library in fitting]
         message = f"{len(fitting)} libraries are called '{name}': use the id of one of them instead."
         raise Ambiguous(message, argument="library_name", matches=matches)
     return fitting[0]
+
+
+def _library_match(library: Section) -> dict[str, Any]:
+    identifier = as_number(library.section_id)
+    return {"title": library.title, "id": identifier, "rating_key": identifier, "type": library.type}
 
 
 def find_by_id(

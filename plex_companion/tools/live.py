@@ -8,7 +8,7 @@ import anyio
 from pydantic import Field
 
 from plex_companion import wire
-from plex_companion.cache.read import JournalPage, events_after, last_event, newest_alerts
+from plex_companion.cache.read import JournalPage, events_after, last_event, newest_alerts, newest_events
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
 from plex_companion.resources.activity import read_activity
@@ -70,11 +70,12 @@ async def events_since(
     """
     limit = min(limit, MOST)
     if cursor is None:
-        cursor = max(0, await last_event(companion.cache) - limit)
-        return _told(companion, await events_after(companion.cache, cursor, types, limit), gap=False)
+        end = await last_event(companion.cache)  # before reading: rather told twice than never
+        page = JournalPage((await newest_events(companion.cache, limit, types))[::-1], end, gap=False)
+        return _told(companion, page, gap=False, limit=limit)
     await _check(companion, cursor)
     page = await events_after(companion.cache, cursor, types, limit)
-    return _told(companion, page, gap=page.gap)
+    return _told(companion, page, gap=page.gap, limit=limit)
 
 
 @LIVE.tool(Access.READ)
@@ -104,16 +105,18 @@ async def events_wait(
 async def _next_page(
     companion: Companion, caller: Caller, cursor: int, types: list[str] | None, started: float, seconds: float
 ) -> JournalPage:
-    seen = cursor
+    seen, told = cursor, started
     while True:
+        changed = companion.live.change()  # before reading, or a commit during the reading would be missed
         page = await events_after(companion.cache, seen, types, MOST)
         if page.rows or (page.gap and seen == cursor):
             return page
         seen = page.next_cursor
-        with anyio.move_on_after(PROGRESS_SECONDS) as pause:
-            await companion.live.changed()
-        if pause.cancelled_caught:
-            await caller.progress(anyio.current_time() - started, seconds, "waiting for Plex to say something")
+        with anyio.move_on_after(told + PROGRESS_SECONDS - anyio.current_time()):
+            await changed.wait()
+        if anyio.current_time() >= told + PROGRESS_SECONDS:
+            told = anyio.current_time()
+            await caller.progress(told - started, seconds, "waiting for Plex to say something")
 
 
 async def _check(companion: Companion, cursor: int) -> None:
@@ -126,9 +129,9 @@ async def _check(companion: Companion, cursor: int) -> None:
         raise Invalid(message, argument="cursor")
 
 
-def _told(companion: Companion, page: JournalPage, *, gap: bool) -> dict[str, Any]:
+def _told(companion: Companion, page: JournalPage, *, gap: bool, limit: int = MOST) -> dict[str, Any]:
     events = [wire.event(row) for row in page.rows]
-    body = {"events": events, "count": len(events), "next_cursor": page.next_cursor, "gap": gap}
+    body = {"events": events, "count": len(events), "limit": limit, "next_cursor": page.next_cursor, "gap": gap}
     return enveloped(companion, body)
 
 

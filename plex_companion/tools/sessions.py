@@ -12,9 +12,9 @@ from plex_companion.changes.sessions import session_of_row
 from plex_companion.companion import Companion
 from plex_companion.errors import PlexError, PlexUnreachable, TimedOut
 from plex_companion.events import Snapshot
-from plex_companion.models import Player, User
+from plex_companion.models import Player, Transcode, User
 from plex_companion.plex import views
-from plex_companion.tools.ask import clamped, page
+from plex_companion.tools.ask import clamped, get, page
 from plex_companion.tools.declare import Access, Id, Toolset
 from plex_companion.tools.facts import as_number
 from plex_companion.tools.find import find_item
@@ -60,8 +60,10 @@ async def sessions_get_active(companion: Companion, unused: Any = None) -> Activ
     Answered from what Plex reports live; Plex is only asked while the companion does not hear it. `source` says
     which, and with `source` "cache" while `connection.state` is not "live" this is the last known state.
     """
-    if companion.is_live:
+    if companion.is_live and companion.state.sessions_read:
         return _told(companion, companion.state.sessions.values(), "cache")
+    if companion.is_live:  # heard, but what plays is told to the owner only: the error says so
+        return _told(companion, await _asked(companion), "plex")
     with suppress(PlexError, TimedOut):
         return _told(companion, await _asked(companion), "plex")
     if companion.state.server is None:
@@ -136,8 +138,7 @@ async def _asked(companion: Companion) -> list[Session]:
 
 
 def _rows(plex: PlexServer, *, private: bool) -> list[SessionRow]:
-    listed = plex.query("/status/sessions")
-    rows = [] if listed is None else list(listed)
+    rows = get(plex, "/status/sessions")
     return [views.session_row(row, private=private) for row in rows if row.tag in {"Video", "Track", "Photo"}]
 
 
@@ -181,7 +182,7 @@ def _active(number: int, session: Session) -> dict[str, Any]:
         "progress": _progress(session),
         **_media_info(session),
         "transcoding": _transcoding(session),
-        "session_key": as_number(session.session_key),
+        "session_key": as_number(session.session_key or None),
         "session_uuid": session.session_id,
         "rating_key": as_number(rating_key),
         "guid": item.guid,
@@ -228,12 +229,17 @@ def _media_info(session: Session) -> dict[str, Any]:
 
 
 def _transcoding(session: Session) -> dict[str, Any]:
-    job = session.transcode
-    if job is None:
+    job = session.transcode or Transcode("")
+    if session.decision != "transcode":
         return {"active": False, "mode": "Direct Play/Stream"}
     return {
         "active": True,
-        "video": f"{job.source_video_codec} → {job.video_codec}",
-        "audio": f"{job.source_audio_codec} → {job.audio_codec}",
+        "video": _turned(job.source_video_codec, job.video_codec),
+        "audio": _turned(job.source_audio_codec, job.audio_codec),
         "resolution": f"{job.width}x{job.height}" if job.width and job.height else None,
     }
+
+
+def _turned(source: str | None, target: str | None) -> str | None:
+    """One codec into another; `None` where Plex tells neither."""
+    return f"{source or 'unknown'} → {target or 'unknown'}" if source or target else None

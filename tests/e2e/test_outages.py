@@ -76,7 +76,7 @@ async def test_a_session_goes_on_across_a_lost_connection_when_everything_fits(t
         )
         assert it.sessions[session.key].play_id == play
         kinds = {alert.kind for alert in await newest_alerts(it.application.companion.cache, 10)}
-        assert {"connection_lost", "listener_gap"} <= kinds
+        assert "connection_lost" in kinds
 
 
 async def test_a_revoked_token_says_unauthorized_and_the_cache_is_still_served(tmp_path: Path) -> None:

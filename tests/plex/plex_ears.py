@@ -52,11 +52,14 @@ class Ears:
         return event
 
     async def live(self) -> Snapshot:
-        """Skip to the end of the next first snapshot."""
+        """Skip to the end of the next first snapshot, and of the libraries that are read right after it."""
+        first: Snapshot | None = None
         while True:
             event = await self.next()
             if isinstance(event, Snapshot) and event.first:
-                return event
+                first = event
+            elif isinstance(event, Snapshot) and first is not None:
+                return first
 
     def nothing(self) -> bool:
         return self._heard.statistics().current_buffer_used == 0

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from plex_pretend import STARTING, Answer, Pretend, clock, pretend_plex, settings_for
 
-from plex_companion.errors import PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
+from plex_companion.errors import PlexError, PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
 from plex_companion.plex.gateway import Gateway, open_gateway
 from plex_companion.plex.snapshot import take_snapshot
 
@@ -31,12 +31,36 @@ async def gateway(pretend: Pretend) -> AsyncIterator[Gateway]:
         yield one
 
 
-async def _take(gateway: Gateway, *, first: bool = True) -> Snapshot:
+async def _take(gateway: Gateway, *, first: bool = True, library: bool = True) -> Snapshot:
     with anyio.fail_after(5):
-        return await take_snapshot(gateway, epoch=3, first=first, now=clock(), want_library=False, private=True)
+        return await take_snapshot(gateway, epoch=3, first=first, now=clock(), want_library=library, private=True)
 
 
-async def test_the_first_one_holds_everything(gateway: Gateway) -> None:
+async def test_the_first_one_does_not_wait_for_the_libraries(pretend: Pretend, gateway: Gateway) -> None:
+    snapshot = await _take(gateway, library=False)
+    assert snapshot.server is not None
+    assert snapshot.sessions is not None
+    assert snapshot.sections is None
+    assert not [path for path in pretend.asked if path.startswith("/library")]
+
+
+@pytest.mark.parametrize("answer", [Answer(500), Answer(body=b""), Answer(body=b"<html/>")])
+async def test_without_the_sessions_there_is_no_snapshot(pretend: Pretend, gateway: Gateway, answer: Answer) -> None:
+    pretend.answers["/status/sessions"] = answer
+    with pytest.raises(PlexError):
+        await _take(gateway)
+
+
+async def test_where_the_sessions_are_the_owners_alone_they_are_none_and_that_is_said(
+    pretend: Pretend, gateway: Gateway
+) -> None:
+    pretend.answers["/status/sessions"] = Answer(403)
+    snapshot = await _take(gateway)
+    assert snapshot.sessions is None
+    assert "GET /status/sessions: " in (snapshot.detail or "")
+
+
+async def test_with_the_library_it_holds_everything(gateway: Gateway) -> None:
     snapshot = await _take(gateway)
     assert (snapshot.epoch, snapshot.first, snapshot.detail) == (3, True, None)
     assert snapshot.server is not None
@@ -55,7 +79,7 @@ async def test_requested_is_the_moment_before_the_first_request(gateway: Gateway
 async def test_later_ones_cost_two_requests(pretend: Pretend, gateway: Gateway) -> None:
     await _take(gateway)
     pretend.asked.clear()
-    snapshot = await _take(gateway, first=False)
+    snapshot = await _take(gateway, first=False, library=False)
     assert sorted(pretend.asked) == ["/activities", "/status/sessions"]
     assert (snapshot.server, snapshot.sections, snapshot.accounts, snapshot.clients) == (None,) * 4
 
@@ -67,14 +91,14 @@ async def test_counting_a_library_reads_no_items(pretend: Pretend, gateway: Gate
     assert all(path.endswith("X-Plex-Container-Size=0") for path in counted)
 
 
-@pytest.mark.parametrize("path", ["/status/sessions", "/activities", "/library/sections", "/accounts", "/clients"])
+@pytest.mark.parametrize("path", ["/activities", "/library/sections", "/accounts", "/clients"])
 @pytest.mark.parametrize("answer", [Answer(403), Answer(500), Answer(body=b""), Answer(body=b"<html/>")])
 async def test_a_part_that_cannot_be_read_is_none_and_said(
     pretend: Pretend, gateway: Gateway, path: str, answer: Answer
 ) -> None:
     pretend.answers[path] = answer
     snapshot = await _take(gateway)
-    part = {"/status/sessions": "sessions", "/library/sections": "sections"}.get(path, path[1:])
+    part = {"/library/sections": "sections"}.get(path, path[1:])
     parts = ("sessions", "activities", "sections", "accounts", "clients")
     assert [name for name in parts if getattr(snapshot, name) is None] == [part]
     assert snapshot.detail is not None

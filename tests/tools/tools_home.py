@@ -110,7 +110,7 @@ async def tools_home(
         async with open_application(settings, patience=patience) as application:
             companion = application.companion
             with anyio.fail_after(SECONDS):
-                while not companion.is_live:
+                while not companion.is_live or not companion.state.sections:
                     await companion.live.changed()
             async with Client(application.server, mode=era, elicitation_callback=answer) as client:
                 if hushed:
