@@ -74,11 +74,19 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--demo-if-unset", action="store_true", help="the demo household unless PLEX_URL or PLEX_TOKEN is set"
     )
-    commands.add_parser("watch", help="a live view in the terminal", parents=[_common(), _demo_flags()])
+    commands.add_parser(
+        "watch",
+        help="a live view in the terminal",
+        description="A live view; q or Ctrl+C ends it. Into a pipe or file: plain text, first what there is, then a "
+        "line for each change.",
+        parents=[_common(), _demo_flags()],
+    )
     commands.add_parser(
         "doctor", help="check address, token, websocket and database", parents=[_common(), _demo_flags()]
     )
-    commands.add_parser("tools", help="list the tools")
+    tools = commands.add_parser("tools", help="list the tools")
+    tools.add_argument("--markdown", action="store_true", help="as the table of the README")
+    tools.add_argument("--schemas", action="store_true", help="as the JSON that MCP clients are sent")
     _add_demo(commands)
     return top
 
@@ -114,7 +122,7 @@ def _run(flags: argparse.Namespace) -> int:
         case "demo":
             return _demo(flags)
         case "tools":
-            return _tools()
+            return _tools(flags)
         case _:
             settings = Settings.load(_given(flags))
             _log_to_stderr(settings)
@@ -183,13 +191,10 @@ def _greet(host: str, port: int, *, demo: bool) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 - this is what a person reads
 
 
-def _tools() -> int:
-    from plex_companion.tools import TOOLSETS
+def _tools(flags: argparse.Namespace) -> int:
+    from plex_companion.tools.listing import markdown, plain, schemas
 
-    for toolset in TOOLSETS:
-        print(f"{toolset.name}: {toolset.sentence}")  # noqa: T201 - the answer
-        for tool in toolset.tools:
-            print(f"  {tool.name:32} {tool.access.value:12} {tool.description.splitlines()[0]}")  # noqa: T201 - the answer
+    print(markdown() if flags.markdown else schemas() if flags.schemas else plain())  # noqa: T201 - the answer
     return 0
 
 

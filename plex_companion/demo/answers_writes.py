@@ -73,7 +73,9 @@ def _edit_item(ask: Ask, item: Item) -> None:
 
 def edited_tags(ask: Ask, field: str, old: tuple[str, ...]) -> tuple[str, ...]:
     """The tags after an edit: `field[0].tag.tag=` lists replace, `field[].tag.tag-=` takes away."""
-    replaced, taken, touched = [], set(), False
+    replaced: list[str] = []
+    taken: set[str] = set()
+    touched = False
     for name, value in ask.params:
         match = _TAG.match(name)
         if match and match["field"] == field:

@@ -18,20 +18,45 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from mcp_types import Tool
+
     from plex_companion.demo import Demo
 
 TOKEN = "canary-Tok3n-4815162342"
 EMAIL = "canary.person@example.org"
 ADDRESS = "203.0.113.77"
-ARGUMENTS: dict[str, dict[str, Any]] = {"library_scan": {"library_name": "1"}, "events_wait": {"timeout": 0}}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "events_wait": {"timeout": 0},
+    "server_get_alerts": {"since": 0},
+    "media_edit_metadata": {"media_id": "1", "new_summary": "new"},
+    "media_set_watched_status": {"media_id": "1", "watched": True},
+    "playlist_create": {"playlist_title": "new", "item_titles": ["x"]},
+    "client_control_playback": {"client_name": "demo-study-htpc", "action": "pause"},
+    "client_navigate": {"client_name": "demo-study-htpc", "action": "home"},
+    "watchlist_add": {"guid": "plex://movie/1"},
+    "watchlist_remove": {"guid": "plex://movie/1"},
+}
+"""Where an argument that is filled in by its type would not get far."""
+
+
+def _filled(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a tool insists on, and an id or title where it takes one."""
+    properties = schema.get("properties", {})
+    ids = {"media_id": 1, "playlist_id": 1, "collection_id": 1, "rating_key": 1, "username": EMAIL}
+    return dict.fromkeys(schema.get("required", ()), "1") | {n: v for n, v in ids.items() if n in properties}
 
 
 async def _everything(client: Client) -> str:
     """Every tool's answer and every resource, as one text."""
     said: list[str] = []
-    for tool in (await client.list_tools()).tools:
-        answer = await client.call_tool(tool.name, ARGUMENTS.get(tool.name, {}))
+
+    async def call(tool: Tool) -> None:
+        answer = await client.call_tool(tool.name, ARGUMENTS.get(tool.name, _filled(tool.input_schema)))
         said.append(answer.model_dump_json())
+
+    async with anyio.create_task_group() as tasks:
+        for tool in (await client.list_tools()).tools:
+            tasks.start_soon(call, tool)
     listed = [str(one.uri) for one in (await client.list_resources()).resources]
     bodies = [json.dumps(await body(client, uri), ensure_ascii=False) for uri in listed]
     return "\n".join(said + listed + bodies)

@@ -27,7 +27,7 @@ async def pretend() -> AsyncIterator[Pretend]:
 
 @pytest.fixture
 async def gateway(pretend: Pretend) -> AsyncIterator[Gateway]:
-    async with open_gateway(settings_for(pretend.url, plex_timeout_seconds=0.5)) as one:
+    async with open_gateway(settings_for(pretend.url, plex_timeout_seconds=3)) as one:
         yield one
 
 
