@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 5.0
+WRITE_SECONDS = 1.0
+"""How long the end waits for what was heard to be written."""
 DAY_MS = 86_400_000
 
 INSTRUCTIONS = """\
@@ -120,12 +122,21 @@ async def open_companion(
         tasks.start_soon(_tick, inbox, now, tick_seconds)
         epoch = live.state.connection.epoch
 
+        hearing = anyio.CancelScope()
+
         async def hear() -> None:
-            await listen(gateway, settings, inbox.put, now=now, wanted=wanted, epoch=epoch, patience=patience)
+            with hearing:
+                await listen(gateway, settings, inbox.put, now=now, wanted=wanted, epoch=epoch, patience=patience)
 
         tasks.start_soon(hear)
-        yield Companion(settings, live, cache, gateway, inbox, now, versions(), Known())
-        tasks.cancel_scope.cancel()
+        try:
+            yield Companion(settings, live, cache, gateway, inbox, now, versions(), Known())
+        finally:
+            hearing.cancel()
+            with anyio.move_on_after(WRITE_SECONDS, shield=True):
+                while len(inbox):
+                    await live.changed()
+            tasks.cancel_scope.cancel()
 
 
 def _retention(settings: Settings) -> Retention:

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from plex_companion.cache import Cache
     from plex_companion.changes.kinds import Change
     from plex_companion.events import Event, Heard
+    from plex_companion.models import Moment
 
 logger = logging.getLogger(__name__)
 
-INBOX = 8_192
+INBOX = 4_096
 """Events that may wait; some 2 kB each."""
 BATCH = 500
 """Events per transaction at most, so that a flood never keeps the loop from answering."""
@@ -75,7 +76,8 @@ async def ingest(
     while True:
         batch = await inbox.drain(BATCH)
         state, changes = live.understood(batch)
-        await _write(changes, state, live, cache)
+        with anyio.CancelScope(shield=True):  # what was begun is finished, also when the program ends
+            await _write(changes, state, live, cache)
         live.show(state)
         announce(changes)
         if not 0 <= live.now - pruned_at < PRUNE_EVERY_MS and not await _prune(live, cache, retention):
@@ -159,10 +161,18 @@ class Live:
         for event, moment in batch:
             self.counters.count(event)
             self.now = moment.at
-            for change in changes_for(event, state, moment, self.thresholds):
+            for change in self._meaning(event, state, moment):
                 advance(state, change)
                 changes.append(change)
         return state, changes
+
+    def _meaning(self, event: Event, state: State, moment: Moment) -> list[Change]:
+        try:
+            return changes_for(event, state, moment, self.thresholds)
+        except Exception:  # a rule that fails on one event must not make the program deaf to all others
+            self.counters.malformed += 1
+            logger.exception("An event of type %s could not be understood", event.type)
+            return []
 
     def show(self, state: State) -> None:
         """Readers see this from now on, and whoever waits is woken."""

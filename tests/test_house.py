@@ -204,14 +204,14 @@ def swallows_everything(handler: ast.ExceptHandler) -> bool:
     return bool(caught & {"Exception", "BaseException"}) and not raises_again
 
 
-def test_everything_is_caught_at_the_border_of_the_server_alone() -> None:
+def test_everything_is_caught_at_the_border_of_the_server_and_where_one_event_must_not_deafen() -> None:
     broad = {
         str(file.relative_to(PACKAGE))
         for file in files()
         for node in ast.walk(tree(file))
         if isinstance(node, ast.ExceptHandler) and swallows_everything(node)
     }
-    assert broad <= {"server/build.py"}
+    assert broad <= {"server/build.py", "ingest.py"}
 
 
 # The tests themselves

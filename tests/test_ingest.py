@@ -11,14 +11,15 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import connect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import pytest
-from stories import DEN, START, frame, listed, report
+from stories import DEN, START, Story, frame, listed, report
 
 from plex_companion.cache import Cache, open_cache
 from plex_companion.cache.load import load_state
+from plex_companion.changes import Thresholds
 from plex_companion.changes.kinds import AlertOpened, Change, Journaled, SessionEnded, SessionStarted
 from plex_companion.events import Connecting, Disconnected, Heard, Malformed, Snapshot, Tick, Unknown, parse_frame
 from plex_companion.ingest import BACKLOG, KINDS, Counters, Inbox, Live, Retention, ingest
@@ -179,6 +180,20 @@ async def test_malformed_and_unknown_frames_are_counted(it: Heart) -> None:
     counters = it.live.counters
     assert (counters.malformed, counters.unrecognized, counters.snapshots) == (1, 2, 0)
     assert counters.events == {"invented": 2, "playing": 1}
+
+
+def test_an_event_that_breaks_a_rule_is_counted_and_the_next_one_is_heard() -> None:
+    broken = Thresholds(buffering_count=cast("int", "three"))  # the rule of buffering cannot count to that
+    live = Live(Story().state, broken)
+    frames = [frame("playing", report(state=state)) for state in ("playing", "buffering")]
+    frames.append(frame("status", {"title": "Scanning"}))
+    heard = [
+        Heard(event, Moment(START, at)) for at, text in enumerate(frames, 60_000_000) for event in parse_frame(text)
+    ]
+    state, changes = live.understood(heard)
+    assert live.counters.malformed == 2
+    assert [change.type for change in changes if isinstance(change, Journaled)] == ["status"]
+    assert state.next_event == live.state.next_event + 1
 
 
 def test_types_that_never_end_do_not_fill_the_counters() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import aiosqlite
+import anyio
 
 from plex_companion.cache.migrate import migrate
 from plex_companion.cache.record import UNKNOWN, Statements, condensed, upsert
@@ -66,7 +67,7 @@ class Cache:
             StorageError: nothing of it was written.
         """
         statements = Statements(server, at)
-        for change in changes:
+        for change in condensed(changes):
             statements.add(change)
         await self.writer.execute("BEGIN IMMEDIATE")
         try:
@@ -105,6 +106,17 @@ class Cache:
 
 
 @asynccontextmanager
+async def _closed_for_sure() -> AsyncIterator[AsyncExitStack]:
+    """A stack that is unwound also when everything is being cancelled: an aiosqlite thread that is not told lives on."""
+    stack = AsyncExitStack()
+    try:
+        yield stack
+    finally:
+        with anyio.CancelScope(shield=True):
+            await stack.aclose()
+
+
+@asynccontextmanager
 async def open_cache(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Cache]:
     """Bring the file to today's schema and open it. A write waits for another process for `lock_ms`.
 
@@ -113,7 +125,7 @@ async def open_cache(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Cache]
         DatabaseNewer: a newer plex-companion wrote it.
     """
     schema = migrate(path)
-    async with AsyncExitStack() as opened:
+    async with _closed_for_sure() as opened:
         try:
             writer, reader = [
                 await opened.enter_async_context(aiosqlite.connect(path, isolation_level=None, timeout=10))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from plex_companion.cache.rows import Row, activity_row, alert_row, fields, play_row, section_row
@@ -32,7 +33,7 @@ UNKNOWN = "unknown"
 """The server rows belong to until Plex has said which it is."""
 
 
-def condensed(changes: Iterable[Change], journal_rows: int) -> list[Change]:
+def condensed(changes: Iterable[Change], journal_rows: int = sys.maxsize) -> list[Change]:
     """The same in fewer: what writes nothing goes, of a row written again and again the last writing stays, and of the
     journal the newest rows do.
     """

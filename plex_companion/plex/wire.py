@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -137,7 +138,10 @@ class _Door(HTTPAdapter):
             response = super().send(request, stream, (min(CONNECT_SECONDS, left), left), verify, cert, proxies)
             errand.status = response.status_code
             errand.retry_after_s = _seconds(response.headers.get("Retry-After"))
-            return response if stream else _read(response, errand, () if plex_tv else self._secrets)
+            if stream:
+                return response
+            with closing(response):  # its connection goes back to the pool, or ends with an answer that is refused
+                return _read(response, errand, () if plex_tv else self._secrets)
         finally:
             if not stream:
                 errand.holds(None)
@@ -195,7 +199,6 @@ def _read(response: Response, errand: Errand, secrets: Iterable[bytes]) -> Respo
         if too_large:
             break
     if too_large:
-        response.close()
         raise PlexError(f"{errand.asked}: the answer is larger than {LARGEST >> 20} MB. Ask for a smaller part.")
     for secret in secrets:
         body = body.replace(secret, HIDDEN.encode())

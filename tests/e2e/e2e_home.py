@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -47,6 +47,10 @@ def quick() -> Iterator[float]:
 
 
 HASTY = Patience(ping=0.3, pong=0.3, refused=0.3, merge=0.05, failed=0.1, settled=0.0, waits=quick)
+
+
+STEADY = replace(HASTY, ping=20, pong=20)
+"""For a loop that is kept busy: late pongs would pass for a lost connection."""
 
 
 @dataclass

@@ -6,7 +6,7 @@ import resource
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e_home import MODERN, home, known, subscribed
+from e2e_home import MODERN, STEADY, home, known, subscribed
 
 from plex_companion.app import open_companion
 from plex_companion.resources import touched
@@ -27,7 +27,7 @@ def _megabytes() -> float:
 
 
 async def test_after_a_burst_the_final_state_is_right_and_memory_stayed_flat(tmp_path: Path) -> None:
-    async with home(tmp_path) as it:
+    async with home(tmp_path, patience=STEADY) as it:
         session = it.demo.start()
         await it.until(lambda: it.sessions and it.sessions[session.key].listed)
         async with subscribed(f"{it.url}/mcp", MODERN, "plex://sessions") as (client, ear):
@@ -46,7 +46,7 @@ async def test_after_a_burst_the_final_state_is_right_and_memory_stayed_flat(tmp
 
 
 async def test_every_changed_uri_is_announced_after_its_last_change(tmp_path: Path) -> None:
-    async with home(tmp_path) as it:
+    async with home(tmp_path, patience=STEADY) as it:
         settings = it.application.companion.settings.model_copy(update={"database": tmp_path / "second.sqlite3"})
         last: dict[str, int | None] = {}
 
@@ -59,7 +59,7 @@ async def test_every_changed_uri_is_announced_after_its_last_change(tmp_path: Pa
         session = it.demo.start()
         key = session.key
         companion_of = []
-        async with open_companion(settings, announce) as companion:
+        async with open_companion(settings, announce, patience=STEADY) as companion:
             companion_of.append(companion)
             while not companion.is_live:
                 await companion.live.changed()
