@@ -27,9 +27,9 @@ UNREAD_SECONDS = 30
 SWEEP_SECONDS = 1.0
 FAREWELL_SECONDS = 0.1
 """After the program was told to end: what listen streams have to say goodbye,"""
-FINISH_SECONDS = 1.0
+FINISH_SECONDS = 0.3
 """then running calls to finish,"""
-ABORT_SECONDS = 0.4
+ABORT_SECONDS = 0.2
 """then clients to take what is left for them."""
 
 
