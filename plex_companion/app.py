@@ -62,8 +62,11 @@ can be answered while Plex is away.
 - Waiting for something to happen: events_wait. What happened since: events_since with the last next_cursor.
 - Every answer of the live toolset carries `connection.state`. Unless it is "live", the data is the last known, and an
   empty list does not mean that nothing happens.
-- Ids may be given as numbers or as strings.
-- By default the companion is read-only: tools that change something answer with code "read_only".
+- Ids (rating_key, library_id …) may be given as numbers or as strings, and beat titles. When several things fit a title,
+  the answer is a list with status "multiple_matches" and nothing was changed: repeat the call with the id that is meant.
+- By default the companion is read-only: tools that change something answer with code "read_only". What destroys
+  something asks a person first; where the host cannot ask, the call needs confirm=true, so ask the person yourself.
+- An error is an object with a stable `code` and a `message` that says what to try.
 """
 
 

@@ -42,8 +42,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _fail(error: BaseException, code: int) -> None:
-    print(f"plex-companion: {error}", file=sys.stderr)  # noqa: T201 - this is what a person reads
+    _say(f"plex-companion: {error}")
     sys.exit(USAGE if isinstance(error, SettingsError) else code)
+
+
+def _say(text: str) -> None:
+    """To the person at the terminal. Standard output belongs to the protocol, or to what was asked for."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place
 
 
 def _only(group: BaseExceptionGroup[BaseException]) -> CompanionError:
@@ -188,7 +193,7 @@ def _greet(host: str, port: int, *, demo: bool) -> None:
         lines.insert(
             0, "No Plex here: this is the built-in demo household. Set PLEX_URL and PLEX_TOKEN for your own server."
         )
-    print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 - this is what a person reads
+    _say("\n".join(lines))
 
 
 def _tools(flags: argparse.Namespace) -> int:
@@ -199,17 +204,13 @@ def _tools(flags: argparse.Namespace) -> int:
 
 
 def _demo(flags: argparse.Namespace) -> int:
-    from plex_companion.demo import Household, serve_demo
+    from plex_companion.demo import Demo, Household, serve_demo
+
+    def ready(demo: Demo) -> None:
+        token = f"PLEX_TOKEN={demo.token}" if flags.require_token else f"PLEX_TOKEN={demo.token} (or any other)"
+        _say(f"A demo Plex server with an invented household: PLEX_URL={demo.url} {token}")
 
     household = Household.load(flags.library) if flags.library else None
-    anyio.run(
-        partial(
-            serve_demo,
-            flags.host,
-            flags.port,
-            speed=flags.speed,
-            household=household,
-            require_token=flags.require_token,
-        )
-    )
+    options = {"speed": flags.speed, "household": household, "require_token": flags.require_token, "ready": ready}
+    anyio.run(partial(serve_demo, flags.host, flags.port, **options))
     return 0

@@ -425,30 +425,29 @@ def client_start_playback(
         )
     if offset < 0:
         raise Invalid(f"offset must not be negative; got {offset}.", argument="offset")
-    found = find_item(
-        plex,
-        companion.known,
-        title=media_title,
-        media_id=rating_key,
-        library_name=library_name,
-        kinds=PLAYABLE,
-        writes=True,
-    )
+    known = companion.known
+    row = find_item(
+        plex, known, title=media_title, media_id=rating_key, library_name=library_name, kinds=PLAYABLE, writes=True
+    ).row
     if client_name is None:
         return _choose(plex, companion)
     player = find_client(plex, companion, client_name, writes=True)
     _require_reachable(player, "play")
-    _play(plex, companion, player, found.row, offset)
-    title = text(found.row, "title")
+    _play(plex, companion, player, row, offset)
+    return _started(player, row, offset)
+
+
+def _started(player: Player, row: Element, offset: int) -> dict[str, Any]:
+    media = {
+        "title": text(row, "title"),
+        "type": kind(row),
+        "formatted_title": _formatted(row),
+        "rating_key": as_number(row.get("ratingKey")),
+    }
     return {
         "status": "success",
-        "message": f"'{player.name}' was told to play '{title}'.",
-        "media": {
-            "title": title,
-            "type": kind(found.row),
-            "formatted_title": _formatted(found.row),
-            "rating_key": as_number(found.row.get("ratingKey")),
-        },
+        "message": f"'{player.name}' was told to play '{media['title']}'.",
+        "media": media,
         "client": player.name,
         "offset": offset,
         "machine_identifier": player.identifier,

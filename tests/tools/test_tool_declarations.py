@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import inspect
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tools_home import tools_home
 
+from plex_companion.app import INSTRUCTIONS
 from plex_companion.tools import TOOLSETS, served
 from plex_companion.tools.declare import Access
 
@@ -46,6 +50,25 @@ def test_names_access_and_parameters_are_the_contracts(tool: Tool) -> None:
     properties = tool.input_schema.get("properties", {})
     wanted = [part for part in f"{required},{optional}".split(",") if part]
     assert [part for part in wanted if part not in properties] == []
+
+
+@pytest.mark.skipif(not CONTRACT.exists(), reason="the tool contract is not beside the project")
+def test_the_tools_are_those_of_the_contract_and_the_live_ones() -> None:
+    lines = CONTRACT.read_text(encoding="utf-8").splitlines()
+    contract = {line.split("\t")[0] for line in lines if line}
+    assert {tool.name for tool in EVERY if tool.toolset != "live"} == contract
+
+
+@every_tool
+def test_no_tool_function_is_longer_than_40_lines_or_catches_anything(tool: Tool) -> None:
+    source = inspect.getsource(tool.function)
+    assert len(source.splitlines()) <= 40
+    body = ast.parse(textwrap.dedent(source))
+    assert not [node for node in ast.walk(body) if isinstance(node, ast.Try)]
+
+
+def test_the_instructions_are_short() -> None:
+    assert len(INSTRUCTIONS.split()) < 300
 
 
 def test_names_are_unique() -> None:
