@@ -118,7 +118,8 @@ def again(seen: PlexServer, row: Element) -> Element:
 
 
 def _playlist_in(answer: Iterable[Element] | None) -> Element | None:
-    return first(row for row in answer or () if row.tag == "Playlist" and row.get("ratingKey"))
+    rows = () if answer is None else answer
+    return first(row for row in rows if row.tag == "Playlist" and row.get("ratingKey"))
 
 
 def medium_of(rows: Sequence[Element]) -> str:
