@@ -45,7 +45,7 @@ def is_known(tools: Tools) -> bool:
 
 @pytest.mark.timeout(60)
 async def test_no_tool_asks_more_than_its_budget(tmp_path: Path) -> None:
-    async with tools_home(tmp_path, household=big_household(tmp_path)) as tools:
+    async with tools_home(tmp_path, household=big_household(tmp_path), reconcile_seconds=3600) as tools:
         demo = tools.demo
         demo.start(demo.movie())
         await tools.until(lambda: is_known(tools))
