@@ -14,7 +14,6 @@ from plex_companion.errors import ClientUnreachable, NotFound, PlexError
 from plex_companion.events import Snapshot
 from plex_companion.plex import views
 from plex_companion.plex.errands import CURRENT, Errand
-from plex_companion.plex.translate import by_status
 from plex_companion.text import HIDDEN, clean
 from plex_companion.tools.ask import get, if_it_answers, path_of, plex_tv
 from plex_companion.tools.several import Several
@@ -262,6 +261,8 @@ def command(plex: PlexServer, companion: Companion, player: Player, path: str, *
     except PlexError as error:  # our session raises for a failure inside an HTTP 200
         code = str(error.facts.get("http_status", ""))
     if code in _PLEX_ITSELF:
+        from plex_companion.plex.translate import by_status  # noqa: PLC0415 - it brings requests along
+
         raise by_status(int(code), CURRENT.get() or Errand(0))
     if path != "timeline/poll":
         companion.known.note(("commands", player.identifier), {**told(companion, player), path: not code})
