@@ -1,0 +1,95 @@
+"""Many calls over `/mcp` from a client that costs next to nothing: bytes made beforehand, one connection a caller."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from benchmarks.listening import MODERN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.tools_calls import Call
+
+HEAD = (
+    "POST {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json, text/event-stream\r\n"
+    "Content-Type: application/json\r\nMCP-Protocol-Version: {era}\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"
+    "Content-Length: {size}\r\n\r\n"
+)
+
+
+@dataclass
+class Load:
+    """What a crowd of callers found: how long it took, and each call's milliseconds."""
+
+    seconds: float = 0.0
+    took: list[float] = field(default_factory=list)
+    cpu: dict[str, float] = field(default_factory=dict)
+    """Milliseconds of processor time a call, by program."""
+
+    @property
+    def rate(self) -> float:
+        """Calls a second."""
+        return len(self.took) / self.seconds
+
+
+def as_bytes(url: str, call: Call) -> bytes:
+    """The whole HTTP request, of the era that has no sessions."""
+    prefix = "io.modelcontextprotocol/"
+    meta = {
+        f"{prefix}protocolVersion": MODERN,
+        f"{prefix}clientInfo": {"name": "bench", "version": "1"},
+        f"{prefix}clientCapabilities": {},
+    }
+    params = {"name": call.tool, "arguments": call.given, "_meta": meta}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    address = urlsplit(url)
+    head = HEAD.format(path=address.path, host=address.netloc, era=MODERN, tool=call.tool, size=len(body))
+    return head.encode() + body
+
+
+async def load(url: str, calls: Sequence[Call], callers: int, each: int, programs: dict[str, int]) -> Load:
+    """So many callers at once, so many calls by each; `programs` are the process ids whose processor time is counted."""
+    found, asked = Load(), [as_bytes(url, call) for call in calls]
+    before = {name: cpu_ms(pid) for name, pid in programs.items()}
+    began = time.monotonic()
+    async with anyio.create_task_group() as tasks:
+        for number in range(callers):
+            tasks.start_soon(_caller, url, [asked[(number + n) % len(asked)] for n in range(each)], found)
+    found.seconds = time.monotonic() - began
+    found.cpu = {name: (cpu_ms(pid) - before[name]) / len(found.took) for name, pid in programs.items()}
+    return found
+
+
+async def _caller(url: str, requests: Sequence[bytes], found: Load) -> None:
+    address = urlsplit(url)
+    async with await anyio.connect_tcp(str(address.hostname), address.port or 80) as stream:
+        buffered = BufferedByteReceiveStream(stream)
+        for request in requests:
+            began = time.monotonic()
+            await stream.send(request)
+            answer = await _answer(buffered)
+            found.took.append((time.monotonic() - began) * 1000)
+            assert b'"isError":true' not in answer[-200:], answer
+
+
+async def _answer(stream: BufferedByteReceiveStream) -> bytes:
+    head = (await stream.receive_until(b"\r\n\r\n", 16_384)).lower()
+    assert head.startswith(b"http/1.1 200"), head
+    size = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+    return await stream.receive_exactly(int(size))
+
+
+def cpu_ms(pid: int) -> float:
+    """Processor time a process has used, all its threads, in milliseconds."""
+    fields: list[Any] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
