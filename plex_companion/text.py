@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _TOKEN = re.compile(
     # Any other word that ends in "token" counts only with a sign of assignment: "token expired" is prose.
-    r"(?i)(x-plex-token|plexonlinetoken|access_?token|auth_?token|token(?=[\"']?\s{0,2}(?:[=:]|%3D)))"
+    r"(?i)(x-plex-token|plexonlinetoken|access_?token|auth_?token"
+    r"|(?:token|api_?key|jwt|signature)(?=[\"']?\s{0,2}(?:[=:]|%3D)))"
     r"(\W{1,4})[\w.\-~%+/]{4,}={0,2}"
 )
 _PIN = re.compile(r"(?i)([?&]pin=)[^&\s\"']+")
@@ -50,7 +51,9 @@ def redact(value: str) -> str:
     """The text without whatever stands where Plex puts a token, or the PIN of a profile."""
     if "pin=" in value:
         value = _PIN.sub(rf"\1{HIDDEN}", value)
-    return _TOKEN.sub(rf"\1\2{HIDDEN}", value) if "token" in value.lower() else value  # few texts pay for the search
+    # Few texts pay for the search.
+    suspicious = any(word in value.lower() for word in ("token", "key", "jwt", "signature"))
+    return _TOKEN.sub(rf"\1\2{HIDDEN}", value) if suspicious else value
 
 
 def mask(value: str) -> str:

@@ -43,6 +43,7 @@ async def load_state(cache: Cache, now: Moment) -> State:
     server = UNKNOWN
     for row in servers:
         state.server = server_of(row)
+        state.sessions_read = True
         server = state.server.machine_identifier
     await _load_server(cache, state, server, now)
     for row in await _rows(cache, "SELECT * FROM alerts WHERE resolved_at IS NULL", {}):

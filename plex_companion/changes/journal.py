@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from plex_companion.events import Event
     from plex_companion.models import Moment
 
-_SECRET_NAMES = ("token", "secret", "password")
+_SECRET_NAMES = ("token", "secret", "password", "api_key", "apikey")
 _SECRET_SETTINGS = (*_SECRET_NAMES, "mail")
 
 

@@ -121,7 +121,7 @@ def client(element: Element, *, private: bool, at: int) -> Client | None:
     address = _text(element, "address") or _text(element, "host")
     return Client(
         client_identifier=identifier,
-        title=_text(element, "name"),
+        title=_masked(element, "name", private=private),
         product=_text(element, "product"),
         platform=_text(element, "platform"),
         device=_text(element, "deviceClass"),
@@ -176,7 +176,7 @@ def _player(element: Element | None, *, private: bool) -> Player | None:
     address = _text(element, "address")
     return Player(
         client_identifier=_text(element, "machineIdentifier"),
-        title=_text(element, "title"),
+        title=_masked(element, "title", private=private),
         product=_text(element, "product"),
         platform=_text(element, "platform"),
         device=_text(element, "device"),

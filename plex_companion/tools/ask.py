@@ -114,16 +114,38 @@ def count(plex: PlexServer, path: str, /, **params: object) -> int:
 
 
 def send(plex: PlexServer, method: str, path: str, /, *, body: bytes | None = None, **params: object) -> Element | None:
-    """PUT, POST or DELETE; the container that came, if any (actions answer 200 and nothing)."""
+    """PUT, POST or DELETE; the container that came, if any (actions answer 200 and nothing).
+
+    Raises:
+        PlexError: the address names no thing, because Plex told of one without an id; nothing was sent. Or a web page came.
+    """
+    _require_target(method, path, params)
     verb = getattr(plex._session, method.lower())  # noqa: SLF001 - plexapi's own callers pass it the same way
     extra: dict[str, Any] = {} if body is None else {"data": body}
     answer: Element | None = plex.query(path_of(path, params), method=verb, **extra)
-    return answer
+    return answer if answer is None else container(answer, path)
 
 
 def act(plex: PlexServer, path: str, /, **params: object) -> None:
-    """GET that changes something, as refresh and scrobble do; Plex answers with nothing."""
-    plex.query(path_of(path, params))
+    """GET that changes something, as refresh and scrobble do; Plex answers with nothing.
+
+    Raises:
+        PlexError: as `send`.
+    """
+    _require_target("GET", path, params)
+    answer: Element | None = plex.query(path_of(path, params))
+    if answer is not None:
+        container(answer, path)
+
+
+def _require_target(method: str, path: str, params: Mapping[str, object]) -> None:
+    """A write without an id would hit everything, or nothing: an edit of `/library/sections/N/all` without `id` edits N."""
+    bare = path.partition("?")[0].removeprefix("https://")
+    whole_library = method == "PUT" and bare.endswith("/all") and not params.get("id") and "id=" not in path
+    if whole_library or {"None", ""} & set(bare.strip("/").split("/")):
+        raise PlexError(
+            "Plex told of the item without its id, so nothing was sent. Look again, or refresh the item in Plex."
+        )
 
 
 def download(plex: PlexServer, path: str, most: int) -> bytes:
@@ -165,8 +187,10 @@ def plex_tv(plex: PlexServer, path: str, /, **params: object) -> Element:
         PlexError: plex.tv answered with nothing.
     """
     found: Element | None = at_addresses(plex).query(path_of(f"https://plex.tv{path}", params))
-    if found is None:
-        raise PlexError(f"plex.tv answered GET {path} with nothing. Try again in a moment.")
+    if found is None or found.tag.lower() == "html":
+        raise PlexTvUnreachable(
+            f"plex.tv answered GET {path} with {'nothing' if found is None else 'a web page'}. Try again later."
+        )
     return found
 
 

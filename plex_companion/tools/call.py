@@ -51,6 +51,10 @@ async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> 
             result = await companion.gateway.call(partial(_with_plex, tool, given), timeout=tool.seconds)
         else:
             result = await tool.function(**given)
+    except ToolError as error:
+        error.message = without(error.message, secrets)
+        error.facts = json.loads(without(json.dumps(error.facts, default=str), secrets))
+        raise
     except Several as several:
         return _without(several.structured, secrets), without(_compact(several.matches), secrets), ()
     return (*_as_json(tool, result, secrets), result.as_images() if hasattr(result, "as_images") else ())
@@ -69,7 +73,8 @@ async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> A
         raise
     finally:
         with anyio.CancelScope(shield=True):
-            await companion.inbox.put([Heard(Audit(tool.name, told["outcome"], told), companion.clock())])
+            safe = _without(told, companion.settings.secrets())
+            await companion.inbox.put([Heard(Audit(tool.name, told["outcome"], safe), companion.clock())])
     return answered
 
 

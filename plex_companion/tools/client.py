@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -202,11 +203,15 @@ def _of_session(session: Session) -> dict[str, Any]:
 
 def _polled(plex: PlexServer, companion: Companion, player: Player) -> Element | None:
     """The timeline of what plays, asked of the player; `None` when nothing does."""
-    from xml.etree.ElementTree import fromstring  # noqa: PLC0415 - the gateway refuses DTDs before this is reached
+    from xml.etree.ElementTree import ParseError, fromstring  # noqa: PLC0415 - the gateway refuses DTDs before this is reached
 
-    said = command(plex, companion, player, "timeline/poll", wait=0)
-    rows = fromstring(said).iter("Timeline") if said.lstrip().startswith("<") else ()  # noqa: S314 - the same
-    return next((row for row in rows if row.get("state", "stopped") != "stopped"), None)
+    with suppress(
+        ClientUnreachable, ParseError
+    ):  # some answer nothing, or XML that is never closed: no answer, no error
+        said = command(plex, companion, player, "timeline/poll", wait=0)
+        rows = fromstring(said).iter("Timeline") if said.lstrip().startswith("<") else ()  # noqa: S314 - the same
+        return next((row for row in rows if row.get("state", "stopped") != "stopped"), None)
+    return None
 
 
 def _of_timeline(row: Element, session: Session | None) -> dict[str, Any]:
@@ -410,7 +415,7 @@ def client_start_playback(
     media_title: str | None = None,
     client_name: Id | None = None,
     offset: int = 0,
-    library_name: str | None = None,
+    library_name: Id | None = None,
     use_external_player: bool = False,
     rating_key: Id | None = None,
 ) -> dict[str, Any]:
@@ -472,7 +477,7 @@ def _choose(plex: PlexServer, companion: Companion) -> dict[str, Any]:
 def _play(plex: PlexServer, companion: Companion, player: Player, row: Element, offset: int) -> None:
     """A play queue on the server, a delegation token, and the order to fetch it. Three requests, four with the address."""
     key, medium = row.get("key", "").removesuffix("/children"), _medium(row)
-    machine = companion.state.server.machine_identifier if companion.state.server else ""
+    machine = plex.machineIdentifier
     uri = f"server://{machine}/com.plexapp.plugins.library{key}"
     queue = send(plex, "POST", "/playQueues", type=medium, uri=uri, shuffle=0, repeat=0, continuous=0)
     queue_id = queue.get("playQueueID") if queue is not None else None

@@ -373,7 +373,8 @@ def _searched(plex: PlexServer, title: str) -> list[Element]:
 
 def _containing(rows: Sequence[Element], title: str) -> list[Element]:
     wanted = title.strip().casefold()
-    return [row for row in rows if wanted in row.get("title", "").casefold()]
+    real = (row for row in rows if row.get("ratingKey") and kind(row) == "collection")
+    return [row for row in real if wanted in row.get("title", "").casefold()]
 
 
 def _own(plex: PlexServer, companion: Companion, title: str | None, key: str | None, library: str | None) -> Element:

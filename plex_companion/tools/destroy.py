@@ -54,7 +54,8 @@ async def destroy(
         Conflict: the victim changed while the person was asked; nothing was destroyed.
     """
     victim = await companion.gateway.call(look)
-    answer = await caller.confirm(victim.sentence)
+    # With its id: where the whole tool runs again with the answer, the answer is for this very thing.
+    answer = await caller.confirm(f"{victim.sentence} (id {victim.facts.get('rating_key')})")
     if answer is False:
         raise Declined(f"'{victim.title}' was not destroyed: the person who was asked said no.", victim=victim.facts)
     if answer is None and not confirm:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from plex_companion.errors import Ambiguous, Invalid, NotFound
+from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError
 from plex_companion.tools.ask import get, get_if_there
-from plex_companion.tools.facts import as_number, kind, match_of
+from plex_companion.tools.facts import as_number, kind, match_of, text
 from plex_companion.tools.several import Several
 
 if TYPE_CHECKING:
@@ -81,10 +81,12 @@ def find_by_id(
     )
     if row is None:
         raise NotFound(f"Plex has no item with id {rating_key}. media_search finds ids.", what="item")
+    if row.get("ratingKey") != rating_key.strip():
+        raise PlexError(f"Plex was asked for item {rating_key} and answered with another one. Nothing was changed.")
     if kind(row) not in kinds:
         right = RIGHT_TOOL.get(kind(row) or "", "another tool")
         message = (
-            f"{argument} {rating_key} is a {kind(row)} ('{row.get('title')}'), and this tool takes "
+            f"{argument} {rating_key} is a {kind(row)} ('{text(row, 'title')}'), and this tool takes "
             f"{', '.join(kinds)}: use {right}."
         )
         raise Invalid(message, argument=argument, allowed=list(kinds))
@@ -132,7 +134,7 @@ def search(plex: PlexServer, title: str, section: Section | None, kinds: Collect
     )
     rows = [row for hub in hubs.iter("Hub") for row in hub if row.tag in ROWS and kind(row) in kinds]
     if section is not None:
-        rows = [row for row in rows if row.get("librarySectionID") in {None, section.section_id}]
+        rows = [row for row in rows if row.get("librarySectionID") == section.section_id]
         fitting = _fitting(rows, title)
         if not fitting:
             listed = get(plex, f"/library/sections/{section.section_id}/all", title=title)
@@ -144,7 +146,7 @@ def _fitting(rows: Sequence[Element], title: str) -> list[Element]:
     """Those whose title contains it: the hubs also return what is only spelt alike. Each item once."""
     wanted = title.strip().casefold()
     by_key = {row.get("ratingKey"): row for row in rows if wanted in row.get("title", "").casefold()}
-    return list(by_key.values())
+    return [row for key, row in by_key.items() if key]
 
 
 def pick(

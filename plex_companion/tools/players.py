@@ -14,7 +14,7 @@ from plex_companion.errors import ClientUnreachable, NotFound, PlexError
 from plex_companion.events import Snapshot
 from plex_companion.plex import views
 from plex_companion.plex.errands import CURRENT, Errand
-from plex_companion.text import HIDDEN, clean
+from plex_companion.text import HIDDEN, clean, mask
 from plex_companion.tools.ask import get, if_it_answers, path_of, plex_tv
 from plex_companion.tools.several import Several
 
@@ -121,7 +121,7 @@ def _announced(plex: PlexServer, companion: Companion) -> list[Player]:
     return [
         Player(
             identifier=clean(row.get("machineIdentifier", "")),
-            name=_text(row, "name"),
+            name=_name(row, companion),
             product=_text(row, "product"),
             version=_text(row, "version"),
             device_class=_text(row, "deviceClass"),
@@ -172,7 +172,7 @@ def _devices(plex: PlexServer, companion: Companion) -> list[Player]:
     return [
         Player(
             identifier=clean(row.get("clientIdentifier", "")),
-            name=_text(row, "name"),
+            name=_name(row, companion),
             product=_text(row, "product"),
             version=_text(row, "productVersion"),
             platform=_text(row, "platform"),
@@ -185,6 +185,12 @@ def _devices(plex: PlexServer, companion: Companion) -> list[Player]:
         for row in rows
         if row.get("clientIdentifier")
     ]
+
+
+def _name(row: Element, companion: Companion) -> str | None:
+    """People call devices after themselves, e-mail address and all."""
+    name = _text(row, "name")
+    return mask(name) if name and companion.settings.privacy else name
 
 
 def _text(row: Element, name: str) -> str | None:

@@ -78,7 +78,8 @@ def devices(plex: PlexServer, companion: Companion) -> dict[int | None, str | No
     """What the server calls its players, by device id; kept for ten minutes."""
 
     def ask() -> dict[int | None, str | None]:
-        return {number(row, "id"): text(row, "name") for row in get(plex, "/devices").iter("Device")}
+        rows = get(plex, "/devices").iter("Device")
+        return {number(row, "id"): shown(text(row, "name"), companion) for row in rows}
 
     return companion.known.kept("names of devices", KEPT_SECONDS, ask)
 

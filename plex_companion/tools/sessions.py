@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion import wire
 from plex_companion.changes.sessions import session_of_row
 from plex_companion.companion import Companion
-from plex_companion.errors import PlexError, PlexUnreachable, TimedOut
+from plex_companion.errors import PlexError, TimedOut
 from plex_companion.events import Snapshot
 from plex_companion.models import Player, Transcode, User
 from plex_companion.plex import views
@@ -64,14 +64,10 @@ async def sessions_get_active(companion: Companion, unused: Any = None) -> Activ
         return _told(companion, companion.state.sessions.values(), "cache")
     if companion.is_live:  # heard, but what plays is told to the owner only: the error says so
         return _told(companion, await _asked(companion), "plex")
+    if not companion.state.sessions_read:  # nothing is known to fall back to: the error says why
+        return _told(companion, await _asked(companion), "plex")
     with suppress(PlexError, TimedOut):
         return _told(companion, await _asked(companion), "plex")
-    if companion.state.server is None:
-        message = (
-            "Plex cannot be reached, and nothing of it is known yet, so it is unknown whether anything plays. "
-            "Check PLEX_URL and that the server runs; `plex-companion doctor` looks closer."
-        )
-        raise PlexUnreachable(message, connection=companion.state.connection.detail)
     return _told(companion, companion.state.sessions.values(), "cache")
 
 
