@@ -13,7 +13,7 @@ dev: $(VENV)/.develop ## the same, restarted when a source file changes
 	$(BIN)/watchfiles --filter python "$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)" plex_companion
 
 test: $(VENV)/.develop ## every test
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 check: $(VENV)/.develop ## style, types, import order
 	$(BIN)/ruff check .
