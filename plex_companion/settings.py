@@ -31,10 +31,6 @@ def _stays_closed(value: object) -> object:
     return str(value).strip().lower() not in {"false", "0", "no", "off"}
 
 
-def _privacy(value: object) -> object:
-    return str(value).strip().lower() not in {"false", "0", "no", "off"}
-
-
 def _nothing_if_blank(value: object) -> object:
     return (value.strip() or None) if isinstance(value, str) else value
 
@@ -95,7 +91,7 @@ class Settings(BaseSettings):
     allowed_hosts: Words = _setting((), "PLEX_COMPANION_ALLOWED_HOSTS", "Host names accepted besides loopback.")
     allowed_origins: Words = _setting((), "PLEX_COMPANION_ALLOWED_ORIGINS", "Origins accepted besides loopback.")
     toolsets: Words = _setting((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
-    privacy: Annotated[bool, BeforeValidator(_privacy)] = _setting(
+    privacy: Annotated[bool, BeforeValidator(_stays_closed)] = _setting(
         True, "PLEX_COMPANION_PRIVACY", "off shows (and stores) users' e-mail and players' addresses."
     )
     media_folder: Path | None = _setting(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from plex_companion.demo import frames
 from plex_companion.demo.answers_server import pref_node
 from plex_companion.demo.ask import DONE, Answer, Refused, found, items_page, page
-from plex_companion.demo.contents import collection_items, list_kind, playlist_entries
+from plex_companion.demo.contents import collection_items, playlist_entries
 from plex_companion.demo.describe import collection_node, item_node, playlist_node, section_facts, section_node
 from plex_companion.demo.household import TYPE_NAMES, TYPE_NUMBERS
 from plex_companion.demo.meta import meta_node
@@ -424,11 +424,6 @@ def playlist_items(ask: Ask) -> Node:
     entries = playlist_entries(ask.house, ask.user, row)
     return page(ask, entries, node, title=row.title, smart=row.smart, playlistType=row.kind, leafCount=len(entries),
                 duration=sum(i.duration or 0 for _, i in entries) // 1000, ratingKey=row.key)  # fmt: skip
-
-
-def kind_of_items(items: list[Item]) -> str:
-    """The playlist type of some items: that of the first."""
-    return list_kind(items[0]) if items else "video"
 
 
 ROUTES = (

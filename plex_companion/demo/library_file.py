@@ -131,8 +131,8 @@ def load_household(path: Path | str, *, now: float | None = None) -> Household:
     _check_people(top, users)
     history = _history(top, build, users, players)
     views = views_of(history)
-    if len(build.items) < 1_000 and not history:  # noqa: PLR2004  # small households get something On Deck
-        half_watched(build, views, users[:1]) if len(build.items) > 3 else None  # noqa: PLR2004
+    if 3 < len(build.items) < 1_000 and not history:  # noqa: PLR2004  # small households get something On Deck
+        half_watched(build, views, users[:1])
     return Household(top.text("name", "Demo"), top.text("machine_identifier", "demo" + "0" * 36), top.text("version", "1.43.3.10101-5afe0c0de"),
                      sections, build.items, users, players, history=history, views=views)  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.demo.household import TYPE_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from plex_companion.demo.house import House
     from plex_companion.demo.household import Item, User
@@ -226,15 +226,3 @@ def select(house: House, user: User, section: str | None, params: Params, defaul
     if "random" in sort:
         return make()
     return house.listing(key, make)
-
-
-def in_window(rows: Iterable[Any], params: Params, field: str, of: Callable[[Any], int]) -> list[Any]:
-    """Rows whose `field` lies in `field>=`, `field>`, `field<=`, `field<` bounds."""
-    kept = list(rows)
-    for name, value in params:
-        base, operator = name.rstrip("<>="), name[len(name.rstrip("<>=")) :]
-        if base == field and operator and value.isdigit():
-            # `viewedAt>=5` arrives as name `viewedAt>` and value 5.
-            bound = int(value)
-            kept = [row for row in kept if (of(row) >= bound if ">" in operator else of(row) <= bound)]
-    return kept
