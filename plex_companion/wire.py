@@ -118,9 +118,9 @@ def transcode(of: Transcode | None) -> Json | None:
     return {name: getattr(of, name) for name in names}
 
 
-def percent(offset_ms: int, duration_ms: int | None) -> float | None:
-    """How far, 0 to 100 with one decimal; `None` without a duration."""
-    if not duration_ms or duration_ms < 0:
+def percent(offset_ms: int | None, duration_ms: int | None) -> float | None:
+    """How far, 0 to 100 with one decimal; `None` where position or duration is unknown."""
+    if offset_ms is None or not duration_ms or duration_ms < 0:
         return None
     return round(min(100.0, 100 * max(0, offset_ms) / duration_ms), 1)
 

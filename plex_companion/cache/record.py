@@ -149,13 +149,19 @@ _KEYS = {
     "plays": ("id",),
     "alerts": ("id",),
     "library_changes": ("id",),
+    "play_marks": ("id",),
     "activities": ("server", "uuid"),
     "clients": ("server", "client_identifier"),
     "timelines": ("server", "client_identifier"),
     "sections": ("server", "section_id"),
     "accounts": ("server", "id"),
 }
-_ADOPT = tuple(f"UPDATE OR REPLACE {table} SET server = :server WHERE server = :unknown" for table in _KEYS)  # noqa: S608 - our own table names
+_NUMBERED = frozenset(table for table, keys in _KEYS.items() if keys == ("id",))
+"""Tables whose rows cannot clash with another server's; OR REPLACE would also reach into the triggers of `plays`."""
+_ADOPT = tuple(
+    f"UPDATE {'' if table in _NUMBERED else 'OR REPLACE '}{table} SET server = :server WHERE server = :unknown"  # noqa: S608 - our own table names
+    for table in _KEYS
+)
 _KEPT = {"plays": {"server", "started_at"}}
 """Columns that keep their first value: a play belongs to the server it began on."""
 

@@ -90,7 +90,8 @@ async def test_a_batch_takes_a_statement_per_table_however_long_it_is(cache: Cac
     told: list[str] = []
     await cache.writer.set_trace_callback(told.append)
     await cache.write(changes, SERVER, START)
-    assert sum("INSERT INTO plays" in sql for sql in told) == 1, "only how it was left"
+    # Triggers repeat the text of the statement that fired them; a second row would have a text of its own.
+    assert len({sql for sql in told if sql.startswith("INSERT INTO plays ")}) == 1, "only how it was left"
     assert (told[0], told[-1]) == ("BEGIN IMMEDIATE", "COMMIT")
 
 

@@ -1,0 +1,66 @@
+"""What triggers keep beside the plays: counts by hour and day, and an index over titles."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from plex_companion.cache.migrate import migrate
+from plex_companion.cache.record import upsert
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERVER = "den-0001"
+HOUR_MS = 3_600_000
+COUNTED = {
+    "started_at": st.integers(0, 50 * HOUR_MS),
+    "user_id": st.sampled_from([None, "1", "2"]),
+    "library": st.sampled_from([None, "Films", "Shows"]),
+    "platform": st.sampled_from([None, "Web"]),
+    "watched_ms": st.one_of(st.none(), st.integers(0, 9_000_000)),
+    "title": st.sampled_from([None, "The Lamp", "Lamplight", "Élan"]),
+    "grandparent_title": st.sampled_from([None, "Harbour"]),
+}
+PLAYS = st.lists(st.fixed_dictionaries({"id": st.integers(1, 5), **COUNTED}), max_size=12)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("rollups") / "cache.sqlite3"
+    migrate(path)
+    return path
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(plays=PLAYS, gone=st.sets(st.integers(1, 5)))
+def test_roll_ups_and_the_title_index_agree_with_a_recount_whatever_is_written(
+    path: Path, plays: list[dict[str, object]], gone: set[int]
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("BEGIN")
+        db.execute("INSERT INTO servers VALUES (?, NULL, NULL, NULL, NULL, 0, 0)", (SERVER,))
+        for play in plays:
+            row = {**play, "server": SERVER, "live": 0, "listed": 0, "stale": 0, "updated_at": 0}
+            db.execute(upsert("plays", row), row)
+        for number in gone:
+            db.execute("DELETE FROM plays WHERE id = ?", (number,))
+        counts = "count(*), count(watched_ms), coalesce(sum(watched_ms), 0) FROM plays"
+        kept = "plays, timed, watched_ms FROM"
+        hours = db.execute(f"SELECT started_at / {HOUR_MS}, {counts} GROUP BY 1 ORDER BY 1").fetchall()
+        assert db.execute(f"SELECT hour, {kept} play_hours WHERE plays > 0 ORDER BY 1").fetchall() == hours
+        names = "coalesce(user_id, ''), coalesce(library, ''), coalesce(platform, '')"
+        days = db.execute(
+            f"SELECT started_at / {24 * HOUR_MS}, {names}, {counts} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+        ).fetchall()
+        found = f"SELECT day, user_id, library, platform, {kept} play_days WHERE plays > 0 ORDER BY 1, 2, 3, 4"
+        assert db.execute(found).fetchall() == days
+        matching = "SELECT rowid FROM play_titles WHERE play_titles MATCH '\"elan\"' ORDER BY 1"
+        assert db.execute(matching).fetchall() == db.execute("SELECT id FROM plays WHERE title = 'Élan'").fetchall()
+        db.execute("INSERT INTO play_titles (play_titles) VALUES ('integrity-check')")
+        db.execute("ROLLBACK")
