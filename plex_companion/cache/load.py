@@ -40,6 +40,7 @@ async def load_state(cache: Cache, now: Moment) -> State:
     state.next_play = await _next(cache, "plays")
     state.next_alert = await _next(cache, "alerts")
     state.next_change = await _next(cache, "library_changes")
+    state.down_since = await _heard_until(cache)
     server = UNKNOWN
     for row in servers:
         state.server = server_of(row)
@@ -78,6 +79,13 @@ async def _load_server(cache: Cache, state: State, server: str, now: Moment) -> 
     state.accounts = tuple(
         account_of(row) for row in await _rows(cache, "SELECT * FROM accounts WHERE server = :server", of)
     )
+
+
+async def _heard_until(cache: Cache) -> int | None:
+    """When somebody last listened: what happened since, nobody saw."""
+    sql = "SELECT coalesce((SELECT refreshed_at FROM listener), (SELECT at FROM events ORDER BY id DESC LIMIT 1)) AS at"
+    rows = await _rows(cache, sql, {})
+    return next((row["at"] for row in rows), None)
 
 
 async def _epoch(cache: Cache) -> int:

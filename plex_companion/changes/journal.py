@@ -39,11 +39,13 @@ _SECRET_SETTINGS = (*_SECRET_NAMES, "mail")
 def journal(event: Event, before: State, now: Moment) -> Journaled | None:
     """The row of an event. What says nothing new (ticks, later snapshots) and log lines, which feed back, have none."""
     subject: str | None
+    kind = event.type
     match event:
         case Tick() | Connecting() | Malformed() | LogLine() | Snapshot(first=False):
             return None
         case Snapshot():
-            subject, summary, raw = "live", "Plex is heard", {"state": "live", "epoch": event.epoch}
+            kind = Disconnected.type  # the end of an outage stands beside its beginning
+            subject, summary, raw = "live", *_heard(event, before, now)
         case Disconnected():
             state = "unauthorized" if event.unauthorized else "down"
             subject, summary, raw = (
@@ -54,7 +56,20 @@ def journal(event: Event, before: State, now: Moment) -> Journaled | None:
         case _:
             subject, summary = _told(event, before)
             raw = event.raw
-    return Journaled(before.next_event, now.at, event.type, subject, discreet(summary), payload(event, raw))
+    return Journaled(before.next_event, now.at, kind, subject, discreet(summary), payload(event, raw))
+
+
+def _heard(event: Snapshot, before: State, now: Moment) -> tuple[str, dict[str, Any]]:
+    """Plex is heard, and since when it was not: without that, a quiet hour and a blind one would look alike."""
+    raw: dict[str, Any] = {"state": "live", "epoch": event.epoch}
+    if before.down_since is None:
+        return "Plex is heard", raw
+    blind_ms = max(0, now.at - before.down_since)
+    return f"Plex is heard, after {blind_ms / 1000:.1f} s of nothing", {
+        **raw,
+        "blind_since_ms": before.down_since,
+        "blind_ms": blind_ms,
+    }
 
 
 def payload(event: Event, raw: dict[str, Any]) -> str:

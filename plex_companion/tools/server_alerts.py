@@ -49,17 +49,16 @@ async def heard(
 ) -> JournalPage:
     """Events after the cursor: as soon as there are `enough` (or some are lost), else when the time is over."""
     started = anyio.current_time()
-    page = await _announced(companion, cursor, types, limit)
-    while len(page.rows) < enough and not page.gap:
+    while True:
+        changed = companion.live.change()  # before reading, or a commit during the reading would be missed
+        page = await _announced(companion, cursor, types, limit)
         left = started + seconds - anyio.current_time()
-        if left <= 0:
-            break
+        if len(page.rows) >= enough or page.gap or left <= 0:
+            return page
         with anyio.move_on_after(min(left, PROGRESS_SECONDS)) as pause:
-            await companion.live.changed()
+            await changed.wait()
         if pause.cancelled_caught:
             await caller.progress(anyio.current_time() - started, seconds, "listening to Plex")
-        page = await _announced(companion, cursor, types, limit)
-    return page
 
 
 async def _announced(companion: Companion, cursor: int, types: list[str] | None, limit: int) -> JournalPage:

@@ -117,3 +117,18 @@ def test_the_loss_of_the_connection_is_a_row_without_an_address() -> None:
     assert "203" not in row.summary + row.payload
     (row,) = of(Story().lose("401", unauthorized=True), Journaled)
     assert row.subject == "unauthorized"
+
+
+def test_the_end_of_an_outage_says_how_long_nothing_was_heard() -> None:
+    story = Story()
+    lost = story.now.at
+    story.lose()
+    story.after(37).connect()
+    row = of(story.changes, Journaled)[-1]
+    assert (row.type, row.subject, row.summary) == ("connection", "live", "Plex is heard, after 37.0 s of nothing")
+    assert json.loads(row.payload) == {"state": "live", "epoch": 2, "blind_since_ms": lost, "blind_ms": 37_000}
+
+
+def test_the_first_connection_ever_ends_no_outage() -> None:
+    row = of(Story().changes, Journaled)[-1]
+    assert (row.subject, json.loads(row.payload)) == ("live", {"state": "live", "epoch": 1})

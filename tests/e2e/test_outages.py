@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import anyio
@@ -9,7 +10,7 @@ import pytest
 from e2e_home import ERAS, MODERN, body, home, known, settings_for, subscribed
 
 from plex_companion.app import open_application
-from plex_companion.cache.read import newest_alerts, newest_plays
+from plex_companion.cache.read import newest_alerts, newest_events, newest_plays
 from plex_companion.demo import open_demo
 from plex_companion.plex.listener import PATIENT
 
@@ -127,3 +128,14 @@ async def test_what_was_known_is_served_by_the_next_process_while_plex_is_away(t
             assert state.sessions["1"].item.title == demo.movie(0).title
             assert state.sessions["1"].stale
             assert [section.title for section in state.sections]
+
+
+async def test_the_time_between_two_runs_is_told_as_an_outage(tmp_path: Path) -> None:
+    async with open_demo(alive=False) as demo:
+        async with home(tmp_path, demo=demo) as it:
+            demo.stop(demo.start())
+            await it.until(lambda: it.application.companion.state.last_event_at)
+        async with home(tmp_path, demo=demo) as it:
+            (row,) = await newest_events(it.application.companion.cache, 1, ["connection"])
+            assert row["subject"] == "live"
+            assert json.loads(row["payload"])["blind_ms"] >= 0
