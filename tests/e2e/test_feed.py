@@ -61,6 +61,16 @@ async def journal(it: Home) -> int:
     return await last_event(it.application.companion.cache)
 
 
+async def written(it: Home, event: int) -> None:
+    """Wait until that event is in the journal."""
+    with anyio.fail_after(SECONDS):
+        while True:
+            changed = it.application.companion.live.change()
+            if await journal(it) >= event:
+                return
+            await changed.wait()
+
+
 async def test_an_event_reaches_the_stream_as_json_under_its_id(it: Home) -> None:
     async with listening(it, "?types=playing") as feed:
         assert feed.response.headers["content-type"].startswith("text/event-stream")
@@ -76,10 +86,7 @@ async def test_last_event_id_replays_what_was_missed_once_each_and_then_goes_on(
     before = await journal(it)
     session = it.demo.start()
     it.demo.pause(session)
-    companion = it.application.companion
-    with anyio.fail_after(SECONDS):
-        while await journal(it) < before + 2:
-            await companion.live.changed()
+    await written(it, before + 2)
     async with listening(it, "?types=playing", Last_Event_ID=str(before)) as feed:
         told = [await feed.next(), await feed.next()]
         it.demo.stop(session)
@@ -116,6 +123,7 @@ async def test_a_last_event_id_of_another_database_is_said_and_the_stream_begins
 
 async def test_events_that_were_pruned_unread_are_told_as_a_gap(it: Home) -> None:
     it.demo.stop(it.demo.start())
+    await written(it, 3)
     cache = it.application.companion.cache
     newest = await journal(it)
     await cache.writer.execute("DELETE FROM events WHERE id < :newest", {"newest": newest})
