@@ -107,7 +107,6 @@ async def open_companion(
         StartError: the database cannot be used.
         SettingsError: the address of the server is missing.
     """
-    thresholds = Thresholds(settings.alert_buffering_count, int(settings.alert_slow_seconds * 1000))
     wanted = Wanted()
 
     def tell(changes: Sequence[Change]) -> None:
@@ -119,7 +118,7 @@ async def open_companion(
         open_gateway(settings) as gateway,
         anyio.create_task_group() as tasks,
     ):
-        live = Live(await load_state(cache, now()), thresholds)
+        live = Live(await load_state(cache, now()), _thresholds(settings))
         inbox = Inbox(INBOX, live.counters)
         tasks.start_soon(ingest, inbox, live, cache, tell, _retention(settings))
         tasks.start_soon(_tick, inbox, now, tick_seconds)
@@ -140,6 +139,18 @@ async def open_companion(
                 while len(inbox):
                     await live.changed()
             tasks.cancel_scope.cancel()
+
+
+def _thresholds(settings: Settings) -> Thresholds:
+    return Thresholds(
+        buffering_count=settings.alert_buffering_count,
+        slow_ms=int(settings.alert_slow_seconds * 1000),
+        transcode_4k=settings.alert_transcode_4k,
+        streams=settings.alert_streams,
+        streams_grace_ms=int(settings.alert_streams_grace_seconds * 1000),
+        paused_ms=int(settings.alert_paused_minutes * 60_000),
+        hold_ms=int(settings.alert_hold_seconds * 1000),
+    )
 
 
 def _retention(settings: Settings) -> Retention:

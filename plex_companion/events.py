@@ -240,6 +240,14 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A person knows of an alert."""
+
+    type: ClassVar[str] = "acknowledged"
+    alert_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: what waits for silence looks again."""
 
@@ -262,7 +270,7 @@ Frame = (
     | Unknown
     | Malformed
 )
-Event = Frame | Connecting | Disconnected | Snapshot | Audit | Tick
+Event = Frame | Connecting | Disconnected | Snapshot | Audit | Acknowledged | Tick
 
 
 class Heard(NamedTuple):

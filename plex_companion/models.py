@@ -36,6 +36,9 @@ AlertKind = Literal[
 ]
 
 
+MarkKind = Literal["started", "paused", "resumed", "seeked", "buffering", "decision", "error", "ended"]
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """When something was heard: wall clock for people, monotonic clock for durations. Both in milliseconds."""
@@ -286,6 +289,8 @@ class LibraryChange:
     """Plex has finished with it: title and metadata are final."""
     parent_item_id: str | None = None
     root_item_id: str | None = None
+    analyzed: bool = False
+    """Plex analysed its file meanwhile: where the item is not new, the file was replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,3 +335,5 @@ class Alert:
     subject: str
     """What it is about; at most one alert of a kind is open for a subject."""
     resolved_at: int | None = None
+    acknowledged_at: int | None = None
+    """When a person said that they know."""

@@ -127,6 +127,32 @@ class Settings(BaseSettings):
         gt=0,
         le=86_400,
     )
+    alert_transcode_4k: bool = _setting(
+        True, "PLEX_COMPANION_ALERT_TRANSCODE_4K", "Whether transcoding the picture of a 4K file raises an alert."
+    )
+    alert_streams: int = _setting(
+        3,
+        "PLEX_COMPANION_ALERT_STREAMS",
+        "More streams of one user at once than this raise an alert; 0 never do.",
+        ge=0,
+    )
+    alert_streams_grace_seconds: float = _setting(
+        10, "PLEX_COMPANION_ALERT_STREAMS_GRACE_SECONDS", "How long they may overlap before it does.", ge=0, le=86_400
+    )
+    alert_paused_minutes: float = _setting(
+        30,
+        "PLEX_COMPANION_ALERT_PAUSED_MINUTES",
+        "A pause of this length raises an alert; 0 never does.",
+        ge=0,
+        le=10_080,
+    )
+    alert_hold_seconds: float = _setting(
+        60,
+        "PLEX_COMPANION_ALERT_HOLD_SECONDS",
+        "What returns this soon after it was over opens the same alert again.",
+        ge=0,
+        le=86_400,
+    )
 
     @field_validator("plex_url", "plex_tv_url")
     @classmethod

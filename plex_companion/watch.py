@@ -13,7 +13,7 @@ import anyio
 
 from plex_companion.app import demo_settings, open_companion
 from plex_companion.cache.read import newest_alerts
-from plex_companion.changes.kinds import AlertOpened, AlertResolved
+from plex_companion.changes.kinds import AlertOpened, AlertReopened, AlertResolved
 from plex_companion.server.signals import told_to_end
 from plex_companion.terminal.lines import lines
 from plex_companion.terminal.scene import Scene
@@ -76,7 +76,7 @@ class _Seen:
         self._read = False
 
     def announce(self, changes: Sequence[Change]) -> None:
-        if any(isinstance(change, AlertOpened | AlertResolved) for change in changes):
+        if any(isinstance(change, AlertOpened | AlertReopened | AlertResolved) for change in changes):
             self._read = False
 
     async def scene(self, companion: Companion) -> Scene:

@@ -193,6 +193,17 @@ def alert(of: Alert) -> Json:
         "detail": dict(of.detail),
         "subject": of.subject,
         "resolved_at": iso(of.resolved_at),
+        "acknowledged_at": iso(of.acknowledged_at),
+    }
+
+
+def mark(row: sqlite3.Row) -> Json:
+    """A turn in the course of a play, out of its row."""
+    return {
+        "at": iso(row["at"]),
+        "kind": row["kind"],
+        "view_offset_ms": row["view_offset_ms"],
+        "detail": json.loads(row["detail"]),
     }
 
 
@@ -235,6 +246,7 @@ def library_change(of: LibraryChange) -> Json:
         "title": of.title,
         "change": of.change,
         "settled": of.settled,
+        "analyzed": of.analyzed,
     }
 
 

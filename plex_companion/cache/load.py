@@ -17,7 +17,7 @@ from plex_companion.cache.rows import (
     session_of,
     timeline_of,
 )
-from plex_companion.changes.state import RECENT, State
+from plex_companion.changes.state import RECENT, REMEMBERED, Rested, State
 from plex_companion.models import Connection
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from plex_companion.cache import Cache
     from plex_companion.models import Moment
+
+DAY_MS = 86_400_000
 
 
 async def load_state(cache: Cache, now: Moment) -> State:
@@ -40,6 +42,7 @@ async def load_state(cache: Cache, now: Moment) -> State:
     state.next_play = await _next(cache, "plays")
     state.next_alert = await _next(cache, "alerts")
     state.next_change = await _next(cache, "library_changes")
+    state.next_mark = await _next(cache, "play_marks")
     state.down_since = await _heard_until(cache)
     server = UNKNOWN
     for row in servers:
@@ -47,10 +50,26 @@ async def load_state(cache: Cache, now: Moment) -> State:
         state.sessions_read = True
         server = state.server.machine_identifier
     await _load_server(cache, state, server, now)
+    await _load_alerts(cache, state, now)
+    return state
+
+
+async def _load_alerts(cache: Cache, state: State, now: Moment) -> None:
+    """The open ones; of those that were resolved lately, what may be opened again; since when sessions are paused."""
     for row in await _rows(cache, "SELECT * FROM alerts WHERE resolved_at IS NULL", {}):
         alert = alert_of(row)
         state.alerts[alert.kind, alert.subject] = alert
-    return state
+    newest = "SELECT * FROM alerts ORDER BY id DESC LIMIT :most"
+    for row in reversed(list(await _rows(cache, newest, {"most": REMEMBERED}))):
+        alert = alert_of(row)
+        ago = now.at - (alert.resolved_at or 0)
+        if alert.resolved_at is not None and 0 <= ago < DAY_MS and (alert.kind, alert.subject) not in state.alerts:
+            state.rested[alert.kind, alert.subject] = Rested(alert, now.tick - ago)
+    for session in state.sessions.values():
+        last = "SELECT kind, at FROM play_marks WHERE play_id = :play ORDER BY id DESC LIMIT 1"
+        for row in await _rows(cache, last, {"play": session.play_id}):
+            if session.state == row["kind"] == "paused":
+                state.since["paused_long", session.session_key] = now.tick - max(0, now.at - row["at"])
 
 
 async def _load_server(cache: Cache, state: State, server: str, now: Moment) -> None:

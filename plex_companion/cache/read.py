@@ -74,6 +74,17 @@ async def newest_alerts(
     return [alert_of(row) for row in rows]
 
 
+async def alert_by_id(cache: Cache, alert_id: int) -> Alert | None:
+    """One alert, open or not; `None` when there is none of that id."""
+    rows = await _rows(cache, "SELECT * FROM alerts WHERE id = :id", {"id": alert_id})
+    return alert_of(rows[0]) if rows else None
+
+
+async def marks_of(cache: Cache, play_id: int) -> list[sqlite3.Row]:
+    """The turns a play took, in their order."""
+    return await _rows(cache, "SELECT * FROM play_marks WHERE play_id = :play ORDER BY id", {"play": play_id})
+
+
 async def newest_plays(
     cache: Cache, limit: int, *, user: str | None = None, before: tuple[int, int] | None = None
 ) -> list[sqlite3.Row]:

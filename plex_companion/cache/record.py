@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from plex_companion.cache.rows import Row, activity_row, alert_row, fields, play_row, section_row
+from plex_companion.cache.rows import Row, activity_row, alert_row, fields, mark_row, play_row, section_row
 from plex_companion.changes.kinds import (
     AccountsSeen,
     ActivityChanged,
     ActivityEnded,
+    AlertAcknowledged,
     AlertOpened,
+    AlertReopened,
     AlertResolved,
     Change,
     ClientSeen,
     Journaled,
     LibraryMoved,
+    PlayMarked,
     SectionsSeen,
     ServerSeen,
     SessionChanged,
@@ -50,15 +53,19 @@ def condensed(changes: Iterable[Change], journal_rows: int = sys.maxsize) -> lis
     return kept
 
 
-def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: PLR0911 - one line per kind of change
+def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911 - one line per kind of change
     """Which row a change writes."""
     match change:
         case Journaled():
             return "events", change.id
         case SessionStarted() | SessionChanged() | SessionEnded():
             return "plays", change.session.play_id
-        case AlertOpened() | AlertResolved():
+        case PlayMarked():
+            return "play_marks", change.id
+        case AlertOpened() | AlertResolved() | AlertReopened():
             return "alerts", change.alert.id
+        case AlertAcknowledged():
+            return "acknowledged", change.alert_id
         case ActivityChanged() | ActivityEnded():
             return "activities", change.activity.uuid
         case LibraryMoved():
@@ -86,7 +93,7 @@ class Statements:
         """Table and rows, parents before children."""
         return ((table, list(rows.values())) for table, rows in self.tables.items())
 
-    def add(self, change: Change) -> None:  # noqa: C901 - one flat table of every kind of change
+    def add(self, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
         """Take one change in."""
         match change:
             case Journaled():
@@ -95,8 +102,12 @@ class Statements:
                 self._play(session, change)
             case SessionStarted(session=session) | SessionChanged(session=session):
                 self._play(session)
-            case AlertOpened(alert=alert) | AlertResolved(alert=alert):
+            case PlayMarked():
+                self._put("play_marks", change.id, mark_row(change, self.server))
+            case AlertOpened(alert=alert) | AlertResolved(alert=alert) | AlertReopened(alert=alert):
                 self._put("alerts", alert.id, alert_row(alert, self.server))
+            case AlertAcknowledged(alert_id=alert_id, at=at):
+                self._acknowledge(alert_id, at)
             case ActivityChanged(activity=activity):
                 self._put("activities", activity.uuid, activity_row(activity, self.server, None))
             case ActivityEnded(activity=activity):
@@ -128,6 +139,12 @@ class Statements:
         if timeline is not None:
             self._put("timelines", timeline.client_identifier, {**fields(timeline), "server": self.server})
 
+    def _acknowledge(self, alert_id: int, at: int) -> None:
+        pending = self.tables.get("alerts", {}).get(alert_id)
+        if pending is not None:
+            pending["acknowledged_at"] = pending["acknowledged_at"] or at
+        self.first.append((_ACKNOWLEDGE, {"id": alert_id, "at": at}))
+
     def _meet(self, server: str, row: Row) -> None:
         """The server is known now: what was written before it was named is its own."""
         self.first.append((_SERVER, row))
@@ -144,6 +161,7 @@ _SERVER = """
     ON CONFLICT (machine_identifier) DO UPDATE SET name = excluded.name, version = excluded.version,
         platform = excluded.platform, platform_version = excluded.platform_version, last_seen_at = excluded.last_seen_at
 """
+_ACKNOWLEDGE = "UPDATE alerts SET acknowledged_at = coalesce(acknowledged_at, :at) WHERE id = :id"
 _KEYS = {
     "events": ("id",),
     "plays": ("id",),
@@ -162,8 +180,8 @@ _ADOPT = tuple(
     f"UPDATE {'' if table in _NUMBERED else 'OR REPLACE '}{table} SET server = :server WHERE server = :unknown"  # noqa: S608 - our own table names
     for table in _KEYS
 )
-_KEPT = {"plays": {"server", "started_at"}}
-"""Columns that keep their first value: a play belongs to the server it began on."""
+_KEPT = {"plays": {"server", "started_at"}, "alerts": {"server"}, "play_marks": {"server"}}
+"""Columns that keep their first value: a play and an alert belong to the server they began on."""
 
 
 def upsert(table: str, row: Row) -> str:

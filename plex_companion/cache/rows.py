@@ -25,6 +25,8 @@ from plex_companion.models import (
 if TYPE_CHECKING:
     import sqlite3
 
+    from plex_companion.changes.kinds import PlayMarked
+
 Row = dict[str, Any]
 
 
@@ -166,8 +168,15 @@ def alert_row(alert: Alert, server: str) -> Row:
 
 def alert_of(row: sqlite3.Row) -> Alert:
     """A row as an alert."""
-    values = {name: row[name] for name in ("id", "at", "kind", "severity", "title", "subject", "resolved_at")}
-    return Alert(detail=json.loads(row["detail"]), **values)
+    names = ("id", "at", "kind", "severity", "title", "subject", "resolved_at", "acknowledged_at")
+    return Alert(detail=json.loads(row["detail"]), **{name: row[name] for name in names})
+
+
+def mark_row(mark: PlayMarked, server: str) -> Row:
+    """A turn in the course of a play as a row. Ticks do not outlive a process."""
+    row = {**fields(mark), "server": server, "detail": json.dumps(mark.detail)}
+    del row["tick"]
+    return row
 
 
 def activity_row(activity: Activity, server: str, ended_at: int | None) -> Row:
@@ -186,7 +195,8 @@ def activity_of(row: sqlite3.Row) -> Activity:
 def change_of(row: sqlite3.Row) -> LibraryChange:
     """A row as a library change."""
     names = ("id", "at", "item_id", "section_id", "type", "title", "change", "parent_item_id", "root_item_id")
-    return LibraryChange(settled=bool(row["settled"]), **{name: row[name] for name in names})
+    values = {name: row[name] for name in names}
+    return LibraryChange(settled=bool(row["settled"]), analyzed=bool(row["analyzed"]), **values)
 
 
 def client_of(row: sqlite3.Row) -> Client:

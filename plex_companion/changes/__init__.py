@@ -19,6 +19,7 @@ from plex_companion.changes.kinds import (
     SessionStarted,
     Wanted,
 )
+from plex_companion.changes.marks import marks_for
 from plex_companion.changes.state import State, advance
 from plex_companion.events import (
     AccountUpdate,
@@ -48,8 +49,9 @@ def changes_for(event: Event, before: State, now: Moment, thresholds: Thresholds
         return []
     changes = _meaning(event, before, now)
     row = journal(event, before, now)
+    marks = marks_for(changes, before, now)
     alerts = alerts_for(event, changes, before, now, thresholds)
-    return [*([row] if row else []), *changes, *alerts]
+    return [*([row] if row else []), *changes, *marks, *alerts]
 
 
 def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: PLR0911 - one line per kind of event

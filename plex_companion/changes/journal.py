@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.changes.kinds import Journaled
 from plex_companion.events import (
+    Acknowledged,
     ActivityReport,
     Audit,
     BackgroundQueue,
@@ -53,6 +54,8 @@ def journal(event: Event, before: State, now: Moment) -> Journaled | None:
                 f"Plex is not heard: {event.detail}",
                 {"state": state, "detail": event.detail},
             )
+        case Acknowledged(alert_id=alert):
+            subject, summary, raw = str(alert), f"alert {alert} acknowledged", {"alert_id": str(alert)}
         case _:
             subject, summary = _told(event, before)
             raw = event.raw

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from plex_companion.models import (
         Account,
         Activity,
         Alert,
+        AlertKind,
         Client,
         Connection,
         EndedBy,
         LibraryChange,
+        MarkKind,
         Section,
         ServerIdentity,
         Session,
@@ -74,6 +78,19 @@ class SessionEnded(OfSession):
 
     ended_by: EndedBy
     ended_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayMarked:
+    """A turn in the course of a play. The same id again corrects it."""
+
+    id: int
+    play_id: int
+    at: int
+    tick: int
+    kind: MarkKind
+    view_offset_ms: int | None
+    detail: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +181,34 @@ class AlertOpened:
 
 @dataclass(frozen=True, slots=True)
 class AlertResolved:
-    """It no longer does; `alert.resolved_at` is set."""
+    """It no longer does; `alert.resolved_at` is set. `tick`: since when it rests."""
 
     alert: Alert
+    tick: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AlertReopened:
+    """It wants attention again, soon after it no longer did: the same alert, with `times` in its detail."""
+
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class AlertAcknowledged:
+    """A person knows of it; the first time counts."""
+
+    alert_id: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionSeen:
+    """What a rule waits for began to hold at `tick`, or (`None`) holds no longer."""
+
+    kind: AlertKind
+    subject: str
+    tick: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +223,7 @@ Change = (
     | SessionStarted
     | SessionChanged
     | SessionEnded
+    | PlayMarked
     | ClientSeen
     | TranscodeSeen
     | ActivityChanged
@@ -193,5 +236,8 @@ Change = (
     | Refreshed
     | AlertOpened
     | AlertResolved
+    | AlertReopened
+    | AlertAcknowledged
+    | ConditionSeen
     | Wanted
 )

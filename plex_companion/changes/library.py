@@ -64,6 +64,7 @@ def on_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Change
         # Only the first entries of an item's life name its parents.
         parent_item_id=event.parent_item_id or (known.parent_item_id if known else None),
         root_item_id=event.root_item_id or (known.root_item_id if known else None),
+        analyzed=event.media_state == "analyzing" or (known is not None and continued and known.analyzed),
     )
     return [LibraryMoved(moved), Wanted("library")] if settled else [LibraryMoved(moved)]
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from plex_companion.changes.kinds import (
     AccountsSeen,
     ActivityChanged,
     ActivityEnded,
+    AlertAcknowledged,
     AlertOpened,
+    AlertReopened,
     AlertResolved,
     ClientSeen,
+    ConditionSeen,
     ConnectionChanged,
     Journaled,
     LibraryMoved,
+    PlayMarked,
     Refreshed,
     SectionsSeen,
     ServerSeen,
@@ -42,16 +46,29 @@ from plex_companion.models import (
 if TYPE_CHECKING:
     from plex_companion.changes.kinds import Change
 
+K = TypeVar("K")
 V = TypeVar("V")
 
-OUR_OWN = frozenset({"connection", "audit"})
+OUR_OWN = frozenset({"connection", "audit", "acknowledged"})
 """Types of journal rows that Plex did not send."""
 RECENT = 100
 """How many library changes stay in memory."""
 BUFFERING_MS = 5 * 60_000
 """How long a session's running dry counts."""
 REMEMBERED = 256
-"""How many ended sessions, orphaned transcoder jobs and unsettled items are remembered."""
+"""How many ended sessions, orphaned transcoder jobs, unsettled items and resolved alerts are remembered."""
+ARRIVALS = 2_000
+"""How many new items are remembered by name until the scan that found them has ended."""
+CONTAINERS = frozenset({"show", "season", "artist", "album", "photoalbum", "collection", "playlist", "playlistfolder"})
+"""Items that hold the ones that are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """An alert that was resolved, and the tick at which it was."""
+
+    alert: Alert
+    tick: int
 
 
 @dataclass(slots=True)
@@ -76,12 +93,18 @@ class State:
     """Newest last, one entry per change."""
     alerts: dict[tuple[AlertKind, str], Alert] = field(default_factory=dict)
     """The open ones, by kind and subject."""
+    rested: dict[tuple[AlertKind, str], Rested] = field(default_factory=dict)
+    """The last resolved one of a kind and subject: soon after, it is opened again rather than a new one."""
+    since: dict[tuple[AlertKind, str], int] = field(default_factory=dict)
+    """The tick since which what an alert waits for has held."""
+    marked: dict[int, PlayMarked] = field(default_factory=dict)
+    """By play: the last turn it took."""
     buffered: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """By session key: ticks at which it ran dry in the last minutes."""
-    slow: dict[str, int] = field(default_factory=dict)
-    """By session key: the tick since which its transcoder has been slower than real time."""
     added: dict[str, int] = field(default_factory=dict)
-    """By section: items created since its last scan ended."""
+    """By section: items created since its last scan ended, without those that hold others."""
+    arrivals: dict[str, LibraryChange] = field(default_factory=dict)
+    """By item: what was created since the last scan of its section ended, as it is known by now."""
     sections: tuple[Section, ...] = ()
     accounts: tuple[Account, ...] = ()
     last_event_at: int | None = None
@@ -94,6 +117,7 @@ class State:
     next_play: int = 1
     next_alert: int = 1
     next_change: int = 1
+    next_mark: int = 1
 
     def copy(self) -> State:
         """A copy to alter; the values inside are frozen and shared."""
@@ -108,9 +132,12 @@ class State:
             unsettled=self.unsettled.copy(),
             recent=self.recent.copy(),
             alerts=self.alerts.copy(),
+            rested=self.rested.copy(),
+            since=self.since.copy(),
+            marked=self.marked.copy(),
             buffered=self.buffered.copy(),
-            slow=self.slow.copy(),
             added=self.added.copy(),
+            arrivals=self.arrivals.copy(),
         )
 
     def session_of(self, client_identifier: str) -> Session | None:
@@ -152,6 +179,8 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             _end(state, change)
         case SessionStarted(session=session) | SessionChanged(session=session):
             _play(state, session)
+        case PlayMarked():
+            _mark(state, change)
         case ClientSeen(client=client):
             state.clients[client.client_identifier] = client
         case TranscodeSeen(transcode=transcode, ended=ended):
@@ -175,11 +204,16 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
         case Refreshed(at=at, sessions=sessions):
             state.refreshed_at = at
             state.sessions_read = state.sessions_read if sessions is None else sessions
-        case AlertResolved(alert=alert):
-            state.alerts.pop((alert.kind, alert.subject), None)
-            state.next_alert = max(state.next_alert, alert.id + 1)
-        case AlertOpened(alert=alert):
+        case AlertResolved(alert=alert, tick=tick):
+            _rest(state, Rested(alert, tick))
+        case AlertOpened(alert=alert) | AlertReopened(alert=alert):
             _open(state, alert)
+        case AlertAcknowledged():
+            _acknowledge(state, change)
+        case ConditionSeen(kind=kind, subject=subject, tick=None):
+            state.since.pop((kind, subject), None)
+        case ConditionSeen(kind=kind, subject=subject, tick=int() as tick):
+            state.since[kind, subject] = tick
         case _:
             pass
 
@@ -193,15 +227,29 @@ def _play(state: State, session: Session) -> None:
     if known is not None and session.buffer_count > known.buffer_count:
         recent = (tick for tick in state.buffered.get(key, ()) if session.heard_tick - tick <= BUFFERING_MS)
         state.buffered[key] = (*recent, session.heard_tick)
-    if session.transcode is not None and session.transcode.is_slow:
-        state.slow.setdefault(key, session.heard_tick)
+
+
+def _mark(state: State, mark: PlayMarked) -> None:
+    state.next_mark = max(state.next_mark, mark.id + 1)
+    if mark.kind == "ended":
+        state.marked.pop(mark.play_id, None)
     else:
-        state.slow.pop(key, None)
+        _remember(state.marked, mark.play_id, mark)
 
 
 def _meet(state: State, server: ServerIdentity) -> None:
     if state.server is not None and state.server.machine_identifier != server.machine_identifier:
-        for table in (state.clients, state.timelines, state.activities, state.unsettled, state.added):
+        of_the_other: tuple[dict[Any, Any], ...] = (
+            state.clients,
+            state.timelines,
+            state.activities,
+            state.unsettled,
+            state.added,
+            state.arrivals,
+            state.rested,
+            state.since,
+        )
+        for table in of_the_other:
             table.clear()
         state.recent.clear()
         state.sections, state.accounts = (), ()
@@ -212,7 +260,6 @@ def _end(state: State, change: SessionEnded) -> None:
     key, session = change.session_key, change.session
     state.sessions.pop(key, None)
     state.buffered.pop(key, None)
-    state.slow.pop(key, None)
     if session.epoch == state.connection.epoch:
         _remember(state.ended, key, session)
     timeline = timeline_of(session, "stopped")
@@ -224,8 +271,34 @@ def _open(state: State, alert: Alert) -> None:
     state.next_alert = max(state.next_alert, alert.id + 1)
     if alert.resolved_at is None:
         state.alerts[alert.kind, alert.subject] = alert
+        state.rested.pop((alert.kind, alert.subject), None)
+    else:
+        _forget_arrivals(state, alert)
+
+
+def _rest(state: State, rested: Rested) -> None:
+    alert = rested.alert
+    state.next_alert = max(state.next_alert, alert.id + 1)
+    state.alerts.pop((alert.kind, alert.subject), None)
+    _remember(state.rested, (alert.kind, alert.subject), rested)
+    _forget_arrivals(state, alert)
+
+
+def _forget_arrivals(state: State, alert: Alert) -> None:
+    """What a scan added has been told."""
     if alert.kind == "scan_finished":
         state.added.pop(alert.subject, None)
+        for item in [item for item, new in state.arrivals.items() if (new.section_id or "") == alert.subject]:
+            del state.arrivals[item]
+
+
+def _acknowledge(state: State, change: AlertAcknowledged) -> None:
+    for key, alert in state.alerts.items():
+        if alert.id == change.alert_id and alert.acknowledged_at is None:
+            state.alerts[key] = replace(alert, acknowledged_at=change.at)
+    for key, rested in state.rested.items():
+        if rested.alert.id == change.alert_id and rested.alert.acknowledged_at is None:
+            state.rested[key] = replace(rested, alert=replace(rested.alert, acknowledged_at=change.at))
 
 
 def _move(state: State, moved: LibraryChange) -> None:
@@ -236,16 +309,34 @@ def _move(state: State, moved: LibraryChange) -> None:
         state.recent[state.recent.index(known)] = moved
     else:
         state.recent.append(moved)
-    if is_new and moved.change == "created" and moved.section_id is not None:
-        state.added[moved.section_id] = state.added.get(moved.section_id, 0) + 1
+    if moved.change == "created":
+        _arrive(state, moved, is_new=is_new)
+    elif moved.change == "deleted" and moved.item_id in state.arrivals:
+        _count(state, state.arrivals.pop(moved.item_id), -1)
     state.unsettled.pop(moved.item_id, None)
     if not moved.settled:
         _remember(state.unsettled, moved.item_id, moved)
 
 
+def _arrive(state: State, item: LibraryChange, *, is_new: bool) -> None:
+    if is_new:
+        _count(state, item, 1)
+        _remember(state.arrivals, item.item_id, item, ARRIVALS)
+    elif item.item_id in state.arrivals:
+        state.arrivals[item.item_id] = item
+
+
+def _count(state: State, item: LibraryChange, more: int) -> None:
+    section = item.section_id or ""
+    if item.type not in CONTAINERS:
+        state.added[section] = max(0, state.added.get(section, 0) + more)
+
+
 def _connect(state: State, connection: Connection) -> None:
     if connection.epoch != state.connection.epoch:
         state.transcodes.clear()
+        # A pause goes on unheard; that a transcoder stayed slow, or that streams stayed many, nobody knows.
+        state.since = {key: tick for key, tick in state.since.items() if key[0] == "paused_long"}
     if connection.state == "live":
         state.down_since = None
     elif state.connection.state == "live":
@@ -253,8 +344,8 @@ def _connect(state: State, connection: Connection) -> None:
     state.connection = connection
 
 
-def _remember(table: dict[str, V], key: str, value: V) -> None:
+def _remember(table: dict[K, V], key: K, value: V, most: int = REMEMBERED) -> None:
     table.pop(key, None)
     table[key] = value
-    while len(table) > REMEMBERED:
+    while len(table) > most:
         del table[next(iter(table))]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
 from plex_companion.cache.read import newest_alerts
-from plex_companion.changes.kinds import AlertOpened, AlertResolved, ConnectionChanged
+from plex_companion.changes.kinds import AlertAcknowledged, AlertOpened, AlertReopened, AlertResolved, ConnectionChanged
 from plex_companion.resources.declare import Resource
 
 if TYPE_CHECKING:
@@ -29,5 +29,5 @@ ALERTS = Resource(
     "Alerts",
     "The newest 100 alerts: lost connection, buffering, slow transcoding, finished scans and the like.",
     read_alerts,
-    touched_by=(AlertOpened, AlertResolved, ConnectionChanged),
+    touched_by=(AlertOpened, AlertResolved, AlertReopened, AlertAcknowledged, ConnectionChanged),
 )

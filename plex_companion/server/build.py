@@ -199,7 +199,7 @@ def _tool(tool: tools.Tool) -> Tool:
         input_schema=tool.input_schema,
         output_schema=tool.output_schema,
         annotations=ToolAnnotations(
-            read_only_hint=tool.access is Access.READ,
+            read_only_hint=tool.access is Access.READ and not tool.notes,
             destructive_hint=tool.access is not Access.READ and not tool.additive,
             open_world_hint=tool.open_world,
         ),

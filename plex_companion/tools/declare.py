@@ -71,6 +71,9 @@ class Tool:
     """For a tool that reads but for some arguments: whether these make it a write."""
     seconds: float | None = None
     """A deadline of its own, where the usual one does not fit."""
+    notes: bool = False
+    """Changes nothing of Plex's, only what the companion notes for itself: allowed in read-only mode, though no mere
+    reading, so `readOnlyHint` is false."""
     off: bool = False
     """Refused by read-only mode; its description says so."""
 
@@ -193,6 +196,7 @@ class Toolset:
         aliases: Mapping[str, Alias] | None = None,
         writes_when: Callable[[Mapping[str, Any]], bool] | None = None,
         seconds: float | None = None,
+        notes: bool = False,
     ) -> Callable[[F], F]:
         """Declare the decorated function as a tool of this set; the function itself is returned unchanged."""
 
@@ -200,7 +204,7 @@ class Toolset:
             name = function.__name__
             others = aliases or {}
             self.tools.append(
-                Tool(name, self.name, access, function, additive, open_world, others, writes_when, seconds)
+                Tool(name, self.name, access, function, additive, open_world, others, writes_when, seconds, notes)
             )
             return function
 

@@ -13,7 +13,8 @@ from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
 from plex_companion.resources.activity import read_activity
 from plex_companion.resources.server import read_server
-from plex_companion.tools.declare import Access, Caller, Toolset
+from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.notes import acknowledged
 
 LIVE = Toolset("live", "What plays now, what happened, what wants attention: from the cache, also while Plex is away")
 
@@ -148,6 +149,18 @@ async def alerts_list(
     """
     found = await newest_alerts(companion.cache, min(limit, MOST), after=since, kinds=kinds)
     return enveloped(companion, {"alerts": [wire.alert(alert) for alert in found], "count": len(found)})
+
+
+@LIVE.tool(Access.READ, notes=True)
+async def alert_acknowledge(
+    companion: Companion,
+    id: Annotated[Id, Field(description="The alert's id, as alerts_list names it.")],  # noqa: A002 - the wire's name
+) -> dict[str, Any]:
+    """Note that a person knows of an alert: it gets an `acknowledged_at`. Nothing changes in Plex.
+
+    An open alert stays open until its cause is gone. Acknowledging it again changes nothing.
+    """
+    return enveloped(companion, {"alert": wire.alert(await acknowledged(companion, id))})
 
 
 @LIVE.tool(Access.READ)
