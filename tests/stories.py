@@ -7,7 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from plex_companion.changes import State, Thresholds, advance, changes_for
-from plex_companion.changes.kinds import AlertOpened, AlertResolved, Change, SessionEnded, Wanted
+from plex_companion.changes.kinds import (
+    AlertOpened,
+    AlertReopened,
+    AlertResolved,
+    Change,
+    PlayMarked,
+    SessionEnded,
+    Wanted,
+)
 from plex_companion.events import Connecting, Disconnected, Snapshot, Tick, parse_frame
 from plex_companion.models import Alert, Connection, Item, Moment, Player, ServerIdentity, SessionRow, User
 
@@ -155,6 +163,17 @@ class Story:
     def opened(self) -> list[Alert]:
         """Every alert there was, in order."""
         return [change.alert for change in of(self.changes, AlertOpened)]
+
+    @property
+    def reopened(self) -> list[Alert]:
+        """Every alert that was opened again, in order."""
+        return [change.alert for change in of(self.changes, AlertReopened)]
+
+    @property
+    def course(self) -> list[tuple[str, dict[str, Any]]]:
+        """What became of all plays: the turns they took and their details, corrected ones as they were corrected."""
+        marks = {mark.id: mark for mark in of(self.changes, PlayMarked)}
+        return [(mark.kind, dict(mark.detail)) for mark in marks.values()]
 
     @property
     def resolved(self) -> list[Alert]:

@@ -185,7 +185,7 @@ async def test_malformed_and_unknown_frames_are_counted(it: Heart) -> None:
 def test_an_event_that_breaks_a_rule_is_counted_and_the_next_one_is_heard() -> None:
     broken = Thresholds(buffering_count=cast("int", "three"))  # the rule of buffering cannot count to that
     live = Live(Story().state, broken)
-    frames = [frame("playing", report(state=state)) for state in ("playing", "buffering")]
+    frames = [frame("playing", report(state=state)) for state in ("buffering", "buffering")]
     frames.append(frame("status", {"title": "Scanning"}))
     heard = [
         Heard(event, Moment(START, at)) for at, text in enumerate(frames, 60_000_000) for event in parse_frame(text)

@@ -335,8 +335,6 @@ def _count(state: State, item: LibraryChange, more: int) -> None:
 def _connect(state: State, connection: Connection) -> None:
     if connection.epoch != state.connection.epoch:
         state.transcodes.clear()
-        # A pause goes on unheard; that a transcoder stayed slow, or that streams stayed many, nobody knows.
-        state.since = {key: tick for key, tick in state.since.items() if key[0] == "paused_long"}
     if connection.state == "live":
         state.down_since = None
     elif state.connection.state == "live":

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from stories import Story, of, wants
 
+from plex_companion.changes.additions import titles_of
 from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, LibraryMoved
 from plex_companion.changes.state import RECENT
 from plex_companion.models import Activity, LibraryChange, Section
@@ -196,3 +197,60 @@ def test_a_clock_set_back_does_not_keep_an_activity_that_is_over() -> None:
     story.say("activity", scan("started"))
     story.after(60).clock_jumps(-86_400).look(activities=())
     assert story.state.activities == {}
+
+
+# What is told of additions
+
+
+def new(item: str, kind: str, title: str | None, parent: str | None = None, root: str | None = None) -> LibraryChange:
+    return LibraryChange(
+        int(item), 0, item, "1", kind, title, "created", settled=True, parent_item_id=parent, root_item_id=root
+    )
+
+
+def test_additions_are_named_by_film_season_and_album_in_the_order_they_came() -> None:
+    came = [
+        new("1", "movie", "The Tuesday Tide"),
+        new("2", "show", "Harbour"),
+        new("3", "season", "Season 1", "2"),
+        *(new(str(n), "episode", f"Harbour S01 E{n - 9:02}", "3", "2") for n in range(10, 18)),
+        new("20", "episode", "Night Post S02 E05", "88", "87"),
+        new("30", "artist", "Tin Lanterns"),
+        new("31", "album", "Low Water", "30"),
+        *(new(str(n), "track", f"Song {n}", "31", "30") for n in range(32, 35)),
+        new("40", "movie", None),
+    ]
+    assert titles_of(came) == [
+        "The Tuesday Tide",
+        "Harbour S01 (8 episodes)",
+        "Night Post S02 E05",
+        "Tin Lanterns - Low Water (3 tracks)",
+    ]
+
+
+def test_episodes_without_a_parent_are_grouped_by_the_name_of_their_season() -> None:
+    came = [new(str(n), "episode", f"Harbour S0{1 + n % 2} E{n:02}") for n in range(1, 6)]
+    assert titles_of(came) == ["Harbour S02 (3 episodes)", "Harbour S01 (2 episodes)"]
+
+
+def test_at_most_twenty_additions_are_named() -> None:
+    assert len(titles_of(new(str(n), "movie", f"Film {n}") for n in range(1, 50))) == 20
+
+
+def test_a_scan_counts_episodes_and_not_the_seasons_and_shows_that_hold_them() -> None:
+    story = Story()
+    for item, kind in (("2", 2), ("3", 3), ("4", 4), ("5", 4)):
+        moves(story, step(item, state=0, type=kind), step(item, type=kind))
+    assert story.state.added == {"1": 2}
+
+
+# Whether a file was replaced
+
+
+def test_a_change_during_which_the_file_was_analysed_says_so_to_its_end() -> None:
+    story = Story()
+    moves(story, step(state=0), step())
+    later = moves(story, step(mediaState="analyzing"), step(mediaState="thumbnailing"), step())
+    assert [(move.analyzed, move.settled) for move in later] == [(True, False), (True, False), (True, True)]
+    (edit,) = moves(story.after(60), step())
+    assert not edit.analyzed

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def test_every_tool_that_reads_has_a_budget() -> None:
-    reading = {tool.name for toolset in TOOLSETS for tool in toolset.tools if tool.access is Access.READ}
+    every = [tool for toolset in TOOLSETS for tool in toolset.tools]
+    reading = {tool.name for tool in every if tool.access is Access.READ and not tool.notes}
     assert {call.tool for call in READS} == reading
 
 

@@ -21,13 +21,15 @@ __all__ = ["RULES", "Thresholds", "alerts_for"]
 
 def alerts_for(event: Event, changes: list[Change], before: State, now: Moment, thresholds: Thresholds) -> list[Change]:
     """The alerts that an event and the changes it means open and resolve."""
-    book = Book(before, now, thresholds.hold_ms)
     if isinstance(event, Acknowledged):
         return [AlertAcknowledged(event.alert_id, now.at)]
+    book = Book(before, now, thresholds.hold_ms)
     server.of_server(event, before, book)
     for change in changes:
         server.of_change(change, event, before, book)
-    if not isinstance(event, Disconnected):  # what is not heard is not judged
+    if isinstance(event, Disconnected):
+        sessions.unheard(book)
+    else:
         _of_sessions(event, changes, before, book, thresholds)
     return book.changes
 

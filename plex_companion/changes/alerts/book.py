@@ -71,6 +71,10 @@ class Book:
 
     def over(self, kind: AlertKind, subject: str, **told: Any) -> None:
         """What a rule waits for does not hold."""
+        self.wait_anew(kind, subject)
+        self.resolve(kind, subject, **told)
+
+    def wait_anew(self, kind: AlertKind, subject: str) -> None:
+        """Whether what a rule waits for still holds is not known: its time begins again."""
         if self.since.pop((kind, subject), None) is not None:
             self.changes.append(ConditionSeen(kind, subject, None))
-        self.resolve(kind, subject, **told)

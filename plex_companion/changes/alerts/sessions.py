@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from plex_companion.changes.alerts.rules import Thresholds
     from plex_companion.changes.kinds import Change
     from plex_companion.changes.state import State
-    from plex_companion.models import AlertKind, Session
+    from plex_companion.models import AlertKind, Session, Transcode
 
 OF_SESSION: tuple[AlertKind, ...] = ("playback_error", "buffering", "transcode_slow", "transcode_4k", "paused_long")
 """Their subject is a session key."""
@@ -38,6 +38,8 @@ def sessions_after(changes: Iterable[Change], before: State) -> dict[str, Sessio
 
 def look_at(session: Session, before: State, book: Book, limits: Thresholds) -> None:
     """Every rule that a session may break."""
+    if _is_well(session, before, book):
+        return
     key = session.session_key
     if session.state == "error":
         book.raise_("playback_error", key, f"Playback failed: {_title(session)}", **_who(session))
@@ -51,6 +53,18 @@ def look_at(session: Session, before: State, book: Book, limits: Thresholds) -> 
         minutes = limits.paused_ms // 60_000
         title = f"Paused for {minutes} min: {_title(session)}" if minutes else f"Paused: {_title(session)}"
         book.raise_("paused_long", key, title, **_who(session))
+
+
+def _is_well(session: Session, before: State, book: Book) -> bool:
+    """Whether nothing is, was or may be wrong: so it is with nearly every report, and then no rule need be asked."""
+    quiet = (
+        not book.open and not book.since and session.state == "playing" and session.session_key not in before.buffered
+    )
+    return quiet and (session.transcode is None or _is_fine(session.transcode, session))
+
+
+def _is_fine(job: Transcode, session: Session) -> bool:
+    return not job.is_slow and session.video_resolution not in FOUR_K
 
 
 def _buffering(session: Session, before: State, book: Book, limits: Thresholds) -> None:
@@ -91,6 +105,13 @@ def _who(session: Session) -> dict[str, Any]:
         "title": _title(session),
         "user": session.user.name if session.user else None,
     }
+
+
+def unheard(book: Book) -> None:
+    """What is not heard is not judged. A pause goes on unheard; that streams stayed many, or a job slow, nobody knows."""
+    for kind, subject in tuple(book.since):
+        if kind != "paused_long":
+            book.wait_anew(kind, subject)
 
 
 def forget(session_key: str, book: Book) -> None:
