@@ -1,26 +1,47 @@
-"""Writes what derives from declarations: the README's tool table, the schema snapshot, `.env.example`. `make docs`."""
+"""Writes what derives from declarations: tables in the README and in docs, the schema snapshot, `.env.example`. `make docs`."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from plex_companion.settings import example
+from plex_companion.changes.alerts import RULES
+from plex_companion.demo import sentences
+from plex_companion.settings import default, example, variable
 from plex_companion.tools.listing import markdown, schemas
 
 ROOT = Path(__file__).parent.parent
-BEGIN, END = "<!-- tools: written by `make docs` -->\n", "\n<!-- /tools -->"
 
 
-def with_table(readme: str) -> str:
-    """The README with the tool table of today between its two markers."""
-    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: BEGIN + markdown() + END, readme, flags=re.DOTALL)
+def with_table(path: Path, name: str, table: str) -> str:
+    """The text of a file with the table of today between the two markers of that name."""
+    begin, end = f"<!-- {name}: written by `make docs` -->\n", f"\n<!-- /{name} -->"
+    pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
+    return re.sub(pattern, lambda _: begin + table + end, path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def alerts() -> str:
+    """A row for every kind of alert."""
+    rows = ["| kind | severity | opens | resolves | settings (defaults) |", "|---|---|---|---|---|"]
+    for kind, rule in RULES.items():
+        names = "<br>".join(f"`{variable(name)}` ({default(name)})" for name in rule.settings)
+        rows.append(f"| `{kind}` | {rule.severity} | {rule.opens} | {rule.resolves} | {names} |")
+    return "\n".join(rows)
+
+
+def scenarios() -> str:
+    """A row for every scenario of the demo server."""
+    rows = [f"| `{name}` | {sentence} |" for name, sentence in sentences().items()]
+    return "\n".join(["| name | what happens |", "|---|---|", *rows])
 
 
 def files() -> dict[Path, str]:
     """Every derived file and what it must hold."""
+    readme, rules, demo = ROOT / "README.md", ROOT / "docs" / "alerts.md", ROOT / "docs" / "demo-household.md"
     return {
-        ROOT / "README.md": with_table((ROOT / "README.md").read_text(encoding="utf-8")),
+        readme: with_table(readme, "tools", markdown()),
+        rules: with_table(rules, "alerts", alerts()),
+        demo: with_table(demo, "scenarios", scenarios()),
         ROOT / "tests" / "tools" / "schemas.json": schemas() + "\n",
         ROOT / ".env.example": example(),
     }

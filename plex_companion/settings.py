@@ -229,19 +229,27 @@ def _variable(field: FieldInfo) -> str:
     return str(field.validation_alias)
 
 
+def variable(field: str) -> str:
+    """The environment variable that sets a field of `Settings`."""
+    return _variable(Settings.model_fields[field])
+
+
+def default(field: str) -> str:
+    """The default of a field of `Settings`, as it would be written into `.env`; empty where there is none."""
+    match Settings.model_fields[field].default:
+        case None:
+            return ""
+        case bool() as flag:
+            return str(flag).lower()
+        case tuple() as words:
+            return ",".join(words)
+        case value:
+            return str(value)
+
+
 def example() -> str:
     """The text of `.env.example`: every variable with its sentence and default."""
     lines = ["# plex-companion reads this file as `.env`; the real environment wins over it, and flags over both."]
-    for field in Settings.model_fields.values():
-        default = field.default
-        match default:
-            case None:
-                shown = ""
-            case bool():
-                shown = str(default).lower()
-            case tuple():
-                shown = ",".join(default)
-            case _:
-                shown = str(default)
-        lines += ["", f"# {field.description}", f"#{_variable(field)}={shown}"]
+    for name, field in Settings.model_fields.items():
+        lines += ["", f"# {field.description}", f"#{_variable(field)}={default(name)}"]
     return "\n".join(lines) + "\n"

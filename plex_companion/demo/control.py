@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Call = Callable[[Demo, "Given"], Awaitable[Any]]
 
 # These cut the caller's own connection, so they are begun and not waited for.
-SELF_CUTTING = {"n"}
+SELF_CUTTING = {"n", "connection_lost", "connection_lost_near", "listener_gap"}
 
 
 class Wrong(Exception):

@@ -274,7 +274,7 @@ class Demo:
     # -- scenarios
 
     async def play(self, name: str, **options: float) -> dict[str, Any]:
-        """Play a scenario of PLEX.md 1.4, `a` to `t`; returns what was done. Unknown names raise `KeyError`."""
+        """Play a scenario by its name; returns what was done. Unknown names raise `KeyError`."""
         done = await SCENARIOS[name](self, **options)
         return {"scenario": name, **done}
 

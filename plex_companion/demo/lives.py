@@ -68,18 +68,30 @@ async def scanned(demo: Demo, section: str, *, files: int = 0, force: bool = Fal
     title, items = house.sections[section].title, house.in_section(section, house.levels(section)[0])
     names = [item.title for item in items][: files or 6] or [title]
     total = files or len(names)
-    house.announce(frames.status(f'Scanning the "{title}" section'))
-    activity = house.start_activity("library.update.section", f"Scanning {title}", cancellable=True)
+    activity = begin_scan(demo, section)
     for number in range(total):
         if section not in house.refreshing:
             break
         # Progress text and `librarySectionID` as context: shape from hand-written tests (unverified).
         house.move_activity(activity, number * 100 // total, names[number % len(names)], librarySectionID=section)
         await demo.wait(4 / total)
-    house.end_activity(activity)
     if force:
         for item in items:
             house.tell_timeline(item, 5)
+    end_scan(demo, section, activity)
+
+
+def begin_scan(demo: Demo, section: str) -> str:
+    """A scan begins; its activity's uuid."""
+    title = demo.house.sections[section].title
+    demo.house.announce(frames.status(f'Scanning the "{title}" section'))
+    return demo.house.start_activity("library.update.section", f"Scanning {title}", cancellable=True)
+
+
+def end_scan(demo: Demo, section: str, activity: str) -> None:
+    """A scan has ended."""
+    house = demo.house
+    house.end_activity(activity)
     house.scanned_at[section] = house.now
     house.refreshing.discard(section)
     house.announce(frames.status("Library scan complete"))

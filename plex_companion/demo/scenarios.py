@@ -1,10 +1,14 @@
-"""The situations of PLEX.md 1.4, each playable by its letter; the first line of a docstring is what a listing says."""
+"""The situations of PLEX.md 1.4, each playable by its letter, and those of `alarms.py` by their names.
+
+The first line of a docstring is what a listing says.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.demo import frames, lives, playback
+from plex_companion.demo.alarms import ALARMS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -255,7 +259,7 @@ SCENARIOS: dict[str, Scenario] = {
     "a": ordinary, "b": auto_advance, "c": stop_without_key, "d": stop_under_new_key, "e": ghost, "f": stop_twice,
     "g": buffering, "h": playback_error, "i": live_tv, "j": preroll, "k": transcode_restart, "l": added_movie,
     "m": scan_flood, "n": restart, "o": silence, "p": token_revoked, "q": nonsense, "r": legacy, "s": integers,
-    "t": every_second,
+    "t": every_second, **ALARMS,
 }  # fmt: skip
 
 

@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING
 import pytest
 from stories import DEN, START, Story, listed
 
+from plex_companion import wire
 from plex_companion.cache import UNKNOWN, Cache, open_cache
 from plex_companion.cache.load import load_state
-from plex_companion.cache.read import count_plays, events_after, last_event, newest_alerts, newest_events, newest_plays
+from plex_companion.cache.read import (
+    alert_by_id,
+    count_plays,
+    events_after,
+    last_event,
+    marks_of,
+    newest_alerts,
+    newest_events,
+    newest_plays,
+)
 from plex_companion.cache.record import _KEYS, condensed
 from plex_companion.changes.kinds import (
     AccountsSeen,
+    AlertAcknowledged,
     AlertOpened,
     AlertResolved,
     Change,
@@ -28,7 +39,7 @@ from plex_companion.changes.kinds import (
     SessionStarted,
     Wanted,
 )
-from plex_companion.models import Account, Alert, LibraryChange, Moment, Section, User
+from plex_companion.models import Account, Alert, LibraryChange, Moment, Section, ServerIdentity, User
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -368,3 +379,57 @@ async def test_a_payload_is_json_in_the_database(cache: Cache) -> None:
     await cache.write(story.say("progress", {"message": "zoë \U0001f600"}), SERVER, START)
     ((payload,),) = await rows(cache, "SELECT payload FROM events ORDER BY id DESC LIMIT 1")
     assert json.loads(str(payload)) == {"message": "zoë \U0001f600"}
+
+
+async def test_the_course_of_a_play_is_read_in_its_order_and_a_corrected_turn_once(cache: Cache) -> None:
+    story = await known(cache)
+    for state, at in (("playing", 0), ("paused", 1), ("playing", 600), ("stopped", 601)):
+        await cache.write(story.after(1).plays("1", state, at=at), SERVER, START)  # each in a transaction of its own
+    await cache.write(story.plays("2", client="stove", item="7002"), SERVER, START)
+    course = [wire.mark(one) for one in await marks_of(cache, 1)]
+    assert [(mark["kind"], mark["view_offset_ms"], mark["detail"]) for mark in course] == [
+        ("started", 0, {"state": "playing"}),
+        ("seeked", 600_000, {"from_ms": 1_000, "to_ms": 600_000}),
+        ("ended", 601_000, {"by": "stopped"}),
+    ]
+    assert set(course[0]) == {"at", "kind", "view_offset_ms", "detail"}
+    assert (await load_state(cache, story.now)).next_mark == story.state.next_mark
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one transaction", "two"])
+async def test_an_acknowledgement_is_written_whether_its_alert_is_open_or_long_over(
+    cache: Cache, together: bool
+) -> None:
+    await known(cache)
+    changes: list[Change] = [AlertOpened(alert(7, resolved_at=START + 9)), AlertAcknowledged(7, START + 10)]
+    for batch in [changes] if together else [[one] for one in changes]:
+        await cache.write(batch, SERVER, START)
+    await cache.write([AlertAcknowledged(7, START + 99), AlertAcknowledged(8, START)], SERVER, START)
+    found = await alert_by_id(cache, 7)
+    assert found is not None
+    assert (found.acknowledged_at, found.resolved_at) == (START + 10, START + 9)
+    assert await alert_by_id(cache, 8) is None
+
+
+async def test_an_alert_stays_with_the_server_it_was_opened_on(cache: Cache) -> None:
+    story = await known(cache, AlertOpened(alert(7)))
+    other = story.connect(server=ServerIdentity("other", "Loft"))
+    await cache.write([*other, AlertResolved(replace(alert(7), resolved_at=START + 9))], "other", START)
+    assert await rows(cache, "SELECT server, resolved_at FROM alerts WHERE id = 7") == [(SERVER, START + 9)]
+
+
+async def test_a_pause_and_the_hold_down_outlive_the_process(cache: Cache) -> None:
+    story = await known(cache)
+    changes = [
+        *story.plays("1"),
+        *story.after(5).plays("1", "paused"),
+        *story.lose(),
+        *story.connect(listed("1", "paused")),
+    ]
+    await cache.write(changes, SERVER, START)
+    paused = story.now
+    later = story.after(40).now
+    loaded = await load_state(cache, Moment(later.at, 7_000_000))
+    assert loaded.since == {("paused_long", "1"): 7_000_000 - 40_000}
+    assert loaded.rested["connection_lost", "plex"].tick == 7_000_000 - 40_000
+    assert loaded.rested["connection_lost", "plex"].alert.resolved_at == paused.at

@@ -16,5 +16,9 @@ def test_a_derived_file_is_up_to_date(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == DERIVED[path], "run `make docs`"
 
 
-def test_the_readme_has_the_table() -> None:
-    assert RENDER["BEGIN"] in (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "table"), [("README.md", "tools"), ("alerts.md", "alerts"), ("demo-household.md", "scenarios")]
+)
+def test_a_table_has_its_place(name: str, table: str) -> None:
+    (path,) = [path for path in DERIVED if path.name == name]
+    assert "| here |" in RENDER["with_table"](path, table, "| here |")

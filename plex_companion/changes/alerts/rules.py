@@ -37,7 +37,7 @@ RULES: dict[AlertKind, Rule] = {
     ),
     "transcode_slow": Rule(
         "warning",
-        "A transcoder has been slower than real time for so long. One that rests because it is far enough ahead is not.",
+        "A transcoder has been slower than real time for these seconds. One that rests, being far enough ahead, is not slow.",
         "It keeps up, or the session ends.",
         ("alert_slow_seconds",),
     ),
@@ -49,20 +49,20 @@ RULES: dict[AlertKind, Rule] = {
     ),
     "buffering": Rule(
         "warning",
-        "A session ran dry so often within five minutes.",
+        "A session ran dry this often within five minutes.",
         "It has not for five minutes, or it ends.",
         ("alert_buffering_count",),
     ),
     "playback_error": Rule("error", "A player reports an error.", "It plays again, or the session ends."),
     "concurrent_streams": Rule(
         "warning",
-        "A user has played more streams than that for the time of grace.",
+        "A user has played more streams at once than this for longer than the time of grace.",
         "They are that many or fewer.",
         ("alert_streams", "alert_streams_grace_seconds"),
     ),
     "paused_long": Rule(
         "info",
-        "A session has been paused for so long.",
+        "A session has been paused for these minutes.",
         "It goes on, or it ends.",
         ("alert_paused_minutes",),
     ),
