@@ -17,7 +17,7 @@ from plex_companion.cache.rows import (
     session_of,
     timeline_of,
 )
-from plex_companion.changes.state import RECENT, REMEMBERED, Rested, State
+from plex_companion.changes.state import BUFFERING_MS, RECENT, REMEMBERED, Rested, State
 from plex_companion.models import Connection
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from plex_companion.cache import Cache
-    from plex_companion.models import Moment
+    from plex_companion.models import Moment, Session
 
 DAY_MS = 86_400_000
 
@@ -55,7 +55,7 @@ async def load_state(cache: Cache, now: Moment) -> State:
 
 
 async def _load_alerts(cache: Cache, state: State, now: Moment) -> None:
-    """The open ones; of those that were resolved lately, what may be opened again; since when sessions are paused."""
+    """The open ones; of those that were resolved lately, what may be opened again; what the rules for sessions wait for."""
     for row in await _rows(cache, "SELECT * FROM alerts WHERE resolved_at IS NULL", {}):
         alert = alert_of(row)
         state.alerts[alert.kind, alert.subject] = alert
@@ -66,10 +66,22 @@ async def _load_alerts(cache: Cache, state: State, now: Moment) -> None:
         if alert.resolved_at is not None and 0 <= ago < DAY_MS and (alert.kind, alert.subject) not in state.alerts:
             state.rested[alert.kind, alert.subject] = Rested(alert, now.tick - ago)
     for session in state.sessions.values():
-        last = "SELECT kind, at FROM play_marks WHERE play_id = :play ORDER BY id DESC LIMIT 1"
-        for row in await _rows(cache, last, {"play": session.play_id}):
-            if session.state == row["kind"] == "paused":
-                state.since["paused_long", session.session_key] = now.tick - max(0, now.at - row["at"])
+        await _load_course(cache, state, session, now)
+
+
+async def _load_course(cache: Cache, state: State, session: Session, now: Moment) -> None:
+    """Since when a session is paused, and when it ran dry in the last minutes, out of the course of its play."""
+    marks = list(
+        await _rows(
+            cache, "SELECT kind, at FROM play_marks WHERE play_id = :play ORDER BY id", {"play": session.play_id}
+        )
+    )
+    ticks = [(mark["kind"], now.tick - max(0, now.at - mark["at"])) for mark in marks]
+    if ticks and session.state == ticks[-1][0] == "paused":
+        state.since["paused_long", session.session_key] = ticks[-1][1]
+    dry = tuple(tick for kind, tick in ticks if kind == "buffering" and now.tick - tick <= BUFFERING_MS)
+    if dry:
+        state.buffered[session.session_key] = dry
 
 
 async def _load_server(cache: Cache, state: State, server: str, now: Moment) -> None:

@@ -433,3 +433,13 @@ async def test_a_pause_and_the_hold_down_outlive_the_process(cache: Cache) -> No
     assert loaded.since == {("paused_long", "1"): 7_000_000 - 40_000}
     assert loaded.rested["connection_lost", "plex"].tick == 7_000_000 - 40_000
     assert loaded.rested["connection_lost", "plex"].alert.resolved_at == paused.at
+
+
+async def test_how_often_a_session_ran_dry_outlives_the_process_for_five_minutes(cache: Cache) -> None:
+    story = await known(cache)
+    changes = story.plays("1")
+    for after in (10, 200, 30):
+        changes += [*story.after(after).plays("1", "buffering"), *story.after(1).plays("1")]
+    await cache.write(changes, SERVER, START)
+    loaded = await load_state(cache, Moment(story.after(100).now.at, 7_000_000))
+    assert loaded.buffered == {"1": (7_000_000 - 132_000, 7_000_000 - 101_000)}

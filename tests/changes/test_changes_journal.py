@@ -9,7 +9,7 @@ import pytest
 from stories import Story, frame, listed, of
 
 from plex_companion.changes.kinds import Journaled
-from plex_companion.events import parse_frame
+from plex_companion.events import Acknowledged, parse_frame
 
 
 def row_of(kind: str, entry: dict[str, Any]) -> Journaled:
@@ -132,3 +132,16 @@ def test_the_end_of_an_outage_says_how_long_nothing_was_heard() -> None:
 def test_the_first_connection_ever_ends_no_outage() -> None:
     row = of(Story().changes, Journaled)[-1]
     assert (row.subject, json.loads(row.payload)) == ("live", {"state": "live", "epoch": 1})
+
+
+def test_an_acknowledgement_is_journaled_and_is_no_sign_of_life_of_plex() -> None:
+    story = Story()
+    heard = story.state.last_event_at
+    (row,) = of(story.after(5).hear(Acknowledged(7)), Journaled)
+    assert (row.type, row.subject, row.summary, row.payload) == (
+        "acknowledged",
+        "7",
+        "alert 7 acknowledged",
+        '{"alert_id":"7"}',
+    )
+    assert story.state.last_event_at == heard
