@@ -172,7 +172,7 @@ class Story:
     @property
     def course(self) -> list[tuple[str, dict[str, Any]]]:
         """What became of all plays: the turns they took and their details, corrected ones as they were corrected."""
-        marks = {mark.id: mark for mark in of(self.changes, PlayMarked)}
+        marks = {mark.mark_id: mark for mark in of(self.changes, PlayMarked)}
         return [(mark.kind, dict(mark.detail)) for mark in marks.values()]
 
     @property

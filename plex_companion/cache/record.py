@@ -61,7 +61,7 @@ def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911
         case SessionStarted() | SessionChanged() | SessionEnded():
             return "plays", change.session.play_id
         case PlayMarked():
-            return "play_marks", change.id
+            return "play_marks", change.mark_id
         case AlertOpened() | AlertResolved() | AlertReopened():
             return "alerts", change.alert.id
         case AlertAcknowledged():
@@ -103,7 +103,7 @@ class Statements:
             case SessionStarted(session=session) | SessionChanged(session=session):
                 self._play(session)
             case PlayMarked():
-                self._put("play_marks", change.id, mark_row(change, self.server))
+                self._put("play_marks", change.mark_id, mark_row(change, self.server))
             case AlertOpened(alert=alert) | AlertResolved(alert=alert) | AlertReopened(alert=alert):
                 self._put("alerts", alert.id, alert_row(alert, self.server))
             case AlertAcknowledged(alert_id=alert_id, at=at):

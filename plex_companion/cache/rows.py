@@ -174,9 +174,15 @@ def alert_of(row: sqlite3.Row) -> Alert:
 
 def mark_row(mark: PlayMarked, server: str) -> Row:
     """A turn in the course of a play as a row. Ticks do not outlive a process."""
-    row = {**fields(mark), "server": server, "detail": json.dumps(mark.detail)}
-    del row["tick"]
-    return row
+    return {
+        "id": mark.mark_id,
+        "server": server,
+        "play_id": mark.play_id,
+        "at": mark.at,
+        "kind": mark.kind,
+        "view_offset_ms": mark.view_offset_ms,
+        "detail": json.dumps(mark.detail),
+    }
 
 
 def activity_row(activity: Activity, server: str, ended_at: int | None) -> Row:

@@ -82,15 +82,20 @@ class SessionEnded(OfSession):
 
 @dataclass(frozen=True, slots=True)
 class PlayMarked:
-    """A turn in the course of a play. The same id again corrects it."""
+    """A turn in the course of a play. The same `mark_id` again corrects it."""
 
-    id: int
+    mark_id: int
     play_id: int
     at: int
     tick: int
     kind: MarkKind
     view_offset_ms: int | None
     detail: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Of the play, as its resource names it."""
+        return str(self.play_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,7 +230,7 @@ def _play(state: State, session: Session) -> None:
 
 
 def _mark(state: State, mark: PlayMarked) -> None:
-    state.next_mark = max(state.next_mark, mark.id + 1)
+    state.next_mark = max(state.next_mark, mark.mark_id + 1)
     if mark.kind == "ended":
         state.marked.pop(mark.play_id, None)
     else:

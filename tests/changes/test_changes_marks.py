@@ -94,7 +94,7 @@ def test_a_seek_shown_as_pause_and_play_is_one_even_when_the_pause_was_written_b
     story.plays("1")
     pause = of(story.after(1).plays("1", "paused", at=1), PlayMarked)
     seek = of(story.after(2).plays("1", at=600), PlayMarked)
-    assert [mark.id for mark in pause] == [mark.id for mark in seek], "the row is corrected"
+    assert [mark.mark_id for mark in pause] == [mark.mark_id for mark in seek], "the row is corrected"
     assert [(mark.kind, mark.at) for mark in seek] == [("seeked", pause[0].at)]
     story.after(1).plays("1", "paused", at=601)
     story.after(1).plays("1", at=601)
@@ -183,7 +183,7 @@ def test_marks_of_plays_side_by_side_have_ids_of_their_own() -> None:
     story.after(1).plays("2", "paused", at=1, client="stove")
     story.after(0.1).plays("1", "paused", at=1)
     story.after(0.1).plays("2", at=300, client="stove")
-    marks = {mark.id: (mark.play_id, mark.kind) for mark in of(story.changes, PlayMarked)}
+    marks = {mark.mark_id: (mark.play_id, mark.kind) for mark in of(story.changes, PlayMarked)}
     assert marks == {1: (1, "started"), 2: (2, "started"), 3: (2, "seeked"), 4: (1, "paused")}
     assert story.state.next_mark == 5
     story.look(listed("1"), replace(listed("2", client="stove"), state="playing"))
