@@ -5,7 +5,9 @@ CompanionError
 ├── StartError               the program cannot start: exit code 1
 │   ├── DatabaseUnusable     cannot be opened, created or written
 │   ├── DatabaseNewer        written by a newer version of this program
+│   ├── DatabaseInUse        another process listens and writes
 │   └── PortInUse
+├── BackupFailed             a copy of the database cannot be made or is no good: exit code 1
 └── ToolError                told to the caller of a tool or the reader of a resource, with a stable `code`
     ├── ReadOnly             read_only
     ├── Invalid              invalid
@@ -52,8 +54,16 @@ class DatabaseNewer(StartError):
     """The database was written by a newer version of this program and is left untouched."""
 
 
+class DatabaseInUse(StartError):
+    """Another process listens and writes, and this wants the database for itself."""
+
+
 class PortInUse(StartError):
     """Another program listens on the address."""
+
+
+class BackupFailed(CompanionError):
+    """A copy of the database cannot be made, or is no good. Facts: `damaged`, whether the database itself is."""
 
 
 class ToolError(CompanionError):

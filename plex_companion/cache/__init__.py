@@ -7,17 +7,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import aiosqlite
-import anyio
-
-from plex_companion.cache.migrate import migrate
+from plex_companion.cache.backup import KEPT, back_up, wall
+from plex_companion.cache.connect import connected
+from plex_companion.cache.mend import Mended, mend, suspecting
+from plex_companion.cache.migrate import is_older, migrate
 from plex_companion.cache.record import UNKNOWN, Statements, condensed, upsert
 from plex_companion.changes.state import RECENT
-from plex_companion.errors import DatabaseUnusable
+from plex_companion.errors import BackupFailed, DatabaseUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from pathlib import Path
+
+    import aiosqlite
 
     from plex_companion.changes.kinds import Change
 
@@ -28,24 +30,33 @@ StorageError = sqlite3.Error
 
 LOCK_MS = 10_000
 """How long a write waits for another process."""
+WAL_LIMIT = 16_000_000
+"""What the write-ahead log shrinks to, in bytes, after it had to grow."""
 _PRUNE_STEP = 2_000
-# Rows are written in the order of time, so the first young one is where the old ones end.
+# Each looks at no more rows than it may drop, so that a step costs the same whatever there is. Rows of the journal are
+# written in the order of time and go in that order, without holes: a cursor must see that rows before it are missing.
 _PRUNE = (
     """
-    DELETE FROM events WHERE id IN (
-        SELECT id FROM events WHERE id < max(
-            coalesce((SELECT id FROM events WHERE at >= :before ORDER BY id LIMIT 1), (SELECT max(id) FROM events) + 1),
-            (SELECT max(id) FROM events) + 1 - :kept
-        ) ORDER BY id LIMIT :step)
+    DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT :step) AND id < max(
+        coalesce(
+            (SELECT min(id) FROM (SELECT id, at FROM events ORDER BY id LIMIT :step) WHERE at >= :before),
+            (SELECT max(id) FROM events) + 1
+        ),
+        (SELECT max(id) FROM events) + 1 - :kept
+    )
     """,
     """
     DELETE FROM library_changes WHERE id IN (
-        SELECT id FROM library_changes
-        WHERE at < :before AND id <= (SELECT max(id) FROM library_changes) - :recent ORDER BY id LIMIT :step)
+        SELECT id FROM library_changes INDEXED BY library_changes_by_time
+        WHERE at < :before AND id <= (SELECT max(id) FROM library_changes) - :recent ORDER BY at LIMIT :step)
     """,
     """
     DELETE FROM activities WHERE (server, uuid) IN (
         SELECT server, uuid FROM activities WHERE ended_at < :before LIMIT :step)
+    """,
+    """
+    DELETE FROM deliveries WHERE id IN (
+        SELECT id FROM deliveries WHERE done_at < :before ORDER BY id LIMIT :step)
     """,
 )
 
@@ -59,6 +70,8 @@ class Cache:
     writer: aiosqlite.Connection
     reader: aiosqlite.Connection
     lock_ms: int = LOCK_MS
+    mended: Mended | None = None
+    """What had to be done about the file before it could be opened."""
 
     async def write(self, changes: Iterable[Change], server: str, at: int) -> None:
         """Write what the changes say in one transaction, with at most a statement per table.
@@ -69,6 +82,10 @@ class Cache:
         statements = Statements(server, at)
         for change in condensed(changes):
             statements.add(change)
+        with suspecting(self.path):
+            await self._commit(statements)
+
+    async def _commit(self, statements: Statements) -> None:
         await self.writer.execute("BEGIN IMMEDIATE")
         try:
             for sql, row in statements.first:
@@ -106,32 +123,24 @@ class Cache:
 
 
 @asynccontextmanager
-async def _closed_for_sure() -> AsyncIterator[AsyncExitStack]:
-    """A stack that is unwound also when everything is being cancelled: an aiosqlite thread that is not told lives on."""
-    stack = AsyncExitStack()
-    try:
-        yield stack
-    finally:
-        with anyio.CancelScope(shield=True):
-            await stack.aclose()
-
-
-@asynccontextmanager
-async def open_cache(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Cache]:
-    """Bring the file to today's schema and open it. A write waits for another process for `lock_ms`.
+async def open_cache(
+    path: Path, lock_ms: int = LOCK_MS, *, backups: int = KEPT, now: Callable[[], int] = wall
+) -> AsyncIterator[Cache]:
+    """Mend the file where it is damaged, bring it to today's schema, after a backup, and open it. A write waits for
+    another process for `lock_ms`.
 
     Raises:
         DatabaseUnusable: it cannot be opened, created or written.
         DatabaseNewer: a newer plex-companion wrote it.
     """
+    mended = await mend(path, now())
+    if backups:
+        await _back_up_the_older(path, backups, now())
     schema = migrate(path)
-    async with _closed_for_sure() as opened:
+    async with AsyncExitStack() as opened:
         try:
-            writer, reader = [
-                await opened.enter_async_context(aiosqlite.connect(path, isolation_level=None, timeout=10))
-                for _ in ("writer", "reader")
-            ]
-            for pragma in ("foreign_keys = ON", "synchronous = FULL"):
+            writer, reader = [await opened.enter_async_context(connected(path)) for _ in ("writer", "reader")]
+            for pragma in ("foreign_keys = ON", "synchronous = FULL", f"journal_size_limit = {WAL_LIMIT}"):
                 await writer.execute(f"PRAGMA {pragma}")
             await writer.execute("INSERT OR IGNORE INTO servers VALUES (?, NULL, NULL, NULL, NULL, 0, 0)", (UNKNOWN,))
             await reader.execute("PRAGMA query_only = ON")
@@ -139,6 +148,21 @@ async def open_cache(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Cache]
             message = f"The database {path} cannot be used: {error}. Check that its folder can be written to."
             raise DatabaseUnusable(message) from error
         writer.row_factory = reader.row_factory = sqlite3.Row
-        cache = Cache(path, schema, writer, reader, lock_ms)
+        cache = Cache(path, schema, writer, reader, lock_ms, mended)
         await cache.wait_for_lock(lock_ms)
         yield cache
+
+
+async def _back_up_the_older(path: Path, backups: int, at: int) -> None:
+    """What a migration makes of a database cannot be taken back."""
+    try:
+        if is_older(path):
+            await back_up(path, keep=backups, at=at)
+    except BackupFailed as error:
+        message = (
+            f"The database {path} is of an older version and is not brought to today's without a backup. {error} "
+            "Set PLEX_COMPANION_BACKUPS=0 to go without."
+        )
+        raise DatabaseUnusable(message) from error
+    except sqlite3.Error:
+        return  # who opens it says what is wrong

@@ -56,7 +56,7 @@ def migrate(path: Path, migrations: list[Migration] | None = None) -> int:
     migrations = shipped() if migrations is None else migrations
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _refuse_newer(path, migrations)
+        refuse_newer(path, migrations)
         path.touch(mode=0o600)
         with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -75,18 +75,39 @@ def _newest(migrations: list[Migration]) -> int:
     return migrations[-1].version if migrations else 0
 
 
-def _refuse_newer(path: Path, migrations: list[Migration]) -> None:
-    """Look without touching: a connection that may write would tidy up a write-ahead log left by a crash."""
-    if not path.exists():
-        return
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10)) as connection:
-        known = _version(connection)
+def refuse_newer(path: Path, migrations: list[Migration]) -> None:
+    """Look without touching.
+
+    Raises:
+        DatabaseNewer: the database knows a migration this code does not.
+        sqlite3.Error: it cannot be read.
+    """
+    known = schema_of(path)
     if known > _newest(migrations):
         message = (
             f"The database {path} has schema {known}, this version of plex-companion knows {_newest(migrations)}: "
             "use a newer plex-companion, or name another file with --database."
         )
         raise DatabaseNewer(message)
+
+
+def is_older(path: Path) -> bool:
+    """Whether there is something in the database, written by an older version of this program."""
+    return 0 < schema_of(path) < _newest(shipped())
+
+
+def schema_of(path: Path) -> int:
+    """The last migration of a database; 0 where there is none, or no database.
+
+    A connection that may write would tidy up a write-ahead log left by a crash.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10)) as connection:
+        return _version(connection)
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -123,8 +123,8 @@ def one_line(error: pytest.ExceptionInfo[DatabaseUnusable], path: Path) -> bool:
     return "\n" not in message and str(path) in message
 
 
-@pytest.mark.parametrize("content", [b"this is no database, " * 100, b"SQLite format 3\x00" + b"\xff" * 4096])
-async def test_a_file_that_is_no_database_is_refused_in_one_line_and_not_touched(path: Path, content: bytes) -> None:
+async def test_a_file_that_is_no_database_is_refused_in_one_line_and_not_touched(path: Path) -> None:
+    content = b"this is no database, " * 100
     path.write_bytes(content)
     with pytest.raises(DatabaseUnusable) as error:
         async with open_cache(path):
@@ -183,7 +183,7 @@ async def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
     for _ in range(2):
         async with open_cache(path):
             pass
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, f"{path.name}.lock"}
 
 
 async def test_the_reader_cannot_write(path: Path) -> None:

@@ -1,0 +1,197 @@
+"""Copies of the database that can be trusted: made while everything runs, and checked before they count as one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plex_companion.cache.connect import connected, is_damage
+from plex_companion.errors import BackupFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+KEPT = 3
+"""How many backups stay, unless told otherwise."""
+DAY_MS = 86_400_000
+_STAMP = "%Y%m%dT%H%M%SZ"
+_STEP_PAGES = 1_000
+"""Copied between two looks at whether the copy is still wanted: 4 MB, some 10 ms."""
+_ROOM = 64_000_000
+"""What a backup leaves free on the disk at least: the database itself needs some."""
+_ABANDONED_MS = DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A good copy, and when it was made (milliseconds since 1970)."""
+
+    path: Path
+    at: int
+
+
+def wall() -> int:
+    """The clock on the wall, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def stamp(at: int) -> str:
+    """A time as it stands in file names: UTC, to be sorted by."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime(_STAMP)
+
+
+def folder(path: Path) -> Path:
+    """Where the backups of a database are."""
+    return path.with_name(f"{path.name}.backups")
+
+
+def backups(path: Path, now: int) -> list[Backup]:
+    """The backups of a database, newest first. What claims to be of the future, by a clock gone wrong, comes last."""
+    made = [Backup(file, at) for file in _files(path, ".sqlite3") if (at := _time_of(file)) is not None]
+    return sorted(made, key=lambda backup: (backup.at <= now, backup.at), reverse=True)
+
+
+def is_due(path: Path, now: int) -> bool:
+    """Whether the newest backup is a day old, or there is none."""
+    return not any(now - DAY_MS < backup.at <= now for backup in backups(path, now))
+
+
+async def back_up(path: Path, *, keep: int, at: int) -> Backup:
+    """Copy the database into the folder of its backups, check the copy, and drop the oldest beyond `keep` (0: none).
+
+    Others read and write meanwhile. A copy that cannot be made or is damaged takes no older one's place.
+
+    Raises:
+        BackupFailed: there is no room, the folder cannot be written, or the database is damaged.
+    """
+    place = folder(path)
+    made = Backup(place / f"{stamp(at)}.sqlite3", at)
+    try:
+        place.mkdir(mode=0o700, exist_ok=True)
+        await copy(path, made.path)
+    except OSError as error:
+        raise BackupFailed(f"No backup can be made in {place}: {error.strerror}.") from error
+    with suppress(OSError):  # what is one too many does no harm
+        _rotate(path, made, keep)
+    return made
+
+
+async def copy(source: Path, target: Path) -> None:
+    """Put a checked copy of a database at `target`, in one file that stands alone. Only the owner may read it.
+
+    Raises:
+        BackupFailed: the source is damaged or cannot be read, or there is no room.
+        OSError: the target's folder cannot be written.
+    """
+    _insist_on_room(source, target.parent)
+    handle, name = tempfile.mkstemp(".partial", f"{target.name}.", target.parent)  # 0600
+    os.close(handle)
+    partial = Path(name)
+    try:
+        await _copy(source, partial)
+        wrong = await damage(partial)
+        if wrong is not None:
+            raise BackupFailed(f"The copy of {source} is damaged, and so is the database: {wrong}.", damaged=True)
+        partial.replace(target)
+    except sqlite3.Error as error:
+        raise BackupFailed(f"{source} cannot be copied: {error}.", damaged=is_damage(error)) from error
+    finally:
+        _unlink(partial, *companions(partial))
+
+
+async def _copy(source: Path, target: Path) -> None:
+    """In small steps under one read transaction, so that a writer never makes it begin anew (sqlite.org/c3ref/backup_finish),
+    and the end of the program never waits for it.
+    """
+    wanted = True
+
+    def going_on(_status: int, _left: int, _pages: int) -> None:
+        if not wanted:
+            raise sqlite3.OperationalError("no longer wanted")
+
+    async with connected(target) as other, connected(source, read_only=True) as one:  # who copies is closed first
+        await one.execute("BEGIN")
+        await one.execute_fetchall("SELECT count(*) FROM sqlite_schema")
+        try:
+            await one.backup(other, pages=_STEP_PAGES, progress=going_on, sleep=0.01)
+        finally:
+            wanted = False
+        await one.execute("COMMIT")
+        await other.execute("PRAGMA journal_mode = DELETE")  # or it would want a write-ahead log beside it
+
+
+async def damage(path: Path, *, thorough: bool = True) -> str | None:
+    """What is wrong with a database, in SQLite's words; `None` when nothing is. `thorough` reads every page.
+
+    Raises:
+        sqlite3.Error: it cannot be read for another reason.
+    """
+    try:
+        async with connected(path, read_only=True) as one:
+            await one.execute_fetchall("SELECT count(*) FROM sqlite_schema")
+            found = list(await one.execute_fetchall("PRAGMA quick_check(1)")) if thorough else []
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return str(error)
+    words = [str(row[0]) for row in found if row[0] != "ok"]
+    return " ".join(words[0].split()) if words else None
+
+
+def companions(path: Path) -> tuple[Path, Path]:
+    """The files SQLite keeps beside a database."""
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+def put_aside(path: Path, suffix: str) -> Path:
+    """Rename a database and what belongs to it. The write-ahead log goes first: it must never meet another database."""
+    aside = path.with_name(f"{path.name}.{suffix}")
+    for file, other in zip((*companions(path), path), (*companions(aside), aside), strict=True):
+        if file.exists():
+            file.replace(other)
+    return aside
+
+
+def _rotate(path: Path, made: Backup, keep: int) -> None:
+    """The one just made stays, whatever its clock says."""
+    others = [backup for backup in backups(path, made.at) if backup.path != made.path]
+    if keep:
+        _unlink(*(backup.path for backup in others[keep - 1 :]))
+    for file in _files(path, ".partial"):  # a process was killed over it
+        if made.at - file.stat().st_mtime * 1000 > _ABANDONED_MS:
+            _unlink(file)
+
+
+def _files(path: Path, suffix: str) -> Iterable[Path]:
+    place = folder(path)
+    return [file for file in place.iterdir() if file.suffix == suffix] if place.is_dir() else []
+
+
+def _time_of(file: Path) -> int | None:
+    try:
+        return int(datetime.strptime(file.stem, _STAMP).replace(tzinfo=UTC).timestamp() * 1000)
+    except ValueError:  # somebody else's file
+        return None
+
+
+def _insist_on_room(source: Path, place: Path) -> None:
+    try:
+        need = source.stat().st_size + _ROOM
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        raise BackupFailed(f"{source} cannot be copied: {error.strerror}.") from error
+    if free < need:
+        raise BackupFailed(f"{source} cannot be copied: {need // 10**6} MB are needed in {place}, {free // 10**6} are free.")
+
+
+def _unlink(*files: Path) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""Connections that are closed for sure, whatever ends their use."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import aiosqlite
+import anyio
+from filelock import FileLock, Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+LOCK_SECONDS = 10.0
+"""How long a connection waits for another one's transaction, unless told otherwise."""
+
+
+@asynccontextmanager
+async def connected(
+    path: Path, *, read_only: bool = False, wait: float = LOCK_SECONDS
+) -> AsyncIterator[aiosqlite.Connection]:
+    """A connection with a thread of its own, in autocommit. What it does when the block fails or is cancelled is
+    interrupted, and it is closed all the same: an aiosqlite thread that is not told lives on.
+    """
+    connection = await aiosqlite.connect(address(path, read_only=read_only), uri=True, isolation_level=None, timeout=wait)
+    try:
+        yield connection
+    except BaseException:
+        await connection.interrupt()
+        raise
+    finally:
+        with anyio.CancelScope(shield=True):
+            await connection.close()
+
+
+def address(path: Path, *, read_only: bool) -> str:
+    """The path as SQLite takes it with options."""
+    return f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}"
+
+
+@contextmanager
+def unused(path: Path) -> Iterator[bool]:
+    """Whether no other process listens and writes. While the block runs none begins to."""
+    lock = FileLock(f"{path}.lock", timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except (Timeout, OSError):  # where no lock can be made, nothing else can be written either
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether SQLite says that the file itself is broken, rather than out of reach."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return isinstance(error, sqlite3.DatabaseError) and code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
