@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from plex_companion import __version__
 from plex_companion.cache import open_cache
+from plex_companion.cache.care import Care, look_after
 from plex_companion.cache.load import load_state
 from plex_companion.changes import Thresholds
 from plex_companion.changes.kinds import Change
@@ -42,6 +43,8 @@ from plex_companion.tools.call import call_tool
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from plex_companion.cache import Cache
+    from plex_companion.events import StorageReport
     from plex_companion.server.build import CompanionServer
     from plex_companion.server.http import HttpApp
     from plex_companion.settings import Settings
@@ -114,7 +117,7 @@ async def open_companion(
         announce(changes)
 
     async with (
-        open_cache(database_path(settings)) as cache,
+        open_cache(database_path(settings), backups=settings.backups, now=lambda: now().at) as cache,
         open_gateway(settings) as gateway,
         anyio.create_task_group() as tasks,
     ):
@@ -122,6 +125,7 @@ async def open_companion(
         inbox = Inbox(INBOX, live.counters)
         tasks.start_soon(ingest, inbox, live, cache, tell, _retention(settings))
         tasks.start_soon(_tick, inbox, now, tick_seconds)
+        tasks.start_soon(_care, cache, inbox, now, settings)
         epoch = live.state.connection.epoch
 
         hearing = anyio.CancelScope()
@@ -172,6 +176,15 @@ async def _tick(inbox: Inbox, now: Callable[[], Moment], seconds: float) -> None
     while True:
         await anyio.sleep(seconds)
         await inbox.put([Heard(Tick(), now())])
+
+
+async def _care(cache: Cache, inbox: Inbox, now: Callable[[], Moment], settings: Settings) -> None:
+    """Look after the database; for the process that listens. Whatever should be known of it is an event like any other."""
+
+    async def tell(report: StorageReport) -> None:
+        await inbox.put([Heard(report, now())])
+
+    await look_after(cache, Care(settings.backups), lambda: now().at, tell)
 
 
 def offer_of(companion: Companion, tools: Sequence[Tool]) -> Offer:

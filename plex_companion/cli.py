@@ -93,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     tools.add_argument("--markdown", action="store_true", help="as the table of the README")
     tools.add_argument("--schemas", action="store_true", help="as the JSON that MCP clients are sent")
     _add_demo(commands)
+    _add_upkeep(commands)
     return top
 
 
@@ -122,12 +123,27 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     demo.add_argument("--require-token", action="store_true", help="refuse requests without the owner's token")
 
 
+def _add_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    backup = commands.add_parser(
+        "backup", help="make a checked copy of the database, also while it is in use", parents=[_common()]
+    )
+    backup.add_argument("--to", type=Path, metavar="FILE", help="a new file; by default among the daily ones")
+    restore = commands.add_parser(
+        "restore", help="put a backup in the database's place; what was there is kept", parents=[_common()]
+    )
+    restore.add_argument("file", type=Path, nargs="?", metavar="FILE", help="by default the newest good one")
+    restore.add_argument("--list", action="store_true", help="only list the backups there are")
+    commands.add_parser("vacuum", help="make the database file as small as it can be", parents=[_common()])
+
+
 def _run(flags: argparse.Namespace) -> int:
     match flags.command:
         case "demo":
             return _demo(flags)
         case "tools":
             return _tools(flags)
+        case "backup" | "restore" | "vacuum":
+            return _upkeep(flags)
         case _:
             settings = Settings.load(_given(flags))
             _log_to_stderr(settings)
@@ -200,6 +216,24 @@ def _tools(flags: argparse.Namespace) -> int:
     from plex_companion.tools.listing import markdown, plain, schemas
 
     print(markdown() if flags.markdown else schemas() if flags.schemas else plain())  # noqa: T201 - the answer
+    return 0
+
+
+def _upkeep(flags: argparse.Namespace) -> int:
+    from plex_companion import upkeep
+
+    settings = Settings.load(_given(flags))
+    _log_to_stderr(settings)
+    match flags.command:
+        case "backup":
+            said = anyio.run(upkeep.backup, settings, flags.to)
+        case "restore" if flags.list:
+            said = upkeep.listing(settings)
+        case "restore":
+            said = anyio.run(upkeep.restore, settings, flags.file)
+        case _:
+            said = anyio.run(upkeep.vacuum, settings)
+    print(said)  # noqa: T201 - the answer
     return 0
 
 

@@ -266,7 +266,7 @@ def _unheard(word: Disconnected) -> str:
 async def _database(patient: Patient) -> str:
     path = database_path(patient.settings)
     try:
-        async with open_cache(path) as cache:
+        async with open_cache(path, backups=patient.settings.backups) as cache:
             size = await cache.size_bytes()
             return f"Can be written: {path} (schema {cache.schema}, {size / 1_000_000:.1f} MB)."
     except DatabaseNewer as error:

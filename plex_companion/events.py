@@ -248,6 +248,22 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageReport:
+    """What a person should know of the database: it was mended, or its backup failed or succeeded."""
+
+    type: ClassVar[str] = "storage"
+    subject: str
+    """`database` or `backup`."""
+    ok: bool
+    words: str
+
+    @property
+    def raw(self) -> Raw:
+        """As the journal keeps it."""
+        return {"subject": self.subject, "ok": self.ok, "message": self.words}
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: what waits for silence looks again."""
 
@@ -270,7 +286,7 @@ Frame = (
     | Unknown
     | Malformed
 )
-Event = Frame | Connecting | Disconnected | Snapshot | Audit | Acknowledged | Tick
+Event = Frame | Connecting | Disconnected | Snapshot | Audit | Acknowledged | StorageReport | Tick
 
 
 class Heard(NamedTuple):

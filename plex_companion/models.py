@@ -33,6 +33,7 @@ AlertKind = Literal[
     "scan_finished",
     "listener_gap",
     "plex_status",
+    "storage",
 ]
 
 

@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     retention_alert_days: float = _setting(
         90, "PLEX_COMPANION_RETENTION_ALERT_DAYS", "How long resolved alerts are kept.", gt=0, le=36_500
     )
+    backups: int = _setting(
+        3, "PLEX_COMPANION_BACKUPS", "How many daily backups of the database are kept beside it; 0 makes none.", ge=0
+    )
     alert_buffering_count: int = _setting(
         3, "PLEX_COMPANION_ALERT_BUFFERING_COUNT", "Buffering this often within five minutes raises an alert.", ge=1
     )

@@ -35,6 +35,7 @@ ORDER = (
     "app",
     "doctor",
     "watch",
+    "upkeep",
     "cli",
     "__main__",
 )

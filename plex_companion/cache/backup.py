@@ -78,10 +78,24 @@ async def back_up(path: Path, *, keep: int, at: int) -> Backup:
         place.mkdir(mode=0o700, exist_ok=True)
         await copy(path, made.path)
     except OSError as error:
-        raise BackupFailed(f"No backup can be made in {place}: {error.strerror}.") from error
+        raise BackupFailed(f"No backup can be made in {place.name}: {error.strerror}.") from error
     with suppress(OSError):  # what is one too many does no harm
         _rotate(path, made, keep)
     return made
+
+
+async def copy_to(source: Path, target: Path) -> None:
+    """The same as `copy`, for a file that a person names.
+
+    Raises:
+        BackupFailed: the file exists already or cannot be written, or the source is damaged.
+    """
+    if os.path.lexists(target):  # noqa: ASYNC240 - one word of the kernel, not worth a thread
+        raise BackupFailed(f"{target} exists already and is left alone: name a new file.")
+    try:
+        await copy(source, target)
+    except OSError as error:
+        raise BackupFailed(f"{target} cannot be written: {error.strerror}.") from error
 
 
 async def copy(source: Path, target: Path) -> None:
@@ -99,10 +113,10 @@ async def copy(source: Path, target: Path) -> None:
         await _copy(source, partial)
         wrong = await damage(partial)
         if wrong is not None:
-            raise BackupFailed(f"The copy of {source} is damaged, and so is the database: {wrong}.", damaged=True)
-        partial.replace(target)
+            raise BackupFailed(f"The copy of {source.name} is damaged, and so is the database: {wrong}.", damaged=True)
+        os.replace(partial, target)  # noqa: PTH105 - as above
     except sqlite3.Error as error:
-        raise BackupFailed(f"{source} cannot be copied: {error}.", damaged=is_damage(error)) from error
+        raise BackupFailed(f"{source.name} cannot be copied: {error}.", damaged=is_damage(error)) from error
     finally:
         _unlink(partial, *companions(partial))
 
@@ -187,9 +201,11 @@ def _insist_on_room(source: Path, place: Path) -> None:
         need = source.stat().st_size + _ROOM
         free = shutil.disk_usage(place).free
     except OSError as error:
-        raise BackupFailed(f"{source} cannot be copied: {error.strerror}.") from error
+        raise BackupFailed(f"{source.name} cannot be copied: {error.strerror}.") from error
     if free < need:
-        raise BackupFailed(f"{source} cannot be copied: {need // 10**6} MB are needed in {place}, {free // 10**6} are free.")
+        raise BackupFailed(
+            f"{source.name} cannot be copied: {need // 10**6} MB are needed beside it, {free // 10**6} are free."
+        )
 
 
 def _unlink(*files: Path) -> None:

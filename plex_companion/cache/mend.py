@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from plex_companion.cache.backup import Backup, backups, companions, copy, damage, is_due, put_aside, stamp
 from plex_companion.cache.connect import is_damage, unused
-from plex_companion.cache.migrate import refuse_newer, shipped
+from plex_companion.cache.migrate import refuse_newer, schema_of, shipped
 from plex_companion.errors import BackupFailed, DatabaseNewer, DatabaseUnusable
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ class Mended:
 
     def __str__(self) -> str:
         """One line for a person."""
-        instead = f"restored from the backup of {stamp(self.backup.at)}" if self.backup else "begun anew, without a backup"
+        instead = (
+            f"restored from the backup of {stamp(self.backup.at)}" if self.backup else "begun anew, without a backup"
+        )
         return f"The database was damaged ({self.reason}): {instead}; the damaged one is kept as {self.aside.name}"
 
 
@@ -46,7 +48,7 @@ async def mend(path: Path, now: int) -> Mended | None:
         DatabaseNewer: a newer plex-companion wrote it; nothing is touched.
         DatabaseUnusable: it is no database, and nothing shows that it ever was; nothing is touched.
     """
-    if not path.is_file() or not path.stat().st_size:
+    if not _has_content(path):
         return None
     with suppress(sqlite3.Error):
         refuse_newer(path, shipped())
@@ -63,12 +65,18 @@ async def _mended(path: Path, now: int) -> Mended | None:
         _mark(path).unlink(missing_ok=True)
         return None
     if not _was_ours(path, now):
-        message = f"The database {path} cannot be used: {wrong}. Name another file with --database, or move this one away."
+        message = (
+            f"The database {path} cannot be used: {wrong}. Name another file with --database, or move this one away."
+        )
         raise DatabaseUnusable(message)
     try:
         return await _replaced(path, wrong, now)
     except OSError as error:
         raise DatabaseUnusable(f"The damaged database {path} cannot be put aside: {error.strerror}.") from error
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _has_reason(path: Path, now: int) -> bool:
@@ -84,14 +92,36 @@ def _was_ours(path: Path, now: int) -> bool:
     return beginning == _SAYS_SO or not beginning.strip(b"\x00") or bool(backups(path, now))
 
 
+async def restore(path: Path, source: Path | None, now: int) -> tuple[Path, Path | None]:
+    """Put a copy of `source`, or of the newest good backup, in the database's place. Call while nobody uses it.
+
+    Returns:
+        What was restored, and where what was there is now, if there was anything.
+
+    Raises:
+        BackupFailed: `source` is damaged or no database of ours, or there is no good backup.
+        DatabaseNewer: a newer plex-companion made it.
+    """
+    ready = _ready(path)
+    if source is None:
+        newest = await _newest_good(path, ready, now)
+        if newest is None:
+            raise BackupFailed(f"There is no good backup of {path}. `restore --list` shows what there is.")
+        source = newest.path
+    else:
+        await _checked(source, ready)
+    try:
+        aside = _swap(path, ready, f"before-restore-{stamp(now)}")
+    except OSError as error:
+        raise BackupFailed(f"{path} cannot be put aside: {error.strerror}.") from error
+    return source, aside if _has_content(aside) else None
+
+
 async def _replaced(path: Path, reason: str, now: int) -> Mended:
     """The good one is ready before the bad one goes, so that a process killed over it leaves one or the other."""
-    ready = path.with_name(f"{path.name}.restoring")
+    ready = _ready(path)
     chosen = await _newest_good(path, ready, now)
-    aside = put_aside(path, f"corrupt-{stamp(now)}")
-    if chosen:
-        ready.replace(path)
-    _mark(path).unlink(missing_ok=True)
+    aside = _swap(path, ready if chosen else None, f"corrupt-{stamp(now)}")
     mended = Mended(reason, aside, chosen)
     logger.warning("%s", mended)
     return mended
@@ -99,11 +129,35 @@ async def _replaced(path: Path, reason: str, now: int) -> Mended:
 
 async def _newest_good(path: Path, ready: Path, now: int) -> Backup | None:
     for backup in backups(path, now):
-        with suppress(BackupFailed, DatabaseNewer, sqlite3.Error):
-            refuse_newer(backup.path, shipped())
-            await copy(backup.path, ready)
+        with suppress(BackupFailed, DatabaseNewer):
+            await _checked(backup.path, ready)
             return backup
     return None
+
+
+async def _checked(source: Path, ready: Path) -> None:
+    """A copy of `source` at `ready`, if it is good and ours."""
+    try:
+        refuse_newer(source, shipped())
+        if not schema_of(source):
+            raise BackupFailed(f"{source} is no database of plex-companion.")
+        await copy(source, ready)
+    except sqlite3.Error as error:
+        raise BackupFailed(f"{source} cannot be restored: {error}.") from error
+    except OSError as error:
+        raise BackupFailed(f"{ready} cannot be written: {error.strerror}.") from error
+
+
+def _swap(path: Path, ready: Path | None, suffix: str) -> Path:
+    aside = put_aside(path, suffix)
+    if ready:
+        ready.replace(path)
+    _mark(path).unlink(missing_ok=True)
+    return aside
+
+
+def _ready(path: Path) -> Path:
+    return path.with_name(f"{path.name}.restoring")
 
 
 # Damage met while running

@@ -21,6 +21,7 @@ from plex_companion.events import (
     ScanProgress,
     Snapshot,
     StatusNote,
+    StorageReport,
     Tick,
     TimelineEntry,
     TranscodeReport,
@@ -110,7 +111,7 @@ def _may_hold_secrets(text: str) -> bool:
     return any(word in small for word in _SECRET_NAMES)
 
 
-def _told(event: Event, before: State) -> tuple[str | None, str]:  # noqa: C901, PLR0911 - one line per kind of event
+def _told(event: Event, before: State) -> tuple[str | None, str]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
     match event:
         case Playing(session_key=key, state=state):
             session = before.sessions.get(key or "")
@@ -134,6 +135,8 @@ def _told(event: Event, before: State) -> tuple[str | None, str]:  # noqa: C901,
             return setting, f"setting {setting} changed"
         case Audit(tool=tool, outcome=outcome):
             return tool, f"{tool}: {outcome}"
+        case StorageReport(subject=part, words=words):
+            return part, words
         case BackgroundQueue(queue_id=queue, event=what):
             return queue, what or "background queue"
         case _:

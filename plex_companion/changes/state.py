@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V")
 
-OUR_OWN = frozenset({"connection", "audit", "acknowledged"})
+OUR_OWN = frozenset({"connection", "audit", "acknowledged", "storage"})
 """Types of journal rows that Plex did not send."""
 RECENT = 100
 """How many library changes stay in memory."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from plex_companion.changes.activities import SCAN
 from plex_companion.changes.additions import titles_of
 from plex_companion.changes.kinds import ActivityEnded, ClientSeen, LibraryMoved, ServerSeen
-from plex_companion.events import Disconnected, Event, Reachability, Snapshot, StatusNote, Tick, UpdateState
+from plex_companion.events import Disconnected, Event, Reachability, Snapshot, StatusNote, StorageReport, Tick, UpdateState
 from plex_companion.text import discreet
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ GAP_MS = 1_000
 """What is shorter is a hiccup that the snapshot has made good."""
 READY_MS = 120_000
 """What a scan added is given so long to become ready."""
-LINK: frozenset[AlertKind] = frozenset({"connection_lost", "unauthorized"})
-"""Of the way to a server, whichever it is."""
+LINK: frozenset[AlertKind] = frozenset({"connection_lost", "unauthorized", "storage"})
+"""Of the way to a server, whichever it is, and of our own."""
 
 
-def of_server(event: Event, before: State, book: Book) -> None:
+def of_server(event: Event, before: State, book: Book) -> None:  # noqa: C901 - one line per kind of event
     """What an event says of the server as a whole."""
     match event:
         case Disconnected(unauthorized=True, detail=detail):
@@ -45,6 +45,12 @@ def of_server(event: Event, before: State, book: Book) -> None:
         case StatusNote(title=title, description=description, name=name):
             words = discreet(description) if description else None
             book.note("plex_status", name or SERVER, discreet(title or "Plex says"), description=words)
+        case StorageReport(subject="database", words=words):
+            book.note("storage", "database", words)
+        case StorageReport(subject=part, ok=False, words=words):
+            book.raise_("storage", part, words)
+        case StorageReport(subject=part):
+            book.resolve("storage", part)
         case UpdateState(version=str() as version, state=state):
             _update(version, state, before, book)
         case Tick():
