@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import platform
 import time
@@ -35,7 +34,7 @@ from plex_companion.resources import RESOURCES, existing, read, touched
 from plex_companion.server.build import build_server
 from plex_companion.server.notifier import Notifier
 from plex_companion.server.offer import Answer, Existing, Offer
-from plex_companion.settings import APP
+from plex_companion.settings import APP, database_path
 from plex_companion.text import without
 from plex_companion.tools import served
 from plex_companion.tools.call import call_tool
@@ -76,17 +75,6 @@ can be answered while Plex is away.
 def clock() -> Moment:
     """Now."""
     return Moment(int(time.time() * 1000), int(time.monotonic() * 1000))
-
-
-def database_path(settings: Settings) -> Path:
-    """The file named in the settings, or one per Plex server in the user's data directory.
-
-    The name is a digest, because addresses do not belong into file names.
-    """
-    if settings.database is not None:
-        return settings.database
-    digest = hashlib.sha256((settings.plex_url or "").encode()).hexdigest()[:12]
-    return Path(platformdirs.user_data_dir(APP)) / f"plex-{digest}.sqlite3"
 
 
 def versions() -> dict[str, str]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from plex_companion.app import clock, database_path, demo_settings
+from plex_companion.app import clock, demo_settings
 from plex_companion.cache import open_cache
 from plex_companion.errors import (
     DatabaseNewer,
@@ -29,6 +29,7 @@ from plex_companion.events import Connecting, Disconnected
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.listener import listen
 from plex_companion.plex.wanted import Wanted
+from plex_companion.settings import database_path
 from plex_companion.text import clean
 
 if TYPE_CHECKING:

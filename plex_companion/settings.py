@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -226,6 +227,17 @@ class Settings(BaseSettings):
         """The texts that must never be shown. A shorter one is no secret, and hiding it would tear other texts apart."""
         given = (secret.get_secret_value() for secret in (self.plex_token, self.token) if secret is not None)
         return tuple(secret for secret in given if len(secret) >= SHORTEST_SECRET)
+
+
+def database_path(settings: Settings) -> Path:
+    """The file named in the settings, or one per Plex server in the user's data directory.
+
+    The name is a digest, because addresses do not belong into file names.
+    """
+    if settings.database is not None:
+        return settings.database
+    digest = hashlib.sha256((settings.plex_url or "").encode()).hexdigest()[:12]
+    return Path(platformdirs.user_data_dir(APP)) / f"plex-{digest}.sqlite3"
 
 
 def _variable(field: FieldInfo) -> str:

@@ -51,12 +51,13 @@ def migrate(path: Path, migrations: list[Migration] | None = None) -> int:
 
     Raises:
         DatabaseNewer: the database knows a migration this code does not; nothing is touched.
-        DatabaseUnusable: it cannot be opened, read or written.
+        DatabaseUnusable: it cannot be opened, read or written, or belongs to another program.
     """
     migrations = shipped() if migrations is None else migrations
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         refuse_newer(path, migrations)
+        _refuse_foreign(path)
         path.touch(mode=0o600)
         with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -91,6 +92,16 @@ def refuse_newer(path: Path, migrations: list[Migration]) -> None:
         raise DatabaseNewer(message)
 
 
+def _refuse_foreign(path: Path) -> None:
+    """Somebody may have named Plex's own database, or any other program's."""
+    if not path.exists():
+        return
+    with closing(_looking(path)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if tables and "migrations" not in tables:
+        raise DatabaseUnusable(f"The database {path} belongs to another program. Name another file with --database.")
+
+
 def is_older(path: Path) -> bool:
     """Whether there is something in the database, written by an older version of this program."""
     return 0 < schema_of(path) < _newest(shipped())
@@ -99,15 +110,18 @@ def is_older(path: Path) -> bool:
 def schema_of(path: Path) -> int:
     """The last migration of a database; 0 where there is none, or no database.
 
-    A connection that may write would tidy up a write-ahead log left by a crash.
-
     Raises:
         sqlite3.Error: it cannot be read.
     """
     if not path.exists():
         return 0
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10)) as connection:
+    with closing(_looking(path)) as connection:
         return _version(connection)
+
+
+def _looking(path: Path) -> sqlite3.Connection:
+    """A connection that may write would tidy up a write-ahead log left by a crash."""
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10)
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from anyio.streams.text import TextReceiveStream
 from e2e_home import home
 
+from plex_companion.cache.migrate import migrate
 from plex_companion.cli import parser
 from plex_companion.resources import RESOURCES
 
@@ -54,9 +56,26 @@ def test_every_resource_is_in_the_table() -> None:
     assert [one.uri for one in RESOURCES if f"`{one.uri}`" not in README] == []
 
 
+def test_the_commands_for_the_database_do_what_they_say_one_after_the_other(tmp_path: Path) -> None:
+    migrate(tmp_path / "cache.sqlite3")
+    block = re.search(r"```sh\n(plex-companion backup.*?)```", README, re.DOTALL)
+    assert block
+    for line in block[1].splitlines():
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "plex_companion", *shlex.split(line)[1:], "--database", "cache.sqlite3"],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
 def test_every_command_shown_is_one_the_program_takes() -> None:
     shown = re.findall(r"^\| `plex-companion ?([^`]*)` \|", README, re.MULTILINE)
-    assert len(shown) == 6
+    assert len(shown) == 9
     for command in shown:
         if command:
             assert parser().parse_args(shlex.split(command)).command
