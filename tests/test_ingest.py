@@ -467,6 +467,30 @@ def test_a_full_disk_degrades_the_storage_and_room_heals_it(tmp_path: Path) -> N
     assert done.stdout.splitlines() == ["degraded True", "ok True [('ok',)]"], done.stderr
 
 
+async def test_a_database_that_breaks_meanwhile_degrades_the_storage_once_and_the_live_state_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with heart(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
+        told: list[Change] = []
+        tasks.start_soon(ingest, it.inbox, it.live, it.cache, told.extend)
+        await it.say(Connecting(), first_snapshot(it.clock))
+        await it.until(lambda: it.live.state.connection.state == "live")
+        await it.cache.writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        await it.cache.writer.execute("PRAGMA shrink_memory")
+        with it.path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xa5" * (it.path.stat().st_size - 4096))
+        for second in range(3):
+            await it.say(playing("1", at=second), after=1)
+            await it.until(lambda second=second: it.live.state.next_event == second + 3)  # type: ignore[misc]  # bound by default
+        assert it.storage == "degraded"
+        assert any(isinstance(change, SessionStarted) for change in told), "told all the same"
+        tasks.cancel_scope.cancel()
+    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(said) == 2
+    assert "started again" in said[0]
+
+
 # Much at once
 
 

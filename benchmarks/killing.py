@@ -1,0 +1,192 @@
+"""`python -m benchmarks.killing [POINTS]`: kill -9 at random points while writing; what is left must agree.
+
+A process ingests a made-up household as fast as it is told (about 1,000 events a second), prunes, checkpoints and makes
+backups all the while, and prints each event before it hands it over. It is killed after a random time and started again
+on the same file. Afterwards the file must pass SQLite's check, roll-ups and the title index must equal a recount, plays
+must be those the journal tells of, and the next process must close what was left open.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from plex_companion.cache import open_cache
+from plex_companion.cache.backup import DAY_MS
+from plex_companion.cache.care import Care, look_after
+from plex_companion.cache.load import load_state
+from plex_companion.events import Connecting, Event, Heard, Snapshot, parse_frame
+from plex_companion.ingest import Inbox, Live, Retention, ingest
+from plex_companion.models import Moment, ServerIdentity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from plex_companion.changes.kinds import Change
+    from plex_companion.events import StorageReport
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVER = ServerIdentity("den-0001", "Den", "1.43.3")
+EVERY_SECONDS = 0.001
+PROMISED_MS = 25
+A_PLAY = 10
+"""Events from the start of a play to the start of the next; the last of them ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One kill: how long what was lost had been known (milliseconds), how many events, and whether a start mended."""
+
+    lost_ms: float
+    lost: int
+    rows: int
+
+
+# The one that is killed
+
+
+def now() -> Moment:
+    return Moment(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000)
+
+
+def household(first: int) -> Iterator[Event]:
+    """Plays that begin and end in turn, told from one on; session keys are numbers of plays."""
+    number = 0
+    while True:
+        key, step = first + number // A_PLAY, number % A_PLAY
+        entry = {
+            "sessionKey": str(key),
+            "clientIdentifier": f"client-{key % 5}",
+            "ratingKey": str(7000 + key % 100),
+            "key": f"/library/metadata/{7000 + key % 100}",
+            "state": "stopped" if step == A_PLAY - 1 else "playing",
+            "viewOffset": step * 1000,
+        }
+        frame = {"type": "playing", "size": 1, "PlaySessionStateNotification": [entry]}
+        yield from parse_frame(json.dumps({"NotificationContainer": frame}))
+        number += 1
+
+
+async def live(path: Path) -> None:
+    """Ingest until killed."""
+
+    def announce(_: Sequence[Change]) -> None:
+        pass
+
+    async def tell(_: StorageReport) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async with open_cache(path) as cache, anyio.create_task_group() as tasks:
+        known = Live(await load_state(cache, now()))
+        first = known.state.next_play
+        inbox = Inbox(4_096, known.counters)
+        tasks.start_soon(ingest, inbox, known, cache, announce, Retention(events_rows=2_000))
+        days = itertools.count()  # a backup at every look
+        tasks.start_soon(look_after, cache, Care(every_seconds=0.2), lambda: now().at + next(days) * DAY_MS, tell)
+        epoch = known.state.connection.epoch + 1
+        snapshot = Snapshot(epoch, first=True, requested=now(), server=SERVER, sessions=(), activities=())
+        await inbox.put([Heard(Connecting(), now()), Heard(snapshot, now())])
+        while known.state.connection.state != "live":
+            await known.changed()
+        say(f"began {known.state.next_event} {first}")
+        for number, event in enumerate(household(first), known.state.next_event):
+            say(f"{number} {time.monotonic()}")
+            await inbox.put([Heard(event, now())])
+            await anyio.sleep(EVERY_SECONDS)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+# The one that kills
+
+
+def kill(path: Path, seconds: float) -> Point:
+    """Let it run for so long after its first event, kill it, and look at what is left."""
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "benchmarks.killing", "live", str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        began, number, first = process.stdout.readline().split()
+        assert began == "began"
+        time.sleep(seconds)
+        killed = time.monotonic()
+        process.send_signal(signal.SIGKILL)
+        said = [line.split() for line in process.stdout.read().splitlines()]
+    heard = {int(line[0]): float(line[1]) for line in said if len(line) == 2}
+    last = agrees(path, int(number), int(first))
+    lost = {at for number, at in heard.items() if number > last}
+    return Point(max((killed - at) * 1000 for at in lost) if lost else 0.0, len(lost), last)
+
+
+COUNTED = "count(*), count(watched_ms), coalesce(sum(watched_ms), 0) FROM plays"
+NAMES = "coalesce(user_id, ''), coalesce(library, ''), coalesce(platform, '')"
+PAIRS = (
+    (f"SELECT started_at / 3600000, server, {COUNTED} GROUP BY 1, 2", "SELECT * FROM play_hours WHERE plays > 0"),
+    (
+        f"SELECT started_at / 86400000, server, {NAMES}, {COUNTED} GROUP BY 1, 2, 3, 4, 5",
+        "SELECT * FROM play_days WHERE plays > 0",
+    ),
+)
+
+
+def agrees(path: Path, began: int, first: int) -> int:
+    """Whether everything in the file agrees with everything else; gives the last event that was written."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        db.execute("INSERT INTO play_titles (play_titles, rank) VALUES ('integrity-check', 1)")
+        for recount, kept in PAIRS:
+            assert sorted(db.execute(recount)) == sorted(db.execute(kept)), kept
+        ids = [row[0] for row in db.execute("SELECT id FROM events ORDER BY id")]
+        assert ids == list(range(ids[0], ids[-1] + 1)), "the journal has no holes"
+        told = max(0, ids[-1] - began + 1)
+        plays = db.execute("SELECT session_key, ended_by FROM plays WHERE id >= ? ORDER BY id", (first,)).fetchall()
+        expected: list[tuple[str, str | None]] = [(str(first + n), "stopped") for n in range(told // A_PLAY)]
+        expected += [(str(first + told // A_PLAY), None)] if told % A_PLAY else []
+        assert plays == expected, "plays are those the journal tells of"
+        before = "SELECT count(*) FROM plays WHERE id < ? AND ended_at IS NULL"
+        assert db.execute(before, (first,)).fetchone() == (0,), "what was left open was closed by the next process"
+    return int(ids[-1])
+
+
+def main(points: int, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cache.sqlite3"
+        found = [kill(path, chance.uniform(0.0, 0.4)) for _ in range(points)]
+        aside = [file.name for file in Path(folder).iterdir() if "corrupt" in file.name]
+    assert not aside, aside
+    lost = sorted(point.lost_ms for point in found)
+    print(
+        f"killed {points} times in {time.monotonic() - began:.0f} s (seed {seed}); every file whole, every table agrees"
+    )
+    print(f"events written {found[-1].rows}, lost at most {max(point.lost for point in found)} at once")
+    median, most = lost[len(lost) // 2], lost[-1]
+    within = sum(ms <= PROMISED_MS for ms in lost)
+    print(
+        f"window of loss: median {median:.1f} ms, at most {most:.1f} ms, {within} of {points} within {PROMISED_MS} ms"
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["live"]:
+        anyio.run(live, Path(sys.argv[2]))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 200, int(sys.argv[2]) if len(sys.argv) > 2 else 20)
