@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import random
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from plex_companion.cache import open_cache
 from plex_companion.cache.care import Care, look_after
 from plex_companion.cache.load import load_state
 from plex_companion.changes import Thresholds
-from plex_companion.changes.kinds import Change
+from plex_companion.changes.deliveries import Webhooks
+from plex_companion.changes.kinds import Change, DeliveryChanged
 from plex_companion.changes.kinds import Wanted as WantedChange
 from plex_companion.companion import Companion
+from plex_companion.deliver import Bell, Courier, Webhook, deliver
 from plex_companion.events import Heard, Tick
 from plex_companion.ingest import INBOX, Inbox, Live, Retention, ingest
 from plex_companion.models import Moment
@@ -38,12 +41,13 @@ from plex_companion.settings import APP, database_path
 from plex_companion.text import without
 from plex_companion.tools import served
 from plex_companion.tools.call import call_tool
+from plex_companion.wire import alert_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from plex_companion.cache import Cache
-    from plex_companion.events import StorageReport
+    from plex_companion.events import DeliveryReport, StorageReport
     from plex_companion.server.build import CompanionServer
     from plex_companion.server.http import HttpApp
     from plex_companion.settings import Settings
@@ -99,9 +103,10 @@ async def open_companion(
         SettingsError: the address of the server is missing.
     """
     wanted = Wanted()
+    bell = Bell()
 
     def tell(changes: Sequence[Change]) -> None:
-        _want(changes, wanted)
+        _want(changes, wanted, bell)
         announce(changes)
 
     async with (
@@ -109,11 +114,12 @@ async def open_companion(
         open_gateway(settings) as gateway,
         anyio.create_task_group() as tasks,
     ):
-        live = Live(await load_state(cache, now()), _thresholds(settings))
+        live = Live(await load_state(cache, now()), _thresholds(settings), _webhooks(settings))
         inbox = Inbox(INBOX, live.counters)
         tasks.start_soon(ingest, inbox, live, cache, tell, _retention(settings))
         tasks.start_soon(_tick, inbox, now, tick_seconds)
         tasks.start_soon(_care, cache, inbox, now, settings)
+        tasks.start_soon(_deliver, cache, inbox, now, settings, bell)
         epoch = live.state.connection.epoch
 
         hearing = anyio.CancelScope()
@@ -153,11 +159,18 @@ def _retention(settings: Settings) -> Retention:
     )
 
 
-def _want(changes: Sequence[Change], wanted: Wanted) -> None:
-    """What only Plex can tell is asked for as soon as it is missed."""
+def _want(changes: Sequence[Change], wanted: Wanted, bell: Bell) -> None:
+    """What only Plex can tell is asked for as soon as it is missed; what is to be delivered rings the bell."""
     for change in changes:
-        if isinstance(change, WantedChange):
-            (wanted.library if change.what == "library" else wanted.snapshot)()
+        match change:
+            case WantedChange(what="library"):
+                wanted.library()
+            case WantedChange():
+                wanted.snapshot()
+            case DeliveryChanged():
+                bell.ring()
+            case _:
+                pass
 
 
 async def _tick(inbox: Inbox, now: Callable[[], Moment], seconds: float) -> None:
@@ -173,6 +186,24 @@ async def _care(cache: Cache, inbox: Inbox, now: Callable[[], Moment], settings:
         await inbox.put([Heard(report, now())])
 
     await look_after(cache, Care(settings.backups), lambda: now().at, tell)
+
+
+def _webhooks(settings: Settings) -> Webhooks | None:
+    names = tuple(settings.webhooks())
+    hold_ms = int(settings.alert_hold_seconds * 1000)
+    return Webhooks(names, alert_message, frozenset(settings.webhook_kinds), hold_ms) if names else None
+
+
+async def _deliver(cache: Cache, inbox: Inbox, now: Callable[[], Moment], settings: Settings, bell: Bell) -> None:
+    """Take alerts to the webhooks, if there are any; for the process that listens."""
+
+    async def report(result: DeliveryReport) -> None:
+        await inbox.put([Heard(result, now())])
+
+    key = settings.webhook_key()
+    webhooks = tuple(Webhook(name, url, key) for name, url in settings.webhooks().items())
+    if webhooks:
+        await deliver(webhooks, Courier(cache, bell, report, lambda: now().at, random.random))
 
 
 def offer_of(companion: Companion, tools: Sequence[Tool]) -> Offer:

@@ -174,6 +174,8 @@ def _log_to_stderr(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Discreet(settings.secrets()))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    for name in ("httpx2", "httpcore2"):  # their lines hold whole addresses, and those of webhooks may be secrets
+        logging.getLogger(name).setLevel("WARNING")
     if settings.log_level != "debug":
         for name in ("mcp", "uvicorn", "websockets", "plexapi", "urllib3"):
             logging.getLogger(name).setLevel("WARNING")

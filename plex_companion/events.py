@@ -15,7 +15,7 @@ from plex_companion.text import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from plex_companion.models import Account, Activity, Client, Moment, Section, ServerIdentity, SessionRow
+    from plex_companion.models import Account, Activity, Client, Delivery, Moment, Section, ServerIdentity, SessionRow
 
 Raw = dict[str, Any]
 
@@ -264,6 +264,14 @@ class StorageReport:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """A webhook was tried; `delivery` is how it stands now."""
+
+    type: ClassVar[str] = "delivery"
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: what waits for silence looks again."""
 
@@ -286,7 +294,7 @@ Frame = (
     | Unknown
     | Malformed
 )
-Event = Frame | Connecting | Disconnected | Snapshot | Audit | Acknowledged | StorageReport | Tick
+Event = Frame | Connecting | Disconnected | Snapshot | Audit | Acknowledged | StorageReport | DeliveryReport | Tick
 
 
 class Heard(NamedTuple):

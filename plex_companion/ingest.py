@@ -13,6 +13,7 @@ import anyio.lowlevel
 
 from plex_companion.cache import UNKNOWN, StorageError, condensed
 from plex_companion.changes import DEFAULT, State, Thresholds, advance, changes_for
+from plex_companion.changes.deliveries import deliveries_for
 from plex_companion.events import (
     ActivityReport,
     Connecting,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plex_companion.cache import Cache
+    from plex_companion.changes.deliveries import Webhooks
     from plex_companion.changes.kinds import Change
     from plex_companion.events import Event, Heard
     from plex_companion.models import Moment
@@ -145,9 +147,10 @@ class Counters:
 class Live:
     """What is known now. `state` is what readers see: it is replaced as a whole, after the commit."""
 
-    def __init__(self, state: State, thresholds: Thresholds = DEFAULT) -> None:
+    def __init__(self, state: State, thresholds: Thresholds = DEFAULT, webhooks: Webhooks | None = None) -> None:
         self.state = state
         self.thresholds = thresholds
+        self.webhooks = webhooks
         self.counters = Counters()
         self.storage: Literal["ok", "degraded"] = "ok"
         self.unwritten: list[Change] = []
@@ -168,7 +171,8 @@ class Live:
 
     def _meaning(self, event: Event, state: State, moment: Moment) -> list[Change]:
         try:
-            return changes_for(event, state, moment, self.thresholds)
+            changes = changes_for(event, state, moment, self.thresholds)
+            return changes + (deliveries_for(changes, state, moment, self.webhooks) if self.webhooks else [])
         except Exception:  # a rule that fails on one event must not make the program deaf to all others
             self.counters.malformed += 1
             logger.exception("An event of type %s could not be understood", event.type)

@@ -338,3 +338,26 @@ class Alert:
     resolved_at: int | None = None
     acknowledged_at: int | None = None
     """When a person said that they know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An alert on its way to a webhook."""
+
+    id: int
+    webhook: str
+    """A digest of the address, which may hold a secret."""
+    alert_id: int
+    body: str
+    """JSON, as it is sent and signed."""
+    created_at: int
+    due_at: int
+    tries: int = 0
+    done_at: int | None = None
+    outcome: str | None = None
+    """What came of the last try."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it was put off on purpose and has not been tried."""
+        return self.tries == 0 and self.done_at is None and self.due_at > self.created_at

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from plex_companion.errors import SettingsError
+from plex_companion.models import AlertKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 APP = "plex-companion"
 SHORTEST_SECRET = 8
 """Plex's tokens have 20 characters."""
+WEBHOOK_KEY = "whsec_"
+"""Begins a key of Standard Webhooks; the rest is base64."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -47,6 +52,27 @@ def _web_address(value: str | None) -> str | None:
         message = "must be a bare address: a token belongs into PLEX_TOKEN"
         raise ValueError(message)
     return text
+
+
+def _is_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is none
+        return False
+
+
+def _key(value: str) -> bytes:
+    if not value.startswith(WEBHOOK_KEY):
+        return value.encode()
+    try:
+        key = base64.b64decode(value.removeprefix(WEBHOOK_KEY), validate=True)
+    except ValueError:
+        key = b""
+    if not key:
+        message = f"what follows {WEBHOOK_KEY} must be base64"
+        raise ValueError(message)
+    return key
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
@@ -121,6 +147,17 @@ class Settings(BaseSettings):
     backups: int = _setting(
         3, "PLEX_COMPANION_BACKUPS", "How many daily backups of the database are kept beside it; 0 makes none.", ge=0
     )
+    webhook_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = _setting(
+        (),
+        "PLEX_COMPANION_WEBHOOK_URLS",
+        "Addresses that alerts are sent to, as https://…,https://…; nowhere by default.",
+    )
+    webhook_secret: Secret = _setting(
+        None, "PLEX_COMPANION_WEBHOOK_SECRET", "What they are signed with: whsec_ and base64, or any text."
+    )
+    webhook_kinds: Words = _setting(
+        (), "PLEX_COMPANION_WEBHOOK_KINDS", "Kinds of alert to send, as connection_lost,storage; all by default."
+    )
     alert_buffering_count: int = _setting(
         3, "PLEX_COMPANION_ALERT_BUFFERING_COUNT", "Buffering this often within five minutes raises an alert.", ge=1
     )
@@ -162,6 +199,30 @@ class Settings(BaseSettings):
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
         return _web_address(value)
+
+    @field_validator("webhook_urls")
+    @classmethod
+    def _are_web_addresses(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(_is_address(one.get_secret_value()) for one in value):
+            message = "each must be an address that starts with http:// or https://"
+            raise ValueError(message)
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _key(value.get_secret_value())
+        return value
+
+    @field_validator("webhook_kinds")
+    @classmethod
+    def _are_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        known = get_args(AlertKind)
+        if unknown := [kind for kind in value if kind not in known]:
+            message = f"unknown: {', '.join(unknown)}. There are {', '.join(known)}"
+            raise ValueError(message)
+        return value
 
     @field_validator("transport", mode="before")
     @classmethod
@@ -223,9 +284,19 @@ class Settings(BaseSettings):
             )
             raise SettingsError(message)
 
+    def webhooks(self) -> dict[str, str]:
+        """Addresses by the digests they go by where they must not be shown."""
+        urls = [one.get_secret_value() for one in self.webhook_urls]
+        return {hashlib.sha256(url.encode()).hexdigest()[:12]: url for url in urls}
+
+    def webhook_key(self) -> bytes | None:
+        """What webhooks are signed with."""
+        return _key(self.webhook_secret.get_secret_value()) if self.webhook_secret else None
+
     def secrets(self) -> tuple[str, ...]:
         """The texts that must never be shown. A shorter one is no secret, and hiding it would tear other texts apart."""
-        given = (secret.get_secret_value() for secret in (self.plex_token, self.token) if secret is not None)
+        held = (self.plex_token, self.token, self.webhook_secret, *self.webhook_urls)
+        given = (secret.get_secret_value() for secret in held if secret is not None)
         return tuple(secret for secret in given if len(secret) >= SHORTEST_SECRET)
 
 

@@ -207,6 +207,12 @@ def mark(row: sqlite3.Row) -> Json:
     }
 
 
+def alert_message(what: str, of: Alert, at: int) -> str:
+    """What a webhook is sent, as JSON: an alert opened or was resolved."""
+    message = {"type": what, "timestamp": iso(at), "data": alert(of)}
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
 def event(row: sqlite3.Row) -> Json:
     """A row of the journal."""
     return {

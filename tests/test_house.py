@@ -23,6 +23,7 @@ ORDER = (
     "changes",
     "cache",
     "ingest",
+    "deliver",
     "plex",
     "companion",
     "wire",

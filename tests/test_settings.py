@@ -195,3 +195,34 @@ def test_the_example_uncommented_means_the_defaults() -> None:
     assert len(lines) == len(VARIABLES)
     Path(".env").write_text("\n".join(lines))
     assert Settings.load() == Settings()
+
+
+@pytest.mark.parametrize("url", [f"ftp://h/{CANARY}", f"h/{CANARY}", f"http:///{CANARY}", f"https://h:x/{CANARY}"])
+def test_a_webhook_needs_a_web_address_which_is_not_repeated(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("PLEX_COMPANION_WEBHOOK_URLS", f"https://example.org/hook,{url}")
+    with pytest.raises(SettingsError, match="WEBHOOK_URLS") as error:
+        Settings.load()
+    assert CANARY not in str(error.value)
+
+
+def test_addresses_and_key_of_webhooks_are_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLEX_COMPANION_WEBHOOK_URLS", f"https://example.org/{CANARY}, http://10.0.0.1:8080/x")
+    monkeypatch.setenv("PLEX_COMPANION_WEBHOOK_SECRET", f"{CANARY}-key")
+    settings = Settings.load()
+    assert list(settings.webhooks().values()) == [f"https://example.org/{CANARY}", "http://10.0.0.1:8080/x"]
+    assert settings.webhook_key() == f"{CANARY}-key".encode()
+    assert {f"https://example.org/{CANARY}", f"{CANARY}-key"} <= set(settings.secrets())
+    assert CANARY not in f"{settings!r} {settings} {list(settings.webhooks())}"
+
+
+@pytest.mark.parametrize("key", ["whsec_", "whsec_no base64!"])
+def test_a_key_of_standard_webhooks_is_base64(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("PLEX_COMPANION_WEBHOOK_SECRET", key)
+    with pytest.raises(SettingsError, match="base64"):
+        Settings.load()
+
+
+def test_kinds_of_alert_nobody_knows_are_named_with_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLEX_COMPANION_WEBHOOK_KINDS", "storage,strange")
+    with pytest.raises(SettingsError, match=r"unknown: strange\. There are .*storage"):
+        Settings.load()

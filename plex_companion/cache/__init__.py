@@ -56,7 +56,7 @@ _PRUNE = (
     """,
     """
     DELETE FROM deliveries WHERE id IN (
-        SELECT id FROM deliveries WHERE done_at < :before ORDER BY id LIMIT :step)
+        SELECT id FROM deliveries WHERE coalesce(done_at, created_at) < :before ORDER BY id LIMIT :step)
     """,
 )
 

@@ -12,6 +12,7 @@ from plex_companion.cache.rows import (
     alert_of,
     change_of,
     client_of,
+    delivery_of,
     section_of,
     server_of,
     session_of,
@@ -41,6 +42,7 @@ async def load_state(cache: Cache, now: Moment) -> State:
     state.next_event = await _next(cache, "events")
     state.next_play = await _next(cache, "plays")
     state.next_alert = await _next(cache, "alerts")
+    state.next_delivery = await _next(cache, "deliveries")
     state.next_change = await _next(cache, "library_changes")
     state.next_mark = await _next(cache, "play_marks")
     state.down_since = await _heard_until(cache)
@@ -51,7 +53,15 @@ async def load_state(cache: Cache, now: Moment) -> State:
         server = state.server.machine_identifier
     await _load_server(cache, state, server, now)
     await _load_alerts(cache, state, now)
+    await _load_held(cache, state)
     return state
+
+
+async def _load_held(cache: Cache, state: State) -> None:
+    for row in await _rows(cache, "SELECT * FROM deliveries WHERE done_at IS NULL AND tries = 0 ORDER BY id", {}):
+        delivery = delivery_of(row)
+        if delivery.is_held:
+            state.held[delivery.alert_id] = (*state.held.get(delivery.alert_id, ()), delivery)
 
 
 async def _load_alerts(cache: Cache, state: State, now: Moment) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.cache.rows import alert_of
+from plex_companion.cache.rows import alert_of, delivery_of
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
     from plex_companion.cache import Cache
-    from plex_companion.models import Alert
+    from plex_companion.models import Alert, Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,31 @@ async def alert_by_id(cache: Cache, alert_id: int) -> Alert | None:
 async def marks_of(cache: Cache, play_id: int) -> list[sqlite3.Row]:
     """The turns a play took, in their order."""
     return await _rows(cache, "SELECT * FROM play_marks WHERE play_id = :play ORDER BY id", {"play": play_id})
+
+
+async def waiting_deliveries(cache: Cache, webhook: str, limit: int = 100) -> list[Delivery]:
+    """What is on its way to a webhook, what is due first before the rest."""
+    sql = "SELECT * FROM deliveries WHERE done_at IS NULL AND webhook = :webhook ORDER BY due_at, id LIMIT :limit"
+    return [delivery_of(row) for row in await _rows(cache, sql, {"webhook": webhook, "limit": limit})]
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """How the webhooks fare, over the time that is kept."""
+
+    waiting: int
+    failed: int
+    last_delivered_at: int | None
+
+
+async def deliveries(cache: Cache) -> Deliveries:
+    """What waits, what was given up, and when something was delivered last."""
+    sql = """
+        SELECT count(*) FILTER (WHERE done_at IS NULL), count(*) FILTER (WHERE outcome LIKE 'given up%'),
+            max(done_at) FILTER (WHERE outcome = 'delivered') FROM deliveries
+    """
+    (row,) = await _rows(cache, sql, {})
+    return Deliveries(*row)
 
 
 async def newest_plays(

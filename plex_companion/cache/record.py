@@ -16,6 +16,7 @@ from plex_companion.changes.kinds import (
     AlertResolved,
     Change,
     ClientSeen,
+    DeliveryChanged,
     Journaled,
     LibraryMoved,
     PlayMarked,
@@ -66,6 +67,8 @@ def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911
             return "alerts", change.alert.id
         case AlertAcknowledged():
             return "acknowledged", change.alert_id
+        case DeliveryChanged():
+            return "deliveries", change.delivery.id
         case ActivityChanged() | ActivityEnded():
             return "activities", change.activity.uuid
         case LibraryMoved():
@@ -108,6 +111,8 @@ class Statements:
                 self._put("alerts", alert.id, alert_row(alert, self.server))
             case AlertAcknowledged(alert_id=alert_id, at=at):
                 self._acknowledge(alert_id, at)
+            case DeliveryChanged(delivery=delivery):
+                self._put("deliveries", delivery.id, fields(delivery))
             case ActivityChanged(activity=activity):
                 self._put("activities", activity.uuid, activity_row(activity, self.server, None))
             case ActivityEnded(activity=activity):
@@ -152,7 +157,8 @@ class Statements:
         if self.server == UNKNOWN:
             for rows in self.tables.values():
                 for pending in rows.values():
-                    pending["server"] = server
+                    if "server" in pending:
+                        pending["server"] = server
         self.server = server
 
 
@@ -173,12 +179,15 @@ _KEYS = {
     "timelines": ("server", "client_identifier"),
     "sections": ("server", "section_id"),
     "accounts": ("server", "id"),
+    "deliveries": ("id",),
 }
+_OF_NO_SERVER = frozenset({"deliveries"})
 _NUMBERED = frozenset(table for table, keys in _KEYS.items() if keys == ("id",))
 """Tables whose rows cannot clash with another server's; OR REPLACE would also reach into the triggers of `plays`."""
 _ADOPT = tuple(
     f"UPDATE {'' if table in _NUMBERED else 'OR REPLACE '}{table} SET server = :server WHERE server = :unknown"  # noqa: S608 - our own table names
     for table in _KEYS
+    if table not in _OF_NO_SERVER
 )
 _KEPT = {"plays": {"server", "started_at"}, "alerts": {"server"}, "play_marks": {"server"}}
 """Columns that keep their first value: a play and an alert belong to the server they began on."""

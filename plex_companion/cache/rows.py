@@ -11,6 +11,7 @@ from plex_companion.models import (
     Activity,
     Alert,
     Client,
+    Delivery,
     Item,
     LibraryChange,
     Player,
@@ -183,6 +184,11 @@ def mark_row(mark: PlayMarked, server: str) -> Row:
         "view_offset_ms": mark.view_offset_ms,
         "detail": json.dumps(mark.detail),
     }
+
+
+def delivery_of(row: sqlite3.Row) -> Delivery:
+    """A row as a delivery."""
+    return Delivery(**{name: row[name] for name in Delivery.__dataclass_fields__})
 
 
 def activity_row(activity: Activity, server: str, ended_at: int | None) -> Row:

@@ -13,6 +13,7 @@ from plex_companion.changes.kinds import (
     Change,
     ClientSeen,
     ConnectionChanged,
+    DeliveryChanged,
     Refreshed,
     SectionsSeen,
     ServerSeen,
@@ -25,6 +26,7 @@ from plex_companion.events import (
     AccountUpdate,
     ActivityReport,
     Connecting,
+    DeliveryReport,
     Disconnected,
     Event,
     Playing,
@@ -54,7 +56,7 @@ def changes_for(event: Event, before: State, now: Moment, thresholds: Thresholds
     return [*([row] if row else []), *changes, *marks, *alerts]
 
 
-def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: PLR0911 - one line per kind of event
+def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: C901, PLR0911 - one line per kind of event
     match event:
         case Playing():
             return sessions.on_playing(event, before, now)
@@ -72,6 +74,8 @@ def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa:
             return _link(before, now, "connecting", None)
         case Disconnected():
             return [*_on_lost(event, before, now), *sessions.on_disconnected(before)]
+        case DeliveryReport(delivery=delivery):
+            return [DeliveryChanged(delivery)]
         case AccountUpdate():
             return [Wanted("library")]
         case _:

@@ -12,6 +12,7 @@ from plex_companion.events import (
     Audit,
     BackgroundQueue,
     Connecting,
+    DeliveryReport,
     Disconnected,
     LogLine,
     Malformed,
@@ -43,7 +44,7 @@ def journal(event: Event, before: State, now: Moment) -> Journaled | None:
     subject: str | None
     kind = event.type
     match event:
-        case Tick() | Connecting() | Malformed() | LogLine() | Snapshot(first=False):
+        case Tick() | Connecting() | DeliveryReport() | Malformed() | LogLine() | Snapshot(first=False):
             return None
         case Snapshot():
             kind = Disconnected.type  # the end of an outage stands beside its beginning

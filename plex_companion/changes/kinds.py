@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         AlertKind,
         Client,
         Connection,
+        Delivery,
         EndedBy,
         LibraryChange,
         MarkKind,
@@ -217,6 +218,13 @@ class ConditionSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryChanged:
+    """An alert was sent on its way to a webhook, or came closer to its end."""
+
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Plex must be asked: an event alone does not say enough."""
 
@@ -244,5 +252,6 @@ Change = (
     | AlertReopened
     | AlertAcknowledged
     | ConditionSeen
+    | DeliveryChanged
     | Wanted
 )

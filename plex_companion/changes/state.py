@@ -17,6 +17,7 @@ from plex_companion.changes.kinds import (
     ClientSeen,
     ConditionSeen,
     ConnectionChanged,
+    DeliveryChanged,
     Journaled,
     LibraryMoved,
     PlayMarked,
@@ -35,6 +36,7 @@ from plex_companion.models import (
     AlertKind,
     Client,
     Connection,
+    Delivery,
     LibraryChange,
     Section,
     ServerIdentity,
@@ -101,6 +103,8 @@ class State:
     """By play: the last turn it took."""
     buffered: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """By session key: ticks at which it ran dry in the last minutes."""
+    held: dict[int, tuple[Delivery, ...]] = field(default_factory=dict)
+    """By alert: messages that it resolved, held back until it is certain not to open again."""
     added: dict[str, int] = field(default_factory=dict)
     """By section: items created since its last scan ended, without those that hold others."""
     arrivals: dict[str, LibraryChange] = field(default_factory=dict)
@@ -118,6 +122,7 @@ class State:
     next_alert: int = 1
     next_change: int = 1
     next_mark: int = 1
+    next_delivery: int = 1
 
     def copy(self) -> State:
         """A copy to alter; the values inside are frozen and shared."""
@@ -136,6 +141,7 @@ class State:
             since=self.since.copy(),
             marked=self.marked.copy(),
             buffered=self.buffered.copy(),
+            held=self.held.copy(),
             added=self.added.copy(),
             arrivals=self.arrivals.copy(),
         )
@@ -214,6 +220,8 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             state.since.pop((kind, subject), None)
         case ConditionSeen(kind=kind, subject=subject, tick=int() as tick):
             state.since[kind, subject] = tick
+        case DeliveryChanged(delivery=delivery):
+            _deliver(state, delivery)
         case _:
             pass
 
@@ -299,6 +307,14 @@ def _acknowledge(state: State, change: AlertAcknowledged) -> None:
     for key, rested in state.rested.items():
         if rested.alert.id == change.alert_id and rested.alert.acknowledged_at is None:
             state.rested[key] = replace(rested, alert=replace(rested.alert, acknowledged_at=change.at))
+
+
+def _deliver(state: State, delivery: Delivery) -> None:
+    state.next_delivery = max(state.next_delivery, delivery.id + 1)
+    others = tuple(one for one in state.held.pop(delivery.alert_id, ()) if one.id != delivery.id)
+    held = (*others, delivery) if delivery.is_held else others
+    if held:
+        _remember(state.held, delivery.alert_id, held)
 
 
 def _move(state: State, moved: LibraryChange) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.cache.read import count_plays
+from plex_companion.cache.read import count_plays, deliveries
 from plex_companion.changes.kinds import ConnectionChanged, ServerSeen
 from plex_companion.resources.declare import Resource
 from plex_companion.wire import iso
@@ -25,7 +25,20 @@ async def read_server(companion: Companion) -> dict[str, Any]:
             "last_commit_at": iso(companion.live.committed_at),
             "schema": companion.cache.schema,
         },
+        "webhooks": await _webhooks(companion),
         "history": {"imported": 0, "total": plays, "complete": False},
+    }
+
+
+async def _webhooks(companion: Companion) -> dict[str, Any] | None:
+    """Without addresses. `None` when alerts are delivered nowhere."""
+    if not companion.settings.webhook_urls:
+        return None
+    found = await deliveries(companion.cache)
+    return {
+        "waiting": found.waiting,
+        "failed": found.failed,
+        "last_delivered_at": iso(found.last_delivered_at),
     }
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TOKEN = "canary-Tok3n-4815162342"
 EMAIL = "canary.person@example.org"
 ADDRESS = "203.0.113.77"
+WEBHOOK = "canary-hook-2342"
+WEBHOOK_KEY = "canary-key-161803398"
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "events_wait": {"timeout": 0},
     "server_get_alerts": {"since": 0},
@@ -112,6 +114,8 @@ async def test_token_email_and_address_leave_the_program_nowhere(trouble: str, t
             "READ_ONLY_MODE": "false",
             "PLEX_COMPANION_LOG_LEVEL": "debug",
             "PLEX_COMPANION_PLEX_TIMEOUT_SECONDS": "1",
+            "PLEX_COMPANION_WEBHOOK_URLS": f"http://127.0.0.1:1/{WEBHOOK}",
+            "PLEX_COMPANION_WEBHOOK_SECRET": WEBHOOK_KEY,
         }
         started = program(demo, tmp_path)
         started = started.model_copy(update={"env": {**(started.env or {}), **environment}})
@@ -131,6 +135,6 @@ async def test_token_email_and_address_leave_the_program_nowhere(trouble: str, t
             said += log.read()
     files = _files(tmp_path)
     assert any(name.endswith(".sqlite3") for name in files)
-    for secret in (TOKEN, EMAIL, ADDRESS):
+    for secret in (TOKEN, EMAIL, ADDRESS, WEBHOOK, WEBHOOK_KEY):
         assert secret not in said
         assert [name for name, content in files.items() if secret.encode() in content] == []

@@ -1,0 +1,330 @@
+"""Alerts delivered to a web server of one's own: signed, at least once, and never with a secret left behind."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.abc import SocketAttribute
+from pydantic import SecretStr
+from stories import DEN, START
+
+from plex_companion.app import clock, open_companion
+from plex_companion.cache import open_cache
+from plex_companion.cache.load import load_state
+from plex_companion.cache.read import deliveries, newest_alerts
+from plex_companion.changes.deliveries import Webhooks
+from plex_companion.deliver import Bell, Courier, Webhook, deliver
+from plex_companion.events import Connecting, DeliveryReport, Disconnected, Heard, Snapshot, StorageReport
+from plex_companion.ingest import Inbox, Live, ingest
+from plex_companion.models import Moment
+from plex_companion.resources.server import read_server
+from plex_companion.settings import Settings
+from plex_companion.wire import alert_message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    import pytest
+    from anyio.abc import SocketStream
+
+    from plex_companion.changes.kinds import Change
+    from plex_companion.companion import Companion
+
+WEBHOOKS_PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
+KEY = b"a key of twenty-four bytes"
+SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
+PATH = "/hook/canary-4815162342?key=canary-2342"
+
+
+@dataclass
+class Received:
+    """One request."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def message(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+
+@dataclass
+class Receiver:
+    """A web server that answers with these statuses, one a request, the last one for ever."""
+
+    answers: list[str]
+    url: str = ""
+    got: list[Received] = field(default_factory=list)
+    come: anyio.Event = field(default_factory=anyio.Event)
+
+    async def serve(self, stream: SocketStream) -> None:
+        async with stream:
+            raw = b""
+            while b"\r\n\r\n" not in raw:
+                raw += await stream.receive()
+            head, _, body = raw.partition(b"\r\n\r\n")
+            first, *lines = head.decode().split("\r\n")
+            headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+            while len(body) < int(headers["content-length"]):
+                body += await stream.receive()
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            self.got.append(Received(first.split()[1], headers, body))
+            self.come.set()
+            await stream.send(f"HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
+
+    async def until(self, count: int) -> list[Received]:
+        with anyio.fail_after(15):
+            while len(self.got) < count:
+                self.come = anyio.Event()
+                await self.come.wait()
+        return self.got
+
+
+@asynccontextmanager
+async def receiver(*answers: str, port: int = 0) -> AsyncIterator[Receiver]:
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port) as listener:
+        it = Receiver(list(answers) or ["204 No Content"])
+        it.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}{PATH}"  # noqa: S610 - anyio's, not Django's
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, it.serve)
+            yield it
+            tasks.cancel_scope.cancel()
+
+
+def settings_of(folder: Path, *urls: str, **more: Any) -> Settings:
+    """A companion whose Plex cannot be reached, which is an alert at once."""
+    given = {"plex_url": "http://127.0.0.1:1", "database": folder / "cache.sqlite3", **more}
+    hooks = {"plex_token": SecretStr("a-token-of-the-owner"), "webhook_urls": tuple(SecretStr(url) for url in urls)}
+    return Settings.load(given).model_copy(update={**hooks, "webhook_secret": SecretStr(SECRET)})
+
+
+async def until(companion: Companion, fact: Callable[[], Any]) -> None:
+    with anyio.fail_after(15):
+        while not await fact():
+            await companion.live.changed()
+
+
+async def test_an_alert_arrives_signed_as_it_is_on_the_wire(tmp_path: Path) -> None:
+    async with receiver() as hook, open_companion(settings_of(tmp_path, hook.url), lambda _: None) as companion:
+        (got, *_) = await hook.until(1)
+        (alert,) = await newest_alerts(companion.cache, 1)
+        assert got.path == PATH
+        assert got.message["type"] == "alert.opened"
+        assert (got.message["data"]["id"], got.message["data"]["title"]) == (str(alert.id), alert.title)
+        # https://www.standardwebhooks.com: id, timestamp and body, joined by full stops
+        signed = b".".join([got.id.encode(), got.headers["webhook-timestamp"].encode(), got.body])
+        digest = base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
+        assert got.headers["webhook-signature"] == f"v1,{digest}"
+        assert abs(int(got.headers["webhook-timestamp"]) - clock().at // 1000) < 60
+
+        async def told() -> bool:
+            return (await deliveries(companion.cache)).last_delivered_at is not None
+
+        await until(companion, told)
+        shown = (await read_server(companion))["webhooks"]
+        assert (shown["waiting"], shown["failed"]) == (0, 0)
+        assert shown["last_delivered_at"].endswith("Z")
+
+
+async def test_the_way_to_verify_that_the_documentation_shows_accepts_ours_and_no_other(tmp_path: Path) -> None:
+    async with receiver() as hook, open_companion(settings_of(tmp_path, hook.url), lambda _: None):
+        (got, *_) = await hook.until(1)
+    shown = re.search(r"```python\n(.*?)```", WEBHOOKS_PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert shown
+    names: dict[str, Any] = {}
+    exec(shown[1], names)  # noqa: S102 - our own page
+    verified = names["verified"]
+    assert verified(SECRET, got.headers, got.body)
+    assert not verified(SECRET, got.headers, got.body + b" ")
+    assert not verified("another", got.headers, got.body)
+    assert not verified(SECRET, {**got.headers, "webhook-timestamp": "1700000000"}, got.body)
+
+
+async def test_a_restart_loses_none_and_one_that_nobody_took_comes_with_the_same_id(tmp_path: Path) -> None:
+    async with receiver() as gone:
+        url = gone.url
+    port = int(url.split(":")[2].split("/")[0])
+    settings = settings_of(tmp_path, url)
+    async with open_companion(settings, lambda _: None) as companion:
+
+        async def tried() -> bool:
+            rows = await companion.cache.reader.execute_fetchall("SELECT 1 FROM deliveries WHERE tries > 0")
+            return bool(list(rows))
+
+        await until(companion, tried)
+        assert (await deliveries(companion.cache)).waiting == 1
+
+    def later() -> Moment:
+        now = clock()
+        return replace(now, at=now.at + 600_000)
+
+    async with receiver(port=port) as hook, open_companion(settings, lambda _: None, now=later):
+        got = await hook.until(1)
+        assert got[0].message["type"] == "alert.opened"
+
+
+async def test_nothing_is_queued_or_sent_unless_it_is_asked_for(tmp_path: Path) -> None:
+    async with receiver() as hook, open_companion(settings_of(tmp_path), lambda _: None) as companion:
+
+        async def alerted() -> bool:
+            return bool(await newest_alerts(companion.cache, 1))
+
+        await until(companion, alerted)
+        assert list(await companion.cache.reader.execute_fetchall("SELECT 1 FROM deliveries")) == []
+        assert (await read_server(companion))["webhooks"] is None
+        assert hook.got == []
+
+
+async def test_address_and_key_are_in_no_row_no_line_of_the_log_and_no_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "plex_companion")
+    settings = settings_of(tmp_path, "http://127.0.0.1:1/canary-4815162342")
+    async with open_companion(settings, lambda _: None) as companion:
+
+        async def tried() -> bool:
+            rows = await companion.cache.reader.execute_fetchall("SELECT outcome FROM deliveries WHERE tries > 0")
+            return [row[0] for row in rows] == ["cannot be reached"]
+
+        await until(companion, tried)
+        said = f"{caplog.text} {await read_server(companion)} {settings!r} {settings}"
+        files = [file.read_bytes() for file in tmp_path.iterdir()]  # noqa: ASYNC240 - what is tested
+    assert "does not take alerts" in said
+    for secret in ("canary-4815162342", SECRET, KEY.decode()):
+        assert secret not in said
+        assert not any(secret.encode() in content for content in files)
+
+
+# Faster than life
+
+
+@dataclass
+class Post:
+    """Ingest and delivery on a real file, under a clock that runs too fast."""
+
+    live: Live
+    inbox: Inbox
+    speed: float
+    began: float = field(default_factory=anyio.current_time)
+
+    def now(self) -> Moment:
+        passed = int((anyio.current_time() - self.began) * 1_000 * self.speed)
+        return Moment(START + passed, passed)
+
+    async def say(self, *events: Any) -> None:
+        await self.inbox.put([Heard(event, self.now()) for event in events])
+
+    async def alert(self, subject: str) -> None:
+        """Raise an alert of this subject."""
+        await self.say(StorageReport(subject, ok=False, words=f"{subject} failed"))
+
+
+@asynccontextmanager
+async def delivering(folder: Path, *urls: str, speed: float = 1_000) -> AsyncIterator[Post]:
+    hooks = tuple(Webhook(f"hook{number}", url, KEY) for number, url in enumerate(urls))
+    async with open_cache(folder / "cache.sqlite3") as cache, anyio.create_task_group() as tasks:
+        state = await load_state(cache, Moment(START, 0))
+        live = Live(state, webhooks=Webhooks(tuple(hook.name for hook in hooks), alert_message, hold_ms=5_000))
+        it, bell = Post(live, Inbox(1_000, live.counters), speed), Bell()
+
+        def announce(_: Sequence[Change]) -> None:
+            bell.ring()
+
+        async def report(result: DeliveryReport) -> None:
+            await it.say(result)
+
+        async def sleep(seconds: float) -> None:
+            await anyio.sleep(seconds / speed)
+
+        courier = Courier(cache, bell, report, lambda: it.now().at, lambda: 1.0, sleep)
+        tasks.start_soon(ingest, it.inbox, live, cache, announce)
+        tasks.start_soon(deliver, hooks, courier)
+        snapshot = Snapshot(1, first=True, requested=it.now(), server=DEN, sessions=(), activities=())
+        await it.say(Connecting(), snapshot)
+        yield it
+        tasks.cancel_scope.cancel()
+
+
+def subjects(got: Sequence[Received]) -> list[tuple[str, str]]:
+    return [(one.message["type"], one.message["data"]["subject"]) for one in got]
+
+
+async def test_after_an_error_it_is_tried_again_with_the_same_id_and_a_new_timestamp(tmp_path: Path) -> None:
+    async with receiver("500 Oops", "503 Busy", "200 OK") as hook, delivering(tmp_path, hook.url) as it:
+        await it.alert("backup")
+        first, second, third = await hook.until(3)
+        assert first.id == second.id == third.id
+        assert first.body == third.body
+        assert int(third.headers["webhook-timestamp"]) >= int(first.headers["webhook-timestamp"]) + 15
+        assert first.headers["webhook-signature"] != third.headers["webhook-signature"]
+
+
+async def test_what_waits_while_nobody_is_there_arrives_in_order(tmp_path: Path) -> None:
+    async with receiver("500 Oops", "200 OK") as hook, delivering(tmp_path, hook.url) as it:
+        for subject in ("one", "two", "three"):
+            await it.alert(subject)
+        got = await hook.until(4)
+        assert [subject for _, subject in subjects(got)] == ["one", "one", "two", "three"]
+
+
+async def test_a_message_that_is_refused_holds_up_no_other(tmp_path: Path) -> None:
+    async with receiver("400 No", "200 OK") as hook, delivering(tmp_path, hook.url, speed=10) as it:
+        await it.alert("one")
+        await it.alert("two")
+        got = await hook.until(3)
+        assert [subject for _, subject in subjects(got)] == ["one", "two", "one"]
+
+
+async def test_a_webhook_that_fails_holds_up_no_other(tmp_path: Path) -> None:
+    async with (
+        receiver("500 Oops") as broken,
+        receiver() as well,
+        delivering(tmp_path, broken.url, well.url) as it,
+    ):
+        await it.alert("one")
+        await it.alert("two")
+        assert [subject for _, subject in subjects(await well.until(2))] == ["one", "two"]
+        await broken.until(2)
+
+
+async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    async with (
+        receiver() as elsewhere,
+        receiver(f"302 Found\r\nlocation: {elsewhere.url}", "200 OK") as hook,
+        delivering(tmp_path, hook.url) as it,
+    ):
+        await it.alert("one")
+        await hook.until(2)
+        assert elsewhere.got == []
+
+
+async def test_an_alert_that_comes_back_soon_is_told_once_and_its_end_once(tmp_path: Path) -> None:
+    async with receiver() as hook, delivering(tmp_path, hook.url) as it:
+        await it.say(Disconnected("refused"))
+        await hook.until(1)
+        snapshot = Snapshot(2, first=True, requested=it.now(), server=DEN, sessions=(), activities=())
+        await it.say(Connecting(), snapshot)
+        got = await hook.until(2)
+        kinds = [one.message["type"] for one in got if one.message["data"]["kind"] == "connection_lost"]
+        while kinds != ["alert.opened", "alert.resolved"]:
+            got = await hook.until(len(got) + 1)
+            kinds = [one.message["type"] for one in got if one.message["data"]["kind"] == "connection_lost"]
+        opened, resolved = (one.message for one in got if one.message["data"]["kind"] == "connection_lost")
+        assert opened["data"]["id"] == resolved["data"]["id"]
+        assert resolved["data"]["resolved_at"] is not None
