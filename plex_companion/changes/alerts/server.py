@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from plex_companion.changes.activities import SCAN
 from plex_companion.changes.additions import titles_of
 from plex_companion.changes.kinds import ActivityEnded, ClientSeen, LibraryMoved, ServerSeen
-from plex_companion.events import Disconnected, Event, Reachability, Snapshot, StatusNote, StorageReport, Tick, UpdateState
+from plex_companion.events import (
+    Disconnected,
+    Event,
+    Reachability,
+    Snapshot,
+    StatusNote,
+    StorageReport,
+    Tick,
+    UpdateState,
+)
 from plex_companion.text import discreet
 
 if TYPE_CHECKING:
