@@ -35,7 +35,8 @@ OPTIONS: dict[str, dict[str, float]] = {
     "paused_long": {"minutes": 0.5},
     "paused_long_near": {"minutes": 0.17},
 }
-KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
+KINDS: tuple[AlertKind, ...] = tuple(kind for kind in get_args(AlertKind) if kind != "storage")
+"""All that Plex can cause; the other one is of our own database."""
 
 
 def of_kind(found: dict[str, Any], kind: str, *, is_open: bool | None = None) -> list[dict[str, Any]]:
