@@ -11,8 +11,8 @@ from stories import DEN, Story, listed, of
 from plex_companion.changes import Thresholds
 from plex_companion.changes.alerts import RULES
 from plex_companion.changes.alerts.rules import AT_ONCE
-from plex_companion.changes.kinds import AlertAcknowledged
-from plex_companion.events import Acknowledged
+from plex_companion.changes.kinds import AlertAcknowledged, Journaled
+from plex_companion.events import Acknowledged, StorageReport
 from plex_companion.models import Account, AlertKind, Client, Section, ServerIdentity, Transcode, User
 from plex_companion.settings import Settings
 
@@ -622,3 +622,27 @@ def test_alerts_of_sessions_that_ended_while_the_program_was_down_resolve_at_the
 def test_an_event_that_tells_whether_something_is_over_says_so_in_its_rule() -> None:
     at_once = {kind for kind, rule in RULES.items() if rule.resolves == AT_ONCE}
     assert at_once == {"new_device", "listener_gap", "plex_status"}
+
+
+# Our own database
+
+
+def test_a_backup_that_fails_is_an_alert_until_one_succeeds() -> None:
+    story = Story()
+    story.hear(StorageReport("backup", ok=False, words="The backup of the day failed."))
+    story.hear(StorageReport("backup", ok=False, words="The backup of the day failed."))
+    (opened,) = story.alerts("storage")
+    assert (opened.subject, opened.severity, opened.resolved_at) == ("backup", "error", None)
+    story.hear(StorageReport("backup", ok=True, words="The backup of the day is made."))
+    assert [alert.id for alert in story.resolved] == [opened.id]
+    story.after(3_600).hear(StorageReport("backup", ok=True, words="The backup of the day is made."))
+    assert len(story.alerts("storage")) == 1
+
+
+def test_a_database_that_was_mended_is_told_and_needs_nothing_more() -> None:
+    story = Story()
+    changes = story.hear(StorageReport("database", ok=False, words="The database was damaged: begun anew"))
+    (alert,) = story.alerts("storage")
+    assert alert.resolved_at is not None
+    (row,) = [change for change in changes if isinstance(change, Journaled)]
+    assert (row.type, row.subject, row.summary) == ("storage", "database", alert.title)
