@@ -26,9 +26,10 @@ async def connected(
     """A connection with a thread of its own, in autocommit. What it does when the block fails or is cancelled is
     interrupted, and it is closed all the same: an aiosqlite thread that is not told lives on.
     """
-    connection = await aiosqlite.connect(
-        address(path, read_only=read_only), uri=True, isolation_level=None, timeout=wait
-    )
+    with anyio.CancelScope(shield=True):  # one that is cancelled over being opened would be closed by nobody
+        connection = await aiosqlite.connect(
+            address(path, read_only=read_only), uri=True, isolation_level=None, timeout=wait
+        )
     try:
         yield connection
     except BaseException:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import subprocess
@@ -11,9 +12,12 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from plex_companion.cache import open_cache
+from plex_companion.cache.connect import connected
 from plex_companion.cache.migrate import Migration, migrate, shipped
 from plex_companion.errors import DatabaseNewer, DatabaseUnusable
 
@@ -206,3 +210,19 @@ def test_processes_that_start_at_once_on_a_new_file_all_get_it_open(path: Path) 
     ]
     answers = [process.communicate(timeout=30) for process in processes]
     assert [(out.strip(), err) for out, err in answers] == [(str(len(shipped())).encode(), b"")] * 6
+
+
+async def test_a_connection_that_is_no_longer_wanted_while_it_is_opened_is_closed(path: Path) -> None:
+    migrate(path)
+    for _ in range(20):
+        async with anyio.create_task_group() as tasks:
+
+            async def connect() -> None:
+                async with connected(path):
+                    await anyio.sleep_forever()
+
+            tasks.start_soon(connect)
+            await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+    gc.collect()  # what nobody closed warns, from Python 3.13 on
+    assert not Path(f"{path}-wal").exists()
