@@ -48,9 +48,9 @@ def address(path: Path, *, read_only: bool) -> str:
 @contextmanager
 def unused(path: Path) -> Iterator[bool]:
     """Whether no other process listens and writes. While the block runs none begins to."""
-    lock = FileLock(f"{path}.lock", timeout=0, mode=0o600)
+    lock = FileLock(f"{path}.lock", mode=0o600, fallback_to_soft=False, preserve_lock_file=True)
     try:
-        lock.acquire()
+        lock.acquire(blocking=False)
     except (Timeout, OSError):  # where no lock can be made, nothing else can be written either
         yield False
         return
