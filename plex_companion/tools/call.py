@@ -56,7 +56,7 @@ async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> 
         error.facts = json.loads(without(json.dumps(error.facts, default=str), secrets))
         raise
     except Several as several:
-        return _without(several.structured, secrets), without(_compact(several.matches), secrets), ()
+        return _without(several.structured, secrets)[0], without(_compact(several.matches), secrets), ()
     return (*_as_json(tool, result, secrets), result.as_images() if hasattr(result, "as_images") else ())
 
 
@@ -73,7 +73,7 @@ async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> A
         raise
     finally:
         with anyio.CancelScope(shield=True):
-            safe = _without(told, companion.settings.secrets())
+            safe, _ = _without(told, companion.settings.secrets())
             await companion.inbox.put([Heard(Audit(tool.name, told["outcome"], safe), companion.clock())])
     return answered
 
@@ -97,16 +97,15 @@ def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...]) -> tuple[dict[st
     structured: dict[str, Any] = tool.result.dump_python(result, mode="json")
     if structured.get("message", "") is None:
         del structured["message"]
-    structured = _without(structured, secrets)
-    text = result.as_text() if hasattr(result, "as_text") else structured
-    return structured, without(_compact(text), secrets)
+    structured, text = _without(structured, secrets)
+    return structured, without(_compact(result.as_text()), secrets) if hasattr(result, "as_text") else text
 
 
-def _without(structured: dict[str, Any], secrets: tuple[str, ...]) -> dict[str, Any]:
+def _without(structured: dict[str, Any], secrets: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    """The object without our secrets, and its JSON."""
     text = _compact(structured)
     harmless = without(text, secrets)
-    cleaned: dict[str, Any] = structured if harmless is text else json.loads(harmless)
-    return cleaned
+    return (structured if harmless is text else json.loads(harmless)), harmless
 
 
 def _compact(body: Any) -> str:
