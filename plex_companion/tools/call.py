@@ -48,16 +48,14 @@ async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> 
     secrets = companion.settings.secrets()
     try:
         if tool.asks_plex:
-            result = await companion.gateway.call(partial(_with_plex, tool, given), timeout=tool.seconds)
-        else:
-            result = await tool.function(**given)
+            return await companion.gateway.call(partial(_with_plex, tool, given, secrets), timeout=tool.seconds)
+        return _as_json(tool, await tool.function(**given), secrets)
     except ToolError as error:
         error.message = without(error.message, secrets)
         error.facts = json.loads(without(json.dumps(error.facts, default=str), secrets))
         raise
     except Several as several:
         return _without(several.structured, secrets)[0], without(_compact(several.matches), secrets), ()
-    return (*_as_json(tool, result, secrets), result.as_images() if hasattr(result, "as_images") else ())
 
 
 async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
@@ -87,18 +85,21 @@ def _told(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _with_plex(tool: Tool, given: dict[str, Any], plex: PlexServer) -> Any:
-    """In a worker thread."""
-    return tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
+def _with_plex(tool: Tool, given: dict[str, Any], secrets: tuple[str, ...], plex: PlexServer) -> Answered:
+    """In a worker thread, so that no long answer keeps the event loop from others."""
+    found = tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
+    return _as_json(tool, found, secrets)
 
 
-def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...]) -> Answered:
     """The result as an object and as text; whatever Plex put into it, no secret of ours is in either."""
     structured: dict[str, Any] = tool.result.dump_python(result, mode="json")
     if structured.get("message", "") is None:
         del structured["message"]
     structured, text = _without(structured, secrets)
-    return structured, without(_compact(result.as_text()), secrets) if hasattr(result, "as_text") else text
+    if hasattr(result, "as_text"):
+        text = without(_compact(result.as_text()), secrets)
+    return structured, text, result.as_images() if hasattr(result, "as_images") else ()
 
 
 def _without(structured: dict[str, Any], secrets: tuple[str, ...]) -> tuple[dict[str, Any], str]:
