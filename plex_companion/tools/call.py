@@ -11,7 +11,8 @@ import anyio
 from plex_companion.errors import ToolError
 from plex_companion.events import Audit, Heard
 from plex_companion.text import without
-from plex_companion.tools.several import Several
+from plex_companion.tools.facts import shortened
+from plex_companion.tools.several import LONGEST, Several
 
 SECRET = frozenset({"pin"})
 UNDONE = frozenset({"multiple_matches", "client_selection"})
@@ -51,7 +52,7 @@ async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> 
             return await companion.gateway.call(partial(_with_plex, tool, given, secrets), timeout=tool.seconds)
         return _as_json(tool, await tool.function(**given), secrets)
     except ToolError as error:
-        error.message = without(error.message, secrets)
+        error.message = shortened(without(error.message, secrets), LONGEST) or ""
         error.facts = json.loads(without(json.dumps(error.facts, default=str), secrets))
         raise
     except Several as several:

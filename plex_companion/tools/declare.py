@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+LARGEST = 2**53
+"""Beyond it JSON does not tell one whole number from the next, and no list is so long."""
+
 Id = Annotated[str, Field(coerce_numbers_to_str=True)]
 """An identifier: a string in the schema, and the number that models like to send is taken too."""
 
@@ -147,7 +150,11 @@ class Tool:
             known = ", ".join(self.arguments.model_fields) or "none"
             message = f"{self.name}: argument '{name}' cannot be used: {first['msg']}. Known arguments: {known}."
             raise Invalid(message, argument=name) from error
-        return {name: getattr(model, name) for name in self.arguments.model_fields}
+        given = {name: getattr(model, name) for name in self.arguments.model_fields}
+        for name, value in given.items():
+            if isinstance(value, int) and abs(value) > LARGEST:
+                raise Invalid(f"{self.name}: argument '{name}' is too large a number: {value}.", argument=name)
+        return given
 
     def _real_names(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in arguments.items() if name not in self.aliases}

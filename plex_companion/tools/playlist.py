@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid, NotFound, NotSupported
-from plex_companion.tools.ask import Page, clamped, get, get_if_there, page, send
+from plex_companion.tools.ask import Page, clamped, get, get_if_there, page, send, whole
 from plex_companion.tools.declare import Access, Caller, Id, Toolset
 from plex_companion.tools.destroy import Victim, destroy
-from plex_companion.tools.facts import as_number, first, flag, number, shortened, text, utc
+from plex_companion.tools.facts import as_number, brief, first, flag, number, shortened, text, utc
 from plex_companion.tools.find import find_library
 from plex_companion.tools.named import (
     Meant,
@@ -29,7 +29,6 @@ from plex_companion.tools.named import (
     rows_of,
     titles_of,
     uri_of,
-    whole,
 )
 from plex_companion.tools.people import as_user, find_user, seen_by, shown
 from plex_companion.tools.pictures import check_one_source, picture
@@ -647,7 +646,7 @@ def _copies_left(held: Sequence[Element], items: Meant) -> dict[str, int]:
 
 
 def _victim(row: Element, owner: str | None) -> Victim:
-    title, items, medium = text(row, "title") or "?", number(row, "leafCount"), text(row, "playlistType")
+    title, items, medium = brief(row, "title") or "?", number(row, "leafCount"), text(row, "playlistType")
     facts = {
         "title": title,
         "playlist_id": key_of(row),
@@ -661,7 +660,7 @@ def _victim(row: Element, owner: str | None) -> Victim:
         f"Delete the {medium} playlist '{title}' ({items} items) of {owner}? "
         "Its items stay in the library. This cannot be undone."
     )
-    return Victim(title, (key_of(row), title, medium, items), facts, sentence)
+    return Victim(title, (key_of(row), row.get("title"), medium, items), facts, sentence)
 
 
 def _delete(seen: PlexServer, victim: Victim) -> dict[str, Any]:
