@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.demo import frames
 from plex_companion.demo.household import LEVELS, TYPE_NUMBERS, Play, View
-from plex_companion.demo.prefs import default_prefs
+from plex_companion.demo.prefs import default_prefs, section_prefs
 
 if TYPE_CHECKING:
     import random
@@ -100,6 +100,7 @@ class House:
         self.volumes: dict[str, int] = {}
         self.play_queues: dict[int, PlayQueue] = {}
         self.prefs: dict[str, Pref] = default_prefs(self.name)
+        self._section_prefs: dict[str, dict[str, Pref]] = {}
         self.next_session, self.next_queue, self.next_queue_item = 1, 40, 7000
         self.command_ids: dict[str, int] = {}
 
@@ -297,6 +298,10 @@ class House:
         entry = self.activities.pop(name, None)
         if entry is not None:
             self.announce(frames.activity("ended", {**entry, "progress": 100}))
+
+    def prefs_of(self, section: str) -> dict[str, Pref]:
+        """The settings of a library."""
+        return self._section_prefs.setdefault(section, section_prefs())
 
     def levels(self, section: str) -> tuple[str, ...]:
         """The types a section holds, outermost first."""
