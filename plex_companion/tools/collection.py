@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Conflict, Invalid, NotFound, NotSupported, PlexError
@@ -63,7 +65,7 @@ class Collections:
     limit: int
     size: int
     truncated: bool
-    one_library: bool
+    one_library: Annotated[bool, Field(exclude=True)]
     message: str | None = None
 
     def as_text(self) -> Any:
