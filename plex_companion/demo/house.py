@@ -26,13 +26,14 @@ OWNER = 1
 @dataclass(slots=True)
 class Faults:
     """How the server misbehaves just now. `status` answers every call, with `body` instead of Plex's page if there is one;
-    `cloud_status` does the same for plex.tv; `delay` holds every answer back, in seconds.
+    `cloud_status` and `cloud_body` do the same for plex.tv; `delay` holds every answer back, in seconds.
     """
 
     status: int | None = None
     body: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
     cloud_status: int | None = None
+    cloud_body: bytes | None = None
     delay: float = 0.0
     revoked: bool = False
 

@@ -143,7 +143,8 @@ class Web:
         # Its providers share paths with the server: who diverts a request to here says where it was meant to go.
         cloud = path.startswith(PLEX_TV) or headers.get("x-forwarded-host", "").endswith(".plex.tv")
         if cloud and faults.cloud_status is not None:
-            return error_page(faults.cloud_status)
+            page = error_page(faults.cloud_status)
+            return page if faults.cloud_body is None else Answer(faults.cloud_body, faults.cloud_status)
         if faults.status is not None and not cloud:
             page = error_page(faults.status)
             return page if faults.body is None else Answer(faults.body, faults.status, "text/xml", faults.headers)

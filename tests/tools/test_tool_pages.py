@@ -63,3 +63,10 @@ async def test_a_list_without_a_total_is_read_to_be_counted(length: int, tmp_pat
         ask = tools.application.companion.gateway.call
         assert await ask(lambda plex: count(plex, "/library/sections/1/all")) == length
         assert keys(await ask(lambda plex: whole(plex, "/library/sections/1/all"))) == list(range(length))
+
+
+async def test_a_limit_over_the_cap_is_cut_and_the_answer_shows_it(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        assert (await tools.well("media_search", query="comet", limit=5000))["limit"] == 100
+        assert (await tools.well("server_get_alerts", timeout=0, limit=5000))["limit"] == 500
+        assert (await tools.well("playlist_list", limit=5000))["limit"] == 500
