@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ROWS_AT_ONCE = 5000
+ROWS_AT_ONCE, MOST_PAGES = 5000, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +117,18 @@ def page_of(found: Element, offset: int, limit: int) -> Page:
 
 
 def whole(plex: PlexServer, path: str, /, **params: object) -> list[Element]:
-    """Every row of a list: one request for five thousand."""
+    """Every row of a list: one request for five thousand.
+
+    Raises:
+        PlexError: it has no end.
+    """
     rows: list[Element] = []
-    while True:
+    for _ in range(MOST_PAGES):
         some = page(plex, path, len(rows), ROWS_AT_ONCE, **params)
         rows += some.rows
         if not some.rows or len(rows) >= some.total:
             return rows
+    raise PlexError(f"GET {path}: after {len(rows)} rows the list has not come to its end. Nothing was changed.")
 
 
 def count(plex: PlexServer, path: str, /, **params: object) -> int:

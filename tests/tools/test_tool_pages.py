@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tools_home import tools_home
 
+from plex_companion.errors import PlexError
 from plex_companion.tools.ask import count, page_of, whole
 
 if TYPE_CHECKING:
@@ -63,6 +64,14 @@ async def test_a_list_without_a_total_is_read_to_be_counted(length: int, tmp_pat
         ask = tools.application.companion.gateway.call
         assert await ask(lambda plex: count(plex, "/library/sections/1/all")) == length
         assert keys(await ask(lambda plex: whole(plex, "/library/sections/1/all"))) == list(range(length))
+
+
+async def test_a_list_without_end_is_plexs_fault(tmp_path: Path) -> None:
+    body = '<MediaContainer size="1" totalSize="999999999" offset="0"><Video ratingKey="1"/></MediaContainer>'
+    async with tools_home(tmp_path) as tools:
+        tools.demo.answer_with(200, body.encode())
+        with pytest.raises(PlexError, match="has not come to its end"):
+            await tools.application.companion.gateway.call(lambda plex: whole(plex, "/library/sections/1/all"))
 
 
 async def test_a_limit_over_the_cap_is_cut_and_the_answer_shows_it(tmp_path: Path) -> None:
