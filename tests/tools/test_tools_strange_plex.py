@@ -149,3 +149,38 @@ async def test_no_argument_makes_a_tool_fail_inside(toolset: Toolset, tmp_path: 
             for given in _odd(tool.input_schema, rest):
                 said = await tools.ask(tool.name, **given)
                 assert said.code not in {"internal", "not_confirmed", "timeout"}, (tool.name, given, said.body)
+
+
+# -- numbers that are none
+
+NUMBERS = (
+    "size", "totalSize", "offset", "year", "index", "parentIndex", "duration", "viewOffset", "viewCount", "leafCount", "id",
+    "viewedLeafCount", "childCount", "addedAt", "updatedAt", "viewedAt", "accountID", "deviceID", "userID", "bitrate", "rating",
+    "userRating", "playlistItemID", "timespan", "at", "count", "bytes", "lan", "interval", "time", "volume", "createdAt", "joinedAt",
+)  # fmt: skip
+ROWS = {
+    "Video": "movie", "Directory": "show", "Track": "track", "Playlist": "playlist", "Account": "", "Device": "", "User": "",
+    "ButlerTask": "", "StatisticsBandwidth": "", "StatisticsResources": "", "StatisticsMedia": "", "Timeline": "video", "Server": "",
+    "SharedServer": "", "Photo": "photo",
+}  # fmt: skip
+
+
+def _numbered(value: str) -> str:
+    """Rows of every sort whose every number is this."""
+    told = " ".join(f'{name}="{value}"' for name in NUMBERS)
+    rows = [
+        f'<{tag} ratingKey="103" key="1" type="{kind}" title="Films" librarySectionID="1" machineIdentifier="p" {told}>'
+        f"<Media {told}><Part {told}/></Media><Session {told}/><Server {told}/></{tag}>"
+        for tag, kind in ROWS.items()
+    ]
+    return f"<MediaContainer {told}>{''.join(rows)}</MediaContainer>"
+
+
+@pytest.mark.parametrize("value", ["", "x", "--5", "9" * 400], ids=["none", "a word", "two signs", "endless"])
+async def test_no_number_of_plex_makes_a_tool_fail_inside(value: str, tmp_path: Path) -> None:
+    async with strange(tmp_path, _numbered(value)) as tools:
+        for tool in (tool for toolset in TOOLSETS for tool in toolset.tools):
+            known = tool.input_schema.get("properties", {})
+            given = {name: fitting for name, fitting in SENSIBLE.items() if name in known}
+            said = await tools.ask(tool.name, **given)
+            assert said.code not in {"internal", "timeout"}, (tool.name, said.body)
