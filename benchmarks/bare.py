@@ -1,7 +1,8 @@
 """The floors: what the same road costs with nothing on it. Plain websockets, plain `MCPServer`, none of our code.
 
 `relay WS_URL`: every frame becomes a notification, in both eras. `body FILE`: one resource. `tools COUNT`: over stdio.
-`ear WS_URL`: receive and `json.loads`; says when a frame with `"last":true` came.
+`slots COUNT NAME…`: tools that wait for 21 ms in one of so many threads. `ear WS_URL`: receive and `json.loads`; says
+when a frame with `"last":true` came.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
@@ -21,6 +23,8 @@ from pydantic import BaseModel
 from websockets.asyncio.client import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcp.server.context import ServerRequestContext
     from mcp.server.session import ServerSession
 
@@ -93,6 +97,18 @@ async def relay(address: str) -> None:
                         await session.send_resource_updated(URI)
 
 
+async def slots(count: int, names: Sequence[str]) -> None:
+    server, limiter = MCPServer("bare"), anyio.CapacityLimiter(count)
+
+    async def tool(media_id: str = "") -> Answer:
+        await anyio.to_thread.run_sync(time.sleep, 0.021, limiter=limiter)
+        return Answer(title=media_id, count=1)
+
+    for name in names:
+        server.add_tool(tool, name=name, description="Wait as for a Plex that is 20 ms away.")
+    await serve(server)
+
+
 async def ear(address: str) -> None:
     async with connect(address, compression=None, max_queue=4096) as socket:
         say("listens now")
@@ -105,12 +121,14 @@ async def ear(address: str) -> None:
                 count = 0
 
 
-def main(mode: str, argument: str) -> None:
+def main(mode: str, argument: str, *names: str) -> None:
     match mode:
         case "tools":
             tools(int(argument))
         case "body":
             anyio.run(body, Path(argument).read_text())
+        case "slots":
+            anyio.run(slots, int(argument), names)
         case "relay":
             anyio.run(relay, argument)
         case _:

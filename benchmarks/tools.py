@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks.figures import REPEATS, Figure, Spread, against, machine, percentile, show
 from benchmarks.listening import LEGACY, MODERN, text
-from benchmarks.programs import running
+from benchmarks.programs import bare_server, running
 from benchmarks.tools_calls import FILM, READS, Call
 from benchmarks.tools_load import load
 from plex_companion.app import open_application
@@ -54,6 +54,12 @@ ASKED = (
 )
 """One request each, cheap for the demo server, which must not be what is measured."""
 UNASKED = (Call("live_sessions", 0),)
+ASIDE = {
+    "ping": ("R3", "ping meanwhile"),
+    "bare": ("R3", "the same beside a bare MCPServer"),
+    "sessions": ("R2", "resources/read of plex://sessions meanwhile"),
+}
+"""What is asked while fifty calls are in flight."""
 
 
 # -- each tool
@@ -136,8 +142,8 @@ class Crowd:
     single: list[Load] = field(default_factory=list)
     fifty: dict[int, list[Load]] = field(default_factory=lambda: {count: [] for count in SLOTS})
     unasked: list[Load] = field(default_factory=list)
-    idle: dict[str, list[list[float]]] = field(default_factory=lambda: {"ping": [], "sessions": []})
-    busy: dict[str, list[list[float]]] = field(default_factory=lambda: {"ping": [], "sessions": []})
+    idle: dict[str, list[list[float]]] = field(default_factory=lambda: {name: [] for name in ASIDE})
+    busy: dict[str, list[list[float]]] = field(default_factory=lambda: {name: [] for name in ASIDE})
 
 
 @asynccontextmanager
@@ -156,32 +162,47 @@ async def companions(folder: Path, url: str) -> AsyncIterator[dict[int, Program]
         yield found
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What is asked while others call, and where."""
+
+    url: str
+    ask: Callable[[], Awaitable[Any]]
+
+
 async def fifty(folder: Path, house: Program) -> list[Figure]:
     """T2: with Plex 20 ms away."""
     await anyio.to_thread.run_sync(lambda: requests.post(f"{house.url}/demo/slow?seconds={AWAY}", timeout=5))
-    crowd = Crowd()
-    async with companions(folder, house.url) as programs:
-        usual = programs[SLOTS[0]]
-        async with Client(usual.url, mode=LEGACY) as old, Client(usual.url, mode=MODERN) as new:
-            asks: dict[str, Callable[[], Awaitable[Any]]] = {"ping": old.send_ping, "sessions": lambda: text(new)}
-            for _ in range(REPEATS):
-                await _repeat(crowd, programs, house, asks)
+    crowd, names = Crowd(), [call.tool for call in ASKED]
+    async with (
+        companions(folder, house.url) as programs,
+        bare_server(folder, "slots", str(SLOTS[0]), *names) as bare,
+        Client(programs[SLOTS[0]].url, mode=LEGACY) as old,
+        Client(programs[SLOTS[0]].url, mode=MODERN) as new,
+        Client(bare.url, mode=LEGACY) as floor,
+    ):
+        usual = programs[SLOTS[0]].url
+        asides = {
+            "ping": Aside(usual, old.send_ping),
+            "bare": Aside(bare.url, floor.send_ping),
+            "sessions": Aside(usual, lambda: text(new)),
+        }
+        for _ in range(REPEATS):
+            await _repeat(crowd, programs, house, asides)
     return [*_rates(crowd), *_meanwhile(crowd)]
 
 
-async def _repeat(
-    crowd: Crowd, programs: dict[int, Program], house: Program, asks: dict[str, Callable[[], Awaitable[Any]]]
-) -> None:
+async def _repeat(crowd: Crowd, programs: dict[int, Program], house: Program, asides: dict[str, Aside]) -> None:
     usual = programs[SLOTS[0]].url
     pids = {"demo server": house.pid, "these callers": os.getpid()}
-    for name, ask in asks.items():
-        crowd.idle[name].append([await _took(ask) for _ in range(20)])
+    for name, aside in asides.items():
+        crowd.idle[name].append([await _took(aside.ask) for _ in range(20)])
     crowd.single.append(await load(usual, ASKED, 1, 20, {"companion": programs[SLOTS[0]].pid}))
     for count, program in programs.items():
         crowd.fifty[count].append(await load(program.url, ASKED, FIFTY, EACH, {"companion": program.pid, **pids}))
     crowd.unasked.append(await load(usual, UNASKED, FIFTY, EACH, {"companion": programs[SLOTS[0]].pid}))
-    for name, ask in asks.items():
-        crowd.busy[name].append(await _while_busy(usual, ask))
+    for name, aside in asides.items():
+        crowd.busy[name].append(await _while_busy(aside.url, aside.ask))
 
 
 async def _while_busy(url: str, ask: Callable[[], Awaitable[Any]]) -> list[float]:
@@ -226,13 +247,13 @@ def _cpu(loads: list[Load], name: str) -> float:
 
 
 def _meanwhile(crowd: Crowd) -> Iterator[Figure]:
-    for id_, name, what in (("R3", "ping", "ping"), ("R2", "sessions", "resources/read of plex://sessions")):
+    for name, (id_, what) in ASIDE.items():
         busy, idle = crowd.busy[name], crowd.idle[name]
         halves = ([percentile(one, 50) for one in repeats] for repeats in (busy, idle))
-        yield against(id_, f"{what} meanwhile, p50, against idle", *halves, unit="ms")
+        yield against(id_, f"{what}, p50, against idle", *halves, unit="ms")
         ours, floor = ([took for one in repeats for took in one] for repeats in (busy, idle))
         high, low = percentile(ours, 99), percentile(floor, 99)
-        target, met = ("≤ 5", high <= 5 * low) if id_ == "R3" else ("", None)
+        target, met = ("≤ 5", high <= 5 * low) if name == "ping" else ("", None)
         shown = f"the same, p99 of {len(ours)} against {len(floor)}"
         yield Figure(id_, shown, f"{high:.3g} ms", f"{low:.3g} ms", f"{high / low:.3g}", target, met)
 

@@ -16,7 +16,9 @@ _TOKEN = re.compile(
     r"|(?:token|api_?key|jwt|signature)(?=[\"']?\s{0,2}(?:[=:]|%3D)))"
     r"(\W{1,4})[\w.\-~%+/]{4,}={0,2}"
 )
-_PIN = re.compile(r"(?i)([?&]pin=)[^&\s\"']+")
+_PIN = re.compile(r"(?i)([?&](?:pin|sig|secret|password)=)[^&#\s\"']+")
+_LOGIN = re.compile(r"(?i)(?<=://)[^/\s@\"'?#]{1,500}@")
+_KEYS = re.compile(r"(?i)([?&][\w.\-]*(?:token|key|secret|sig|signature|auth|password)=)[^&#\s]+")
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _ADDRESS = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.])")
@@ -48,12 +50,19 @@ def without(value: str, secrets: Iterable[str]) -> str:
 
 
 def redact(value: str) -> str:
-    """The text without whatever stands where Plex puts a token, or the PIN of a profile."""
-    if "pin=" in value:
+    """The text without whatever stands where Plex puts a token or the PIN of a profile, or addresses a password."""
+    if "=" in value:
         value = _PIN.sub(rf"\1{HIDDEN}", value)
+    if "@" in value:
+        value = _LOGIN.sub(f"{HIDDEN}@", value)
     # Few texts pay for the search.
     suspicious = any(word in value.lower() for word in ("token", "key", "jwt", "signature"))
     return _TOKEN.sub(rf"\1\2{HIDDEN}", value) if suspicious else value
+
+
+def without_keys(address: str) -> str:
+    """An address without what opens other services: they put it under any name."""
+    return _KEYS.sub(rf"\1{HIDDEN}", redact(address))
 
 
 def mask(value: str) -> str:

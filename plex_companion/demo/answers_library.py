@@ -141,14 +141,6 @@ def first_characters(ask: Ask) -> Node:
     )
 
 
-def section_prefs(ask: Ask) -> Node:
-    """`GET /library/sections/N/prefs`."""
-    ask.section()
-    rows = (Pref("hidden", "Visibility", "int", 0, 0, "", choices="0:Include|1:Exclude from home|2:Exclude everywhere"),
-            Pref("enableBIFGeneration", "Video previews", "bool", default=True, value=True, group=""))  # fmt: skip
-    return container([pref_node(pref) for pref in rows])
-
-
 def refresh_section(ask: Ask) -> Answer:
     """`GET` or `POST /library/sections/N/refresh`: a scan, announced as it goes; `force=1` fetches all metadata anew."""
     ask.owner_only()
@@ -437,7 +429,6 @@ ROUTES = (
     ("GET", "/library/sections/{section}/refresh", refresh_section),
     ("POST", "/library/sections/{section}/refresh", refresh_section),
     ("DELETE", "/library/sections/{section}/refresh", cancel_refresh),
-    ("GET", "/library/sections/{section}/prefs", section_prefs),
     ("GET", "/library/sections/{section}/onDeck", on_deck),
     ("GET", "/library/sections/{section}/recentlyAdded", recently_added),
     ("GET", "/library/sections/{section}/collections", section_collections),

@@ -112,7 +112,7 @@ def change_prefs(ask: Ask) -> Answer:
     for name, text in ask.params:
         pref = ask.house.prefs.get(name)
         if pref:
-            pref.value = text in {"1", "true"} if pref.type == "bool" else text
+            pref.set(text)
             ask.house.announce(frames.preference({"id": pref.id, "label": pref.label, "summary": pref.summary, "type": pref.type,
                                                   "default": pref.default, "value": pref.value, "hidden": pref.hidden,
                                                   "advanced": pref.advanced, "group": pref.group}))  # fmt: skip

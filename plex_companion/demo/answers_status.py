@@ -1,4 +1,4 @@
-"""What is going on and what was seen: sessions, transcodes, history, play queues, reports of clients."""
+"""What is going on and what was seen: sessions, transcodes, history, reports of clients."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 from plex_companion.demo import playback
 from plex_companion.demo.ask import DONE, Answer, Refused, found, page
-from plex_companion.demo.contents import leaves_of_uri
-from plex_companion.demo.describe import item_node, play_node, session_node, transcode_node
-from plex_companion.demo.house import PlayQueue
+from plex_companion.demo.describe import play_node, session_node, transcode_node
 from plex_companion.demo.household import Play, Player
 from plex_companion.demo.tree import Node, container
 
@@ -168,53 +166,6 @@ def timeline(ask: Ask) -> Node:
     return container(size=0, playbackState="progress", skipCount=0, viewCount=view.count, viewOffset=offset)
 
 
-def queue_node(ask: Ask, queue: PlayQueue) -> Node:
-    """A play queue with its items."""
-    rows = []
-    for number, key in queue.entries:
-        if key in ask.house.items:
-            node = item_node(ask.house, ask.user, ask.house.items[key])
-            node.attributes["playQueueItemID"] = number
-            rows.append(node)
-    number, key = queue.entries[queue.selected]
-    return container(rows, identifier="com.plexapp.plugins.library", mediaTagPrefix="/system/bundle/media/flags/",
-                     playQueueID=queue.id, playQueueSelectedItemID=number, playQueueSelectedItemOffset=queue.selected,
-                     playQueueSelectedMetadataItemID=key, playQueueShuffled=False, playQueueSourceURI=queue.source,
-                     playQueueTotalCount=len(rows), playQueueVersion=queue.version)  # fmt: skip
-
-
-def make_queue(ask: Ask) -> Node:
-    """`POST /playQueues?uri=|playlistID=&key=`: what the uri holds, down to what can be played."""
-    house, uri = ask.house, ask.get("uri")
-    if ask.get("playlistID"):
-        uri = f"/playlists/{ask.get('playlistID')}"
-    leaves = leaves_of_uri(house, ask.user, uri)
-    if not leaves:
-        raise Refused(400)
-    entries = []
-    for leaf in leaves:
-        house.next_queue_item += 1
-        entries.append((house.next_queue_item, leaf.key))
-    house.next_queue += 1
-    queue = PlayQueue(house.next_queue, entries, uri)
-    wanted = ask.get("key").rpartition("/")[2]
-    queue.selected = next((n for n, (_, key) in enumerate(entries) if key == wanted), 0)
-    house.play_queues[queue.id] = queue
-    return queue_node(ask, queue)
-
-
-def _queue(ask: Ask) -> PlayQueue:
-    number = int(ask.args["id"]) if ask.args["id"].isdigit() else -1
-    if number not in ask.house.play_queues:
-        raise Refused(404)
-    return ask.house.play_queues[number]
-
-
-def one_queue(ask: Ask) -> Node:
-    """`GET /playQueues/ID`."""
-    return queue_node(ask, _queue(ask))
-
-
 def off_deck(ask: Ask) -> Answer:
     """`PUT /actions/removeFromContinueWatching`: the position is forgotten."""
     found(ask.house.items, ask.get("ratingKey"))
@@ -241,7 +192,5 @@ ROUTES = (
     ("PUT", "/:/progress", progress),
     ("GET", "/:/timeline", timeline),
     ("POST", "/:/timeline", timeline),
-    ("POST", "/playQueues", make_queue),
-    ("GET", "/playQueues/{id}", one_queue),
     ("PUT", "/actions/removeFromContinueWatching", off_deck),
 )

@@ -18,8 +18,9 @@ from plex_companion.demo.tree import Node, container
 # Plex's field names in edits, and ours.
 EDITABLE = {
     "title": "title", "titleSort": "title_sort", "summary": "summary", "tagline": "tagline", "studio": "studio",
-    "contentRating": "content_rating", "originallyAvailableAt": "released",
+    "contentRating": "content_rating", "originallyAvailableAt": "released", "originalTitle": "original_title",
 }  # fmt: skip
+NUMBERS = {"year": "year", "index": "index", "addedAt": "added_at"}
 COLLECTION_EDITABLE = {
     "title": "title",
     "titleSort": "title_sort",
@@ -39,9 +40,14 @@ def tell(ask: Ask, kind: str, key: str, title: str, state: int, section: str = "
 
 
 def edit(ask: Ask) -> Answer:
-    """`PUT /library/sections/N/all?type=&id=&title.value=&…`: several items, several fields, all locked as asked."""
+    """`PUT /library/sections/N/all?type=&id=&title.value=&…`: several items, several fields, all locked as asked.
+
+    Without `id` it is every item of the type.
+    """
     ask.owner_only()
-    for key in ask.get("id").split(","):
+    section, kind = ask.section(), TYPE_NAMES.get(ask.number("type"), "")
+    every = [item.key for item in ask.house.in_section(section.key, kind)]
+    for key in ask.get("id").split(",") if ask.get("id") else every:
         if ask.number("type") == TYPE_NUMBERS["collection"]:
             _edit_collection(ask, found(ask.house.collections, key))
         else:
@@ -57,8 +63,10 @@ def _edit_item(ask: Ask, item: Item) -> None:
             item.locked = item.locked | {field} if value == "1" else item.locked - {field}
         elif what == "value" and field in EDITABLE:
             setattr(item, EDITABLE[field], value)
-        elif what == "value" and field == "year":
-            item.year = int(value) if value.isdigit() else None
+        elif what == "value" and field in NUMBERS and (value.isdigit() or field != "addedAt"):
+            setattr(item, NUMBERS[field], int(value) if value.isdigit() else None)
+        elif what == "value" and field == "userRating":
+            ask.house.own_view(ask.user, item.key).rating = _rating(value)
     for field, kind in TAG_FIELDS.items():
         if kind == "Collection":
             _edit_membership(ask, item)
@@ -69,6 +77,15 @@ def _edit_item(ask: Ask, item: Item) -> None:
             item.tags[kind] = edited_tags(ask, field, item.tags.get(kind, ()))
     item.updated_at = ask.house.now
     ask.house.tell_timeline(item, 5)
+
+
+def _rating(value: str) -> float | None:
+    """0 to 10; anything else takes the rating back."""
+    try:
+        rating = float(value)
+    except ValueError:
+        return None
+    return rating if rating >= 0 else None
 
 
 def edited_tags(ask: Ask, field: str, old: tuple[str, ...]) -> tuple[str, ...]:
@@ -92,6 +109,12 @@ def _edit_membership(ask: Ask, item: Item) -> None:
     house = ask.house
     held = tuple(c.title for c in house.collections.values() if item.key in c.items)
     wanted = edited_tags(ask, "collection", held)
+    known = {c.title for c in house.collections.values() if c.section == item.section}
+    for title in wanted:
+        if title not in known:
+            made = Collection(house.new_key(), title, item.section, item.type, house.now, house.now)
+            house.collections[made.key] = made
+            tell(ask, "collection", made.key, title, 0, made.section)
     for collection in house.collections.values():
         if collection.title in wanted and item.key not in collection.items and collection.section == item.section:
             collection.items.append(item.key)

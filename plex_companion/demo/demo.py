@@ -224,9 +224,9 @@ class Demo:
         faults = self.house.faults
         faults.status, faults.body, faults.headers = status, body, headers or {}
 
-    def plex_tv_answers(self, status: int | None) -> None:
-        """Answer the plex.tv calls with this status, the server's own go on; `None` ends it."""
-        self.house.faults.cloud_status = status
+    def plex_tv_answers(self, status: int | None, body: bytes | None = None) -> None:
+        """Answer the plex.tv calls with this status and, if given, this body, the server's own go on; `None` ends it."""
+        self.house.faults.cloud_status, self.house.faults.cloud_body = status, body
 
     def slow_down(self, real_seconds: float) -> None:
         """Hold every HTTP answer back; 0 ends it."""

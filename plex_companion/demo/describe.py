@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TAGS = {"movie": "Video", "episode": "Video", "clip": "Video", "track": "Track", "photo": "Photo"}
 # Photo albums are `type="photo"` directories on the wire.
 WIRE_TYPES = {"photoalbum": "photo"}
+PARTS = 1_000_000
+"""What the numbers of files begin with."""
 CHANNELS = {1: "Mono", 2: "Stereo", 6: "5.1"}
 FIELD_OF_TAG = {tag: field for field, tag in TAG_FIELDS.items()}
 
@@ -55,7 +57,7 @@ def _facts(house: House, item: Item) -> dict[str, Value]:
         "ratingKey": item.key, "key": item_key(item), "guid": item.guid or None, "studio": item.studio or None,
         "type": WIRE_TYPES.get(item.type, item.type), "title": item.title,
         "titleSort": item.title_sort if item.title_sort != item.title else None, "contentRating": item.content_rating or None,
-        "summary": item.summary, "tagline": item.tagline or None, "index": item.index, "rating": item.rating,
+        "originalTitle": item.original_title or None, "summary": item.summary, "tagline": item.tagline or None, "index": item.index, "rating": item.rating,
         "audienceRating": item.audience_rating, "year": item.year, "duration": item.duration,
         "originallyAvailableAt": item.released or None, "addedAt": item.added_at, "updatedAt": item.updated_at,
     }  # fmt: skip
@@ -121,7 +123,19 @@ def _seen(house: House, user: User, item: Item) -> dict[str, Value]:
 def _tag_nodes(house: House, user: User, item: Item, *, full: bool) -> list[Node]:
     chooser = Chooser(house, user)
     nodes = []
-    for kind in ("Genre", "Director", "Writer", "Country", "Collection", "Producer", "Label", "Mood", "Style"):
+    for kind in (
+        "Genre",
+        "Director",
+        "Writer",
+        "Country",
+        "Collection",
+        "Producer",
+        "Label",
+        "Mood",
+        "Style",
+        "Format",
+        "Subformat",
+    ):
         if full or kind in {"Genre", "Director", "Writer", "Country"}:
             tags = chooser.tags(item, kind) if full or kind != "Collection" else ()
             nodes += [tag_node(house, kind, tag, full=full) for tag in tags]
@@ -164,7 +178,7 @@ def media_node(item: Item, media: Media, *, full: bool = False, session: Session
 def _part(item: Item, media: Media, *, full: bool, session: Session | None) -> Node:
     suffix = media.file.rpartition(".")[2]
     part = Node("Part", {
-        "id": media.id + 1_000_000, "key": f"/library/parts/{media.id + 1_000_000}/{item.added_at}/file.{suffix}",
+        "id": media.id + PARTS, "key": f"/library/parts/{media.id + PARTS}/{item.added_at}/file.{suffix}",
         "duration": item.duration, "file": media.file, "size": media.size, "container": media.container,
         "decision": (("transcode" if session.transcode else "directplay") if session else None),
         "selected": True if session else None, "accessible": True if full else None, "exists": True if full else None,

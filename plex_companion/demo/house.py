@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.demo import frames
 from plex_companion.demo.household import LEVELS, TYPE_NUMBERS, Play, View
-from plex_companion.demo.prefs import default_prefs
+from plex_companion.demo.prefs import default_prefs, section_prefs
 
 if TYPE_CHECKING:
     import random
@@ -26,13 +26,14 @@ OWNER = 1
 @dataclass(slots=True)
 class Faults:
     """How the server misbehaves just now. `status` answers every call, with `body` instead of Plex's page if there is one;
-    `cloud_status` does the same for plex.tv; `delay` holds every answer back, in seconds.
+    `cloud_status` and `cloud_body` do the same for plex.tv; `delay` holds every answer back, in seconds.
     """
 
     status: int | None = None
     body: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
     cloud_status: int | None = None
+    cloud_body: bytes | None = None
     delay: float = 0.0
     revoked: bool = False
 
@@ -100,6 +101,7 @@ class House:
         self.volumes: dict[str, int] = {}
         self.play_queues: dict[int, PlayQueue] = {}
         self.prefs: dict[str, Pref] = default_prefs(self.name)
+        self._section_prefs: dict[str, dict[str, Pref]] = {}
         self.next_session, self.next_queue, self.next_queue_item = 1, 40, 7000
         self.command_ids: dict[str, int] = {}
 
@@ -297,6 +299,10 @@ class House:
         entry = self.activities.pop(name, None)
         if entry is not None:
             self.announce(frames.activity("ended", {**entry, "progress": 100}))
+
+    def prefs_of(self, section: str) -> dict[str, Pref]:
+        """The settings of a library."""
+        return self._section_prefs.setdefault(section, section_prefs())
 
     def levels(self, section: str) -> tuple[str, ...]:
         """The types a section holds, outermost first."""

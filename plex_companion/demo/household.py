@@ -77,6 +77,7 @@ class Item:
     added_at: int
     updated_at: int
     title_sort: str = ""
+    original_title: str = ""
     parent: str | None = None
     index: int | None = None
     guid: str = ""

@@ -18,7 +18,7 @@ SORTS = (
     ("contentRating", "Content Rating", "asc"), ("duration", "Duration", "desc"), ("viewOffset", "Progress", "desc"),
     ("viewCount", "Plays", "desc"), ("addedAt", "Date Added", "desc"), ("updatedAt", "Date Updated", "desc"),
     ("lastViewedAt", "Date Viewed", "desc"), ("mediaHeight", "Resolution", "desc"), ("mediaBitrate", "Bitrate", "desc"),
-    ("random", "Randomly", "desc"),
+    ("ratingCount", "Popularity", "desc"), ("random", "Randomly", "desc"),
 )  # fmt: skip
 # (filter, Plex's filter type, title)
 FILTERS = (
@@ -26,7 +26,8 @@ FILTERS = (
     ("contentRating", "string", "Content Rating"), ("collection", "string", "Collection"), ("director", "string", "Director"),
     ("actor", "string", "Actor"), ("writer", "string", "Writer"), ("producer", "string", "Producer"),
     ("country", "string", "Country"), ("studio", "string", "Studio"), ("resolution", "string", "Resolution"),
-    ("label", "string", "Labels"), ("unwatched", "boolean", "Unplayed"), ("inProgress", "boolean", "In Progress"),
+    ("label", "string", "Labels"), ("mood", "string", "Mood"), ("style", "string", "Style"), ("format", "string", "Format"),
+    ("subformat", "string", "Type"), ("unwatched", "boolean", "Unplayed"), ("inProgress", "boolean", "In Progress"),
     ("hdr", "boolean", "HDR"), ("unmatched", "boolean", "Unmatched"), ("duplicate", "boolean", "Duplicate"),
 )  # fmt: skip
 FIELDS = (
@@ -34,8 +35,13 @@ FIELDS = (
     ("contentRating", "tag"), ("year", "integer"), ("decade", "integer"), ("originallyAvailableAt", "date"),
     ("addedAt", "date"), ("lastViewedAt", "date"), ("viewCount", "integer"), ("duration", "integer"), ("unwatched", "boolean"),
     ("inProgress", "boolean"), ("resolution", "resolution"), ("hdr", "boolean"), ("unmatched", "boolean"),
-    ("duplicate", "boolean"), ("trash", "boolean"), *((field, "tag") for field in TAG_FIELDS),
+    ("duplicate", "boolean"), ("trash", "boolean"), ("ratingCount", "integer"), *((field, "tag") for field in TAG_FIELDS),
 )  # fmt: skip
+ONLY = {
+    "mood": ("artist", "album", "track"), "style": ("artist", "album"), "format": ("album",), "subformat": ("album",),
+    "ratingCount": ("track",),
+}  # fmt: skip
+"""What is offered for some types only."""
 TAG_OPERATORS = (("=", "is"), ("!=", "is not"))
 OPERATORS = {
     "tag": TAG_OPERATORS,
@@ -63,10 +69,14 @@ def _type(section: Section, kind: str, *, active: bool) -> Node:
     node = Node("Type", {"key": f"{path}/all?type={TYPE_NUMBERS[kind]}", "type": kind, "active": active,
                          "title": TITLES.get(kind, f"{kind.capitalize()}s")})  # fmt: skip
     for name, form, title in FILTERS:
-        node.add("Filter", filter=name, filterType=form, key=f"{path}/{name}", title=title, type="filter")
+        if kind in ONLY.get(name, (kind,)):
+            node.add("Filter", filter=name, filterType=form, key=f"{path}/{name}", title=title, type="filter")
     for key, title, direction in SORTS:
+        if kind not in ONLY.get(key, (kind,)):
+            continue
         default = "asc" if key == "titleSort" else None
         node.add("Sort", default=default, defaultDirection=direction, descKey=f"{key}:desc", key=key, title=title)
     for field, form in FIELDS:
-        node.add("Field", key=f"{kind}.{field}", title=field, type=form)
+        if kind in ONLY.get(field, (kind,)):
+            node.add("Field", key=f"{kind}.{field}", title=field, type=form)
     return node

@@ -20,6 +20,19 @@ class Pref:
     advanced: bool = False
     choices: str | None = None
 
+    def set(self, text: str) -> None:
+        """Take a new value as it is written in an address."""
+        self.value = text.lower() in {"1", "true"} if self.type == "bool" else text
+
+
+def section_prefs() -> dict[str, Pref]:
+    """The settings of a library."""
+    prefs = (
+        Pref("hidden", "Visibility", "int", 0, 0, "", choices="0:Include|1:Exclude from home|2:Exclude everywhere"),
+        Pref("enableBIFGeneration", "Video previews", "bool", default=True, value=True, group=""),
+    )
+    return {pref.id: pref for pref in prefs}
+
 
 def default_prefs(name: str) -> dict[str, Pref]:
     """The settings of a server called `name`."""

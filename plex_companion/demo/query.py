@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 Params = list[tuple[str, str]]
 TAG_FIELDS = {
     "genre": "Genre", "director": "Director", "writer": "Writer", "producer": "Producer", "country": "Country", "actor": "Role",
-    "collection": "Collection", "label": "Label", "mood": "Mood", "style": "Style",
+    "collection": "Collection", "label": "Label", "mood": "Mood", "style": "Style", "format": "Format",
+    "subformat": "Subformat",
 }  # fmt: skip
 TEXT_FIELDS = {"title", "titleSort", "studio", "network", "contentRating", "guid", "summary"}
 DATE_FIELDS = {"addedAt", "updatedAt", "lastViewedAt", "originallyAvailableAt"}
@@ -30,6 +31,7 @@ NUMBER_FIELDS = {
     "viewCount",
     "index",
     "viewOffset",
+    "ratingCount",
 }
 FLAG_FIELDS = {"unwatched", "unwatchedLeaves", "inProgress", "trash", "duplicate", "unmatched", "hdr"}
 SPANS = {"s": 1, "h": 3600, "d": 86_400, "w": 604_800, "mon": 2_592_000, "y": 31_536_000}
@@ -94,6 +96,7 @@ SPECIAL: dict[str, Callable[[Chooser, Item], Any]] = {
     "inProgress": Chooser.in_progress,
     "unviewedLeafCount": Chooser.unwatched,
     "duplicate": lambda _, item: len(item.media) > 1,
+    "ratingCount": lambda _, item: len(item.title),  # how popular it is elsewhere: invented
 }
 
 

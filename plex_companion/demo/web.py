@@ -14,6 +14,8 @@ from plex_companion.demo import (
     answers_discover,
     answers_library,
     answers_players,
+    answers_queues,
+    answers_sections,
     answers_server,
     answers_status,
     answers_tv,
@@ -40,14 +42,18 @@ KINDS = {
     "picture": "thumb|art|banner|theme|composite|clearLogo|squareArt",
     "pictures": "posters|arts|banners|themes|clearLogos|squareArts",
     "work": "refresh|analyze|match|unmatch|split|merge",
+    "number": "[0-9]{1,12}",
+    "flag": "unwatched|inProgress|hdr|unmatched|duplicate|trash",
     "chosen": "poster|art|banner|theme|clearLogo|squareArt",
 }
 # The first that fits answers, so particular paths stand before general ones.
 ROUTES: tuple[tuple[str, str, Any], ...] = (
     *answers_discover.ROUTES,
     *answers_server.ROUTES,
+    *answers_sections.ROUTES,
     *answers_library.ROUTES,
     *answers_status.ROUTES,
+    *answers_queues.ROUTES,
     *answers_players.ROUTES,
     *answers_writes.ROUTES,
     *answers_tv.ROUTES,
@@ -137,7 +143,8 @@ class Web:
         # Its providers share paths with the server: who diverts a request to here says where it was meant to go.
         cloud = path.startswith(PLEX_TV) or headers.get("x-forwarded-host", "").endswith(".plex.tv")
         if cloud and faults.cloud_status is not None:
-            return error_page(faults.cloud_status)
+            page = error_page(faults.cloud_status)
+            return page if faults.cloud_body is None else Answer(faults.cloud_body, faults.cloud_status)
         if faults.status is not None and not cloud:
             page = error_page(faults.status)
             return page if faults.body is None else Answer(faults.body, faults.status, "text/xml", faults.headers)

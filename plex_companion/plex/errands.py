@@ -6,8 +6,36 @@ import contextlib
 import socket
 import time
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
 
-from plex_companion.errors import TimedOut
+from plex_companion.errors import Partial, TimedOut, ToolError
+
+_CHANGING = frozenset({"PUT", "POST", "DELETE"})
+_SWITCH = "/switch"
+"""A profile's token is asked for with POST; nothing changes by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A write of several named steps, and how far it came. `facts` are what it says besides, as the id of what was made."""
+
+    names: list[str]
+    facts: dict[str, Any]
+    applied: list[str] = field(default_factory=list)
+
+    @property
+    def is_half_gone(self) -> bool:
+        """Whether something has taken effect (before the first step it may have been what `facts` tell)."""
+        return bool(self.applied or self.facts) and len(self.applied) < len(self.names)
+
+    def stopped(self, failure: ToolError) -> ToolError:
+        """What the caller is told when a step fails."""
+        if not self.is_half_gone or isinstance(failure, Partial):
+            return failure
+        left, done = self.names[len(self.applied) :], ", ".join(self.applied) or "nothing of it"
+        message = f"Stopped half way. Done: {done}. Not done: {', '.join(left)}, because: {failure.message}"
+        return Partial(message, applied=list(self.applied), failed=left, **self.facts)
 
 
 class Errand:
@@ -21,6 +49,8 @@ class Errand:
         self.retry_after_s: int | None = None
         self.plex_tv = False
         """Whether the last request went to plex.tv and not to the server."""
+        self.way: Way | None = None
+        """Set by a write of several steps, so that a deadline in their midst can tell."""
         self._ends = time.monotonic() + seconds
         self._called_back = False
         self._socket: socket.socket | None = None
@@ -35,7 +65,7 @@ class Errand:
         """Note a request before it is sent.
 
         Raises:
-            TimedOut: nobody waits for its answer any more; a multi-step errand stops here.
+            ToolError: nobody waits for its answer any more; a multi-step errand stops here.
         """
         self.left()
         self.requests.append((method, path))
@@ -47,22 +77,25 @@ class Errand:
         """Seconds until the errand must be back.
 
         Raises:
-            TimedOut: none are left, or it was called back.
+            ToolError: none are left, or it was called back.
         """
         left = self._ends - time.monotonic()
         if left <= 0 or self._called_back:
             raise self.late()
         return left
 
-    def late(self) -> TimedOut:
-        """What the caller is told."""
+    def late(self) -> ToolError:
+        """What the caller is told; of a write, whether something may have changed."""
         if not self.requests:
             return TimedOut(
                 f"Plex was not asked: earlier requests have kept it busy for {self.seconds:g} s. Try again."
             )
-        return TimedOut(
-            f"{self.asked}: no answer within {self.seconds:g} s. Plex may be busy; try again, or ask for less."
-        )
+        late = f"{self.asked}: no answer within {self.seconds:g} s. Plex may be busy; "
+        if any(method in _CHANGING and not path.endswith(_SWITCH) for method, path in self.requests):
+            late += "what was to be changed may be changed all the same, so look before you try again."
+        else:
+            late += "try again, or ask for less."
+        return TimedOut(late) if self.way is None else self.way.stopped(TimedOut(late))
 
     def holds(self, sock: socket.socket | None) -> None:
         """Remember the connection in use, so that another thread can end the wait for its answer."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -21,10 +22,10 @@ from plex_companion.plex.tls import verify_of
 from plex_companion.text import HIDDEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from urllib.parse import SplitResult
 
-    from requests import PreparedRequest, Response
+    from requests import Response
 
     from plex_companion.settings import Settings
 
@@ -43,22 +44,34 @@ class Wire(requests.Session):
 
     def __init__(self, settings: Settings, doors: int) -> None:
         super().__init__()
-        self.auth = _nobody
-        door = _Door(settings, doors)
-        self.mount("https://", door)
-        self.mount("http://", door)
+        self._door = _Door(settings, doors)
+        self.mount("https://", self._door)
+        self.mount("http://", self._door)
         if not settings.plex_verify:
             _log.warning("The certificate of the Plex server is not checked, as PLEX_COMPANION_PLEX_VERIFY asks")
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, above
 
-    def get_redirect_target(self, resp: Response) -> str | None:  # noqa: ARG002 - the signature is requests'
-        """Nowhere: the token travels in a header that requests does not know to be secret."""
-        return None
+    def request(  # type: ignore[override]  # of the many things that requests takes, those that plexapi and we give
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+        timeout: object = None,  # noqa: ARG002 - ours is stricter
+        allow_redirects: bool = True,  # noqa: ARG002 - none is followed
+    ) -> Response:
+        """Ask once, and nothing of what requests does around that, which costs as much processor time again.
 
-
-def _nobody(request: PreparedRequest) -> PreparedRequest:
-    """Keep requests from looking for a password in `~/.netrc`."""
-    return request
+        No password from `~/.netrc`, no cookies, and no redirect: the token travels in a header that requests does not
+        know to be secret.
+        """
+        request = PreparedRequest()
+        request.prepare(method, url, {**self.headers, **(headers or {})}, data=data, params=params, json=json)
+        return self._door.send(request, stream)
 
 
 class _Noted:
@@ -130,9 +143,11 @@ class _Door(HTTPAdapter):
         errand.asks(request.method or "GET", address.path or "/", plex_tv=plex_tv)
         if plex_tv and self._plex_tv:
             self._divert(request, address)
-        elif not plex_tv:
-            # A proxy would be told the token of a server that is next door; plex.tv is reached as the environment says.
-            proxies, verify = None, self._verify
+        elif plex_tv:
+            proxies, verify = _as_the_environment_says(str(request.url))
+        else:
+            # A proxy would be told the token of a server that is next door.
+            verify = self._verify
         left = errand.left()
         try:
             response = super().send(request, stream, (min(CONNECT_SECONDS, left), left), verify, cert, proxies)
@@ -157,6 +172,12 @@ class _Door(HTTPAdapter):
     def _divert(self, request: PreparedRequest, address: SplitResult) -> None:
         request.url = f"{self._plex_tv}{address.path}" + (f"?{address.query}" if address.query else "")
         request.headers["X-Forwarded-Host"] = address.hostname or ""
+
+
+def _as_the_environment_says(url: str) -> tuple[Any, Any]:
+    """The proxies, and the file of authorities that vouch for them."""
+    found = requests.Session().merge_environment_settings(url, {}, stream=False, verify=None, cert=None)
+    return found["proxies"], found["verify"]
 
 
 def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:

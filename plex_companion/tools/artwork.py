@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.errors import Invalid, NotConfirmed, NotFound, NotSupported, Partial, TooLarge
-from plex_companion.text import redact
+from plex_companion.text import without_keys
 from plex_companion.tools import pictures
 from plex_companion.tools.ask import download, get_if_there, path_of, send
-from plex_companion.tools.facts import as_number, flag, kind, text
+from plex_companion.tools.facts import as_number, flag, kind, link, text
 from plex_companion.tools.find import find_by_id
 from plex_companion.tools.media_edit import TYPE_NUMBERS
 from plex_companion.tools.pictures import EXTENSIONS, cleaned_name, keep, known_mime
@@ -32,7 +31,6 @@ OUTPUTS: tuple[Output, ...] = ("base64", "url", "file_path", "image")
 LARGEST = 256 * 1024
 """Bytes of a picture inside an answer."""
 WIDEST = 2000
-_SECRET = re.compile(r"(?i)([?&][\w.\-]*(?:token|key|secret|sig|signature|auth|password)=)[^&#\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +124,10 @@ def version(index: int, row: Element) -> dict[str, Any]:
     return {
         "index": index,
         "provider": text(row, "provider"),
-        "url": _without_keys(text(row, "key")),
+        "url": link(row, "key"),
         "selected": flag(row, "selected") or False,
-        "rating_key": _without_keys(text(row, "ratingKey")),
+        "rating_key": link(row, "ratingKey"),
     }
-
-
-def _without_keys(address: str | None) -> str | None:
-    return None if address is None else _SECRET.sub(r"\1hidden", redact(address))
 
 
 # -- how it looks
@@ -188,7 +182,7 @@ def _one(
     }
     stem = cleaned_name(f"{text(row, 'title')}_{name}")
     if wish.output == "url":
-        return {"filename": f"{stem}.jpg", **told, "url": _without_keys(address)}
+        return {"filename": f"{stem}.jpg", **told, "url": without_keys(address)}
     body = _picture(plex, address, of.format if of else "jpeg", wish)
     if isinstance(body, str):
         return {"error": body}
@@ -265,7 +259,7 @@ def _check_shown(plex: PlexServer, row: Element, of: Kind) -> None:
     chosen = [one.get("ratingKey", "") for one in versions(plex, row, of) if flag(one, "selected")]
     if not any(name.startswith("upload://") for name in chosen):
         message = f"Plex took the picture, but '{text(row, 'title')}' shows another. Try again in a moment."
-        found = [_without_keys(name) for name in chosen]
+        found = [without_keys(name) for name in chosen]
         raise NotConfirmed(message, requested="upload", found=found)
 
 

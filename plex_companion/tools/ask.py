@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ROWS_AT_ONCE, MOST_PAGES = 5000, 100
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -31,6 +33,7 @@ class Page:
 
     rows: list[Element]
     total: int
+    """Where Plex does not say, one more than was read while the pages are full: there may be more."""
     offset: int
     limit: int
 
@@ -98,19 +101,41 @@ def get_if_there(plex: PlexServer, path: str, /, **params: object) -> Element | 
 def page(plex: PlexServer, path: str, /, offset: int, limit: int, **params: object) -> Page:
     """One page of a list. One request, whatever the limit."""
     headers = {"X-Plex-Container-Start": str(offset), "X-Plex-Container-Size": str(limit)}
-    found = container(plex.query(path_of(path, params), headers=headers), path)
-    rows = list(found)
-    stated = found.get("totalSize", found.get("size", ""))
-    total = int(stated) if stated.isdecimal() else offset + len(rows)
-    read = rows[:limit]
-    return Page(read, max(total, offset + len(read)) if read else total, offset, limit)
+    return page_of(container(plex.query(path_of(path, params), headers=headers), path), offset, limit)
+
+
+def page_of(found: Element, offset: int, limit: int) -> Page:
+    """The page that was asked for out of what came: Plex does not state every total, nor cut every list."""
+    rows, stated = list(found), found.get("totalSize", "")
+    total = int(stated) if stated.isdecimal() else None
+    if len(rows) > limit or (offset and total is None and found.get("offset") is None):
+        return Page(rows[offset : offset + limit], max(total or 0, len(rows)), offset, limit)
+    read = offset + len(rows)
+    if total is None:
+        return Page(rows, read + 1 if len(rows) == limit else read, offset, limit)
+    return Page(rows, max(total, read) if rows else total, offset, limit)
+
+
+def whole(plex: PlexServer, path: str, /, **params: object) -> list[Element]:
+    """Every row of a list: one request for five thousand.
+
+    Raises:
+        PlexError: it has no end.
+    """
+    rows: list[Element] = []
+    for _ in range(MOST_PAGES):
+        some = page(plex, path, len(rows), ROWS_AT_ONCE, **params)
+        rows += some.rows
+        if not some.rows or len(rows) >= some.total:
+            return rows
+    raise PlexError(f"GET {path}: after {len(rows)} rows the list has not come to its end. Nothing was changed.")
 
 
 def count(plex: PlexServer, path: str, /, **params: object) -> int:
-    """How many rows a list has, without reading them."""
+    """How many rows a list has, without reading them; only where Plex does not say, they are read and counted."""
     found = get(plex, path, **params, **{"X-Plex-Container-Start": 0, "X-Plex-Container-Size": 0})
-    stated = found.get("totalSize", found.get("size", "0"))
-    return int(stated) if stated.isdecimal() else 0
+    stated = found.get("totalSize", "")
+    return int(stated) if stated.isdecimal() else len(found) or len(whole(plex, path, **params))
 
 
 def send(plex: PlexServer, method: str, path: str, /, *, body: bytes | None = None, **params: object) -> Element | None:

@@ -11,7 +11,8 @@ import anyio
 from plex_companion.errors import ToolError
 from plex_companion.events import Audit, Heard
 from plex_companion.text import without
-from plex_companion.tools.several import Several
+from plex_companion.tools.facts import shortened
+from plex_companion.tools.several import LONGEST, Several
 
 SECRET = frozenset({"pin"})
 UNDONE = frozenset({"multiple_matches", "client_selection"})
@@ -48,16 +49,14 @@ async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> 
     secrets = companion.settings.secrets()
     try:
         if tool.asks_plex:
-            result = await companion.gateway.call(partial(_with_plex, tool, given), timeout=tool.seconds)
-        else:
-            result = await tool.function(**given)
+            return await companion.gateway.call(partial(_with_plex, tool, given, secrets), timeout=tool.seconds)
+        return _as_json(tool, await tool.function(**given), secrets)
     except ToolError as error:
-        error.message = without(error.message, secrets)
+        error.message = shortened(without(error.message, secrets), LONGEST) or ""
         error.facts = json.loads(without(json.dumps(error.facts, default=str), secrets))
         raise
     except Several as several:
-        return _without(several.structured, secrets), without(_compact(several.matches), secrets), ()
-    return (*_as_json(tool, result, secrets), result.as_images() if hasattr(result, "as_images") else ())
+        return _without(several.structured, secrets)[0], without(_compact(several.matches), secrets), ()
 
 
 async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
@@ -73,7 +72,7 @@ async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> A
         raise
     finally:
         with anyio.CancelScope(shield=True):
-            safe = _without(told, companion.settings.secrets())
+            safe, _ = _without(told, companion.settings.secrets())
             await companion.inbox.put([Heard(Audit(tool.name, told["outcome"], safe), companion.clock())])
     return answered
 
@@ -87,26 +86,28 @@ def _told(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _with_plex(tool: Tool, given: dict[str, Any], plex: PlexServer) -> Any:
-    """In a worker thread."""
-    return tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
+def _with_plex(tool: Tool, given: dict[str, Any], secrets: tuple[str, ...], plex: PlexServer) -> Answered:
+    """In a worker thread, so that no long answer keeps the event loop from others."""
+    found = tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
+    return _as_json(tool, found, secrets)
 
 
-def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...]) -> Answered:
     """The result as an object and as text; whatever Plex put into it, no secret of ours is in either."""
     structured: dict[str, Any] = tool.result.dump_python(result, mode="json")
     if structured.get("message", "") is None:
         del structured["message"]
-    structured = _without(structured, secrets)
-    text = result.as_text() if hasattr(result, "as_text") else structured
-    return structured, without(_compact(text), secrets)
+    structured, text = _without(structured, secrets)
+    if hasattr(result, "as_text"):
+        text = without(_compact(result.as_text()), secrets)
+    return structured, text, result.as_images() if hasattr(result, "as_images") else ()
 
 
-def _without(structured: dict[str, Any], secrets: tuple[str, ...]) -> dict[str, Any]:
+def _without(structured: dict[str, Any], secrets: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    """The object without our secrets, and its JSON."""
     text = _compact(structured)
     harmless = without(text, secrets)
-    cleaned: dict[str, Any] = structured if harmless is text else json.loads(harmless)
-    return cleaned
+    return (structured if harmless is text else json.loads(harmless)), harmless
 
 
 def _compact(body: Any) -> str:

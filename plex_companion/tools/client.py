@@ -55,6 +55,7 @@ def client_list(
         "message": f"Found {len(clients)} clients.",
         "count": len(clients),
         "clients": clients,
+        **_told_at(companion, "plex"),
     }
     return listed if not clients else {**listed, "note": there.note or "Control goes through the server."}
 
@@ -96,16 +97,19 @@ def _state(player: Player) -> str:
 def client_get_active(plex: PlexServer, companion: Companion) -> dict[str, Any]:
     """List the players that play or have paused something right now, with what and how far."""
     active = [_active(player, player.session) for player in active_players(plex, companion) if player.session]
-    now = companion.now_ms
     return {
         "status": "success",
         "message": f"Found {len(active)} active clients.",
         "count": len(active),
         "active_clients": active,
-        "as_of": wire.iso(now),
-        "connection": wire.connection(companion.state, now),
-        "source": "cache" if companion.is_live else "plex",
+        **_told_at(companion, "cache" if companion.is_live else "plex"),
     }
+
+
+def _told_at(companion: Companion, source: str) -> dict[str, Any]:
+    """When this was so, who said it, and whether Plex is heard."""
+    now = companion.now_ms
+    return {"as_of": wire.iso(now), "connection": wire.connection(companion.state, now), "source": source}
 
 
 def _active(player: Player, session: Session) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Conflict, Invalid, NotFound, NotSupported, PlexError
-from plex_companion.tools.ask import clamped, get, get_if_there, page, send
+from plex_companion.tools.ask import clamped, get, get_if_there, page, send, whole
 from plex_companion.tools.collection_edits import Edits, edits_of
 from plex_companion.tools.declare import Access, Caller, Id, Toolset
 from plex_companion.tools.destroy import Victim, destroy
-from plex_companion.tools.facts import as_number, flag, kind, number, shortened, text, without_nulls
+from plex_companion.tools.facts import as_number, brief, flag, kind, number, shortened, text, without_nulls
 from plex_companion.tools.find import Found, find_by_id, find_library, pick
 from plex_companion.tools.named import (
     TYPE_NUMBERS,
@@ -27,7 +29,6 @@ from plex_companion.tools.named import (
     refuse_nothing,
     refuse_unclear,
     titles_of,
-    whole,
 )
 from plex_companion.tools.steps import confirmed, take
 
@@ -64,7 +65,7 @@ class Collections:
     limit: int
     size: int
     truncated: bool
-    one_library: bool
+    one_library: Annotated[bool, Field(exclude=True)]
     message: str | None = None
 
     def as_text(self) -> Any:
@@ -329,11 +330,11 @@ def _listed(row: Element, library: Section) -> dict[str, Any]:
 def _match(row: Element) -> dict[str, Any]:
     key = as_number(row.get("ratingKey"))
     found = {
-        "title": text(row, "title"),
+        "title": brief(row, "title"),
         "id": key,
         "rating_key": key,
         "type": "collection",
-        "library": text(row, "librarySectionTitle"),
+        "library": brief(row, "librarySectionTitle"),
         "item_count": number(row, "childCount"),
     }
     return without_nulls(found)
@@ -517,7 +518,7 @@ def _edited(row: Element, edits: Edits, changes: Sequence[str]) -> dict[str, Any
 
 
 def _victim(row: Element) -> Victim:
-    title, items, library = text(row, "title") or "?", number(row, "childCount"), text(row, "librarySectionTitle")
+    title, items, library = brief(row, "title") or "?", number(row, "childCount"), brief(row, "librarySectionTitle")
     key = as_number(row.get("ratingKey"))
     facts = {
         "title": title,
@@ -532,7 +533,7 @@ def _victim(row: Element) -> Victim:
         f"Delete the collection '{title}' ({items} items) of library '{library}'? "
         "The items stay in the library. This cannot be undone."
     )
-    return Victim(title, (key, title, items), facts, sentence)
+    return Victim(title, (key, row.get("title"), items), facts, sentence)
 
 
 def _delete(plex: PlexServer, victim: Victim) -> dict[str, Any]:

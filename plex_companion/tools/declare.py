@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import math
+import re
 import typing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
@@ -21,8 +23,29 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+LARGEST = 2**53
+"""Beyond it JSON does not tell one whole number from the next, and no list is so long."""
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+"""Characters that no text has: XML and addresses cannot carry them."""
+
 Id = Annotated[str, Field(coerce_numbers_to_str=True)]
 """An identifier: a string in the schema, and the number that models like to send is taken too."""
+
+
+def _unusable(value: object) -> str | None:
+    """Why nothing can be done with this, or with something inside it."""
+    match value:
+        case int() if abs(value) > LARGEST:
+            return "the number is too large"
+        case float() if not math.isfinite(value):
+            return "this is no number"
+        case str() if _UNFIT.search(value):
+            return "the text holds control characters"
+        case list():
+            return next(filter(None, map(_unusable, value)), None)
+        case dict():
+            return _unusable([*value, *value.values()])
+    return None
 
 
 class Access(enum.Enum):
@@ -147,7 +170,11 @@ class Tool:
             known = ", ".join(self.arguments.model_fields) or "none"
             message = f"{self.name}: argument '{name}' cannot be used: {first['msg']}. Known arguments: {known}."
             raise Invalid(message, argument=name) from error
-        return {name: getattr(model, name) for name in self.arguments.model_fields}
+        given = {name: getattr(model, name) for name in self.arguments.model_fields}
+        for name, value in given.items():
+            if why := _unusable(value):
+                raise Invalid(f"{self.name}: argument '{name}' cannot be used: {why}.", argument=name)
+        return given
 
     def _real_names(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in arguments.items() if name not in self.aliases}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.text import clean
+from plex_companion.text import clean, without_keys
 from plex_companion.wire import LAST_MS, iso
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 SUMMARY = 500
 """Characters of a summary in a list."""
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+TITLE = 200
+"""Characters of a title in a question or in a list of matches."""
 
 
 def text(row: Element, name: str) -> str | None:
@@ -21,10 +25,16 @@ def text(row: Element, name: str) -> str | None:
     return clean(row.get(name, "")) or None
 
 
+def link(row: Element, name: str) -> str | None:
+    """Where a picture is: a path of Plex's, or an address elsewhere, without the keys that it may carry."""
+    found = text(row, name)
+    return None if found is None else without_keys(found)
+
+
 def number(row: Element, name: str) -> int | None:
     """A whole number."""
     found = row.get(name, "")
-    return int(found) if found.lstrip("-").isdecimal() else None
+    return int(found) if _WHOLE.fullmatch(found) else None
 
 
 def real(row: Element, name: str) -> float | None:
@@ -60,7 +70,12 @@ def local(row: Element, name: str, form: str = "%Y-%m-%d %H:%M:%S") -> str | Non
 
 def as_number(identifier: str | None) -> int | str | None:
     """Ids of digits as the numbers that the predecessor's callers expect."""
-    return int(identifier) if identifier is not None and identifier.isdecimal() else identifier
+    return int(identifier) if identifier is not None and _WHOLE.fullmatch(identifier) else identifier
+
+
+def brief(row: Element, name: str) -> str | None:
+    """A title as it stands in a question or among others."""
+    return shortened(text(row, name), TITLE)
 
 
 def shortened(value: str | None, most: int = SUMMARY) -> str | None:
@@ -76,27 +91,27 @@ def kind(row: Element) -> str | None:
 def match_of(row: Element) -> dict[str, Any]:
     """An item as one of several that fit."""
     found: dict[str, Any] = {
-        "title": text(row, "title"),
+        "title": brief(row, "title"),
         "id": as_number(row.get("ratingKey")),
         "rating_key": as_number(row.get("ratingKey")),
         "type": kind(row),
         "year": number(row, "year"),
-        "library": text(row, "librarySectionTitle"),
+        "library": brief(row, "librarySectionTitle"),
     }
     match kind(row):
         case "episode":
             found |= {
-                "show": text(row, "grandparentTitle"),
-                "season": text(row, "parentTitle"),
+                "show": brief(row, "grandparentTitle"),
+                "season": brief(row, "parentTitle"),
                 "season_number": number(row, "parentIndex"),
                 "episode": number(row, "index"),
             }
         case "season":
-            found |= {"show": text(row, "parentTitle"), "season_number": number(row, "index")}
+            found |= {"show": brief(row, "parentTitle"), "season_number": number(row, "index")}
         case "track":
-            found |= {"artist": text(row, "grandparentTitle"), "album": text(row, "parentTitle")}
+            found |= {"artist": brief(row, "grandparentTitle"), "album": brief(row, "parentTitle")}
         case "album":
-            found |= {"artist": text(row, "parentTitle")}
+            found |= {"artist": brief(row, "parentTitle")}
     return without_nulls(found)
 
 

@@ -153,7 +153,8 @@ def library_get_details(plex: PlexServer, companion: Companion, library_name: Id
     library, created_at = library_details.fresh(plex, companion.known, library_name)
     known = {section.section_id: section for section in companion.state.sections}
     counted = _counted(plex, library, known.get(library.section_id))
-    return library_details.details(counted, created_at, library_details.settings(plex, library))
+    settings = library_details.settings(plex, library, private=companion.settings.privacy)
+    return library_details.details(counted, created_at, settings)
 
 
 @LIBRARY.tool(Access.READ, aliases={"limit": "count"})

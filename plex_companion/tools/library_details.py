@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.plex import views
 from plex_companion.plex.known import MINUTE
+from plex_companion.text import HIDDEN, mask, without_keys
 from plex_companion.tools.ask import get
 from plex_companion.tools.facts import as_number, flag, number, real, text, utc
 from plex_companion.tools.find import find_library
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from plex_companion.models import Section
     from plex_companion.plex.known import Known
 
+_SECRET = re.compile(r"(?i)token|secret|passw|pwd|credential|[a-z]key$|(?:^|[_.\-])(?:key|pin)$")
 Setting = str | int | float | bool | None
 
 
@@ -36,10 +39,13 @@ def fresh(plex: PlexServer, known: Known, name: str) -> tuple[Section, str | Non
     return library, made.get(library.section_id)
 
 
-def settings(plex: PlexServer, library: Section) -> dict[str, Setting]:
-    """The library's settings, scanner's and agent's among them: Plex has one list. One request."""
+def settings(plex: PlexServer, library: Section, *, private: bool) -> dict[str, Setting]:
+    """The library's settings, scanner's and agent's among them: Plex has one list. One request.
+
+    Agents keep keys and passwords of other services there; these are not shown, nor, with `private`, e-mail addresses.
+    """
     rows = get(plex, f"/library/sections/{library.section_id}/prefs").findall("Setting")
-    return {text(row, "id") or "": _value(row) for row in rows}
+    return {text(row, "id") or "": _harmless(text(row, "id") or "", _value(row), private=private) for row in rows}
 
 
 def details(library: Section, created_at: str | None, advanced: dict[str, Setting]) -> dict[str, Any]:
@@ -60,6 +66,13 @@ def details(library: Section, created_at: str | None, advanced: dict[str, Settin
         "content_changed_at": library.content_changed_at,
         "advancedSettings": advanced,
     }
+
+
+def _harmless(name: str, value: Setting, *, private: bool) -> Setting:
+    if not isinstance(value, str):
+        return value
+    shown = without_keys(value)
+    return HIDDEN if _SECRET.search(name) else mask(shown) if private else shown
 
 
 def _value(row: Element) -> Setting:

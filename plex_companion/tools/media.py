@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.companion import Companion
@@ -18,7 +19,7 @@ from plex_companion.tools.media_details import details
 from plex_companion.tools.media_search import hits, kinds_of
 from plex_companion.tools.people import as_user
 from plex_companion.tools.pictures import check_one_source, inside, picture
-from plex_companion.tools.steps import confirmed
+from plex_companion.tools.steps import confirmed, take
 from plex_companion.tools.watched import CONTAINERS, Watched, albums_of, part, watched_of
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def media_search(
         "message": f"Found {count} results for '{query}'" if count else f"No results found for '{query}'.",
         "query": query,
         "content_type": content_type,
+        "limit": limit,
         "total_count": count,
         "results_by_type": found,
     }
@@ -203,9 +205,10 @@ def _edited(plex: PlexServer, row: Element, wanted: dict[str, Any], *, refresh: 
         return {"updated": False, "title": title, "message": f"No changes were made to '{title}'.", **told}
     editing.check_title_is_free(plex, row, wanted)
     now = editing.edit(plex, row, edits, rating, wanted.get("new_rating"))
-    if refresh:
-        send(plex, "PUT", f"/library/metadata/{row.get('ratingKey')}/refresh")
     changes = [said for one in every for said in one.changes]
+    if refresh:
+        path = f"/library/metadata/{row.get('ratingKey')}/refresh"
+        take(plex, [("refresh", partial(send, plex, "PUT", path))], changes=changes)
     message = f"Successfully updated metadata for '{text(row, 'title')}'. Changes: {', '.join(changes)}."
     return {
         "updated": True,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import NotConfirmed, NotSupported
 from plex_companion.tools.ask import get, get_if_there, page, send
 from plex_companion.tools.destroy import Victim
-from plex_companion.tools.facts import as_number, flag, kind, number, text, without_nulls
+from plex_companion.tools.facts import as_number, brief, flag, kind, number, text, without_nulls
 from plex_companion.tools.find import find_by_id
 from plex_companion.tools.watched import CONTAINERS
 
@@ -55,21 +55,21 @@ def victim(plex: PlexServer, row: Element) -> Victim:
         below = page(plex, path, offset=0, limit=MOST_LEAVES)
         leaves, items = below.rows, below.total
     files, size = _files(leaves)
-    key, title = as_number(row.get("ratingKey")), text(row, "title") or ""
+    key, title = as_number(row.get("ratingKey")), brief(row, "title") or ""
     facts = {
         "title": title,
         "media_id": key,
         "rating_key": key,
         "type": kind(row),
         "year": number(row, "year"),
-        "library": text(row, "librarySectionTitle"),
+        "library": brief(row, "librarySectionTitle"),
         "items": items,
         "files_on_disk": files[:SHOWN],
         "files_total": len(files),
         "size_bytes": size,
     }
     sentence = _sentence(row, title, items, len(files), size)
-    return Victim(title, (key, title, kind(row), items, len(files)), without_nulls(facts), sentence)
+    return Victim(title, (key, row.get("title"), kind(row), items, len(files)), without_nulls(facts), sentence)
 
 
 def _files(leaves: Iterable[Element]) -> tuple[list[str], int]:
@@ -79,9 +79,9 @@ def _files(leaves: Iterable[Element]) -> tuple[list[str], int]:
 
 def _sentence(row: Element, title: str, items: int, files: int, size: int) -> str:
     year = f" ({row.get('year')})" if row.get("year") else ""
-    above = text(row, "grandparentTitle") or text(row, "parentTitle")
+    above = brief(row, "grandparentTitle") or brief(row, "parentTitle")
     of = f" of '{above}'" if above else ""
-    library = text(row, "librarySectionTitle")
+    library = brief(row, "librarySectionTitle")
     place = f" from library '{library}'" if library else ""
     held = f" with {items} {'item' if items == 1 else 'items'}" if kind(row) in CONTAINERS else ""
     named = f"{files} {'file' if files == 1 else 'files'}, {_amount(size)}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
 from plex_companion.tools.ask import get
-from plex_companion.tools.facts import as_number, first, kind, number, real, shortened, text
+from plex_companion.tools.facts import as_number, first, kind, link, number, real, shortened, text
 from plex_companion.tools.find import MEDIA, ROWS
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _about(row: Element) -> dict[str, Any]:  # noqa: PLR0911 - a table
         case "album":
             return {"artist": text(row, "parentTitle"), "year": number(row, "year")}
         case "artist":
-            return {"art": text(row, "art"), "thumb": text(row, "thumb")}
+            return {"art": link(row, "art"), "thumb": link(row, "thumb")}
         case _:
             return {}
 
@@ -108,10 +108,10 @@ def _track(row: Element) -> dict[str, Any]:
         "album": text(row, "parentTitle"),
         "track_number": number(row, "index"),
         "duration": number(row, "duration"),
-        "thumb": text(row, "thumb"),
-        "album_thumb": text(row, "parentThumb"),
-        "artist_thumb": text(row, "grandparentThumb"),
-        "art": text(row, "art"),
+        "thumb": link(row, "thumb"),
+        "album_thumb": link(row, "parentThumb"),
+        "artist_thumb": link(row, "grandparentThumb"),
+        "art": link(row, "art"),
     }
 
 

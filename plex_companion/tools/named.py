@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid, NotFound
-from plex_companion.tools.ask import get_if_there, page
-from plex_companion.tools.facts import as_number, kind, match_of, text, without_nulls
+from plex_companion.tools.ask import get_if_there
+from plex_companion.tools.facts import as_number, brief, kind, match_of, text, without_nulls
 from plex_companion.tools.find import MEDIA, ROWS, search
 from plex_companion.tools.several import SHOWN, Several
 
@@ -26,7 +26,6 @@ TYPE_NUMBERS = {
 """What `type=` calls the kinds (PLEX.md 1.2)."""
 AT_ONCE = 100
 """Ids in one request: the path must not become too long."""
-ROWS_AT_ONCE = 5000
 CURRENT = 50
 
 
@@ -193,20 +192,10 @@ def refuse_nothing(items: Meant) -> None:
 def current(rows: Iterable[Element]) -> list[dict[str, Any]]:
     """What a list holds, for a caller who named something else."""
     shown = [
-        without_nulls({"title": text(row, "title"), "type": kind(row), "id": as_number(row.get("ratingKey"))})
+        without_nulls({"title": brief(row, "title"), "type": kind(row), "id": as_number(row.get("ratingKey"))})
         for row in rows
     ]
     return shown[:CURRENT]
-
-
-def whole(plex: PlexServer, path: str) -> list[Element]:
-    """Every row of a list: one request for five thousand."""
-    rows: list[Element] = []
-    while True:
-        some = page(plex, path, len(rows), ROWS_AT_ONCE)
-        rows += some.rows
-        if not some.rows or len(rows) >= some.total:
-            return rows
 
 
 def titles_of(rows: Iterable[Element]) -> list[str | None]:

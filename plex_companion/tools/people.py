@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexForbidden
 from plex_companion.text import HIDDEN, mask
 from plex_companion.tools.ask import as_token, plex_tv
-from plex_companion.tools.facts import flag, number, text
+from plex_companion.tools.facts import flag, link, number, text
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -144,12 +144,15 @@ def find_user(
     here = owner(plex, companion)
     if user_id is not None:
         return _of_id(plex, companion, here, str(user_id).strip())
-    if username is None or not username.strip() or here.fits(username):
+    if username is None or not username.strip():
         return here
-    fitting = [person for person in users(plex, companion) if person.fits(username)]
+    if here.fits(username) and not _has_namesake(companion, username):
+        return here
+    fitting = [person for person in (here, *users(plex, companion)) if person.fits(username)]
     if len(fitting) > 1:
         matches = [_match(masked(person, companion)) for person in fitting]
-        message = f"{len(fitting)} users are called '{username}': use another of their names."
+        owners = " Leave username out to mean the owner." if here in fitting else ""
+        message = f"{len(fitting)} users are called '{username}': use another of their names.{owners}"
         raise Ambiguous(message, argument="username", matches=matches)
     return fitting[0] if fitting else _owner_or_nobody(plex, companion, "username", username)
 
@@ -185,11 +188,12 @@ def access(plex: PlexServer, companion: Companion) -> dict[int | None, Access]:
 
 
 def _of_id(plex: PlexServer, companion: Companion, here: Person, user_id: str) -> Person:
-    if not user_id.isdecimal():
+    if not (user_id.isascii() and user_id.isdecimal()):
         raise Invalid(f"user_id must be a number, as user_list_all_users gives; got '{user_id}'.", argument="user_id")
-    if int(user_id) == OWNER:
+    wanted = user_id.lstrip("0")
+    if wanted == str(OWNER):
         return here
-    found = (person for person in users(plex, companion) if person.id == int(user_id))
+    found = (person for person in users(plex, companion) if str(person.id) == wanted)
     return next(found, None) or _owner_or_nobody(plex, companion, "user_id", user_id)
 
 
@@ -208,8 +212,20 @@ def _owner_or_nobody(plex: PlexServer, companion: Companion, argument: str, aske
     raise NotFound(message, what="user", available=available)
 
 
+def _has_namesake(companion: Companion, username: str) -> bool:
+    """Whether somebody else on the server has the owner's name, as far as the server told when it was last read."""
+    wanted = username.strip().casefold()
+    others = (one.name for one in companion.state.accounts if one.id != str(OWNER) and one.name)
+    return any(name.casefold() == wanted for name in others)
+
+
 def _match(person: Person) -> dict[str, object]:
-    return {"title": person.title, "id": person.id, "username": person.username, "email": person.email}
+    return {
+        "title": person.title,
+        "id": person.id or person.account_id,
+        "username": person.username,
+        "email": person.email,
+    }
 
 
 def _users(plex: PlexServer) -> tuple[Person, ...]:
@@ -239,7 +255,7 @@ def _person(row: Element) -> Person:
         title=text(row, "title"),
         email=text(row, "email"),
         uuid=text(row, "uuid"),
-        thumb=text(row, "thumb"),
+        thumb=link(row, "thumb"),
         home=flag(row, "home") or False,
         guest=flag(row, "guest") or False,
         restricted=flag(row, "restricted") or False,

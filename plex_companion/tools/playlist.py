@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
-from dataclasses import field as default
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.companion import Companion
-from plex_companion.errors import Invalid, NotFound, NotSupported
-from plex_companion.tools.ask import Page, clamped, get, get_if_there, page, send
+from plex_companion.errors import Invalid
+from plex_companion.tools.ask import Page, clamped, get, get_if_there, page, send, whole
 from plex_companion.tools.declare import Access, Caller, Id, Toolset
 from plex_companion.tools.destroy import Victim, destroy
-from plex_companion.tools.facts import as_number, first, flag, number, shortened, text, utc
+from plex_companion.tools.facts import brief, first, flag, number, shortened, text, utc
 from plex_companion.tools.find import find_library
 from plex_companion.tools.named import (
-    Meant,
-    among,
     check_named,
     check_title,
-    current,
     items_uri,
     meant,
     refuse_missing,
     refuse_nothing,
     refuse_unclear,
-    rows_of,
-    titles_of,
     uri_of,
-    whole,
 )
 from plex_companion.tools.people import as_user, find_user, seen_by, shown
 from plex_companion.tools.pictures import check_one_source, picture
+from plex_companion.tools.playlist_items import (
+    PlaylistCopied,
+    PlaylistCreated,
+    PlaylistExtended,
+    PlaylistShortened,
+    check_texts,
+    copied,
+    created,
+    entries,
+    nothing_of,
+    put_in,
+    rewrite,
+    summarise,
+    taken_out,
+)
 from plex_companion.tools.playlists import (
     MEDIUMS,
     again,
@@ -60,10 +66,9 @@ from plex_companion.tools.smart import (
     with_content,
 )
 from plex_companion.tools.smart_fields import Field, choices_of, fields_of
-from plex_companion.tools.steps import confirmed, take
+from plex_companion.tools.steps import confirmed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
@@ -71,8 +76,6 @@ if TYPE_CHECKING:
 PLAYLIST = Toolset("playlist", "Playlists: list, create, fill, edit, copy to a user, delete; smart ones with filters")
 DEFAULT, CAP = 50, 500
 CONTENTS, CONTENTS_CAP = 200, 1000
-ADDED_AT_ONCE = 1000
-"""Items in one request: they are part of its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,55 +93,6 @@ class Playlists:
     def as_text(self) -> list[dict[str, Any]]:
         """The bare list."""
         return self.playlists
-
-
-@dataclass(frozen=True, slots=True)
-class PlaylistCreated:
-    """A new playlist."""
-
-    data: dict[str, Any]
-    message: str
-    status: str = default(default="success")
-
-
-@dataclass(frozen=True, slots=True)
-class PlaylistExtended:
-    """What came into a playlist."""
-
-    added: bool
-    title: str | None
-    playlist_id: int | str | None
-    items_added: list[str | None]
-    item_ids_added: list[int | str | None]
-    items_not_found: list[str | dict[str, Any]]
-    total_items: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class PlaylistShortened:
-    """What was taken out of a playlist. `copies_left`: of items that were in it more than once, how often they still are."""
-
-    removed: bool
-    title: str | None
-    playlist_id: int | str | None
-    items_removed: list[str | None]
-    items_not_found: list[str | dict[str, Any]]
-    remaining_items: int | None
-    copies_left: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class PlaylistCopied:
-    """A playlist of one user, given to another."""
-
-    message: str
-    playlist_id: int | str | None
-    items_copied: int
-    items_unavailable: list[dict[str, Any]]
-    source_user: str | None
-    destination_user: str | None
-    copied_as: str = default(default="static")
-    status: str = default(default="success")
 
 
 @PLAYLIST.tool(Access.READ)
@@ -212,7 +166,7 @@ def playlist_create(
     refuse_unclear(items)
     refuse_missing(items)
     made = make(seen, title, medium_of(items.rows), items_uri(seen, items.keys))
-    return _created(seen, made, title, summary, len(set(items.keys)))
+    return created(seen, made, title, summary, len(set(items.keys)))
 
 
 @PLAYLIST.tool(Access.WRITE, additive=True)
@@ -241,7 +195,7 @@ def playlist_create_smart(
     seen = as_user(plex, companion, username)
     definition = new_definition(seen, library, filters, sort, libtype, limit)
     made = make(seen, title, medium_of_type(definition.libtype), uri_of(seen, definition.path), smart=True)
-    _summarise(seen, made, summary)
+    summarise(seen, made, summary)
     return told(seen, made, definition)
 
 
@@ -320,9 +274,9 @@ def playlist_edit(
     if not edits:
         message = f"Nothing to change in '{text(row, 'title')}': no new value, or it is as asked already."
         return {"updated": False, "title": text(row, "title"), "message": message, "playlist_id": key_of(row)}
-    _rewrite(seen, row, edits)
+    rewrite(seen, row, edits)
     now = again(seen, row)
-    _check_texts(now, edits)
+    check_texts(now, edits)
     return {"updated": True, "title": text(now, "title"), "changes": list(edits), "playlist_id": key_of(row)}
 
 
@@ -377,7 +331,7 @@ def playlist_copy_to_user(
     row = find_playlist(source, playlist_title, playlist_id, writes=True).row
     items = whole(source, f"{path_of(row)}/items")
     names = (shown(giver.name, companion), shown(taker.name, companion))
-    return _copied(seen_by(plex, companion, taker), row, items, names)
+    return copied(seen_by(plex, companion, taker), row, items, names)
 
 
 @PLAYLIST.tool(Access.WRITE, additive=True, aliases={"items": "item_titles"})
@@ -401,7 +355,7 @@ def playlist_add_to(
     items = meant(seen, item_titles, item_ids)
     refuse_nothing(items)
     check_medium(items.rows, text(row, "playlistType") or "")
-    return _extended(row, items, put_items(seen, row, items_uri(seen, items.keys)))
+    return put_in(row, items, put_items(seen, row, items_uri(seen, items.keys)))
 
 
 @PLAYLIST.tool(Access.WRITE, aliases={"items": "item_titles"})
@@ -424,11 +378,11 @@ def playlist_remove_from(
     seen = as_user(plex, companion, username)
     row = find_filled(seen, playlist_title, playlist_id)
     held = whole(seen, f"{path_of(row)}/items")
-    items = _entries(held, item_titles, item_ids, playlist_item_ids)
+    items = entries(held, item_titles, item_ids, playlist_item_ids)
     refuse_unclear(items)
     if not items.rows:
-        raise _nothing_of(row, held)
-    return _shortened(seen, row, held, items)
+        raise nothing_of(row, held)
+    return taken_out(seen, row, held, items)
 
 
 @PLAYLIST.tool(Access.DESTRUCTIVE)
@@ -492,31 +446,6 @@ def _contents(items: Page) -> dict[str, Any]:
     return {"itemCount": items.total, "items": [item_of(row) for row in items.rows], **items.facts()}
 
 
-def _created(seen: PlexServer, made: Element, title: str, summary: str | None, least: int) -> PlaylistCreated:
-    """The summary, then see that it is there. A failure says that the playlist exists."""
-    key, edits = key_of(made), _summarise(seen, made, summary)
-    now = again(seen, made)
-    _check_texts(now, {"title": title, **edits})
-    _check_count(now, least)
-    data = {
-        "title": text(now, "title"),
-        "key": path_of(now),
-        "ratingKey": key,
-        "item_count": number(now, "leafCount"),
-        "rating_key": key,
-        "summary": text(now, "summary"),
-    }
-    return PlaylistCreated(data, f"Playlist '{title}' created.")
-
-
-def _summarise(seen: PlexServer, made: Element, summary: str | None) -> dict[str, str]:
-    """Give a new playlist its summary, if any; gives what was edited."""
-    edits = {"summary": summary} if summary else {}
-    if edits:
-        take(seen, [("summary", partial(_rewrite, seen, made, edits))], playlist_id=key_of(made), created=True)
-    return edits
-
-
 def _choices(seen: PlexServer, one: Field, offset: int, limit: int) -> dict[str, Any]:
     if one.type == "boolean":
         return {"choices": [{"title": "true", "value": "1"}, {"title": "false", "value": "0"}], "type": one.type}
@@ -526,26 +455,6 @@ def _choices(seen: PlexServer, one: Field, offset: int, limit: int) -> dict[str,
     return {"choices": choices, "type": one.type, **found.facts(), **free}
 
 
-def _rewrite(seen: PlexServer, row: Element, edits: dict[str, str]) -> None:
-    """Playlists are edited as items are: `.value`, and locked so that no agent takes it back."""
-    values: dict[str, Any] = {f"{name}.value": value for name, value in edits.items()}
-    locks: dict[str, Any] = {f"{name}.locked": 1 for name in edits}
-    send(seen, "PUT", path_of(row), **values, **locks)
-
-
-def _check_texts(now: Element, edits: dict[str, str]) -> None:
-    found = {name: now.get(name, "") for name in edits}
-    message = f"Plex took the edit of the playlist '{text(now, 'title')}', and not all of it is so. Look again."
-    confirmed(requested=edits, found=found, message=message, playlist_id=key_of(now))
-
-
-def _check_count(now: Element, least: int) -> None:
-    """At least as many: containers come in as their contents."""
-    found = number(now, "leafCount") or 0
-    message = f"Plex took the items for '{text(now, 'title')}', and holds {found}. Look with playlist_get_contents."
-    confirmed(requested=least, found=min(found, least), message=message, playlist_id=key_of(now))
-
-
 def _check_poster(seen: PlexServer, posters: str, row: Element) -> None:
     chosen = first(one for one in get(seen, posters) if flag(one, "selected"))
     uploaded = chosen is not None and chosen.get("ratingKey", "").startswith("upload://")
@@ -553,101 +462,8 @@ def _check_poster(seen: PlexServer, posters: str, row: Element) -> None:
     confirmed(requested=True, found=uploaded, message=message, playlist_id=key_of(row))
 
 
-def _copied(taker: PlexServer, row: Element, items: Sequence[Element], names: tuple[str | None, ...]) -> PlaylistCopied:
-    """What the other user can see, as a playlist of theirs."""
-    title, (giver, to) = text(row, "title") or "?", names
-    there = rows_of(taker, [one.get("ratingKey", "") for one in items])
-    keys = [key for one in items if (key := one.get("ratingKey", "")) in there]
-    if not keys:
-        message = f"{to} can see none of the {len(items)} items of '{title}'. Nothing was copied."
-        raise NotSupported(message, reason="empty" if not items else "unavailable")
-    medium = text(row, "playlistType") or medium_of(list(there.values()))
-    made = make(taker, title, medium, items_uri(taker, keys[:ADDED_AT_ONCE]))
-    rest = [keys[start : start + ADDED_AT_ONCE] for start in range(ADDED_AT_ONCE, len(keys), ADDED_AT_ONCE)]
-    more = [(f"{len(some)} items", partial(put_items, taker, made, items_uri(taker, some))) for some in rest]
-    take(taker, more, playlist_id=key_of(made), created=True)
-    _check_count(again(taker, made), len(set(keys)))
-    left = {one.get("ratingKey", ""): one for one in items if one.get("ratingKey", "") not in there}
-    return PlaylistCopied(
-        message=f"'{title}' copied to {to}: {len(keys)} of {len(items)} items.",
-        playlist_id=key_of(made),
-        items_copied=len(keys),
-        items_unavailable=current(left.values()),
-        source_user=giver,
-        destination_user=to,
-    )
-
-
-def _extended(row: Element, items: Meant, now: Element) -> PlaylistExtended:
-    before, after = number(row, "leafCount") or 0, number(now, "leafCount") or 0
-    message = f"Plex took the items for '{text(row, 'title')}', and it holds no more than before. Look again."
-    confirmed(requested=True, found=after > before, message=message, playlist_id=key_of(row))
-    return PlaylistExtended(
-        added=True,
-        title=text(row, "title"),
-        playlist_id=key_of(row),
-        items_added=titles_of(items.rows),
-        item_ids_added=[as_number(key) for key in items.keys],
-        items_not_found=items.not_found,
-        total_items=after,
-    )
-
-
-def _entries(
-    held: Sequence[Element], titles: Sequence[str] | None, ids: Sequence[str] | None, entry_ids: Sequence[str] | None
-) -> Meant:
-    """Which entries go; each of them once, however often it was named."""
-    items = among(held, titles, ids)
-    by_entry = {row.get("playlistItemID", ""): row for row in held}
-    wanted = [one.strip() for one in entry_ids or ()]
-    rows = [by_entry[one] for one in wanted if one in by_entry] + list(items.rows)
-    distinct = {row.get("playlistItemID", ""): row for row in rows}
-    missing = [one for one in wanted if one not in by_entry]
-    return Meant(tuple(distinct.values()), (*items.missing, *missing), items.unclear)
-
-
-def _nothing_of(row: Element, held: Sequence[Element]) -> NotFound:
-    message = f"None of these is in the playlist '{text(row, 'title')}'; current_items shows what is."
-    return NotFound(
-        message,
-        what="item",
-        playlist_title=text(row, "title"),
-        playlist_id=key_of(row),
-        current_items=current(held),
-    )
-
-
-def _shortened(seen: PlexServer, row: Element, held: Sequence[Element], items: Meant) -> PlaylistShortened:
-    """Take these entries out, one by one."""
-    steps = [
-        (text(one, "title") or "?", partial(send, seen, "DELETE", f"{path_of(row)}/items/{one.get('playlistItemID')}"))
-        for one in items.rows
-    ]
-    take(seen, steps)
-    remaining = number(again(seen, row), "leafCount")
-    expected = len(held) - len(items.rows)
-    message = f"Plex took items of '{text(row, 'title')}' away, and not as many are gone. Look again."
-    confirmed(requested=expected, found=remaining, message=message, playlist_id=key_of(row))
-    return PlaylistShortened(
-        removed=True,
-        title=text(row, "title"),
-        playlist_id=key_of(row),
-        items_removed=titles_of(items.rows),
-        items_not_found=items.not_found,
-        remaining_items=remaining,
-        copies_left=_copies_left(held, items),
-    )
-
-
-def _copies_left(held: Sequence[Element], items: Meant) -> dict[str, int]:
-    """By title."""
-    left = Counter(row.get("ratingKey") for row in held) - Counter(items.keys)
-    gone = {row.get("ratingKey"): text(row, "title") or "?" for row in items.rows}
-    return {title: left[key] for key, title in gone.items() if left[key]}
-
-
 def _victim(row: Element, owner: str | None) -> Victim:
-    title, items, medium = text(row, "title") or "?", number(row, "leafCount"), text(row, "playlistType")
+    title, items, medium = brief(row, "title") or "?", number(row, "leafCount"), text(row, "playlistType")
     facts = {
         "title": title,
         "playlist_id": key_of(row),
@@ -661,7 +477,7 @@ def _victim(row: Element, owner: str | None) -> Victim:
         f"Delete the {medium} playlist '{title}' ({items} items) of {owner}? "
         "Its items stay in the library. This cannot be undone."
     )
-    return Victim(title, (key_of(row), title, medium, items), facts, sentence)
+    return Victim(title, (key_of(row), row.get("title"), medium, items), facts, sentence)
 
 
 def _delete(seen: PlexServer, victim: Victim) -> dict[str, Any]:

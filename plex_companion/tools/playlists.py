@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid, NotConfirmed, NotFound, NotSupported
 from plex_companion.tools.ask import get, get_if_there, send
-from plex_companion.tools.facts import as_number, first, flag, kind, local, number, text, utc, without_nulls
+from plex_companion.tools.facts import (
+    as_number,
+    brief,
+    first,
+    flag,
+    kind,
+    link,
+    local,
+    number,
+    text,
+    utc,
+    without_nulls,
+)
 from plex_companion.tools.find import RIGHT_TOOL, Found, pick
 from plex_companion.tools.named import check_kinds
 
@@ -37,7 +49,7 @@ def key_of(row: Element) -> int | str | None:
 def match_of_playlist(row: Element) -> dict[str, Any]:
     """A playlist as one of several that fit."""
     found = {
-        "title": text(row, "title"),
+        "title": brief(row, "title"),
         "id": key_of(row),
         "rating_key": key_of(row),
         "type": text(row, "playlistType"),
@@ -172,7 +184,7 @@ def item_of(row: Element) -> dict[str, Any]:
         "ratingKey": key,
         "addedAt": local(row, "addedAt"),
         "duration": number(row, "duration"),
-        "thumb": text(row, "thumb"),
+        "thumb": link(row, "thumb"),
         "rating_key": key,
         "playlist_item_id": number(row, "playlistItemID"),
         "added_at_utc": utc(row, "addedAt"),

@@ -193,7 +193,7 @@ async def server_get_alerts(
     cursor = await server_alerts.start_of(companion, since)
     enough = most if since is None else 1
     page = await server_alerts.heard(companion, caller, cursor, types, most, enough=enough, seconds=timeout)
-    return server_alerts.alerts(companion, page)
+    return server_alerts.alerts(companion, page, most)
 
 
 @SERVER.tool(Access.DESTRUCTIVE)

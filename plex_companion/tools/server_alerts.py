@@ -67,7 +67,7 @@ async def _announced(companion: Companion, cursor: int, types: list[str] | None,
     return page if types else replace(page, rows=[row for row in page.rows if row["type"] != "audit"])
 
 
-def alerts(companion: Companion, page: JournalPage) -> dict[str, Any]:
+def alerts(companion: Companion, page: JournalPage, limit: int) -> dict[str, Any]:
     """The result."""
     now = companion.now_ms
     data = [_alert(row) for row in page.rows]
@@ -76,6 +76,7 @@ def alerts(companion: Companion, page: JournalPage) -> dict[str, Any]:
         **({} if data else {"message": WHY_NONE}),
         "data": data,
         "count": len(data),
+        "limit": limit,
         "next_cursor": page.next_cursor,
         "dropped": page.gap,
         "as_of": wire.iso(now),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.tools.facts import shortened
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SHOWN = 25
+LONGEST = 2000
+"""Characters of a message, which may quote what the caller gave."""
 
 
 class Several(Exception):
@@ -18,7 +22,7 @@ class Several(Exception):
         self.matches = list(matches[:SHOWN])
         self.structured = {
             "status": "multiple_matches",
-            "message": message,
+            "message": shortened(message, LONGEST),
             "count": len(matches),
             "matches": self.matches,
             **more,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
-from plex_companion.tools.ask import Page, get, page
+from plex_companion.tools.ask import Page, get, page, whole
 from plex_companion.tools.facts import text
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ UNLISTED = {
 }  # fmt: skip
 """Fields that Plex takes and does not name (python-plexapi's list)."""
 UNLISTED_SORTS = ("updatedAt", "index", "summary")
-WHOLE = 1000
 _FILTER = re.compile(r"(?:([a-zA-Z]+)\.)?([a-zA-Z0-9]+)([!<>=&]*)")
 _SORT = re.compile(r"(?:([a-zA-Z]+)\.)?([a-zA-Z]+)(?::([a-zA-Z]*))?")
 _SPAN = re.compile(r"-?\d+(?:mon|[smhdwy])")
@@ -237,7 +236,7 @@ class Checked:
         if value.isdecimal() or one.choices is None:
             return value
         if one.key not in self.looked_up:
-            rows = page(self.seen, one.choices, 0, WHOLE).rows
+            rows = whole(self.seen, one.choices)
             self.looked_up[one.key] = {name.casefold(): row.get("key", "") for row in rows for name in _names(row)}
         known = self.looked_up[one.key]
         if value.casefold() not in known:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.tools.ask import get
-from plex_companion.tools.facts import number, text
+from plex_companion.tools.facts import link, number, text
 from plex_companion.tools.people import shown
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _shown(
     whole = usage.whole
     return {
         "user": None if account is None else shown(text(account, "name"), companion),
-        "user_thumb": None if account is None else text(account, "thumb"),
+        "user_thumb": None if account is None else link(account, "thumb"),
         "total_duration": whole.seconds,
         "total_plays": whole.plays,
         "media_types": {kind: total.facts() for kind, total in usage.kinds.items()},

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from plex_companion.errors import NotConfirmed, Partial, ToolError
-from plex_companion.plex.errands import CURRENT, Errand
+from plex_companion.errors import NotConfirmed, ToolError
+from plex_companion.plex.errands import CURRENT, Errand, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,35 +28,25 @@ def take(plex: PlexServer, steps: Iterable[Step], **facts: object) -> list[str]:
     """
     from plex_companion.plex.translate import FAILURES  # noqa: PLC0415 - imports plexapi
 
-    todo, applied = list(steps), list[str]()
+    todo, errand = list(steps), CURRENT.get() or Errand(0)
+    errand.way = way = Way([name for name, _ in todo], facts)
     for name, step in todo:
         try:
             step()
-        except FAILURES as error:
-            if not applied and not facts:
-                raise
-            failure = _told(plex, error)
+        except (ToolError, *FAILURES) as error:
+            failure = _told(plex, error, errand)
         else:
-            applied.append(name)
+            way.applied.append(name)
             continue
-        raise _partial(applied, [name for name, _ in todo], failure, facts)
-    return applied
+        raise way.stopped(failure) if isinstance(failure, ToolError) else failure
+    return way.applied
 
 
-def _told(plex: PlexServer, error: Exception) -> Exception:
-    """The error in our words. A deadline that has passed stays what it is: nobody waits for the rest any more."""
+def _told(plex: PlexServer, error: Exception, errand: Errand) -> Exception:
+    """The error in our words."""
     from plex_companion.plex.translate import translated  # noqa: PLC0415 - imports plexapi
 
-    return translated(error, CURRENT.get() or Errand(0), plex._token)  # noqa: SLF001 - only to hide it
-
-
-def _partial(applied: list[str], names: list[str], failure: Exception, facts: dict[str, Any]) -> Exception:
-    if not isinstance(failure, ToolError):
-        return failure
-    left = names[len(applied) :]
-    done = ", ".join(applied) or "nothing of it"
-    message = f"Stopped half way. Done: {done}. Not done: {', '.join(left)}, because: {failure.message}"
-    return Partial(message, applied=applied, failed=left, **facts)
+    return translated(error, errand, plex._token)  # noqa: SLF001 - only to hide it
 
 
 def confirmed(*, requested: object, found: object, message: str, **facts: object) -> None:

@@ -204,10 +204,22 @@ def _check_limit(limit: int, offset: int = 0) -> None:
 
 def _hits(found: dict[str, Any]) -> list[Element]:
     """The titles of the group `external`, as rows like everything else: plex.tv searches in JSON only."""
-    groups = found.get("MediaContainer", {}).get("SearchResults") or []
+    groups = _objects(_inside(found, "MediaContainer"), "SearchResults")
     results = [
-        result for group in groups if group.get("id") == "external" for result in group.get("SearchResult") or []
+        result for group in groups if group.get("id") == "external" for result in _objects(group, "SearchResult")
     ]
-    known = [result.get("Metadata") or {} for result in results]
+    known = [_inside(result, "Metadata") for result in results]
     titles = [title for title in known if title.get("type") in {"movie", "show"}]
     return [Element("Video", {name: str(value) for name, value in title.items()}) for title in titles]
+
+
+def _inside(outer: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object of this name; an empty one where there is none."""
+    found = outer.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _objects(outer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in the list of this name, if there is one."""
+    found = outer.get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

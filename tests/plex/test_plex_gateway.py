@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ from plex_companion.plex.gateway import TOOLS, Gateway, open_gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from anyio.abc import SocketStream
 
@@ -85,6 +87,44 @@ async def test_the_token_travels_as_a_header(pretend: Pretend) -> None:
         await gateway.call(_ask("/accounts"))
     assert {headers["X-Plex-Token"] for headers in pretend.headers} == {TOKEN}
     assert not any(TOKEN in path for path in pretend.asked)
+
+
+async def test_nothing_of_the_environment_and_no_cookie_is_sent_to_the_server(
+    pretend: Pretend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ada password s3cret\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    pretend.answers["/accounts"] = Answer(headers={"Set-Cookie": "tracked=1"})
+    async with open_gateway(settings_for(pretend.url)) as gateway:
+        await gateway.call(_ask("/accounts"))
+        await gateway.call(_ask("/accounts"))
+    assert pretend.asked.count("/accounts") == 2
+    assert not any("Authorization" in headers or "Cookie" in headers for headers in pretend.headers)
+
+
+async def test_plex_tv_is_reached_through_the_proxy_that_the_environment_names(
+    pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    async def proxy(stream: SocketStream) -> None:
+        seen.append(await stream.receive())
+
+    async with raw_server(proxy) as address, open_gateway(settings_for(pretend.url)) as gateway:
+        await gateway.call(lambda plex: plex)
+        monkeypatch.setenv("HTTPS_PROXY", address)
+        with pytest.raises(PlexTvUnreachable):
+            await gateway.call(_account)
+    assert seen[0].startswith(b"CONNECT plex.tv:443 ")
+    assert all(TOKEN.encode() not in sent for sent in seen)
+
+
+async def test_what_is_loaded_once_plex_was_asked_is_not_looked_through_for_garbage(pretend: Pretend) -> None:
+    async with open_gateway(settings_for(pretend.url)) as gateway:
+        await gateway.call(_ask("/accounts"))
+    assert gc.get_freeze_count() > 0
 
 
 async def test_objects_do_not_reload_themselves(pretend: Pretend) -> None:

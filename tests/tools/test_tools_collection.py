@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pytest
 from mcp_types import ElicitResult
-from tools_home import Said, Tools, tools_home
+from tools_home import SECONDS, Said, Tools, tools_home
 
 from plex_companion.demo import Household
 from plex_companion.demo.household import Collection
-from plex_companion.errors import NotConfirmed, NotFound, Partial
+from plex_companion.errors import NotConfirmed, NotFound, Partial, TimedOut
 from plex_companion.tools.ask import send
 from plex_companion.tools.steps import confirmed, take
 
@@ -558,6 +558,35 @@ async def test_a_write_that_stops_half_way_says_how_far_it_came(tmp_path: Path) 
             await tools.application.companion.gateway.call(half)
         assert told.value.facts == {"applied": ["first"], "failed": ["second", "third"]}
         assert "DELETE /library/collections/999999" in told.value.message
+
+
+async def test_a_deadline_in_the_middle_of_a_write_says_how_far_it_came(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        call = tools.application.companion.gateway.call
+        await call(lambda plex: plex.query("/identity"))
+        tools.demo.slow_down(SECONDS)
+
+        def half(plex: PlexServer) -> list[str]:
+            gone = partial(send, plex, "DELETE", "/library/collections/999999")
+            return take(plex, [("first", list), ("second", gone), ("third", gone)])
+
+        with pytest.raises(Partial) as told:
+            await call(half, timeout=0.2)
+        assert told.value.facts == {"applied": ["first"], "failed": ["second", "third"]}
+        assert "may be changed all the same" in told.value.message
+        with pytest.raises(TimedOut, match="may be changed all the same"):
+            await call(lambda plex: send(plex, "DELETE", "/library/collections/999999"), timeout=0.2)
+
+
+async def test_a_write_that_plex_answers_with_nonsense_half_way_is_partial(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+
+        def half(plex: PlexServer) -> list[str]:
+            return take(plex, [("first", list), ("second", partial(send, plex, "PUT", "/library/sections/1/all"))])
+
+        with pytest.raises(Partial) as told:
+            await tools.application.companion.gateway.call(half)
+        assert told.value.facts == {"applied": ["first"], "failed": ["second"]}
 
 
 async def test_a_write_whose_first_request_fails_fails_as_that_does(tmp_path: Path) -> None:

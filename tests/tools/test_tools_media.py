@@ -177,7 +177,8 @@ async def test_a_search_gives_what_is_found_by_kind_in_one_request(tmp_path: Pat
     async with home(tmp_path) as tools:
         body = await tools.well("media_search", query="harbour")
         assert tools.requests == 1
-        assert {"status", "message", "query", "content_type", "total_count", "results_by_type"} == body.keys()
+        assert {"status", "message", "query", "content_type", "limit", "total_count", "results_by_type"} == body.keys()
+        assert body["limit"] == 100
         show = body["results_by_type"]["show"][0]
         assert {"title", "type", "rating_key", "guid", "library", "year", "summary"} <= show.keys()
         assert (show["title"], show["library"]) == ("Harbour Street", "Series")

@@ -99,6 +99,24 @@ async def test_users_of_the_same_name_are_told_apart_by_id_and_their_addresses_s
         assert "example.net" not in str(caught.value.body())
 
 
+async def test_a_user_with_the_owners_name_makes_it_ambiguous(tmp_path: Path) -> None:
+    async with tools_home(tmp_path, household=household(name="ottilie brandt")) as tools:
+        await tools.until(lambda: tools.application.companion.state.accounts)
+        with pytest.raises(Ambiguous, match="Leave username out to mean the owner") as caught:
+            await asked(tools, people.find_user, "Ottilie Brandt")
+        matches: Any = caught.value.facts["matches"]
+        assert [match["id"] for match in matches] == [people.OWNER, JASPER]
+        assert (await asked(tools, people.find_user, None, JASPER)).id == JASPER
+        assert (await asked(tools, people.find_user)).is_owner
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "0" * 5000, "1.5", "10" * 10])
+async def test_a_number_that_nobody_has_is_nobody(tmp_path: Path, number: str) -> None:
+    async with tools_home(tmp_path) as tools:
+        with pytest.raises((NotFound, Invalid)):
+            await asked(tools, people.find_user, None, number)
+
+
 async def test_the_server_as_somebody_else_sees_it_costs_two_requests_once(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         seen = await asked(tools, people.as_user, "Pip")

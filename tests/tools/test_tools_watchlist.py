@@ -319,3 +319,20 @@ async def test_the_pin_is_in_no_journal_and_no_log(tmp_path: Path, caplog: pytes
         assert "4711" not in json.dumps(written)
         assert "switch" in caplog.text
         assert "4711" not in redact(caplog.text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{}",
+        '{"MediaContainer": null}',
+        '{"MediaContainer": {"SearchResults": {"id": "external"}}}',
+        '{"MediaContainer": {"SearchResults": [null, {"id": "external", "SearchResult": [null, {"Metadata": []}]}]}}',
+    ],
+)
+async def test_a_search_that_plex_tv_answers_oddly_finds_nothing(tmp_path: Path, body: str) -> None:
+    async with tools_home(tmp_path) as tools:
+        tools.demo.plex_tv_answers(200, body.encode())
+        found = await tools.well("watchlist_search", query="comet")
+        assert (found["items"], found["size"]) == ([], 0)
+        assert "comet" in found["message"]
