@@ -11,7 +11,8 @@ import aiosqlite
 import anyio
 
 from plex_companion.cache.migrate import migrate
-from plex_companion.cache.record import UNKNOWN, Statements, condensed, upsert
+from plex_companion.cache.record import UNKNOWN, Statements, condensed
+from plex_companion.cache.transact import written
 from plex_companion.changes.state import RECENT
 from plex_companion.errors import DatabaseUnusable
 
@@ -69,18 +70,7 @@ class Cache:
         statements = Statements(server, at)
         for change in condensed(changes):
             statements.add(change)
-        await self.writer.execute("BEGIN IMMEDIATE")
-        try:
-            for sql, row in statements.first:
-                await self.writer.execute(sql, row)
-            for table, rows in statements.upserts():
-                if rows:
-                    await self.writer.executemany(upsert(table, rows[0]), rows)
-            await self.writer.execute("COMMIT")
-        except BaseException:
-            if self.writer.in_transaction:
-                await self.writer.execute("ROLLBACK")
-            raise
+        await written(self.writer, statements.run)
 
     async def prune(self, *, events_before: int, events_kept: int, alerts_before: int) -> bool:
         """Drop what has been kept for long enough, a small step of each. Returns whether there may be more of it.
