@@ -221,9 +221,12 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_due ON deliveries (due_at) WHERE done_at IS NULL;
 
--- What the process that listens knows beyond the tables above, for the others.
+-- What the process that listens knows beyond the tables above, for the others. `term` counts those that have listened:
+-- a transaction of an earlier term is refused.
 CREATE TABLE listener (
     id INTEGER PRIMARY KEY CHECK (id = 1),
+    term INTEGER NOT NULL,
+    pid INTEGER NOT NULL,
     server TEXT,
     state TEXT NOT NULL,
     since_at INTEGER NOT NULL,

@@ -8,6 +8,7 @@ import platform
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,19 +19,22 @@ from pydantic import SecretStr
 
 from plex_companion import __version__
 from plex_companion.cache import open_cache
-from plex_companion.cache.load import load_state
-from plex_companion.changes import Thresholds
+from plex_companion.cache.board import Touched
+from plex_companion.cache.lease import open_lease
+from plex_companion.changes import State, Thresholds
 from plex_companion.changes.kinds import Change
 from plex_companion.changes.kinds import Wanted as WantedChange
 from plex_companion.companion import Companion
 from plex_companion.events import Heard, Tick
-from plex_companion.ingest import INBOX, Inbox, Live, Retention, ingest
-from plex_companion.models import Moment
+from plex_companion.follow import Follower
+from plex_companion.ingest import INBOX, Inbox, Live, Retention
+from plex_companion.models import Connection, Moment
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.known import Known
 from plex_companion.plex.listener import PATIENT, Patience, listen
 from plex_companion.plex.wanted import Wanted
-from plex_companion.resources import RESOURCES, existing, read, touched
+from plex_companion.resources import RESOURCES, existing, read
+from plex_companion.roles import Roles
 from plex_companion.server.build import build_server
 from plex_companion.server.notifier import Notifier
 from plex_companion.server.offer import Answer, Existing, Offer
@@ -52,6 +56,7 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 5.0
 WRITE_SECONDS = 1.0
 """How long the end waits for what was heard to be written."""
+MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 
 INSTRUCTIONS = """\
@@ -95,7 +100,7 @@ def versions() -> dict[str, str]:
 @asynccontextmanager
 async def open_companion(
     settings: Settings,
-    announce: Callable[[Sequence[Change]], None],
+    announce: Callable[[Touched], None],
     *,
     now: Callable[[], Moment] = clock,
     patience: Patience = PATIENT,
@@ -103,42 +108,50 @@ async def open_companion(
 ) -> AsyncIterator[Companion]:
     """A companion that listens, writes down and announces while the block runs.
 
+    Where another process does so on the same database already, this one follows it, and goes on when it ends.
+
     Raises:
         StartError: the database cannot be used.
         SettingsError: the address of the server is missing.
     """
     wanted = Wanted()
+    path = database_path(settings)
+    live = Live(State(Connection("offline", now().at)), _thresholds(settings))
+    inbox = Inbox(INBOX, live.counters)
 
-    def tell(changes: Sequence[Change]) -> None:
+    def tell(changes: Sequence[Change], touched: Touched) -> None:
         _want(changes, wanted)
-        announce(changes)
+        announce(touched)
 
-    async with (
-        open_cache(database_path(settings)) as cache,
-        open_gateway(settings) as gateway,
-        anyio.create_task_group() as tasks,
-    ):
-        live = Live(await load_state(cache, now()), _thresholds(settings))
-        inbox = Inbox(INBOX, live.counters)
-        tasks.start_soon(ingest, inbox, live, cache, tell, _retention(settings))
-        tasks.start_soon(_tick, inbox, now, tick_seconds)
-        epoch = live.state.connection.epoch
+    with open_lease(path) as lease:
+        async with open_cache(path) as cache, open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
+            companion = Companion(settings, live, cache, gateway, inbox, now, versions(), Known())
+            everything = partial(_everything, companion)
+            follower = Follower(live, cache, inbox, announce, everything, now, _silent_ms(settings))
+            roles = Roles(live, cache, lease, inbox, follower, now, tell, _retention(settings))
 
-        hearing = anyio.CancelScope()
-
-        async def hear() -> None:
-            with hearing:
+            async def hear() -> None:
+                epoch = live.state.connection.epoch
                 await listen(gateway, settings, inbox.put, now=now, wanted=wanted, epoch=epoch, patience=patience)
 
-        tasks.start_soon(hear)
-        try:
-            yield Companion(settings, live, cache, gateway, inbox, now, versions(), Known())
-        finally:
-            hearing.cancel()
-            with anyio.move_on_after(WRITE_SECONDS, shield=True):
-                while len(inbox):
-                    await live.changed()
-            tasks.cancel_scope.cancel()
+            await roles.begin()
+            tasks.start_soon(roles.run, hear, [partial(_tick, inbox, now, tick_seconds)])
+            try:
+                yield companion
+            finally:
+                with anyio.move_on_after(WRITE_SECONDS, shield=True):
+                    await roles.end()
+                tasks.cancel_scope.cancel()
+
+
+def _everything(companion: Companion) -> Touched:
+    """Every URI there is, for when nobody knows which of them changed."""
+    return Touched({uri for _, uri, _ in existing(companion)}, listing=True)
+
+
+def _silent_ms(settings: Settings) -> int:
+    """A process that listens confirms what it knows at least every `reconcile_seconds`; three times may fail."""
+    return max(MINUTE_MS, int(settings.reconcile_seconds * 1000)) * 3
 
 
 def _thresholds(settings: Settings) -> Thresholds:
@@ -240,8 +253,7 @@ async def open_application(
     tools = served(settings.toolsets, read_only=settings.read_only)
     notifier = Notifier(RESOURCES)
 
-    def announce(changes: Sequence[Change]) -> None:
-        found = touched(changes)
+    def announce(found: Touched) -> None:
         notifier.announce(found.urgent, found.lazy, listing=found.listing)
 
     async with (

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
+    from plex_companion.cache.board import Bulletin
     from plex_companion.changes.kinds import Change
 
 __all__ = ["UNKNOWN", "Cache", "StorageError", "condensed", "open_cache"]
@@ -61,16 +62,37 @@ class Cache:
     reader: aiosqlite.Connection
     lock_ms: int = LOCK_MS
 
-    async def write(self, changes: Iterable[Change], server: str, at: int) -> None:
+    async def write(
+        self, changes: Iterable[Change], server: str, at: int, bulletin: Bulletin | None = None
+    ) -> int | None:
         """Write what the changes say in one transaction, with at most a statement per table.
+
+        Returns:
+            The term of the process that listens, where a bulletin goes with it.
 
         Raises:
             StorageError: nothing of it was written.
+            Deposed: the same, because another process listens by now.
         """
         statements = Statements(server, at)
         for change in condensed(changes):
             statements.add(change)
-        await written(self.writer, statements.run)
+
+        def work(connection: sqlite3.Connection) -> int | None:
+            if bulletin is None:
+                statements.run(connection)
+                return None
+            term = bulletin.begin(connection)
+            statements.run(connection)
+            bulletin.pin(connection, term)
+            return term
+
+        return await written(self.writer, work)
+
+    async def version(self) -> int:
+        """A number that is another after every commit but those of our own writer."""
+        (row,) = await self.writer.execute_fetchall("PRAGMA data_version")
+        return int(row[0])
 
     async def prune(self, *, events_before: int, events_kept: int, alerts_before: int) -> bool:
         """Drop what has been kept for long enough, a small step of each. Returns whether there may be more of it.

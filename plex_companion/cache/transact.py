@@ -22,12 +22,17 @@ async def written(connection: aiosqlite.Connection, work: Callable[[sqlite3.Conn
 
     Who stops waiting does not stop the work: the thread finishes it, one way or the other.
     """
-    return cast("T", await cast("Any", connection)._execute(_transact, cast("Any", connection)._conn, "IMMEDIATE", work))
+    return await _in_thread(connection, "IMMEDIATE", work)
 
 
 async def seen(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
     """What `work` reads, all of it as of one moment."""
-    return cast("T", await cast("Any", connection)._execute(_transact, cast("Any", connection)._conn, "DEFERRED", work))
+    return await _in_thread(connection, "DEFERRED", work)
+
+
+async def _in_thread(connection: aiosqlite.Connection, kind: str, work: Callable[[sqlite3.Connection], T]) -> T:
+    its: Any = connection
+    return cast("T", await its._execute(_transact, its._conn, kind, work))  # noqa: SLF001 - held by a contract test
 
 
 def _transact(connection: sqlite3.Connection, kind: str, work: Callable[[sqlite3.Connection], T]) -> T:
