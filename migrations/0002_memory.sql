@@ -253,6 +253,9 @@ CREATE TABLE letters (
     body TEXT NOT NULL -- JSON
 ) STRICT;
 
+-- What is written before Plex has said which server it is belongs to this one.
+INSERT OR IGNORE INTO servers VALUES ('unknown', NULL, NULL, NULL, NULL, 0, 0);
+
 -- A name for this database, so that a cursor of another one is recognised.
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO about VALUES ('database', lower(hex(randomblob(4))));

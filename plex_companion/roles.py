@@ -16,6 +16,7 @@ from plex_companion.cache.letters import is_mail
 from plex_companion.cache.load import load_state
 from plex_companion.changes.kinds import ConnectionChanged
 from plex_companion.desk import Desk, collect
+from plex_companion.errors import DatabaseUnusable
 from plex_companion.ingest import ingest
 from plex_companion.models import Connection
 from plex_companion.resources import touched
@@ -59,14 +60,18 @@ class Roles:
         """Load the state, before anybody asks for it.
 
         Raises:
-            StorageError: it cannot be read.
+            DatabaseUnusable: it cannot be read.
         """
         self.live.listens = self.lease.take()
-        if self.live.listens:
-            self.live.state = await load_state(self.cache, self.now())
-        else:
+        try:
+            if self.live.listens:
+                self.live.state = await load_state(self.cache, self.now())
+                return
             await self.follower.see()
-            logger.info("Another process listens to Plex; this one follows what it writes down")
+        except StorageError as error:
+            message = f"The database {self.cache.path} cannot be read: {error}."
+            raise DatabaseUnusable(message) from error
+        logger.info("Another process listens to Plex; this one follows what it writes down")
 
     async def run(self, hear: Duty, duties: Sequence[Duty]) -> None:
         """Listen when it is for us to listen, follow when it is not, for ever.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from plex_companion.cache.migrate import migrate
 from plex_companion.cache.record import UNKNOWN, Statements, condensed
 from plex_companion.cache.transact import written
 from plex_companion.changes.state import RECENT
-from plex_companion.errors import DatabaseUnusable
+from plex_companion.errors import DatabaseBusy, DatabaseUnusable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -30,6 +30,8 @@ StorageError = sqlite3.Error
 
 LOCK_MS = 10_000
 """How long a write waits for another process."""
+PATIENCE_SECONDS = 120
+"""How long the start waits for another process that migrates the database."""
 _PRUNE_STEP = 2_000
 # Rows are written in the order of time, so the first young one is where the old ones end.
 _PRUNE = (
@@ -117,6 +119,18 @@ class Cache:
         return int(row[0]) if row else 0
 
 
+async def _migrated(path: Path) -> int:
+    """Several processes may start at once on a database of an older version: one migrates it, the others wait."""
+    try:
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while True:
+                with suppress(DatabaseBusy):
+                    return migrate(path, wait_seconds=0.5)
+                await anyio.sleep(0.1)
+    except TimeoutError:
+        return migrate(path)
+
+
 @asynccontextmanager
 async def _closed_for_sure() -> AsyncIterator[AsyncExitStack]:
     """A stack that is unwound also when everything is being cancelled: an aiosqlite thread that is not told lives on."""
@@ -136,7 +150,7 @@ async def open_cache(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Cache]
         DatabaseUnusable: it cannot be opened, created or written.
         DatabaseNewer: a newer plex-companion wrote it.
     """
-    schema = migrate(path)
+    schema = await _migrated(path)
     async with _closed_for_sure() as opened:
         try:
             writer, reader = [
@@ -145,7 +159,6 @@ async def open_cache(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Cache]
             ]
             for pragma in ("foreign_keys = ON", "synchronous = FULL"):
                 await writer.execute(f"PRAGMA {pragma}")
-            await writer.execute("INSERT OR IGNORE INTO servers VALUES (?, NULL, NULL, NULL, NULL, 0, 0)", (UNKNOWN,))
             await reader.execute("PRAGMA query_only = ON")
         except sqlite3.OperationalError as error:
             message = f"The database {path} cannot be used: {error}. Check that its folder can be written to."
