@@ -223,7 +223,9 @@ class _Listener:
         await self._send([Heard(snapshot, live)])
         _log.info("Plex is heard")
         self._wanted.for_library.say()
-        lost = await self._until_lost(socket, [(frame, _before(moment, live)) for frame, moment in early])
+        for frame, moment in early:
+            await self._hand_on(frame, _before(moment, live))
+        lost = await self._until_lost(socket)
         return Lost(lost.detail, lost.unauthorized, lost.too_large, self._now().tick - live.tick)
 
     async def _first(self, socket: ClientConnection, early: list[Frame]) -> Snapshot | ToolError:
@@ -245,7 +247,7 @@ class _Listener:
             while len(early) < WAITING_FRAMES:
                 early.append((await socket.recv(decode=False), self._now()))
 
-    async def _until_lost(self, socket: ClientConnection, early: list[Frame]) -> Lost:
+    async def _until_lost(self, socket: ClientConnection) -> Lost:
         """Frames and snapshots side by side; whichever ends first ends the other."""
         wanted, patience, often = self._wanted, self._patience, self._settings.reconcile_seconds
         sessions = partial(self._snapshots, wanted.for_sessions, often, patience.merge, library=False)
@@ -257,14 +259,12 @@ class _Listener:
                 endings.append(await ending())
                 tasks.cancel_scope.cancel()
 
-            tasks.start_soon(run, partial(self._frames, socket, early))
+            tasks.start_soon(run, partial(self._frames, socket))
             tasks.start_soon(run, sessions)
             tasks.start_soon(run, library)
         return endings[0]
 
-    async def _frames(self, socket: ClientConnection, early: list[Frame]) -> Lost:
-        for frame, moment in early:
-            await self._hand_on(frame, moment)
+    async def _frames(self, socket: ClientConnection) -> Lost:
         try:
             while True:
                 # As bytes: a text frame may hold half a character (PLEX.md 1.1), which must not end the connection.
