@@ -42,6 +42,8 @@ INBOX = 4_096
 BATCH = 500
 """Events per transaction at most, so that a flood never keeps the loop from answering."""
 PRUNE_EVERY_MS = 60_000
+ANNOUNCED_MS = 60_000
+"""How long other processes may take to look at what was announced."""
 BACKLOG = 20_000
 """Changes kept while the storage refuses; beyond it the last state of every row is kept, and of the journal so many."""
 IMPATIENT_MS = 100
@@ -100,6 +102,7 @@ async def _prune(live: Live, cache: Cache, retention: Retention) -> bool:
             events_before=live.now - retention.events_ms,
             events_kept=retention.events_rows,
             alerts_before=live.now - retention.alerts_ms,
+            announced_before=live.now - ANNOUNCED_MS,
         )
     return False
 

@@ -51,6 +51,9 @@ _PRUNE = (
     DELETE FROM activities WHERE (server, uuid) IN (
         SELECT server, uuid FROM activities WHERE ended_at < :before LIMIT :step)
     """,
+    """
+    DELETE FROM announcements WHERE id IN (SELECT id FROM announcements ORDER BY id LIMIT :step) AND at < :announced
+    """,
 )
 
 
@@ -96,12 +99,15 @@ class Cache:
         (row,) = await self.writer.execute_fetchall("PRAGMA data_version")
         return int(row[0])
 
-    async def prune(self, *, events_before: int, events_kept: int, alerts_before: int) -> bool:
+    async def prune(
+        self, *, events_before: int, events_kept: int, alerts_before: int, announced_before: int = 0
+    ) -> bool:
         """Drop what has been kept for long enough, a small step of each. Returns whether there may be more of it.
 
         Library changes and ended activities go with the journal's age; the changes shown as recent stay.
         """
         step = {"before": events_before, "kept": events_kept, "recent": RECENT, "step": _PRUNE_STEP}
+        step["announced"] = announced_before
         dropped = [(await self.writer.execute(sql, step)).rowcount for sql in _PRUNE]
         await self.writer.execute("DELETE FROM alerts WHERE resolved_at < :before", {"before": alerts_before})
         return _PRUNE_STEP in dropped

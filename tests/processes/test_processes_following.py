@@ -7,7 +7,6 @@ import logging
 from typing import TYPE_CHECKING
 
 import anyio
-import pytest
 from processes_home import Member, ending, member, rows, two
 
 from plex_companion import wire
@@ -19,6 +18,8 @@ from plex_companion.resources.server import read_server
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from plex_companion.demo import Demo
 
