@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run dev test check format docs bench bench-tools lock clean
+.PHONY: run dev test check format docs bench bench-tools bench-processes lock clean
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
 	$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)
@@ -26,6 +26,9 @@ bench: $(VENV)/.develop ## figures of the live core against their floors, see do
 
 bench-tools: $(VENV)/.develop ## what each reading tool costs on a big library, and fifty calls at once
 	$(BIN)/python -m benchmarks.tools
+
+bench-processes: $(VENV)/.develop ## five processes on one database, whose writer is killed ten times; ARGS="3 2" for less
+	$(BIN)/python -m benchmarks.processes $(ARGS)
 
 format: $(VENV)/.develop
 	$(BIN)/ruff check --fix .

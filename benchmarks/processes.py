@@ -216,9 +216,10 @@ async def fire(folder: Path, processes: int, kills: int, pause: float = 2.0) -> 
             evening.start_soon(it.evening)
             evening.start_soon(it.presses_on)
             await anyio.sleep(pause)
-            for _ in range(kills):
+            for left in reversed(range(kills)):
                 await it.kill()
-                await it.begin()
+                if left:
+                    await it.begin()
                 await anyio.sleep(pause)
             it.over = True
         await _written(it)

@@ -294,6 +294,7 @@ def health(companion: Companion) -> dict[str, Any]:
     return {
         "status": "ok",
         "version": __version__,
+        "role": companion.process()["role"],
         "connection": companion.state.connection.state,
         "storage": companion.live.storage,
     }

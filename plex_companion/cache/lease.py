@@ -21,7 +21,8 @@ class Lease:
     """
 
     def __init__(self, database: Path) -> None:
-        self.path = database.with_name(f"{database.name}.lock")
+        real = database.resolve()  # one lock, by whatever name the database is called
+        self.path = real.with_name(f"{real.name}.lock")
         self._lock = FileLock(self.path, mode=0o600, fallback_to_soft=False, preserve_lock_file=True)
         self._taken_unlocked: bool | None = None
         """`None` until the file system has said that it cannot lock; then whether we behave as if we held the lock."""
