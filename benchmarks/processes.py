@@ -42,6 +42,7 @@ MARKS_PER_SECOND = 100
 PLAY_SECONDS = (4.0, 8.0)
 """Longer than nobody listens, so that no play begins and ends unheard."""
 PRESS_SECONDS = 0.25
+LETTER_SECONDS = 0.05
 TOLD_SECONDS = 5.0
 LOSS_SECONDS = 0.5
 """What was sent so shortly before a kill may not have been committed yet."""
@@ -92,6 +93,7 @@ class Fire:
     playing: list[Play] = field(default_factory=list)
     played: list[str] = field(default_factory=list)
     presses: list[float] = field(default_factory=list)
+    letters: int = 0
     kills: list[Kill] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(21))  # noqa: S311 - the same evening each time
     over: bool = False
@@ -149,6 +151,19 @@ class Fire:
             while self.listener()[0] == pid or self.listener()[1] != "live":  # noqa: ASYNC110 - another process
                 await anyio.sleep(0.01)
         kill.again = time.monotonic()
+
+    async def writes(self) -> None:
+        """Leave letters as any process may that does not listen, until it is over."""
+        with closing(sqlite3.connect(self.folder / "shared.sqlite3", timeout=10, isolation_level=None)) as writer:
+            while not self.over:
+                tool = f"tool {self.letters}"
+                letter = {
+                    "at": int(time.time() * 1000),
+                    "body": json.dumps({"tool": tool, "outcome": "done", "raw": {}}),
+                }
+                writer.execute("INSERT INTO letters (at, kind, body) VALUES (:at, 'audit', :body)", letter)
+                self.letters += 1
+                await anyio.sleep(LETTER_SECONDS)
 
     # -- what people do
 
@@ -215,6 +230,7 @@ async def fire(folder: Path, processes: int, kills: int, pause: float = 2.0) -> 
         async with anyio.create_task_group() as evening:
             evening.start_soon(it.evening)
             evening.start_soon(it.presses_on)
+            evening.start_soon(it.writes)
             await anyio.sleep(pause)
             for left in reversed(range(kills)):
                 await it.kill()
@@ -232,7 +248,7 @@ async def _written(it: Fire) -> None:
     last = f"mark {max(it.marks)}"
     open_still = "SELECT session_key FROM plays WHERE ended_at IS NULL"
     with anyio.fail_after(SECONDS):
-        while not it.told_of(last) or it.rows(open_still) != [(it.probe.key,)]:  # noqa: ASYNC110 - another process
+        while not it.told_of(last) or it.rows(open_still) != [(it.probe.key,)] or it.rows("SELECT 1 FROM letters"):  # noqa: ASYNC110 - another process
             await anyio.sleep(0.05)
 
 
@@ -248,6 +264,9 @@ def wrong(it: Fire) -> list[str]:
         found.append("a mark is there twice, or out of order")
     found += [f"a committed row was lost: {row}" for kill in it.kills for row in set(kill.committed) - set(told)]
     found += [f"mark {n} is missing, sent while somebody listened" for n in lost(it) if not _in_a_gap(it, it.marks[n])]
+    answered = [subject for (subject,) in it.rows("SELECT subject FROM events WHERE type = 'audit' ORDER BY id")]
+    if answered != [f"tool {number}" for number in range(it.letters)]:
+        found.append("a letter was not written down, or twice, or out of order")
     plays = Counter(key for (key,) in it.rows("SELECT session_key FROM plays WHERE ended_at IS NOT NULL"))
     plays.pop(it.probe.key, None)
     if plays != Counter(it.played):
@@ -304,7 +323,7 @@ def show(it: Fire) -> None:
     print(f"press to a client of any process: p50 {p50:.0f} ms, p99 {p99:.0f} ms ({len(late)} notifications)")
     print(f"{len(it.marks)} marks, {len(unheard)} of them sent while nobody listened or not yet committed at a kill")
     print(f"not yet committed: {len(before)}, the oldest {max(before, default=0) * 1000:.0f} ms before the kill")
-    print(f"{len(it.played)} plays, {rows} rows of the journal")
+    print(f"{len(it.played)} plays, {it.letters} letters, {rows} rows of the journal")
 
 
 def main(arguments: list[str]) -> None:

@@ -11,7 +11,7 @@ import anyio
 import anyio.abc
 from pydantic import SecretStr
 
-from plex_companion.app import open_companion
+from plex_companion.app import clock, open_companion
 from plex_companion.plex.listener import Patience
 from plex_companion.settings import Settings
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from plex_companion.cache.board import Touched
     from plex_companion.companion import Companion
     from plex_companion.demo import Demo
+    from plex_companion.models import Moment
 
 SECONDS = 20
 
@@ -75,7 +76,9 @@ class Member:
 
 
 @asynccontextmanager
-async def member(demo: Demo, folder: Path, *, tick: float = 0.5, **more: Any) -> AsyncIterator[Member]:
+async def member(
+    demo: Demo, folder: Path, *, tick: float = 0.5, now: Callable[[], Moment] = clock, **more: Any
+) -> AsyncIterator[Member]:
     """A companion on the database of the folder."""
     told: list[str] = []
 
@@ -83,7 +86,7 @@ async def member(demo: Demo, folder: Path, *, tick: float = 0.5, **more: Any) ->
         told.extend(touched.urgent | touched.lazy)
 
     settings = settings_for(demo, folder, **more)
-    async with open_companion(settings, announce, patience=HASTY, tick_seconds=tick) as companion:
+    async with open_companion(settings, announce, now=now, patience=HASTY, tick_seconds=tick) as companion:
         yield Member(companion, told)
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import anyio
 from processes_home import Member, ending, member, rows, two
 
 from plex_companion import wire
+from plex_companion.app import clock
 from plex_companion.cache import open_cache
+from plex_companion.cache.migrate import migrate, shipped
 from plex_companion.cache.read import events_after
 from plex_companion.events import Audit, Heard
 from plex_companion.models import Moment
 from plex_companion.resources.server import read_server
+from plex_companion.tools.notes import acknowledged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +116,82 @@ async def test_what_a_tool_did_in_the_other_process_is_journaled_once_and_at_its
                 await first.companion.live.changed()
         told = rows(tmp_path, "SELECT at, payload FROM events WHERE type = 'audit' ORDER BY id")
         assert [(moment.at - at, json.loads(payload)) for at, payload in told] == [(n, {"n": n}) for n in range(3)]
+
+
+async def test_an_alert_is_acknowledged_in_a_process_that_follows(demo: Demo, tmp_path: Path) -> None:
+    async with two(demo, tmp_path) as (first, second):
+        await demo.shut()
+        await second.until(lambda: second.companion.state.alerts)
+        (alert,) = second.companion.state.alerts.values()
+        with anyio.fail_after(2):
+            known = await acknowledged(second.companion, str(alert.id))
+        assert known.acknowledged_at is not None
+        assert [one.acknowledged_at for one in first.companion.state.alerts.values()] == [known.acknowledged_at]
+        await second.until(lambda: "plex://alerts" in second.told)
+    assert rows(tmp_path, "SELECT acknowledged_at FROM alerts") == [(known.acknowledged_at,)]
+    assert rows(tmp_path, "SELECT 1 FROM letters") == []
+
+
+async def test_who_listens_and_tells_nothing_is_believed_for_three_minutes(demo: Demo, tmp_path: Path) -> None:
+    ahead = 0
+
+    def later() -> Moment:
+        now = clock()
+        return Moment(now.at + ahead, now.tick + ahead)
+
+    async with member(demo, tmp_path) as first:
+        await first.live()
+        session = demo.start()
+        await first.until(lambda: first.sessions and first.sessions[session.key].listed)
+        async with member(demo, tmp_path, now=later) as second:
+            ahead = 170_000
+            await second.companion.live.changed()
+            demo.pause(session)
+            await second.until(lambda: second.sessions[session.key].state == "paused")
+            assert second.companion.is_live
+            second.told.clear()
+            ahead = 190_000
+            await second.until(lambda: second.companion.state.connection.state == "down")
+            assert second.companion.state.connection.detail == "the process that listens is silent"
+            assert second.sessions[session.key].stale
+            assert {"plex://sessions", "plex://server"} <= set(second.told)
+            ahead = 0
+            demo.resume(session)
+            await second.until(lambda: second.companion.is_live)
+            assert not second.sessions[session.key].stale
+
+
+async def test_a_process_starts_beside_one_that_keeps_the_database_locked(demo: Demo, tmp_path: Path) -> None:
+    async with member(demo, tmp_path) as first:
+        await first.live()
+        with closing(sqlite3.connect(tmp_path / "cache.sqlite3", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with anyio.fail_after(2):
+                async with member(demo, tmp_path) as second:
+                    assert second.companion.is_live
+                    assert not second.listens
+
+
+async def test_a_process_waits_for_another_one_that_migrates_the_database(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite3"
+    migrate(path, shipped()[:1])
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        opened = anyio.Event()
+
+        async def start() -> None:
+            async with open_cache(path) as cache:
+                assert cache.schema == len(shipped())
+                opened.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start)
+            with anyio.move_on_after(1):
+                await opened.wait()
+            assert not opened.is_set()
+            other.execute("ROLLBACK")
+            with anyio.fail_after(5):
+                await opened.wait()
 
 
 async def test_what_a_process_said_before_it_ended_is_written_down_by_whoever_listens_next(
