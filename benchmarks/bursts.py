@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from benchmarks.hose import Hose
     from benchmarks.listening import Ear
     from benchmarks.programs import Program
+    from plex_companion.cache.board import Touched
     from plex_companion.changes.kinds import Change
     from plex_companion.demo import Demo
     from plex_companion.demo.playback import Session
@@ -127,7 +128,7 @@ async def _ingested(path: Path, texts: Sequence[str]) -> tuple[float, Live]:
         live = Live(await load_state(cache, clock()))
         inbox = Inbox(INBOX, live.counters)
 
-        def announce(_: Sequence[Change]) -> None:
+        def announce(_: Sequence[Change], __: Touched) -> None:
             if live.counters.events.total() + live.counters.unrecognized == len(texts):
                 done.set()
 

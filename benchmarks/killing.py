@@ -35,6 +35,7 @@ from plex_companion.models import Moment, ServerIdentity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from plex_companion.cache.board import Touched
     from plex_companion.changes.kinds import Change
     from plex_companion.events import StorageReport
 
@@ -83,7 +84,7 @@ def household(first: int) -> Iterator[Event]:
 async def live(path: Path) -> None:
     """Ingest until killed."""
 
-    def announce(_: Sequence[Change]) -> None:
+    def announce(_: Sequence[Change], __: Touched) -> None:
         pass
 
     async def tell(_: StorageReport) -> None:

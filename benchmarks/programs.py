@@ -72,11 +72,12 @@ async def running(folder: Path, *arguments: str) -> AsyncIterator[Program]:
         send, receive = anyio.create_memory_object_stream[str](10_000)
         assert process.stdout
         tasks.start_soon(_read, process.stdout, send)
-        try:
-            yield Program(process.pid, receive)
-        finally:
-            await _end(process)
-            tasks.cancel_scope.cancel()
+        with send, receive:
+            try:
+                yield Program(process.pid, receive)
+            finally:
+                await _end(process)
+                tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager

@@ -221,9 +221,12 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_due ON deliveries (due_at) WHERE done_at IS NULL;
 
--- What the process that listens knows beyond the tables above, for the others.
+-- What the process that listens knows beyond the tables above, for the others. `term` counts those that have listened:
+-- a transaction of an earlier term is refused.
 CREATE TABLE listener (
     id INTEGER PRIMARY KEY CHECK (id = 1),
+    term INTEGER NOT NULL,
+    pid INTEGER NOT NULL,
     server TEXT,
     state TEXT NOT NULL,
     since_at INTEGER NOT NULL,
@@ -249,6 +252,9 @@ CREATE TABLE letters (
     kind TEXT NOT NULL,
     body TEXT NOT NULL -- JSON
 ) STRICT;
+
+-- What is written before Plex has said which server it is belongs to this one.
+INSERT OR IGNORE INTO servers VALUES ('unknown', NULL, NULL, NULL, NULL, 0, 0);
 
 -- A name for this database, so that a cursor of another one is recognised.
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;

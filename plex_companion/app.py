@@ -8,6 +8,7 @@ import random
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,22 +19,25 @@ from pydantic import SecretStr
 
 from plex_companion import __version__
 from plex_companion.cache import open_cache
+from plex_companion.cache.board import Touched
 from plex_companion.cache.care import Care, look_after
-from plex_companion.cache.load import load_state
-from plex_companion.changes import Thresholds
+from plex_companion.cache.lease import open_lease
+from plex_companion.changes import State, Thresholds
 from plex_companion.changes.deliveries import Webhooks
 from plex_companion.changes.kinds import Change, DeliveryChanged
 from plex_companion.changes.kinds import Wanted as WantedChange
 from plex_companion.companion import Companion
 from plex_companion.deliver import Bell, Courier, Webhook, deliver
 from plex_companion.events import Heard, Tick
-from plex_companion.ingest import INBOX, Inbox, Live, Retention, ingest
-from plex_companion.models import Moment
+from plex_companion.follow import Follower
+from plex_companion.ingest import INBOX, Inbox, Live, Retention
+from plex_companion.models import Connection, Moment
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.known import Known
 from plex_companion.plex.listener import PATIENT, Patience, listen
 from plex_companion.plex.wanted import Wanted
-from plex_companion.resources import RESOURCES, existing, read, touched
+from plex_companion.resources import RESOURCES, existing, read
+from plex_companion.roles import Roles
 from plex_companion.server.build import build_server
 from plex_companion.server.notifier import Notifier
 from plex_companion.server.offer import Answer, Existing, Offer
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
 
     from plex_companion.cache import Cache
     from plex_companion.events import DeliveryReport, StorageReport
+    from plex_companion.roles import Duty
     from plex_companion.server.build import CompanionServer
     from plex_companion.server.http import HttpApp
     from plex_companion.settings import Settings
@@ -58,6 +63,7 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 5.0
 WRITE_SECONDS = 1.0
 """How long the end waits for what was heard to be written."""
+MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 
 INSTRUCTIONS = """\
@@ -90,7 +96,7 @@ def versions() -> dict[str, str]:
 @asynccontextmanager
 async def open_companion(
     settings: Settings,
-    announce: Callable[[Sequence[Change]], None],
+    announce: Callable[[Touched], None],
     *,
     now: Callable[[], Moment] = clock,
     patience: Patience = PATIENT,
@@ -98,45 +104,65 @@ async def open_companion(
 ) -> AsyncIterator[Companion]:
     """A companion that listens, writes down and announces while the block runs.
 
+    Where another process does so on the same database already, this one follows it, and goes on when it ends.
+
     Raises:
         StartError: the database cannot be used.
         SettingsError: the address of the server is missing.
     """
     wanted = Wanted()
     bell = Bell()
+    path = database_path(settings)
+    live = Live(State(Connection("offline", now().at)), _thresholds(settings), _webhooks(settings))
+    inbox = Inbox(INBOX, live.counters)
 
-    def tell(changes: Sequence[Change]) -> None:
+    def tell(changes: Sequence[Change], touched: Touched) -> None:
         _want(changes, wanted, bell)
-        announce(changes)
+        announce(touched)
 
-    async with (
-        open_cache(database_path(settings), backups=settings.backups, now=lambda: now().at) as cache,
-        open_gateway(settings) as gateway,
-        anyio.create_task_group() as tasks,
-    ):
-        live = Live(await load_state(cache, now()), _thresholds(settings), _webhooks(settings))
-        inbox = Inbox(INBOX, live.counters)
-        tasks.start_soon(ingest, inbox, live, cache, tell, _retention(settings))
-        tasks.start_soon(_tick, inbox, now, tick_seconds)
-        tasks.start_soon(_care, cache, inbox, now, settings)
-        tasks.start_soon(_deliver, cache, inbox, now, settings, bell)
-        epoch = live.state.connection.epoch
+    with open_lease(path) as lease:
+        async with (
+            open_cache(path, backups=settings.backups, now=lambda: now().at) as cache,
+            open_gateway(settings) as gateway,
+            anyio.create_task_group() as tasks,
+        ):
+            companion = Companion(settings, live, cache, gateway, inbox, now, versions(), Known())
+            everything = partial(_everything, companion)
+            follower = Follower(live, cache, inbox, announce, everything, now, _silent_ms(settings))
+            roles = Roles(live, cache, lease, inbox, follower, now, tell, _retention(settings))
 
-        hearing = anyio.CancelScope()
-
-        async def hear() -> None:
-            with hearing:
+            async def hear() -> None:
+                epoch = live.state.connection.epoch
                 await listen(gateway, settings, inbox.put, now=now, wanted=wanted, epoch=epoch, patience=patience)
 
-        tasks.start_soon(hear)
-        try:
-            yield Companion(settings, live, cache, gateway, inbox, now, versions(), Known())
-        finally:
-            hearing.cancel()
-            with anyio.move_on_after(WRITE_SECONDS, shield=True):
-                while len(inbox):
-                    await live.changed()
-            tasks.cancel_scope.cancel()
+            await roles.begin()
+            tasks.start_soon(roles.run, hear, _duties(companion, bell, tick_seconds))
+            try:
+                yield companion
+            finally:
+                with anyio.move_on_after(WRITE_SECONDS, shield=True):
+                    await roles.end()
+                tasks.cancel_scope.cancel()
+
+
+def _duties(companion: Companion, bell: Bell, tick_seconds: float) -> list[Duty]:
+    """What only the process that listens does, besides listening."""
+    cache, inbox, now, settings = companion.cache, companion.inbox, companion.clock, companion.settings
+    return [
+        partial(_tick, inbox, now, tick_seconds),
+        partial(_care, cache, inbox, now, settings),
+        partial(_deliver, cache, inbox, now, settings, bell),
+    ]
+
+
+def _everything(companion: Companion) -> Touched:
+    """Every URI there is, for when nobody knows which of them changed."""
+    return Touched({uri for _, uri, _ in existing(companion)}, listing=True)
+
+
+def _silent_ms(settings: Settings) -> int:
+    """A process that listens confirms what it knows at least every `reconcile_seconds`; three times may fail."""
+    return max(MINUTE_MS, int(settings.reconcile_seconds * 1000)) * 3
 
 
 def _thresholds(settings: Settings) -> Thresholds:
@@ -272,8 +298,7 @@ async def open_application(
     tools = served(settings.toolsets, read_only=settings.read_only)
     notifier = Notifier(RESOURCES)
 
-    def announce(changes: Sequence[Change]) -> None:
-        found = touched(changes)
+    def announce(found: Touched) -> None:
         notifier.announce(found.urgent, found.lazy, listing=found.listing)
 
     async with (
@@ -314,6 +339,7 @@ def health(companion: Companion) -> dict[str, Any]:
     return {
         "status": "ok",
         "version": __version__,
+        "role": companion.process()["role"],
         "connection": companion.state.connection.state,
         "storage": companion.live.storage,
     }

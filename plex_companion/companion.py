@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Companion:
     clock: Callable[[], Moment]
     versions: dict[str, str]
     known: Known
+    pid: int = field(default_factory=os.getpid)
 
     @property
     def state(self) -> State:
@@ -46,14 +48,15 @@ class Companion:
         return self.state.connection.state == "live"
 
     def counters(self) -> dict[str, Any]:
-        """What was heard since this process started."""
-        counters = self.live.counters
-        return {
-            "events": dict(sorted(counters.events.items())),
-            "unrecognized": counters.unrecognized,
-            "malformed": counters.malformed,
-            "reconnects": max(0, counters.connects - 1),
-            "snapshots": counters.snapshots,
-            "queued": len(self.inbox),
-            "collapsed": counters.collapsed,
-        }
+        """What was heard since the process that listens has been listening."""
+        other = self.live.listening
+        if other is not None and not self.live.listens:
+            return {**other.counters, "queued": 0}
+        return {**self.live.counters.told(), "queued": len(self.inbox)}
+
+    def process(self) -> dict[str, Any]:
+        """Whether this process listens itself, and which one does."""
+        other = self.live.listening
+        if self.live.listens:
+            return {"role": "listener", "pid": self.pid, "listener_pid": self.pid}
+        return {"role": "reader", "pid": self.pid, "listener_pid": other.pid if other else None}

@@ -15,6 +15,8 @@ from rich.text import Text
 
 from plex_companion.app import clock, demo_settings
 from plex_companion.cache import open_cache
+from plex_companion.cache.lease import open_lease
+from plex_companion.cache.load import look
 from plex_companion.errors import (
     DatabaseNewer,
     PlexForbidden,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from plexapi.server import PlexServer
 
+    from plex_companion.cache import Cache
     from plex_companion.events import Event, Heard
     from plex_companion.plex.gateway import Gateway
     from plex_companion.settings import Settings
@@ -269,11 +272,22 @@ async def _database(patient: Patient) -> str:
     try:
         async with open_cache(path, backups=patient.settings.backups) as cache:
             size = await cache.size_bytes()
-            return f"Can be written: {path} (schema {cache.schema}, {size / 1_000_000:.1f} MB)."
+            told = f"Can be written: {path} (schema {cache.schema}, {size / 1_000_000:.1f} MB)."
+            return f"{told} {await _others(cache)}"
     except DatabaseNewer as error:
         raise Ill(error.message) from error
     except StartError as error:
         raise Ill(f"{error.message} Or name another file with --database.") from error
+
+
+async def _others(cache: Cache) -> str:
+    """Which part in the house a process that starts now would have."""
+    with open_lease(cache.path) as lease:
+        if lease.take():
+            return "No other process listens: this one would."
+    listening = (await look(cache, clock(), 0)).listening
+    who = f"process {listening.pid}" if listening else "another process"
+    return f"It is in use: {who} listens, this one would follow it."
 
 
 CHECKS = (

@@ -4,6 +4,7 @@ CompanionError
 ├── SettingsError            flags or environment are wrong: exit code 2
 ├── StartError               the program cannot start: exit code 1
 │   ├── DatabaseUnusable     cannot be opened, created or written
+│   │   └── DatabaseBusy     another process keeps it locked
 │   ├── DatabaseNewer        written by a newer version of this program
 │   ├── DatabaseInUse        another process listens and writes
 │   └── PortInUse
@@ -48,6 +49,10 @@ class StartError(CompanionError):
 
 class DatabaseUnusable(StartError):
     """The database cannot be opened, created or written."""
+
+
+class DatabaseBusy(DatabaseUnusable):
+    """Another process keeps the database locked: it may be migrating it."""
 
 
 class DatabaseNewer(StartError):

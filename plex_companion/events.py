@@ -302,6 +302,8 @@ class Heard(NamedTuple):
 
     event: Event
     moment: Moment
+    letter: int | None = None
+    """The id of the letter it came in, where another process heard it."""
 
 
 def parse_frame(text: str | bytes) -> list[Frame]:

@@ -6,12 +6,13 @@ import logging
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.lowlevel
 
 from plex_companion.cache import UNKNOWN, StorageError, condensed
+from plex_companion.cache.board import Deposed, Touched
 from plex_companion.changes import DEFAULT, State, Thresholds, advance, changes_for
 from plex_companion.changes.deliveries import deliveries_for
 from plex_companion.events import (
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plex_companion.cache import Cache
+    from plex_companion.cache.board import Listening
     from plex_companion.changes.deliveries import Webhooks
     from plex_companion.changes.kinds import Change
+    from plex_companion.desk import Desk
     from plex_companion.events import Event, Heard
     from plex_companion.models import Moment
 
@@ -41,6 +44,8 @@ INBOX = 4_096
 BATCH = 500
 """Events per transaction at most, so that a flood never keeps the loop from answering."""
 PRUNE_EVERY_MS = 60_000
+ANNOUNCED_MS = 60_000
+"""How long other processes may take to look at what was announced."""
 BACKLOG = 20_000
 """Changes kept while the storage refuses; beyond it the last state of every row is kept, and of the journal so many."""
 IMPATIENT_MS = 100
@@ -66,24 +71,30 @@ async def ingest(
     inbox: Inbox,
     live: Live,
     cache: Cache,
-    announce: Callable[[Sequence[Change]], None],
+    announce: Callable[[Sequence[Change], Touched], None],
     retention: Retention = KEEP,
+    desk: Desk | None = None,
 ) -> None:
     """Drain what was heard, decide what it means, write it in one transaction, commit, announce. For ever.
 
     No timer: an idle system commits at once, a burst batches itself. What is announced is committed; when the
     storage refuses, the live state goes on, `storage` says `degraded`, and the changes wait for the next commit.
+
+    With a desk, each transaction also tells the other processes on the database, from the first one on, which tells
+    them that this one listens. It returns when another has begun to listen instead: what is unwritten then is lost.
     """
     pruned_at = 0
-    while True:
-        batch = await inbox.drain(BATCH)
-        state, changes = live.understood(batch)
-        with anyio.CancelScope(shield=True):  # what was begun is finished, also when the program ends
-            await _write(changes, state, live, cache)
-        live.show(state)
-        announce(changes)
-        if not 0 <= live.now - pruned_at < PRUNE_EVERY_MS and not await _prune(live, cache, retention):
-            pruned_at = live.now
+    with suppress(Deposed):
+        await _write([], live.state, live, cache, desk)
+        while True:
+            batch = await inbox.drain(BATCH)
+            state, changes = live.understood(batch)
+            touched = desk.take(batch, changes) if desk else Touched()
+            await _write(changes, state, live, cache, desk)
+            live.show(state)
+            announce(changes, touched)
+            if not 0 <= live.now - pruned_at < PRUNE_EVERY_MS and not await _prune(live, cache, retention):
+                pruned_at = live.now
 
 
 async def _prune(live: Live, cache: Cache, retention: Retention) -> bool:
@@ -93,28 +104,38 @@ async def _prune(live: Live, cache: Cache, retention: Retention) -> bool:
             events_before=live.now - retention.events_ms,
             events_kept=retention.events_rows,
             alerts_before=live.now - retention.alerts_ms,
+            announced_before=live.now - ANNOUNCED_MS,
         )
     return False
 
 
-async def _write(changes: list[Change], state: State, live: Live, cache: Cache) -> None:
+async def _write(changes: list[Change], state: State, live: Live, cache: Cache, desk: Desk | None) -> None:
     pending = [*live.unwritten, *changes]
     server = live.state.server or state.server
-    try:
-        if pending:
-            await cache.write(pending, server.machine_identifier if server else UNKNOWN, live.now)
-    except StorageError as error:
-        if live.storage == "ok":
-            logger.warning("The cache cannot be written (%s): going on in memory", error)
-            await cache.wait_for_lock(min(IMPATIENT_MS, cache.lock_ms))
-        live.storage = "degraded"
-        live.unwritten = pending if len(pending) <= BACKLOG else condensed(pending, BACKLOG // 2)
-        return
-    if live.storage == "degraded":
-        logger.warning("The cache can be written again")
-        await cache.wait_for_lock(cache.lock_ms)
+    bulletin = desk.bulletin(state, live.counters.told(), live.now) if desk else None
+    with anyio.CancelScope(shield=True):  # what was begun is finished, also when the program ends
+        try:
+            if pending or bulletin:
+                term = await cache.write(pending, server.machine_identifier if server else UNKNOWN, live.now, bulletin)
+                if desk and bulletin:
+                    desk.pinned_up(bulletin, term)
+        except StorageError as error:
+            await _refused(pending, error, live, cache)
+            return
+        if live.storage == "degraded":
+            logger.warning("The cache can be written again")
+            await cache.wait_for_lock(cache.lock_ms)
     live.storage, live.unwritten = "ok", []
     live.committed_at = live.now if pending else live.committed_at
+
+
+async def _refused(pending: list[Change], error: StorageError, live: Live, cache: Cache) -> None:
+    """Go on in memory. The first time a write waited as long as it may; from now on nothing waits that long."""
+    if live.storage == "ok":
+        logger.warning("The cache cannot be written (%s): going on in memory", error)
+        await cache.wait_for_lock(min(IMPATIENT_MS, cache.lock_ms))
+    live.storage = "degraded"
+    live.unwritten = pending if len(pending) <= BACKLOG else condensed(pending, BACKLOG // 2)
 
 
 @dataclass(slots=True)
@@ -143,6 +164,17 @@ class Counters:
             case _ if hasattr(event, "raw"):
                 self.events[event.type] += 1
 
+    def told(self) -> dict[str, Any]:
+        """As they are shown."""
+        return {
+            "events": dict(sorted(self.events.items())),
+            "unrecognized": self.unrecognized,
+            "malformed": self.malformed,
+            "reconnects": max(0, self.connects - 1),
+            "snapshots": self.snapshots,
+            "collapsed": self.collapsed,
+        }
+
 
 class Live:
     """What is known now. `state` is what readers see: it is replaced as a whole, after the commit."""
@@ -156,14 +188,19 @@ class Live:
         self.unwritten: list[Change] = []
         self.committed_at: int | None = None
         self.now = 0
+        self.listens = True
+        """Whether this process hears Plex and writes; otherwise it shows what another one committed."""
+        self.listening: Listening | None = None
+        """What that other one says of itself."""
         self._shown = anyio.Event()
 
     def understood(self, batch: Sequence[Heard]) -> tuple[State, list[Change]]:
         """The state after a batch and the changes that lead there. Nothing is visible yet."""
         state, changes = self.state.copy(), []
-        for event, moment in batch:
+        for event, moment, letter in batch:
             self.counters.count(event)
-            self.now = moment.at
+            if letter is None:  # which may be old
+                self.now = moment.at
             for change in self._meaning(event, state, moment):
                 advance(state, change)
                 changes.append(change)
@@ -226,6 +263,15 @@ class Inbox:
         taken = [self._heard.popleft() for _ in range(min(most, len(self._heard)))]
         self._drained.set()
         return taken
+
+    def put_back(self, heard: Sequence[Heard]) -> None:
+        """What was taken out comes next again."""
+        self._heard.extendleft(reversed(heard))
+        self._filled.set()
+
+    def keep(self, wanted: Callable[[Heard], bool]) -> None:
+        """Forget all but these."""
+        self._heard = deque(heard for heard in self._heard if wanted(heard))
 
     def _collapse(self) -> None:
         """Of a run of reports that only move a session, a job or an activity on, keep the first, which may begin it,

@@ -13,7 +13,7 @@ import anyio
 
 from plex_companion.app import demo_settings, open_companion
 from plex_companion.cache.read import newest_alerts
-from plex_companion.changes.kinds import AlertOpened, AlertReopened, AlertResolved
+from plex_companion.resources.alerts import ALERTS
 from plex_companion.server.signals import told_to_end
 from plex_companion.terminal.lines import lines
 from plex_companion.terminal.scene import Scene
@@ -21,9 +21,9 @@ from plex_companion.terminal.tty import is_screen, keys_unechoed, log_held, pres
 from plex_companion.terminal.view import MOST_ALERTS, render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
-    from plex_companion.changes.kinds import Change
+    from plex_companion.cache.board import Touched
     from plex_companion.companion import Companion
     from plex_companion.models import Alert
     from plex_companion.settings import Settings
@@ -75,8 +75,8 @@ class _Seen:
         self._past: list[Alert] = []
         self._read = False
 
-    def announce(self, changes: Sequence[Change]) -> None:
-        if any(isinstance(change, AlertOpened | AlertReopened | AlertResolved) for change in changes):
+    def announce(self, touched: Touched) -> None:
+        if ALERTS.uri in touched.urgent:
             self._read = False
 
     async def scene(self, companion: Companion) -> Scene:

@@ -29,6 +29,7 @@ from plex_companion.resources import touched
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from plex_companion.cache.board import Touched
     from plex_companion.events import Event
 
 
@@ -57,7 +58,7 @@ class Heart:
     told: list[list[Change]] = field(default_factory=list)
     rows_when_told: list[int] = field(default_factory=list)
 
-    def announce(self, changes: Sequence[Change]) -> None:
+    def announce(self, changes: Sequence[Change], _: Touched) -> None:
         """Note what was told, and what a reader would find on the disk at that moment."""
         self.told.append(list(changes))
         with closing(connect(self.path)) as reader:
@@ -129,7 +130,7 @@ async def test_readers_see_the_state_before_they_are_told(tmp_path: Path) -> Non
     seen: list[bool] = []
     async with heart(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
 
-        def announce(changes: Sequence[Change]) -> None:
+        def announce(changes: Sequence[Change], _: Touched) -> None:
             started = [change.session_key for change in changes if isinstance(change, SessionStarted)]
             seen.extend(key in it.live.state.sessions for key in started)
 
@@ -472,7 +473,7 @@ async def test_a_database_that_breaks_meanwhile_degrades_the_storage_once_and_th
 ) -> None:
     async with heart(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
         told: list[Change] = []
-        tasks.start_soon(ingest, it.inbox, it.live, it.cache, told.extend)
+        tasks.start_soon(ingest, it.inbox, it.live, it.cache, lambda changes, _: told.extend(changes))
         await it.say(Connecting(), first_snapshot(it.clock))
         await it.until(lambda: it.live.state.connection.state == "live")
         await it.cache.writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import anyio
 
 from plex_companion.cache.backup import KEPT, back_up, wall
 from plex_companion.cache.connect import connected
 from plex_companion.cache.mend import Mended, mend, suspecting
 from plex_companion.cache.migrate import is_older, migrate
-from plex_companion.cache.record import UNKNOWN, Statements, condensed, upsert
+from plex_companion.cache.record import UNKNOWN, Statements, condensed
+from plex_companion.cache.transact import written
 from plex_companion.changes.state import RECENT
-from plex_companion.errors import BackupFailed, DatabaseUnusable
+from plex_companion.errors import BackupFailed, DatabaseBusy, DatabaseUnusable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     import aiosqlite
 
+    from plex_companion.cache.board import Bulletin
     from plex_companion.changes.kinds import Change
 
 __all__ = ["UNKNOWN", "Cache", "StorageError", "condensed", "open_cache"]
@@ -32,6 +36,8 @@ LOCK_MS = 10_000
 """How long a write waits for another process."""
 WAL_LIMIT = 16_000_000
 """What the write-ahead log shrinks to, in bytes, after it had to grow."""
+PATIENCE_SECONDS = 120
+"""How long the start waits for another process that migrates the database."""
 _PRUNE_STEP = 2_000
 # Each looks at no more rows than it may drop, so that a step costs the same whatever there is. Rows of the journal are
 # written in the order of time and go in that order, without holes: a cursor must see that rows before it are missing.
@@ -58,6 +64,9 @@ _PRUNE = (
     DELETE FROM deliveries WHERE id IN (
         SELECT id FROM deliveries WHERE coalesce(done_at, created_at) < :before ORDER BY id LIMIT :step)
     """,
+    """
+    DELETE FROM announcements WHERE id IN (SELECT id FROM announcements ORDER BY id LIMIT :step) AND at < :announced
+    """,
 )
 
 
@@ -73,38 +82,48 @@ class Cache:
     mended: Mended | None = None
     """What had to be done about the file before it could be opened."""
 
-    async def write(self, changes: Iterable[Change], server: str, at: int) -> None:
+    async def write(
+        self, changes: Iterable[Change], server: str, at: int, bulletin: Bulletin | None = None
+    ) -> int | None:
         """Write what the changes say in one transaction, with at most a statement per table.
+
+        Returns:
+            The term of the process that listens, where a bulletin goes with it.
 
         Raises:
             StorageError: nothing of it was written.
+            Deposed: the same, because another process listens by now.
         """
         statements = Statements(server, at)
         for change in condensed(changes):
             statements.add(change)
+
+        def work(connection: sqlite3.Connection) -> int | None:
+            if bulletin is None:
+                statements.run(connection)
+                return None
+            term = bulletin.begin(connection)
+            statements.run(connection)
+            bulletin.pin(connection, term)
+            return term
+
         with suspecting(self.path):
-            await self._commit(statements)
+            return await written(self.writer, work)
 
-    async def _commit(self, statements: Statements) -> None:
-        await self.writer.execute("BEGIN IMMEDIATE")
-        try:
-            for sql, row in statements.first:
-                await self.writer.execute(sql, row)
-            for table, rows in statements.upserts():
-                if rows:
-                    await self.writer.executemany(upsert(table, rows[0]), rows)
-            await self.writer.execute("COMMIT")
-        except BaseException:
-            if self.writer.in_transaction:
-                await self.writer.execute("ROLLBACK")
-            raise
+    async def version(self) -> int:
+        """A number that is another after every commit but those of our own writer."""
+        (row,) = await self.writer.execute_fetchall("PRAGMA data_version")
+        return int(row[0])
 
-    async def prune(self, *, events_before: int, events_kept: int, alerts_before: int) -> bool:
+    async def prune(
+        self, *, events_before: int, events_kept: int, alerts_before: int, announced_before: int = 0
+    ) -> bool:
         """Drop what has been kept for long enough, a small step of each. Returns whether there may be more of it.
 
         Library changes and ended activities go with the journal's age; the changes shown as recent stay.
         """
         step = {"before": events_before, "kept": events_kept, "recent": RECENT, "step": _PRUNE_STEP}
+        step["announced"] = announced_before
         dropped = [(await self.writer.execute(sql, step)).rowcount for sql in _PRUNE]
         await self.writer.execute("DELETE FROM alerts WHERE resolved_at < :before", {"before": alerts_before})
         return _PRUNE_STEP in dropped
@@ -122,6 +141,18 @@ class Cache:
         return int(row[0]) if row else 0
 
 
+async def _migrated(path: Path) -> int:
+    """Several processes may start at once on a database of an older version: one migrates it, the others wait."""
+    try:
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while True:
+                with suppress(DatabaseBusy):
+                    return migrate(path, wait_seconds=0.5)
+                await anyio.sleep(0.1)
+    except TimeoutError:
+        return migrate(path)
+
+
 @asynccontextmanager
 async def open_cache(
     path: Path, lock_ms: int = LOCK_MS, *, backups: int = KEPT, now: Callable[[], int] = wall
@@ -136,13 +167,12 @@ async def open_cache(
     mended = await mend(path, now())
     if backups:
         await _back_up_the_older(path, backups, now())
-    schema = migrate(path)
+    schema = await _migrated(path)
     async with AsyncExitStack() as opened:
         try:
             writer, reader = [await opened.enter_async_context(connected(path)) for _ in ("writer", "reader")]
             for pragma in ("foreign_keys = ON", "synchronous = FULL", f"journal_size_limit = {WAL_LIMIT}"):
                 await writer.execute(f"PRAGMA {pragma}")
-            await writer.execute("INSERT OR IGNORE INTO servers VALUES (?, NULL, NULL, NULL, NULL, 0, 0)", (UNKNOWN,))
             await reader.execute("PRAGMA query_only = ON")
         except sqlite3.OperationalError as error:
             message = f"The database {path} cannot be used: {error}. Check that its folder can be written to."

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import aiosqlite
 import anyio
-from filelock import FileLock, Timeout
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 LOCK_SECONDS = 10.0
@@ -43,21 +42,6 @@ async def connected(
 def address(path: Path, *, read_only: bool) -> str:
     """The path as SQLite takes it with options."""
     return f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}"
-
-
-@contextmanager
-def unused(path: Path) -> Iterator[bool]:
-    """Whether no other process listens and writes. While the block runs none begins to."""
-    lock = FileLock(f"{path}.lock", mode=0o600, fallback_to_soft=False, preserve_lock_file=True)
-    try:
-        lock.acquire(blocking=False)
-    except (Timeout, OSError):  # where no lock can be made, nothing else can be written either
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 def is_damage(error: BaseException) -> bool:

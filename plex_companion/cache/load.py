@@ -1,10 +1,13 @@
-"""The live state as the last process left it."""
+"""The live state out of the database: as the last process left it, or as another one keeps it now."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from plex_companion.cache import UNKNOWN
+from plex_companion.cache.board import Listening, News, listening_of, news_after
 from plex_companion.cache.rows import (
     Row,
     account_of,
@@ -18,6 +21,7 @@ from plex_companion.cache.rows import (
     session_of,
     timeline_of,
 )
+from plex_companion.cache.transact import seen
 from plex_companion.changes.state import BUFFERING_MS, RECENT, REMEMBERED, Rested, State
 from plex_companion.models import Connection
 
@@ -33,57 +37,95 @@ DAY_MS = 86_400_000
 
 async def load_state(cache: Cache, now: Moment) -> State:
     """Sessions, clients and the rest of the server last seen; `offline` until Plex is heard."""
-    servers = await _rows(
-        cache,
-        "SELECT * FROM servers WHERE machine_identifier <> :unknown ORDER BY last_seen_at DESC LIMIT 1",
-        {"unknown": UNKNOWN},
-    )
-    state = State(Connection("offline", now.at, await _epoch(cache)))
-    state.next_event = await _next(cache, "events")
-    state.next_play = await _next(cache, "plays")
-    state.next_alert = await _next(cache, "alerts")
-    state.next_delivery = await _next(cache, "deliveries")
-    state.next_change = await _next(cache, "library_changes")
-    state.next_mark = await _next(cache, "play_marks")
-    state.down_since = await _heard_until(cache)
-    server = UNKNOWN
-    for row in servers:
-        state.server = server_of(row)
-        state.sessions_read = True
-        server = state.server.machine_identifier
-    await _load_server(cache, state, server, now)
-    await _load_alerts(cache, state, now)
-    await _load_held(cache, state)
+    return await seen(cache.reader, partial(_left, now=now))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What another process has committed, as of one moment."""
+
+    state: State
+    listening: Listening | None
+    """`None` as long as nobody ever listened."""
+    news: News
+
+
+async def look(cache: Cache, now: Moment, last: int) -> Look:
+    """The state as the process that listens keeps it, and what it announced after the announcement `last`."""
+    return await seen(cache.reader, partial(_kept, now=now, last=last))
+
+
+def _left(connection: sqlite3.Connection, now: Moment) -> State:
+    state = State(Connection("offline", now.at, _epoch(connection)))
+    _load(connection, state, now, _server_seen_last(connection), stale=True)  # nobody listened meanwhile
+    state.down_since = _heard_until(connection)
+    _load_rested(connection, state, now)
+    _load_held(connection, state)
     return state
 
 
-async def _load_held(cache: Cache, state: State) -> None:
-    for row in await _rows(cache, "SELECT * FROM deliveries WHERE done_at IS NULL AND tries = 0 ORDER BY id", {}):
-        delivery = delivery_of(row)
+def _kept(connection: sqlite3.Connection, now: Moment, last: int) -> Look:
+    listening = next((listening_of(row) for row in _rows(connection, "SELECT * FROM listener", {})), None)
+    news = news_after(connection, last)
+    if listening is None:
+        return Look(_left(connection, now), None, news)
+    state = State(listening.connection, last_event_at=listening.last_event_at, refreshed_at=listening.refreshed_at)
+    server = listening.server or _server_seen_last(connection)
+    _load(connection, state, now, server, stale=listening.connection.state != "live")
+    state.sessions_read = listening.sessions_read
+    return Look(state, listening, news)
+
+
+def _server_seen_last(connection: sqlite3.Connection) -> str:
+    sql = (
+        "SELECT machine_identifier FROM servers WHERE machine_identifier <> :unknown ORDER BY last_seen_at DESC LIMIT 1"
+    )
+    return next((str(row[0]) for row in _rows(connection, sql, {"unknown": UNKNOWN})), UNKNOWN)
+
+
+def _load(connection: sqlite3.Connection, state: State, now: Moment, server: str, *, stale: bool) -> None:
+    """What is written of a server. With `stale`, its sessions are what they were, whatever was written."""
+    state.next_event = _next(connection, "events")
+    state.next_play = _next(connection, "plays")
+    state.next_alert = _next(connection, "alerts")
+    state.next_delivery = _next(connection, "deliveries")
+    state.next_change = _next(connection, "library_changes")
+    state.next_mark = _next(connection, "play_marks")
+    known = "SELECT * FROM servers WHERE machine_identifier = :server AND machine_identifier <> :unknown"
+    for row in _rows(connection, known, {"server": server, "unknown": UNKNOWN}):
+        state.server = server_of(row)
+        state.sessions_read = True
+    _load_server(connection, state, server, now, stale=stale)
+    for row in _rows(connection, "SELECT * FROM alerts WHERE resolved_at IS NULL", {}):
+        alert = alert_of(row)
+        state.alerts[alert.kind, alert.subject] = alert
+
+
+def _load_held(connection: sqlite3.Connection, state: State) -> None:
+    """What waits to be delivered, and may be withdrawn until then."""
+    held = "SELECT * FROM deliveries WHERE done_at IS NULL AND tries = 0 ORDER BY id"
+    for delivery in map(delivery_of, _rows(connection, held, {})):
         if delivery.is_held:
             state.held[delivery.alert_id] = (*state.held.get(delivery.alert_id, ()), delivery)
 
 
-async def _load_alerts(cache: Cache, state: State, now: Moment) -> None:
-    """The open ones; of those that were resolved lately, what may be opened again; what the rules for sessions wait for."""
-    for row in await _rows(cache, "SELECT * FROM alerts WHERE resolved_at IS NULL", {}):
-        alert = alert_of(row)
-        state.alerts[alert.kind, alert.subject] = alert
+def _load_rested(connection: sqlite3.Connection, state: State, now: Moment) -> None:
+    """Of the alerts that were resolved lately, what may be opened again; and what the rules for sessions wait for."""
     newest = "SELECT * FROM alerts ORDER BY id DESC LIMIT :most"
-    for row in reversed(list(await _rows(cache, newest, {"most": REMEMBERED}))):
+    for row in reversed(list(_rows(connection, newest, {"most": REMEMBERED}))):
         alert = alert_of(row)
         ago = now.at - (alert.resolved_at or 0)
         if alert.resolved_at is not None and 0 <= ago < DAY_MS and (alert.kind, alert.subject) not in state.alerts:
             state.rested[alert.kind, alert.subject] = Rested(alert, now.tick - ago)
     for session in state.sessions.values():
-        await _load_course(cache, state, session, now)
+        _load_course(connection, state, session, now)
 
 
-async def _load_course(cache: Cache, state: State, session: Session, now: Moment) -> None:
+def _load_course(connection: sqlite3.Connection, state: State, session: Session, now: Moment) -> None:
     """Since when a session is paused, and when it ran dry in the last minutes, out of the course of its play."""
     marks = list(
-        await _rows(
-            cache, "SELECT kind, at FROM play_marks WHERE play_id = :play ORDER BY id", {"play": session.play_id}
+        _rows(
+            connection, "SELECT kind, at FROM play_marks WHERE play_id = :play ORDER BY id", {"play": session.play_id}
         )
     )
     ticks = [(mark["kind"], now.tick - max(0, now.at - mark["at"])) for mark in marks]
@@ -94,51 +136,52 @@ async def _load_course(cache: Cache, state: State, session: Session, now: Moment
         state.buffered[session.session_key] = dry
 
 
-async def _load_server(cache: Cache, state: State, server: str, now: Moment) -> None:
+def _load_server(connection: sqlite3.Connection, state: State, server: str, now: Moment, *, stale: bool) -> None:
     of = {"server": server, "recent": RECENT}
-    for row in await _rows(cache, "SELECT * FROM plays WHERE server = :server AND ended_at IS NULL ORDER BY id", of):
+    for row in _rows(connection, "SELECT * FROM plays WHERE server = :server AND ended_at IS NULL ORDER BY id", of):
         silent = max(0, now.at - row["updated_at"])
-        session = session_of(row, now.tick - silent)
+        session = session_of(row, now.tick - silent, stale=stale or bool(row["stale"]))
         state.sessions[session.session_key] = session
-    for row in await _rows(cache, "SELECT * FROM activities WHERE server = :server AND ended_at IS NULL", of):
+    for row in _rows(connection, "SELECT * FROM activities WHERE server = :server AND ended_at IS NULL", of):
         activity = activity_of(row)
         state.activities[activity.uuid] = activity
-    for row in await _rows(cache, "SELECT * FROM clients WHERE server = :server", of):
+    for row in _rows(connection, "SELECT * FROM clients WHERE server = :server", of):
         client = client_of(row)
         state.clients[client.client_identifier] = client
-    for row in await _rows(cache, "SELECT * FROM timelines WHERE server = :server", of):
+    for row in _rows(connection, "SELECT * FROM timelines WHERE server = :server", of):
         timeline = timeline_of(row)
         state.timelines[timeline.client_identifier] = timeline
     newest = "SELECT * FROM library_changes WHERE server = :server ORDER BY id DESC LIMIT :recent"
-    for change in reversed([change_of(row) for row in await _rows(cache, newest, of)]):
+    for change in reversed([change_of(row) for row in _rows(connection, newest, of)]):
         state.recent.append(change)
         if not change.settled:
             state.unsettled[change.item_id] = change
     state.sections = tuple(
-        section_of(row) for row in await _rows(cache, "SELECT * FROM sections WHERE server = :server", of)
+        section_of(row) for row in _rows(connection, "SELECT * FROM sections WHERE server = :server", of)
     )
     state.accounts = tuple(
-        account_of(row) for row in await _rows(cache, "SELECT * FROM accounts WHERE server = :server", of)
+        account_of(row) for row in _rows(connection, "SELECT * FROM accounts WHERE server = :server", of)
     )
 
 
-async def _heard_until(cache: Cache) -> int | None:
+def _heard_until(connection: sqlite3.Connection) -> int | None:
     """When somebody last listened: what happened since, nobody saw."""
     sql = "SELECT coalesce((SELECT refreshed_at FROM listener), (SELECT at FROM events ORDER BY id DESC LIMIT 1)) AS at"
-    rows = await _rows(cache, sql, {})
+    rows = _rows(connection, sql, {})
     return next((row["at"] for row in rows), None)
 
 
-async def _epoch(cache: Cache) -> int:
-    rows = await _rows(cache, "SELECT coalesce(max(epoch), 0) AS epoch FROM plays", {})
-    return max((int(row["epoch"]) for row in rows), default=0)
+def _epoch(connection: sqlite3.Connection) -> int:
+    """The last one used: a connection on which nothing played left no play."""
+    sql = "SELECT max(coalesce((SELECT max(epoch) FROM plays), 0), coalesce((SELECT epoch FROM listener), 0)) AS epoch"
+    return max((int(row["epoch"]) for row in _rows(connection, sql, {})), default=0)
 
 
-async def _next(cache: Cache, table: str) -> int:
+def _next(connection: sqlite3.Connection, table: str) -> int:
     """The first id never used, also after everything was pruned."""
-    rows = await _rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = :table", {"table": table})
+    rows = _rows(connection, "SELECT seq FROM sqlite_sequence WHERE name = :table", {"table": table})
     return max((int(row["seq"]) for row in rows), default=0) + 1
 
 
-async def _rows(cache: Cache, sql: str, values: Row) -> Iterable[sqlite3.Row]:
-    return await cache.reader.execute_fetchall(sql, values)
+def _rows(connection: sqlite3.Connection, sql: str, values: Row) -> Iterable[sqlite3.Row]:
+    return connection.execute(sql, values).fetchall()

@@ -10,7 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from plex_companion.errors import DatabaseNewer, DatabaseUnusable
+from plex_companion.errors import DatabaseBusy, DatabaseNewer, DatabaseUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,10 +46,13 @@ def shipped() -> list[Migration]:
     )
 
 
-def migrate(path: Path, migrations: list[Migration] | None = None) -> int:
-    """Apply what is missing and return the version reached. Call before any other connection is open.
+def migrate(path: Path, migrations: list[Migration] | None = None, *, wait_seconds: float = 10) -> int:
+    """Apply what is missing and return the version reached. Call before any other connection of this process is open.
+
+    Where nothing is missing, nothing is locked: another process may be writing, however long it takes.
 
     Raises:
+        DatabaseBusy: another process kept it locked for longer than `wait_seconds`; it may be migrating it.
         DatabaseNewer: the database knows a migration this code does not; nothing is touched.
         DatabaseUnusable: it cannot be opened, read or written, or belongs to another program.
     """
@@ -59,13 +62,16 @@ def migrate(path: Path, migrations: list[Migration] | None = None) -> int:
         refuse_newer(path, migrations)
         _refuse_foreign(path)
         path.touch(mode=0o600)
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=wait_seconds)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(_LEDGER)
             for migration in migrations:
                 _apply(connection, migration)
         path.chmod(0o600)
     except (sqlite3.Error, OSError) as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            message = f"The database {path} is locked by another process."
+            raise DatabaseBusy(message) from error
         reason = error.strerror if isinstance(error, OSError) else str(error)
         message = f"The database {path} cannot be used: {reason}. Check that the folder exists and can be written to."
         raise DatabaseUnusable(message) from error
@@ -134,6 +140,8 @@ def _version(connection: sqlite3.Connection) -> int:
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     """The file and its record in one transaction: a file that fails half-way leaves nothing of itself."""
+    if migration.version <= _version(connection):
+        return
     connection.execute("BEGIN IMMEDIATE")
     if migration.version > _version(connection):  # asked under the lock: another process may have been faster
         for statement in _statements(migration.sql):

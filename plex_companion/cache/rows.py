@@ -90,7 +90,7 @@ def _item_columns(item: Item) -> Row:
     }
 
 
-def session_of(row: sqlite3.Row, heard_tick: int) -> Session:
+def session_of(row: sqlite3.Row, heard_tick: int, *, stale: bool) -> Session:
     """A row of `plays` as a session. Ticks do not outlive a process: `heard_tick` is what they are taken for."""
     transcode = Transcode(**json.loads(row["transcode"])) if row["transcode"] else None
     return Session(
@@ -117,7 +117,7 @@ def session_of(row: sqlite3.Row, heard_tick: int) -> Session:
         video_resolution=row["video_resolution"],
         bitrate_kbps=row["bitrate_kbps"],
         listed=bool(row["listed"]),
-        stale=True,  # until a snapshot says otherwise: nobody listened meanwhile
+        stale=stale,
     )
 
 

@@ -122,7 +122,8 @@ def _on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
         changes.append(AccountsSeen(event.accounts))
     changes += _clients(event.clients or (), changes, before, now)
     told = None if event.sessions is None and not event.first else event.sessions is not None
-    return [*changes, Refreshed(now.at, told)]
+    judged = now.tick if event.first and event.sessions is not None else None
+    return [*changes, Refreshed(now.at, told, judged)]
 
 
 def _is_another_server(event: Snapshot, before: State) -> bool:

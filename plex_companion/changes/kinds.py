@@ -176,6 +176,8 @@ class Refreshed:
     at: int
     sessions: bool | None = None
     """Whether it could tell what plays; `None` when it says nothing of that."""
+    judged_tick: int | None = None
+    """Of the first snapshot of a connection: when Plex had told what plays. What was heard before may be over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,7 @@ def on_playing(event: Playing, before: State, now: Moment) -> list[Change]:
     if event.state not in STATES or (known is None and _counted(event.session_key) is None):
         return []
     if known is None:
-        begun = _started(event, before, now, before.next_play)
-        return [*_keyless(event, before, now), SessionStarted(begun), Wanted("sessions")]
+        return _unknown(event, before, now)
     lost = _is_lost(known, event, before, now)
     if lost or _is_other_item(event, known):
         over = _ended(known, "inferred", known.updated_at) if lost else _ended(known, "replaced", now.at)
@@ -57,6 +56,13 @@ def on_playing(event: Playing, before: State, now: Moment) -> list[Change]:
             return [over, Wanted("sessions")]
         return [over, SessionStarted(_started(event, before, now, before.next_play)), Wanted("sessions")]
     return _moved(known, event, before, now)
+
+
+def _unknown(event: Playing, before: State, now: Moment) -> list[Change]:
+    if now.tick < before.judged_tick:
+        return [Wanted("sessions")]  # Plex has told since what plays, without it: it is over, or not listed yet
+    begun = _started(event, before, now, before.next_play)
+    return [*_keyless(event, before, now), SessionStarted(begun), Wanted("sessions")]
 
 
 def _counted(key: str | None) -> int | None:
@@ -202,7 +208,7 @@ def _moved_to(known: Session, event: Playing, before: State, now: Moment) -> Ses
         epoch=before.connection.epoch,
         state=known.state if stops else event.state,
         updated_at=now.at,
-        heard_tick=now.tick,
+        heard_tick=max(now.tick, known.heard_tick),
         view_offset_ms=offset,
         watched_ms=known.watched_ms + watched,
         paused_ms=known.paused_ms + paused,

@@ -117,6 +117,8 @@ class State:
     down_since: int | None = None
     sessions_read: bool = False
     """Whether Plex has told what plays on this connection; it tells only the owner."""
+    judged_tick: int = 0
+    """When it had told that first on this connection."""
     next_event: int = 1
     next_play: int = 1
     next_alert: int = 1
@@ -207,9 +209,10 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             _meet(state, server)
         case ConnectionChanged(connection=connection):
             _connect(state, connection)
-        case Refreshed(at=at, sessions=sessions):
+        case Refreshed(at=at, sessions=sessions, judged_tick=judged):
             state.refreshed_at = at
             state.sessions_read = state.sessions_read if sessions is None else sessions
+            state.judged_tick = judged or state.judged_tick
         case AlertResolved(alert=alert, tick=tick):
             _rest(state, Rested(alert, tick))
         case AlertOpened(alert=alert) | AlertReopened(alert=alert):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import random
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from plex_companion.plex.wanted import Wanted, Wish
     from plex_companion.settings import Settings
 
+    Frame = tuple[bytes, Moment]
     Send = Callable[[Sequence[Heard]], Awaitable[None]]
     Clock = Callable[[], Moment]
 
@@ -121,7 +123,7 @@ async def listen(
 ) -> NoReturn:
     """Listen for ever. Each connection sends `Connecting`, one first `Snapshot`, then frames and further snapshots.
 
-    What happens while the first snapshot is taken waits in the socket, so nothing is missed and nothing comes too early.
+    What happens while the first snapshot is taken is kept, so nothing is missed and nothing comes too early.
     `Disconnected` is sent when a connection ends or cannot be made, and again only when the reason changes.
 
     Args:
@@ -213,16 +215,37 @@ class _Listener:
         await self._say(Connecting())
         self._wanted.for_sessions.take()
         self._wanted.for_library.take()
-        try:
-            snapshot = await self._snapshot(first=True, library=False)
-        except ToolError as error:
-            return _unread(error)
-        await self._say(snapshot)
+        early: list[Frame] = []
+        snapshot = await self._first(socket, early)
+        if isinstance(snapshot, ToolError):
+            return _unread(snapshot)
+        live = self._now()
+        await self._send([Heard(snapshot, live)])
         _log.info("Plex is heard")
         self._wanted.for_library.say()
-        since = self._now().tick
+        for frame, moment in early:
+            await self._hand_on(frame, _before(moment, live))
         lost = await self._until_lost(socket)
-        return Lost(lost.detail, lost.unauthorized, lost.too_large, self._now().tick - since)
+        return Lost(lost.detail, lost.unauthorized, lost.too_large, self._now().tick - live.tick)
+
+    async def _first(self, socket: ClientConnection, early: list[Frame]) -> Snapshot | ToolError:
+        """The first snapshot. Frames that come meanwhile are kept with the time they came at: what they tell may be over
+        when Plex answers.
+        """
+        found: Snapshot | ToolError
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep, socket, early)
+            try:
+                found = await self._snapshot(first=True, library=False)
+            except ToolError as error:
+                found = error
+            tasks.cancel_scope.cancel()
+        return found
+
+    async def _keep(self, socket: ClientConnection, early: list[Frame]) -> None:
+        with suppress(ConnectionClosed):  # who reads on finds it closed
+            while len(early) < WAITING_FRAMES:
+                early.append((await socket.recv(decode=False), self._now()))
 
     async def _until_lost(self, socket: ClientConnection) -> Lost:
         """Frames and snapshots side by side; whichever ends first ends the other."""
@@ -246,10 +269,12 @@ class _Listener:
             while True:
                 # As bytes: a text frame may hold half a character (PLEX.md 1.1), which must not end the connection.
                 frame = await socket.recv(decode=False)
-                moment = self._now()
-                await self._send([Heard(event, moment) for event in parse_frame(self._redacted(frame))])
+                await self._hand_on(frame, self._now())
         except ConnectionClosed as error:
             return self._closed(error)
+
+    async def _hand_on(self, frame: bytes, moment: Moment) -> None:
+        await self._send([Heard(event, moment) for event in parse_frame(self._redacted(frame))])
 
     def _redacted(self, frame: bytes) -> bytes:
         """Plex may repeat the token, in a setting or a message; here it goes before anything else sees it."""
@@ -318,6 +343,11 @@ class _Listener:
         if sent:
             return Lost(f"a frame that breaks the protocol (code {sent.code})")
         return Lost(why(error))
+
+
+def _before(moment: Moment, live: Moment) -> Moment:
+    """The moment, earlier than the other also where a clock of milliseconds cannot tell them apart."""
+    return replace(moment, tick=min(moment.tick, live.tick - 1))
 
 
 def _answered(status: int) -> Lost:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
+from plex_companion.cache.board import Touched
 from plex_companion.changes.kinds import AccountsSeen, Change, ClientSeen, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.errors import NotFound
 from plex_companion.resources.activity import ACTIVITY
@@ -39,15 +40,6 @@ RESOURCES: tuple[Resource, ...] = (
 )
 
 
-@dataclass(slots=True)
-class Touched:
-    """The URIs that changes touch. `lazy` ones only made progress; `listing`: a member appeared or went."""
-
-    urgent: set[str] = field(default_factory=set)
-    lazy: set[str] = field(default_factory=set)
-    listing: bool = False
-
-
 def touched(changes: Sequence[Change]) -> Touched:
     """What is to be announced after these changes are committed."""
     found = Touched()
@@ -61,10 +53,16 @@ def touched(changes: Sequence[Change]) -> Touched:
 
 
 def _uris(change: Change, *, lazy: bool) -> Iterator[str]:
-    for resource in RESOURCES:
+    kind: Any = type(change)  # mypy takes a class for unhashable when its instances have a `__hash__` of their own
+    for resource in _touched_by(kind):
         uri = None if lazy and not resource.progress else resource.touched(change)
         if uri is not None:
             yield uri
+
+
+@cache
+def _touched_by(kind: type) -> tuple[Resource, ...]:
+    return tuple(resource for resource in RESOURCES if issubclass(kind, resource.touched_by))
 
 
 async def read(companion: Companion, uri: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -36,10 +37,14 @@ class Resource:
         """The URI without its scheme, fields bare: `sessions/session_key`."""
         return _FIELD.sub(r"\1", self.uri.removeprefix("plex://"))
 
+    @cached_property
+    def _fields(self) -> list[str]:
+        return _FIELD.findall(self.uri)
+
     @property
     def is_family(self) -> bool:
         """Whether the URI has fields to fill."""
-        return "{" in self.uri
+        return bool(self._fields)
 
     def expand(self, fields: Mapping[str, str]) -> str:
         """The concrete URI for these fields, percent-encoded so that any identifier fits."""
@@ -49,8 +54,9 @@ class Resource:
         """The concrete URI that this change touches, if any."""
         if not isinstance(change, self.touched_by):
             return None
-        names = _FIELD.findall(self.uri)
-        values = {name: getattr(change, name, None) for name in names}
+        if not self._fields:
+            return self.uri
+        values = {name: getattr(change, name, None) for name in self._fields}
         if not all(values.values()):
             return None
         return self.expand({name: str(value) for name, value in values.items()})

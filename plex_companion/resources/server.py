@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 
 async def read_server(companion: Companion) -> dict[str, Any]:
-    """Read-only mode, storage, counters, database and history."""
+    """Read-only mode, storage, which process listens, counters, database and history."""
     plays = await count_plays(companion.cache)
     return {
         "read_only": companion.settings.read_only,
         "storage": companion.live.storage,
+        "process": companion.process(),
         "counters": companion.counters(),
         "database": {
             "size_bytes": await companion.cache.size_bytes(),

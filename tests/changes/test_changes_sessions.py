@@ -42,6 +42,24 @@ def test_an_unknown_session_is_visible_at_once_and_wants_a_snapshot() -> None:
     assert wants(changes, "sessions")
 
 
+def test_what_waited_for_the_first_snapshot_begins_no_play_that_it_did_not_list() -> None:
+    story = Story(connected=False)
+    began = story.now
+    story.after(1).connect(listed("2", client="stove"))
+    live, story.now = story.now, began
+
+    changes = [*story.plays("1", at=5), *story.plays("1", "stopped", at=6)]
+
+    assert of(changes, SessionStarted) == []
+    assert of(changes, SessionEnded) == []
+    assert wants(changes, "sessions"), "Plex may list it late"
+    story.plays("2", at=9, client="stove")
+    assert story.session("2").view_offset_ms == 9_000, "what it listed goes on"
+    story.now = live
+    story.plays("1", at=7)
+    assert story.session("1").view_offset_ms == 7_000
+
+
 def test_a_session_is_enriched_by_the_snapshot_and_keeps_its_play() -> None:
     story = Story()
     story.plays("1", at=5)

@@ -9,13 +9,11 @@ import pytest
 from e2e_home import MODERN, STEADY, home, known, subscribed
 
 from plex_companion.app import open_companion
-from plex_companion.resources import touched
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from plex_companion.changes.kinds import Change
+    from plex_companion.cache.board import Touched
 
 FRAMES = 10_000
 BURST_SECONDS = 60
@@ -50,8 +48,7 @@ async def test_every_changed_uri_is_announced_after_its_last_change(tmp_path: Pa
         settings = it.application.companion.settings.model_copy(update={"database": tmp_path / "second.sqlite3"})
         last: dict[str, int | None] = {}
 
-        def announce(changes: Sequence[Change]) -> None:
-            found = touched(changes)
+        def announce(found: Touched) -> None:
             state = companion_of[0].state if companion_of else None
             playing = state.sessions.get(key) if state else None
             last.update(dict.fromkeys(found.urgent | found.lazy, playing.view_offset_ms if playing else None))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pytest
     from anyio.abc import SocketStream
 
+    from plex_companion.cache.board import Touched
     from plex_companion.changes.kinds import Change
     from plex_companion.companion import Companion
 
@@ -243,7 +244,7 @@ async def delivering(folder: Path, *urls: str, speed: float = 1_000) -> AsyncIte
         live = Live(state, webhooks=Webhooks(tuple(hook.name for hook in hooks), alert_message, hold_ms=5_000))
         it, bell = Post(live, Inbox(1_000, live.counters), speed), Bell()
 
-        def announce(_: Sequence[Change]) -> None:
+        def announce(_: Sequence[Change], __: Touched) -> None:
             bell.ring()
 
         async def report(result: DeliveryReport) -> None:

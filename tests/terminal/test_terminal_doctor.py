@@ -22,6 +22,7 @@ from anyio.streams.tls import TLSListener
 from pydantic import SecretStr
 from rich.console import Console
 
+from plex_companion.cache.lease import open_lease
 from plex_companion.demo import Demo, open_demo
 from plex_companion.doctor import doctor
 from plex_companion.errors import SettingsError
@@ -246,6 +247,15 @@ async def test_a_certificate_is_judged_and_the_ways_out_are_named(
     assert "plex.direct" in other_name
     assert "PLEX_COMPANION_PLEX_VERIFY=false" in other_name
     assert unchecked[0] == WELL
+
+
+async def test_it_says_whether_another_process_listens(demo: Demo, tmp_path: Path) -> None:
+    assert "No other process listens" in (await visit(tmp_path, demo.url)).lines["database"]
+    with open_lease(tmp_path / "cache.sqlite3") as lease:
+        assert lease.take(), "it was given back"
+        seen = await visit(tmp_path, demo.url)
+        assert (seen.code, seen.lines["database"][0]) == (0, WELL)
+        assert "another process listens, this one would follow it" in seen.lines["database"]
 
 
 async def test_a_newer_database_is_told_and_left_untouched(demo: Demo, tmp_path: Path) -> None:

@@ -1,0 +1,157 @@
+"""The board: what the process that listens pins up, in its own transactions, for the others on the same database."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.models import Connection
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+
+class Deposed(Exception):
+    """Another process listens by now: nothing of this transaction was written."""
+
+
+@dataclass(slots=True)
+class Touched:
+    """The URIs that changes touch. `lazy` ones only made progress; `listing`: a member appeared or went."""
+
+    urgent: set[str] = field(default_factory=set)
+    lazy: set[str] = field(default_factory=set)
+    listing: bool = False
+
+    def add(self, other: Touched) -> None:
+        """Take in what others touched too."""
+        self.urgent |= other.urgent
+        self.lazy = (self.lazy | other.lazy) - self.urgent
+        self.listing |= other.listing
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.urgent or self.lazy or self.listing)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What the process that listens knows beyond the tables."""
+
+    pid: int
+    server: str | None
+    connection: Connection
+    sessions_read: bool
+    last_event_at: int | None
+    refreshed_at: int | None
+    counters: dict[str, Any]
+
+    @property
+    def matter(self) -> tuple[object, ...]:
+        """What must not wait; the rest says only that things are fresher and more was counted."""
+        return self.pid, self.server, self.connection, self.sessions_read
+
+
+@dataclass(frozen=True, slots=True)
+class Bulletin:
+    """What one transaction pins up. Without a `term` the transaction begins one: the next after all that have been."""
+
+    at: int
+    term: int | None = None
+    touched: Touched = field(default_factory=Touched)
+    listening: Listening | None = None
+    letters: Sequence[int] = ()
+    """Letters whose meaning this transaction writes down: they are thrown away with it."""
+
+    def __bool__(self) -> bool:
+        """Whether it is worth a transaction of its own."""
+        return bool(self.touched or self.listening or self.letters)
+
+    def begin(self, connection: sqlite3.Connection) -> int:
+        """The term this transaction belongs to. Locks may fail (a deleted file, a network disk); this does not.
+
+        Raises:
+            Deposed: the term is over.
+        """
+        row = connection.execute("SELECT term FROM listener").fetchone()
+        newest = row[0] if row else 0
+        if self.term is not None and self.term != newest:
+            raise Deposed
+        return newest + (self.term is None)
+
+    def pin(self, connection: sqlite3.Connection, term: int) -> None:
+        """Write it, last in the transaction."""
+        if self.listening is not None:
+            connection.execute(_LISTENER, {"term": term, **_columns(self.listening)})
+        if self.touched:
+            connection.execute(_ANNOUNCE, {"at": self.at, **_uris(self.touched)})
+        if self.letters:
+            connection.executemany("DELETE FROM letters WHERE id = ?", [(letter,) for letter in self.letters])
+
+
+_NAMES = ("pid", "server", "sessions_read", "last_event_at", "refreshed_at")
+_COLUMNS = ("term", *_NAMES, "state", "since_at", "epoch", "detail", "counters")
+_LISTENER = (
+    f"INSERT INTO listener (id, {', '.join(_COLUMNS)}) VALUES (1, {', '.join(f':{name}' for name in _COLUMNS)}) "  # noqa: S608 - our own column names
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS)}"
+)
+_ANNOUNCE = "INSERT INTO announcements (at, urgent, lazy, listing) VALUES (:at, :urgent, :lazy, :listing)"
+
+
+def _columns(row: Listening) -> dict[str, Any]:
+    link = row.connection
+    return {
+        **{name: getattr(row, name) for name in _NAMES},
+        "state": link.state,
+        "since_at": link.since_at,
+        "epoch": link.epoch,
+        "detail": link.detail,
+        "counters": json.dumps(row.counters),
+    }
+
+
+def _uris(touched: Touched) -> dict[str, Any]:
+    return {
+        "urgent": json.dumps(sorted(touched.urgent)),
+        "lazy": json.dumps(sorted(touched.lazy)),
+        "listing": touched.listing,
+    }
+
+
+def listening_of(row: sqlite3.Row) -> Listening:
+    """The row as it was pinned up."""
+    return Listening(
+        pid=row["pid"],
+        server=row["server"],
+        connection=Connection(row["state"], row["since_at"], row["epoch"], row["detail"]),
+        sessions_read=bool(row["sessions_read"]),
+        last_event_at=row["last_event_at"],
+        refreshed_at=row["refreshed_at"],
+        counters=json.loads(row["counters"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What was pinned up since somebody last looked."""
+
+    last: int
+    """The id of the newest announcement there ever was."""
+    touched: Touched
+    complete: bool
+    """Whether nothing was taken down unseen."""
+    committed_at: int | None
+    """When the newest of them was written."""
+
+
+def news_after(connection: sqlite3.Connection, last: int) -> News:
+    """The announcements after that one, as one."""
+    newest = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'announcements'").fetchone()
+    end = int(newest[0]) if newest else 0
+    rows = connection.execute("SELECT * FROM announcements WHERE id > ? ORDER BY id", (last,)).fetchall()
+    touched = Touched()
+    for row in rows:
+        touched.add(Touched(set(json.loads(row["urgent"])), set(json.loads(row["lazy"])), bool(row["listing"])))
+    return News(end, touched, len(rows) == end - last, rows[-1]["at"] if rows else None)

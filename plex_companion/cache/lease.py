@@ -1,0 +1,79 @@
+"""Which of the processes on a database listens and writes: the one that holds the operating system's lock beside it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+
+class Lease:
+    """The lock on `<database>.lock`. The kernel gives it back however its process ends. The file stays: who deletes it
+    splits the house, and the term on the board (`cache/board.py`) must settle it.
+    """
+
+    def __init__(self, database: Path) -> None:
+        real = database.resolve()  # one lock, by whatever name the database is called
+        self.path = real.with_name(f"{real.name}.lock")
+        self._lock = FileLock(self.path, mode=0o600, fallback_to_soft=False, preserve_lock_file=True)
+        self._taken_unlocked: bool | None = None
+        """`None` until the file system has said that it cannot lock; then whether we behave as if we held the lock."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is ours."""
+        return self._lock.is_locked or bool(self._taken_unlocked)
+
+    def take(self) -> bool:
+        """Whether it is ours now. Returns at once.
+
+        Where nothing can be locked, it is ours the first time, and never again once it was given back: two that take
+        turns for ever would be worse than one that stays behind.
+        """
+        if self._taken_unlocked is not None or self._lock.is_locked:
+            return self.held
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            return False
+        except OSError as error:
+            self._taken_unlocked = True
+            logger.warning(
+                "%s cannot be locked (%s): going on as if no other process used this database. Keep it on a local disk "
+                "if several should.",
+                self.path.name,
+                error.strerror or type(error).__name__,
+            )
+        return True
+
+    def give_back(self) -> None:
+        """Let another process have it."""
+        if self._taken_unlocked:
+            self._taken_unlocked = False
+        elif self._lock.is_locked:
+            self._lock.release()
+
+
+@contextmanager
+def open_lease(database: Path) -> Iterator[Lease]:
+    """The lease on a database, free or taken; at the end of the block it is given back, if it is ours then."""
+    lease = Lease(database)
+    try:
+        yield lease
+    finally:
+        lease.give_back()
+
+
+@contextmanager
+def unused(database: Path) -> Iterator[bool]:
+    """Whether no other process listens and writes. While the block runs none begins to."""
+    with open_lease(database) as lease:
+        yield lease.take()

@@ -1,0 +1,97 @@
+"""The lock beside a database: one has it, and whoever goes gives it back."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from plex_companion.cache.lease import Lease, open_lease
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOLD = """
+import pathlib, sys, time
+from plex_companion.cache.lease import Lease
+lease = Lease(pathlib.Path(sys.argv[1]))
+print(lease.take(), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cache.sqlite3"
+
+
+def test_one_has_it_and_the_others_do_not_also_within_one_process(path: Path) -> None:
+    first, second = Lease(path), Lease(path)
+    assert (first.take(), second.take(), second.take()) == (True, False, False)
+    assert (first.held, second.held) == (True, False)
+    assert first.take(), "it has it still"
+    first.give_back()
+    assert (first.held, second.take(), first.take()) == (False, True, False)
+    second.give_back()
+
+
+def test_it_is_given_back_at_the_end_of_the_block_whatever_happened(path: Path) -> None:
+    def fail() -> None:
+        with open_lease(path) as lease:
+            assert lease.take()
+            raise ValueError("within")
+
+    with pytest.raises(ValueError, match="within"):
+        fail()
+    with open_lease(path) as lease:
+        assert lease.take()
+
+
+def test_who_never_had_it_gives_nothing_back(path: Path) -> None:
+    first, second = Lease(path), Lease(path)
+    first.take()
+    second.give_back()
+    assert not second.take()
+    first.give_back()
+
+
+def test_the_file_is_the_owners_alone_and_stays(path: Path) -> None:
+    lease = Lease(path)
+    lease.take()
+    assert lease.path.name == "cache.sqlite3.lock"
+    assert lease.path.stat().st_mode & 0o777 == 0o600
+    lease.give_back()
+    assert lease.path.exists()
+
+
+async def test_the_kernel_gives_it_back_for_a_process_that_was_killed(path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as process:  # noqa: S603, ASYNC220 - our own code
+        assert process.stdout
+        assert process.stdout.readline() == b"True\n"
+        lease = Lease(path)
+        assert not lease.take()
+        os.kill(process.pid, signal.SIGKILL)
+        with anyio.fail_after(5):
+            while not lease.take():  # noqa: ASYNC110 - the kernel has no event for it
+                await anyio.sleep(0.01)
+        lease.give_back()
+
+
+def test_where_nothing_can_be_locked_it_is_said_once_and_the_process_goes_on_as_if_alone(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    path.with_name("cache.sqlite3.lock").mkdir()
+    lease = Lease(path)
+    assert (lease.take(), lease.take(), lease.held) == (True, True, True)
+    (record,) = caplog.records
+    assert "cache.sqlite3.lock cannot be locked" in record.message
+    assert "\n" not in record.message
+    lease.give_back()
+    assert (lease.held, lease.take()) == (False, False), "who was deposed does not come back"

@@ -1,0 +1,301 @@
+"""Two companions on one database: one listens, the other follows, and goes on when the first one ends."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import anyio
+from processes_home import Member, ending, member, rows, two
+
+from plex_companion import wire
+from plex_companion.app import clock
+from plex_companion.cache import open_cache
+from plex_companion.cache.migrate import migrate, shipped
+from plex_companion.cache.read import events_after
+from plex_companion.events import Audit, Heard
+from plex_companion.models import Moment
+from plex_companion.resources.server import read_server
+from plex_companion.tools.notes import acknowledged
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from plex_companion.demo import Demo
+
+NOTICED = 0.5
+"""Seconds within which the others know of a commit."""
+
+
+def shown(one: Member) -> dict[str, object]:
+    """What resources show of the state, but for what depends on when it is asked."""
+    found = {**wire.envelope(one.companion.state, 0), **wire.sessions(one.companion.state)}
+    found["connection"] = {**found["connection"], "stale_seconds": None, "last_event_at": None}
+    return found
+
+
+async def audit(one: Member, tool: str) -> None:
+    await one.companion.inbox.put([Heard(Audit(tool, "done", {"tool": tool}), one.companion.clock())])
+
+
+async def test_one_listens_and_the_other_does_not_connect_to_plex(demo: Demo, tmp_path: Path) -> None:
+    async with two(demo, tmp_path) as (first, second):
+        assert (first.listens, second.listens) == (True, False)
+        assert second.companion.is_live
+        await anyio.wait_all_tasks_blocked()
+        assert demo.hub.sockets == 1
+
+
+async def test_what_happens_is_shown_and_told_in_both_within_half_a_second(demo: Demo, tmp_path: Path) -> None:
+    async with two(demo, tmp_path) as (first, second):
+        session = demo.start()
+        await first.until(lambda: first.sessions and first.sessions[session.key].listed)
+        with anyio.fail_after(NOTICED):
+            await second.until(lambda: second.sessions and second.sessions[session.key].listed)
+        assert shown(second) == shown(first)
+        assert not second.sessions[session.key].stale
+        demo.pause(session)
+        await first.until(lambda: first.sessions[session.key].state == "paused")
+        with anyio.fail_after(NOTICED):
+            await second.until(lambda: second.sessions[session.key].state == "paused")
+        demo.stop(session)
+        await first.until(lambda: not first.sessions)
+        with anyio.fail_after(NOTICED):
+            await second.until(lambda: not second.sessions)
+        await second.until(lambda: set(first.told) - set(second.told) <= {"plex://libraries"})
+        assert {"plex://sessions", f"plex://sessions/{session.key}", "plex://events", "plex://history"} <= set(
+            second.told
+        )
+
+
+async def test_who_waits_in_a_process_that_follows_is_woken_and_can_read_what_happened(
+    demo: Demo, tmp_path: Path
+) -> None:
+    async with two(demo, tmp_path) as (_, second):
+        before = second.companion.state.next_event - 1
+        changed = second.companion.live.change()
+        demo.start()
+        with anyio.fail_after(5):
+            await changed.wait()
+            while not (await events_after(second.companion.cache, before, ["playing"], 10)).rows:
+                await second.companion.live.changed()
+
+
+async def test_what_the_other_counts_and_how_it_is_connected_is_shown(demo: Demo, tmp_path: Path) -> None:
+    async with two(demo, tmp_path) as (first, second):
+        demo.start()
+        await second.until(lambda: second.companion.counters()["events"].get("playing"))
+        body = await read_server(second.companion)
+        assert body["process"]["role"] == "reader"
+        assert body["process"]["listener_pid"] == body["process"]["pid"], "both are this process"
+        assert body["counters"]["snapshots"] >= 1
+        assert (await read_server(first.companion))["process"]["role"] == "listener"
+        await demo.shut()
+        await second.until(lambda: second.companion.state.connection.state == "down")
+        assert second.companion.state.connection == first.companion.state.connection
+        assert all(session.stale for session in second.sessions.values())
+
+
+async def test_what_a_tool_did_in_the_other_process_is_journaled_once_and_at_its_time(
+    demo: Demo, tmp_path: Path
+) -> None:
+    async with two(demo, tmp_path) as (first, second):
+        moment = second.companion.clock()
+        await second.companion.inbox.put(
+            [Heard(Audit("playlist_delete", "done", {"n": n}), Moment(moment.at - n, moment.tick)) for n in range(3)]
+        )
+        with anyio.fail_after(5):
+            while not rows(tmp_path, "SELECT 1 FROM events WHERE type = 'audit'") or rows(
+                tmp_path, "SELECT 1 FROM letters"
+            ):
+                await first.companion.live.changed()
+        told = rows(tmp_path, "SELECT at, payload FROM events WHERE type = 'audit' ORDER BY id")
+        assert [(moment.at - at, json.loads(payload)) for at, payload in told] == [(n, {"n": n}) for n in range(3)]
+
+
+async def test_an_alert_is_acknowledged_in_a_process_that_follows(demo: Demo, tmp_path: Path) -> None:
+    async with two(demo, tmp_path) as (first, second):
+        await demo.shut()
+        await second.until(lambda: second.companion.state.alerts)
+        (alert,) = second.companion.state.alerts.values()
+        with anyio.fail_after(2):
+            known = await acknowledged(second.companion, str(alert.id))
+        assert known.acknowledged_at is not None
+        assert [one.acknowledged_at for one in first.companion.state.alerts.values()] == [known.acknowledged_at]
+        await second.until(lambda: "plex://alerts" in second.told)
+    assert rows(tmp_path, "SELECT acknowledged_at FROM alerts") == [(known.acknowledged_at,)]
+    assert rows(tmp_path, "SELECT 1 FROM letters") == []
+
+
+async def test_who_listens_and_tells_nothing_is_believed_for_three_minutes(demo: Demo, tmp_path: Path) -> None:
+    ahead = 0
+
+    def later() -> Moment:
+        now = clock()
+        return Moment(now.at + ahead, now.tick + ahead)
+
+    async with member(demo, tmp_path) as first:
+        await first.live()
+        session = demo.start()
+        await first.until(lambda: first.sessions and first.sessions[session.key].listed)
+        async with member(demo, tmp_path, now=later) as second:
+            ahead = 170_000
+            await second.companion.live.changed()
+            demo.pause(session)
+            await second.until(lambda: second.sessions[session.key].state == "paused")
+            assert second.companion.is_live
+            second.told.clear()
+            ahead = 190_000
+            await second.until(lambda: second.companion.state.connection.state == "down")
+            assert second.companion.state.connection.detail == "the process that listens is silent"
+            assert second.sessions[session.key].stale
+            assert {"plex://sessions", "plex://server"} <= set(second.told)
+            ahead = 0
+            demo.resume(session)
+            await second.until(lambda: second.companion.is_live)
+            assert not second.sessions[session.key].stale
+
+
+async def test_a_process_starts_beside_one_that_keeps_the_database_locked(demo: Demo, tmp_path: Path) -> None:
+    async with member(demo, tmp_path) as first:
+        await first.live()
+        with closing(sqlite3.connect(tmp_path / "cache.sqlite3", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with anyio.fail_after(2):
+                async with member(demo, tmp_path) as second:
+                    assert second.companion.is_live
+                    assert not second.listens
+
+
+async def test_a_process_waits_for_another_one_that_migrates_the_database(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite3"
+    migrate(path, shipped()[:1])
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        opened = anyio.Event()
+
+        async def start() -> None:
+            async with open_cache(path) as cache:
+                assert cache.schema == len(shipped())
+                opened.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start)
+            with anyio.move_on_after(1):
+                await opened.wait()
+            assert not opened.is_set()
+            other.execute("ROLLBACK")
+            with anyio.fail_after(5):
+                await opened.wait()
+
+
+async def test_what_a_process_said_before_it_ended_is_written_down_by_whoever_listens_next(
+    demo: Demo, tmp_path: Path
+) -> None:
+    async with two(demo, tmp_path) as (_, second):
+        for n in range(20):
+            await audit(second, f"tool_{n}")
+    async with member(demo, tmp_path) as third:
+        await third.until(lambda: not rows(tmp_path, "SELECT 1 FROM letters"))
+    told = rows(tmp_path, "SELECT subject FROM events WHERE type = 'audit' ORDER BY id")
+    assert [subject for (subject,) in told] == [f"tool_{n}" for n in range(20)]
+
+
+async def test_a_letter_that_cannot_be_read_is_thrown_away_and_the_next_one_is_not(demo: Demo, tmp_path: Path) -> None:
+    async with two(demo, tmp_path) as (first, second):
+        for kind, body in (("invented", "{}"), ("audit", "[]"), ("audit", '{"tool":"x"}'), ("audit", "no json")):
+            await second.companion.cache.writer.execute(
+                "INSERT INTO letters (at, kind, body) VALUES (1, ?, ?)", (kind, body)
+            )
+        await audit(second, "well")
+        await first.until(lambda: not rows(tmp_path, "SELECT 1 FROM letters"))
+    assert rows(tmp_path, "SELECT subject FROM events WHERE type = 'audit'") == [("well",)]
+
+
+async def test_when_the_first_ends_the_other_listens_within_a_second_and_goes_on(demo: Demo, tmp_path: Path) -> None:
+    async with ending(demo, tmp_path) as (first, its):
+        session = demo.start()
+        gone = demo.start(demo.movie(1), player=1, user=1)
+        await first.until(lambda: len(first.sessions) == 2 and all(one.listed for one in first.sessions.values()))
+        async with member(demo, tmp_path) as second:
+            play = second.sessions[session.key].play_id
+            epoch = second.companion.state.connection.epoch
+            states: list[str] = []
+            demo.go_silent()
+            demo.forget(gone)
+            demo.speak_again()
+            await its.end()
+            with anyio.fail_after(1):
+                while not second.listens or not second.companion.is_live:
+                    await second.companion.live.changed()
+                    states.append(second.companion.state.connection.state)
+            assert "connecting" in states, "in between it says that nobody listens"
+            assert second.companion.state.connection.epoch == epoch + 1
+            await second.until(lambda: list(second.sessions) == [session.key])
+            assert second.sessions[session.key].play_id == play, "the same play"
+            demo.pause(session)
+            await second.until(lambda: second.sessions[session.key].state == "paused")
+    ended = rows(tmp_path, "SELECT ended_by FROM plays ORDER BY id")
+    assert ended == [(None,), ("inferred",)]
+    ids = [id_ for (id_,) in rows(tmp_path, "SELECT id FROM events ORDER BY id")]
+    assert ids == list(range(1, len(ids) + 1))
+    assert rows(tmp_path, "SELECT kind FROM alerts WHERE kind = 'listener_gap'") == []
+
+
+async def test_what_the_first_committed_last_is_told_before_the_other_goes_on(demo: Demo, tmp_path: Path) -> None:
+    async with ending(demo, tmp_path) as (first, its), member(demo, tmp_path) as second:
+        session = demo.start()
+        await first.until(lambda: session.key in first.sessions)
+        await its.end()
+        await second.until(lambda: second.listens)
+        assert f"plex://sessions/{session.key}" in second.told
+
+
+async def test_who_is_deposed_in_spite_of_its_lock_writes_nothing_more_and_follows(
+    demo: Demo, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    async with member(demo, tmp_path, tick=0.05) as first:
+        await first.live()
+        (tmp_path / "cache.sqlite3.lock").unlink()  # as somebody tidies up
+        async with member(demo, tmp_path) as second:
+            await second.live()
+            assert second.listens
+            session = demo.start()
+            await second.until(lambda: session.key in second.sessions)
+            await first.until(lambda: not first.listens and session.key in first.sessions)
+            assert [record.message.split(",")[0] for record in caplog.records] == ["Another process listens to Plex"]
+        with anyio.fail_after(5):
+            while not first.listens:
+                await first.companion.live.changed()
+    ids = [id_ for (id_,) in rows(tmp_path, "SELECT id FROM events ORDER BY id")]
+    assert ids == list(range(1, len(ids) + 1))
+    assert rows(tmp_path, "SELECT count(*) FROM plays") == [(1,)]
+
+
+async def test_announcements_taken_down_unseen_count_as_everything(demo: Demo, tmp_path: Path) -> None:
+    async with two(demo, tmp_path) as (first, second):
+        session = demo.start()
+        await second.until(lambda: session.key in second.sessions)
+        second.told.clear()
+        await first.companion.cache.writer.execute("DELETE FROM announcements")
+        await first.companion.cache.writer.execute(
+            "INSERT INTO announcements (id, at, urgent, lazy, listing) "
+            "SELECT seq + 5, 0, '[]', '[]', 0 FROM sqlite_sequence WHERE name = 'announcements'"
+        )
+        await second.until(lambda: "plex://libraries" in second.told)
+        assert f"plex://sessions/{session.key}" in second.told
+
+
+async def test_an_idle_listener_writes_nothing(demo: Demo, tmp_path: Path) -> None:
+    async with member(demo, tmp_path, tick=0.02) as first, open_cache(tmp_path / "cache.sqlite3") as other:
+        await first.until(lambda: first.companion.state.sections)
+        ticks = first.companion.live.now
+        before = await other.version()
+        await first.until(lambda: first.companion.live.now > ticks + 500)
+        assert await other.version() == before
