@@ -11,7 +11,8 @@ from plex_companion.cache.backup import KEPT, back_up, wall
 from plex_companion.cache.connect import connected
 from plex_companion.cache.mend import Mended, mend, suspecting
 from plex_companion.cache.migrate import is_older, migrate
-from plex_companion.cache.record import UNKNOWN, Statements, condensed, upsert
+from plex_companion.cache.record import UNKNOWN, Statements, condensed
+from plex_companion.cache.transact import written
 from plex_companion.changes.state import RECENT
 from plex_companion.errors import BackupFailed, DatabaseUnusable
 
@@ -83,21 +84,7 @@ class Cache:
         for change in condensed(changes):
             statements.add(change)
         with suspecting(self.path):
-            await self._commit(statements)
-
-    async def _commit(self, statements: Statements) -> None:
-        await self.writer.execute("BEGIN IMMEDIATE")
-        try:
-            for sql, row in statements.first:
-                await self.writer.execute(sql, row)
-            for table, rows in statements.upserts():
-                if rows:
-                    await self.writer.executemany(upsert(table, rows[0]), rows)
-            await self.writer.execute("COMMIT")
-        except BaseException:
-            if self.writer.in_transaction:
-                await self.writer.execute("ROLLBACK")
-            raise
+            await written(self.writer, statements.run)
 
     async def prune(self, *, events_before: int, events_kept: int, alerts_before: int) -> bool:
         """Drop what has been kept for long enough, a small step of each. Returns whether there may be more of it.

@@ -29,6 +29,7 @@ from plex_companion.changes.kinds import (
 from plex_companion.changes.state import timeline_of
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable
 
     from plex_companion.models import Session
@@ -95,6 +96,14 @@ class Statements:
     def upserts(self) -> Iterable[tuple[str, list[Row]]]:
         """Table and rows, parents before children."""
         return ((table, list(rows.values())) for table, rows in self.tables.items())
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Execute them, at most one per table."""
+        for sql, row in self.first:
+            connection.execute(sql, row)
+        for table, rows in self.upserts():
+            if rows:
+                connection.executemany(upsert(table, rows[0]), rows)
 
     def add(self, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
         """Take one change in."""
