@@ -8,6 +8,7 @@ import random
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ from plex_companion.events import Heard, Tick
 from plex_companion.ingest import INBOX, Inbox, Live, Retention, ingest
 from plex_companion.models import Moment
 from plex_companion.plex.gateway import open_gateway
+from plex_companion.plex.history import Book
 from plex_companion.plex.known import Known
 from plex_companion.plex.listener import PATIENT, Patience, listen
 from plex_companion.plex.wanted import Wanted
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
     from plex_companion.cache import Cache
     from plex_companion.events import DeliveryReport, StorageReport
+    from plex_companion.models import History
     from plex_companion.server.build import CompanionServer
     from plex_companion.server.http import HttpApp
     from plex_companion.settings import Settings
@@ -126,7 +129,8 @@ async def open_companion(
 
         async def hear() -> None:
             with hearing:
-                await listen(gateway, settings, inbox.put, now=now, wanted=wanted, epoch=epoch, patience=patience)
+                to_plex = partial(listen, gateway, settings, inbox.put, now=now, wanted=wanted)
+                await to_plex(book=_book(live), epoch=epoch, patience=patience)
 
         tasks.start_soon(hear)
         try:
@@ -159,12 +163,27 @@ def _retention(settings: Settings) -> Retention:
     )
 
 
+def _book(live: Live) -> Book:
+    """What is known of Plex's history; it is read no faster than it can be written."""
+
+    def read() -> History | None:
+        return live.state.history if live.state.server else None
+
+    async def written(number: int) -> None:
+        while live.state.history_page < number or live.storage != "ok":
+            await live.changed()
+
+    return Book(read, written)
+
+
 def _want(changes: Sequence[Change], wanted: Wanted, bell: Bell) -> None:
     """What only Plex can tell is asked for as soon as it is missed; what is to be delivered rings the bell."""
     for change in changes:
         match change:
             case WantedChange(what="library"):
                 wanted.library()
+            case WantedChange(what="history"):
+                wanted.history()
             case WantedChange():
                 wanted.snapshot()
             case DeliveryChanged():

@@ -13,6 +13,8 @@ from plex_companion.cache.rows import (
     change_of,
     client_of,
     delivery_of,
+    device_of,
+    history_of,
     section_of,
     server_of,
     session_of,
@@ -117,6 +119,11 @@ async def _load_server(cache: Cache, state: State, server: str, now: Moment) -> 
     state.sections = tuple(
         section_of(row) for row in await _rows(cache, "SELECT * FROM sections WHERE server = :server", of)
     )
+    state.devices = tuple(
+        device_of(row) for row in await _rows(cache, "SELECT * FROM devices WHERE server = :server", of)
+    )
+    for row in await _rows(cache, "SELECT * FROM history WHERE server = :server", of):
+        state.history = history_of(row)
     state.accounts = tuple(
         account_of(row) for row in await _rows(cache, "SELECT * FROM accounts WHERE server = :server", of)
     )
