@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PATH = "/status/sessions/history/all"
 PAGE = 500
 """Rows of a request."""
-SLICE = 250
+SLICE = 100
 """Rows of a transaction: while it is written, whatever else happens waits."""
 OVERLAP_S = 86_400
 """What was counted so long before the mark is read again: clients that were away report late."""
@@ -103,11 +103,11 @@ class Walk:
         if self._windows and not self._keeps_order(page, times):
             self._count_off()
             return wanted
-        self._sinks = self._sinks and times == sorted(times, reverse=True) and not self._rose(times)
+        self._sinks = self._sinks and times == sorted(times, reverse=True) and not self._rose(fresh)
         self._last = times[-1] if times else self._last
         read = self.start + page.size
         over = read >= page.total if page.total is not None else not fresh
-        past = not self._windows and self._sinks and bool(times) and times[0] < self.floor
+        past = not self._windows and self._sinks and bool(times) and times[-1] < self.floor
         self.done = over or past or page.size == 0
         self._left = None if page.total is None else page.total - read
         self._step(page, times)
@@ -122,8 +122,8 @@ class Walk:
         counts = self._left is not None and (self._windows or self.floor == 0)
         return max(0, total - (self._left or 0)) if counts else min(total, self.imported)
 
-    def _rose(self, times: list[int]) -> bool:
-        return self._last is not None and bool(times) and times[0] > self._last
+    def _rose(self, fresh: list[HistoryRow]) -> bool:
+        return self._last is not None and any(row.viewed_at_s > self._last for row in fresh)
 
     def _keeps_order(self, page: Page, times: list[int]) -> bool:
         """Whether the page is what was asked for: rising, from `since` on, and nothing was skipped before it."""
