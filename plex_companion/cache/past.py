@@ -35,11 +35,16 @@ _OWN = """
     WHERE off <= :slack AND NOT EXISTS (
         SELECT 1 FROM plays WHERE server = :server AND history_key = :history_key AND ended_by IS NOT 'imported')
 """
-_LINK = """
+_FACTS = (
+    *("key", "guid", "type", "title", "grandparent_title", "parent_title", "item_index", "parent_index", "year"),
+    *("library", "library_id", "duration_ms", "user_id", "user_name", "client_identifier", "player_title", "platform"),
+)
+"""What a play that was over before Plex listed it learns from its row."""
+_LINK = f"""
     UPDATE plays SET history_key = :history_key, viewed_at = :viewed_at,
-        user_id = coalesce(user_id, :user_id), user_name = coalesce(user_name, :user_name)
+        {", ".join(f"{name} = coalesce({name}, :{name})" for name in _FACTS)}
     WHERE id = :id
-"""
+"""  # noqa: S608 - our own column names
 _FORGET = "DELETE FROM plays WHERE server = :server AND history_key = :history_key AND ended_by = 'imported'"
 
 

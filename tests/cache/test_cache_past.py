@@ -127,6 +127,16 @@ async def test_a_play_whose_user_was_not_known_yet_is_linked_and_learns_who_it_w
     assert await den.plays("id, history_key, user_id, user_name") == [(1, KEY.format(1), "1", "Ada")]
 
 
+async def test_a_play_that_was_over_before_plex_listed_it_learns_from_its_row_what_it_was(den: Den) -> None:
+    await den.say(den.story.plays("1"))
+    await den.stop()
+    assert await den.plays("title, user_name") == [(None, None)]
+    await den.count(den.row(1))
+    assert await den.plays("title, user_name, client_identifier") == [("Film", "Ada", "lamp")]
+    found = await den.cache.reader.execute_fetchall("SELECT rowid FROM play_titles WHERE play_titles MATCH 'film'")
+    assert [tuple(row) for row in found] == [(1,)]
+
+
 async def test_a_row_whose_user_plex_does_not_tell_is_linked_all_the_same(den: Den) -> None:
     await den.watch()
     await den.stop()

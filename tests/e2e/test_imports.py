@@ -1,0 +1,243 @@
+"""Plex's whole history comes into the cache, stays there when Plex is gone, and holds every play once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from e2e_home import SECONDS, STEADY, settings_for
+from pydantic import SecretStr
+
+from plex_companion.app import clock, open_companion
+from plex_companion.changes.kinds import HistoryProgressed, PlaysImported, SessionChanged
+from plex_companion.demo import Demo, Household, open_demo
+from plex_companion.models import Moment
+from plex_companion.resources import read
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from plex_companion.changes.kinds import Change
+    from plex_companion.companion import Companion
+    from plex_companion.demo.household import Item
+
+ROWS = 8_000
+MINUTE_MS = 60_000
+FILM_SECONDS = 2_700
+
+
+def household(folder: Path, rows: int = ROWS) -> Household:
+    """Films and series, and so many plays of them over the last year."""
+    films = [{"title": f"Film {n}", "duration_seconds": FILM_SECONDS} for n in range(6)]
+    sections: list[dict[str, Any]] = [
+        {"title": "Films", "type": "movie", "items": films, "generate": 200},
+        {"title": "Series", "type": "show", "generate": {"count": 10, "seasons": 2, "episodes": 10}},
+    ]
+    file = folder / "home.json"
+    file.write_text(json.dumps({"sections": sections, "generate_history": rows}))
+    return Household.load(file)
+
+
+class Listener:
+    """What was announced, batch by batch."""
+
+    def __init__(self) -> None:
+        self.batches: list[Sequence[Change]] = []
+
+    def announce(self, changes: Sequence[Change]) -> None:
+        self.batches.append(changes)
+
+
+@asynccontextmanager
+async def listening(
+    demo: Demo, folder: Path, listener: Listener | None = None, now: Callable[[], Moment] = clock
+) -> AsyncIterator[Companion]:
+    announce = (listener or Listener()).announce
+    async with open_companion(settings_for(demo, folder), announce, now=now, patience=STEADY) as companion:
+        yield companion
+
+
+async def until(companion: Companion, fact: Callable[[], object]) -> None:
+    with anyio.fail_after(SECONDS):
+        while not fact():
+            await companion.live.changed()
+
+
+async def rows(companion: Companion, sql: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in await companion.cache.reader.execute_fetchall(sql)]
+
+
+def per_day(demo: Demo) -> Counter[tuple[str, str]]:
+    """The demo's own rows, counted one by one."""
+    days = ((play.account_id, datetime.fromtimestamp(play.viewed_at, UTC).date()) for play in demo.house.history)
+    return Counter((str(account), day.isoformat()) for account, day in days)
+
+
+async def counted(companion: Companion) -> Counter[tuple[str, str]]:
+    """The cache's roll-ups."""
+    sql = "SELECT user_id, date(day * 86400, 'unixepoch'), sum(plays) FROM play_days GROUP BY 1, 2"
+    return Counter({(user, day): plays for user, day, plays in await rows(companion, sql)})
+
+
+async def test_the_whole_history_is_there_and_answers_when_plex_is_switched_off(tmp_path: Path) -> None:
+    async with open_demo(alive=False, household=household(tmp_path)) as demo:
+        async with listening(demo, tmp_path) as companion:
+            await until(companion, lambda: companion.state.history.complete)
+            assert await counted(companion) == per_day(demo)
+        await demo.shut()
+        async with listening(demo, tmp_path) as companion:
+            await until(companion, lambda: companion.state.connection.detail)
+            server = json.loads(await read(companion, "plex://server"))
+            assert server["connection"]["state"] == "offline"
+            assert server["history"] == {"imported": ROWS, "total": ROWS, "complete": True, "detail": None}
+            assert await counted(companion) == per_day(demo)
+            (newest, *_) = json.loads(await read(companion, "plex://history"))["plays"]
+        play = demo.house.history[-1]
+        item, user = demo.house.items[play.rating_key], demo.house.users[play.account_id]
+        player = next(one for one in demo.house.players.values() if one.id == play.device_id)
+        assert (newest["title"], newest["guid"], newest["year"]) == (item.title, item.guid, item.year)
+        assert (newest["user"], newest["player"]["title"]) == ({"id": str(user.id), "name": user.name}, player.title)
+        assert (newest["library"], newest["duration_ms"]) == (demo.house.sections[item.section].title, item.duration)
+        assert newest["started_at"] == newest["ended_at"] == newest["viewed_at"]
+        assert [newest[name] for name in ("percent", "watched_ms", "paused_ms", "buffer_count", "decision")] == [
+            None
+        ] * 5
+        assert (newest["ended_by"], newest["history_key"]) == ("imported", f"/status/sessions/history/{play.id}")
+
+
+async def test_a_pause_during_an_import_is_told_before_it_is_over_and_within_few_batches(tmp_path: Path) -> None:
+    async with open_demo(alive=False, household=household(tmp_path)) as demo:
+        session, listener = demo.start(demo.movie()), Listener()
+        waited: list[int] = []
+        async with listening(demo, tmp_path, listener) as companion:
+            for step, state in enumerate(("paused", "playing", "paused"), 1):
+                await until(companion, lambda step=step: companion.state.history.imported >= step * ROWS // 5)
+                since = len(listener.batches)
+                (demo.pause if state == "paused" else demo.resume)(session)
+                await until(companion, lambda state=state: companion.state.sessions[session.key].state == state)
+                assert not companion.state.history.complete
+                waited.append(sum(_imports(batch) for batch in listener.batches[since : _told(listener, since, state)]))
+            await until(companion, lambda: companion.state.history.complete)
+        assert max(waited) <= 5, "an import that goes first would be 80 batches long"
+        assert sum(_imports(batch) for batch in listener.batches) >= ROWS // 100
+
+
+def _imports(batch: Sequence[Change]) -> bool:
+    return any(isinstance(change, PlaysImported) for change in batch)
+
+
+def _told(listener: Listener, since: int, state: str) -> int:
+    """The batch in which a session is told to be in that state."""
+    return next(
+        number
+        for number, batch in enumerate(listener.batches)
+        if number >= since and any(isinstance(one, SessionChanged) and one.session.state == state for one in batch)
+    )
+
+
+async def test_an_import_cut_off_in_the_middle_goes_on_and_ends_without_doubles(tmp_path: Path) -> None:
+    async with open_demo(alive=False, household=household(tmp_path, 3_000)) as demo:
+        async with listening(demo, tmp_path) as companion:
+            await until(companion, lambda: companion.state.history.imported >= 1_000)
+        demo.requests.clear()
+        listener = Listener()
+        async with listening(demo, tmp_path, listener) as companion:
+            left = companion.state.history
+            assert 1_000 <= left.imported < 3_000
+            assert not left.complete
+            await until(companion, lambda: companion.state.history.complete)
+            assert await rows(companion, "SELECT count(*), count(DISTINCT history_key) FROM plays") == [(3_000, 3_000)]
+            assert await counted(companion) == per_day(demo)
+        asked = [path for _, path in demo.requests.log if "sort=viewedAt" in path]
+        assert f"viewedAt%3E={left.mark_s - 86_400}&" in asked[0]
+        shown = [change.history.imported for batch in listener.batches for change in batch if isinstance(change, HistoryProgressed)]  # fmt: skip
+        assert shown == sorted(shown), "never backwards"
+        assert min(shown) >= left.imported
+
+
+class Hours:
+    """A clock that can be put forward, for Plex and for us."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def __call__(self) -> Moment:
+        now = clock()
+        return Moment(now.at + self.ahead_ms, now.tick + self.ahead_ms)
+
+    def seconds(self) -> float:
+        return self().at / 1000
+
+
+def watched_to_the_end(demo: Demo, item: Item, user: int) -> None:
+    """Somebody begins, sees it through and stops, and Plex counts it."""
+    session = demo.start(item, user=user, player=user)
+    session.offset = (item.duration or 0) - 5_000
+    demo.stop(session)
+
+
+async def test_plays_of_an_hour_in_which_nobody_listened_are_all_there_once(tmp_path: Path) -> None:
+    hours = Hours()
+    home = household(tmp_path, 0)
+    async with (
+        open_demo(alive=False, household=home, clock=hours.seconds) as demo,
+        listening(demo, tmp_path, now=hours) as companion,
+    ):
+        before, running, first, second, after = (demo.movie(n) for n in range(5))
+        session = demo.start(before, player=1)
+        await until(companion, lambda: companion.state.sessions and companion.state.sessions[session.key].listed)
+        session.offset = FILM_SECONDS * 990
+        demo.stop(session)
+        await until(companion, lambda: companion.state.history.imported == 1)
+        session = demo.start(running)
+        await until(companion, lambda: companion.state.sessions and companion.state.sessions[session.key].listed)
+        await demo.shut()
+        await until(companion, lambda: companion.state.connection.state == "down")
+
+        hours.ahead_ms = 20 * MINUTE_MS
+        watched_to_the_end(demo, first, user=1)
+        hours.ahead_ms = 42 * MINUTE_MS
+        session.offset = FILM_SECONDS * 950
+        demo.stop(session)
+        hours.ahead_ms = 55 * MINUTE_MS
+        watched_to_the_end(demo, second, user=2)
+        hours.ahead_ms = 60 * MINUTE_MS
+        await demo.reopen()
+        await until(companion, lambda: companion.state.history.imported == 4)
+        watched_to_the_end(demo, after, user=1)
+        await until(companion, lambda: companion.state.history.imported == 5)
+
+        plays = await rows(
+            companion, "SELECT title, ended_by, history_key, user_id, ended_at, viewed_at FROM plays ORDER BY id"
+        )
+        assert {title: ended_by for title, ended_by, *_ in plays} == {
+            before.title: "stopped",
+            running.title: "inferred",
+            first.title: "imported",
+            second.title: "imported",
+            after.title: "stopped",
+        }
+        assert len(plays) == len(demo.house.history) == 5
+        assert {key for _, _, key, *_ in plays} == {
+            f"/status/sessions/history/{play.id}" for play in demo.house.history
+        }
+        assert sum((await counted(companion)).values()) == 5
+        missed = next(play for play in plays if play[0] == running.title)
+        assert missed[5] - missed[4] > 40 * MINUTE_MS, "it ended when it was last heard, and was counted later"
+
+
+async def test_with_a_guests_token_history_says_why_it_is_missing_and_all_else_goes_on(tmp_path: Path) -> None:
+    async with open_demo(alive=False, household=household(tmp_path, 10)) as demo:
+        settings = settings_for(demo, tmp_path).model_copy(update={"plex_token": SecretStr(demo.user(1).token)})
+        async with open_companion(settings, Listener().announce, patience=STEADY) as companion:
+            await until(companion, lambda: companion.state.history.detail)
+            server = json.loads(await read(companion, "plex://server"))
+            assert (server["history"]["imported"], server["history"]["complete"]) == (0, False)
+            assert "HTTP 403" in server["history"]["detail"]
+            demo.start()
+            await until(companion, lambda: companion.state.sessions)
