@@ -6,7 +6,16 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plex_companion.changes.kinds import AccountsSeen, Change, ClientSeen, SessionChanged, SessionEnded, SessionStarted
+from plex_companion.changes.kinds import (
+    AccountsSeen,
+    Change,
+    ClientSeen,
+    HistoryProgressed,
+    PlaysImported,
+    SessionChanged,
+    SessionEnded,
+    SessionStarted,
+)
 from plex_companion.errors import NotFound
 from plex_companion.resources.activity import ACTIVITY
 from plex_companion.resources.alerts import ALERTS
@@ -41,7 +50,7 @@ RESOURCES: tuple[Resource, ...] = (
 
 @dataclass(slots=True)
 class Touched:
-    """The URIs that changes touch. `lazy` ones only made progress; `listing`: a member appeared or went."""
+    """The URIs that changes touch. `lazy` ones can wait a second; `listing`: a member appeared or went."""
 
     urgent: set[str] = field(default_factory=set)
     lazy: set[str] = field(default_factory=set)
@@ -52,17 +61,18 @@ def touched(changes: Sequence[Change]) -> Touched:
     """What is to be announced after these changes are committed."""
     found = Touched()
     for change in changes:
-        lazy = isinstance(change, SessionChanged) and change.progress_only
-        (found.lazy if lazy else found.urgent).update(_uris(change, lazy=lazy))
+        progress = isinstance(change, SessionChanged) and change.progress_only
+        lazy = progress or isinstance(change, PlaysImported | HistoryProgressed)  # an import makes dozens a second
+        (found.lazy if lazy else found.urgent).update(_uris(change, progress=progress))
         found.listing |= isinstance(change, SessionStarted | SessionEnded | AccountsSeen)
         found.listing |= isinstance(change, ClientSeen) and change.new
     found.lazy -= found.urgent
     return found
 
 
-def _uris(change: Change, *, lazy: bool) -> Iterator[str]:
+def _uris(change: Change, *, progress: bool) -> Iterator[str]:
     for resource in RESOURCES:
-        uri = None if lazy and not resource.progress else resource.touched(change)
+        uri = None if progress and not resource.progress else resource.touched(change)
         if uri is not None:
             yield uri
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,13 @@ import anyio
 from e2e_home import SECONDS, STEADY, settings_for
 from pydantic import SecretStr
 
-from plex_companion.app import clock, open_companion
-from plex_companion.changes.kinds import HistoryProgressed, PlaysImported, SessionChanged
+from plex_companion.app import _book, clock, open_companion
+from plex_companion.changes import State
+from plex_companion.changes.kinds import HistoryProgressed, HistoryTaken, PlaysImported, PlaysRepeated
 from plex_companion.demo import Demo, Household, open_demo
-from plex_companion.models import Moment
-from plex_companion.resources import read
+from plex_companion.ingest import Live
+from plex_companion.models import Connection, History, Item, Moment, PastPlay
+from plex_companion.resources import read, touched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
     from plex_companion.changes.kinds import Change
     from plex_companion.companion import Companion
-    from plex_companion.demo.household import Item
+    from plex_companion.demo.household import Item as Film
 
 ROWS = 8_000
 MINUTE_MS = 60_000
@@ -115,29 +118,30 @@ async def test_a_pause_during_an_import_is_told_before_it_is_over_and_within_few
         session, listener = demo.start(demo.movie()), Listener()
         waited: list[int] = []
         async with listening(demo, tmp_path, listener) as companion:
-            for step, state in enumerate(("paused", "playing", "paused"), 1):
-                await until(companion, lambda step=step: companion.state.history.imported >= step * ROWS // 5)
+            for fifth in (1, 2, 3):
+                await _imported(companion, fifth * ROWS // 5)
                 since = len(listener.batches)
-                (demo.pause if state == "paused" else demo.resume)(session)
-                await until(companion, lambda state=state: companion.state.sessions[session.key].state == state)
-                assert not companion.state.history.complete
-                waited.append(sum(_imports(batch) for batch in listener.batches[since : _told(listener, since, state)]))
+                demo.pause(session) if fifth % 2 else demo.resume(session)
+                told = await _told(companion, session.key, session.state)
+                assert not told.complete
+                waited.append(sum(_imports(batch) for batch in listener.batches[since:]))
             await until(companion, lambda: companion.state.history.complete)
-        assert max(waited) <= 5, "an import that goes first would be 80 batches long"
+        assert max(waited) <= 5, "what is not told before the import is over waits for 80"
         assert sum(_imports(batch) for batch in listener.batches) >= ROWS // 100
+
+
+async def _imported(companion: Companion, count: int) -> None:
+    await until(companion, lambda: companion.state.history.imported >= count)
+
+
+async def _told(companion: Companion, key: str, state: str) -> History:
+    """How far the import is when a session is told to be in this state."""
+    await until(companion, lambda: key in companion.state.sessions and companion.state.sessions[key].state == state)
+    return companion.state.history
 
 
 def _imports(batch: Sequence[Change]) -> bool:
     return any(isinstance(change, PlaysImported) for change in batch)
-
-
-def _told(listener: Listener, since: int, state: str) -> int:
-    """The batch in which a session is told to be in that state."""
-    return next(
-        number
-        for number, batch in enumerate(listener.batches)
-        if number >= since and any(isinstance(one, SessionChanged) and one.session.state == state for one in batch)
-    )
 
 
 async def test_an_import_cut_off_in_the_middle_goes_on_and_ends_without_doubles(tmp_path: Path) -> None:
@@ -160,6 +164,14 @@ async def test_an_import_cut_off_in_the_middle_goes_on_and_ends_without_doubles(
         assert min(shown) >= left.imported
 
 
+def test_imported_plays_touch_the_history_and_that_of_their_user_and_repeated_ones_nothing() -> None:
+    play = PastPlay(1, "/status/sessions/history/1", 0, Item())
+    found = touched([PlaysImported((play,), "Ada"), HistoryProgressed(History(imported=1)), HistoryTaken(1)])
+    assert (found.lazy, found.urgent) == ({"plex://history", "plex://history/Ada", "plex://server"}, set())
+    assert touched([PlaysImported((play,), None)]).lazy == {"plex://history"}
+    assert touched([PlaysRepeated((play,))]).lazy == set()
+
+
 class Hours:
     """A clock that can be put forward, for Plex and for us."""
 
@@ -174,7 +186,7 @@ class Hours:
         return self().at / 1000
 
 
-def watched_to_the_end(demo: Demo, item: Item, user: int) -> None:
+def watched_to_the_end(demo: Demo, item: Film, user: int) -> None:
     """Somebody begins, sees it through and stops, and Plex counts it."""
     session = demo.start(item, user=user, player=user)
     session.offset = (item.duration or 0) - 5_000
@@ -241,3 +253,23 @@ async def test_with_a_guests_token_history_says_why_it_is_missing_and_all_else_g
             assert "HTTP 403" in server["history"]["detail"]
             demo.start()
             await until(companion, lambda: companion.state.sessions)
+
+
+async def test_an_import_rests_while_nothing_can_be_written() -> None:
+    live, went_on = Live(State(Connection("live", 0))), anyio.Event()
+
+    async def wait() -> None:
+        await _book(live).written(3)
+        went_on.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        live.storage = "degraded"
+        for page in (2, 3):
+            live.show(replace(live.state, history_page=page))
+            await anyio.wait_all_tasks_blocked()
+            assert not went_on.is_set()
+        live.storage = "ok"
+        live.show(live.state)
+        await anyio.wait_all_tasks_blocked()
+        assert went_on.is_set()
