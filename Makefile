@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run dev test check format docs bench bench-tools bench-killing lock clean
+.PHONY: run dev test check format docs bench bench-tools bench-killing bench-importing lock clean
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
 	$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)
@@ -29,6 +29,9 @@ bench-tools: $(VENV)/.develop ## what each reading tool costs on a big library, 
 
 bench-killing: $(VENV)/.develop ## kill -9 at 200 random points while writing, and see that what is left agrees
 	$(BIN)/python -m benchmarks.killing $(ARGS)
+
+bench-importing: $(VENV)/.develop ## Plex's whole history imported while somebody presses pause; ARGS=20000 for fewer rows
+	$(BIN)/python -m benchmarks.importing $(ARGS)
 
 format: $(VENV)/.develop
 	$(BIN)/ruff check --fix .
