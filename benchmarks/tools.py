@@ -149,7 +149,7 @@ async def companions(folder: Path, url: str) -> AsyncIterator[dict[int, Program]
         found = {}
         for count in SLOTS:
             arguments = ("--transport", "http", "--port", "0", "--plex-url", url, "--plex-token", "benchmark-token")
-            database = ("--database", shutil.copy(folder / IMPORTED, folder / f"{count}.sqlite3"))
+            database = ("--database", str(shutil.copy(folder / IMPORTED, folder / f"{count}.sqlite3")))
             options = ("slots", str(count), str(SWITCH_MS), "serve", *arguments, *database)
             program = await stack.enter_async_context(running(folder, *HOUSE, *options))
             program.url = await program.until(r"(http://\S+/mcp)")

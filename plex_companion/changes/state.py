@@ -45,7 +45,6 @@ from plex_companion.models import (
     Device,
     History,
     LibraryChange,
-    PastPlay,
     Section,
     ServerIdentity,
     Session,
@@ -191,7 +190,7 @@ def timeline_of(session: Session, state: str | None = None) -> Timeline | None:
     )
 
 
-def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
+def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912, PLR0915 - one flat table of every kind of change
     """Alter the state by one change."""
     match change:
         case Journaled():
@@ -222,12 +221,8 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             state.accounts = accounts
         case DevicesSeen(devices=devices):
             state.devices = devices
-        case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
-            _import(state, plays)
-        case HistoryProgressed(history=history):
-            state.history = history
-        case HistoryTaken(number=number):
-            state.history_page = number
+        case PlaysImported() | PlaysRepeated() | HistoryProgressed() | HistoryTaken():
+            _read_on(state, change)
         case ServerSeen(server=server):
             _meet(state, server)
         case ConnectionChanged(connection=connection):
@@ -291,10 +286,17 @@ def _meet(state: State, server: ServerIdentity) -> None:
     state.server = server
 
 
-def _import(state: State, plays: tuple[PastPlay, ...]) -> None:
-    for play in plays:
-        _remember(state.counted, play.history_key, None, COUNTED)
-        state.next_play = max(state.next_play, play.play_id + 1)
+def _read_on(state: State, change: PlaysImported | PlaysRepeated | HistoryProgressed | HistoryTaken) -> None:
+    """Plex's history was read further."""
+    match change:
+        case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
+            for play in plays:
+                _remember(state.counted, play.history_key, None, COUNTED)
+                state.next_play = max(state.next_play, play.play_id + 1)
+        case HistoryProgressed(history=history):
+            state.history = history
+        case HistoryTaken(number=number):
+            state.history_page = number
 
 
 def _end(state: State, change: SessionEnded) -> None:

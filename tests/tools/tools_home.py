@@ -107,7 +107,8 @@ async def tools_home(
         }
         settings = Settings.load({**given, **more}).model_copy(update={"plex_token": SecretStr(demo.token)})
         patience = Patience(merge=0.02, counted=3 * SECONDS, waits=quick)
-        plays, demo.house.history = demo.house.history, []  # the import would ask in between, and be counted with a tool
+        # An import would ask in between, and be counted with a tool.
+        plays, demo.house.history = demo.house.history, []
         async with open_application(settings, patience=patience) as application:
             companion = application.companion
             with anyio.fail_after(SECONDS):
