@@ -190,7 +190,7 @@ def timeline_of(session: Session, state: str | None = None) -> Timeline | None:
     )
 
 
-def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912, PLR0915 - one flat table of every kind of change
+def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
     """Alter the state by one change."""
     match change:
         case Journaled():
@@ -215,12 +215,8 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912, PLR09
             state.activities.pop(activity.uuid, None)
         case LibraryMoved(change=moved):
             _move(state, moved)
-        case SectionsSeen(sections=sections):
-            state.sections = sections
-        case AccountsSeen(accounts=accounts):
-            state.accounts = accounts
-        case DevicesSeen(devices=devices):
-            state.devices = devices
+        case SectionsSeen() | AccountsSeen() | DevicesSeen():
+            _list(state, change)
         case PlaysImported() | PlaysRepeated() | HistoryProgressed() | HistoryTaken():
             _read_on(state, change)
         case ServerSeen(server=server):
@@ -284,6 +280,17 @@ def _meet(state: State, server: ServerIdentity) -> None:
         state.sections, state.accounts, state.devices = (), (), ()
         state.history = History()
     state.server = server
+
+
+def _list(state: State, change: SectionsSeen | AccountsSeen | DevicesSeen) -> None:
+    """What Plex lists as a whole."""
+    match change:
+        case SectionsSeen(sections=sections):
+            state.sections = sections
+        case AccountsSeen(accounts=accounts):
+            state.accounts = accounts
+        case DevicesSeen(devices=devices):
+            state.devices = devices
 
 
 def _read_on(state: State, change: PlaysImported | PlaysRepeated | HistoryProgressed | HistoryTaken) -> None:
