@@ -70,7 +70,7 @@ def condensed(changes: Iterable[Change], journal_rows: int = sys.maxsize) -> lis
     return kept
 
 
-def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911 - one line per kind of change
+def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of change
     """Which row a change writes."""
     match change:
         case Journaled():
