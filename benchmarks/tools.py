@@ -6,6 +6,7 @@ See docs/benchmarks.md.
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 HOUSE = ("-m", "benchmarks.tools_house")
 AWAY = 0.02
+IMPORTED = "tools.sqlite3"
 FIFTY = 50
 EACH = 4
 SLOTS = (8, 16, 32)
@@ -99,10 +101,10 @@ def watched() -> Iterator[list[float]]:
 async def every_tool(folder: Path, url: str) -> Table:
     """Each call nine times, nothing kept from before; the companion is in this process, the demo server in its own."""
     costs = {call: Cost() for call in map(str, READS)}
-    settings = Settings.load({"plex_url": url, "plex_tv_url": url, "database": folder / "tools.sqlite3"})
+    settings = Settings.load({"plex_url": url, "plex_tv_url": url, "database": folder / IMPORTED})
     settings = settings.model_copy(update={"plex_token": SecretStr("benchmark-token")})
     async with open_application(settings) as application, Client(application.server, mode=MODERN) as client:
-        while not application.companion.state.sections:
+        while not application.companion.state.history.complete:  # the import asks too
             await application.companion.live.changed()
         with watched() as took:
             for _ in range(REPEATS):
@@ -148,12 +150,12 @@ class Crowd:
 
 @asynccontextmanager
 async def companions(folder: Path, url: str) -> AsyncIterator[dict[int, Program]]:
-    """A companion for each number of slots, in a process of its own."""
+    """A companion for each number of slots, in a process of its own, with nothing left to import."""
     async with AsyncExitStack() as stack:
         found = {}
         for count in SLOTS:
             arguments = ("--transport", "http", "--port", "0", "--plex-url", url, "--plex-token", "benchmark-token")
-            database = ("--database", str(folder / f"{count}.sqlite3"))
+            database = ("--database", str(shutil.copy(folder / IMPORTED, folder / f"{count}.sqlite3")))
             options = ("slots", str(count), str(SWITCH_MS), "serve", *arguments, *database)
             program = await stack.enter_async_context(running(folder, *HOUSE, *options))
             program.url = await program.until(r"(http://\S+/mcp)")
@@ -264,9 +266,8 @@ async def run() -> None:
         folder = Path(name)
         async with running(folder, *HOUSE, "house", name) as house:
             house.url = await house.until(r"serves (\S+)")
-            figures = await fifty(folder, house)
-            await anyio.to_thread.run_sync(lambda: requests.post(f"{house.url}/demo/slow?seconds=0", timeout=5))
             table = await every_tool(folder, house.url)
+            figures = await fifty(folder, house)
     Console(width=None if os.isatty(1) else 160).print(table)
     show(figures, f"{before} before, {machine().rpartition(', ')[2]} after; {time.monotonic() - began:.0f} s")
 

@@ -33,6 +33,7 @@ from plex_companion.follow import Follower
 from plex_companion.ingest import INBOX, Inbox, Live, Retention
 from plex_companion.models import Connection, Moment
 from plex_companion.plex.gateway import open_gateway
+from plex_companion.plex.history import Book
 from plex_companion.plex.known import Known
 from plex_companion.plex.listener import PATIENT, Patience, listen
 from plex_companion.plex.wanted import Wanted
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
     from plex_companion.cache import Cache
     from plex_companion.events import DeliveryReport, StorageReport
+    from plex_companion.models import History
     from plex_companion.roles import Duty
     from plex_companion.server.build import CompanionServer
     from plex_companion.server.http import HttpApp
@@ -132,8 +134,8 @@ async def open_companion(
             roles = Roles(live, cache, lease, inbox, follower, now, tell, _retention(settings))
 
             async def hear() -> None:
-                epoch = live.state.connection.epoch
-                await listen(gateway, settings, inbox.put, now=now, wanted=wanted, epoch=epoch, patience=patience)
+                to_plex = partial(listen, gateway, settings, inbox.put, now=now, wanted=wanted)
+                await to_plex(book=_book(live), epoch=live.state.connection.epoch, patience=patience)
 
             await roles.begin()
             tasks.start_soon(roles.run, hear, _duties(companion, bell, tick_seconds))
@@ -185,12 +187,27 @@ def _retention(settings: Settings) -> Retention:
     )
 
 
+def _book(live: Live) -> Book:
+    """What is known of Plex's history; it is read no faster than it can be written."""
+
+    def read() -> History | None:
+        return live.state.history if live.state.server else None
+
+    async def written(number: int) -> None:
+        while live.state.history_page < number or live.storage != "ok":
+            await live.changed()
+
+    return Book(read, written)
+
+
 def _want(changes: Sequence[Change], wanted: Wanted, bell: Bell) -> None:
     """What only Plex can tell is asked for as soon as it is missed; what is to be delivered rings the bell."""
     for change in changes:
         match change:
             case WantedChange(what="library"):
                 wanted.library()
+            case WantedChange(what="history"):
+                wanted.history()
             case WantedChange():
                 wanted.snapshot()
             case DeliveryChanged():

@@ -15,7 +15,18 @@ from plex_companion.text import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from plex_companion.models import Account, Activity, Client, Delivery, Moment, Section, ServerIdentity, SessionRow
+    from plex_companion.models import (
+        Account,
+        Activity,
+        Client,
+        Delivery,
+        Device,
+        HistoryRow,
+        Moment,
+        Section,
+        ServerIdentity,
+        SessionRow,
+    )
 
 Raw = dict[str, Any]
 
@@ -224,8 +235,25 @@ class Snapshot:
     sections: tuple[Section, ...] | None = None
     accounts: tuple[Account, ...] | None = None
     clients: tuple[Client, ...] | None = None
+    devices: tuple[Device, ...] | None = None
     detail: str | None = None
     """What could not be read and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some rows of Plex's own history, and how far it is read with them. `None` is "as before"."""
+
+    type: ClassVar[str] = "history"
+    number: int
+    """Counts the pages a process has read."""
+    rows: tuple[HistoryRow, ...] = ()
+    mark_s: int | None = None
+    imported: int | None = None
+    total: int | None = None
+    complete: bool | None = None
+    detail: str | None = None
+    """Why it could not be read on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +322,18 @@ Frame = (
     | Unknown
     | Malformed
 )
-Event = Frame | Connecting | Disconnected | Snapshot | Audit | Acknowledged | StorageReport | DeliveryReport | Tick
+Event = (
+    Frame
+    | Connecting
+    | Disconnected
+    | Snapshot
+    | HistoryPage
+    | Audit
+    | Acknowledged
+    | StorageReport
+    | DeliveryReport
+    | Tick
+)
 
 
 class Heard(NamedTuple):

@@ -324,6 +324,60 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """A player as this server numbers it (`/devices`); rows of its history name no other."""
+
+    id: str
+    name: str | None = None
+    platform: str | None = None
+    client_identifier: str | None = None
+
+
+KEYLESS = "keyless:"
+"""How the key of a history row begins that Plex gave none; it is ours alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """A row of Plex's own history: what was counted as seen, by whom and where, in numbers only."""
+
+    history_key: str
+    viewed_at_s: int
+    """When Plex counted it, by its own clock: the one time it tells."""
+    item: Item
+    account_id: str | None = None
+    device_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastPlay:
+    """A row of Plex's history as a play, its numbers replaced by names."""
+
+    play_id: int
+    history_key: str
+    viewed_at: int
+    item: Item
+    user: User | None = None
+    player: Player | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """How far Plex's own history was read."""
+
+    mark_s: int = 0
+    """Everything counted as seen up to here is in the cache. Seconds, by Plex's clock."""
+    imported: int = 0
+    """Rows of it that are in the cache."""
+    total: int | None = None
+    """Rows it has; `None` if Plex does not say."""
+    complete: bool = False
+    """Whether it was read to its end, when it was last read."""
+    detail: str | None = None
+    """Why it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """Something that wants attention. A condition that ends sets `resolved_at`."""
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.cache.rows import item_of, player_of, user_of
-from plex_companion.models import Player, User
+from plex_companion.models import KEYLESS, Player, User
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Alert,
         Client,
         Connection,
+        History,
         Item,
         LibraryChange,
         Section,
@@ -178,8 +179,13 @@ def play(row: sqlite3.Row) -> Json:
         "duration_ms": row["duration_ms"],
         "percent": percent(row["view_offset_ms"], row["duration_ms"]),
         "decision": row["decision"],
-        "history_key": row["history_key"],
+        "history_key": _told(row["history_key"]),
+        "viewed_at": iso(row["viewed_at"]),
     }
+
+
+def _told(history_key: str | None) -> str | None:
+    return None if history_key is None or history_key.startswith(KEYLESS) else history_key
 
 
 def alert(of: Alert) -> Json:
@@ -223,6 +229,11 @@ def event(row: sqlite3.Row) -> Json:
         "summary": row["summary"],
         "payload": json.loads(row["payload"]),
     }
+
+
+def history(of: History) -> Json:
+    """How far Plex's own history was read."""
+    return {"imported": of.imported, "total": of.total, "complete": of.complete, "detail": of.detail}
 
 
 def activity(of: Activity) -> Json:

@@ -16,6 +16,8 @@ from plex_companion.cache.rows import (
     change_of,
     client_of,
     delivery_of,
+    device_of,
+    history_of,
     section_of,
     server_of,
     session_of,
@@ -159,6 +161,11 @@ def _load_server(connection: sqlite3.Connection, state: State, server: str, now:
     state.sections = tuple(
         section_of(row) for row in _rows(connection, "SELECT * FROM sections WHERE server = :server", of)
     )
+    state.devices = tuple(
+        device_of(row) for row in _rows(connection, "SELECT * FROM devices WHERE server = :server", of)
+    )
+    for row in _rows(connection, "SELECT * FROM history WHERE server = :server", of):
+        state.history = history_of(row)
     state.accounts = tuple(
         account_of(row) for row in _rows(connection, "SELECT * FROM accounts WHERE server = :server", of)
     )

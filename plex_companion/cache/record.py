@@ -5,7 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from plex_companion.cache.rows import Row, activity_row, alert_row, fields, mark_row, play_row, section_row
+from plex_companion.cache.past import take_in
+from plex_companion.cache.rows import (
+    Row,
+    activity_row,
+    alert_row,
+    fields,
+    history_row,
+    mark_row,
+    past_row,
+    play_row,
+    section_row,
+)
 from plex_companion.changes.kinds import (
     AccountsSeen,
     ActivityChanged,
@@ -17,9 +28,13 @@ from plex_companion.changes.kinds import (
     Change,
     ClientSeen,
     DeliveryChanged,
+    DevicesSeen,
+    HistoryProgressed,
     Journaled,
     LibraryMoved,
     PlayMarked,
+    PlaysImported,
+    PlaysRepeated,
     SectionsSeen,
     ServerSeen,
     SessionChanged,
@@ -55,7 +70,7 @@ def condensed(changes: Iterable[Change], journal_rows: int = sys.maxsize) -> lis
     return kept
 
 
-def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911 - one line per kind of change
+def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of change
     """Which row a change writes."""
     match change:
         case Journaled():
@@ -78,8 +93,10 @@ def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911
             return "clients", change.client_identifier
         case ServerSeen():
             return "servers", change
-        case SectionsSeen() | AccountsSeen():
+        case SectionsSeen() | AccountsSeen() | DevicesSeen() | HistoryProgressed():
             return type(change).__name__, None
+        case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
+            return "past plays", plays[0].play_id
         case _:
             return None
 
@@ -92,6 +109,8 @@ class Statements:
         self.tables: dict[str, dict[object, Row]] = {}
         self.first: list[tuple[str, Row]] = []
         """Statements that must run before the upserts, in order."""
+        self.past: dict[tuple[str, str], Row] = {}
+        """Plays out of Plex's history, which look for the companion's own after those are written."""
 
     def upserts(self) -> Iterable[tuple[str, list[Row]]]:
         """Table and rows, parents before children."""
@@ -104,6 +123,7 @@ class Statements:
         for table, rows in self.upserts():
             if rows:
                 connection.executemany(upsert(table, rows[0]), rows)
+        take_in(connection, list(self.past.values()))
 
     def add(self, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
         """Take one change in."""
@@ -138,6 +158,13 @@ class Statements:
             case AccountsSeen(accounts=accounts):
                 self.first.append(("DELETE FROM accounts WHERE server = :server", {"server": self.server}))
                 self.tables["accounts"] = {a.id: {**fields(a), "server": self.server} for a in accounts}
+            case DevicesSeen(devices=devices):
+                self.first.append(("DELETE FROM devices WHERE server = :server", {"server": self.server}))
+                self.tables["devices"] = {d.id: {**fields(d), "server": self.server} for d in devices}
+            case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
+                self.past |= {(self.server, play.history_key): past_row(play, self.server) for play in plays}
+            case HistoryProgressed(history=history):
+                self._put("history", self.server, history_row(history, self.server))
             case _:
                 pass
 
@@ -189,6 +216,8 @@ _KEYS = {
     "sections": ("server", "section_id"),
     "accounts": ("server", "id"),
     "deliveries": ("id",),
+    "devices": ("server", "id"),
+    "history": ("server",),
 }
 _OF_NO_SERVER = frozenset({"deliveries"})
 _NUMBERED = frozenset(table for table, keys in _KEYS.items() if keys == ("id",))

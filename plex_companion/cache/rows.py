@@ -12,8 +12,11 @@ from plex_companion.models import (
     Alert,
     Client,
     Delivery,
+    Device,
+    History,
     Item,
     LibraryChange,
+    PastPlay,
     Player,
     Section,
     ServerIdentity,
@@ -68,6 +71,29 @@ def play_row(session: Session, server: str, ended_at: int | None = None, ended_b
         "bitrate_kbps": session.bitrate_kbps,
         "listed": session.listed,
         "stale": session.stale,
+    }
+
+
+def past_row(play: PastPlay, server: str) -> Row:
+    """A play out of Plex's history as a row of `plays`. Of its times Plex tells one."""
+    user, player, at = play.user or User(), play.player or Player(), play.viewed_at
+    return {
+        "id": play.play_id,
+        "server": server,
+        **_item_columns(play.item),
+        "user_id": user.id,
+        "user_name": user.name,
+        "client_identifier": player.client_identifier,
+        "player_title": player.title,
+        "platform": player.platform,
+        "started_at": at,
+        "updated_at": at,
+        "ended_at": at,
+        "ended_by": "imported",
+        "listed": False,
+        "stale": False,
+        "history_key": play.history_key,
+        "viewed_at": at,
     }
 
 
@@ -238,6 +264,23 @@ def section_of(row: sqlite3.Row) -> Section:
 def account_of(row: sqlite3.Row) -> Account:
     """A row as an account."""
     return Account(row["id"], row["name"])
+
+
+def device_of(row: sqlite3.Row) -> Device:
+    """A row as a device."""
+    return Device(**{name: row[name] for name in Device.__dataclass_fields__})
+
+
+def history_row(history: History, server: str) -> Row:
+    """How far Plex's history was read, as a row. Why it could not be is known to who tried."""
+    row = {**fields(history), "server": server}
+    del row["detail"]
+    return row
+
+
+def history_of(row: sqlite3.Row) -> History:
+    """A row as how far Plex's history was read."""
+    return History(row["mark_s"], row["imported"], row["total"], bool(row["complete"]))
 
 
 def server_of(row: sqlite3.Row) -> ServerIdentity:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from plex_companion.changes import activities, library, sessions
+from plex_companion.changes import activities, history, library, sessions
 from plex_companion.changes.alerts import Thresholds, alerts_for
 from plex_companion.changes.journal import journal
 from plex_companion.changes.kinds import (
@@ -14,9 +14,11 @@ from plex_companion.changes.kinds import (
     ClientSeen,
     ConnectionChanged,
     DeliveryChanged,
+    DevicesSeen,
     Refreshed,
     SectionsSeen,
     ServerSeen,
+    SessionEnded,
     SessionStarted,
     Wanted,
 )
@@ -29,6 +31,7 @@ from plex_companion.events import (
     DeliveryReport,
     Disconnected,
     Event,
+    HistoryPage,
     Playing,
     Snapshot,
     Tick,
@@ -53,7 +56,8 @@ def changes_for(event: Event, before: State, now: Moment, thresholds: Thresholds
     row = journal(event, before, now)
     marks = marks_for(changes, before, now)
     alerts = alerts_for(event, changes, before, now, thresholds)
-    return [*([row] if row else []), *changes, *marks, *alerts]
+    counted = [Wanted("history")] if any(isinstance(change, SessionEnded) for change in changes) else []
+    return [*([row] if row else []), *changes, *marks, *alerts, *counted]
 
 
 def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: C901, PLR0911 - one line per kind of event
@@ -68,6 +72,8 @@ def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa:
             return library.on_timeline(event, before, now)
         case Snapshot():
             return _on_snapshot(event, before, now)
+        case HistoryPage():
+            return history.on_page(event, before)
         case Tick():
             return sessions.on_tick(before, now)
         case Connecting():
@@ -120,6 +126,8 @@ def _on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
         changes.append(SectionsSeen(event.sections))
     if event.accounts is not None and event.accounts != before.accounts:
         changes.append(AccountsSeen(event.accounts))
+    if event.devices is not None and event.devices != before.devices:
+        changes.append(DevicesSeen(event.devices))
     changes += _clients(event.clients or (), changes, before, now)
     told = None if event.sessions is None and not event.first else event.sessions is not None
     judged = now.tick if event.first and event.sessions is not None else None

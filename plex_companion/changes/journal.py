@@ -14,6 +14,7 @@ from plex_companion.events import (
     Connecting,
     DeliveryReport,
     Disconnected,
+    HistoryPage,
     LogLine,
     Malformed,
     Playing,
@@ -44,7 +45,7 @@ def journal(event: Event, before: State, now: Moment) -> Journaled | None:
     subject: str | None
     kind = event.type
     match event:
-        case Tick() | Connecting() | DeliveryReport() | Malformed() | LogLine() | Snapshot(first=False):
+        case Tick() | Connecting() | DeliveryReport() | Malformed() | LogLine() | HistoryPage() | Snapshot(first=False):
             return None
         case Snapshot():
             kind = Disconnected.type  # the end of an outage stands beside its beginning

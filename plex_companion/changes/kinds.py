@@ -16,9 +16,12 @@ if TYPE_CHECKING:
         Client,
         Connection,
         Delivery,
+        Device,
         EndedBy,
+        History,
         LibraryChange,
         MarkKind,
+        PastPlay,
         Section,
         ServerIdentity,
         Session,
@@ -156,6 +159,43 @@ class AccountsSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class DevicesSeen:
+    """The players this server knows by number."""
+
+    devices: tuple[Device, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaysImported:
+    """Plays of one user that Plex's history tells of, and that no page told of before."""
+
+    plays: tuple[PastPlay, ...]
+    user: str | None
+    """As history is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaysRepeated:
+    """Plays that were told of before: what has become known since may link them to the companion's own."""
+
+    plays: tuple[PastPlay, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryProgressed:
+    """Plex's history was read further, to its end, or could not be."""
+
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryTaken:
+    """A page of it was taken in, so that the next may be read."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSeen:
     """Which server this is."""
 
@@ -230,7 +270,7 @@ class DeliveryChanged:
 class Wanted:
     """Plex must be asked: an event alone does not say enough."""
 
-    what: Literal["sessions", "library"]
+    what: Literal["sessions", "library", "history"]
 
 
 Change = (
@@ -246,6 +286,11 @@ Change = (
     | LibraryMoved
     | SectionsSeen
     | AccountsSeen
+    | DevicesSeen
+    | PlaysImported
+    | PlaysRepeated
+    | HistoryProgressed
+    | HistoryTaken
     | ServerSeen
     | ConnectionChanged
     | Refreshed

@@ -423,10 +423,11 @@ def _same_player(listed: Player | None, reported: Player | None) -> Player | Non
 def _unlisted(session: Session, event: Snapshot, before: State, now: Moment) -> list[Change]:
     if session.heard_tick > event.requested.tick:
         return []  # heard since the reading began
-    if session.epoch == before.connection.epoch == event.epoch:
-        waiting = not session.listed and now.tick - session.heard_tick < UNLISTED_MS
-        if waiting:
-            return []
+    if not session.epoch == before.connection.epoch == event.epoch:
+        return [_ended(session, "inferred", session.updated_at)]  # the silence was ours
+    waiting = not session.listed and now.tick - session.heard_tick < UNLISTED_MS
+    if waiting:
+        return []
     return [_ended(session, "stale" if is_quiet(session, now) else "inferred", session.updated_at)]
 
 

@@ -18,9 +18,14 @@ from plex_companion.changes.kinds import (
     ConditionSeen,
     ConnectionChanged,
     DeliveryChanged,
+    DevicesSeen,
+    HistoryProgressed,
+    HistoryTaken,
     Journaled,
     LibraryMoved,
     PlayMarked,
+    PlaysImported,
+    PlaysRepeated,
     Refreshed,
     SectionsSeen,
     ServerSeen,
@@ -37,6 +42,8 @@ from plex_companion.models import (
     Client,
     Connection,
     Delivery,
+    Device,
+    History,
     LibraryChange,
     Section,
     ServerIdentity,
@@ -59,6 +66,8 @@ BUFFERING_MS = 5 * 60_000
 """How long a session's running dry counts."""
 REMEMBERED = 256
 """How many ended sessions, orphaned transcoder jobs, unsettled items and resolved alerts are remembered."""
+COUNTED = 4_096
+"""How many rows of Plex's history are remembered: more than a day of it holds."""
 ARRIVALS = 2_000
 """How many new items are remembered by name until the scan that found them has ended."""
 CONTAINERS = frozenset({"show", "season", "artist", "album", "photoalbum", "collection", "playlist", "playlistfolder"})
@@ -111,6 +120,12 @@ class State:
     """By item: what was created since the last scan of its section ended, as it is known by now."""
     sections: tuple[Section, ...] = ()
     accounts: tuple[Account, ...] = ()
+    devices: tuple[Device, ...] = ()
+    history: History = field(default_factory=History)
+    history_page: int = 0
+    """The last page of Plex's history that was taken in."""
+    counted: dict[str, None] = field(default_factory=dict)
+    """History keys read lately: they are read again, and are no news."""
     last_event_at: int | None = None
     refreshed_at: int | None = None
     """When something last confirmed what is known: a frame or a snapshot."""
@@ -146,6 +161,7 @@ class State:
             held=self.held.copy(),
             added=self.added.copy(),
             arrivals=self.arrivals.copy(),
+            counted=self.counted.copy(),
         )
 
     def session_of(self, client_identifier: str) -> Session | None:
@@ -201,10 +217,10 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             state.activities.pop(activity.uuid, None)
         case LibraryMoved(change=moved):
             _move(state, moved)
-        case SectionsSeen(sections=sections):
-            state.sections = sections
-        case AccountsSeen(accounts=accounts):
-            state.accounts = accounts
+        case SectionsSeen() | AccountsSeen() | DevicesSeen():
+            _list(state, change)
+        case PlaysImported() | PlaysRepeated() | HistoryProgressed() | HistoryTaken():
+            _read_on(state, change)
         case ServerSeen(server=server):
             _meet(state, server)
         case ConnectionChanged(connection=connection):
@@ -263,8 +279,34 @@ def _meet(state: State, server: ServerIdentity) -> None:
         for table in of_the_other:
             table.clear()
         state.recent.clear()
-        state.sections, state.accounts = (), ()
+        state.counted.clear()
+        state.sections, state.accounts, state.devices = (), (), ()
+        state.history = History()
     state.server = server
+
+
+def _list(state: State, change: SectionsSeen | AccountsSeen | DevicesSeen) -> None:
+    """What Plex lists as a whole."""
+    match change:
+        case SectionsSeen(sections=sections):
+            state.sections = sections
+        case AccountsSeen(accounts=accounts):
+            state.accounts = accounts
+        case DevicesSeen(devices=devices):
+            state.devices = devices
+
+
+def _read_on(state: State, change: PlaysImported | PlaysRepeated | HistoryProgressed | HistoryTaken) -> None:
+    """Plex's history was read further."""
+    match change:
+        case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
+            for play in plays:
+                _remember(state.counted, play.history_key, None, COUNTED)
+                state.next_play = max(state.next_play, play.play_id + 1)
+        case HistoryProgressed(history=history):
+            state.history = history
+        case HistoryTaken(number=number):
+            state.history_page = number
 
 
 def _end(state: State, change: SessionEnded) -> None:

@@ -8,6 +8,7 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
@@ -15,8 +16,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from plex_companion import __version__
-from plex_companion.errors import PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
+from plex_companion.errors import PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
 from plex_companion.events import Connecting, Disconnected, Event, Heard, parse_frame
+from plex_companion.plex.history import Facts, Reader
 from plex_companion.plex.plain_words import why
 from plex_companion.plex.snapshot import take_snapshot
 from plex_companion.plex.tls import tls_context
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from plex_companion.events import Snapshot
     from plex_companion.models import Moment
     from plex_companion.plex.gateway import Gateway
+    from plex_companion.plex.history import Book
     from plex_companion.plex.wanted import Wanted, Wish
     from plex_companion.settings import Settings
 
@@ -72,6 +75,10 @@ class Patience:
     """Between those of libraries: while a season comes in, every episode wants one."""
     failed: float = 5
     """Before a wanted snapshot that failed is tried again."""
+    counted: float = 2
+    """After a play has ended, before Plex's history is read: its row is written a moment later."""
+    counted_late: float = 30
+    """Before it is looked at once more, as that moment can be long."""
     settled: float = 1
     """A connection that lived this long was a good one: the next is tried at once."""
     waits: Callable[[], Iterator[float]] = backoff
@@ -118,6 +125,7 @@ async def listen(
     *,
     now: Clock,
     wanted: Wanted,
+    book: Book | None = None,
     epoch: int = 0,
     patience: Patience = PATIENT,
 ) -> NoReturn:
@@ -132,10 +140,11 @@ async def listen(
         send: takes events in order. It must suspend (a bounded stream does), or a burst starves the rest.
         now: the clock.
         wanted: wishes for snapshots between the regular ones.
+        book: what is known of Plex's own history, which is read from there on; without it, it is not read.
         epoch: the last one used; the first connection is the next.
         patience: how long to wait for what.
     """
-    listener = _Listener(gateway, settings, send, now, wanted, epoch, patience)
+    listener = _Listener(gateway, settings, send, now, wanted, book, epoch, patience)
     pauses = Pauses(patience)
     while True:
         lost = await listener.connection()
@@ -158,6 +167,7 @@ class _Listener:
         send: Send,
         now: Clock,
         wanted: Wanted,
+        book: Book | None,
         epoch: int,
         patience: Patience,
     ) -> None:
@@ -166,6 +176,10 @@ class _Listener:
         self._send = send
         self._now = now
         self._wanted = wanted
+        self._book = book
+        self._pages = count(1)
+        self._facts = Facts()
+        self._named = anyio.Event()
         self._epoch = epoch
         self._patience = patience
         self._told: Lost | None = None
@@ -215,6 +229,7 @@ class _Listener:
         await self._say(Connecting())
         self._wanted.for_sessions.take()
         self._wanted.for_library.take()
+        self._named = anyio.Event()
         early: list[Frame] = []
         snapshot = await self._first(socket, early)
         if isinstance(snapshot, ToolError):
@@ -252,6 +267,7 @@ class _Listener:
         wanted, patience, often = self._wanted, self._patience, self._settings.reconcile_seconds
         sessions = partial(self._snapshots, wanted.for_sessions, often, patience.merge, library=False)
         library = partial(self._snapshots, wanted.for_library, math.inf, patience.library, library=True)
+        history = [partial(self._history, self._book)] if self._book else []
         endings: list[Lost] = []
         async with anyio.create_task_group() as tasks:
 
@@ -259,6 +275,8 @@ class _Listener:
                 endings.append(await ending())
                 tasks.cancel_scope.cancel()
 
+            for read in history:
+                tasks.start_soon(read)
             tasks.start_soon(run, partial(self._frames, socket))
             tasks.start_soon(run, sessions)
             tasks.start_soon(run, library)
@@ -292,6 +310,8 @@ class _Listener:
             try:
                 async with self._asking:  # or an older answer might come after a newer one
                     await self._say(await self._snapshot(first=False, library=library))
+                if library:
+                    self._named.set()
             except PlexUnauthorized as error:
                 return _unread(error)
             except ToolError as error:
@@ -299,6 +319,39 @@ class _Listener:
                 wish.say()
                 await anyio.sleep(self._patience.failed)
             await anyio.sleep(pause)
+
+    async def _history(self, book: Book) -> NoReturn:
+        """Read Plex's own history once its numbers have names, and again when a play has ended."""
+        reader = Reader(self._gateway, book, self._say, self._pages, self._facts, self._now)
+        wish, patience = self._wanted.for_history, self._patience
+        await self._named.wait()
+        wish.take()
+        await self._read_through(reader)
+        while True:
+            await wish.wait()
+            await anyio.sleep(patience.counted)
+            wish.take()
+            await self._read_through(reader)
+            with anyio.move_on_after(patience.counted_late):
+                await wish.wait()
+                continue
+            await self._read_through(reader)
+
+    async def _read_through(self, reader: Reader) -> None:
+        """Read to the end, going on where it was torn; where it is not allowed, not again on this connection."""
+        waits = self._patience.waits()
+        next(waits)
+        while True:
+            try:
+                await reader.read()
+            except (PlexForbidden, PlexUnauthorized) as error:
+                await reader.unread(error.message)
+                await anyio.sleep_forever()
+            except ToolError as error:
+                await reader.unread(error.message)
+                await anyio.sleep(max(next(waits), self._patience.failed))
+            else:
+                return
 
     def _note(self, problem: str) -> None:
         """Write it down once, however often it is met."""

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from plexapi.server import PlexServer
 
-    from plex_companion.models import Account, Activity, Client, Moment, Section, ServerIdentity, SessionRow
+    from plex_companion.models import Account, Activity, Client, Device, Moment, Section, ServerIdentity, SessionRow
     from plex_companion.plex.gateway import Gateway
 
-_LIBRARY = ("server", "sections", "accounts", "clients")
+_LIBRARY = ("server", "sections", "accounts", "clients", "devices")
+_UNTOLD = frozenset({"devices"})
+"""Parts whose absence is not worth a word: nothing that is shown as the present depends on them."""
 _ROWS = frozenset({"Video", "Track", "Photo"})
 _COUNTING_SECONDS = 10.0
 
@@ -52,7 +54,7 @@ async def take_snapshot(
     async with anyio.create_task_group() as tasks:
         for part in dict.fromkeys(("activities", *(("server",) if first else ()), *(_LIBRARY if want_library else ()))):
             tasks.start_soon(reading.read, part)
-    detail = " ".join(error.message for error in reading.errors.values()) or None
+    detail = " ".join(error.message for part, error in reading.errors.items() if part not in _UNTOLD) or None
     return Snapshot(epoch=epoch, first=first, requested=reading.requested, detail=detail, **reading.found)
 
 
@@ -87,6 +89,10 @@ class _Reading:
         known = (views.account(row, private=self._private) for row in await self._rows("/accounts"))
         return tuple(one for one in known if one)
 
+    async def devices(self) -> tuple[Device, ...]:
+        numbered = (views.device(row, private=self._private) for row in await self._rows("/devices"))
+        return tuple(one for one in numbered if one)
+
     async def clients(self) -> tuple[Client, ...]:
         at = self.requested.at
         present = (views.client(row, private=self._private, at=at) for row in await self._rows("/clients"))
@@ -106,24 +112,24 @@ class _Reading:
         key = quote(section.section_id, safe="")
         path = f"/library/sections/{key}/all?includeCollections=0&X-Plex-Container-Start=0&X-Plex-Container-Size=0"
         try:
-            container = await self._gateway.call(lambda plex: _query(plex, path), ahead=True)
+            container = await self._gateway.call(lambda plex: query(plex, path), ahead=True)
         except ToolError as error:
             self.errors.setdefault("counts", error)
         else:
             sections[section.section_id] = replace(section, count=views.total(container))
 
     async def _rows(self, path: str) -> list[Element]:
-        container = await self._gateway.call(lambda plex: _query(plex, path), ahead=True)
+        container = await self._gateway.call(lambda plex: query(plex, path), ahead=True)
         if container is None or container.tag != "MediaContainer":
             raise PlexError(f"GET {path}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
         return list(container)
 
 
 def _front_door(plex: PlexServer) -> Element | None:
-    return _query(plex, "/")
+    return query(plex, "/")
 
 
-def _query(plex: PlexServer, path: str) -> Element | None:
+def query(plex: PlexServer, path: str) -> Element | None:
     """The XML itself: plexapi's objects fall over rows that lack what they expect (PLEX.md 2.1)."""
     ask: Callable[[str], Element | None] = cast("Any", plex).query  # plexapi annotates nothing
     return ask(path)

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from plex_companion.events import transcode_of
 from plex_companion.models import (
+    KEYLESS,
     Account,
     Activity,
     Client,
     Decision,
+    Device,
+    HistoryRow,
     Item,
     Player,
     Section,
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
+LAST_S = 253_402_300_799
+"""The end of the year 9999."""
 _LARGE = 2**62
 """SQLite's integers end at 2**63."""
 
@@ -39,7 +44,7 @@ def session_row(element: Element, *, private: bool) -> SessionRow:
     return SessionRow(
         session_key=_text(element, "sessionKey"),
         session_id=_text(session, "id"),
-        item=_item(element),
+        item=item(element),
         user=_user(element.find("User"), private=private),
         player=_player(row_player, private=private),
         state=_text(row_player, "state"),
@@ -56,6 +61,26 @@ def session_row(element: Element, *, private: bool) -> SessionRow:
 def transcode(element: Element) -> Transcode:
     """A `<TranscodeSession>`, of a session or of `/transcode/sessions`."""
     return transcode_of(element.attrib)
+
+
+def item(element: Element) -> Item:
+    """What a row of sessions, of history or of a library is about."""
+    return Item(
+        rating_key=_text(element, "ratingKey"),
+        key=_text(element, "key"),
+        guid=_text(element, "guid"),
+        type=_text(element, "type"),
+        title=_text(element, "title"),
+        grandparent_title=_text(element, "grandparentTitle"),
+        parent_title=_text(element, "parentTitle"),
+        index=_int(element, "index"),
+        parent_index=_int(element, "parentIndex"),
+        year=_int(element, "year"),
+        library=_text(element, "librarySectionTitle"),
+        library_id=_text(element, "librarySectionID"),
+        duration_ms=_int(element, "duration"),
+        live=_bool(element, "live") or False,
+    )
 
 
 def activity(element: Element, *, at: int) -> Activity | None:
@@ -103,14 +128,42 @@ def section(element: Element, *, count: int | None = None) -> Section | None:
 
 def total(element: Element | None) -> int | None:
     """How many rows a container would have in full: `totalSize`, else `size`."""
-    whole = _int(element, "totalSize")
-    return _int(element, "size") if whole is None else whole
+    told = whole(element)
+    return _int(element, "size") if told is None else told
+
+
+def whole(element: Element | None) -> int | None:
+    """The same where it is paged: some versions of Plex leave it out, and then `size` is only that of the page."""
+    return _int(element, "totalSize")
 
 
 def account(element: Element, *, private: bool) -> Account | None:
     """An `<Account>` of `/accounts`; `None` without its id. Account 0 stands for everybody and has no name."""
     account_id = _text(element, "id")
     return None if account_id is None else Account(account_id, _masked(element, "name", private=private))
+
+
+def device(element: Element, *, private: bool) -> Device | None:
+    """A `<Device>` of `/devices`; `None` without its id."""
+    device_id = _text(element, "id")
+    if device_id is None:
+        return None
+    name = _masked(element, "name", private=private)
+    return Device(device_id, name, _text(element, "platform"), _text(element, "clientIdentifier"))
+
+
+def history_row(element: Element) -> HistoryRow | None:
+    """A row of `/status/sessions/history/all`; `None` without the time it was seen at.
+
+    Where it has no key, its facts are one: they tell it from any other but its double.
+    """
+    viewed_at = _int(element, "viewedAt")
+    if viewed_at is None or not 0 <= viewed_at <= LAST_S:
+        return None
+    what, account_id, device_id = item(element), _text(element, "accountID"), _text(element, "deviceID")
+    facts = (str(viewed_at), account_id, device_id, what.rating_key or what.title)
+    key = _text(element, "historyKey") or KEYLESS + "/".join(fact or "" for fact in facts)
+    return HistoryRow(key, viewed_at, what, account_id, device_id)
 
 
 def client(element: Element, *, private: bool, at: int) -> Client | None:
@@ -144,25 +197,6 @@ def server_identity(element: Element | None) -> ServerIdentity | None:
         version=_text(element, "version"),
         platform=_text(element, "platform"),
         platform_version=_text(element, "platformVersion"),
-    )
-
-
-def _item(element: Element) -> Item:
-    return Item(
-        rating_key=_text(element, "ratingKey"),
-        key=_text(element, "key"),
-        guid=_text(element, "guid"),
-        type=_text(element, "type"),
-        title=_text(element, "title"),
-        grandparent_title=_text(element, "grandparentTitle"),
-        parent_title=_text(element, "parentTitle"),
-        index=_int(element, "index"),
-        parent_index=_int(element, "parentIndex"),
-        year=_int(element, "year"),
-        library=_text(element, "librarySectionTitle"),
-        library_id=_text(element, "librarySectionID"),
-        duration_ms=_int(element, "duration"),
-        live=_bool(element, "live") or False,
     )
 
 

@@ -30,6 +30,7 @@ class Wanted:
     def __init__(self) -> None:
         self.for_sessions = Wish()
         self.for_library = Wish()
+        self.for_history = Wish()
 
     def snapshot(self) -> None:
         """Sessions and activities, as when an unknown session plays."""
@@ -38,3 +39,7 @@ class Wanted:
     def library(self) -> None:
         """Server, libraries, accounts and clients too, as when a scan has ended."""
         self.for_library.say()
+
+    def history(self) -> None:
+        """What Plex has counted as seen, as when a play has ended."""
+        self.for_history.say()

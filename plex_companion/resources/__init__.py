@@ -7,7 +7,16 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.cache.board import Touched
-from plex_companion.changes.kinds import AccountsSeen, Change, ClientSeen, SessionChanged, SessionEnded, SessionStarted
+from plex_companion.changes.kinds import (
+    AccountsSeen,
+    Change,
+    ClientSeen,
+    HistoryProgressed,
+    PlaysImported,
+    SessionChanged,
+    SessionEnded,
+    SessionStarted,
+)
 from plex_companion.errors import NotFound
 from plex_companion.resources.activity import ACTIVITY
 from plex_companion.resources.alerts import ALERTS
@@ -44,18 +53,19 @@ def touched(changes: Sequence[Change]) -> Touched:
     """What is to be announced after these changes are committed."""
     found = Touched()
     for change in changes:
-        lazy = isinstance(change, SessionChanged) and change.progress_only
-        (found.lazy if lazy else found.urgent).update(_uris(change, lazy=lazy))
+        progress = isinstance(change, SessionChanged) and change.progress_only
+        lazy = progress or isinstance(change, PlaysImported | HistoryProgressed)  # an import makes dozens a second
+        (found.lazy if lazy else found.urgent).update(_uris(change, progress=progress))
         found.listing |= isinstance(change, SessionStarted | SessionEnded | AccountsSeen)
         found.listing |= isinstance(change, ClientSeen) and change.new
     found.lazy -= found.urgent
     return found
 
 
-def _uris(change: Change, *, lazy: bool) -> Iterator[str]:
+def _uris(change: Change, *, progress: bool) -> Iterator[str]:
     kind: Any = type(change)  # mypy takes a class for unhashable when its instances have a `__hash__` of their own
     for resource in _touched_by(kind):
-        uri = None if lazy and not resource.progress else resource.touched(change)
+        uri = None if progress and not resource.progress else resource.touched(change)
         if uri is not None:
             yield uri
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
 from plex_companion.cache.read import newest_plays
-from plex_companion.changes.kinds import ConnectionChanged, SessionChanged, SessionEnded, SessionStarted
+from plex_companion.changes.kinds import ConnectionChanged, PlaysImported, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.models import User
 from plex_companion.resources.declare import Resource
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
 
 SHOWN = 50
-CHANGES = (SessionStarted, SessionChanged, SessionEnded)
+CHANGES = (SessionStarted, SessionChanged, SessionEnded, PlaysImported)
 
 
 async def read_history(companion: Companion, user: str | None = None) -> dict[str, Any]:

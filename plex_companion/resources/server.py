@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.cache.read import count_plays, deliveries
-from plex_companion.changes.kinds import ConnectionChanged, ServerSeen
+from plex_companion import wire
+from plex_companion.cache.read import deliveries
+from plex_companion.changes.kinds import ConnectionChanged, HistoryProgressed, ServerSeen
 from plex_companion.resources.declare import Resource
-from plex_companion.wire import iso
 
 if TYPE_CHECKING:
     from plex_companion.companion import Companion
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 async def read_server(companion: Companion) -> dict[str, Any]:
     """Read-only mode, storage, which process listens, counters, database and history."""
-    plays = await count_plays(companion.cache)
     return {
         "read_only": companion.settings.read_only,
         "storage": companion.live.storage,
@@ -23,11 +22,11 @@ async def read_server(companion: Companion) -> dict[str, Any]:
         "counters": companion.counters(),
         "database": {
             "size_bytes": await companion.cache.size_bytes(),
-            "last_commit_at": iso(companion.live.committed_at),
+            "last_commit_at": wire.iso(companion.live.committed_at),
             "schema": companion.cache.schema,
         },
         "webhooks": await _webhooks(companion),
-        "history": {"imported": 0, "total": plays, "complete": False},
+        "history": wire.history(companion.state.history),
     }
 
 
@@ -39,7 +38,7 @@ async def _webhooks(companion: Companion) -> dict[str, Any] | None:
     return {
         "waiting": found.waiting,
         "failed": found.failed,
-        "last_delivered_at": iso(found.last_delivered_at),
+        "last_delivered_at": wire.iso(found.last_delivered_at),
     }
 
 
@@ -48,5 +47,5 @@ SERVER = Resource(
     "Server",
     "Whether Plex is heard, what was heard, the state of the cache.",
     read_server,
-    touched_by=(ConnectionChanged, ServerSeen),
+    touched_by=(ConnectionChanged, ServerSeen, HistoryProgressed),
 )

@@ -19,7 +19,13 @@ LONGEST = 900
 
 def lines(before: Scene | None, after: Scene) -> list[str]:
     """What happened from one scene to the next; everything there is, if there was none before. Progress is no change."""
-    said = [*_link(before, after), *_sessions(before, after), *_activities(before, after), *_alerts(before, after)]
+    said = [
+        *_link(before, after),
+        *_history(before, after),
+        *_sessions(before, after),
+        *_activities(before, after),
+        *_alerts(before, after),
+    ]
     time = after.time(after.now_ms)
     return [f"{time}  {text}"[:LONGEST] for text in said]
 
@@ -39,6 +45,17 @@ def _link_text(scene: Scene) -> str:
     detail = clean(scene.state.connection.detail or "")
     name = f"{link}: {words.server(scene.state)}"
     return f"{name}, but not all can be read: {detail}" if detail else name
+
+
+def _history(before: Scene | None, after: Scene) -> Iterator[str]:
+    """The begin and the end of an import; what comes later, play by play, is no news."""
+    old, new = before.state.history if before else None, after.state.history
+    if after.is_importing and not (before and before.is_importing):
+        yield f"importing Plex's history: {words.importing(new)} so far"
+    if before and new.complete and old is not None and not old.complete:
+        yield f"Plex's history is imported: {new.imported:,} plays"
+    if new.detail and (old is None or old.detail != new.detail):
+        yield f"Plex's history cannot be read: {clean(new.detail)}"
 
 
 def _sessions(before: Scene | None, after: Scene) -> Iterator[str]:

@@ -38,6 +38,12 @@ class Scene:
         return self.is_live and self.state.connection.detail is None
 
     @property
+    def is_importing(self) -> bool:
+        """Whether Plex's own history is being read for the first time."""
+        history = self.state.history
+        return self.is_live and self.state.history_page > 0 and not history.complete and history.detail is None
+
+    @property
     def sessions(self) -> list[Session]:
         """Oldest first, so that nothing jumps."""
         return sorted(self.state.sessions.values(), key=lambda one: (one.started_at, one.play_id))

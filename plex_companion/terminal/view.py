@@ -85,7 +85,7 @@ def _headline(title: Text, scene: Scene) -> Rule:
 
 
 def _heading(scene: Scene) -> list[RenderableType]:
-    """One line while all is well, another for whatever is not."""
+    """One line while all is well, another for whatever is not or not yet."""
     link = scene.state.connection
     mark, style = LINKS[link.state]
     left = _line((f"{mark} {words.link(link)}", style), f"  {words.server(scene.state)}")
@@ -106,6 +106,11 @@ def _troubles(scene: Scene) -> list[RenderableType]:
         lines.append(_line((f"  Since {scene.time(link.since_at)}. It is tried again from time to time.", "yellow")))
     if scene.is_live and link.detail:
         lines.append(_line((f"  Not all can be read: {clean(link.detail)}", "yellow")))
+    history = scene.state.history
+    if scene.is_importing:
+        lines.append(_line((f"  Plex's history is being imported: {words.importing(history)}.", "cyan")))
+    if scene.is_live and history.detail:
+        lines.append(_line((f"  Plex's history cannot be read: {clean(history.detail)}", "yellow")))
     if scene.storage != "ok":
         lines.append(_line(("  The database cannot be written: nothing is remembered for later.", "bold red")))
     return lines

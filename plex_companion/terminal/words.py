@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from plex_companion.changes import State
-    from plex_companion.models import Activity, Connection, Session, Transcode
+    from plex_companion.models import Activity, Connection, History, Session, Transcode
 
 UNREACHED = "Plex has not been heard yet"
 
@@ -99,6 +99,12 @@ def doing(activity: Activity) -> str:
     """What Plex is doing."""
     parts = (activity.title or activity.type or "something", activity.subtitle)
     return clean(": ".join(part for part in parts if part))
+
+
+def importing(history: History) -> str:
+    """How far the import is, as `12,500 of 100,000 plays`."""
+    whole = "" if history.total is None else f" of {history.total:,}"
+    return f"{history.imported:,}{whole} plays"
 
 
 def link(connection: Connection) -> str:

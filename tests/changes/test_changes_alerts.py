@@ -13,7 +13,7 @@ from plex_companion.changes.alerts import RULES
 from plex_companion.changes.alerts.rules import AT_ONCE
 from plex_companion.changes.kinds import AlertAcknowledged, Journaled
 from plex_companion.events import Acknowledged, StorageReport
-from plex_companion.models import Account, AlertKind, Client, Section, ServerIdentity, Transcode, User
+from plex_companion.models import Account, AlertKind, Client, Device, Section, ServerIdentity, Transcode, User
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:
@@ -379,6 +379,14 @@ def test_a_known_player_is_not_new_after_an_outage_and_an_unknown_one_is() -> No
     story.after(60).lose()
     story.after(600).connect(listed("1"), listed("2", client="attic"))
     assert [alert.subject for alert in story.alerts("new_device")] == ["attic"]
+
+
+def test_a_player_that_plex_has_long_listed_among_its_devices_is_not_new() -> None:
+    story = learnt()
+    story.look(devices=(Device("7", "Attic", "Tizen", "attic"),))
+    story.after(1).plays("5", client="attic")
+    story.look(listed("5", client="attic"))
+    assert story.alerts("new_device") == []
 
 
 def test_players_of_another_server_are_learnt_anew() -> None:

@@ -242,7 +242,7 @@ def test_a_session_that_ended_during_an_outage_ended_when_it_was_last_heard() ->
     heard = story.now.at
     story.after(10).lose()
     story.after(3600).connect()
-    assert [(end.ended_by, end.ended_at) for end in story.ended] == [("stale", heard)]
+    assert [(end.ended_by, end.ended_at) for end in story.ended] == [("inferred", heard)]
     story.plays("2", at=0)
     story.look(listed("2"))
     heard = story.now.at

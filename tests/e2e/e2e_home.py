@@ -46,7 +46,17 @@ def quick() -> Iterator[float]:
         yield 0.05
 
 
-HASTY = Patience(ping=0.3, pong=0.3, refused=0.3, merge=0.05, failed=0.1, settled=0.0, waits=quick)
+HASTY = Patience(
+    ping=0.3,
+    pong=0.3,
+    refused=0.3,
+    merge=0.05,
+    failed=0.1,
+    counted=0.05,
+    counted_late=0.3,
+    settled=0.0,
+    waits=quick,
+)
 
 
 STEADY = replace(HASTY, ping=20, pong=20)

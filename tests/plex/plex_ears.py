@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,24 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream
 
     from plex_companion.events import Event, Heard
+    from plex_companion.plex.history import Book
 
 
 def quickly() -> Iterator[float]:
     return repeat(0.01)
 
 
-HASTY = Patience(opening=1, closing=0.1, refused=0.05, merge=0.01, library=0.01, failed=0.01, waits=quickly)
+HASTY = Patience(
+    opening=1,
+    closing=0.1,
+    refused=0.05,
+    merge=0.01,
+    library=0.01,
+    failed=0.01,
+    counted=0.02,
+    counted_late=0.1,
+    waits=quickly,
+)
 
 
 class Ears:
@@ -66,7 +78,9 @@ class Ears:
 
 
 @asynccontextmanager
-async def listening(url: str, patience: Patience = HASTY, **more: Any) -> AsyncIterator[Ears]:
+async def listening(
+    url: str, patience: Patience = HASTY, *, book: Book | None = None, **more: Any
+) -> AsyncIterator[Ears]:
     send, receive = anyio.create_memory_object_stream["Heard"](math.inf)
 
     async def pass_on(heard: Sequence[Heard]) -> None:
@@ -79,7 +93,8 @@ async def listening(url: str, patience: Patience = HASTY, **more: Any) -> AsyncI
         async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 
             async def run() -> None:
-                await listen(gateway, settings, pass_on, now=clock(), wanted=wanted, epoch=4, patience=patience)
+                to_plex = partial(listen, gateway, settings, pass_on, now=clock(), wanted=wanted)
+                await to_plex(book=book, epoch=4, patience=patience)
 
             tasks.start_soon(run)
             yield Ears(receive, wanted)

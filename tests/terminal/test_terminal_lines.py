@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from terminal_scenes import NOW, activity, alert, scene, session
 
+from plex_companion.models import History
 from plex_companion.terminal.lines import LONGEST, lines
 
 if TYPE_CHECKING:
@@ -86,3 +87,26 @@ def test_a_title_cannot_begin_a_line_of_its_own_nor_fill_a_pipe() -> None:
     (line,) = told(scene(), scene(session(item=item)))
     assert "a b[31m" in line
     assert len(line) <= LONGEST
+
+
+def imported(history: History, page: int = 1, **more: Any) -> Scene:
+    """A scene in which so much of Plex's history was read."""
+    it = scene(**more)
+    it.state.history, it.state.history_page = history, page
+    return it
+
+
+def test_begin_and_end_of_an_import_are_told_and_its_progress_is_not() -> None:
+    fresh, begun = imported(History(), page=0), imported(History(total=100_000))
+    half, done = imported(History(5, 50_000, 100_000)), imported(History(9, 100_000, 100_000, complete=True))
+    assert told(fresh, begun) == ["importing Plex's history: 0 of 100,000 plays so far"]
+    assert told(begun, half) == []
+    assert told(half, done) == ["Plex's history is imported: 100,000 plays"]
+    assert told(done, imported(History(9, 100_001, 100_001, complete=True))) == []
+    assert any("importing Plex's history: 50,000 of 100,000 plays so far" in line for line in lines(None, half))
+
+
+def test_why_history_cannot_be_read_is_told_once() -> None:
+    refused = imported(History(detail="not allowed"))
+    assert told(imported(History(), page=0), refused) == ["Plex's history cannot be read: not allowed"]
+    assert told(refused, refused) == []

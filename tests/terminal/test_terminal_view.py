@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from terminal_scenes import FILM, NOW, activity, alert, drawn, job, scene, session, text
 
-from plex_companion.models import Item, LinkState, Player, User
+from plex_companion.models import History, Item, LinkState, Player, User
 
 
 def test_a_session_shows_who_what_where_how_and_how_far() -> None:
@@ -149,3 +149,21 @@ def test_it_fits_and_says_what_is_left_out(width: int, height: int, count: int) 
     named = sum("Ada" in line for line in shown)
     assert named == count or any(f"… and {count - named} more" in line for line in shown)
     assert any("number 20" in line for line in shown)
+
+
+def test_an_import_of_history_shows_how_far_it_is_until_it_is_done() -> None:
+    it = scene(session())
+    it.state.history, it.state.history_page = History(5, 12_500, 100_000), 25
+    assert "Plex's history is being imported: 12,500 of 100,000 plays." in text(it)
+    assert len(drawn(it, height=12)) <= 12
+    it.state.history = History(5, 12_500)
+    assert "being imported: 12,500 plays." in text(it)
+    it.state.history = History(9, 100_000, 100_000, complete=True)
+    assert "history" not in text(it)
+
+
+def test_why_history_cannot_be_read_is_shown() -> None:
+    it = scene()
+    it.state.history, it.state.history_page = History(detail="GET /status/sessions/history/all: not allowed"), 1
+    assert "Plex's history cannot be read: GET /status" in text(it)
+    assert "being imported" not in text(it)

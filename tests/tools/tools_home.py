@@ -106,12 +106,16 @@ async def tools_home(
             "read_only": "false",
         }
         settings = Settings.load({**given, **more}).model_copy(update={"plex_token": SecretStr(demo.token)})
-        patience = Patience(merge=0.02, waits=quick)
+        patience = Patience(merge=0.02, counted=3 * SECONDS, waits=quick)
+        # An import would ask in between, and be counted with a tool.
+        plays, demo.house.history = demo.house.history, []
         async with open_application(settings, patience=patience) as application:
             companion = application.companion
             with anyio.fail_after(SECONDS):
-                while not companion.is_live or not companion.state.sections:
+                while not companion.is_live or not companion.state.history.complete:
                     await companion.live.changed()
+            demo.house.history = [*plays, *demo.house.history]
+            demo.house.changed()
             async with Client(application.server, mode=era, elicitation_callback=answer) as client:
                 if hushed:
                     demo.house.announce = lambda _frame: None

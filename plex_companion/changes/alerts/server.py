@@ -82,7 +82,7 @@ def of_change(change: Change, event: Event, before: State, book: Book) -> None:
             _scanned(activity, before, book)
         case LibraryMoved(change=moved):
             _scans_told(moved, before, book)
-        case ClientSeen(client=client, new=True) if not _is_learning(event, before):
+        case ClientSeen(client=client, new=True) if not _is_learning(event, before) and not _is_listed(client, before):
             _new_device(client, book)
         case ServerSeen(server=server):
             _met(server, before, book)
@@ -121,6 +121,11 @@ def _is_learning(event: Event, before: State) -> bool:
         return True
     seen = event.server if isinstance(event, Snapshot) else None
     return seen is not None and seen.machine_identifier != known.machine_identifier
+
+
+def _is_listed(client: Client, before: State) -> bool:
+    """Whether Plex has known the player for longer than we listen."""
+    return any(device.client_identifier == client.client_identifier for device in before.devices)
 
 
 def _new_device(client: Client, book: Book) -> None:

@@ -1,0 +1,88 @@
+"""Plays out of Plex's history: linked to the companion's own record of the same play, or put beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from plex_companion.cache.rows import Row
+
+SLACK_MS = 10 * 60_000
+"""How far from a play Plex may count it: clocks differ, and a client may report late."""
+
+# A play linked before its user was known may turn out to be somebody else's.
+_UNLINK = """
+    UPDATE plays SET history_key = NULL, viewed_at = NULL
+    WHERE server = :server AND history_key = :history_key AND ended_by IS NOT 'imported' AND user_id <> :user_id
+"""
+# Nobody saw the end of a play that is inferred, stale or under way: it may have gone on for all that was left of it,
+# and as long again with pauses.
+_OWN = """
+    WITH own AS (
+        SELECT id, user_id, started_at, coalesce(ended_at, updated_at) AS seen_until,
+            CASE WHEN ended_by IN ('stopped', 'replaced') THEN 0
+            ELSE 2 * max(0, coalesce(duration_ms - view_offset_ms, 0)) END AS unseen
+        FROM plays
+        WHERE server = :server AND rating_key = :rating_key AND history_key IS NULL
+            AND (user_id IS NULL OR :user_id IS NULL OR user_id = :user_id)
+    )
+    SELECT max(0, started_at - :viewed_at, :viewed_at - seen_until - unseen) AS off, user_id IS NULL AS anybody,
+        abs(:viewed_at - seen_until) AS apart, id
+    FROM own
+    WHERE off <= :slack AND NOT EXISTS (
+        SELECT 1 FROM plays WHERE server = :server AND history_key = :history_key AND ended_by IS NOT 'imported')
+"""
+_FACTS = (
+    *("key", "guid", "type", "title", "grandparent_title", "parent_title", "item_index", "parent_index", "year"),
+    *("library", "library_id", "duration_ms", "user_id", "user_name", "client_identifier", "player_title", "platform"),
+)
+"""What a play that was over before Plex listed it learns from its row."""
+_LINK = f"""
+    UPDATE plays SET history_key = :history_key, viewed_at = :viewed_at,
+        {", ".join(f"{name} = coalesce({name}, :{name})" for name in _FACTS)}
+    WHERE id = :id
+"""  # noqa: S608 - our own column names
+_FORGET = "DELETE FROM plays WHERE server = :server AND history_key = :history_key AND ended_by = 'imported'"
+
+
+def take_in(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Give each row of Plex's history to the play it counts, or make it a play of its own; once, however often it comes.
+
+    A row that became a play of its own before the companion's was there, or had its user, is merged into that.
+    """
+    connection.executemany(_UNLINK, rows)
+    links = _links(connection, rows)
+    linked = [{**row, "id": links[number]} for number, row in enumerate(rows) if number in links]
+    connection.executemany(_FORGET, linked)
+    connection.executemany(_LINK, linked)
+    alone = [row for number, row in enumerate(rows) if number not in links]
+    if alone:
+        connection.executemany(_insert(alone[0]), alone)
+
+
+def _links(connection: sqlite3.Connection, rows: Iterable[Row]) -> dict[int, int]:
+    """Which row counts which play, the nearest pairs first: no row counts two plays, no play is counted twice."""
+    pairs = sorted(
+        (off, anybody, apart, number, play)
+        for number, row in enumerate(rows)
+        if row["rating_key"] is not None
+        for off, anybody, apart, play in connection.execute(_OWN, {**row, "slack": SLACK_MS})
+    )
+    links: dict[int, int] = {}
+    counted: set[int] = set()
+    for _, _, _, number, play in pairs:
+        if number not in links and play not in counted:
+            links[number] = play
+            counted.add(play)
+    return links
+
+
+def _insert(row: Row) -> str:
+    columns, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+    return (
+        f"INSERT INTO plays ({columns}) VALUES ({values}) "  # noqa: S608 - our own column names
+        "ON CONFLICT (server, history_key) WHERE history_key IS NOT NULL DO NOTHING"
+    )

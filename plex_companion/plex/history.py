@@ -1,0 +1,275 @@
+"""Reads Plex's own history of plays: the oldest first, a page at a time, each when the last one is written."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from plex_companion.errors import NotFound, PlexError, ToolError
+from plex_companion.events import HistoryPage
+from plex_companion.plex import views
+from plex_companion.plex.snapshot import query
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.models import History, HistoryRow, Item, Moment
+    from plex_companion.plex.gateway import Gateway
+
+PATH = "/status/sessions/history/all"
+PAGE = 500
+"""Rows of a request."""
+SLICE = 100
+"""Rows of a transaction: while it is written, whatever else happens waits."""
+OVERLAP_S = 86_400
+"""What was counted so long before the mark is read again: clients that were away report late."""
+STEP_BACK = 20
+"""Rows read twice where pages are counted off, as rows that are deleted meanwhile shift the others."""
+ITEMS = 100
+"""Items asked about in one request."""
+REMEMBERED = 20_000
+"""Items whose facts are kept, some 200 bytes each."""
+# As python-plexapi asks for partial items; `skipRefresh` is of plex-api-spec too: looking must not start an analysis.
+_FEW = {
+    "excludeElements": "Media,Genre,Country,Guid,Rating,Collection,Director,Writer,Role,Producer,Similar,Style,Mood,Format",
+    "excludeFields": "summary,tagline",
+    "skipRefresh": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the cache holds of Plex's history."""
+
+    read: Callable[[], History | None]
+    """How far it is; `None` while it is not known which server this is."""
+    written: Callable[[int], Awaitable[None]]
+    """Waits until the page of that number is committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of history as it came."""
+
+    rows: tuple[HistoryRow, ...]
+    """Those that can be understood."""
+    size: int
+    """All of them."""
+    total: int | None
+    """How many the listing has; `None` if Plex does not say (PLEX.md 2.1), and then its size says nothing."""
+
+
+class Walk:
+    """Where to read on: pure. `since` and `start` are the next page's; `done` when there is none.
+
+    Plex sorts by the time as it is asked to, so each page begins at the time where the last one ended, and neither new
+    nor deleted rows can shift it. A server that ignores the order or the time is noticed by what it answers: then all
+    of its listing is counted off, from `since` on, or newest first until what is old.
+    """
+
+    def __init__(self, known: History, now_s: int) -> None:
+        self.floor = max(0, known.mark_s - OVERLAP_S)
+        self.since, self.start = self.floor, 0
+        self.ascending = True
+        self.done = False
+        self.imported = known.imported
+        self._known, self._now_s = known, now_s
+        self._windows = True
+        self._sinks = True
+        self._left: int | None = None
+        self._due: int | None = None
+        self._last: int | None = None
+        self._newest = known.mark_s
+        self._seen: frozenset[str] = frozenset()
+
+    @property
+    def mark_s(self) -> int | None:
+        """What may be relied upon to be read; a clock of Plex's that was ahead must not carry it into the future."""
+        return min(self._newest, self._now_s) if self._windows or self.done else None
+
+    def take(self, page: Page) -> tuple[HistoryRow, ...]:
+        """Go on after a page; returns its rows that may be news."""
+        times = [row.viewed_at_s for row in page.rows]
+        fresh = [row for row in page.rows if row.history_key not in self._seen]
+        self._seen = frozenset(row.history_key for row in page.rows)
+        self.imported += sum(row.viewed_at_s > self._known.mark_s for row in fresh)
+        self._newest = max([self._newest, *times])
+        wanted = tuple(row for row in fresh if row.viewed_at_s >= self.floor)
+        if self._windows and not self._keeps_order(page, times):
+            self._count_off()
+            return wanted
+        self._sinks = self._sinks and times == sorted(times, reverse=True) and not self._rose(fresh)
+        self._last = times[-1] if times else self._last
+        read = self.start + page.size
+        over = read >= page.total if page.total is not None else not fresh
+        past = not self._windows and self._sinks and bool(times) and times[-1] < self.floor
+        self.done = over or past or page.size == 0
+        self._left = None if page.total is None else page.total - read
+        self._step(page, times)
+        return wanted
+
+    def progress(self, total: int | None) -> int:
+        """How many rows are in the cache, of so many."""
+        if total is None:
+            return self.imported
+        if self.done:
+            return total
+        counts = self._left is not None and (self._windows or self.floor == 0)
+        return max(0, total - (self._left or 0)) if counts else min(total, self.imported)
+
+    def _rose(self, fresh: list[HistoryRow]) -> bool:
+        return self._last is not None and any(row.viewed_at_s > self._last for row in fresh)
+
+    def _keeps_order(self, page: Page, times: list[int]) -> bool:
+        """Whether the page is what was asked for: rising, from `since` on, and nothing was skipped before it."""
+        begins = self.since if self._last is None else self._last
+        rises = times == sorted(times) and (not times or times[0] >= begins)
+        skips = self._due is not None and page.total is not None and page.total < self._due
+        return rises and not skips
+
+    def _count_off(self) -> None:
+        """Begin again, without relying on order or time; newest first, if that is heard, ends where all is known."""
+        self._windows = False
+        self.ascending = self.floor == 0
+        self.since, self.start = self.floor, 0
+        self.imported, self._seen = self._known.imported, frozenset()
+        self._last = self._left = self._due = None
+
+    def _step(self, page: Page, times: list[int]) -> None:
+        self._due = None
+        if self._windows and times and times[0] < times[-1]:
+            self.since, self.start = times[-1], 0
+            self._due = None if self._left is None else self._left + times.count(times[-1])
+        elif self._windows:
+            self.start += page.size  # more in one second than a page holds
+        else:
+            self.start += max(1, page.size - STEP_BACK)
+
+
+class Facts:
+    """What rows of history lack and their items have: guid, year, duration. Asked once for each item, a few at a time."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Item | None] = OrderedDict()
+
+    async def added(self, gateway: Gateway, rows: Sequence[HistoryRow]) -> tuple[HistoryRow, ...]:
+        """The rows with these facts, as far as Plex tells them: an item that is gone has none.
+
+        Raises:
+            ToolError: Plex could not tell.
+        """
+        keys = {row.item.rating_key: None for row in rows if row.item.rating_key and row.item.rating_key.isdecimal()}
+        unknown = [key for key in keys if key not in self._known]
+        for first in range(0, len(unknown), ITEMS):
+            await self._ask(gateway, unknown[first : first + ITEMS])
+        told = tuple(self._with_facts(row) for row in rows)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return told
+
+    async def _ask(self, gateway: Gateway, keys: list[str]) -> None:
+        path = f"/library/metadata/{','.join(keys)}?{urlencode(_FEW)}"
+        try:
+            items = await gateway.call(lambda plex: _items(plex, path), ahead=True)
+        except NotFound:  # all of them are gone
+            items = {}
+        self._known |= {key: items.get(key) for key in keys}
+
+    def _with_facts(self, row: HistoryRow) -> HistoryRow:
+        item = self._known.get(row.item.rating_key or "")
+        if item is None:
+            return row
+        self._known.move_to_end(row.item.rating_key or "")
+        year = row.item.year or item.year
+        return replace(row, item=replace(row.item, guid=item.guid, year=year, duration_ms=item.duration_ms))
+
+
+class Reader:
+    """Reads history, from where the book ends, whenever it is told to. One for each connection."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        book: Book,
+        say: Callable[[HistoryPage], Awaitable[None]],
+        numbers: Iterator[int],
+        facts: Facts,
+        now: Callable[[], Moment],
+    ) -> None:
+        self._gateway, self._book, self._say, self._numbers, self._now = gateway, book, say, numbers, now
+        self._facts = facts
+
+    async def read(self) -> None:
+        """Read to the end. After an error, the next reading goes on at the mark.
+
+        Raises:
+            ToolError: Plex could not tell; what was read is kept.
+        """
+        total = await self._gateway.call(_count, ahead=True)
+        await self._tell(total=total)
+        known = self._book.read()
+        if known is None:
+            return
+        walk, ask = Walk(known, self._now().at // 1000), True
+        while not walk.done:
+            rows = walk.take(await self._gateway.call(partial(_page, path=_path(walk)), ahead=True))
+            if ask:
+                rows, ask = await self._enriched(rows)
+            await self._pass_on(rows, walk, total)
+
+    async def _enriched(self, rows: tuple[HistoryRow, ...]) -> tuple[tuple[HistoryRow, ...], bool]:
+        """The rows with the facts of their items, and whether it is worth asking for those of the next."""
+        try:
+            return await self._facts.added(self._gateway, rows), True
+        except ToolError:
+            return rows, False
+
+    async def _pass_on(self, rows: tuple[HistoryRow, ...], walk: Walk, total: int | None) -> None:
+        for first in range(0, max(1, len(rows)), SLICE):
+            some = rows[first : first + SLICE]
+            if first + SLICE < len(rows):
+                await self._tell(rows=some)
+                continue
+            done = True if walk.done else None
+            await self._tell(rows=some, mark_s=walk.mark_s, imported=walk.progress(total), complete=done)
+
+    async def unread(self, detail: str) -> None:
+        """Tell why it cannot be read."""
+        await self._tell(complete=False, detail=detail)
+
+    async def _tell(self, **said: Any) -> None:
+        page = HistoryPage(next(self._numbers), **said)
+        await self._say(page)
+        await self._book.written(page.number)
+
+
+def _path(walk: Walk) -> str:
+    bounds = {"viewedAt>": walk.since} if walk.since else {}
+    order = {"sort": f"viewedAt:{'asc' if walk.ascending else 'desc'}"}
+    paging = {"X-Plex-Container-Start": walk.start, "X-Plex-Container-Size": PAGE}
+    return f"{PATH}?{urlencode({**order, **bounds, **paging})}"
+
+
+def _count(plex: PlexServer) -> int | None:
+    """How many rows there are, if Plex says."""
+    return _page(plex, f"{PATH}?X-Plex-Container-Start=0&X-Plex-Container-Size=0").total
+
+
+def _page(plex: PlexServer, path: str) -> Page:
+    """Read and understood in the gateway's thread, so that the loop goes on meanwhile."""
+    container = query(plex, path)
+    if container is None or container.tag != "MediaContainer":
+        raise PlexError(f"GET {PATH}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
+    rows = tuple(row for row in map(views.history_row, container) if row)
+    return Page(rows, len(container), views.whole(container))
+
+
+def _items(plex: PlexServer, path: str) -> dict[str, Item]:
+    container = query(plex, path)
+    items = [views.item(element) for element in (() if container is None else container)]
+    return {item.rating_key: item for item in items if item.rating_key}

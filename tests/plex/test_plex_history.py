@@ -1,0 +1,365 @@
+"""Plex's history read from real sockets: servers that refuse, break off, leave things out; and the listener that reads it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+from xml.sax.saxutils import quoteattr
+
+import anyio
+import anyio.lowlevel
+import pytest
+from plex_ears import listening
+from plex_pretend import Answer, Pretend, clock, playing_frame, pretend_plex, settings_for, until
+from stories import DEN, Story, of
+
+from plex_companion.changes import advance, changes_for
+from plex_companion.changes.kinds import PlaysImported, PlaysRepeated
+from plex_companion.errors import PlexError
+from plex_companion.events import HistoryPage, Playing
+from plex_companion.models import History, Item, PastPlay
+from plex_companion.plex.gateway import open_gateway
+from plex_companion.plex.history import ITEMS, PAGE, PATH, SLICE, Book, Facts, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from plex_ears import Ears
+
+BEGAN = 1_700_000_000
+Attributes = dict[str, object]
+
+
+def element(number: int, **more: object) -> Attributes:
+    """A row as Plex writes it; what is `None` is left out."""
+    return {
+        "historyKey": f"/status/sessions/history/{number}",
+        "key": f"/library/metadata/{number % 900}",
+        "ratingKey": number % 900,
+        "librarySectionID": 1,
+        "title": f"Film {number % 900}",
+        "type": "movie",
+        "viewedAt": BEGAN + number * 60,
+        "accountID": 1,
+        "deviceID": 7,
+        **more,
+    }
+
+
+def container(elements: list[Attributes], total: int | None) -> bytes:
+    rows = "".join(
+        f"<Video {' '.join(f'{name}={quoteattr(str(value))}' for name, value in one.items() if value is not None)}/>"
+        for one in elements
+    )
+    whole = "" if total is None else f' totalSize="{total}"'
+    return f'<MediaContainer size="{len(elements)}"{whole}>{rows}</MediaContainer>'.encode()
+
+
+class Shelf:
+    """The history and the items of a pretended Plex."""
+
+    def __init__(self, plex: Pretend, rows: list[Attributes]) -> None:
+        self.plex, self.rows = plex, rows
+        self.refusals: dict[int, Answer] = {}
+        """Instead of the answer to a request, counted from 0."""
+        self.totals = True
+        self.asked: list[str] = []
+        self.items: list[list[str]] = []
+        self.items_refused: Answer | None = None
+        self.held: anyio.Event | None = None
+        plex.answers[PATH] = self.history
+        plex.answers = _Answers(plex.answers, self)
+
+    async def history(self) -> Answer:
+        self.asked.append(self.plex.asked[-1])
+        if self.held:
+            await self.held.wait()
+        refusal = self.refusals.pop(len(self.asked) - 1, None)
+        if refusal is not None:
+            return refusal
+        query = {name: value[0] for name, value in parse_qs(urlsplit(self.asked[-1]).query).items()}
+        start, size = int(query["X-Plex-Container-Start"]), int(query["X-Plex-Container-Size"])
+        since = int(query.get("viewedAt>", 0))
+        rows = [row for row in self.rows if not isinstance(row["viewedAt"], int) or row["viewedAt"] >= since]
+        return Answer(body=container(rows[start : start + size], len(rows) if self.totals else None))
+
+    async def metadata(self) -> Answer:
+        keys = urlsplit(self.plex.asked[-1]).path.rpartition("/")[2].split(",")
+        self.items.append(keys)
+        if self.items_refused:
+            return self.items_refused
+        known = [{"ratingKey": key, "guid": f"plex://movie/{key}", "year": 2031, "duration": 5_400_000} for key in keys if int(key) % 2]  # fmt: skip
+        return Answer(body=container([*known], None)) if known else Answer(404)
+
+
+class _Answers(dict[str, object]):
+    """The answers by path, and one for every list of items."""
+
+    def __init__(self, answers: dict[str, object], shelf: Shelf) -> None:
+        super().__init__(answers)
+        self._shelf = shelf
+
+    def get(self, path: str, default: object = None) -> object:
+        return self._shelf.metadata if path.startswith("/library/metadata/") else super().get(path, default)
+
+
+class Desk:
+    """Where pages are taken in, as ingest does: a story, and every play that came."""
+
+    def __init__(self) -> None:
+        self.story = Story(connected=False)
+        self.story.connect(server=DEN)
+        self.plays: dict[str, PastPlay] = {}
+        self.doubles: list[str] = []
+        self.pages: list[HistoryPage] = []
+
+    async def say(self, page: HistoryPage) -> None:
+        self.pages.append(page)
+        changes = changes_for(page, self.story.state, self.story.now)
+        for change in changes:
+            advance(self.story.state, change)
+        news = [play for change in of(changes, PlaysImported) for play in change.plays]
+        again = [play for change in of(changes, PlaysRepeated) for play in change.plays]
+        self.doubles += [play.history_key for play in again]
+        self.plays |= {play.history_key: play for play in (*news, *again)}
+
+    async def written(self, number: int) -> None:
+        assert number == self.pages[-1].number
+
+    @property
+    def book(self) -> Book:
+        return Book(lambda: self.story.state.history, self.written)
+
+    @property
+    def history(self) -> History:
+        return self.story.state.history
+
+
+@pytest.fixture
+async def plex() -> AsyncIterator[Pretend]:
+    async with pretend_plex() as one:
+        yield one
+        one.close()
+
+
+@asynccontextmanager
+async def reading(plex: Pretend, desk: Desk) -> AsyncIterator[Reader]:
+    async with open_gateway(settings_for(plex.url, plex_timeout_seconds=2)) as gateway:
+        yield Reader(gateway, desk.book, desk.say, count(1), Facts(), clock())
+
+
+async def test_the_whole_history_comes_once_in_slices_that_end_with_a_mark(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(n) for n in range(PAGE + 310)]), Desk()
+    async with reading(plex, desk) as reader:
+        await reader.read()
+    assert len(desk.plays) == len(shelf.rows)
+    assert desk.doubles == []
+    assert desk.history == History(BEGAN + (PAGE + 309) * 60, PAGE + 310, PAGE + 310, complete=True)
+    assert max(len(page.rows) for page in desk.pages) == SLICE
+    assert desk.pages[0].total == PAGE + 310
+
+
+async def test_it_is_asked_for_as_plex_documents_it(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(n) for n in range(3)]), Desk()
+    async with reading(plex, desk) as reader:
+        await reader.read()
+        await reader.read()
+    since = BEGAN + 120 - 86_400
+    assert [path.partition("?")[2] for path in shelf.asked] == [
+        "X-Plex-Container-Start=0&X-Plex-Container-Size=0",
+        f"sort=viewedAt%3Aasc&X-Plex-Container-Start=0&X-Plex-Container-Size={PAGE}",
+        "X-Plex-Container-Start=0&X-Plex-Container-Size=0",
+        f"sort=viewedAt%3Aasc&viewedAt%3E={since}&X-Plex-Container-Start=0&X-Plex-Container-Size={PAGE}",
+    ]
+
+
+async def test_rows_with_gaps_in_them_are_plays_with_gaps_in_them(plex: Pretend) -> None:
+    gaps = [
+        element(1, ratingKey=None, key=None, librarySectionID=None, title="Gone"),
+        element(2, accountID=None),
+        element(3, deviceID=None, title=None),
+        element(4, historyKey=None),
+        element(5, historyKey=None, viewedAt=BEGAN + 240),
+        element(6, viewedAt=BEGAN + 240),
+        element(7, index="three", accountID="", deviceID="x", ratingKey="one"),
+        element(7),
+        element(8, viewedAt="yesterday"),
+        element(9, viewedAt=None),
+        element(10, viewedAt="-5"),
+        element(11, viewedAt="99999999999999999999999"),
+    ]
+    desk = Desk()
+    Shelf(plex, gaps)
+    async with reading(plex, desk) as reader:
+        await reader.read()
+        await reader.read()
+    assert len(desk.plays) == 7, "what has no time cannot be placed; one came twice"
+    by_number = {key.rpartition("/")[2]: play for key, play in desk.plays.items()}
+    assert by_number["1"].item == Item(title="Gone", type="movie")
+    assert (by_number["2"].user, by_number["3"].player, by_number["3"].item.title) == (None, None, None)
+    assert len([key for key in desk.plays if key.startswith("keyless:")]) == 2
+    assert desk.history.complete
+
+
+async def test_without_totals_it_is_read_to_its_end_all_the_same(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(n) for n in range(PAGE + 310)]), Desk()
+    shelf.totals = False
+    async with reading(plex, desk) as reader:
+        await reader.read()
+    assert len(desk.plays) == PAGE + 310
+    assert desk.history == History(BEGAN + (PAGE + 309) * 60, PAGE + 310, None, complete=True)
+
+
+@pytest.mark.parametrize("refusal", [Answer(500), Answer(503), Answer(body=b""), Answer(body=b"<html/>"), Answer(200, b"<MediaCon")])  # fmt: skip
+async def test_what_is_torn_in_the_middle_goes_on_at_the_mark(plex: Pretend, refusal: Answer) -> None:
+    shelf, desk = Shelf(plex, [element(n * 30) for n in range(3 * PAGE)]), Desk()
+    shelf.refusals[3] = refusal
+    async with reading(plex, desk) as reader:
+        with pytest.raises(PlexError):
+            await reader.read()
+        assert (len(desk.plays), desk.history.complete) == (2 * PAGE - 1, False)
+        await reader.read()
+    assert len(desk.plays) == 3 * PAGE
+    assert len(desk.doubles) <= 86_400 / 1800 + 2, "only the overlap is read again"
+    assert desk.history.complete
+
+
+async def test_facts_of_items_are_asked_once_a_few_at_a_time_and_what_is_gone_has_none(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(n) for n in range(1, 260)]), Desk()
+    async with reading(plex, desk) as reader:
+        await reader.read()
+        shelf.rows.append(element(1000, ratingKey=5))
+        await reader.read()
+    assert [len(keys) for keys in shelf.items] == [ITEMS, ITEMS, 59]
+    asked = next(path for path in plex.asked if path.startswith("/library/metadata/"))
+    assert "skipRefresh=1" in asked
+    item = desk.plays["/status/sessions/history/1"].item
+    assert (item.guid, item.year, item.duration_ms) == ("plex://movie/1", 2031, 5_400_000)
+    assert desk.plays["/status/sessions/history/1000"].item.guid == "plex://movie/5"
+    assert desk.plays["/status/sessions/history/2"].item.guid is None
+
+
+@pytest.mark.parametrize("refusal", [Answer(500), Answer(403), Answer(body=b"<html/>"), Answer(body=b"")])
+async def test_without_the_facts_of_items_the_import_goes_on(plex: Pretend, refusal: Answer) -> None:
+    shelf, desk = Shelf(plex, [element(n) for n in range(2 * PAGE)]), Desk()
+    shelf.items_refused = refusal
+    async with reading(plex, desk) as reader:
+        await reader.read()
+    assert len(desk.plays) == 2 * PAGE
+    assert desk.history.complete
+
+
+async def test_the_next_page_is_read_when_the_last_is_written(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(n) for n in range(4 * PAGE)]), Desk()
+    allowed = 3
+
+    async def written(number: int) -> None:
+        while number > allowed:  # noqa: ASYNC110 - the test is what changes it
+            await anyio.sleep(0.005)
+
+    async with open_gateway(settings_for(plex.url)) as gateway, anyio.create_task_group() as tasks:
+        book = Book(lambda: desk.history, written)
+        tasks.start_soon(Reader(gateway, book, desk.say, count(1), Facts(), clock()).read)
+        await until(lambda: len(desk.pages) == 4)
+        await anyio.wait_all_tasks_blocked()
+        assert (len(desk.pages), len(shelf.asked)) == (4, 2)
+        allowed = 10_000
+        await until(lambda: desk.history.complete)
+    assert len(desk.plays) == 4 * PAGE
+
+
+async def test_while_it_is_not_known_whose_history_it_is_none_is_read(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(1)]), Desk()
+    async with open_gateway(settings_for(plex.url)) as gateway:
+        await Reader(gateway, Book(lambda: None, desk.written), desk.say, count(1), Facts(), clock()).read()
+    assert len(shelf.asked) == 1
+    assert desk.plays == {}
+
+
+# The listener
+
+
+async def pages(ears: Ears, desk: Desk, fact: Callable[[], object]) -> None:
+    """Take in what the listener sends until something is so."""
+    while not fact():
+        event = await ears.next()
+        if isinstance(event, HistoryPage):
+            await desk.say(event)
+
+
+def at_once(desk: Desk) -> Book:
+    async def written(_: int) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    return Book(lambda: desk.history, written)
+
+
+async def test_on_every_connect_history_is_read_after_the_libraries(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(n) for n in range(10)]), Desk()
+    async with listening(plex.url, book=at_once(desk)) as ears:
+        await pages(ears, desk, lambda: desk.history.complete)
+        assert plex.asked.index("/accounts") < plex.asked.index(shelf.asked[0])
+        assert plex.asked.index("/devices") < plex.asked.index(shelf.asked[0])
+        shelf.rows.append(element(11))
+        await (await plex.socket()).close()
+        await pages(ears, desk, lambda: len(desk.plays) == 11)
+
+
+async def test_after_an_ended_play_it_is_read_soon_and_once_more_a_little_later(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(n) for n in range(10)]), Desk()
+    async with listening(plex.url, book=at_once(desk)) as ears:
+        await pages(ears, desk, lambda: desk.history.complete)
+        for _ in range(5):
+            ears.wanted.history()
+        await until(lambda: len(shelf.asked) == 4)
+        shelf.rows.append(element(11))
+        await until(lambda: len(shelf.asked) == 6)
+        await pages(ears, desk, lambda: len(desk.plays) == 11)
+        await anyio.wait_all_tasks_blocked()
+        assert len(shelf.asked) == 6, "five plays that ended at once are one reason to look"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_history_that_is_the_owners_alone_stays_incomplete_and_breaks_nothing(plex: Pretend, status: int) -> None:
+    shelf, desk = Shelf(plex, [element(1)]), Desk()
+    shelf.refusals = {0: Answer(status)}
+    async with listening(plex.url, book=at_once(desk)) as ears:
+        await pages(ears, desk, lambda: desk.history.detail)
+        assert PATH in (desk.history.detail or "")
+        assert not desk.history.complete
+        ears.wanted.history()
+        socket = await plex.socket()
+        await socket.send(playing_frame("9"))
+        while not isinstance(await ears.next(), Playing):
+            pass
+        assert len(shelf.asked) == 1, "asked again when Plex is connected to again"
+        await socket.close()
+        await pages(ears, desk, lambda: desk.history.complete)
+        assert (desk.history.detail, len(desk.plays)) == (None, 1)
+
+
+async def test_a_history_that_fails_is_tried_again(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(1)]), Desk()
+    shelf.refusals = {0: Answer(500), 2: Answer(503)}
+    async with listening(plex.url, book=at_once(desk)) as ears:
+        await pages(ears, desk, lambda: desk.history.complete)
+    assert [bool(page.detail) for page in desk.pages].count(True) == 2
+    assert desk.history.detail is None
+
+
+async def test_a_history_that_takes_long_holds_back_neither_frames_nor_snapshots(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(1)]), Desk()
+    shelf.held = anyio.Event()
+    async with listening(plex.url, book=at_once(desk)) as ears:
+        await until(lambda: shelf.asked)
+        socket = await plex.socket()
+        await socket.send(playing_frame("9"))
+        while not isinstance(await ears.next(), Playing):
+            pass
+        asked = plex.asked.count("/status/sessions")
+        ears.wanted.snapshot()
+        await until(lambda: plex.asked.count("/status/sessions") == asked + 1)
+        shelf.held.set()
+        await pages(ears, desk, lambda: desk.history.complete)

@@ -1,0 +1,174 @@
+"""Wherever history is read on: every row comes, whatever the server makes of order, time, pages and totals."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import pytest
+
+from plex_companion.models import History, HistoryRow, Item
+from plex_companion.plex.history import OVERLAP_S, PAGE, Page, Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOW = 1_900_000_000
+DAY = 86_400
+
+
+def row(number: int, at: int) -> HistoryRow:
+    return HistoryRow(f"/status/sessions/history/{number}", at, Item(str(number)))
+
+
+def year(count: int = 3 * PAGE + 7) -> list[HistoryRow]:
+    """Rows over a year, in the order of their keys; two of them in one second, now and then."""
+    return [row(number, NOW - 365 * DAY + (number // 3) * 3 * DAY // 10) for number in range(count)]
+
+
+@dataclass
+class Shelf:
+    """A server's history, and what it makes of how it is asked."""
+
+    rows: list[HistoryRow]
+    order: str = "as asked"
+    filters: bool = True
+    pages: bool = True
+    totals: bool = True
+    most: int = PAGE
+    meanwhile: Callable[[Shelf], None] | None = None
+    asked: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def page(self, walk: Walk) -> Page:
+        self.asked.append(("asc" if walk.ascending else "desc", walk.since, walk.start))
+        rows = [one for one in self.rows if not self.filters or one.viewed_at_s >= walk.since]
+        rising = self.order == "oldest first" or (self.order == "as asked" and walk.ascending)
+        if self.order == "no order":
+            rows = sorted(rows, key=lambda one: crc32(one.history_key.encode()))
+        else:
+            rows = sorted(rows, key=lambda one: one.viewed_at_s, reverse=not rising)
+        found = rows[walk.start : walk.start + self.most] if self.pages else rows
+        if self.meanwhile:
+            self.meanwhile(self)
+        return Page(tuple(found), len(found), len(rows) if self.totals else None)
+
+
+def walked(shelf: Shelf, known: History | None = None, requests: int = 60) -> tuple[Walk, list[str]]:
+    """The walk at its end, and the keys that came with it."""
+    walk, keys = Walk(known or History(), NOW), []
+    while not walk.done:
+        keys += [one.history_key for one in walk.take(shelf.page(walk))]
+        assert len(shelf.asked) <= requests
+    return walk, keys
+
+
+def missing(shelf: Shelf, keys: list[str]) -> set[str]:
+    return {one.history_key for one in shelf.rows} - set(keys)
+
+
+def test_each_page_begins_at_the_time_where_the_last_one_ended() -> None:
+    shelf = Shelf(year())
+    walk, keys = walked(shelf)
+    assert not missing(shelf, keys)
+    assert len(keys) == len(shelf.rows), "rows of the second between two pages come twice and are told once"
+    assert [start for _, _, start in shelf.asked] == [0] * len(shelf.asked)
+    assert len(shelf.asked) == 4
+    assert walk.mark_s == shelf.rows[-1].viewed_at_s
+    assert walk.progress(len(shelf.rows)) == len(shelf.rows)
+
+
+def test_the_mark_and_the_progress_move_with_every_page() -> None:
+    shelf, walk = Shelf(year()), Walk(History(), NOW)
+    shown = []
+    while not walk.done:
+        walk.take(shelf.page(walk))
+        shown.append((walk.mark_s, walk.progress(len(shelf.rows))))
+    assert shown == sorted(shown)
+    assert shown[0][1] == PAGE
+
+
+def test_reading_on_begins_a_day_before_the_mark() -> None:
+    shelf = Shelf(year())
+    mark = shelf.rows[1000].viewed_at_s
+    known = History(mark, 1001, len(shelf.rows), complete=True)
+    walk, keys = walked(shelf, known)
+    assert shelf.asked[0] == ("asc", mark - OVERLAP_S, 0)
+    assert {one.history_key for one in shelf.rows if one.viewed_at_s >= mark - OVERLAP_S} == set(keys)
+    assert walk.progress(len(shelf.rows)) == len(shelf.rows)
+
+
+def test_a_history_without_a_row_is_read_in_one_request() -> None:
+    shelf = Shelf([])
+    walk, keys = walked(shelf, requests=1)
+    assert (keys, walk.progress(0), walk.mark_s) == ([], 0, 0)
+
+
+def test_more_rows_in_one_second_than_a_page_holds() -> None:
+    shelf = Shelf(
+        [*year(40), *(row(number, NOW - 200 * DAY) for number in range(1000, 1000 + 2 * PAGE + 5)), *year(40)]
+    )
+    shelf.rows = list({one.history_key: one for one in shelf.rows}.values())
+    _, keys = walked(shelf)
+    assert not missing(shelf, keys)
+
+
+STRANGE = {
+    "the order is ignored": {"order": "newest first"},
+    "the time is ignored": {"filters": False},
+    "order and time are ignored": {"order": "newest first", "filters": False},
+    "always the oldest first, the time ignored": {"order": "oldest first", "filters": False},
+    "no order at all": {"order": "no order"},
+    "no order at all, the time ignored": {"order": "no order", "filters": False},
+    "pages are ignored": {"pages": False},
+    "everything is ignored": {"order": "newest first", "filters": False, "pages": False},
+    "smaller pages than asked for": {"most": 90},
+    "small pages in no order": {"order": "no order", "most": 200},
+}
+
+
+@pytest.mark.parametrize("totals", [True, False], ids=["with totals", "without totals"])
+@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
+@pytest.mark.parametrize("days", [None, 40], ids=["at first", "later"])
+def test_every_row_comes_from_a_server_that(strange: dict[str, object], totals: bool, days: int | None) -> None:
+    shelf = Shelf(year(), totals=totals, **strange)  # type: ignore[arg-type]  # as declared above
+    mark = 0 if days is None else shelf.rows[-days].viewed_at_s
+    before = [one.history_key for one in shelf.rows if one.viewed_at_s <= mark]
+    walk, keys = walked(shelf, History(mark, len(before)))
+    assert missing(shelf, [*before, *keys]) == set()
+    assert walk.mark_s == shelf.rows[-1].viewed_at_s
+    assert walk.progress(len(shelf.rows)) == walk.progress(len(shelf.rows) if totals else None) == len(shelf.rows)
+
+
+@pytest.mark.parametrize("order", ["as asked", "newest first"])
+def test_a_server_that_ignores_the_time_is_not_read_to_its_beginning_again(order: str) -> None:
+    shelf = Shelf(year(20 * PAGE), order=order, filters=False)
+    shelf.rows = [replace(one, viewed_at_s=NOW - DAY * 900 + n * 7_000) for n, one in enumerate(shelf.rows)]
+    known = History(shelf.rows[-3].viewed_at_s, len(shelf.rows) - 2, len(shelf.rows), complete=True)
+    _, keys = walked(shelf, known, requests=4)
+    assert {one.history_key for one in shelf.rows[-3:]} <= set(keys)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_rows_that_come_and_go_meanwhile_hide_none_of_those_that_stay(seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - a story, not a secret
+    gone: set[str] = set()
+
+    def meanwhile(shelf: Shelf) -> None:
+        for _ in range(dice.randrange(4)):
+            gone.add(shelf.rows.pop(dice.randrange(len(shelf.rows))).history_key)
+        for _ in range(dice.randrange(3)):
+            shelf.rows.append(row(10_000 + len(gone) + len(shelf.rows), NOW - dice.randrange(60)))
+
+    shelf = Shelf(year(), dice.choice(["as asked", "newest first"]), filters=dice.random() < 0.7, meanwhile=meanwhile)
+    first = {one.history_key for one in shelf.rows}
+    _, keys = walked(shelf)
+    assert (first - gone) - set(keys) == set()
+
+
+def test_a_row_from_the_future_does_not_carry_the_mark_there() -> None:
+    shelf = Shelf([*year(10), row(99, NOW + 900 * DAY)])
+    walk, keys = walked(shelf)
+    assert not missing(shelf, keys)
+    assert walk.mark_s == NOW
