@@ -267,7 +267,10 @@ def wrong(it: Fire) -> list[str]:
     answered = [subject for (subject,) in it.rows("SELECT subject FROM events WHERE type = 'audit' ORDER BY id")]
     if answered != [f"tool {number}" for number in range(it.letters)]:
         found.append("a letter was not written down, or twice, or out of order")
-    plays = Counter(key for (key,) in it.rows("SELECT session_key FROM plays WHERE ended_at IS NOT NULL"))
+    plays = Counter(
+        key
+        for (key,) in it.rows("SELECT session_key FROM plays WHERE ended_at IS NOT NULL AND session_key IS NOT NULL")
+    )
     plays.pop(it.probe.key, None)
     if plays != Counter(it.played):
         odd = {**(plays - Counter(it.played)), **(Counter(it.played) - plays)}

@@ -74,11 +74,13 @@ class Follower:
     async def _look(self) -> Touched:
         found = await look(self.cache, self.now(), self.last)
         live, news = self.live, found.news
+        shown = live.state.connection.state
         self.last = news.last
         live.listening = found.listening
         live.committed_at = news.committed_at or live.committed_at
         live.show(self._judged(found.state))
-        return news.touched if news.complete else self.everything()
+        believed = live.state.connection.state == shown  # what is doubted, or no more, is another state of everything
+        return news.touched if news.complete and believed else self.everything()
 
     def _doubt(self) -> None:
         """Look again at what is shown, now that time has passed."""

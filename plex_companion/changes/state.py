@@ -235,14 +235,19 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             _open(state, alert)
         case AlertAcknowledged():
             _acknowledge(state, change)
-        case ConditionSeen(kind=kind, subject=subject, tick=None):
-            state.since.pop((kind, subject), None)
-        case ConditionSeen(kind=kind, subject=subject, tick=int() as tick):
-            state.since[kind, subject] = tick
+        case ConditionSeen():
+            _note(state, change)
         case DeliveryChanged(delivery=delivery):
             _deliver(state, delivery)
         case _:
             pass
+
+
+def _note(state: State, change: ConditionSeen) -> None:
+    """Since when what may become an alert has been so."""
+    state.since.pop((change.kind, change.subject), None)
+    if change.tick is not None:
+        state.since[change.kind, change.subject] = change.tick
 
 
 def _play(state: State, session: Session) -> None:
