@@ -11,6 +11,7 @@ import anyio
 from plex_companion.cache import StorageError
 from plex_companion.cache.letters import is_mail, send
 from plex_companion.cache.load import look
+from plex_companion.errors import DatabaseUnusable
 from plex_companion.ingest import BATCH
 from plex_companion.models import Connection
 
@@ -48,9 +49,13 @@ class Follower:
     """The announcement seen last."""
 
     async def follow(self, lease: Lease) -> None:
-        """Until nobody listens, and it is for this process to go on. A storage that refuses is asked again."""
+        """Until nobody listens, and it is for this process to go on. A storage that refuses is asked again.
+
+        Raises:
+            DatabaseUnusable: the file was put aside, and another one has its name.
+        """
         version: int | None = None
-        while not lease.take():
+        while not (self._is_in_place() and lease.take()):
             try:
                 latest = await self.cache.version()
                 if latest != version:
@@ -61,6 +66,13 @@ class Follower:
                 self._refused(error)
             self._doubt()
             await anyio.sleep(POLL_SECONDS)
+
+    def _is_in_place(self) -> bool:
+        """What is open may have been damaged, and put aside by a process that started when nobody listened."""
+        if not self.cache.is_in_place():
+            message = f"The database {self.cache.path} was replaced while it was in use: start this process again."
+            raise DatabaseUnusable(message)
+        return True
 
     async def see(self) -> None:
         """Show what is committed now, and announce what of it is new.

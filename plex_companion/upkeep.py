@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from plex_companion.cache.backup import back_up, backups, copy_to, wall
 from plex_companion.cache.care import vacuum as compact
-from plex_companion.cache.lease import unused
+from plex_companion.cache.connect import unused
 from plex_companion.cache.mend import restore as put_back
 from plex_companion.errors import DatabaseInUse, DatabaseUnusable
 from plex_companion.settings import database_path

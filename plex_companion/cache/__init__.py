@@ -79,6 +79,8 @@ class Cache:
     writer: aiosqlite.Connection
     reader: aiosqlite.Connection
     lock_ms: int = LOCK_MS
+    file: tuple[int, int] = (0, 0)
+    """Device and number of the file."""
     mended: Mended | None = None
     """What had to be done about the file before it could be opened."""
 
@@ -110,6 +112,13 @@ class Cache:
         with suspecting(self.path):
             return await written(self.writer, work)
 
+    def is_in_place(self) -> bool:
+        """Whether the file that is open is still the one of that name: a damaged one may have been put aside."""
+        try:
+            return file_of(self.path) == self.file
+        except OSError:
+            return False
+
     async def version(self) -> int:
         """A number that is another after every commit but those of our own writer."""
         (row,) = await self.writer.execute_fetchall("PRAGMA data_version")
@@ -139,6 +148,12 @@ class Cache:
         ) as rows:
             row = await rows.fetchone()
         return int(row[0]) if row else 0
+
+
+def file_of(path: Path) -> tuple[int, int]:
+    """Device and number of a file."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 async def _migrated(path: Path) -> int:
@@ -178,7 +193,7 @@ async def open_cache(
             message = f"The database {path} cannot be used: {error}. Check that its folder can be written to."
             raise DatabaseUnusable(message) from error
         writer.row_factory = reader.row_factory = sqlite3.Row
-        cache = Cache(path, schema, writer, reader, lock_ms, mended)
+        cache = Cache(path, schema, writer, reader, lock_ms, file_of(path), mended)
         await cache.wait_for_lock(lock_ms)
         yield cache
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import aiosqlite
 import anyio
+from filelock import Timeout
+
+from plex_companion.cache.lease import lock_on
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 LOCK_SECONDS = 10.0
@@ -42,6 +45,21 @@ async def connected(
 def address(path: Path, *, read_only: bool) -> str:
     """The path as SQLite takes it with options."""
     return f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}"
+
+
+@contextmanager
+def unused(path: Path) -> Iterator[bool]:
+    """Whether no other process listens and writes. While the block runs none begins to."""
+    lock = lock_on(path)
+    try:
+        lock.acquire(blocking=False)
+    except (Timeout, OSError):  # where no lock can be made, nothing else can be written either
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def is_damage(error: BaseException) -> bool:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 logger = logging.getLogger(__name__)
+
+
+def lock_on(database: Path) -> FileLock:
+    """The lock beside a database, not taken. It is one, by whatever name the database is called."""
+    real = database.resolve()
+    return FileLock(f"{real}.lock", mode=0o600, fallback_to_soft=False, preserve_lock_file=True)
 
 
 class Lease:
@@ -21,9 +27,8 @@ class Lease:
     """
 
     def __init__(self, database: Path) -> None:
-        real = database.resolve()  # one lock, by whatever name the database is called
-        self.path = real.with_name(f"{real.name}.lock")
-        self._lock = FileLock(self.path, mode=0o600, fallback_to_soft=False, preserve_lock_file=True)
+        self._lock = lock_on(database)
+        self.path = Path(self._lock.lock_file)
         self._taken_unlocked: bool | None = None
         """`None` until the file system has said that it cannot lock; then whether we behave as if we held the lock."""
 
@@ -70,10 +75,3 @@ def open_lease(database: Path) -> Iterator[Lease]:
         yield lease
     finally:
         lease.give_back()
-
-
-@contextmanager
-def unused(database: Path) -> Iterator[bool]:
-    """Whether no other process listens and writes. While the block runs none begins to."""
-    with open_lease(database) as lease:
-        yield lease.take()

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plex_companion.cache.backup import Backup, backups, companions, copy, damage, is_due, put_aside, stamp
-from plex_companion.cache.connect import is_damage
-from plex_companion.cache.lease import unused
+from plex_companion.cache.connect import is_damage, unused
 from plex_companion.cache.migrate import refuse_newer, schema_of, shipped
 from plex_companion.errors import BackupFailed, DatabaseNewer, DatabaseUnusable
 

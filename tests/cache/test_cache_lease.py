@@ -70,6 +70,17 @@ def test_the_file_is_the_owners_alone_and_stays(path: Path) -> None:
     assert lease.path.exists()
 
 
+def test_it_is_one_by_whatever_name_the_database_is_called(path: Path, tmp_path: Path) -> None:
+    path.touch()
+    (tmp_path / "link.sqlite3").symlink_to(path)
+    (tmp_path / "folder").symlink_to(tmp_path)
+    first = Lease(path)
+    assert first.take()
+    assert not Lease(tmp_path / "link.sqlite3").take()
+    assert not Lease(tmp_path / "folder" / path.name).take()
+    first.give_back()
+
+
 async def test_the_kernel_gives_it_back_for_a_process_that_was_killed(path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as process:  # noqa: S603, ASYNC220 - our own code
         assert process.stdout
