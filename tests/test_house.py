@@ -17,6 +17,7 @@ PACKAGE = ROOT / "plex_companion"
 ORDER = (
     "errors",
     "text",
+    "times",
     "models",
     "settings",
     "events",
@@ -27,6 +28,7 @@ ORDER = (
     "plex",
     "companion",
     "wire",
+    "memory",
     "resources",
     "tools",
     "server",

@@ -1,4 +1,4 @@
-"""Toolset `live`: what the resources hold, for hosts that do not read resources. Nothing here asks Plex."""
+"""Toolset `live`: what the resources hold, for hosts that do not read resources, and the past. Nothing here asks Plex."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from typing import Annotated, Any
 import anyio
 from pydantic import Field
 
-from plex_companion import wire
-from plex_companion.cache.read import JournalPage, events_after, last_event, newest_alerts, newest_events
+from plex_companion import times, wire
+from plex_companion.cache.counts import By
+from plex_companion.cache.read import JournalPage, events_after, last_event, newest_events
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
+from plex_companion.memory import MOST, enveloped
+from plex_companion.memory.alerts import alerts
+from plex_companion.memory.counts import counts
+from plex_companion.memory.digest import digest
+from plex_companion.memory.library import library_changes as changes_of_libraries
+from plex_companion.memory.plays import history, one_play
 from plex_companion.resources.activity import read_activity
 from plex_companion.resources.server import read_server
 from plex_companion.tools.declare import Access, Caller, Id, Toolset
@@ -21,13 +28,10 @@ LIVE = Toolset("live", "What plays now, what happened, what wants attention: fro
 Limit = Annotated[int, Field(ge=1, description="How many at most.")]
 Cursor = Annotated[int | None, Field(ge=0, description="next_cursor of the last answer.")]
 Types = Annotated[list[str] | None, Field(description="Plex's type names, as playing, timeline, activity.")]
-MOST = 500
+WHEN = "As 24h, 7d, 2026-11-22, 2026-11-22T17:00Z."
+Since = Annotated[str | None, Field(description=WHEN)]
+Until = Annotated[str | None, Field(description="The same; a date to its end.")]
 PROGRESS_SECONDS = 5.0
-
-
-def enveloped(companion: Companion, body: dict[str, Any]) -> dict[str, Any]:
-    """The envelope of the resources around a body."""
-    return {**wire.envelope(companion.state, companion.now_ms), **body}
 
 
 @LIVE.tool(Access.READ)
@@ -139,16 +143,20 @@ def _told(companion: Companion, page: JournalPage, *, gap: bool, limit: int = MO
 @LIVE.tool(Access.READ)
 async def alerts_list(
     companion: Companion,
-    since: Annotated[int | None, Field(ge=0, description="Only alerts with a larger id.")] = None,
+    since: Annotated[
+        int | str | None, Field(description="An id, for alerts with a larger one; or a time, as 24h or 2026-11-22.")
+    ] = None,
     kinds: Annotated[list[str] | None, Field(description="As buffering, connection_lost, scan_finished.")] = None,
     limit: Limit = 50,
+    until: Until = None,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """What wants, or wanted, attention, newest first: lost connection, buffering, slow transcoding, finished scans.
 
-    An alert without `resolved_at` is still open.
+    An alert without `resolved_at` is still open. `next_cursor` goes on with older ones.
     """
-    found = await newest_alerts(companion.cache, min(limit, MOST), after=since, kinds=kinds)
-    return enveloped(companion, {"alerts": [wire.alert(alert) for alert in found], "count": len(found)})
+    asked = {"since": since, "until": until, "kinds": kinds, "before": cursor}
+    return enveloped(companion, await alerts(companion, min(limit, MOST), **asked))
 
 
 @LIVE.tool(Access.READ, notes=True)
@@ -168,3 +176,79 @@ async def activity_list(companion: Companion, limit: Limit = 50) -> dict[str, An
     """What Plex is doing now (scans, refreshes, downloads), and the items that lately came, changed or went."""
     body = await read_activity(companion)
     return enveloped(companion, {**body, "recent": body["recent"][:limit]})
+
+
+@LIVE.tool(Access.READ)
+async def history_query(
+    companion: Companion,
+    user: Annotated[str | None, Field(description="Name or id.", coerce_numbers_to_str=True)] = None,
+    title: Annotated[
+        str | None, Field(description="Words of title, show, season, artist or album; beginnings do.")
+    ] = None,
+    library: Annotated[str | None, Field(description="Name or id.", coerce_numbers_to_str=True)] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    cursor: Annotated[str | None, Field(description="next_cursor of the last answer, the rest unchanged.")] = None,
+) -> dict[str, Any]:
+    """What was played, newest first: by whom, where, how long. Running plays and Plex's own history are included.
+
+    From the cache, also while Plex is away. While `history.complete` is false, older plays may be missing. Of plays that
+    come from Plex's history only (`ended_by` imported) Plex tells when they ended, and no watch time.
+    """
+    asked = {"user": user, "title": title, "library": library, "since": since, "until": until, "after": cursor}
+    return enveloped(companion, await history(companion, min(limit, MOST), **asked))
+
+
+@LIVE.tool(Access.READ)
+async def history_stats(
+    companion: Companion,
+    period: Annotated[str, Field(description="As 24h, 30d, 52w; today; all.")] = "30d",
+    by: By = "user",
+    limit: Limit = 20,
+) -> dict[str, Any]:
+    """How much was played in a period: plays and watch time by user, title (shows and artists as one), library,
+    platform, day or hour of day (UTC).
+
+    `watched_ms` sums up the `timed` plays; of the others Plex tells no watch time. Days and hours without plays are told
+    too, and `limit` does not cut them. From the cache, also while Plex is away.
+    """
+    told = await counts(companion, by, times.period(period, companion.now_ms), min(limit, MOST))
+    return enveloped(companion, {"period": period, **told})
+
+
+@LIVE.tool(Access.READ)
+async def play_get(
+    companion: Companion,
+    id: Annotated[Id, Field(description="Of a play, from history_query.")],  # noqa: A002 - as it is called on the wire
+) -> dict[str, Any]:
+    """One play from start to end: its pauses, seeks, buffering, changes of quality (`marks`), and the row of Plex's own
+    history that belongs to it.
+    """
+    return enveloped(companion, await one_play(companion, id))
+
+
+@LIVE.tool(Access.READ)
+async def what_happened(
+    companion: Companion, since: Annotated[str, Field(description=WHEN)], until: Until = None
+) -> dict[str, Any]:
+    """What happened while somebody was away or asleep, in one digest: who watched what, what came into the libraries,
+    alerts, and outages, in which nobody listened.
+
+    Lists are cut to the latest, with totals. `notes` say what cannot be known: read them before saying that nothing
+    happened.
+    """
+    return enveloped(companion, await digest(companion, times.window(since, until, companion.now_ms)))
+
+
+@LIVE.tool(Access.READ)
+async def library_changes(
+    companion: Companion, since: Annotated[str, Field(description=WHEN)], until: Until = None, limit: Limit = 50
+) -> dict[str, Any]:
+    """What is new in the libraries, what got a better file (upgraded), and what was deleted; the import of a season or an
+    album is one entry. Mere refreshes are counted.
+
+    `incomplete` is true when the time begins before `kept_since`, the oldest change that is still kept.
+    """
+    window = times.window(since, until, companion.now_ms)
+    return enveloped(companion, await changes_of_libraries(companion, window, min(limit, MOST)))
