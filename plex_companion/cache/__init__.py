@@ -1,4 +1,4 @@
-"""The only room that knows SQLite: one connection that writes, one that may only read."""
+"""The only room that knows SQLite: one connection that writes, two that may only read."""
 
 from __future__ import annotations
 
@@ -69,6 +69,8 @@ class Cache:
     schema: int
     writer: aiosqlite.Connection
     reader: aiosqlite.Connection
+    archive: aiosqlite.Connection
+    """Reads too, on a thread of its own: a question about years must not keep what plays now from being told."""
     lock_ms: int = LOCK_MS
     mended: Mended | None = None
     """What had to be done about the file before it could be opened."""
@@ -139,16 +141,19 @@ async def open_cache(
     schema = migrate(path)
     async with AsyncExitStack() as opened:
         try:
-            writer, reader = [await opened.enter_async_context(connected(path)) for _ in ("writer", "reader")]
+            writer, reader, archive = [
+                await opened.enter_async_context(connected(path)) for _ in ("writer", "reader", "archive")
+            ]
             for pragma in ("foreign_keys = ON", "synchronous = FULL", f"journal_size_limit = {WAL_LIMIT}"):
                 await writer.execute(f"PRAGMA {pragma}")
             await writer.execute("INSERT OR IGNORE INTO servers VALUES (?, NULL, NULL, NULL, NULL, 0, 0)", (UNKNOWN,))
-            await reader.execute("PRAGMA query_only = ON")
+            for asked in (reader, archive):
+                await asked.execute("PRAGMA query_only = ON")
         except sqlite3.OperationalError as error:
             message = f"The database {path} cannot be used: {error}. Check that its folder can be written to."
             raise DatabaseUnusable(message) from error
-        writer.row_factory = reader.row_factory = sqlite3.Row
-        cache = Cache(path, schema, writer, reader, lock_ms, mended)
+        writer.row_factory = reader.row_factory = archive.row_factory = sqlite3.Row
+        cache = Cache(path, schema, writer, reader, archive, lock_ms, mended)
         await cache.wait_for_lock(lock_ms)
         yield cache
 

@@ -42,12 +42,12 @@ async def counted(cache: Cache, by: By, window: Window, limit: int) -> list[sqli
             sum(watched_ms) OVER () AS all_watched_ms
         FROM ({sql}) ORDER BY {order} LIMIT :limit
     """  # noqa: S608 - our own expressions
-    return list(await cache.reader.execute_fetchall(whole, {**values, "limit": limit}))
+    return list(await cache.archive.execute_fetchall(whole, {**values, "limit": limit}))
 
 
 async def first_play(cache: Cache) -> int | None:
     """When the oldest play began."""
-    (row,) = await cache.reader.execute_fetchall("SELECT min(started_at) AS at FROM plays")
+    (row,) = await cache.archive.execute_fetchall("SELECT min(started_at) AS at FROM plays")
     at: int | None = row["at"]
     return at
 

@@ -72,11 +72,11 @@ async def library_bundles(cache: Cache, window: Window, limit: int) -> list[sqli
     `bundles` and `all_items` count beyond the limit, each of its kind.
     """
     values = {"since": window.since, "until": window.until, "limit": limit}
-    return list(await cache.reader.execute_fetchall(_BUNDLES, values))
+    return list(await cache.archive.execute_fetchall(_BUNDLES, values))
 
 
 async def refreshed_items(cache: Cache, window: Window) -> int:
     """How many items changed in what is known of them, and not in their files."""
     sql = f"{_KINDS} SELECT count(DISTINCT item_id) AS items FROM moved WHERE kind = 'refreshed'"  # noqa: S608 - as above
-    (row,) = await cache.reader.execute_fetchall(sql, {"since": window.since, "until": window.until})
+    (row,) = await cache.archive.execute_fetchall(sql, {"since": window.since, "until": window.until})
     return int(row["items"])

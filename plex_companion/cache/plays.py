@@ -66,21 +66,37 @@ _LEDGER = """
 async def plays_page(cache: Cache, wish: Wish, limit: int, after: Place | None = None) -> list[sqlite3.Row]:
     """Plays, newest first, live ones included; with `after`, the ones behind that place in the list."""
     wanted, values = _narrowed(wish, after)
-    # Titles are found first, and only then looked at: no index knows both.
-    source = "play_titles CROSS JOIN plays ON plays.id = play_titles.rowid" if wish.words else "plays"
-    where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
-    return await _rows(
-        cache,
-        f"SELECT plays.* FROM {source} {where} ORDER BY plays.started_at DESC, plays.id DESC LIMIT :limit",  # noqa: S608 - placeholders only
-        {"limit": limit, **values},
-    )
+    if wish.words is not None:
+        wanted = [_TITLED, *wanted] if await _are_many(cache, wish.words) else [_first_titled(wanted)]
+    return await _rows(cache, f"SELECT * FROM plays {_where(wanted)} {_NEWEST}", {"limit": limit, **values})  # noqa: S608 - placeholders only
+
+
+def _where(wanted: list[str]) -> str:
+    return f"WHERE {' AND '.join(wanted)}" if wanted else ""
+
+
+_NEWEST = "ORDER BY plays.started_at DESC, plays.id DESC LIMIT :limit"
+_TITLED = "+plays.id IN (SELECT rowid FROM play_titles WHERE play_titles MATCH :words)"
+FEW = 5_000
+"""Plays of a title that are sooner sorted than met on the way from the newest play to the oldest."""
+
+
+def _first_titled(wanted: list[str]) -> str:
+    """Sorted by little, and only the first are looked at whole."""
+    titled = _where(["play_titles MATCH :words", *wanted])
+    source = "play_titles CROSS JOIN plays ON plays.id = play_titles.rowid"
+    return f"plays.id IN (SELECT plays.id FROM {source} {titled} {_NEWEST})"  # noqa: S608 - placeholders only
+
+
+async def _are_many(cache: Cache, words: str) -> bool:
+    sql = "SELECT count(*) AS plays FROM (SELECT 1 FROM play_titles WHERE play_titles MATCH :words LIMIT :few)"
+    (row,) = await _rows(cache, sql, {"words": words, "few": FEW})
+    return bool(row["plays"] == FEW)
 
 
 def _narrowed(wish: Wish, after: Place | None) -> tuple[list[str], Values]:
     wanted: list[str] = []
     values: Values = {"user": wish.user_id, "library": wish.library_id, "words": wish.words}
-    if wish.words is not None:
-        wanted.append("play_titles MATCH :words")
     if wish.user_id is not None:
         wanted.append("plays.user_id = :user")
     if wish.library_id is not None:
@@ -172,4 +188,4 @@ async def plays_carried(cache: Cache, window: Window, limit: int) -> list[sqlite
 
 
 async def _rows(cache: Cache, sql: str, values: Values) -> list[sqlite3.Row]:
-    return list(await cache.reader.execute_fetchall(sql, values))
+    return list(await cache.archive.execute_fetchall(sql, values))

@@ -19,7 +19,7 @@ KINDS = ("new", "upgraded", "deleted")
 ABOVE = {"episode": "season", "track": "album", "photo": "photoalbum"}
 
 
-async def library_changes(memory: Memory, within: Window, limit: int) -> dict[str, Any]:
+async def moved_libraries(memory: Memory, within: Window, limit: int) -> dict[str, Any]:
     """What came, got a better file, or went; what was only refreshed is counted.
 
     `kept_since` says how far back this is known at all: changes are dropped with the journal.

@@ -16,7 +16,7 @@ from plex_companion.memory import MOST, enveloped
 from plex_companion.memory.alerts import alerts
 from plex_companion.memory.counts import counts
 from plex_companion.memory.digest import digest
-from plex_companion.memory.library import library_changes as changes_of_libraries
+from plex_companion.memory.library import moved_libraries
 from plex_companion.memory.plays import history, one_play
 from plex_companion.resources.activity import read_activity
 from plex_companion.resources.server import read_server
@@ -155,8 +155,8 @@ async def alerts_list(
 
     An alert without `resolved_at` is still open. `next_cursor` goes on with older ones.
     """
-    asked = {"since": since, "until": until, "kinds": kinds, "before": cursor}
-    return enveloped(companion, await alerts(companion, min(limit, MOST), **asked))
+    found = await alerts(companion, min(limit, MOST), since=since, until=until, kinds=kinds, before=cursor)
+    return enveloped(companion, found)
 
 
 @LIVE.tool(Access.READ, notes=True)
@@ -251,4 +251,4 @@ async def library_changes(
     `incomplete` is true when the time begins before `kept_since`, the oldest change that is still kept.
     """
     window = times.window(since, until, companion.now_ms)
-    return enveloped(companion, await changes_of_libraries(companion, window, min(limit, MOST)))
+    return enveloped(companion, await moved_libraries(companion, window, min(limit, MOST)))
