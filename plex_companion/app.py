@@ -9,11 +9,9 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import platformdirs
 from pydantic import SecretStr
 
 from plex_companion import __version__
@@ -45,6 +43,7 @@ from plex_companion.wire import alert_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
 
     from plex_companion.cache import Cache
     from plex_companion.events import DeliveryReport, StorageReport
@@ -229,9 +228,8 @@ async def demo_settings(settings: Settings) -> AsyncIterator[Settings]:
     from plex_companion.demo import open_demo  # noqa: PLC0415 - never loaded unless asked for
 
     async with open_demo() as demo:
-        path = settings.database or Path(platformdirs.user_data_dir(APP)) / "demo.sqlite3"
         address = {"plex_url": demo.url, "plex_token": SecretStr(demo.token), "plex_tv_url": demo.url}
-        yield settings.model_copy(update={**address, "database": path})
+        yield settings.model_copy(update={**address, "database": database_path(settings, demo=True)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ ORDER = (
     "server",
     "dashboard",
     "terminal",
+    "reports",
     "demo",
     "app",
     "doctor",

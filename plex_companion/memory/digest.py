@@ -11,7 +11,7 @@ from plex_companion.memory import imported, server_of
 from plex_companion.memory.find import known_users
 from plex_companion.memory.library import bundles
 from plex_companion.memory.outages import outages, within
-from plex_companion.times import Window
+from plex_companion.times import HOUR_MS, Window
 
 if TYPE_CHECKING:
     import sqlite3
@@ -99,13 +99,18 @@ async def _outages(memory: Memory, window: Window, kept: Reach) -> dict[str, Any
     }
 
 
+def _length(ms: int) -> str:
+    unit, name = (HOUR_MS, "h") if ms >= HOUR_MS else (60_000, "min") if ms >= 60_000 else (1_000, "s")  # noqa: PLR2004 - a minute
+    return f"{ms / unit:.1f} {name}"
+
+
 def _notes(memory: Memory, window: Window, known: Ledger, kept: Reach, blind_ms: int) -> list[str]:
     notes = []
     if memory.state.connection.state != "live":
         notes.append("Plex is not heard now: what happened since the last report is not known.")
     if blind_ms:
         notes.append(
-            f"Nobody listened for {blind_ms / 1000:.0f} s of this time: see outages. What was played meanwhile is told "
+            f"Nobody listened for {_length(blind_ms)} of this time: see outages. What was played meanwhile is told "
             "only as far as Plex's history had it afterwards."
         )
     if kept.events_at is None:
