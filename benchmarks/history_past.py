@@ -6,13 +6,13 @@ import hashlib
 import random
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.cache.migrate import migrate, shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 YEARS = 5
 DAY_MS = 86_400_000
@@ -47,6 +47,9 @@ THEN = (
     "Bridge",
     "Raven",
 )
+PLACES = ("Aldermoor", "Brackwater", "Corvane", "Dunmere", "Eskdale", "Farrowby", "Gelt", "Hallin", "Inchmore", "Jarrowmere",
+          "Kelder", "Lowick", "Marrick", "Nethersea", "Orrest", "Pennard", "Quarle", "Rothmere", "Skell", "Tarnholm", "Ulver",
+          "Vennor", "Wastmoor", "Yarrow", "Zennor", "Ambleside", "Birkrigg", "Calder", "Dowth", "Ennerfell")  # fmt: skip
 COLUMNS = (
     "id", "server", "epoch", "session_key", "rating_key", "key", "guid", "type", "title", "grandparent_title",
     "parent_title", "item_index", "parent_index", "year", "library", "library_id", "duration_ms", "live", "user_id",
@@ -66,8 +69,8 @@ COUNTED = (
 
 def past(folder: Path, plays: int, now_ms: int) -> Path:
     """The database, made anew unless it is there: the newest play began at `now_ms`."""
-    schema = hashlib.sha256("".join(migration.sql for migration in shipped()).encode()).hexdigest()[:12]
-    path = folder / f"past-{schema}-{plays}-{now_ms}.sqlite3"
+    made_by = "".join([*(migration.sql for migration in shipped()), Path(__file__).read_text()])
+    path = folder / f"past-{hashlib.sha256(made_by.encode()).hexdigest()[:12]}-{plays}-{now_ms}.sqlite3"
     if not path.exists():
         half = path.with_suffix(".half")
         half.unlink(missing_ok=True)
@@ -150,10 +153,10 @@ def _items(rng: random.Random) -> Iterator[tuple[Any, ...]]:
     key = 1_000
     for number in range(4_000):
         key += 1
-        title = f"{rng.choice(FIRST)} {rng.choice(THEN)} {number}"
+        title = _name(number)
         yield _item(key, "movie", title, None, None, None, None, 1950 + number % 75, ("Films", "1"), 6_000_000)
     for number in range(200):
-        show = f"The {rng.choice(FIRST)} {rng.choice(THEN)} {number}"
+        show = f"The {_name(4_100 + number)}"
         for episode in range(60):
             key += 1
             season, index = divmod(episode, 10)
@@ -171,13 +174,19 @@ def _items(rng: random.Random) -> Iterator[tuple[Any, ...]]:
                 2_700_000,
             )
     for number in range(150):
-        artist = f"{rng.choice(FIRST)} {rng.choice(FIRST)} {number}"
+        artist = f"{PLACES[number % len(PLACES)]} {FIRST[number // len(PLACES)]}"
         for track in range(40):
             key += 1
             album = f"{rng.choice(THEN)} {track // 10}"
             yield _item(
                 key, "track", f"{rng.choice(THEN)} Song", artist, album, track % 10, 1, None, ("Music", "3"), 210_000
             )
+
+
+def _name(number: int) -> str:
+    """Another one for each number."""
+    rest, place = divmod(number, len(PLACES))
+    return f"{FIRST[rest % len(FIRST)]} {THEN[rest // len(FIRST) % len(THEN)]} of {PLACES[place]}"
 
 
 def _item(key: int, *facts: Any) -> tuple[Any, ...]:

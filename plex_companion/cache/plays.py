@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,12 @@ async def plays_page(cache: Cache, wish: Wish, limit: int, after: Place | None =
     """Plays, newest first, live ones included; with `after`, the ones behind that place in the list."""
     wanted, values = _narrowed(wish, after)
     if wish.words is not None:
-        wanted = [_TITLED, *wanted] if await _are_many(cache, wish.words) else [_first_titled(wanted)]
+        few = await _few_titled(cache, wish.words)
+        wanted.append(_TITLED if few is None else "plays.id IN (SELECT value FROM json_each(:titled))")
+        values["titled"] = json.dumps(few)
+        if few is not None:
+            # Sorted by little, and only the first are looked at whole.
+            wanted = [f"plays.id IN (SELECT id FROM plays {_where(wanted)} {_NEWEST})"]  # noqa: S608 - placeholders only
     return await _rows(cache, f"SELECT * FROM plays {_where(wanted)} {_NEWEST}", {"limit": limit, **values})  # noqa: S608 - placeholders only
 
 
@@ -81,17 +87,11 @@ FEW = 5_000
 """Plays of a title that are sooner sorted than met on the way from the newest play to the oldest."""
 
 
-def _first_titled(wanted: list[str]) -> str:
-    """Sorted by little, and only the first are looked at whole."""
-    titled = _where(["play_titles MATCH :words", *wanted])
-    source = "play_titles CROSS JOIN plays ON plays.id = play_titles.rowid"
-    return f"plays.id IN (SELECT plays.id FROM {source} {titled} {_NEWEST})"  # noqa: S608 - placeholders only
-
-
-async def _are_many(cache: Cache, words: str) -> bool:
-    sql = "SELECT count(*) AS plays FROM (SELECT 1 FROM play_titles WHERE play_titles MATCH :words LIMIT :few)"
-    (row,) = await _rows(cache, sql, {"words": words, "few": FEW})
-    return bool(row["plays"] == FEW)
+async def _few_titled(cache: Cache, words: str) -> list[int] | None:
+    """The plays with these words, unless there are many."""
+    sql = "SELECT rowid FROM play_titles WHERE play_titles MATCH :words LIMIT :few"
+    rows = await _rows(cache, sql, {"words": words, "few": FEW})
+    return None if len(rows) == FEW else [row["rowid"] for row in rows]
 
 
 def _narrowed(wish: Wish, after: Place | None) -> tuple[list[str], Values]:

@@ -94,12 +94,13 @@ def _with_plex(tool: Tool, given: dict[str, Any], plex: PlexServer) -> Any:
 
 def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...]) -> tuple[dict[str, Any], str]:
     """The result as an object and as text; whatever Plex put into it, no secret of ours is in either."""
-    structured: dict[str, Any] = tool.result.dump_python(result, mode="json")
+    structured: dict[str, Any] = result if tool.is_told else tool.result.dump_python(result, mode="json")
     if structured.get("message", "") is None:
         del structured["message"]
-    structured = _without(structured, secrets)
-    text = result.as_text() if hasattr(result, "as_text") else structured
-    return structured, without(_compact(text), secrets)
+    whole = _compact(structured)
+    harmless = without(whole, secrets)
+    cleaned = structured if harmless is whole else json.loads(harmless)
+    return cleaned, without(_compact(result.as_text()), secrets) if hasattr(result, "as_text") else harmless
 
 
 def _without(structured: dict[str, Any], secrets: tuple[str, ...]) -> dict[str, Any]:

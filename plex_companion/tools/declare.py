@@ -24,6 +24,11 @@ F = TypeVar("F", bound="Callable[..., Any]")
 Id = Annotated[str, Field(coerce_numbers_to_str=True)]
 """An identifier: a string in the schema, and the number that models like to send is taken too."""
 
+_AS_IT_IS = object()
+Told = Annotated[dict[str, Any], _AS_IT_IS]
+"""A result that is JSON already: it is passed on as it is, since looking at every value of a long answer takes longer
+than finding it."""
+
 
 class Access(enum.Enum):
     """What a tool may do to Plex."""
@@ -121,6 +126,11 @@ class Tool:
     def result(self) -> TypeAdapter[Any]:
         """Turns what the function returns into JSON."""
         return TypeAdapter(self.hints["return"])
+
+    @functools.cached_property
+    def is_told(self) -> bool:
+        """Whether the result is JSON already."""
+        return _AS_IT_IS in getattr(self.hints["return"], "__metadata__", ())
 
     @functools.cached_property
     def output_schema(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from plex_companion.memory.library import moved_libraries
 from plex_companion.memory.plays import history, one_play
 from plex_companion.resources.activity import read_activity
 from plex_companion.resources.server import read_server
-from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.declare import Access, Caller, Id, Told, Toolset
 from plex_companion.tools.notes import acknowledged
 
 LIVE = Toolset("live", "What plays now, what happened, what wants attention: from the cache, also while Plex is away")
@@ -35,7 +35,7 @@ PROGRESS_SECONDS = 5.0
 
 
 @LIVE.tool(Access.READ)
-async def companion_status(companion: Companion) -> dict[str, Any]:
+async def companion_status(companion: Companion) -> Told:
     """Whether Plex is heard, since when, what was heard, how large the cache is, and the versions at work.
 
     Look here first when answers seem old: `connection.state` is `live` only while Plex is being listened to.
@@ -44,7 +44,7 @@ async def companion_status(companion: Companion) -> dict[str, Any]:
 
 
 @LIVE.tool(Access.READ)
-async def live_sessions(companion: Companion) -> dict[str, Any]:
+async def live_sessions(companion: Companion) -> Told:
     """Who plays what right now, where, how far, and whether it is transcoded.
 
     From the live cache, in a millisecond. When `connection.state` is not `live`, this is the last known state.
@@ -53,7 +53,7 @@ async def live_sessions(companion: Companion) -> dict[str, Any]:
 
 
 @LIVE.tool(Access.READ)
-async def client_timelines(companion: Companion) -> dict[str, Any]:
+async def client_timelines(companion: Companion) -> Told:
     """Where every known player is, or last was: state, title, position.
 
     `estimated_offset_ms` is the position now, counted on from the last report.
@@ -65,9 +65,7 @@ async def client_timelines(companion: Companion) -> dict[str, Any]:
 
 
 @LIVE.tool(Access.READ)
-async def events_since(
-    companion: Companion, cursor: Cursor = None, types: Types = None, limit: Limit = 100
-) -> dict[str, Any]:
+async def events_since(companion: Companion, cursor: Cursor = None, types: Types = None, limit: Limit = 100) -> Told:
     """What Plex said since a cursor, oldest first; without a cursor, the newest events.
 
     Pass `next_cursor` of one answer as `cursor` of the next to miss nothing. `gap` is true when events after the
@@ -90,7 +88,7 @@ async def events_wait(
     cursor: Cursor = None,
     types: Types = None,
     timeout: Annotated[float, Field(ge=0, le=120, description="Seconds to wait at most.")] = 30,  # noqa: ASYNC109 - the caller's, named by the contract
-) -> dict[str, Any]:
+) -> Told:
     """Wait until Plex says something (of these types), and return it at once; after `timeout` seconds, nothing.
 
     With a cursor, events since then count too, so that nothing is missed between two calls.
@@ -150,7 +148,7 @@ async def alerts_list(
     limit: Limit = 50,
     until: Until = None,
     cursor: Cursor = None,
-) -> dict[str, Any]:
+) -> Told:
     """What wants, or wanted, attention, newest first: lost connection, buffering, slow transcoding, finished scans.
 
     An alert without `resolved_at` is still open. `next_cursor` goes on with older ones.
@@ -163,7 +161,7 @@ async def alerts_list(
 async def alert_acknowledge(
     companion: Companion,
     id: Annotated[Id, Field(description="The alert's id, as alerts_list names it.")],  # noqa: A002 - the wire's name
-) -> dict[str, Any]:
+) -> Told:
     """Note that a person knows of an alert: it gets an `acknowledged_at`. Nothing changes in Plex.
 
     An open alert stays open until its cause is gone. Acknowledging it again changes nothing.
@@ -172,7 +170,7 @@ async def alert_acknowledge(
 
 
 @LIVE.tool(Access.READ)
-async def activity_list(companion: Companion, limit: Limit = 50) -> dict[str, Any]:
+async def activity_list(companion: Companion, limit: Limit = 50) -> Told:
     """What Plex is doing now (scans, refreshes, downloads), and the items that lately came, changed or went."""
     body = await read_activity(companion)
     return enveloped(companion, {**body, "recent": body["recent"][:limit]})
@@ -190,7 +188,7 @@ async def history_query(
     until: Until = None,
     limit: Limit = 50,
     cursor: Annotated[str | None, Field(description="next_cursor of the last answer, the rest unchanged.")] = None,
-) -> dict[str, Any]:
+) -> Told:
     """What was played, newest first: by whom, where, how long. Running plays and Plex's own history are included.
 
     From the cache, also while Plex is away. While `history.complete` is false, older plays may be missing. Of plays that
@@ -206,7 +204,7 @@ async def history_stats(
     period: Annotated[str, Field(description="As 24h, 30d, 52w; today; all.")] = "30d",
     by: By = "user",
     limit: Limit = 20,
-) -> dict[str, Any]:
+) -> Told:
     """How much was played in a period: plays and watch time by user, title (shows and artists as one), library,
     platform, day or hour of day (UTC).
 
@@ -221,7 +219,7 @@ async def history_stats(
 async def play_get(
     companion: Companion,
     id: Annotated[Id, Field(description="Of a play, from history_query.")],  # noqa: A002 - as it is called on the wire
-) -> dict[str, Any]:
+) -> Told:
     """One play from start to end: its pauses, seeks, buffering, changes of quality (`marks`), and the row of Plex's own
     history that belongs to it.
     """
@@ -231,7 +229,7 @@ async def play_get(
 @LIVE.tool(Access.READ)
 async def what_happened(
     companion: Companion, since: Annotated[str, Field(description=WHEN)], until: Until = None
-) -> dict[str, Any]:
+) -> Told:
     """What happened while somebody was away or asleep, in one digest: who watched what, what came into the libraries,
     alerts, and outages, in which nobody listened.
 
@@ -244,7 +242,7 @@ async def what_happened(
 @LIVE.tool(Access.READ)
 async def library_changes(
     companion: Companion, since: Annotated[str, Field(description=WHEN)], until: Until = None, limit: Limit = 50
-) -> dict[str, Any]:
+) -> Told:
     """What is new in the libraries, what got a better file (upgraded), and what was deleted; the import of a season or an
     album is one entry. Mere refreshes are counted.
 
