@@ -71,6 +71,7 @@ CREATE INDEX plays_open ON plays (server) WHERE ended_at IS NULL;
 CREATE INDEX plays_by_time ON plays (started_at DESC, id DESC);
 CREATE INDEX plays_by_user ON plays (user_id, started_at DESC, id DESC);
 CREATE INDEX plays_by_library ON plays (library_id, started_at DESC, id DESC);
+CREATE INDEX plays_by_epoch ON plays (epoch); -- the newest epoch is asked for at every start
 CREATE INDEX plays_unlinked ON plays (server, rating_key) WHERE history_key IS NULL;
 CREATE UNIQUE INDEX plays_of_history ON plays (server, history_key) WHERE history_key IS NOT NULL;
 

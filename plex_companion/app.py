@@ -65,6 +65,9 @@ can be answered while Plex is away.
 
 - What plays now: resource plex://sessions (subscribe to be told), or the tool live_sessions.
 - Waiting for something to happen: events_wait. What happened since: events_since with the last next_cursor.
+- The past: what_happened(since="12h") is a digest of plays, additions, alerts and outages; history_query, history_stats,
+  library_changes and play_get ask more exactly. Times are spans (24h, 7d), dates, or ISO 8601. While `history.complete` is
+  false, Plex's own history is still being read in; `notes` and `outages` say when nobody listened.
 - Every answer of the live toolset carries `connection.state`. Unless it is "live", the data is the last known, and an
   empty list does not mean that nothing happens.
 - Ids (rating_key, library_id …) may be given as numbers or as strings, and beat titles. When several things fit a title,

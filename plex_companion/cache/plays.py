@@ -119,11 +119,6 @@ async def play_row_of(cache: Cache, play_id: int) -> sqlite3.Row | None:
     return rows[0] if rows else None
 
 
-async def marks_of(cache: Cache, play_id: int) -> list[sqlite3.Row]:
-    """The course of a play, in the order it went."""
-    return await _rows(cache, "SELECT * FROM play_marks WHERE play_id = :id ORDER BY id", {"id": play_id})
-
-
 async def users_of_plays(cache: Cache) -> list[tuple[str, str | None]]:
     """Id and latest name of everybody who ever played something."""
     return [(row["id"], row["name"]) for row in await _rows(cache, _distinct("user_id", "user_name"), {})]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.cache.plays import Place, Wish, ledger, marks_of, play_row_of, plays_page
+from plex_companion.cache.plays import Place, Wish, ledger, play_row_of, plays_page
+from plex_companion.cache.read import marks_of
 from plex_companion.errors import Invalid, NotFound
 from plex_companion.memory import imported, server_of
 from plex_companion.memory.cursor import cursor, place_of, question_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.changes.kinds import SessionChanged, SessionEnded, SessionStarted
+from plex_companion.changes.kinds import PlayMarked, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.errors import Invalid, NotFound
 from plex_companion.memory.plays import one_play
 from plex_companion.resources.declare import Resource
@@ -34,6 +34,6 @@ PLAY = Resource(
     "A play",
     "One play by its id: what, who, where, and every pause, seek and change of quality on the way.",
     read_play,
-    touched_by=(SessionStarted, SessionChanged, SessionEnded),
+    touched_by=(SessionStarted, SessionChanged, SessionEnded, PlayMarked),
     existing=existing_plays,
 )
