@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from plex_companion.cache import Cache
+    from plex_companion.cache.rows import Row
     from plex_companion.times import Window
 
 Values = dict[str, Any]
@@ -64,8 +65,11 @@ _LEDGER = """
 """
 
 
-async def plays_page(cache: Cache, wish: Wish, limit: int, after: Place | None = None) -> list[sqlite3.Row]:
-    """Plays, newest first, live ones included; with `after`, the ones behind that place in the list."""
+async def plays_page(cache: Cache, wish: Wish, limit: int, after: Place | None = None) -> list[Row]:
+    """Plays, newest first, live ones included; with `after`, the ones behind that place in the list.
+
+    As dictionaries: SQLite's own rows look for a name among all of theirs, one after the other, each time.
+    """
     wanted, values = _narrowed(wish, after)
     if wish.words is not None:
         few = await _few_titled(cache, wish.words)
@@ -74,7 +78,9 @@ async def plays_page(cache: Cache, wish: Wish, limit: int, after: Place | None =
         if few is not None:
             # Sorted by little, and only the first are looked at whole.
             wanted = [f"plays.id IN (SELECT id FROM plays {_where(wanted)} {_NEWEST})"]  # noqa: S608 - placeholders only
-    return await _rows(cache, f"SELECT * FROM plays {_where(wanted)} {_NEWEST}", {"limit": limit, **values})  # noqa: S608 - placeholders only
+    rows = await _rows(cache, f"SELECT * FROM plays {_where(wanted)} {_NEWEST}", {"limit": limit, **values})  # noqa: S608 - placeholders only
+    names = rows[0].keys() if rows else []
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _where(wanted: list[str]) -> str:
