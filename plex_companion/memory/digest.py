@@ -32,16 +32,23 @@ async def digest(memory: Memory, window: Window) -> dict[str, Any]:
     cannot know: while nobody listened, before the journal reaches, while Plex's history is being imported.
     """
     known, kept = await ledger(memory.cache, server_of(memory)), await reach(memory.cache)
-    blind = await _outages(memory, window, kept)
+    moved = await bundles(memory, window, SHOWN)
+    told = {
+        "plays": await _plays(memory, window),
+        "additions": moved["new"],
+        "upgrades": moved["upgraded"],
+        "deletions": moved["deleted"],
+        "alerts": await _alerts(memory, window),
+        "outages": await _outages(memory, window, kept),
+    }
+    counts = {name: part["total"] if "total" in part else part["items"] for name, part in told.items()}
     return {
         "since": wire.iso(window.since),
         "until": wire.iso(window.until),
-        "plays": await _plays(memory, window),
-        "library": await bundles(memory, window, SHOWN),
-        "alerts": await _alerts(memory, window),
-        "outages": blind,
+        "counts": {**counts, "refreshed": moved["refreshed"]},
+        **told,
         "history": imported(known),
-        "notes": _notes(memory, window, known, kept, blind["blind_ms"]),
+        "notes": _notes(memory, window, known, kept, told["outages"]["blind_ms"]),
     }
 
 

@@ -31,6 +31,7 @@ DAYS = 31
 """Days drawn in the picture of everything; `--by day` draws more."""
 BY = {"user": "People", "title": "Shows, films, artists", "library": "Libraries", "platform": "Platforms", "day": "Days", "hour": "Hours of day"}  # fmt: skip
 BELOW = {"season": "episodes", "album": "tracks", "photoalbum": "photos"}
+MOVED = {"additions": "New", "upgrades": "Better files", "deletions": "Deleted"}
 EMPTY = (
     "Nothing is remembered yet. Start plex-companion (serve or watch): it listens, and imports what Plex has in its own "
     "history."
@@ -251,7 +252,7 @@ def _lasted(alert: Body) -> str:
 def _digest(body: Body, paper: Paper) -> list[RenderableType]:
     parts: list[list[RenderableType]] = [
         _digest_plays(body["plays"], paper),
-        *(_moved(kind, body["library"][kind], paper) for kind in ("new", "upgraded", "deleted")),
+        *(_moved(name, body[kind], paper) for kind, name in MOVED.items()),
         _digest_alerts(body["alerts"], paper),
         _outages(body["outages"], paper),
         [_line(f"{note}", "yellow", wrap=True) for note in body["notes"]],
@@ -285,10 +286,9 @@ def _more(total: int, shown: Sequence[Body]) -> list[RenderableType]:
     return [_line(f"… and {total - len(shown):,} more", "dim")] if total > len(shown) else []
 
 
-def _moved(kind: str, moved: Body, paper: Paper) -> list[RenderableType]:
+def _moved(name: str, moved: Body, paper: Paper) -> list[RenderableType]:
     if not moved["items"]:
         return []
-    name = {"new": "New", "upgraded": "Better files", "deleted": "Deleted"}[kind]
     table = _table("when", ("what", MAIN), *([] if paper.is_narrow else ["library"]), header=False)
     for entry in moved["entries"]:
         several = f" ({entry['items']} {BELOW.get(entry['type'], 'items')})" if entry["items"] > 1 else ""

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_past import (
     DAY,
@@ -82,7 +82,17 @@ async def test_the_long_lists_are_cut_and_counted(tmp_path: Path) -> None:
     async with past(tmp_path, plays=rows, library_changes=changes, alerts=alerts) as it:
         answer = await it.well(HAPPENED, since="1h")
         assert (len(answer["plays"]["entries"]), answer["plays"]["total_entries"]) == (20, 30)
-        assert (len(answer["library"]["new"]["entries"]), answer["library"]["new"]["total_entries"]) == (20, 30)
+        assert (len(answer["additions"]["entries"]), answer["additions"]["total_entries"]) == (20, 30)
+        counts = {
+            "plays": 30,
+            "additions": 30,
+            "upgrades": 0,
+            "deletions": 0,
+            "refreshed": 0,
+            "alerts": 30,
+            "outages": 0,
+        }
+        assert answer["counts"] == counts
         assert (len(answer["alerts"]["entries"]), answer["alerts"]["total"], answer["alerts"]["open"]) == (20, 30, 2)
 
 
@@ -160,12 +170,16 @@ OUTAGES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(OUTAGES, st.integers(0, 99), st.integers(0, 99))
 def test_outages_that_overlap_are_one_and_cover_what_they_covered(found: list[Outage], a: int, b: int) -> None:
     window = Window(min(a, b), max(a, b))
     merged = _merged(found)
     covered = {
-        at for at in range(window.since, window.until) for one in found if one.since <= at < (one.until or 10_000)
+        at
+        for at in range(window.since, window.until)
+        for one in found
+        if one.since <= at < (10_000 if one.until is None else one.until)
     }
     assert sum(one.blind_ms(window) for one in within(merged, window)) == len(covered)
     for one, after in pairwise(merged):
