@@ -43,7 +43,6 @@ from plex_companion.wire import alert_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-    from pathlib import Path
 
     from plex_companion.cache import Cache
     from plex_companion.events import DeliveryReport, StorageReport

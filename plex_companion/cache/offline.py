@@ -38,7 +38,9 @@ def _schema(path: Path) -> int:
         refuse_newer(path, shipped())
         schema = schema_of(path)
     except sqlite3.Error as error:
-        message = f"The database {path} cannot be read: {error}. Is it a database of plex-companion, and may you read it?"
+        message = (
+            f"The database {path} cannot be read: {error}. Is it a database of plex-companion, and may you read it?"
+        )
         raise DatabaseUnusable(message) from error
     known = shipped()[-1].version
     if schema < known:
