@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run dev test check format docs bench bench-tools bench-killing bench-processes bench-importing lock clean
+.PHONY: run dev test check format docs bench bench-tools bench-history bench-killing bench-processes bench-importing lock clean
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
 	$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)
@@ -26,6 +26,9 @@ bench: $(VENV)/.develop ## figures of the live core against their floors, see do
 
 bench-tools: $(VENV)/.develop ## what each reading tool costs on a big library, and fifty calls at once
 	$(BIN)/python -m benchmarks.tools
+
+bench-history: $(VENV)/.develop ## questions about a million plays, against the bare SQL and a call that does nothing
+	$(BIN)/python -m benchmarks.history $(ARGS)
 
 bench-killing: $(VENV)/.develop ## kill -9 at 200 random points while writing, and see that what is left agrees
 	$(BIN)/python -m benchmarks.killing $(ARGS)

@@ -1,8 +1,9 @@
 """The floors: what the same road costs with nothing on it. Plain websockets, plain `MCPServer`, none of our code.
 
 `relay WS_URL`: every frame becomes a notification, in both eras. `body FILE`: one resource. `tools COUNT`: over stdio.
-`slots COUNT NAME…`: tools that wait for 21 ms in one of so many threads. `ear WS_URL`: receive and `json.loads`; says
-when a frame with `"last":true` came.
+`slots COUNT NAME…`: tools that wait for 21 ms in one of so many threads. `answers FILE`: a tool that does nothing, and
+one that answers what the file holds under a name. `ear WS_URL`: receive and `json.loads`; says when a frame with
+`"last":true` came.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import anyio.to_thread
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
-from mcp_types import EmptyResult, SubscribeRequestParams, SubscriptionsListenRequestParams
+from mcp_types import CallToolResult, EmptyResult, SubscribeRequestParams, SubscriptionsListenRequestParams, TextContent
 from pydantic import BaseModel
 from websockets.asyncio.client import connect
 
@@ -76,6 +77,22 @@ async def body(text: str) -> None:
     await serve(server)
 
 
+async def answers(held: dict[str, Any]) -> None:
+    server = MCPServer("bare")
+    texts = {name: json.dumps(answer, ensure_ascii=False, separators=(",", ":")) for name, answer in held.items()}
+
+    @server.tool()
+    def nothing() -> None:
+        """Does nothing."""
+
+    @server.tool()
+    def same(name: str) -> CallToolResult:
+        """The same bytes every time."""
+        return CallToolResult(content=[TextContent(text=texts[name])], structured_content=held[name])
+
+    await serve(server)
+
+
 async def relay(address: str) -> None:
     server, bus = MCPServer("bare"), InMemorySubscriptionBus()
     sessions: list[ServerSession] = []
@@ -129,6 +146,8 @@ def main(mode: str, argument: str, *names: str) -> None:
             anyio.run(body, Path(argument).read_text())
         case "slots":
             anyio.run(slots, int(argument), names)
+        case "answers":
+            anyio.run(answers, json.loads(Path(argument).read_text()))
         case "relay":
             anyio.run(relay, argument)
         case _:

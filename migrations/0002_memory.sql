@@ -70,6 +70,8 @@ ALTER TABLE plays_now RENAME TO plays;
 CREATE INDEX plays_open ON plays (server) WHERE ended_at IS NULL;
 CREATE INDEX plays_by_time ON plays (started_at DESC, id DESC);
 CREATE INDEX plays_by_user ON plays (user_id, started_at DESC, id DESC);
+CREATE INDEX plays_by_library ON plays (library_id, started_at DESC, id DESC);
+CREATE INDEX plays_by_epoch ON plays (epoch); -- the newest epoch is asked for at every start
 CREATE INDEX plays_unlinked ON plays (server, rating_key) WHERE history_key IS NULL;
 CREATE UNIQUE INDEX plays_of_history ON plays (server, history_key) WHERE history_key IS NOT NULL;
 
@@ -202,6 +204,7 @@ CREATE TABLE devices (
 
 ALTER TABLE alerts ADD COLUMN acknowledged_at INTEGER;
 CREATE INDEX alerts_by_kind ON alerts (kind, id);
+CREATE INDEX alerts_by_time ON alerts (at, id);
 
 -- Whether Plex analysed the file meanwhile: on an item that is not new, its file was replaced.
 ALTER TABLE library_changes ADD COLUMN analyzed INTEGER NOT NULL DEFAULT 0;

@@ -10,11 +10,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import platformdirs
 from pydantic import SecretStr
 
 from plex_companion import __version__
@@ -74,6 +72,9 @@ can be answered while Plex is away.
 
 - What plays now: resource plex://sessions (subscribe to be told), or the tool live_sessions.
 - Waiting for something to happen: events_wait. What happened since: events_since with the last next_cursor.
+- The past: what_happened(since="12h") is a digest of plays, additions, alerts and outages; history_query, history_stats,
+  library_changes and play_get ask more exactly. Times are spans (24h, 7d), dates, or ISO 8601. While `history.complete` is
+  false, Plex's own history is still being read in; `notes` and `outages` say when nobody listened.
 - Every answer of the live toolset carries `connection.state`. Unless it is "live", the data is the last known, and an
   empty list does not mean that nothing happens.
 - Ids (rating_key, library_id …) may be given as numbers or as strings, and beat titles. When several things fit a title,
@@ -272,9 +273,8 @@ async def demo_settings(settings: Settings) -> AsyncIterator[Settings]:
     from plex_companion.demo import open_demo  # noqa: PLC0415 - never loaded unless asked for
 
     async with open_demo() as demo:
-        path = settings.database or Path(platformdirs.user_data_dir(APP)) / "demo.sqlite3"
         address = {"plex_url": demo.url, "plex_token": SecretStr(demo.token), "plex_tv_url": demo.url}
-        yield settings.model_copy(update={**address, "database": path})
+        yield settings.model_copy(update={**address, "database": database_path(settings, demo=True)})
 
 
 @dataclass(frozen=True, slots=True)

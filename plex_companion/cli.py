@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RUNTIME, USAGE = 1, 2
-COMMANDS = ("serve", "watch", "doctor", "tools", "demo")
+REPORTS = {
+    "history": "what was played",
+    "stats": "plays and watch time, counted",
+    "events": "what Plex said",
+    "alerts": "what wanted attention",
+    "digest": "what happened while you were away",
+}
+"""Commands that ask the database alone."""
+MOST = 10_000
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -92,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     tools = commands.add_parser("tools", help="list the tools")
     tools.add_argument("--markdown", action="store_true", help="as the table of the README")
     tools.add_argument("--schemas", action="store_true", help="as the JSON that MCP clients are sent")
+    _add_reports(commands)
     _add_demo(commands)
     _add_upkeep(commands)
     return top
@@ -110,6 +119,37 @@ def _demo_flags() -> argparse.ArgumentParser:
     demo = argparse.ArgumentParser(add_help=False)
     demo.add_argument("--demo", action="store_true", help="run the built-in demo household and listen to that")
     return demo
+
+
+def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    for name, does in REPORTS.items():
+        said = f"{does[0].upper()}{does[1:]}: out of the database, also while Plex is away. Nothing is asked of Plex."
+        report = commands.add_parser(
+            name, help=f"{does} (asks the database alone)", description=said, parents=[_common()]
+        )
+        report.add_argument("--demo", action="store_true", help="ask the database of the demo household")
+        report.add_argument("--json", action="store_true", help="as JSON, in the shape of the tool")
+        report.add_argument("--since", metavar="WHEN", help="24h, 7d, 2026-11-22, 2026-11-22T17:00Z …")
+        report.add_argument("--until", metavar="WHEN", help="the same; a date to its end")
+        if name == "history":
+            report.add_argument("--user", metavar="NAME", help="name or id")
+            report.add_argument("--title", metavar="WORDS", help="words of title, show, artist or album")
+            report.add_argument("--library", metavar="NAME", help="name or id")
+        if name == "stats":
+            kinds = ("user", "title", "library", "platform", "day", "hour")
+            report.add_argument("--by", choices=kinds, help="count by one of them; with --json by user unless told")
+        if name in {"events", "alerts"}:
+            flag = "--type" if name == "events" else "--kind"
+            report.add_argument(flag, dest="kinds", action="append", metavar="NAME", help="only these; may be repeated")
+        if name != "digest":
+            report.add_argument("--limit", type=_count, metavar="N", help="how many at most")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MOST:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {MOST}")
+    return number
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -144,6 +184,8 @@ def _run(flags: argparse.Namespace) -> int:
             return _tools(flags)
         case "backup" | "restore" | "vacuum":
             return _upkeep(flags)
+        case command if command in REPORTS:
+            return _report(flags)
         case _:
             settings = Settings.load(_given(flags))
             _log_to_stderr(settings)
@@ -212,6 +254,17 @@ def _greet(host: str, port: int, *, demo: bool) -> None:
             0, "No Plex here: this is the built-in demo household. Set PLEX_URL and PLEX_TOKEN for your own server."
         )
     _say("\n".join(lines))
+
+
+def _report(flags: argparse.Namespace) -> int:
+    from plex_companion.reports.asking import Question
+    from plex_companion.reports.show import report
+
+    settings = Settings.load(_given(flags))
+    _log_to_stderr(settings)
+    asked = {name: value for name, value in vars(flags).items() if name in Question.__dataclass_fields__}
+    anyio.run(partial(report, settings, Question(**asked), demo=flags.demo, as_json=flags.json))
+    return 0
 
 
 def _tools(flags: argparse.Namespace) -> int:

@@ -300,15 +300,15 @@ class Settings(BaseSettings):
         return tuple(secret for secret in given if len(secret) >= SHORTEST_SECRET)
 
 
-def database_path(settings: Settings) -> Path:
-    """The file named in the settings, or one per Plex server in the user's data directory.
+def database_path(settings: Settings, *, demo: bool = False) -> Path:
+    """The file named in the settings, or one per Plex server in the user's data directory; the demo household has its own.
 
     The name is a digest, because addresses do not belong into file names.
     """
     if settings.database is not None:
         return settings.database
     digest = hashlib.sha256((settings.plex_url or "").encode()).hexdigest()[:12]
-    return Path(platformdirs.user_data_dir(APP)) / f"plex-{digest}.sqlite3"
+    return Path(platformdirs.user_data_dir(APP)) / ("demo.sqlite3" if demo else f"plex-{digest}.sqlite3")
 
 
 def _variable(field: FieldInfo) -> str:

@@ -12,6 +12,7 @@ from plex_companion.models import KEYLESS, Player, User
 if TYPE_CHECKING:
     import sqlite3
 
+    from plex_companion.cache.rows import Row
     from plex_companion.changes import State
     from plex_companion.models import (
         Activity,
@@ -163,7 +164,7 @@ def sessions(state: State) -> Json:
     }
 
 
-def play(row: sqlite3.Row) -> Json:
+def play(row: sqlite3.Row | Row) -> Json:
     """A play, live or ended, out of its row."""
     return {
         "id": str(row["id"]),

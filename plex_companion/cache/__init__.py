@@ -1,4 +1,4 @@
-"""The only room that knows SQLite: one connection that writes, one that may only read."""
+"""The only room that knows SQLite: one connection that writes, two that may only read."""
 
 from __future__ import annotations
 
@@ -78,6 +78,8 @@ class Cache:
     schema: int
     writer: aiosqlite.Connection
     reader: aiosqlite.Connection
+    archive: aiosqlite.Connection
+    """Reads too, on a thread of its own: a question about years must not keep what plays now from being told."""
     lock_ms: int = LOCK_MS
     file: tuple[int, int] = (0, 0)
     """Device and number of the file."""
@@ -185,15 +187,18 @@ async def open_cache(
     schema = await _migrated(path)
     async with AsyncExitStack() as opened:
         try:
-            writer, reader = [await opened.enter_async_context(connected(path)) for _ in ("writer", "reader")]
+            writer, reader, archive = [
+                await opened.enter_async_context(connected(path)) for _ in ("writer", "reader", "archive")
+            ]
             for pragma in ("foreign_keys = ON", "synchronous = FULL", f"journal_size_limit = {WAL_LIMIT}"):
                 await writer.execute(f"PRAGMA {pragma}")
-            await reader.execute("PRAGMA query_only = ON")
+            for asked in (reader, archive):
+                await asked.execute("PRAGMA query_only = ON")
         except sqlite3.OperationalError as error:
             message = f"The database {path} cannot be used: {error}. Check that its folder can be written to."
             raise DatabaseUnusable(message) from error
-        writer.row_factory = reader.row_factory = sqlite3.Row
-        cache = Cache(path, schema, writer, reader, lock_ms, file_of(path), mended)
+        writer.row_factory = reader.row_factory = archive.row_factory = sqlite3.Row
+        cache = Cache(path, schema, writer, reader, archive, lock_ms, file_of(path), mended)
         await cache.wait_for_lock(lock_ms)
         yield cache
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from plex_companion.cache import Cache
     from plex_companion.models import Alert, Delivery
+    from plex_companion.times import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,42 @@ async def newest_events(cache: Cache, limit: int, types: Sequence[str] | None = 
     wanted, values = _of_types(types)
     sql = f"SELECT * FROM events WHERE 1 {wanted} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - placeholders only
     return await _rows(cache, sql, {"limit": limit, **values})
+
+
+async def events_within(
+    cache: Cache, window: Window, limit: int, types: Sequence[str] | None = None
+) -> list[sqlite3.Row]:
+    """Rows of the journal of a window (of these types), newest first."""
+    wanted, values = _of_types(types)
+    sql = f"SELECT * FROM events WHERE at BETWEEN :since AND :until {wanted} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - placeholders only
+    return await _rows(cache, sql, {"since": window.since, "until": window.until, "limit": limit, **values})
+
+
+async def connections_since(cache: Cache, since: int) -> list[sqlite3.Row]:
+    """When Plex ceased to be heard and was heard again, oldest first. What ended later tells what was going on then."""
+    sql = "SELECT * FROM events WHERE type = 'connection' AND at >= :since ORDER BY id"
+    return await _rows(cache, sql, {"since": since})
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far back what is pruned still reaches: the time of the oldest row, and whether older ones are gone."""
+
+    events_at: int | None
+    events_pruned: bool
+    library_at: int | None
+    library_pruned: bool
+
+
+async def reach(cache: Cache) -> Reach:
+    """How far back the journal and the library changes reach."""
+    oldest = "(SELECT {} FROM {} ORDER BY id LIMIT 1)"
+    columns = [oldest.format(column, table) for table in ("events", "library_changes") for column in ("at", "id")]
+    gone = "(SELECT seq FROM sqlite_sequence WHERE name = '{}')"
+    columns += [gone.format(table) for table in ("events", "library_changes")]
+    (row,) = await _rows(cache, f"SELECT {', '.join(columns)}", {})
+    events_at, event, library_at, change, events, changes = row
+    return Reach(events_at, (event or (events or 0) + 1) > 1, library_at, (change or (changes or 0) + 1) > 1)
 
 
 async def last_event(cache: Cache) -> int:
@@ -60,15 +97,26 @@ def _of_types(types: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
 
 
 async def newest_alerts(
-    cache: Cache, limit: int, *, after: int | None = None, kinds: Sequence[str] | None = None, before: int | None = None
+    cache: Cache,
+    limit: int,
+    *,
+    after: int | None = None,
+    kinds: Sequence[str] | None = None,
+    before: int | None = None,
+    window: Window | None = None,
 ) -> list[Alert]:
-    """Alerts, newest first; with `before`, the ones older than that id."""
+    """Alerts, newest first, of a window of time if there is one; with `before`, the ones older than that id."""
     values: dict[str, Any] = {f"kind{n}": kind for n, kind in enumerate(kinds or ())}
-    of_kinds = f"AND kind IN ({', '.join(f':{name}' for name in values)})" if values else ""
+    wanted = [f"kind IN ({', '.join(f':{name}' for name in values)})"] if values else []
+    wanted += ["id > :after"] if after is not None else []
+    wanted += ["id < :before"] if before is not None else []
+    if window is not None:
+        wanted.append("at BETWEEN :since AND :until")
+        values |= {"since": window.since, "until": window.until}
+    where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
     rows = await _rows(
         cache,
-        "SELECT * FROM alerts WHERE (:after IS NULL OR id > :after) AND (:before IS NULL OR id < :before) "  # noqa: S608 - placeholders only
-        f"{of_kinds} ORDER BY id DESC LIMIT :limit",
+        f"SELECT * FROM alerts {where} ORDER BY id DESC LIMIT :limit",  # noqa: S608 - placeholders only
         {"after": after, "before": before, "limit": limit, **values},
     )
     return [alert_of(row) for row in rows]
@@ -110,23 +158,24 @@ async def deliveries(cache: Cache) -> Deliveries:
     return Deliveries(*row)
 
 
-async def newest_plays(
-    cache: Cache, limit: int, *, user: str | None = None, before: tuple[int, int] | None = None
-) -> list[sqlite3.Row]:
-    """Plays, newest first, live ones included; with `before` (`started_at`, `id`), the ones after that in the list."""
-    at, id_ = before or (None, None)
-    of_user = "AND (user_name = :user COLLATE NOCASE OR user_id = :user)" if user is not None else ""
-    return await _rows(
-        cache,
-        f"SELECT * FROM plays WHERE (:at IS NULL OR (started_at, id) < (:at, :id)) {of_user} "  # noqa: S608 - placeholders only
-        "ORDER BY started_at DESC, id DESC LIMIT :limit",
-        {"at": at, "id": id_, "user": user, "limit": limit},
+async def count_alerts(cache: Cache, window: Window) -> tuple[int, int]:
+    """How many alerts a window saw, and how many of them are open."""
+    sql = (
+        "SELECT count(*) AS seen, count(*) - count(resolved_at) AS open FROM alerts WHERE at BETWEEN :since AND :until"
     )
+    (row,) = await _rows(cache, sql, {"since": window.since, "until": window.until})
+    return int(row["seen"]), int(row["open"])
+
+
+async def last_alert(cache: Cache) -> int:
+    """The id of the newest alert ever; 0 when there was none."""
+    rows = await _rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = 'alerts'", {})
+    return int(rows[0]["seq"]) if rows else 0
 
 
 async def count_plays(cache: Cache) -> int:
     """How many plays are known, live ones included."""
-    rows = await _rows(cache, "SELECT count(*) AS plays FROM plays", {})
+    rows = await _rows(cache, "SELECT coalesce(sum(plays), 0) AS plays FROM play_hours", {})
     return int(rows[0]["plays"])
 
 

@@ -147,7 +147,7 @@ def session_of(row: sqlite3.Row, heard_tick: int, *, stale: bool) -> Session:
     )
 
 
-def item_of(row: sqlite3.Row) -> Item:
+def item_of(row: sqlite3.Row | Row) -> Item:
     """What a play played."""
     return Item(
         rating_key=row["rating_key"],
@@ -167,13 +167,13 @@ def item_of(row: sqlite3.Row) -> Item:
     )
 
 
-def user_of(row: sqlite3.Row) -> User | None:
+def user_of(row: sqlite3.Row | Row) -> User | None:
     """Who played."""
     known = row["user_id"] is not None or row["user_name"] is not None
     return User(row["user_id"], row["user_name"]) if known else None
 
 
-def player_of(row: sqlite3.Row) -> Player | None:
+def player_of(row: sqlite3.Row | Row) -> Player | None:
     """Where it played."""
     player = Player(
         client_identifier=row["client_identifier"],

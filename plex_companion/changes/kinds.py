@@ -49,6 +49,11 @@ class OfSession:
     session: Session
 
     @property
+    def id(self) -> str:
+        """Of the play that the session becomes."""
+        return str(self.session.play_id)
+
+    @property
     def session_key(self) -> str:
         """Plex's key of the session."""
         return self.session.session_key

@@ -24,6 +24,7 @@ from plex_companion.resources.clients import CLIENTS, TIMELINE
 from plex_companion.resources.events import EVENTS
 from plex_companion.resources.history import HISTORY, USER_HISTORY
 from plex_companion.resources.libraries import LIBRARIES
+from plex_companion.resources.plays import PLAY
 from plex_companion.resources.server import SERVER
 from plex_companion.resources.sessions import SESSION, SESSIONS
 from plex_companion.wire import envelope
@@ -46,6 +47,7 @@ RESOURCES: tuple[Resource, ...] = (
     LIBRARIES,
     HISTORY,
     USER_HISTORY,
+    PLAY,
 )
 
 

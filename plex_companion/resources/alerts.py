@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion import wire
-from plex_companion.cache.read import newest_alerts
 from plex_companion.changes.kinds import AlertAcknowledged, AlertOpened, AlertReopened, AlertResolved, ConnectionChanged
+from plex_companion.memory.alerts import alerts
 from plex_companion.resources.declare import Resource
 
 if TYPE_CHECKING:
@@ -16,12 +15,8 @@ SHOWN = 100
 
 
 async def read_alerts(companion: Companion) -> dict[str, Any]:
-    """The newest alerts; `next_cursor` is the id to go on before, for older ones."""
-    alerts = await newest_alerts(companion.cache, SHOWN)
-    return {
-        "alerts": [wire.alert(alert) for alert in alerts],
-        "next_cursor": alerts[-1].id if len(alerts) == SHOWN else None,
-    }
+    """The newest alerts; alerts_list goes on from `next_cursor`, to older ones."""
+    return await alerts(companion, SHOWN)
 
 
 ALERTS = Resource(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion import wire
-from plex_companion.cache.read import newest_plays
 from plex_companion.changes.kinds import ConnectionChanged, PlaysImported, SessionChanged, SessionEnded, SessionStarted
+from plex_companion.memory.plays import history
 from plex_companion.models import User
 from plex_companion.resources.declare import Resource
 
@@ -20,11 +19,8 @@ CHANGES = (SessionStarted, SessionChanged, SessionEnded, PlaysImported)
 
 
 async def read_history(companion: Companion, user: str | None = None) -> dict[str, Any]:
-    """The newest plays, live ones included; `next_cursor` names the place to go on from."""
-    rows = await newest_plays(companion.cache, SHOWN, user=user)
-    full = len(rows) == SHOWN
-    cursor = f"{rows[-1]['started_at']}.{rows[-1]['id']}" if full else None
-    return {"plays": [wire.play(row) for row in rows], "next_cursor": cursor}
+    """The newest plays, live ones included; history_query goes on from `next_cursor`."""
+    return await history(companion, SHOWN, user=user)
 
 
 def existing_users(companion: Companion) -> Iterable[Mapping[str, str]]:

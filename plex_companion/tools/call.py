@@ -94,7 +94,7 @@ def _with_plex(tool: Tool, given: dict[str, Any], secrets: tuple[str, ...], plex
 
 def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...]) -> Answered:
     """The result as an object and as text; whatever Plex put into it, no secret of ours is in either."""
-    structured: dict[str, Any] = tool.result.dump_python(result, mode="json")
+    structured: dict[str, Any] = result if tool.is_told else tool.result.dump_python(result, mode="json")
     if structured.get("message", "") is None:
         del structured["message"]
     structured, text = _without(structured, secrets)

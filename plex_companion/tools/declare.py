@@ -31,6 +31,11 @@ _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 Id = Annotated[str, Field(coerce_numbers_to_str=True)]
 """An identifier: a string in the schema, and the number that models like to send is taken too."""
 
+_AS_IT_IS = object()
+Told = Annotated[dict[str, Any], _AS_IT_IS]
+"""A result that is JSON already: it is passed on as it is, since looking at every value of a long answer takes longer
+than finding it."""
+
 
 def _unusable(value: object) -> str | None:
     """Why nothing can be done with this, or with something inside it."""
@@ -144,6 +149,11 @@ class Tool:
     def result(self) -> TypeAdapter[Any]:
         """Turns what the function returns into JSON."""
         return TypeAdapter(self.hints["return"])
+
+    @functools.cached_property
+    def is_told(self) -> bool:
+        """Whether the result is JSON already."""
+        return _AS_IT_IS in getattr(self.hints["return"], "__metadata__", ())
 
     @functools.cached_property
     def output_schema(self) -> dict[str, Any]:

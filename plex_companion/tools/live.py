@@ -1,4 +1,4 @@
-"""Toolset `live`: what the resources hold, for hosts that do not read resources. Nothing here asks Plex."""
+"""Toolset `live`: what the resources hold, for hosts that do not read resources, and the past. Nothing here asks Plex."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from typing import Annotated, Any
 import anyio
 from pydantic import Field
 
-from plex_companion import wire
-from plex_companion.cache.read import JournalPage, events_after, last_event, newest_alerts, newest_events
+from plex_companion import times, wire
+from plex_companion.cache.counts import By
+from plex_companion.cache.read import JournalPage, events_after, last_event, newest_events
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
+from plex_companion.memory import MOST, enveloped
+from plex_companion.memory.alerts import alerts
+from plex_companion.memory.counts import counts
+from plex_companion.memory.digest import digest
+from plex_companion.memory.library import moved_libraries
+from plex_companion.memory.plays import history, one_play
 from plex_companion.resources.activity import read_activity
 from plex_companion.resources.server import read_server
-from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.declare import Access, Caller, Id, Told, Toolset
 from plex_companion.tools.notes import acknowledged
 
 LIVE = Toolset("live", "What plays now, what happened, what wants attention: from the cache, also while Plex is away")
@@ -21,17 +28,14 @@ LIVE = Toolset("live", "What plays now, what happened, what wants attention: fro
 Limit = Annotated[int, Field(ge=1, description="How many at most.")]
 Cursor = Annotated[int | None, Field(ge=0, description="next_cursor of the last answer.")]
 Types = Annotated[list[str] | None, Field(description="Plex's type names, as playing, timeline, activity.")]
-MOST = 500
+WHEN = "As 24h, 7d, 2026-11-22, 2026-11-22T17:00Z."
+Since = Annotated[str | None, Field(description=WHEN)]
+Until = Annotated[str | None, Field(description="The same; a date to its end.")]
 PROGRESS_SECONDS = 5.0
 
 
-def enveloped(companion: Companion, body: dict[str, Any]) -> dict[str, Any]:
-    """The envelope of the resources around a body."""
-    return {**wire.envelope(companion.state, companion.now_ms), **body}
-
-
 @LIVE.tool(Access.READ)
-async def companion_status(companion: Companion) -> dict[str, Any]:
+async def companion_status(companion: Companion) -> Told:
     """Whether Plex is heard, since when, what was heard, how large the cache is, and the versions at work.
 
     Look here first when answers seem old: `connection.state` is `live` only while Plex is being listened to.
@@ -40,7 +44,7 @@ async def companion_status(companion: Companion) -> dict[str, Any]:
 
 
 @LIVE.tool(Access.READ)
-async def live_sessions(companion: Companion) -> dict[str, Any]:
+async def live_sessions(companion: Companion) -> Told:
     """Who plays what right now, where, how far, and whether it is transcoded.
 
     From the live cache, in a millisecond. When `connection.state` is not `live`, this is the last known state.
@@ -49,7 +53,7 @@ async def live_sessions(companion: Companion) -> dict[str, Any]:
 
 
 @LIVE.tool(Access.READ)
-async def client_timelines(companion: Companion) -> dict[str, Any]:
+async def client_timelines(companion: Companion) -> Told:
     """Where every known player is, or last was: state, title, position.
 
     `estimated_offset_ms` is the position now, counted on from the last report.
@@ -61,9 +65,7 @@ async def client_timelines(companion: Companion) -> dict[str, Any]:
 
 
 @LIVE.tool(Access.READ)
-async def events_since(
-    companion: Companion, cursor: Cursor = None, types: Types = None, limit: Limit = 100
-) -> dict[str, Any]:
+async def events_since(companion: Companion, cursor: Cursor = None, types: Types = None, limit: Limit = 100) -> Told:
     """What Plex said since a cursor, oldest first; without a cursor, the newest events.
 
     Pass `next_cursor` of one answer as `cursor` of the next to miss nothing. `gap` is true when events after the
@@ -86,7 +88,7 @@ async def events_wait(
     cursor: Cursor = None,
     types: Types = None,
     timeout: Annotated[float, Field(ge=0, le=120, description="Seconds to wait at most.")] = 30,  # noqa: ASYNC109 - the caller's, named by the contract
-) -> dict[str, Any]:
+) -> Told:
     """Wait until Plex says something (of these types), and return it at once; after `timeout` seconds, nothing.
 
     With a cursor, events since then count too, so that nothing is missed between two calls.
@@ -139,23 +141,27 @@ def _told(companion: Companion, page: JournalPage, *, gap: bool, limit: int = MO
 @LIVE.tool(Access.READ)
 async def alerts_list(
     companion: Companion,
-    since: Annotated[int | None, Field(ge=0, description="Only alerts with a larger id.")] = None,
+    since: Annotated[
+        int | str | None, Field(description="An id, for alerts with a larger one; or a time, as 24h or 2026-11-22.")
+    ] = None,
     kinds: Annotated[list[str] | None, Field(description="As buffering, connection_lost, scan_finished.")] = None,
     limit: Limit = 50,
-) -> dict[str, Any]:
+    until: Until = None,
+    cursor: Cursor = None,
+) -> Told:
     """What wants, or wanted, attention, newest first: lost connection, buffering, slow transcoding, finished scans.
 
-    An alert without `resolved_at` is still open.
+    An alert without `resolved_at` is still open. `next_cursor` goes on with older ones.
     """
-    found = await newest_alerts(companion.cache, min(limit, MOST), after=since, kinds=kinds)
-    return enveloped(companion, {"alerts": [wire.alert(alert) for alert in found], "count": len(found)})
+    found = await alerts(companion, min(limit, MOST), since=since, until=until, kinds=kinds, before=cursor)
+    return enveloped(companion, found)
 
 
 @LIVE.tool(Access.READ, notes=True)
 async def alert_acknowledge(
     companion: Companion,
     id: Annotated[Id, Field(description="The alert's id, as alerts_list names it.")],  # noqa: A002 - the wire's name
-) -> dict[str, Any]:
+) -> Told:
     """Note that a person knows of an alert: it gets an `acknowledged_at`. Nothing changes in Plex.
 
     An open alert stays open until its cause is gone. Acknowledging it again changes nothing.
@@ -164,7 +170,83 @@ async def alert_acknowledge(
 
 
 @LIVE.tool(Access.READ)
-async def activity_list(companion: Companion, limit: Limit = 50) -> dict[str, Any]:
+async def activity_list(companion: Companion, limit: Limit = 50) -> Told:
     """What Plex is doing now (scans, refreshes, downloads), and the items that lately came, changed or went."""
     body = await read_activity(companion)
     return enveloped(companion, {**body, "recent": body["recent"][:limit]})
+
+
+@LIVE.tool(Access.READ)
+async def history_query(
+    companion: Companion,
+    user: Annotated[str | None, Field(description="Name or id.", coerce_numbers_to_str=True)] = None,
+    title: Annotated[
+        str | None, Field(description="Words of title, show, season, artist or album; beginnings do.")
+    ] = None,
+    library: Annotated[str | None, Field(description="Name or id.", coerce_numbers_to_str=True)] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    cursor: Annotated[str | None, Field(description="next_cursor of the last answer, the rest unchanged.")] = None,
+) -> Told:
+    """What was played, newest first: by whom, where, how long. Running plays and Plex's own history are included.
+
+    From the cache, also while Plex is away. While `history.complete` is false, older plays may be missing. Of plays that
+    come from Plex's history only (`ended_by` imported) Plex tells when they ended, and no watch time.
+    """
+    asked = {"user": user, "title": title, "library": library, "since": since, "until": until, "after": cursor}
+    return enveloped(companion, await history(companion, min(limit, MOST), **asked))
+
+
+@LIVE.tool(Access.READ)
+async def history_stats(
+    companion: Companion,
+    period: Annotated[str, Field(description="As 24h, 30d, 52w; today; all.")] = "30d",
+    by: By = "user",
+    limit: Limit = 20,
+) -> Told:
+    """How much was played in a period: plays and watch time by user, title (shows and artists as one), library,
+    platform, day or hour of day (UTC).
+
+    `watched_ms` sums up the `timed` plays; of the others Plex tells no watch time. Days and hours without plays are told
+    too, and `limit` does not cut them. From the cache, also while Plex is away.
+    """
+    told = await counts(companion, by, times.period(period, companion.now_ms), min(limit, MOST))
+    return enveloped(companion, {"period": period, **told})
+
+
+@LIVE.tool(Access.READ)
+async def play_get(
+    companion: Companion,
+    id: Annotated[Id, Field(description="Of a play, from history_query.")],  # noqa: A002 - as it is called on the wire
+) -> Told:
+    """One play from start to end: its pauses, seeks, buffering, changes of quality (`marks`), and the row of Plex's own
+    history that belongs to it.
+    """
+    return enveloped(companion, await one_play(companion, id))
+
+
+@LIVE.tool(Access.READ)
+async def what_happened(
+    companion: Companion, since: Annotated[str, Field(description=WHEN)], until: Until = None
+) -> Told:
+    """What happened while somebody was away or asleep, in one digest: who watched what, what came into the libraries,
+    alerts, and outages, in which nobody listened.
+
+    Lists are cut to the latest, with totals. `notes` say what cannot be known: read them before saying that nothing
+    happened.
+    """
+    return enveloped(companion, await digest(companion, times.window(since, until, companion.now_ms)))
+
+
+@LIVE.tool(Access.READ)
+async def library_changes(
+    companion: Companion, since: Annotated[str, Field(description=WHEN)], until: Until = None, limit: Limit = 50
+) -> Told:
+    """What is new in the libraries, what got a better file (upgraded), and what was deleted; the import of a season or an
+    album is one entry. Mere refreshes are counted.
+
+    `incomplete` is true when the time begins before `kept_since`, the oldest change that is still kept.
+    """
+    window = times.window(since, until, companion.now_ms)
+    return enveloped(companion, await moved_libraries(companion, window, min(limit, MOST)))

@@ -21,7 +21,6 @@ from plex_companion.cache.read import (
     marks_of,
     newest_alerts,
     newest_events,
-    newest_plays,
 )
 from plex_companion.cache.record import _KEYS, condensed
 from plex_companion.changes.kinds import (
@@ -39,7 +38,7 @@ from plex_companion.changes.kinds import (
     SessionStarted,
     Wanted,
 )
-from plex_companion.models import Account, Alert, LibraryChange, Moment, Section, ServerIdentity, User
+from plex_companion.models import Account, Alert, LibraryChange, Moment, Section, ServerIdentity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -302,36 +301,6 @@ async def test_alerts_are_paged_newest_first_and_by_kind(cache: Cache) -> None:
     assert page[0].detail == {"n": 7}
     assert [one.id for one in await newest_alerts(cache, 3, before=5)] == [4, 3, 2]
     assert [one.id for one in await newest_alerts(cache, 9, kinds=["transcode_slow"])] == [6, 4, 2]
-
-
-async def test_plays_are_paged_by_their_start_newest_first_and_by_user(cache: Cache) -> None:
-    story = await known(cache)
-    changes: list[Change] = []
-    for n, name in enumerate(("Ada", "ben", "Ada", "Ada")):
-        at = story.after(10).now.at if n != 2 else story.now.at  # the second and third began at once
-        changes += [
-            replace(start, session=replace(start.session, started_at=at, user=User("1", name)))
-            if isinstance(start, SessionStarted)
-            else start
-            for start in story.plays(str(n + 1), client=f"c{n}")
-        ]
-    await cache.write(changes, SERVER, START)
-    first = await newest_plays(cache, 2)
-    assert ids(first) == [4, 3]
-    rest = await newest_plays(cache, 2, before=(first[-1]["started_at"], first[-1]["id"]))
-    assert ids(rest) == [2, 1]
-    assert ids(await newest_plays(cache, 9, user="BEN")) == [2]
-
-
-@pytest.mark.parametrize("user", [None, "Ada"])
-async def test_the_newest_plays_are_found_without_sorting_all_of_them(cache: Cache, user: str | None) -> None:
-    told: list[str] = []
-    await cache.reader.set_trace_callback(told.append)
-    await newest_plays(cache, 50, user=user)
-    (sql,) = [one for one in told if "FROM plays" in one]
-    plan = " ".join(str(step[3]) for step in await rows(cache, f"EXPLAIN QUERY PLAN {sql}"))
-    assert "TEMP B-TREE" not in plan, plan
-    assert "INDEX" in plan, plan
 
 
 # Condensing what waits

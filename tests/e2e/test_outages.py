@@ -10,7 +10,8 @@ import pytest
 from e2e_home import ERAS, MODERN, body, home, known, settings_for, subscribed
 
 from plex_companion.app import open_application
-from plex_companion.cache.read import newest_alerts, newest_events, newest_plays
+from plex_companion.cache.plays import Wish, plays_page
+from plex_companion.cache.read import newest_alerts, newest_events
 from plex_companion.demo import open_demo
 from plex_companion.plex.listener import PATIENT
 
@@ -59,7 +60,7 @@ async def test_after_a_restart_with_keys_from_1_nothing_is_merged_or_left_playin
         assert again.key == first.key
         await it.until(lambda: it.application.companion.is_live and len(it.sessions) == 1 and it.sessions["1"].listed)
         assert it.sessions["1"].item.title == it.demo.movie(2).title
-        plays = {row["title"]: row for row in await newest_plays(it.application.companion.cache, 10)}
+        plays = {row["title"]: row for row in await plays_page(it.application.companion.cache, Wish(), 10)}
         assert plays[it.demo.movie(0).title]["ended_by"] == "inferred"
         assert plays[it.demo.movie(1).title]["ended_by"] == "inferred"
         assert plays[it.demo.movie(2).title]["ended_at"] is None

@@ -8,12 +8,15 @@ import re
 import shlex
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 import pytest
 from anyio.streams.text import TextReceiveStream
 from e2e_home import home
+from memory_past import alert, episode, seen, write
 
 from plex_companion.cache.migrate import migrate
 from plex_companion.cli import parser
@@ -21,6 +24,10 @@ from plex_companion.resources import RESOURCES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def ms(iso: str) -> int:
+    return int(datetime.fromisoformat(iso).replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def _example(name: str) -> str:
@@ -74,8 +81,26 @@ def test_the_commands_for_the_database_do_what_they_say_one_after_the_other(tmp_
 
 
 def test_every_command_shown_is_one_the_program_takes() -> None:
-    shown = re.findall(r"^\| `plex-companion ?([^`]*)` \|", README, re.MULTILINE)
-    assert len(shown) == 9
+    rows = re.findall(r"^\| `plex-companion ?(.*?) \|", README, re.MULTILINE)
+    assert len(rows) == 10
+    shown = [command for row in rows for command in row.replace("`", "").split(", ") if command]
+    assert {"history", "digest", "doctor"} <= set(shown)
     for command in shown:
-        if command:
-            assert parser().parse_args(shlex.split(command)).command
+        assert parser().parse_args(shlex.split(command)).command
+
+
+async def test_the_questions_about_the_past_are_answered(tmp_path: Path) -> None:
+    found = re.search(r"<!-- example: past -->\n```sh\n(.*?)```", README, re.DOTALL)
+    assert found
+    commands = found[1].splitlines()
+    assert {shlex.split(command)[1] for command in commands} == {"digest", "history", "stats", "alerts", "events"}
+    kettles = seen(1, ms("2026-03-05T20:00"), **episode("Two Kettles", 1, 1))
+    path = write(tmp_path / "cache.sqlite3", plays=[kettles], alerts=[alert(1, int(time.time() * 1000))])
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_COMPANION_DATABASE": str(path)}
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "plex-companion"
+        done = await anyio.run_process([sys.executable, "-m", "plex_companion", *arguments], env=environment)
+        assert done.stderr == b""
+        if arguments[0] == "history":
+            assert b"Two Kettles - S01E01" in done.stdout

@@ -1,0 +1,187 @@
+"""`python -m benchmarks.history`: questions about a million plays, against the bare SQL and a call that does nothing.
+
+See docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from mcp import Client
+
+from benchmarks.figures import REPEATS, Figure, Spread, against, machine, show
+from benchmarks.history_past import past
+from benchmarks.listening import MODERN
+from benchmarks.programs import COMPANION, bare_server, running
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+PLAYS = 1_000_000
+DAY_MS = 86_400_000
+CALLS, FEW = 10, 3
+"""Of each kind and repeat; their median counts. Few where the bare SQL takes a second."""
+MOST = 1.5
+SHOW = "copper raven ennerfell"
+NOWHERE = "http://127.0.0.1:9"
+"""No Plex is there: that is what is asked about."""
+
+
+@dataclass
+class Question:
+    """A call, and the SQL that somebody at a prompt would write for it."""
+
+    id: str
+    what: str
+    tool: str
+    given: dict[str, Any]
+    sql: str
+    values: dict[str, Any] = field(default_factory=dict)
+    calls: int = CALLS
+    answer: dict[str, Any] = field(default_factory=dict)
+    took: dict[str, list[float]] = field(
+        default_factory=lambda: {kind: [] for kind in ("ours", "sql", "nothing", "same")}
+    )
+
+
+BY_USER = "SELECT * FROM plays WHERE user_id = :user ORDER BY started_at DESC, id DESC LIMIT 50"
+NEXT = (
+    "SELECT * FROM plays WHERE user_id = :user AND (started_at, id) < (:at, :id) "
+    "ORDER BY started_at DESC, id DESC LIMIT 50"
+)
+PER_DAY = (
+    "SELECT started_at / 86400000 AS day, count(*), count(watched_ms), sum(watched_ms) FROM plays "
+    "WHERE started_at BETWEEN :since AND :until GROUP BY 1"
+)
+TITLED = (
+    "SELECT plays.* FROM play_titles JOIN plays ON plays.id = play_titles.rowid WHERE play_titles MATCH :words "
+    "ORDER BY plays.started_at DESC, plays.id DESC LIMIT 50"
+)
+
+
+def questions() -> list[Question]:
+    return [
+        Question("H1", "last 50 plays of a user", "history_query", {"user": "Ada"}, BY_USER, {"user": "1"}),
+        Question("H2", "the next page", "history_query", {"user": "Ada"}, NEXT, {"user": "1"}),
+        Question("H3", "plays per day, 30 days", "history_stats", {"by": "day"}, PER_DAY),
+        Question("H3", "plays per day, all five years", "history_stats", {"by": "day", "period": "all"}, PER_DAY, calls=FEW),
+        Question("H4", "search for a show", "history_query", {"title": SHOW}, TITLED, {"words": " ".join(f'"{word}"*' for word in SHOW.split())}),
+        Question("H4", "search for a word of very many titles", "history_query", {"title": "orchard"}, TITLED, {"words": '"orchard"*'}, FEW),
+    ]  # fmt: skip
+
+
+async def ask(client: Client, question: Question) -> dict[str, Any]:
+    answer = await client.call_tool(question.tool, question.given)
+    assert not answer.is_error, answer
+    return answer.structured_content or {}
+
+
+def ms(iso: str) -> int:
+    return round(datetime.fromisoformat(iso).timestamp() * 1000)
+
+
+async def prepare(client: Client, asked: list[Question], database: sqlite3.Connection) -> None:
+    """The second page begins where the first ended, and every answer is what the SQL says."""
+    first, second = asked[:2]
+    page = await ask(client, first)
+    second.given = {**second.given, "cursor": page["next_cursor"]}
+    last = database.execute("SELECT started_at, id FROM plays WHERE id = ?", (page["plays"][-1]["id"],)).fetchone()
+    second.values |= {"at": last[0], "id": last[1]}
+    for question in asked:
+        question.answer = await ask(client, question)
+        if question.tool == "history_stats":
+            question.values = {name: ms(question.answer[name]) for name in ("since", "until")}
+        rows = database.execute(question.sql, question.values).fetchall()
+        if question.tool == "history_query":
+            assert [int(play["id"]) for play in question.answer["plays"]] == [row[0] for row in rows], question
+        else:
+            assert question.answer["plays"] == sum(row[1] for row in rows), question
+
+
+async def measure(asked: list[Question], client: Client, bare: Client, database: sqlite3.Connection) -> None:
+    async def sql(question: Question) -> None:
+        database.execute(question.sql, question.values).fetchall()
+
+    async def nothing(_: Question) -> None:
+        await bare.call_tool("nothing", {})
+
+    async def same(question: Question) -> None:
+        await bare.call_tool("same", {"name": question.what})
+
+    async def ours(question: Question) -> None:
+        await ask(client, question)
+
+    kinds: dict[str, Callable[[Question], Awaitable[None]]] = {
+        "ours": ours,
+        "sql": sql,
+        "nothing": nothing,
+        "same": same,
+    }
+    for _ in range(REPEATS):
+        for question in asked:
+            found: dict[str, list[float]] = {kind: [] for kind in kinds}
+            for _ in range(question.calls):
+                for kind, call in kinds.items():
+                    began = time.monotonic()
+                    await call(question)
+                    found[kind].append((time.monotonic() - began) * 1000)
+            for kind, times in found.items():
+                question.took[kind].append(statistics.median(times))
+
+
+def figures(asked: list[Question]) -> list[Figure]:
+    told = []
+    for question in asked:
+        took = question.took
+        size = len(json.dumps(question.answer, ensure_ascii=False)) / 1000
+        floor = [bare + call for bare, call in zip(took["sql"], took["nothing"], strict=True)]
+        told.append(against(question.id, f"{question.what} ({size:.0f} kB)", took["ours"], floor, unit="ms", most=MOST))
+        parts = f"SQL {Spread.of(took['sql']).text()}, a call that does nothing {Spread.of(took['nothing']).text()}"
+        told.append(Figure("", f"  of that floor: {parts}", ""))
+        floor = [bare + call for bare, call in zip(took["sql"], took["same"], strict=True)]
+        told.append(against("", "  against a call that answers the same bytes", took["ours"], floor, unit="ms"))
+    return told
+
+
+async def run(folder: Path, plays: int) -> None:
+    began, before = time.monotonic(), machine()
+    now_ms = int(time.time() * 1000) // DAY_MS * DAY_MS
+    path = await anyio.to_thread.run_sync(past, folder, plays, now_ms)
+    made = time.monotonic() - began
+    options = ("--transport", "http", "--port", "0", "--plex-url", NOWHERE, "--plex-token", "benchmark-token")
+    asked = questions()
+    with tempfile.TemporaryDirectory() as name, closing(sqlite3.connect(path)) as database:
+        async with running(Path(name), *COMPANION, *options, "--database", str(path)) as program:
+            program.url = await program.until(r"(http://\S+/mcp)")
+            async with Client(program.url, mode=MODERN) as client:
+                await prepare(client, asked, database)
+                held = Path(name) / "answers.json"
+                held.write_text(json.dumps({question.what: question.answer for question in asked}))
+                async with (
+                    bare_server(Path(name), "answers", str(held)) as bare,
+                    Client(bare.url, mode=MODERN) as other,
+                ):
+                    await measure(asked, client, other, database)
+    took = f"{time.monotonic() - began:.0f} s, of which {made:.0f} s to make {plays:,} plays"
+    show(figures(asked), f"{before} before, {machine().rpartition(', ')[2]} after; {took}")
+
+
+def main(plays: int) -> None:
+    folder = Path(tempfile.gettempdir()) / "plex-companion-past"
+    folder.mkdir(exist_ok=True)
+    anyio.run(run, folder, plays)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else PLAYS)

@@ -1,0 +1,192 @@
+"""Questions to the plays: pages of them, one of them, who and what they are of. Every one of them goes down an index."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from plex_companion.cache import Cache
+    from plex_companion.cache.rows import Row
+    from plex_companion.times import Window
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What must be known of the database before its plays are told."""
+
+    tag: str
+    """The name of this database, which its cursors carry."""
+    newest: int
+    """The id of the newest play ever written."""
+    imported: int
+    """How many rows of Plex's own history are in."""
+    total: int | None
+    """How many Plex has, as far as is known."""
+    complete: bool
+    """Whether all are in, so that what is not here was not played."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which plays are wanted; what is `None` narrows nothing."""
+
+    user_id: str | None = None
+    library_id: str | None = None
+    words: str | None = None
+    """An FTS5 expression over titles."""
+    window: Window | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the list of plays, newest first: what comes after it began earlier, or at once with a smaller id."""
+
+    at: int
+    id: int
+
+
+async def ledger(cache: Cache, server: str | None) -> Ledger:
+    """The database's name, its newest play, and how far the history of this server is imported."""
+    (row,) = await _rows(cache, _LEDGER, {"server": server})
+    return Ledger(row["tag"], row["newest"], row["imported"], row["total"], bool(row["complete"]))
+
+
+_LEDGER = """
+    SELECT (SELECT value FROM about WHERE name = 'database') AS tag,
+        coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'plays'), 0) AS newest,
+        coalesce(imported, 0) AS imported, total, coalesce(complete, 0) AS complete
+    FROM (SELECT 1) LEFT JOIN history ON history.server = :server
+"""
+
+
+async def plays_page(cache: Cache, wish: Wish, limit: int, after: Place | None = None) -> list[Row]:
+    """Plays, newest first, live ones included; with `after`, the ones behind that place in the list.
+
+    As dictionaries: SQLite's own rows look for a name among all of theirs, one after the other, each time.
+    """
+    wanted, values = _narrowed(wish, after)
+    if wish.words is not None:
+        few = await _few_titled(cache, wish.words)
+        wanted.append(_TITLED if few is None else "plays.id IN (SELECT value FROM json_each(:titled))")
+        values["titled"] = json.dumps(few)
+        if few is not None:
+            # Sorted by little, and only the first are looked at whole.
+            wanted = [f"plays.id IN (SELECT id FROM plays {_where(wanted)} {_NEWEST})"]  # noqa: S608 - placeholders only
+    rows = await _rows(cache, f"SELECT * FROM plays {_where(wanted)} {_NEWEST}", {"limit": limit, **values})  # noqa: S608 - placeholders only
+    names = rows[0].keys() if rows else []
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _where(wanted: list[str]) -> str:
+    return f"WHERE {' AND '.join(wanted)}" if wanted else ""
+
+
+_NEWEST = "ORDER BY plays.started_at DESC, plays.id DESC LIMIT :limit"
+_TITLED = "+plays.id IN (SELECT rowid FROM play_titles WHERE play_titles MATCH :words)"
+FEW = 5_000
+"""Plays of a title that are sooner sorted than met on the way from the newest play to the oldest."""
+
+
+async def _few_titled(cache: Cache, words: str) -> list[int] | None:
+    """The plays with these words, unless there are many."""
+    sql = "SELECT rowid FROM play_titles WHERE play_titles MATCH :words LIMIT :few"
+    rows = await _rows(cache, sql, {"words": words, "few": FEW})
+    return None if len(rows) == FEW else [row["rowid"] for row in rows]
+
+
+def _narrowed(wish: Wish, after: Place | None) -> tuple[list[str], Values]:
+    wanted: list[str] = []
+    values: Values = {"user": wish.user_id, "library": wish.library_id, "words": wish.words}
+    if wish.user_id is not None:
+        wanted.append("plays.user_id = :user")
+    if wish.library_id is not None:
+        wanted.append("plays.library_id = :library")
+    if after is not None:
+        wanted.append("(plays.started_at, plays.id) < (:at, :id)")
+        values |= {"at": after.at, "id": after.id}
+    if wish.window is not None:
+        wanted.append("plays.started_at >= :since")
+        values["since"] = wish.window.since
+        if after is None:  # else the place is the nearer bound
+            wanted.append("plays.started_at <= :until")
+            values["until"] = wish.window.until
+    return wanted, values
+
+
+async def play_row_of(cache: Cache, play_id: int) -> sqlite3.Row | None:
+    """One play, live, ended or imported."""
+    rows = await _rows(cache, "SELECT * FROM plays WHERE id = :id", {"id": play_id})
+    return rows[0] if rows else None
+
+
+async def users_of_plays(cache: Cache) -> list[tuple[str, str | None]]:
+    """Id and latest name of everybody who ever played something."""
+    return [(row["id"], row["name"]) for row in await _rows(cache, _distinct("user_id", "user_name"), {})]
+
+
+async def libraries_of_plays(cache: Cache) -> list[tuple[str, str | None]]:
+    """Id and latest name of every library something was ever played from."""
+    return [(row["id"], row["name"]) for row in await _rows(cache, _distinct("library_id", "library"), {})]
+
+
+def _distinct(id_: str, name: str) -> str:
+    """From one to the next along the index, since there are few of them and very many plays."""
+    return f"""
+        WITH RECURSIVE known (id) AS (
+            SELECT min({id_}) FROM plays
+            UNION ALL SELECT (SELECT min({id_}) FROM plays WHERE {id_} > known.id) FROM known WHERE known.id IS NOT NULL
+        )
+        SELECT id, (SELECT {name} FROM plays WHERE {id_} = known.id ORDER BY started_at DESC, id DESC LIMIT 1) AS name
+        FROM known WHERE id IS NOT NULL
+    """  # noqa: S608 - our own column names
+
+
+async def plays_gathered(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
+    """Who played what in a window, a show's or an artist's plays as one; the one played last comes first.
+
+    `groups`, `all_plays`, `all_timed` and `all_watched_ms` count beyond the limit.
+    """
+    return await _rows(cache, _GATHERED, {"since": window.since, "until": window.until, "limit": limit})
+
+
+NAMED = "CASE WHEN type IN ('episode', 'track') THEN coalesce(grandparent_title, title) ELSE title END"
+"""What a play is counted as: the show of an episode, the artist of a track."""
+KIND = "CASE type WHEN 'episode' THEN 'show' WHEN 'track' THEN 'artist' ELSE type END"
+_GATHERED = f"""
+    SELECT *, count(*) OVER () AS groups, sum(plays) OVER () AS all_plays, sum(timed) OVER () AS all_timed,
+        sum(watched_ms) OVER () AS all_watched_ms
+    FROM (
+        SELECT user_id, {NAMED} AS name, {KIND} AS kind, count(*) AS plays, count(watched_ms) AS timed,
+            coalesce(sum(watched_ms), 0) AS watched_ms,
+            -- Beside a lone max(), other columns are those of the row it came from.
+            user_name, title, max(started_at) AS last_at
+        FROM plays WHERE started_at BETWEEN :since AND :until GROUP BY user_id, 2, 3
+    )
+    ORDER BY last_at DESC, plays DESC, name LIMIT :limit
+"""  # noqa: S608 - our own expressions
+
+CARRIED_MS = 86_400_000
+"""How long before a window a play may have begun that went on into it."""
+
+
+async def plays_carried(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
+    """Plays that began before a window and went on into it. One that took longer than a day and is over is not found."""
+    sql = """
+        SELECT * FROM plays WHERE started_at >= :early AND started_at < :since AND ended_at >= :since
+            AND ended_by <> 'imported'
+        UNION ALL
+        SELECT * FROM plays INDEXED BY plays_open WHERE ended_at IS NULL AND started_at < :since
+        ORDER BY started_at DESC, id DESC LIMIT :limit
+    """
+    early = window.since - CARRIED_MS
+    return await _rows(cache, sql, {"since": window.since, "early": early, "limit": limit})
+
+
+async def _rows(cache: Cache, sql: str, values: Values) -> list[sqlite3.Row]:
+    return list(await cache.archive.execute_fetchall(sql, values))

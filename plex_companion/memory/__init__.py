@@ -1,0 +1,46 @@
+"""Answers about the past, out of the cache: one shape for tools, resources and the command line, also without Plex."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from plex_companion import wire
+
+if TYPE_CHECKING:
+    from plex_companion.cache import Cache
+    from plex_companion.cache.plays import Ledger
+    from plex_companion.changes import State
+
+MOST = 500
+"""Entries of one answer."""
+
+
+class Memory(Protocol):
+    """What remembers: a running companion, or the database alone."""
+
+    @property
+    def cache(self) -> Cache:
+        """The database."""
+
+    @property
+    def state(self) -> State:
+        """What is known now."""
+
+    @property
+    def now_ms(self) -> int:
+        """Wall clock, milliseconds since 1970."""
+
+
+def enveloped(memory: Memory, body: dict[str, Any]) -> dict[str, Any]:
+    """The envelope of the resources around a body."""
+    return {**wire.envelope(memory.state, memory.now_ms), **body}
+
+
+def server_of(memory: Memory) -> str | None:
+    """Which server the past is of."""
+    return memory.state.server.machine_identifier if memory.state.server else None
+
+
+def imported(ledger: Ledger) -> dict[str, Any]:
+    """How much of Plex's own history is in. Until it is `complete`, what is not here may have been played all the same."""
+    return {"imported": ledger.imported, "total": ledger.total, "complete": ledger.complete}

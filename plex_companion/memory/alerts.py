@@ -1,0 +1,60 @@
+"""Alerts by id, by time, by kind, page by page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion import wire
+from plex_companion.cache.read import last_alert, newest_alerts
+from plex_companion.errors import Invalid
+from plex_companion.times import window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plex_companion.memory import Memory
+    from plex_companion.times import Window
+
+LONGEST_ID = 18
+"""Digits of what SQLite can hold."""
+
+
+async def alerts(
+    memory: Memory,
+    limit: int,
+    *,
+    since: int | str | None = None,
+    until: str | None = None,
+    kinds: Sequence[str] | None = None,
+    before: int | None = None,
+) -> dict[str, Any]:
+    """Alerts, newest first. `since` is an id, after which they come, or a time; `before` is `next_cursor` of a page.
+
+    Raises:
+        Invalid: a time cannot be read, or an id is one that no alert has had yet.
+    """
+    after, bounds = _since(since, until, memory.now_ms)
+    await _refuse_future(memory, since=after, cursor=before)
+    found = await newest_alerts(memory.cache, limit + 1, after=after, kinds=kinds, before=before, window=bounds)
+    more, found = len(found) > limit, found[:limit]
+    told = [wire.alert(alert) for alert in found]
+    return {"alerts": told, "count": len(told), "next_cursor": found[-1].id if more else None}
+
+
+def _since(since: int | str | None, until: str | None, now: int) -> tuple[int | None, Window | None]:
+    if isinstance(since, str) and since.isascii() and since.isdecimal() and len(since) <= LONGEST_ID:
+        since = int(since)
+    if isinstance(since, int):
+        return since, None if until is None else window(None, until, now)
+    return None, None if since is None and until is None else window(since, until, now)
+
+
+async def _refuse_future(memory: Memory, **given: int | None) -> None:
+    newest = await last_alert(memory.cache)
+    for name, number in given.items():
+        if number is not None and number > newest:
+            message = (
+                f"{name} {number} is from the future: the newest alert is {newest}. It may belong to another database; "
+                f"leave {name} out to begin with the newest."
+            )
+            raise Invalid(message, argument=name)

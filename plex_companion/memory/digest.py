@@ -1,0 +1,137 @@
+"""What happened while somebody was away: plays, the libraries, alerts, and when nobody listened, in one answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion import wire
+from plex_companion.cache.plays import Ledger, ledger, plays_carried, plays_gathered
+from plex_companion.cache.read import Reach, connections_since, count_alerts, newest_alerts, reach
+from plex_companion.memory import imported, server_of
+from plex_companion.memory.find import known_users
+from plex_companion.memory.library import bundles
+from plex_companion.memory.outages import outages, within
+from plex_companion.times import HOUR_MS, Window
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from plex_companion.memory import Memory
+    from plex_companion.memory.find import Names
+
+SHOWN = 20
+"""Entries of each list; the sums are of all."""
+BLIND = ("listener_gap", "connection_lost", "unauthorized")
+EVERY = 1_000_000
+
+
+async def digest(memory: Memory, window: Window) -> dict[str, Any]:
+    """Everything of a window in a few short lists, each with the number of all there are.
+
+    Plays are those that began in it; the ones that went on into it from before are told apart. `notes` say what this
+    cannot know: while nobody listened, before the journal reaches, while Plex's history is being imported.
+    """
+    known, kept = await ledger(memory.cache, server_of(memory)), await reach(memory.cache)
+    moved = await bundles(memory, window, SHOWN)
+    told = {
+        "plays": await _plays(memory, window),
+        "additions": moved["new"],
+        "upgrades": moved["upgraded"],
+        "deletions": moved["deleted"],
+        "alerts": await _alerts(memory, window),
+        "outages": await _outages(memory, window, kept),
+    }
+    counts = {name: part["total"] if "total" in part else part["items"] for name, part in told.items()}
+    return {
+        "since": wire.iso(window.since),
+        "until": wire.iso(window.until),
+        "counts": {**counts, "refreshed": moved["refreshed"]},
+        **told,
+        "history": imported(known),
+        "notes": _notes(memory, window, known, kept, told["outages"]["blind_ms"]),
+    }
+
+
+async def _plays(memory: Memory, window: Window) -> dict[str, Any]:
+    users = await known_users(memory)
+    rows = await plays_gathered(memory.cache, window, SHOWN)
+    first = rows[0] if rows else None
+    carried = await plays_carried(memory.cache, window, SHOWN)
+    playing = {session.play_id for session in memory.state.sessions.values()}
+    return {
+        "total": first["all_plays"] if first else 0,
+        "timed": first["all_timed"] if first else 0,
+        "watched_ms": first["all_watched_ms"] if first else 0,
+        "entries": [_gathered(row, users) for row in rows],
+        "total_entries": first["groups"] if first else 0,
+        "from_before": [{**wire.play(row), "playing": row["id"] in playing} for row in carried],
+    }
+
+
+def _gathered(row: sqlite3.Row, users: Names) -> dict[str, Any]:
+    return {
+        "user": {"id": row["user_id"], "name": users.get(row["user_id"]) or row["user_name"]},
+        "title": row["name"],
+        "type": row["kind"],
+        "plays": row["plays"],
+        "timed": row["timed"],
+        "watched_ms": row["watched_ms"],
+        "last_title": row["title"],
+        "last_at": wire.iso(row["last_at"]),
+    }
+
+
+async def _alerts(memory: Memory, window: Window) -> dict[str, Any]:
+    found = await newest_alerts(memory.cache, SHOWN, window=window)
+    total, still_open = await count_alerts(memory.cache, window)
+    return {"total": total, "open": still_open, "entries": [wire.alert(alert) for alert in found]}
+
+
+async def _outages(memory: Memory, window: Window, kept: Reach) -> dict[str, Any]:
+    connections = await connections_since(memory.cache, window.since)
+    since_before = Window(0, window.until)
+    alerts = await newest_alerts(memory.cache, EVERY, kinds=BLIND, window=since_before) if kept.events_pruned else []
+    down_since = None if memory.state.connection.state == "live" else memory.state.down_since
+    every = outages(connections, alerts, down_since=down_since, journal_from=kept.events_at)
+    found = within(every, window)
+    entries = [
+        {"since": wire.iso(one.since), "until": wire.iso(one.until), "blind_ms": one.blind_ms(window)}
+        for one in reversed(found)
+    ]
+    return {
+        "total": len(found),
+        "blind_ms": sum(one.blind_ms(window) for one in found),
+        "entries": entries[:SHOWN],
+        "listening_since": None if kept.events_pruned else wire.iso(kept.events_at),
+    }
+
+
+def _length(ms: int) -> str:
+    unit, name = (HOUR_MS, "h") if ms >= HOUR_MS else (60_000, "min") if ms >= 60_000 else (1_000, "s")  # noqa: PLR2004 - a minute
+    return f"{ms / unit:.1f} {name}"
+
+
+def _notes(memory: Memory, window: Window, known: Ledger, kept: Reach, blind_ms: int) -> list[str]:
+    notes = []
+    if memory.state.connection.state != "live":
+        notes.append("Plex is not heard now: what happened since the last report is not known.")
+    if blind_ms:
+        notes.append(
+            f"Nobody listened for {_length(blind_ms)} of this time: see outages. What was played meanwhile is told "
+            "only as far as Plex's history had it afterwards."
+        )
+    if kept.events_at is None:
+        notes.append("Nothing was heard of Plex so far.")
+    elif window.since < kept.events_at and not kept.events_pruned:
+        notes.append(
+            f"Nobody listened before {wire.iso(kept.events_at)}: of the time before, only Plex's history tells."
+        )
+    if kept.events_pruned and window.since < (kept.events_at or window.until):
+        notes.append(
+            f"The journal reaches back to {wire.iso(kept.events_at)}: outages before are known from alerts only."
+        )
+    if kept.library_pruned and window.since < (kept.library_at or window.until):
+        notes.append(f"Library changes reach back to {wire.iso(kept.library_at)}: older ones are no longer kept.")
+    if not known.complete:
+        notes.append("Plex's own history is not imported completely yet: plays may be missing.")
+    return notes

@@ -1,0 +1,84 @@
+"""What was played: pages of it, and one play with its course."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion import wire
+from plex_companion.cache.plays import Place, Wish, ledger, play_row_of, plays_page
+from plex_companion.cache.read import marks_of
+from plex_companion.errors import Invalid, NotFound
+from plex_companion.memory import imported, server_of
+from plex_companion.memory.cursor import cursor, place_of, question_of
+from plex_companion.memory.find import find_library, find_user, words_of
+from plex_companion.times import window
+
+if TYPE_CHECKING:
+    from plex_companion.memory import Memory
+
+LONGEST_ID = 18
+"""Digits of what SQLite can hold."""
+
+
+async def history(
+    memory: Memory,
+    limit: int,
+    *,
+    user: str | None = None,
+    title: str | None = None,
+    library: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    after: str | None = None,
+) -> dict[str, Any]:
+    """Plays, newest first, live and imported ones included; `after` is `next_cursor` of the page before.
+
+    Raises:
+        Invalid: a time, the title or the cursor cannot be used.
+        NotFound: nobody knows the user or the library.
+        Ambiguous: several have the name.
+    """
+    known = await ledger(memory.cache, server_of(memory))
+    words = None if title is None else words_of(title)
+    user_id = None if user is None else await find_user(memory, user)
+    library_id = None if library is None else await find_library(memory, library)
+    bounds = None if since is None and until is None else window(since, until, memory.now_ms)
+    question = question_of(user_id, library_id, words, since, until)
+    place = None
+    if after is not None:
+        place, bounds = place_of(after, known, question)
+    rows = await plays_page(memory.cache, Wish(user_id, library_id, words, bounds), limit + 1, place)
+    more, rows = len(rows) > limit, rows[:limit]
+    last = Place(rows[-1]["started_at"], rows[-1]["id"]) if more else None
+    return {
+        "plays": [wire.play(row) for row in rows],
+        "count": len(rows),
+        "limit": limit,
+        "next_cursor": cursor(known, question, last, bounds) if last else None,
+        "since": wire.iso(bounds.since) if bounds else None,
+        "until": wire.iso(bounds.until) if bounds else None,
+        "history": imported(known),
+    }
+
+
+async def one_play(memory: Memory, given: str) -> dict[str, Any]:
+    """One play with its course, and what Plex's own history says of it.
+
+    Raises:
+        Invalid: that is no id.
+        NotFound: no play has it.
+    """
+    if not (given.isascii() and given.isdecimal() and len(given) <= LONGEST_ID):
+        message = f"id {given[:40]!r} is no id of a play, which is a whole number. history_query tells them."
+        raise Invalid(message, argument="id")
+    row = await play_row_of(memory.cache, int(given))
+    if row is None:
+        message = f"No play has the id {given}. history_query tells the ids there are."
+        raise NotFound(message, what="play", available=[])
+    marks = await marks_of(memory.cache, int(given))
+    return {
+        "play": wire.play(row),
+        "state": row["state"] if row["ended_at"] is None else None,
+        "marks": [wire.mark(mark) for mark in marks],
+        "plex_history": {"history_key": row["history_key"], "viewed_at": wire.iso(row["viewed_at"])},
+    }

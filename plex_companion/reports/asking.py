@@ -1,0 +1,154 @@
+"""What the commands ask the database, in the shapes of the tools."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from plex_companion import times, wire
+from plex_companion.cache.load import load_state
+from plex_companion.cache.offline import heard_by_another, open_to_read
+from plex_companion.cache.read import events_within, last_event, reach
+from plex_companion.errors import DatabaseUnusable
+from plex_companion.memory import enveloped
+from plex_companion.memory.alerts import alerts
+from plex_companion.memory.counts import counts
+from plex_companion.memory.digest import digest
+from plex_companion.memory.plays import history
+from plex_companion.models import Connection, Moment
+from plex_companion.settings import database_path
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from plex_companion.cache import Cache
+    from plex_companion.cache.counts import By
+    from plex_companion.changes import State
+    from plex_companion.settings import Settings
+
+Body = dict[str, Any]
+PICTURED: tuple[By, ...] = ("day", "hour", "user", "title")
+"""What `stats` draws unless told what to count by."""
+SINCE = {"stats": "30d", "digest": "24h"}
+LIMIT = {"history": 30, "stats": 10, "events": 50, "alerts": 30}
+SILENT_MS = 200_000
+"""A companion that listens confirms what it knows at least every minute; three times may fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A command with its flags."""
+
+    command: str
+    since: str | None = None
+    until: str | None = None
+    user: str | None = None
+    title: str | None = None
+    library: str | None = None
+    by: By | None = None
+    kinds: Sequence[str] | None = None
+    limit: int | None = None
+
+    @property
+    def most(self) -> int:
+        """How many entries at most."""
+        return self.limit or LIMIT.get(self.command, 1)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether something was asked for that may fit nothing."""
+        return any((self.since, self.until, self.user, self.title, self.library, self.kinds))
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The database alone, at one moment."""
+
+    cache: Cache
+    state: State
+    now_ms: int
+
+
+@asynccontextmanager
+async def open_archive(settings: Settings, *, demo: bool) -> AsyncIterator[Archive]:
+    """The database of these settings, opened to be read.
+
+    Raises:
+        StartError: it is not there or cannot be used; the message says what to try.
+    """
+    path = database_path(settings, demo=demo)
+    if not path.exists():
+        raise DatabaseUnusable(f"There is no database {path} yet: {_advice(settings, demo=demo)}")
+    now = Moment(int(time.time() * 1000), int(time.monotonic() * 1000))
+    async with open_to_read(path) as cache:
+        state = await load_state(cache, now)
+        since = await heard_by_another(cache, now, SILENT_MS)
+        if since is not None:
+            state = replace(state, connection=Connection("live", since), down_since=None, refreshed_at=now.at)
+        yield Archive(cache, state, now.at)
+
+
+def _advice(settings: Settings, *, demo: bool) -> str:
+    if demo:
+        return "run plex-companion watch --demo for a while, so that there is something to ask about."
+    if settings.database is None and settings.plex_url is None:
+        return (
+            "set PLEX_URL, whose database is asked, or name the file with --database; --demo asks the demo household's."
+        )
+    return "start plex-companion (serve or watch), which listens and writes it, or name another file with --database."
+
+
+async def answers(archive: Archive, question: Question) -> list[Body]:
+    """What is to be told: one answer, or for a picture of everything several.
+
+    Raises:
+        ToolError: as the tools do.
+    """
+    if question.command == "stats" and question.by is None:
+        return [await answer(archive, replace(question, by=by)) for by in PICTURED]
+    return [await answer(archive, question)]
+
+
+async def answer(archive: Archive, question: Question) -> Body:
+    """One answer, in the shape of its tool.
+
+    Raises:
+        ToolError: as the tool does.
+    """
+    return enveloped(archive, await _body(archive, question))
+
+
+async def _body(archive: Archive, question: Question) -> Body:
+    since, until, now = question.since or SINCE.get(question.command), question.until, archive.now_ms
+    match question.command:
+        case "history":
+            asked = {"user": question.user, "title": question.title, "library": question.library}
+            return await history(archive, question.most, since=since, until=until, **asked)
+        case "stats":
+            within = _counted(since, until, now)
+            return {"period": since, **await counts(archive, question.by or "user", within, question.most)}
+        case "alerts":
+            return await alerts(archive, question.most, since=since, until=until, kinds=question.kinds)
+        case "events":
+            return await _events(archive, question)
+        case _:
+            return await digest(archive, times.window(since, until, now))
+
+
+def _counted(since: str | None, until: str | None, now: int) -> times.Window:
+    """Periods and times alike: `30d`, `today`, `all`, `2026-03-01`."""
+    if until is None and since is not None and since.strip().lower() in {"today", "all"}:
+        return times.period(since, now)
+    return times.window(since, until, now)
+
+
+async def _events(archive: Archive, question: Question) -> Body:
+    """The newest of the journal, oldest first."""
+    within = times.window(question.since, question.until, archive.now_ms)
+    end, kept = await last_event(archive.cache), await reach(archive.cache)
+    rows = await events_within(archive.cache, within, question.most, question.kinds)
+    gap = question.since is not None and kept.events_pruned and within.since < (kept.events_at or within.until)
+    told = [wire.event(row) for row in reversed(rows)]
+    return {"events": told, "count": len(told), "limit": question.most, "next_cursor": end, "gap": gap}

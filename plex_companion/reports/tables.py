@@ -1,0 +1,319 @@
+"""Answers as tables and bars: pure, as wide as what they are printed on, without control characters of strangers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rich.bar import Bar
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from plex_companion.terminal import words
+from plex_companion.terminal.view import SEVERITIES
+from plex_companion.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import tzinfo
+
+    from rich.console import RenderableType
+
+    Body = dict[str, Any]
+    Column = str | tuple[str, dict[str, Any]]
+
+NARROW, WIDE = 72, 110
+"""Columns below which less is told of each thing, and from which two pictures stand side by side."""
+NOTHING = "-"
+NOW = timedelta(seconds=5)
+DAYS = 31
+"""Days drawn in the picture of everything; `--by day` draws more."""
+BY = {"user": "People", "title": "Shows, films, artists", "library": "Libraries", "platform": "Platforms", "day": "Days", "hour": "Hours of day"}  # fmt: skip
+BELOW = {"season": "episodes", "album": "tracks", "photoalbum": "photos"}
+MOVED = {"additions": "New", "upgrades": "Better files", "deletions": "Deleted"}
+EMPTY = (
+    "Nothing is remembered yet. Start plex-companion (serve or watch): it listens, and imports what Plex has in its own "
+    "history."
+)
+UNFIT = "Nothing fits. Ask for a longer time with --since, or for less with --user, --title or --library."
+
+
+class Paper:
+    """What is drawn on: how wide it is, and how its times are told. `zone` is `None` for this machine's."""
+
+    def __init__(self, width: int, now_ms: int, zone: tzinfo | None = None) -> None:
+        self.width, self.zone = width, zone
+        self.now = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether only the most important columns fit."""
+        return self.width < NARROW
+
+    @property
+    def name(self) -> dict[str, Any]:
+        """How a column of names is drawn: a long one must not push out what was asked for."""
+        return {"max_width": 12 if self.is_narrow else 20}
+
+    def end(self, iso: str) -> str:
+        """The same of the end of a time, which is mostly now."""
+        return "now" if abs(datetime.fromisoformat(iso).astimezone(self.zone) - self.now) < NOW else self.time(iso)
+
+    def time(self, iso: str | None) -> str:
+        """A time of an answer as people write it, with the year only if it is another."""
+        if iso is None:
+            return NOTHING
+        moment = datetime.fromisoformat(iso).astimezone(self.zone)
+        if moment.date() == self.now.date():
+            return f"{moment:%H:%M}"
+        return f"{moment:%d %b %H:%M}" if moment.year == self.now.year else f"{moment:%d %b %Y}"
+
+
+def render(command: str, bodies: Sequence[Body], paper: Paper, *, narrow_question: bool) -> RenderableType:
+    """The answers to a command."""
+    body = bodies[0]
+    match command:
+        case "history":
+            parts = _history(body, paper, narrow_question=narrow_question)
+        case "stats":
+            parts = _stats(bodies, paper)
+        case "events":
+            parts = _events(body, paper)
+        case "alerts":
+            parts = _alerts(body["alerts"], paper) if body["alerts"] else [_line("No alerts.", "dim")]
+        case _:
+            parts = _digest(body, paper)
+    return Group(*parts, *_remarks(command, body))
+
+
+def _remarks(command: str, body: Body) -> Iterator[Text]:
+    """What must be known to take the answer for what it is."""
+    imported = body.get("history")
+    if imported is not None and command != "digest" and not imported["complete"]:
+        of = f" ({imported['imported']:,} of {imported['total']:,})" if imported["total"] else ""
+        yield _line(
+            f"Plex's own history is not imported completely yet{of}: older plays may be missing.", "yellow", wrap=True
+        )
+    if body.get("next_cursor") is not None and command in {"history", "alerts"}:
+        yield _line("There are more: --limit tells them, --since and --until narrow.", "dim", wrap=True)
+    if body.get("gap"):
+        yield _line("Older events are no longer kept.", "yellow")
+
+
+def _line(text: str, style: str = "", *, wrap: bool = False) -> Text:
+    return Text(clean(text), style, no_wrap=not wrap, overflow="fold" if wrap else "ellipsis")
+
+
+def _heading(text: str) -> Text:
+    return _line(text, "bold", wrap=True)
+
+
+def _table(*columns: Column, header: bool = True) -> Table:
+    table = Table(box=None, show_header=header, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True)
+    for column in columns:
+        title, options = (column, {}) if isinstance(column, str) else column
+        table.add_column(title, **{"no_wrap": True, "overflow": "ellipsis", **options})
+    return table
+
+
+RIGHT: dict[str, Any] = {"justify": "right"}
+MAIN: dict[str, Any] = {"ratio": 1, "min_width": 16}
+
+
+def _cells(*texts: str | Text | None) -> list[Text]:
+    return [text if isinstance(text, Text) else Text(clean(text or NOTHING)) for text in texts]
+
+
+def _watched(ms: int | None) -> str:
+    return NOTHING if ms is None else words.length(ms)
+
+
+def _hours(ms: int) -> str:
+    """A sum of watch time, which may be of years."""
+    hours, minutes = divmod(ms // 60_000, 60)
+    return f"{hours:,} h {minutes:02d}" if hours else f"{minutes} min"
+
+
+# -- history
+
+
+def _history(body: Body, paper: Paper, *, narrow_question: bool) -> list[RenderableType]:
+    plays = body["plays"]
+    if not plays:
+        return [_line(UNFIT if narrow_question else EMPTY, wrap=True)]
+    wide: list[Column] = [] if paper.is_narrow else [("where", paper.name), ("watched", RIGHT), "ended"]
+    table = _table("when", ("who", paper.name), ("what", MAIN), *wide)
+    for play in plays:
+        cells = [paper.time(play["started_at"]), play["user"]["name"], play["full_title"] or play["rating_key"]]
+        if not paper.is_narrow:
+            cells += [play["player"]["title"], _watched(play["watched_ms"]), play["ended_by"] or "playing"]
+        table.add_row(*_cells(*cells), style="green" if play["ended_at"] is None else "")
+    return [table]
+
+
+# -- stats
+
+
+def _stats(bodies: Sequence[Body], paper: Paper) -> list[RenderableType]:
+    first = bodies[0]
+    parts: list[RenderableType] = [_sums(first, paper), ""]
+    if not first["plays"]:
+        return [_sums(first, paper), _line(EMPTY if first["period"] == "all" else UNFIT, wrap=True)]
+    pictures = [_picture(body, paper, short=len(bodies) > 1) for body in bodies]
+    if len(pictures) == 1 or paper.width < WIDE:
+        return [*parts, *_stacked(pictures)]
+    sides = Table.grid(expand=True, padding=(0, 4, 0, 0))
+    for _ in range(2):
+        sides.add_column(ratio=1)
+    sides.add_row(Group(*_stacked(pictures[:1])), Group(*_stacked(pictures[1:])))
+    return [*parts, sides]
+
+
+def _stacked(pictures: Sequence[list[RenderableType]]) -> Iterator[RenderableType]:
+    for number, picture in enumerate(pictures):
+        if number:
+            yield ""
+        yield from picture
+
+
+def _sums(body: Body, paper: Paper) -> Text:
+    since = f" since {paper.time(body['since'])}" if body["since"] and not body["since"].startswith("1970") else ""
+    known = body["timed"]
+    watched = f", {_hours(body['watched_ms'])} watched" if known else ""
+    part = f" (known of {known:,})" if known and known < body["plays"] else ""
+    return _heading(f"{body['plays']:,} plays{since} until {paper.end(body['until'])}{watched}{part}")
+
+
+def _picture(body: Body, paper: Paper, *, short: bool) -> list[RenderableType]:
+    by, entries = body["by"], body["entries"]
+    if by == "day" and short:
+        entries = entries[-DAYS:]
+    most = max((entry["plays"] for entry in entries), default=0) or 1
+    table = _table(
+        ("", {"max_width": min(26, max(10, paper.width // 3))}),
+        ("", {"ratio": 1, "min_width": 8}),
+        ("plays", RIGHT),
+        ("watched", RIGHT),
+    )
+    for entry in entries:
+        shown = _label(by, entry)
+        table.add_row(
+            Text(shown),
+            Bar(most, 0, entry["plays"], color="cyan"),
+            Text(f"{entry['plays']:,}" if entry["plays"] else ""),
+            Text(_hours(entry["watched_ms"]) if entry["timed"] else ""),
+        )
+    left = body["total_entries"] - len(entries)
+    more = [_line(f"… and {left:,} more", "dim")] if left > 0 else []
+    return [_heading(f"{BY[by]} (UTC)" if by in {"day", "hour"} else BY[by]), table, *more]
+
+
+def _label(by: str, entry: Body) -> str:
+    if by == "day":
+        return f"{datetime.fromisoformat(entry['key']):%a %d %b}"
+    return clean(entry["name"] or entry["key"] or "unknown")
+
+
+# -- events, alerts
+
+
+def _events(body: Body, paper: Paper) -> list[RenderableType]:
+    if not body["events"]:
+        return [_line("No events: nothing was heard of Plex in this time, or none of these types.", "dim", wrap=True)]
+    table = _table(("id", RIGHT), "when", "type", ("", MAIN))
+    for event in body["events"]:
+        moment = datetime.fromisoformat(event["at"]).astimezone(paper.zone)
+        day = "" if moment.date() == paper.now.date() else f"{moment:%d %b} "
+        table.add_row(*_cells(event["id"], f"{day}{moment:%H:%M:%S}", event["type"], event["summary"]))
+    return [table]
+
+
+def _alerts(alerts: Iterable[Body], paper: Paper) -> list[RenderableType]:
+    table = _table("", "when", *([] if paper.is_narrow else ["kind"]), ("what", MAIN), ("", RIGHT))
+    for alert in alerts:
+        mark, style = SEVERITIES.get(alert["severity"], ("?", "dim"))
+        kind = [] if paper.is_narrow else [alert["kind"]]
+        cells = _cells(Text(mark, style), paper.time(alert["at"]), *kind, alert["title"], _lasted(alert))
+        table.add_row(*cells, style="" if alert["resolved_at"] is None else "dim")
+    return [table]
+
+
+def _lasted(alert: Body) -> str:
+    if alert["resolved_at"] is None:
+        return "open"
+    lasted = datetime.fromisoformat(alert["resolved_at"]) - datetime.fromisoformat(alert["at"])
+    return f"lasted {words.length(int(lasted.total_seconds() * 1000))}" if lasted.total_seconds() >= 1 else " "
+
+
+# -- digest
+
+
+def _digest(body: Body, paper: Paper) -> list[RenderableType]:
+    parts: list[list[RenderableType]] = [
+        _digest_plays(body["plays"], paper),
+        *(_moved(name, body[kind], paper) for kind, name in MOVED.items()),
+        _digest_alerts(body["alerts"], paper),
+        _outages(body["outages"], paper),
+        [_line(f"{note}", "yellow", wrap=True) for note in body["notes"]],
+    ]
+    head = _heading(f"What happened from {paper.time(body['since'])} until {paper.end(body['until'])}")
+    return [head, "", *_stacked([part for part in parts if part])]
+
+
+def _digest_plays(plays: Body, paper: Paper) -> list[RenderableType]:
+    if not plays["total"] and not plays["from_before"]:
+        return [_heading("Nothing was played")]
+    watched = f", {_hours(plays['watched_ms'])} watched" if plays["timed"] else ""
+    parts: list[RenderableType] = [_heading(f"{plays['total']:,} plays{watched}")]
+    wide: list[Column] = [] if paper.is_narrow else [("watched", RIGHT)]
+    table = _table("last", ("who", paper.name), ("what", MAIN), ("plays", RIGHT), *wide)
+    for one in plays["entries"]:
+        watched = _watched(one["watched_ms"] if one["timed"] else None)
+        cells = [paper.time(one["last_at"]), one["user"]["name"], one["title"], str(one["plays"]), watched]
+        table.add_row(*_cells(*cells[: len(table.columns)]))
+    parts += [table] if plays["entries"] else []
+    parts += _more(plays["total_entries"], plays["entries"])
+    for play in plays["from_before"]:
+        ends = "and plays on" if play["playing"] else f"until {paper.time(play['ended_at'])}"
+        title = play["full_title"] or play["rating_key"]
+        who = play["user"]["name"] or "somebody"
+        parts.append(_line(f"From before: {who}, {title}, since {paper.time(play['started_at'])} {ends}"))
+    return parts
+
+
+def _more(total: int, shown: Sequence[Body]) -> list[RenderableType]:
+    return [_line(f"… and {total - len(shown):,} more", "dim")] if total > len(shown) else []
+
+
+def _moved(name: str, moved: Body, paper: Paper) -> list[RenderableType]:
+    if not moved["items"]:
+        return []
+    table = _table("when", ("what", MAIN), *([] if paper.is_narrow else ["library"]), header=False)
+    for entry in moved["entries"]:
+        several = f" ({entry['items']} {BELOW.get(entry['type'], 'items')})" if entry["items"] > 1 else ""
+        what = f"{entry['title'] or ', '.join(entry['titles']) or entry['item_id']}{several}"
+        table.add_row(*_cells(paper.time(entry["last_at"]), what, *([] if paper.is_narrow else [entry["library"]])))
+    return [_heading(f"{name}: {moved['items']:,}"), table, *_more(moved["total_entries"], moved["entries"])]
+
+
+def _digest_alerts(alerts: Body, paper: Paper) -> list[RenderableType]:
+    if not alerts["total"]:
+        return []
+    opened = f", {alerts['open']} open" if alerts["open"] else ""
+    return [
+        _heading(f"Alerts: {alerts['total']:,}{opened}"),
+        *_alerts(alerts["entries"], paper),
+        *_more(alerts["total"], alerts["entries"]),
+    ]
+
+
+def _outages(outages: Body, paper: Paper) -> list[RenderableType]:
+    if not outages["total"]:
+        return []
+    table = _table("from", "until", ("", MAIN), header=False)
+    for one in outages["entries"]:
+        until = paper.time(one["until"]) if one["until"] else "now"
+        table.add_row(*_cells(f"from {paper.time(one['since'])}", f"until {until}", words.length(one["blind_ms"])))
+    blind = words.length(outages["blind_ms"])
+    return [_heading(f"Nobody listened for {blind}"), table, *_more(outages["total"], outages["entries"])]

@@ -1,0 +1,214 @@
+"""Counts over a window, against a straightforward recount."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from memory_past import DAY, HOUR, NOW, Row, episode, imported, past, running, seen, write
+
+from plex_companion.cache import open_cache
+from plex_companion.cache.counts import By, counted
+from plex_companion.times import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+STATS = "history_stats"
+KINDS: tuple[By, ...] = get_args(By)
+
+
+def key_of(row: Row, by: By) -> object:
+    """What a play is counted as, said a second time, in other words."""
+    kind = row["type"]
+    moment = datetime.fromtimestamp(row["started_at"] / 1000, UTC)
+    above = row["grandparent_title"] if kind in {"episode", "track"} else None
+    return {
+        "user": row["user_id"],
+        "library": row["library"],
+        "platform": row["platform"],
+        "title": (above or row["title"], {"episode": "show", "track": "artist"}.get(kind, kind)),
+        "day": moment.date().isoformat(),
+        "hour": str(moment.hour),
+    }[by]
+
+
+def recount(rows: Iterable[Row], by: By, window: Window) -> dict[object, tuple[int, int, int]]:
+    """Plays, how many of them are timed, and their watch time."""
+    found: dict[object, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for row in rows:
+        if window.since <= row["started_at"] <= window.until:
+            sums = found[key_of(row, by)]
+            sums[0] += 1
+            sums[1] += row["watched_ms"] is not None
+            sums[2] += row["watched_ms"] or 0
+    return {key: (sums[0], sums[1], sums[2]) for key, sums in found.items()}
+
+
+def told(answer: dict[str, Any], by: By) -> dict[object, tuple[int, int, int]]:
+    """What the tool says, without the empty days and hours."""
+    entries = {
+        (entry["key"], entry["type"]) if by == "title" else entry["key"]: (
+            entry["plays"],
+            entry["timed"],
+            entry["watched_ms"],
+        )
+        for entry in answer["entries"]
+    }
+    return {key: sums for key, sums in entries.items() if sums[0]}
+
+
+def household(count: int, rng: random.Random) -> list[Row]:
+    """Plays over three months, many of them on the edge of an hour or a day."""
+    rows = []
+    for number in range(1, count + 1):
+        at = NOW - rng.randrange(90 * DAY)
+        if number % 5 == 0:
+            unit = rng.choice((HOUR, DAY))
+            at = at // unit * unit + rng.choice((-1, 0, 1))
+        make = rng.choice((imported, seen, running))
+        watched = {} if make is imported else {"watched_ms": rng.randrange(2 * HOUR)}
+        film = {"title": rng.choice(("The Lamp", "The Door", None))}
+        track = {**episode("Marlow", 1, 1), "type": "track", "library": "Music", "library_id": "3"}
+        what = rng.choice((film, episode("Harbour", 1, number), episode("The Lamp", 1, 2), track))
+        who = rng.choice(({"user_id": "1"}, {"user_id": "2", "user_name": "Ben"}, {"user_id": None, "user_name": None}))
+        where = {"platform": rng.choice(("Web", "iOS", None))}
+        rows.append(make(number, at, **what, **who, **where, **watched))
+    return rows
+
+
+@pytest.mark.parametrize("period", ["30d", "90s", "26h", "today", "all"])
+async def test_every_count_is_that_of_a_recount(tmp_path: Path, period: str) -> None:
+    rows = household(1_500, random.Random(period))  # noqa: S311 - invented
+    length = {"30d": 30 * DAY, "90s": 90_000, "26h": 26 * HOUR, "today": 17 * HOUR + 123, "all": NOW}[period]
+    window = Window(NOW - length, NOW)
+    async with past(tmp_path, plays=[*rows, seen(9_999, NOW + 1)]) as it:
+        for by in KINDS:
+            answer = await it.well(STATS, period=period, by=by, limit=500)
+            expected = recount(rows, by, window)
+            assert told(answer, by) == expected
+            sums = [sum(column) for column in zip(*expected.values(), strict=True)] or [0, 0, 0]
+            assert [answer[name] for name in ("plays", "timed", "watched_ms")] == sums
+            assert (answer["timezone"], answer["period"], answer["by"]) == ("UTC", period, by)
+            assert answer["until"] == "2026-11-22T17:00:00.123Z"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("counts") / "cache.sqlite3", plays=household(600, random.Random(3)))  # noqa: S311 - invented
+
+
+EDGES = st.builds(
+    lambda unit, nth, off: NOW // unit * unit - nth * unit + off,
+    st.sampled_from((HOUR, DAY)),
+    st.integers(-1, 40),
+    st.sampled_from((-1, 0, 1, 1_234)),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ends=st.tuples(EDGES, EDGES), by=st.sampled_from(KINDS))
+async def test_any_window_is_counted_exactly_wherever_its_ends_are(path: Path, ends: tuple[int, int], by: By) -> None:
+    window = Window(min(ends), max(ends))
+    with closing(sqlite3.connect(path)) as database:
+        database.row_factory = sqlite3.Row
+        rows = [dict(row) for row in database.execute("SELECT * FROM plays")]
+    async with open_cache(path) as cache:
+        found = await counted(cache, by, window, 10_000)
+    expected = sorted(recount(rows, by, window).values())
+    assert sorted((row["plays"], row["timed"], row["watched_ms"]) for row in found) == expected
+
+
+async def test_all_hours_are_told_in_order_and_all_days_also_those_without_plays(tmp_path: Path) -> None:
+    async with past(tmp_path, plays=[seen(1, NOW - 9 * DAY), seen(2, NOW)]) as it:
+        hours = (await it.well(STATS, by="hour", limit=1))["entries"]
+        assert [hour["key"] for hour in hours] == [str(n) for n in range(24)]
+        assert [hour["plays"] for hour in hours] == [0] * 17 + [2] + [0] * 6
+        answer = await it.well(STATS, by="day", period="9d", limit=1)
+        days = answer["entries"]
+        assert [days[0]["key"], days[-1]["key"], len(days)] == ["2026-11-13", "2026-11-22", 10]
+        assert [day["plays"] for day in days] == [1, *[0] * 8, 1]
+        assert (answer["count"], answer["total_entries"]) == (10, 10)
+
+
+async def test_of_very_many_days_the_newest_are_told_and_all_are_counted(tmp_path: Path) -> None:
+    async with past(tmp_path, plays=[seen(1, NOW - 1_000 * DAY), seen(2, NOW)]) as it:
+        for period in ("all", "1000d"):
+            answer = await it.well(STATS, by="day", period=period)
+            assert (answer["plays"], answer["count"], answer["total_entries"]) == (2, 366, 1_001)
+            assert answer["entries"][-1]["key"] == "2026-11-22"
+
+
+async def test_an_empty_past_is_counted_as_that(tmp_path: Path) -> None:
+    async with past(tmp_path) as it:
+        for by in KINDS:
+            answer = await it.well(STATS, by=by, period="all")
+            assert (answer["plays"], answer["timed"], answer["watched_ms"]) == (0, 0, 0)
+            assert [entry for entry in answer["entries"] if entry["plays"]] == []
+            assert not answer["history"]["complete"]
+
+
+async def test_the_most_played_come_first_and_the_rest_is_counted(tmp_path: Path) -> None:
+    rows = [seen(n, NOW - n, title=f"Film {min(n % 7, 4)}") for n in range(1, 71)]
+    async with past(tmp_path, plays=rows) as it:
+        answer = await it.well(STATS, by="title", limit=2)
+        assert [(entry["name"], entry["plays"]) for entry in answer["entries"]] == [("Film 4", 30), ("Film 0", 10)]
+        assert (answer["count"], answer["total_entries"], answer["plays"]) == (2, 5, 70)
+
+
+async def test_entries_name_users_and_libraries_with_their_ids(tmp_path: Path) -> None:
+    rows = [seen(1, NOW), seen(2, NOW - 1, user_id="9", user_name="Kit", library="Attic", library_id="77")]
+    async with past(tmp_path, plays=[*rows, imported(3, NOW - 2, user_id=None, user_name=None, library=None)]) as it:
+        users = {entry["key"]: (entry["id"], entry["name"]) for entry in (await it.well(STATS, by="user"))["entries"]}
+        assert users == {"1": ("1", "Ada"), "9": ("9", "Kit"), None: (None, None)}
+        libraries = (await it.well(STATS, by="library"))["entries"]
+        assert {entry["name"]: entry["id"] for entry in libraries} == {"Films": "1", "Attic": "77", None: None}
+
+
+async def test_a_film_and_a_show_of_one_name_are_two(tmp_path: Path) -> None:
+    async with past(tmp_path, plays=[seen(1, NOW), seen(2, NOW, **episode("The Lamp", 1, 1))]) as it:
+        entries = (await it.well(STATS, by="title"))["entries"]
+        assert {(entry["name"], entry["type"], entry["plays"]) for entry in entries} == {
+            ("The Lamp", "movie", 1),
+            ("The Lamp", "show", 1),
+        }
+
+
+async def test_a_running_play_counts_with_what_was_watched_so_far(tmp_path: Path) -> None:
+    async with past(tmp_path, plays=[running(1, NOW - HOUR, watched_ms=1_000)]) as it:
+        answer = await it.well(STATS, period="today")
+        assert (answer["plays"], answer["watched_ms"]) == (1, 1_000)
+        it.write(plays=[running(1, NOW - HOUR, watched_ms=5_000)])
+        assert (await it.well(STATS, period="today"))["watched_ms"] == 5_000
+
+
+async def test_a_nonsense_period_or_kind_is_refused_with_the_valid_forms(tmp_path: Path) -> None:
+    async with past(tmp_path) as it:
+        error = await it.refused(STATS, period="fortnight")
+        assert (error["code"], error["argument"]) == ("invalid", "period")
+        for word in ("7d", "today", "all"):
+            assert word in error["message"]
+        error = await it.refused(STATS, by="mood")
+        assert error["code"] == "invalid"
+        for kind in KINDS:
+            assert kind in error["message"]
+
+
+@pytest.mark.parametrize("by", [by for by in KINDS if by != "title"])
+async def test_whole_days_and_hours_come_out_of_the_roll_ups(path: Path, by: By) -> None:
+    async with open_cache(path) as cache:
+        told: list[str] = []
+        await cache.archive.set_trace_callback(told.append)
+        await counted(cache, by, Window(NOW - 30 * DAY, NOW), 20)
+        await cache.archive.set_trace_callback(None)  # type: ignore[arg-type]  # what sqlite3 wants
+        plan = [str(row[3]) for row in await cache.archive.execute_fetchall(f"EXPLAIN QUERY PLAN {told[0]}")]
+    assert not [step for step in plan if step.startswith("SCAN plays")], plan
+    assert [step for step in plan if "SEARCH play_" in step and "PRIMARY KEY" in step], plan
