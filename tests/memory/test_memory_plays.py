@@ -130,7 +130,6 @@ TITLES: tuple[tuple[str, list[int]], ...] = (
     ('"lamp', [6, 5, 4, 3, 2, 1]),
     ("lamp - ^3", [3]),
     ("NEAR(lamp the)", []),
-    ("lamp\x00 3", [3]),
 )
 
 
