@@ -19,6 +19,8 @@ from plex_companion.text import redact, without
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from plex_companion.app import Opening
+
 RUNTIME, USAGE = 1, 2
 COMMANDS = ("serve", "watch", "doctor", "tools", "demo")
 
@@ -197,10 +199,9 @@ def _with_settings(command: str, settings: Settings, *, demo: bool) -> int:
     return 0
 
 
-def _greet(host: str, port: int, *, demo: bool) -> None:
+def _greet(opening: Opening, *, demo: bool) -> None:
     """What a person who started it wants to know, on standard error."""
-    shown = f"[{host}]" if ":" in host else host
-    base = f"http://{shown}:{port}"
+    base = opening.base
     lines = [
         f"plex-companion {__version__} serves",
         f"  dashboard  {base}/",
@@ -211,7 +212,22 @@ def _greet(host: str, port: int, *, demo: bool) -> None:
         lines.insert(
             0, "No Plex here: this is the built-in demo household. Set PLEX_URL and PLEX_TOKEN for your own server."
         )
-    _say("\n".join(lines))
+    _say("\n".join([*lines, *_about_token(opening)]))
+
+
+def _about_token(opening: Opening) -> list[str]:
+    """The one time a token is shown is when it has just been made."""
+    kept = opening.kept
+    if kept is None:
+        return []
+    if not kept.is_new or opening.code is None:
+        return [f"Others than this machine can reach it: it asks for the token that is kept in {kept.path}."]
+    return [
+        "Others than this machine can reach it, so it asks for a token. One was made, and is shown this once:",
+        f"  token      {kept.token}",
+        f"  kept in    {kept.path}",
+        f"  log in     {opening.base}/login?code={opening.code.text}   (works once, within an hour)",
+    ]
 
 
 def _tools(flags: argparse.Namespace) -> int:

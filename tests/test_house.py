@@ -27,6 +27,7 @@ ORDER = (
     "plex",
     "companion",
     "wire",
+    "metrics",
     "resources",
     "tools",
     "server",

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _EVENT_STREAM = (b"content-type", b"text/event-stream")
 FAREWELL_SECONDS = 0.2
+ENDING = "plex_companion.ending"
+"""Where in the ASGI scope an answer's cancel scope is, for those who know when it must end."""
 
 
 class Answers:
@@ -26,6 +28,7 @@ class Answers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         answer = _Answer(scope["method"], send)
+        scope[ENDING] = answer.scope
         self._open.add(answer)
         try:
             with answer.scope:
@@ -65,7 +68,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         """Pass it on, remembering how far the response has come."""
         if message["type"] == "http.response.start":
-            self.endless = self._method == "GET" and _is_event_stream(message)
+            self.endless = self._method == "GET" and is_event_stream(message)
         await self._send(message)
         self._last = message["type"]
         self._more = message.get("more_body", False) or self._last == "http.response.start"
@@ -79,6 +82,7 @@ class _Answer:
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _is_event_stream(message: Message) -> bool:
+def is_event_stream(message: Message) -> bool:
+    """Whether the start of a response begins an event stream."""
     name, kind = _EVENT_STREAM
     return any(key.lower() == name and value.startswith(kind) for key, value in message["headers"])
