@@ -148,11 +148,11 @@ def _run(flags: argparse.Namespace) -> int:
             return _upkeep(flags)
         case _:
             settings = Settings.load(_given(flags))
-            _log_to_stderr(settings)
+            discreet = _log_to_stderr(settings)
             demo = flags.demo or (
                 getattr(flags, "demo_if_unset", False) and not (settings.plex_url or settings.plex_token)
             )
-            return _with_settings(flags.command, settings, demo=demo)
+            return _with_settings(flags.command, settings, discreet, demo=demo)
 
 
 def _given(flags: argparse.Namespace) -> dict[str, object]:
@@ -171,19 +171,20 @@ class _Discreet(logging.Formatter):
         return redact(without(super().format(record), self.secrets))
 
 
-def _log_to_stderr(settings: Settings) -> None:
+def _log_to_stderr(settings: Settings) -> _Discreet:
     """Standard output belongs to the protocol. Third-party chatter is for debugging only."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Discreet(settings.secrets()))
+    handler, discreet = logging.StreamHandler(sys.stderr), _Discreet(settings.secrets())
+    handler.setFormatter(discreet)
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in ("httpx2", "httpcore2"):  # their lines hold whole addresses, and those of webhooks may be secrets
         logging.getLogger(name).setLevel("WARNING")
     if settings.log_level != "debug":
         for name in ("mcp", "uvicorn", "websockets", "plexapi", "urllib3"):
             logging.getLogger(name).setLevel("WARNING")
+    return discreet
 
 
-def _with_settings(command: str, settings: Settings, *, demo: bool) -> int:
+def _with_settings(command: str, settings: Settings, discreet: _Discreet, *, demo: bool) -> int:
     if command == "doctor":
         from plex_companion.doctor import doctor
 
@@ -195,7 +196,12 @@ def _with_settings(command: str, settings: Settings, *, demo: bool) -> int:
         return 0
     from plex_companion.app import serve
 
-    anyio.run(partial(serve, settings, demo=demo, started=partial(_greet, demo=demo)))
+    def started(opening: Opening) -> None:
+        if opening.kept is not None:
+            discreet.secrets += (opening.kept.token,)
+        _greet(opening, demo=demo)
+
+    anyio.run(partial(serve, settings, demo=demo, started=started))
     return 0
 
 

@@ -41,6 +41,8 @@ class Admitted:
     """A fresh one, `Set-Cookie` and all."""
     reads_only: bool = False
     """An issuer's token without the scope `write`."""
+    until: float | None = None
+    """Seconds since 1970 when that token has expired; a stream does not outlive it."""
 
 
 class Door:
@@ -101,7 +103,7 @@ class Door:
         bearer.enter(scope)
         if READ not in bearer.user.scopes:
             return issuer.forbid(path, READ)
-        return Admitted(reads_only=WRITE not in bearer.user.scopes)
+        return Admitted(reads_only=WRITE not in bearer.user.scopes, until=bearer.until)
 
     async def _late(self, scope: Scope, refusal: Refusal) -> Refusal:
         with self._failures.failed(address_of(scope)) as seconds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from plex_companion.server.door import Door
 
+MCP = "/mcp"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 BODY_SECONDS = 10.0
 
@@ -87,17 +89,23 @@ class Guard:
             return
         body = _Body(receive)
         refusal = _TOO_LARGE if _declared(headers) > MOST_BYTES else await self._read(body)
-        if refusal is None and admitted.reads_only and self._door.issuer and asks_to_write(body.whole, self._writes):
-            refusal = self._door.issuer.forbid(scope["path"], WRITE)
+        if refusal is None and admitted.reads_only:
+            refusal = self._too_weak(scope["path"], body)
         if refusal is not None:
             await refusal(receive, send)
             return
-        await self._app(scope, body.replay, _with_cookie(send, admitted.cookie) if admitted.cookie else send)
+        hear = body.replay if admitted.until is None else _until(admitted.until, body.replay)
+        await self._app(scope, hear, _with_cookie(send, admitted.cookie) if admitted.cookie else send)
 
     async def _read(self, body: _Body) -> Refusal | None:
         with anyio.move_on_after(self._body_seconds):
             return None if await body.read(MOST_BYTES) else _TOO_LARGE
         return _TOO_SLOW
+
+    def _too_weak(self, path: str, body: _Body) -> Refusal | None:
+        """Told in terms of HTTP, a client can ask its issuer for more. On SSE it would wait for the answer elsewhere."""
+        issuer = self._door.issuer if path == MCP else None
+        return issuer.forbid(path, WRITE) if issuer and asks_to_write(body.whole, self._writes) else None
 
     def _foreign(self, headers: Headers) -> Refusal | None:
         host = headers.getlist("host")
@@ -181,6 +189,18 @@ class _Body:
     async def replay(self) -> Message:
         """What was read, then what comes."""
         return self._next.pop(0) if self._next else await self._receive()
+
+
+def _until(expired: float, receive: Receive) -> Receive:
+    """From then on the client is taken to have gone: whoever answers it winds up as for that."""
+    deadline = anyio.current_time() + expired - time.time()
+
+    async def hear() -> Message:
+        with anyio.move_on_at(deadline):
+            return await receive()
+        return {"type": "http.disconnect"}
+
+    return hear
 
 
 def _with_cookie(send: Send, cookie: str) -> Send:

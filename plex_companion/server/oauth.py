@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import jwt
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -18,7 +16,6 @@ from starlette.authentication import AuthCredentials
 from plex_companion.server.issuer import ALGORITHMS, Keys
 from plex_companion.server.refusal import Refusal
 from plex_companion.server.scopes import READ, WRITE
-from plex_companion.server.streams import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,10 +55,8 @@ class Bearer:
     until: float
 
     def enter(self, scope: Scope) -> None:
-        """Say it to the SDK, which lets a session be used by the one who opened it alone. A stream ends with the token."""
+        """Say it to the SDK, which lets a session be used by the one who opened it alone."""
         scope["user"], scope["auth"] = self.user, AuthCredentials(self.user.scopes)
-        if ENDING in scope:
-            scope[ENDING].deadline = anyio.current_time() + self.until - time.time()
 
 
 class ResourceServer:

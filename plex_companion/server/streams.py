@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 _EVENT_STREAM = (b"content-type", b"text/event-stream")
 FAREWELL_SECONDS = 0.2
-ENDING = "plex_companion.ending"
-"""Where in the ASGI scope an answer's cancel scope is, for those who know when it must end."""
 
 
 class Answers:
@@ -28,12 +26,11 @@ class Answers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         answer = _Answer(scope["method"], send)
-        scope[ENDING] = answer.scope
         self._open.add(answer)
         try:
             with answer.scope:
                 await self._app(scope, receive, answer.send)
-            if answer.scope.cancelled_caught:
+            if answer.scope.cancelled_caught or answer.begun:
                 await answer.finish()
         finally:
             self._open.discard(answer)
@@ -72,6 +69,11 @@ class _Answer:
         await self._send(message)
         self._last = message["type"]
         self._more = message.get("more_body", False) or self._last == "http.response.start"
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was begun and left unfinished, as a stream is whose client is taken to have gone."""
+        return self._last is not None and self._more
 
     async def finish(self) -> None:
         """Close the response properly, for as far as the client still reads."""
