@@ -78,7 +78,7 @@ class HttpApp:
             server.lowlevel, max_sessions=max_sessions, session_idle_timeout=idle_seconds
         )
         sse = _Sse(server, max_streams)
-        routes = [
+        self.routes: list[BaseRoute] = [
             Route("/mcp", _StreamableHttp(self._sessions, notifier)),
             Route("/sse", sse, methods=["GET"]),
             Mount(MESSAGES, sse.post),
@@ -86,7 +86,7 @@ class HttpApp:
             *entry.routes(),
             *extra_routes,
         ]
-        guard = entry.guard(Starlette(routes=routes), writes=server.writes, body_seconds=body_seconds)
+        guard = entry.guard(Starlette(routes=self.routes), writes=server.writes, body_seconds=body_seconds)
         self.answers = Answers(Timed(Dressed(guard), observe))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
