@@ -4,8 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run dev test check format docs bench bench-tools bench-killing lock clean
-.PHONY: run dev test check format docs bench bench-crowd bench-tools lock clean
+.PHONY: run dev test check format docs bench bench-crowd bench-tools bench-killing lock clean
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
 	$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)

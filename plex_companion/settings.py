@@ -243,6 +243,14 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("public_url")
+    @classmethod
+    def _is_bare(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).path:
+            message = "must have no path: the pages are served at the root"
+            raise ValueError(message)
+        return value
+
     @field_validator("token")
     @classmethod
     def _is_secret(cls, value: SecretStr | None) -> SecretStr | None:

@@ -193,6 +193,12 @@ def test_an_issuer_is_trusted_over_tls_or_on_this_machine_only() -> None:
         Settings.load({"oauth_jwks_url": "http://login.example/keys"})
 
 
+def test_the_public_address_has_no_path() -> None:
+    assert Settings.load({"public_url": "https://plex.example/"}).public_url == "https://plex.example"
+    with pytest.raises(SettingsError, match=r"PLEX_COMPANION_PUBLIC_URL: .*no path"):
+        Settings.load({"public_url": "https://home.example/plex"})
+
+
 def test_an_issuer_needs_the_address_that_tokens_are_asked_for() -> None:
     with pytest.raises(SettingsError, match="PLEX_COMPANION_PUBLIC_URL"):
         Settings.load({"oauth_issuer": "https://login.example"})

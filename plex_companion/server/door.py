@@ -70,9 +70,8 @@ class Door:
         presented, ambient = _presented(headers)
         if presented is None:
             return issuer.refuse(scope["path"], None) if issuer else _ask(scope, headers)
-        if self._failures.crowded(address_of(scope)):
-            return _CROWDED
-        if self._token is not None and hmac.compare_digest(presented, self._token):
+        crowded = self._failures.crowded(address_of(scope))
+        if not crowded and self._token is not None and hmac.compare_digest(presented, self._token):
             return _FOREIGN_PAGE if ambient and _is_foreign_write(scope, headers) else Admitted()
         if issuer is not None:
             return await self._by_issuer(issuer, scope, presented)
@@ -106,6 +105,9 @@ class Door:
         return Admitted(reads_only=WRITE not in bearer.user.scopes, until=bearer.until)
 
     async def _late(self, scope: Scope, refusal: Refusal) -> Refusal:
+        """The refusal, held back; or at once another one, where enough are held back for this address already."""
+        if self._failures.crowded(address_of(scope)):
+            return _CROWDED
         with self._failures.failed(address_of(scope)) as seconds:
             await anyio.sleep(seconds)
         return refusal

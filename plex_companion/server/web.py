@@ -30,6 +30,8 @@ OWN_FILES = 256
 """Descriptors for everything that is no client's connection."""
 UNREAD_SECONDS = 30
 """A client that takes nothing for so long is given up by the kernel."""
+UNREAD_BYTES = 128 * 1024
+"""What the kernel keeps for it until then (it doubles this). Left alone, it would keep megabytes for each."""
 SWEEP_SECONDS = 1.0
 FAREWELL_SECONDS = 0.1
 """After the program was told to end: what listen streams have to say goodbye,"""
@@ -124,6 +126,7 @@ def _prepare(listening: socket.socket) -> None:
     """Options that the connections inherit."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
 
