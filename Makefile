@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run dev test check format docs bench bench-tools bench-history bench-killing bench-processes bench-importing lock clean
+.PHONY: run dev test check format docs bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing lock clean
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
 	$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)
@@ -23,6 +23,9 @@ check: $(VENV)/.develop ## style, types, import order
 
 bench: $(VENV)/.develop ## figures of the live core against their floors, see docs/benchmarks.md; ARGS="E1 E3" narrows
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-crowd: $(VENV)/.develop ## a thousand streams of which some are never read, and a thousand who only drip
+	$(BIN)/python -m benchmarks.crowd
 
 bench-tools: $(VENV)/.develop ## what each reading tool costs on a big library, and fifty calls at once
 	$(BIN)/python -m benchmarks.tools

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import platform
 import random
+import socket
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import anyio
 from pydantic import SecretStr
@@ -26,6 +28,7 @@ from plex_companion.changes.kinds import Change, DeliveryChanged
 from plex_companion.changes.kinds import Wanted as WantedChange
 from plex_companion.companion import Companion
 from plex_companion.deliver import Bell, Courier, Webhook, deliver
+from plex_companion.errors import ToolError
 from plex_companion.events import Heard, Tick
 from plex_companion.follow import Follower
 from plex_companion.ingest import INBOX, Inbox, Live, Retention
@@ -37,24 +40,29 @@ from plex_companion.plex.listener import PATIENT, Patience, listen
 from plex_companion.plex.wanted import Wanted
 from plex_companion.resources import RESOURCES, existing, read
 from plex_companion.roles import Roles
+from plex_companion.server.asking import QuestionOpen
 from plex_companion.server.build import build_server
 from plex_companion.server.notifier import Notifier
 from plex_companion.server.offer import Answer, Existing, Offer
-from plex_companion.settings import APP, database_path
+from plex_companion.settings import APP, LOOPBACK, database_path
 from plex_companion.text import without
 from plex_companion.tools import served
 from plex_companion.tools.call import call_tool
 from plex_companion.wire import alert_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from plex_companion.cache import Cache
     from plex_companion.events import DeliveryReport, StorageReport
     from plex_companion.models import History
     from plex_companion.roles import Duty
     from plex_companion.server.build import CompanionServer
+    from plex_companion.server.entry import Entry
     from plex_companion.server.http import HttpApp
+    from plex_companion.server.login import Code
+    from plex_companion.server.oauth import ResourceServer
+    from plex_companion.server.token import Kept
     from plex_companion.settings import Settings
     from plex_companion.tools.declare import Caller, Tool
 
@@ -250,11 +258,39 @@ async def _deliver(cache: Cache, inbox: Inbox, now: Callable[[], Moment], settin
         await deliver(webhooks, Courier(cache, bell, report, lambda: now().at, random.random))
 
 
-def offer_of(companion: Companion, tools: Sequence[Tool]) -> Offer:
+@dataclass(slots=True)
+class Calls:
+    """Tells of each call of a tool: its name, what came of it, seconds. Nobody listens on stdio."""
+
+    tell: Callable[[str, str, float], None] | None = None
+
+    @contextmanager
+    def timed(self, tool: str) -> Iterator[None]:
+        """One call."""
+        began, outcome = time.perf_counter(), "internal"
+        try:
+            yield
+            outcome = "ok"
+        except ToolError as error:
+            outcome = error.code
+            raise
+        except QuestionOpen:
+            outcome = "question"
+            raise
+        except anyio.get_cancelled_exc_class():
+            outcome = "cancelled"
+            raise
+        finally:
+            if self.tell is not None:
+                self.tell(tool, outcome, time.perf_counter() - began)
+
+
+def offer_of(companion: Companion, tools: Sequence[Tool], calls: Calls) -> Offer:
     """What the MCP server serves."""
 
     async def call(tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> Answer:
-        return Answer(*await call_tool(companion, tool, arguments, caller))
+        with calls.timed(tool.name):
+            return Answer(*await call_tool(companion, tool, arguments, caller))
 
     async def read_uri(uri: str) -> str:
         return without(await read(companion, uri), companion.settings.secrets())
@@ -284,22 +320,56 @@ class Application:
     companion: Companion
     notifier: Notifier
     server: CompanionServer
+    tools: Sequence[Tool]
+    calls: Calls
 
-    def http(self) -> HttpApp:
-        """Everything that is served over HTTP, behind one guard."""
+    def http(self, code: Code | None = None) -> HttpApp:
+        """Everything that is served over HTTP, behind one guard. `code` logs one browser in, once."""
         from plex_companion.dashboard import routes  # noqa: PLC0415 - stdio does without
+        from plex_companion.metrics import Clients, Metrics  # noqa: PLC0415 - the same
         from plex_companion.server.http import HttpApp  # noqa: PLC0415 - the same
 
-        settings = self.companion.settings
-        return HttpApp(
+        def clients() -> Clients:
+            counts = self.notifier.counts()
+            return Clients(len(app.answers), counts.subscriptions, counts.sessions, counts.listen_streams)
+
+        metrics = Metrics(self.companion, [tool.name for tool in self.tools], clients)
+        self.calls.tell = metrics.tool_called
+        app = HttpApp(
             self.server,
             self.notifier,
             health=lambda: health(self.companion),
-            extra_routes=routes(self.companion),
-            hosts=settings.allowed_hosts,
-            origins=settings.allowed_origins,
-            token=settings.token.get_secret_value() if settings.token else None,
+            missing=lambda: missing(self.companion),
+            observe=metrics.answered,
+            extra_routes=[*routes(self.companion), metrics.route()],
+            entry=entry_of(self.companion.settings, code),
         )
+        return app
+
+
+def entry_of(settings: Settings, code: Code | None = None) -> Entry:
+    """Who is let in over HTTP. Beyond loopback that is whoever has the token, under any address of ours."""
+    from plex_companion.server.entry import Entry  # noqa: PLC0415 - stdio does without
+
+    beyond = settings.host not in LOOPBACK
+    own = [settings.host, socket.gethostname(), f"{socket.gethostname()}.local"] if beyond else []
+    public = [settings.public_url] if settings.public_url else []
+    return Entry(
+        token=settings.token.get_secret_value() if settings.token else None,
+        issuer=_issuer_of(settings),
+        hosts=(*settings.allowed_hosts, *own, *(urlsplit(url).netloc for url in public)),
+        origins=(*settings.allowed_origins, *public),
+        any_address=beyond and settings.token is not None,
+        code=code,
+    )
+
+
+def _issuer_of(settings: Settings) -> ResourceServer | None:
+    if settings.oauth_issuer is None or settings.public_url is None:
+        return None
+    from plex_companion.server.oauth import ResourceServer  # noqa: PLC0415 - cryptography takes long to import
+
+    return ResourceServer(settings.oauth_issuer, settings.public_url, settings.oauth_audience, settings.oauth_jwks_url)
 
 
 @asynccontextmanager
@@ -322,33 +392,71 @@ async def open_application(
         notifier.running(),
         open_companion(settings, announce, patience=patience, tick_seconds=tick_seconds) as companion,
     ):
-        yield Application(companion, notifier, build_server(offer_of(companion, tools), notifier))
+        calls = Calls()
+        server = build_server(offer_of(companion, tools, calls), notifier)
+        yield Application(companion, notifier, server, tools, calls)
 
 
-async def serve(settings: Settings, *, demo: bool, started: Callable[[str, int], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where a companion that has just started is reached, and how to be let in."""
+
+    base: str
+    kept: Kept | None
+    """The token that was made because none was set."""
+    code: Code | None
+    """With a token made just now: what logs the first browser in."""
+
+
+async def serve(settings: Settings, *, demo: bool, started: Callable[[Opening], None]) -> None:
     """Run until told to end: over standard input and output, or as the HTTP application.
 
     Raises:
-        SettingsError: there is no server to listen to, or it would be unsafe to listen.
-        StartError: the database or the port cannot be used.
+        SettingsError: there is no server to listen to.
+        StartError: the database, the port or the file of the token cannot be used.
     """
-    if settings.transport != "stdio":
-        settings.require_safe_binding()
     if not demo:
         settings.require_plex()
     async with AsyncExitStack() as stack:
         if demo:
             settings = await stack.enter_async_context(demo_settings(settings))
-        application = await stack.enter_async_context(open_application(settings))
         if settings.transport == "stdio":
             from plex_companion.server.stdio import serve_stdio  # noqa: PLC0415 - each transport pays for itself
 
+            application = await stack.enter_async_context(open_application(settings))
             await serve_stdio(application.server)
             return
-        from plex_companion.server.web import serve_http  # noqa: PLC0415 - the same
+        settings, kept = with_token(settings)
+        application = await stack.enter_async_context(open_application(settings))
+        await _serve_http(application, kept, started)
 
-        notifier = application.notifier
-        await serve_http(application.http(), settings.host, settings.port, notifier=notifier, started=started)
+
+async def _serve_http(application: Application, kept: Kept | None, started: Callable[[Opening], None]) -> None:
+    from plex_companion.server.login import Code  # noqa: PLC0415 - stdio does without
+    from plex_companion.server.web import base_url, serve_http  # noqa: PLC0415 - the same
+
+    settings = application.companion.settings
+    code = Code() if kept and kept.is_new else None
+
+    def on_started(host: str, port: int) -> None:
+        started(Opening(settings.public_url or base_url(host, port), kept, code))
+
+    app, notifier = application.http(code), application.notifier
+    await serve_http(app, settings.host, settings.port, notifier=notifier, started=on_started)
+
+
+def with_token(settings: Settings) -> tuple[Settings, Kept | None]:
+    """The settings with a token, where one is needed: the one kept beside the database, made if there is none.
+
+    Raises:
+        StartError: it cannot be read or written.
+    """
+    if settings.token is not None or not settings.needs_token:
+        return settings, None
+    from plex_companion.server.token import kept_token  # noqa: PLC0415 - few need it
+
+    kept = kept_token(database_path(settings).parent)
+    return settings.model_copy(update={"token": SecretStr(kept.token)}), kept
 
 
 def health(companion: Companion) -> dict[str, Any]:
@@ -359,4 +467,12 @@ def health(companion: Companion) -> dict[str, Any]:
         "role": companion.process()["role"],
         "connection": companion.state.connection.state,
         "storage": companion.live.storage,
+    }
+
+
+def missing(companion: Companion) -> dict[str, str]:
+    """What keeps it from being ready: blind, or unable to remember. Nothing when it is."""
+    link, storage = companion.state.connection.state, companion.live.storage
+    return {
+        name: value for name, value, good in (("connection", link, "live"), ("storage", storage, "ok")) if value != good
     }

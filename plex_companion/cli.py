@@ -19,6 +19,8 @@ from plex_companion.text import redact, without
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from plex_companion.app import Opening
+
 RUNTIME, USAGE = 1, 2
 REPORTS = {
     "history": "what was played",
@@ -188,11 +190,11 @@ def _run(flags: argparse.Namespace) -> int:
             return _report(flags)
         case _:
             settings = Settings.load(_given(flags))
-            _log_to_stderr(settings)
+            discreet = _log_to_stderr(settings)
             demo = flags.demo or (
                 getattr(flags, "demo_if_unset", False) and not (settings.plex_url or settings.plex_token)
             )
-            return _with_settings(flags.command, settings, demo=demo)
+            return _with_settings(flags.command, settings, discreet, demo=demo)
 
 
 def _given(flags: argparse.Namespace) -> dict[str, object]:
@@ -211,19 +213,20 @@ class _Discreet(logging.Formatter):
         return redact(without(super().format(record), self.secrets))
 
 
-def _log_to_stderr(settings: Settings) -> None:
+def _log_to_stderr(settings: Settings) -> _Discreet:
     """Standard output belongs to the protocol. Third-party chatter is for debugging only."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Discreet(settings.secrets()))
+    handler, discreet = logging.StreamHandler(sys.stderr), _Discreet(settings.secrets())
+    handler.setFormatter(discreet)
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in ("httpx2", "httpcore2"):  # their lines hold whole addresses, and those of webhooks may be secrets
         logging.getLogger(name).setLevel("WARNING")
     if settings.log_level != "debug":
         for name in ("mcp", "uvicorn", "websockets", "plexapi", "urllib3"):
             logging.getLogger(name).setLevel("WARNING")
+    return discreet
 
 
-def _with_settings(command: str, settings: Settings, *, demo: bool) -> int:
+def _with_settings(command: str, settings: Settings, discreet: _Discreet, *, demo: bool) -> int:
     if command == "doctor":
         from plex_companion.doctor import doctor
 
@@ -235,14 +238,18 @@ def _with_settings(command: str, settings: Settings, *, demo: bool) -> int:
         return 0
     from plex_companion.app import serve
 
-    anyio.run(partial(serve, settings, demo=demo, started=partial(_greet, demo=demo)))
+    def started(opening: Opening) -> None:
+        if opening.kept is not None:
+            discreet.secrets += (opening.kept.token,)
+        _greet(opening, demo=demo)
+
+    anyio.run(partial(serve, settings, demo=demo, started=started))
     return 0
 
 
-def _greet(host: str, port: int, *, demo: bool) -> None:
+def _greet(opening: Opening, *, demo: bool) -> None:
     """What a person who started it wants to know, on standard error."""
-    shown = f"[{host}]" if ":" in host else host
-    base = f"http://{shown}:{port}"
+    base = opening.base
     lines = [
         f"plex-companion {__version__} serves",
         f"  dashboard  {base}/",
@@ -253,7 +260,22 @@ def _greet(host: str, port: int, *, demo: bool) -> None:
         lines.insert(
             0, "No Plex here: this is the built-in demo household. Set PLEX_URL and PLEX_TOKEN for your own server."
         )
-    _say("\n".join(lines))
+    _say("\n".join([*lines, *_about_token(opening)]))
+
+
+def _about_token(opening: Opening) -> list[str]:
+    """The one time a token is shown is when it has just been made."""
+    kept = opening.kept
+    if kept is None:
+        return []
+    if not kept.is_new or opening.code is None:
+        return [f"Others than this machine can reach it: it asks for the token that is kept in {kept.path}."]
+    return [
+        "Others than this machine can reach it, so it asks for a token. One was made, and is shown this once:",
+        f"  token      {kept.token}",
+        f"  kept in    {kept.path}",
+        f"  log in     {opening.base}/login?code={opening.code.text}   (works once, within an hour)",
+    ]
 
 
 def _report(flags: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ CompanionError
     ├── NotFound             not_found
     ├── Ambiguous            ambiguous
     ├── TimedOut             timeout
+    ├── InsufficientScope    insufficient_scope
     ├── Internal             internal: our own bug
     └── PlexError            plex_error: any other answer of Plex
         ├── PlexUnreachable  plex_unreachable
@@ -163,6 +164,12 @@ class TimedOut(ToolError):
     """The call's own deadline passed."""
 
     code = "timeout"
+
+
+class InsufficientScope(ToolError):
+    """A write was asked for with a token that allows reading only. Facts: `scope`."""
+
+    code = "insufficient_scope"
 
 
 class Internal(ToolError):

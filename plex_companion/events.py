@@ -611,3 +611,6 @@ _KINDS: dict[str, tuple[str, Callable[[str, Raw], Frame]]] = {
     "account": ("AccountUpdateNotification", _account),
     "log": ("LogSentNotification", _log),
 }
+
+KNOWN = frozenset(_KINDS)
+"""The types that Plex is known to send."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from plex_companion.errors import SettingsError
@@ -113,10 +113,29 @@ class Settings(BaseSettings):
         None, "PLEX_COMPANION_DATABASE", "The SQLite file; by default one per Plex server in the user's data directory."
     )
     token: Secret = _setting(
-        None, "PLEX_COMPANION_TOKEN", "Bearer token that HTTP clients must send; required to listen beyond loopback."
+        None,
+        "PLEX_COMPANION_TOKEN",
+        "Bearer token that HTTP clients must send, 8 characters at least; made and kept beside the database when it is "
+        "needed and not set.",
     )
     allowed_hosts: Words = _setting((), "PLEX_COMPANION_ALLOWED_HOSTS", "Host names accepted besides loopback.")
     allowed_origins: Words = _setting((), "PLEX_COMPANION_ALLOWED_ORIGINS", "Origins accepted besides loopback.")
+    public_url: str | None = _setting(
+        None, "PLEX_COMPANION_PUBLIC_URL", "The address it is reached under through a proxy, as https://plex.example."
+    )
+    oauth_issuer: str | None = _setting(
+        None,
+        "PLEX_COMPANION_OAUTH_ISSUER",
+        "An OAuth 2.1 issuer whose tokens open /mcp and /sse; needs PLEX_COMPANION_PUBLIC_URL.",
+    )
+    oauth_audience: Words = _setting(
+        (),
+        "PLEX_COMPANION_OAUTH_AUDIENCE",
+        "What such tokens must be for; by default the public URLs of /mcp and /sse.",
+    )
+    oauth_jwks_url: str | None = _setting(
+        None, "PLEX_COMPANION_OAUTH_JWKS_URL", "Where the issuer's keys are; by default where its metadata says."
+    )
     toolsets: Words = _setting((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
     privacy: Annotated[bool, BeforeValidator(_stays_closed)] = _setting(
         True, "PLEX_COMPANION_PRIVACY", "off shows (and stores) users' e-mail and players' addresses."
@@ -195,7 +214,7 @@ class Settings(BaseSettings):
         le=86_400,
     )
 
-    @field_validator("plex_url", "plex_tv_url")
+    @field_validator("plex_url", "plex_tv_url", "public_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
         return _web_address(value)
@@ -223,6 +242,37 @@ class Settings(BaseSettings):
             message = f"unknown: {', '.join(unknown)}. There are {', '.join(known)}"
             raise ValueError(message)
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_bare(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).path:
+            message = "must have no path: the pages are served at the root"
+            raise ValueError(message)
+        return value
+
+    @field_validator("token")
+    @classmethod
+    def _is_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SHORTEST_SECRET:
+            message = f"must have {SHORTEST_SECRET} characters at least"
+            raise ValueError(message)
+        return value
+
+    @field_validator("oauth_issuer", "oauth_jwks_url")
+    @classmethod
+    def _is_trustworthy(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """An issuer may end in a slash: it is compared as it is written."""
+        if value is None or _web_address(value) is None:
+            return None
+        parts = urlsplit(value.strip())
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+            message = "must start with https://: whoever answers there can open the house"
+            raise ValueError(message)
+        if info.field_name == "oauth_issuer" and not info.data.get("public_url"):
+            message = "needs PLEX_COMPANION_PUBLIC_URL, the address that clients ask tokens for"
+            raise ValueError(message)
+        return value.strip()
 
     @field_validator("transport", mode="before")
     @classmethod
@@ -271,18 +321,11 @@ class Settings(BaseSettings):
             )
             raise SettingsError(message)
 
-    def require_safe_binding(self) -> None:
-        """Insist on a bearer token beyond loopback.
-
-        Raises:
-            SettingsError: listening beyond loopback without `PLEX_COMPANION_TOKEN`.
-        """
-        if self.host not in LOOPBACK and self.token is None:
-            message = (
-                f"--host {self.host} listens beyond this machine, which needs a bearer token: "
-                "set PLEX_COMPANION_TOKEN, or listen on 127.0.0.1."
-            )
-            raise SettingsError(message)
+    @property
+    def needs_token(self) -> bool:
+        """Whether anyone but this machine's own programs may come to the door: then it has a lock."""
+        names = (self.host, *(_host_of(entry) for entry in self.allowed_hosts))
+        return bool(self.public_url or self.oauth_issuer) or any(name not in LOOPBACK for name in names)
 
     def webhooks(self) -> dict[str, str]:
         """Addresses by the digests they go by where they must not be shown."""
@@ -309,6 +352,12 @@ def database_path(settings: Settings, *, demo: bool = False) -> Path:
         return settings.database
     digest = hashlib.sha256((settings.plex_url or "").encode()).hexdigest()[:12]
     return Path(platformdirs.user_data_dir(APP)) / ("demo.sqlite3" if demo else f"plex-{digest}.sqlite3")
+
+
+def _host_of(entry: str) -> str:
+    """The name in `name`, `name:port` or `[address]:port`."""
+    name, _, port = entry.strip().lower().rpartition(":")
+    return (name if name and (port.isdecimal() or port == "*") else entry.strip().lower()).strip("[]")
 
 
 def _variable(field: FieldInfo) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mcp import Client
 from pydantic import SecretStr
 
-from plex_companion.app import offer_of, versions
+from plex_companion.app import Calls, offer_of, versions
 from plex_companion.cache import open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.cache.migrate import migrate
@@ -207,5 +207,5 @@ async def past(folder: Path, **tables: Iterable[Row]) -> AsyncIterator[Past]:
         live = Live(await load_state(cache, Moment(NOW, 0)))
         inbox = Inbox(INBOX, live.counters)
         companion = Companion(settings, live, cache, gateway, inbox, lambda: Moment(NOW, 0), versions(), Known())
-        async with Client(build_server(offer_of(companion, served()), Notifier(RESOURCES))) as client:
+        async with Client(build_server(offer_of(companion, served(), Calls()), Notifier(RESOURCES))) as client:
             yield Past(companion, client, path)

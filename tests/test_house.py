@@ -31,6 +31,7 @@ ORDER = (
     "companion",
     "wire",
     "memory",
+    "metrics",
     "resources",
     "tools",
     "server",

@@ -149,21 +149,59 @@ def test_a_server_and_its_token_are_asked_for_by_name(flags: dict[str, object], 
     assert CANARY not in str(error.value)
 
 
-def test_listening_beyond_this_machine_needs_a_token() -> None:
-    for host in ("127.0.0.1", "localhost", "::1"):
-        Settings.load({"host": host}).require_safe_binding()
-    for host in ("0.0.0.0", "::", "192.168.1.5", "den.local"):  # noqa: S104 - that they are refused is the point
-        with pytest.raises(SettingsError, match="PLEX_COMPANION_TOKEN"):
-            Settings.load({"host": host}).require_safe_binding()
-        Settings.load({"host": host, "token": CANARY}).require_safe_binding()
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_this_machine_alone_needs_no_token(host: str) -> None:
+    assert not Settings.load({"host": host}).needs_token
+    assert not Settings.load({"host": host, "allowed_hosts": "localhost:80,[::1]:*,127.0.0.1"}).needs_token
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"host": "0.0.0.0"},  # noqa: S104 - that it is noticed is the point
+        {"host": "::"},
+        {"host": "192.168.1.5"},
+        {"host": "den.local"},
+        {"allowed_hosts": "plex.example"},
+        {"allowed_hosts": "localhost,plex.example:8443"},
+        {"public_url": "https://plex.example"},
+    ],
+)
+def test_whatever_others_can_reach_needs_a_token(flags: dict[str, object]) -> None:
+    assert Settings.load(flags).needs_token
 
 
 def test_an_empty_token_is_no_token() -> None:
     for blank in ("", "  "):
-        with pytest.raises(SettingsError, match="PLEX_COMPANION_TOKEN"):
-            Settings.load({"host": "den.local", "token": blank}).require_safe_binding()
+        assert Settings.load({"token": blank}).token is None
     with pytest.raises(SettingsError, match="PLEX_TOKEN not set"):
         Settings.load({"plex_url": "http://h:32400", "plex_token": ""}).require_plex()
+
+
+def test_a_token_too_short_to_be_kept_out_of_logs_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"PLEX_COMPANION_TOKEN: .*8 characters"):
+        Settings.load({"token": "1234567"})
+
+
+def test_an_issuer_is_trusted_over_tls_or_on_this_machine_only() -> None:
+    public = {"public_url": "https://plex.example"}
+    for issuer in ("https://login.example/", "http://127.0.0.1:9/realm", "http://[::1]:9"):
+        assert Settings.load({**public, "oauth_issuer": issuer}).oauth_issuer == issuer, "compared as it is written"
+    with pytest.raises(SettingsError, match="https://"):
+        Settings.load({**public, "oauth_issuer": "http://login.example"})
+    with pytest.raises(SettingsError, match="PLEX_COMPANION_OAUTH_JWKS_URL"):
+        Settings.load({"oauth_jwks_url": "http://login.example/keys"})
+
+
+def test_the_public_address_has_no_path() -> None:
+    assert Settings.load({"public_url": "https://plex.example/"}).public_url == "https://plex.example"
+    with pytest.raises(SettingsError, match=r"PLEX_COMPANION_PUBLIC_URL: .*no path"):
+        Settings.load({"public_url": "https://home.example/plex"})
+
+
+def test_an_issuer_needs_the_address_that_tokens_are_asked_for() -> None:
+    with pytest.raises(SettingsError, match="PLEX_COMPANION_PUBLIC_URL"):
+        Settings.load({"oauth_issuer": "https://login.example"})
 
 
 @pytest.mark.parametrize("days", ["inf", "nan", "1e300"])

@@ -31,12 +31,13 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from plex_companion.errors import Internal, NotFound, ToolError
+from plex_companion.errors import InsufficientScope, Internal, NotFound, ToolError
 from plex_companion.server.asking import Asking, QuestionOpen
+from plex_companion.server.scopes import may_write
 from plex_companion.tools.declare import Access
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from mcp.server.caching import CacheableMethod
     from mcp.server.context import ServerRequestContext
@@ -122,6 +123,7 @@ class CompanionServer(MCPServer[Any]):
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"No tool is called {name}. See tools/list.", {"name": name})
         try:
+            _refuse_reader(tool, arguments, context)
             return _answered(await self._offer.call(tool, arguments, Asking(context)))
         except ToolError as error:
             return _refused(error)
@@ -131,6 +133,11 @@ class CompanionServer(MCPServer[Any]):
             raise
         except Exception as error:  # noqa: BLE001  # the border: whatever it is, the caller gets a code, the log the rest
             return _refused(self._internal("Tool", name, error))
+
+    def writes(self, name: str, arguments: Mapping[str, Any]) -> bool:
+        """Whether such a call may change something."""
+        tool = self._tools.get(name)
+        return tool is not None and tool.writes(arguments)
 
     async def list_resources(self) -> list[Resource]:
         """The fixed resources and the members of the families that exist now."""
@@ -176,6 +183,18 @@ class CompanionServer(MCPServer[Any]):
         ref = self._new_ref()
         logger.error("%s %r failed, ref %s", kind, name, ref, exc_info=error)
         return Internal(f"{name} failed inside plex-companion. Its log tells more under ref {ref}.", ref=ref)
+
+
+def _refuse_reader(tool: tools.Tool, arguments: dict[str, Any], context: Context[Any, Any] | None) -> None:
+    """Insist on the scope `write`; the guard has answered most of these already, in terms of HTTP.
+
+    Raises:
+        InsufficientScope: the client came with an issuer's token that lacks it.
+    """
+    request = context.request_context.request if context else None
+    if tool.writes(arguments) and not may_write(request):
+        message = f"'{tool.name}' changes something, and the token of this client lacks the scope write."
+        raise InsufficientScope(message, scope="write")
 
 
 def compact(body: dict[str, Any]) -> str:

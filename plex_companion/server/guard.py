@@ -2,64 +2,44 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
-import json
+import ipaddress
+import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from starlette.datastructures import Headers
-from starlette.responses import Response
+from starlette.datastructures import Headers, MutableHeaders
+
+from plex_companion.server.refusal import MOST_BYTES, Refusal
+from plex_companion.server.scopes import WRITE, asks_to_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from plex_companion.server.door import Door
+
+MCP = "/mcp"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-MOST_BYTES = 4 * 1024 * 1024
 BODY_SECONDS = 10.0
-LINGER_BYTES = 16 * MOST_BYTES
-LINGER_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    status: HTTPStatus
-    message: str
-    challenge: str | None = None
-
-    async def __call__(self, receive: Receive, send: Send) -> None:
-        """Answer, then let the client finish speaking: closing on unread bytes would take the answer from it."""
-        headers = {"connection": "close"}
-        if self.challenge:
-            headers["www-authenticate"] = self.challenge
-        response = Response(json.dumps({"error": self.message}), self.status, headers, media_type="application/json")
-        await send({"type": "http.response.start", "status": self.status, "headers": response.raw_headers})
-        await send({"type": "http.response.body", "body": response.body, "more_body": True})
-        with anyio.move_on_after(LINGER_SECONDS):
-            await _discard(receive)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-_HOST = _Refusal(
+_HOST = Refusal(
     HTTPStatus.MISDIRECTED_REQUEST,
     "This server does not answer to that Host. Add it to PLEX_COMPANION_ALLOWED_HOSTS.",
 )
-_ORIGIN = _Refusal(
+_ORIGIN = Refusal(
     HTTPStatus.FORBIDDEN,
     "Pages of that Origin may not ask this server. Add it to PLEX_COMPANION_ALLOWED_ORIGINS.",
 )
-_TOO_LARGE = _Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request body is too large.")
-_TOO_SLOW = _Refusal(HTTPStatus.REQUEST_TIMEOUT, "The request body did not arrive in time.")
-_REALM = 'realm="plex-companion"'
+_TOO_LARGE = Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request body is too large.")
+_TOO_SLOW = Refusal(HTTPStatus.REQUEST_TIMEOUT, "The request body did not arrive in time.")
 
 
 class Guard:
-    """Checks Host, Origin, token and body size, then passes the request on, its body read.
+    """Checks Host and Origin, asks the door, reads the body up to its limit, then passes the request on.
 
     A host entry is `name` or `name:*` (any port), or `name:port`. An origin entry is that, with or without a
     scheme. Loopback is always allowed, and so is the origin of the page's own server: its Host has been checked.
@@ -68,49 +48,74 @@ class Guard:
     def __init__(
         self,
         app: ASGIApp,
+        door: Door,
         *,
         hosts: Iterable[str] = (),
         origins: Iterable[str] = (),
-        token: str | None = None,
-        most_bytes: int = MOST_BYTES,
+        any_address: bool = False,
+        writes: Callable[[str, Mapping[str, Any]], bool],
         body_seconds: float = BODY_SECONDS,
     ) -> None:
+        """Stand in front of an application.
+
+        Args:
+            app: what is guarded.
+            door: who is let in.
+            hosts: allowed besides loopback.
+            origins: allowed besides loopback.
+            any_address: whether a Host may be any bare IP address. That is safe where a token is asked for: a page that
+                points its own name at us (DNS rebinding) comes under that name.
+            writes: whether a call of a tool with these arguments writes.
+            body_seconds: a request body must have arrived by then.
+        """
         self._app = app
+        self._door = door
         self._hosts = tuple(_Authority.of(host) for host in (*LOOPBACK, *hosts))
         self._origins = tuple(_Origin.of(origin) for origin in (*LOOPBACK, *origins))
-        self._token = token.encode() if token else None
-        self._most_bytes = most_bytes
+        self._any_address = any_address
+        self._writes = writes
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or refuse it."""
-        if scope["type"] != "http":  # the web server is started without lifespan and without websockets
-            return
-        refusal = self._refusal(scope)
+        headers = Headers(scope=scope)
+        refusal = self._foreign(headers)
         if refusal is not None:
             await refusal(receive, send)
             return
-        body = _Body(receive)
-        with anyio.move_on_after(self._body_seconds) as reading:
-            if not await body.read(self._most_bytes):
-                await _TOO_LARGE(receive, send)
-                return
-        if reading.cancelled_caught:
-            await _TOO_SLOW(receive, send)
+        admitted = await self._door.admit(scope)
+        if isinstance(admitted, Refusal):
+            await admitted(receive, send)
             return
-        await self._app(scope, body.replay, send)
+        body = _Body(receive)
+        refusal = _TOO_LARGE if _declared(headers) > MOST_BYTES else await self._read(body)
+        if refusal is None and admitted.reads_only:
+            refusal = self._too_weak(scope["path"], body)
+        if refusal is not None:
+            await refusal(receive, send)
+            return
+        hear = body.replay if admitted.until is None else _until(admitted.until, body.replay)
+        await self._app(scope, hear, _with_cookie(send, admitted.cookie) if admitted.cookie else send)
 
-    def _refusal(self, scope: Scope) -> _Refusal | None:
-        headers = Headers(scope=scope)
+    async def _read(self, body: _Body) -> Refusal | None:
+        with anyio.move_on_after(self._body_seconds):
+            return None if await body.read(MOST_BYTES) else _TOO_LARGE
+        return _TOO_SLOW
+
+    def _too_weak(self, path: str, body: _Body) -> Refusal | None:
+        """Told in terms of HTTP, a client can ask its issuer for more. On SSE it would wait for the answer elsewhere."""
+        issuer = self._door.issuer if path == MCP else None
+        return issuer.forbid(path, WRITE) if issuer and asks_to_write(body.whole, self._writes) else None
+
+    def _foreign(self, headers: Headers) -> Refusal | None:
         host = headers.getlist("host")
-        if len(host) != 1 or not _fits(self._hosts, host[0]):
+        if len(host) != 1 or not self._known(host[0]):
             return _HOST
         origin = headers.get("origin")
-        if origin is not None and not self._welcome(origin, host[0]):
-            return _ORIGIN
-        if self._token is not None and not hmac.compare_digest(_presented(headers), self._token):
-            return _Refusal(HTTPStatus.UNAUTHORIZED, "A bearer token is needed.", _challenge(headers))
-        return _TOO_LARGE if _declared(headers) > self._most_bytes else None
+        return None if origin is None or self._welcome(origin, host[0]) else _ORIGIN
+
+    def _known(self, host: str) -> bool:
+        return any(one.fits(host) for one in self._hosts) or (self._any_address and _is_address(host))
 
     def _welcome(self, origin: str, host: str) -> bool:
         scheme, separator, authority = origin.lower().partition("://")
@@ -173,24 +178,46 @@ class _Body:
             more = message.get("more_body", False)
             if len(self._bytes) > most_bytes:
                 return False
-        self._next.insert(0, {"type": "http.request", "body": bytes(self._bytes), "more_body": more})
+        self._next.insert(0, {"type": "http.request", "body": self.whole, "more_body": more})
         return True
+
+    @property
+    def whole(self) -> bytes:
+        """What was read."""
+        return bytes(self._bytes)
 
     async def replay(self) -> Message:
         """What was read, then what comes."""
         return self._next.pop(0) if self._next else await self._receive()
 
 
-async def _discard(receive: Receive) -> None:
-    size, more = 0, True
-    while more and size < LINGER_BYTES:
-        message = await receive()
-        size += len(message.get("body", b""))
-        more = message.get("more_body", False)
+def _until(expired: float, receive: Receive) -> Receive:
+    """From then on the client is taken to have gone: whoever answers it winds up as for that."""
+    deadline = anyio.current_time() + expired - time.time()
+
+    async def hear() -> Message:
+        with anyio.move_on_at(deadline):
+            return await receive()
+        return {"type": "http.disconnect"}
+
+    return hear
 
 
-def _fits(allowed: Iterable[_Authority], authority: str) -> bool:
-    return any(one.fits(authority) for one in allowed)
+def _with_cookie(send: Send, cookie: str) -> Send:
+    async def give(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).append("set-cookie", cookie)
+        await send(message)
+
+    return give
+
+
+def _is_address(authority: str) -> bool:
+    try:
+        ipaddress.ip_address(_split(authority)[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _split(authority: str) -> tuple[str, str]:
@@ -208,28 +235,3 @@ def _split(authority: str) -> tuple[str, str]:
 def _declared(headers: Headers) -> int:
     declared = headers.get("content-length", "")
     return int(declared) if declared.isascii() and declared.isdigit() else 0
-
-
-def _presented(headers: Headers) -> bytes:
-    """The token of this request. A browser, which cannot be told to send one, gives it as a Basic password."""
-    scheme, _, value = headers.get("authorization", "").partition(" ")
-    match scheme.lower():
-        case "bearer":
-            return value.strip().encode()
-        case "basic":
-            return _password(value.strip())
-        case _:
-            return b""
-
-
-def _password(credentials: str) -> bytes:
-    try:
-        return base64.b64decode(credentials, validate=True).partition(b":")[2]
-    except binascii.Error:
-        return b""
-
-
-def _challenge(headers: Headers) -> str:
-    """Only a browser that opens a page is offered Basic: an MCP client must not ask its user for a name."""
-    page = "text/html" in headers.get("accept", "")
-    return f"Basic {_REALM}" if page else f"Bearer {_REALM}"

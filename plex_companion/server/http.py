@@ -15,11 +15,15 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from plex_companion.server.guard import BODY_SECONDS, Guard
+from plex_companion.server.door import MESSAGES
+from plex_companion.server.entry import OPEN_ENTRY
+from plex_companion.server.guard import BODY_SECONDS
+from plex_companion.server.headers import Dressed
 from plex_companion.server.streams import Answers
+from plex_companion.server.timing import Timed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
@@ -27,9 +31,14 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from plex_companion.server.build import CompanionServer
+    from plex_companion.server.entry import Entry
     from plex_companion.server.notifier import Notifier
 
-MESSAGES = "/messages/"
+MAX_STREAMS = 1_200
+
+
+def _nothing(route: str, method: str, status: int, seconds: float) -> None:
+    """Nobody counts."""
 
 
 class HttpApp:
@@ -41,11 +50,12 @@ class HttpApp:
         notifier: Notifier,
         *,
         health: Callable[[], Mapping[str, Any]],
+        missing: Callable[[], Mapping[str, str]] = dict,
+        observe: Callable[[str, str, int, float], None] = _nothing,
         extra_routes: Sequence[BaseRoute] = (),
-        hosts: Iterable[str] = (),
-        origins: Iterable[str] = (),
-        token: str | None = None,
+        entry: Entry = OPEN_ENTRY,
         max_sessions: int = 500,
+        max_streams: int = MAX_STREAMS,
         idle_seconds: float = 1800,
         body_seconds: float = BODY_SECONDS,
     ) -> None:
@@ -55,31 +65,34 @@ class HttpApp:
             server: built for the same offer as the notifier.
             notifier: told which legacy sessions can be reached.
             health: what `/healthz` answers.
+            missing: what keeps us from being ready, and why; nothing when we are.
+            observe: told of each answer: pattern of its route, method, status, seconds.
             extra_routes: the dashboard and whatever else stands behind the same guard.
-            hosts: allowed besides loopback.
-            origins: allowed besides loopback.
-            token: asked of every request when given.
+            entry: who is let in.
             max_sessions: of legacy clients of `/mcp`; the next one is answered 503.
+            max_streams: of `/sse`; the same.
             idle_seconds: such a session ends when nothing was asked of it for so long.
             body_seconds: a request body must have arrived by then.
         """
         self._sessions = StreamableHTTPSessionManager(
             server.lowlevel, max_sessions=max_sessions, session_idle_timeout=idle_seconds
         )
-        sse = _Sse(server)
-        routes = [
+        sse = _Sse(server, max_streams)
+        self.routes: list[BaseRoute] = [
             Route("/mcp", _StreamableHttp(self._sessions, notifier)),
             Route("/sse", sse, methods=["GET"]),
             Mount(MESSAGES, sse.post),
-            Route("/healthz", _health(health), methods=["GET"]),
+            *_health_routes(health, missing),
+            *entry.routes(),
             *extra_routes,
         ]
-        self.answers = Answers(Starlette(routes=routes))
-        self._guard = Guard(self.answers, hosts=hosts, origins=origins, token=token, body_seconds=body_seconds)
+        guard = entry.guard(Starlette(routes=self.routes), writes=server.writes, body_seconds=body_seconds)
+        self.answers = Answers(Timed(Dressed(guard), observe))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await self._guard(scope, receive, send)
+        if scope["type"] == "http":  # the web server is started without lifespan and without websockets
+            await self.answers(scope, receive, send)
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Hold the sessions of Streamable HTTP while entered; leaving ends them."""
@@ -113,23 +126,50 @@ class _StreamableHttp:
 
 
 class _Sse:
-    """`/sse` and `/messages/`. The SDK's own `sse_app` raises at shutdown."""
+    """`/sse` and `/messages/`. The SDK's own `sse_app` raises at shutdown, and takes in any number."""
 
-    def __init__(self, server: CompanionServer) -> None:
+    def __init__(self, server: CompanionServer, most: int) -> None:
         self._server = server
         self._transport = SseServerTransport(MESSAGES)
+        self._most = most
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._transport.connect_sse(scope, receive, send) as (read, write):
-            await self._server.serve(read, write)
+        if self._open >= self._most:
+            await _full(self._most)(scope, receive, send)
+            return
+        self._open += 1
+        try:
+            async with self._transport.connect_sse(scope, receive, send) as (read, write):
+                await self._server.serve(read, write)
+        finally:
+            self._open -= 1
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the stream ended under the message
             await self._transport.handle_post_message(scope, receive, send)
 
 
-def _health(health: Callable[[], Mapping[str, Any]]) -> Callable[[Request], Awaitable[JSONResponse]]:
-    async def answer(_: Request) -> JSONResponse:  # a plain function would be run in a thread
-        return JSONResponse(dict(health()), headers={"cache-control": "no-store"})
+def _full(most: int) -> JSONResponse:
+    told = {"error": f"{most} streams are open already. Try again later."}
+    return JSONResponse(told, HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "60"})
 
-    return answer
+
+def _health_routes(
+    health: Callable[[], Mapping[str, Any]], missing: Callable[[], Mapping[str, str]]
+) -> Iterator[Route]:
+    """What is told to whoever watches: everything; only that we run; and whether we can do our work."""
+
+    async def tell(_: Request) -> JSONResponse:  # a plain function would be run in a thread
+        return JSONResponse(dict(health()))
+
+    async def live(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_: Request) -> JSONResponse:
+        lacking = dict(missing())
+        status = HTTPStatus.SERVICE_UNAVAILABLE if lacking else HTTPStatus.OK
+        return JSONResponse({"status": "not ready" if lacking else "ok", **lacking}, status)
+
+    for path, answer in (("/healthz", tell), ("/healthz/live", live), ("/healthz/ready", ready)):
+        yield Route(path, answer, methods=["GET"])

@@ -30,7 +30,7 @@ class Answers:
         try:
             with answer.scope:
                 await self._app(scope, receive, answer.send)
-            if answer.scope.cancelled_caught:
+            if answer.scope.cancelled_caught or answer.begun:
                 await answer.finish()
         finally:
             self._open.discard(answer)
@@ -65,10 +65,15 @@ class _Answer:
     async def send(self, message: Message) -> None:
         """Pass it on, remembering how far the response has come."""
         if message["type"] == "http.response.start":
-            self.endless = self._method == "GET" and _is_event_stream(message)
+            self.endless = self._method == "GET" and is_event_stream(message)
         await self._send(message)
         self._last = message["type"]
         self._more = message.get("more_body", False) or self._last == "http.response.start"
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was begun and left unfinished, as a stream is whose client is taken to have gone."""
+        return self._last is not None and self._more
 
     async def finish(self) -> None:
         """Close the response properly, for as far as the client still reads."""
@@ -79,6 +84,7 @@ class _Answer:
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _is_event_stream(message: Message) -> bool:
+def is_event_stream(message: Message) -> bool:
+    """Whether the start of a response begins an event stream."""
     name, kind = _EVENT_STREAM
     return any(key.lower() == name and value.startswith(kind) for key, value in message["headers"])

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import anyio
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from plex_companion.errors import PortInUse, StartError
 from plex_companion.server.signals import told_to_end
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
 
-    from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
     from plex_companion.server.http import HttpApp
     from plex_companion.server.notifier import Notifier
 
 BACKLOG = 1024
+MOST_CONNECTIONS = 2_048
+OWN_FILES = 256
+"""Descriptors for everything that is no client's connection."""
 UNREAD_SECONDS = 30
 """A client that takes nothing for so long is given up by the kernel."""
+UNREAD_BYTES = 128 * 1024
+"""What the kernel keeps for it until then (it doubles this). Left alone, it would keep megabytes for each."""
 SWEEP_SECONDS = 1.0
 FAREWELL_SECONDS = 0.1
 """After the program was told to end: what listen streams have to say goodbye,"""
@@ -40,7 +48,7 @@ async def serve_http(
     *,
     notifier: Notifier,
     started: Callable[[str, int], None],
-    limit_concurrency: int = 2048,
+    most_connections: int = MOST_CONNECTIONS,
     head_seconds: float = 8.0,
 ) -> None:
     """Serve until SIGINT, SIGTERM or cancellation; then streams are ended gracefully, and all is over in 2 s.
@@ -51,7 +59,7 @@ async def serve_http(
         port: 0 for any that is free.
         notifier: running; it is closed when the end comes.
         started: called with the host and the real port once clients can connect.
-        limit_concurrency: connections beyond it are answered 503.
+        most_connections: one more, and the oldest that has no request under way is closed.
         head_seconds: a connection that has not sent a request head by then is closed.
 
     Raises:
@@ -60,7 +68,8 @@ async def serve_http(
     """
     with open_socket(host, port) as listening:
         real_port: int = listening.getsockname()[1]
-        web = _Web(app, notifier, limit_concurrency, lambda: started(host, real_port))
+        _make_room(most_connections)
+        web = _Web(app, notifier, most_connections, lambda: started(host, real_port))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_exit_when_told, web)
             tasks.start_soon(_close_the_idle, web, head_seconds)
@@ -96,10 +105,28 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
+def base_url(host: str, port: int) -> str:
+    """The address for a browser; of this machine in its network, when every address is listened on."""
+    shown = own_address() if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def own_address() -> str:
+    """The address that this machine's packets to elsewhere come from. None is sent to find out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(("192.0.2.1", 9))
+        except OSError:  # no network at all
+            return "127.0.0.1"
+        address: str = asking.getsockname()[0]
+        return address
+
+
 def _prepare(listening: socket.socket) -> None:
     """Options that the connections inherit."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
 
@@ -114,17 +141,17 @@ async def _exit_when_told(web: _Web) -> None:
 class _Web(uvicorn.Server):
     """uvicorn without its signal handling, which raises the signal again before anyone has cleaned up."""
 
-    def __init__(self, app: HttpApp, notifier: Notifier, limit_concurrency: int, started: Callable[[], None]) -> None:
+    def __init__(self, app: HttpApp, notifier: Notifier, most: int, started: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=_Connection,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=limit_concurrency,
+            limit_concurrency=most + 1,  # beyond it uvicorn would refuse whoever comes: `_Connection` is before it
             timeout_graceful_shutdown=3,
         )
         super().__init__(config)
@@ -158,6 +185,36 @@ class _Web(uvicorn.Server):
         await anyio.sleep(ABORT_SECONDS)
         for connection in connections(self):
             connection.transport.abort()
+
+
+class _Connection(H11Protocol):
+    """Makes room when the house is full: who only stands there goes, the one who came first before others."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """Take in a client, for whom another may have to leave."""
+        super().connection_made(transport)
+        self.came_at = time.monotonic()
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            everyone = cast("set[_Connection]", self.connections)
+            idle = (one for one in everyone if _is_waiting(one))
+            min(idle, key=lambda one: one.came_at).leave()
+
+    def leave(self) -> None:
+        """Close at once; the place is free from now on."""
+        self.connections.discard(self)
+        self.transport.abort()
+
+
+def _make_room(most: int) -> None:
+    """Many systems grant a program 1,024 files unless it asks for more."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + OWN_FILES if hard == resource.RLIM_INFINITY else min(hard, most + OWN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def connections(web: uvicorn.Server) -> set[H11Protocol]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from plex_companion.server.http import HttpApp
+
 LEGACY, MODERN = "legacy", "2026-07-28"
 ERAS = (LEGACY, MODERN)
 TRANSPORTS = ("stdio", "sse", "http")
@@ -70,6 +72,7 @@ class Home:
     demo: Demo
     application: Application
     url: str
+    web: HttpApp
 
     @property
     def sessions(self) -> dict[str, Any]:
@@ -127,14 +130,15 @@ async def home(
         open_application(settings, patience=patience, tick_seconds=tick) as application,
         anyio.create_task_group() as tasks,
     ):
+        web = application.http()
 
         async def serve() -> None:
-            await serve_http(application.http(), "127.0.0.1", 0, notifier=application.notifier, started=started)
+            await serve_http(web, "127.0.0.1", 0, notifier=application.notifier, started=started)
 
         tasks.start_soon(serve)
         with anyio.fail_after(SECONDS):
             await bound.wait()
-        it = Home(demo, application, f"http://127.0.0.1:{port[0]}")
+        it = Home(demo, application, f"http://127.0.0.1:{port[0]}", web)
         await it.live()
         yield it
         tasks.cancel_scope.cancel()

@@ -10,13 +10,14 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def _environment(folder: Path, more: dict[str, str] | None = None) -> dict[str, str]:
@@ -102,12 +103,6 @@ def test_an_unknown_toolset_is_named_and_exit_2(tmp_path: Path) -> None:
     assert "cooking" in _one_line(done.stderr)
 
 
-def test_beyond_loopback_a_token_is_required(tmp_path: Path) -> None:
-    done = _run(tmp_path, "serve", "--transport", "http", "--host", "0.0.0.0", "--demo")  # noqa: S104 - refused
-    assert done.returncode == 2
-    assert "PLEX_COMPANION_TOKEN" in _one_line(done.stderr)
-
-
 def test_the_tools_are_listed(tmp_path: Path) -> None:
     done = _run(tmp_path, "tools")
     assert done.returncode == 0
@@ -116,7 +111,8 @@ def test_the_tools_are_listed(tmp_path: Path) -> None:
 
 
 @contextmanager
-def _serving(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def _serving(folder: Path, *arguments: str, last: str = "/sse") -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The program, once it has said a line with the last of what it has to say."""
     with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "plex_companion", *arguments],
         cwd=folder,
@@ -129,7 +125,7 @@ def _serving(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[s
         said = ""
         for line in process.stderr:
             said += line
-            if "/sse" in line:
+            if last in line:
                 break
         try:
             yield process, said
@@ -145,3 +141,40 @@ def test_serving_says_where_it_is_and_ends_when_told(how: signal.Signals, tmp_pa
             assert re.search(rf"http://127\.0\.0\.1:\d+{path}( |$)", said, re.MULTILINE)
         process.send_signal(how)
         assert process.wait(timeout=5) == 0
+
+
+EVERYWHERE = ("serve", "--transport", "http", "--port", "0", "--demo", "--host", "0.0.0.0")  # noqa: S104 - on purpose
+
+
+def test_beyond_this_machine_a_token_is_made_kept_for_the_user_and_shown_once(tmp_path: Path) -> None:
+    with _serving(tmp_path, *EVERYWHERE, last="log in") as (_, said):
+        token = re.search(r"^  token +(\S{43})$", said, re.MULTILINE)
+        kept = re.search(r"^  kept in +(\S+)$", said, re.MULTILINE)
+        ready_made = re.search(r"^  log in +http://[\d.]+:(\d+)(/login\?code=\S+)", said, re.MULTILINE)
+        assert token
+        assert kept
+        assert ready_made
+        assert Path(kept[1]).read_text(encoding="utf-8").strip() == token[1]
+        assert Path(kept[1]).stat().st_mode & 0o777 == 0o600
+        assert said.count(token[1]) == 1
+        assert token[1] not in ready_made[2]
+        here = f"http://127.0.0.1:{ready_made[1]}"
+        assert httpx2.get(f"{here}/healthz").status_code == 401
+        with httpx2.Client() as browser:
+            assert browser.get(here + ready_made[2], follow_redirects=True).url == f"{here}/"
+            assert browser.get(f"{here}/healthz").status_code == 200
+        assert httpx2.get(here + ready_made[2]).status_code == 401, "it works once"
+    with _serving(tmp_path, *EVERYWHERE, last="asks for the token") as (_, said):
+        assert token[1] not in said
+        assert kept[1] in said
+        address = re.search(r"dashboard  http://[\d.]+:(\d+)/", said)
+        assert address
+        health = f"http://127.0.0.1:{address[1]}/healthz"
+        assert httpx2.get(health, headers={"authorization": f"Bearer {token[1]}"}).status_code == 200
+
+
+def test_a_token_that_cannot_be_kept_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    (tmp_path / "http-token").mkdir()
+    done = _run(tmp_path, *EVERYWHERE, "--database", str(tmp_path / "cache.sqlite3"))
+    assert done.returncode == 1
+    assert "PLEX_COMPANION_TOKEN" in _one_line(done.stderr)

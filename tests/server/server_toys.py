@@ -194,9 +194,10 @@ class Served:
 
 
 @asynccontextmanager
-async def served(*, head_seconds: float = 8.0, **options: Any) -> AsyncIterator[Served]:
+async def served(*, head_seconds: float = 8.0, most_connections: int = 2_048, **options: Any) -> AsyncIterator[Served]:
     """The toy house behind a free port, until the block ends."""
     house = House()
+    limits: dict[str, Any] = {"head_seconds": head_seconds, "most_connections": most_connections}
     app = HttpApp(house.server, house.notifier, health=lambda: {"ok": True}, **options)
     started = anyio.Event()
     ports: list[int] = []
@@ -206,7 +207,7 @@ async def served(*, head_seconds: float = 8.0, **options: Any) -> AsyncIterator[
         started.set()
 
     async def serve() -> None:
-        await serve_http(app, "127.0.0.1", 0, notifier=house.notifier, started=on_started, head_seconds=head_seconds)
+        await serve_http(app, "127.0.0.1", 0, notifier=house.notifier, started=on_started, **limits)
 
     async with house.notifier.running(), anyio.create_task_group() as tasks:
         serving = tasks.start_soon(serve)

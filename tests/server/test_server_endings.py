@@ -18,7 +18,7 @@ from server_toys import LEGACY, MODERN, NOTHING, House, connected, script, serve
 
 from plex_companion.errors import PortInUse, StartError
 from plex_companion.server.http import HttpApp
-from plex_companion.server.web import FINISH_SECONDS, open_socket, serve_http
+from plex_companion.server.web import FINISH_SECONDS, UNREAD_BYTES, open_socket, serve_http
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -215,12 +215,13 @@ def test_a_host_that_does_not_exist_is_one_line() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the option is Linux's")
-async def test_connections_inherit_the_deadline_for_unread_bytes() -> None:
+async def test_connections_inherit_the_deadline_and_the_limit_for_unread_bytes() -> None:
     with open_socket("127.0.0.1", 0) as listening, socket.socket() as client:
         client.connect(listening.getsockname())
         accepted, _ = listening.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * UNREAD_BYTES
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: loc"])

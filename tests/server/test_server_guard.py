@@ -12,6 +12,9 @@ from server_toys import served
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from plex_companion.server.entry import Entry
+from plex_companion.server.failures import Failures
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
@@ -35,13 +38,14 @@ ROUTES = [Route("/", _page), Route("/echo", _echo, methods=["POST"])]
 
 @pytest.fixture
 async def house() -> AsyncIterator[Served]:
-    async with served(extra_routes=ROUTES, hosts=["plex.lan", "tv.lan:8080"], origins=["https://app.example"]) as one:
+    entry = Entry(hosts=("plex.lan", "tv.lan:8080"), origins=("https://app.example",))
+    async with served(extra_routes=ROUTES, entry=entry) as one:
         yield one
 
 
 @pytest.fixture
 async def locked() -> AsyncIterator[Served]:
-    async with served(extra_routes=ROUTES, token=TOKEN) as one:
+    async with served(extra_routes=ROUTES, entry=Entry(token=TOKEN, failures=Failures(first_seconds=0.0))) as one:
         yield one
 
 
@@ -96,9 +100,7 @@ async def test_with_the_token_it_is(locked: Served) -> None:
     assert await _status(f"{locked.url}/healthz", authorization=f"Bearer {TOKEN}") == 200
 
 
-async def test_a_browser_may_give_the_token_as_a_password(locked: Served) -> None:
-    asked = await _ask(f"{locked.url}/", accept="text/html")
-    assert asked.headers["www-authenticate"].startswith("Basic ")
+async def test_programs_that_know_only_names_and_passwords_may_give_the_token_as_a_password(locked: Served) -> None:
     credentials = base64.b64encode(f"anyone:{TOKEN}".encode()).decode()
     assert await _status(f"{locked.url}/", authorization=f"Basic {credentials}") == 200
 

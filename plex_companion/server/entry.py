@@ -1,0 +1,68 @@
+"""Who is let in over HTTP, as set: names, a token, an issuer."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.server.cookie import Cookies
+from plex_companion.server.door import Door
+from plex_companion.server.failures import Failures
+from plex_companion.server.guard import Guard
+from plex_companion.server.login import Login
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.routing import Route
+    from starlette.types import ASGIApp
+
+    from plex_companion.server.login import Code
+    from plex_companion.server.oauth import ResourceServer
+
+    Writes = Callable[[str, Mapping[str, Any]], bool]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What door, guard and login are made of."""
+
+    token: str | None = None
+    """Asked of every request when given."""
+    issuer: ResourceServer | None = None
+    """Whose tokens open the MCP routes besides."""
+    hosts: tuple[str, ...] = ()
+    """Allowed besides loopback."""
+    origins: tuple[str, ...] = ()
+    any_address: bool = False
+    """Whether a Host may be any bare IP address."""
+    code: Code | None = None
+    """Logs one browser in without the token."""
+    failures: Failures = field(default_factory=Failures)
+
+    @functools.cached_property
+    def cookies(self) -> Cookies | None:
+        """Of browsers that have shown the token."""
+        return Cookies(self.token) if self.token else None
+
+    def guard(self, app: ASGIApp, *, writes: Writes, body_seconds: float) -> Guard:
+        """The one guard, in front of an application. `writes`: whether a call of a tool with such arguments does."""
+        return Guard(
+            app,
+            Door(self.token, self.cookies, self.failures, self.issuer),
+            hosts=self.hosts,
+            origins=self.origins,
+            any_address=self.any_address,
+            writes=writes,
+            body_seconds=body_seconds,
+        )
+
+    def routes(self) -> list[Route]:
+        """The login, and what an issuer's clients read first."""
+        login = Login(self.token, self.cookies, self.failures, self.code)
+        return [*login.routes(), *(self.issuer.routes() if self.issuer else ())]
+
+
+OPEN_ENTRY = Entry()
+"""Nothing is asked but that the request is meant for this machine."""

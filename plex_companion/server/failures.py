@@ -1,0 +1,99 @@
+"""Wrong tokens: who gives them waits longer and longer for the answer, and keeps nobody else waiting."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FREE = 2
+"""Slips of the hand."""
+FIRST_SECONDS = 0.5
+MOST_SECONDS = 8.0
+FORGOTTEN_SECONDS = 600.0
+WAITING_EACH = 4
+WAITING_ALL = 64
+"""Answers held back at a time, for one address and for all: each holds a connection."""
+MOST_ADDRESSES = 4_096
+TOGETHER = 100
+"""Failures of all addresses together that count as one of each."""
+
+
+@dataclass(slots=True)
+class _Record:
+    count: int = 0
+    last: float = 0.0
+    waiting: int = 0
+
+    def after(self, now: float) -> int:
+        return self.count if now - self.last < FORGOTTEN_SECONDS else 0
+
+    def fail(self, now: float) -> int:
+        self.count = self.after(now) + 1
+        self.last = now
+        return self.count
+
+
+class Failures:
+    """Counts wrong tokens by address and in total. Bounded, whoever tries however often."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic, *, first_seconds: float = FIRST_SECONDS) -> None:
+        self._now = now
+        self._first = first_seconds
+        self._everyone = _Record()
+        self._records: dict[str, _Record] = {}
+
+    def __len__(self) -> int:
+        """How many addresses are remembered."""
+        return len(self._records)
+
+    def crowded(self, address: str) -> bool:
+        """Whether so many answers to this address are held back already that its next try is not looked at.
+
+        An address that has given no wrong token lately is always looked at.
+        """
+        record = self._records.get(_network(address))
+        if record is None or not record.after(self._now()):
+            return False
+        return record.waiting >= WAITING_EACH or self._everyone.waiting >= WAITING_ALL
+
+    @contextmanager
+    def failed(self, address: str) -> Iterator[float]:
+        """Count a wrong token. Stay inside for as many seconds as this gives, then answer."""
+        now = self._now()
+        record = self._record(_network(address))
+        grown = max(record.fail(now) - FREE, self._everyone.fail(now) // TOGETHER)
+        if self._everyone.waiting >= WAITING_ALL:
+            yield 0.0
+            return
+        record.waiting += 1
+        self._everyone.waiting += 1
+        try:
+            yield min(MOST_SECONDS, self._first * 2 ** min(grown - 1, 10)) if grown > 0 else 0.0
+        finally:
+            record.waiting -= 1
+            self._everyone.waiting -= 1
+
+    def _record(self, network: str) -> _Record:
+        """The record of a network, which is now the youngest; the oldest makes room."""
+        record = self._records.pop(network, None) or _Record()
+        self._records[network] = record
+        if len(self._records) > MOST_ADDRESSES:
+            del self._records[next(iter(self._records))]
+        return record
+
+
+def _network(address: str) -> str:
+    """Who has one address of IPv6 has all of its /64."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.version == 4:  # noqa: PLR2004 - that is its name
+        return address
+    return str(ipaddress.ip_network((int(parsed), 64), strict=False))

@@ -1,0 +1,50 @@
+"""A request that is refused, and told why."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from http import HTTPStatus
+
+    from starlette.types import Receive, Send
+
+MOST_BYTES = 4 * 1024 * 1024
+LINGER_BYTES = 16 * MOST_BYTES
+LINGER_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer in place of the one that was asked for: JSON for programs, or a page for a person."""
+
+    status: HTTPStatus
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    page: str | None = None
+
+    async def __call__(self, receive: Receive, send: Send) -> None:
+        """Answer, then let the client finish speaking: closing on unread bytes would take the answer from it."""
+        headers = {"connection": "close", **self.headers}
+        body = json.dumps({"error": self.message}) if self.page is None else self.page
+        kind = "application/json" if self.page is None else "text/html"
+        response = Response(body, self.status, headers, media_type=kind)
+        await send({"type": "http.response.start", "status": self.status, "headers": response.raw_headers})
+        await send({"type": "http.response.body", "body": response.body, "more_body": True})
+        with anyio.move_on_after(LINGER_SECONDS):
+            await _discard(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _discard(receive: Receive) -> None:
+    size, more = 0, True
+    while more and size < LINGER_BYTES:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)

@@ -1,0 +1,118 @@
+"""The cookie a browser is given: signed, ending, never the token."""
+
+from __future__ import annotations
+
+import pytest
+
+from plex_companion.server.cookie import DAY, LIFETIME, MOST_ENDED, Cookies, Visit
+
+TOKEN = "canary-token"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def cookies(clock: Clock) -> Cookies:
+    return Cookies(TOKEN, now=clock)
+
+
+def _visit(cookies: Cookies, value: str) -> Visit:
+    visit = cookies.visit({cookies.name: value})
+    assert visit is not None
+    return visit
+
+
+def test_a_cookie_is_known_again_also_after_a_restart(cookies: Cookies, clock: Clock) -> None:
+    value = cookies.issue()
+    assert _visit(cookies, value) == _visit(Cookies(TOKEN, now=clock), value)
+
+
+def test_another_token_knows_neither_the_cookie_nor_its_name(cookies: Cookies, clock: Clock) -> None:
+    other = Cookies(f"{TOKEN}2", now=clock)
+    assert other.visit({other.name: cookies.issue()}) is None
+    assert other.name != cookies.name
+
+
+def test_two_cookies_differ_and_neither_holds_the_token(cookies: Cookies) -> None:
+    one, two = cookies.issue(), cookies.issue()
+    assert one != two
+    assert TOKEN not in one + two + cookies.name
+
+
+def test_it_ends_by_itself(cookies: Cookies, clock: Clock) -> None:
+    value = cookies.issue()
+    clock.now += LIFETIME - 1
+    assert cookies.visit({cookies.name: value}) is not None
+    clock.now += 1
+    assert cookies.visit({cookies.name: value}) is None
+
+
+def test_whoever_lengthens_it_breaks_its_signature(cookies: Cookies) -> None:
+    expires, visit, signature = cookies.issue().split(".")
+    for forged in (
+        f"{int(expires) + 1}.{visit}.{signature}",
+        f"{expires}.{visit}x.{signature}",
+        f"{expires}.{visit}.",
+        f"{expires}.{visit}",
+        f".{signature}",
+        signature,
+        "",
+        "ü.ü.ü",
+        "....",
+    ):
+        assert cookies.visit({cookies.name: forged}) is None, forged
+
+
+def test_it_is_renewed_once_a_day_and_the_visit_stays_the_same(cookies: Cookies, clock: Clock) -> None:
+    first = _visit(cookies, cookies.issue())
+    assert not cookies.is_due(first)
+    clock.now += DAY + 1
+    assert cookies.is_due(first)
+    second = _visit(cookies, cookies.issue(first))
+    assert second.id == first.id
+    assert second.expires > first.expires
+    assert not cookies.is_due(second)
+
+
+def test_logging_out_ends_every_cookie_of_the_visit_and_no_other(cookies: Cookies) -> None:
+    mine, other = cookies.issue(), cookies.issue()
+    renewed = cookies.issue(_visit(cookies, mine))
+    cookies.end(_visit(cookies, mine))
+    assert cookies.visit({cookies.name: mine}) is None
+    assert cookies.visit({cookies.name: renewed}) is None
+    assert cookies.visit({cookies.name: other}) is not None
+
+
+def test_what_was_logged_out_is_remembered_within_bounds(cookies: Cookies, clock: Clock) -> None:
+    for number in range(MOST_ENDED + 10):
+        cookies.end(Visit(str(number), int(clock.now) + 1))
+    assert len(cookies._ended) == MOST_ENDED
+    clock.now += LIFETIME + 1
+    cookies.end(Visit("last", int(clock.now) + 1))
+    assert len(cookies._ended) == 1
+
+
+def test_scripts_and_other_sites_do_not_get_it(cookies: Cookies) -> None:
+    for https in (False, True):
+        header = cookies.header(cookies.issue(), https=https)
+        for word in ("HttpOnly", "SameSite=Strict", "Path=/", f"Max-Age={LIFETIME}"):
+            assert word in header
+        assert ("Secure" in header) is header.startswith("__Host-") is https
+    assert "Max-Age=0" in cookies.farewell(https=False)
+
+
+def test_the_cookie_of_https_is_known_under_its_longer_name(cookies: Cookies) -> None:
+    value = cookies.issue()
+    name = cookies.header(value, https=True).partition("=")[0]
+    assert cookies.visit({name: value}) is not None

@@ -1,0 +1,99 @@
+"""Wrong tokens: the answer comes later and later, and nobody else waits."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from plex_companion.server.failures import (
+    FORGOTTEN_SECONDS,
+    MOST_ADDRESSES,
+    MOST_SECONDS,
+    TOGETHER,
+    WAITING_ALL,
+    WAITING_EACH,
+    Failures,
+)
+
+HOME = "192.168.1.7"
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def failures(clock: Clock) -> Failures:
+    return Failures(clock)
+
+
+def _fail(failures: Failures, address: str = HOME, times: int = 1) -> list[float]:
+    waits = []
+    for _ in range(times):
+        with failures.failed(address) as seconds:
+            waits.append(seconds)
+    return waits
+
+
+def test_two_slips_cost_nothing_and_then_every_wait_is_twice_the_last_up_to_a_limit(failures: Failures) -> None:
+    assert _fail(failures, times=9) == [0.0, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    assert _fail(failures, times=2_000)[-1] == MOST_SECONDS
+
+
+def test_others_do_not_wait(failures: Failures) -> None:
+    _fail(failures, times=50)
+    assert _fail(failures, "192.168.1.8") == [0.0]
+
+
+def test_who_has_been_quiet_begins_anew(failures: Failures, clock: Clock) -> None:
+    _fail(failures, times=9)
+    clock.now += FORGOTTEN_SECONDS
+    assert _fail(failures) == [0.0]
+
+
+def test_whole_networks_of_ipv6_count_as_one(failures: Failures) -> None:
+    _fail(failures, "2001:db8:1:2::1", times=2)
+    assert _fail(failures, "2001:db8:1:2:ffff::9%eth0") == [0.5]
+    assert _fail(failures, "2001:db8:1:3::1") == [0.0]
+
+
+def test_an_address_that_tries_in_parallel_is_not_looked_at_until_its_answers_are_out(failures: Failures) -> None:
+    with ExitStack() as held:
+        for _ in range(WAITING_EACH):
+            assert not failures.crowded(HOME)
+            held.enter_context(failures.failed(HOME))
+        assert failures.crowded(HOME)
+        assert not failures.crowded("192.168.1.8")
+    assert not failures.crowded(HOME)
+
+
+def test_many_addresses_together_hold_so_many_answers_back_and_whoever_is_new_is_still_looked_at(
+    failures: Failures,
+) -> None:
+    with ExitStack() as held:
+        for number in range(WAITING_ALL):
+            held.enter_context(failures.failed(f"10.0.0.{number}"))
+        assert failures.crowded("10.0.0.1")
+        assert not failures.crowded(HOME)
+        assert _fail(failures, "10.1.1.1", times=9)[-1] == 0.0, "answered at once: it holds no connection"
+
+
+def test_many_addresses_together_slow_down_everyone_who_gives_a_wrong_token(failures: Failures) -> None:
+    for number in range(TOGETHER):
+        _fail(failures, f"10.0.0.{number}")
+    assert _fail(failures, "10.9.9.9") == [0.5]
+
+
+def test_memory_is_bounded_whoever_tries(failures: Failures) -> None:
+    for number in range(MOST_ADDRESSES + 100):
+        _fail(failures, f"10.{number >> 8}.{number & 255}.1")
+    assert len(failures) == MOST_ADDRESSES
