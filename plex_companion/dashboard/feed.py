@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from plex_companion.companion import Companion
 
-PAGE = 200
+PAGE = 50
+"""Events held for a client at a time: of many that do not read, each holds so many until it is let go."""
 PING_SECONDS = 15
 UNREAD_SECONDS = 30
 """A client that takes nothing for so long is let go; its Last-Event-ID brings it back without a loss."""
