@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run dev test check format docs bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing lock clean
+.PHONY: run dev test test-slow check format docs bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing lock clean
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
 	$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)
@@ -12,8 +12,11 @@ run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_T
 dev: $(VENV)/.develop ## the same, restarted when a source file changes
 	$(BIN)/watchfiles --filter python "$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)" plex_companion
 
-test: $(VENV)/.develop ## every test
-	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+test: $(VENV)/.develop ## every test but the slow ones
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.develop ## the slow ones: bursts, big libraries, killed processes, secrets in every kind of trouble
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(ARGS)
 
 check: $(VENV)/.develop ## style, types, import order
 	$(BIN)/ruff check .

@@ -405,6 +405,7 @@ async def test_readers_are_served_while_the_storage_is_locked(it: Heart) -> None
         assert await it.cache.size_bytes() > 0
 
 
+@pytest.mark.slow
 async def test_a_long_refusal_loses_journal_rows_and_nothing_else(it: Heart) -> None:
     await it.say(Connecting(), first_snapshot(it.clock))
     await it.until(lambda: it.live.state.server == DEN)

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_a_process_killed_while_it_writes_leaves_a_whole_file_and_open_sessions_are_closed_by_the_next() -> None:
     done = subprocess.run(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FRAMES = 10_000
 BURST_SECONDS = 60
-pytestmark = pytest.mark.timeout(120)  # Plex, companion and client share one process here
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]  # Plex, companion and client share one process here
 
 
 def _megabytes() -> float:

@@ -129,6 +129,7 @@ async def test_the_token_of_the_door_is_told_by_nothing_that_stands_behind_it(
     assert [file.name for file in folder.iterdir() if TOKEN.encode() in file.read_bytes()] == []
 
 
+@pytest.mark.slow
 async def test_streams_that_nobody_reads_cost_only_themselves(tmp_path: Path, web: httpx2.AsyncClient) -> None:
     async with home(tmp_path, patience=STEADY) as it:
         with ExitStack() as deaf:

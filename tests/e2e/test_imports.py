@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import pytest
 from e2e_home import SECONDS, STEADY, settings_for
 from pydantic import SecretStr
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from plex_companion.cache.board import Touched
     from plex_companion.companion import Companion
     from plex_companion.demo.household import Item as Film
+
+pytestmark = pytest.mark.slow
 
 ROWS = 8_000
 MINUTE_MS = 60_000

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from plex_companion.demo import Demo
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "canary-Tok3n-4815162342"
 EMAIL = "canary.person@example.org"
 ADDRESS = "203.0.113.77"

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import pytest
 from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
 from processes_home import rows
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mcp import Client
 
     from plex_companion.demo import Demo
+
+pytestmark = pytest.mark.slow
 
 TAKEN_OVER = 5.0
 """Seconds within which another process listens after the one that did was killed."""

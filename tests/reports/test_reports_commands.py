@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from memory_past import Row
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = ("history", "stats", "events", "alerts", "digest")
 
 

@@ -44,6 +44,7 @@ def is_known(tools: Tools) -> bool:
     return any(session.user for session in tools.application.companion.state.sessions.values())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 async def test_no_tool_asks_more_than_its_budget(tmp_path: Path) -> None:
     async with tools_home(tmp_path, household=big_household(tmp_path), reconcile_seconds=3600) as tools:

@@ -205,6 +205,7 @@ async def test_photos_are_counted(tmp_path: Path) -> None:
     assert (found["photoStats"], found["totalItems"], found["sampled"]) == ({"count": 22}, 3, False)
 
 
+@pytest.mark.slow
 async def test_a_library_beyond_ten_thousand_items_is_a_sample(tmp_path: Path) -> None:
     path = tmp_path / "huge.json"
     path.write_text(json.dumps({"sections": [{"title": "Films", "type": "movie", "generate": 10_400}]}))
