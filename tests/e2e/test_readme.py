@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 from e2e_home import home
 from memory_past import alert, episode, seen, write
@@ -44,19 +45,27 @@ async def test_the_example_prints_what_plays_when_somebody_presses_pause(era: st
         session = it.demo.start()
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
         async with await anyio.open_process([sys.executable, "-W", "error", "-c", code], env=environment) as example:
-            with anyio.fail_after(20):
-                while not it.application.notifier.counts().subscriptions:  # noqa: ASYNC110 - another process
-                    await anyio.sleep(0.02)
-                it.demo.pause(session)
-                assert example.stdout is not None
-                said = ""
-                async for text in TextReceiveStream(example.stdout):
-                    said += text
-                    if '"state":"paused"' in said:
-                        break
-            example.kill()
+            try:
+                with anyio.fail_after(45):
+                    while not it.application.notifier.counts().subscriptions:  # noqa: ASYNC110 - another process
+                        await anyio.sleep(0.02)
+                    it.demo.pause(session)
+                    said = await _said(example, '"state":"paused"')
+            finally:
+                example.kill()
         line = next(line for line in said.splitlines() if '"state":"paused"' in line)
         assert json.loads(line)["connection"]["state"] == "live"
+
+
+async def _said(example: Process, wanted: str) -> str:
+    """What it printed, up to this."""
+    assert example.stdout is not None
+    said = ""
+    async for text in TextReceiveStream(example.stdout):
+        said += text
+        if wanted in said:
+            break
+    return said
 
 
 def test_every_resource_is_in_the_table() -> None:
