@@ -11,10 +11,10 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 from e2e_home import home
 from memory_past import alert, episode, seen, write
@@ -22,6 +22,9 @@ from memory_past import alert, episode, seen, write
 from plex_companion.cache.migrate import migrate
 from plex_companion.cli import parser
 from plex_companion.resources import RESOURCES
+
+if TYPE_CHECKING:
+    from anyio.abc import Process
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
