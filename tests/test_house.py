@@ -26,6 +26,7 @@ ORDER = (
     "plex",
     "companion",
     "wire",
+    "words",
     "resources",
     "tools",
     "server",
