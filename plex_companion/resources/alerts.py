@@ -7,21 +7,32 @@ from typing import TYPE_CHECKING, Any
 from plex_companion import wire
 from plex_companion.cache.read import newest_alerts
 from plex_companion.changes.kinds import AlertAcknowledged, AlertOpened, AlertReopened, AlertResolved, ConnectionChanged
+from plex_companion.errors import Invalid
 from plex_companion.resources.declare import Resource
 
 if TYPE_CHECKING:
     from plex_companion.companion import Companion
 
 SHOWN = 100
+LONGEST = 19
+"""Digits of a number that SQLite takes."""
 
 
-async def read_alerts(companion: Companion) -> dict[str, Any]:
+async def read_alerts(companion: Companion, cursor: str | None = None) -> dict[str, Any]:
     """The newest alerts; `next_cursor` is the id to go on before, for older ones."""
-    alerts = await newest_alerts(companion.cache, SHOWN)
+    alerts = await newest_alerts(companion.cache, SHOWN, before=None if cursor is None else _id(cursor))
     return {
         "alerts": [wire.alert(alert) for alert in alerts],
         "next_cursor": alerts[-1].id if len(alerts) == SHOWN else None,
     }
+
+
+def _id(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < LONGEST):
+        raise Invalid(
+            f"{cursor[:40]!r} is no cursor of alerts: pass next_cursor of the last answer.", argument="cursor"
+        )
+    return int(cursor)
 
 
 ALERTS = Resource(
