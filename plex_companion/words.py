@@ -157,11 +157,12 @@ def quality(session: Session) -> str:
 
 
 def road(session: Session) -> str:
-    """How it gets there: `8.1 Mbit/s over the internet`."""
+    """How it gets there: `sent at 8.1 Mbit/s over the internet`."""
     place = {"lan": "at home", "wan": "over the internet", "cellular": "over a phone network"}.get(
         session.location or ""
     )
-    return " ".join(part for part in (bandwidth(session.bandwidth_kbps), place) if part)
+    rate = bandwidth(session.bandwidth_kbps)
+    return " ".join(part for part in (f"sent at {rate}" if rate else "", place) if part)
 
 
 def why(session: Session) -> list[str]:

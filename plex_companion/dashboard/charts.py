@@ -135,16 +135,8 @@ def shares(most: Sequence[Most]) -> list[Share]:
 
 
 def _watched(ms: int) -> str:
-    minutes = ms // 60_000
-    return (
-        f"{minutes // 60} h"
-        if minutes >= 600
-        else f"{minutes / 60:.1f} h"
-        if minutes >= 60
-        else f"{minutes} min"
-        if minutes
-        else ""
-    )  # noqa: PLR2004 - minutes and hours
+    """`45 min`, `3 h`; nothing where no time is known."""
+    return f"{ms // HOUR_MS} h" if ms >= HOUR_MS else f"{ms // 60_000} min" if ms else ""
 
 
 def _counted(plays: int) -> str:
