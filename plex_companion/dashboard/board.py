@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 ALERTS_READ = 100
 RANKED = 6
-FIGURES_SECONDS = 5
+FIGURES_SECONDS = 2
 """The charts are counted anew so often at most,"""
 FIGURES_STALE_SECONDS = 60
 """and at least."""

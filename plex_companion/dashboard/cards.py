@@ -96,14 +96,8 @@ class Card:
     quality: str
     road: str
     why: tuple[str, ...]
-
-    @property
-    def said(self) -> str:
-        """One sentence for those who listen rather than look."""
-        return f"{self.who} {_SAID.get(self.state, 'plays')} {self.title} on {self.where}"
-
-
-_SAID = {"paused": "has paused", "buffering": "waits for", "error": "cannot play"}
+    said: str
+    """One sentence for those who listen rather than look, once it is known who plays what."""
 
 
 def card(session: Session, state: State, now_ms: int) -> Card:
@@ -134,7 +128,13 @@ def card(session: Session, state: State, now_ms: int) -> Card:
         quality=words.quality(session),
         road=words.road(session),
         why=tuple(words.why(session)),
+        said=_said(session) if session.listed else "",
     )
+
+
+def _said(session: Session) -> str:
+    verb = {"paused": "has paused", "buffering": "waits for", "error": "cannot play"}.get(session.state, "plays")
+    return f"{words.who(session)} {verb} {_title(session)} on {_where(session)}"
 
 
 def _title(session: Session) -> str:

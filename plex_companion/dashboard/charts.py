@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from plex_companion.cache.figures import Most
 
-HOUR_MS = 3_600_000
+HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 DAYS = 30
 WEEKS = 12
 HEIGHT = 100
@@ -136,7 +136,7 @@ def shares(most: Sequence[Most]) -> list[Share]:
 
 def _watched(ms: int) -> str:
     """`45 min`, `3 h`; nothing where no time is known."""
-    return f"{ms // HOUR_MS} h" if ms >= HOUR_MS else f"{ms // 60_000} min" if ms else ""
+    return f"{ms // HOUR_MS} h" if ms >= HOUR_MS else f"{ms // MINUTE_MS} min" if ms >= MINUTE_MS else ""
 
 
 def _counted(plays: int) -> str:

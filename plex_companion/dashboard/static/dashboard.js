@@ -83,11 +83,12 @@ function arrange(place, order, pieces) {
     const old = known.get(key);
     const fresh = key in pieces ? element(pieces[key]) : null;
     if (!old && !fresh) continue;
+    const said = old?.dataset.said;
     if (old && fresh) become(old, fresh);
     const piece = old ?? fresh;
     if (piece === before) before = before.nextElementSibling;
     else place.insertBefore(piece, before);
-    if (!old && piece.dataset.said) say(piece.dataset.said);
+    if (!said && piece.dataset.said) say(piece.dataset.said); // what begins, once it is known what it is
   }
 }
 
