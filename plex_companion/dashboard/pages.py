@@ -30,7 +30,8 @@ POLICY = (
 HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": POLICY,
-    "referrer-policy": "no-referrer",
+    # Not `no-referrer`: under that, browsers send the forms of a page with `Origin: null`.
+    "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
 FOREVER = "public, max-age=31536000, immutable"

@@ -254,3 +254,10 @@ async def test_the_keyboard_begins_with_a_way_to_what_plays(seen: Window) -> Non
     await expect(skip).to_be_in_viewport()
     await skip.press("Enter")
     await expect(seen.page.locator("#now")).to_be_focused()
+
+
+async def test_a_page_of_another_version_loads_itself_anew_when_it_connects(seen: Window) -> None:
+    await seen.page.evaluate("window.same = true; document.documentElement.dataset.build = 'older'")
+    async with seen.page.expect_event("load"):
+        await seen.page.evaluate("connect()")
+    assert await seen.page.evaluate("window.same") is None
