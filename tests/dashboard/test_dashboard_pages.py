@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx2
 import pytest
-from e2e_home import SECONDS, Home, home
+from e2e_home import SECONDS, STEADY, Home, home
 
 from plex_companion.cache.read import last_event
 
@@ -30,7 +30,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
-    async with home(tmp_path_factory.mktemp("pages")) as running:
+    async with home(tmp_path_factory.mktemp("pages"), patience=STEADY) as running:
         yield running
 
 
