@@ -223,23 +223,34 @@ class Notice:
     key: str
     title: str
     severity: str
-    kind: str
     is_open: bool
+    known: bool
+    """Somebody said that they know."""
     when: When
 
 
 def notices(alerts: Iterable[Alert], now_ms: int) -> list[Notice]:
-    """What a person should see: the open ones, then what was over within a day. Newest first."""
-    fresh = [alert for alert in alerts if alert.resolved_at is None or now_ms - alert.at < DAY_MS]
-    fresh.sort(key=lambda alert: (alert.resolved_at is None, alert.id), reverse=True)
-    return [_notice(alert, now_ms) for alert in fresh[:SHOWN_ALERTS]]
+    """What a person should see: what is open and nobody knows of, then what else is open, then what was over within a day
+    and nobody knows of. Newest first.
+    """
+    shown = [alert for alert in alerts if alert.resolved_at is None or _is_news(alert, now_ms)]
+    shown.sort(key=lambda one: (one.resolved_at is None, one.acknowledged_at is None, one.id), reverse=True)
+    return [_notice(alert, now_ms) for alert in shown[:SHOWN_ALERTS]]
+
+
+def _is_news(alert: Alert, now_ms: int) -> bool:
+    return alert.acknowledged_at is None and now_ms - (alert.resolved_at or alert.at) < DAY_MS
 
 
 def _notice(alert: Alert, now_ms: int) -> Notice:
-    kind = alert.kind.replace("_", " ")
-    is_open = alert.resolved_at is None
     return Notice(
-        alert.id, f"a{alert.id}", clean(alert.title), alert.severity, kind, is_open, When.of(alert.at, now_ms)
+        id=alert.id,
+        key=f"a{alert.id}",
+        title=clean(alert.title),
+        severity=alert.severity,
+        is_open=alert.resolved_at is None,
+        known=alert.acknowledged_at is not None,
+        when=When.of(alert.at, now_ms),
     )
 
 

@@ -1,20 +1,25 @@
-"""`/` and what it is made of: the page as the server knows it now, and the files that keep it moving."""
+"""`/` and what it is made of: the page as the server knows it now, the files that keep it moving, its one button."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import mimetypes
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from plex_companion import __version__
+from plex_companion import __version__, wire
 from plex_companion.dashboard import cards
+from plex_companion.errors import NotFound, ToolError
+from plex_companion.text import without
+from plex_companion.tools.notes import acknowledged
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -84,4 +89,21 @@ def pages(companion: Companion, board: Board) -> list[Route]:
         headers = {"cache-control": FOREVER if asked else "no-cache", "x-content-type-options": "nosniff"}
         return Response(found.body, headers=headers, media_type=found.mime)
 
-    return [Route("/", home, methods=["GET"]), Route("/static/{name}", static, methods=["GET"])]
+    async def acknowledge(request: Request) -> Response:
+        """Where no script runs, the browser sends the form and comes back to the page."""
+        wants_json = "application/json" in request.headers.get("accept", "")
+        try:
+            alert = await acknowledged(companion, request.path_params["alert_id"])
+        except ToolError as error:
+            status = HTTPStatus.NOT_FOUND if isinstance(error, NotFound) else HTTPStatus.SERVICE_UNAVAILABLE
+            return Response(json.dumps(error.body()), status, HEADERS, media_type="application/json")
+        if wants_json:
+            told = json.dumps({"alert": wire.alert(alert)}, ensure_ascii=False)
+            return Response(without(told, companion.settings.secrets()), 200, HEADERS, media_type="application/json")
+        return RedirectResponse("/", HTTPStatus.SEE_OTHER, HEADERS)
+
+    return [
+        Route("/", home, methods=["GET"]),
+        Route("/static/{name}", static, methods=["GET"]),
+        Route("/alerts/{alert_id}/acknowledge", acknowledge, methods=["POST"]),
+    ]

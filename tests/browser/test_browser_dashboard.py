@@ -11,7 +11,7 @@ from browser_window import CHROMIUM, MISSING, Window, browser, window
 from e2e_home import STEADY, Home, home
 from playwright.async_api import expect
 
-from plex_companion.demo import Demo, open_demo
+from plex_companion.demo import Demo, frames, open_demo
 from plex_companion.plex.listener import PATIENT
 
 if TYPE_CHECKING:
@@ -237,6 +237,15 @@ async def test_what_has_the_focus_keeps_it_when_its_part_is_told_anew(it: Home, 
     await expect(seen.page.locator(".days figcaption p")).not_to_have_text(before)
     await expect(days).to_be_focused()
     await expect(seen.page.locator(".days details")).to_have_attribute("open", "")
+
+
+async def test_an_alert_is_acknowledged_with_its_button_and_leaves(it: Home, seen: Window) -> None:
+    it.demo.announce(frames.status("The roof is being repaired"))
+    alert = seen.page.locator(".alert")
+    await expect(alert).to_contain_text("The roof is being repaired")
+    await alert.get_by_role("button", name="Seen: The roof is being repaired").press("Enter")
+    await expect(alert).to_have_count(0)
+    await expect(seen.page.get_by_text("Nothing wants attention.")).to_be_visible()
 
 
 async def test_who_listens_is_told_of_what_begins_and_of_nothing_that_was_there(it: Home, chromium: Browser) -> None:

@@ -141,11 +141,17 @@ def alert(number: int, **more: object) -> Alert:
     return Alert(**{"detail": {}, "subject": str(number), **facts, **more})  # type: ignore[arg-type]  # as above
 
 
-def test_open_alerts_come_first_and_those_long_over_are_left_out() -> None:
-    over = alert(4, resolved_at=NOW)
-    old = alert(1, at=NOW - 2 * cards.DAY_MS, resolved_at=NOW - 2 * cards.DAY_MS)
-    old_open = alert(2, at=NOW - 9 * cards.DAY_MS)
-    assert [notice.id for notice in cards.notices([over, old, old_open, alert(3)], NOW)] == [3, 2, 4]
+def test_what_is_open_and_unknown_comes_first_and_what_is_over_and_known_or_old_is_left_out() -> None:
+    over, day = alert(4, resolved_at=NOW), cards.DAY_MS
+    told = [
+        over,
+        alert(1, at=NOW - 2 * day, resolved_at=NOW - 2 * day),
+        alert(2, at=NOW - 9 * day),
+        alert(5, acknowledged_at=NOW),
+        alert(6, resolved_at=NOW, acknowledged_at=NOW),
+        alert(3),
+    ]
+    assert [notice.id for notice in cards.notices(told, NOW)] == [3, 2, 5, 4]
 
 
 def test_a_task_of_unknown_progress_has_none() -> None:

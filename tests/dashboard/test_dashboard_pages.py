@@ -13,6 +13,7 @@ import pytest
 from e2e_home import SECONDS, STEADY, Home, home
 
 from plex_companion.cache.read import last_event
+from plex_companion.demo import frames
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -225,3 +226,43 @@ async def test_an_empty_page_while_plex_is_away_does_not_say_that_nothing_plays(
     assert "Nothing is playing" not in page
     await it.demo.reopen()
     await it.live()
+
+
+async def post(it: Home, path: str, **headers: str) -> httpx2.Response:
+    async with httpx2.AsyncClient() as web:
+        return await web.post(f"{it.url}{path}", headers=headers)
+
+
+async def noted(it: Home) -> int:
+    """The id of a new alert, which nobody has acknowledged."""
+    before = it.application.companion.state.next_alert
+    it.demo.announce(frames.status("The roof is being repaired"))
+    await it.until(lambda: it.application.companion.state.next_alert > before)
+    return before
+
+
+async def test_an_acknowledged_alert_that_is_over_leaves_the_page(it: Home) -> None:
+    number = await noted(it)
+    assert f"/alerts/{number}/acknowledge" in (await get(it, "/")).text
+    answer = await post(it, f"/alerts/{number}/acknowledge", accept="application/json")
+    assert answer.status_code == 200
+    assert answer.json()["alert"]["acknowledged_at"]
+    assert f"/alerts/{number}/acknowledge" not in (await get(it, "/")).text
+
+
+async def test_without_a_script_the_form_leads_back_to_the_page(it: Home) -> None:
+    answer = await post(it, f"/alerts/{await noted(it)}/acknowledge", origin=it.url)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+@pytest.mark.parametrize("number", ["4711", "x", "9" * 40])
+async def test_an_alert_that_is_not_there_cannot_be_acknowledged(it: Home, number: str) -> None:
+    answer = await post(it, f"/alerts/{number}/acknowledge")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_nothing_is_acknowledged_by_looking_or_from_elsewhere(it: Home) -> None:
+    number = await noted(it)
+    assert (await get(it, f"/alerts/{number}/acknowledge")).status_code == 405
+    assert (await post(it, f"/alerts/{number}/acknowledge", origin="https://evil.test")).status_code == 403
+    assert f"/alerts/{number}/acknowledge" in (await get(it, "/")).text
