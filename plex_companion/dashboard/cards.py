@@ -224,6 +224,8 @@ class Notice:
     title: str
     severity: str
     is_open: bool
+    ended: bool
+    """It lasted, and is over; what happens in a moment is not."""
     known: bool
     """Somebody said that they know."""
     when: When
@@ -249,6 +251,7 @@ def _notice(alert: Alert, now_ms: int) -> Notice:
         title=clean(alert.title),
         severity=alert.severity,
         is_open=alert.resolved_at is None,
+        ended=alert.resolved_at is not None and alert.resolved_at > alert.at,
         known=alert.acknowledged_at is not None,
         when=When.of(alert.at, now_ms),
     )

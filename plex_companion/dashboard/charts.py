@@ -117,7 +117,7 @@ def heat(by_hour: Mapping[int, int], now: datetime) -> Heat:
     top = max(sums)
     cells = tuple(_cell(n, plays, top) for n, plays in enumerate(sums))
     if not top:
-        return Heat(cells, f"No plays in the last {WEEKS} weeks.")
+        return Heat(cells, "No plays yet.")
     best = cells[sums.index(top)]
     return Heat(cells, f"The busiest hour: {WEEKDAYS[best.weekday]} from {best.hour}:00 ({_counted(top)}).")
 

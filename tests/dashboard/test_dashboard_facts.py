@@ -198,6 +198,7 @@ def test_the_heat_map_puts_an_hour_under_its_weekday() -> None:
     hottest = max(drawn.cells, key=lambda cell: cell.plays)
     assert (hottest.weekday, hottest.hour, hottest.plays, hottest.level) == (6, 18, 10, charts.LEVELS)
     assert [cell.level for cell in drawn.cells if cell.plays == 1] == [1]
+    assert charts.heat({}, CLOCK).words == "No plays yet."
     assert drawn.words == "The busiest hour: Sunday from 18:00 (10 plays)."
 
 
