@@ -229,11 +229,12 @@ async def test_pictures_come_from_the_companion_and_are_there(it: Home, seen: Wi
 
 
 async def test_what_has_the_focus_keeps_it_when_its_part_is_told_anew(it: Home, seen: Window) -> None:
+    it.demo.start(it.demo.movie(0))
     days = seen.page.locator(".days summary")
     await days.focus()
     await days.press("Enter")
     before = await seen.page.locator(".days figcaption p").text_content() or ""
-    it.demo.stop(it.demo.start(it.demo.movie(1)))
+    it.demo.start(it.demo.movie(1), player=1, user=1)
     await expect(seen.page.locator(".days figcaption p")).not_to_have_text(before)
     await expect(days).to_be_focused()
     await expect(seen.page.locator(".days details")).to_have_attribute("open", "")
