@@ -111,13 +111,13 @@ class Board:
     async def _charts(self, now: int, epoch: int) -> Pieces:
         cache, since = self._companion.cache, now - charts.DAYS * DAY_MS
         by_hour = await plays_by_hour(cache, now - charts.WEEKS * 7 * DAY_MS)
-        clock = datetime.fromtimestamp(now / 1000, UTC).astimezone()
+        clock = datetime.fromtimestamp(now / 1000, UTC)
         users = charts.shares(await most_active(cache, since, RANKED))
         titles = charts.shares(await most_played(cache, since, RANKED))
-        zone = clock.tzname() or "UTC"
+        zone = clock.astimezone().tzname() or "UTC"
         return {
             **self._one("days.html", days=charts.days(by_hour, clock), zone=zone),
-            **self._one("heat.html", heat=charts.heat(by_hour, clock), zone=zone, weeks=charts.WEEKS),
+            **self._one("heat.html", heat=charts.heat(by_hour), zone=zone, weeks=charts.WEEKS),
             **self._one("users.html", shares=users, days=charts.DAYS),
             **self._one("titles.html", shares=titles, days=charts.DAYS, epoch=epoch),
         }

@@ -86,13 +86,14 @@ def hour_of(hour: int, zone: tzinfo | None) -> datetime:
     return datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC).astimezone(zone)
 
 
-def days(by_hour: Mapping[int, int], now: datetime) -> Days:
-    """The last days, today included, by the clock that `now` is on."""
+def days(by_hour: Mapping[int, int], now: datetime, zone: tzinfo | None = None) -> Days:
+    """The last days, today included, by the clock of a zone; `None` is this machine's, summer time and all."""
     sums: dict[date, int] = {}
     for hour, plays in by_hour.items():
-        day = hour_of(hour, now.tzinfo).date()
+        day = hour_of(hour, zone).date()
         sums[day] = sums.get(day, 0) + plays
-    shown = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
+    today = now.astimezone(zone).date()
+    shown = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     counts = [sums.get(day, 0) for day in shown]
     top = max(counts)
     bars = tuple(_bar(n, day, plays, top) for n, (day, plays) in enumerate(zip(shown, counts, strict=True)))
@@ -108,11 +109,11 @@ def _bar(position: int, day: date, plays: int, top: int) -> Bar:
     return Bar(position * PITCH, height, plays, f"{day:%a} {day.day} {day:%b}: {_counted(plays)}", mark)
 
 
-def heat(by_hour: Mapping[int, int], now: datetime) -> Heat:
-    """When in the week things are played, by the clock that `now` is on."""
+def heat(by_hour: Mapping[int, int], zone: tzinfo | None = None) -> Heat:
+    """When in the week things are played, by the same clock."""
     sums = [0] * (7 * 24)
     for hour, plays in by_hour.items():
-        at = hour_of(hour, now.tzinfo)
+        at = hour_of(hour, zone)
         sums[at.weekday() * 24 + at.hour] += plays
     top = max(sums)
     cells = tuple(_cell(n, plays, top) for n, plays in enumerate(sums))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -181,24 +182,31 @@ HOUR = int(CLOCK.timestamp()) // 3600
 
 def test_days_end_with_today_and_count_by_the_clock_of_the_reader() -> None:
     late = HOUR + 5  # 23:00 UTC is tomorrow in the east
-    assert charts.days({HOUR: 2, late: 1}, CLOCK).bars[-1].plays == 3
-    east = charts.days({HOUR: 2, late: 1}, CLOCK.astimezone(timezone(timedelta(hours=3))))
+    assert charts.days({HOUR: 2, late: 1}, CLOCK, UTC).bars[-1].plays == 3
+    east = charts.days({HOUR: 2, late: 1}, CLOCK, timezone(timedelta(hours=3)))
     assert (east.bars[-1].plays, east.total) == (2, 2)
 
 
+def test_summer_time_counts_as_it_was_then() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    summer, winter = (datetime(2026, month, 21, 18, tzinfo=UTC) for month in (7, 11))
+    shown = [charts.hour_of(int(at.timestamp()) // 3600, berlin).hour for at in (summer, winter)]
+    assert shown == [20, 19]
+
+
 def test_the_tallest_bar_fills_the_chart_and_one_play_is_still_seen() -> None:
-    drawn = charts.days({HOUR: 900, HOUR - 24: 1}, CLOCK)
+    drawn = charts.days({HOUR: 900, HOUR - 24: 1}, CLOCK, UTC)
     assert [bar.height for bar in drawn.bars[-2:]] == [2, charts.HEIGHT]
     assert drawn.words == "901 plays in 30 days; most on Sun 22 Nov: 900 plays."
-    assert charts.days({}, CLOCK).words == "No plays in the last 30 days."
+    assert charts.days({}, CLOCK, UTC).words == "No plays in the last 30 days."
 
 
 def test_the_heat_map_puts_an_hour_under_its_weekday() -> None:
-    drawn = charts.heat({HOUR: 8, HOUR - 7 * 24: 2, HOUR - 1: 1}, CLOCK)
+    drawn = charts.heat({HOUR: 8, HOUR - 7 * 24: 2, HOUR - 1: 1}, UTC)
     hottest = max(drawn.cells, key=lambda cell: cell.plays)
     assert (hottest.weekday, hottest.hour, hottest.plays, hottest.level) == (6, 18, 10, charts.LEVELS)
     assert [cell.level for cell in drawn.cells if cell.plays == 1] == [1]
-    assert charts.heat({}, CLOCK).words == "No plays yet."
+    assert charts.heat({}, UTC).words == "No plays yet."
     assert drawn.words == "The busiest hour: Sunday from 18:00 (10 plays)."
 
 
