@@ -174,7 +174,7 @@ async def busy(demo: Demo) -> None:
     await demo.add_movie("Saffron Sky")
 
 
-async def test_axe_finds_nothing_serious_by_day_or_night_live_or_blind(it: Home, seen: Window) -> None:
+async def test_axe_finds_nothing_by_day_or_night_live_or_blind(it: Home, seen: Window) -> None:
     await busy(it.demo)
     await expect(seen.page.locator(".session")).to_have_count(2)
     await expect(seen.page.locator(".alert, .task, .arrival")).to_have_count(3)
