@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,12 @@ import pytest
 from e2e_home import SECONDS, STEADY, Home, home
 
 from plex_companion.cache.read import last_event
-from plex_companion.demo import frames
+from plex_companion.demo import frames, open_demo
+from plex_companion.resources import existing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 HOSTILE = (
     '<script>alert("1")</script><img src=x onerror=alert(2)> \u202eeno & \U0001f469\u200d\U0001f52c \u6f22\u5b57 '
@@ -266,3 +269,24 @@ async def test_nothing_is_acknowledged_by_looking_or_from_elsewhere(it: Home) ->
     assert (await get(it, f"/alerts/{number}/acknowledge")).status_code == 405
     assert (await post(it, f"/alerts/{number}/acknowledge", origin="https://evil.test")).status_code == 403
     assert f"/alerts/{number}/acknowledge" in (await get(it, "/")).text
+
+
+TOKEN, EMAIL, ADDRESS = "canary-Tok3n-4815162342", "canary.person@example.org", "203.0.113.77"
+
+
+async def test_no_token_email_or_address_is_on_the_page_in_the_feed_or_in_the_json(tmp_path: Path) -> None:
+    async with open_demo(alive=False, require_token=TOKEN) as demo:
+        for key, user in list(demo.house.users.items()):
+            demo.house.users[key] = replace(user, name=EMAIL, email=EMAIL)
+        for identifier, player in list(demo.house.players.items()):
+            demo.house.players[identifier] = replace(player, address=ADDRESS)
+        demo.movie(3).title = f"All about {TOKEN}"
+        demo.start(demo.movie(3))
+        async with home(tmp_path, demo=demo, patience=STEADY) as it:
+            await it.until(lambda: it.sessions and next(iter(it.sessions.values())).listed)
+            paths = [f"/api/{uri.removeprefix('plex://')}" for _, uri, _ in existing(it.application.companion)]
+            said = [(await get(it, path)).text for path in ("/", "/api/", *paths)]
+            async with watching(it) as stream:
+                said += [str(await stream.next()) for _ in range(8)]
+    assert "All about hidden" in said[0]
+    assert [text for text in said for secret in (TOKEN, EMAIL, ADDRESS) if secret in text] == []
