@@ -182,6 +182,7 @@ function put(node, text) {
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
+  if (!form.matches(".alert form")) return;
   event.preventDefault();
   const button = form.querySelector("button");
   button.disabled = true;
