@@ -65,7 +65,34 @@ async def test_alerts_go_on_from_a_cursor(it: Home) -> None:
     assert body["alerts"] == []
 
 
-@pytest.mark.parametrize(("path", "cursor"), [("/api/alerts", "x"), ("/api/alerts", "9" * 30), ("/api/sessions", "1")])
+async def test_history_goes_on_from_a_cursor_to_its_end(it: Home) -> None:
+    cache = it.application.companion.cache
+    await cache.writer.execute(
+        "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 120) "
+        "INSERT INTO plays (server, title, started_at, updated_at, ended_at, ended_by, live, listed, stale) "
+        "SELECT (SELECT max(machine_identifier) FROM servers), 'Play ' || i, 1000 + i / 3, 1000, 1000, 'stopped', 0, 1, 0 FROM n"
+    )
+    seen: list[str] = []
+    more: dict[str, str] = {}
+    while more.get("cursor", "") is not None:
+        _, body = await get(it, "/api/history", **more)
+        seen += [play["id"] for play in body["plays"]]
+        more = {"cursor": body["next_cursor"]}
+    assert len(seen) == len(set(seen))
+    _, server = await get(it, "/api/server")
+    assert len(seen) == server["history"]["total"] >= 121
+
+
+@pytest.mark.parametrize(
+    ("path", "cursor"),
+    [
+        ("/api/alerts", "x"),
+        ("/api/alerts", "9" * 30),
+        ("/api/history", "1"),
+        ("/api/history", "x.y"),
+        ("/api/sessions", "1"),
+    ],
+)
 async def test_a_cursor_that_cannot_be_one_is_refused(it: Home, path: str, cursor: str) -> None:
     status, body = await get(it, path, cursor=cursor)
     assert (status, body["code"], body["argument"]) == (400, "invalid", "cursor")
