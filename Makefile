@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run dev test test-slow check format docs bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing lock clean
+.PHONY: run dev test test-slow check format docs pictures bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing lock clean
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
 	$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)
@@ -51,6 +51,9 @@ format: $(VENV)/.develop
 
 docs: $(VENV)/.develop ## write what derives from declarations: the tool table, the schema snapshot, .env.example
 	$(BIN)/python docs/render.py
+
+pictures: $(VENV)/.develop ## take the pictures of the dashboard anew; needs Chromium
+	$(BIN)/python docs/pictures.py
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate

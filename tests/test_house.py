@@ -30,6 +30,7 @@ ORDER = (
     "plex",
     "companion",
     "wire",
+    "words",
     "memory",
     "metrics",
     "resources",

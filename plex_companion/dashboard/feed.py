@@ -1,26 +1,33 @@
-"""`/events`: the journal as an event stream, for EventSource in a browser or anything else that reads lines."""
+"""`/events`: the journal as an event stream, for EventSource in a browser or anything else that reads lines.
+
+The page takes another stream from the same place, which says what has changed of its parts.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from plex_companion import wire
 from plex_companion.cache.read import events_after, last_event
+from plex_companion.dashboard.board import difference
+from plex_companion.dashboard.pages import build
 from plex_companion.errors import Invalid
 from plex_companion.text import without
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from plex_companion.companion import Companion
+    from plex_companion.dashboard.board import Board, Pieces
 
 PAGE = 50
 """Events held for a client at a time: of many that do not read, each holds so many until it is let go."""
@@ -28,14 +35,18 @@ PING_SECONDS = 15
 UNREAD_SECONDS = 30
 """A client that takes nothing for so long is let go; its Last-Event-ID brings it back without a loss."""
 RETRY_MS = 1_000
+PACE_SECONDS = 0.1
+"""The page is told that often at most, whatever a burst brings."""
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 LAST = 2**63 - 1
 
 
-def feed(companion: Companion) -> Route:
+def feed(companion: Companion, board: Board) -> Route:
     """The route. Each message is one event of the journal as JSON, its `id` the cursor that goes on behind it.
 
     `Last-Event-ID`, which EventSource sends when it connects again, or `?since=` names the last event seen; without
-    either it begins now. `?types=playing,timeline` narrows. A message `{"type": "gap"}` says that events were missed.
+    either it begins now. `?types=playing,timeline` narrows. A message `{"type": "gap"}` says that events were missed,
+    and `{"type": "state"}` after it what is so now.
     """
 
     async def events(request: Request) -> Response:
@@ -44,11 +55,20 @@ def feed(companion: Companion) -> Route:
             cursor, foreign = await _start(companion, request)
         except Invalid as error:
             return JSONResponse(error.body(), status_code=400)
+        if "parts" in request.query_params:
+            shown = _shown(companion, board, cursor, foreign=foreign)
+            return EventSourceResponse(
+                shown, headers=HEADERS, ping=PING_SECONDS, send_timeout=UNREAD_SECONDS, ping_message_factory=_beat
+            )
         told = _told(companion, cursor, types, foreign=foreign)
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return EventSourceResponse(told, headers=headers, ping=PING_SECONDS, send_timeout=UNREAD_SECONDS)
+        return EventSourceResponse(told, headers=HEADERS, ping=PING_SECONDS, send_timeout=UNREAD_SECONDS)
 
     return Route("/events", events, methods=["GET"])
+
+
+def _beat() -> ServerSentEvent:
+    """A sign of life that a page can hear; comments are kept from it."""
+    return ServerSentEvent("{}", event="beat")
 
 
 async def _start(companion: Companion, request: Request) -> tuple[int, bool]:
@@ -88,12 +108,14 @@ async def _told(
     """Everything after the cursor, for ever. Read from the database as fast as the client reads, so nothing piles up."""
     yield ServerSentEvent(comment="events of plex-companion", retry=RETRY_MS)
     if foreign:
-        yield _gap(cursor, "The last event seen is none of this journal's: it may be another database.")
+        yield _gap(cursor, FOREIGN)
+        yield _state(companion)
     while True:
         changed = companion.live.change()  # before reading, or a commit during the reading would be missed
         page = await events_after(companion.cache, cursor, types, PAGE)
         if page.gap:
-            yield _gap(cursor, "Events after this one were already dropped from the journal.")
+            yield _gap(cursor, DROPPED)
+            yield _state(companion)
         for row in page.rows:
             body = json.dumps(wire.event(row), ensure_ascii=False, separators=(",", ":"))
             yield ServerSentEvent(without(body, companion.settings.secrets()), id=str(row["id"]))
@@ -102,6 +124,35 @@ async def _told(
             await changed.wait()
 
 
+FOREIGN = "The last event seen is none of this journal's: it may be another database."
+DROPPED = "Events after this one were already dropped from the journal."
+
+
+def _state(companion: Companion) -> ServerSentEvent:
+    """What is so now, for who cannot add up what it missed: what `plex://sessions` holds."""
+    state = companion.state
+    payload = {**wire.envelope(state, companion.now_ms), **wire.sessions(state)}
+    body = {"type": "state", "summary": "What is so now", "payload": payload}
+    return ServerSentEvent(without(json.dumps(body, ensure_ascii=False), companion.settings.secrets()))
+
+
 def _gap(cursor: int, reason: str) -> ServerSentEvent:
     body: dict[str, Any] = {"type": "gap", "after": cursor, "summary": reason}
     return ServerSentEvent(json.dumps(body))
+
+
+async def _shown(companion: Companion, board: Board, cursor: int, *, foreign: bool) -> AsyncIterator[ServerSentEvent]:
+    """The parts of the page: all of them first, then what changes. Each state replaces the last, so none piles up."""
+    yield ServerSentEvent(json.dumps({"build": build()}), event="hello", retry=RETRY_MS)
+    if foreign or (await events_after(companion.cache, cursor, None, 1)).gap:
+        yield _gap(cursor, FOREIGN if foreign else DROPPED)
+    before: Mapping[str, Pieces] = {}
+    while True:
+        changed = companion.live.change()
+        seen = await board.seen()
+        for told in difference(before, seen.parts):
+            body = json.dumps({**told, "link": seen.link, "now": companion.now_ms}, ensure_ascii=False)
+            yield ServerSentEvent(body, event="part", id=str(seen.cursor))
+        before = seen.parts
+        await anyio.sleep(PACE_SECONDS)
+        await changed.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import zipfile
 import zlib
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from plex_companion.demo import frames
 from plex_companion.demo.ask import DONE, Answer, Refused, found, page
 from plex_companion.demo.describe import client_node
 from plex_companion.demo.household import Player, User
+from plex_companion.demo.paintings import painting
 from plex_companion.demo.tree import Node, container
 
 if TYPE_CHECKING:
@@ -268,21 +268,8 @@ def my_account(ask: Ask) -> Node:
 
 
 def picture(ask: Ask) -> Answer:
-    """Any poster, art, thumb or avatar: one small tinted PNG, the same for the same path."""
-    return Answer(png(zlib.crc32(ask.path.encode())), media_type="image/png")
-
-
-def png(seed: int, width: int = 16, height: int = 24) -> bytes:
-    """A plain picture in one colour, as a valid PNG."""
-    line = b"\x00" + bytes((seed & 255, seed >> 8 & 255, seed >> 16 & 255)) * width
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(line * height)) + chunk(b"IEND", b"")
-    )
+    """Any poster, art, thumb or avatar, the same for the same path; made smaller, it is still of what was asked for."""
+    return Answer(painting(zlib.crc32((ask.get("url") or ask.path).encode())), media_type="image/png")
 
 
 LOG_LINE = "Nov 22, 2026 11:{minute:02}:09.977 [140{minute:02}] {level} - Request: [127.0.0.1:50{minute:03}] GET /identity (1 live) #{minute}\n"

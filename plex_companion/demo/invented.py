@@ -285,13 +285,20 @@ def household_players() -> list[Player]:
     ]  # fmt: skip
 
 
+EVENINGS = (2, 1, 0, 0, 0, 0, 1, 3, 4, 3, 3, 4, 5, 4, 4, 5, 7, 10, 14, 20, 26, 24, 14, 6)
+"""How many plays begin in each hour of a day, against each other."""
+
+
 def make_history(build: Builder, users: Sequence[User], players: Sequence[Player], rows: int) -> list[Play]:
-    """Rows over the last year, newest first."""
+    """Rows over the last year, more of late than long ago and more of an evening than of a morning; newest first."""
     keys = [item.key for item in build.items if item.type in {"movie", "episode", "track"}]
-    rng, year = build.rng, 365 * DAY
+    rng = build.rng
     # Drawn in bulk: a hundred thousand single draws take a second.
+    hours = rng.choices(range(24), EVENINGS, k=rows)
+    midnight = build.now - build.now % DAY - DAY
     moments = sorted(
-        (build.now - 3600 - int(part * year) for part in (rng.random() for _ in range(rows))), reverse=True
+        (midnight - int(365 * rng.random() ** 2) * DAY + hour * 3600 + int(3600 * rng.random()) for hour in hours),
+        reverse=True,
     )
     drawn = zip(
         rng.choices(keys, k=rows), moments, rng.choices(users, k=rows), rng.choices(players, k=rows), strict=True

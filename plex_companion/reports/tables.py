@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from plex_companion.terminal import words
+from plex_companion import words
 from plex_companion.terminal.view import SEVERITIES
 from plex_companion.text import clean
 

@@ -77,16 +77,18 @@ def _touched_by(kind: type) -> tuple[Resource, ...]:
     return tuple(resource for resource in RESOURCES if issubclass(kind, resource.touched_by))
 
 
-async def read(companion: Companion, uri: str) -> str:
-    """The JSON of a resource: the envelope, then its body.
+async def read(companion: Companion, uri: str, cursor: str | None = None) -> str:
+    """The JSON of a resource: the envelope, then its body; of a paged one, what comes after the cursor.
 
     Raises:
         NotFound: the URI names nothing.
+        Invalid: no such cursor.
     """
     for resource in RESOURCES:
         fields = resource.fields_of(uri)
         if fields is not None:
-            body = await resource.read(companion, **fields)
+            more = {} if cursor is None else {"cursor": cursor}
+            body = await resource.read(companion, **fields, **more)
             whole = {**envelope(companion.state, companion.now_ms), **body}
             return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
     known = ", ".join(resource.uri for resource in RESOURCES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,8 @@ class Resource:
     title: str
     description: str
     read: Callable[..., Awaitable[Mapping[str, Any]]]
-    """`read(companion, **fields)` gives the body beyond the envelope, or raises `NotFound`."""
+    """`read(companion, **fields)` gives the body beyond the envelope, or raises `NotFound`. One that also takes
+    `cursor`, the `next_cursor` of an earlier answer, goes on from there."""
     touched_by: tuple[type, ...]
     """The kinds of change that touch it; the URI's fields are read from the change's attributes of the same name."""
     progress: bool = True
@@ -45,6 +47,11 @@ class Resource:
     def is_family(self) -> bool:
         """Whether the URI has fields to fill."""
         return bool(self._fields)
+
+    @property
+    def paged(self) -> bool:
+        """Whether reading it can go on from a cursor."""
+        return "cursor" in inspect.signature(self.read).parameters
 
     def expand(self, fields: Mapping[str, str]) -> str:
         """The concrete URI for these fields, percent-encoded so that any identifier fits."""

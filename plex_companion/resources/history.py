@@ -18,9 +18,9 @@ SHOWN = 50
 CHANGES = (SessionStarted, SessionChanged, SessionEnded, PlaysImported)
 
 
-async def read_history(companion: Companion, user: str | None = None) -> dict[str, Any]:
+async def read_history(companion: Companion, user: str | None = None, cursor: str | None = None) -> dict[str, Any]:
     """The newest plays, live ones included; history_query goes on from `next_cursor`."""
-    return await history(companion, SHOWN, user=user)
+    return await history(companion, SHOWN, user=user, after=cursor)
 
 
 def existing_users(companion: Companion) -> Iterable[Mapping[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plex_companion.terminal import words
+from plex_companion import words
 from plex_companion.text import clean
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from plex_companion.terminal import words
+from plex_companion import words
 from plex_companion.text import clean
 
 if TYPE_CHECKING:

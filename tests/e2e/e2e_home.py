@@ -108,22 +108,28 @@ def settings_for(demo: Demo, folder: Path, **more: Any) -> Settings:
 
 @asynccontextmanager
 async def home(
-    folder: Path, *, demo: Demo | None = None, patience: Patience = HASTY, tick: float = 0.5, **more: Any
+    folder: Path,
+    *,
+    demo: Demo | None = None,
+    patience: Patience = HASTY,
+    tick: float = 0.5,
+    port: int = 0,
+    **more: Any,
 ) -> AsyncIterator[Home]:
-    """A home in which nothing happens by itself, with the companion's HTTP application on a free port."""
+    """A home in which nothing happens by itself, with the companion's HTTP application on a free port or the named one."""
     if demo is None:
         async with (
             open_demo(alive=False) as fresh,
-            home(folder, demo=fresh, patience=patience, tick=tick, **more) as it,
+            home(folder, demo=fresh, patience=patience, tick=tick, port=port, **more) as it,
         ):
             yield it
         return
     settings = settings_for(demo, folder, **more)
-    port: list[int] = []
+    bound_to: list[int] = []
     bound = anyio.Event()
 
     def started(_: str, real: int) -> None:
-        port.append(real)
+        bound_to.append(real)
         bound.set()
 
     async with (
@@ -133,12 +139,12 @@ async def home(
         web = application.http()
 
         async def serve() -> None:
-            await serve_http(web, "127.0.0.1", 0, notifier=application.notifier, started=started)
+            await serve_http(web, "127.0.0.1", port, notifier=application.notifier, started=started)
 
         tasks.start_soon(serve)
         with anyio.fail_after(SECONDS):
             await bound.wait()
-        it = Home(demo, application, f"http://127.0.0.1:{port[0]}", web)
+        it = Home(demo, application, f"http://127.0.0.1:{bound_to[0]}", web)
         await it.live()
         yield it
         tasks.cancel_scope.cancel()

@@ -129,3 +129,109 @@ def server(state: State) -> str:
         return ""
     version = (state.server.version or "").split("-")[0]
     return clean(" ".join(part for part in (state.server.name, version) if part))
+
+
+_NAMES = {"h264": "H.264", "hevc": "HEVC", "mpeg2video": "MPEG-2", "mpeg4": "MPEG-4", "eac3": "E-AC-3", "ac3": "AC-3"}
+_NAMES |= {"dca": "DTS", "vc1": "VC-1", "truehd": "TrueHD", "opus": "Opus", "vorbis": "Vorbis"}
+
+
+def codec(name: str | None) -> str:
+    """As people write it: `H.264`, `DTS`."""
+    return clean(_NAMES.get(name.lower(), name.upper())) if name else "another codec"
+
+
+_CLASSES = {"sd": "SD", "4k": "4K", "8k": "8K"}
+_LINES = ((2160, "4K"), (1440, "1440p"), (1080, "1080p"), (720, "720p"), (480, "480p"))
+
+
+def resolution(named: str | None) -> str:
+    """Plex's `4k`, `1080` as `4K`, `1080p`."""
+    if not named:
+        return ""
+    return _CLASSES.get(named, f"{named}p" if named.isdecimal() else clean(named))
+
+
+def size(job: Transcode) -> str:
+    """What a transcoder makes, by the nearest class of resolution: a wide film has fewer lines than its class."""
+    lines = max(job.height or 0, round((job.width or 0) * 9 / 16))
+    return next((name for least, name in _LINES if lines >= least - 8), f"{lines}p" if lines else "")
+
+
+def quality(session: Session) -> str:
+    """Of the file: `4K, 24.1 Mbit/s`."""
+    return ", ".join(part for part in (resolution(session.video_resolution), bandwidth(session.bitrate_kbps)) if part)
+
+
+def road(session: Session) -> str:
+    """How it gets there: `sent at 8.1 Mbit/s over the internet`."""
+    place = {"lan": "at home", "wan": "over the internet", "cellular": "over a phone network"}.get(
+        session.location or ""
+    )
+    rate = bandwidth(session.bandwidth_kbps)
+    return " ".join(part for part in (f"sent at {rate}" if rate else "", place) if part)
+
+
+def why(session: Session) -> list[str]:
+    """What is done to the file on its way, and what made Plex do it as far as the facts tell. Plex gives no reason."""
+    job = session.transcode
+    if job is None:
+        return []
+    told = [_picture(session, job), _sound(job), _subtitles(job)]
+    sentences = [sentence for sentence in told if sentence]
+    if not sentences and session.decision == "direct stream":
+        return ["Picture and sound as they are, in another container: the player does not take this one."]
+    return sentences
+
+
+def _picture(session: Session, job: Transcode) -> str:
+    if job.video_decision != "transcode":
+        return ""
+    before, after = resolution(session.video_resolution), size(job)
+    source = " ".join(part for part in (before, codec(job.source_video_codec)) if part)
+    target = " ".join(part for part in (after, codec(job.video_codec)) if part)
+    return (
+        f"Picture {source} → {target}{', in hardware' if job.hardware else ''}: {_picture_cause(job, before, after)}."
+    )
+
+
+def _picture_cause(job: Transcode, before: str, after: str) -> str:
+    if job.subtitle_decision == "burn":
+        return "subtitles are burnt into it"
+    if before and after and before != after:
+        return "the player asks for less than the file has, or the line is too narrow"
+    if job.source_video_codec and job.source_video_codec != job.video_codec:
+        return f"the player does not take {codec(job.source_video_codec)}"
+    return "a lower bit rate is asked for"
+
+
+def _sound(job: Transcode) -> str:
+    if job.audio_decision != "transcode":
+        return ""
+    before, after = codec(job.source_audio_codec), codec(job.audio_codec)
+    cause = (
+        f"the player does not take {before}" if before != after else "other channels or a lower bit rate are asked for"
+    )
+    return f"Sound {before} → {after}: {cause}."
+
+
+def _subtitles(job: Transcode) -> str:
+    match job.subtitle_decision:
+        case "burn":
+            return "Subtitles burnt into the picture."
+        case "transcode":
+            return "Subtitles converted."
+        case _:
+            return ""
+
+
+_SPANS = ((60_000, "min"), (3_600_000, "h"), (86_400_000, "d"))
+
+
+def ago(ms: int, now_ms: int) -> str:
+    """`just now`, `5 min ago`, `3 d ago`."""
+    past = now_ms - ms
+    fitting = [(span, name) for span, name in _SPANS if past >= span]
+    if not fitting:
+        return "just now"
+    span, name = fitting[-1]
+    return f"{past // span} {name} ago"

@@ -1,0 +1,291 @@
+"""What the page shows of a session, an alert, an activity, a new item: facts in words, nothing drawn yet. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from plex_companion import words
+from plex_companion.text import clean
+from plex_companion.wire import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from plex_companion.changes import State
+    from plex_companion.models import Activity, Alert, LibraryChange, Session
+
+DAY_MS = 86_400_000
+SHOWN_ALERTS = 8
+SHOWN_NEW = 12
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A time: for machines, for people now, and in milliseconds for the page, which lets it grow older."""
+
+    at: int
+    iso: str
+    words: str
+
+    @classmethod
+    def of(cls, at: int, now_ms: int) -> When:
+        """A time as seen now."""
+        return cls(at, iso(at) or "", words.ago(at, now_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Whether what is shown is the present. `name` is what the page colours itself by."""
+
+    name: str
+    words: str
+    server: str
+    blind: bool
+    since: When
+    heard: When | None
+    """When something last confirmed what is shown."""
+    note: str
+    """What cannot be read although Plex is heard; or that nothing can be written down."""
+
+
+def link(state: State, now_ms: int, storage: str) -> Link:
+    """The connection as the head of the page tells it."""
+    connection = state.connection
+    live = connection.state == "live"
+    notes = [clean(connection.detail)] if live and connection.detail else []
+    if storage != "ok":
+        notes.append("The database cannot be written: what happens now may be forgotten.")
+    heard = state.refreshed_at
+    return Link(
+        name=connection.state,
+        words=words.link(connection),
+        server=words.server(state),
+        blind=not live,
+        since=When.of(connection.since_at, now_ms),
+        heard=When.of(heard, now_ms) if heard is not None else None,
+        note=" ".join(notes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One session."""
+
+    key: str
+    art: str | None
+    """The rating key of its picture; live TV has none."""
+    square: bool
+    title: str
+    subtitle: str
+    who: str
+    where: str
+    state: str
+    stale: bool
+    moving: bool
+    """Whether its position goes on by itself between reports."""
+    offset_ms: int
+    at: int
+    """When it was there."""
+    duration_ms: int | None
+    position: str
+    duration: str
+    live: bool
+    decision: str | None
+    how: str
+    quality: str
+    road: str
+    why: tuple[str, ...]
+    said: str
+    """One sentence for those who listen rather than look, once it is known who plays what."""
+
+
+def card(session: Session, state: State, now_ms: int) -> Card:
+    """A session. Where it plays and is heard, nothing in it depends on `now`: the page counts on by itself."""
+    item, present = session.item, words.is_present(session, state)
+    moving = present and session.state == "playing"
+    offset = session.view_offset_ms if moving else words.position_ms(session, state, now_ms)
+    key = item.rating_key
+    return Card(
+        key=f"s{session.play_id}",
+        art=key if key and key.isascii() and key.isdecimal() else None,
+        square=item.type == "track",
+        title=_title(session),
+        subtitle=_subtitle(session),
+        who=words.who(session),
+        where=_where(session),
+        state=clean(session.state),
+        stale=not present,
+        moving=moving,
+        offset_ms=offset,
+        at=session.updated_at,
+        duration_ms=item.duration_ms,
+        position=words.length(offset),
+        duration="live" if item.live else words.length(item.duration_ms) if item.duration_ms else "",
+        live=item.live,
+        decision=session.decision,
+        how=words.how(session),
+        quality=words.quality(session),
+        road=words.road(session),
+        why=tuple(words.why(session)),
+        said=_said(session) if session.listed else "",
+    )
+
+
+def _said(session: Session) -> str:
+    verb = {"paused": "has paused", "buffering": "waits for", "error": "cannot play"}.get(session.state, "plays")
+    return f"{words.who(session)} {verb} {_title(session)} on {_where(session)}"
+
+
+def _title(session: Session) -> str:
+    item = session.item
+    return clean(item.grandparent_title or "") if _is_episode(session) else clean(item.title or words.title(session))
+
+
+def _is_episode(session: Session) -> bool:
+    return session.item.type == "episode" and bool(session.item.grandparent_title and session.item.title)
+
+
+def _subtitle(session: Session) -> str:
+    item = session.item
+    if _is_episode(session):
+        known = item.index is not None and item.parent_index is not None
+        place = f"S{item.parent_index} E{item.index}" if known else item.parent_title
+        parts = [place, item.title]
+    elif item.type == "track":
+        parts = [item.grandparent_title, item.parent_title]
+    else:
+        parts = [str(item.year) if item.year else None, item.library]
+    return clean(" · ".join(part for part in parts if part))
+
+
+def _where(session: Session) -> str:
+    """The player's own name, and what it is when the name does not say."""
+    name, player = words.where(session), session.player
+    product = clean(player.product or player.platform or "") if player else ""
+    return name if not product or product.lower() in name.lower() else f"{name} ({product})"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All sessions in a line."""
+
+    count: int
+    words: str
+    page: str
+    """What the tab of the browser says."""
+
+
+def summary(state: State) -> Summary:
+    """How many play, how many of them are transcoded, and what goes over the line."""
+    sessions = state.sessions.values()
+    transcoding = sum(session.decision == "transcode" for session in sessions)
+    kbps = sum(session.bandwidth_kbps or 0 for session in sessions)
+    count = len(sessions)
+    parts = [f"{count} {'stream' if count == 1 else 'streams'}"] if count else []
+    parts += [f"{transcoding} transcoded"] if transcoding else []
+    parts += [words.bandwidth(kbps)] if kbps else []
+    page = f"{count} playing" if count else "Nothing playing"
+    return Summary(count, " · ".join(parts), page if state.connection.state == "live" else "Plex not heard")
+
+
+def cards(state: State, now_ms: int) -> list[Card]:
+    """Every session, oldest first, so that nothing jumps."""
+    playing = sorted(state.sessions.values(), key=lambda one: (one.started_at, one.play_id))
+    return [card(session, state, now_ms) for session in playing]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something Plex is doing."""
+
+    key: str
+    words: str
+    percent: int | None
+
+
+def tasks(state: State) -> list[Task]:
+    """Scans and the like, oldest first."""
+    running = sorted(state.activities.values(), key=lambda one: (one.started_at, one.uuid))
+    return [Task(f"t{one.uuid}", words.doing(one), _percent(one)) for one in running]
+
+
+def _percent(activity: Activity) -> int | None:
+    known = activity.progress is not None and activity.progress >= 0
+    return min(100, activity.progress or 0) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An alert."""
+
+    id: int
+    key: str
+    title: str
+    severity: str
+    is_open: bool
+    ended: bool
+    """It lasted, and is over; what happens in a moment is not."""
+    known: bool
+    """Somebody said that they know."""
+    when: When
+
+
+def notices(alerts: Iterable[Alert], now_ms: int) -> list[Notice]:
+    """What a person should see: what is open and nobody knows of, then what else is open, then what was over within a day
+    and nobody knows of. Newest first.
+    """
+    shown = [alert for alert in alerts if alert.resolved_at is None or _is_news(alert, now_ms)]
+    shown.sort(key=lambda one: (one.resolved_at is None, one.acknowledged_at is None, one.id), reverse=True)
+    return [_notice(alert, now_ms) for alert in shown[:SHOWN_ALERTS]]
+
+
+def _is_news(alert: Alert, now_ms: int) -> bool:
+    return alert.acknowledged_at is None and now_ms - (alert.resolved_at or alert.at) < DAY_MS
+
+
+def _notice(alert: Alert, now_ms: int) -> Notice:
+    return Notice(
+        id=alert.id,
+        key=f"a{alert.id}",
+        title=clean(alert.title),
+        severity=alert.severity,
+        is_open=alert.resolved_at is None,
+        ended=alert.resolved_at is not None and alert.resolved_at > alert.at,
+        known=alert.acknowledged_at is not None,
+        when=When.of(alert.at, now_ms),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An item that is new in a library."""
+
+    key: str
+    art: str
+    title: str
+    kind: str
+    library: str
+    when: When
+
+
+def arrivals(state: State, now_ms: int) -> list[Arrival]:
+    """What was added of late and is there to be watched, newest first. Seasons and albums come with what is in them."""
+    libraries = {section.section_id: section.title for section in state.sections}
+    gone = {change.item_id for change in state.recent if change.change == "deleted"}
+    shown = [
+        change
+        for change in reversed(state.recent)
+        if change.change == "created" and change.settled and change.type in _WATCHED and change.item_id not in gone
+    ]
+    return [_arrival(change, libraries, now_ms) for change in shown[:SHOWN_NEW] if change.item_id.isdecimal()]
+
+
+_WATCHED = {"movie": "Film", "episode": "Episode", "track": "Track", "clip": "Clip", "photo": "Photo"}
+
+
+def _arrival(change: LibraryChange, libraries: dict[str, Any], now_ms: int) -> Arrival:
+    library = libraries.get(change.section_id or "") or ""
+    title = clean(change.title or f"item {change.item_id}")
+    kind = _WATCHED[change.type or "movie"]
+    return Arrival(f"n{change.id}", change.item_id, title, kind, clean(library), When.of(change.at, now_ms))

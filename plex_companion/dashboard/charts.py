@@ -1,0 +1,144 @@
+"""The charts as geometry: where each bar and each field of the heat map stands. Pure; the templates draw them as SVG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, tzinfo
+
+    from plex_companion.cache.figures import Most
+
+HOUR_MS, MINUTE_MS = 3_600_000, 60_000
+DAYS = 30
+WEEKS = 12
+HEIGHT = 100
+"""Of the tallest bar."""
+PITCH = 20
+"""From one bar to the next."""
+LEVELS = 4
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A day. `label` is told to who points at it; `mark` stands below some of them."""
+
+    x: int
+    height: int
+    plays: int
+    label: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Plays per day, oldest first."""
+
+    bars: tuple[Bar, ...]
+    total: int
+    top: int
+    words: str
+
+    @property
+    def width(self) -> int:
+        """Of the whole."""
+        return len(self.bars) * PITCH
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """An hour of a weekday; `level` 0 to `LEVELS`."""
+
+    weekday: int
+    hour: int
+    plays: int
+    level: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Plays by weekday and hour."""
+
+    cells: tuple[Cell, ...]
+    words: str
+
+    def rows(self) -> list[tuple[str, Sequence[Cell]]]:
+        """The weekdays with their hours."""
+        return [(name, self.cells[24 * n : 24 * n + 24]) for n, name in enumerate(WEEKDAYS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One line of a ranking, with its length against the longest, in percent."""
+
+    most: Most
+    percent: int
+    watched: str
+
+
+def hour_of(hour: int, zone: tzinfo | None) -> datetime:
+    """An hour counted from 1970, on the clock of a zone; `None` is this machine's."""
+    return datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC).astimezone(zone)
+
+
+def days(by_hour: Mapping[int, int], now: datetime, zone: tzinfo | None = None) -> Days:
+    """The last days, today included, by the clock of a zone; `None` is this machine's, summer time and all."""
+    sums: dict[date, int] = {}
+    for hour, plays in by_hour.items():
+        day = hour_of(hour, zone).date()
+        sums[day] = sums.get(day, 0) + plays
+    today = now.astimezone(zone).date()
+    shown = [today - timedelta(days=back) for back in reversed(range(DAYS))]
+    counts = [sums.get(day, 0) for day in shown]
+    top = max(counts)
+    bars = tuple(_bar(n, day, plays, top) for n, (day, plays) in enumerate(zip(shown, counts, strict=True)))
+    total = sum(counts)
+    best = max(bars, key=lambda bar: bar.plays)
+    words = f"{total} plays in {DAYS} days; most on {best.label}." if total else f"No plays in the last {DAYS} days."
+    return Days(bars, total, top, words)
+
+
+def _bar(position: int, day: date, plays: int, top: int) -> Bar:
+    height = max(2, round(HEIGHT * plays / top)) if plays else 0
+    mark = f"{day.day} {day:%b}" if day.weekday() == 0 else ""
+    return Bar(position * PITCH, height, plays, f"{day:%a} {day.day} {day:%b}: {_counted(plays)}", mark)
+
+
+def heat(by_hour: Mapping[int, int], zone: tzinfo | None = None) -> Heat:
+    """When in the week things are played, by the same clock."""
+    sums = [0] * (7 * 24)
+    for hour, plays in by_hour.items():
+        at = hour_of(hour, zone)
+        sums[at.weekday() * 24 + at.hour] += plays
+    top = max(sums)
+    cells = tuple(_cell(n, plays, top) for n, plays in enumerate(sums))
+    if not top:
+        return Heat(cells, "No plays yet.")
+    best = cells[sums.index(top)]
+    return Heat(cells, f"The busiest hour: {WEEKDAYS[best.weekday]} from {best.hour}:00 ({_counted(top)}).")
+
+
+def _cell(position: int, plays: int, top: int) -> Cell:
+    weekday, hour = divmod(position, 24)
+    level = -(-LEVELS * plays // top) if plays else 0
+    return Cell(weekday, hour, plays, level, f"{WEEKDAYS[weekday]} {hour}:00: {_counted(plays)}")
+
+
+def shares(most: Sequence[Most]) -> list[Share]:
+    """A ranking with its lengths."""
+    top = max((one.plays for one in most), default=0)
+    return [Share(one, round(100 * one.plays / top), _watched(one.watched_ms)) for one in most]
+
+
+def _watched(ms: int) -> str:
+    """`45 min`, `3 h`; nothing where no time is known."""
+    return f"{ms // HOUR_MS} h" if ms >= HOUR_MS else f"{ms // MINUTE_MS} min" if ms >= MINUTE_MS else ""
+
+
+def _counted(plays: int) -> str:
+    return f"{plays} {'play' if plays == 1 else 'plays'}"

@@ -1,0 +1,109 @@
+"""`/` and what it is made of: the page as the server knows it now, the files that keep it moving, its one button."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mimetypes
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from plex_companion import __version__, wire
+from plex_companion.dashboard import cards
+from plex_companion.errors import NotFound, ToolError
+from plex_companion.text import without
+from plex_companion.tools.notes import acknowledged
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from plex_companion.companion import Companion
+    from plex_companion.dashboard.board import Board
+
+FOLDER = Path(__file__).parent
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": POLICY,
+    # Not `no-referrer`: under that, browsers send the forms of a page with `Origin: null`.
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+}
+FOREVER = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A static file, read once."""
+
+    body: bytes
+    mime: str
+
+
+@cache
+def files() -> dict[str, File]:
+    """The static files by name: there are few, and nothing beyond them can be asked for."""
+    found = sorted((FOLDER / "static").iterdir())
+    return {file.name: File(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "text/plain") for file in found}
+
+
+@cache
+def build() -> str:
+    """A name for these files and templates together: a page made from others loads itself anew."""
+    digest = hashlib.sha256(__version__.encode())
+    for file in sorted((*(FOLDER / "static").iterdir(), *(FOLDER / "templates").iterdir())):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def pages(companion: Companion, board: Board) -> list[Route]:
+    """The routes."""
+
+    async def home(_: Request) -> HTMLResponse:
+        seen = await board.seen()
+        html = board.page(
+            "page.html",
+            seen=seen,
+            title=cards.summary(seen.state).page,
+            build=build(),
+            now=companion.now_ms,
+            version=__version__,
+        )
+        return HTMLResponse(html, headers=HEADERS)
+
+    async def static(request: Request) -> Response:
+        found = files().get(request.path_params["name"])
+        if found is None:
+            raise HTTPException(404)
+        asked = request.url.query == build()
+        headers = {"cache-control": FOREVER if asked else "no-cache", "x-content-type-options": "nosniff"}
+        return Response(found.body, headers=headers, media_type=found.mime)
+
+    async def acknowledge(request: Request) -> Response:
+        """Where no script runs, the browser sends the form and comes back to the page."""
+        wants_json = "application/json" in request.headers.get("accept", "")
+        try:
+            alert = await acknowledged(companion, request.path_params["alert_id"])
+        except ToolError as error:
+            status = HTTPStatus.NOT_FOUND if isinstance(error, NotFound) else HTTPStatus.SERVICE_UNAVAILABLE
+            return Response(json.dumps(error.body()), status, HEADERS, media_type="application/json")
+        if wants_json:
+            told = json.dumps({"alert": wire.alert(alert)}, ensure_ascii=False)
+            return Response(without(told, companion.settings.secrets()), 200, HEADERS, media_type="application/json")
+        return RedirectResponse("/", HTTPStatus.SEE_OTHER, HEADERS)
+
+    return [
+        Route("/", home, methods=["GET"]),
+        Route("/static/{name}", static, methods=["GET"]),
+        Route("/alerts/{alert_id}/acknowledge", acknowledge, methods=["POST"]),
+    ]

@@ -1,0 +1,275 @@
+"""The dashboard as a person has it: in a browser, while the household goes on."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+from browser_window import CHROMIUM, MISSING, Window, browser, window
+from e2e_home import STEADY, Home, home
+from playwright.async_api import expect
+
+from plex_companion.demo import Demo, frames, open_demo
+from plex_companion.plex.listener import PATIENT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from playwright.async_api import Browser
+
+    from plex_companion.demo.playback import Session
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=MISSING)]
+HOSTILE = (
+    '<img src=x onerror="window.hit=1"><script>window.hit=1</script> \u202eeno \U0001f469\u200d\U0001f52c \u6f22\u5b57 '
+    + "Long" * 60
+)
+WIDTHS = (390, 1280, 1920)
+SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+FIRST_PAINT = """() => new Promise((told) => new PerformanceObserver((list) => {
+    for (const entry of list.getEntriesByName("first-contentful-paint")) told(entry.startTime);
+}).observe({ type: "paint", buffered: true }))"""
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def it(tmp_path: Path) -> AsyncIterator[Home]:
+    """As a household has it: with the patience that the program ships with."""
+    async with home(tmp_path, patience=PATIENT) as running:
+        yield running
+
+
+@pytest.fixture
+async def seen(it: Home, chromium: Browser) -> AsyncIterator[Window]:
+    async with window(chromium, it.url) as opened:
+        yield opened
+        assert opened.complaints == [], "the console is quiet, and the Content-Security-Policy is kept"
+
+
+async def soonest(tries: int, attempt: Callable[[], Awaitable[None]]) -> float:
+    """Seconds of the quickest of a few attempts: a loaded machine may be late once."""
+    took = []
+    for _ in range(tries):
+        started = time.monotonic()
+        await attempt()
+        took.append(time.monotonic() - started)
+    return min(took)
+
+
+async def test_a_session_appears_moves_and_pauses_within_a_second(it: Home, seen: Window) -> None:
+    cards = seen.page.locator(".session")
+    film = it.demo.movie(1)
+    playing: list[Session] = []
+
+    async def appear() -> None:
+        if playing:
+            it.demo.stop(playing.pop())
+            await expect(cards).to_have_count(0)
+        playing.append(it.demo.start(film))
+        await expect(cards).to_have_count(1)
+
+    async def pause() -> None:
+        it.demo.pause(playing[0])
+        await expect(cards.locator(".state")).to_contain_text("Paused")
+        it.demo.resume(playing[0])
+        await expect(cards.locator(".state")).to_contain_text("Playing")
+
+    async def move() -> None:
+        it.demo.seek(playing[0], playing[0].offset + 600_000)
+        minutes = playing[0].offset // 60_000
+        await expect(cards.locator(".position")).to_contain_text(f"{minutes}:0")
+
+    assert await soonest(3, appear) < 1
+    await expect(cards.locator("h3")).to_have_text(film.title)
+    assert await soonest(3, pause) < 1
+    assert await soonest(3, move) < 1
+
+
+async def test_time_goes_on_between_events_without_asking_and_stands_while_paused(it: Home, seen: Window) -> None:
+    session = it.demo.start(it.demo.movie(), offset=60_000)
+    position = seen.page.locator(".position")
+    await expect(seen.page.locator("h3").filter(has_text=it.demo.movie().title)).to_be_visible()
+    asked = len([url for url in seen.requests if "/art/" not in url])
+    await expect(position).to_have_text("1:02")
+    assert len([url for url in seen.requests if "/art/" not in url]) == asked
+    bar = seen.page.locator(".session progress")
+    assert int(await bar.get_attribute("value") or 0) >= 62_000
+    it.demo.pause(session)
+    await expect(seen.page.locator(".state")).to_contain_text("Paused")
+    assert "data-moving" not in (await seen.page.locator(".session").evaluate("card => card.outerHTML"))
+
+
+async def test_the_page_outlives_a_restart_of_the_companion(chromium: Browser, tmp_path: Path) -> None:
+    async with open_demo(alive=False) as demo:
+        async with home(tmp_path, demo=demo, patience=STEADY) as first:
+            port = int(first.url.rpartition(":")[2])
+            opened = window(chromium, first.url)
+            seen = await opened.__aenter__()
+            await seen.page.evaluate("window.same = true")
+            await expect(seen.page.locator("#lost")).to_be_hidden()
+        await expect(seen.page.locator("#lost")).to_contain_text("The companion does not answer")
+        async with home(tmp_path, demo=demo, port=port, patience=STEADY):
+            await expect(seen.page.locator("#lost")).to_be_hidden()
+            demo.start(demo.movie(2))
+            await expect(seen.page.locator(".session h3")).to_have_text(demo.movie(2).title)
+            assert await seen.page.evaluate("window.same"), "it was not loaded anew"
+            await opened.__aexit__(None, None, None)
+
+
+async def test_the_page_outlives_a_restart_of_plex_and_says_while_it_lasts_that_it_is_blind(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    async with home(tmp_path, patience=STEADY) as it, window(chromium, it.url) as seen:
+        await seen.page.evaluate("window.same = true")
+        it.demo.start(it.demo.movie(2), offset=60_000)
+        await expect(seen.page.locator(".session .state")).to_contain_text("Playing")
+        await it.demo.shut()
+        await expect(seen.page.get_by_role("alert").filter(has_text="Plex is not heard")).to_be_visible()
+        await expect(seen.page.locator(".pill")).to_have_text("Not heard")
+        await expect(seen.page.locator(".session .state")).to_contain_text("Was playing")
+        await it.demo.reopen()
+        await expect(seen.page.locator(".pill")).to_have_text("Live")
+        await expect(seen.page.locator(".now")).to_contain_text("Nothing is playing")
+        it.demo.start(it.demo.movie(3))
+        await expect(seen.page.locator(".session h3")).to_have_text(it.demo.movie(3).title)
+        assert await seen.page.evaluate("window.same"), "it was not loaded anew"
+        assert seen.complaints == []
+
+
+async def test_a_stream_that_died_unseen_is_opened_again(it: Home, chromium: Browser) -> None:
+    async with window(chromium, it.url) as seen:
+        await seen.page.clock.install()
+        await seen.page.reload()
+        await expect(seen.page.locator("#lost")).to_be_hidden()
+        before = seen.asked("/events")
+        async with seen.page.expect_response(lambda answer: "/events" in answer.url):
+            await seen.page.clock.fast_forward(41_000)
+        assert seen.asked("/events") == before + 1
+        await expect(seen.page.locator("#lost")).to_be_hidden()
+
+
+async def busy(demo: Demo) -> None:
+    """A household with one of everything."""
+    demo.movie(4).title = HOSTILE
+    demo.start(demo.movie(4), player=0, transcode=True)
+    paused = demo.start(demo.episode(2), player=1, user=1)
+    demo.pause(paused)
+    for _ in range(4):
+        demo.buffer(paused)
+        demo.resume(paused)
+    demo.house.start_activity("library.update.section", "Scanning Films", cancellable=True)
+    await demo.add_movie("Saffron Sky")
+
+
+async def test_axe_finds_nothing_by_day_or_night_live_or_blind(it: Home, seen: Window) -> None:
+    await busy(it.demo)
+    await expect(seen.page.locator(".session")).to_have_count(2)
+    await expect(seen.page.locator(".alert, .task, .arrival")).to_have_count(3)
+    for scheme in SCHEMES:
+        await seen.page.emulate_media(color_scheme=scheme)
+        assert await seen.violations() == [], scheme
+    await it.demo.shut()
+    await expect(seen.page.locator(".banner")).to_contain_text("Plex is not heard")
+    for scheme in SCHEMES:
+        await seen.page.emulate_media(color_scheme=scheme)
+        assert await seen.violations() == [], f"{scheme}, blind"
+
+
+async def test_hostile_titles_are_text_and_nothing_is_wider_than_the_window(it: Home, seen: Window) -> None:
+    await busy(it.demo)
+    await expect(seen.page.locator(".session h3").first).to_contain_text("<img src=x onerror")
+    for width in WIDTHS:
+        await seen.page.set_viewport_size({"width": width, "height": 900})
+        assert await seen.overflow() <= 0, width
+    assert await seen.page.evaluate("window.hit") is None
+
+
+async def test_the_first_paint_holds_what_plays_and_takes_less_than_300_ms(it: Home, chromium: Browser) -> None:
+    it.demo.start(it.demo.movie(1))
+    await it.until(lambda: it.sessions and next(iter(it.sessions.values())).listed)
+    async with window(chromium, it.url) as seen:
+        took = []
+        for _ in range(3):
+            await seen.page.reload()
+            took.append(await seen.page.evaluate(FIRST_PAINT))
+        assert min(took) < 300
+    async with chromium_without_script(chromium, it.url) as title:
+        assert title == it.demo.movie(1).title, "the server draws it, not the script"
+
+
+@asynccontextmanager
+async def chromium_without_script(chromium: Browser, url: str) -> AsyncIterator[str | None]:
+    """The first title of the page where no script runs."""
+    context = await chromium.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(url)
+    yield await page.locator(".session h3").first.text_content()
+    await context.close()
+
+
+async def test_pictures_come_from_the_companion_and_are_there(it: Home, seen: Window) -> None:
+    it.demo.start(it.demo.movie(1))
+    poster = seen.page.locator(".session img")
+    await expect(poster).to_have_js_property("complete", value=True)
+    assert await poster.evaluate("image => image.naturalWidth") > 100
+    assert {url.split("/")[2] for url in seen.requests} == {it.url.split("/")[2]}, "nothing from other hosts"
+
+
+async def test_what_has_the_focus_keeps_it_when_its_part_is_told_anew(it: Home, seen: Window) -> None:
+    it.demo.start(it.demo.movie(0))
+    days = seen.page.locator(".days summary")
+    await days.focus()
+    await days.press("Enter")
+    before = await seen.page.locator(".days figcaption p").text_content() or ""
+    it.demo.start(it.demo.movie(1), player=1, user=1)
+    await expect(seen.page.locator(".days figcaption p")).not_to_have_text(before)
+    await expect(days).to_be_focused()
+    await expect(seen.page.locator(".days details")).to_have_attribute("open", "")
+
+
+async def test_an_alert_is_acknowledged_with_its_button_and_leaves(it: Home, seen: Window) -> None:
+    it.demo.announce(frames.status("The roof is being repaired"))
+    alert = seen.page.locator(".alert")
+    await expect(alert).to_contain_text("The roof is being repaired")
+    await alert.get_by_role("button", name="Seen: The roof is being repaired").press("Enter")
+    await expect(alert).to_have_count(0)
+    await expect(seen.page.get_by_text("Nothing wants attention.")).to_be_visible()
+
+
+async def test_who_listens_is_told_of_what_begins_and_of_nothing_that_was_there(it: Home, chromium: Browser) -> None:
+    it.demo.start(it.demo.movie(1))
+    await it.until(lambda: it.sessions and next(iter(it.sessions.values())).listed)
+    async with window(chromium, it.url) as seen:
+        await expect(seen.page.locator(".session")).to_have_count(1)
+        await expect(seen.page.locator("#said")).to_be_empty()
+        it.demo.start(it.demo.movie(2), player=1, user=1)
+        await expect(seen.page.locator("#said")).to_contain_text(f"plays {it.demo.movie(2).title}")
+
+
+async def test_the_keyboard_begins_with_a_way_to_what_plays(seen: Window) -> None:
+    await seen.page.keyboard.press("Tab")
+    skip = seen.page.locator(".skip")
+    await expect(skip).to_be_focused()
+    await expect(skip).to_be_in_viewport()
+    await skip.press("Enter")
+    await expect(seen.page.locator("#now")).to_be_focused()
+
+
+async def test_a_page_of_another_version_loads_itself_anew_when_it_connects(seen: Window) -> None:
+    await seen.page.evaluate("window.same = true; document.documentElement.dataset.build = 'older'")
+    async with seen.page.expect_event("load"):
+        await seen.page.evaluate("connect()")
+    assert await seen.page.evaluate("window.same") is None

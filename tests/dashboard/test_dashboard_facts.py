@@ -1,0 +1,249 @@
+"""What the page says of a state, and where its charts put things."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from plex_companion import words
+from plex_companion.cache import open_cache
+from plex_companion.cache.figures import Most, most_active, most_played, plays_by_hour
+from plex_companion.changes import State
+from plex_companion.dashboard import cards, charts
+from plex_companion.dashboard.board import difference
+from plex_companion.models import (
+    Activity,
+    Alert,
+    Connection,
+    Item,
+    LibraryChange,
+    Player,
+    Section,
+    Session,
+    Transcode,
+    User,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = 1_795_370_400_000
+FILM = Item("12", type="movie", title="Salt & Ember", year=2021, library="Films", duration_ms=5_400_000)
+JOB = Transcode(
+    "job",
+    video_decision="transcode",
+    audio_decision="copy",
+    source_video_codec="hevc",
+    video_codec="h264",
+    source_audio_codec="dca",
+    audio_codec="aac",
+    width=1280,
+    height=534,
+)
+
+
+def session(**more: object) -> Session:
+    facts = {
+        "play_id": 1,
+        "epoch": 1,
+        "session_key": "1",
+        "item": FILM,
+        "state": "playing",
+        "started_at": NOW - 60_000,
+        "updated_at": NOW - 4_000,
+        "heard_tick": 0,
+        "user": User("1", "Ada"),
+        "player": Player("tv", "Living Room", "Plex for Roku"),
+        "view_offset_ms": 600_000,
+    }
+    return Session(**(facts | more))  # type: ignore[arg-type]  # the example says which
+
+
+def state(*sessions: Session, link: str = "live") -> State:
+    found = State(Connection(link, NOW - 9_000, 1))  # type: ignore[arg-type]  # one of the five
+    found.sessions = {one.session_key: one for one in sessions}
+    found.refreshed_at = NOW - 1_000
+    return found
+
+
+def test_a_card_of_what_plays_says_the_same_until_something_is_heard() -> None:
+    playing = session()
+    assert cards.card(playing, state(playing), NOW) == cards.card(playing, state(playing), NOW + 30_000)
+
+
+def test_what_plays_moves_by_itself_and_what_is_paused_or_unheard_stands() -> None:
+    playing, paused = session(), session(state="paused")
+    assert cards.card(playing, state(playing), NOW).moving
+    assert not cards.card(paused, state(paused), NOW).moving
+    blind = cards.card(playing, state(playing, link="down"), NOW)
+    assert (blind.moving, blind.stale, blind.offset_ms) == (False, True, 603_000)
+
+
+def test_an_episode_leads_with_its_show_and_a_track_with_itself() -> None:
+    episode = Item("1", type="episode", title="Fog", grandparent_title="Harbour", index=2, parent_index=1)
+    track = Item("2", type="track", title="Rain", grandparent_title="Finch", parent_title="Lullabies")
+    shown = [cards.card(session(item=item), state(), NOW) for item in (episode, track, FILM)]
+    assert [(card.title, card.subtitle) for card in shown] == [
+        ("Harbour", "S1 E2 · Fog"),
+        ("Rain", "Finch · Lullabies"),
+        ("Salt & Ember", "2021 · Films"),
+    ]
+
+
+def test_live_television_has_no_picture_to_ask_for() -> None:
+    live = session(item=Item("plex://episode/abc", title="News", live=True))
+    assert cards.card(live, state(), NOW).art is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "resolution", "words_"),
+    [
+        ({}, "4k", "Picture 4K HEVC → 720p H.264: the player asks for less than the file has, or the line is too narrow."),
+        ({"width": 1920, "height": 800}, "1080", "Picture 1080p HEVC → 1080p H.264: the player does not take HEVC."),
+        ({"video_codec": "hevc"}, "720", "Picture 720p HEVC → 720p HEVC: a lower bit rate is asked for."),
+        ({"subtitle_decision": "burn"}, "720", "Picture 720p HEVC → 720p H.264: subtitles are burnt into it."),
+        ({"hardware": True, "width": None, "height": None}, None, "Picture HEVC → H.264, in hardware: the player does not take HEVC."),
+    ],
+)  # fmt: skip
+def test_why_a_picture_is_converted_is_told_as_far_as_the_facts_go(
+    changed: dict[str, object], resolution: str | None, words_: str
+) -> None:
+    job = replace(JOB, **changed)  # type: ignore[arg-type]  # the example says which
+    assert words.why(session(transcode=job, decision="transcode", video_resolution=resolution))[0] == words_
+
+
+def test_sound_and_subtitles_are_told_beside_the_picture() -> None:
+    job = replace(JOB, video_decision="copy", audio_decision="transcode", subtitle_decision="burn")
+    assert words.why(session(transcode=job)) == [
+        "Sound DTS → AAC: the player does not take DTS.",
+        "Subtitles burnt into the picture.",
+    ]
+
+
+def test_a_direct_stream_is_only_put_into_another_container_and_direct_play_needs_no_reason() -> None:
+    job = replace(JOB, video_decision="copy")
+    assert "another container" in words.why(session(transcode=job, decision="direct stream"))[0]
+    assert words.why(session(decision="direct play")) == []
+
+
+def test_the_summary_counts_streams_transcodes_and_the_line() -> None:
+    two = (session(bandwidth_kbps=8_000), session(session_key="2", decision="transcode", bandwidth_kbps=4_000))
+    assert cards.summary(state(*two)).words == "2 streams · 1 transcoded · 12.0 Mbit/s"
+    assert cards.summary(state()).page == "Nothing playing"
+    assert cards.summary(state(link="down")).page == "Plex not heard"
+
+
+def alert(number: int, **more: object) -> Alert:
+    facts = {"id": number, "at": NOW - 60_000, "kind": "buffering", "severity": "warning", "title": f"n{number}"}
+    return Alert(**{"detail": {}, "subject": str(number), **facts, **more})  # type: ignore[arg-type]  # as above
+
+
+def test_what_is_open_and_unknown_comes_first_and_what_is_over_and_known_or_old_is_left_out() -> None:
+    over, day = alert(4, resolved_at=NOW), cards.DAY_MS
+    told = [
+        over,
+        alert(1, at=NOW - 2 * day, resolved_at=NOW - 2 * day),
+        alert(2, at=NOW - 9 * day),
+        alert(5, acknowledged_at=NOW),
+        alert(6, resolved_at=NOW, acknowledged_at=NOW),
+        alert(3),
+    ]
+    assert [notice.id for notice in cards.notices(told, NOW)] == [3, 2, 5, 4]
+
+
+def test_a_task_of_unknown_progress_has_none() -> None:
+    known = state()
+    known.activities = {"u": Activity("u", title="Scanning", subtitle="Films", progress=-1)}
+    assert [(task.words, task.percent) for task in cards.tasks(known)] == [("Scanning: Films", None)]
+
+
+def change(number: int, **more: object) -> LibraryChange:
+    facts = {"at": NOW, "item_id": str(number), "section_id": "1", "type": "movie", "title": f"Film {number}"}
+    return LibraryChange(number, **{**facts, "change": "created", "settled": True, **more})  # type: ignore[arg-type]  # as above
+
+
+def test_what_was_added_is_shown_once_ready_unless_it_is_gone_again() -> None:
+    known = state()
+    known.sections = (Section("1", "Films", "movie"),)
+    known.recent.extend(
+        (change(1), change(2, settled=False), change(3, type="season"), change(4), change(5, change="updated"))
+    )
+    known.recent.append(change(6, item_id="4", change="deleted"))
+    assert [(one.title, one.library) for one in cards.arrivals(known, NOW)] == [("Film 1", "Films")]
+
+
+CLOCK = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
+HOUR = int(CLOCK.timestamp()) // 3600
+
+
+def test_days_end_with_today_and_count_by_the_clock_of_the_reader() -> None:
+    late = HOUR + 5  # 23:00 UTC is tomorrow in the east
+    assert charts.days({HOUR: 2, late: 1}, CLOCK, UTC).bars[-1].plays == 3
+    east = charts.days({HOUR: 2, late: 1}, CLOCK, timezone(timedelta(hours=3)))
+    assert (east.bars[-1].plays, east.total) == (2, 2)
+
+
+def test_summer_time_counts_as_it_was_then() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    summer, winter = (datetime(2026, month, 21, 18, tzinfo=UTC) for month in (7, 11))
+    shown = [charts.hour_of(int(at.timestamp()) // 3600, berlin).hour for at in (summer, winter)]
+    assert shown == [20, 19]
+
+
+def test_the_tallest_bar_fills_the_chart_and_one_play_is_still_seen() -> None:
+    drawn = charts.days({HOUR: 900, HOUR - 24: 1}, CLOCK, UTC)
+    assert [bar.height for bar in drawn.bars[-2:]] == [2, charts.HEIGHT]
+    assert drawn.words == "901 plays in 30 days; most on Sun 22 Nov: 900 plays."
+    assert charts.days({}, CLOCK, UTC).words == "No plays in the last 30 days."
+
+
+def test_the_heat_map_puts_an_hour_under_its_weekday() -> None:
+    drawn = charts.heat({HOUR: 8, HOUR - 7 * 24: 2, HOUR - 1: 1}, UTC)
+    hottest = max(drawn.cells, key=lambda cell: cell.plays)
+    assert (hottest.weekday, hottest.hour, hottest.plays, hottest.level) == (6, 18, 10, charts.LEVELS)
+    assert [cell.level for cell in drawn.cells if cell.plays == 1] == [1]
+    assert charts.heat({}, UTC).words == "No plays yet."
+    assert drawn.words == "The busiest hour: Sunday from 18:00 (10 plays)."
+
+
+def test_shares_are_measured_by_the_largest() -> None:
+    found = charts.shares([Most("Ada", 40, 9_000_000), Most("Ben", 10, 120_000), Most("Cy", 1, 0)])
+    assert [(share.percent, share.watched) for share in found] == [(100, "2 h"), (25, "2 min"), (2, "")]
+    assert charts.shares([]) == []
+
+
+def test_only_what_changed_is_told() -> None:
+    before = {"now": {"a": "1", "b": "2"}, "alerts": {}}
+    assert difference(before, before) == []
+    assert difference({}, {"alerts": {}}) == [{"part": "alerts", "order": [], "pieces": {}}]
+    after = {"now": {"b": "2", "a": "3"}, "alerts": {}}
+    assert difference(before, after) == [{"part": "now", "order": ["b", "a"], "pieces": {"a": "3"}}]
+    assert difference(before, {"now": {"a": "1"}, "alerts": {}}) == [{"part": "now", "order": ["a"], "pieces": {}}]
+
+
+PLAYS = (
+    # id, type, show, title, started at, user, name, watched
+    (1, "episode", "Harbour", "Fog", NOW - 3_600_000, "1", "Ada", 1_000),
+    (2, "episode", "Harbour", "Tide", NOW - 7_200_000, "1", "Ada (old name)", 2_000),
+    (3, "movie", None, "Harbour", NOW - 7_200_000, "2", None, None),
+    (4, "movie", None, "Quarry", NOW - 90 * 86_400_000, "2", None, 5_000),
+)
+
+
+async def test_the_figures_count_shows_as_one_and_leave_out_what_is_too_old(tmp_path: Path) -> None:
+    async with open_cache(tmp_path / "cache.sqlite3") as cache:
+        for play in PLAYS:
+            await cache.writer.execute(
+                "INSERT INTO plays (id, server, type, grandparent_title, title, started_at, updated_at, user_id, user_name, "
+                "watched_ms, rating_key, live, listed, stale) SELECT ?, machine_identifier, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1, 0 "
+                "FROM servers",
+                (*play[:5], play[4], *play[5:], str(play[0])),
+            )
+        since = NOW - 30 * 86_400_000
+        assert await plays_by_hour(cache, since) == {NOW // 3_600_000 - 1: 1, NOW // 3_600_000 - 2: 2}
+        assert await most_active(cache, since, 9) == [Most("Ada", 2, 3_000), Most("somebody", 1, 0)]
+        assert await most_played(cache, since, 9) == [Most("Harbour", 2, 3_000, "1"), Most("Harbour", 1, 0, "3")]
