@@ -61,7 +61,7 @@ async def test_a_member_that_is_not_there_is_404_with_what_is(it: Home) -> None:
 
 
 async def test_alerts_go_on_from_a_cursor(it: Home) -> None:
-    _, body = await get(it, "/api/alerts", cursor="1")
+    _, body = await get(it, "/api/alerts", cursor="0")
     assert body["alerts"] == []
 
 
@@ -79,8 +79,8 @@ async def test_history_goes_on_from_a_cursor_to_its_end(it: Home) -> None:
         seen += [play["id"] for play in body["plays"]]
         more = {"cursor": body["next_cursor"]}
     assert len(seen) == len(set(seen))
-    _, server = await get(it, "/api/server")
-    assert len(seen) == server["history"]["total"] >= 121
+    ((count,),) = await cache.reader.execute_fetchall("SELECT count(*) FROM plays")
+    assert len(seen) == count >= 121
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
     async with home(tmp_path_factory.mktemp("art"), patience=STEADY) as running:
+        await running.until(lambda: running.application.companion.state.history.complete)  # it asks for items too
         yield running
 
 
