@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.cache.rows import item_of, player_of, user_of
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     )
 
 Json = dict[str, Any]
+DAY_MS = 86_400_000
+EPOCH_DAY = date(1970, 1, 1).toordinal()
 LAST_MS = 253_402_300_799_000
 """The end of the year 9999; what is later, or before 1970, is no time of Plex's."""
 
@@ -37,8 +40,15 @@ def iso(at_ms: int | None) -> str | None:
     """Milliseconds since 1970 as ISO 8601 in UTC, with `Z`."""
     if at_ms is None or not 0 <= at_ms <= LAST_MS:
         return None
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    days, rest = divmod(at_ms, DAY_MS)
+    seconds, ms = divmod(rest, 1000)
+    return f"{_date(days)}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _date(days: int) -> str:
+    """A page of history names few days many times; the rest of a time is arithmetic."""
+    return date.fromordinal(EPOCH_DAY + days).isoformat()
 
 
 def envelope(state: State, now_ms: int) -> Json:
