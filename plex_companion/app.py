@@ -33,11 +33,14 @@ from plex_companion.events import Heard, Tick
 from plex_companion.follow import Follower
 from plex_companion.ingest import INBOX, Inbox, Live, Retention
 from plex_companion.models import Connection, Moment
+from plex_companion.panels import PANELS
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.history import Book
 from plex_companion.plex.known import Known
 from plex_companion.plex.listener import PATIENT, Patience, listen
 from plex_companion.plex.wanted import Wanted
+from plex_companion.prompts import served_prompts
+from plex_companion.prompts.completions import proposed
 from plex_companion.resources import RESOURCES, existing, read
 from plex_companion.roles import Roles
 from plex_companion.server.asking import QuestionOpen
@@ -300,7 +303,24 @@ def offer_of(companion: Companion, tools: Sequence[Tool], calls: Calls) -> Offer
         found = existing(companion)
         return [Existing(uri, one.name, without(title, secrets), one.description) for one, uri, title in found]
 
-    return Offer(APP, __version__, INSTRUCTIONS, tools, call, RESOURCES, listed, read_uri)
+    def propose(name: str, typed: str) -> list[str]:
+        secrets = companion.settings.secrets()
+        return [without(value, secrets) for value in proposed(companion, name, typed)]
+
+    names = {tool.name for tool in tools}
+    return Offer(
+        APP,
+        __version__,
+        INSTRUCTIONS,
+        tools,
+        call,
+        RESOURCES,
+        listed,
+        read_uri,
+        prompts=served_prompts(tools),
+        propose=propose,
+        panels=[panel for panel in PANELS if panel.tool in names],
+    )
 
 
 @asynccontextmanager

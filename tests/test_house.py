@@ -35,6 +35,8 @@ ORDER = (
     "metrics",
     "resources",
     "tools",
+    "prompts",
+    "panels",
     "server",
     "dashboard",
     "terminal",

@@ -20,10 +20,10 @@ from mcp_types import (
     CallToolResult,
     CompleteRequestParams,
     CompleteResult,
-    Completion,
     GetPromptResult,
     ImageContent,
     InputRequiredResult,
+    Prompt,
     Resource,
     ResourceTemplate,
     TextContent,
@@ -32,6 +32,7 @@ from mcp_types import (
 )
 
 from plex_companion.errors import InsufficientScope, Internal, NotFound, ToolError
+from plex_companion.server import panels, prompts
 from plex_companion.server.asking import Asking, QuestionOpen
 from plex_companion.server.scopes import may_write
 from plex_companion.tools.declare import Access
@@ -82,13 +83,19 @@ class CompanionServer(MCPServer[Any]):
     """Serves an `Offer`. Our schemas and errors go out as they were declared, not as the SDK would derive them."""
 
     def __init__(self, offer: Offer, notifier: Notifier, new_ref: Callable[[], str]) -> None:
-        super().__init__(offer.name, version=offer.version, instructions=offer.instructions, cache_hints=_CACHING)
+        super().__init__(
+            offer.name,
+            version=offer.version,
+            instructions=offer.instructions,
+            cache_hints=_CACHING,
+            extensions=panels.extensions(offer.panels),
+        )
         self._offer = offer
         self._tools = {tool.name: tool for tool in offer.tools}
         self._addresses = notifier.addresses
         self._new_ref = new_ref
         notifier.register_with(self.lowlevel)
-        self.lowlevel.add_request_handler("completion/complete", CompleteRequestParams, _complete)
+        self.lowlevel.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
         # The transports ask for these without arguments, and `listChanged` is an argument.
         self.lowlevel.create_initialization_options = functools.partial(  # type: ignore[method-assign]  # no subclass of Server can be passed in
             self.lowlevel.create_initialization_options, NotificationOptions(resources_changed=True)
@@ -109,7 +116,7 @@ class CompanionServer(MCPServer[Any]):
 
     @functools.cached_property
     def _listed(self) -> list[Tool]:
-        return [_tool(tool) for tool in self._offer.tools]
+        return [_tool(tool, panels.meta_of(tool.name, self._offer.panels)) for tool in self._offer.tools]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -140,8 +147,9 @@ class CompanionServer(MCPServer[Any]):
         return tool is not None and tool.writes(arguments)
 
     async def list_resources(self) -> list[Resource]:
-        """The fixed resources and the members of the families that exist now."""
-        return [_resource(one) for one in self._offer.existing()]
+        """The fixed resources, the members of the families that exist now, and the panels."""
+        shown = [panels.as_resource(panel) for panel in self._offer.panels]
+        return [*(_resource(one) for one in self._offer.existing()), *shown]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """The families."""
@@ -150,7 +158,7 @@ class CompanionServer(MCPServer[Any]):
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
     ) -> Iterable[ReadResourceContents]:
-        """The JSON of a resource.
+        """The JSON of a resource, or the page of a panel.
 
         Raises:
             ResourceNotFoundError: nothing has this URI; on the wire -32602 with `data.uri`.
@@ -158,6 +166,9 @@ class CompanionServer(MCPServer[Any]):
         """
         del context
         address = str(uri)
+        for panel in self._offer.panels:
+            if panel.uri == address:
+                return [panels.contents(panel)]
         try:
             text = await self._offer.read(self._addresses.canonical(address) or address)
         except NotFound as error:
@@ -168,16 +179,23 @@ class CompanionServer(MCPServer[Any]):
             raise ResourceError(compact(self._internal("Resource", address, error).body())) from error
         return [ReadResourceContents(content=text, mime_type=JSON)]
 
+    async def list_prompts(self) -> list[Prompt]:
+        """The prompts that the served tools can answer."""
+        return [prompts.as_prompt(prompt) for prompt in self._offer.prompts]
+
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
     ) -> GetPromptResult:
-        """There are no prompts; the SDK would call that an internal error.
+        """What a prompt says; a wrong name or argument the SDK would call an internal error.
 
         Raises:
-            MCPError: -32602, always.
+            MCPError: -32602 for an unknown prompt, and for an argument that is missing or unknown.
         """
-        del arguments, context
-        raise MCPError(INVALID_PARAMS, f"No prompt is called {name}. See prompts/list.", {"name": name})
+        del context
+        return prompts.got(self._offer, name, arguments or {})
+
+    async def _complete(self, _: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
+        return prompts.completed(self._offer, params)
 
     def _internal(self, kind: str, name: str, error: Exception) -> Internal:
         ref = self._new_ref()
@@ -211,7 +229,7 @@ def _refused(error: ToolError) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=compact(error.body()))], is_error=True)
 
 
-def _tool(tool: tools.Tool) -> Tool:
+def _tool(tool: tools.Tool, meta: dict[str, Any] | None) -> Tool:
     return Tool(
         name=tool.name,
         description=tool.description,
@@ -222,6 +240,7 @@ def _tool(tool: tools.Tool) -> Tool:
             destructive_hint=tool.access is not Access.READ and not tool.additive,
             open_world_hint=tool.open_world,
         ),
+        _meta=meta,
     )
 
 
@@ -237,8 +256,3 @@ def _template(family: resources.Resource) -> ResourceTemplate:
         description=family.description,
         mime_type=JSON,
     )
-
-
-async def _complete(_: ServerRequestContext[Any, Any], __: CompleteRequestParams) -> CompleteResult:
-    """Nothing to propose yet; an answer all the same, because clients ask while somebody types."""
-    return CompleteResult(completion=Completion(values=[], total=0, has_more=False))

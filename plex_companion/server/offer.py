@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from plex_companion.panels.declare import Panel
+    from plex_companion.prompts.declare import Prompt
     from plex_companion.resources.declare import Resource
     from plex_companion.tools.declare import Caller, Tool
+
+
+def _nothing(_name: str, _typed: str) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +54,8 @@ class Offer:
     """What `resources/list` shows now: the fixed ones and the members of the families."""
     read: Callable[[str], Awaitable[str]]
     """The JSON of a resource; raises `NotFound` for a URI that names nothing."""
+    prompts: Sequence[Prompt] = ()
+    propose: Callable[[str, str], Sequence[str]] = _nothing
+    """Values for the prompt argument or URI field of a name, given what was typed of it."""
+    panels: Sequence[Panel] = ()
+    """Pages that hosts show instead of what a tool answers."""
