@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run dev test test-slow check format docs pictures bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing lock clean
+.PHONY: run dev test test-slow conformance check format docs pictures bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing lock clean
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
 	$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)
@@ -17,6 +17,9 @@ test: $(VENV)/.develop ## every test but the slow ones
 
 test-slow: $(VENV)/.develop ## the slow ones: bursts, big libraries, killed processes, secrets in every kind of trouble
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(ARGS)
+
+conformance: $(VENV)/.develop .node/.installed ## the protocol's conformance suite and the TypeScript clients; needs npm
+	$(BIN)/python -m pytest -q tests/node $(ARGS)
 
 check: $(VENV)/.develop ## style, types, import order
 	$(BIN)/ruff check .
@@ -64,7 +67,7 @@ lock: $(VENV)/.develop ## renew the pins; needs the network, changes requirement
 	$(COMPILE) -c requirements-dev.lock --group build -o requirements-build.lock
 
 clean:
-	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .venv-* .node .mypy_cache .pytest_cache .ruff_cache dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "plex-companion needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.12 run"; exit 1; }
@@ -81,3 +84,10 @@ $(VENV)/.develop: requirements-dev.lock pyproject.toml $(VENV)/bin/python
 	$(PIP) --require-hashes -r requirements-dev.lock
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.runtime
+
+# Packages of other people that the tests talk to. The scripts of packages are not run.
+.node/.installed: tests/node/package.json tests/node/package-lock.json
+	@mkdir -p .node
+	cp tests/node/package.json tests/node/package-lock.json .node
+	cd .node && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
