@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "doctor", help="check address, token, websocket and database", parents=[_common(), _demo_flags()]
     )
+    _add_setup(commands)
     tools = commands.add_parser("tools", help="list the tools")
     tools.add_argument("--markdown", action="store_true", help="as the table of the README")
     tools.add_argument("--schemas", action="store_true", help="as the JSON that MCP clients are sent")
@@ -154,6 +156,32 @@ def _count(text: str) -> int:
     return number
 
 
+def _add_setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    login = commands.add_parser(
+        "login",
+        help="get a token from Plex, and find the server",
+        description="Shows a page of Plex on which you allow plex-companion, finds your server, and keeps its address and "
+        "token in a .env that only you can read. No token is shown.",
+        parents=[_common()],
+    )
+    login.add_argument(
+        "--server", metavar="NAME", dest="server_name", help="take this server of the account without asking"
+    )
+    hosts = ("claude-desktop", "claude-code", "cursor", "vscode")
+    install = commands.add_parser(
+        "install",
+        help="add it to an AI host",
+        description="Adds an entry to the host's list of MCP servers, after asking and keeping a copy of the file.",
+        parents=[_common()],
+    )
+    install.add_argument("--host", dest="ai_host", choices=hosts, required=True, help="where")
+    install.add_argument("--name", dest="entry_name", default="plex", help="what the entry is called (plex)")
+    install.add_argument("--file", type=Path, metavar="PATH", help="the host's file, where it is not the usual one")
+    install.add_argument("--print", dest="printed", action="store_true", help="show the entry and write nothing")
+    install.add_argument("--yes", action="store_true", help="do not ask; a token is then written nowhere")
+    install.add_argument("--demo", action="store_true", help="an entry for the built-in demo household")
+
+
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     demo = commands.add_parser("demo", help="run the demo Plex server alone")
     demo.add_argument("--host", default="127.0.0.1")
@@ -188,6 +216,8 @@ def _run(flags: argparse.Namespace) -> int:
             return _upkeep(flags)
         case command if command in REPORTS:
             return _report(flags)
+        case "login" | "install":
+            return _setup(flags)
         case _:
             settings = Settings.load(_given(flags))
             discreet = _log_to_stderr(settings)
@@ -286,6 +316,28 @@ def _report(flags: argparse.Namespace) -> int:
     _log_to_stderr(settings)
     asked = {name: value for name, value in vars(flags).items() if name in Question.__dataclass_fields__}
     anyio.run(partial(report, settings, Question(**asked), demo=flags.demo, as_json=flags.json))
+    return 0
+
+
+def _setup(flags: argparse.Namespace) -> int:
+    from plex_companion.setup.keep import user_dotenv
+    from plex_companion.setup.person import Person, at_terminal
+
+    settings = Settings.load(_given(flags))
+    _log_to_stderr(settings)
+    if flags.command == "login":
+        from plex_companion.setup.login import login
+
+        # What is set already is what a new login replaces; an address on the command line is where to look.
+        asked = settings.model_copy(update={"plex_url": flags.plex_url and settings.plex_url})
+        anyio.run(partial(login, asked, Person(at_terminal, _say), user_dotenv(), wanted=flags.server_name))
+        return 0
+    from plex_companion.setup.install import Wish, here, install
+
+    wish = Wish(flags.ai_host, flags.entry_name, flags.file, flags.printed, flags.demo)
+    text = install(wish, settings, Person(at_terminal, _say, flags.yes), here(), datetime.now(UTC))
+    if text is not None:
+        print(text)  # noqa: T201 - the answer
     return 0
 
 

@@ -47,6 +47,7 @@ ORDER = (
     "doctor",
     "watch",
     "upkeep",
+    "setup",
     "cli",
     "__main__",
 )

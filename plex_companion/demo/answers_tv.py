@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from plex_companion.demo.answers_pins import resources_as_json
 from plex_companion.demo.ask import Answer, Ask, Refused
 from plex_companion.demo.house import OWNER
 from plex_companion.demo.tree import Node, container
@@ -22,7 +23,7 @@ def user_node(ask: Ask, user: User) -> Node:
         "id": user.cloud_id, "uuid": f"demo{user.cloud_id:012x}", "username": user.name, "title": user.name, "email": user.email,
         "friendlyName": user.name, "locale": "", "confirmed": True, "joinedAt": 1_500_000_000, "emailOnlyAuth": False,
         "hasPassword": True, "protected": bool(user.pin), "thumb": f"https://plex.tv/users/demo{user.cloud_id}/avatar?c=1",
-        "authToken": user.token, "authenticationToken": user.token, "mailingListStatus": "unsubscribed",
+        "authToken": ask.token_of(user), "authenticationToken": ask.token_of(user), "mailingListStatus": "unsubscribed",
         "mailingListActive": False, "scrobbleTypes": "", "country": "NO", "subscriptionDescription": "",
         "restricted": user.restricted, "anonymous": "", "home": user.home, "guest": False,
         "homeSize": sum(u.home for u in ask.house.users.values()), "homeAdmin": owner, "maxHomeSize": 15,
@@ -129,13 +130,15 @@ def _iso(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def resources(ask: Ask) -> Node:
+def resources(ask: Ask) -> Node | Answer:
     """`GET /api/v2/resources`: this server and the players."""
+    if "application/json" in ask.headers.get("accept", ""):
+        return resources_as_json(ask)
     house = ask.house
     rows = [Node("resource", {
         "name": house.name, "product": "Plex Media Server", "productVersion": house.version, "platform": "Linux",
         "platformVersion": "6.8.0", "device": "Demo", "clientIdentifier": house.machine_identifier, "createdAt": _iso(1_600_000_000),
-        "lastSeenAt": _iso(house.now), "provides": "server", "owned": ask.user.id == OWNER, "accessToken": ask.user.token,
+        "lastSeenAt": _iso(house.now), "provides": "server", "owned": ask.user.id == OWNER, "accessToken": ask.token_of(ask.user),
         "publicAddress": "198.51.100.7", "httpsRequired": False, "synced": False, "relay": False, "home": ask.user.home,
         "dnsRebindingProtection": False, "natLoopbackSupported": False, "publicAddressMatches": True, "presence": True,
     })]  # fmt: skip

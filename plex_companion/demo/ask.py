@@ -85,6 +85,10 @@ class Ask:
         text = self.get(name)
         return int(text) if text.lstrip("-").isdigit() else default
 
+    def token_of(self, user: User) -> str:
+        """A user's token. The owner's may have been chosen when the server was started."""
+        return self.demo.token if user.id == OWNER else user.token
+
     def owner_only(self) -> None:
         """Refuse others with 403, as Plex does since 2025."""
         if self.user.id != OWNER:

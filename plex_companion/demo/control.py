@@ -253,6 +253,12 @@ async def _token(demo: Demo, given: Given) -> Any:
     return {"revoked": demo.house.faults.revoked}
 
 
+async def _confirm(demo: Demo, _: Given) -> Any:
+    waiting = [pin.id for pin in demo.house.pins.values() if pin.token is None]
+    demo.confirm()
+    return {"confirmed": waiting}
+
+
 async def _requests(demo: Demo, _: Given) -> Any:
     log = demo.requests
     return {
@@ -277,4 +283,5 @@ CALLS: dict[str, Call] = {
     "POST burst": _burst, "POST items": _add, "DELETE items": _delete, "POST scan": _scan, "POST restart": _restart,
     "POST silence": _silence, "POST speak": _speak, "POST reset": _reset, "POST cut": _cut, "POST status": _status,
     "POST slow": _slow, "POST token": _token, "GET requests": _requests, "DELETE requests": _forget_requests, "GET state": _state,
+    "POST confirm": _confirm,
 }  # fmt: skip

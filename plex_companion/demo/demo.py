@@ -84,6 +84,13 @@ class Demo:
         """Plex's number for the item's kind."""
         return type_number(item)
 
+    # -- plex.tv
+
+    def confirm(self) -> None:
+        """Let every program in that waits with a pin, as the owner would on plex.tv's page."""
+        for pin in self.house.pins.values():
+            pin.token = pin.token or self.token
+
     # -- time
 
     async def wait(self, seconds: float) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable
 
+    from plex_companion.demo.answers_pins import Pin
     from plex_companion.demo.household import Collection, Household, Item, Player, Playlist, Section, User
     from plex_companion.demo.playback import Session
     from plex_companion.demo.prefs import Pref
@@ -104,6 +105,9 @@ class House:
         self._section_prefs: dict[str, dict[str, Pref]] = {}
         self.next_session, self.next_queue, self.next_queue_item = 1, 40, 7000
         self.command_ids: dict[str, int] = {}
+        self.pins: dict[int, Pin] = {}
+        self.more_servers: list[dict[str, Any]] = []
+        """What plex.tv knows besides this server, as `/api/v2/resources` lists it."""
 
     def _fill_library(self, household: Household) -> None:
         self.sections: dict[str, Section] = {section.key: section for section in household.sections}

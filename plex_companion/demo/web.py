@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from plex_companion.demo import (
     answers_discover,
     answers_library,
+    answers_pins,
     answers_players,
     answers_queues,
     answers_sections,
@@ -56,11 +57,13 @@ ROUTES: tuple[tuple[str, str, Any], ...] = (
     *answers_queues.ROUTES,
     *answers_players.ROUTES,
     *answers_writes.ROUTES,
+    *answers_pins.ROUTES,
     *answers_tv.ROUTES,
 )
 EVENT_SOURCE = "/:/eventsource/notifications"
 PLEX_TV = ("/api/", "/devices.xml", "/users/account")
-OPEN = {"/identity"}
+OPEN = re.compile(r"/identity|/api/v2/pins(/\d+)?")
+"""What needs no token."""
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -148,7 +151,7 @@ class Web:
         if faults.status is not None and not cloud:
             page = error_page(faults.status)
             return page if faults.body is None else Answer(faults.body, faults.status, "text/xml", faults.headers)
-        if path in OPEN:
+        if OPEN.fullmatch(path):
             return None
         if faults.revoked or self._user(params, headers) is None:
             return answers_tv.INVALID_TOKEN if cloud else error_page(401)

@@ -83,6 +83,15 @@ class Gateway:
         with self._errand(None) as errand, _deadline(errand):
             return await self._send(errand, lambda: _identity(self._session(), str(self._settings.plex_url)), True)  # noqa: FBT003 - ahead
 
+    async def plex_tv(self, function: Callable[[Wire], T]) -> T:
+        """Run `function` with the bare HTTP session, for what plex.tv is asked before a server is known. For `login`.
+
+        Raises:
+            ToolError: as `call`.
+        """
+        with self._errand(None) as errand, _deadline(errand):
+            return await self._send(errand, lambda: function(self._session()), True)  # noqa: FBT003 - ahead
+
     def forget(self) -> None:
         """Make the `PlexServer` anew at the next call: after a reconnect it may be another version, or another server."""
         self._plex = None

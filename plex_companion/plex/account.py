@@ -1,0 +1,142 @@
+"""What plex.tv tells about an account: a token by confirmation in a browser, and the servers that may be used with it.
+
+Answers hold tokens and addresses, so none of their text gets into an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+
+from plex_companion.errors import PlexTvUnreachable
+from plex_companion.plex.errands import CURRENT, Errand
+
+if TYPE_CHECKING:
+    from plex_companion.plex.wire import Wire
+
+T = TypeVar("T")
+
+PINS = "https://plex.tv/api/v2/pins"
+RESOURCES = "https://plex.tv/api/v2/resources"
+PAGE = "https://app.plex.tv/auth#?"
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
+
+
+class Pin(_Said):
+    """A request for a token; `auth_token` is there once a person has confirmed it on `page`."""
+
+    id: int
+    code: str
+    client_identifier: str
+    expires_in: float = 900
+    """Seconds."""
+    auth_token: SecretStr | None = None
+
+    @property
+    def page(self) -> str:
+        """Where a person confirms it. The code is worth nothing to others: only who made the pin gets the token."""
+        product = {"clientID": self.client_identifier, "code": self.code, "context[device][product]": "plex-companion"}
+        return PAGE + urlencode(product)
+
+
+class Road(_Said):
+    """One way to a server, as plex.tv knows it."""
+
+    uri: str
+    protocol: str = ""
+    address: str = ""
+    port: int = 32400
+    local: bool = False
+    relay: bool = False
+
+
+class Server(_Said):
+    """A server that the account may use."""
+
+    name: str = ""
+    client_identifier: str
+    """What the server itself calls its machine identifier."""
+    provides: str = ""
+    owned: bool = False
+    access_token: SecretStr | None = None
+    https_required: bool = False
+    connections: Annotated[tuple[Road, ...], Field(default=())]
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where to look for it: encrypted ways before plain ones, near ones before far ones, Plex's relay last."""
+        ways = [_Way(road.uri.rstrip("/"), road.relay, road.local) for road in self.connections]
+        if not self.https_required:
+            # Where names of plex.direct are not resolved, as behind some routers, its plain address at home serves.
+            ways += [_Way(_plain(road), road.relay, road.local) for road in self.connections if road.local]
+        ordered = sorted(ways, key=lambda way: (way.relay, not way.address.startswith("https://"), not way.local))
+        return list(dict.fromkeys(way.address for way in ordered if way.address.startswith(("http://", "https://"))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    address: str
+    relay: bool
+    local: bool
+
+
+def _plain(road: Road) -> str:
+    host = f"[{road.address}]" if ":" in road.address else road.address
+    return f"http://{host}:{road.port}" if host else ""
+
+
+def new_pin(wire: Wire) -> Pin:
+    """Ask for a strong pin.
+
+    Raises:
+        ToolError: plex.tv does not answer as it should.
+    """
+    return _said(wire, "POST", PINS, Pin, params={"strong": "true"})
+
+
+def pin_now(wire: Wire, pin: Pin) -> Pin:
+    """The same pin as it is now.
+
+    Raises:
+        NotFound: it has expired.
+        ToolError: plex.tv does not answer as it should.
+    """
+    return _said(wire, "GET", f"{PINS}/{pin.id}", Pin)
+
+
+def servers(wire: Wire, token: SecretStr) -> list[Server]:
+    """The servers of the account of this token, its own first.
+
+    Raises:
+        ToolError: plex.tv does not answer as it should, or refuses the token.
+    """
+    wanted = {"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"}
+    headers = {"X-Plex-Token": token.get_secret_value()}
+    found = _said(wire, "GET", RESOURCES, list[Server], params=wanted, headers=headers)
+    return sorted((one for one in found if "server" in one.provides.split(",")), key=lambda one: not one.owned)
+
+
+def _said(
+    wire: Wire, method: str, address: str, kind: type[T], *, headers: dict[str, str] | None = None, **more: Any
+) -> T:
+    from plexapi import BASE_HEADERS  # noqa: PLC0415 - takes long to import
+
+    from plex_companion.plex.translate import by_status  # noqa: PLC0415 - the same
+
+    sent = {**BASE_HEADERS, "Accept": "application/json", "X-Plex-Product": "plex-companion", **(headers or {})}
+    response = wire.request(method, address, headers=sent, **more)
+    errand = CURRENT.get() or Errand(0)
+    if not response.ok or response.is_redirect:
+        raise by_status(response.status_code, errand)
+    try:
+        return TypeAdapter(kind).validate_json(response.content)
+    except ValidationError:
+        failure = PlexTvUnreachable(f"{errand.asked}: an answer that lacks what it must hold. Try again later.")
+    raise failure  # outside the `except`, so that no log can follow it to the answer

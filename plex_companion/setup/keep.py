@@ -1,0 +1,74 @@
+"""Writing files of other people and of the user: whole or not at all, and secrets for the user alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dotenv
+import platformdirs
+
+from plex_companion.errors import StartError
+from plex_companion.settings import APP
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+OWN = 0o600
+
+
+def user_dotenv() -> Path:
+    """The `.env` that the user's companions read wherever they are started."""
+    return Path(platformdirs.user_config_dir(APP)) / ".env"
+
+
+def keep_settings(path: Path, values: Mapping[str, str]) -> None:
+    """Set variables in a `.env`, leaving its other lines as they are. Nobody but the user can read it afterwards.
+
+    Raises:
+        StartError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        real = path.resolve()
+        os.close(os.open(real, os.O_WRONLY | os.O_CREAT, OWN))
+        real.chmod(OWN)  # before the secret is in it; set_key keeps the mode
+        for name, value in values.items():
+            dotenv.set_key(real, name, value)
+    except (OSError, UnicodeError) as error:
+        raise StartError(f"{path} cannot be written: {_why(error)}.") from None
+
+
+def replace_file(path: Path, text: str, now: datetime) -> Path | None:
+    """Write a file of somebody else's as a whole, after copying what was there. Returns the copy, if anything was there.
+
+    Raises:
+        StartError: it cannot be written; the file is as it was.
+    """
+    real = path.resolve()
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        copy = _copied(real, now) if real.exists() else None
+        mode = stat.S_IMODE(real.stat().st_mode) if copy else OWN
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=real.parent, delete=False) as new:
+            new.write(text)
+        Path(new.name).chmod(mode)
+        Path(new.name).replace(real)
+    except (OSError, UnicodeError) as error:
+        raise StartError(f"{path} cannot be written: {_why(error)}. It was left as it was.") from None
+    return copy
+
+
+def _copied(path: Path, now: datetime) -> Path:
+    copy = path.with_name(f"{path.name}.before-plex-companion-{now:%Y%m%dT%H%M%SZ}")
+    shutil.copy2(path, copy)
+    return copy
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "it is not UTF-8 text"

@@ -1,0 +1,167 @@
+"""The command `login`: a token by confirmation in a browser, the servers it opens, and a `.env` for the user alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+
+from plex_companion.errors import (
+    NotFound,
+    PlexTvUnreachable,
+    RateLimited,
+    SettingsError,
+    StartError,
+    TimedOut,
+    ToolError,
+)
+from plex_companion.plex.account import new_pin, pin_now, servers
+from plex_companion.plex.gateway import open_gateway
+from plex_companion.settings import variable
+from plex_companion.setup.keep import keep_settings
+from plex_companion.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
+    from plex_companion.plex.account import Pin, Server
+    from plex_companion.plex.gateway import Gateway
+    from plex_companion.settings import Settings
+    from plex_companion.setup.person import Person
+
+KNOCK_SECONDS = 5.0
+"""How long an address may take to answer."""
+POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A server that was reached."""
+
+    server: Server
+    address: str
+
+    @property
+    def title(self) -> str:
+        """For a person choosing."""
+        whose = "" if self.server.owned else ", somebody else's: Plex tells everything only to its owner"
+        return f"{clean(self.server.name)} at {self.address}{whose}"
+
+
+async def login(
+    settings: Settings, person: Person, path: Path, *, wanted: str | None = None, poll_seconds: float = POLL_SECONDS
+) -> None:
+    """Sign in at Plex, choose a server, keep its address and token.
+
+    Args:
+        settings: `plex_url`, if set, is the only address tried.
+        person: confirms and chooses.
+        path: the `.env` written to.
+        wanted: name of the server to take without asking.
+        poll_seconds: how often plex.tv is asked whether the person has confirmed.
+
+    Raises:
+        StartError: nobody confirmed, or no server was reached.
+        ToolError: plex.tv does not answer as it should.
+    """
+    # No server is known yet, and a gateway needs an address: plex.tv's own stands in, and no token goes along.
+    cloud = settings.model_copy(update={"plex_url": settings.plex_tv_url, "plex_token": None})
+    async with open_gateway(cloud) as gateway:
+        token = await _confirmed(gateway, person, poll_seconds)
+        known = await gateway.plex_tv(partial(servers, token=token))
+    found = await _reached(_named(known, wanted), settings)
+    chosen = found[0] if len(found) == 1 else found[person.chooses("Which one?", [one.title for one in found])]
+    # The account's own token also opens the watchlist and the users at plex.tv; a guest's server wants its own.
+    key = token if chosen.server.owned else chosen.server.access_token or token
+    keep_settings(path, {variable("plex_url"): chosen.address, variable("plex_token"): key.get_secret_value()})
+    person.say(f"{chosen.title}. Address and token are in {path}, which only you can read. Next: plex-companion doctor")
+    for name in (variable("plex_url"), variable("plex_token")):
+        if os.environ.get(name):
+            person.say(f"Note: {name} is set in the environment, and wins over that file.")
+
+
+async def _confirmed(gateway: Gateway, person: Person, poll_seconds: float) -> SecretStr:
+    pin = await gateway.plex_tv(new_pin)
+    minutes = max(1, int(pin.expires_in // 60))
+    person.say(f"Open this page, sign in as the owner of the server, and allow plex-companion:\n\n  {pin.page}\n")
+    person.say(f"Waiting for {minutes} minutes; Ctrl+C ends it.")
+    with anyio.move_on_after(pin.expires_in):
+        while True:
+            await anyio.sleep(poll_seconds)
+            now, pause = await _asked(gateway, pin)
+            if now is None:
+                break
+            if now.auth_token and now.auth_token.get_secret_value():
+                return now.auth_token
+            await anyio.sleep(pause)
+    raise StartError("Nobody allowed it in time. Run plex-companion login again.")
+
+
+async def _asked(gateway: Gateway, pin: Pin) -> tuple[Pin | None, float]:
+    """The pin as it is, or none when it has expired; and how long to hold back. A plex.tv that stumbles is asked again."""
+    try:
+        return await gateway.plex_tv(partial(pin_now, pin=pin)), 0
+    except NotFound:
+        return None, 0
+    except RateLimited as error:
+        later = error.facts.get("retry_after_s")
+        return pin, float(later) if isinstance(later, int) else POLL_SECONDS
+    except (PlexTvUnreachable, TimedOut):
+        return pin, 0
+
+
+def _named(known: Sequence[Server], wanted: str | None) -> list[Server]:
+    if not known:
+        raise StartError("This account has no Plex Media Server, and none is shared with it.")
+    names = ", ".join(clean(one.name) for one in known)
+    chosen = [one for one in known if wanted is None or wanted.casefold() == one.name.casefold()]
+    if not chosen:
+        raise StartError(f"No server of this account is called {wanted}. Its servers: {names}.")
+    return chosen
+
+
+async def _reached(known: Sequence[Server], settings: Settings) -> list[Found]:
+    """Every server with the best address at which it answers; all are tried at once."""
+    best: dict[str, list[str]] = {one.client_identifier: [] for one in known}
+
+    async def knock(server: Server, address: str) -> None:
+        if await _lives_at(server, address, settings):
+            best[server.client_identifier].append(address)
+
+    tried = [(one, address) for one in known for address in _addresses(one, settings)]
+    async with anyio.create_task_group() as tasks:
+        for server, address in tried:
+            tasks.start_soon(knock, server, address)
+    found = [
+        Found(one, min(best[one.client_identifier], key=_addresses(one, settings).index))
+        for one in known
+        if best[one.client_identifier]
+    ]
+    if not found:
+        places = "\n".join(f"  {clean(server.name)}: {address}" for server, address in tried) or "  no address at all"
+        raise StartError(
+            f"You are signed in, but no server answers from here. Tried:\n{places}\n"
+            "Try again with --plex-url http://host:32400, the address under which you reach it."
+        )
+    return found
+
+
+def _addresses(server: Server, settings: Settings) -> list[str]:
+    return [settings.plex_url] if settings.plex_url else server.addresses
+
+
+async def _lives_at(server: Server, address: str, settings: Settings) -> bool:
+    """Whether that very server answers there. It is asked without a token, so a stranger learns nothing."""
+    there = settings.model_copy(update={"plex_url": address, "plex_token": None, "plex_timeout_seconds": KNOCK_SECONDS})
+    try:
+        async with open_gateway(there) as gateway:
+            identity = await gateway.identity()
+    except (ToolError, SettingsError):
+        return False
+    return identity is not None and identity.machine_identifier == server.client_identifier

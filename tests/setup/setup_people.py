@@ -1,0 +1,36 @@
+"""People who answer what they were told to answer, and remember what they heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from plex_companion.setup.person import Person
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass
+class Scripted:
+    """Answers questions in this order; one too many fails the test."""
+
+    answers: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    hears: Callable[[str], None] = lambda _: None
+
+    def answer(self, question: str) -> str:
+        self.asked.append(question)
+        return self.answers.pop(0)
+
+    def listen(self, text: str) -> None:
+        self.told.append(text)
+        self.hears(text)
+
+    def person(self, *, agrees_already: bool = False) -> Person:
+        return Person(self.answer, self.listen, agrees_already)
+
+    @property
+    def heard(self) -> str:
+        return "\n".join([*self.asked, *self.told])

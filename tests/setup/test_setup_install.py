@@ -1,0 +1,245 @@
+"""The command `install`: asks first, keeps a copy, and writes the token nowhere by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dotenv
+import platformdirs
+import pytest
+from pydantic import SecretStr
+from setup_people import Scripted
+
+from plex_companion.errors import StartError
+from plex_companion.settings import APP, Settings
+from plex_companion.setup.hosts import HOSTS, Place
+from plex_companion.setup.install import Wish, here, install, is_passing, own_command
+from plex_companion.setup.keep import keep_settings, replace_file, user_dotenv
+
+NOW = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
+TOKEN = "canary-Token-0123456789"
+BARE = Settings.model_construct()
+KNOWN = Settings.load({"plex_url": "http://den:32400"}).model_copy(update={"plex_token": SecretStr(TOKEN)})
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("PLEX_URL", raising=False)
+    monkeypatch.delenv("PLEX_TOKEN", raising=False)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place("linux", tmp_path / "home", tmp_path / "config")
+
+
+@pytest.fixture
+def file(place: Place) -> Path:
+    found = HOSTS["cursor"].file(place)
+    found.parent.mkdir(parents=True)
+    return found
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def run(
+    scripted: Scripted, place: Place, *, settings: Settings = BARE, yes: bool = False, **wish: object
+) -> str | None:
+    asked = Wish(**{"host": "cursor", **wish})  # type: ignore[arg-type]  # as given
+    return install(asked, settings, scripted.person(agrees_already=yes), place, NOW)
+
+
+def test_the_command_is_this_installation_by_its_absolute_path() -> None:
+    command = own_command()
+    assert Path(command[0]).is_absolute()
+    assert Path(command[0]).parent == Path(sys.executable).parent
+    told = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
+    assert told.stdout.startswith("plex-companion ")
+
+
+def test_a_new_file_is_written_after_a_yes_and_is_the_users_alone(place: Place) -> None:
+    scripted = Scripted(["y"])
+    assert run(scripted, place) is None
+    file = HOSTS["cursor"].file(place)
+    entry = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["plex"]
+    assert entry == {"command": own_command()[0], "args": [*own_command()[1:], "serve"]}
+    assert mode(file) == 0o600
+    assert "plex-companion login" in scripted.heard
+    assert scripted.asked == [f"Add 'plex' to {file}? [y/N]"]
+
+
+@pytest.mark.parametrize("answer", ["n", "", "perhaps", "yes please"])
+def test_without_a_clear_yes_nothing_is_touched(place: Place, file: Path, answer: str) -> None:
+    file.write_text('{"mine": 1}', encoding="utf-8")
+    run(Scripted([answer]), place)
+    assert file.read_text(encoding="utf-8") == '{"mine": 1}'
+    assert [one.name for one in file.parent.iterdir()] == ["mcp.json"]
+
+
+def test_what_was_there_is_kept_as_a_copy_with_its_mode(place: Place, file: Path) -> None:
+    before = '{"mcpServers": {"files": {"command": "npx"}}, "other": [1, 2]}\n'
+    file.write_text(before, encoding="utf-8")
+    file.chmod(0o640)
+    scripted = Scripted(["yes"])
+    run(scripted, place)
+    copy = file.with_name("mcp.json.before-plex-companion-20261122T170000Z")
+    assert copy.read_text(encoding="utf-8") == before
+    assert (mode(copy), mode(file)) == (0o640, 0o640)
+    assert str(copy) in scripted.heard
+    assert json.loads(file.read_text(encoding="utf-8"))["mcpServers"].keys() == {"files", "plex"}
+
+
+def test_a_second_time_there_is_nothing_to_do(place: Place, file: Path) -> None:
+    run(Scripted(["y"]), place)
+    written = file.read_bytes()
+    scripted = Scripted()
+    run(scripted, place)
+    assert "Nothing was changed" in scripted.heard
+    assert file.read_bytes() == written
+    assert len(list(file.parent.iterdir())) == 1
+
+
+def test_an_entry_of_another_program_is_replaced_only_when_asked_about_by_name(place: Place, file: Path) -> None:
+    file.write_text('{"mcpServers": {"plex": {"command": "uvx", "args": ["plex-mcp-server"]}}}', encoding="utf-8")
+    scripted = Scripted(["n"])
+    run(scripted, place)
+    assert scripted.asked == [f"Replace the entry 'plex', which starts another program, in {file}? [y/N]"]
+    run(Scripted(["y"]), place, name="films")
+    assert json.loads(file.read_text(encoding="utf-8"))["mcpServers"].keys() == {"plex", "films"}
+
+
+def test_a_file_with_comments_is_left_alone_and_the_entry_is_shown(place: Place, file: Path) -> None:
+    text = '{\n  // by hand\n  "mcpServers": {}\n}'
+    file.write_text(text, encoding="utf-8")
+    scripted = Scripted()
+    shown = run(scripted, place, settings=KNOWN)
+    assert shown is not None
+    assert json.loads(shown)["mcpServers"]["plex"]["command"] == own_command()[0]
+    assert file.read_text(encoding="utf-8") == text
+    assert "comments would be lost" in scripted.heard
+    assert TOKEN not in shown + scripted.heard
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_printing_asks_nothing_and_writes_nothing(place: Place, tmp_path: Path, host: str) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    shown = run(Scripted(), place, settings=KNOWN, host=host, printed=True)
+    assert shown is not None
+    assert TOKEN not in shown
+    assert list(json.loads(shown)) == [HOSTS[host].key]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_token_known_to_the_shell_alone_is_kept_for_the_user_when_they_say_so(place: Place, file: Path) -> None:
+    scripted = Scripted(["1", "y"])
+    run(scripted, place, settings=KNOWN)
+    assert TOKEN not in file.read_text(encoding="utf-8")
+    assert dotenv.dotenv_values(user_dotenv()) == {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN}
+    assert mode(user_dotenv()) == 0o600
+    assert TOKEN not in scripted.heard
+    again = Scripted()
+    run(again, place, settings=KNOWN)
+    assert "Address and token stay in" in again.heard
+
+
+def test_it_is_written_into_the_hosts_file_when_they_say_so(place: Place, file: Path) -> None:
+    run(Scripted(["nonsense", "7", "2", "y"]), place, settings=KNOWN)
+    entry = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["plex"]
+    assert entry["env"] == {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN}
+    assert not user_dotenv().exists()
+
+
+@pytest.mark.parametrize(("answers", "yes"), [(["3", "y"], False), ([], True)])
+def test_otherwise_it_is_written_nowhere(place: Place, file: Path, answers: list[str], *, yes: bool) -> None:
+    run(Scripted(answers), place, settings=KNOWN, yes=yes)
+    assert TOKEN not in file.read_text(encoding="utf-8")
+    assert not user_dotenv().exists()
+
+
+def test_the_demo_needs_no_token(place: Place, file: Path) -> None:
+    scripted = Scripted(["y"])
+    run(scripted, place, settings=KNOWN, demo=True)
+    assert json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["plex"]["args"][-2:] == ["serve", "--demo"]
+    assert len(scripted.asked) == 1
+
+
+def test_a_program_in_a_cache_is_called_passing() -> None:
+    cache = platformdirs.user_cache_dir()
+    assert is_passing(f"{cache}/uv/archive-v0/abc/bin/plex-companion")
+    assert not is_passing("/home/me/.local/share/pipx/venvs/plex-companion/bin/plex-companion")
+
+
+def test_a_file_that_cannot_be_read_is_left_alone(place: Place, file: Path) -> None:
+    file.write_bytes(b"\xff\xfe{")
+    with pytest.raises(StartError, match=r"not UTF-8 text\. --print"):
+        run(Scripted(), place)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(StartError, match="cannot be read"):
+        run(Scripted(), place)
+
+
+def test_a_link_is_followed_and_stays_one(tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles" / "mcp.json"
+    real.parent.mkdir()
+    real.write_text("{}", encoding="utf-8")
+    link = tmp_path / "mcp.json"
+    link.symlink_to(real)
+    replace_file(link, '{"a": 1}', NOW)
+    assert link.is_symlink()
+    assert real.read_text(encoding="utf-8") == '{"a": 1}'
+
+
+def test_settings_are_kept_among_what_is_there_and_closed_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "new" / ".env"
+    path.parent.mkdir()
+    path.write_text("# mine\nPLEX_TOKEN=old\nREAD_ONLY_MODE=false", encoding="utf-8")
+    path.chmod(0o644)
+    keep_settings(path, {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": "it's \\ odd #1"})
+    assert path.read_text(encoding="utf-8").startswith("# mine\n")
+    assert dotenv.dotenv_values(path) == {
+        "PLEX_TOKEN": "it's \\ odd #1",
+        "READ_ONLY_MODE": "false",
+        "PLEX_URL": "http://den:32400",
+    }
+    assert mode(path) == 0o600
+
+
+def test_what_is_kept_is_what_the_settings_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    keep_settings(user_dotenv(), {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN})
+    settings = Settings.load()
+    assert settings.plex_url == "http://den:32400"
+    assert settings.plex_token is not None
+    assert settings.plex_token.get_secret_value() == TOKEN
+    assert user_dotenv() == Path(platformdirs.user_config_dir(APP)) / ".env"
+
+
+def test_this_machines_place_is_below_the_users_home(tmp_path: Path) -> None:
+    assert here().home == tmp_path / "home"
+
+
+@pytest.mark.parametrize(("said", "code"), [("y\n", 0), ("n\n", 0), ("", 1)])
+def test_the_command_line_asks_at_the_terminal(tmp_path: Path, said: str, code: int) -> None:
+    file = tmp_path / "mcp.json"
+    command = [sys.executable, "-m", "plex_companion", "install", "--host", "cursor", "--file", str(file)]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run(  # noqa: S603 - ours
+        command, input=said, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False, timeout=30
+    )
+    assert done.returncode == code, done.stderr
+    assert "[y/N]" in done.stderr
+    assert done.stdout == ""
+    assert file.exists() is (said == "y\n")
+    if not said:
+        assert "Nobody answered" in done.stderr
