@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 import zipfile
@@ -70,6 +71,23 @@ def test_an_installed_wheel_opens_a_database_without_the_checkout(wheel: Path, t
     imported_from, schema = out.splitlines()
     assert Path(imported_from).is_relative_to(target)
     assert int(schema) == shipped()[-1].version
+
+
+def test_a_stranger_installs_the_wheel_and_runs_the_program(wheel: Path, tmp_path: Path) -> None:
+    """In an environment of its own, to which only the packages it stands on are lent: those are what the locks pin."""
+    fresh = tmp_path / "fresh"
+    run(sys.executable, "-m", "venv", "--without-pip", str(fresh), cwd=tmp_path)
+    (packages,) = fresh.glob("lib/python*/site-packages")
+    (packages / "lent.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    pip = ("-m", "pip", "--python", str(fresh / "bin" / "python"), "install", "--quiet", "--no-deps", "--no-index")
+    run(sys.executable, *pip, "--disable-pip-version-check", "--force-reinstall", str(wheel), cwd=tmp_path)
+    program, home = str(fresh / "bin" / "plex-companion"), {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    assert run(program, "--version", cwd=tmp_path, **home) == f"plex-companion {__version__}\n"
+    assert "All is well" in run(program, "doctor", "--demo", cwd=tmp_path, **home)
+    where = run(
+        str(fresh / "bin" / "python"), "-c", "import plex_companion; print(plex_companion.__file__)", cwd=tmp_path
+    )
+    assert Path(where.strip()).is_relative_to(fresh)
 
 
 def test_the_wheel_holds_every_module_the_migrations_the_licence_and_the_marker_of_types(wheel: Path) -> None:
