@@ -7,6 +7,7 @@ from pathlib import Path
 
 from plex_companion.changes.alerts import RULES
 from plex_companion.demo import sentences
+from plex_companion.prompts import markdown as prompts
 from plex_companion.settings import default, example, variable
 from plex_companion.tools.listing import markdown, schemas
 
@@ -15,9 +16,14 @@ ROOT = Path(__file__).parent.parent
 
 def with_table(path: Path, name: str, table: str) -> str:
     """The text of a file with the table of today between the two markers of that name."""
+    return in_text(path.read_text(encoding="utf-8"), name, table)
+
+
+def in_text(text: str, name: str, table: str) -> str:
+    """The same for a text."""
     begin, end = f"<!-- {name}: written by `make docs` -->\n", f"\n<!-- /{name} -->"
     pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
-    return re.sub(pattern, lambda _: begin + table + end, path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(pattern, lambda _: begin + table + end, text, flags=re.DOTALL)
 
 
 def alerts() -> str:
@@ -39,7 +45,7 @@ def files() -> dict[Path, str]:
     """Every derived file and what it must hold."""
     readme, rules, demo = ROOT / "README.md", ROOT / "docs" / "alerts.md", ROOT / "docs" / "demo-household.md"
     return {
-        readme: with_table(readme, "tools", markdown()),
+        readme: in_text(with_table(readme, "tools", markdown()), "prompts", prompts()),
         rules: with_table(rules, "alerts", alerts()),
         demo: with_table(demo, "scenarios", scenarios()),
         ROOT / "tests" / "tools" / "schemas.json": schemas() + "\n",

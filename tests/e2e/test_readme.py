@@ -94,7 +94,7 @@ def test_the_commands_for_the_database_do_what_they_say_one_after_the_other(tmp_
 
 def test_every_command_shown_is_one_the_program_takes() -> None:
     rows = re.findall(r"^\| `plex-companion ?(.*?) \|", README, re.MULTILINE)
-    assert len(rows) == 10
+    assert len(rows) == 12
     shown = [command for row in rows for command in row.replace("`", "").split(", ") if command]
     assert {"history", "digest", "doctor"} <= set(shown)
     for command in shown:

@@ -1,0 +1,191 @@
+"""The panel of what plays, in a browser, shown by a host that speaks MCP Apps."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from e2e_home import home
+from mcp import Client
+
+from plex_companion.panels import NOW_PLAYING, PANELS
+
+HERE = Path(__file__).parent
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+MISSING = "No Chromium here: install the package chromium, or name one in CHROMIUM. The panel is not seen in a browser."
+HOSTILE = '<img src=x onerror="document.title=1"><script>alert(1)</script>'
+browsing = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
+Shown = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def answered(folder: Path) -> tuple[str, Shown]:
+    """The page, and what `live_sessions` really answers while somebody plays."""
+    async with home(folder) as it:
+        it.demo.start(transcode=True)
+        await it.until(lambda: any(one.transcode and one.item.duration_ms for one in it.sessions.values()))
+        async with Client(it.application.server) as client:
+            tool = next(one for one in (await client.list_tools()).tools if one.name == "live_sessions")
+            assert tool.meta is not None
+            (page,) = (await client.read_resource(tool.meta["ui"]["resourceUri"])).contents
+            answer = await client.call_tool("live_sessions", {})
+        return page.text, answer.model_dump(by_alias=True, mode="json", exclude_none=True)  # type: ignore[union-attr]  # a text
+
+
+def changed(answer: Shown, connection: str = "live", **session: Any) -> Shown:
+    """The answer with other facts about its session, or about the connection."""
+    body = json.loads(json.dumps(answer["structuredContent"]))
+    body["connection"]["state"] = connection
+    body["sessions"][0].update(session)
+    return {**answer, "structuredContent": body}
+
+
+def results(answer: Shown) -> dict[str, Shown]:
+    at: Shown = {"state": "playing", "view_offset_ms": 600_000, "duration_ms": 1_200_000, "stale": False}
+    empty = {**changed(answer)["structuredContent"], "sessions": []}
+    text = json.dumps(changed(answer, **at, full_title="Told as text")["structuredContent"])
+    slow: Shown = {"decision": "transcode", "buffer_count": 2}
+    job = {"source_video_codec": "hevc", "video_codec": "h264", "speed": 0.7, "hardware": True, "throttled": False}
+    return {
+        "real": answer,
+        "playing": changed(answer, **at),
+        "paused": changed(answer, **{**at, "state": "paused"}),
+        "slow": changed(answer, **at, **slow, transcode=job),
+        "hostile": changed(answer, **at, full_title=HOSTILE, user={"id": "1", "name": HOSTILE}),
+        "blind": changed(answer, connection="down", **at),
+        "nobody": {**answer, "structuredContent": empty},
+        "text": {"content": [{"type": "text", "text": text}]},
+        "refused": {"content": [{"type": "text", "text": '{"message": "Not now."}'}], "isError": True},
+        "nonsense": {"content": [{"type": "text", "text": "not JSON"}]},
+        "fresh": changed(answer, **at, full_title="Asked anew"),
+    }
+
+
+@pytest.fixture(scope="module")
+async def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the page showed and said in one sitting; seconds pass as fast as the browser can."""
+    folder = tmp_path_factory.mktemp("panel")
+    page, answer = await answered(folder)
+    given = json.dumps({"page": page, "results": results(answer)}).replace("<", "\\u003c")
+    host = (HERE / "host.html").read_text(encoding="utf-8").replace("GIVEN", given, 1)
+    (folder / "host.html").write_text(host, encoding="utf-8")
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={folder / 'profile'}")
+    command = [str(CHROMIUM), *flags, "--virtual-time-budget=20000", "--dump-dom", (folder / "host.html").as_uri()]
+    with anyio.fail_after(40):
+        done = await anyio.run_process(command, check=False)
+    found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout.decode(), re.DOTALL)
+    assert found, done.stderr.decode()[-2000:]
+    told: dict[str, Any] = json.loads(html.unescape(found[1]))
+    return told
+
+
+def methods(told: dict[str, Any]) -> list[str]:
+    return [message["method"] for message in told["said"] if "method" in message]
+
+
+@browsing
+async def test_the_page_introduces_itself_and_waits_for_the_answer(told: dict[str, Any]) -> None:
+    first = told["said"][0]
+    assert first["method"] == "ui/initialize"
+    assert first["params"]["protocolVersion"] == "2026-01-26"
+    assert {"appInfo", "appCapabilities"} <= first["params"].keys()
+    assert methods(told)[1] == "ui/notifications/initialized"
+    assert "Waiting" in told["waiting"]["text"]
+    assert "ui/notifications/size-changed" in methods(told)
+
+
+@browsing
+async def test_it_shows_what_the_tool_really_answers(told: dict[str, Any]) -> None:
+    shown = told["real"]
+    assert "Now playing: 1" in shown["text"]
+    assert "Transcodes" in shown["text"]
+    assert len(shown["bars"]) == 1
+    assert shown["note"] == ""
+
+
+@browsing
+async def test_it_says_where_it_is_how_it_is_delivered_and_what_is_wrong(told: dict[str, Any]) -> None:
+    assert "10:00 of 20:00" in told["playing"]["text"] or "10:01 of 20:00" in told["playing"]["text"]
+    assert "of 20:00, paused" in told["paused"]["text"]
+    assert "Transcodes hevc → h264, in hardware, slower than life (0.7x)" in told["slow"]["text"]
+    assert "Ran dry 2 times" in told["slow"]["text"]
+
+
+@browsing
+async def test_the_bar_moves_between_answers_while_plex_is_heard_and_stands_still_when_not(
+    told: dict[str, Any],
+) -> None:
+    moved = told["later"]["bars"][0] - told["begun"]["bars"][0]
+    assert 2 / 1200 <= moved <= 5 / 1200
+    assert told["still"]["bars"] == told["stopped"]["bars"] == [0.5]
+
+
+@browsing
+async def test_what_is_not_the_present_is_marked(told: dict[str, Any]) -> None:
+    assert "Plex is not heard now (down). This is what was last known" in told["blind"]["note"]
+    assert "Nobody plays anything." in told["nobody"]["text"]
+
+
+@browsing
+async def test_text_from_plex_stays_text(told: dict[str, Any]) -> None:
+    assert told["hostile"]["text"].count(HOSTILE) == 2
+    assert told["hostile"]["images"] == 0
+    assert told["violations"] == []
+
+
+@browsing
+async def test_hosts_that_pass_on_the_text_alone_are_shown_the_same(told: dict[str, Any]) -> None:
+    assert "Told as text" in told["text"]["text"]
+
+
+@browsing
+async def test_what_went_wrong_is_said(told: dict[str, Any]) -> None:
+    assert told["refused"]["note"] == "Not now."
+    assert told["nonsense"]["note"] == "The tool did not answer with sessions."
+    assert "withdrawn" in told["cancelled"]["note"]
+
+
+@browsing
+async def test_a_host_that_passes_questions_on_gets_a_button_for_it(told: dict[str, Any]) -> None:
+    (call,) = [message for message in told["said"] if message.get("method") == "tools/call"]
+    assert call["params"] == {"name": NOW_PLAYING.tool, "arguments": {}}
+    assert "Asked anew" in told["refreshed"]["text"]
+    assert told["refreshed"]["button"]
+    assert not told["bare"]["button"]
+    assert "Now playing: 1" in told["bare"]["text"]
+
+
+@browsing
+async def test_nobody_but_the_host_is_listened_to(told: dict[str, Any]) -> None:
+    assert "Asked anew" in told["stranger"]["text"]
+
+
+@browsing
+async def test_it_wears_what_the_host_wears(told: dict[str, Any]) -> None:
+    assert (told["waiting"]["scheme"], told["waiting"]["ink"]) == ("dark", "#abcdef")
+    assert told["light"]["scheme"] == "light"
+
+
+@browsing
+async def test_it_answers_what_a_host_asks(told: dict[str, Any]) -> None:
+    answers = {message["id"]: message for message in told["said"] if "method" not in message}
+    assert answers["a"]["result"] == answers["b"]["result"] == {}
+    assert answers["c"]["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.name)
+def test_a_panel_names_nothing_elsewhere(panel: Any) -> None:
+    page = panel.html()
+    assert page.startswith("<!doctype html>")
+    assert re.findall(r"https?://|//[\w.]+/|@import|url\(|<link|<img|src=|innerHTML|eval\(|fetch\(", page) == []
