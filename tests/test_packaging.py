@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from plex_companion import __version__
 from plex_companion.cli import parser
 from plex_companion.settings import APP, Settings, default, variable
+from plex_companion.setup.hosts import HOSTS
 
 if TYPE_CHECKING:
     from pathlib import Path as Folder
@@ -189,3 +190,24 @@ def test_the_unit_starts_the_program_where_installers_put_it_on_the_usual_port()
     flags = parser().parse_args(arguments)
     assert (flags.command, flags.transport, str(flags.port)) == ("serve", "http", PORT)
     assert unit["Install"]["WantedBy"] == "default.target"
+
+
+# What people are told to type
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/install.md"])
+def test_every_command_that_is_shown_is_one_the_program_takes(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    shown = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    shown += re.findall(r"`((?:uvx|pipx run) [^`]*)`", text)
+    programs = [shlex.split(line) for line in shown if APP in line]
+    assert programs
+    for words in programs:
+        assert parser().parse_args(words[words.index(APP) + 1 :]).command
+
+
+def test_every_host_that_is_shown_is_one_that_is_known() -> None:
+    told = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    assert [host.title for host in HOSTS.values() if f"| {host.title} |" not in told] == []
+    assert [name for name in HOSTS if f"`{name}`" not in told] == []
+    assert parser().parse_args(["install", "--host", next(iter(HOSTS))]).ai_host in HOSTS
