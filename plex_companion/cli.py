@@ -15,6 +15,7 @@ import anyio
 from plex_companion import __version__
 from plex_companion.errors import CompanionError, SettingsError
 from plex_companion.settings import Settings
+from plex_companion.setup.hosts import HOSTS
 from plex_companion.text import redact, without
 
 if TYPE_CHECKING:
@@ -167,14 +168,13 @@ def _add_setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     login.add_argument(
         "--server", metavar="NAME", dest="server_name", help="take this server of the account without asking"
     )
-    hosts = ("claude-desktop", "claude-code", "cursor", "vscode")
     install = commands.add_parser(
         "install",
         help="add it to an AI host",
         description="Adds an entry to the host's list of MCP servers, after asking and keeping a copy of the file.",
         parents=[_common()],
     )
-    install.add_argument("--host", dest="ai_host", choices=hosts, required=True, help="where")
+    install.add_argument("--host", dest="ai_host", choices=tuple(HOSTS), required=True, help="where")
     install.add_argument("--name", dest="entry_name", default="plex", help="what the entry is called (plex)")
     install.add_argument("--file", type=Path, metavar="PATH", help="the host's file, where it is not the usual one")
     install.add_argument("--print", dest="printed", action="store_true", help="show the entry and write nothing")
