@@ -19,11 +19,6 @@ class Panel:
     tool: str
     page: Path
 
-    @property
-    def name(self) -> str:
-        """The last part of its URI."""
-        return self.uri.rpartition("/")[2]
-
     def html(self) -> str:
         """The page."""
         return self.page.read_text(encoding="utf-8")

@@ -147,9 +147,8 @@ class CompanionServer(MCPServer[Any]):
         return tool is not None and tool.writes(arguments)
 
     async def list_resources(self) -> list[Resource]:
-        """The fixed resources, the members of the families that exist now, and the panels."""
-        shown = [panels.as_resource(panel) for panel in self._offer.panels]
-        return [*(_resource(one) for one in self._offer.existing()), *shown]
+        """The fixed resources and the members of the families that exist now. Panels are found through their tools."""
+        return [_resource(one) for one in self._offer.existing()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """The families."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.apps import APP_MIME_TYPE, Apps, ResourceCsp
 from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp_types import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,18 +22,6 @@ _META: dict[str, Any] = {"ui": {"csp": _CSP.model_dump(by_alias=True, exclude_no
 def extensions(panels: Iterable[Panel]) -> list[Extension]:
     """What the server says it can do beyond the protocol; nothing without panels."""
     return [Apps()] if any(True for _ in panels) else []
-
-
-def as_resource(panel: Panel) -> Resource:
-    """A panel as `resources/list` shows it."""
-    return Resource(
-        uri=panel.uri,
-        name=panel.name,
-        title=panel.title,
-        description=panel.description,
-        mime_type=APP_MIME_TYPE,
-        _meta=_META,
-    )
 
 
 def contents(panel: Panel) -> ReadResourceContents:

@@ -11,6 +11,7 @@ import pytest
 from e2e_home import LEGACY, body, program
 from mcp import Client
 from mcp.client.stdio import stdio_client
+from mcp_types import PromptReference
 
 from plex_companion.demo import open_demo
 
@@ -51,7 +52,7 @@ def _filled(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _everything(client: Client) -> str:
-    """Every tool's answer and every resource, as one text."""
+    """Every tool's answer, every resource, every prompt and all that is proposed for it, as one text."""
     said: list[str] = []
 
     async def call(tool: Tool) -> None:
@@ -63,7 +64,14 @@ async def _everything(client: Client) -> str:
             tasks.start_soon(call, tool)
     listed = [str(one.uri) for one in (await client.list_resources()).resources]
     bodies = [json.dumps(await body(client, uri), ensure_ascii=False) for uri in listed]
-    return "\n".join(said + listed + bodies)
+    told = []
+    for prompt in (await client.list_prompts()).prompts:
+        names = [one.name for one in prompt.arguments or ()]
+        told.append((await client.get_prompt(prompt.name, dict.fromkeys(names, "1"))).model_dump_json())
+        for name in names:
+            typed = await client.complete(PromptReference(name=prompt.name), {"name": name, "value": ""})
+            told.append(typed.model_dump_json())
+    return "\n".join(said + listed + bodies + told)
 
 
 def _poison(demo: Demo) -> None:

@@ -184,7 +184,7 @@ async def test_it_answers_what_a_host_asks(told: dict[str, Any]) -> None:
     assert answers["c"]["error"]["code"] == -32601
 
 
-@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.name)
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.uri)
 def test_a_panel_names_nothing_elsewhere(panel: Any) -> None:
     page = panel.html()
     assert page.startswith("<!doctype html>")
