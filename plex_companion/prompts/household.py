@@ -22,9 +22,10 @@ WHILE_AWAY = Prompt(
     """\
 Tell me what happened on my Plex server since {since} (a span counts back from now).
 
-Call `alerts_list` for what wanted attention, `events_since` and `activity_list` for what came and went, and read \
-plex://history for who watched what. Begin with what still needs me (open alerts), then who watched what, then what is \
-new in the libraries, briefly. Name the times in which nobody listened: about those little can be known.""",
+Call `what_happened` with that time, and read its notes before you say that nothing happened. Begin with what still needs me \
+(open alerts), then who watched what, then what is new in the libraries, briefly. Name the times in which nobody listened: \
+about those little can be known. Where a list was cut, say how many more there are; `history_query` and `library_changes` \
+tell the rest if I ask.""",
     (Argument("since", "A time or a span: 24h, 7d, 2026-11-22, 2026-11-22T17:00Z.", "24h"),),
 )
 
@@ -36,8 +37,8 @@ WHY_BUFFERING = Prompt(
 Find out why playback stutters. What I know: session key {session_key}, title {title}.
 
 1. Read plex://sessions, or call `live_sessions`, and pick the session by its key, its title or, if I named neither, the \
-one that buffers or has the highest buffer_count. If none plays, look for the latest alert of kind buffering or \
-transcode_slow with `alerts_list`.
+one that buffers or has the highest buffer_count. If it plays no more, find it with `history_query`, and look at its course \
+with `play_get`; `alerts_list` tells of the kinds buffering and transcode_slow.
 2. Judge in this order. A transcode.speed below 1: the server cannot keep up; say what is converted, from which codec to \
 which, and whether in hardware. No transcoding, location wan: the network; compare bandwidth_kbps with what \
 `server_get_bandwidth` shows. Everything well: the player, or its Wi-Fi.

@@ -12,7 +12,7 @@ WATCHLIST = Prompt(
 Help me tidy the watchlist of {user}.
 
 Page through it with `watchlist_list` until it is complete. Sort it into: already watched (look at its state, and at \
-`user_get_watch_history` in doubt), on this server and unwatched, not on this server, and twice the same. Show the four \
+`history_query` in doubt), on this server and unwatched, not on this server, and twice the same. Show the four \
 groups as short lists with years, and propose what to remove and why.
 
 Remove nothing yet. When I have said which, call `watchlist_remove` for each by its guid, and tell me what went and what \
