@@ -50,8 +50,9 @@ MARKS = {"well": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("\
 
 STARTING = "Plex is starting or in maintenance (HTTP 503). Wait a minute, then try again."
 REFUSED = (
-    "Plex refuses the token. plex-companion login gets a new one. To find yours by hand: sign in to Plex Web as the owner, open an item, choose ⋮ → Get Info → "
-    "View XML, and copy what follows X-Plex-Token= in the browser's address bar. Set it as PLEX_TOKEN."
+    "Plex refuses the token. plex-companion login gets a new one. To find it by hand: sign in to Plex Web as the owner, "
+    "open an item, choose ⋮ → Get Info → View XML, and copy what follows X-Plex-Token= in the browser's "
+    "address bar. Set it as PLEX_TOKEN."
 )
 NOT_THE_OWNER = (
     "The token is good, but not the owner's: who plays what, users, history and most tools will not work. "

@@ -316,8 +316,8 @@ class Settings(BaseSettings):
                 name for name, value in (("PLEX_URL", self.plex_url), ("PLEX_TOKEN", self.plex_token)) if not value
             ]
             message = (
-                f"{' and '.join(missing)} not set: run plex-companion login, set PLEX_URL and PLEX_TOKEN (or --plex-url and --plex-token), "
-                "or use --demo for the built-in household."
+                f"{' and '.join(missing)} not set: run plex-companion login, set PLEX_URL and PLEX_TOKEN (or --plex-url and "
+                "--plex-token), or use --demo for the built-in household."
             )
             raise SettingsError(message)
 

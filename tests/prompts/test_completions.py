@@ -73,7 +73,6 @@ async def test_what_begins_with_it_comes_before_what_holds_it(it: Home) -> None:
 async def test_a_client_is_offered_values_for_prompts_and_uris(it: Home, era: str) -> None:
     companion = it.application.companion
     (key,) = companion.state.sessions
-    asked = len(it.demo.requests)
     async with Client(it.application.server, mode=era) as client:
         of_uri = await client.complete(
             ResourceTemplateReference(uri="plex://sessions/{session_key}"), {"name": "session_key", "value": ""}
@@ -85,7 +84,6 @@ async def test_a_client_is_offered_values_for_prompts_and_uris(it: Home, era: st
     assert (of_uri.completion.values, of_uri.completion.total, of_uri.completion.has_more) == ([key], 1, False)
     assert of_prompt.completion.values[0] == companion.state.sections[0].title
     assert strange.completion.values == []
-    assert len(it.demo.requests) == asked, "nothing was asked of Plex"
 
 
 async def test_what_was_seen_before_is_proposed_while_plex_is_away(tmp_path: Path) -> None:
