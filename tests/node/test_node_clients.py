@@ -83,6 +83,7 @@ def checks(results: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 @installed
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_the_conformance_suite_finds_what_is_expected_and_nothing_else(revision: str, tmp_path: Path) -> None:
     results = tmp_path / "results"
