@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.cache.transact import seen
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -119,10 +121,15 @@ def _narrowed(wish: Wish, after: Place | None) -> tuple[list[str], Values]:
     return wanted, values
 
 
-async def play_row_of(cache: Cache, play_id: int) -> sqlite3.Row | None:
-    """One play, live, ended or imported."""
-    rows = await _rows(cache, "SELECT * FROM plays WHERE id = :id", {"id": play_id})
-    return rows[0] if rows else None
+async def play_of(cache: Cache, play_id: int) -> tuple[sqlite3.Row, list[sqlite3.Row]] | None:
+    """One play, live, ended or imported, with the turns it took, both as of one moment."""
+
+    def read(connection: sqlite3.Connection) -> tuple[sqlite3.Row, list[sqlite3.Row]] | None:
+        row = connection.execute("SELECT * FROM plays WHERE id = ?", (play_id,)).fetchone()
+        marks = connection.execute("SELECT * FROM play_marks WHERE play_id = ? ORDER BY id", (play_id,)).fetchall()
+        return (row, marks) if row else None
+
+    return await seen(cache.archive, read)
 
 
 async def users_of_plays(cache: Cache) -> list[tuple[str, str | None]]:

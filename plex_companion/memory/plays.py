@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.cache.plays import Place, Wish, ledger, play_row_of, plays_page
-from plex_companion.cache.read import marks_of
+from plex_companion.cache.plays import Place, Wish, ledger, play_of, plays_page
 from plex_companion.errors import Invalid, NotFound
 from plex_companion.memory import imported, server_of
 from plex_companion.memory.cursor import cursor, place_of, question_of
@@ -71,11 +70,11 @@ async def one_play(memory: Memory, given: str) -> dict[str, Any]:
     if not (given.isascii() and given.isdecimal() and len(given) <= LONGEST_ID):
         message = f"id {given[:40]!r} is no id of a play, which is a whole number. history_query tells them."
         raise Invalid(message, argument="id")
-    row = await play_row_of(memory.cache, int(given))
-    if row is None:
+    found = await play_of(memory.cache, int(given))
+    if found is None:
         message = f"No play has the id {given}. history_query tells the ids there are."
         raise NotFound(message, what="play", available=[])
-    marks = await marks_of(memory.cache, int(given))
+    row, marks = found
     return {
         "play": wire.play(row),
         "state": row["state"] if row["ended_at"] is None else None,
