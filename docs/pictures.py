@@ -1,8 +1,13 @@
-"""Makes the pictures of the dashboard in `docs/pictures/` from the demo household: `make pictures`. Needs Chromium."""
+"""Makes the pictures of the dashboard and of `watch` in `docs/pictures/` from the demo household: `make pictures`.
+
+Needs Chromium.
+"""
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -13,14 +18,22 @@ from typing import TYPE_CHECKING
 import anyio
 from playwright.async_api import async_playwright, expect
 from pydantic import SecretStr
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
 
 from plex_companion.app import open_application
 from plex_companion.demo import Demo, open_demo
 from plex_companion.server.web import serve_http
 from plex_companion.settings import Settings
+from plex_companion.terminal.scene import Scene
+from plex_companion.terminal.view import render
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from playwright.async_api import Browser
+
+    from plex_companion.companion import Companion
 
 FOLDER = Path(__file__).parent / "pictures"
 SHOTS = (("phone", 390, 844, "dark"), ("laptop", 1280, 960, "light"), ("television", 1920, 1080, "dark"))
@@ -47,8 +60,8 @@ async def household(demo: Demo) -> None:
 
 
 @asynccontextmanager
-async def companion(demo: Demo, folder: Path) -> AsyncIterator[str]:
-    """The address of a companion that listens to it."""
+async def companion(demo: Demo, folder: Path) -> AsyncIterator[tuple[str, Companion]]:
+    """A companion that listens to it, and its address."""
     given = {"plex_url": demo.url, "plex_tv_url": demo.url, "database": folder / "cache.sqlite3"}
     settings = Settings.load(given).model_copy(update={"plex_token": SecretStr(demo.token)})
     address: list[str] = []
@@ -67,12 +80,12 @@ async def companion(demo: Demo, folder: Path) -> AsyncIterator[str]:
         await bound.wait()
         while not application.companion.is_live:
             await application.companion.live.changed()
-        yield address[0]
+        yield address[0], application.companion
         tasks.cancel_scope.cancel()
 
 
-async def shoot(url: str, chromium: str) -> None:
-    """Three windows as they are seen without scrolling; of the middle one the whole page."""
+async def shoot(url: str, known: Companion, chromium: str) -> None:
+    """Three windows as they are seen without scrolling, of the middle one the whole page; then the terminal."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for name, width, height, scheme in SHOTS:
@@ -82,8 +95,30 @@ async def shoot(url: str, chromium: str) -> None:
             await page.evaluate(ALL_SHOWN)
             path = FOLDER / f"{name}.png"
             await page.screenshot(path=path, full_page=name == "laptop")
-            sys.stdout.write(f"{path.relative_to(Path.cwd())}: {path.stat().st_size // 1024} kB\n")
+            _say(path)
+        await _terminal(browser, Scene(known.state, known.now_ms, [], known.live.storage))
         await browser.close()
+
+
+async def _terminal(browser: Browser, scene: Scene) -> None:
+    """What `watch` draws, as a terminal of a hundred columns shows it."""
+    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
+    console.print(render(scene))
+    drawn = console.export_svg(title="plex-companion watch", code_format=_plain())
+    page = await browser.new_page(viewport={"width": 1240, "height": 600})
+    await page.set_content(f"<body style='margin:0'>{drawn}</body>")
+    path = FOLDER / "watch.png"
+    await page.locator("svg").first.screenshot(path=path, omit_background=True)
+    _say(path)
+
+
+def _plain() -> str:
+    """The picture without fonts from another host."""
+    return re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+
+
+def _say(path: Path) -> None:
+    sys.stdout.write(f"{path.relative_to(Path.cwd())}: {path.stat().st_size // 1024} kB\n")
 
 
 async def main(chromium: str) -> None:
@@ -92,10 +127,10 @@ async def main(chromium: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with (
             open_demo(alive=False, speed=50) as demo,
-            companion(demo, Path(folder)) as url,
+            companion(demo, Path(folder)) as (url, known),
         ):
             await household(demo)
-            await shoot(url, chromium)
+            await shoot(url, known, chromium)
 
 
 if __name__ == "__main__":
