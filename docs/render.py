@@ -8,8 +8,9 @@ from pathlib import Path
 from plex_companion.changes.alerts import RULES
 from plex_companion.demo import sentences
 from plex_companion.prompts import markdown as prompts
-from plex_companion.settings import default, example, variable
-from plex_companion.tools.listing import markdown, schemas
+from plex_companion.resources import RESOURCES
+from plex_companion.settings import Settings, default, example, variable
+from plex_companion.tools.listing import markdown, reference, schemas
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,6 +42,26 @@ def scenarios() -> str:
     return "\n".join(["| name | what happens |", "|---|---|", *rows])
 
 
+def resources() -> str:
+    """A row for every resource, and for every family of them."""
+    rows = [f"| `{one.uri}` | {one.description} | {_touched(one.touched_by)} |" for one in RESOURCES]
+    return "\n".join(["| resource | holds | announced after |", "|---|---|---|", *rows])
+
+
+def _touched(changes: tuple[type, ...]) -> str:
+    """`SessionStarted` as `session started`."""
+    return ", ".join(re.sub(r"(?<!^)(?=[A-Z])", " ", change.__name__).lower() for change in changes)
+
+
+def settings() -> str:
+    """A row for every setting."""
+    rows = [
+        f"| `{variable(name)}` | {default(name) or ''} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| variable | default | |", "|---|---|---|", *rows])
+
+
 def files() -> dict[Path, str]:
     """Every derived file and what it must hold."""
     readme, rules, demo = ROOT / "README.md", ROOT / "docs" / "alerts.md", ROOT / "docs" / "demo-household.md"
@@ -48,6 +69,10 @@ def files() -> dict[Path, str]:
         readme: in_text(with_table(readme, "tools", markdown()), "prompts", prompts()),
         rules: with_table(rules, "alerts", alerts()),
         demo: with_table(demo, "scenarios", scenarios()),
+        **{
+            ROOT / "docs" / f"{name}.md": with_table(ROOT / "docs" / f"{name}.md", name, table())
+            for name, table in (("resources", resources), ("settings", settings), ("tools", reference))
+        },
         ROOT / "tests" / "tools" / "schemas.json": schemas() + "\n",
         ROOT / ".env.example": example(),
     }

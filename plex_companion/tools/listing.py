@@ -54,6 +54,22 @@ def described(tool: Tool) -> dict[str, Any]:
     }
 
 
+def reference() -> str:
+    """A section a toolset, a paragraph a tool: what it takes and does."""
+    return "\n\n".join(
+        part
+        for toolset in TOOLSETS
+        for part in (f"## {toolset.name}", toolset.sentence + ".", *map(_paragraph, toolset.tools))
+    )
+
+
+def _paragraph(tool: Tool) -> str:
+    given = tool.input_schema.get("properties", {})
+    needed = tool.input_schema.get("required", [])
+    arguments = ", ".join(name if name in needed else f"{name}?" for name in given)
+    return f"### `{tool.name}({arguments})`{_mark(tool)}\n\n{tool.description}"
+
+
 def schemas() -> str:
     """Every tool as clients see it, with its access class: the text of the recorded snapshot."""
     listed = [{"access": tool.access.value, **described(tool)} for toolset in TOOLSETS for tool in toolset.tools]
