@@ -10,6 +10,7 @@ import pytest
 from browser_window import CHROMIUM, MISSING, Window, browser, window
 from e2e_home import STEADY, Home, home
 from playwright.async_api import expect
+from pydantic import SecretStr
 
 from plex_companion.demo import Demo, frames, open_demo
 from plex_companion.plex.listener import PATIENT
@@ -273,3 +274,35 @@ async def test_a_page_of_another_version_loads_itself_anew_when_it_connects(seen
     async with seen.page.expect_event("load"):
         await seen.page.evaluate("connect()")
     assert await seen.page.evaluate("window.same") is None
+
+
+async def test_the_token_opens_the_page_which_then_moves_and_writes_by_the_cookie_alone(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    token = "canary-bearer-4815"
+    async with home(tmp_path, patience=STEADY, token=SecretStr(token)) as it:
+        context = await chromium.new_context()
+        page = await context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        await page.goto(it.url)
+        await expect(page.locator(".session")).to_have_count(0)
+        await page.get_by_label("Token").fill("not the token")
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_label("Token")).to_be_visible()
+        await page.get_by_label("Token").fill(token)
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.locator("h1")).to_contain_text(it.demo.house.name)
+        complaints.clear()  # until here the browser was told 401, as it should be
+        session = it.demo.start()
+        await expect(page.locator(".session")).to_have_count(1)
+        it.demo.announce(frames.reachability(reachable=False))
+        await page.get_by_role("button", name="Seen").click()
+        await expect(page.get_by_role("button", name="Seen")).to_have_count(0)
+        it.demo.stop(session)
+        await expect(page.locator(".session")).to_have_count(0)
+        (cookie,) = await context.cookies()
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        assert token not in cookie["value"] + page.url
+        assert complaints == []
+        await context.close()
