@@ -69,7 +69,7 @@ def build() -> str:
 def pages(companion: Companion, board: Board) -> list[Route]:
     """The routes."""
 
-    async def home(_: Request) -> HTMLResponse:
+    async def home(request: Request) -> HTMLResponse:
         seen = await board.seen()
         html = board.page(
             "page.html",
@@ -78,6 +78,7 @@ def pages(companion: Companion, board: Board) -> list[Route]:
             build=build(),
             now=companion.now_ms,
             version=__version__,
+            known_by_cookie=bool(request.cookies),
         )
         return HTMLResponse(html, headers=HEADERS)
 

@@ -305,4 +305,7 @@ async def test_the_token_opens_the_page_which_then_moves_and_writes_by_the_cooki
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
         assert token not in cookie["value"] + page.url
         assert complaints == []
+        await page.get_by_role("button", name="Log out").click()
+        await expect(page.get_by_label("Token")).to_be_visible()
+        assert await context.cookies() == []
         await context.close()
