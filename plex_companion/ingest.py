@@ -192,6 +192,8 @@ class Live:
         """Whether this process hears Plex and writes; otherwise it shows what another one committed."""
         self.listening: Listening | None = None
         """What that other one says of itself."""
+        self.written_out: dict[str, str] = {}
+        """What readers were told of this very state, by URI: after a notification many read the same."""
         self._shown = anyio.Event()
 
     def understood(self, batch: Sequence[Heard]) -> tuple[State, list[Change]]:
@@ -218,6 +220,7 @@ class Live:
     def show(self, state: State) -> None:
         """Readers see this from now on, and whoever waits is woken."""
         self.state = state
+        self.written_out.clear()
         self._shown.set()
         self._shown = anyio.Event()
 

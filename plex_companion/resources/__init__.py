@@ -30,7 +30,7 @@ from plex_companion.resources.sessions import SESSION, SESSIONS
 from plex_companion.wire import envelope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from plex_companion.companion import Companion
     from plex_companion.resources.declare import Resource
@@ -87,13 +87,24 @@ async def read(companion: Companion, uri: str, cursor: str | None = None) -> str
     for resource in RESOURCES:
         fields = resource.fields_of(uri)
         if fields is not None:
-            more = {} if cursor is None else {"cursor": cursor}
-            body = await resource.read(companion, **fields, **more)
-            whole = {**envelope(companion.state, companion.now_ms), **body}
-            return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+            body = await _body(companion, resource, uri, fields if cursor is None else {**fields, "cursor": cursor})
+            return f"{_json(envelope(companion.state, companion.now_ms))[:-1]},{body[1:]}"
     known = ", ".join(resource.uri for resource in RESOURCES)
     message = f"No resource '{uri}'. Known: {known}."
     raise NotFound(message, what="resource", uri=uri)
+
+
+async def _body(companion: Companion, resource: Resource, uri: str, fields: Mapping[str, str]) -> str:
+    if not resource.of_state:
+        return _json(await resource.read(companion, **fields))
+    kept = companion.live.written_out
+    if uri not in kept:
+        kept[uri] = _json(await resource.read(companion, **fields))
+    return kept[uri]
+
+
+def _json(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
 def existing(companion: Companion) -> Iterator[tuple[Resource, str, str]]:

@@ -33,6 +33,8 @@ class Resource:
     """Whether mere progress of a session touches it."""
     existing: Callable[[Companion], Iterable[Mapping[str, str]]] | None = None
     """For a family: the fields of the members that exist now, each with a `title`."""
+    of_state: bool = False
+    """Whether the body says nothing but what the state holds: it is written out once a commit, however many read it."""
 
     @property
     def name(self) -> str:

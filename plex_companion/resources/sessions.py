@@ -44,6 +44,7 @@ SESSIONS = Resource(
     "Everyone who plays something now: what, where, how far, and whether it is transcoded.",
     read_sessions,
     touched_by=(*_CHANGES, ConnectionChanged),
+    of_state=True,
 )
 SESSION = Resource(
     "plex://sessions/{session_key}",
