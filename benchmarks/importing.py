@@ -71,13 +71,13 @@ async def _figures(folder: Path, plex: Program, rows: int) -> Any:
             after = [await _press(plex, number, ear) for number in range(40)]
         memory = peak_mb(companion.pid)
     same = await anyio.to_thread.run_sync(_counted, database) == await anyio.to_thread.run_sync(_recounted, plex.url)
-    yield Figure("H1", f"{rows:,} rows, from the start of the program", f"{took:.1f} s, {rows / took:,.0f} /s")
-    yield Figure("H1", "plays per user and per day equal a recount of Plex's rows", "yes" if same else "NO")
-    yield Figure("H2", f"press to notification meanwhile, p50 of {len(during)}", Spread.of(during).text("ms"))
-    yield Figure("H2", "the same, p95; p99", f"{percentile(during, 95):.1f}; {percentile(during, 99):.1f} ms")
-    yield Figure("H2", "afterwards, p50 of 40", Spread.of(after).text("ms"))
-    yield Figure("H3", "the most memory held", f"{memory:.0f} MB")
-    yield Figure("H3", "database", f"{database.stat().st_size / 1e6:.0f} MB")
+    yield Figure("I1", f"{rows:,} rows, from the start of the program", f"{took:.1f} s, {rows / took:,.0f} /s")
+    yield Figure("I1", "plays per user and per day equal a recount of Plex's rows", "yes" if same else "NO")
+    yield Figure("I2", f"press to notification meanwhile, p50 of {len(during)}", Spread.of(during).text("ms"))
+    yield Figure("I2", "the same, p95; p99", f"{percentile(during, 95):.1f}; {percentile(during, 99):.1f} ms")
+    yield Figure("I2", "afterwards, p50 of 40", Spread.of(after).text("ms"))
+    yield Figure("I3", "the most memory held", f"{memory:.0f} MB")
+    yield Figure("I3", "database", f"{database.stat().st_size / 1e6:.0f} MB")
 
 
 async def _pressed(plex: Program, client: Client, ear: Ear) -> list[float]:
