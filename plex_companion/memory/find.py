@@ -22,7 +22,9 @@ Names = dict[str, str | None]
 async def known_users(memory: Memory) -> Names:
     """Everybody who has an account here or ever played something, by id."""
     played: Names = dict(await users_of_plays(memory.cache))
-    return played | {account.id: account.name or played.get(account.id) for account in memory.state.accounts}
+    accounts = memory.state.accounts  # Plex lists one that is nobody's, 0, without a name
+    named = {one.id: one.name or played.get(one.id) for one in accounts if one.name or one.id in played}
+    return played | named
 
 
 async def known_libraries(memory: Memory) -> Names:
