@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from plex_companion import wire
 from plex_companion.cache.read import last_alert, newest_alerts
 from plex_companion.errors import Invalid
+from plex_companion.models import AlertKind
 from plex_companion.times import window
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ async def alerts(
     """Alerts, newest first. `since` is an id, after which they come, or a time; `before` is `next_cursor` of a page.
 
     Raises:
-        Invalid: a time cannot be read, or an id is one that no alert has had yet.
+        Invalid: a time cannot be read, a kind is none, or an id is one that no alert has had yet.
     """
+    _refuse_unknown(kinds or ())
     after, bounds = _since(since, until, memory.now_ms)
     await _refuse_future(memory, since=after, cursor=before)
     found = await newest_alerts(memory.cache, limit + 1, after=after, kinds=kinds, before=before, window=bounds)
@@ -47,6 +49,13 @@ def _since(since: int | str | None, until: str | None, now: int) -> tuple[int | 
     if isinstance(since, int):
         return since, None if until is None else window(None, until, now)
     return None, None if since is None and until is None else window(since, until, now)
+
+
+def _refuse_unknown(kinds: Sequence[str]) -> None:
+    known = get_args(AlertKind)
+    if unknown := [kind for kind in kinds if kind not in known]:
+        message = f"No alert is of the kind {unknown[0][:40]!r}. Kinds: {', '.join(known)}."
+        raise Invalid(message, argument="kinds", allowed=list(known))
 
 
 async def _refuse_future(memory: Memory, **given: int | None) -> None:

@@ -215,7 +215,7 @@ async def test_alerts_are_asked_for_by_id_by_time_and_page_by_page(
         assert (await it.well(ALERTS, limit=6))["next_cursor"] is None
 
 
-async def test_an_alert_of_the_future_or_a_nonsense_time_is_refused(
+async def test_an_alert_of_the_future_a_nonsense_time_or_an_unknown_kind_is_refused(
     tmp_path: Path, rows: list[dict[str, object]]
 ) -> None:
     async with past(tmp_path, alerts=rows) as it:
@@ -227,3 +227,8 @@ async def test_an_alert_of_the_future_or_a_nonsense_time_is_refused(
         ):
             error = await it.refused(ALERTS, **arguments)
             assert (error["code"], error["argument"]) == ("invalid", argument)
+        error = await it.refused(ALERTS, kinds=["buffering", "stutter"])
+        assert (error["code"], error["argument"]) == ("invalid", "kinds")
+        assert "'stutter'" in error["message"]
+        assert "'buffering'" not in error["message"]
+        assert "playback_error" in error["allowed"]
