@@ -59,4 +59,4 @@ class Companion:
         other = self.live.listening
         if self.live.listens:
             return {"role": "listener", "pid": self.pid, "listener_pid": self.pid}
-        return {"role": "reader", "pid": self.pid, "listener_pid": other.pid if other else None}
+        return {"role": "reader", "pid": self.pid, "listener_pid": other.pid or None if other else None}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from plex_companion.cache import StorageError
-from plex_companion.cache.board import Bulletin, Listening, Touched
+from plex_companion.cache.board import NOBODY, Bulletin, Listening, Touched
 from plex_companion.cache.letters import received
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class Desk:
         return Bulletin(at, self.term, self.untold, row if due else None, tuple(self.letters))
 
     def last_word(self, state: State, counters: dict[str, Any], at: int) -> Bulletin:
-        """The same, whether it could wait or not."""
-        self._pinned = None
+        """The same, whether it could wait or not, and that nobody listens from then on."""
+        self._pinned, self.pid = None, NOBODY
         return self.bulletin(state, counters, at)
 
     def pinned_up(self, bulletin: Bulletin, term: int | None) -> None:

@@ -287,7 +287,7 @@ async def _others(cache: Cache) -> str:
         if lease.take():
             return "No other process listens: this one would."
     listening = (await look(cache, clock(), 0)).listening
-    who = f"process {listening.pid}" if listening else "another process"
+    who = f"process {listening.pid}" if listening and listening.pid else "another process"
     return f"It is in use: {who} listens, this one would follow it."
 
 

@@ -36,11 +36,16 @@ class Touched:
         return bool(self.urgent or self.lazy or self.listing)
 
 
+NOBODY = 0
+"""The process that listens when none does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listening:
     """What the process that listens knows beyond the tables."""
 
     pid: int
+    """`NOBODY` once it has ended: the rest is what it knew then."""
     server: str | None
     connection: Connection
     sessions_read: bool

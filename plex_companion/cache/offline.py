@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from plex_companion.cache import Cache
+from plex_companion.cache.board import NOBODY
 from plex_companion.cache.connect import connected
 from plex_companion.cache.migrate import refuse_newer, schema_of, shipped
 from plex_companion.errors import DatabaseUnusable
@@ -53,9 +54,12 @@ def _schema(path: Path) -> int:
 
 
 async def heard_by_another(cache: Cache, now: Moment, silent_ms: int) -> int | None:
-    """Since when another process has been hearing Plex, if one does: one that was killed cannot take its word back, so it
-    must have confirmed it within `silent_ms`.
+    """Since when another process has been hearing Plex, if one does: one that ended has said so, and one that was killed
+    cannot take its word back, so it must have confirmed it within `silent_ms`.
     """
-    sql = "SELECT since_at FROM listener WHERE state = 'live' AND refreshed_at BETWEEN :least AND :most"
-    bounds = {"least": now.at - silent_ms, "most": now.at + silent_ms}
+    sql = (
+        "SELECT since_at FROM listener "
+        "WHERE pid <> :nobody AND state = 'live' AND refreshed_at BETWEEN :least AND :most"
+    )
+    bounds = {"nobody": NOBODY, "least": now.at - silent_ms, "most": now.at + silent_ms}
     return next((row["since_at"] for row in await cache.reader.execute_fetchall(sql, bounds)), None)

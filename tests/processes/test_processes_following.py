@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from processes_home import Member, ending, member, rows, two
+from processes_home import Member, ending, member, rows, settings_for, two
 
 from plex_companion import wire
 from plex_companion.app import clock
@@ -21,6 +21,7 @@ from plex_companion.cli import _only
 from plex_companion.errors import DatabaseUnusable
 from plex_companion.events import Audit, Heard
 from plex_companion.models import Moment
+from plex_companion.reports.asking import open_archive
 from plex_companion.resources.server import read_server
 from plex_companion.tools.notes import acknowledged
 
@@ -255,6 +256,21 @@ async def test_what_the_first_committed_last_is_told_before_the_other_goes_on(de
         await its.end()
         await second.until(lambda: second.listens)
         assert f"plex://sessions/{session.key}" in second.told
+
+
+async def test_once_it_has_ended_the_database_alone_no_longer_says_that_plex_is_heard(
+    demo: Demo, tmp_path: Path
+) -> None:
+    settings = settings_for(demo, tmp_path)
+    async with member(demo, tmp_path) as one:
+        await one.live()
+        await one.until(lambda: rows(tmp_path, "SELECT id FROM listener WHERE state = 'live'"))
+        async with open_archive(settings, demo=False) as archive:
+            assert archive.state.connection.state == "live"
+    async with open_archive(settings, demo=False) as archive:
+        assert archive.state.connection.state == "offline"
+    refreshed = rows(tmp_path, "SELECT refreshed_at FROM listener WHERE state = 'live'")
+    assert refreshed, "who listens next knows how long nobody did"
 
 
 async def test_who_is_deposed_in_spite_of_its_lock_writes_nothing_more_and_follows(
