@@ -62,6 +62,7 @@ async def test_after_a_restart_with_plex_switched_off_every_question_is_answered
                 if number:
                     demo.stop(session)
                     await it.until(partial(is_over, it, session.key))
+            await it.until(lambda: it.application.companion.state.history.complete)
             before = await asked(client, "history_query")
             counts = await asked(client, "history_stats", period="1h")
             assert len(before["plays"]) >= 3
