@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from mcp.server.sse import SseServerTransport
@@ -12,6 +12,7 @@ from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.routing import BaseRoute
     from starlette.types import Message, Receive, Scope, Send
 
@@ -86,7 +88,8 @@ class HttpApp:
             *entry.routes(),
             *extra_routes,
         ]
-        guard = entry.guard(Starlette(routes=self.routes), writes=server.writes, body_seconds=body_seconds)
+        routed = Starlette(routes=self.routes, exception_handlers={HTTPException: _not_here})
+        guard = entry.guard(routed, writes=server.writes, body_seconds=body_seconds)
         self.answers = Answers(Timed(Dressed(guard), observe))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -148,6 +151,12 @@ class _Sse:
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the stream ended under the message
             await self._transport.handle_post_message(scope, receive, send)
+
+
+async def _not_here(_: Request, error: Exception) -> Response:
+    """No such route, or not by that method: told as every other refusal is."""
+    told = cast("HTTPException", error)  # Starlette's handlers are typed for any
+    return JSONResponse({"error": told.detail}, told.status_code, told.headers)
 
 
 def _full(most: int) -> JSONResponse:

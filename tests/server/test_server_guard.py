@@ -96,6 +96,16 @@ async def test_without_the_token_no_route_answers(locked: Served, given: str | N
     assert answer.headers["www-authenticate"] == 'Bearer realm="plex-companion"'
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("PUT", "/healthz", 405), ("GET", "/echo", 405)]
+)
+async def test_what_is_not_there_is_told_as_json(house: Served, method: str, path: str, status: int) -> None:
+    async with httpx2.AsyncClient() as web:
+        answer = await web.request(method, house.url + path)
+    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+    assert ("allow" in answer.headers) == (status == 405)
+
+
 async def test_with_the_token_it_is(locked: Served) -> None:
     assert await _status(f"{locked.url}/healthz", authorization=f"Bearer {TOKEN}") == 200
 
