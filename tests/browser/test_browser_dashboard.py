@@ -122,8 +122,10 @@ async def test_the_page_outlives_a_restart_of_the_companion(chromium: Browser, t
             await seen.page.evaluate("window.same = true")
             await expect(seen.page.locator("#lost")).to_be_hidden()
         await expect(seen.page.locator("#lost")).to_contain_text("The companion does not answer")
+        await expect(seen.page.locator(".pill")).to_be_hidden()
         async with home(tmp_path, demo=demo, port=port, patience=STEADY):
             await expect(seen.page.locator("#lost")).to_be_hidden()
+            await expect(seen.page.locator(".pill")).to_have_text("Live")
             demo.start(demo.movie(2))
             await expect(seen.page.locator(".session h3")).to_have_text(demo.movie(2).title)
             assert await seen.page.evaluate("window.same"), "it was not loaded anew"
