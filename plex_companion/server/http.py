@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import ExitStack, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from plex_companion.server.build import CompanionServer
     from plex_companion.server.entry import Entry
@@ -89,7 +90,7 @@ class HttpApp:
             *extra_routes,
         ]
         routed = Starlette(routes=self.routes, exception_handlers={HTTPException: _not_here})
-        guard = entry.guard(routed, writes=server.writes, body_seconds=body_seconds)
+        guard = entry.guard(_led_by_path(routed), writes=server.writes, body_seconds=body_seconds)
         self.answers = Answers(Timed(Dressed(guard), observe))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,6 +158,25 @@ async def _not_here(_: Request, error: Exception) -> Response:
     """No such route, or not by that method: told as every other refusal is."""
     told = cast("HTTPException", error)  # Starlette's handlers are typed for any
     return JSONResponse({"error": told.detail}, told.status_code, told.headers)
+
+
+def _led_by_path(app: ASGIApp) -> ASGIApp:
+    """The application, whose redirects name no scheme or host: behind a TLS proxy it would be the wrong one.
+
+    Starlette leads from `/mcp/` to `http://…/mcp`, and a client that follows would send its token in the clear.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def give(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if "location" in headers:
+                    headers["location"] = urlunsplit(("", "", *urlsplit(headers["location"])[2:]))
+            await send(message)
+
+        await app(scope, receive, give)
+
+    return answer
 
 
 def _full(most: int) -> JSONResponse:

@@ -106,6 +106,14 @@ async def test_what_is_not_there_is_told_as_json(house: Served, method: str, pat
     assert ("allow" in answer.headers) == (status == 405)
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/healthz"])
+async def test_a_slash_too_many_leads_to_a_path_and_never_from_a_tls_proxy_to_plain_http(
+    house: Served, path: str
+) -> None:
+    answer = await _ask(f"{house.url}{path}/?a=1", host="plex.lan", **{"x-forwarded-proto": "https"})
+    assert (answer.status_code, answer.headers["location"]) == (307, f"{path}?a=1")
+
+
 async def test_with_the_token_it_is(locked: Served) -> None:
     assert await _status(f"{locked.url}/healthz", authorization=f"Bearer {TOKEN}") == 200
 
