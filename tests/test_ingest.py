@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import pytest
 from stories import DEN, START, Story, frame, listed, report
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache import Cache, open_cache
 from plex_companion.cache.load import load_state
@@ -227,7 +228,7 @@ async def squeezed(*texts: str) -> tuple[list[Heard], int]:
 
 
 async def test_a_full_inbox_keeps_the_first_and_the_newest_of_mere_progress() -> None:
-    with anyio.fail_after(2):
+    with anyio.fail_after(HANG_SECONDS):
         left, collapsed = await squeezed(*(playing("1", at=second) for second in range(100)))
     assert offsets(left) == [("playing", 0), ("playing", 99)]
     assert collapsed == 98
@@ -247,7 +248,7 @@ async def test_a_full_inbox_loses_no_state_change() -> None:
         playing("1", at=0, item="7002"),
         playing("1", at=1, item="7002", transcodeSession="job1"),
     ]
-    with anyio.fail_after(2):
+    with anyio.fail_after(HANG_SECONDS):
         left, _ = await squeezed(*said)
     assert offsets(left) == [
         ("playing", 0),
@@ -278,7 +279,7 @@ async def test_progress_does_not_collapse_across_what_may_end_the_session(betwee
     counters = Counters()
     said = [*heard(playing("1", at=1), playing("1", at=2), playing("1", at=3)), *between, *heard(playing("1", at=4))]
     inbox = Inbox(len(said), counters)
-    with anyio.fail_after(2):
+    with anyio.fail_after(HANG_SECONDS):
         await inbox.put([*said, Heard(Tick(), Moment(START, 0))])
     assert counters.collapsed == 1
     assert len(await inbox.drain(100)) == len(said)
@@ -290,7 +291,7 @@ async def test_jobs_and_activities_collapse_by_their_own_names_only() -> None:
         frame("activity", {"event": "updated", "uuid": f"u{n % 2}", "Activity": {"progress": n}}) for n in range(20)
     ]
     jobs = [frame("transcodeSession.update", {**job, "progress": n}) for n in range(20)]
-    with anyio.fail_after(2):
+    with anyio.fail_after(HANG_SECONDS):
         left, collapsed = await squeezed(*scans, *jobs, frame("transcodeSession.end", job), jobs[0], jobs[1], jobs[2])
     assert len(left) == 2 * 2 + 2 + 1 + 2
     assert collapsed == 44 - len(left)
@@ -309,7 +310,7 @@ async def test_every_sender_that_waits_goes_on_when_there_is_room() -> None:
     inbox = Inbox(2, Counters())
     await inbox.put(heard(playing("1"), playing("2")))
     taken: list[Heard] = []
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as senders:
             for key in ("3", "4", "5"):
                 senders.start_soon(inbox.put, heard(playing(key)))
@@ -322,7 +323,7 @@ async def test_every_sender_that_waits_goes_on_when_there_is_room() -> None:
 async def test_a_sender_keeps_its_own_order() -> None:
     inbox = Inbox(3, Counters())
     taken: list[Heard] = []
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(inbox.put, heard(*(playing(str(n)) for n in range(50))))
             while len(taken) < 50:
@@ -462,7 +463,7 @@ def test_a_full_disk_degrades_the_storage_and_room_heals_it(tmp_path: Path) -> N
         [sys.executable, "-c", FULL_DISK, str(tmp_path), str(here)],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=HANG_SECONDS,
         check=False,
         cwd=here.parent,
     )
@@ -500,7 +501,7 @@ async def test_ten_thousand_frames_end_in_the_right_state_with_every_uri_told_af
     await it.say(Connecting(), first_snapshot(it.clock))
     keys = [str(n) for n in range(1, 51)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with anyio.fail_after(50):
+    with anyio.fail_after(HANG_SECONDS):
         for second in range(200):
             state = "stopped" if second == 199 else "paused" if second % 50 == 49 else "playing"
             shown = [
@@ -562,7 +563,7 @@ async def test_pruning_goes_on_step_by_step_between_batches(tmp_path: Path) -> N
             before = len(it.told)
             await it.say(Tick(), after=60)
             await it.until(lambda before=before: len(it.told) > before)  # type: ignore[misc]  # bound by default
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             while len(it.rows()) > 100:
                 await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.deadlines import HANG_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +18,7 @@ def test_a_process_killed_while_it_writes_leaves_a_whole_file_and_open_sessions_
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support.deadlines import HANG_SECONDS
 
 from plex_companion import __version__
 from plex_companion.cache.migrate import shipped
@@ -24,7 +25,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 def run(*command: str, cwd: Path, **environment: str) -> str:
     done = subprocess.run(  # noqa: S603 - our own commands
-        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=50, check=False
+        command,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

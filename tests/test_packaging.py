@@ -15,6 +15,7 @@ import anyio.to_thread
 import pytest
 from e2e_home import home
 from pydantic import SecretStr
+from support.deadlines import HANG_SECONDS
 
 from plex_companion import __version__
 from plex_companion.cli import parser
@@ -164,7 +165,7 @@ async def test_the_images_health_check_needs_no_token(tmp_path: Folder) -> None:
         path = address.partition(f":{PORT}")[2]
 
         def ask() -> int:
-            with urllib.request.urlopen(f"{it.url}{path}", timeout=5) as answer:  # noqa: S310 - ours
+            with urllib.request.urlopen(f"{it.url}{path}", timeout=HANG_SECONDS) as answer:  # noqa: S310 - ours
                 return int(answer.status)
 
         assert await anyio.to_thread.run_sync(ask) == 200

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # a small package
 from playwright.async_api import async_playwright, expect
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,9 +30,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-SECONDS = 15
 
-expect.set_options(timeout=SECONDS * 1000)
+expect.set_options(timeout=HANG_SECONDS * 1000)
 
 
 @asynccontextmanager

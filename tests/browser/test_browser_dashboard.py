@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 from browser_window import CHROMIUM, MISSING, Window, browser, window
-from e2e_home import STEADY, Home, home
+from e2e_home import Home, home
 from playwright.async_api import expect
 from pydantic import SecretStr
 
@@ -16,7 +15,7 @@ from plex_companion.demo import Demo, frames, open_demo
 from plex_companion.plex.listener import PATIENT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from playwright.async_api import Browser
@@ -60,17 +59,7 @@ async def seen(it: Home, chromium: Browser) -> AsyncIterator[Window]:
         assert opened.complaints == [], "the console is quiet, and the Content-Security-Policy is kept"
 
 
-async def soonest(tries: int, attempt: Callable[[], Awaitable[None]]) -> float:
-    """Seconds of the quickest of a few attempts: a loaded machine may be late once."""
-    took = []
-    for _ in range(tries):
-        started = time.monotonic()
-        await attempt()
-        took.append(time.monotonic() - started)
-    return min(took)
-
-
-async def test_a_session_appears_moves_and_pauses_within_a_second(it: Home, seen: Window) -> None:
+async def test_a_session_appears_moves_and_pauses_without_a_reload(it: Home, seen: Window) -> None:
     cards = seen.page.locator(".session")
     film = it.demo.movie(1)
     playing: list[Session] = []
@@ -93,10 +82,10 @@ async def test_a_session_appears_moves_and_pauses_within_a_second(it: Home, seen
         minutes = playing[0].offset // 60_000
         await expect(cards.locator(".position")).to_contain_text(f"{minutes}:0")
 
-    assert await soonest(3, appear) < 1
+    await appear()
     await expect(cards.locator("h3")).to_have_text(film.title)
-    assert await soonest(3, pause) < 1
-    assert await soonest(3, move) < 1
+    await pause()
+    await move()
 
 
 async def test_time_goes_on_between_events_without_asking_and_stands_while_paused(it: Home, seen: Window) -> None:
@@ -115,7 +104,7 @@ async def test_time_goes_on_between_events_without_asking_and_stands_while_pause
 
 async def test_the_page_outlives_a_restart_of_the_companion(chromium: Browser, tmp_path: Path) -> None:
     async with open_demo(alive=False) as demo:
-        async with home(tmp_path, demo=demo, patience=STEADY) as first:
+        async with home(tmp_path, demo=demo) as first:
             port = int(first.url.rpartition(":")[2])
             opened = window(chromium, first.url)
             seen = await opened.__aenter__()
@@ -123,7 +112,7 @@ async def test_the_page_outlives_a_restart_of_the_companion(chromium: Browser, t
             await expect(seen.page.locator("#lost")).to_be_hidden()
         await expect(seen.page.locator("#lost")).to_contain_text("The companion does not answer")
         await expect(seen.page.locator(".pill")).to_be_hidden()
-        async with home(tmp_path, demo=demo, port=port, patience=STEADY):
+        async with home(tmp_path, demo=demo, port=port):
             await expect(seen.page.locator("#lost")).to_be_hidden()
             await expect(seen.page.locator(".pill")).to_have_text("Live")
             demo.start(demo.movie(2))
@@ -135,7 +124,7 @@ async def test_the_page_outlives_a_restart_of_the_companion(chromium: Browser, t
 async def test_the_page_outlives_a_restart_of_plex_and_says_while_it_lasts_that_it_is_blind(
     chromium: Browser, tmp_path: Path
 ) -> None:
-    async with home(tmp_path, patience=STEADY) as it, window(chromium, it.url) as seen:
+    async with home(tmp_path) as it, window(chromium, it.url) as seen:
         await seen.page.evaluate("window.same = true")
         it.demo.start(it.demo.movie(2), offset=60_000)
         await expect(seen.page.locator(".session .state")).to_contain_text("Playing")
@@ -282,7 +271,7 @@ async def test_the_token_opens_the_page_which_then_moves_and_writes_by_the_cooki
     chromium: Browser, tmp_path: Path
 ) -> None:
     token = "canary-bearer-4815"
-    async with home(tmp_path, patience=STEADY, token=SecretStr(token)) as it:
+    async with home(tmp_path, token=SecretStr(token)) as it:
         context = await chromium.new_context()
         page = await context.new_page()
         complaints: list[str] = []

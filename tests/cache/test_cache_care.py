@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from stories import DEN, START, Story
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache import Cache, open_cache
 from plex_companion.cache.backup import Backup, back_up, backups, folder, is_due, stamp
@@ -88,7 +89,7 @@ async def test_who_writes_meanwhile_neither_waits_nor_makes_a_backup_begin_anew(
         made: list[Backup] = []
         tasks.start_soon(copy)
         slowest = 0.0
-        with anyio.fail_after(20):
+        with anyio.fail_after(HANG_SECONDS):
             while not done.is_set():
                 written += 1
                 began = anyio.current_time()
@@ -137,7 +138,7 @@ async def test_a_backup_that_is_no_longer_wanted_ends_at_once_and_leaves_nothing
         await filled(cache, rows=3_000, size=8_000)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: back_up(path, keep=1, at=START))
-            with anyio.fail_after(5):
+            with anyio.fail_after(HANG_SECONDS):
                 while not folder(path).exists() or not names(path):  # noqa: ASYNC110 - a file has no event
                     await anyio.sleep(0.001)
             began = anyio.current_time()
@@ -215,7 +216,7 @@ class Told:
         self._heard.set()
 
     async def until(self, count: int) -> list[tuple[str, bool]]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             while len(self.reports) < count:
                 self._heard = anyio.Event()
                 await self._heard.wait()
@@ -285,7 +286,7 @@ async def test_the_planner_is_given_figures(path: Path) -> None:
     async with open_cache(path) as cache:
         await filled(cache)
         async with looked_after(cache, Told(), QUICK):
-            with anyio.fail_after(5):
+            with anyio.fail_after(HANG_SECONDS):
                 while not rows_of(path, "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'"):  # noqa: ASYNC110 - another connection
                     await anyio.sleep(0.01)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.lease import Lease, open_lease
 
@@ -88,7 +89,7 @@ async def test_the_kernel_gives_it_back_for_a_process_that_was_killed(path: Path
         lease = Lease(path)
         assert not lease.take()
         os.kill(process.pid, signal.SIGKILL)
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             while not lease.take():  # noqa: ASYNC110 - the kernel has no event for it
                 await anyio.sleep(0.01)
         lease.give_back()

@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache import open_cache
 from plex_companion.cache.connect import connected
@@ -208,7 +209,7 @@ def test_processes_that_start_at_once_on_a_new_file_all_get_it_open(path: Path) 
         subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 - our own code
         for _ in range(6)
     ]
-    answers = [process.communicate(timeout=30) for process in processes]
+    answers = [process.communicate(timeout=HANG_SECONDS) for process in processes]
     assert [(out.strip(), err) for out, err in answers] == [(str(len(shipped())).encode(), b"")] * 6
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import aiosqlite
 import anyio
 import pytest
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache import Cache, open_cache
 from plex_companion.cache.transact import seen, written
@@ -81,7 +82,7 @@ async def test_work_nobody_waits_for_any_more_is_finished_all_the_same(cache: Ca
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(written, cache.writer, work)
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             while not begun.is_set():  # noqa: ASYNC110 - a thread sets it
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
@@ -111,6 +112,6 @@ async def test_what_is_seen_together_is_of_one_moment(cache: Cache) -> None:
             go_on.set()
 
         tasks.start_soon(write)
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             assert await seen(cache.reader, work) == (1, 1)
     assert await seen(cache.reader, count) == 2

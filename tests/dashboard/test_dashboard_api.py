@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from e2e_home import STEADY, Home, home
+from e2e_home import Home, home
 
 from plex_companion.dashboard.api import path_of
 from plex_companion.resources import RESOURCES, existing
@@ -22,7 +22,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
-    async with home(tmp_path_factory.mktemp("api"), patience=STEADY) as running:
+    async with home(tmp_path_factory.mktemp("api")) as running:
         running.demo.start(running.demo.movie(1), transcode=True)
         await running.until(lambda: running.sessions)
         yield running

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 import anyio
 import httpx2
 import pytest
-from e2e_home import STEADY, Home, home
+from e2e_home import Home, home
 
 from plex_companion.dashboard.art import Picture, Pictures, poster_path
 
@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
-    async with home(tmp_path_factory.mktemp("art"), patience=STEADY) as running:
+    async with home(tmp_path_factory.mktemp("art")) as running:
         await running.until(lambda: running.application.companion.state.history.complete)  # it asks for items too
         yield running
 

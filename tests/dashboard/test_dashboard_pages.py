@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx2
 import pytest
-from e2e_home import SECONDS, STEADY, Home, home
+from e2e_home import Home, home
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.read import last_event
 from plex_companion.demo import frames, open_demo
@@ -34,7 +35,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
-    async with home(tmp_path_factory.mktemp("pages"), patience=STEADY) as running:
+    async with home(tmp_path_factory.mktemp("pages")) as running:
         yield running
 
 
@@ -134,7 +135,7 @@ class Stream:
 
     async def next(self) -> tuple[str, str | None, dict[str, Any]]:
         kind, seen = "message", None
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             async for line in self._lines:
                 name, _, value = line.partition(": ")
                 if name == "event":
@@ -282,7 +283,7 @@ async def test_no_token_email_or_address_is_on_the_page_in_the_feed_or_in_the_js
             demo.house.players[identifier] = replace(player, address=ADDRESS)
         demo.movie(3).title = f"All about {TOKEN}"
         demo.start(demo.movie(3))
-        async with home(tmp_path, demo=demo, patience=STEADY) as it:
+        async with home(tmp_path, demo=demo) as it:
             await it.until(lambda: it.sessions and next(iter(it.sessions.values())).listed)
             paths = [f"/api/{uri.removeprefix('plex://')}" for _, uri, _ in existing(it.application.companion)]
             said = [(await get(it, path)).text for path in ("/", "/api/", *paths)]

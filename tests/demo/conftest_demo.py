@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from plexapi.server import PlexServer
+from support.deadlines import HANG_SECONDS
 from websockets.asyncio.client import connect
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ async def asked(demo: Demo, ask: Callable[[Any], Any]) -> Any:
     def work() -> Any:
         return ask(PlexServer(demo.url, demo.token))
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANG_SECONDS):
         return await anyio.to_thread.run_sync(work)
 
 
 async def eventually(fact: Callable[[], object]) -> None:
     """Return as soon as the fact holds; a deadline stands behind it."""
-    with anyio.fail_after(8):
+    with anyio.fail_after(HANG_SECONDS):
         while not fact():  # noqa: ASYNC110  # facts about a server have no event to wait for
             await anyio.sleep(0.002)
 
@@ -50,7 +51,7 @@ async def listening(demo: Demo, path: str = PLURAL) -> AsyncIterator[ClientConne
 async def raw_until(socket: ClientConnection, last: str) -> list[bytes]:
     """Every frame up to and with the first that contains `last`, undecoded."""
     found: list[bytes] = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANG_SECONDS):
         while not found or last.encode() not in found[-1]:
             found.append(await socket.recv(decode=False))
     return found
@@ -78,7 +79,7 @@ async def everything_of(
     demo: Demo, socket: ClientConnection, name: str, **options: float
 ) -> tuple[dict[str, Any], list[bytes]]:
     """Play a scenario and collect every frame it sent."""
-    with anyio.fail_after(15):
+    with anyio.fail_after(HANG_SECONDS):
         done = await demo.play(name, **options)
     demo.send_raw(json.dumps({"NotificationContainer": {"type": MARK, "size": 0}}))
     return done, (await raw_until(socket, MARK))[:-1]

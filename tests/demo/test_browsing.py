@@ -13,6 +13,7 @@ from conftest_demo import asked
 from plexapi.exceptions import BadRequest, NotFound
 from plexapi.myplex import MyPlexAccount
 from requests.adapters import HTTPAdapter
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.demo import Household, open_demo
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 async def get(demo: Demo, path: str, **headers: str) -> requests.Response:
-    return await anyio.to_thread.run_sync(lambda: requests.get(demo.url + path, headers=headers, timeout=10))
+    return await anyio.to_thread.run_sync(lambda: requests.get(demo.url + path, headers=headers, timeout=HANG_SECONDS))
 
 
 async def test_the_server_introduces_itself(demo: Demo) -> None:

@@ -11,6 +11,7 @@ import pytest
 import requests
 from conftest_demo import asked, heard_until, listening
 from plexapi.exceptions import BadRequest, NotFound
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from plex_companion.demo import Demo
@@ -140,7 +141,7 @@ async def test_a_butler_task_runs_as_an_activity(demo: Demo) -> None:
 
 
 async def test_the_logs_come_as_a_zip(demo: Demo) -> None:
-    answer = await anyio.to_thread.run_sync(lambda: requests.get(f"{demo.url}/diagnostics/logs", timeout=5))
+    answer = await anyio.to_thread.run_sync(lambda: requests.get(f"{demo.url}/diagnostics/logs", timeout=HANG_SECONDS))
     assert "Plex Media Server.log" in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
 
 
@@ -148,7 +149,9 @@ async def test_the_watchlist_belongs_to_its_user(demo: Demo) -> None:
     key = demo.movie().guid.rpartition("/")[2]
 
     def call(method: str, path: str) -> str:
-        return requests.request(method, demo.url + path, headers={"X-Plex-Token": "demo-token-jasper"}, timeout=5).text
+        return requests.request(
+            method, demo.url + path, headers={"X-Plex-Token": "demo-token-jasper"}, timeout=HANG_SECONDS
+        ).text
 
     await anyio.to_thread.run_sync(call, "PUT", f"/actions/addToWatchlist?ratingKey={key}")
     assert key in await anyio.to_thread.run_sync(call, "GET", "/library/sections/watchlist/all")

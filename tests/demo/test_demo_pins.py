@@ -8,6 +8,7 @@ import anyio
 import pytest
 import requests
 from plexapi.myplex import MyPlexAccount
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.demo import Demo, open_demo
 
@@ -25,7 +26,9 @@ async def demo() -> AsyncIterator[Demo]:
 
 async def ask(demo: Demo, method: str, path: str, client: str = "me", **headers: str) -> requests.Response:
     sent = {"X-Plex-Client-Identifier": client, "Accept": "application/json", **headers}
-    return await anyio.to_thread.run_sync(lambda: requests.request(method, demo.url + path, headers=sent, timeout=10))
+    return await anyio.to_thread.run_sync(
+        lambda: requests.request(method, demo.url + path, headers=sent, timeout=HANG_SECONDS)
+    )
 
 
 async def test_a_pin_is_made_without_a_token_and_shows_one_once_somebody_confirmed(demo: Demo) -> None:

@@ -12,6 +12,7 @@ from conftest_demo import FAST, PLURAL, asked, eventually, heard_until, listenin
 from plexapi.alert import AlertListener
 from plexapi.exceptions import Unauthorized
 from plexapi.server import PlexServer
+from support.deadlines import HANG_SECONDS
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
@@ -77,7 +78,7 @@ async def test_filters_choose_kinds(demo: Demo, query: str, kinds: list[str]) ->
 
 async def test_the_event_source_has_one_object_and_no_container(demo: Demo) -> None:
     def read() -> list[str]:
-        with requests.get(f"{demo.url}/:/eventsource/notifications", stream=True, timeout=10) as answer:
+        with requests.get(f"{demo.url}/:/eventsource/notifications", stream=True, timeout=HANG_SECONDS) as answer:
             lines = answer.iter_lines(decode_unicode=True)
             return [line for line, _ in zip(lines, range(5), strict=False) if line]
 
@@ -140,7 +141,7 @@ async def test_a_clients_timeline_calls_make_move_and_end_a_session(demo: Demo) 
     headers = {"X-Plex-Client-Identifier": "demo-kitchen-web"}
 
     def report(state: str, time: int) -> None:
-        requests.get(f"{path}&state={state}&time={time}", headers=headers, timeout=5)
+        requests.get(f"{path}&state={state}&time={time}", headers=headers, timeout=HANG_SECONDS)
 
     async with listening(demo) as socket:
         for state, time in (("playing", 0), ("paused", 70_000), ("stopped", 80_000)):
@@ -167,7 +168,7 @@ async def test_a_required_token_is_required_by_header_and_query() -> None:
         assert demo.token == TOKEN
         statuses = await anyio.to_thread.run_sync(_statuses, demo.url)
         assert statuses == {"none": 401, "wrong": 401, "header": 200, "query": 200, "identity": 200}
-        refused = await anyio.to_thread.run_sync(lambda: requests.get(demo.url, timeout=5))
+        refused = await anyio.to_thread.run_sync(lambda: requests.get(demo.url, timeout=HANG_SECONDS))
         assert refused.text == UNAUTHORIZED
         assert len(refused.content) == 91
         with pytest.raises(Unauthorized):
@@ -185,7 +186,7 @@ async def test_a_required_token_is_required_by_header_and_query() -> None:
 
 def _statuses(url: str) -> dict[str, int]:
     def status(path: str, **headers: str) -> int:
-        return requests.get(url + path, headers=headers, timeout=5).status_code
+        return requests.get(url + path, headers=headers, timeout=HANG_SECONDS).status_code
 
     return {
         "none": status("/library"),
@@ -233,7 +234,7 @@ async def test_a_wholly_silent_server_accepts_and_says_nothing(demo: Demo) -> No
             await stream.receive()
         assert patience.cancelled_caught
         demo.speak_again()
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             assert (await stream.receive()).startswith(b"HTTP/1.1 200")
 
 
@@ -285,7 +286,7 @@ async def test_a_living_household_watches_by_itself() -> None:
 
 async def test_control_calls_drive_the_household_from_outside(demo: Demo) -> None:
     def call(method: str, path: str, **options: Any) -> Any:
-        return requests.request(method, f"{demo.url}/demo/{path}", timeout=10, **options).json()
+        return requests.request(method, f"{demo.url}/demo/{path}", timeout=HANG_SECONDS, **options).json()
 
     started = await anyio.to_thread.run_sync(lambda: call("POST", "sessions", json={"user": 1, "player": 3}))
     assert started["user"] == "Jasper O'Dell"
@@ -305,7 +306,9 @@ async def test_control_calls_drive_the_household_from_outside(demo: Demo) -> Non
 
 async def test_control_calls_refuse_web_pages(demo: Demo) -> None:
     answer = await anyio.to_thread.run_sync(
-        lambda: requests.post(f"{demo.url}/demo/scenarios/p", headers={"Origin": "http://evil.example"}, timeout=5)
+        lambda: requests.post(
+            f"{demo.url}/demo/scenarios/p", headers={"Origin": "http://evil.example"}, timeout=HANG_SECONDS
+        )
     )
     assert answer.status_code == 404
     assert not demo.house.faults.revoked

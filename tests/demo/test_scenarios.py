@@ -9,6 +9,7 @@ import anyio
 import pytest
 import requests
 from conftest_demo import eventually, everything_of, listening, playing, raw_until
+from support.deadlines import HANG_SECONDS
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -185,7 +186,7 @@ async def test_a_silent_server_answers_no_ping_but_lets_others_in(demo: Demo) ->
             demo.send_raw("hello")
             assert await other.recv() == "hello"
         demo.speak_again()
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             await (await socket.ping())
 
 

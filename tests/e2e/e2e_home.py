@@ -22,6 +22,7 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 from pydantic import SecretStr
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import Application, open_application
 from plex_companion.demo import Demo, open_demo
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 LEGACY, MODERN = "legacy", "2026-07-28"
 ERAS = (LEGACY, MODERN)
 TRANSPORTS = ("stdio", "sse", "http")
-SECONDS = 20
 
 
 def quick() -> Iterator[float]:
@@ -49,8 +49,8 @@ def quick() -> Iterator[float]:
 
 
 HASTY = Patience(
-    ping=0.3,
-    pong=0.3,
+    ping=20,
+    pong=20,
     refused=0.3,
     merge=0.05,
     failed=0.1,
@@ -61,8 +61,8 @@ HASTY = Patience(
 )
 
 
-STEADY = replace(HASTY, ping=20, pong=20)
-"""For a loop that is kept busy: late pongs would pass for a lost connection."""
+QUICK_PINGS = replace(HASTY, ping=0.3, pong=0.3)
+"""For tests of a silent peer only: on a busy machine late pongs pass for a lost connection."""
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Home:
         """The sessions the companion knows, by key."""
         return dict(self.application.companion.state.sessions)
 
-    async def until(self, fact: Callable[[], object], seconds: float = SECONDS) -> None:
+    async def until(self, fact: Callable[[], object], seconds: float = HANG_SECONDS) -> None:
         """Return as soon as a commit makes the fact so."""
         with anyio.fail_after(seconds):
             while not fact():
@@ -91,7 +91,7 @@ class Home:
 
     async def left(self) -> None:
         """Wait until no trace of any client is left."""
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             while any(vars_of(self.application.notifier.counts())):  # noqa: ASYNC110 - leaving has no event to wait for
                 await anyio.sleep(0.01)
 
@@ -142,7 +142,7 @@ async def home(
             await serve_http(web, "127.0.0.1", port, notifier=application.notifier, started=started)
 
         tasks.start_soon(serve)
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             await bound.wait()
         it = Home(demo, application, f"http://127.0.0.1:{bound_to[0]}", web)
         await it.live()
@@ -167,7 +167,7 @@ class Ear:
         self._heard = anyio.Event()
 
     async def until(self, uri: str, more_than: int = 0) -> None:
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             while self.told.count(uri) <= more_than:
                 await self._heard.wait()
 
@@ -227,7 +227,7 @@ async def known(
     client: Client, uri: str, fact: Callable[[dict[str, Any]], object], ear: Ear | None = None
 ) -> dict[str, Any]:
     """The first reading of a resource that fits; between readings, wait to be told where there is an ear."""
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         while True:
             seen = len(ear.told) if ear else 0
             found = await body(client, uri)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import anyio
 import pytest
-from e2e_home import MODERN, STEADY, body, home, known, settings_for, subscribed
+from e2e_home import MODERN, body, home, known, settings_for, subscribed
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application
 from plex_companion.cache.read import marks_of
@@ -64,16 +65,16 @@ async def test_an_alert_opens_is_announced_and_resolves_and_what_comes_near_it_i
 ) -> None:
     async with (
         open_demo(alive=False, speed=SPEED) as demo,
-        home(tmp_path, demo=demo, patience=STEADY, tick=0.05, **LIMITS) as it,
+        home(tmp_path, demo=demo, tick=0.05, **LIMITS) as it,
         subscribed(f"{it.url}/mcp", MODERN, ALERTS) as (client, ear),
     ):
         await it.until(lambda: it.application.companion.state.accounts)
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             await demo.play(f"{kind}_near", **OPTIONS.get(f"{kind}_near", {}))
             await it.live()
         assert of_kind(await marked(it, client), kind) == []
 
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             await demo.play(kind, **OPTIONS.get(kind, {}))
         begun = await known(client, ALERTS, lambda found: of_kind(found, kind), ear)
         (opened,) = of_kind(begun, kind)
@@ -131,10 +132,10 @@ async def test_what_ended_while_the_program_was_down_resolves_when_it_starts_and
         gone = [session for session in demo.sessions.values() if session.transcode is None]
         for session in gone:
             demo.forget(session)
-        async with open_application(settings_for(demo, tmp_path, **LIMITS), patience=STEADY) as application:
+        async with open_application(settings_for(demo, tmp_path, **LIMITS)) as application:
             companion = application.companion
             assert companion.state.alerts == before
-            with anyio.fail_after(10):
+            with anyio.fail_after(HANG_SECONDS):
                 while len(companion.state.alerts) > 1:
                     await companion.live.changed()
             (left,) = companion.state.alerts.values()

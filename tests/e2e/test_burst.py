@@ -6,7 +6,8 @@ import resource
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e_home import MODERN, STEADY, home, known, subscribed
+from e2e_home import MODERN, home, known, subscribed
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from plex_companion.cache.board import Touched
 
 FRAMES = 10_000
-BURST_SECONDS = 60
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]  # Plex, companion and client share one process here
 
 
@@ -25,16 +25,16 @@ def _megabytes() -> float:
 
 
 async def test_after_a_burst_the_final_state_is_right_and_memory_stayed_flat(tmp_path: Path) -> None:
-    async with home(tmp_path, patience=STEADY) as it:
+    async with home(tmp_path) as it:
         session = it.demo.start()
         await it.until(lambda: it.sessions and it.sessions[session.key].listed)
         async with subscribed(f"{it.url}/mcp", MODERN, "plex://sessions") as (client, ear):
             await it.demo.burst(FRAMES, session)  # the first one settles what the machine will ever need
-            await it.until(lambda: it.sessions[session.key].view_offset_ms == session.offset, BURST_SECONDS)
+            await it.until(lambda: it.sessions[session.key].view_offset_ms == session.offset, HANG_SECONDS)
             before = _megabytes()
             await it.demo.burst(FRAMES, session)
             it.demo.pause(session)
-            await it.until(lambda: it.sessions[session.key].state == "paused", BURST_SECONDS)
+            await it.until(lambda: it.sessions[session.key].state == "paused", HANG_SECONDS)
             found = await known(client, "plex://sessions", lambda found: found["sessions"][0]["state"] == "paused", ear)
             assert found["sessions"][0]["view_offset_ms"] == session.offset
             assert _megabytes() - before < 20
@@ -44,7 +44,7 @@ async def test_after_a_burst_the_final_state_is_right_and_memory_stayed_flat(tmp
 
 
 async def test_every_changed_uri_is_announced_after_its_last_change(tmp_path: Path) -> None:
-    async with home(tmp_path, patience=STEADY) as it:
+    async with home(tmp_path) as it:
         settings = it.application.companion.settings.model_copy(update={"database": tmp_path / "second.sqlite3"})
         last: dict[str, int | None] = {}
 
@@ -56,7 +56,7 @@ async def test_every_changed_uri_is_announced_after_its_last_change(tmp_path: Pa
         session = it.demo.start()
         key = session.key
         companion_of = []
-        async with open_companion(settings, announce, patience=STEADY) as companion:
+        async with open_companion(settings, announce) as companion:
             companion_of.append(companion)
             while not companion.is_live:
                 await companion.live.changed()

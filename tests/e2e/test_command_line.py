@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ def _run(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
         env=_environment(folder, environment),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=HANG_SECONDS,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -140,7 +141,7 @@ def test_serving_says_where_it_is_and_ends_when_told(how: signal.Signals, tmp_pa
         for path in ("/", "/mcp", "/sse"):
             assert re.search(rf"http://127\.0\.0\.1:\d+{path}( |$)", said, re.MULTILINE)
         process.send_signal(how)
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=HANG_SECONDS) == 0
 
 
 EVERYWHERE = ("serve", "--transport", "http", "--port", "0", "--demo", "--host", "0.0.0.0")  # noqa: S104 - on purpose

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx2
 import pytest
-from e2e_home import LEGACY, SECONDS, STEADY, Home, home, program, settings_for
+from e2e_home import LEGACY, Home, home, program, settings_for
 from mcp import Client
 from mcp.client.sse import sse_client
 from starlette.routing import Mount, Route
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application
 from plex_companion.demo import open_demo
@@ -65,7 +66,7 @@ def _methods(route: BaseRoute) -> Iterator[tuple[str, str]]:
 @pytest.fixture(scope="module")
 async def web() -> AsyncIterator[httpx2.AsyncClient]:
     """One client for all: making one takes longer than asking."""
-    async with httpx2.AsyncClient(timeout=SECONDS) as client:
+    async with httpx2.AsyncClient(timeout=HANG_SECONDS) as client:
         yield client
 
 
@@ -131,7 +132,7 @@ async def test_the_token_of_the_door_is_told_by_nothing_that_stands_behind_it(
 
 @pytest.mark.slow
 async def test_streams_that_nobody_reads_cost_only_themselves(tmp_path: Path, web: httpx2.AsyncClient) -> None:
-    async with home(tmp_path, patience=STEADY) as it:
+    async with home(tmp_path) as it:
         with ExitStack() as deaf:
             for _ in range(2):
                 deaf.enter_context(_deaf(it))
@@ -145,7 +146,7 @@ async def test_streams_that_nobody_reads_cost_only_themselves(tmp_path: Path, we
                     for _ in range(50):
                         it.demo.send_raw(frame)
                     await anyio.sleep(0.02)
-                with anyio.fail_after(SECONDS):
+                with anyio.fail_after(HANG_SECONDS):
                     while min(heard) < 500:  # noqa: ASYNC110 - readers in other tasks
                         await anyio.sleep(0.02)
                 assert len(it.web.answers) == open_before, "the deaf were meant to be open still"
@@ -192,7 +193,7 @@ async def test_a_signal_under_load_ends_the_program_cleanly_with_everything_writ
                 demo.resume(session)
             process.send_signal(number)
             began = anyio.current_time()
-            with anyio.fail_after(10):
+            with anyio.fail_after(HANG_SECONDS):
                 assert await process.wait() == 0
             assert anyio.current_time() - began < 4, "two seconds, and as many for a busy machine"
             tasks.cancel_scope.cancel()
@@ -204,7 +205,7 @@ async def test_a_signal_under_load_ends_the_program_cleanly_with_everything_writ
 
 async def _address(process: Any) -> str:
     said = ""
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         while "/sse" not in said:
             said += (await process.stderr.receive()).decode()
     return said.split("dashboard  ")[1].split("/\n")[0]
@@ -227,7 +228,7 @@ async def _ask_on_and_on(web: httpx2.AsyncClient, url: str) -> None:
 async def test_what_was_heard_before_the_end_is_written_by_then(tmp_path: Path) -> None:
     async with open_demo(alive=False) as demo:
         frame = json.dumps({"NotificationContainer": {"type": "invented", "size": 0}})
-        async with open_application(settings_for(demo, tmp_path), patience=STEADY) as application:
+        async with open_application(settings_for(demo, tmp_path)) as application:
             companion = application.companion
             await companion.inbox.put(
                 [Heard(event, companion.clock()) for _ in range(2_000) for event in parse_frame(frame)]

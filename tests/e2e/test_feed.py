@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx2
 import pytest
-from e2e_home import SECONDS, Home, home
+from e2e_home import Home, home
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.read import last_event
 
@@ -28,7 +29,7 @@ class Feed:
     async def next(self) -> tuple[str | None, dict[str, Any]]:
         """The next message: its id and its JSON."""
         seen: str | None = None
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             async for line in self._lines:
                 if line.startswith("id: "):
                     seen = line.removeprefix("id: ")
@@ -63,7 +64,7 @@ async def journal(it: Home) -> int:
 
 async def written(it: Home, event: int) -> None:
     """Wait until that event is in the journal."""
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         while True:
             changed = it.application.companion.live.change()
             if await journal(it) >= event:

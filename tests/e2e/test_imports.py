@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from e2e_home import SECONDS, STEADY, settings_for
+from e2e_home import settings_for
 from pydantic import SecretStr
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import _book, clock, open_companion
 from plex_companion.changes import State
@@ -64,12 +65,12 @@ async def listening(
     demo: Demo, folder: Path, listener: Listener | None = None, now: Callable[[], Moment] = clock
 ) -> AsyncIterator[Companion]:
     announce = (listener or Listener()).announce
-    async with open_companion(settings_for(demo, folder), announce, now=now, patience=STEADY) as companion:
+    async with open_companion(settings_for(demo, folder), announce, now=now) as companion:
         yield companion
 
 
 async def until(companion: Companion, fact: Callable[[], object]) -> None:
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         while not fact():
             await companion.live.changed()
 
@@ -158,7 +159,7 @@ async def test_an_import_cut_off_in_the_middle_goes_on_and_ends_without_doubles(
             assert not left.complete
             shown = [left.imported]
             while not companion.state.history.complete:
-                with anyio.fail_after(SECONDS):
+                with anyio.fail_after(HANG_SECONDS):
                     await companion.live.changed()
                 shown.append(companion.state.history.imported)
             assert await rows(companion, "SELECT count(*), count(DISTINCT history_key) FROM plays") == [(3_000, 3_000)]
@@ -251,7 +252,7 @@ async def test_plays_of_an_hour_in_which_nobody_listened_are_all_there_once(tmp_
 async def test_with_a_guests_token_history_says_why_it_is_missing_and_all_else_goes_on(tmp_path: Path) -> None:
     async with open_demo(alive=False, household=household(tmp_path, 10)) as demo:
         settings = settings_for(demo, tmp_path).model_copy(update={"plex_token": SecretStr(demo.user(1).token)})
-        async with open_companion(settings, Listener().announce, patience=STEADY) as companion:
+        async with open_companion(settings, Listener().announce) as companion:
             await until(companion, lambda: companion.state.history.detail)
             server = json.loads(await read(companion, "plex://server"))
             assert (server["history"]["imported"], server["history"]["complete"]) == (0, False)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from e2e_home import SECONDS, Home, home
+from e2e_home import Home, home
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import entry_of
 from plex_companion.metrics import AREAS, METHODS
@@ -122,7 +123,7 @@ async def test_a_stream_is_counted_when_it_begins(it: Home) -> None:
 async def test_calls_of_tools_are_counted_by_what_came_of_them(it: Home) -> None:
     headers = {"authorization": f"Bearer {TOKEN}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=SECONDS) as web,
+        httpx2.AsyncClient(headers=headers, timeout=HANG_SECONDS) as web,
         Client(streamable_http_client(f"{it.url}/mcp", http_client=web)) as client,
     ):
         await client.call_tool("live_sessions", {})

@@ -18,6 +18,7 @@ import pytest
 from anyio.streams.text import TextReceiveStream
 from e2e_home import home
 from memory_past import alert, episode, seen, write
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.migrate import migrate
 from plex_companion.cli import parser
@@ -49,7 +50,7 @@ async def test_the_example_prints_what_plays_when_somebody_presses_pause(era: st
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
         async with await anyio.open_process([sys.executable, "-W", "error", "-c", code], env=environment) as example:
             try:
-                with anyio.fail_after(45):
+                with anyio.fail_after(HANG_SECONDS):
                     while not it.application.notifier.counts().subscriptions:  # noqa: ASYNC110 - another process
                         await anyio.sleep(0.02)
                     it.demo.pause(session)

@@ -12,6 +12,7 @@ from e2e_home import LEGACY, body, program
 from mcp import Client
 from mcp.client.stdio import stdio_client
 from mcp_types import PromptReference
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.demo import open_demo
 
@@ -91,7 +92,7 @@ def _poison(demo: Demo) -> None:
 
 
 async def _ready(client: Client) -> None:
-    with anyio.fail_after(15):
+    with anyio.fail_after(HANG_SECONDS):
         while True:
             found = await body(client, "plex://sessions")
             events = await body(client, "plex://events")
@@ -131,7 +132,7 @@ async def test_token_email_and_address_leave_the_program_nowhere(trouble: str, t
         started = started.model_copy(update={"env": {**(started.env or {}), **environment}})
         with (tmp_path / "log").open("w+") as log:
             async with Client(stdio_client(started, errlog=log), mode=LEGACY) as client:
-                with anyio.fail_after(15):
+                with anyio.fail_after(HANG_SECONDS):
                     while (await body(client, "plex://sessions"))["connection"]["state"] != "live":  # noqa: ASYNC110 - another process
                         await anyio.sleep(0.05)
                 _poison(demo)

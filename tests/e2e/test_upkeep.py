@@ -14,6 +14,7 @@ import pytest
 from e2e_home import settings_for
 from filelock import FileLock
 from pydantic import SecretStr
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion
 from plex_companion.cache.migrate import Migration, migrate, shipped
@@ -35,7 +36,7 @@ def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
         env={"HOME": str(folder), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert "Traceback" not in done.stderr
@@ -157,7 +158,7 @@ async def test_that_a_database_was_mended_is_an_alert_and_a_row_of_the_journal(t
         update={"plex_token": SecretStr("a-token-of-the-owner")}
     )
     async with open_companion(settings, lambda _: None) as companion:
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             while not [alert for alert in await newest_alerts(companion.cache, 10) if alert.kind == "storage"]:
                 await companion.live.changed()
         (alert,) = [alert for alert in await newest_alerts(companion.cache, 10) if alert.kind == "storage"]
@@ -171,7 +172,7 @@ async def test_that_a_database_was_mended_is_an_alert_and_a_row_of_the_journal(t
 async def test_a_server_that_runs_is_backed_up_by_the_command(demo: Demo, tmp_path: Path) -> None:
     settings = settings_for(demo, tmp_path)
     async with open_companion(settings, lambda _: None) as companion:
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             while not companion.is_live:
                 await companion.live.changed()
         done = await anyio.run_process(

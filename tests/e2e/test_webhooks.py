@@ -17,6 +17,7 @@ import anyio
 from anyio.abc import SocketAttribute
 from pydantic import SecretStr
 from stories import DEN, START
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import clock, open_companion
 from plex_companion.cache import open_cache
@@ -90,7 +91,7 @@ class Receiver:
             await stream.send(f"HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
 
     async def until(self, count: int) -> list[Received]:
-        with anyio.fail_after(15):
+        with anyio.fail_after(HANG_SECONDS):
             while len(self.got) < count:
                 self.come = anyio.Event()
                 await self.come.wait()
@@ -116,7 +117,7 @@ def settings_of(folder: Path, *urls: str, **more: Any) -> Settings:
 
 
 async def until(companion: Companion, fact: Callable[[], Any]) -> None:
-    with anyio.fail_after(15):
+    with anyio.fail_after(HANG_SECONDS):
         while not await fact():
             await companion.live.changed()
 

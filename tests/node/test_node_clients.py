@@ -12,6 +12,7 @@ import anyio
 import pytest
 from anyio.streams.text import TextReceiveStream
 from e2e_home import home
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +27,6 @@ BASELINE = HERE / "conformance.yaml"
 MISSING = (
     "The conformance suite and the TypeScript clients are not installed: `make conformance` does it, and needs npm."
 )
-SECONDS = 50
 REVISIONS = ("2025-11-25", "2026-07-28")
 MUST_PASS = {
     "2025-11-25": {
@@ -92,7 +92,7 @@ async def test_the_conformance_suite_finds_what_is_expected_and_nothing_else(rev
         await it.until(lambda: it.sessions)
         command = [node(), str(SUITE), "server", "--url", f"{it.url}/mcp", "--suite", "all", "--spec-version", revision]
         command += ["--expected-failures", str(BASELINE), "--output-dir", str(results)]
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             done = await anyio.run_process(command, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stdout.decode()[-4000:]
     found = checks(results)
@@ -149,7 +149,7 @@ async def test_a_typescript_client_subscribes_and_is_told(client: str, tmp_path:
         session = it.demo.start()
         await it.until(lambda: it.sessions)
         url = f"{it.url}/{'sse' if client == 'sdk-sse' else 'mcp'}"
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             async with await anyio.open_process([node(), str(script), client, url]) as process:
                 told = _lines(process)
                 assert await anext(told) == {"subscribed": "plex://sessions", "server": "plex-companion"}

@@ -14,6 +14,7 @@ import anyio
 import pytest
 from e2e_home import home
 from mcp import Client
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.panels import NOW_PLAYING, PANELS
 
@@ -82,7 +83,7 @@ async def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "host.html").write_text(host, encoding="utf-8")
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={folder / 'profile'}")
     command = [str(CHROMIUM), *flags, "--virtual-time-budget=20000", "--dump-dom", (folder / "host.html").as_uri()]
-    with anyio.fail_after(40):
+    with anyio.fail_after(HANG_SECONDS):
         done = await anyio.run_process(command, check=False)
     found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout.decode(), re.DOTALL)
     assert found, done.stderr.decode()[-2000:]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from plex_pretend import clock, settings_for
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.events import Disconnected, Snapshot
 from plex_companion.plex.gateway import open_gateway
@@ -50,7 +51,7 @@ class Ears:
         self._heard = heard
 
     async def next(self) -> Event:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             return (await self._heard.receive()).event
 
     async def snapshot(self) -> Snapshot:

@@ -20,6 +20,7 @@ from plex_pretend import (
     raw_server,
     until,
 )
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.events import Connecting, Disconnected, Malformed, Playing, Unknown
 from plex_companion.plex.listener import Lost, Patience, Pauses, backoff
@@ -76,7 +77,6 @@ async def test_the_token_is_a_header_of_the_handshake(pretend: Pretend) -> None:
 async def test_a_clean_close_starts_again_at_once_as_a_new_epoch(pretend: Pretend) -> None:
     async with listening(pretend.url, Patience(closing=0.1)) as ears:
         await ears.live()
-        started = time.monotonic()
         socket = await pretend.socket()
         await socket.send(playing_frame())
         await socket.close()
@@ -84,7 +84,6 @@ async def test_a_clean_close_starts_again_at_once_as_a_new_epoch(pretend: Preten
         assert await ears.lost() == Disconnected("closed by Plex")
         assert isinstance(await ears.next(), Connecting)
         assert (await ears.snapshot()).epoch == 6
-        assert time.monotonic() - started < 1
 
 
 async def test_a_reset_in_the_middle_of_a_frame(pretend: Pretend) -> None:
@@ -293,7 +292,7 @@ async def test_a_frame_of_10_mb_ends_the_connection_with_1009(pretend: Pretend) 
 
 
 async def _closed(socket: ServerConnection) -> None:
-    with anyio.fail_after(3):
+    with anyio.fail_after(HANG_SECONDS):
         await socket.wait_closed()
 
 
@@ -363,17 +362,15 @@ async def test_a_snapshot_that_fails_does_not_end_the_connection(pretend: Preten
             ears.wanted.snapshot()
 
 
-async def test_a_burst_passes_quickly(pretend: Pretend) -> None:
+async def test_every_frame_of_a_burst_arrives(pretend: Pretend) -> None:
     count, frame = 10_000, playing_frame()
     async with listening(pretend.url) as ears:
         await ears.live()
         socket = await pretend.socket()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_send_all, socket, frame, count)
-            started = time.monotonic()
             for _ in range(count):
                 assert isinstance(await ears.next(), Playing)
-        assert time.monotonic() - started < 5  # sender, listener and reader share this loop
 
 
 async def _send_all(socket: ServerConnection, frame: str, count: int) -> None:
@@ -426,7 +423,7 @@ async def test_a_wish_is_kept_until_it_is_taken() -> None:
     wanted = Wanted()
     wanted.snapshot()
     wanted.snapshot()
-    with anyio.fail_after(1):
+    with anyio.fail_after(HANG_SECONDS):
         await wanted.for_sessions.wait()
     wanted.for_sessions.take()
     with anyio.move_on_after(0.01) as scope:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from plex_pretend import STARTING, Answer, Pretend, clock, pretend_plex, settings_for
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.errors import PlexError, PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
 from plex_companion.plex.gateway import Gateway, open_gateway
@@ -32,7 +33,7 @@ async def gateway(pretend: Pretend) -> AsyncIterator[Gateway]:
 
 
 async def _take(gateway: Gateway, *, first: bool = True, library: bool = True) -> Snapshot:
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         return await take_snapshot(gateway, epoch=3, first=first, now=clock(), want_library=library, private=True)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from plex_pretend import Pretend, clock, pretend_plex, settings_for
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.errors import PlexUnreachable, SettingsError
 from plex_companion.events import Connecting, Disconnected
@@ -61,7 +62,7 @@ async def _first_said(url: str, **more: Any) -> Event:
             await listen(gateway, settings, pass_on, now=clock(), wanted=Wanted())
 
         tasks.start_soon(run)
-        with send, receive, anyio.fail_after(5):
+        with send, receive, anyio.fail_after(HANG_SECONDS):
             event = (await receive.receive()).event
             tasks.cancel_scope.cancel()
     return event

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.abc
 from pydantic import SecretStr
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import clock, open_companion
 from plex_companion.plex.listener import Patience
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
     from plex_companion.demo import Demo
     from plex_companion.models import Moment
-
-SECONDS = 20
 
 
 def quick() -> Iterator[float]:
@@ -60,7 +59,7 @@ class Member:
     def listens(self) -> bool:
         return self.companion.live.listens
 
-    async def until(self, fact: Callable[[], object], seconds: float = SECONDS) -> None:
+    async def until(self, fact: Callable[[], object], seconds: float = HANG_SECONDS) -> None:
         """Return as soon as something shown makes the fact so."""
         with anyio.fail_after(seconds):
             while not fact():

@@ -22,6 +22,7 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 from pydantic import BaseModel
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.errors import NotFound, PlexUnreachable
 from plex_companion.resources.declare import Resource
@@ -211,7 +212,7 @@ async def served(*, head_seconds: float = 8.0, most_connections: int = 2_048, **
 
     async with house.notifier.running(), anyio.create_task_group() as tasks:
         serving = tasks.start_soon(serve)
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             await started.wait()
         yield Served(house, f"http://127.0.0.1:{ports[0]}", app, serving.cancel)
         serving.cancel()
@@ -242,7 +243,7 @@ class Ear:
 
     async def until(self, what: str, times: int = 1) -> None:
         """Wait until it has been heard so often."""
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             while self.count(what) < times:
                 await self._more.wait()
 
@@ -291,7 +292,7 @@ async def _listen(client: Client, ear: Ear, uris: tuple[str, ...], *, task_statu
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what nobody announces, such as the server's tables."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANG_SECONDS):
         while not condition():  # noqa: ASYNC110  # there is no event to wait for, and none is wanted there
             await anyio.sleep(0.002)
 

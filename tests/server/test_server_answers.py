@@ -19,6 +19,7 @@ from mcp_types import (
     ToolsCapability,
 )
 from server_toys import ERAS, LEGACY, MODERN, TALE, House, Served, served, transport_to
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -192,7 +193,7 @@ async def test_a_long_call_reports_and_can_be_cancelled(house: Served, era: str,
             await client.call_tool("lamp_watch", {}, progress_callback=on_progress)
 
         watching = tasks.start_soon(watch)
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             await seen.wait()
             watching.cancel()
             await house.house.cancelled.wait()

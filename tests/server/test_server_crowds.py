@@ -10,6 +10,7 @@ import anyio
 import httpx2
 import pytest
 from server_toys import served
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.server.web import OWN_FILES, base_url
 
@@ -25,7 +26,7 @@ async def _dial(url: str) -> SocketStream:
 
 
 async def _gone(stream: SocketStream) -> bool:
-    with anyio.move_on_after(5):
+    with anyio.move_on_after(HANG_SECONDS):
         try:
             await stream.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError):
@@ -51,7 +52,7 @@ async def test_whoever_drips_a_request_head_is_put_out_and_calls_are_answered_me
                 await stream.send(HEAD[: 5 + number % 30])
                 tasks.start_soon(_drip, stream)
             for _ in range(20):
-                with anyio.fail_after(2):
+                with anyio.fail_after(HANG_SECONDS):
                     assert (await web.get(f"{house.url}/healthz")).status_code == 200
         # The task group has ended: every one of them was put out.
         assert all([await _gone(stream) for stream in slow])
@@ -63,7 +64,7 @@ async def test_a_full_house_makes_room_for_whoever_comes_by_putting_out_who_has_
         for turn in range(3):
             asking = await stack.enter_async_context(await _dial(house.url))
             await asking.send(HEAD + b"\r\n")
-            with anyio.fail_after(5):
+            with anyio.fail_after(HANG_SECONDS):
                 assert (await asking.receive()).startswith(b"HTTP/1.1 200")
             assert await _gone(idle[turn])
 
@@ -76,13 +77,13 @@ async def test_streams_are_not_put_out_for_whoever_comes() -> None:
         web.stream("GET", f"{house.url}/sse") as stream,
     ):
         lines = stream.aiter_lines()
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             assert await anext(lines) == "event: endpoint"
         for _ in range(10):
             await stack.enter_async_context(await _dial(house.url))
         late = await stack.enter_async_context(await _dial(house.url))
         await late.send(HEAD + b"\r\n")
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             assert (await late.receive()).startswith(b"HTTP/1.1 200")
         assert len(house.app.answers) == 1, "the stream is open still"
 
@@ -95,7 +96,7 @@ async def test_one_stream_too_many_is_told_to_come_again() -> None:
         refused = await web.get(f"{house.url}/sse")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
         await stack.aclose()
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             while len(house.app.answers):  # noqa: ASYNC110 - nobody announces it
                 await anyio.sleep(0.01)
         async with web.stream("GET", f"{house.url}/sse") as again:

@@ -15,6 +15,7 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.shared.exceptions import MCPError
 from server_toys import LEGACY, MODERN, NOTHING, House, connected, script, served, transport_to, until
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.errors import PortInUse, StartError
 from plex_companion.server.http import HttpApp
@@ -57,7 +58,7 @@ class Toy:
         return (await self.log.receive_until(b"\n", 10_000)).decode()
 
     async def port(self) -> int:
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             while not (line := await self.logged()).startswith("port "):
                 pass
         return int(line.removeprefix("port "))
@@ -65,7 +66,7 @@ class Toy:
     async def ended(self, within: float) -> str:
         """Wait for the end, which must be clean; gives the rest of the log."""
         began = anyio.current_time()
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             code = await self.process.wait()
         took = anyio.current_time() - began
         rest = b"".join([part async for part in self.log]).decode()
@@ -93,7 +94,7 @@ async def _running(transport: str) -> AsyncIterator[Toy]:
 async def _greeted() -> AsyncIterator[Toy]:
     """A stdio client that has shaken hands."""
     async with _running("stdio") as toy:
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             await toy.say("initialize", HELLO, id=1)
             assert (await toy.hear())["id"] == 1
             await toy.say("notifications/initialized", {})
@@ -135,7 +136,7 @@ async def test_a_signal_ends_a_stdio_server_whose_client_does_not_read() -> None
 async def test_a_flood_arrives_whole() -> None:
     async with _greeted() as toy:
         await toy.call("lamp_flood", 2)
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             assert len((await toy.hear())["result"]["content"][0]["text"]) == 1_000_000
 
 
@@ -152,7 +153,7 @@ async def test_only_json_rpc_goes_to_standard_output() -> None:
 async def test_standard_input_may_be_a_file(tmp_path: Any) -> None:
     path = anyio.Path(tmp_path / "in")
     await path.write_text(json.dumps({"jsonrpc": "2.0", "method": "initialize", "params": HELLO, "id": 1}))
-    with anyio.fail_after(10), (tmp_path / "in").open("rb") as stdin:
+    with anyio.fail_after(HANG_SECONDS), (tmp_path / "in").open("rb") as stdin:
         finished = await anyio.run_process(script("stdio"), stdin=stdin)
     assert not finished.stdout or json.loads(finished.stdout)["id"] == 1
 
@@ -183,7 +184,7 @@ async def test_a_running_call_is_given_a_moment_and_then_ended() -> None:
         await until(lambda: len(house.app.answers) == 2)  # the call and the session's GET stream
         began = anyio.current_time()
         house.end()
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             await house.house.cancelled.wait()
         assert FINISH_SECONDS <= anyio.current_time() - began < FINISH_SECONDS + 1
 
@@ -229,7 +230,7 @@ async def test_a_request_head_that_never_comes_ends_the_connection(sent: bytes) 
     async with served(head_seconds=0.2) as house, await _dial(house.url) as stream:
         if sent:
             await stream.send(sent)
-        with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+        with anyio.fail_after(HANG_SECONDS), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
             await stream.receive()
 
 
@@ -239,7 +240,7 @@ async def test_a_stream_is_no_idle_connection() -> None:
         connected(transport_to(house.url, "sse"), LEGACY, "plex://lamp") as (_, ear),
     ):
         async with await _dial(house.url) as idle:  # what outlives this one outlives the sweep
-            with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            with anyio.fail_after(HANG_SECONDS), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
                 await idle.receive()
         house.house.set_level(1)
         await ear.until("plex://lamp")
@@ -248,7 +249,7 @@ async def test_a_stream_is_no_idle_connection() -> None:
 async def test_a_body_that_never_comes_is_answered() -> None:
     async with served(body_seconds=0.1) as house, await _dial(house.url) as stream:
         await stream.send(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{")
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             assert (await stream.receive()).startswith(b"HTTP/1.1 408 ")
 
 

@@ -14,6 +14,7 @@ import pytest
 from server_toys import served
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.server.cookie import DAY, Cookies
 from plex_companion.server.entry import Entry
@@ -175,7 +176,7 @@ async def test_while_one_address_is_kept_waiting_whoever_is_known_is_served() ->
             await _log_in(web, "wrong")
         for _ in range(4):
             tasks.start_soon(_log_in, web, "wrong")
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             while not failures.crowded("127.0.0.1"):  # noqa: ASYNC110 - nobody announces it
                 await anyio.sleep(0.01)
         refused = await httpx2.AsyncClient().get(f"{house.url}/", headers={"authorization": "Bearer wrong"})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.server.mailbox import Mailbox
 
 
 async def _rest(box: Mailbox) -> list[str]:
     box.close()
-    with anyio.fail_after(1):
+    with anyio.fail_after(HANG_SECONDS):
         return [key async for key in box]
 
 

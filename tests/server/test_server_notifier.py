@@ -27,6 +27,7 @@ from server_toys import (
     unsubscribe,
     until,
 )
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +107,7 @@ async def test_a_legacy_session_without_a_stream_is_told_when_it_opens_one() -> 
         house.house.set_level(1)
         await until(lambda: house.notifier.counts().waiting == 1)
         async with web.stream("GET", f"{house.url}/mcp", headers=headers) as stream:
-            with anyio.fail_after(5):
+            with anyio.fail_after(HANG_SECONDS):
                 assert LAMP in await anext(line async for line in stream.aiter_lines() if line.startswith("data"))
         await web.delete(f"{house.url}/mcp", headers=headers)
         await gone(house.notifier)
@@ -155,7 +156,7 @@ async def test_closing_ends_modern_streams_gracefully() -> None:
         async with client.listen(resource_subscriptions=[LAMP]) as stream:
             house.house.set_level(1)
             house.notifier.close()
-            with anyio.fail_after(5):
+            with anyio.fail_after(HANG_SECONDS):
                 assert [event.uri async for event in stream] == [LAMP]  # type: ignore[union-attr]  # only this was asked for
         await gone(house.notifier)
 

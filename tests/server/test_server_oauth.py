@@ -22,6 +22,7 @@ from mcp.shared.exceptions import MCPError
 from server_toys import LEGACY, MODERN, served, until
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.server.entry import Entry
 from plex_companion.server.failures import Failures
@@ -81,7 +82,7 @@ async def _post(
 
 
 def _web(token: str) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=20)
+    return httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=HANG_SECONDS)
 
 
 # Judging
@@ -365,7 +366,7 @@ async def test_a_token_without_read_is_too_weak(house: Served, issuer: ToyIssuer
 async def test_read_reads_and_does_not_write(house: Served, issuer: ToyIssuer, era: str, kind: str) -> None:
     async with _client(house, issuer.token(), era, kind) as client:
         assert (await client.call_tool("lamp_level", {})).structured_content == {"level": house.house.level}
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             try:
                 told = (await client.call_tool("lamp_brighten", {"level": 9})).model_dump_json()
             except MCPError as error:  # the SDK's own words for a 403
@@ -421,7 +422,7 @@ async def test_a_stream_ends_with_the_token_that_opened_it(house: Served, issuer
         web.stream("GET", f"{house.url}/sse", headers={"authorization": f"Bearer {token}"}) as stream,
     ):
         assert stream.status_code == 200
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANG_SECONDS):
             async for _ in stream.aiter_bytes():
                 pass
     await until(lambda: len(house.app.answers) == 0)
@@ -445,7 +446,7 @@ async def test_whoever_guesses_from_the_same_address_keeps_no_token_of_the_issue
                 held.enter_context(failures.failed("127.0.0.1"))
             assert (await _post(house, "wrong")).status_code == 429
             assert (await _post(house, OWN)).status_code == 429
-            with anyio.fail_after(2):
+            with anyio.fail_after(HANG_SECONDS):
                 assert (await _post(house, issuer.token())).status_code == 200
 
 

@@ -15,6 +15,7 @@ import platformdirs
 import pytest
 from pydantic import SecretStr
 from setup_people import Scripted
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.errors import StartError
 from plex_companion.settings import APP, Settings
@@ -63,7 +64,7 @@ def test_the_command_is_this_installation_by_its_absolute_path() -> None:
     command = own_command()
     assert Path(command[0]).is_absolute()
     assert Path(command[0]).parent == Path(sys.executable).parent
-    told = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
+    told = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=HANG_SECONDS)  # noqa: S603
     assert told.stdout.startswith("plex-companion ")
 
 
@@ -235,7 +236,14 @@ def test_the_command_line_asks_at_the_terminal(tmp_path: Path, said: str, code: 
     command = [sys.executable, "-m", "plex_companion", "install", "--host", "cursor", "--file", str(file)]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     done = subprocess.run(  # noqa: S603 - ours
-        command, input=said, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False, timeout=30
+        command,
+        input=said,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+        check=False,
+        timeout=HANG_SECONDS,
     )
     assert done.returncode == code, done.stderr
     assert "[y/N]" in done.stderr

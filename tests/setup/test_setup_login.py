@@ -13,6 +13,7 @@ import anyio
 import dotenv
 import pytest
 from setup_people import Scripted
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.demo import Demo, open_demo
 from plex_companion.errors import PlexTvUnreachable, StartError
@@ -48,7 +49,7 @@ async def signed_in(demo: Demo, scripted: Scripted, path: Path, **more: Any) -> 
     """Run it, and allow it on the page as soon as the page is told."""
     scripted.hears = lambda said: demo.confirm() if "app.plex.tv/auth" in said else None
     given = {name: more.pop(name) for name in ("plex_url",) if name in more}
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANG_SECONDS):
         await login(settings_of(demo, **given), scripted.person(), path, poll_seconds=0.02, **more)
 
 
@@ -158,7 +159,7 @@ async def test_nobody_who_confirms_ends_it_and_nothing_is_written(demo: Demo, pa
             for pin in demo.house.pins.values():
                 pin.seconds = -1
 
-    with anyio.fail_after(20), pytest.raises(StartError, match="Nobody allowed it in time"):
+    with anyio.fail_after(HANG_SECONDS), pytest.raises(StartError, match="Nobody allowed it in time"):
         await login(settings_of(demo), Scripted(hears=expired).person(), path, poll_seconds=0.02)
     assert written(path.parent) == []
 
@@ -172,7 +173,7 @@ async def test_a_stumbling_plex_tv_is_asked_again(demo: Demo, path: Path, status
             demo.house.faults.cloud_status = status
 
     scripted.hears = stumbles
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(login, settings_of(demo), scripted.person(), path, poll_seconds=0.02))
             while demo.requests.count("/api/v2/pins/") < 1:  # noqa: ASYNC110 - another task's request
@@ -205,7 +206,7 @@ async def test_a_variable_that_would_win_is_named(demo: Demo, path: Path, monkey
 async def test_the_command_line_signs_in(demo: Demo, tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_TV_URL": demo.url}
     command = [sys.executable, "-m", "plex_companion", "login"]
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANG_SECONDS):
         async with await anyio.open_process(command, env=environment, cwd=tmp_path) as process:
             while not demo.house.pins:  # noqa: ASYNC110 - another process
                 await anyio.sleep(0.02)

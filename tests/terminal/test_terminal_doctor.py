@@ -21,6 +21,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.tls import TLSListener
 from pydantic import SecretStr
 from rich.console import Console
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.lease import open_lease
 from plex_companion.demo import Demo, open_demo
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 OPENSSL = shutil.which("openssl")
 TOKEN = "canary-t0ken-7c2e"
 WELL, FAILED, SKIPPED = "✓", "✗", "\N{EN DASH}"
-SECONDS = 20
 
 
 class Visit:
@@ -54,7 +54,7 @@ class Visit:
 async def visit(folder: Path, url: str, token: str = TOKEN, **more: Any) -> Visit:
     settings = Settings(**{"plex_url": url, "database": folder / "cache.sqlite3", "plex_timeout_seconds": 1, **more})
     console = Console(file=io.StringIO(), width=1_000)
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         code = await doctor(settings.model_copy(update={"plex_token": SecretStr(token)}), console=console)
     assert isinstance(console.file, io.StringIO)
     said = console.file.getvalue()
@@ -302,7 +302,7 @@ def test_the_command_says_all_is_well_of_the_demo_and_logs_nothing(tmp_path: Pat
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from anyio.streams.text import TextReceiveStream
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.demo import Demo, open_demo
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from anyio.abc import Process
 
 TOKEN = "canary-t0ken-93ab"
-SECONDS = 30
-ENDING_SECONDS = 8
-"""It ends within one; the rest is for a machine that runs everything else at the same time."""
 ENTER, LEAVE, CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 CODES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07)")
 
@@ -61,7 +59,7 @@ class Terminal:
 
     async def until(self, words: str, *, since: int = 0) -> str:
         """Read until the words stand there, without regard to colours; returns what was shown since."""
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             while words not in CODES.sub("", self.shown[since:]):
                 await anyio.wait_readable(self.keyboard)
                 self.shown += os.read(self.keyboard, 65_536).decode("utf-8", "replace")
@@ -69,7 +67,7 @@ class Terminal:
 
     async def ended(self) -> int:
         """Wait for the end, reading on, as a terminal does."""
-        with anyio.fail_after(ENDING_SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._read_on)
                 code = await self.process.wait()
@@ -172,7 +170,7 @@ class Pipe:
 
     async def until(self, words: str) -> str:
         """The first line with these words that has not been looked at."""
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             while words not in self.said.rpartition("\n")[0]:
                 self.said += await self._out.receive()
         line = next(line for line in self.said.splitlines() if words in line)
@@ -207,7 +205,7 @@ async def test_a_pipe_gets_a_line_for_each_change_and_no_control_codes(demo: Dem
         await demo.reopen()
         await pipe.until("live: ")
         pipe.process.send_signal(signal.SIGINT)
-        with anyio.fail_after(ENDING_SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             assert await pipe.process.wait() == 0
 
 
@@ -217,7 +215,7 @@ async def test_a_reader_that_goes_away_ends_it_without_a_word(demo: Demo, tmp_pa
     os.close(writing)
     async with process:
         assert process.stderr is not None
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             await anyio.wait_readable(reading)
             os.close(reading)
             demo.start()
@@ -237,12 +235,12 @@ async def test_a_pipe_that_is_full_does_not_keep_it_from_ending(demo: Demo, tmp_
     process = await anyio.open_process(command(demo), stdout=writing, cwd=tmp_path, env=environment(tmp_path))
     async with process:
         assert process.stderr is not None
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             async for part in TextReceiveStream(process.stderr):
                 if "Plex is heard" in part:
                     break
         process.send_signal(signal.SIGTERM)
-        with anyio.fail_after(ENDING_SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             assert await process.wait() == 0
     os.close(reading)
     os.close(writing)

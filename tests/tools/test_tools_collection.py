@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pytest
 from mcp_types import ElicitResult
-from tools_home import SECONDS, Said, Tools, tools_home
+from support.deadlines import HANG_SECONDS
+from tools_home import Said, Tools, tools_home
 
 from plex_companion.demo import Household
 from plex_companion.demo.household import Collection
@@ -564,7 +565,7 @@ async def test_a_deadline_in_the_middle_of_a_write_says_how_far_it_came(tmp_path
     async with home(tmp_path) as tools:
         call = tools.application.companion.gateway.call
         await call(lambda plex: plex.query("/identity"))
-        tools.demo.slow_down(SECONDS)
+        tools.demo.slow_down(HANG_SECONDS)
 
         def half(plex: PlexServer) -> list[str]:
             gone = partial(send, plex, "DELETE", "/library/collections/999999")

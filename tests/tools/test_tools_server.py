@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from mcp_types import ElicitResult
+from support.deadlines import HANG_SECONDS
 from tools_home import Tools, tools_home
 
 from plex_companion.errors import TooLarge
@@ -338,7 +339,7 @@ async def test_alerts_without_a_cursor_are_what_arrives_meanwhile(tmp_path: Path
         await tools.until(lambda: companion.state.sessions)
         before = companion.state.next_event
         tasks.start_soon(play_on)
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             found = await tools.well("server_get_alerts", timeout=60, types=["playing"], limit=1)
         tasks.cancel_scope.cancel()
     assert found["data"][0]["event_id"] >= before
@@ -354,7 +355,7 @@ async def test_alerts_without_a_cursor_are_what_arrives_meanwhile(tmp_path: Path
 
 async def test_alerts_are_none_when_nothing_arrives_in_time(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             found = await tools.well("server_get_alerts", timeout=1)
         assert tools.requests == 0
     assert (found["data"], found["status"], found["connection"]["state"]) == ([], "success", "live")
@@ -365,7 +366,7 @@ async def test_alerts_since_a_cursor_come_at_once_and_in_pages(tmp_path: Path) -
         cursor = (await tools.well("server_get_alerts", timeout=0))["next_cursor"]
         session = tools.demo.start()
         tools.demo.pause(session)
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             first = await tools.well("server_get_alerts", timeout=60, since=cursor, types=["playing"], limit=1)
             second = await tools.well("server_get_alerts", timeout=60, since=first["next_cursor"], types=["playing"])
         third = await tools.well("server_get_alerts", timeout=0, since=second["next_cursor"], types=["playing"])
@@ -378,7 +379,7 @@ async def test_alerts_are_plexs_and_not_what_this_program_did(tmp_path: Path) ->
     async with home(tmp_path) as tools:
         cursor = (await tools.well("server_get_alerts", timeout=0))["next_cursor"]
         await tools.well("server_optimize_database")
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANG_SECONDS):
             own = await tools.well("server_get_alerts", since=cursor, timeout=60, types=["audit"])
             tools.demo.start()
             heard = await tools.well("server_get_alerts", since=cursor, timeout=60)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from mcp import Client
 from pydantic import SecretStr
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import Application, open_application
 from plex_companion.demo import Demo, Household, open_demo
@@ -19,8 +20,6 @@ from plex_companion.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
-
-SECONDS = 20
 
 
 def quick() -> Iterator[float]:
@@ -78,7 +77,7 @@ class Tools:
 
     async def until(self, fact: Callable[[], object]) -> None:
         """Return as soon as a commit makes the fact so."""
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             while not fact():
                 await self.application.companion.live.changed()
 
@@ -106,12 +105,12 @@ async def tools_home(
             "read_only": "false",
         }
         settings = Settings.load({**given, **more}).model_copy(update={"plex_token": SecretStr(demo.token)})
-        patience = Patience(merge=0.02, counted=3 * SECONDS, waits=quick)
+        patience = Patience(merge=0.02, counted=3 * HANG_SECONDS, waits=quick)
         # An import would ask in between, and be counted with a tool.
         plays, demo.house.history = demo.house.history, []
         async with open_application(settings, patience=patience) as application:
             companion = application.companion
-            with anyio.fail_after(SECONDS):
+            with anyio.fail_after(HANG_SECONDS):
                 while not companion.is_live or not companion.state.history.complete:
                     await companion.live.changed()
             demo.house.history = [*plays, *demo.house.history]
