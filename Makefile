@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run dev test test-slow conformance check format docs pictures bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing lock clean
+.PHONY: run dev test test-slow test-busy conformance check format docs pictures bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing lock clean
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
 	$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)
@@ -17,6 +17,10 @@ test: $(VENV)/.develop ## every test but the slow ones
 
 test-slow: $(VENV)/.develop ## the slow ones: bursts, big libraries, killed processes, secrets in every kind of trouble
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(ARGS)
+
+test-busy: $(VENV)/.develop ## every test but the slow ones, beside four loops that take all the processor they get
+	@loops=""; for loop in 1 2 3 4; do $(BIN)/python -c 'while True: pass' & loops="$$loops $$!"; done; \
+	trap "kill $$loops" EXIT; $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" $(ARGS)
 
 conformance: $(VENV)/.develop .node/.installed ## the protocol's conformance suite and the TypeScript clients; needs npm
 	$(BIN)/python -m pytest -q tests/node $(ARGS)
