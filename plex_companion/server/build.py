@@ -128,7 +128,7 @@ class CompanionServer(MCPServer[Any]):
         """
         tool = self._tools.get(name)
         if tool is None:
-            raise MCPError(INVALID_PARAMS, f"No tool is called {name}. See tools/list.", {"name": name})
+            raise MCPError(INVALID_PARAMS, f"No tool is called {name[:100]}. See tools/list.", {"name": name[:100]})
         try:
             _refuse_reader(tool, arguments, context)
             return _answered(await self._offer.call(tool, arguments, Asking(context)))

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid, ReadOnly
+from plex_companion.text import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +45,8 @@ def _unusable(value: object) -> str | None:
             return "the number is too large"
         case float() if not math.isfinite(value):
             return "this is no number"
+        case str() if len(value) > LONGEST:
+            return f"the text has {len(value):,} characters, and {LONGEST:,} are the most"
         case str() if _UNFIT.search(value):
             return "the text holds control characters"
         case list():
