@@ -45,15 +45,19 @@ def _unusable(value: object) -> str | None:
             return "the number is too large"
         case float() if not math.isfinite(value):
             return "this is no number"
-        case str() if len(value) > LONGEST:
-            return f"the text has {len(value):,} characters, and {LONGEST:,} are the most"
-        case str() if _UNFIT.search(value):
-            return "the text holds control characters"
+        case str():
+            return _unusable_text(value)
         case list():
             return next(filter(None, map(_unusable, value)), None)
         case dict():
             return _unusable([*value, *value.values()])
     return None
+
+
+def _unusable_text(value: str) -> str | None:
+    if len(value) > LONGEST:
+        return f"the text has {len(value):,} characters, and {LONGEST:,} are the most"
+    return "the text holds control characters" if _UNFIT.search(value) else None
 
 
 class Access(enum.Enum):
