@@ -107,12 +107,17 @@ async def _refused(url: str, era: str, *uris: str) -> ErrorData:
     """What a client is told that wants to subscribe to these."""
     async with Client(f"{url}/mcp", mode=era) as client:
         with pytest.raises(MCPError) as refused:
-            if era == MODERN:
-                async with client.listen(resource_subscriptions=uris):
-                    pass
-            for uri in uris:
-                await subscribe(client, uri)
+            await _subscribe_all(client, era, uris)
     return refused.value.error
+
+
+async def _subscribe_all(client: Client, era: str, uris: tuple[str, ...]) -> None:
+    if era == LEGACY:
+        for uri in uris:
+            await subscribe(client, uri)
+        return
+    async with client.listen(resource_subscriptions=uris):
+        pass
 
 
 LONG = "test://" + "a" * (LONGEST_BYTES - 7)
