@@ -1,15 +1,32 @@
-"""Text from elsewhere, made safe to store and show: no control or bidi characters, no secret, no address."""
+"""Text from elsewhere, made safe to store and show: of a known length, no invisible characters, no secret, no address.
+
+Every pattern here takes time in proportion to the text, whatever it holds.
+"""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+LONGEST = 8_192
+"""Characters of one text from elsewhere; what is longer is cut before any pattern sees it."""
+LONGEST_SECRET = 2_048
+"""Characters at the end of a cut text that may be the beginning of a secret or an address, and are cut too."""
+_SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_LINE_BREAKS = re.compile("[\t\n\r\x85\u2028\u2029]")
+_INVISIBLE = re.compile(
+    # Subdivision flags (UTS #51, ED-14a): a black flag, a region and its part in tag characters, and a closing tag.
+    "(\U0001f3f4(?:[\U000e0061-\U000e007a]{2}|[\U000e0030-\U000e0039]{3})"
+    "[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,4}\U000e007f)"
+    "|[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufff0-\ufffb\ufffe\uffff"  # controls, halves, no characters
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks, embeddings, overrides and isolates of bidi
+    "\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0"  # of no width, or fillers
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"  # tags and other controls
+)
+_MORE_SELECTORS = re.compile(f"(?<=[{_SELECTORS}])[{_SELECTORS}]+")
 _TOKEN = re.compile(
     # Any other word that ends in "token" counts only with a sign of assignment: "token expired" is prose.
     r"(?i)(x-plex-token|plexonlinetoken|access_?token|auth_?token"
@@ -19,26 +36,45 @@ _TOKEN = re.compile(
 _PIN = re.compile(r"(?i)([?&](?:pin|sig|secret|password)=)[^&#\s\"']+")
 _LOGIN = re.compile(r"(?i)(?<=://)[^/\s@\"'?#]{1,500}@")
 _KEYS = re.compile(r"(?i)([?&][\w.\-]*(?:token|key|secret|sig|signature|auth|password)=)[^&#\s]+")
-_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(
+    # Takes a word whole, also one that no "@" follows: begun again at each of its letters, it would take square time.
+    r"[\w.+%-]+(@[\w-]+(?:\.[\w-]+)+)?"
+)
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _ADDRESS = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.])")
 _DOTS = 3
 HIDDEN = "hidden"
 
 
+def cut(value: str, most: int = LONGEST) -> str:
+    """Return the beginning of a text, at most `most` characters.
+
+    The word that the cut goes through is left out as well: half a token, address or e-mail address would not be
+    recognised as one later.
+    """
+    if len(value) <= most:
+        return value
+    kept = value[:most]
+    if value[most].isspace():
+        return kept
+    start = max(0, most - LONGEST_SECRET)
+    words = kept[start:].split()
+    half = len(words[-1]) if words and not kept[-1].isspace() else 0
+    return kept[: most - half]
+
+
 def clean(value: str) -> str:
-    """The text without control, surrogate and bidi characters; line breaks become spaces.
+    """Return the text, cut to `LONGEST`, without control, surrogate, bidi and invisible characters; line breaks become spaces.
 
     Plex passes on what players and files are called: control characters (plexapi #1450), cut multibyte characters
-    (PlexAutoLanguages #48). Joiners stay, since emoji and Indic scripts are written with them.
+    (PlexAutoLanguages #48). Joiners stay, since emoji and Indic scripts are written with them, and so do tag characters
+    where they form a flag. Of several variation selectors in a row only the first says something.
     """
-    if value.isprintable():
+    value = cut(value)
+    if value.isascii() and value.isprintable():
         return value
-    return "".join(" " if char in "\n\r\t" else char for char in value if _is_harmless(char))
-
-
-def _is_harmless(char: str) -> bool:
-    return char in "\n\r\t" or (char not in _BIDI and unicodedata.category(char) not in {"Cc", "Cs"})
+    visible = _INVISIBLE.sub(r"\1", _LINE_BREAKS.sub(" ", value))
+    return _MORE_SELECTORS.sub("", visible)
 
 
 def without(value: str, secrets: Iterable[str]) -> str:
@@ -68,7 +104,7 @@ def without_keys(address: str) -> str:
 def mask(value: str) -> str:
     """The text with e-mail addresses and IPv4 addresses hidden."""
     if "@" in value:
-        value = _EMAIL.sub(HIDDEN, value)
+        value = _EMAIL.sub(lambda found: HIDDEN if found[1] else found[0], value)
     return _ADDRESS.sub(HIDDEN, value) if value.count(".") >= _DOTS else value
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plex_companion.text import clean, discreet, mask, redact, without
+from plex_companion.text import LONGEST, clean, cut, discreet, mask, redact, without
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,70 @@ def test_mail_and_addresses_are_masked_and_numbers_stay(said: str, kept: str) ->
 
 def test_what_may_be_kept_has_neither_token_nor_address() -> None:
     assert discreet("ada@example.org?X-Plex-Token=abcd1234") == "hidden?X-Plex-Token=hidden"
+
+
+@pytest.mark.parametrize("said", ["a" * 100_000, "word " * 20_000, "物" * 100_000, "\u202e" * 100_000])
+def test_a_long_text_is_cut_where_it_enters(said: str) -> None:
+    assert len(clean(said)) <= LONGEST
+    assert said.startswith(cut(said))
+
+
+def test_a_text_that_fits_is_not_cut() -> None:
+    assert cut("a" * LONGEST) == "a" * LONGEST
+    assert cut("word " * 2_000) == ("word " * 2_000)[: LONGEST - 2], "only the word goes that the cut goes through"
+
+
+SECRETS = [
+    "X-Plex-Token=Zq7Zq7Zq7Zq7Zq7Zq7Zq7",
+    "http://h/?a=1&token=Zq7Zq7Zq7Zq7Zq7Zq7",
+    "https://ada:Zq7Zq7Zq7Zq7@example.org/",
+    "Zq7.Zq7.Zq7@Zq7Zq7.example.org",
+    "X-Plex-Token: eyJ" + "Zq7" * 500,
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_half_of_a_secret_is_left_where_a_text_is_cut(secret: str) -> None:
+    for shown in range(len(secret) + 1):
+        text = f"{'a word, ' * LONGEST}"[: LONGEST - shown - 1] + f" {secret} and more"
+        assert "Zq7" not in discreet(clean(text)), f"cut after {shown} characters"
+
+
+def test_no_half_of_an_address_is_left_where_a_text_is_cut() -> None:
+    for shown in range(14):
+        assert "203" not in discreet(clean(" " * (LONGEST - shown) + "203.0.113.19 plays"))
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", None),  # the flag of Scotland
+        ("\U0001f3f4\U000e0075\U000e0073\U000e0074\U000e0078\U000e007f", None),  # of Texas
+        ("A\U000e0069\U000e0067\U000e006e\U000e006f\U000e0072\U000e0065B", "AB"),
+        ("\U0001f3f4\U000e0064\U000e0065\U000e006c\U000e0065\U000e0074\U000e0065 all", "\U0001f3f4 all"),
+        ("\U0001f3f4\U000e0067\U000e0062 cut", "\U0001f3f4 cut"),
+        ("one\u2028two\u2029three\x85four", "one two three four"),
+        ("zero\u200bwidth\u2060joined\ufeff", "zerowidthjoined"),
+        ("\u3164\u115f\uffa0", ""),
+        ("♥\ufe0f\U000e0101\U000e0145\U000e0121", "♥\ufe0f"),
+        ("葛\U000e0100城", None),
+        ("क्‍ष", None),
+        ("no\ufffecharacter\ufdd0", "nocharacter"),
+    ],
+)
+def test_what_cannot_be_seen_goes_and_what_writes_a_flag_or_a_script_stays(said: str, kept: str | None) -> None:
+    assert clean(said) == (said if kept is None else kept)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("a@b.example+x@d.example", "hiddenhidden"),
+        ("a@b@c.example", "a@hidden"),
+        ("@ada @ben", "@ada @ben"),
+        ("<a.b+c%d-e@x-y.example.org>,f@g.example", "<hidden>,hidden"),
+        ("@" + "a" * 50_000 + "@x.example", "@hidden"),
+    ],
+)
+def test_every_address_of_a_text_is_masked(said: str, kept: str) -> None:
+    assert mask(said) == kept

@@ -42,7 +42,7 @@ FAILURES = (
     OSError,
 )
 _THEIRS = frozenset({"plexapi", "requests", "urllib3", "xml"})
-_ADDRESS = re.compile(r"\w+://\S+")
+_ADDRESS = re.compile(r"\b\w+://\S+")
 _LONGEST = 300
 _SUCCESS = frozenset({200, 201, 204})
 """What plexapi takes for success, and nothing else."""

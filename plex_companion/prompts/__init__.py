@@ -34,7 +34,7 @@ def filled(prompts: Sequence[Prompt], name: str, given: Mapping[str, str]) -> tu
         if prompt.name == name:
             return prompt, prompt.filled(given)
     known = [prompt.name for prompt in prompts]
-    message = f"No prompt is called {name}. Prompts: {', '.join(known) or 'none'}."
+    message = f"No prompt is called {name[:100]}. Prompts: {', '.join(known) or 'none'}."
     raise NotFound(message, what="prompt", available=known)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plex_companion.models import User
+from plex_companion.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,7 +74,7 @@ KINDS: dict[str, Callable[[Companion], Iterable[Candidate]]] = {
 
 def proposed(companion: Companion, name: str, typed: str) -> list[str]:
     """Values for the argument or field of that name: those that begin with what was typed, then those that hold it."""
-    wanted = typed.casefold().strip()
+    wanted = cut(typed).casefold().strip()
     kind = KINDS.get(name)
     found = list(kind(companion)) if kind else []
     begins = [one.value for one in found if one.value.casefold().startswith(wanted)]

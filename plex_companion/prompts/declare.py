@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plex_companion.errors import Invalid
+from plex_companion.text import LONGEST, clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,15 +62,18 @@ class Prompt:
             Invalid: an argument is missing or unknown.
         """
         known = ", ".join(one.name for one in self.arguments) or "none"
-        for name in given:
+        for name, value in given.items():
             if self.argument(name) is None:
-                message = f"{self.name}: there is no argument '{name}'. Known arguments: {known}."
+                message = f"{self.name}: there is no argument '{name[:100]}'. Known arguments: {known}."
+                raise Invalid(message, argument=name[:100])
+            if len(value) > LONGEST:
+                message = f"{self.name}: argument '{name}' has {len(value):,} characters, and {LONGEST:,} are the most."
                 raise Invalid(message, argument=name)
         values = {one.name: self._value(one, given) for one in self.arguments}
         return f"{_FIELD.sub(lambda found: values[found[1]], self.text)}\n\n{DATA}"
 
     def _value(self, argument: Argument, given: Mapping[str, str]) -> str:
-        value = given.get(argument.name, "").strip() or argument.default
+        value = clean(given.get(argument.name, "")).strip() or argument.default
         if value is None:
             message = f"{self.name}: argument '{argument.name}' is missing: {argument.description}"
             raise Invalid(message, argument=argument.name)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from plex_companion.server.wanted import LONGEST_BYTES
+
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
 
@@ -34,8 +36,8 @@ class Asking:
         self._context = context
 
     async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
-        """Report progress; nothing happens when the client did not ask for it."""
-        if self._context is not None:
+        """Report progress; nothing happens when the client did not ask for it, or by a token too long to repeat."""
+        if self._context is not None and not _is_long(self._context):
             await self._context.report_progress(done, total, message)
 
     async def confirm(self, question: str) -> bool | None:
@@ -54,6 +56,11 @@ class Asking:
             return _said_yes(_answer(self._context, question))
         session = self._context.request_context.session
         return _said_yes(await session.elicit_form(question, _FORM, self._context.request_id))
+
+
+def _is_long(context: Context[Any, Any]) -> bool:
+    meta = context.request_context.meta or {}
+    return len(str(meta.get("progress_token", ""))) > LONGEST_BYTES
 
 
 def _can_ask(context: Context[Any, Any]) -> bool:

@@ -35,6 +35,7 @@ from plex_companion.errors import InsufficientScope, Internal, NotFound, ToolErr
 from plex_companion.server import panels, prompts
 from plex_companion.server.asking import Asking, QuestionOpen
 from plex_companion.server.scopes import may_write
+from plex_companion.server.wanted import refuse_too_long
 from plex_companion.tools.declare import Access
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class CompanionServer(MCPServer[Any]):
         """
         tool = self._tools.get(name)
         if tool is None:
-            raise MCPError(INVALID_PARAMS, f"No tool is called {name}. See tools/list.", {"name": name})
+            raise MCPError(INVALID_PARAMS, f"No tool is called {name[:100]}. See tools/list.", {"name": name[:100]})
         try:
             _refuse_reader(tool, arguments, context)
             return _answered(await self._offer.call(tool, arguments, Asking(context)))
@@ -162,9 +163,11 @@ class CompanionServer(MCPServer[Any]):
         Raises:
             ResourceNotFoundError: nothing has this URI; on the wire -32602 with `data.uri`.
             ResourceError: it cannot be read now.
+            MCPError: -32602 with `data.uri` for a URI that is too long to be one.
         """
         del context
         address = str(uri)
+        refuse_too_long(address)
         for panel in self._offer.panels:
             if panel.uri == address:
                 return [panels.contents(panel)]

@@ -72,6 +72,7 @@ class Door:
             return issuer.refuse(scope["path"], None) if issuer else _ask(scope, headers)
         crowded = self._failures.crowded(address_of(scope))
         if not crowded and self._token is not None and hmac.compare_digest(presented, self._token):
+            self._failures.succeeded(address_of(scope))
             return _FOREIGN_PAGE if ambient and _is_foreign_write(scope, headers) else Admitted()
         if issuer is not None:
             return await self._by_issuer(issuer, scope, presented)

@@ -1,4 +1,7 @@
-"""Wrong tokens: who gives them waits longer and longer for the answer, and keeps nobody else waiting."""
+"""Wrong tokens: who gives them waits longer and longer for the answer.
+
+While as many answers are held back as may be, a token is looked at only where the right one has been shown of late.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,9 @@ WAITING_EACH = 4
 WAITING_ALL = 64
 """Answers held back at a time, for one address and for all: each holds a connection."""
 MOST_ADDRESSES = 4_096
+KNOWN_SECONDS = 3_600.0
+"""How long an address that has shown the right token is looked at, whoever else guesses."""
+MOST_KNOWN = 1_024
 TOGETHER = 100
 """Failures of all addresses together that count as one of each."""
 
@@ -47,20 +53,35 @@ class Failures:
         self._first = first_seconds
         self._everyone = _Record()
         self._records: dict[str, _Record] = {}
+        self._known: dict[str, float] = {}
+        """When each address last showed the right token, the latest last."""
 
     def __len__(self) -> int:
         """How many addresses are remembered."""
         return len(self._records)
 
     def crowded(self, address: str) -> bool:
-        """Whether so many answers to this address are held back already that its next try is not looked at.
+        """Return whether so many answers are held back already that the next try of this address is not looked at.
 
-        An address that has given no wrong token lately is always looked at.
+        The answers of all addresses count, unless this one has shown the right token within `KNOWN_SECONDS`; its own
+        always do.
         """
-        record = self._records.get(_network(address))
-        if record is None or not record.after(self._now()):
-            return False
-        return record.waiting >= WAITING_EACH or self._everyone.waiting >= WAITING_ALL
+        network = _network(address)
+        record = self._records.get(network)
+        own = record is not None and record.waiting >= WAITING_EACH
+        return own or (self._everyone.waiting >= WAITING_ALL and not self._is_known(network))
+
+    def succeeded(self, address: str) -> None:
+        """Remember that this address has shown the right token."""
+        network = _network(address)
+        self._known.pop(network, None)
+        self._known[network] = self._now()
+        if len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+
+    def _is_known(self, network: str) -> bool:
+        shown = self._known.get(network)
+        return shown is not None and self._now() - shown < KNOWN_SECONDS
 
     @contextmanager
     def failed(self, address: str) -> Iterator[float]:
@@ -68,9 +89,6 @@ class Failures:
         now = self._now()
         record = self._record(_network(address))
         grown = max(record.fail(now) - FREE, self._everyone.fail(now) // TOGETHER)
-        if self._everyone.waiting >= WAITING_ALL:
-            yield 0.0
-            return
         record.waiting += 1
         self._everyone.waiting += 1
         try:

@@ -89,6 +89,8 @@ class Guard:
             return
         body = _Body(receive)
         refusal = _TOO_LARGE if _declared(headers) > MOST_BYTES else await self._read(body)
+        if body.broken_off:
+            return  # nobody is left to be answered
         if refusal is None and admitted.reads_only:
             refusal = self._too_weak(scope["path"], body)
         if refusal is not None:
@@ -165,20 +167,22 @@ class _Body:
         self._receive = receive
         self._bytes = bytearray()
         self._next: list[Message] = []
+        self.broken_off = False
+        """Whether the client has gone before all of it was there."""
 
     async def read(self, most_bytes: int) -> bool:
-        """Read all of it; false when it is larger than that."""
+        """Read all of it; false when it is larger than that, or does not come."""
         more = True
         while more:
             message = await self._receive()
-            if message["type"] != "http.request":  # the client has gone
-                self._next.append(message)
-                break
+            if message["type"] != "http.request":
+                self.broken_off = True
+                return False
             self._bytes += message.get("body", b"")
             more = message.get("more_body", False)
             if len(self._bytes) > most_bytes:
                 return False
-        self._next.insert(0, {"type": "http.request", "body": self.whole, "more_body": more})
+        self._next.append({"type": "http.request", "body": self.whole, "more_body": False})
         return True
 
     @property

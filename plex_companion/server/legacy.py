@@ -10,7 +10,7 @@ import anyio
 from mcp_types import EmptyResult
 
 from plex_companion.server.subscribers import LISTING, Subscriber, Subscribers
-from plex_companion.server.wanted import MOST, known, refuse_beyond
+from plex_companion.server.wanted import known, refuse_beyond, refuse_crowd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,11 +64,13 @@ class LegacySessions:
         """Tell this session about a URI.
 
         Raises:
-            MCPError: -32602 with `data.uri` when no declared resource has it.
+            MCPError: -32602 with `data.uri` when no declared resource has it, or when it is too long or one too many.
         """
+        refuse_crowd(self._subscribers)
         wanted = known(self._addresses, [params.uri])
         session = self._session(ctx)
-        refuse_beyond(MOST, len(session.wanted.keys() | wanted.keys()) - 1, params.uri)
+        held = {key: uri for key, uri in (session.wanted | wanted).items() if key != LISTING}
+        refuse_beyond([*held.values()])
         self._subscribers.add(session, wanted.items())
         return EmptyResult()
 

@@ -119,6 +119,7 @@ class Login:
             return HTMLResponse(told, HTTPStatus.TOO_MANY_REQUESTS, headers)
         given = form.get("token", [""])[0].strip().encode()
         if hmac.compare_digest(given, self._token):
+            self._failures.succeeded(address)
             return self._welcome(request, self._cookies, after)
         with self._failures.failed(address) as seconds:
             await anyio.sleep(seconds)

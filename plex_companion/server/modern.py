@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY, ResourcesListChanged, ResourceUpdated
@@ -9,6 +10,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import event_to_notification
 from mcp_types import (
     INTERNAL_ERROR,
+    INVALID_PARAMS,
     INVALID_REQUEST,
     SubscriptionFilter,
     SubscriptionsAcknowledgedNotification,
@@ -17,13 +19,16 @@ from mcp_types import (
 )
 
 from plex_companion.server.subscribers import LISTING, Subscriber, Subscribers
-from plex_companion.server.wanted import known
+from plex_companion.server.wanted import LONGEST_BYTES, MOST_BYTES, known, refuse_crowd
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from mcp_types import ServerNotification, SubscriptionsListenRequestParams
 
     from plex_companion.server.addresses import Addresses
+
+LARGEST_LISTEN = 2 * MOST_BYTES
+"""Bytes of a whole request: its URIs, escaped, and what else it says."""
 
 
 class ListenStreams:
@@ -44,6 +49,7 @@ class ListenStreams:
     ) -> SubscriptionsListenResult:
         """Acknowledge, then tell until the client leaves (which cancels this) or the server closes."""
         meta = {SUBSCRIPTION_ID_META_KEY: self._admitted(ctx)}
+        await _refuse_large(ctx)
         asked = params.notifications
         wanted = known(self._addresses, asked.resource_subscriptions or ())
         if asked.resources_list_changed:
@@ -66,7 +72,20 @@ class ListenStreams:
             raise MCPError(INVALID_REQUEST, "subscriptions/listen needs a request id.")
         if self.open >= self._limit:
             raise MCPError(INTERNAL_ERROR, f"{self._limit} listen streams are open already. Close one, then try again.")
+        refuse_crowd(self._subscribers)
         return ctx.request_id
+
+
+async def _refuse_large(ctx: ServerRequestContext[Any, Any]) -> None:
+    """Refuse a request that would take much memory for as long as its stream is open: the SDK keeps all of it.
+
+    Raises:
+        MCPError: -32602.
+    """
+    body = await ctx.request.body() if ctx.request is not None else json.dumps(ctx.params, default=str)
+    if len(str(ctx.request_id)) > LONGEST_BYTES or len(body) > LARGEST_LISTEN:
+        message = f"A subscriptions/listen request may have {LARGEST_LISTEN:,} bytes, and {LONGEST_BYTES:,} in its id."
+        raise MCPError(INVALID_PARAMS, message)
 
 
 def _acknowledgement(asked: SubscriptionFilter, meta: dict[str, Any]) -> ServerNotification:

@@ -49,7 +49,7 @@ def got(offer: Offer, name: str, arguments: Mapping[str, str]) -> GetPromptResul
     try:
         prompt, text = filled(offer.prompts, name, arguments)
     except (NotFound, Invalid) as error:
-        raise MCPError(INVALID_PARAMS, error.message, {"name": name, **error.facts}) from error
+        raise MCPError(INVALID_PARAMS, error.message, {"name": name[:100], **error.facts}) from error
     message = PromptMessage(role="user", content=TextContent(text=text))
     return GetPromptResult(description=prompt.description, messages=[message])
 

@@ -30,10 +30,13 @@ class Subscribers:
     def __init__(self) -> None:
         self._by_key: defaultdict[str, dict[Subscriber, None]] = defaultdict(dict)
         self._closed = False
+        self.characters = 0
+        """Of all URIs, as their subscribers spell them."""
 
     def add(self, subscriber: Subscriber, wanted: Iterable[tuple[str, str]]) -> None:
         """Register `(key, spelling)` pairs. After `close`, the subscriber is told that there is no more."""
         for key, spelling in wanted:
+            self.characters += len(spelling) - len(subscriber.wanted.get(key, ""))
             subscriber.wanted[key] = spelling
             self._by_key[key][subscriber] = None
         if self._closed:
@@ -41,8 +44,10 @@ class Subscribers:
 
     def remove(self, subscriber: Subscriber, key: str) -> None:
         """Forget one key; what was pending for it is not sent."""
-        if subscriber.wanted.pop(key, None) is None:
+        spelling = subscriber.wanted.pop(key, None)
+        if spelling is None:
             return
+        self.characters -= len(spelling)
         subscriber.box.withdraw(key)
         del self._by_key[key][subscriber]
         if not self._by_key[key]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -39,6 +41,9 @@ FINISH_SECONDS = 0.3
 """then running calls to finish,"""
 ABORT_SECONDS = 0.2
 """then clients to take what is left for them."""
+
+_ERRORS = logging.getLogger(f"{__name__}.connection")
+_ERRORS.setLevel(logging.ERROR)
 
 
 async def serve_http(
@@ -188,7 +193,15 @@ class _Web(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """Makes room when the house is full: who only stands there goes, the one who came first before others."""
+    """Makes room when the house is full: who only stands there goes, the one who came first before others.
+
+    Whatever a client sends, it costs no more than its own connection: nonsense is refused or hung up on, and not worth a
+    line in the log.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.logger = _ERRORS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Take in a client, for whom another may have to leave."""
@@ -198,6 +211,17 @@ class _Connection(H11Protocol):
             everyone = cast("set[_Connection]", self.connections)
             idle = (one for one in everyone if _is_waiting(one))
             min(idle, key=lambda one: one.came_at).leave()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse nonsense. Where it comes in the middle of an answer, the connection ends: h11 begins no second one."""
+        cycle: RequestResponseCycle | None = self.cycle  # `None` before the first request
+        if cycle is not None:
+            cycle.disconnected = True  # an answer that is still to come has no place any more
+            cycle.message_event.set()
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def leave(self) -> None:
         """Close at once; the place is free from now on."""

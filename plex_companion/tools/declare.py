@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid, ReadOnly
+from plex_companion.text import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,13 +45,19 @@ def _unusable(value: object) -> str | None:
             return "the number is too large"
         case float() if not math.isfinite(value):
             return "this is no number"
-        case str() if _UNFIT.search(value):
-            return "the text holds control characters"
+        case str():
+            return _unusable_text(value)
         case list():
             return next(filter(None, map(_unusable, value)), None)
         case dict():
             return _unusable([*value, *value.values()])
     return None
+
+
+def _unusable_text(value: str) -> str | None:
+    if len(value) > LONGEST:
+        return f"the text has {len(value):,} characters, and {LONGEST:,} are the most"
+    return "the text holds control characters" if _UNFIT.search(value) else None
 
 
 class Access(enum.Enum):

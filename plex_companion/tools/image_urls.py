@@ -39,6 +39,19 @@ TRIED = 4
 _CHUNK = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that is handed out to the internet of IPv6 (RFC 4291 and IANA's registry of address space); the rest is not."""
+_SPECIAL = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            # IANA's registries of special-purpose addresses. Python's `is_global` lacks some of them, each version others.
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+            *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24"),
+            *("203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+        ),
+    )
+)
 _OWN = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
 """Homes, and what VPNs like Tailscale use for them."""
 
@@ -59,26 +72,32 @@ class Reach:
 
 
 def public(address: Address) -> bool:
-    """Whether anybody on the internet could be asked there."""
+    """Return whether anybody on the internet could be asked there: what is not known to be public is not."""
     inner = _unwrapped(address)
-    unusual = inner.is_multicast or inner.is_reserved or inner.is_link_local or inner.is_loopback
-    return inner.is_global and not unusual
+    handed_out = isinstance(inner, ipaddress.IPv4Address) or inner in _UNICAST
+    return handed_out and not _is_in(inner, _SPECIAL)
 
 
 def public_or_own(address: Address) -> bool:
     """The same, or a private network's. Link-local stays closed (clouds keep credentials there), and so does loopback."""
     inner = _unwrapped(address)
-    return public(inner) or any(inner in network for network in _OWN if network.version == inner.version)
+    return public(inner) or _is_in(inner, _OWN)
+
+
+def _is_in(address: Address, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
 
 
 def _unwrapped(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one stands for."""
+    """Return the IPv4 address that an IPv6 one leads to by its form: in a socket, or where a network has nothing but IPv6.
+
+    Tunnels to IPv4 (6to4, Teredo) are nobody's way to a picture any more; as they are, none of them is public.
+    """
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    teredo = address.teredo[1] if address.teredo else None
-    return address.ipv4_mapped or address.sixtofour or teredo or address
+    return address.ipv4_mapped or address
 
 
 def resolved(host: str, port: int) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError, TooLarge
 from plex_companion.text import clean, mask, redact
 from plex_companion.tools.ask import download
+from plex_companion.tools.facts import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -171,9 +172,9 @@ def _matching(lines: Sequence[str], term: str, *, private: bool) -> list[tuple[i
 
 
 def _harmless(line: str, *, private: bool) -> str:
-    # Cut first: a line may be megabytes long, and the masks take their time with long words.
-    text = clean(line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…")
-    return mask(redact(text)) if private else redact(text)
+    # Shortened last: half a token or address would not be recognised as one.
+    text = redact(clean(line))
+    return shortened(mask(text) if private else text, LONGEST_LINE) or ""
 
 
 def _within(lines: list[dict[str, Any]], wanted: Wanted) -> list[dict[str, Any]]:

@@ -8,7 +8,9 @@ import pytest
 
 from plex_companion.server.failures import (
     FORGOTTEN_SECONDS,
+    KNOWN_SECONDS,
     MOST_ADDRESSES,
+    MOST_KNOWN,
     MOST_SECONDS,
     TOGETHER,
     WAITING_ALL,
@@ -76,15 +78,47 @@ def test_an_address_that_tries_in_parallel_is_not_looked_at_until_its_answers_ar
     assert not failures.crowded(HOME)
 
 
-def test_many_addresses_together_hold_so_many_answers_back_and_whoever_is_new_is_still_looked_at(
-    failures: Failures,
-) -> None:
+def test_while_many_addresses_hold_answers_back_nobody_new_is_looked_at(failures: Failures) -> None:
     with ExitStack() as held:
         for number in range(WAITING_ALL):
             held.enter_context(failures.failed(f"10.0.0.{number}"))
-        assert failures.crowded("10.0.0.1")
+        assert [failures.crowded(one) for one in ("10.0.0.1", "10.1.1.1", HOME, "2001:db8::1", "")] == [True] * 5
+    assert not failures.crowded(HOME)
+
+
+def test_an_address_that_has_shown_the_right_token_within_an_hour_is_looked_at(
+    failures: Failures, clock: Clock
+) -> None:
+    failures.succeeded(HOME)
+    failures.succeeded("2001:db8:1:2::1")
+    with ExitStack() as held:
+        for number in range(WAITING_ALL):
+            held.enter_context(failures.failed(f"10.0.0.{number}"))
+        clock.now += KNOWN_SECONDS - 1
         assert not failures.crowded(HOME)
-        assert _fail(failures, "10.1.1.1", times=9)[-1] == 0.0, "answered at once: it holds no connection"
+        assert not failures.crowded("2001:db8:1:2:3::4"), "a whole network of IPv6 counts as one"
+        clock.now += 1
+        assert failures.crowded(HOME)
+
+
+def test_an_address_that_is_known_cannot_guess_freely_while_others_do(failures: Failures) -> None:
+    failures.succeeded(HOME)
+    with ExitStack() as held:
+        for number in range(WAITING_ALL):
+            held.enter_context(failures.failed(f"10.0.0.{number}"))
+        waits = [held.enter_context(failures.failed(HOME)) for _ in range(WAITING_EACH)]
+        assert waits == [0.0, 0.0, 0.5, 1.0]
+        assert failures.crowded(HOME)
+
+
+def test_the_addresses_that_are_known_are_bounded(failures: Failures) -> None:
+    for number in range(MOST_KNOWN + 1):
+        failures.succeeded(f"10.0.{number >> 8}.{number & 255}")
+    with ExitStack() as held:
+        for number in range(WAITING_ALL):
+            held.enter_context(failures.failed(f"10.9.0.{number}"))
+        assert failures.crowded("10.0.0.0"), "the one seen longest ago made room"
+        assert not failures.crowded("10.0.0.1")
 
 
 def test_many_addresses_together_slow_down_everyone_who_gives_a_wrong_token(failures: Failures) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,7 +19,7 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.server.cookie import DAY, Cookies
 from plex_companion.server.entry import Entry
-from plex_companion.server.failures import Failures
+from plex_companion.server.failures import WAITING_ALL, Failures
 from plex_companion.server.login import Code, local
 
 if TYPE_CHECKING:
@@ -184,6 +185,26 @@ async def test_while_one_address_is_kept_waiting_whoever_is_known_is_served() ->
         assert (await _log_in(web, "wrong")).status_code == 429
         assert (await web.get("/")).text == "a page"
         tasks.cancel_scope.cancel()
+
+
+async def test_while_many_guess_only_who_has_shown_the_token_lately_is_looked_at() -> None:
+    failures = Failures()
+    async with (
+        served(extra_routes=ROUTES, entry=Entry(token=TOKEN, failures=failures)) as house,
+        httpx2.AsyncClient(base_url=house.url) as web,
+        httpx2.AsyncClient(base_url=house.url, transport=httpx2.AsyncHTTPTransport(local_address="127.0.0.2")) as other,
+    ):
+        assert (await other.get("/", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 200
+        with ExitStack() as held:
+            for number in range(WAITING_ALL):
+                held.enter_context(failures.failed(f"10.0.0.{number}"))
+            for token in (TOKEN, "wrong"):
+                assert (await _log_in(web, token)).status_code == 429
+                asked = await web.get("/", headers={"authorization": f"Bearer {token}"})
+                assert (asked.status_code, asked.headers["retry-after"]) == (429, "10")
+            assert (await other.get("/", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 200
+            assert (await _log_in(other)).status_code == 303
+        assert (await _log_in(web)).status_code == 303
 
 
 async def test_no_credentials_at_all_are_no_wrong_token() -> None:

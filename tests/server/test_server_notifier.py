@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS
+from mcp_types import INVALID_PARAMS, ErrorData
 from server_toys import (
     ERAS,
     LEGACY,
@@ -28,6 +29,9 @@ from server_toys import (
     until,
 )
 from support.deadlines import HANG_SECONDS
+
+from plex_companion.server.subscribers import Subscriber, Subscribers
+from plex_companion.server.wanted import LONGEST_BYTES, MOST_BYTES, MOST_TOGETHER, refuse_crowd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,6 +104,97 @@ async def test_a_client_holds_no_more_than_its_share() -> None:
             pass
 
 
+async def _refused(url: str, era: str, *uris: str) -> ErrorData:
+    """What a client is told that wants to subscribe to these."""
+    async with Client(f"{url}/mcp", mode=era) as client:
+        with pytest.raises(MCPError) as refused:
+            await _subscribe_all(client, era, uris)
+    return refused.value.error
+
+
+async def _subscribe_all(client: Client, era: str, uris: tuple[str, ...]) -> None:
+    if era == LEGACY:
+        for uri in uris:
+            await subscribe(client, uri)
+        return
+    async with client.listen(resource_subscriptions=uris):
+        pass
+
+
+LONG = "test://" + "a" * (LONGEST_BYTES - 7)
+
+
+@pytest.mark.parametrize("uri", [LONG + "a", "test://" + "é" * 1_100, f"{LAMP}/{'b' * 3_000}", f"{LAMP}/{'%61' * 700}"])
+@everywhere
+async def test_a_uri_that_is_too_long_is_refused(era: str, uri: str) -> None:
+    async with served() as house:
+        refused = await _refused(house.url, era, LAMP, uri)
+        assert refused.code == INVALID_PARAMS
+        assert uri.startswith(refused.data["uri"])
+        assert len(str(refused)) < 500, "it is not said in full"
+        await gone(house.notifier)
+
+
+async def test_a_uri_that_is_too_long_can_be_neither_unsubscribed_from_nor_read() -> None:
+    async with served() as house, connected(f"{house.url}/mcp", LEGACY, LONG) as (client, _):
+        for ask in (lambda: unsubscribe(client, LONG + "a"), lambda: client.read_resource(LONG + "a")):
+            with pytest.raises(MCPError) as refused:
+                await ask()
+            assert (refused.value.code, len(refused.value.error.data["uri"])) == (INVALID_PARAMS, 100)
+        await unsubscribe(client, LONG)
+
+
+async def test_the_addresses_of_a_client_are_bounded_in_bytes() -> None:
+    fitting = MOST_BYTES // LONGEST_BYTES
+    longs = [f"{LONG[:-4]}{number:04}" for number in range(fitting + 1)]
+    async with served() as house, connected(f"{house.url}/mcp", LEGACY, *longs[:fitting]) as (client, _):
+        with pytest.raises(MCPError, match="bytes together"):
+            await subscribe(client, longs[fitting])
+        await subscribe(client, longs[0])
+        await unsubscribe(client, longs[0])
+        await subscribe(client, longs[fitting])
+        assert "bytes together" in (await _refused(house.url, MODERN, *longs)).message
+
+
+def test_the_addresses_of_all_clients_together_are_bounded() -> None:
+    subscribers, greedy = Subscribers(), Subscriber()
+    subscribers.add(greedy, [("one", "1"), ("many", "m" * MOST_TOGETHER)])
+    with pytest.raises(MCPError, match="too many"):
+        refuse_crowd(subscribers)
+    subscribers.add(greedy, [("many", "m")])
+    refuse_crowd(subscribers)
+    subscribers.drop(greedy)
+    assert subscribers.characters == 0
+
+
+@pytest.mark.parametrize("stuffing", [{"id": "i" * 3_000}, {"extra": "e" * 2_500_000}, {"blank": " " * 2_500_000}])
+async def test_a_listen_request_that_would_fill_the_memory_is_refused(stuffing: dict[str, str]) -> None:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientInfo": {"name": "toy", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "extra": stuffing.get("extra", ""),
+    }
+    message = {
+        "jsonrpc": "2.0",
+        "id": stuffing.get("id", 1),
+        "method": "subscriptions/listen",
+        "params": {"_meta": meta, "notifications": {"resourceSubscriptions": [LAMP]}},
+    }
+    headers = {
+        "accept": "application/json, text/event-stream",
+        "content-type": "application/json",
+        "mcp-protocol-version": MODERN,
+        "mcp-method": "subscriptions/listen",
+    }
+    async with served() as house, httpx2.AsyncClient() as web:
+        body = json.dumps(message) + stuffing.get("blank", "")
+        with anyio.fail_after(60):
+            answer = await web.post(f"{house.url}/mcp", content=body, headers=headers)
+        assert "2,097,152 bytes" in answer.text
+        await gone(house.notifier)
+
+
 async def test_a_legacy_session_without_a_stream_is_told_when_it_opens_one() -> None:
     async with served() as house, httpx2.AsyncClient() as web:
         headers = await _initialized(web, house)
@@ -137,12 +232,12 @@ async def test_a_session_that_vanished_costs_one_place_in_a_set() -> None:
 
 
 async def test_a_client_that_never_reads_delays_nobody() -> None:
-    uris = [f"{LAMP}/{number}{'x' * 8000}" for number in range(300)]
+    uris = [f"{LAMP}/{number}{'x' * 2000}" for number in range(500)]
     async with served() as house:
         with _deaf_client(house) as deaf:
             await _deaf_session(deaf, house, uris)
             async with connected(transport_to(house.url, "sse"), LEGACY, LAMP) as (_, ear):
-                for turn in range(1, 9):  # five times 2.4 MB are more than any buffer holds
+                for turn in range(1, 9):  # five times 1 MB are more than any buffer holds
                     announced = anyio.current_time()
                     house.notifier.announce([LAMP, *uris] if turn <= 5 else [LAMP])
                     await ear.until(LAMP, turn)
