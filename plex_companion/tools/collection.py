@@ -12,7 +12,7 @@ from plex_companion.companion import Companion
 from plex_companion.errors import Conflict, Invalid, NotFound, NotSupported, PlexError
 from plex_companion.tools.ask import clamped, get, get_if_there, page, send, whole
 from plex_companion.tools.collection_edits import Edits, edits_of
-from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
 from plex_companion.tools.destroy import Victim, destroy
 from plex_companion.tools.facts import as_number, brief, flag, kind, number, shortened, text, without_nulls
 from plex_companion.tools.find import Found, find_by_id, find_library, pick
@@ -249,9 +249,9 @@ def collection_edit(
     collection_id: Id | None = None,
     library_name: Id | None = None,
     new_title: str | None = None,
-    new_sort_title: str | None = None,
-    new_summary: str | None = None,
-    new_content_rating: str | None = None,
+    new_sort_title: Clearable | None = None,
+    new_summary: Clearable | None = None,
+    new_content_rating: Clearable | None = None,
     new_labels: list[str] | None = None,
     add_labels: list[str] | None = None,
     remove_labels: list[str] | None = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
 from plex_companion.tools.ask import Page, clamped, get, get_if_there, page, send, whole
-from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
 from plex_companion.tools.destroy import Victim, destroy
 from plex_companion.tools.facts import brief, first, flag, number, shortened, text, utc
 from plex_companion.tools.find import find_library
@@ -206,7 +206,7 @@ def playlist_edit_smart_filters(
     playlist_title: str | None = None,
     playlist_id: Id | None = None,
     filters: dict[str, Any] | None = None,
-    sort: str | None = None,
+    sort: Clearable | None = None,
     limit: int | None = None,
     libtype: str | None = None,
     username: str | None = None,
@@ -261,7 +261,7 @@ def playlist_edit(
     playlist_title: str | None = None,
     playlist_id: Id | None = None,
     new_title: str | None = None,
-    new_summary: str | None = None,
+    new_summary: Clearable | None = None,
     username: str | None = None,
 ) -> dict[str, Any]:
     """Change the title or summary of a playlist; an empty summary clears it."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
+from plex_companion.tools.arguments import choose
 from plex_companion.tools.ask import Page, get, page, whole
 from plex_companion.tools.facts import text
 
@@ -66,6 +67,7 @@ class Fields:
         Raises:
             Invalid: the library has no such type.
         """
+        libtype = choose(libtype, self.kinds)
         if libtype not in self.kinds:
             message = f"This library has no items of libtype '{libtype}'. It has: {', '.join(self.kinds)}."
             raise Invalid(message, argument="libtype", allowed=list(self.kinds))
