@@ -100,7 +100,7 @@ def media_get_details(
         seen, companion.known, title=media_title, media_id=media_id, library_name=library_name, writes=False
     )
     told = details(seen, in_full(seen, found), offset=offset, limit=limit)
-    return {**told, "matched": "contains"} if found.matched == "contains" else told
+    return {**told, **found.guess}
 
 
 @MEDIA.tool(Access.WRITE)
