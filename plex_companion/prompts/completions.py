@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from plex_companion.folding import fold
 from plex_companion.models import User
 from plex_companion.text import cut
 
@@ -74,9 +75,9 @@ KINDS: dict[str, Callable[[Companion], Iterable[Candidate]]] = {
 
 def proposed(companion: Companion, name: str, typed: str) -> list[str]:
     """Values for the argument or field of that name: those that begin with what was typed, then those that hold it."""
-    wanted = cut(typed).casefold().strip()
+    wanted = fold(cut(typed))
     kind = KINDS.get(name)
     found = list(kind(companion)) if kind else []
-    begins = [one.value for one in found if one.value.casefold().startswith(wanted)]
-    holds = [one.value for one in found if wanted in f"{one.value} {one.known_as}".casefold()]
+    begins = [one.value for one in found if fold(one.value).startswith(wanted)]
+    holds = [one.value for one in found if wanted in fold(f"{one.value} {one.known_as}")]
     return list(dict.fromkeys([*begins, *holds]))

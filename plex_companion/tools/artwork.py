@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from plex_companion.errors import Invalid, NotConfirmed, NotFound, NotSupported, Partial, TooLarge
 from plex_companion.text import without_keys
 from plex_companion.tools import pictures
+from plex_companion.tools.arguments import choose
 from plex_companion.tools.ask import download, get_if_there, path_of, send
 from plex_companion.tools.facts import as_number, flag, kind, link, text
 from plex_companion.tools.find import find_by_id
@@ -104,7 +105,7 @@ def check_output(output_format: str) -> Output:
         Invalid: none.
     """
     for known in OUTPUTS:
-        if known == output_format:
+        if known == choose(output_format, OUTPUTS):
             return known
     message = f"output_format must be one of {', '.join(OUTPUTS)}; got '{output_format}'."
     raise Invalid(message, argument="output_format", allowed=list(OUTPUTS))

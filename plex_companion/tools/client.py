@@ -11,6 +11,7 @@ from plex_companion import wire
 from plex_companion.companion import Companion
 from plex_companion.errors import ClientUnreachable, Invalid, NotSupported, PlexError
 from plex_companion.models import User
+from plex_companion.tools.arguments import choose
 from plex_companion.tools.ask import act, get, send
 from plex_companion.tools.declare import Access, Id, Toolset
 from plex_companion.tools.facts import as_number, flag, kind, number, text, without_nulls
@@ -267,6 +268,7 @@ def client_control_playback(
     `parameter`: milliseconds for seekTo, seconds for seekForward and seekBack (30), 0 to 100 for setVolume. A player that
     cannot be controlled can still be stopped, by ending its session on the server.
     """
+    action = choose(action, ACTIONS)
     _check_action(action, parameter)
     player = find_client(plex, companion, client_name, writes=True)
     path, more = _told_how(companion, player, action, parameter)
@@ -356,6 +358,7 @@ def _require_reachable(player: Player, action: str) -> None:
 @CLIENT.tool(Access.WRITE, additive=True, open_world=True, aliases={**ALIAS, "command": "action"})
 def client_navigate(plex: PlexServer, companion: Companion, client_name: Id, action: str) -> Obeyed:
     """Move through a player's own screens: moveUp, moveDown, moveLeft, moveRight, select, back, home, contextMenu."""
+    action = choose(action, MOVES)
     if action not in MOVES:
         message = f"No move '{action}'. Moves: {', '.join(MOVES)}."
         raise Invalid(message, argument="action", allowed=list(MOVES))

@@ -12,7 +12,7 @@ from plex_companion.companion import Companion
 from plex_companion.errors import Conflict, Invalid, NotFound, NotSupported, PlexError
 from plex_companion.tools.ask import clamped, get, get_if_there, page, send, whole
 from plex_companion.tools.collection_edits import Edits, edits_of
-from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
 from plex_companion.tools.destroy import Victim, destroy
 from plex_companion.tools.facts import as_number, brief, flag, kind, number, shortened, text, without_nulls
 from plex_companion.tools.find import Found, find_by_id, find_library, pick
@@ -31,14 +31,16 @@ from plex_companion.tools.named import (
     titles_of,
 )
 from plex_companion.tools.steps import confirmed, take
+from plex_companion.tools.titles import fits_of, queries_for, title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
 
     from plex_companion.models import Section
+    from plex_companion.tools.titles import Fits
 
 COLLECTION = Toolset("collection", "Collections: list, create, fill, edit, delete")
 KINDS = {
@@ -170,7 +172,7 @@ def collection_create(
     """
     title = check_title(collection_title, "collection_title")
     check_named(item_titles, item_ids)
-    library = find_library(plex, companion.known, library_name)
+    library = find_library(plex, companion.known, library_name, writes=True)
     _check_free(plex, library, title)
     kinds = KINDS.get(library.type, ())
     items = meant(plex, item_titles, item_ids, section=library, kinds=kinds)
@@ -249,9 +251,9 @@ def collection_edit(
     collection_id: Id | None = None,
     library_name: Id | None = None,
     new_title: str | None = None,
-    new_sort_title: str | None = None,
-    new_summary: str | None = None,
-    new_content_rating: str | None = None,
+    new_sort_title: Clearable | None = None,
+    new_summary: Clearable | None = None,
+    new_content_rating: Clearable | None = None,
     new_labels: list[str] | None = None,
     add_labels: list[str] | None = None,
     remove_labels: list[str] | None = None,
@@ -355,27 +357,38 @@ def _find(
     if title is None or not title.strip():
         message = "Name the collection: collection_id or collection_title is needed."
         raise Invalid(message, argument="collection_title")
-    section = find_library(plex, companion.known, library_name) if library_name is not None else None
-    rows = _titled(plex, section, title) if section is not None else _searched(plex, title)
-    return pick(rows, title, writes=writes, what="collection", match=_match, finder="collection_list")
+    section = None
+    if library_name is not None:
+        section = find_library(plex, companion.known, library_name, writes=writes)
+    return pick(
+        _fits(plex, section, title), title, writes=writes, what="collection", match=_match, finder="collection_list"
+    )
+
+
+def _fits(plex: PlexServer, section: Section | None, title: str) -> Fits[Element]:
+    """The collections that a title may mean, in one library or in all. One request; up to two more while none fits."""
+    rows: list[Element] = []
+    for query in queries_for(title):
+        rows = _titled(plex, section, query) if section is not None else _searched(plex, query)
+        if fits_of(rows, title, title_of).every:
+            break
+    return fits_of(rows, title, title_of)
 
 
 def _titled(plex: PlexServer, section: Section, title: str) -> list[Element]:
-    rows = page(plex, _path(section), 0, CAP, type=TYPE, title=title).rows
-    return _containing(rows, title)
+    return _real(page(plex, _path(section), 0, CAP, type=TYPE, title=title).rows)
 
 
 def _searched(plex: PlexServer, title: str) -> list[Element]:
     """In every library. Plex before 1.19 listed collections here as tags without a key; those are left out."""
     hubs = get(plex, "/hubs/search", query=title, limit=SEARCHED, includeCollections=1)
-    rows = {row.get("ratingKey"): row for row in hubs.iter("Directory") if kind(row) == "collection"}
-    return _containing([row for key, row in rows.items() if key], title)
+    return _real(hubs.iter("Directory"))
 
 
-def _containing(rows: Sequence[Element], title: str) -> list[Element]:
-    wanted = title.strip().casefold()
-    real = (row for row in rows if row.get("ratingKey") and kind(row) == "collection")
-    return [row for row in real if wanted in row.get("title", "").casefold()]
+def _real(rows: Iterable[Element]) -> list[Element]:
+    """Collections that have a key, each once."""
+    found = {row.get("ratingKey"): row for row in rows if kind(row) == "collection"}
+    return [row for key, row in found.items() if key]
 
 
 def _own(plex: PlexServer, companion: Companion, title: str | None, key: str | None, library: str | None) -> Element:
@@ -405,13 +418,12 @@ def _kinds_of(row: Element, section: Section) -> tuple[str, ...]:
 
 
 def _check_free(plex: PlexServer, library: Section, title: str) -> None:
-    for row in _titled(plex, library, title):
-        if row.get("title", "").strip().casefold() == title.casefold():
-            message = (
-                f"'{library.title}' already has a collection called '{text(row, 'title')}'. Nothing has been changed; "
-                "collection_add_to adds to it."
-            )
-            raise Conflict(message, rating_key=as_number(row.get("ratingKey")))
+    for row in _fits(plex, library, title).exact:
+        message = (
+            f"'{library.title}' already has a collection called '{text(row, 'title')}'. Nothing has been changed; "
+            "collection_add_to adds to it."
+        )
+        raise Conflict(message, rating_key=as_number(row.get("ratingKey")))
 
 
 def _check_fit(rows: Sequence[Element], section_id: str, kinds: tuple[str, ...]) -> None:

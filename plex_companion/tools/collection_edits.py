@@ -12,6 +12,7 @@ from plex_companion.tools.ask import send
 from plex_companion.tools.facts import tags, text
 from plex_companion.tools.pictures import check_one_source, picture
 from plex_companion.tools.steps import confirmed, take
+from plex_companion.tools.titles import exact_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,9 +73,9 @@ class Edits:
     def labels_of(self, old: Sequence[str]) -> list[str] | None:
         """The labels as they shall be; `None` if they already are."""
         base = list(old) if self.replace is None else self.replace
-        gone = {label.casefold() for label in self.remove}
-        wanted = {label.casefold(): label for label in (*base, *self.add) if label.casefold() not in gone}
-        return None if wanted.keys() == {label.casefold() for label in old} else list(wanted.values())
+        gone = {exact_form(label) for label in self.remove}
+        wanted = {exact_form(label): label for label in (*base, *self.add) if exact_form(label) not in gone}
+        return None if wanted.keys() == {exact_form(label) for label in old} else list(wanted.values())
 
     def _drawn(self) -> list[tuple[str, bytes, str]]:
         names = {"posters": "poster", "arts": "background"}
@@ -119,7 +120,7 @@ def _checked_labels(labels: Labels) -> tuple[list[str] | None, list[str], list[s
     for name, some in (("new_labels", replace), ("add_labels", add), ("remove_labels", remove)):
         if any(not label.strip() for label in some or ()):
             raise Invalid(f"{name} holds a blank label.", argument=name)
-    both = {label.casefold() for label in add or ()} & {label.casefold() for label in remove or ()}
+    both = {exact_form(label) for label in add or ()} & {exact_form(label) for label in remove or ()}
     if both:
         message = f"'{min(both)}' is to be both added and removed."
         raise Invalid(message, argument="add_labels")
@@ -175,8 +176,8 @@ def _label_fields(old: Sequence[str], new: list[str] | None) -> dict[str, Any]:
     """The list as it shall be, and by name what goes: whether a shorter list alone takes labels away is unverified."""
     if new is None:
         return {}
-    kept = {label.casefold() for label in new}
-    gone = [label for label in old if label.casefold() not in kept]
+    kept = {exact_form(label) for label in new}
+    gone = [label for label in old if exact_form(label) not in kept]
     fields: dict[str, Any] = {f"label[{place}].tag.tag": label for place, label in enumerate(new)}
     if gone:
         # Escaped twice on the wire, as python-plexapi does it: the comma separates.
@@ -199,7 +200,7 @@ def _check(row: Element, texts: Mapping[str, str], labels: list[str] | None, set
     found: dict[str, object] = {name: text(row, name) or "" for name in texts}
     found |= {name: _setting(row, name) for name in settings}
     if labels is not None:
-        requested["labels"] = sorted(label.casefold() for label in labels)
-        found["labels"] = sorted(label.casefold() for label in tags(row, "Label"))
+        requested["labels"] = sorted(exact_form(label) for label in labels)
+        found["labels"] = sorted(exact_form(label) for label in tags(row, "Label"))
     message = f"Plex took the edit of '{text(row, 'title')}', and not all of it is so. Look again."
     confirmed(requested=requested, found=found, message=message)

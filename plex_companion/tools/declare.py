@@ -16,26 +16,35 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid, ReadOnly
 from plex_companion.text import LONGEST
+from plex_companion.tools.arguments import LARGEST, parameters_of, quote_value, without_null
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from plex_companion.tools.arguments import Parameter
 
     Alias = str | Callable[[Any], Mapping[str, Any]]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-LARGEST = 2**53
-"""Beyond it JSON does not tell one whole number from the next, and no list is so long."""
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 """Characters that no text has: XML and addresses cannot carry them."""
 
 Id = Annotated[str, Field(coerce_numbers_to_str=True)]
 """An identifier: a string in the schema, and the number that models like to send is taken too."""
 
+_EMPTY_CLEARS = object()
+Clearable = Annotated[str, _EMPTY_CLEARS]
+"""A text whose empty form is a value: it clears what is there. Any other empty text counts as not given."""
+
 _AS_IT_IS = object()
 Told = Annotated[dict[str, Any], _AS_IT_IS]
 """A result that is JSON already: it is passed on as it is, since looking at every value of a long answer takes longer
 than finding it."""
+
+
+def _empty_clears(hint: object) -> bool:
+    return any(_EMPTY_CLEARS in getattr(form, "__metadata__", ()) for form in (hint, *typing.get_args(hint)))
 
 
 def _unusable(value: object) -> str | None:
@@ -141,16 +150,23 @@ class Tool:
             if name not in self.injected:
                 default = ... if parameter.default is inspect.Parameter.empty else parameter.default
                 fields[name] = (self.hints[name], default)
-        return create_model(f"{self.name}_arguments", __config__=ConfigDict(extra="forbid"), **fields)
+        return create_model(f"{self.name}_arguments", __config__=ConfigDict(extra="forbid", strict=True), **fields)
 
     @functools.cached_property
     def input_schema(self) -> dict[str, Any]:
-        """JSON schema of the arguments."""
+        """JSON schema of the arguments. `null` is taken and not advertised."""
         schema = self.arguments.model_json_schema()
         schema.pop("title", None)
-        for prop in schema.get("properties", {}).values():
+        for name, prop in schema.get("properties", {}).items():
             prop.pop("title", None)
+            schema["properties"][name] = without_null(prop)
         return schema
+
+    @functools.cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """What the schema says about each argument."""
+        clearing = {name for name, hint in self.hints.items() if _empty_clears(hint)}
+        return parameters_of(self.input_schema.get("properties", {}), clearing)
 
     @functools.cached_property
     def result(self) -> TypeAdapter[Any]:
@@ -179,19 +195,41 @@ class Tool:
         Raises:
             Invalid: an argument is missing, unknown or of the wrong kind; the message names the known ones.
         """
+        real = self._prepared(arguments)
         try:
-            model = self.arguments.model_validate(self._real_names(arguments))
+            model = self.arguments.model_validate(real)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            name = ".".join(str(part) for part in first["loc"])
-            known = ", ".join(self.arguments.model_fields) or "none"
-            message = f"{self.name}: argument '{name}' cannot be used: {first['msg']}. Known arguments: {known}."
-            raise Invalid(message, argument=name) from error
+            raise self._invalid(str(first["loc"][0]), first["type"], real) from error
         given = {name: getattr(model, name) for name in self.arguments.model_fields}
         for name, value in given.items():
             if why := _unusable(value):
                 raise Invalid(f"{self.name}: argument '{name}' cannot be used: {why}.", argument=name)
         return given
+
+    def _prepared(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that were given, by their real names and in the types of the schema."""
+        real = self._real_names({name: value for name, value in arguments.items() if not self._is_unset(name, value)})
+        known = self.parameters
+        return {name: known[name].coerce(value) if name in known else value for name, value in real.items()}
+
+    def _is_unset(self, name: str, value: object) -> bool:
+        alias = self.aliases.get(name)
+        known = self.parameters.get(alias if isinstance(alias, str) else name)
+        if known is None:
+            return alias is not None and (value is None or value == "")
+        return known.is_unset(value)
+
+    def _invalid(self, name: str, why: str, given: Mapping[str, Any]) -> Invalid:
+        """The error that says what to write for an argument; `why` is the validator's name of what is wrong."""
+        known = f"Known arguments: {', '.join(self.arguments.model_fields) or 'none'}."
+        one = self.parameters.get(name)
+        if one is None:
+            return Invalid(f"{self.name}: there is no argument '{name}'. {known}", argument=name)
+        if why == "missing":
+            return Invalid(f"{self.name}: argument '{name}' is needed: {one.expected}. {known}", argument=name)
+        message = f"{self.name}: argument '{name}' must be {one.expected}; got {quote_value(given.get(name))}."
+        return Invalid(message, argument=name)
 
     def _real_names(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in arguments.items() if name not in self.aliases}

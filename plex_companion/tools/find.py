@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError
 from plex_companion.tools.ask import get, get_if_there
-from plex_companion.tools.facts import as_number, kind, match_of, text
+from plex_companion.tools.facts import as_number, kind, match_of, number, text
 from plex_companion.tools.several import Several
+from plex_companion.tools.titles import fits_of, queries_for, split_year, title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable
     from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
 
     from plex_companion.models import Section
     from plex_companion.plex.known import Known
+    from plex_companion.tools.titles import Fits
 
 MEDIA = ("movie", "show", "season", "episode", "artist", "album", "track", "photo", "clip")
 ROWS = frozenset({"Video", "Directory", "Track", "Photo"})
@@ -27,31 +29,41 @@ RIGHT_TOOL = {"playlist": "the playlist_ tools", "collection": "the collection_ 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An item, and how it was found: by `id`, by its `exact` title, or because its title `contains` what was asked."""
+    """An item, and how it was found: by `id`, by its `exact` title, or because its title is `alike` or `contains` it."""
 
     row: Element
-    matched: Literal["id", "exact", "contains"]
+    matched: Literal["id", "exact", "alike", "contains"]
+
+    @property
+    def guess(self) -> dict[str, str]:
+        """What a result says when the item is not surely the one that was meant."""
+        return {"matched": self.matched} if self.matched in {"alike", "contains"} else {}
 
 
-def find_library(plex: PlexServer, known: Known, name: str) -> Section:
-    """The library of this name, without regard to case, or of this id. At most one request.
+def find_library(plex: PlexServer, known: Known, name: str, *, writes: bool = False) -> Section:
+    """Return the library of this name, or of this id. At most one request.
 
     Raises:
         NotFound: none; the error lists the names.
         Ambiguous: several libraries have the name; the error lists their ids.
+        Several: several are called almost so, or, for writes, one is.
     """
     libraries = known.sections(plex)
-    wanted = name.strip().casefold()
-    named = [library for library in libraries if library.title.casefold() == wanted]
-    fitting = named or [library for library in libraries if library.section_id == wanted]
+    fits = fits_of(libraries, name, lambda library: [library.title])
+    by_id = [library for library in libraries if library.section_id == name.strip()]
+    fitting = fits.exact or by_id or fits.alike
     if not fitting:
         available = [library.title for library in libraries][:50]
         message = f"No library '{name}'. Libraries: {', '.join(available) or 'none'}."
         raise NotFound(message, what="library", available=available)
-    if len(fitting) > 1:
+    if len(fitting) > 1 and fits.exact:
         matches = [_library_match(library) for library in fitting]
         message = f"{len(fitting)} libraries are called '{name}': use the id of one of them instead."
         raise Ambiguous(message, argument="library_name", matches=matches)
+    if fitting is fits.alike and (writes or len(fitting) > 1):
+        matches = [_library_match(library) for library in fitting]
+        message = f"No library is called exactly '{name}': repeat the call with the id of the one that is meant."
+        raise Several(message, matches)
     return fitting[0]
 
 
@@ -117,40 +129,50 @@ def find_item(
         return Found(find_by_id(plex, media_id, kinds), "id")
     if title is None or not title.strip():
         raise Invalid("Name the item: media_id or media_title is needed.", argument="media_title")
-    section = find_library(plex, known, library_name) if library_name is not None else None
-    return pick(search(plex, title, section, kinds), title, writes=writes, match=match)
+    section = find_library(plex, known, library_name, writes=writes) if library_name is not None else None
+    return pick(item_fits(search(plex, title, section, kinds), title), title, writes=writes, match=match)
 
 
 def search(plex: PlexServer, title: str, section: Section | None, kinds: Collection[str] = MEDIA) -> list[Element]:
-    """Items whose title contains these words. One request, two when a library is named and the first finds nothing."""
+    """Items whose title fits, each once. One request; up to three more while nothing fits."""
+    found: dict[str, Element] = {}
+    for place, query in enumerate(queries_for(title)):
+        rows = _searched(plex, query, section, kinds)
+        if section is not None and not place and not item_fits(rows, title).every:
+            rows += _listed(plex, query, section, kinds)
+        fits = item_fits(rows, title)
+        found |= {row.get("ratingKey", ""): row for row in fits.every if row.get("ratingKey")}
+        if fits.exact or fits.alike or (fits.containing and split_year(title) is None):
+            break
+    return list(found.values())
+
+
+def item_fits(rows: Iterable[Element], title: str) -> Fits[Element]:
+    """Sort items by how well their title fits; a year in brackets after it counts."""
+    return fits_of(rows, title, title_of, lambda row: number(row, "year"))
+
+
+def _searched(plex: PlexServer, query: str, section: Section | None, kinds: Collection[str]) -> list[Element]:
     hubs = get(
         plex,
         "/hubs/search",
-        query=title,
+        query=query,
         limit=SEARCHED,
         sectionId=section.section_id if section else None,
         includeCollections=1,
         includeExternalMedia=1,
     )
     rows = [row for hub in hubs.iter("Hub") for row in hub if row.tag in ROWS and kind(row) in kinds]
-    if section is not None:
-        rows = [row for row in rows if row.get("librarySectionID") == section.section_id]
-        fitting = _fitting(rows, title)
-        if not fitting:
-            listed = get(plex, f"/library/sections/{section.section_id}/all", title=title)
-            rows = [row for row in listed if row.tag in ROWS and kind(row) in kinds]
-    return _fitting(rows, title)
+    return [row for row in rows if section is None or row.get("librarySectionID") == section.section_id]
 
 
-def _fitting(rows: Sequence[Element], title: str) -> list[Element]:
-    """Those whose title contains it: the hubs also return what is only spelt alike. Each item once."""
-    wanted = title.strip().casefold()
-    by_key = {row.get("ratingKey"): row for row in rows if wanted in row.get("title", "").casefold()}
-    return [row for key, row in by_key.items() if key]
+def _listed(plex: PlexServer, title: str, section: Section, kinds: Collection[str]) -> list[Element]:
+    rows = get(plex, f"/library/sections/{section.section_id}/all", title=title)
+    return [row for row in rows if row.tag in ROWS and kind(row) in kinds]
 
 
 def pick(
-    rows: Sequence[Element],
+    fits: Fits[Element],
     title: str,
     *,
     writes: bool,
@@ -158,17 +180,25 @@ def pick(
     match: Callable[[Element], dict[str, Any]] = match_of,
     finder: str = "media_search",
 ) -> Found:
-    """The row that is meant by a title; see `find_item`. `match` shows one of several, `finder` is a tool that lists all."""
-    wanted = title.strip().casefold()
-    exact = [row for row in rows if row.get("title", "").strip().casefold() == wanted]
-    if len(exact) == 1:
-        return Found(exact[0], "exact")
-    fitting = exact or list(rows)
-    if not fitting:
+    """Return the row that is meant by a title; see `find_item`. `match` shows one of several, `finder` lists all."""
+    if len(fits.exact) == 1:
+        return Found(fits.exact[0], "exact")
+    if not fits.every:
         raise NotFound(f"Nothing is called '{title}'. Check the spelling, or use {finder}.", what=what)
-    if len(fitting) == 1 and not writes:
-        return Found(fitting[0], "contains")
+    if len(fits.best) == 1 and not writes and not fits.offered:
+        return Found(fits.best[0], "alike" if fits.alike else "contains")
     changed = " Nothing has been changed." if writes else ""
-    how = "fit" if exact else "contain"
-    message = f"{len(fitting)} titles {how} '{title}': repeat the call with the id of the one that is meant.{changed}"
-    raise Several(message, [match(row) for row in fitting])
+    message = f"{_how(fits, title)}: repeat the call with the id of the one that is meant.{changed}"
+    raise Several(message, [match(row) for row in fits.best])
+
+
+def _how(fits: Fits[Element], title: str) -> str:
+    """Say what several things, or one that is not exact, have to do with the title."""
+    many = len(fits.best)
+    if fits.exact:
+        return f"{many} titles fit '{title}'"
+    if fits.alike:
+        return f"No title is exactly '{title}', {many} {'is' if many == 1 else 'are'} spelt almost so"
+    if fits.offered:
+        return f"There is no '{title}' of that year, but {many} of another"
+    return f"{many} titles contain '{title}'"

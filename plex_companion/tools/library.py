@@ -121,7 +121,9 @@ def library_refresh(plex: PlexServer, companion: Companion, library_name: Id | N
     Takes long and runs on afterwards. To find new files call `library_scan`, which is quick.
     """
     known = companion.known
-    libraries = known.sections(plex) if library_name is None else (find_library(plex, known, library_name),)
+    libraries = (
+        known.sections(plex) if library_name is None else (find_library(plex, known, library_name, writes=True),)
+    )
     act(plex, f"/library/sections/{'all' if library_name is None else libraries[0].section_id}/refresh?force=1")
     titles = [library.title for library in libraries]
     return RefreshStarted(
@@ -136,7 +138,7 @@ def library_scan(plex: PlexServer, companion: Companion, library_name: Id, path:
     `library_name` is a library's name or id; `path` is a folder on the server, below one of the library's own.
     Watch `plex://activity` or `activity_list` for its progress.
     """
-    library = find_library(plex, companion.known, library_name)
+    library = find_library(plex, companion.known, library_name, writes=True)
     if path is not None:
         _check_below(library, path)
     act(plex, f"/library/sections/{library.section_id}/refresh", path=path)

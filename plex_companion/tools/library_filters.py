@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Invalid
 from plex_companion.tools.ask import get
 from plex_companion.tools.facts import text
+from plex_companion.tools.titles import fits_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,8 +98,8 @@ def _value(plex: PlexServer, library: Section | None, kind: str | None, name: st
     if library is None and name not in TAGS:
         return value.strip()  # ratings and studios are filtered by name, and no list of them spans the libraries
     choices = _choices(plex, library, kind, name)
-    wanted = value.strip().casefold()
-    keys = [key for key, title in choices if wanted in {title.casefold(), key.casefold()}]
+    fits = fits_of(choices, value, lambda choice: choice)
+    keys = [key for key, _ in fits.exact or fits.alike]
     if not keys:
         allowed = [title for _, title in choices][:50]
         where = f"in library '{library.title}'" if library else "in any library"

@@ -10,8 +10,9 @@ from plex_companion.errors import Invalid, NotSupported
 from plex_companion.tools import artwork
 from plex_companion.tools import media_delete as deleting
 from plex_companion.tools import media_edit as editing
+from plex_companion.tools.arguments import choose
 from plex_companion.tools.ask import act, clamped, send
-from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
 from plex_companion.tools.destroy import destroy
 from plex_companion.tools.facts import as_number, kind, number, text
 from plex_companion.tools.find import find_by_id, find_item, find_library
@@ -99,7 +100,7 @@ def media_get_details(
         seen, companion.known, title=media_title, media_id=media_id, library_name=library_name, writes=False
     )
     told = details(seen, in_full(seen, found), offset=offset, limit=limit)
-    return {**told, "matched": "contains"} if found.matched == "contains" else told
+    return {**told, **found.guess}
 
 
 @MEDIA.tool(Access.WRITE)
@@ -163,13 +164,13 @@ def media_edit_metadata(
     media_title: str | None = None,
     library_name: Id | None = None,
     new_title: str | None = None,
-    new_summary: str | None = None,
+    new_summary: Clearable | None = None,
     new_rating: float | None = None,
-    new_release_date: str | None = None,
+    new_release_date: Clearable | None = None,
     new_genre: str | None = None,
     remove_genre: str | None = None,
     new_director: str | None = None,
-    new_studio: str | None = None,
+    new_studio: Clearable | None = None,
     new_tags: list[str] | None = None,
     media_id: Id | None = None,
     refresh: bool = False,
@@ -281,7 +282,7 @@ async def media_delete(
 @MEDIA.tool(
     Access.READ,
     aliases={"art_type": lambda art_type: {"image_types": [art_type]}},
-    writes_when=lambda arguments: arguments.get("output_format") == "file_path",
+    writes_when=lambda arguments: choose(str(arguments.get("output_format")), artwork.OUTPUTS) == "file_path",
 )
 def media_get_artwork(
     plex: PlexServer,

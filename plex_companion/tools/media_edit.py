@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from plex_companion.errors import Conflict, Invalid, NotConfirmed, NotSupported, Partial
+from plex_companion.folding import compose
 from plex_companion.text import clean
 from plex_companion.tools.ask import get, send
 from plex_companion.tools.facts import as_number, kind, real, tags, text, without_nulls
 from plex_companion.tools.find import find_by_id
 from plex_companion.tools.steps import take
+from plex_companion.tools.titles import exact_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -127,7 +129,7 @@ def _text_edit(row: Element, argument: str, value: str) -> Edit | None:
 
 
 def _same(one: str, other: str) -> bool:
-    return " ".join(clean(one).split()) == " ".join(clean(other).split())
+    return compose(" ".join(clean(one).split())) == compose(" ".join(clean(other).split()))
 
 
 def _tag_edit(row: Element, field: str, tag: str, added: Sequence[str], removed: Sequence[str]) -> Edit | None:
@@ -147,11 +149,11 @@ def _tag_edit(row: Element, field: str, tag: str, added: Sequence[str], removed:
 
 
 def _in(name: str, names: Sequence[str]) -> bool:
-    return name.strip().casefold() in {other.strip().casefold() for other in names}
+    return exact_form(name) in map(exact_form, names)
 
 
 def _is_set(found: Sequence[str], wanted: Sequence[str]) -> bool:
-    return {name.casefold() for name in found} == {name.casefold() for name in wanted}
+    return set(map(exact_form, found)) == set(map(exact_form, wanted))
 
 
 def rating_edit(row: Element, rating: float | None) -> Edit | None:
@@ -173,7 +175,7 @@ def check_title_is_free(plex: PlexServer, row: Element, wanted: Mapping[str, Any
         return
     listed = get(plex, f"/library/sections/{row.get('librarySectionID')}/all", type=TYPE_NUMBERS[this], title=title)
     for other in listed:
-        same = other.get("title", "").strip().casefold() == title.casefold()
+        same = exact_form(other.get("title", "")) == exact_form(title)
         if same and other.get("ratingKey") != row.get("ratingKey"):
             message = f"The library has an {this} '{title}' already, and Plex would merge the two. Nothing changed."
             raise Conflict(message, rating_key=as_number(other.get("ratingKey")))

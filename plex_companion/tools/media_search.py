@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Invalid
 from plex_companion.tools.ask import get
 from plex_companion.tools.facts import as_number, first, kind, link, number, real, shortened, text
-from plex_companion.tools.find import MEDIA, ROWS
+from plex_companion.tools.find import MEDIA, ROWS, search
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,7 +47,7 @@ def kinds_of(content_type: str | None) -> Collection[str]:
 def hits(
     plex: PlexServer, query: str, *, section: Section | None, kinds: Collection[str], limit: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """At most `limit` of each kind, as Plex ranks them. One request."""
+    """At most `limit` of each kind, as Plex ranks them. One request; a few more when it finds nothing spelt so."""
     section_id = section.section_id if section else None
     hubs = get(
         plex,
@@ -59,12 +59,15 @@ def hits(
         includeExternalMedia=1,
     )
     rows = {row.get("ratingKey"): row for hub in hubs.iter("Hub") for row in hub if row.tag in ROWS}
+    there = [row for key, row in rows.items() if key and kind(row) in kinds and not _is_elsewhere(row, section_id)]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in ORDER}
-    for key, row in rows.items():
-        elsewhere = section_id is not None and row.get("librarySectionID") not in {None, section_id}
-        if key and kind(row) in kinds and not elsewhere:
-            found.setdefault(kind(row) or "", []).append(_hit(row))
+    for row in there or search(plex, query, section, kinds):
+        found.setdefault(kind(row) or "", []).append(_hit(row))
     return {name: listed[:limit] for name, listed in found.items() if listed}
+
+
+def _is_elsewhere(row: Element, section_id: str | None) -> bool:
+    return section_id is not None and row.get("librarySectionID") not in {None, section_id}
 
 
 def _hit(row: Element) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Invalid, NotFound
 from plex_companion.tools.ask import get_if_there
 from plex_companion.tools.facts import as_number, brief, kind, match_of, text, without_nulls
-from plex_companion.tools.find import MEDIA, ROWS, search
+from plex_companion.tools.find import MEDIA, ROWS, item_fits, search
 from plex_companion.tools.several import SHOWN, Several
 
 if TYPE_CHECKING:
@@ -96,31 +96,25 @@ def among(rows: Iterable[Element], titles: Sequence[str] | None, ids: Sequence[s
     held: dict[str, Element] = {}
     for row in rows:
         held.setdefault(row.get("ratingKey", ""), row)
-    by_title = sorted_out((title, _containing(held.values(), title)) for title in titles or ())
+    by_title = sorted_out((title, held.values()) for title in titles or ())
     missing = [wanted for wanted in ids or () if wanted.strip() not in held]
     found = [held[wanted.strip()] for wanted in ids or () if wanted.strip() in held]
     distinct = {row.get("ratingKey", ""): row for row in (*by_title.rows, *found)}
     return Meant(tuple(distinct.values()), (*by_title.missing, *missing), by_title.unclear)
 
 
-def _containing(rows: Iterable[Element], title: str) -> list[Element]:
-    wanted = title.strip().casefold()
-    return [row for row in rows if wanted in row.get("title", "").casefold()]
-
-
-def sorted_out(candidates: Iterable[tuple[str, Sequence[Element]]]) -> Meant:
-    """Of every title and what contains it: the one of exactly that title, nothing, or the doubt."""
+def sorted_out(candidates: Iterable[tuple[str, Iterable[Element]]]) -> Meant:
+    """Sort each title into the one item that is called exactly so, missing, or unclear."""
     rows: list[Element] = []
     missing: list[str] = []
     unclear: list[dict[str, Any]] = []
-    for title, fitting in candidates:
-        wanted = title.strip().casefold()
-        exact = [row for row in fitting if row.get("title", "").strip().casefold() == wanted]
-        if len(exact) == 1:
-            rows.append(exact[0])
-        elif fitting:
-            possible = [match_of(row) for row in exact or fitting]
-            unclear.append({"title": title, "possible_matches": possible[:SHOWN]})
+    for title, candidate_rows in candidates:
+        fits = item_fits(candidate_rows, title)
+        if len(fits.exact) == 1:
+            rows.append(fits.exact[0])
+        elif fits.every:
+            possible = [match_of(row) for row in fits.best[:SHOWN]]
+            unclear.append({"title": title, "possible_matches": possible})
         else:
             missing.append(title)
     return Meant(tuple(rows), tuple(missing), tuple(unclear))

@@ -17,6 +17,7 @@ from plex_companion.plex.errands import CURRENT, Errand
 from plex_companion.text import HIDDEN, clean, mask
 from plex_companion.tools.ask import get, if_it_answers, path_of, plex_tv
 from plex_companion.tools.several import Several
+from plex_companion.tools.titles import fits_of
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -205,24 +206,22 @@ def find_client(plex: PlexServer, companion: Companion, name: str, *, writes: bo
         Several: more than one fits, or, for writes, none fits exactly.
     """
     there = players(plex, companion)
-    wanted = name.strip().casefold()
     if name.strip() in there.known:
         return there.known[name.strip()]
     everyone = there.ordered()
-    exact = [player for player in everyone if (player.name or "").casefold() == wanted]
-    if len(exact) == 1:
-        return exact[0]
-    fitting = exact or [player for player in everyone if wanted and wanted in (player.name or "").casefold()]
-    if not fitting:
+    fits = fits_of(everyone, name, lambda player: [player.name or ""])
+    if len(fits.exact) == 1:
+        return fits.exact[0]
+    if not fits.every:
         available = [player.name or player.identifier for player in everyone][:50]
         message = f"No client '{name}'. Clients: {', '.join(available) or 'none'}."
         raise NotFound(message, what="client", available=available)
-    if len(fitting) == 1 and not writes:
-        return fitting[0]
+    if len(fits.best) == 1 and not writes:
+        return fits.best[0]
     message = (
-        f"{len(fitting)} clients fit '{name}': repeat the call with the machineIdentifier of the one that is meant."
+        f"{len(fits.best)} clients fit '{name}': repeat the call with the machineIdentifier of the one that is meant."
     )
-    raise Several(message, [match_of(player) for player in fitting])
+    raise Several(message, [match_of(player) for player in fits.best])
 
 
 def match_of(player: Player) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
+from plex_companion.tools.arguments import choose
 from plex_companion.tools.ask import Page, clamped, get, get_if_there, page, send, whole
-from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
 from plex_companion.tools.destroy import Victim, destroy
 from plex_companion.tools.facts import brief, first, flag, number, shortened, text, utc
 from plex_companion.tools.find import find_library
@@ -110,6 +111,7 @@ def playlist_list(
     `content_type` is audio, video or photo; `library_name` keeps those with items of that library.
     """
     limit = clamped(limit, CAP, offset)
+    content_type = choose(content_type, MEDIUMS) if content_type is not None else None
     if content_type is not None and content_type not in MEDIUMS:
         message = f"content_type must be one of {', '.join(MEDIUMS)}; got '{content_type}'."
         raise Invalid(message, argument="content_type", allowed=list(MEDIUMS))
@@ -138,8 +140,7 @@ def playlist_get_contents(
     seen = as_user(plex, companion, username)
     found = find_playlist(seen, playlist_title, playlist_id, writes=False)
     items = page(seen, f"{path_of(found.row)}/items", offset, limit)
-    guessed = {"matched": "contains"} if found.matched == "contains" else {}
-    return {**_described(seen, found.row), **_contents(items), **guessed}
+    return {**_described(seen, found.row), **_contents(items), **found.guess}
 
 
 @PLAYLIST.tool(Access.WRITE, additive=True, aliases={"title": "playlist_title", "items": "item_titles"})
@@ -160,7 +161,9 @@ def playlist_create(
     """
     title = check_title(playlist_title, "playlist_title")
     check_named(item_titles, item_ids)
-    section = find_library(plex, companion.known, library_name) if library_name is not None else None
+    section = None
+    if library_name is not None:
+        section = find_library(plex, companion.known, library_name, writes=True)
     seen = as_user(plex, companion, username)
     items = meant(seen, item_titles, item_ids, section=section)
     refuse_unclear(items)
@@ -191,7 +194,7 @@ def playlist_create_smart(
     """
     title = check_title(playlist_title, "playlist_title")
     check_limit(limit, 1)
-    library = find_library(plex, companion.known, library_name)
+    library = find_library(plex, companion.known, library_name, writes=True)
     seen = as_user(plex, companion, username)
     definition = new_definition(seen, library, filters, sort, libtype, limit)
     made = make(seen, title, medium_of_type(definition.libtype), uri_of(seen, definition.path), smart=True)
@@ -206,7 +209,7 @@ def playlist_edit_smart_filters(
     playlist_title: str | None = None,
     playlist_id: Id | None = None,
     filters: dict[str, Any] | None = None,
-    sort: str | None = None,
+    sort: Clearable | None = None,
     limit: int | None = None,
     libtype: str | None = None,
     username: str | None = None,
@@ -261,7 +264,7 @@ def playlist_edit(
     playlist_title: str | None = None,
     playlist_id: Id | None = None,
     new_title: str | None = None,
-    new_summary: str | None = None,
+    new_summary: Clearable | None = None,
     username: str | None = None,
 ) -> dict[str, Any]:
     """Change the title or summary of a playlist; an empty summary clears it."""

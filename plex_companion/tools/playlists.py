@@ -21,6 +21,7 @@ from plex_companion.tools.facts import (
 )
 from plex_companion.tools.find import RIGHT_TOOL, Found, pick
 from plex_companion.tools.named import check_kinds
+from plex_companion.tools.titles import fits_of, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,9 +72,8 @@ def find_playlist(seen: PlexServer, title: str | None, playlist_id: str | None, 
     if title is None or not title.strip():
         message = "Name the playlist: playlist_id or playlist_title is needed."
         raise Invalid(message, argument="playlist_title")
-    wanted = title.strip().casefold()
-    fitting = [row for row in _listed(seen) if wanted in row.get("title", "").casefold()]
-    return pick(fitting, title, writes=writes, what="playlist", match=match_of_playlist, finder="playlist_list")
+    fits = fits_of(_listed(seen), title, title_of)
+    return pick(fits, title, writes=writes, what="playlist", match=match_of_playlist, finder="playlist_list")
 
 
 def _listed(seen: PlexServer) -> list[Element]:

@@ -24,7 +24,9 @@ LEAVES = {"movie": 1, "show": 4, "artist": 10, "photo": 13}
 
 def look(plex: PlexServer, known: Known, library_name: str | None) -> Victim:
     """The trash of one library, or of all. Counts of it are an estimate: the filter `trash` is plexapi's, not documented."""
-    libraries = known.sections(plex) if library_name is None else (find_library(plex, known, library_name),)
+    libraries = (
+        known.sections(plex) if library_name is None else (find_library(plex, known, library_name, writes=True),)
+    )
     if not libraries:
         raise NotFound("This server has no libraries, so there is no trash.", what="library", available=[])
     counted = [(library, _in_trash(plex, library.section_id, library.type)) for library in libraries]

@@ -99,7 +99,7 @@ def sessions_get_media_playback_history(
         "play_count": plays.total,
         "history": _views(plex, companion, plays.rows),
         **plays.facts(),
-        **({"matched": found.matched} if found.matched == "contains" else {}),
+        **found.guess,
         **({} if plays.rows else {"message": "No plays found."}),
     }
 

@@ -153,8 +153,7 @@ def checked(
         cleared = replace(base, pairs=base.pairs if filters is None else ())
         return replace(cleared, sort=base.sort if sort is None else None)
     fields = fields_of(seen, base.section_id)
-    chosen = libtype or base.libtype or next(iter(fields.kinds), "")
-    fields.kind(chosen)
+    chosen = fields.kind(libtype or base.libtype or next(iter(fields.kinds), "")).name
     pairs = base.pairs if filters is None else tuple(Checked(seen, fields, chosen).pairs(filters))
     order = base.sort if sort is None else sort_of(fields, chosen, sort) if sort.strip() else None
     return replace(base, libtype=chosen, pairs=pairs, sort=order)

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
+from plex_companion.tools.arguments import choose
 from plex_companion.tools.ask import Page, get, page, whole
 from plex_companion.tools.facts import text
+from plex_companion.tools.titles import fits_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +68,7 @@ class Fields:
         Raises:
             Invalid: the library has no such type.
         """
+        libtype = choose(libtype, self.kinds)
         if libtype not in self.kinds:
             message = f"This library has no items of libtype '{libtype}'. It has: {', '.join(self.kinds)}."
             raise Invalid(message, argument="libtype", allowed=list(self.kinds))
@@ -237,13 +240,15 @@ class Checked:
             return value
         if one.key not in self.looked_up:
             rows = whole(self.seen, one.choices)
-            self.looked_up[one.key] = {name.casefold(): row.get("key", "") for row in rows for name in _names(row)}
+            self.looked_up[one.key] = {name: row.get("key", "") for row in rows for name in _names(row)}
         known = self.looked_up[one.key]
-        if value.casefold() not in known:
-            some = list(known)[:50]
+        fits = fits_of(known, value, lambda name: [name])
+        keys = list(dict.fromkeys(known[name] for name in fits.exact or fits.alike))
+        if len(keys) != 1:
+            some = [name for name in known if not name.isdecimal()][:50]
             message = f"No {one.name} '{value}' here; playlist_get_smart_filter_options lists what there is."
             raise Invalid(message, argument="filters", allowed=some)
-        return known[value.casefold()]
+        return keys[0]
 
 
 def _names(row: Element) -> tuple[str, str]:

@@ -1,0 +1,156 @@
+"""Arguments as hosts and models send them, brought to the types of a tool's schema before they are validated.
+
+Hosts send `null` and `""` for what a person left empty, models write lists and objects into strings, numbers for texts and
+`1917.0` for `1917`. Only the top level is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+LARGEST = 2**53
+"""Beyond it JSON does not tell one whole number from the next, and no list is so long."""
+_FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}(?:\.0*)?")
+_WORDS = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list of texts",
+    "object": "an object",
+}
+_SHOWN = 80
+"""Characters of a value in a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a tool's schema says about one argument."""
+
+    types: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    empty_clears: bool = False
+    """An empty text is a value: it clears what is there."""
+
+    def is_unset(self, value: object) -> bool:
+        """Whether this is what hosts send for an argument that nobody filled in."""
+        if isinstance(value, str):
+            blank = not value.strip()
+            return (blank and not self.empty_clears) or (value == "null" and "string" not in self.types)
+        return value is None
+
+    def coerce(self, value: Any) -> Any:
+        """Return the value in the type of the schema where it is clear what is meant, else unchanged."""
+        if not self.types:
+            return value
+        if isinstance(value, str):
+            return self._of_text(value)
+        if "array" in self.types and not isinstance(value, dict | bool):
+            return [_as_text(one) for one in (value if isinstance(value, list) else [value])]
+        if isinstance(value, float) and value.is_integer() and "integer" in self.types and abs(value) <= LARGEST:
+            return int(value)
+        return _as_text(value) if self.types == ("string",) else value
+
+    def _of_text(self, text: str) -> Any:
+        if self.choices:
+            return next((one for one in self.choices if _bare(one) == _bare(text)), text)
+        match self.types:
+            case ("array",):
+                found = _decoded(text, "[")
+                return [_as_text(one) for one in found] if isinstance(found, list) else [text]
+            case ("object",):
+                found = _decoded(text, "{")
+                return found if isinstance(found, dict) else text
+            case ("boolean",):
+                return _FLAGS.get(text.strip().casefold(), text)
+            case ("integer",) | ("number",):
+                return _number(text)
+        return text
+
+    @property
+    def expected(self) -> str:
+        """What to write, as an error says it."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        words = " or ".join(_WORDS[one] for one in self.types) or "something else"
+        if self.least is not None and self.most is not None:
+            return f"{words} from {self.least:g} to {self.most:g}"
+        return words if self.least is None else f"{words} of at least {self.least:g}"
+
+
+def parameters_of(properties: Mapping[str, Any], clearing: Collection[str]) -> dict[str, Parameter]:
+    """Return what the properties of a JSON schema say; an empty text has a meaning for those in `clearing`."""
+    return {name: _parameter(schema, empty_clears=name in clearing) for name, schema in properties.items()}
+
+
+def _parameter(schema: Mapping[str, Any], *, empty_clears: bool) -> Parameter:
+    forms = schema.get("anyOf", [schema])
+    return Parameter(
+        types=tuple(form["type"] for form in forms if "type" in form),
+        choices=tuple(choice for form in forms for choice in form.get("enum", ())),
+        least=next((form["minimum"] for form in forms if "minimum" in form), None),
+        most=next((form["maximum"] for form in forms if "maximum" in form), None),
+        empty_clears=empty_clears,
+    )
+
+
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a property's schema without `null`: an argument that is not given is left out."""
+    forms = [form for form in schema.get("anyOf", ()) if form.get("type") != "null"]
+    plain = {name: value for name, value in schema.items() if name != "default" or value is not None}
+    if len(forms) == 1:
+        plain.pop("anyOf")
+        return {**forms[0], **plain}
+    return {**plain, "anyOf": forms} if forms else plain
+
+
+def choose(value: str, choices: Collection[str]) -> str:
+    """Return the choice that is meant, whatever its case and separators: `Skip_Next` is `skipNext`; else the value."""
+    return next((one for one in choices if _bare(one) == _bare(value)), value)
+
+
+def quote_value(value: object) -> str:
+    """Return a value as a message shows it."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _bare(word: str) -> str:
+    return "".join(char for char in word.casefold() if char.isalnum())
+
+
+def _as_text(value: Any) -> Any:
+    """Return a number as text, `1917.0` as `1917`; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if abs(value) > LARGEST or not math.isfinite(value):
+        return value
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def _decoded(text: str, opening: str) -> Any:
+    """Return what a text that may be JSON holds, or nothing."""
+    if text.lstrip().startswith(opening):
+        with suppress(ValueError, RecursionError):
+            return json.loads(text)
+    return None
+
+
+def _number(text: str) -> Any:
+    plain = text.strip()
+    if _WHOLE.fullmatch(plain):
+        return int(plain.partition(".")[0])
+    with suppress(ValueError):
+        return float(plain)
+    return text
