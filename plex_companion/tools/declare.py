@@ -31,6 +31,9 @@ _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 Id = Annotated[str, Field(coerce_numbers_to_str=True)]
 """An identifier: a string in the schema, and the number that models like to send is taken too."""
 
+ALLOW_WRITES = "To allow them, set READ_ONLY_MODE=false in the companion's environment and restart it."
+"""What to tell the person who wants something changed while the companion is read-only."""
+
 _AS_IT_IS = object()
 Told = Annotated[dict[str, Any], _AS_IT_IS]
 """A result that is JSON already: it is passed on as it is, since looking at every value of a long answer takes longer
@@ -103,13 +106,12 @@ class Tool:
     """Changes nothing of Plex's, only what the companion notes for itself: allowed in read-only mode, though no mere
     reading, so `readOnlyHint` is false."""
     off: bool = False
-    """Refused by read-only mode; its description says so."""
+    """Refused by read-only mode, and so not listed."""
 
     @property
     def description(self) -> str:
         """The function's docstring: user interface, written for a model choosing among sixty."""
-        said = inspect.getdoc(self.function) or ""
-        return f"{said}\n\nOff now: the companion is read-only." if self.off else said
+        return inspect.getdoc(self.function) or ""
 
     @property
     def asks_plex(self) -> bool:
