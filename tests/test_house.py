@@ -19,6 +19,7 @@ ORDER = (
     "text",
     "times",
     "models",
+    "setting_values",
     "settings",
     "events",
     "changes",
