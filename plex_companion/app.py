@@ -8,7 +8,7 @@ import random
 import socket
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,7 @@ from plex_companion.settings import APP, LOOPBACK, database_path
 from plex_companion.text import without
 from plex_companion.tools import served
 from plex_companion.tools.call import call_tool
+from plex_companion.tools.declare import ALLOW_WRITES, Access
 from plex_companion.wire import alert_message
 
 if TYPE_CHECKING:
@@ -90,10 +91,28 @@ can be answered while Plex is away.
   empty list does not mean that nothing happens.
 - Ids (rating_key, library_id …) may be given as numbers or as strings, and beat titles. When several things fit a title,
   the answer is a list with status "multiple_matches" and nothing was changed: repeat the call with the id that is meant.
-- By default the companion is read-only: tools that change something answer with code "read_only". What destroys
-  something asks a person first; where the host cannot ask, the call needs confirm=true, so ask the person yourself.
+- {writing}
 - An error is an object with a stable `code` and a `message` that says what to try.
 """
+ASKS_FIRST = """\
+What destroys something asks a person first; where the host cannot ask, the call needs confirm=true, so ask the person
+  yourself."""
+CHANGES_NOTHING = "None of the tools served here changes anything in Plex."
+OFF = """\
+The companion is read-only: {hidden} tools that change Plex are not listed, and answer with code "read_only" when
+  called. When a person asks for a change, tell them so. {allow}"""
+
+
+def instructions(tools: Sequence[Tool]) -> str:
+    """Return what a model is told of the server. While tools are off, it says how many and how to allow them."""
+    if hidden := _count_hidden(tools):
+        return INSTRUCTIONS.format(writing=OFF.format(hidden=hidden, allow=ALLOW_WRITES))
+    writes = any(tool.access is not Access.READ for tool in tools)
+    return INSTRUCTIONS.format(writing=ASKS_FIRST if writes else CHANGES_NOTHING)
+
+
+def _count_hidden(tools: Sequence[Tool]) -> int:
+    return sum(tool.off for tool in tools)
 
 
 def clock() -> Moment:
@@ -311,7 +330,7 @@ def offer_of(companion: Companion, tools: Sequence[Tool], calls: Calls) -> Offer
     return Offer(
         APP,
         __version__,
-        INSTRUCTIONS,
+        instructions(tools),
         tools,
         call,
         RESOURCES,
@@ -410,8 +429,9 @@ async def open_application(
 
     async with (
         notifier.running(),
-        open_companion(settings, announce, patience=patience, tick_seconds=tick_seconds) as companion,
+        open_companion(settings, announce, patience=patience, tick_seconds=tick_seconds) as opened,
     ):
+        companion = replace(opened, hidden_tools=_count_hidden(tools))
         calls = Calls()
         server = build_server(offer_of(companion, tools, calls), notifier)
         yield Application(companion, notifier, server, tools, calls)

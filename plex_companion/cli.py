@@ -342,9 +342,14 @@ def _setup(flags: argparse.Namespace) -> int:
 
 
 def _tools(flags: argparse.Namespace) -> int:
+    from plex_companion.tools import served
     from plex_companion.tools.listing import markdown, plain, schemas
 
-    print(markdown() if flags.markdown else schemas() if flags.schemas else plain())  # noqa: T201 - the answer
+    if flags.markdown or flags.schemas:
+        print(markdown() if flags.markdown else schemas())  # noqa: T201 - the answer
+        return 0
+    settings = Settings.load(_given(flags))
+    print(plain(served(settings.toolsets, read_only=settings.read_only)))  # noqa: T201 - the answer
     return 0
 
 

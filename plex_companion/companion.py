@@ -30,6 +30,8 @@ class Companion:
     clock: Callable[[], Moment]
     versions: dict[str, str]
     known: Known
+    hidden_tools: int = 0
+    """How many of the served tools are not listed while the companion is read-only."""
     pid: int = field(default_factory=os.getpid)
 
     @property

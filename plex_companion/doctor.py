@@ -28,9 +28,10 @@ from plex_companion.errors import (
     ToolError,
 )
 from plex_companion.events import Connecting, Disconnected
-from plex_companion.plex.gateway import open_gateway
+from plex_companion.plex.gateway import NO_PORT, open_gateway
 from plex_companion.plex.listener import listen
 from plex_companion.plex.wanted import Wanted
+from plex_companion.setting_values import has_port
 from plex_companion.settings import database_path
 from plex_companion.text import clean
 
@@ -167,14 +168,19 @@ async def _address(patient: Patient) -> str:
     try:
         server = await patient.gateway.identity()
     except ToolError as error:
-        raise Ill(_unanswered(error, https=str(patient.settings.plex_url).startswith("https"))) from error
+        raise Ill(_unanswered(error, str(patient.settings.plex_url)) + _port_hint(patient)) from error
     if server is None:
-        raise Ill(NOT_PLEX)
+        raise Ill(NOT_PLEX + _port_hint(patient))
     return f"A Plex Media Server answers, version {server.version or 'unknown'}."
 
 
-def _unanswered(error: ToolError, *, https: bool) -> str:  # noqa: PLR0911 - a table
-    """What to do when `/identity` gets no good answer."""
+def _port_hint(patient: Patient) -> str:
+    return "" if has_port(str(patient.settings.plex_url)) else f" {NO_PORT}"
+
+
+def _unanswered(error: ToolError, url: str) -> str:  # noqa: PLR0911 - a table
+    """What to do when `/identity` gets no good answer. Without a scheme, both have been tried."""
+    https = not url.startswith("http://")
     status = error.facts.get("http_status")
     match error:
         case PlexStarting():
@@ -183,7 +189,7 @@ def _unanswered(error: ToolError, *, https: bool) -> str:  # noqa: PLR0911 - a t
             return _unreached(str(error.facts.get("connection", "connection lost")), https=https)
         case TimedOut():
             said = "Somebody takes the connection but does not answer. Is it Plex's port (32400), and is Plex well?"
-            return f"{said} It may speak only http: try PLEX_URL with http://." if https else said
+            return f"{said} It may speak only http: try PLEX_URL with http://." if url.startswith("https://") else said
         case PlexUnauthorized() | PlexForbidden():
             return "Something in front of Plex wants a login. Set PLEX_URL to Plex itself, as http://host:32400."
         case _ if isinstance(status, int) and 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirects

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from dotenv.parser import parse_stream
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from plex_companion.errors import SettingsError
 from plex_companion.models import AlertKind
+from plex_companion.setting_values import is_hidden, parse_plex_token, parse_plex_url, parse_secret, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
 
 APP = "plex-companion"
 SHORTEST_SECRET = 8
@@ -38,7 +53,7 @@ def _stays_closed(value: object) -> object:
 
 
 def _nothing_if_blank(value: object) -> object:
-    return (value.strip() or None) if isinstance(value, str) else value
+    return None if value == "" else value
 
 
 def _web_address(value: str | None) -> str | None:
@@ -51,15 +66,19 @@ def _web_address(value: str | None) -> str | None:
     if "?" in text or "@" in text:
         message = "must be a bare address: a token belongs into PLEX_TOKEN"
         raise ValueError(message)
+    if not _is_address(text):
+        message = "must be an address with a host, and a port from 1 to 65535 if there is one"
+        raise ValueError(message)
     return text
 
 
 def _is_address(value: str) -> bool:
     try:
         parts = urlsplit(value)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is none
         return False
+    return usable and not any(char.isspace() or is_hidden(char) for char in value)
 
 
 def _key(value: str) -> bytes:
@@ -214,7 +233,44 @@ class Settings(BaseSettings):
         le=86_400,
     )
 
-    @field_validator("plex_url", "plex_tv_url", "public_url")
+    _notes: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of how the settings were read."""
+        return self._notes
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_notes(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        settings = handler(given)
+        url = given.get(_variable(cls.model_fields["plex_url"])) if isinstance(given, dict) else None
+        if settings.plex_url and isinstance(url, str):
+            settings._notes = parse_plex_url(str(tidy(url))).notes  # noqa: SLF001 - its own
+        return settings
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _tidied(cls, value: object) -> object:
+        """Quotes around a value that hold nothing mean that it is not set."""
+        text = tidy(value)
+        if text == "" and value != "":
+            raise PydanticUseDefault
+        return text
+
+    @field_validator("plex_url")
+    @classmethod
+    def _is_plex_url(cls, value: str | None) -> str | None:
+        return parse_plex_url(value).url if value else None
+
+    @field_validator("plex_token")
+    @classmethod
+    def _is_plex_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_plex_token(value.get_secret_value())
+        return value
+
+    @field_validator("plex_tv_url", "public_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
         return _web_address(value)
@@ -254,7 +310,7 @@ class Settings(BaseSettings):
     @field_validator("token")
     @classmethod
     def _is_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < SHORTEST_SECRET:
+        if value is not None and len(parse_secret(value.get_secret_value())) < SHORTEST_SECRET:
             message = f"must have {SHORTEST_SECRET} characters at least"
             raise ValueError(message)
         return value
@@ -296,10 +352,11 @@ class Settings(BaseSettings):
             _variable(cls.model_fields[name]): value for name, value in (flags or {}).items() if value is not None
         }
         try:
-            return cls(_env_file=files, **given)  # type: ignore[call-arg]  # an option of pydantic-settings
+            _check_dotenv(files)
+            return cls(_env_file=files, _env_file_encoding="utf-8-sig", **given)  # type: ignore[call-arg]  # options of pydantic-settings
         except ValidationError as error:
             problems = error.errors(include_url=False, include_input=False)
-            lines = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems]
+            lines = [f"{problem['loc'][0]}: {_sentence(problem)}" for problem in problems]
             raise SettingsError("\n".join(lines)) from None
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
@@ -350,8 +407,61 @@ def database_path(settings: Settings, *, demo: bool = False) -> Path:
     """
     if settings.database is not None:
         return settings.database
-    digest = hashlib.sha256((settings.plex_url or "").encode()).hexdigest()[:12]
+    url = settings.plex_url or ""
+    if url and "://" not in url:
+        url = f"http://{url}"  # so that writing the scheme later keeps the file
+    digest = hashlib.sha256(url.encode()).hexdigest()[:12]
     return Path(platformdirs.user_data_dir(APP)) / ("demo.sqlite3" if demo else f"plex-{digest}.sqlite3")
+
+
+def _check_dotenv(files: Iterable[Path]) -> None:
+    """Insist that no line that sets something of ours is left out because of how it is written.
+
+    Raises:
+        SettingsError: a line is no NAME=value.
+    """
+    ours = re.compile("|".join(_variable(field) for field in Settings.model_fields.values()))
+    for file in files:
+        if not file.is_file():
+            continue
+        with file.open(encoding="utf-8-sig") as lines:
+            for line in parse_stream(lines):
+                text = line.original.string
+                if line.error and ours.search(text):
+                    number = line.original.line + text[: -len(text.lstrip())].count("\n")
+                    message = (
+                        f"{file}, line {number} cannot be read. A line is NAME=value, and a quotation mark that "
+                        "is opened must be closed."
+                    )
+                    raise SettingsError(message)
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    """Say what is wrong with a value, in our words, and without the value: it may be a secret in the wrong place."""
+    kind, facts = problem["type"], problem.get("ctx", {})
+    if limit := _LIMITS.get(kind):
+        sign, words = limit
+        return f"must be a number, {words} {facts[sign]:,g}"
+    if kind == "literal_error":
+        return f"must be {facts['expected']}".replace("'", "")
+    if kind == "value_error":
+        return str(facts["error"])
+    return _KINDS.get(kind.partition("_")[0], "cannot be used")
+
+
+_KINDS = {
+    "int": "must be a whole number",
+    "float": "must be a number",
+    "finite": "must be a number",
+    "bool": "must be true or false",
+    "path": "must be the path of a file or folder",
+}
+_LIMITS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
 
 
 def _host_of(entry: str) -> str:

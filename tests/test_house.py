@@ -20,6 +20,7 @@ ORDER = (
     "folding",
     "times",
     "models",
+    "setting_values",
     "settings",
     "events",
     "changes",

@@ -8,7 +8,7 @@ import platformdirs
 import pytest
 
 from plex_companion.errors import SettingsError
-from plex_companion.settings import APP, Settings, example
+from plex_companion.settings import APP, Settings, database_path, example
 
 ROOT = Path(__file__).parents[1]
 CANARY = "canary-Token-0123456789"
@@ -58,7 +58,7 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_problem_is_said_at_once_one_a_line_without_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PLEX_URL", f"http://h:32400/?X-Plex-Token={CANARY}")
+    monkeypatch.setenv("PLEX_URL", f"http://user:{CANARY}@h:32400")
     monkeypatch.setenv("PLEX_COMPANION_PORT", "many")
     monkeypatch.setenv("PLEX_COMPANION_LOG_LEVEL", "loud")
     monkeypatch.setenv("PLEX_COMPANION_RETENTION_EVENT_DAYS", "-1")
@@ -78,7 +78,7 @@ def test_every_problem_is_said_at_once_one_a_line_without_the_value(monkeypatch:
 
 @pytest.mark.parametrize(
     "address",
-    ["http://h:32400/?X-Plex-Token=abc", "http://user:pass@h:32400", "h:32400", "ftp://h", "http://"],
+    ["http://user:pass@h:32400", "http:/h:32400", "ftp://h", "http://"],
 )
 def test_an_address_is_a_bare_web_address(address: str) -> None:
     with pytest.raises(SettingsError, match="PLEX_URL"):
@@ -264,3 +264,174 @@ def test_kinds_of_alert_nobody_knows_are_named_with_those_there_are(monkeypatch:
     monkeypatch.setenv("PLEX_COMPANION_WEBHOOK_KINDS", "storage,strange")
     with pytest.raises(SettingsError, match=r"unknown: strange\. There are .*storage"):
         Settings.load()
+
+
+@pytest.mark.parametrize("shown", ['"{}"', "'{}'", " '{}' ", "\t{}\r\n", "\"'{}'\""])
+@pytest.mark.parametrize("variable", ["PLEX_TOKEN", "PLEX_COMPANION_TOKEN", "PLEX_COMPANION_WEBHOOK_SECRET"])
+def test_quotes_and_blanks_around_a_secret_are_no_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, variable: str, shown: str
+) -> None:
+    monkeypatch.setenv(variable, shown.format(CANARY))
+    assert Settings.load().secrets() == (CANARY,)
+
+
+def test_quotes_around_any_other_setting_are_no_part_of_it_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"PLEX_COMPANION_PORT": "8", "READ_ONLY_MODE": "false", "PLEX_COMPANION_TOOLSETS": "live,media"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, f'"{value}"')
+    monkeypatch.setenv("PLEX_COMPANION_HOST", '""')
+    settings = Settings.load({"plex_url": "'http://h:32400'"})
+    assert (settings.port, settings.read_only, settings.toolsets) == (8, False, ("live", "media"))
+    assert (settings.plex_url, settings.host) == ("http://h:32400", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("shown", "found"),
+    [
+        ("\u201c{}\u201d", "left double quotation mark (U+201C)"),
+        ("{}\u2019", "right single quotation mark (U+2019)"),
+        ("\ufeff{}", "byte order mark (U+FEFF)"),
+        ("{}\u200b", "zero width space (U+200B)"),
+        ("{}\u200bx", "zero width space (U+200B)"),
+        ("\u00a0{}", "no-break space (U+00A0)"),
+        ("{}\u2028", "line separator (U+2028)"),
+        ("{}\nx", "line break"),
+        ("{}\u0435", "outside ASCII"),
+        ("{}\udcff", "not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["PLEX_TOKEN", "PLEX_COMPANION_TOKEN"])
+def test_what_no_token_has_is_named_and_the_token_is_not(
+    monkeypatch: pytest.MonkeyPatch, variable: str, shown: str, found: str
+) -> None:
+    monkeypatch.setenv(variable, shown.format(CANARY))
+    with pytest.raises(SettingsError) as error:
+        Settings.load()
+    assert str(error.value).startswith(f"{variable}: it ")
+    assert found in str(error.value)
+    assert CANARY not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "shown", [f"X-Plex-Token={CANARY}", f"http://h:32400/?X-Plex-Token={CANARY}", f"{CANARY} x", f'"{CANARY}']
+)
+def test_more_than_the_token_is_refused(shown: str) -> None:
+    with pytest.raises(SettingsError, match="PLEX_TOKEN: it ") as error:
+        Settings.load({"plex_token": shown})
+    assert CANARY not in str(error.value)
+
+
+def test_a_dotenv_with_a_byte_order_mark_exports_and_windows_line_ends_is_read() -> None:
+    Path(".env").write_bytes(b"\xef\xbb\xbfPLEX_URL=http://h:32400\r\nexport PLEX_TOKEN='canary-Token-1'\r\n")
+    settings = Settings.load()
+    assert (settings.plex_url, settings.secrets()) == ("http://h:32400", ("canary-Token-1",))
+
+
+@pytest.mark.parametrize("line", ['PLEX_TOKEN="{}', "PLEX_TOKEN: {}", "PLEX_TOKEN='{}\nA=b"])
+def test_a_line_of_a_dotenv_that_cannot_be_read_is_named_without_its_text(line: str) -> None:
+    Path(".env").write_text(f"# mine\n\n{line.format(CANARY)}\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"\.env, line 3 cannot be read") as error:
+        Settings.load()
+    assert CANARY not in str(error.value)
+
+
+def test_a_strange_line_that_is_not_ours_does_not_matter() -> None:
+    Path(".env").write_text("what is this\nPLEX_COMPANION_PORT=8\n", encoding="utf-8")
+    assert Settings.load().port == 8
+
+
+@pytest.mark.parametrize(
+    ("given", "used", "noted"),
+    [
+        ("127.0.0.1:32400", "127.0.0.1:32400", 1),
+        ("nas", "nas", 1),
+        ("[fd00::1]:32400", "[fd00::1]:32400", 1),
+        ("http://h:32400/web/index.html#!/", "http://h:32400", 1),
+        ("h:32400/web", "h:32400", 2),
+        ("https://h/plex/web/", "https://h/plex", 1),
+        ("http://h:32400/?checkFiles=1", "http://h:32400", 1),
+        ("http://h:32400#!/settings", "http://h:32400", 1),
+        ("https://home.example/plex/", "https://home.example/plex", 0),
+        ("https://home.example/webplex", "https://home.example/webplex", 0),
+        ("HTTP://Nas:32400/", "http://Nas:32400", 0),
+        ("http://nas.:32400.", "http://nas:32400", 0),
+        ("http://nas:", "http://nas", 0),
+        ("http://[::1]:32400", "http://[::1]:32400", 0),
+    ],
+)
+def test_an_address_is_taken_as_people_write_it_and_what_is_cut_is_noted(given: str, used: str, noted: int) -> None:
+    settings = Settings.load({"plex_url": given})
+    assert (settings.plex_url, len(settings.notes)) == (used, noted)
+
+
+def test_a_token_in_an_address_is_cut_and_not_repeated() -> None:
+    settings = Settings.load({"plex_url": f"http://h:32400/library?X-Plex-Token={CANARY}"})
+    assert settings.plex_url == "http://h:32400/library"
+    assert "PLEX_TOKEN" in settings.notes[0]
+    assert CANARY not in f"{settings!r} {settings.notes}"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("https://app.plex.tv/desktop/#!/", "Run plex-companion login"),
+        ("plex.tv", "Run plex-companion login"),
+        ("http://h:99999", "port 99999"),
+        ("http://h:0", "port 0"),
+        ("http://h:port", "port that is no number"),
+        ("http://h:32400:32400", "too many colons"),
+        ("http://fd00::1:32400", "brackets"),
+        ("::1", "brackets"),
+        ("http://[zz]:32400", "no IPv6 address"),
+        ("http://user:pass@h", "no user name"),
+        ("http://my nas:32400", "a blank"),
+        ("http://h\u200b:32400", "zero width space"),
+        ("\u201chttp://h:32400\u201d", "quotation mark"),
+        ("ws://h:32400", "begins with ws://"),
+        ("plex://h", "begins with plex://"),
+        ("http//h:32400", "must begin with http://"),
+        ("http:\\\\h:32400", "must begin with http://"),
+        ("http://http://h:32400", "more than one address"),
+        ("http://a,http://b", "more than one address"),
+        ("h1;h2", "more than one address"),
+        ("192.168.1.300:32400", "no IP address"),
+        ("http://a..b", "no host can have"),
+        (f"http://{'a' * 260}:32400", "no host can have"),
+        ("http:///web", "names no host"),
+    ],
+)
+def test_an_address_at_which_no_server_can_be_is_refused_with_what_to_write(given: str, said: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        Settings.load({"plex_url": given})
+    message = str(error.value)
+    assert message.startswith("PLEX_URL: ")
+    assert said in message
+    assert "Value error" not in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_missing_scheme_and_http_mean_the_same_database() -> None:
+    bare, written = (database_path(Settings.load({"plex_url": url})) for url in ("h:32400", "http://h:32400"))
+    assert bare == written
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("PLEX_COMPANION_PORT", "many", "must be a whole number"),
+        ("PLEX_COMPANION_PORT", "99999", "must be a number, at most 65,535"),
+        ("PLEX_COMPANION_PLEX_TIMEOUT_SECONDS", "soon", "must be a number"),
+        ("PLEX_COMPANION_PLEX_TIMEOUT_SECONDS", "0", "must be a number, more than 0"),
+        ("PLEX_COMPANION_PLEX_VERIFY", "perhaps", "must be true or false"),
+        ("PLEX_COMPANION_TRANSPORT", "pigeon", "must be stdio, sse or http"),
+        ("PLEX_COMPANION_PUBLIC_URL", "https://h:99999", "a port from 1 to 65535"),
+    ],
+)
+def test_what_a_setting_must_be_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as error:
+        Settings.load()
+    assert str(error.value) == f"{variable}: {said}" or said in str(error.value)
+    assert "error" not in str(error.value)

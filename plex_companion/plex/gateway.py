@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import re
 from collections import Counter
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -13,10 +13,11 @@ import anyio
 import anyio.to_thread
 
 from plex_companion import __version__
-from plex_companion.errors import PlexUnauthorized, SettingsError, TimedOut
+from plex_companion.errors import PlexError, PlexUnauthorized, PlexUnreachable, SettingsError, TimedOut
 from plex_companion.plex import views
 from plex_companion.plex.errands import CURRENT, Errand
 from plex_companion.plex.tls import verify_of
+from plex_companion.setting_values import has_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -36,6 +37,11 @@ AHEAD = 4
 MOST_THREADS = 4 * (TOOLS + AHEAD)
 """With those that were given up and have not yet noticed (a name lookup cannot be interrupted)."""
 PAGE = 500
+HTTPS_SECONDS = 2.0
+"""How long an address without a scheme may take to answer over https, before http is tried."""
+NO_PORT = "PLEX_URL names no port: Plex's is usually 32400."
+_NOBODY = frozenset({400, 404})
+"""What is answered where Plex is not, or where it wants https."""
 
 
 class Gateway:
@@ -92,6 +98,22 @@ class Gateway:
         with self._errand(None) as errand, _deadline(errand):
             return await self._send(errand, lambda: function(self._session()), True)  # noqa: FBT003 - ahead
 
+    @property
+    def url(self) -> str:
+        """The address of the server; without its scheme where none is set and none has answered yet."""
+        return str(self._settings.plex_url)
+
+    async def find_url(self) -> str:
+        """Return the address with its scheme. Where none is set, the server is asked over https, then over http.
+
+        Raises:
+            ToolError: as `call`.
+        """
+        if not _has_scheme(self._settings):
+            with self._errand(None) as errand, _deadline(errand):
+                await self._send(errand, self._session, True)  # noqa: FBT003 - ahead
+        return self.url
+
     def forget(self) -> None:
         """Make the `PlexServer` anew at the next call: after a reconnect it may be another version, or another server."""
         self._plex = None
@@ -114,6 +136,10 @@ class Gateway:
         except PlexUnauthorized:
             if not errand.plex_tv:
                 self.forget()
+            raise
+        except PlexUnreachable as error:
+            if not has_port(self.url):
+                error.message += f" {NO_PORT}"
             raise
         finally:
             errand.call_back()
@@ -145,8 +171,60 @@ class Gateway:
         from plex_companion.plex.wire import Wire  # noqa: PLC0415 - see above
 
         if self._wire is None:
+            if not _has_scheme(self._settings):
+                self._settings = _with_scheme(self._settings)
             self._wire = Wire(self._settings, TOOLS + AHEAD)
         return self._wire
+
+
+def _has_scheme(settings: Settings) -> bool:
+    return "://" in (settings.plex_url or "")
+
+
+def _with_scheme(settings: Settings) -> Settings:
+    """Return the settings with the scheme at which a server answers: https if it can be, otherwise http.
+
+    Nothing secret is sent. When neither is answered, what keeps it from being heard over http is raised, or what is wrong
+    with its certificate.
+    """
+    from requests.exceptions import SSLError  # noqa: PLC0415 - takes long to import
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - the same
+
+    untrusted: Exception | None = None
+    try:
+        with _part_of_the_time():
+            if found := _answering(settings, "https"):
+                return found
+    except (PlexError, TimedOut, HTTPError, OSError) as error:
+        untrusted = error if isinstance(error, SSLError) else None
+    try:
+        found = _answering(settings, "http")
+    except (HTTPError, OSError) as error:
+        raise untrusted or error from None
+    if found is None and untrusted is not None:
+        raise untrusted
+    return found or settings.model_copy(update={"plex_url": f"http://{settings.plex_url}"})
+
+
+@contextmanager
+def _part_of_the_time() -> Iterator[None]:
+    """Let what is asked take a while at most: a server that speaks only http may keep silent instead of refusing TLS."""
+    whole = CURRENT.get() or Errand(HTTPS_SECONDS)
+    before = CURRENT.set(Errand(min(HTTPS_SECONDS, whole.left() / 2)))
+    try:
+        yield
+    finally:
+        CURRENT.reset(before)
+
+
+def _answering(settings: Settings, scheme: str) -> Settings | None:
+    """Return the settings with this scheme, if what answers may be Plex."""
+    from plex_companion.plex.wire import Wire  # noqa: PLC0415 - takes long to import
+
+    tried = settings.model_copy(update={"plex_url": f"{scheme}://{settings.plex_url}"})
+    with closing(Wire(tried, 1)) as wire:
+        answer = wire.get(f"{tried.plex_url}/identity")
+    return None if answer.status_code in _NOBODY or answer.is_redirect else tried
 
 
 def _check(settings: Settings) -> None:
@@ -157,7 +235,7 @@ def _check(settings: Settings) -> None:
     """
     verify_of(settings)
     try:
-        address = urlsplit(settings.plex_url or "")
+        address = urlsplit(settings.plex_url if _has_scheme(settings) else f"http://{settings.plex_url or ''}")
         usable = address.hostname and address.port != 0
     except ValueError:  # half a bracket, a port beyond 65535
         usable = False

@@ -193,6 +193,8 @@ class _Listener:
             socket = await self._open()
         except (OSError, EOFError, UnicodeError, WebSocketException) as error:
             return self._not_opened(error)
+        except ToolError as error:
+            return _unread(error)
         async with socket:
             return await self._hear(socket)
 
@@ -204,7 +206,7 @@ class _Listener:
         self._told = lost
 
     async def _open(self) -> ClientConnection:
-        address = f"ws{str(self._settings.plex_url).removeprefix('http')}{PATH}"
+        address = f"ws{(await self._gateway.find_url()).removeprefix('http')}{PATH}"
         token = self._settings.plex_token
         options: dict[str, Any] = {"ssl": tls_context(self._settings)} if address.startswith("wss:") else {}
         return await _Direct(

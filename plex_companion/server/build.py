@@ -112,12 +112,13 @@ class CompanionServer(MCPServer[Any]):
         await self.lowlevel.run(read, write, self.lowlevel.create_initialization_options())
 
     async def list_tools(self) -> list[Tool]:
-        """All tools, also those that read-only mode refuses."""
+        """The tools that can be used now. Those that read-only mode refuses are not listed, and can still be called."""
         return self._listed
 
     @functools.cached_property
     def _listed(self) -> list[Tool]:
-        return [_tool(tool, panels.meta_of(tool.name, self._offer.panels)) for tool in self._offer.tools]
+        usable = (tool for tool in self._offer.tools if not tool.off)
+        return [_tool(tool, panels.meta_of(tool.name, self._offer.panels)) for tool in usable]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

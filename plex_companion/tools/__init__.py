@@ -27,7 +27,7 @@ TOOLSETS: tuple[Toolset, ...] = (LIVE, LIBRARY, MEDIA, PLAYLIST, COLLECTION, USE
 
 
 def served(names: Sequence[str] = (), *, read_only: bool = True) -> list[Tool]:
-    """The tools of these toolsets, or of all, in their order. Read-only mode hides none; the descriptions tell.
+    """Return the tools of these toolsets, or of all, in their order. In read-only mode those that write are `off`.
 
     Raises:
         SettingsError: a name is no toolset's.

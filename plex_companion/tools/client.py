@@ -518,7 +518,7 @@ def _medium(row: Element) -> str:
 
 
 def _server_address(companion: Companion) -> dict[str, object]:
-    """Where the player fetches from: the address in the settings, taken apart properly."""
-    parts = urlsplit(companion.settings.plex_url or "")
+    """Where the player fetches from: the address of the server, taken apart properly."""
+    parts = urlsplit(companion.gateway.url)
     port = parts.port or {"https": 443}.get(parts.scheme, 80)
     return {"protocol": parts.scheme, "address": parts.hostname, "port": port}

@@ -37,6 +37,9 @@ _EMPTY_CLEARS = object()
 Clearable = Annotated[str, _EMPTY_CLEARS]
 """A text whose empty form is a value: it clears what is there. Any other empty text counts as not given."""
 
+ALLOW_WRITES = "To allow them, set READ_ONLY_MODE=false in the companion's environment and restart it."
+"""What to tell the person who wants something changed while the companion is read-only."""
+
 _AS_IT_IS = object()
 Told = Annotated[dict[str, Any], _AS_IT_IS]
 """A result that is JSON already: it is passed on as it is, since looking at every value of a long answer takes longer
@@ -119,13 +122,12 @@ class Tool:
     """Changes nothing of Plex's, only what the companion notes for itself: allowed in read-only mode, though no mere
     reading, so `readOnlyHint` is false."""
     off: bool = False
-    """Refused by read-only mode; its description says so."""
+    """Refused by read-only mode, and so not listed."""
 
     @property
     def description(self) -> str:
         """The function's docstring: user interface, written for a model choosing among sixty."""
-        said = inspect.getdoc(self.function) or ""
-        return f"{said}\n\nOff now: the companion is read-only." if self.off else said
+        return inspect.getdoc(self.function) or ""
 
     @property
     def asks_plex(self) -> bool:

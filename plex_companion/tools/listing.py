@@ -6,41 +6,54 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.tools import TOOLSETS
+from plex_companion.tools.declare import ALLOW_WRITES, Access
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from plex_companion.tools.declare import Tool, Toolset
 
 CHARACTERS_A_TOKEN = 4
 """A rule of thumb for English and JSON; models count differently."""
 
 
-def plain() -> str:
-    """One line a tool, by toolset."""
+def plain(tools: Sequence[Tool]) -> str:
+    """Return one line a tool, by toolset. A tool that read-only mode hides from clients is marked."""
     lines = []
     for toolset in TOOLSETS:
-        lines.append(f"{toolset.name}: {toolset.sentence}")
-        lines += [f"  {tool.name:38} {tool.access.value:12} {_first_line(tool)}" for tool in toolset.tools]
+        if mine := [tool for tool in tools if tool.toolset == toolset.name]:
+            lines += [f"{toolset.name}: {toolset.sentence}", *map(_line, mine)]
+    if hidden := sum(tool.off for tool in tools):
+        lines += [
+            "",
+            f"* {hidden} tools that change Plex are hidden from clients: the companion is read-only. {ALLOW_WRITES}",
+        ]
     return "\n".join(lines)
+
+
+def _line(tool: Tool) -> str:
+    return f"{'*' if tool.off else ' '} {tool.name:38} {tool.access.value:12} {_first_line(tool)}"
 
 
 def markdown() -> str:
     """The table of the README: a row a toolset, with what its schemas cost a model's context."""
-    head = ["| toolset | tools | tokens |", "|---|---|---|"]
+    head = ["| toolset | tools | tokens | with writes |", "|---|---|---|---|"]
     return "\n".join([*head, *(_row(toolset) for toolset in TOOLSETS)])
 
 
 def _row(toolset: Toolset) -> str:
     names = ", ".join(f"`{tool.name}`{_mark(tool)}" for tool in toolset.tools)
-    return f"| **{toolset.name}**: {toolset.sentence} | {names} | {tokens(toolset):,} |"
+    reading = [tool for tool in toolset.tools if tool.access is Access.READ]
+    return f"| **{toolset.name}**: {toolset.sentence} | {names} | {tokens(reading):,} | {tokens(toolset.tools):,} |"
 
 
 def _mark(tool: Tool) -> str:
     return {"read": "", "write": " ✎", "destructive": " ⚠"}[tool.access.value]
 
 
-def tokens(toolset: Toolset) -> int:
-    """About how many tokens of a model's context the schemas of a set take, to the next 50."""
-    characters = sum(len(json.dumps(described(tool), separators=(",", ":"))) for tool in toolset.tools)
+def tokens(tools: Iterable[Tool]) -> int:
+    """Estimate how many tokens of a model's context the schemas of tools take, to the next 50."""
+    characters = sum(len(json.dumps(described(tool), separators=(",", ":"))) for tool in tools)
     return -(-characters // CHARACTERS_A_TOKEN // 50) * 50
 
 

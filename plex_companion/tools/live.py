@@ -20,7 +20,7 @@ from plex_companion.memory.library import moved_libraries
 from plex_companion.memory.plays import history, one_play
 from plex_companion.resources.activity import read_activity
 from plex_companion.resources.server import read_server
-from plex_companion.tools.declare import Access, Caller, Id, Told, Toolset
+from plex_companion.tools.declare import ALLOW_WRITES, Access, Caller, Id, Told, Toolset
 from plex_companion.tools.notes import acknowledged
 
 LIVE = Toolset("live", "What plays now, what happened, what wants attention: from the cache, also while Plex is away")
@@ -39,8 +39,17 @@ async def companion_status(companion: Companion) -> Told:
     """Whether Plex is heard, since when, what was heard, how large the cache is, and the versions at work.
 
     Look here first when answers seem old: `connection.state` is `live` only while Plex is being listened to.
+    `tools` says how many tools are hidden because the companion is read-only, and how to allow them.
     """
-    return enveloped(companion, {**await read_server(companion), "versions": companion.versions})
+    told = {**await read_server(companion), "tools": _hidden_tools(companion.hidden_tools)}
+    return enveloped(companion, {**told, "versions": companion.versions})
+
+
+def _hidden_tools(count: int) -> dict[str, Any]:
+    """Return how many tools are hidden, and what a person must do to get them."""
+    if not count:
+        return {"hidden": 0}
+    return {"hidden": count, "message": f"{count} tools that change Plex are not listed. {ALLOW_WRITES}"}
 
 
 @LIVE.tool(Access.READ)

@@ -92,7 +92,7 @@ def test_a_newer_database_is_one_line_and_exit_1_and_left_untouched(tmp_path: Pa
 
 
 def test_wrong_settings_are_all_named_at_once_and_exit_2(tmp_path: Path) -> None:
-    done = _run(tmp_path, PLEX_URL="nonsense", PLEX_COMPANION_PORT="many")
+    done = _run(tmp_path, PLEX_URL="plex://nonsense", PLEX_COMPANION_PORT="many")
     assert done.returncode == 2
     assert "PLEX_URL" in done.stderr
     assert "PLEX_COMPANION_PORT" in done.stderr

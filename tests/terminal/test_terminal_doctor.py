@@ -58,7 +58,7 @@ async def visit(folder: Path, url: str, token: str = TOKEN, **more: Any) -> Visi
         code = await doctor(settings.model_copy(update={"plex_token": SecretStr(token)}), console=console)
     assert isinstance(console.file, io.StringIO)
     said = console.file.getvalue()
-    for secret in (token, url.partition("://")[2]):
+    for secret in (token, url.rpartition("://")[2]):
         assert secret not in said
     return Visit(code, said)
 
@@ -137,6 +137,21 @@ async def test_the_token_is_not_sent_to_find_out_who_answers(tmp_path: Path) -> 
         await visit(tmp_path, f"http://127.0.0.1:{port}")
     assert heads
     assert not any(TOKEN.encode() in head for head in heads)
+
+
+async def test_an_address_without_a_scheme_is_tried_over_https_then_http(demo: Demo, tmp_path: Path) -> None:
+    seen = await visit(tmp_path, demo.url.removeprefix("http://"))
+    assert (seen.code, seen.verdicts()) == (0, WELL * 5)
+
+
+async def test_the_usual_port_is_named_only_where_the_address_has_none(tmp_path: Path) -> None:
+    without = await visit(tmp_path, "http://no-such-host.invalid")
+    assert "PLEX_URL names no port: Plex's is usually 32400." in without.lines["address"]
+    with_one = await visit(tmp_path, "http://no-such-host.invalid:32400")
+    assert "names no port" not in with_one.lines["address"]
+    neither = await visit(tmp_path, "no-such-host.invalid")
+    assert "names no port" in neither.lines["address"]
+    assert "try PLEX_URL with http" not in neither.lines["address"]
 
 
 async def test_a_closed_port_is_told_and_what_needs_it_is_not_checked(tmp_path: Path) -> None:
