@@ -18,6 +18,7 @@ ORDER = (
     "errors",
     "text",
     "times",
+    "private_files",
     "models",
     "settings",
     "events",
