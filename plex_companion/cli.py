@@ -14,7 +14,7 @@ import anyio
 
 from plex_companion import __version__
 from plex_companion.errors import CompanionError, SettingsError
-from plex_companion.settings import Settings
+from plex_companion.settings import Settings, database_path
 from plex_companion.setup.hosts import HOSTS
 from plex_companion.text import redact, without
 
@@ -126,13 +126,18 @@ def _demo_flags() -> argparse.ArgumentParser:
     return demo
 
 
+def _demo_database() -> argparse.ArgumentParser:
+    demo = argparse.ArgumentParser(add_help=False)
+    demo.add_argument("--demo", action="store_true", help="use the database of the demo household")
+    return demo
+
+
 def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     for name, does in REPORTS.items():
         said = f"{does[0].upper()}{does[1:]}: out of the database, also while Plex is away. Nothing is asked of Plex."
         report = commands.add_parser(
-            name, help=f"{does} (asks the database alone)", description=said, parents=[_common()]
+            name, help=f"{does} (asks the database alone)", description=said, parents=[_common(), _demo_database()]
         )
-        report.add_argument("--demo", action="store_true", help="ask the database of the demo household")
         report.add_argument("--json", action="store_true", help="as JSON, in the shape of the tool")
         report.add_argument("--since", metavar="WHEN", help="24h, 7d, 2026-11-22, 2026-11-22T17:00Z …")
         report.add_argument("--until", metavar="WHEN", help="the same; a date to its end")
@@ -195,15 +200,21 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _add_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     backup = commands.add_parser(
-        "backup", help="make a checked copy of the database, also while it is in use", parents=[_common()]
+        "backup",
+        help="make a checked copy of the database, also while it is in use",
+        parents=[_common(), _demo_database()],
     )
     backup.add_argument("--to", type=Path, metavar="FILE", help="a new file; by default among the daily ones")
     restore = commands.add_parser(
-        "restore", help="put a backup in the database's place; what was there is kept", parents=[_common()]
+        "restore",
+        help="put a backup in the database's place; what was there is kept",
+        parents=[_common(), _demo_database()],
     )
     restore.add_argument("file", type=Path, nargs="?", metavar="FILE", help="by default the newest good one")
     restore.add_argument("--list", action="store_true", help="only list the backups there are")
-    commands.add_parser("vacuum", help="make the database file as small as it can be", parents=[_common()])
+    commands.add_parser(
+        "vacuum", help="make the database file as small as it can be", parents=[_common(), _demo_database()]
+    )
 
 
 def _run(flags: argparse.Namespace) -> int:
@@ -358,15 +369,16 @@ def _upkeep(flags: argparse.Namespace) -> int:
 
     settings = Settings.load(_given(flags))
     _log_to_stderr(settings)
+    path = database_path(settings, demo=flags.demo)
     match flags.command:
         case "backup":
-            said = anyio.run(upkeep.backup, settings, flags.to)
+            said = anyio.run(upkeep.backup, path, flags.to, settings.backups)
         case "restore" if flags.list:
-            said = upkeep.listing(settings)
+            said = upkeep.listing(path)
         case "restore":
-            said = anyio.run(upkeep.restore, settings, flags.file)
+            said = anyio.run(upkeep.restore, path, flags.file)
         case _:
-            said = anyio.run(upkeep.vacuum, settings)
+            said = anyio.run(upkeep.vacuum, path)
     print(said)  # noqa: T201 - the answer
     return 0
 

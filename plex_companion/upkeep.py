@@ -10,40 +10,36 @@ from plex_companion.cache.backup import back_up, backups, copy_to, wall
 from plex_companion.cache.care import vacuum as compact
 from plex_companion.cache.connect import unused
 from plex_companion.cache.mend import restore as put_back
-from plex_companion.errors import DatabaseInUse, DatabaseUnusable
-from plex_companion.settings import database_path
+from plex_companion.errors import BackupFailed, DatabaseInUse, DatabaseUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from plex_companion.settings import Settings
 
-
-async def backup(settings: Settings, to: Path | None) -> str:
+async def backup(path: Path, to: Path | None, keep: int) -> str:
     """Make a checked copy, into the folder of backups or to a new file. Whoever uses the database goes on using it.
 
     Raises:
         BackupFailed: there is no room, the file exists already, or the database is damaged.
     """
-    path = _database(settings)
+    _insist_on(path)
     if to is not None:
         await copy_to(path, to)
         return f"Backup made and checked: {to} ({_size(to)})."
-    made = await back_up(path, keep=settings.backups, at=wall())
+    made = await back_up(path, keep=keep, at=wall())
     kept = len(backups(path, made.at))
     return f"Backup made and checked: {made.path} ({_size(made.path)}). {kept} {'is' if kept == 1 else 'are'} kept."
 
 
-def listing(settings: Settings) -> str:
+def listing(path: Path) -> str:
     """The backups there are, newest first."""
-    path = database_path(settings)
     found = backups(path, wall())
     lines = [f"{_time(one.at)}  {_size(one.path):>10}  {one.path}" for one in found]
     return "\n".join(lines) or f"There is no backup of {path} yet. `plex-companion backup` makes one."
 
 
-async def restore(settings: Settings, source: Path | None) -> str:
+async def restore(path: Path, source: Path | None) -> str:
     """Put a backup in the database's place, the newest good one unless another is named. What was there is kept.
 
     Raises:
@@ -51,32 +47,31 @@ async def restore(settings: Settings, source: Path | None) -> str:
         DatabaseInUse: another process uses the database.
         DatabaseNewer: a newer plex-companion made the backup.
     """
-    path = database_path(settings)
+    if source is None and not backups(path, wall()):
+        raise BackupFailed(f"There is no good backup of {path}. `restore --list` shows what there is.")
     with _alone(path, "restored"):
         chosen, aside = await put_back(path, source, wall())
     kept = f" What was there is kept as {aside}." if aside else ""
     return f"Restored from {chosen}.{kept}"
 
 
-async def vacuum(settings: Settings) -> str:
+async def vacuum(path: Path) -> str:
     """Give the disk back what deleted rows left free, and put the title index in order.
 
     Raises:
         DatabaseInUse: another process uses the database.
         DatabaseUnusable: there is none, it is damaged, or there is no room to write it anew.
     """
-    path = _database(settings)
+    _insist_on(path)
     with _alone(path, "vacuumed"):
         before = _size(path)
         await compact(path)
     return f"{path}: {before} before, {_size(path)} after."
 
 
-def _database(settings: Settings) -> Path:
-    path = database_path(settings)
+def _insist_on(path: Path) -> None:
     if not path.is_file():
         raise DatabaseUnusable(f"There is no database {path} yet. Name another file with --database.")
-    return path
 
 
 @contextmanager

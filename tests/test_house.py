@@ -19,6 +19,7 @@ ORDER = (
     "text",
     "folding",
     "times",
+    "private_files",
     "models",
     "setting_values",
     "settings",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from plex_companion.cache.connect import connected, is_damage
 from plex_companion.errors import BackupFailed
+from plex_companion.private_files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,7 +76,7 @@ async def back_up(path: Path, *, keep: int, at: int) -> Backup:
     place = folder(path)
     made = Backup(place / f"{stamp(at)}.sqlite3", at)
     try:
-        place.mkdir(mode=0o700, exist_ok=True)
+        make_folder(place)
         await copy(path, made.path)
     except OSError as error:
         raise BackupFailed(f"No backup can be made in {place.name}: {error.strerror}.") from error
@@ -85,7 +86,7 @@ async def back_up(path: Path, *, keep: int, at: int) -> Backup:
 
 
 async def copy_to(source: Path, target: Path) -> None:
-    """The same as `copy`, for a file that a person names.
+    """The same as `copy`, for a file that a person names; missing folders on the way are made.
 
     Raises:
         BackupFailed: the file exists already or cannot be written, or the source is damaged.
@@ -93,6 +94,7 @@ async def copy_to(source: Path, target: Path) -> None:
     if os.path.lexists(target):  # noqa: ASYNC240 - one word of the kernel, not worth a thread
         raise BackupFailed(f"{target} exists already and is left alone: name a new file.")
     try:
+        make_folder(target.parent)
         await copy(source, target)
     except OSError as error:
         raise BackupFailed(f"{target} cannot be written: {error.strerror}.") from error

@@ -12,6 +12,7 @@ import anyio
 from filelock import Timeout
 
 from plex_companion.cache.lease import lock_on
+from plex_companion.private_files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -52,6 +53,7 @@ def unused(path: Path) -> Iterator[bool]:
     """Whether no other process listens and writes. While the block runs none begins to."""
     lock = lock_on(path)
     try:
+        make_folder(path.resolve().parent)  # or the lock makes it, open to others
         lock.acquire(blocking=False)
     except (Timeout, OSError):  # where no lock can be made, nothing else can be written either
         yield False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from plex_companion.errors import DatabaseBusy, DatabaseNewer, DatabaseUnusable
+from plex_companion.private_files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ def migrate(path: Path, migrations: list[Migration] | None = None, *, wait_secon
     """
     migrations = shipped() if migrations is None else migrations
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent)
         refuse_newer(path, migrations)
         _refuse_foreign(path)
         path.touch(mode=0o600)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plex_companion.errors import StartError
+from plex_companion.private_files import make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def kept_token(folder: Path) -> Kept:
     """
     path = folder / FILE
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder)
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600), "r+") as file:
             if hasattr(os, "fchmod"):
                 os.fchmod(file.fileno(), 0o600)  # whoever opened it to others

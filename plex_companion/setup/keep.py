@@ -13,6 +13,7 @@ import dotenv
 import platformdirs
 
 from plex_companion.errors import StartError
+from plex_companion.private_files import make_folder
 from plex_companion.settings import APP
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def keep_settings(path: Path, values: Mapping[str, str]) -> None:
         StartError: it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent)
         real = path.resolve()
         os.close(os.open(real, os.O_WRONLY | os.O_CREAT, OWN))
         real.chmod(OWN)  # before the secret is in it; set_key keeps the mode
@@ -52,7 +53,7 @@ def replace_file(path: Path, text: str, now: datetime) -> Path | None:
     """
     real = path.resolve()
     try:
-        real.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(real.parent)
         copy = _copied(real, now) if real.exists() else None
         mode = stat.S_IMODE(real.stat().st_mode) if copy else OWN
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=real.parent, delete=False) as new:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from plex_companion.errors import Conflict, Invalid, NotFound, PathNotAllowed, TooLarge
+from plex_companion.private_files import make_folder
 from plex_companion.text import clean
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def keep(settings: Settings, body: bytes, *, folder: str, name: str) -> Path:
     """
     place = inside(settings, folder, "output_dir")
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        make_folder(place, 0o755)
         return _written(place, cleaned_name(name), EXTENSIONS[mime_of(body, "artwork")], body)
     except OSError as error:
         raise PathNotAllowed(f"Nothing can be written in output_dir: {error.strerror}.") from None
