@@ -266,7 +266,8 @@ def _translated(function: Callable[[], T], errand: Errand, token: str) -> T:
 def _plex_server(wire: Wire, settings: Settings) -> PlexServer:
     """Plexapi, taught what its configuration file or environment would otherwise decide."""
     import plexapi.base  # noqa: PLC0415 - takes long to import
-    from plexapi.server import PlexServer  # noqa: PLC0415 - the same
+
+    from plex_companion.plex.client import TolerantPlexServer  # noqa: PLC0415 - the same
 
     # Objects read this when they are made; left on, a list of 500 partial objects can cost 501 requests (PLEX.md 0.10).
     plexapi.CONFIG.data.setdefault("plexapi", {})["autoreload"] = "false"
@@ -274,7 +275,7 @@ def _plex_server(wire: Wire, settings: Settings) -> PlexServer:
     vars(plexapi.base)["X_PLEX_CONTAINER_SIZE"] = PAGE
     plexapi.BASE_HEADERS.update({"X-Plex-Product": "plex-companion", "X-Plex-Version": __version__})
     token = settings.plex_token.get_secret_value() if settings.plex_token else None
-    make: Callable[..., PlexServer] = cast("Any", PlexServer)  # plexapi annotates nothing
+    make: Callable[..., PlexServer] = cast("Any", TolerantPlexServer)  # plexapi annotates nothing
     return make(settings.plex_url, token, session=wire, timeout=settings.plex_timeout_seconds)
 
 
@@ -289,15 +290,14 @@ def _spare_from_collection() -> None:
 
 def _identity(wire: Wire, address: str) -> ServerIdentity | None:
     """`/identity`, which needs no token."""
-    from plexapi.utils import parseXMLString  # noqa: PLC0415 - takes long to import
-
+    from plex_companion.plex.client import read_answer  # noqa: PLC0415 - imports plexapi
     from plex_companion.plex.translate import by_status  # noqa: PLC0415 - the same
 
     response = wire.get(f"{address}/identity")
     if not response.ok or response.is_redirect:
         errand = CURRENT.get() or Errand(0)
         raise by_status(response.status_code, errand)
-    return views.server_identity(parseXMLString(response.text))
+    return views.server_identity(read_answer(response.content))
 
 
 def _pattern(path: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from plex_companion.errors import PlexError
 from plex_companion.plex import views
+from plex_companion.plex.xml_answer import collecting_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +46,13 @@ class Known:
         with lock:
             known = self._kept.get(name)
             if known is None or known.until <= self._now() or known.version != version:
-                known = _Kept(ask(), self._now() + seconds, version)
+                with collecting_damage() as damage:
+                    known = _Kept(ask(), self._now() + seconds, version)
                 self._drop_old()
-                self._kept[name] = known
+                if damage:  # whoever asks next is to be told as well
+                    self._kept.pop(name, None)
+                else:
+                    self._kept[name] = known
         return cast("T", known.value)
 
     def _drop_old(self) -> None:

@@ -44,7 +44,7 @@ FAILURES = (
 _THEIRS = frozenset({"plexapi", "requests", "urllib3", "xml"})
 _ADDRESS = re.compile(r"\b\w+://\S+")
 _LONGEST = 300
-_SUCCESS = frozenset({200, 201, 204})
+SUCCESS = frozenset({200, 201, 204})
 """What plexapi takes for success, and nothing else."""
 
 
@@ -66,7 +66,7 @@ def _misread(error: Exception, errand: Errand, token: str) -> ToolError:
     """Plexapi did not like what it got."""
     if isinstance(error, OSError):
         return _unconnected(error, errand)
-    if errand.status is not None and errand.status not in _SUCCESS:
+    if errand.status is not None and errand.status not in SUCCESS:
         return by_status(errand.status, errand)
     if isinstance(error, PlexApiException):
         return _said_by_plexapi(error, token)

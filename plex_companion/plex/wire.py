@@ -35,7 +35,7 @@ LARGEST = 64 * 1024 * 1024
 CONNECT_SECONDS = 4.0
 _CHUNK = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
-_REFUSAL = re.compile(rb"\s*(?:<\?xml[^>]*\?>\s*)?<Response\b[^>]*\bcode=\"([45]\d\d)\"")
+_REFUSAL = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?<Response\b[^>]*\bcode=\"([45]\d\d)\"")
 _log = logging.getLogger(__name__)
 
 
@@ -135,7 +135,7 @@ class _Door(HTTPAdapter):
 
         Raises:
             TimedOut: nobody waits any more.
-            PlexError: another host, an answer that is too large, declares a document type or holds a refusal.
+            PlexError: another host, an answer that is too large or holds a refusal.
         """
         errand = CURRENT.get() or Errand(self._patience)
         address = urlsplit(str(request.url))
@@ -234,18 +234,15 @@ def _filled(response: Response, body: bytes) -> Response:
 
 
 def _checked(body: bytes, errand: Errand) -> bytes:
-    """The body, if an XML parser may see it.
+    """The body, unless it is a refusal under HTTP 200.
 
     Raises:
-        PlexError: it declares a document type or entities (Plex never does), or is a refusal under HTTP 200.
+        PlexError: it is one.
     """
     if errand.status is None or not requests.codes.ok <= errand.status < requests.codes.multiple_choices:
         return body
-    if body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
-            raise PlexError(f"{errand.asked}: the answer is not Plex's: it declares a document type. Check PLEX_URL.")
-        if refusal := _REFUSAL.match(body, 0, 1024):
-            # Companion players answer so, through the server (PLEX.md 2.1).
-            status = int(refusal[1])
-            raise PlexError(f"{errand.asked}: Plex refused it with code {status}.", http_status=status)
+    if refusal := _REFUSAL.match(body, 0, 1024):
+        # Companion players answer so, through the server (PLEX.md 2.1).
+        status = int(refusal[1])
+        raise PlexError(f"{errand.asked}: Plex refused it with code {status}.", http_status=status)
     return body

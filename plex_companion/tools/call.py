@@ -10,6 +10,7 @@ import anyio
 
 from plex_companion.errors import ToolError
 from plex_companion.events import Audit, Heard
+from plex_companion.plex.xml_answer import collecting_damage, words_of
 from plex_companion.text import without
 from plex_companion.tools.facts import shortened
 from plex_companion.tools.several import LONGEST, Several
@@ -19,11 +20,12 @@ UNDONE = frozenset({"multiple_matches", "client_selection"})
 """Answers after which nothing has been changed."""
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from plexapi.server import PlexServer
 
     from plex_companion.companion import Companion
+    from plex_companion.plex.xml_answer import Damage
     from plex_companion.tools.declare import Caller, Tool
 
     Images = tuple[tuple[str, bytes], ...]
@@ -50,14 +52,33 @@ async def call_tool(companion: Companion, tool: Tool, arguments: Mapping[str, An
 
 async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
     secrets = companion.settings.secrets()
-    try:
-        if tool.asks_plex:
-            return await companion.gateway.call(partial(_with_plex, tool, given, secrets), timeout=tool.seconds)
-        return _as_json(tool, await tool.function(**given), secrets)
-    except ToolError as error:
-        raise _harmless(error, secrets) from error
-    except Several as several:
-        return _without(several.structured, secrets)[0], without(_compact(several.matches), secrets), ()
+    with collecting_damage() as damage:
+        try:
+            if tool.asks_plex:
+                with_plex = partial(_with_plex, tool, given, secrets, damage)
+                return await companion.gateway.call(with_plex, timeout=tool.seconds)
+            return _as_json(tool, await tool.function(**given), secrets, damage)
+        except ToolError as error:
+            raise _complete(error, damage, secrets) from error
+        except Several as several:
+            told = _as_incomplete(several.structured, damage)
+            return _without(told, secrets)[0], without(_compact(several.matches), secrets), ()
+
+
+def _complete(error: ToolError, damage: Sequence[Damage], secrets: tuple[str, ...]) -> ToolError:
+    """Say what Plex's answers lacked, as that may be the cause, and take our secrets out."""
+    if missing := words_of(damage):
+        error.message = f"{error.message} {missing}"
+        error.facts["incomplete"] = True
+    return _harmless(error, secrets)
+
+
+def _as_incomplete(structured: dict[str, Any], damage: Sequence[Damage]) -> dict[str, Any]:
+    """The result, saying so where an answer of Plex could not be read whole."""
+    missing = shortened(words_of(damage), LONGEST)
+    if not missing:
+        return structured
+    return {**structured, "message": f"{structured.get('message') or ''} {missing}".strip(), "incomplete": True}
 
 
 def _harmless(error: ToolError, secrets: tuple[str, ...]) -> ToolError:
@@ -94,19 +115,21 @@ def _told(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _with_plex(tool: Tool, given: dict[str, Any], secrets: tuple[str, ...], plex: PlexServer) -> Answered:
+def _with_plex(
+    tool: Tool, given: dict[str, Any], secrets: tuple[str, ...], damage: Sequence[Damage], plex: PlexServer
+) -> Answered:
     """In a worker thread, so that no long answer keeps the event loop from others."""
     found = tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
-    return _as_json(tool, found, secrets)
+    return _as_json(tool, found, secrets, damage)
 
 
-def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...]) -> Answered:
+def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...], damage: Sequence[Damage]) -> Answered:
     """The result as an object and as text; whatever Plex put into it, no secret of ours is in either."""
     structured: dict[str, Any] = result if tool.is_told else tool.result.dump_python(result, mode="json")
     if structured.get("message", "") is None:
         del structured["message"]
-    structured, text = _without(structured, secrets)
-    if hasattr(result, "as_text"):
+    structured, text = _without(_as_incomplete(structured, damage), secrets)
+    if hasattr(result, "as_text") and not damage:
         text = without(_compact(result.as_text()), secrets)
     return structured, text, result.as_images() if hasattr(result, "as_images") else ()
 

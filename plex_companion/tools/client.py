@@ -208,13 +208,13 @@ def _of_session(session: Session) -> dict[str, Any]:
 
 def _polled(plex: PlexServer, companion: Companion, player: Player) -> Element | None:
     """The timeline of what plays, asked of the player; `None` when nothing does."""
-    from xml.etree.ElementTree import ParseError, fromstring  # noqa: PLC0415 - the gateway refuses DTDs before this is reached
+    from xml.etree.ElementTree import ParseError  # noqa: PLC0415 - only here
 
-    with suppress(
-        ClientUnreachable, ParseError
-    ):  # some answer nothing, or XML that is never closed: no answer, no error
-        said = command(plex, companion, player, "timeline/poll", wait=0)
-        rows = fromstring(said).iter("Timeline") if said.lstrip().startswith("<") else ()  # noqa: S314 - the same
+    from plex_companion.plex.client import read_answer  # noqa: PLC0415 - imports plexapi
+
+    with suppress(ClientUnreachable, ParseError):  # some answer nothing, or what is no XML: no answer, no error
+        said = read_answer(command(plex, companion, player, "timeline/poll", wait=0).encode())
+        rows = () if said is None else said.iter("Timeline")
         return next((row for row in rows if row.get("state", "stopped") != "stopped"), None)
     return None
 
