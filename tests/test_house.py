@@ -17,6 +17,7 @@ PACKAGE = ROOT / "plex_companion"
 ORDER = (
     "errors",
     "text",
+    "folding",
     "times",
     "models",
     "settings",
