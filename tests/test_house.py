@@ -19,6 +19,7 @@ ORDER = (
     "text",
     "folding",
     "times",
+    "zones",
     "models",
     "settings",
     "events",
