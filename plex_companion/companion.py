@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
 
     from plex_companion.cache import Cache
     from plex_companion.changes import State
@@ -38,6 +39,11 @@ class Companion:
     def state(self) -> State:
         """What is known now, committed."""
         return self.live.state
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of days, hours and times that are written without one."""
+        return self.settings.zone
 
     @property
     def now_ms(self) -> int:

@@ -88,6 +88,9 @@ class Item:
     library_id: str | None = None
     duration_ms: int | None = None
     live: bool = False
+    grandparent_rating_key: str | None = None
+    """The show of an episode, the artist of a track."""
+    grandparent_guid: str | None = None
 
     @property
     def full_title(self) -> str | None:
@@ -321,6 +324,15 @@ class Account:
 
     id: str
     name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlexTvUser:
+    """A user as plex.tv names them. `id` is the server's account id: plex.tv's own number, but 1 for the owner."""
+
+    id: str
+    username: str | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
@@ -28,9 +29,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from plex_companion.errors import SettingsError
 from plex_companion.models import AlertKind
 from plex_companion.setting_values import is_hidden, parse_plex_token, parse_plex_url, parse_secret, tidy
+from plex_companion.zones import host_zone, named_zone, zone_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import tzinfo
 
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
@@ -232,6 +235,16 @@ class Settings(BaseSettings):
         ge=0,
         le=86_400,
     )
+    timezone: Annotated[str | None, BeforeValidator(_nothing_if_blank)] = _setting(
+        None,
+        "PLEX_COMPANION_TIMEZONE",
+        "The time zone of days, hours and times without a zone, as Europe/Vienna; by default the host's.",
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_time_zone(cls, value: str | None) -> str | None:
+        return None if value is None else zone_name(named_zone(value))
 
     _notes: tuple[str, ...] = PrivateAttr(())
 
@@ -383,6 +396,11 @@ class Settings(BaseSettings):
         """Whether anyone but this machine's own programs may come to the door: then it has a lock."""
         names = (self.host, *(_host_of(entry) for entry in self.allowed_hosts))
         return bool(self.public_url or self.oauth_issuer) or any(name not in LOOPBACK for name in names)
+
+    @cached_property
+    def zone(self) -> tzinfo:
+        """The time zone of days and hours: the one that is set, else the host's."""
+        return named_zone(self.timezone) if self.timezone else host_zone()
 
     def webhooks(self) -> dict[str, str]:
         """Addresses by the digests they go by where they must not be shown."""

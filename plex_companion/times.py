@@ -1,24 +1,62 @@
-"""Times as callers write them: one parser for every tool, resource and command. Pure: `now` is an argument.
+"""Times as callers write them: one parser for every tool, resource and command. Pure: `now` and the zone are arguments.
 
-Milliseconds since 1970 in UTC come out. A bare date is a whole day: as a beginning its first millisecond, as an end its
-last.
+Milliseconds since 1970 in UTC come out. A bare date is a whole day of the zone: as a beginning its first millisecond, as
+an end its last. What is written without a zone is of that zone too.
 """
 
 from __future__ import annotations
 
+import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from plex_companion.errors import Invalid
 
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 UNITS_MS = {"s": 1_000, "m": 60_000, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
-_SPAN = re.compile(r"(\d{1,9})\s?([smhdw])")
-SPANS = "a span before now (90s, 15m, 24h, 7d, 2w)"
-FORMS = f"now, {SPANS}, a date (2026-11-22), or ISO 8601 (2026-11-22T17:00:00Z, 2026-11-22T17:00+01:00; without a zone: UTC)"
-PERIODS = f"{SPANS}, today (since 00:00 UTC), or all"
+MONTHS = {"month": 1, "year": 12}
+_UNITS = {
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "m": ("m", "min", "mins", "minute", "minutes"),
+    "h": ("h", "hr", "hrs", "hour", "hours"),
+    "d": ("d", "day", "days"),
+    "w": ("w", "wk", "wks", "week", "weeks"),
+    "month": ("mo", "mon", "mos", "month", "months"),
+    "year": ("y", "yr", "yrs", "year", "years"),
+}
+_UNIT_OF = {written: unit for unit, forms in _UNITS.items() for written in forms}
+_SPAN = re.compile(r"(?:(?:the )?(?:last|past) )?(\d{1,9}|an?)[ _]?([a-z]+)(?: ago)?")
+_LAST = re.compile(r"(?:the )?past ([a-z]+)")
+WORDS = ("now", "today", "yesterday", "all")
+SPANS = "a span before now (90s, 15m, 24h, 7d, 2w, 1month, 1y)"
+FORMS = (
+    f"now, today, yesterday, all, {SPANS}, a date (2026-11-22), or ISO 8601 "
+    "(2026-11-22T17:00, 2026-11-22T17:00Z, 2026-11-22T17:00+01:00)"
+)
+PERIODS = f"{SPANS}, today, yesterday, or all"
 LONGEST_SHOWN = 60
+_DATES = (
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%Y%m%d",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%B %d, %Y",
+    "%b %d, %Y",
+    "%Y-%m",
+)
+_EPOCH_DIGITS = {10: 1_000, 13: 1}
+"""Digits of seconds and of milliseconds since 1970, and what they count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +67,37 @@ class Window:
     until: int
 
 
-def moment(text: str, now: int, argument: str, *, end: bool = False) -> int:
-    """The time a caller means; of a bare date its beginning, or with `end` its end.
+def moment(text: str, now: int, argument: str, *, end: bool = False, zone: tzinfo = UTC) -> int:
+    """Return the time a caller means; of a day its beginning, or with `end` its end.
 
     Raises:
-        Invalid: it is none of the forms, which the message names.
+        Invalid: it is none of the forms, which the message names, with the valid one nearest to it.
     """
-    given = text.strip()
-    if given.lower() == "now":
+    given = " ".join(text.split())
+    word = given.lower()
+    if word == "now":
         return now
-    span = _span_ms(given)
-    if span is not None:
-        return max(0, now - span)
-    at = _iso(given, end=end)
+    if word == "all":
+        return now if end else 0
+    if word in {"today", "yesterday"}:
+        return _edge(_today(now, zone) - timedelta(days=word == "yesterday"), zone, end=end)
+    since = _before(word, now, zone)
+    if since is not None:
+        return since
+    at = _iso(given, zone, end=end)
     if at is None:
-        raise _unreadable(text, argument, FORMS)
+        raise _unreadable(text, argument, FORMS, now)
     return at
 
 
-def window(since: str | None, until: str | None, now: int) -> Window:
-    """From one time to another; without `since` from the beginning, without `until` to now.
+def window(since: str | None, until: str | None, now: int, zone: tzinfo = UTC) -> Window:
+    """Return the time from one moment to another; without `since` from the beginning, without `until` to now.
 
     Raises:
         Invalid: one of them cannot be read, or `until` lies before `since`.
     """
-    start = 0 if since is None else moment(since, now, "since")
-    end = now if until is None else moment(until, now, "until", end=True)
+    start = 0 if since is None else moment(since, now, "since", zone=zone)
+    end = now if until is None else moment(until, now, "until", end=True, zone=zone)
     if end >= start:
         return Window(start, end)
     if until is None:
@@ -64,47 +107,124 @@ def window(since: str | None, until: str | None, now: int) -> Window:
     raise Invalid(message, argument="until", allowed=FORMS)
 
 
-def period(text: str, now: int) -> Window:
-    """A span up to now, `today`, or `all`.
+def period(text: str, now: int, zone: tzinfo = UTC) -> Window:
+    """Return a span up to now, `today` so far, the whole of `yesterday`, or `all`.
 
     Raises:
         Invalid: it is none of them.
     """
-    given = text.strip().lower()
-    if given == "all":
+    word = " ".join(text.lower().split())
+    if word == "all":
         return Window(0, now)
-    if given == "today":
-        return Window(now - now % DAY_MS, now)
-    span = _span_ms(given)
-    if span is None:
-        raise _unreadable(text, "period", PERIODS)
-    return Window(max(0, now - span), now)
+    if word in {"today", "yesterday"}:
+        day = _today(now, zone) - timedelta(days=word == "yesterday")
+        return Window(_edge(day, zone, end=False), min(now, _edge(day, zone, end=True)))
+    since = _before(word, now, zone)
+    if since is None:
+        raise _unreadable(text, "period", PERIODS, now)
+    return Window(since, now)
 
 
-def _span_ms(text: str) -> int | None:
-    found = _SPAN.fullmatch(text.lower())
-    return int(found[1]) * UNITS_MS[found[2]] if found and found[1].isascii() else None
+def day_of(at: int, zone: tzinfo) -> date:
+    """Return the day of a time in a zone."""
+    return _datetime(at).astimezone(zone).date()
 
 
-def _iso(text: str, *, end: bool) -> int | None:
+def offsets(zone: tzinfo, since: int, until: int) -> list[tuple[int, int, int]]:
+    """Return the stretches of a window in which a zone is as far from UTC: beginning, end, and milliseconds ahead."""
+    found: list[tuple[int, int, int]] = []
+    start, offset = since, _offset(zone, since)
+    for day in range(since // DAY_MS, until // DAY_MS + 1):
+        at = min(until, (day + 1) * DAY_MS)
+        if _offset(zone, at) != offset:
+            change = _change(zone, max(since, day * DAY_MS), at)
+            found.append((start, change - 1, offset))
+            start, offset = change, _offset(zone, change)
+    return [*found, (start, until, offset)]
+
+
+def _change(zone: tzinfo, before: int, after: int) -> int:
+    """Return the first millisecond of a new offset, which is the one at `after`."""
+    while after - before > 1:
+        middle = (before + after) // 2
+        before, after = (before, middle) if _offset(zone, middle) == _offset(zone, after) else (middle, after)
+    return after
+
+
+@lru_cache(maxsize=20_000)
+def _offset(zone: tzinfo, at: int) -> int:
+    found = _datetime(at).astimezone(zone).utcoffset()
+    return 0 if found is None else found // timedelta(milliseconds=1)
+
+
+def _datetime(at: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)
+
+
+def _today(now: int, zone: tzinfo) -> date:
+    return day_of(now, zone)
+
+
+def _edge(day: date, zone: tzinfo, *, end: bool) -> int:
+    """Return the first millisecond of a day, or with `end` its last."""
+    if end:
+        after = day + timedelta(days=1) if day < date.max else None
+        return _edge(after, zone, end=False) - 1 if after else _ms(datetime(9999, 12, 31, 23, 59, 59, 999_000, UTC))
+    return max(0, _ms(_placed(datetime(day.year, day.month, day.day), zone)))  # noqa: DTZ001 - the zone comes with it
+
+
+def _placed(at: datetime, zone: tzinfo) -> datetime:
+    """Return a time of a zone's clock in UTC; at the ends of the calendar, where that is no time, as if it were UTC's."""
+    try:
+        return at.replace(tzinfo=zone).astimezone(UTC)
+    except OverflowError:
+        return at.replace(tzinfo=UTC)
+
+
+def _before(word: str, now: int, zone: tzinfo) -> int | None:
+    """Return the beginning of a span that ends now: `7d`, `2 weeks`, `last 3 months`, `1 year ago`, `past week`."""
+    found, bare = _SPAN.fullmatch(word), _LAST.fullmatch(word)
+    if found is not None and found[1].isascii():
+        number, unit = 1 if found[1].startswith("a") else int(found[1]), _UNIT_OF.get(found[2])
+    elif bare is not None:
+        number, unit = 1, _UNIT_OF.get(bare[1])
+    else:
+        return None
+    if unit is None:
+        return None
+    return _months_before(number * MONTHS[unit], now, zone) if unit in MONTHS else max(0, now - number * UNITS_MS[unit])
+
+
+def _months_before(months: int, now: int, zone: tzinfo) -> int:
+    """Return the same time of day so many months ago; on the last day of a month that is shorter."""
+    at = _datetime(now).astimezone(zone)
+    year, month = divmod(at.year * 12 + at.month - 1 - months, 12)
+    if year < 1970:  # noqa: PLR2004 - before Unix
+        return 0
+    day = min(at.day, calendar.monthrange(year, month + 1)[1])
+    return max(
+        0, _ms(at.replace(tzinfo=None, year=year, month=month + 1, day=day).replace(tzinfo=zone).astimezone(UTC))
+    )
+
+
+def _iso(text: str, zone: tzinfo, *, end: bool) -> int | None:
     if text.isdecimal():  # perhaps seconds since 1970, perhaps an id: whoever means a date can write it so
         return None
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        return _instant(text)
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return max(0, _ms(start) + (DAY_MS - 1 if end else 0))
+        return _instant(text, zone)
+    return _edge(day, zone, end=end)
 
 
-def _instant(text: str) -> int | None:
+def _instant(text: str, zone: tzinfo) -> int | None:
     if "T" not in text.upper() and " " not in text:  # the standard library takes any character between date and time
         return None
     try:
         found = datetime.fromisoformat(text.upper())
     except ValueError:
         return None
-    return max(0, _ms(found if found.tzinfo else found.replace(tzinfo=UTC)))
+    return max(0, _ms(found if found.tzinfo else _placed(found, zone)))
 
 
 def _ms(at: datetime) -> int:
@@ -116,6 +236,46 @@ def _shown(at: int) -> str:
     return f"{datetime.fromtimestamp(at / 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _unreadable(text: str, argument: str, forms: str) -> Invalid:
+def _unreadable(text: str, argument: str, forms: str, now: int) -> Invalid:
     shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-    return Invalid(f"{argument} {shown!r} is no time. Valid: {forms}.", argument=argument, allowed=forms)
+    near = _nearest(" ".join(text[:LONGEST_SHOWN].split()), argument, now)
+    hint = f" Did you mean {near}?" if near else ""
+    return Invalid(f"{argument} {shown!r} is no time.{hint} Valid: {forms}.", argument=argument, allowed=forms)
+
+
+def _nearest(text: str, argument: str, now: int) -> str | None:
+    """Return the valid form that a text comes nearest to."""
+    word = text.lower()
+    if text.isascii() and text.isdecimal():
+        return _of_number(text, argument)
+    day = None if argument == "period" else _of_date(text)
+    if day is not None:
+        return day
+    bare = _UNIT_OF.get(word.removeprefix("this ").removeprefix("last ").removeprefix("one "))
+    if bare is not None:
+        return f"1{bare if bare != 'year' else 'y'}"
+    number = re.match(r"-?(\d{1,4})(?:[.,]\d+)?[ -]?([a-z]+)", word)
+    if number is not None and number[1].isascii():
+        unit = next(iter(get_close_matches(number[2], _UNIT_OF, 1, 0.7)), None)
+        return f"{number[1]}{'y' if unit and _UNIT_OF[unit] == 'year' else _UNIT_OF[unit] if unit else 'd'}"
+    return next(iter(get_close_matches(word, WORDS[argument == "period" :], 1, 0.7)), None)
+
+
+def _of_number(text: str, argument: str) -> str | None:
+    """Return what a bare number may stand for: a year, a day, seconds since 1970, or a number of days."""
+    if argument != "period" and len(text) == 4 and text.startswith(("19", "20")):  # noqa: PLR2004 - the digits of a year
+        return f"{text}-01-01"
+    if argument != "period" and len(text) in _EPOCH_DIGITS:
+        return _shown(int(text) * _EPOCH_DIGITS[len(text)])
+    if argument != "period" and len(text) == 8:  # noqa: PLR2004 - the digits of a day
+        return _of_date(text)
+    return f"{int(text)}d" if len(text) <= 4 else None  # noqa: PLR2004 - as many days as a life has
+
+
+def _of_date(text: str) -> str | None:
+    for form in _DATES:
+        try:
+            return f"{datetime.strptime(text, form).date().isoformat()}"  # noqa: DTZ007 - a day has no zone
+        except ValueError:
+            continue
+    return None

@@ -20,6 +20,7 @@ ORDER = (
     "folding",
     "times",
     "private_files",
+    "zones",
     "models",
     "setting_values",
     "settings",

@@ -1,48 +1,106 @@
-"""Plays counted over a window: whole hours and days out of the roll-ups, the ragged ends out of the plays themselves."""
+"""Plays counted over a window: whole units out of the roll-ups, the ragged ends out of the plays themselves."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from plex_companion.cache.plays import KIND, NAMED
-from plex_companion.times import DAY_MS, HOUR_MS
+from plex_companion.cache.grouping import group_plays, ranked
+from plex_companion.times import DAY_MS, HOUR_MS, Window, offsets
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
 
     from plex_companion.cache import Cache
-    from plex_companion.times import Window
+    from plex_companion.cache.grouping import Group
 
 By = Literal["user", "title", "library", "platform", "day", "hour"]
+QUARTER_MS = HOUR_MS // 4
+UNKNOWN = ""
+"""What the roll-ups have in place of a user, library or platform that is not known: a key must be something."""
 
-# What is unknown is '' in the roll-ups, since a key must be something.
-_OF_DAYS = {name: (column, f"coalesce({column}, '')") for name, column in
-            {"user": "user_id", "library": "library", "platform": "platform"}.items()}  # fmt: skip
-_OF_HOURS = {
-    "hour": ("hour % 24", f"started_at / {HOUR_MS} % 24"),
-    "day": ("hour / 24", f"started_at / {DAY_MS}"),
+# A user or library whose id is unknown is '=' and its name.
+_OF_DAYS = {
+    "user": ("user_id", "coalesce(user_id, '=' || user_name, '')"),
+    "library": ("library", "coalesce(library_id, '=' || library, '')"),
+    "platform": ("platform", "coalesce(platform, '')"),
 }
+_SUMS = "sum(plays) AS plays, sum(timed) AS timed, sum(watched_ms) AS watched_ms"
 
 
-async def counted(cache: Cache, by: By, window: Window, limit: int) -> list[sqlite3.Row]:
-    """Plays of a window by one of their facts: `key`, `plays`, `timed` (of how many the watch time is known) and
-    `watched_ms`; days and hours in their order, everything else by number.
+class Sum(NamedTuple):
+    """How many plays, of how many of them the watch time is known, and that time."""
 
-    `groups`, `all_plays`, `all_timed` and `all_watched_ms` count beyond the limit.
+    plays: int = 0
+    timed: int = 0
+    watched_ms: int = 0
+
+    def plus(self, other: Sum) -> Sum:
+        """Return both together."""
+        return Sum(self.plays + other.plays, self.timed + other.timed, self.watched_ms + other.watched_ms)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Plays by one of their facts. Those of which it is not known are in `whole` and in no entry."""
+
+    entries: dict[str, Sum] = field(default_factory=dict)
+    """By key, in their order: days and hours by time, everything else by number."""
+    whole: Sum = field(default_factory=Sum)
+    groups: dict[str, Group] = field(default_factory=dict)
+    """What was played, by the keys of the entries, where it is counted by title."""
+
+
+async def counted(cache: Cache, by: By, window: Window, zone: tzinfo = UTC) -> Counts:
+    """Count the plays of a window by one of their facts.
+
+    Days are keyed by their number since 1970 and hours by 0 to 23, both by the clock of `zone`; users and libraries by
+    id, or '=' and the name where the id is unknown; titles by guid or rating key.
     """
     if by == "title":
-        sql, values = _TITLES, {"since": window.since, "until": window.until}
-    elif by in _OF_DAYS:
-        sql, values = _rolled_up("play_days", "day", *_OF_DAYS[by]), _split(window, DAY_MS)
-    else:
-        sql, values = _rolled_up("play_hours", "hour", *_OF_HOURS[by]), _split(window, HOUR_MS)
-    order = "key" if by in _OF_HOURS else "plays DESC, watched_ms DESC, key"
-    whole = f"""
-        SELECT *, count(*) OVER () AS groups, sum(plays) OVER () AS all_plays, sum(timed) OVER () AS all_timed,
-            sum(watched_ms) OVER () AS all_watched_ms
-        FROM ({sql}) ORDER BY {order} LIMIT :limit
-    """  # noqa: S608 - our own expressions
-    return list(await cache.archive.execute_fetchall(whole, {**values, "limit": limit}))
+        return _titles(await group_plays(cache, window))
+    if by in {"day", "hour"}:
+        return await _by_time(cache, by, window, zone)
+    rows = await _rows(cache, *_of_days(*_OF_DAYS[by], window))
+    found = {row["key"]: Sum(row["plays"], row["timed"], row["watched_ms"]) for row in rows}
+    return Counts(_by_number(found), _whole(found.values()))
+
+
+def _titles(groups: list[Group]) -> Counts:
+    counts = Counts(whole=_whole(Sum(one.plays, one.timed, one.watched_ms) for one in groups))
+    for place, group in enumerate(ranked(groups)):
+        key = str(place)
+        counts.groups[key] = group
+        counts.entries[key] = Sum(group.plays, group.timed, group.watched_ms)
+    return counts
+
+
+def _by_number(found: dict[str, Sum]) -> dict[str, Sum]:
+    known = ((key, sums) for key, sums in found.items() if key != UNKNOWN)
+    return dict(sorted(known, key=lambda item: (-item[1].plays, -item[1].watched_ms, item[0])))
+
+
+def _whole(sums: Iterable[Sum]) -> Sum:
+    whole = Sum()
+    for one in sums:
+        whole = whole.plus(one)
+    return whole
+
+
+async def _by_time(cache: Cache, by: By, window: Window, zone: tzinfo) -> Counts:
+    """Count stretch by stretch of one offset from UTC, so that summer time is right."""
+    first = await first_play(cache)
+    found: dict[int, Sum] = {}
+    if first is None:
+        return Counts()
+    within = Window(max(window.since, first), window.until)
+    for start, end, offset in offsets(zone, within.since, within.until):
+        for row in await _rows(cache, *_of_quarters(by, Window(start, end), offset)):
+            one = Sum(row["plays"], row["timed"], row["watched_ms"])
+            found[row["key"]] = found.get(row["key"], Sum()).plus(one)
+    return Counts({str(key): found[key] for key in sorted(found)}, _whole(found.values()))
 
 
 async def first_play(cache: Cache) -> int | None:
@@ -52,18 +110,10 @@ async def first_play(cache: Cache) -> int | None:
     return at
 
 
-_TITLES = f"""
-    SELECT {NAMED} AS key, {KIND} AS kind, count(*) AS plays, count(watched_ms) AS timed,
-        coalesce(sum(watched_ms), 0) AS watched_ms
-    FROM plays WHERE started_at BETWEEN :since AND :until GROUP BY 1, 2
-"""  # noqa: S608 - our own expressions
-
-
 def _split(window: Window, unit: int) -> dict[str, int]:
     """The whole units inside a window, and what is left before and behind them."""
     first, end = -(-window.since // unit), (window.until + 1) // unit
     if end <= first:
-        first = end = 0
         return {"since": window.since, "head": window.until, "first": 0, "end": 0, "tail": 1, "until": 0}
     return {
         "since": window.since,
@@ -75,12 +125,28 @@ def _split(window: Window, unit: int) -> dict[str, int]:
     }
 
 
+def _of_days(of_days: str, of_plays: str, window: Window) -> tuple[str, dict[str, int]]:
+    return _rolled_up("play_days", "day", of_days, of_plays), _split(window, DAY_MS)
+
+
+def _of_quarters(by: By, window: Window, offset: int) -> tuple[str, dict[str, int]]:
+    """Quarters and plays on a clock that is so many milliseconds ahead of UTC."""
+    unit, cycle = (DAY_MS, "") if by == "day" else (HOUR_MS, " % 24")
+    key = "({} + :offset) / :unit" + cycle
+    sql = _rolled_up("play_quarters", "quarter", key.format(f"quarter * {QUARTER_MS}"), key.format("started_at"))
+    return sql, {**_split(window, QUARTER_MS), "offset": offset, "unit": unit}
+
+
 def _rolled_up(table: str, unit: str, of_units: str, of_plays: str) -> str:
     ragged = f"SELECT {of_plays}, 1, watched_ms IS NOT NULL, coalesce(watched_ms, 0) FROM plays WHERE started_at"  # noqa: S608 - our own expressions
     return f"""
-        SELECT key, sum(plays) AS plays, sum(timed) AS timed, sum(watched_ms) AS watched_ms FROM (
+        SELECT key, {_SUMS} FROM (
             SELECT {of_units} AS key, plays, timed, watched_ms FROM {table} WHERE {unit} >= :first AND {unit} < :end
             UNION ALL {ragged} BETWEEN :since AND :head
             UNION ALL {ragged} BETWEEN :tail AND :until
         ) GROUP BY key HAVING sum(plays) > 0
     """  # noqa: S608 - our own table and column names
+
+
+async def _rows(cache: Cache, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
+    return list(await cache.archive.execute_fetchall(sql, values))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.cache.transact import seen
+from plex_companion.folding import fold_closely
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,13 +36,22 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """What titles must hold: all of it, in any of a play's titles."""
+
+    expression: str | None = None
+    """Of FTS5: whole words, or their beginnings."""
+    inside: tuple[tuple[str, ...], ...] = ()
+    """Texts in scripts without spaces, each in the forms it may be written in. They may stand anywhere in a title."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """Which plays are wanted; what is `None` narrows nothing."""
 
     user_id: str | None = None
     library_id: str | None = None
-    words: str | None = None
-    """An FTS5 expression over titles."""
+    words: Words | None = None
     window: Window | None = None
 
 
@@ -74,12 +84,16 @@ async def plays_page(cache: Cache, wish: Wish, limit: int, after: Place | None =
     """
     wanted, values = _narrowed(wish, after)
     if wish.words is not None:
-        few = await _few_titled(cache, wish.words)
-        wanted.append(_TITLED if few is None else "plays.id IN (SELECT value FROM json_each(:titled))")
-        values["titled"] = json.dumps(few)
-        if few is not None:
-            # Sorted by little, and only the first are looked at whole.
-            wanted = [f"plays.id IN (SELECT id FROM plays {_where(wanted)} {_NEWEST})"]  # noqa: S608 - placeholders only
+        expression, scanned, texts = await _title_search(cache, wish.words)
+        wanted, values = [*wanted, *scanned], {**values, **texts}
+        if expression is not None:
+            values["words"] = expression
+            few = await _few_titled(cache, expression)
+            wanted.append(_TITLED if few is None else "plays.id IN (SELECT value FROM json_each(:titled))")
+            values["titled"] = json.dumps(few)
+            if few is not None:
+                # Sorted by little, and only the first are looked at whole.
+                wanted = [f"plays.id IN (SELECT id FROM plays {_where(wanted)} {_NEWEST})"]  # noqa: S608 - placeholders only
     rows = await _rows(cache, f"SELECT * FROM plays {_where(wanted)} {_NEWEST}", {"limit": limit, **values})  # noqa: S608 - placeholders only
     names = rows[0].keys() if rows else []
     return [dict(zip(names, row, strict=True)) for row in rows]
@@ -95,6 +109,53 @@ FEW = 5_000
 """Plays of a title that are sooner sorted than met on the way from the newest play to the oldest."""
 
 
+MANY_TEXTS = 1_000
+"""Titles that are sooner met on the way from the newest play to the oldest than looked up one by one."""
+
+
+async def _title_search(cache: Cache, words: Words) -> tuple[str | None, list[str], Values]:
+    """Return an expression for the index of words, and conditions on the titles themselves, with their values.
+
+    A text in a script without spaces is looked for in the titles there are, each of which is in the index as a whole;
+    where very many hold it, in the titles of the plays.
+    """
+    expressions = [] if words.expression is None else [words.expression]
+    scanned: list[str] = []
+    values: Values = {}
+    for number, forms in enumerate(words.inside):
+        texts = await _texts_with(cache, forms)
+        if len(texts) < MANY_TEXTS:
+            (expressions if texts else scanned).append(f"({' OR '.join(map(_phrase, texts))})" if texts else "0")
+            continue
+        name = f"texts{number}"
+        values[name] = json.dumps(texts)
+        found = f"(SELECT value FROM json_each(:{name}))"  # noqa: S608 - placeholders only
+        titles = ("title", "grandparent_title", "parent_title")
+        scanned.append(f"({' OR '.join(f'+plays.{title} IN {found}' for title in titles)})")
+    return " AND ".join(expressions) or None, scanned, values
+
+
+async def _texts_with(cache: Cache, forms: tuple[str, ...]) -> list[str]:
+    """Return the titles in scripts without spaces that hold a text in one of its forms; if none does, nearly hold it."""
+    values = {f"form{number}": f"%{_literally(form)}%" for number, form in enumerate(forms)}
+    like = " OR ".join(f"text LIKE :{name} ESCAPE '\\'" for name in values)
+    rows = await _rows(cache, f"SELECT DISTINCT text FROM play_titles_unspaced WHERE {like}", values)  # noqa: S608 - placeholders only
+    if rows:
+        return [row["text"] for row in rows]
+    wanted = fold_closely(forms[0])
+    every = await _rows(cache, "SELECT DISTINCT text FROM play_titles_unspaced", {})
+    return [row["text"] for row in every if wanted in fold_closely(row["text"])]
+
+
+def _literally(text: str) -> str:
+    return "".join(f"\\{char}" if char in "%_\\" else char for char in text)
+
+
+def _phrase(text: str) -> str:
+    quoted = text.replace('"', '""').replace("\0", "")
+    return f'"{quoted}"'
+
+
 async def _few_titled(cache: Cache, words: str) -> list[int] | None:
     """The plays with these words, unless there are many."""
     sql = "SELECT rowid FROM play_titles WHERE play_titles MATCH :words LIMIT :few"
@@ -104,7 +165,7 @@ async def _few_titled(cache: Cache, words: str) -> list[int] | None:
 
 def _narrowed(wish: Wish, after: Place | None) -> tuple[list[str], Values]:
     wanted: list[str] = []
-    values: Values = {"user": wish.user_id, "library": wish.library_id, "words": wish.words}
+    values: Values = {"user": wish.user_id, "library": wish.library_id}
     if wish.user_id is not None:
         wanted.append("plays.user_id = :user")
     if wish.library_id is not None:
@@ -153,30 +214,6 @@ def _distinct(id_: str, name: str) -> str:
         FROM known WHERE id IS NOT NULL
     """  # noqa: S608 - our own column names
 
-
-async def plays_gathered(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
-    """Who played what in a window, a show's or an artist's plays as one; the one played last comes first.
-
-    `groups`, `all_plays`, `all_timed` and `all_watched_ms` count beyond the limit.
-    """
-    return await _rows(cache, _GATHERED, {"since": window.since, "until": window.until, "limit": limit})
-
-
-NAMED = "CASE WHEN type IN ('episode', 'track') THEN coalesce(grandparent_title, title) ELSE title END"
-"""What a play is counted as: the show of an episode, the artist of a track."""
-KIND = "CASE type WHEN 'episode' THEN 'show' WHEN 'track' THEN 'artist' ELSE type END"
-_GATHERED = f"""
-    SELECT *, count(*) OVER () AS groups, sum(plays) OVER () AS all_plays, sum(timed) OVER () AS all_timed,
-        sum(watched_ms) OVER () AS all_watched_ms
-    FROM (
-        SELECT user_id, {NAMED} AS name, {KIND} AS kind, count(*) AS plays, count(watched_ms) AS timed,
-            coalesce(sum(watched_ms), 0) AS watched_ms,
-            -- Beside a lone max(), other columns are those of the row it came from.
-            user_name, title, max(started_at) AS last_at
-        FROM plays WHERE started_at BETWEEN :since AND :until GROUP BY user_id, 2, 3
-    )
-    ORDER BY last_at DESC, plays DESC, name LIMIT :limit
-"""  # noqa: S608 - our own expressions
 
 CARRIED_MS = 86_400_000
 """How long before a window a play may have begun that went on into it."""

@@ -175,7 +175,7 @@ async def last_alert(cache: Cache) -> int:
 
 async def count_plays(cache: Cache) -> int:
     """How many plays are known, live ones included."""
-    rows = await _rows(cache, "SELECT coalesce(sum(plays), 0) AS plays FROM play_hours", {})
+    rows = await _rows(cache, "SELECT coalesce(sum(plays), 0) AS plays FROM play_quarters", {})
     return int(rows[0]["plays"])
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from plex_companion import wire
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from plex_companion.cache import Cache
     from plex_companion.cache.plays import Ledger
     from plex_companion.changes import State
@@ -25,6 +27,10 @@ class Memory(Protocol):
     @property
     def state(self) -> State:
         """What is known now."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of days, hours and times that are written without one."""
 
     @property
     def now_ms(self) -> int:

@@ -2,53 +2,54 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.cache.counts import counted, first_play
+from plex_companion.cache.counts import Counts, Sum, counted, first_play
 from plex_companion.cache.plays import ledger
 from plex_companion.memory import imported, server_of
 from plex_companion.memory.find import known_libraries, known_users
-from plex_companion.times import DAY_MS, Window
+from plex_companion.memory.labels import label
+from plex_companion.times import day_of
+from plex_companion.zones import zone_name
 
 if TYPE_CHECKING:
-    import sqlite3
+    from collections.abc import Sequence
 
     from plex_companion.cache.counts import By
     from plex_companion.memory import Memory
+    from plex_companion.times import Window
 
     Entry = dict[str, Any]
 
 HOURS = 24
 DAYS = 366
 """Days told one by one, the newest; the sums are of all."""
-EVERY = 1_000_000
+FIRST_DAY = date(1970, 1, 1)
 
 
 async def counts(memory: Memory, by: By, within: Window, limit: int) -> dict[str, Any]:
-    """The plays of a window, counted. Days without plays are told too, and all 24 hours; days and hours are UTC's.
+    """Count the plays of a window. Days without plays are told too, and all 24 hours, by the clock of the zone.
 
     `watched_ms` sums up what is known: of imported plays Plex tells no watch time, and `timed` says how many have one.
+    A play of which it is not known yet what to count it by is in the sums of all and in no entry.
     """
     known = await ledger(memory.cache, server_of(memory))
-    ordered = by in {"day", "hour"}
-    rows = await counted(memory.cache, by, within, EVERY if ordered else limit)
+    found = await counted(memory.cache, by, within, memory.zone)
     if by == "day":
-        entries, groups = _days(rows, await _from_the_first_play(memory, within))
+        entries, groups = await _days(memory, found, within)
     elif by == "hour":
-        entries, groups = _hours(rows), HOURS
+        entries, groups = _hours(found), HOURS
     else:
-        entries, groups = await _named(memory, by, rows), rows[0]["groups"] if rows else 0
-    first = rows[0] if rows else None
+        every = await _named(memory, by, found)
+        entries, groups = label(every)[:limit], len(every)
     return {
         "by": by,
-        "timezone": "UTC",
+        "timezone": zone_name(memory.zone),
         "since": wire.iso(within.since),
         "until": wire.iso(within.until),
-        "plays": first["all_plays"] if first else 0,
-        "timed": first["all_timed"] if first else 0,
-        "watched_ms": first["all_watched_ms"] if first else 0,
+        **found.whole._asdict(),
         "entries": entries,
         "count": len(entries),
         "total_entries": groups,
@@ -56,44 +57,66 @@ async def counts(memory: Memory, by: By, within: Window, limit: int) -> dict[str
     }
 
 
-def _entry(key: str | None, name: str | None, row: sqlite3.Row | None, **more: Any) -> Entry:
-    sums = {column: row[column] if row else 0 for column in ("plays", "timed", "watched_ms")}
-    return {"key": key, "name": name, **more, **sums}
+def _entry(key: str | None, name: str | None, sums: Sum | None, **more: Any) -> Entry:
+    return {"key": key, "name": name, **more, **(sums or Sum())._asdict()}
 
 
-async def _from_the_first_play(memory: Memory, within: Window) -> Window:
+async def _days(memory: Memory, found: Counts, within: Window) -> tuple[list[Entry], int]:
     """Of everything there is, the days before anything was played say nothing."""
-    if within.since:
-        return within
-    first = await first_play(memory.cache)
-    return Window(within.until + DAY_MS if first is None else first, within.until)
+    since = within.since or await first_play(memory.cache)
+    if since is None:
+        return [], 0
+    first, last = day_of(since, memory.zone), day_of(within.until, memory.zone)
+    total = max(0, (last - first).days + 1)
+    shown = [last - timedelta(days=back) for back in reversed(range(min(total, DAYS)))]
+    return [_day(day, found) for day in shown], total
 
 
-def _days(rows: list[sqlite3.Row], within: Window) -> tuple[list[Entry], int]:
-    first, last = within.since // DAY_MS, within.until // DAY_MS
-    found = {row["key"]: row for row in rows}
-    shown = range(max(first, last - DAYS + 1), last + 1)
-    return [_entry(_date(day), _date(day), found.get(day)) for day in shown], max(0, last - first + 1)
+def _day(day: date, found: Counts) -> Entry:
+    return _entry(day.isoformat(), day.isoformat(), found.entries.get(str((day - FIRST_DAY).days)))
 
 
-def _date(day: int) -> str:
-    return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
+def _hours(found: Counts) -> list[Entry]:
+    return [_entry(str(hour), f"{hour:02d}:00", found.entries.get(str(hour))) for hour in range(HOURS)]
 
 
-def _hours(rows: list[sqlite3.Row]) -> list[Entry]:
-    found = {row["key"]: row for row in rows}
-    return [_entry(str(hour), f"{hour:02d}:00", found.get(hour)) for hour in range(HOURS)]
-
-
-async def _named(memory: Memory, by: By, rows: list[sqlite3.Row]) -> list[Entry]:
+async def _named(memory: Memory, by: By, found: Counts) -> Sequence[Entry]:
     match by:
         case "user":
-            users = await known_users(memory)
-            return [_entry(row["key"] or None, users.get(row["key"]), row, id=row["key"] or None) for row in rows]
+            return _identified(found, await known_users(memory))
         case "library":
-            ids = {called: id_ for id_, called in (await known_libraries(memory)).items()}
-            return [_entry(row["key"] or None, row["key"] or None, row, id=ids.get(row["key"])) for row in rows]
+            return _identified(found, await known_libraries(memory))
         case "title":
-            return [_entry(row["key"], row["key"], row, type=row["kind"]) for row in rows]
+            libraries = await known_libraries(memory)
+            return [_title(found, key, libraries) for key in found.entries]
         case _:
-            return [_entry(row["key"] or None, row["key"] or None, row) for row in rows]
+            return [_entry(key, key, sums) for key, sums in found.entries.items()]
+
+
+def _identified(found: Counts, names: dict[str, str | None]) -> list[Entry]:
+    """Users and libraries by their present names. One whose id is unknown belongs to the only one of its name."""
+    ids = {name: [id_ for id_, called in names.items() if called == name] for name in names.values() if name}
+    entries: dict[str, tuple[str | None, str | None, Sum]] = {}
+    for key, sums in found.entries.items():
+        name = key.removeprefix("=") if key.startswith("=") else names.get(key)
+        fitting = ids.get(name or "", [])
+        id_ = key if not key.startswith("=") else fitting[0] if len(fitting) == 1 else None
+        known = entries.get(id_ or key)
+        entries[id_ or key] = (id_, name, sums if known is None else known[2].plus(sums))
+    told = [_entry(id_, name, sums, id=id_) for id_, name, sums in entries.values()]
+    return sorted(told, key=lambda entry: (-entry["plays"], -entry["watched_ms"]))
+
+
+def _title(found: Counts, key: str, libraries: dict[str, str | None]) -> Entry:
+    group = found.groups[key]
+    return _entry(
+        group.key,
+        group.name,
+        found.entries[key],
+        type=group.kind,
+        id=group.rating_key,
+        guid=group.guid,
+        year=group.year,
+        library=libraries.get(group.library_id or ""),
+        item_id=group.item_key,
+    )

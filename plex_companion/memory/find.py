@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import TYPE_CHECKING
 
-from plex_companion.cache.plays import libraries_of_plays, users_of_plays
+from plex_companion.cache.plays import Words, libraries_of_plays, users_of_plays
 from plex_companion.errors import Ambiguous, Invalid, NotFound
 from plex_companion.text import clean
 
@@ -15,6 +17,12 @@ NAMES = 50
 """Named in an error at most."""
 WORDS = 32
 """Of a title at most."""
+
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
+    "\uff66-\uffdc\U00020000-\U0003fffd]"
+)
+"""Characters of scripts that put no spaces between words; the triggers of `plays` have the same."""
 
 Names = dict[str, str | None]
 
@@ -69,15 +77,29 @@ def _found(what: str, wanted: str, known: Names) -> str:
     raise NotFound(message, what=what, available=names)
 
 
-def words_of(title: str) -> str:
-    """An expression for the title index: every word, or the beginning of one, has to be there. Never the caller's own.
+def words_of(title: str) -> Words:
+    """Return what to search titles for: every word, or the beginning of one, has to be there. Never the caller's own.
+
+    A word of a script without spaces (Chinese, Japanese, Korean, Thai …) may stand anywhere inside a title.
 
     Raises:
         Invalid: there is no word in it.
     """
-    words = [word for word in clean(title).split() if any(char.isalnum() for char in word)]
+    words = [word for word in _spaced(clean(title)).split() if any(char.isalnum() for char in word)]
     if not words:
         message = f"title {title[:40]!r} has no word to search for: give a word of the title, or its beginning."
         raise Invalid(message, argument="title")
-    quoted = ('"{}"*'.format(word.replace('"', '""')) for word in words[:WORDS])
-    return " ".join(quoted)
+    unspaced = [word for word in words[:WORDS] if _UNSPACED.search(word)]
+    quoted = ['"{}"*'.format(word.replace('"', '""')) for word in words[:WORDS] if not _UNSPACED.search(word)]
+    return Words(" ".join(quoted) or None, tuple(map(_forms, unspaced)))
+
+
+def _spaced(title: str) -> str:
+    """Return the title with blanks for the punctuation of scripts without spaces."""
+    return "".join(" " if _UNSPACED.match(char) and unicodedata.category(char)[0] in "PSZ" else char for char in title)
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    """Return a word as it may be written: composed or not, with wide letters or not."""
+    forms = (word, *(unicodedata.normalize(form, word) for form in ("NFC", "NFD", "NFKC", "NFKD")))
+    return tuple(dict.fromkeys(forms))

@@ -42,7 +42,7 @@ async def history(
     user_id = None if user is None else await find_user(memory, user)
     library_id = None if library is None else await find_library(memory, library)
     bounds = None if since is None and until is None else window(since, until, memory.now_ms)
-    question = question_of(user_id, library_id, words, since, until)
+    question = question_of(user_id, library_id, words and repr(words), since, until)
     place = None
     if after is not None:
         place, bounds = place_of(after, known, question)

@@ -41,6 +41,9 @@ _FEW = {
     "skipRefresh": 1,
 }
 
+_FACTS = ("guid", "year", "grandparent_rating_key", "grandparent_guid")
+"""What a row of history takes from its item where it does not say it itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Book:
@@ -185,8 +188,8 @@ class Facts:
         if item is None:
             return row
         self._known.move_to_end(row.item.rating_key or "")
-        year = row.item.year or item.year
-        return replace(row, item=replace(row.item, guid=item.guid, year=year, duration_ms=item.duration_ms))
+        facts = {name: getattr(row.item, name) or getattr(item, name) for name in _FACTS}
+        return replace(row, item=replace(row.item, duration_ms=item.duration_ms, **facts))
 
 
 class Reader:

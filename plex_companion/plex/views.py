@@ -75,11 +75,13 @@ def item(element: Element) -> Item:
         parent_title=_text(element, "parentTitle"),
         index=_int(element, "index"),
         parent_index=_int(element, "parentIndex"),
-        year=_int(element, "year"),
+        year=_year(element),
         library=_text(element, "librarySectionTitle"),
         library_id=_text(element, "librarySectionID"),
         duration_ms=_int(element, "duration"),
         live=_bool(element, "live") or False,
+        grandparent_rating_key=_text(element, "grandparentRatingKey") or _last_part(element, "grandparentKey"),
+        grandparent_guid=_text(element, "grandparentGuid"),
     )
 
 
@@ -274,6 +276,18 @@ def _int(element: Element | None, name: str) -> int | None:
 
 def _bool(element: Element, name: str) -> bool | None:
     return {"1": True, "true": True, "0": False, "false": False}.get(element.get(name, "").lower())
+
+
+def _year(element: Element) -> int | None:
+    """Return the year; rows of history name none, but the day of release."""
+    released = (_text(element, "originallyAvailableAt") or "")[:4]
+    year = int(released) if released.isascii() and released.isdecimal() else None
+    return _int(element, "year") or year
+
+
+def _last_part(element: Element, name: str) -> str | None:
+    """Return the id at the end of a path, as of `/library/metadata/12`."""
+    return (_text(element, name) or "").rpartition("/")[2] or None
 
 
 def _milliseconds(element: Element, name: str) -> int | None:

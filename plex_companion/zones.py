@@ -1,0 +1,64 @@
+"""Time zones: the one of a setting, the one of this host, and what to call them."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import tzlocal
+
+from plex_companion.times import offsets
+
+_UTC_NAMES = frozenset(
+    {"UTC", "Etc/UTC", "UCT", "Etc/UCT", "Zulu", "Etc/Zulu", "Universal", "Etc/Universal", "GMT", "Etc/GMT"}
+)
+_DAY_MS = 86_400_000
+
+
+def named_zone(name: str) -> tzinfo:
+    """Return the time zone of a name as Europe/Vienna, in whatever case.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    given = name.strip()
+    if given.casefold() in {known.casefold() for known in _UTC_NAMES}:
+        return UTC
+    try:
+        return ZoneInfo(given)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(_spelled(given))
+
+
+def _spelled(name: str) -> str:
+    """Return the name as the list of zones has it."""
+    from zoneinfo import available_timezones  # noqa: PLC0415 - it reads hundreds of files
+
+    wanted = name.replace(" ", "_").casefold()
+    for known in available_timezones():
+        if known.casefold() == wanted:
+            return known
+    message = f"there is no time zone {name[:60]!r}; write it as Europe/Vienna or America/New_York"
+    raise ValueError(message)
+
+
+def host_zone() -> tzinfo:
+    """Return the time zone of this host; where it has no name, its present offset from UTC."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = tzlocal.reload_localzone()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return datetime.now(UTC).astimezone().tzinfo or UTC
+    return UTC if zone_name(found) == "UTC" else found
+
+
+def zone_name(zone: tzinfo) -> str:
+    """Return what to call a zone: its name as Europe/Vienna, else its offset as UTC+05:45."""
+    name = getattr(zone, "key", None) or ("UTC" if zone is UTC else None)
+    if name is None:
+        minutes = offsets(zone, 0, 0)[0][2] // 60_000
+        hours, rest = divmod(abs(minutes), 60)
+        name = f"UTC{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}" if minutes else "UTC"
+    return "UTC" if name in _UTC_NAMES else str(name)
