@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from plex_companion.demo import frames
 from plex_companion.demo.answers_server import pref_node
 from plex_companion.demo.ask import DONE, Answer, Refused, found, items_page, page
+from plex_companion.demo.collection_search import find_collections, mix_in_collections
 from plex_companion.demo.contents import collection_items, playlist_entries
 from plex_companion.demo.describe import collection_node, item_node, playlist_node, section_facts, section_node
 from plex_companion.demo.household import TYPE_NAMES, TYPE_NUMBERS
 from plex_companion.demo.meta import meta_node
 from plex_companion.demo.prefs import Pref
-from plex_companion.demo.query import TAG_FIELDS, Chooser, select
+from plex_companion.demo.query import FIELDS, TAG_FIELDS, Chooser, select
+from plex_companion.demo.query_groups import parse_groups
 from plex_companion.demo.tree import Node, container
 
 if TYPE_CHECKING:
@@ -52,13 +54,15 @@ def section_all(ask: Ask) -> Node:
     section, house = ask.section(), ask.house
     facts = section_facts(house, section.key) | {"librarySectionUUID": section.uuid, "title1": section.title,
                                                  "viewGroup": section.type}  # fmt: skip
+    kind = house.levels(section.key)[0]
     if ask.number("type") == COLLECTION:
-        rows = _collections(ask, section.key)
-        answer = page(
-            ask, rows, lambda row: collection_node(house, row, collection_items(house, ask.user, row)), **facts
-        )
+        rows = find_collections(house, ask.user, section.key, ask.params)
+        answer = page(ask, rows, lambda row: _collection(ask, row), **facts)
+    elif _wants_collections(ask, kind):
+        items = select(house, ask.user, section.key, ask.params, kind)
+        mixed = mix_in_collections(house, ask.user, section.key, items, ask.get("sort", "titleSort"))
+        answer = page(ask, mixed, lambda row: _item_or_collection(ask, row), **facts)
     else:
-        kind = house.levels(section.key)[0]
         answer = items_page(ask, select(house, ask.user, section.key, ask.params, kind), **facts)
     if ask.get("includeMeta") == "1":
         kinds = tuple(k for k in house.levels(section.key))
@@ -66,17 +70,28 @@ def section_all(ask: Ask) -> Node:
     return answer
 
 
-def _collections(ask: Ask, section: str) -> list[Collection]:
-    title = ask.get("title").casefold()
-    rows = [c for c in ask.house.collections.values() if c.section == section and title in c.title.casefold()]
-    return sorted(rows, key=lambda row: (row.title_sort or row.title).casefold())
+def _wants_collections(ask: Ask, kind: str) -> bool:
+    """Whether collections stand among the items: only in an unfiltered list of what the library is about."""
+    asked, limited = ask.number("type", TYPE_NUMBERS[kind]), bool(ask.get("limit"))
+    filtered = bool(parse_groups(ask.params, FIELDS).members)
+    return ask.get("includeCollections") == "1" and asked == TYPE_NUMBERS[kind] and not filtered and not limited
+
+
+def _item_or_collection(ask: Ask, row: Item) -> Node:
+    if row.type == "collection":
+        return _collection(ask, ask.house.collections[row.key])
+    return item_node(ask.house, ask.user, row, guids=ask.get("includeGuids") == "1")
+
+
+def _collection(ask: Ask, row: Collection, *, full: bool = False) -> Node:
+    return collection_node(ask.house, ask.user, row, collection_items(ask.house, ask.user, row), full=full)
 
 
 def section_collections(ask: Ask) -> Node:
     """`GET /library/sections/N/collections`: the same as `all?type=18`."""
-    section, house = ask.section(), ask.house
-    rows = _collections(ask, section.key)
-    answer = page(ask, rows, lambda row: collection_node(house, row, collection_items(house, ask.user, row)))
+    section = ask.section()
+    rows = find_collections(ask.house, ask.user, section.key, ask.params)
+    answer = page(ask, rows, lambda row: _collection(ask, row), **section_facts(ask.house, section.key))
     if ask.get("includeMeta") == "1":
         answer.children.insert(0, meta_node(section, ("collection",)))
     return answer
@@ -222,13 +237,9 @@ def metadata(ask: Ask) -> Node:
         if key in house.items:
             rows.append(_in_full(ask, house.items[key]))
         elif key in house.collections:
-            rows.append(
-                collection_node(
-                    house, house.collections[key], collection_items(house, ask.user, house.collections[key])
-                )
-            )
+            rows.append(_collection_in_full(ask, house.collections[key]))
         elif key in house.playlists:
-            rows.append(_playlist(ask, house.playlists[key]))
+            rows.append(_playlist(ask, house.playlists[key], full=True))
     if not rows:
         raise Refused(404)
     first = house.items.get(ask.args["ids"].partition(",")[0])
@@ -320,7 +331,7 @@ def _collection_hub(ask: Ask, query: str, limit: int, section: str) -> Node:
         if query and query in c.title.casefold() and section in {"", c.section}
     ]
     hub = _hub(ask, "collection", "Collections", [])
-    hub.children = [collection_node(ask.house, row, collection_items(ask.house, ask.user, row)) for row in rows[:limit]]
+    hub.children = [_collection(ask, row) for row in rows[:limit]]
     hub.attributes["size"] = len(hub.children)
     return hub
 
@@ -352,11 +363,14 @@ def hubs(ask: Ask) -> Node:
 
 def one_collection(ask: Ask) -> Node:
     """`GET /library/collections/ID`, with its settings if asked."""
-    row = found(ask.house.collections, ask.args["id"])
-    node = collection_node(ask.house, row, collection_items(ask.house, ask.user, row))
+    return container([_collection_in_full(ask, found(ask.house.collections, ask.args["id"]))])
+
+
+def _collection_in_full(ask: Ask, row: Collection) -> Node:
+    node = _collection(ask, row, full=True)
     if ask.get("includePreferences") == "1":
         node.children.append(_collection_settings(row))
-    return container([node])
+    return node
 
 
 def _collection_settings(row: Collection) -> Node:
@@ -375,8 +389,8 @@ def collection_children(ask: Ask) -> Node:
     return items_page(ask, collection_items(ask.house, ask.user, found(ask.house.collections, ask.args["id"])))
 
 
-def _playlist(ask: Ask, row: Playlist) -> Node:
-    return playlist_node(row, [item for _, item in playlist_entries(ask.house, ask.user, row)])
+def _playlist(ask: Ask, row: Playlist, *, full: bool = False) -> Node:
+    return playlist_node(row, [item for _, item in playlist_entries(ask.house, ask.user, row)], full=full)
 
 
 def own_playlist(ask: Ask) -> Playlist:
@@ -401,7 +415,7 @@ def playlists(ask: Ask) -> Node:
 
 def one_playlist(ask: Ask) -> Node:
     """`GET /playlists/ID`."""
-    return container([_playlist(ask, own_playlist(ask))])
+    return container([_playlist(ask, own_playlist(ask), full=True)])
 
 
 def playlist_items(ask: Ask) -> Node:

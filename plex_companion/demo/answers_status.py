@@ -119,14 +119,15 @@ def unscrobble(ask: Ask) -> Answer:
 
 def rate(ask: Ask) -> Answer:
     """`PUT /:/rate`: 0 to 10, -1 takes the rating back."""
-    found(ask.house.items, ask.get("key"))
+    key = ask.get("key")
+    found({**ask.house.items, **ask.house.collections}, key)
     try:
         rating = float(ask.get("rating"))
     except ValueError:
         raise Refused(400) from None
-    ask.house.own_view(ask.user, ask.get("key")).rating = None if rating < 0 else rating
-    ask.house.changed()
-    ask.demo.refresh_item(ask.get("key"))
+    ask.house.rate(ask.user, key, None if rating < 0 else rating)
+    if key in ask.house.items:
+        ask.demo.refresh_item(key)
     return DONE
 
 

@@ -10,23 +10,12 @@ from plex_companion.demo.answers_library import own_playlist
 from plex_companion.demo.ask import DONE, Answer, Ask, Refused, found
 from plex_companion.demo.contents import collection_items, items_of_uri, leaves_of_uri, list_kind, playlist_entries
 from plex_companion.demo.describe import collection_node, playlist_node
+from plex_companion.demo.edits import edit_fields, parse_rating
 from plex_companion.demo.household import TYPE_NAMES, TYPE_NUMBERS, Collection, Item, Playlist
 from plex_companion.demo.invented import make_section
 from plex_companion.demo.query import TAG_FIELDS
 from plex_companion.demo.tree import Node, container
 
-# Plex's field names in edits, and ours.
-EDITABLE = {
-    "title": "title", "titleSort": "title_sort", "summary": "summary", "tagline": "tagline", "studio": "studio",
-    "contentRating": "content_rating", "originallyAvailableAt": "released", "originalTitle": "original_title",
-}  # fmt: skip
-NUMBERS = {"year": "year", "index": "index", "addedAt": "added_at"}
-COLLECTION_EDITABLE = {
-    "title": "title",
-    "titleSort": "title_sort",
-    "summary": "summary",
-    "contentRating": "content_rating",
-}
 _TAG = re.compile(r"(?P<field>\w+)\[(?P<index>\d*)\]\.tag\.tag(?P<minus>-?)$")
 
 
@@ -57,16 +46,8 @@ def edit(ask: Ask) -> Answer:
 
 
 def _edit_item(ask: Ask, item: Item) -> None:
-    for name, value in ask.params:
-        field, _, what = name.partition(".")
-        if what == "locked":
-            item.locked = item.locked | {field} if value == "1" else item.locked - {field}
-        elif what == "value" and field in EDITABLE:
-            setattr(item, EDITABLE[field], value)
-        elif what == "value" and field in NUMBERS and (value.isdigit() or field != "addedAt"):
-            setattr(item, NUMBERS[field], int(value) if value.isdigit() else None)
-        elif what == "value" and field == "userRating":
-            ask.house.own_view(ask.user, item.key).rating = _rating(value)
+    edit_fields(item, ask.params)
+    _edit_rating(ask, item.key)
     for field, kind in TAG_FIELDS.items():
         if kind == "Collection":
             _edit_membership(ask, item)
@@ -79,13 +60,11 @@ def _edit_item(ask: Ask, item: Item) -> None:
     ask.house.tell_timeline(item, 5)
 
 
-def _rating(value: str) -> float | None:
-    """0 to 10; anything else takes the rating back."""
-    try:
-        rating = float(value)
-    except ValueError:
-        return None
-    return rating if rating >= 0 else None
+def _edit_rating(ask: Ask, key: str) -> None:
+    """Set the asker's own rating, if the edit names it."""
+    for name, value in ask.params:
+        if name == "userRating.value":
+            ask.house.rate(ask.user, key, parse_rating(value))
 
 
 def edited_tags(ask: Ask, field: str, old: tuple[str, ...]) -> tuple[str, ...]:
@@ -244,10 +223,8 @@ def _touched(ask: Ask, row: Playlist) -> Node:
 def edit_playlist(ask: Ask) -> Node:
     """`PUT /playlists/ID?title=&summary=`, with or without `.value`."""
     row = own_playlist(ask)
-    for name, value in ask.params:
-        field = name.removesuffix(".value")
-        if field in {"title", "summary"}:
-            setattr(row, field, value)
+    bare = [(f"{name}.value", value) for name, value in ask.params if name in {"title", "summary"}]
+    edit_fields(row, [*ask.params, *bare])
     return _touched(ask, row)
 
 
@@ -311,7 +288,7 @@ def _changed(ask: Ask, row: Collection) -> Node:
     row.updated_at = ask.house.now
     ask.house.changed(row.section)
     tell(ask, "collection", row.key, row.title, 5, row.section)
-    return container([collection_node(ask.house, row, collection_items(ask.house, ask.user, row))])
+    return container([collection_node(ask.house, ask.user, row, collection_items(ask.house, ask.user, row))])
 
 
 def make_collection(ask: Ask) -> Node:
@@ -330,10 +307,8 @@ def make_collection(ask: Ask) -> Node:
 
 
 def _edit_collection(ask: Ask, row: Collection) -> None:
-    for name, value in ask.params:
-        field, _, what = name.partition(".")
-        if what == "value" and field in COLLECTION_EDITABLE:
-            setattr(row, COLLECTION_EDITABLE[field], value)
+    edit_fields(row, ask.params)
+    _edit_rating(ask, row.key)
     row.labels = edited_tags(ask, "label", row.labels)
     _changed(ask, row)
 

@@ -127,13 +127,26 @@ def found(pool: Mapping[str, T], key: str) -> T:
     return pool[key]
 
 
+def without_excluded(ask: Ask, nodes: list[Node]) -> list[Node]:
+    """Return the rows without what `excludeElements=` and `excludeFields=` name, at whatever depth."""
+    elements, fields = set(ask.get("excludeElements").split(",")), ask.get("excludeFields").split(",")
+    kept = [node for node in nodes if node.tag not in elements]
+    if elements == {""} and fields == [""]:
+        return kept
+    for node in kept:
+        node.children = without_excluded(ask, node.children)
+        for name in fields:
+            node.attributes.pop(name, None)
+    return kept
+
+
 def page(ask: Ask, rows: Sequence[Any], make: Callable[[Any], Node], **facts: Value) -> Node:
     """A container with the page asked for. `totalSize` and `offset` come only with paging, and are what clients count by."""
     window = ask.window()
     if window is None:
-        return container([make(row) for row in rows], **facts)
+        return container(without_excluded(ask, [make(row) for row in rows]), **facts)
     start, size = window
-    nodes = [make(row) for row in rows[start : start + size]]
+    nodes = without_excluded(ask, [make(row) for row in rows[start : start + size]])
     return container(nodes, totalSize=len(rows), offset=start, **facts)
 
 

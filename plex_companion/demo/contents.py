@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from plex_companion.demo.query import select
+from plex_companion.demo.query import params_for_kind, select
 
 if TYPE_CHECKING:
     from plex_companion.demo.house import House
     from plex_companion.demo.household import Collection, Item, Playlist, User
+    from plex_companion.demo.query import Params
 
 KIND_OF = {"track": "audio", "album": "audio", "artist": "audio", "photo": "photo", "photoalbum": "photo"}
 
@@ -38,19 +39,31 @@ def items_of_uri(house: House, user: User, uri: str) -> list[Item]:
 
 def query_items(house: House, user: User, path: str) -> list[Item]:
     """The items a smart path asks for; containers give what is playable in them."""
+    section, params = _query_of(house, path)
+    return select(house, user, section, params, house.levels(section)[0]) if section else []
+
+
+def _query_of(house: House, path: str) -> tuple[str, Params]:
     parts = urlsplit(path)
     section = re.match(r"/library/sections/(\w+)/all", parts.path)
     if not section or section[1] not in house.sections:
+        return "", []
+    return section[1], parse_qsl(parts.query, keep_blank_values=True)
+
+
+def leaves_of_query(house: House, user: User, path: str) -> list[Item]:
+    """The playable items a smart path asks for. Its order and its limit count these, whatever type it names."""
+    section, params = _query_of(house, path)
+    if not section:
         return []
-    params = parse_qsl(parts.query, keep_blank_values=True)
-    return select(house, user, section[1], params, house.levels(section[1])[0])
+    leaf = house.levels(section)[-1]
+    return select(house, user, section, params_for_kind(params, leaf, house.levels(section)[0]), leaf)
 
 
 def playlist_entries(house: House, user: User, playlist: Playlist) -> list[tuple[int, Item]]:
     """(playlist item id, item) in order; a smart list has what its query gives now."""
     if playlist.smart:
-        found = [leaf for item in query_items(house, user, playlist.content) for leaf in house.leaves_of(item.key)]
-        return list(enumerate(found, 1))
+        return list(enumerate(leaves_of_query(house, user, playlist.content), 1))
     return [(number, house.items[key]) for number, key in playlist.entries if key in house.items]
 
 

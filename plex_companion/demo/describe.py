@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from plex_companion.demo.collection_search import collection_guid
 from plex_companion.demo.household import TYPE_NUMBERS
 from plex_companion.demo.playback import transcode_entry
 from plex_companion.demo.query import TAG_FIELDS, Chooser
@@ -47,9 +48,13 @@ def item_node(house: House, user: User, item: Item, *, full: bool = False, guids
     if full or guids:
         node.children += [Node("Guid", {"id": guid}) for guid in item.external_ids]
     if full:
-        node.children += [Node("Field", {"locked": True, "name": name}) for name in sorted(item.locked)]
+        node.children += _field_nodes(item.locked)
         node.children += _extras(house, user, item)
     return node
+
+
+def _field_nodes(locked: set[str]) -> list[Node]:
+    return [Node("Field", {"locked": True, "name": name}) for name in sorted(locked)]
 
 
 def _facts(house: House, item: Item) -> dict[str, Value]:
@@ -57,7 +62,7 @@ def _facts(house: House, item: Item) -> dict[str, Value]:
         "ratingKey": item.key, "key": item_key(item), "guid": item.guid or None, "studio": item.studio or None,
         "type": WIRE_TYPES.get(item.type, item.type), "title": item.title,
         "titleSort": item.title_sort if item.title_sort != item.title else None, "contentRating": item.content_rating or None,
-        "originalTitle": item.original_title or None, "summary": item.summary, "tagline": item.tagline or None, "index": item.index, "rating": item.rating,
+        "originalTitle": item.original_title or None, "editionTitle": item.edition_title or None, "summary": item.summary, "tagline": item.tagline or None, "index": item.index, "rating": item.rating,
         "audienceRating": item.audience_rating, "year": item.year, "duration": item.duration,
         "originallyAvailableAt": item.released or None, "addedAt": item.added_at, "updatedAt": item.updated_at,
     }  # fmt: skip
@@ -85,6 +90,8 @@ def _above(house: House, item: Item) -> dict[str, Value]:
     if parent is None:
         return {}
     found = _relative(parent, "parent")
+    if item.type == "track":
+        found |= {"parentIndex": item.disc}
     grand = house.items.get(parent.parent or "")
     return found | _relative(grand, "grandparent") if grand else found
 
@@ -116,7 +123,7 @@ def _seen(house: House, user: User, item: Item) -> dict[str, Value]:
     view = house.view(user, item.key)
     return {
         "viewOffset": view.offset or None, "viewCount": view.count or None, "lastViewedAt": view.viewed_at or None,
-        "userRating": view.rating,
+        "userRating": view.rating, "lastRatedAt": view.rated_at or None,
     }  # fmt: skip
 
 
@@ -135,6 +142,8 @@ def _tag_nodes(house: House, user: User, item: Item, *, full: bool) -> list[Node
         "Style",
         "Format",
         "Subformat",
+        "Similar",
+        "Tag",
     ):
         if full or kind in {"Genre", "Director", "Writer", "Country"}:
             tags = chooser.tags(item, kind) if full or kind != "Collection" else ()
@@ -241,33 +250,37 @@ def section_node(house: House, section: Section) -> Node:
     return node
 
 
-def collection_node(house: House, found: Collection, items: list[Item]) -> Node:
-    """A collection: a directory with a rating key."""
+def collection_node(house: House, user: User, found: Collection, items: list[Item], *, full: bool = False) -> Node:
+    """A collection: a directory with a rating key. Its index is the number of the tag that its items carry."""
     years = [item.year for item in items if item.year]
     facts: dict[str, Value] = {
-        "ratingKey": found.key, "key": f"/library/collections/{found.key}/children", "guid": f"collection://demo-{found.key}",
+        "ratingKey": found.key, "key": f"/library/collections/{found.key}/children", "guid": collection_guid(found),
         "type": "collection", "title": found.title, "titleSort": found.title_sort or None, "subtype": found.subtype,
         "contentRating": found.content_rating or None, "summary": found.summary, "smart": found.smart,
-        "content": found.content or None, "index": 1, "ratingCount": 1, "childCount": len(items),
+        "content": found.content or None, "index": house.tag_id("Collection", found.title), "ratingCount": 1,
+        "rating": found.rating, "audienceRating": found.audience_rating, "userRating": house.view(user, found.key).rating, "childCount": len(items),
         "thumb": f"/library/collections/{found.key}/composite/{found.updated_at}", "addedAt": found.added_at,
         "updatedAt": found.updated_at, "minYear": min(years, default=None), "maxYear": max(years, default=None),
         "collectionMode": found.mode, "collectionSort": found.sort, "collectionFilterBasedOnUser": found.filter_by_user,
     }  # fmt: skip
     node = Node("Directory", facts | section_facts(house, found.section))
     node.children += [tag_node(house, "Label", label) for label in found.labels]
+    if full:
+        node.children += _field_nodes(found.locked)
     return node
 
 
-def playlist_node(found: Playlist, items: Iterable[Item]) -> Node:
+def playlist_node(found: Playlist, items: Iterable[Item], *, full: bool = False) -> Node:
     """A playlist; its duration is in ms, as in recordings."""
     listed = list(items)
+    fields = _field_nodes(found.locked) if full else []
     return Node("Playlist", {
         "ratingKey": found.key, "key": f"/playlists/{found.key}/items", "guid": f"com.plexapp.agents.none://demo-{found.key}",
-        "type": "playlist", "title": found.title, "summary": found.summary, "smart": found.smart, "playlistType": found.kind,
+        "type": "playlist", "title": found.title, "titleSort": found.title_sort or None, "summary": found.summary, "smart": found.smart, "playlistType": found.kind,
         "composite": f"/playlists/{found.key}/composite/{found.updated_at}", "icon": None,
         "duration": sum(item.duration or 0 for item in listed), "leafCount": len(listed), "addedAt": found.added_at,
         "updatedAt": found.updated_at, "content": f"library://x/directory/{quote(found.content, safe='')}" if found.content else None,
-    })  # fmt: skip
+    }, fields)  # fmt: skip
 
 
 def play_node(house: House, play: Play) -> Node:

@@ -246,6 +246,12 @@ class House:
             view.count, view.offset = 0, 0
         self.changed()
 
+    def rate(self, user: User, key: str, rating: float | None) -> None:
+        """Keep a user's rating of an item or a collection, or take it back."""
+        view = self.own_view(user, key)
+        view.rating, view.rated_at = rating, self.now
+        self.changed()
+
     def add_play(self, session: Session) -> Play:
         """A history row for a play that reached its end."""
         play = Play(self.next_play, session.item.key, self.now, session.user.id, session.player.id)

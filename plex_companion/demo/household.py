@@ -78,6 +78,7 @@ class Item:
     updated_at: int
     title_sort: str = ""
     original_title: str = ""
+    edition_title: str = ""
     parent: str | None = None
     index: int | None = None
     guid: str = ""
@@ -97,6 +98,8 @@ class Item:
     extras: tuple[str, ...] = ()
     locked: set[str] = field(default_factory=set)
     fields: dict[str, str] = field(default_factory=dict)
+    disc: int = 1
+    """Which disc of its album a track is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,8 @@ class Playlist:
     smart: bool = False
     content: str = ""
     entries: list[tuple[int, str]] = field(default_factory=list)
+    title_sort: str = ""
+    locked: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -173,6 +178,9 @@ class Collection:
     mode: int = -1
     sort: int = 0
     filter_by_user: int = 0
+    rating: float | None = None
+    audience_rating: float | None = None
+    locked: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +202,7 @@ class View:
     count: int = 0
     viewed_at: int = 0
     rating: float | None = None
+    rated_at: int = 0
 
 
 @dataclass(slots=True)

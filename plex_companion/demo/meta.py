@@ -27,21 +27,26 @@ FILTERS = (
     ("actor", "string", "Actor"), ("writer", "string", "Writer"), ("producer", "string", "Producer"),
     ("country", "string", "Country"), ("studio", "string", "Studio"), ("resolution", "string", "Resolution"),
     ("label", "string", "Labels"), ("mood", "string", "Mood"), ("style", "string", "Style"), ("format", "string", "Format"),
-    ("subformat", "string", "Type"), ("unwatched", "boolean", "Unplayed"), ("inProgress", "boolean", "In Progress"),
+    ("subformat", "string", "Type"), ("unwatched", "boolean", "Unplayed"),
+    ("unwatchedLeaves", "boolean", "Unplayed"), ("inProgress", "boolean", "In Progress"),
     ("hdr", "boolean", "HDR"), ("unmatched", "boolean", "Unmatched"), ("duplicate", "boolean", "Duplicate"),
 )  # fmt: skip
 FIELDS = (
     ("title", "string"), ("studio", "string"), ("rating", "integer"), ("audienceRating", "integer"), ("userRating", "integer"),
     ("contentRating", "tag"), ("year", "integer"), ("decade", "integer"), ("originallyAvailableAt", "date"),
     ("addedAt", "date"), ("lastViewedAt", "date"), ("viewCount", "integer"), ("duration", "integer"), ("unwatched", "boolean"),
-    ("inProgress", "boolean"), ("resolution", "resolution"), ("hdr", "boolean"), ("unmatched", "boolean"),
+    ("unwatchedLeaves", "boolean"), ("inProgress", "boolean"), ("resolution", "resolution"), ("hdr", "boolean"), ("unmatched", "boolean"),
     ("duplicate", "boolean"), ("trash", "boolean"), ("ratingCount", "integer"), *((field, "tag") for field in TAG_FIELDS),
 )  # fmt: skip
+VIDEO = ("movie", "episode")
 ONLY = {
+    "unwatched": VIDEO, "inProgress": VIDEO, "resolution": VIDEO, "hdr": VIDEO, "duplicate": VIDEO, "trash": VIDEO,
+    "unwatchedLeaves": ("show",), "similar": (), "tag": ("photo",),
     "mood": ("artist", "album", "track"), "style": ("artist", "album"), "format": ("album",), "subformat": ("album",),
     "ratingCount": ("track",),
 }  # fmt: skip
 """What is offered for some types only."""
+COLLECTION_FIELDS = (("title", "string"), ("contentRating", "tag"), ("userRating", "integer"), ("label", "tag"))
 TAG_OPERATORS = (("=", "is"), ("!=", "is not"))
 OPERATORS = {
     "tag": TAG_OPERATORS,
@@ -76,7 +81,7 @@ def _type(section: Section, kind: str, *, active: bool) -> Node:
             continue
         default = "asc" if key == "titleSort" else None
         node.add("Sort", default=default, defaultDirection=direction, descKey=f"{key}:desc", key=key, title=title)
-    for field, form in FIELDS:
+    for field, form in COLLECTION_FIELDS if kind == "collection" else FIELDS:
         if kind in ONLY.get(field, (kind,)):
-            node.add("Field", key=f"{kind}.{field}", title=field, type=form)
+            node.add("Field", key=field if kind == "movie" else f"{kind}.{field}", title=field, type=form)
     return node

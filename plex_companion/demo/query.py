@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.demo.household import TYPE_NAMES
+from plex_companion.demo.household import TYPE_NAMES, TYPE_NUMBERS
+from plex_companion.demo.query_groups import Condition, parse_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from plex_companion.demo.house import House
     from plex_companion.demo.household import Item, User
@@ -17,10 +20,11 @@ Params = list[tuple[str, str]]
 TAG_FIELDS = {
     "genre": "Genre", "director": "Director", "writer": "Writer", "producer": "Producer", "country": "Country", "actor": "Role",
     "collection": "Collection", "label": "Label", "mood": "Mood", "style": "Style", "format": "Format",
-    "subformat": "Subformat",
+    "subformat": "Subformat", "similar": "Similar", "tag": "Tag",
 }  # fmt: skip
-TEXT_FIELDS = {"title", "titleSort", "studio", "network", "contentRating", "guid", "summary"}
-DATE_FIELDS = {"addedAt", "updatedAt", "lastViewedAt", "originallyAvailableAt"}
+TEXT_FIELDS = {"title", "titleSort", "originalTitle", "editionTitle", "studio", "network", "contentRating", "guid", "summary",
+               "tagline"}  # fmt: skip
+DATE_FIELDS = {"addedAt", "updatedAt", "lastViewedAt", "lastRatedAt", "originallyAvailableAt"}
 NUMBER_FIELDS = {
     "year",
     "decade",
@@ -32,10 +36,16 @@ NUMBER_FIELDS = {
     "index",
     "viewOffset",
     "ratingCount",
+    "id",
+    "unviewedLeafCount",
+    "mediaHeight",
+    "mediaBitrate",
+    "mediaSize",
 }
 FLAG_FIELDS = {"unwatched", "unwatchedLeaves", "inProgress", "trash", "duplicate", "unmatched", "hdr"}
 SPANS = {"s": 1, "h": 3600, "d": 86_400, "w": 604_800, "mon": 2_592_000, "y": 31_536_000}
-_FIELD = re.compile(r"(?:(?P<type>movie|show|season|episode|artist|album|track|photo|photoalbum|collection|clip)\.)?(?P<field>[A-Za-z]+)(?P<op>[!=<>]*)$")  # fmt: skip
+FIELDS = frozenset(TAG_FIELDS.keys() | TEXT_FIELDS | DATE_FIELDS | NUMBER_FIELDS | FLAG_FIELDS | {"resolution"})
+"""What can be filtered by."""
 
 
 class Chooser:
@@ -48,7 +58,8 @@ class Chooser:
         """The value to sort or compare by; `None` if the item has none."""
         if field in SPECIAL:
             return SPECIAL[field](self, item)
-        return getattr(item, PLAIN.get(field, ""), None)
+        found = getattr(item, PLAIN.get(field, ""), None)
+        return None if found == "" else found
 
     def tags(self, item: Item, kind: str) -> tuple[str, ...]:
         """The tags of a kind; roles are the actors' names; collections are those that hold the item."""
@@ -61,6 +72,10 @@ class Chooser:
     def unwatched(self, item: Item) -> bool:
         """Whether something below is unseen by the user."""
         return any(not self.house.view(self.user, leaf.key).count for leaf in self.house.leaves_of(item.key))
+
+    def unviewed_leaves(self, item: Item) -> int:
+        """How many things below are unseen by the user."""
+        return sum(not self.house.view(self.user, leaf.key).count for leaf in self.house.leaves_of(item.key))
 
     def in_progress(self, item: Item) -> bool:
         """Whether something below is half seen."""
@@ -78,13 +93,14 @@ class Chooser:
 PLAIN = {
     "title": "title", "addedAt": "added_at", "updatedAt": "updated_at", "originallyAvailableAt": "released", "year": "year",
     "rating": "rating", "audienceRating": "audience_rating", "contentRating": "content_rating", "duration": "duration",
-    "index": "index", "studio": "studio", "network": "studio", "guid": "guid", "summary": "summary", "id": "key",
+    "index": "index", "studio": "studio", "network": "studio", "guid": "guid", "summary": "summary", "tagline": "tagline",
+    "originalTitle": "original_title", "editionTitle": "edition_title",
 }  # fmt: skip
 SPECIAL: dict[str, Callable[[Chooser, Item], Any]] = {
     "titleSort": lambda _, item: (item.title_sort or item.title).casefold(),
     "viewCount": Chooser.view_count,
     "viewOffset": lambda chooser, item: chooser.house.view(chooser.user, item.key).offset,
-    "lastViewedAt": lambda chooser, item: chooser.house.view(chooser.user, item.key).viewed_at,
+    "lastViewedAt": lambda chooser, item: chooser.house.view(chooser.user, item.key).viewed_at or None,
     "userRating": lambda chooser, item: chooser.house.view(chooser.user, item.key).rating,
     "decade": lambda _, item: item.year - item.year % 10 if item.year else None,
     "resolution": lambda _, item: item.media[0].resolution if item.media else "",
@@ -94,45 +110,43 @@ SPECIAL: dict[str, Callable[[Chooser, Item], Any]] = {
     "unwatchedLeaves": Chooser.unwatched,
     "trash": lambda _, item: "deletedAt" in item.fields,
     "inProgress": Chooser.in_progress,
-    "unviewedLeafCount": Chooser.unwatched,
+    "unviewedLeafCount": Chooser.unviewed_leaves,
+    "id": lambda _, item: int(item.key) if item.key.isdigit() else 0,
+    "mediaSize": lambda _, item: sum(media.size for media in item.media),
+    "lastRatedAt": lambda chooser, item: chooser.house.view(chooser.user, item.key).rated_at or None,
     "duplicate": lambda _, item: len(item.media) > 1,
     "ratingCount": lambda _, item: len(item.title),  # how popular it is elsewhere: invented
 }
 
 
 def sorted_by(chooser: Chooser, items: list[Item], sort: str) -> list[Item]:
-    """`field[:desc]`, several joined by commas; the first counts most. Unknown fields keep the order."""
+    """`[type.]field[:desc]`, several joined by commas; the first counts most. Unknown fields keep the order."""
     for part in reversed([p for p in sort.split(",") if p]):
-        name, _, direction = part.partition(":")
-        prefix, _, bare = name.rpartition(".")
-        if bare == "random":
+        name, *flags = part.split(":")
+        kind, _, field = name.rpartition(".")
+        if field == "random":
             items = items[:]
             chooser.house.rng.shuffle(items)
             continue
-        pick = chooser.newest_leaf if prefix in {"episode", "track"} and bare == "addedAt" else None
-        items = sorted(items, key=_key(chooser, bare, pick), reverse=direction.startswith("desc"))
+        items = _sorted_once(chooser, items, kind, field, flags)
     return items
 
 
-def _key(chooser: Chooser, field: str, pick: Callable[[Item], Any] | None) -> Callable[[Item], tuple[bool, Any]]:
-    def key(item: Item) -> tuple[bool, Any]:
-        value = pick(item) if pick else chooser.value(item, field)
-        return (value is not None, 0 if value is None else value)
+def _sorted_once(chooser: Chooser, items: list[Item], kind: str, field: str, flags: list[str]) -> list[Item]:
+    """Items without a value come first, as SQLite puts them; last in descending order, or where `nullsLast` asks for it."""
+    values = {item.key: _sort_value(chooser, item, kind, field) for item in items}
+    known = [item for item in items if values[item.key] is not None]
+    unknown = [item for item in items if values[item.key] is None]
+    descending = "desc" in flags
+    known.sort(key=lambda item: values[item.key], reverse=descending)
+    return known + unknown if descending or "nullsLast" in flags else unknown + known
 
-    return key
 
-
-def conditions(params: Params) -> list[tuple[str, str, str, list[str]]]:
-    """The filters of a query as (type, field, operator, values); everything that is no filter is left out."""
-    found = []
-    for name, value in params:
-        match = _FIELD.match(name)
-        if match and match["field"] in TAG_FIELDS.keys() | TEXT_FIELDS | DATE_FIELDS | NUMBER_FIELDS | FLAG_FIELDS | {
-            "resolution",
-            "id",
-        }:
-            found.append((match["type"] or "", match["field"], match["op"], value.split(",")))
-    return found
+def _sort_value(chooser: Chooser, item: Item, kind: str, field: str) -> Any:
+    """The value of the item, of the relative above it that the sort names, or the greatest of those below it."""
+    relatives = meant(chooser.house, item, kind)
+    found = [value for other in relatives if (value := chooser.value(other, field)) is not None]
+    return max(found, default=None)
 
 
 def meant(house: House, item: Item, kind: str) -> list[Item]:
@@ -145,20 +159,22 @@ def meant(house: House, item: Item, kind: str) -> list[Item]:
     return [leaf for leaf in house.leaves_of(item.key) if leaf.type == kind] or [item]
 
 
-def matches(chooser: Chooser, item: Item, kind: str, field: str, operator: str, wanted: Sequence[str]) -> bool:
-    """Whether an item satisfies a filter, itself or through its relative of type `kind`."""
-    if kind in {"", item.type}:
-        return _fits(chooser, item, field, operator, wanted)
-    return any(_fits(chooser, other, field, operator, wanted) for other in meant(chooser.house, item, kind))
+def matches(chooser: Chooser, item: Item, wanted: Condition) -> bool:
+    """Whether an item satisfies a filter, itself or through its relative of the type that the filter names."""
+    if wanted.kind in {"", item.type}:
+        return _fits(chooser, item, wanted)
+    return any(_fits(chooser, other, wanted) for other in meant(chooser.house, item, wanted.kind))
 
 
-def _fits(chooser: Chooser, item: Item, field: str, operator: str, wanted: Sequence[str]) -> bool:
-    """Several values mean any of them, or none of them with `!`."""
-    negative = operator.startswith("!")
-    if field in FLAG_FIELDS:
-        return bool(chooser.value(item, field)) is ((wanted[0] not in {"0", "false"}) is not negative)
-    hit = any(_one(chooser, item, field, operator.removeprefix("!"), text) for text in wanted)
-    return hit is not negative
+def _fits(chooser: Chooser, item: Item, wanted: Condition) -> bool:
+    """Several values mean any of them, all of them with `&`, or none of them with `!`."""
+    negative = wanted.operator.startswith("!")
+    if wanted.field in FLAG_FIELDS:
+        asked = wanted.values[0] not in {"0", "false"}
+        return bool(chooser.value(item, wanted.field)) is (asked is not negative)
+    operator = wanted.operator.strip("!&")
+    hits = (_one(chooser, item, wanted.field, operator, text) for text in wanted.values)
+    return (all(hits) if "&" in wanted.operator else any(hits)) is not negative
 
 
 def _one(chooser: Chooser, item: Item, field: str, operator: str, text: str) -> bool:
@@ -167,7 +183,7 @@ def _one(chooser: Chooser, item: Item, field: str, operator: str, text: str) -> 
         return any(text in {tag, str(chooser.house.tag_id(kind, tag))} for tag in chooser.tags(item, kind))
     value = chooser.value(item, field)
     if field in DATE_FIELDS:
-        return _dated(value, operator, text, chooser.house.now)
+        return _dated(value, operator, text, chooser.house.clock())
     if field in NUMBER_FIELDS:
         return _numbered(value, operator, text)
     return _worded(str(value or ""), operator, text, exact=field in {"contentRating", "guid", "resolution", "id"})
@@ -194,21 +210,39 @@ def _numbered(value: Any, operator: str, text: str) -> bool:
     return bool(value < number) if operator in {"<<", "<"} else bool(value == number)
 
 
-def _dated(value: Any, operator: str, text: str, now: int) -> bool:
-    moment, at = _moment(text, now), _moment(str(value or "0"), now)
+def _dated(value: Any, operator: str, text: str, now: float) -> bool:
+    if not value:
+        return False
+    moment, at = moment_of(text, now), moment_of(str(value), now)
     return at > moment if operator in {">>", ">"} else at < moment if operator in {"<<", "<"} else at == moment
 
 
-def _moment(text: str, now: int) -> int:
-    """Epoch seconds of an epoch, a `YYYY-MM-DD` or a span back such as `-30d`; days count as 86,400 s from a common start."""
+def moment_of(text: str, now: float) -> float:
+    """Return the epoch seconds of an epoch, of a `YYYY-MM-DD` (its midnight in UTC) or of a span back such as `-30d`."""
     span = re.fullmatch(r"-?(\d+)(s|h|d|w|mon|y)", text)
     if span:
         return now - int(span[1]) * SPANS[span[2]]
-    date = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", text)
-    if date:
-        year, month, day = (int(part) for part in date.groups())
-        return (year - 1970) * SPANS["y"] + (month - 1) * SPANS["mon"] + (day - 1) * SPANS["d"]
-    return int(text) if text.lstrip("-").isdigit() else 0
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return int(text) if text.lstrip("-").isdigit() else 0
+
+
+def params_for_kind(params: Params, kind: str, default: str) -> Params:
+    """Return a query that selects another type: fields and sorts without a type keep meaning the one it named before."""
+    asked = dict(params).get("type", "")
+    before = TYPE_NAMES.get(int(asked), default) if asked.isdigit() else default
+    if before == kind:
+        return params
+    made = [("type", str(TYPE_NUMBERS[kind]))]
+    for name, value in params:
+        if name == "sort":
+            fields = (field if "." in field else f"{before}.{field}" for field in value.split(","))
+            made.append((name, ",".join(fields)))
+        elif name != "type":
+            bare = parse_groups([(name, value)], FIELDS).members and "." not in name
+            made.append((f"{before}.{name}" if bare else name, value))
+    return made
 
 
 def select(house: House, user: User, section: str | None, params: Params, default: str) -> list[Item]:
@@ -216,13 +250,13 @@ def select(house: House, user: User, section: str | None, params: Params, defaul
     wanted = dict(params)
     numbers = [int(text) for text in wanted.get("type", "").split(",") if text.isdigit()]
     kinds = tuple(TYPE_NAMES[number] for number in numbers if number in TYPE_NAMES) or (default,)
-    tests, sort = conditions(params), wanted.get("sort", "titleSort")
+    tests, sort = parse_groups(params, FIELDS), wanted.get("sort", "titleSort")
     key = ("select", user.id, section, kinds, repr(tests), sort, wanted.get("limit"))
 
     def make() -> list[Item]:
         chooser = Chooser(house, user)
         pool = [i for kind in kinds for i in (house.in_section(section, kind) if section else house.of_kind(kind))]
-        kept = [item for item in pool if all(matches(chooser, item, *test) for test in tests)]
+        kept = [item for item in pool if tests.holds(partial(matches, chooser, item))]
         ordered = sorted_by(chooser, kept, sort)
         return ordered[: int(wanted["limit"])] if wanted.get("limit", "").isdigit() else ordered
 

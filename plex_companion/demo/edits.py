@@ -1,0 +1,52 @@
+"""Edits of fields: what `title.value=…&title.locked=1` does to an item, a collection or a playlist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from plex_companion.demo.household import Collection, Item, Playlist
+
+    Editable = Item | Collection | Playlist
+
+# Plex's names of fields, and ours.
+TEXTS = {
+    "title": "title", "titleSort": "title_sort", "summary": "summary", "tagline": "tagline", "studio": "studio",
+    "contentRating": "content_rating", "originallyAvailableAt": "released", "originalTitle": "original_title",
+    "editionTitle": "edition_title",
+}  # fmt: skip
+NUMBERS = {"year": "year", "index": "index", "parentIndex": "disc", "addedAt": "added_at"}
+RATINGS = {"rating": "rating", "audienceRating": "audience_rating"}
+
+
+def edit_fields(row: Editable, params: Iterable[tuple[str, str]]) -> None:
+    """Set the fields that the row has, and lock or unlock each as asked."""
+    for name, value in params:
+        field, _, what = name.partition(".")
+        if what == "locked":
+            row.locked = row.locked | {field} if value == "1" else row.locked - {field}
+        elif what == "value":
+            _set_field(row, field, value)
+
+
+def _set_field(row: Editable, field: str, value: str) -> None:
+    own = TEXTS.get(field) or NUMBERS.get(field) or RATINGS.get(field) or ""
+    if not hasattr(row, own):
+        return
+    if field in TEXTS:
+        setattr(row, own, value)
+    elif field in RATINGS:
+        setattr(row, own, parse_rating(value))
+    elif value.isdigit() or (field != "addedAt" and not value):
+        setattr(row, own, int(value) if value else None)
+
+
+def parse_rating(value: str) -> float | None:
+    """Return a rating from 0 to 10; anything else takes the rating back."""
+    try:
+        rating = float(value)
+    except ValueError:
+        return None
+    return rating if rating >= 0 else None

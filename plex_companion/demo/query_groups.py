@@ -1,0 +1,65 @@
+"""Filters of a query as a tree: `push=1` and `pop=1` enclose a group, `or=1` between its members makes it any of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterator
+
+    Params = list[tuple[str, str]]
+
+TYPES = "movie|show|season|episode|artist|album|track|photo|photoalbum|collection|clip"
+_FIELD = re.compile(rf"(?:(?P<type>{TYPES})\.)?(?P<field>[A-Za-z]+)(?P<op>[!=<>&]*)$")
+STEPS = frozenset({"push", "pop", "or", "and"})
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One filter: a field of the item, or of its relative of type `kind`, compared with any of the values."""
+
+    kind: str
+    field: str
+    operator: str
+    values: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Group:
+    """Filters that all hold, or of which one does."""
+
+    members: list[Condition | Group] = field(default_factory=list)
+    any_of: bool = False
+
+    def holds(self, test: Callable[[Condition], bool]) -> bool:
+        """Return whether the group holds; `test` decides a single filter. An empty group holds."""
+        results = (member.holds(test) if isinstance(member, Group) else test(member) for member in self.members)
+        return any(results) if self.any_of and self.members else all(results)
+
+
+def parse_groups(params: Params, fields: Container[str]) -> Group:
+    """Return the filters of a query; whatever is no filter on one of the `fields` is left out."""
+    return _parse_group(iter(params), fields)
+
+
+def _parse_group(rest: Iterator[tuple[str, str]], fields: Container[str]) -> Group:
+    group = Group()
+    for name, value in rest:
+        if name == "pop":
+            break
+        if name == "push":
+            group.members.append(_parse_group(rest, fields))
+        elif name == "or":
+            group.any_of = True
+        else:
+            group.members += _parse_condition(name, value, fields)
+    return group
+
+
+def _parse_condition(name: str, value: str, fields: Container[str]) -> list[Condition]:
+    match = _FIELD.match(name)
+    if match is None or match["field"] not in fields:
+        return []
+    return [Condition(match["type"] or "", match["field"], match["op"], tuple(value.split(",")))]
