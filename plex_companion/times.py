@@ -42,7 +42,19 @@ FORMS = (
 )
 PERIODS = f"{SPANS}, today, yesterday, or all"
 LONGEST_SHOWN = 60
-_DATES = ("%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y%m%d", "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y", "%Y-%m")
+_DATES = (
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%Y%m%d",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%B %d, %Y",
+    "%b %d, %Y",
+    "%Y-%m",
+)
 _EPOCH_DIGITS = {10: 1_000, 13: 1}
 """Digits of seconds and of milliseconds since 1970, and what they count."""
 
@@ -74,7 +86,7 @@ def moment(text: str, now: int, argument: str, *, end: bool = False, zone: tzinf
         return since
     at = _iso(given, zone, end=end)
     if at is None:
-        raise _unreadable(text, argument, FORMS, now)
+        raise _unreadable(text, argument, FORMS)
     return at
 
 
@@ -109,7 +121,7 @@ def period(text: str, now: int, zone: tzinfo = UTC) -> Window:
         return Window(_edge(day, zone, end=False), min(now, _edge(day, zone, end=True)))
     since = _before(word, now, zone)
     if since is None:
-        raise _unreadable(text, "period", PERIODS, now)
+        raise _unreadable(text, "period", PERIODS)
     return Window(since, now)
 
 
@@ -190,7 +202,9 @@ def _months_before(months: int, now: int, zone: tzinfo) -> int:
     if year < 1970:  # noqa: PLR2004 - before Unix
         return 0
     day = min(at.day, calendar.monthrange(year, month + 1)[1])
-    return max(0, _ms(at.replace(tzinfo=None, year=year, month=month + 1, day=day).replace(tzinfo=zone).astimezone(UTC)))
+    return max(
+        0, _ms(at.replace(tzinfo=None, year=year, month=month + 1, day=day).replace(tzinfo=zone).astimezone(UTC))
+    )
 
 
 def _iso(text: str, zone: tzinfo, *, end: bool) -> int | None:
@@ -222,14 +236,14 @@ def _shown(at: int) -> str:
     return f"{datetime.fromtimestamp(at / 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _unreadable(text: str, argument: str, forms: str, now: int) -> Invalid:
+def _unreadable(text: str, argument: str, forms: str) -> Invalid:
     shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-    near = _nearest(" ".join(text[:LONGEST_SHOWN].split()), argument, now)
+    near = _nearest(" ".join(text[:LONGEST_SHOWN].split()), argument)
     hint = f" Did you mean {near}?" if near else ""
     return Invalid(f"{argument} {shown!r} is no time.{hint} Valid: {forms}.", argument=argument, allowed=forms)
 
 
-def _nearest(text: str, argument: str, now: int) -> str | None:
+def _nearest(text: str, argument: str) -> str | None:
     """Return the valid form that a text comes nearest to."""
     word = text.lower()
     if text.isascii() and text.isdecimal():

@@ -20,6 +20,7 @@ ORDER = (
     "folding",
     "times",
     "zones",
+    "usernames",
     "models",
     "settings",
     "events",

@@ -21,7 +21,9 @@ def label(entries: Sequence[Entry], name: str = "name", telling: Sequence[str] =
     sharing: dict[str, list[Entry]] = {}
     for entry in entries:
         sharing.setdefault((entry[name] or "").casefold(), []).append(entry)
-    return [{**entry, "label": _label(entry, name, sharing[(entry[name] or "").casefold()], telling)} for entry in entries]
+    return [
+        {**entry, "label": _label(entry, name, sharing[(entry[name] or "").casefold()], telling)} for entry in entries
+    ]
 
 
 def _label(entry: Entry, name: str, same: list[Entry], telling: Sequence[str]) -> str | None:

@@ -12,6 +12,7 @@ from plex_companion.errors import ToolError
 from plex_companion.events import Audit, Heard
 from plex_companion.text import without
 from plex_companion.tools.facts import shortened
+from plex_companion.tools.people import keep_names
 from plex_companion.tools.several import LONGEST, Several
 
 SECRET = frozenset({"pin"})
@@ -49,7 +50,9 @@ async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> 
     secrets = companion.settings.secrets()
     try:
         if tool.asks_plex:
-            return await companion.gateway.call(partial(_with_plex, tool, given, secrets), timeout=tool.seconds)
+            answered = await companion.gateway.call(partial(_with_plex, tool, given, secrets), timeout=tool.seconds)
+            await keep_names(companion)
+            return answered
         return _as_json(tool, await tool.function(**given), secrets)
     except ToolError as error:
         error.message = shortened(without(error.message, secrets), LONGEST) or ""

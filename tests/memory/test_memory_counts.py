@@ -172,7 +172,9 @@ async def test_the_most_played_come_first_and_the_rest_is_counted(tmp_path: Path
 
 async def test_entries_name_users_and_libraries_with_their_ids(tmp_path: Path) -> None:
     rows = [seen(1, NOW), seen(2, NOW - 1, user_id="9", user_name="Kit", library="Attic", library_id="77")]
-    async with past(tmp_path, plays=[*rows, imported(3, NOW - 2, user_id=None, user_name=None, library=None, library_id=None)]) as it:
+    async with past(
+        tmp_path, plays=[*rows, imported(3, NOW - 2, user_id=None, user_name=None, library=None, library_id=None)]
+    ) as it:
         users = {entry["key"]: (entry["id"], entry["name"]) for entry in (await it.well(STATS, by="user"))["entries"]}
         assert users == {"1": ("1", "Ada"), "9": ("9", "Kit")}
         libraries = (await it.well(STATS, by="library"))["entries"]
