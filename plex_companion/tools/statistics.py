@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from plex_companion import wire
 from plex_companion.cache.counts import UNKNOWN, Sum, plays_by_player
 from plex_companion.cache.plays import ledger
-from plex_companion.memory import imported, server_of
+from plex_companion.memory import enveloped, imported, server_of
 from plex_companion.memory.find import known_users
 from plex_companion.times import DAY_MS, Window
 from plex_companion.tools.facts import as_number
@@ -67,7 +66,7 @@ async def statistics(companion: Companion, period: Period, user_id: str | None) 
     rows.sort(key=lambda row: (-row["total_duration"], -row["total_plays"], row["user"] or ""))
     whole = Sum(*(sum(one) for one in zip((0, 0, 0), *(usage.whole for usage in shown.values()), strict=True)))
     known = await ledger(companion.cache, server_of(companion))
-    return {
+    told = {
         "time_period": period,
         "user_filter": None if user_id is None else names.get(user_id) or user_id,
         "total_users": len(rows),
@@ -78,10 +77,9 @@ async def statistics(companion: Companion, period: Period, user_id: str | None) 
         "total_duration": whole.watched_ms // 1000,
         "timezone": zone_name(companion.zone),
         "history": imported(known),
-        "as_of": wire.iso(now),
-        "connection": wire.connection(companion.state, now),
         **_message(whole, complete=known.complete),
     }
+    return enveloped(companion, told)
 
 
 def _message(whole: Sum, *, complete: bool) -> dict[str, str]:

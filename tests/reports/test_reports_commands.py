@@ -93,7 +93,7 @@ def test_into_a_pipe_it_is_plain_and_nothing_is_cut(home: Path, command: str) ->
     for said_by_strangers in ("\x1b", "\u202e"):
         assert said_by_strangers not in done.stdout
     words = {
-        "history": ("Somebody Else 名探偵 (1999)", "Harbour Élan - S01E02", "imported", "playing", "1:00:00"),
+        "history": ("Somebody Else 名探偵 (1999)", "Harbour Élan - S01E02", "imported", "not known", "It was last heard", "1:00:00"),
         "stats": ("3 plays", "2 h 00 watched (known of 2)", "Days (UTC)", "Hours of day (UTC)", "█", "Harbour Élan"),
         "events": ("connection", "timeline"),
         "alerts": ("buffering", "lasted 1:00", "open"),
@@ -104,12 +104,12 @@ def test_into_a_pipe_it_is_plain_and_nothing_is_cut(home: Path, command: str) ->
 
 
 KEYS = {
-    "history": {"plays", "count", "limit", "next_cursor", "since", "until", "history"},
+    "history": {"plays", "count", "limit", "next_cursor", "timezone", "since", "until", "history"},
     "stats": {"period", "by", "timezone", "since", "until", "plays", "timed", "watched_ms", "entries", "count",
               "total_entries", "history"},
     "events": {"events", "count", "limit", "next_cursor", "gap"},
     "alerts": {"alerts", "count", "next_cursor"},
-    "digest": {"since", "until", "counts", "plays", "additions", "upgrades", "deletions", "alerts", "outages", "history", "notes"},
+    "digest": {"timezone", "since", "until", "counts", "plays", "additions", "upgrades", "deletions", "alerts", "outages", "history", "notes"},
 }  # fmt: skip
 
 
@@ -203,7 +203,7 @@ def test_an_empty_past_says_what_to_do(tmp_path: Path) -> None:
         assert "Start plex-companion" in done.stdout
         assert "not imported completely" in done.stdout
     assert "Nothing fits" in run(tmp_path, "history", "--database", "cache.sqlite3", "--user", "Ada").stdout
-    assert run(tmp_path, "alerts", "--database", "cache.sqlite3").stdout == "No alerts.\n"
+    assert run(tmp_path, "alerts", "--database", "cache.sqlite3").stdout == "No alerts.\nNobody has listened to Plex yet.\n"
     assert "No events" in run(tmp_path, "events", "--database", "cache.sqlite3").stdout
     digest = run(tmp_path, "digest", "--database", "cache.sqlite3").stdout
     assert "Nothing was played" in digest
