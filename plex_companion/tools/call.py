@@ -11,7 +11,7 @@ import anyio
 from plex_companion.errors import ToolError
 from plex_companion.events import Audit, Heard
 from plex_companion.text import without
-from plex_companion.tools.facts import shortened
+from plex_companion.tools.facts import shortened, zone_of_call
 from plex_companion.tools.people import keep_names
 from plex_companion.tools.several import LONGEST, Several
 
@@ -21,6 +21,7 @@ UNDONE = frozenset({"multiple_matches", "client_selection"})
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import tzinfo
 
     from plexapi.server import PlexServer
 
@@ -50,7 +51,8 @@ async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> 
     secrets = companion.settings.secrets()
     try:
         if tool.asks_plex:
-            answered = await companion.gateway.call(partial(_with_plex, tool, given, secrets), timeout=tool.seconds)
+            run = partial(_with_plex, tool, given, secrets, zone=companion.zone)
+            answered = await companion.gateway.call(run, timeout=tool.seconds)
             await keep_names(companion)
             return answered
         return _as_json(tool, await tool.function(**given), secrets)
@@ -89,9 +91,12 @@ def _told(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _with_plex(tool: Tool, given: dict[str, Any], secrets: tuple[str, ...], plex: PlexServer) -> Answered:
+def _with_plex(
+    tool: Tool, given: dict[str, Any], secrets: tuple[str, ...], plex: PlexServer, *, zone: tzinfo
+) -> Answered:
     """In a worker thread, so that no long answer keeps the event loop from others."""
-    found = tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
+    with zone_of_call(zone):
+        found = tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
     return _as_json(tool, found, secrets)
 
 
