@@ -134,7 +134,9 @@ def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         )
         report.add_argument("--demo", action="store_true", help="ask the database of the demo household")
         report.add_argument("--json", action="store_true", help="as JSON, in the shape of the tool")
-        report.add_argument("--since", metavar="WHEN", help="24h, 7d, 1month, today, yesterday, 2026-11-22, 2026-11-22T17:00 …")
+        report.add_argument(
+            "--since", metavar="WHEN", help="24h, 7d, 1month, today, yesterday, 2026-11-22, 2026-11-22T17:00 …"
+        )
         report.add_argument("--until", metavar="WHEN", help="the same; a date to its end")
         if name == "history":
             report.add_argument("--user", metavar="NAME", help="name or id")

@@ -48,7 +48,9 @@ async def test_any_part_of_a_title_without_spaces_is_found(tmp_path: Path, wante
 
 
 @pytest.mark.parametrize("wanted", ["ilm", "arbour", "語物", "京春", "がぐ", "かぎ"])
-async def test_what_stands_in_no_title_or_in_the_middle_of_a_spaced_word_is_not_found(tmp_path: Path, wanted: str) -> None:
+async def test_what_stands_in_no_title_or_in_the_middle_of_a_spaced_word_is_not_found(
+    tmp_path: Path, wanted: str
+) -> None:
     rows = [seen(n, NOW - n, title=title) for n, title in enumerate(TITLES, 1)]
     async with past(tmp_path, plays=rows) as it:
         assert await found(it, wanted) == []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from memory_past import DAY, HOUR, NOW, past, seen, write
 
 from plex_companion.cache import open_cache
 from plex_companion.cache.counts import counted
+from plex_companion.dashboard.board import Board
 from plex_companion.errors import SettingsError
 from plex_companion.settings import Settings
 from plex_companion.times import Window, offsets
@@ -47,8 +49,6 @@ async def test_an_hour_and_a_day_are_those_of_the_zone_that_is_set(tmp_path: Pat
 
 
 async def test_the_page_counts_by_the_zone_that_is_set(tmp_path: Path) -> None:
-    from plex_companion.dashboard.board import Board
-
     async with past(tmp_path, plays=[seen(1, ms(2026, 11, 21, 18, 20))], timezone="Asia/Kathmandu") as it:
         parts = (await Board(it.companion).seen()).parts["charts"]
         assert "most on Sun 22 Nov" in parts["days"]
@@ -58,8 +58,6 @@ async def test_the_page_counts_by_the_zone_that_is_set(tmp_path: Path) -> None:
 
 
 async def test_the_page_ranks_as_the_statistics_do_and_tells_two_of_one_title_apart(tmp_path: Path) -> None:
-    from plex_companion.dashboard.board import Board
-
     nobody = {"user_id": None, "user_name": None}
     plays = [
         seen(1, NOW - HOUR, title="Twin Rivers", rating_key="11", year=1992),
@@ -92,7 +90,9 @@ async def test_any_window_in_any_zone_is_counted_as_a_clock_there_counts(
     zone, start = named_zone(name), ms(2026, 10, 18)
     window = Window(start + min(ends), start + max(ends))
     plays = [start + n * 37 * 60_000 for n in range(540)]
-    there = [datetime.fromtimestamp(at / 1000, UTC).astimezone(zone) for at in plays if window.since <= at <= window.until]
+    there = [
+        datetime.fromtimestamp(at / 1000, UTC).astimezone(zone) for at in plays if window.since <= at <= window.until
+    ]
     async with open_cache(path) as cache:
         hours = (await counted(cache, "hour", window, zone)).entries
         days = (await counted(cache, "day", window, zone)).entries
@@ -113,7 +113,7 @@ def test_the_stretches_of_one_offset_change_where_the_clock_does() -> None:
     found = offsets(vienna, ms(2026, 1, 1), ms(2026, 12, 31))
     assert [offset // HOUR for _, _, offset in found] == [1, 2, 1]
     assert [start for start, _, _ in found[1:]] == [ms(2026, 3, 29, 1), ms(2026, 10, 25, 1)]
-    assert all(before[1] + 1 == after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[1] + 1 == after[0] for before, after in pairwise(found))
     assert offsets(UTC, 0, NOW) == [(0, NOW, 0)]
 
 
@@ -140,7 +140,5 @@ def test_without_a_setting_it_is_the_zone_of_the_host(monkeypatch: pytest.Monkey
 
 
 def test_a_zone_without_a_name_is_called_by_its_offset() -> None:
-    from datetime import timezone
-
     assert zone_name(timezone(timedelta(hours=5, minutes=45))) == "UTC+05:45"
     assert zone_name(timezone(-timedelta(hours=3, minutes=30))) == "UTC-03:30"
