@@ -202,4 +202,4 @@ def test_an_episode_knows_its_show_by_key_and_guid_and_a_row_of_history_by_its_p
     ],
 )
 def test_the_year_of_a_row_without_one_is_that_of_its_release(facts: dict[str, str], year: int | None) -> None:
-    assert views.item(Element("Video", type="movie", **facts)).year == year
+    assert views.item(Element("Video", {"type": "movie", **facts})).year == year
