@@ -205,7 +205,8 @@ async def test_two_artists_of_one_name_are_counted_apart(tmp_path: Path) -> None
         {"rating_key": key, "title": "The Ferrymen", "albums": [album]}
         for key, album in (("71", "Dock"), ("72", "Pier"))
     ]
-    path.write_text(json.dumps({"sections": [{"title": "Music", "type": "artist", "items": artists}]}))
+    films = {"title": "Films", "type": "movie", "generate": 30}
+    path.write_text(json.dumps({"sections": [films, {"title": "Music", "type": "artist", "items": artists}]}))
     async with home(tmp_path, household=Household.load(path)) as tools:
         for key in ("71", "72"):
             tools.demo.house.scrobble(tools.demo.user(), key)
