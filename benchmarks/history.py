@@ -68,6 +68,7 @@ TITLED = (
     "SELECT plays.* FROM play_titles JOIN plays ON plays.id = play_titles.rowid WHERE play_titles MATCH :words "
     "ORDER BY plays.started_at DESC, plays.id DESC LIMIT 50"
 )
+INSIDE = "SELECT * FROM plays WHERE title LIKE :part ORDER BY started_at DESC, id DESC LIMIT 50"
 
 
 def questions() -> list[Question]:
@@ -77,6 +78,8 @@ def questions() -> list[Question]:
         Question("H3", "plays per day, 30 days", "history_stats", {"by": "day"}, PER_DAY),
         Question("H3", "plays per day, all five years", "history_stats", {"by": "day", "period": "all"}, PER_DAY, calls=FEW),
         Question("H4", "search for a show", "history_query", {"title": SHOW}, TITLED, {"words": " ".join(f'"{word}"*' for word in SHOW.split())}),
+        Question("H4", "search for a part of Japanese titles", "history_query", {"title": "の物"}, INSIDE, {"part": "%の物%"}, FEW),
+        Question("H4", "search for one character of them", "history_query", {"title": "雪"}, INSIDE, {"part": "%雪%"}, FEW),
         Question("H4", "search for a word of very many titles", "history_query", {"title": "orchard"}, TITLED, {"words": '"orchard"*'}, FEW),
     ]  # fmt: skip
 

@@ -50,6 +50,7 @@ THEN = (
 PLACES = ("Aldermoor", "Brackwater", "Corvane", "Dunmere", "Eskdale", "Farrowby", "Gelt", "Hallin", "Inchmore", "Jarrowmere",
           "Kelder", "Lowick", "Marrick", "Nethersea", "Orrest", "Pennard", "Quarle", "Rothmere", "Skell", "Tarnholm", "Ulver",
           "Vennor", "Wastmoor", "Yarrow", "Zennor", "Ambleside", "Birkrigg", "Calder", "Dowth", "Ennerfell")  # fmt: skip
+KANJI = "春夏秋冬東西南北山川海空月星雪"
 COLUMNS = (
     "id", "server", "epoch", "session_key", "rating_key", "key", "guid", "type", "title", "grandparent_title",
     "parent_title", "item_index", "parent_index", "year", "library", "library_id", "duration_ms", "live", "user_id",
@@ -59,11 +60,12 @@ COLUMNS = (
 )  # fmt: skip
 # What the migration does for the plays it finds.
 _SUMS = "count(*), count(watched_ms), coalesce(sum(watched_ms), 0) FROM plays"
-_NAMES = "coalesce(user_id, ''), coalesce(library, ''), coalesce(platform, '')"
+_NAMES = "coalesce(user_id, '=' || user_name, ''), coalesce(library_id, '=' || library, ''), coalesce(platform, '')"
 COUNTED = (
-    f"INSERT INTO play_hours SELECT started_at / 3600000, server, {_SUMS} GROUP BY 1, 2",
+    f"INSERT INTO play_quarters SELECT started_at / 900000, server, {_SUMS} GROUP BY 1, 2",
     f"INSERT INTO play_days SELECT started_at / 86400000, server, {_NAMES}, {_SUMS} GROUP BY 1, 2, 3, 4, 5",
     "INSERT INTO play_titles (play_titles) VALUES ('rebuild')",
+    "INSERT INTO play_titles_unspaced SELECT DISTINCT server, title FROM plays WHERE title GLOB '*[\u3040-\u9fff]*'",
 )
 
 
@@ -149,11 +151,13 @@ def _of_play(rng: random.Random, item: tuple[Any, ...], user: int, at: int, numb
 
 
 def _items(rng: random.Random) -> Iterator[tuple[Any, ...]]:
-    """From the rating key to whether it is live: 4,000 films, 200 shows of 60 episodes, 150 artists of 40 tracks."""
+    """From the rating key to whether it is live: 4,000 films (a tenth of them of Japanese title), 200 shows of 60 episodes,
+    150 artists of 40 tracks.
+    """
     key = 1_000
     for number in range(4_000):
         key += 1
-        title = _name(number)
+        title = _name(number) if number % 10 else f"{KANJI[number % len(KANJI)]}の物語{number}"
         yield _item(key, "movie", title, None, None, None, None, 1950 + number % 75, ("Films", "1"), 6_000_000)
     for number in range(200):
         show = f"The {_name(4_100 + number)}"

@@ -136,9 +136,9 @@ def kill(path: Path, seconds: float) -> Point:
 
 
 COUNTED = "count(*), count(watched_ms), coalesce(sum(watched_ms), 0) FROM plays"
-NAMES = "coalesce(user_id, ''), coalesce(library, ''), coalesce(platform, '')"
+NAMES = "coalesce(user_id, '=' || user_name, ''), coalesce(library_id, '=' || library, ''), coalesce(platform, '')"
 PAIRS = (
-    (f"SELECT started_at / 3600000, server, {COUNTED} GROUP BY 1, 2", "SELECT * FROM play_hours WHERE plays > 0"),
+    (f"SELECT started_at / 900000, server, {COUNTED} GROUP BY 1, 2", "SELECT * FROM play_quarters WHERE plays > 0"),
     (
         f"SELECT started_at / 86400000, server, {NAMES}, {COUNTED} GROUP BY 1, 2, 3, 4, 5",
         "SELECT * FROM play_days WHERE plays > 0",

@@ -135,7 +135,8 @@ SELECT server, text FROM (
 -- Users as plex.tv names them, as far as a tool asked it: the command line, which reads only this database, knows them too.
 CREATE TABLE plex_tv_users (
     server TEXT NOT NULL REFERENCES servers (machine_identifier),
-    id TEXT NOT NULL,
+    id TEXT NOT NULL, -- the server's: 1 for the owner
+    plex_tv_id TEXT NOT NULL,
     username TEXT,
     title TEXT,
     PRIMARY KEY (server, id)

@@ -139,7 +139,9 @@ def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             name, help=f"{does} (asks the database alone)", description=said, parents=[_common(), _demo_database()]
         )
         report.add_argument("--json", action="store_true", help="as JSON, in the shape of the tool")
-        report.add_argument("--since", metavar="WHEN", help="24h, 7d, 2026-11-22, 2026-11-22T17:00Z …")
+        report.add_argument(
+            "--since", metavar="WHEN", help="24h, 7d, 1month, today, yesterday, 2026-11-22, 2026-11-22T17:00 …"
+        )
         report.add_argument("--until", metavar="WHEN", help="the same; a date to its end")
         if name == "history":
             report.add_argument("--user", metavar="NAME", help="name or id")

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from plex_companion.models import Transcode
+from plex_companion.models import PlexTvUser, Transcode
 from plex_companion.text import clean
 
 if TYPE_CHECKING:
@@ -276,6 +276,20 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class PlexTvUsersRead:
+    """A tool has asked plex.tv who the users are."""
+
+    type: ClassVar[str] = "plex_tv_users"
+    users: tuple[PlexTvUser, ...]
+
+    def __post_init__(self) -> None:
+        """Take the users as they come out of another process too: as JSON objects."""
+        given: tuple[Any, ...] = self.users
+        known = tuple(one if isinstance(one, PlexTvUser) else PlexTvUser(**one) for one in given)
+        object.__setattr__(self, "users", known)
+
+
+@dataclass(frozen=True, slots=True)
 class StorageReport:
     """What a person should know of the database: it was mended, or its backup failed or succeeded."""
 
@@ -330,6 +344,7 @@ Event = (
     | HistoryPage
     | Audit
     | Acknowledged
+    | PlexTvUsersRead
     | StorageReport
     | DeliveryReport
     | Tick

@@ -331,6 +331,7 @@ class PlexTvUser:
     """A user as plex.tv names them. `id` is the server's account id: plex.tv's own number, but 1 for the owner."""
 
     id: str
+    plex_tv_id: str
     username: str | None = None
     title: str | None = None
 

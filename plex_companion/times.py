@@ -86,7 +86,7 @@ def moment(text: str, now: int, argument: str, *, end: bool = False, zone: tzinf
         return since
     at = _iso(given, zone, end=end)
     if at is None:
-        raise _unreadable(text, argument, FORMS, now)
+        raise _unreadable(text, argument, FORMS)
     return at
 
 
@@ -121,7 +121,7 @@ def period(text: str, now: int, zone: tzinfo = UTC) -> Window:
         return Window(_edge(day, zone, end=False), min(now, _edge(day, zone, end=True)))
     since = _before(word, now, zone)
     if since is None:
-        raise _unreadable(text, "period", PERIODS, now)
+        raise _unreadable(text, "period", PERIODS)
     return Window(since, now)
 
 
@@ -236,14 +236,14 @@ def _shown(at: int) -> str:
     return f"{datetime.fromtimestamp(at / 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _unreadable(text: str, argument: str, forms: str, now: int) -> Invalid:
+def _unreadable(text: str, argument: str, forms: str) -> Invalid:
     shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-    near = _nearest(" ".join(text[:LONGEST_SHOWN].split()), argument, now)
+    near = _nearest(" ".join(text[:LONGEST_SHOWN].split()), argument)
     hint = f" Did you mean {near}?" if near else ""
     return Invalid(f"{argument} {shown!r} is no time.{hint} Valid: {forms}.", argument=argument, allowed=forms)
 
 
-def _nearest(text: str, argument: str, now: int) -> str | None:
+def _nearest(text: str, argument: str) -> str | None:
     """Return the valid form that a text comes nearest to."""
     word = text.lower()
     if text.isascii() and text.isdecimal():

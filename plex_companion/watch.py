@@ -83,7 +83,7 @@ class _Seen:
         if not self._read:
             self._read = True
             self._past = await newest_alerts(companion.cache, 2 * MOST_ALERTS)
-        return Scene(companion.state, companion.now_ms, self._past, companion.live.storage)
+        return Scene(companion.state, companion.now_ms, self._past, companion.live.storage, companion.zone)
 
 
 async def _draw(companion: Companion, seen: _Seen) -> None:

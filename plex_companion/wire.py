@@ -90,6 +90,7 @@ def item(of: Item) -> Json:
         "full_title": of.full_title,
         "year": of.year,
         "library": of.library,
+        "library_id": of.library_id,
     }
 
 

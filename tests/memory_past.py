@@ -206,10 +206,10 @@ class Past:
 
 
 @asynccontextmanager
-async def past(folder: Path, **tables: Iterable[Row]) -> AsyncIterator[Past]:
+async def past(folder: Path, timezone: str = "UTC", **tables: Iterable[Row]) -> AsyncIterator[Past]:
     """A companion that listens to nobody, with these rows; for it, it is always `NOW`."""
     path = write(folder / "cache.sqlite3", **tables)
-    settings = Settings.load({"plex_url": "http://127.0.0.1:9", "database": path})
+    settings = Settings.load({"plex_url": "http://127.0.0.1:9", "database": path, "timezone": timezone})
     settings = settings.model_copy(update={"plex_token": SecretStr("owner-token")})
     async with open_cache(path) as cache, open_gateway(settings) as gateway:
         live = Live(await load_state(cache, Moment(NOW, 0)))

@@ -21,6 +21,7 @@ ORDER = (
     "times",
     "private_files",
     "zones",
+    "usernames",
     "models",
     "setting_values",
     "settings",

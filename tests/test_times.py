@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -114,3 +115,87 @@ def test_a_nonsense_period_is_refused_with_the_valid_forms_named(text: str) -> N
         period(text, NOW)
     for word in ("period", "7d", "today", "all"):
         assert word in refused.value.message
+
+
+VIENNA = ZoneInfo("Europe/Vienna")
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("today", ms(2026, 11, 21, 23)),
+        ("Yesterday", ms(2026, 11, 20, 23)),
+        ("2026-07-01", ms(2026, 6, 30, 22)),
+        ("2026-11-22T17:00", ms(2026, 11, 22, 16)),
+        ("2026-11-22T17:00Z", ms(2026, 11, 22, 17)),
+        ("1month", ms(2026, 10, 22, 16) + 123),
+        ("1y", ms(2025, 11, 22, 17) + 123),
+        ("6 months", ms(2026, 5, 22, 16) + 123),
+        ("2 weeks", NOW - 14 * DAY_MS),
+        ("last 3 days", NOW - 3 * DAY_MS),
+        ("last_24_hours", None),
+        ("3 days ago", NOW - 3 * DAY_MS),
+        ("an hour ago", NOW - 3_600_000),
+        ("past week", NOW - 7 * DAY_MS),
+        ("30min", NOW - 1_800_000),
+        ("45 secs", NOW - 45_000),
+        ("all", 0),
+    ],
+)
+def test_times_are_read_as_people_write_them_in_their_zone(text: str, at: int | None) -> None:
+    if at is None:
+        with pytest.raises(Invalid):
+            moment(text, NOW, "since", zone=VIENNA)
+    else:
+        assert moment(text, NOW, "since", zone=VIENNA) == at
+
+
+def test_a_day_ends_with_its_last_millisecond_also_where_it_has_23_or_25_hours() -> None:
+    assert window("2026-03-29", "2026-03-29", NOW, VIENNA) == Window(ms(2026, 3, 28, 23), ms(2026, 3, 29, 22) - 1)
+    assert window("2026-10-25", "2026-10-25", NOW, VIENNA) == Window(ms(2026, 10, 24, 22), ms(2026, 10, 25, 23) - 1)
+    assert window("yesterday", "yesterday", NOW, VIENNA) == Window(ms(2026, 11, 20, 23), ms(2026, 11, 21, 23) - 1)
+    assert period("yesterday", NOW, VIENNA) == Window(ms(2026, 11, 20, 23), ms(2026, 11, 21, 23) - 1)
+    assert period("today", NOW, VIENNA) == Window(ms(2026, 11, 21, 23), NOW)
+
+
+def test_a_month_before_the_31st_is_the_last_day_of_the_shorter_month() -> None:
+    assert moment("1month", ms(2026, 3, 31, 12), "since") == ms(2026, 2, 28, 12)
+    assert moment("1y", ms(2028, 2, 29, 12), "since") == ms(2027, 2, 28, 12)
+    assert moment("999999999y", NOW, "since") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("30", "30d"),
+        ("7", "7d"),
+        ("2026", "2026-01-01"),
+        ("20261122", "2026-11-22"),
+        ("1795366800", "2026-11-22T17:00:00Z"),
+        ("22.11.2026", "2026-11-22"),
+        ("2026/11/22", "2026-11-22"),
+        ("2026-11", "2026-11-01"),
+        ("Nov 22, 2026", "2026-11-22"),
+        ("-7d", "7d"),
+        ("7.5d", "7d"),
+        ("2 weks", "2w"),
+        ("1 yaer", "1y"),
+        ("month", "1month"),
+        ("last year", "1y"),
+        ("yesteday", "yesterday"),
+        ("toady", "today"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_the_nearest_form(text: str, near: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        moment(text, NOW, "since")
+    assert f"Did you mean {near}?" in refused.value.message
+    assert moment(near, NOW, "since") >= 0, "what is proposed can be read"
+
+
+@pytest.mark.parametrize(("text", "near"), [("30", "30d"), ("month", "1month"), ("last week", "1w"), ("2 weks", "2w")])
+def test_a_period_that_cannot_be_read_is_refused_with_the_nearest_one(text: str, near: str) -> None:
+    with pytest.raises(Invalid, match=f"Did you mean {near}") as refused:
+        period(text, NOW)
+    assert refused.value.facts["argument"] == "period"
+    assert period(near, NOW).until == NOW

@@ -103,6 +103,21 @@ async def _by_time(cache: Cache, by: By, window: Window, zone: tzinfo) -> Counts
     return Counts({str(key): found[key] for key in sorted(found)}, _whole(found.values()))
 
 
+async def plays_by_player(cache: Cache, window: Window) -> list[sqlite3.Row]:
+    """Return the plays of a window by user, kind of item and player; `user` is '' where it is not known."""
+    sql = f"""
+        SELECT coalesce(user_id, '=' || user_name, '') AS user, type, client_identifier, player_title, platform,
+            max(started_at), -- beside a lone max(), other columns are those of its row
+            count(*) AS plays, count(watched_ms) AS timed, coalesce(sum(watched_ms), 0) AS watched_ms
+        FROM plays WHERE started_at BETWEEN :since AND :until
+        GROUP BY user, type, coalesce(client_identifier, {_PLAYER})
+    """  # noqa: S608 - our own expressions
+    return await _rows(cache, sql, {"since": window.since, "until": window.until})
+
+
+_PLAYER = "'=' || coalesce(player_title, '') || '/' || coalesce(platform, '')"
+
+
 async def first_play(cache: Cache) -> int | None:
     """When the oldest play began."""
     (row,) = await cache.archive.execute_fetchall("SELECT min(started_at) AS at FROM plays")

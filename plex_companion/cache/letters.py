@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from plex_companion.cache.transact import written
-from plex_companion.events import Acknowledged, Audit, Event, Heard, Malformed
+from plex_companion.events import Acknowledged, Audit, Event, Heard, Malformed, PlexTvUsersRead
 from plex_companion.models import Moment
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAILED = {kind.type: kind for kind in (Audit, Acknowledged)}
+MAILED = {kind.type: kind for kind in (Audit, Acknowledged, PlexTvUsersRead)}
 """What may be sent: events that our own tools cause. Their fields must be JSON."""
 
 

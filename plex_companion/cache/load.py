@@ -18,6 +18,7 @@ from plex_companion.cache.rows import (
     delivery_of,
     device_of,
     history_of,
+    plex_tv_user_of,
     section_of,
     server_of,
     session_of,
@@ -166,6 +167,9 @@ def _load_server(connection: sqlite3.Connection, state: State, server: str, now:
     )
     for row in _rows(connection, "SELECT * FROM history WHERE server = :server", of):
         state.history = history_of(row)
+    state.plex_tv_users = tuple(
+        plex_tv_user_of(row) for row in _rows(connection, "SELECT * FROM plex_tv_users WHERE server = :server", of)
+    )
     state.accounts = tuple(
         account_of(row) for row in _rows(connection, "SELECT * FROM accounts WHERE server = :server", of)
     )

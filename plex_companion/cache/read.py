@@ -167,6 +167,18 @@ async def count_alerts(cache: Cache, window: Window) -> tuple[int, int]:
     return int(row["seen"]), int(row["open"])
 
 
+async def last_event_before(cache: Cache, at: int) -> int:
+    """Return the id of the newest kept event that was heard before a time; 0 when there is none."""
+    rows = await _rows(cache, "SELECT coalesce(max(id), 0) AS id FROM events WHERE at < :at", {"at": at})
+    return int(rows[0]["id"])
+
+
+async def last_event_at(cache: Cache) -> int | None:
+    """Return when the newest event was heard; `None` when none is kept."""
+    rows = await _rows(cache, "SELECT at FROM events ORDER BY id DESC LIMIT 1", {})
+    return int(rows[0]["at"]) if rows else None
+
+
 async def last_alert(cache: Cache) -> int:
     """The id of the newest alert ever; 0 when there was none."""
     rows = await _rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = 'alerts'", {})

@@ -35,6 +35,7 @@ from plex_companion.changes.kinds import (
     PlayMarked,
     PlaysImported,
     PlaysRepeated,
+    PlexTvUsersSeen,
     SectionsSeen,
     ServerSeen,
     SessionChanged,
@@ -95,6 +96,8 @@ def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911
             return "servers", change
         case SectionsSeen() | AccountsSeen() | DevicesSeen() | HistoryProgressed():
             return type(change).__name__, None
+        case PlexTvUsersSeen():
+            return "plex_tv_users", change
         case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
             return "past plays", plays[0].play_id
         case _:
@@ -158,6 +161,9 @@ class Statements:
             case AccountsSeen(accounts=accounts):
                 self.first.append(("DELETE FROM accounts WHERE server = :server", {"server": self.server}))
                 self.tables["accounts"] = {a.id: {**fields(a), "server": self.server} for a in accounts}
+            case PlexTvUsersSeen(users=users):
+                for user in users:
+                    self._put("plex_tv_users", user.id, {**fields(user), "server": self.server})
             case DevicesSeen(devices=devices):
                 self.first.append(("DELETE FROM devices WHERE server = :server", {"server": self.server}))
                 self.tables["devices"] = {d.id: {**fields(d), "server": self.server} for d in devices}
@@ -218,6 +224,7 @@ _KEYS = {
     "deliveries": ("id",),
     "devices": ("server", "id"),
     "history": ("server",),
+    "plex_tv_users": ("server", "id"),
 }
 _OF_NO_SERVER = frozenset({"deliveries"})
 _NUMBERED = frozenset(table for table, keys in _KEYS.items() if keys == ("id",))

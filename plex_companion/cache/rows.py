@@ -18,6 +18,7 @@ from plex_companion.models import (
     LibraryChange,
     PastPlay,
     Player,
+    PlexTvUser,
     Section,
     ServerIdentity,
     Session,
@@ -268,6 +269,11 @@ def section_of(row: sqlite3.Row) -> Section:
 def account_of(row: sqlite3.Row) -> Account:
     """A row as an account."""
     return Account(row["id"], row["name"])
+
+
+def plex_tv_user_of(row: sqlite3.Row) -> PlexTvUser:
+    """Return a row as a user of plex.tv."""
+    return PlexTvUser(**{name: row[name] for name in PlexTvUser.__dataclass_fields__})
 
 
 def device_of(row: sqlite3.Row) -> Device:

@@ -15,6 +15,7 @@ from plex_companion.changes.kinds import (
     ConnectionChanged,
     DeliveryChanged,
     DevicesSeen,
+    PlexTvUsersSeen,
     Refreshed,
     SectionsSeen,
     ServerSeen,
@@ -33,6 +34,7 @@ from plex_companion.events import (
     Event,
     HistoryPage,
     Playing,
+    PlexTvUsersRead,
     Snapshot,
     Tick,
     TimelineEntry,
@@ -60,7 +62,7 @@ def changes_for(event: Event, before: State, now: Moment, thresholds: Thresholds
     return [*([row] if row else []), *changes, *marks, *alerts, *counted]
 
 
-def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: C901, PLR0911 - one line per kind of event
+def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
     match event:
         case Playing():
             return sessions.on_playing(event, before, now)
@@ -82,6 +84,9 @@ def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa:
             return [*_on_lost(event, before, now), *sessions.on_disconnected(before)]
         case DeliveryReport(delivery=delivery):
             return [DeliveryChanged(delivery)]
+        case PlexTvUsersRead(users=users):
+            news = tuple(user for user in users if user not in before.plex_tv_users)
+            return [PlexTvUsersSeen(news)] if news else []
         case AccountUpdate():
             return [Wanted("library")]
         case _:

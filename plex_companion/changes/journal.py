@@ -18,6 +18,7 @@ from plex_companion.events import (
     LogLine,
     Malformed,
     Playing,
+    PlexTvUsersRead,
     Preference,
     Reachability,
     ScanProgress,
@@ -45,7 +46,16 @@ def journal(event: Event, before: State, now: Moment) -> Journaled | None:
     subject: str | None
     kind = event.type
     match event:
-        case Tick() | Connecting() | DeliveryReport() | Malformed() | LogLine() | HistoryPage() | Snapshot(first=False):
+        case (
+            Tick()
+            | Connecting()
+            | DeliveryReport()
+            | Malformed()
+            | LogLine()
+            | HistoryPage()
+            | PlexTvUsersRead()
+            | Snapshot(first=False)
+        ):
             return None
         case Snapshot():
             kind = Disconnected.type  # the end of an outage stands beside its beginning

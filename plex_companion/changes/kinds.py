@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         LibraryChange,
         MarkKind,
         PastPlay,
+        PlexTvUser,
         Section,
         ServerIdentity,
         Session,
@@ -248,6 +249,13 @@ class AlertReopened:
 
 
 @dataclass(frozen=True, slots=True)
+class PlexTvUsersSeen:
+    """What plex.tv calls users; of those it does not name now the names stay."""
+
+    users: tuple[PlexTvUser, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AlertAcknowledged:
     """A person knows of it; the first time counts."""
 
@@ -291,6 +299,7 @@ Change = (
     | LibraryMoved
     | SectionsSeen
     | AccountsSeen
+    | PlexTvUsersSeen
     | DevicesSeen
     | PlaysImported
     | PlaysRepeated

@@ -26,6 +26,7 @@ from plex_companion.changes.kinds import (
     PlayMarked,
     PlaysImported,
     PlaysRepeated,
+    PlexTvUsersSeen,
     Refreshed,
     SectionsSeen,
     ServerSeen,
@@ -45,6 +46,7 @@ from plex_companion.models import (
     Device,
     History,
     LibraryChange,
+    PlexTvUser,
     Section,
     ServerIdentity,
     Session,
@@ -120,6 +122,8 @@ class State:
     """By item: what was created since the last scan of its section ended, as it is known by now."""
     sections: tuple[Section, ...] = ()
     accounts: tuple[Account, ...] = ()
+    plex_tv_users: tuple[PlexTvUser, ...] = ()
+    """Users as plex.tv named them when it was last asked."""
     devices: tuple[Device, ...] = ()
     history: History = field(default_factory=History)
     history_page: int = 0
@@ -217,7 +221,7 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             state.activities.pop(activity.uuid, None)
         case LibraryMoved(change=moved):
             _move(state, moved)
-        case SectionsSeen() | AccountsSeen() | DevicesSeen():
+        case SectionsSeen() | AccountsSeen() | DevicesSeen() | PlexTvUsersSeen():
             _list(state, change)
         case PlaysImported() | PlaysRepeated() | HistoryProgressed() | HistoryTaken():
             _read_on(state, change)
@@ -286,11 +290,12 @@ def _meet(state: State, server: ServerIdentity) -> None:
         state.recent.clear()
         state.counted.clear()
         state.sections, state.accounts, state.devices = (), (), ()
+        state.plex_tv_users = ()
         state.history = History()
     state.server = server
 
 
-def _list(state: State, change: SectionsSeen | AccountsSeen | DevicesSeen) -> None:
+def _list(state: State, change: SectionsSeen | AccountsSeen | DevicesSeen | PlexTvUsersSeen) -> None:
     """What Plex lists as a whole."""
     match change:
         case SectionsSeen(sections=sections):
@@ -299,6 +304,8 @@ def _list(state: State, change: SectionsSeen | AccountsSeen | DevicesSeen) -> No
             state.accounts = accounts
         case DevicesSeen(devices=devices):
             state.devices = devices
+        case PlexTvUsersSeen(users=users):
+            state.plex_tv_users = tuple({user.id: user for user in (*state.plex_tv_users, *users)}.values())
 
 
 def _read_on(state: State, change: PlaysImported | PlaysRepeated | HistoryProgressed | HistoryTaken) -> None:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from plex_companion.cache.figures import most_active, most_played, plays_by_hour
+from plex_companion.cache.figures import Most, plays_by_quarter
 from plex_companion.cache.read import newest_alerts
 from plex_companion.dashboard import cards, charts
+from plex_companion.memory.counts import counts
 from plex_companion.text import without
+from plex_companion.times import Window
+from plex_companion.zones import zone_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,18 +112,27 @@ class Board:
         return self._figures
 
     async def _charts(self, now: int, epoch: int) -> Pieces:
-        cache, since = self._companion.cache, now - charts.DAYS * DAY_MS
-        by_hour = await plays_by_hour(cache, now - charts.WEEKS * 7 * DAY_MS)
+        companion, zone = self._companion, self._companion.zone
+        window = Window(now - charts.DAYS * DAY_MS, now)
+        by_quarter = await plays_by_quarter(companion.cache, now - charts.WEEKS * 7 * DAY_MS)
         clock = datetime.fromtimestamp(now / 1000, UTC)
-        users = charts.shares(await most_active(cache, since, RANKED))
-        titles = charts.shares(await most_played(cache, since, RANKED))
-        zone = clock.astimezone().tzname() or "UTC"
+        users = await counts(companion, "user", window, RANKED)
+        titles = await counts(companion, "title", window, RANKED)
+        days = charts.days(by_quarter, clock, zone, total=users["plays"])
         return {
-            **self._one("days.html", days=charts.days(by_hour, clock), zone=zone),
-            **self._one("heat.html", heat=charts.heat(by_hour), zone=zone, weeks=charts.WEEKS),
-            **self._one("users.html", shares=users, days=charts.DAYS),
-            **self._one("titles.html", shares=titles, days=charts.DAYS, epoch=epoch),
+            **self._one("days.html", days=days, zone=zone_name(zone)),
+            **self._one("heat.html", heat=charts.heat(by_quarter, zone), zone=zone_name(zone), weeks=charts.WEEKS),
+            **self._one("users.html", shares=charts.shares(_most(users)), days=charts.DAYS),
+            **self._one("titles.html", shares=charts.shares(_most(titles)), days=charts.DAYS, epoch=epoch),
         }
+
+
+def _most(told: dict[str, Any]) -> list[Most]:
+    """Return the entries of an answer of `history_stats`, for a chart."""
+    return [
+        Most(one["label"] or f"id {one['id']}", one["plays"], one["watched_ms"], one["timed"], one.get("item_id"))
+        for one in told["entries"]
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from plex_companion.cache.figures import Most
 
-HOUR_MS, MINUTE_MS = 3_600_000, 60_000
+QUARTER_MS, HOUR_MS, MINUTE_MS = 900_000, 3_600_000, 60_000
 DAYS = 30
 WEEKS = 12
 HEIGHT = 100
@@ -81,25 +81,32 @@ class Share:
     watched: str
 
 
-def hour_of(hour: int, zone: tzinfo | None) -> datetime:
-    """An hour counted from 1970, on the clock of a zone; `None` is this machine's."""
-    return datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC).astimezone(zone)
+def quarter_of(quarter: int, zone: tzinfo | None) -> datetime:
+    """Return a quarter hour counted from 1970 on the clock of a zone; `None` is this machine's."""
+    return datetime.fromtimestamp(quarter * QUARTER_MS / 1000, UTC).astimezone(zone)
 
 
-def days(by_hour: Mapping[int, int], now: datetime, zone: tzinfo | None = None) -> Days:
-    """The last days, today included, by the clock of a zone; `None` is this machine's, summer time and all."""
+def days(by_quarter: Mapping[int, int], now: datetime, zone: tzinfo | None = None, *, total: int | None = None) -> Days:
+    """Return the last days, today included, by the clock of a zone; `None` is this machine's, summer time and all.
+
+    `total` is the number of plays of as many times 24 hours, which `stats` tells too; by default the sum of the bars.
+    """
     sums: dict[date, int] = {}
-    for hour, plays in by_hour.items():
-        day = hour_of(hour, zone).date()
+    for quarter, plays in by_quarter.items():
+        day = quarter_of(quarter, zone).date()
         sums[day] = sums.get(day, 0) + plays
     today = now.astimezone(zone).date()
     shown = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     counts = [sums.get(day, 0) for day in shown]
     top = max(counts)
     bars = tuple(_bar(n, day, plays, top) for n, (day, plays) in enumerate(zip(shown, counts, strict=True)))
-    total = sum(counts)
+    total = sum(counts) if total is None else total
     best = max(bars, key=lambda bar: bar.plays)
-    words = f"{total} plays in {DAYS} days; most on {best.label}." if total else f"No plays in the last {DAYS} days."
+    words = (
+        f"{total} plays in {DAYS} days; most on {best.label}."
+        if total and top
+        else f"No plays in the last {DAYS} days."
+    )
     return Days(bars, total, top, words)
 
 
@@ -109,11 +116,11 @@ def _bar(position: int, day: date, plays: int, top: int) -> Bar:
     return Bar(position * PITCH, height, plays, f"{day:%a} {day.day} {day:%b}: {_counted(plays)}", mark)
 
 
-def heat(by_hour: Mapping[int, int], zone: tzinfo | None = None) -> Heat:
+def heat(by_quarter: Mapping[int, int], zone: tzinfo | None = None) -> Heat:
     """When in the week things are played, by the same clock."""
     sums = [0] * (7 * 24)
-    for hour, plays in by_hour.items():
-        at = hour_of(hour, zone)
+    for quarter, plays in by_quarter.items():
+        at = quarter_of(quarter, zone)
         sums[at.weekday() * 24 + at.hour] += plays
     top = max(sums)
     cells = tuple(_cell(n, plays, top) for n, plays in enumerate(sums))
@@ -132,12 +139,14 @@ def _cell(position: int, plays: int, top: int) -> Cell:
 def shares(most: Sequence[Most]) -> list[Share]:
     """A ranking with its lengths."""
     top = max((one.plays for one in most), default=0)
-    return [Share(one, round(100 * one.plays / top), _watched(one.watched_ms)) for one in most]
+    return [Share(one, round(100 * one.plays / top), _watched(one)) for one in most]
 
 
-def _watched(ms: int) -> str:
-    """`45 min`, `3 h`; nothing where no time is known."""
-    return f"{ms // HOUR_MS} h" if ms >= HOUR_MS else f"{ms // MINUTE_MS} min" if ms >= MINUTE_MS else ""
+def _watched(one: Most) -> str:
+    """Return `45 min`, or `3 h (2 timed)` where the time of some plays is not known; nothing where no time is."""
+    ms = one.watched_ms
+    told = f"{ms // HOUR_MS} h" if ms >= HOUR_MS else f"{ms // MINUTE_MS} min" if ms >= MINUTE_MS else ""
+    return f"{told} ({one.timed} timed)" if told and one.timed < one.plays else told
 
 
 def _counted(plays: int) -> str:

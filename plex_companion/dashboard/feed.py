@@ -14,11 +14,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from plex_companion import wire
-from plex_companion.cache.read import events_after, last_event
+from plex_companion.cache.read import events_after, last_event, last_event_before
 from plex_companion.dashboard.board import difference
 from plex_companion.dashboard.pages import build
 from plex_companion.errors import Invalid
 from plex_companion.text import without
+from plex_companion.times import moment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -44,8 +45,8 @@ LAST = 2**63 - 1
 def feed(companion: Companion, board: Board) -> Route:
     """The route. Each message is one event of the journal as JSON, its `id` the cursor that goes on behind it.
 
-    `Last-Event-ID`, which EventSource sends when it connects again, or `?since=` names the last event seen; without
-    either it begins now. `?types=playing,timeline` narrows. A message `{"type": "gap"}` says that events were missed,
+    `Last-Event-ID`, which EventSource sends when it connects again, or `?since=` names the last event seen, or a time;
+    without either it begins now. `?types=playing,timeline` narrows. A message `{"type": "gap"}` says that events were missed,
     and `{"type": "state"}` after it what is so now.
     """
 
@@ -78,7 +79,7 @@ async def _start(companion: Companion, request: Request) -> tuple[int, bool]:
     writes `since` himself is told at once.
 
     Raises:
-        Invalid: `since` is not the id of an event.
+        Invalid: `since` is neither the id of an event nor a time.
     """
     newest = await last_event(companion.cache)
     seen = request.headers.get("last-event-id")
@@ -89,13 +90,28 @@ async def _start(companion: Companion, request: Request) -> tuple[int, bool]:
     if given is None:
         return newest, False
     known = _number(given)
+    if known is None and not given.strip().isdecimal():
+        return await last_event_before(companion.cache, _time(companion, given, newest)), False
     if known is None or known > newest:
         message = (
             f"since={given[:40]!r} is no cursor of this journal: its newest event is {newest}. Give the id of the last "
-            "event seen, 0 for all there are, or leave it out to begin now."
+            "event seen, 0 for all there are, a time as 1h or 2026-11-22T17:00, or leave it out to begin now."
         )
         raise Invalid(message, argument="since")
     return known, False
+
+
+def _time(companion: Companion, given: str, newest: int) -> int:
+    """Return the time that `since` names.
+
+    Raises:
+        Invalid: it is neither the id of an event nor a time.
+    """
+    try:
+        return moment(given, companion.now_ms, "since", zone=companion.zone)
+    except Invalid as error:
+        error.message = f"since is the id of an event (the newest event is {newest}) or a time. {error.message}"
+        raise
 
 
 def _number(text: str) -> int | None:

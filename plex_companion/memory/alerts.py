@@ -35,7 +35,7 @@ async def alerts(
         Invalid: a time cannot be read, a kind is none, or an id is one that no alert has had yet.
     """
     _refuse_unknown(kinds or ())
-    after, bounds = _since(since, until, memory.now_ms)
+    after, bounds = _since(since, until, memory)
     await _refuse_future(memory, since=after, cursor=before)
     found = await newest_alerts(memory.cache, limit + 1, after=after, kinds=kinds, before=before, window=bounds)
     more, found = len(found) > limit, found[:limit]
@@ -43,12 +43,13 @@ async def alerts(
     return {"alerts": told, "count": len(told), "next_cursor": found[-1].id if more else None}
 
 
-def _since(since: int | str | None, until: str | None, now: int) -> tuple[int | None, Window | None]:
+def _since(since: int | str | None, until: str | None, memory: Memory) -> tuple[int | None, Window | None]:
+    now, zone = memory.now_ms, memory.zone
     if isinstance(since, str) and since.isascii() and since.isdecimal() and len(since) <= LONGEST_ID:
         since = int(since)
     if isinstance(since, int):
-        return since, None if until is None else window(None, until, now)
-    return None, None if since is None and until is None else window(since, until, now)
+        return since, None if until is None else window(None, until, now, zone)
+    return None, None if since is None and until is None else window(since, until, now, zone)
 
 
 def _refuse_unknown(kinds: Sequence[str]) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.cache.plays import Ledger, ledger, plays_carried, plays_gathered
+from plex_companion.cache.grouping import group_plays, latest
+from plex_companion.cache.plays import Ledger, ledger, plays_carried
 from plex_companion.cache.read import Reach, connections_since, count_alerts, newest_alerts, reach
 from plex_companion.memory import imported, server_of
 from plex_companion.memory.find import known_users
+from plex_companion.memory.labels import label
 from plex_companion.memory.library import bundles
 from plex_companion.memory.outages import outages, within
+from plex_companion.memory.plays import as_now_named
 from plex_companion.times import HOUR_MS, Window
+from plex_companion.zones import zone_name
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from plex_companion.cache.grouping import Group
     from plex_companion.memory import Memory
     from plex_companion.memory.find import Names
 
@@ -43,6 +46,7 @@ async def digest(memory: Memory, window: Window) -> dict[str, Any]:
     }
     counts = {name: part["total"] if "total" in part else part["items"] for name, part in told.items()}
     return {
+        "timezone": zone_name(memory.zone),
         "since": wire.iso(window.since),
         "until": wire.iso(window.until),
         "counts": {**counts, "refreshed": moved["refreshed"]},
@@ -54,31 +58,52 @@ async def digest(memory: Memory, window: Window) -> dict[str, Any]:
 
 async def _plays(memory: Memory, window: Window) -> dict[str, Any]:
     users = await known_users(memory)
-    rows = await plays_gathered(memory.cache, window, SHOWN)
-    first = rows[0] if rows else None
+    groups = await group_plays(memory.cache, window, by_user=True)
+    every = latest(groups)
     carried = await plays_carried(memory.cache, window, SHOWN)
-    playing = {session.play_id for session in memory.state.sessions.values()}
+    live = memory.state.connection.state == "live"
+    playing = {session.play_id for session in memory.state.sessions.values()} if live else set()
+    before = zip(carried, await as_now_named(memory, carried), strict=True)
     return {
-        "total": first["all_plays"] if first else 0,
-        "timed": first["all_timed"] if first else 0,
-        "watched_ms": first["all_watched_ms"] if first else 0,
-        "entries": [_gathered(row, users) for row in rows],
-        "total_entries": first["groups"] if first else 0,
-        "from_before": [{**wire.play(row), "playing": row["id"] in playing} for row in carried],
+        "total": sum(group.plays for group in groups),
+        "timed": sum(group.timed for group in groups),
+        "watched_ms": sum(group.watched_ms for group in groups),
+        "entries": _told_apart([_gathered(group, users) for group in every])[:SHOWN],
+        "total_entries": len(every),
+        "from_before": [{**play, "playing": row["id"] in playing} for row, play in before],
     }
 
 
-def _gathered(row: sqlite3.Row, users: Names) -> dict[str, Any]:
+def _gathered(group: Group, users: Names) -> dict[str, Any]:
     return {
-        "user": {"id": row["user_id"], "name": users.get(row["user_id"]) or row["user_name"]},
-        "title": row["name"],
-        "type": row["kind"],
-        "plays": row["plays"],
-        "timed": row["timed"],
-        "watched_ms": row["watched_ms"],
-        "last_title": row["title"],
-        "last_at": wire.iso(row["last_at"]),
+        "user": {"id": group.user_id, "name": users.get(group.user_id or "") or group.user_name},
+        "title": group.name,
+        "type": group.kind,
+        "id": group.rating_key,
+        "guid": group.guid,
+        "year": group.year,
+        "plays": group.plays,
+        "timed": group.timed,
+        "watched_ms": group.watched_ms,
+        "last_title": group.last_title,
+        "last_at": wire.iso(group.last_at),
     }
+
+
+def _told_apart(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the entries with labels: of what was played, where two have one title, and of users of one name."""
+    works = {(entry["guid"] or entry["id"] or entry["title"]): entry for entry in entries}
+    titles = {key: one["label"] for key, one in zip(works, label(list(works.values()), "title"), strict=True)}
+    people = list({entry["user"]["id"]: entry["user"] for entry in entries}.values())
+    names = {user["id"]: user["label"] for user in label(people)}
+    return [
+        {
+            **entry,
+            "label": titles[entry["guid"] or entry["id"] or entry["title"]],
+            "user_label": names[entry["user"]["id"]],
+        }
+        for entry in entries
+    ]
 
 
 async def _alerts(memory: Memory, window: Window) -> dict[str, Any]:
@@ -106,6 +131,13 @@ async def _outages(memory: Memory, window: Window, kept: Reach) -> dict[str, Any
     }
 
 
+def _unknown_since(memory: Memory) -> str:
+    heard = memory.state.refreshed_at
+    if heard is None:
+        return "what happened since the last report is not known."
+    return f"it was last heard at {wire.iso(heard)}, and what happened since is not known."
+
+
 def _length(ms: int) -> str:
     unit, name = (HOUR_MS, "h") if ms >= HOUR_MS else (60_000, "min") if ms >= 60_000 else (1_000, "s")  # noqa: PLR2004 - a minute
     return f"{ms / unit:.1f} {name}"
@@ -114,7 +146,7 @@ def _length(ms: int) -> str:
 def _notes(memory: Memory, window: Window, known: Ledger, kept: Reach, blind_ms: int) -> list[str]:
     notes = []
     if memory.state.connection.state != "live":
-        notes.append("Plex is not heard now: what happened since the last report is not known.")
+        notes.append(f"Plex is not heard now: {_unknown_since(memory)}")
     if blind_ms:
         notes.append(
             f"Nobody listened for {_length(blind_ms)} of this time: see outages. What was played meanwhile is told "

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 
 from plex_companion.cache.plays import Words, libraries_of_plays, users_of_plays
 from plex_companion.errors import Ambiguous, Invalid, NotFound
+from plex_companion.folding import fold
 from plex_companion.text import clean
+from plex_companion.usernames import ids_named
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from plex_companion.changes import State
     from plex_companion.memory import Memory
 
 NAMES = 50
@@ -32,7 +37,8 @@ async def known_users(memory: Memory) -> Names:
     played: Names = dict(await users_of_plays(memory.cache))
     accounts = memory.state.accounts  # Plex lists one that is nobody's, 0, without a name
     named = {one.id: one.name or played.get(one.id) for one in accounts if one.name or one.id in played}
-    return played | named
+    elsewhere: Names = {one.id: one.title or one.username for one in memory.state.plex_tv_users}
+    return elsewhere | played | named
 
 
 async def known_libraries(memory: Memory) -> Names:
@@ -42,13 +48,18 @@ async def known_libraries(memory: Memory) -> Names:
 
 
 async def find_user(memory: Memory, wanted: str) -> str:
-    """The id of the user with this id, or with this name in whatever case.
+    """Return the id of the user that an id, a name, a user name at plex.tv or a first name means.
 
     Raises:
         NotFound: there is none; the message names those there are.
         Ambiguous: several have this name.
     """
-    return _found("user", wanted, await known_users(memory))
+    known = await known_users(memory)
+    names: dict[str, set[str | None]] = {id_: {name} for id_, name in known.items()}
+    for id_, name in await users_of_plays(memory.cache):
+        names.setdefault(id_, set()).add(name)
+    ids = ids_named(wanted, names_of(memory.state, names))
+    return _only("user", wanted, ids or _by_plex_tv_id(memory.state, wanted), known)
 
 
 async def find_library(memory: Memory, wanted: str) -> str:
@@ -58,18 +69,43 @@ async def find_library(memory: Memory, wanted: str) -> str:
         NotFound: there is none; the message names those there are.
         Ambiguous: several have this name.
     """
-    return _found("library", wanted, await known_libraries(memory))
+    known = await known_libraries(memory)
+    return _only("library", wanted, _libraries_named(wanted, known), known)
 
 
-def _found(what: str, wanted: str, known: Names) -> str:
-    if wanted in known:
-        return wanted
-    name = wanted.strip().casefold()
-    fitting = [id_ for id_, called in known.items() if called is not None and called.casefold() == name]
+def names_of(state: State, more: Mapping[str, Collection[str | None]]) -> dict[str, set[str | None]]:
+    """Return the names of every user, by id: as the server has them, as plex.tv had them, and more."""
+    names: dict[str, set[str | None]] = {id_: set(known) for id_, known in more.items()}
+    for account in state.accounts:
+        if account.name:
+            names.setdefault(account.id, set()).add(account.name)
+    for user in state.plex_tv_users:
+        names.setdefault(user.id, set()).update((user.username, user.title))
+    return names
+
+
+def _by_plex_tv_id(state: State, wanted: str) -> list[str]:
+    """Return the owner for the number that the owner has at plex.tv."""
+    return [user.id for user in state.plex_tv_users if user.plex_tv_id == wanted.strip()]
+
+
+def _libraries_named(wanted: str, known: Names) -> list[str]:
+    """Return the ids of the libraries of this id, of exactly this name, or of nearly this name."""
+    if wanted.strip() in known:
+        return [wanted.strip()]
+    rules: tuple[Callable[[str], str], ...] = (str.casefold, fold)
+    for rule in rules:
+        found = [id_ for id_, called in known.items() if called and rule(called) == rule(wanted.strip())]
+        if found:
+            return found
+    return []
+
+
+def _only(what: str, wanted: str, fitting: list[str], known: Names) -> str:
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        matches = [{"id": id_, "name": known[id_]} for id_ in fitting]
+        matches = [{"id": id_, "name": known.get(id_)} for id_ in fitting]
         message = f"{len(fitting)} have the name '{wanted}': give the id instead, one of {', '.join(fitting)}."
         raise Ambiguous(message, argument=what, matches=matches)
     names = sorted({called or id_ for id_, called in known.items()}, key=str.casefold)[:NAMES]

@@ -9,10 +9,15 @@ from plex_companion.cache.plays import Place, Wish, ledger, play_of, plays_page
 from plex_companion.errors import Invalid, NotFound
 from plex_companion.memory import imported, server_of
 from plex_companion.memory.cursor import cursor, place_of, question_of
-from plex_companion.memory.find import find_library, find_user, words_of
+from plex_companion.memory.find import find_library, find_user, known_libraries, known_users, words_of
 from plex_companion.times import window
+from plex_companion.zones import zone_name
 
 if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from plex_companion.cache.rows import Row
     from plex_companion.memory import Memory
 
 LONGEST_ID = 18
@@ -41,8 +46,8 @@ async def history(
     words = None if title is None else words_of(title)
     user_id = None if user is None else await find_user(memory, user)
     library_id = None if library is None else await find_library(memory, library)
-    bounds = None if since is None and until is None else window(since, until, memory.now_ms)
-    question = question_of(user_id, library_id, words and repr(words), since, until)
+    bounds = None if since is None and until is None else window(since, until, memory.now_ms, memory.zone)
+    question = question_of(user_id, library_id, repr(words) if words else None, since, until)
     place = None
     if after is not None:
         place, bounds = place_of(after, known, question)
@@ -50,14 +55,28 @@ async def history(
     more, rows = len(rows) > limit, rows[:limit]
     last = Place(rows[-1]["started_at"], rows[-1]["id"]) if more else None
     return {
-        "plays": [wire.play(row) for row in rows],
+        "plays": await as_now_named(memory, rows),
         "count": len(rows),
         "limit": limit,
+        "timezone": zone_name(memory.zone),
         "next_cursor": cursor(known, question, last, bounds) if last else None,
         "since": wire.iso(bounds.since) if bounds else None,
         "until": wire.iso(bounds.until) if bounds else None,
         "history": imported(known),
     }
+
+
+async def as_now_named(memory: Memory, rows: Sequence[sqlite3.Row | Row]) -> list[dict[str, Any]]:
+    """Return plays with the names that users and libraries have now: a library may have another since."""
+    libraries = await known_libraries(memory) if rows else {}
+    users = await known_users(memory) if rows else {}
+    told = []
+    for row in rows:
+        play = wire.play(row)
+        play["library"] = libraries.get(row["library_id"] or "") or play["library"]
+        play["user"]["name"] = users.get(row["user_id"] or "") or play["user"]["name"]
+        told.append(play)
+    return told
 
 
 async def one_play(memory: Memory, given: str) -> dict[str, Any]:
@@ -75,8 +94,9 @@ async def one_play(memory: Memory, given: str) -> dict[str, Any]:
         message = f"No play has the id {given}. history_query tells the ids there are."
         raise NotFound(message, what="play", available=[])
     row, marks = found
+    (play,) = await as_now_named(memory, [row])
     return {
-        "play": wire.play(row),
+        "play": play,
         "state": row["state"] if row["ended_at"] is None else None,
         "marks": [wire.mark(mark) for mark in marks],
         "plex_history": {"history_key": row["history_key"], "viewed_at": wire.iso(row["viewed_at"])},

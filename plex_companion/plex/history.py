@@ -42,7 +42,7 @@ _FEW = {
 }
 
 _FACTS = ("guid", "year", "grandparent_rating_key", "grandparent_guid")
-"""What a row of history takes from its item where it does not say it itself."""
+"""What a row of history takes from its item, which knows the year where the row knows the day of release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class Facts:
         if item is None:
             return row
         self._known.move_to_end(row.item.rating_key or "")
-        facts = {name: getattr(row.item, name) or getattr(item, name) for name in _FACTS}
+        facts = {name: getattr(item, name) or getattr(row.item, name) for name in _FACTS}
         return replace(row, item=replace(row.item, duration_ms=item.duration_ms, **facts))
 
 

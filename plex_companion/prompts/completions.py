@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,21 +46,29 @@ def clients(companion: Companion) -> Iterable[Candidate]:
 
 
 def users(companion: Companion) -> Iterable[Candidate]:
-    """Names of the users, or ids of those whose names are hidden."""
-    for account in companion.state.accounts:
+    """Names of the users, or ids of those whose names are hidden or not theirs alone; found by plex.tv's names too."""
+    state = companion.state
+    elsewhere = {user.id: f"{user.username or ''} {user.title or ''}" for user in state.plex_tv_users}
+    names = Counter((account.name or "").casefold() for account in state.accounts)
+    for account in state.accounts:
         handle = User(account.id, account.name).handle
         if account.name and handle:
-            yield Candidate(handle)
+            shared = names[account.name.casefold()] > 1
+            known_as = f"{account.name} {elsewhere.get(account.id, '')}"
+            yield Candidate(account.id if shared else handle, known_as)
 
 
 def libraries(companion: Companion) -> Iterable[Candidate]:
-    """Titles of the libraries."""
-    return (Candidate(section.title) for section in companion.state.sections)
+    """Titles of the libraries, or ids of those that share one."""
+    titles = Counter(section.title.casefold() for section in companion.state.sections)
+    for section in companion.state.sections:
+        shared = titles[section.title.casefold()] > 1
+        yield Candidate(section.section_id if shared else section.title, section.title)
 
 
 def spans(_: Companion) -> Iterable[Candidate]:
     """Spans back from now."""
-    return (Candidate(span) for span in ("1h", "8h", "24h", "2d", "7d", "30d"))
+    return (Candidate(span) for span in ("1h", "8h", "24h", "2d", "7d", "30d", "today", "yesterday", "1month", "1y"))
 
 
 KINDS: dict[str, Callable[[Companion], Iterable[Candidate]]] = {

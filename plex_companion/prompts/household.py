@@ -26,7 +26,7 @@ Call `what_happened` with that time, and read its notes before you say that noth
 (open alerts), then who watched what, then what is new in the libraries, briefly. Name the times in which nobody listened: \
 about those little can be known. Where a list was cut, say how many more there are; `history_query` and `library_changes` \
 tell the rest if I ask.""",
-    (Argument("since", "A time or a span: 24h, 7d, 2026-11-22, 2026-11-22T17:00Z.", "24h"),),
+    (Argument("since", "A time or a span: 24h, 7d, 1month, yesterday, 2026-11-22, 2026-11-22T17:00.", "24h"),),
 )
 
 WHY_BUFFERING = Prompt(

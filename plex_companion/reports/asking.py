@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion import times, wire
 from plex_companion.cache.load import load_state
 from plex_companion.cache.offline import heard_by_another, open_to_read
-from plex_companion.cache.read import events_within, last_event, reach
+from plex_companion.cache.read import events_within, last_event, last_event_at, reach
 from plex_companion.errors import DatabaseUnusable
 from plex_companion.memory import enveloped
 from plex_companion.memory.alerts import alerts
@@ -22,6 +22,7 @@ from plex_companion.settings import database_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from datetime import tzinfo
 
     from plex_companion.cache import Cache
     from plex_companion.cache.counts import By
@@ -69,6 +70,7 @@ class Archive:
     cache: Cache
     state: State
     now_ms: int
+    zone: tzinfo
 
 
 @asynccontextmanager
@@ -85,9 +87,22 @@ async def open_archive(settings: Settings, *, demo: bool) -> AsyncIterator[Archi
     async with open_to_read(path) as cache:
         state = await load_state(cache, now)
         since = await heard_by_another(cache, now, SILENT_MS)
+        state = replace(state, last_event_at=await last_event_at(cache))
         if since is not None:
             state = replace(state, connection=Connection("live", since), down_since=None, refreshed_at=now.at)
-        yield Archive(cache, state, now.at)
+        else:
+            state = _unheard(state, now.at)
+        yield Archive(cache, state, now.at, settings.zone)
+
+
+def _unheard(state: State, now_ms: int) -> State:
+    """Return the state as it was when Plex was last heard, and the connection as it has been since."""
+    until = state.down_since
+    if until is None:
+        return replace(state, connection=Connection("offline", now_ms, detail="Nobody has listened to Plex yet."))
+    detail = f"Nobody listens to Plex: it was last heard at {wire.iso(until)}, and what happened since is not known."
+    connection = replace(state.connection, state="offline", since_at=until, detail=detail)
+    return replace(state, connection=connection, refreshed_at=until)
 
 
 def _advice(settings: Settings, *, demo: bool) -> str:
@@ -127,26 +142,19 @@ async def _body(archive: Archive, question: Question) -> Body:
             asked = {"user": question.user, "title": question.title, "library": question.library}
             return await history(archive, question.most, since=since, until=until, **asked)
         case "stats":
-            within = _counted(since, until, now)
+            within = times.window(since, until, now, archive.zone)
             return {"period": since, **await counts(archive, question.by or "user", within, question.most)}
         case "alerts":
             return await alerts(archive, question.most, since=since, until=until, kinds=question.kinds)
         case "events":
             return await _events(archive, question)
         case _:
-            return await digest(archive, times.window(since, until, now))
-
-
-def _counted(since: str | None, until: str | None, now: int) -> times.Window:
-    """Periods and times alike: `30d`, `today`, `all`, `2026-03-01`."""
-    if until is None and since is not None and since.strip().lower() in {"today", "all"}:
-        return times.period(since, now)
-    return times.window(since, until, now)
+            return await digest(archive, times.window(since, until, now, archive.zone))
 
 
 async def _events(archive: Archive, question: Question) -> Body:
     """The newest of the journal, oldest first."""
-    within = times.window(question.since, question.until, archive.now_ms)
+    within = times.window(question.since, question.until, archive.now_ms, archive.zone)
     end, kept = await last_event(archive.cache), await reach(archive.cache)
     rows = await events_within(archive.cache, within, question.most, question.kinds)
     gap = question.since is not None and kept.events_pruned and within.since < (kept.events_at or within.until)

@@ -18,7 +18,7 @@ from plex_companion.text import without
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from plex_companion.reports.asking import Body, Question
+    from plex_companion.reports.asking import Archive, Body, Question
     from plex_companion.settings import Settings
 
 WIDEST = 10_000
@@ -39,7 +39,7 @@ async def report(settings: Settings, question: Question, *, demo: bool, as_json:
             bodies = [await answer(archive, question)] if as_json else await answers(archive, question)
         except Invalid as error:
             raise SettingsError(error.message) from error
-        text = _json(bodies[0]) if as_json else _drawn(question, bodies, archive.now_ms)
+        text = _json(bodies[0]) if as_json else _drawn(question, bodies, archive)
     _print(without(text, settings.secrets()))
 
 
@@ -47,7 +47,7 @@ def _json(body: Body) -> str:
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
 
 
-def _drawn(question: Question, bodies: list[Body], now_ms: int) -> str:
+def _drawn(question: Question, bodies: list[Body], archive: Archive) -> str:
     """As wide as the terminal; in a pipe as wide as it takes, so that nothing is cut."""
     screen = Console(file=sys.stdout)
     if screen.is_terminal or "COLUMNS" in os.environ:
@@ -56,7 +56,8 @@ def _drawn(question: Question, bodies: list[Body], now_ms: int) -> str:
         width = PIPE
     else:
         width = WIDEST
-    drawn: RenderableType = render(question.command, bodies, Paper(width, now_ms), narrow_question=question.is_narrow)
+    paper = Paper(width, archive.now_ms, archive.zone)
+    drawn: RenderableType = render(question.command, bodies, paper, narrow_question=question.is_narrow)
     if width == WIDEST:
         width = max(1, screen.measure(drawn, options=screen.options.update(width=WIDEST)).maximum)
     page = Console(file=io.StringIO(), width=width, force_terminal=screen.is_terminal, highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 NARROW, WIDE = 72, 110
 """Columns below which less is told of each thing, and from which two pictures stand side by side."""
 NOTHING = "-"
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 NOW = timedelta(seconds=5)
 DAYS = 31
 """Days drawn in the picture of everything; `--by day` draws more."""
@@ -81,14 +83,18 @@ def render(command: str, bodies: Sequence[Body], paper: Paper, *, narrow_questio
         case "events":
             parts = _events(body, paper)
         case "alerts":
-            parts = _alerts(body["alerts"], paper) if body["alerts"] else [_line("No alerts.", "dim")]
+            parts = (
+                _alerts(body["alerts"], paper, live=_is_live(body)) if body["alerts"] else [_line("No alerts.", "dim")]
+            )
         case _:
             parts = _digest(body, paper)
-    return Group(*parts, *_remarks(command, body))
+    return Group(*parts, *_remarks(command, body, paper))
 
 
-def _remarks(command: str, body: Body) -> Iterator[Text]:
+def _remarks(command: str, body: Body, paper: Paper) -> Iterator[Text]:
     """What must be known to take the answer for what it is."""
+    if not _is_live(body) and command != "digest":
+        yield _line(_unheard(body, paper), "yellow", wrap=True)
     imported = body.get("history")
     if imported is not None and command != "digest" and not imported["complete"]:
         of = f" ({imported['imported']:,} of {imported['total']:,})" if imported["total"] else ""
@@ -99,6 +105,18 @@ def _remarks(command: str, body: Body) -> Iterator[Text]:
         yield _line("There are more: --limit tells them, --since and --until narrow.", "dim", wrap=True)
     if body.get("gap"):
         yield _line("Older events are no longer kept.", "yellow")
+
+
+def _is_live(body: Body) -> bool:
+    return bool(body["connection"]["state"] == "live")
+
+
+def _unheard(body: Body, paper: Paper) -> str:
+    """Return until when Plex was heard: of the time since, nothing is known."""
+    if body["connection"]["stale_seconds"] is None:
+        return "Nobody has listened to Plex yet."
+    until = paper.time(body["connection"]["since"])
+    return f"Nobody listens to Plex now. It was last heard at {until}: what happened since is not known."
 
 
 def _line(text: str, style: str = "", *, wrap: bool = False) -> Text:
@@ -147,9 +165,16 @@ def _history(body: Body, paper: Paper, *, narrow_question: bool) -> list[Rendera
     for play in plays:
         cells = [paper.time(play["started_at"]), play["user"]["name"], play["full_title"] or play["rating_key"]]
         if not paper.is_narrow:
-            cells += [play["player"]["title"], _watched(play["watched_ms"]), play["ended_by"] or "playing"]
-        table.add_row(*_cells(*cells), style="green" if play["ended_at"] is None else "")
+            cells += [play["player"]["title"], _watched(play["watched_ms"]), _ended(play, body)]
+        table.add_row(*_cells(*cells), style="green" if play["ended_at"] is None and _is_live(body) else "")
     return [table]
+
+
+def _ended(play: Body, body: Body) -> str:
+    """Return how a play ended; of one that was not over when Plex was last heard nobody knows."""
+    if play["ended_at"] is not None:
+        return str(play["ended_by"])
+    return "playing" if _is_live(body) else "not known"
 
 
 # -- stats
@@ -206,13 +231,13 @@ def _picture(body: Body, paper: Paper, *, short: bool) -> list[RenderableType]:
         )
     left = body["total_entries"] - len(entries)
     more = [_line(f"… and {left:,} more", "dim")] if left > 0 else []
-    return [_heading(f"{BY[by]} (UTC)" if by in {"day", "hour"} else BY[by]), table, *more]
+    return [_heading(f"{BY[by]} ({body['timezone']})" if by in {"day", "hour"} else BY[by]), table, *more]
 
 
 def _label(by: str, entry: Body) -> str:
     if by == "day":
         return f"{datetime.fromisoformat(entry['key']):%a %d %b}"
-    return clean(entry["name"] or entry["key"] or "unknown")
+    return clean(entry.get("label") or entry["name"] or entry["key"] or "unknown")
 
 
 # -- events, alerts
@@ -229,19 +254,19 @@ def _events(body: Body, paper: Paper) -> list[RenderableType]:
     return [table]
 
 
-def _alerts(alerts: Iterable[Body], paper: Paper) -> list[RenderableType]:
+def _alerts(alerts: Iterable[Body], paper: Paper, *, live: bool) -> list[RenderableType]:
     table = _table("", "when", *([] if paper.is_narrow else ["kind"]), ("what", MAIN), ("", RIGHT))
     for alert in alerts:
         mark, style = SEVERITIES.get(alert["severity"], ("?", "dim"))
         kind = [] if paper.is_narrow else [alert["kind"]]
-        cells = _cells(Text(mark, style), paper.time(alert["at"]), *kind, alert["title"], _lasted(alert))
+        cells = _cells(Text(mark, style), paper.time(alert["at"]), *kind, alert["title"], _lasted(alert, live=live))
         table.add_row(*cells, style="" if alert["resolved_at"] is None else "dim")
     return [table]
 
 
-def _lasted(alert: Body) -> str:
+def _lasted(alert: Body, *, live: bool) -> str:
     if alert["resolved_at"] is None:
-        return "open"
+        return "open" if live else "was open"
     lasted = datetime.fromisoformat(alert["resolved_at"]) - datetime.fromisoformat(alert["at"])
     return f"lasted {words.length(int(lasted.total_seconds() * 1000))}" if lasted.total_seconds() >= 1 else " "
 
@@ -251,17 +276,22 @@ def _lasted(alert: Body) -> str:
 
 def _digest(body: Body, paper: Paper) -> list[RenderableType]:
     parts: list[list[RenderableType]] = [
-        _digest_plays(body["plays"], paper),
+        _digest_plays(body["plays"], paper, live=_is_live(body)),
         *(_moved(name, body[kind], paper) for kind, name in MOVED.items()),
-        _digest_alerts(body["alerts"], paper),
+        _digest_alerts(body["alerts"], paper, live=_is_live(body)),
         _outages(body["outages"], paper),
-        [_line(f"{note}", "yellow", wrap=True) for note in body["notes"]],
+        [_line(_local(note, paper), "yellow", wrap=True) for note in body["notes"]],
     ]
     head = _heading(f"What happened from {paper.time(body['since'])} until {paper.end(body['until'])}")
     return [head, "", *_stacked([part for part in parts if part])]
 
 
-def _digest_plays(plays: Body, paper: Paper) -> list[RenderableType]:
+def _local(note: str, paper: Paper) -> str:
+    """Return a note with its times as the rest has them."""
+    return _ISO.sub(lambda found: paper.time(found[0]), note)
+
+
+def _digest_plays(plays: Body, paper: Paper, *, live: bool) -> list[RenderableType]:
     if not plays["total"] and not plays["from_before"]:
         return [_heading("Nothing was played")]
     watched = f", {_hours(plays['watched_ms'])} watched" if plays["timed"] else ""
@@ -270,16 +300,24 @@ def _digest_plays(plays: Body, paper: Paper) -> list[RenderableType]:
     table = _table("last", ("who", paper.name), ("what", MAIN), ("plays", RIGHT), *wide)
     for one in plays["entries"]:
         watched = _watched(one["watched_ms"] if one["timed"] else None)
-        cells = [paper.time(one["last_at"]), one["user"]["name"], one["title"], str(one["plays"]), watched]
+        cells = [paper.time(one["last_at"]), one["user_label"], one["label"], str(one["plays"]), watched]
         table.add_row(*_cells(*cells[: len(table.columns)]))
     parts += [table] if plays["entries"] else []
     parts += _more(plays["total_entries"], plays["entries"])
     for play in plays["from_before"]:
-        ends = "and plays on" if play["playing"] else f"until {paper.time(play['ended_at'])}"
+        ends = _until(play, paper, live=live)
         title = play["full_title"] or play["rating_key"]
         who = play["user"]["name"] or "somebody"
         parts.append(_line(f"From before: {who}, {title}, since {paper.time(play['started_at'])} {ends}"))
     return parts
+
+
+def _until(play: Body, paper: Paper, *, live: bool) -> str:
+    if play["playing"]:
+        return "and plays on"
+    if play["ended_at"] is None and not live:
+        return "and was not over when Plex was last heard"
+    return f"until {paper.time(play['ended_at'])}"
 
 
 def _more(total: int, shown: Sequence[Body]) -> list[RenderableType]:
@@ -297,13 +335,13 @@ def _moved(name: str, moved: Body, paper: Paper) -> list[RenderableType]:
     return [_heading(f"{name}: {moved['items']:,}"), table, *_more(moved["total_entries"], moved["entries"])]
 
 
-def _digest_alerts(alerts: Body, paper: Paper) -> list[RenderableType]:
+def _digest_alerts(alerts: Body, paper: Paper, *, live: bool) -> list[RenderableType]:
     if not alerts["total"]:
         return []
-    opened = f", {alerts['open']} open" if alerts["open"] else ""
+    opened = f", {alerts['open']} {'open' if live else 'open when Plex was last heard'}" if alerts["open"] else ""
     return [
         _heading(f"Alerts: {alerts['total']:,}{opened}"),
-        *_alerts(alerts["entries"], paper),
+        *_alerts(alerts["entries"], paper, live=live),
         *_more(alerts["total"], alerts["entries"]),
     ]
 

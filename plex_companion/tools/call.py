@@ -12,7 +12,8 @@ from plex_companion.errors import ToolError
 from plex_companion.events import Audit, Heard
 from plex_companion.plex.xml_answer import collecting_damage, words_of
 from plex_companion.text import without
-from plex_companion.tools.facts import shortened
+from plex_companion.tools.facts import shortened, zone_of_call
+from plex_companion.tools.people import keep_names
 from plex_companion.tools.several import LONGEST, Several
 
 SECRET = frozenset({"pin"})
@@ -21,6 +22,7 @@ UNDONE = frozenset({"multiple_matches", "client_selection"})
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import tzinfo
 
     from plexapi.server import PlexServer
 
@@ -55,8 +57,10 @@ async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> 
     with collecting_damage() as damage:
         try:
             if tool.asks_plex:
-                with_plex = partial(_with_plex, tool, given, secrets, damage)
-                return await companion.gateway.call(with_plex, timeout=tool.seconds)
+                with_plex = partial(_with_plex, tool, given, secrets, damage, zone=companion.zone)
+                answered = await companion.gateway.call(with_plex, timeout=tool.seconds)
+                await keep_names(companion)
+                return answered
             return _as_json(tool, await tool.function(**given), secrets, damage)
         except ToolError as error:
             raise _complete(error, damage, secrets) from error
@@ -116,10 +120,17 @@ def _told(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_plex(
-    tool: Tool, given: dict[str, Any], secrets: tuple[str, ...], damage: Sequence[Damage], plex: PlexServer
+    tool: Tool,
+    given: dict[str, Any],
+    secrets: tuple[str, ...],
+    damage: Sequence[Damage],
+    plex: PlexServer,
+    *,
+    zone: tzinfo,
 ) -> Answered:
     """In a worker thread, so that no long answer keeps the event loop from others."""
-    found = tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
+    with zone_of_call(zone):
+        found = tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
     return _as_json(tool, found, secrets, damage)
 
 

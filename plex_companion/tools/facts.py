@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +12,11 @@ from plex_companion.text import clean, without_keys
 from plex_companion.wire import LAST_MS, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from datetime import tzinfo
     from xml.etree.ElementTree import Element
 
+_zone: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
 SUMMARY = 500
 """Characters of a summary in a list."""
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
@@ -62,10 +66,20 @@ def utc(row: Element, name: str) -> str | None:
 
 
 def local(row: Element, name: str, form: str = "%Y-%m-%d %H:%M:%S") -> str | None:
-    """The same in the predecessor's form, in the local time of this machine."""
+    """The same in the predecessor's form, in the time zone of the companion."""
     seconds = number(row, name)
     possible = seconds is not None and 0 <= seconds * 1000 <= LAST_MS
-    return datetime.fromtimestamp(seconds or 0, UTC).astimezone().strftime(form) if possible else None
+    return datetime.fromtimestamp(seconds or 0, UTC).astimezone(_zone.get()).strftime(form) if possible else None
+
+
+@contextmanager
+def zone_of_call(zone: tzinfo) -> Iterator[None]:
+    """Tell `local` the time zone of the companion whose tool runs in this thread, as long as the block does."""
+    before = _zone.set(zone)
+    try:
+        yield
+    finally:
+        _zone.reset(before)
 
 
 def as_number(identifier: str | None) -> int | str | None:

@@ -34,20 +34,26 @@ class Sums:
     total: int = 0
     seen: int = 0
     plays: int = 0
-    by: dict[str, Counter[str]] = field(default_factory=dict)
+    by: dict[str, Counter[tuple[str, str | None]]] = field(default_factory=dict)
+    """How often each value was, with the rating key where a name alone is none."""
 
-    def add(self, what: str, value: str | None, times: int = 1) -> None:
-        """Count a value; what a row does not say is not counted."""
+    def add(self, what: str, value: str | None, times: int = 1, key: str | None = None) -> None:
+        """Count a value; what a row does not say is not counted. `key` tells artists of one name apart."""
         if value is not None and times:
-            self.by.setdefault(what, Counter())[value] += times
+            self.by.setdefault(what, Counter())[value, key] += times
 
     def top(self, what: str, most: int | None = None) -> dict[str, int]:
-        """The most frequent values first."""
-        return dict(self.by.get(what, Counter()).most_common(most))
+        """The most frequent values first; of several of one name, all are named with their rating keys."""
+        found = self.by.get(what, Counter())
+        names = Counter(value for value, _ in found)
+        return {
+            f"{value} ({key})" if names[value] > 1 and key else value: times
+            for (value, key), times in found.most_common(most)
+        }
 
     def in_order(self, what: str) -> dict[str, int]:
         """The values in their own order, as years."""
-        return dict(sorted(self.by.get(what, Counter()).items()))
+        return {value: times for (value, _), times in sorted(self.by.get(what, Counter()).items())}
 
 
 def stats(plex: PlexServer, known: Known, library: Section) -> dict[str, Any]:
@@ -139,8 +145,8 @@ def _track(row: Element, sums: Sums, genres: dict[str | None, list[str]]) -> Non
     plays = number(row, "viewCount") or 0
     artist, album = text(row, "grandparentTitle"), text(row, "parentTitle")
     sums.plays += plays
-    sums.add("artist", artist, plays)
-    sums.add("album", f"{artist} - {album}" if artist and album else None, plays)
+    sums.add("artist", artist, plays, row.get("grandparentRatingKey"))
+    sums.add("album", f"{artist} - {album}" if artist and album else None, plays, row.get("parentRatingKey"))
     sums.add("year", text(row, "parentYear") or text(row, "year"))
     for genre in set(tags(row, "Genre") or genres.get(row.get("grandparentRatingKey"), [])):
         sums.add("genre", genre)

@@ -22,13 +22,14 @@ from plex_companion.resources.activity import read_activity
 from plex_companion.resources.server import read_server
 from plex_companion.tools.declare import ALLOW_WRITES, Access, Caller, Id, Told, Toolset
 from plex_companion.tools.notes import acknowledged
+from plex_companion.tools.people import user_id_of
 
 LIVE = Toolset("live", "What plays now, what happened, what wants attention: from the cache, also while Plex is away")
 
 Limit = Annotated[int, Field(ge=1, description="How many at most.")]
 Cursor = Annotated[int | None, Field(ge=0, description="next_cursor of the last answer.")]
 Types = Annotated[list[str] | None, Field(description="Plex's type names, as playing, timeline, activity.")]
-WHEN = "As 24h, 7d, 2026-11-22, 2026-11-22T17:00Z."
+WHEN = "As 24h, 7d, 1month, today, 2026-11-22, 2026-11-22T17:00."
 Since = Annotated[str | None, Field(description=WHEN)]
 Until = Annotated[str | None, Field(description="The same; a date to its end.")]
 PROGRESS_SECONDS = 5.0
@@ -203,6 +204,7 @@ async def history_query(
     From the cache, also while Plex is away. While `history.complete` is false, older plays may be missing. Of plays that
     come from Plex's history only (`ended_by` imported) Plex tells when they ended, and no watch time.
     """
+    user = None if user is None else await user_id_of(companion, user)
     asked = {"user": user, "title": title, "library": library, "since": since, "until": until, "after": cursor}
     return enveloped(companion, await history(companion, min(limit, MOST), **asked))
 
@@ -210,17 +212,17 @@ async def history_query(
 @LIVE.tool(Access.READ)
 async def history_stats(
     companion: Companion,
-    period: Annotated[str, Field(description="As 24h, 30d, 52w; today; all.")] = "30d",
+    period: Annotated[str, Field(description="As 24h, 30d, 1y; today; yesterday; all.")] = "30d",
     by: By = "user",
     limit: Limit = 20,
 ) -> Told:
     """How much was played in a period: plays and watch time by user, title (shows and artists as one), library,
-    platform, day or hour of day (UTC).
+    platform, day or hour of day (in the time zone that `timezone` names).
 
-    `watched_ms` sums up the `timed` plays; of the others Plex tells no watch time. Days and hours without plays are told
-    too, and `limit` does not cut them. From the cache, also while Plex is away.
+    `watched_ms` sums up the `timed` plays; of the others Plex tells no watch time. `label` tells entries of one name
+    apart. Days and hours without plays are told too, and `limit` does not cut them. From the cache, also while Plex is away.
     """
-    told = await counts(companion, by, times.period(period, companion.now_ms), min(limit, MOST))
+    told = await counts(companion, by, times.period(period, companion.now_ms, companion.zone), min(limit, MOST))
     return enveloped(companion, {"period": period, **told})
 
 
@@ -245,7 +247,7 @@ async def what_happened(
     Lists are cut to the latest, with totals. `notes` say what cannot be known: read them before saying that nothing
     happened.
     """
-    return enveloped(companion, await digest(companion, times.window(since, until, companion.now_ms)))
+    return enveloped(companion, await digest(companion, times.window(since, until, companion.now_ms, companion.zone)))
 
 
 @LIVE.tool(Access.READ)
@@ -257,5 +259,5 @@ async def library_changes(
 
     `incomplete` is true when the time begins before `kept_since`, the oldest change that is still kept.
     """
-    window = times.window(since, until, companion.now_ms)
+    window = times.window(since, until, companion.now_ms, companion.zone)
     return enveloped(companion, await moved_libraries(companion, window, min(limit, MOST)))

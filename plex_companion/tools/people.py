@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexForbidden
+from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexForbidden, ToolError
+from plex_companion.events import Heard, PlexTvUsersRead
+from plex_companion.memory import find as memory
+from plex_companion.memory.find import names_of
+from plex_companion.models import PlexTvUser
 from plex_companion.text import HIDDEN, mask
 from plex_companion.tools.ask import as_token, plex_tv
 from plex_companion.tools.facts import flag, link, number, text
+from plex_companion.usernames import ids_named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
@@ -22,7 +30,10 @@ if TYPE_CHECKING:
 OWNER = 1
 """The owner's number on their own server; everybody else has the same number there as at plex.tv."""
 KEPT_SECONDS = 600.0
+ASKED_SECONDS = 5.0
+"""How long a question about the past waits for plex.tv to say who somebody is."""
 _USERS, _ACCESS, _ACCOUNT = "plex.tv users", "plex.tv access", "plex.tv account"
+_SEEN, _TOLD = "users seen at plex.tv", "users told to the cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,9 @@ def account(plex: PlexServer, companion: Companion) -> Element:
 
 def owner_account(plex: PlexServer, companion: Companion) -> Person:
     """The owner as plex.tv knows them; at most one request."""
-    return replace(_person(account(plex, companion)), account_id=OWNER)
+    known = replace(_person(account(plex, companion)), account_id=OWNER)
+    _note(companion, [known])
+    return known
 
 
 def users(plex: PlexServer, companion: Companion) -> tuple[Person, ...]:
@@ -126,15 +139,18 @@ def users(plex: PlexServer, companion: Companion) -> tuple[Person, ...]:
     Raises:
         PlexTvUnreachable: plex.tv is away.
     """
-    return companion.known.kept(_USERS, KEPT_SECONDS, lambda: _users(plex))
+    found = companion.known.kept(_USERS, KEPT_SECONDS, lambda: _users(plex))
+    _note(companion, found)
+    return found
 
 
 def find_user(
     plex: PlexServer, companion: Companion, username: str | None = None, user_id: str | int | None = None
 ) -> Person:
-    """The user of this id, else of this username, title or e-mail (exact, but for case); the owner when neither is given.
+    """Return the user of this id, else the one whom a name means (see `usernames`); the owner when neither is given.
 
-    The owner costs no request when named as the server names them, anybody else at most one, a stranger two.
+    Names are the username, title and e-mail of plex.tv and the name on this server; a first name is enough where only one
+    has it. The owner costs no request when named as the server names them, anybody else at most one, a stranger two.
 
     Raises:
         NotFound: nobody; the error lists the names.
@@ -148,7 +164,9 @@ def find_user(
         return here
     if here.fits(username) and not _has_namesake(companion, username):
         return here
-    fitting = [person for person in (here, *users(plex, companion)) if person.fits(username)]
+    people = {str(person.account_id): person for person in (here, *_former(companion), *users(plex, companion))}
+    names = {id_: {person.username, person.title, person.email} for id_, person in people.items()}
+    fitting = [people[id_] for id_ in ids_named(username, names_of(companion.state, names)) if id_ in people]
     if len(fitting) > 1:
         matches = [_match(masked(person, companion)) for person in fitting]
         owners = " Leave username out to mean the owner." if here in fitting else ""
@@ -204,12 +222,61 @@ def _owner_or_nobody(plex: PlexServer, companion: Companion, argument: str, aske
         NotFound: the owner is not meant either.
     """
     known = owner_account(plex, companion)
-    if asked == str(known.id) if argument == "user_id" else known.fits(asked):
+    if asked == str(known.id) or (argument != "user_id" and known.fits(asked)):
         return known
     available = [masked(person, companion).name for person in (known, *users(plex, companion))][:50]
     companion.known.forget(_USERS)  # somebody may be invited right now
     message = f"No user with {argument} '{asked}'. Users: {', '.join(available)}."
     raise NotFound(message, what="user", available=available)
+
+
+def _former(companion: Companion) -> list[Person]:
+    """Return the users that the server still has accounts of; plex.tv tells of those who share it now."""
+    accounts = (one for one in companion.state.accounts if one.name and one.id.isdecimal() and one.id != str(OWNER))
+    return [Person(int(one.id), int(one.id), None, None if one.name == HIDDEN else one.name) for one in accounts]
+
+
+def seen_on_plex_tv(companion: Companion) -> dict[int, Person]:
+    """Return the users that plex.tv named while this process runs, by account id."""
+    found: dict[int, Person] = companion.known.noted(_SEEN) or {}
+    return found
+
+
+async def keep_names(companion: Companion) -> None:
+    """Have the names written down that plex.tv told, where they are news: the command line knows them by these too."""
+    seen = [masked(person, companion) for person in seen_on_plex_tv(companion).values()]
+    named = tuple(PlexTvUser(str(one.account_id), str(one.id), _kept(one.username), _kept(one.title)) for one in seen)
+    news = tuple(user for user in named if user not in companion.state.plex_tv_users)
+    if news and companion.known.noted(_TOLD) != news:
+        companion.known.note(_TOLD, news)
+        await companion.inbox.put([Heard(PlexTvUsersRead(news), companion.clock())])
+
+
+def _kept(name: str | None) -> str | None:
+    return None if name is None or "@" in name or name == HIDDEN else name
+
+
+async def user_id_of(companion: Companion, wanted: str) -> str:
+    """Return the account id of the user whom a text means, as `find_user` does; plex.tv is asked of strangers only.
+
+    Raises:
+        NotFound: nobody; the message names those there are.
+        Ambiguous: several.
+    """
+    try:
+        return await memory.find_user(companion, wanted)
+    except NotFound:
+        with suppress(ToolError):
+            ask = partial(find_user, companion=companion, username=wanted)
+            person = await companion.gateway.call(ask, timeout=ASKED_SECONDS)
+            await keep_names(companion)
+            return str(person.account_id)
+        raise
+
+
+def _note(companion: Companion, people: Iterable[Person]) -> None:
+    named = {one.account_id: one for one in people if one.account_id is not None and one.id is not None}
+    companion.known.note(_SEEN, {**seen_on_plex_tv(companion), **named})
 
 
 def _has_namesake(companion: Companion, username: str) -> bool:

@@ -1,4 +1,4 @@
-"""Who played how much: Plex's own sums, by user, kind of media and device."""
+"""Who played how much, by kind of media and by device: out of the plays that the companion keeps, as `history_stats`."""
 
 from __future__ import annotations
 
@@ -6,91 +6,95 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from plex_companion.tools.ask import get
-from plex_companion.tools.facts import link, number, text
-from plex_companion.tools.people import shown
+from plex_companion.cache.counts import UNKNOWN, Sum, plays_by_player
+from plex_companion.cache.plays import ledger
+from plex_companion.memory import enveloped, imported, server_of
+from plex_companion.memory.find import known_users
+from plex_companion.times import DAY_MS, Window
+from plex_companion.tools.facts import as_number
+from plex_companion.tools.people import seen_on_plex_tv
+from plex_companion.zones import zone_name
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
-
-    from plexapi.server import PlexServer
+    import sqlite3
 
     from plex_companion.companion import Companion
-    from plex_companion.tools.people import Person
 
 Period = Literal["last_24_hours", "last_7_days", "last_30_days", "last_90_days", "last_year", "all_time"]
-DAY = 86_400
-_SPANS: dict[str, tuple[int, int | None]] = {
-    "last_24_hours": (4, DAY),
-    "last_7_days": (3, 7 * DAY),
-    "last_30_days": (2, 30 * DAY),
-    "last_90_days": (2, 90 * DAY),
-    "last_year": (1, 365 * DAY),
-    "all_time": (1, None),
+_DAYS: dict[Period, int | None] = {
+    "last_24_hours": 1,
+    "last_7_days": 7,
+    "last_30_days": 30,
+    "last_90_days": 90,
+    "last_year": 365,
+    "all_time": None,
 }
-"""Plex's number for the grain of its sums (4 hours, 3 days, 2 weeks, 1 months), and the period in seconds."""
-_KINDS = {1: "movie", 4: "episode", 10: "track", 13: "photo"}
-
-
-@dataclass(slots=True)
-class _Sum:
-    """Plays and their seconds."""
-
-    seconds: int = 0
-    plays: int = 0
-
-    def add(self, row: Element) -> None:
-        self.seconds += number(row, "duration") or 0
-        self.plays += number(row, "count") or 0
-
-    def facts(self) -> dict[str, Any]:
-        return {"duration": self.seconds, "count": self.plays, "formatted_duration": formatted(self.seconds)}
+"""Days of 24 hours before now."""
+Player = tuple[str | None, str | None, str | None]
 
 
 @dataclass(slots=True)
 class _Usage:
-    """What one user played."""
+    """What one user played. What is not known of a play is in the whole, and in no kind and of no device."""
 
-    whole: _Sum = field(default_factory=_Sum)
-    kinds: dict[str, _Sum] = field(default_factory=dict)
-    devices: dict[int | None, _Sum] = field(default_factory=dict)
+    whole: Sum = field(default_factory=Sum)
+    kinds: dict[str, Sum] = field(default_factory=dict)
+    players: dict[Player, Sum] = field(default_factory=dict)
 
-    def add(self, row: Element) -> None:
-        kind = number(row, "metadataType")
-        name = _KINDS.get(kind or 0, f"type {kind}")
-        for total in (
-            self.whole,
-            self.kinds.setdefault(name, _Sum()),
-            self.devices.setdefault(number(row, "deviceID"), _Sum()),
-        ):
-            total.add(row)
+    def add(self, row: sqlite3.Row) -> None:
+        """Count plays of one kind on one player."""
+        some = Sum(row["plays"], row["timed"], row["watched_ms"])
+        self.whole = self.whole.plus(some)
+        if row["type"]:
+            self.kinds[row["type"]] = self.kinds.get(row["type"], Sum()).plus(some)
+        player = (row["client_identifier"], row["player_title"], row["platform"])
+        if any(player):
+            known = next((one for one in self.players if one[0] and one[0] == player[0]), player)
+            self.players[known] = self.players.get(known, Sum()).plus(some)
 
 
-def statistics(plex: PlexServer, companion: Companion, period: Period, person: Person | None) -> dict[str, Any]:
-    """What everybody, or one person, played in a period. One request; its answer holds the names too.
-
-    Unverified: no recording of `/statistics/media` is public. Its rows are read tolerantly: what they lack counts as 0.
-    """
-    grain, seconds = _SPANS[period]
-    now = companion.now_ms // 1000
-    found = get(plex, "/statistics/media", **{"timespan": grain, "at>": 0 if seconds is None else now - seconds})
-    wanted = None if person is None else person.account_id
-    accounts = {number(row, "id"): row for row in found.iter("Account")}
-    players = {number(row, "id"): row for row in found.iter("Device")}
-    rows = [
-        _shown(companion, user_id, usage, accounts.get(user_id), players)
-        for user_id, usage in _usages(found).items()
-        if wanted is None or user_id == wanted
-    ]
-    rows.sort(key=lambda row: row["total_duration"], reverse=True)
-    return {
+async def statistics(companion: Companion, period: Period, user_id: str | None) -> dict[str, Any]:
+    """Return what everybody, or one user, played in a period. The sums are those of `history_stats`."""
+    days, now = _DAYS[period], companion.now_ms
+    window = Window(0 if days is None else max(0, now - days * DAY_MS), now)
+    usages: dict[str, _Usage] = {}
+    for row in await plays_by_player(companion.cache, window):
+        usages.setdefault(row["user"], _Usage()).add(row)
+    names = await known_users(companion)
+    shown = {key: usage for key, usage in usages.items() if user_id is None or key == user_id}
+    rows = [_shown(companion, key, usage, names) for key, usage in shown.items() if key != UNKNOWN]
+    rows.sort(key=lambda row: (-row["total_duration"], -row["total_plays"], row["user"] or ""))
+    whole = Sum(*(sum(one) for one in zip((0, 0, 0), *(usage.whole for usage in shown.values()), strict=True)))
+    known = await ledger(companion.cache, server_of(companion))
+    told = {
         "time_period": period,
-        "user_filter": None if person is None else shown(person.name, companion),
+        "user_filter": None if user_id is None else names.get(user_id) or user_id,
         "total_users": len(rows),
-        "stats_generated_at": f"{datetime.fromtimestamp(now, UTC).astimezone():%Y-%m-%d %H:%M:%S}",
+        "stats_generated_at": f"{datetime.fromtimestamp(now / 1000, UTC).astimezone(companion.zone):%Y-%m-%d %H:%M:%S}",
         "users": rows,
-        **({} if rows else {"message": "Nothing was played in this period."}),
+        "total_plays": whole.plays,
+        "timed_plays": whole.timed,
+        "total_duration": whole.watched_ms // 1000,
+        "timezone": zone_name(companion.zone),
+        "history": imported(known),
+        **_message(whole, complete=known.complete),
     }
+    return enveloped(companion, told)
+
+
+def _message(whole: Sum, *, complete: bool) -> dict[str, str]:
+    """Say what must be known to take the figures for what they are."""
+    said = []
+    if not whole.plays:
+        said.append("Nothing was played in this period.")
+    elif whole.timed < whole.plays:
+        said.append(
+            f"The watch time of {whole.timed} of {whole.plays} plays is known; the others are known from Plex's history "
+            "alone, which tells none."
+        )
+    if not complete:
+        said.append("Plex's own history is not imported completely yet: plays may be missing.")
+    return {"message": " ".join(said)} if said else {}
 
 
 def formatted(seconds: int) -> str:
@@ -98,39 +102,32 @@ def formatted(seconds: int) -> str:
     return f"{seconds // 3600}h {seconds // 60 % 60}m {seconds % 60}s"
 
 
-def _usages(found: Element) -> dict[int | None, _Usage]:
-    usages: dict[int | None, _Usage] = {}
-    for row in found.iter("StatisticsMedia"):
-        usages.setdefault(number(row, "accountID"), _Usage()).add(row)
-    return usages
+def _facts(sums: Sum) -> dict[str, Any]:
+    seconds = sums.watched_ms // 1000
+    return {"duration": seconds, "count": sums.plays, "formatted_duration": formatted(seconds)}
 
 
-def _shown(
-    companion: Companion,
-    user_id: int | None,
-    usage: _Usage,
-    account: Element | None,
-    players: dict[int | None, Element],
-) -> dict[str, Any]:
-    whole = usage.whole
+def _shown(companion: Companion, key: str, usage: _Usage, names: dict[str, str | None]) -> dict[str, Any]:
+    person = seen_on_plex_tv(companion).get(int(key)) if key.isdecimal() else None
+    seconds = usage.whole.watched_ms // 1000
     return {
-        "user": None if account is None else shown(text(account, "name"), companion),
-        "user_thumb": None if account is None else link(account, "thumb"),
-        "total_duration": whole.seconds,
-        "total_plays": whole.plays,
-        "media_types": {kind: total.facts() for kind, total in usage.kinds.items()},
-        "devices": _by_name(usage.devices, players),
-        "formatted_duration": formatted(whole.seconds),
-        "user_id": user_id,
+        "user": key.removeprefix("=") if key.startswith("=") else names.get(key),
+        "user_thumb": person.thumb if person else None,
+        "total_duration": seconds,
+        "total_plays": usage.whole.plays,
+        "timed_plays": usage.whole.timed,
+        "media_types": {kind: _facts(sums) for kind, sums in usage.kinds.items()},
+        "devices": _by_name(usage.players),
+        "formatted_duration": formatted(seconds),
+        "user_id": None if key.startswith("=") else as_number(key),
     }
 
 
-def _by_name(sums: dict[int | None, _Sum], players: dict[int | None, Element]) -> dict[str, Any]:
+def _by_name(players: dict[Player, Sum]) -> dict[str, Any]:
     """Keyed by name; the second of two that share one is `name (id)`."""
     named: dict[str, Any] = {}
-    for device_id, total in sums.items():
-        row = players.get(device_id)
-        name = (None if row is None else text(row, "name")) or f"Device {device_id}"
-        key = f"{name} ({device_id})" if name in named else name
-        named[key] = {"platform": None if row is None else text(row, "platform"), **total.facts()}
+    for (identifier, title, platform), sums in players.items():
+        name = title or platform or "Unnamed device"
+        key = f"{name} ({identifier or platform})" if name in named else name
+        named[key] = {"platform": platform, **_facts(sums)}
     return named

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion import wire
 from plex_companion.companion import Companion
+from plex_companion.folding import fold
 from plex_companion.tools.ask import clamped, page
 from plex_companion.tools.declare import Access, Id, Toolset
 from plex_companion.tools.facts import as_number, flag, local, number, text, utc
@@ -21,6 +22,7 @@ from plex_companion.tools.people import (
     owner_account,
     seen_by,
     shown,
+    user_id_of,
     users,
 )
 from plex_companion.tools.plays import Looking, as_played, devices, once_each
@@ -82,7 +84,7 @@ def user_search_users(plex: PlexServer, companion: Companion, search_term: str |
     """
     if search_term is None or not search_term.strip():
         return _everybody(plex, companion)
-    wanted = search_term.strip().casefold()
+    wanted = fold(search_term)
     people = (owner(plex, companion), *users(plex, companion))
     found = [person for person in people if _contains(person, wanted)]
     rows = [_found(plex, companion, person) for person in found]
@@ -187,15 +189,16 @@ def user_get_watch_history(
 
 
 @USER.tool(Access.READ, open_world=True)
-def user_get_statistics(
-    plex: PlexServer, companion: Companion, time_period: Period = "last_24_hours", username: str | None = None
+async def user_get_statistics(
+    companion: Companion, time_period: Period = "last_24_hours", username: str | None = None
 ) -> dict[str, Any]:
     """How much each user played in a period: plays and seconds, by kind of media and by device; who played longest first.
 
-    `username` is a username, title or e-mail; by default everybody. Needs the owner's token.
+    `username` is a username, title, e-mail or id; by default everybody. Periods are the last so many times 24 hours. From
+    the cache, with the figures of history_stats: seconds sum up the `timed_plays`, of the others Plex tells no watch time.
     """
-    person = find_user(plex, companion, username) if username and username.strip() else None
-    return statistics(plex, companion, time_period, person)
+    user_id = await user_id_of(companion, username) if username and username.strip() else None
+    return await statistics(companion, time_period, user_id)
 
 
 def _everybody(plex: PlexServer, companion: Companion) -> dict[str, Any]:
@@ -210,7 +213,7 @@ def _names(person: Person) -> dict[str, Any]:
 
 
 def _contains(person: Person, wanted: str) -> bool:
-    return any(wanted in name.casefold() for name in (person.username, person.email, person.title) if name)
+    return any(wanted in fold(name) for name in (person.username, person.email, person.title) if name)
 
 
 def _found(plex: PlexServer, companion: Companion, person: Person) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What triggers keep beside the plays: counts by hour and day, and an index over titles."""
+"""What triggers keep beside the plays: counts by quarter hour and day, and an index over titles."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ HOUR_MS = 3_600_000
 COUNTED = {
     "started_at": st.integers(0, 50 * HOUR_MS),
     "user_id": st.sampled_from([None, "1", "2"]),
+    "user_name": st.sampled_from([None, "Ada"]),
     "library": st.sampled_from([None, "Films", "Shows"]),
+    "library_id": st.sampled_from([None, "1", "2"]),
     "platform": st.sampled_from([None, "Web"]),
     "watched_ms": st.one_of(st.none(), st.integers(0, 9_000_000)),
-    "title": st.sampled_from([None, "The Lamp", "Lamplight", "Élan"]),
+    "title": st.sampled_from([None, "The Lamp", "Lamplight", "Élan", "春の東京物語"]),
     "grandparent_title": st.sampled_from([None, "Harbour"]),
 }
 PLAYS = st.lists(st.fixed_dictionaries({"id": st.integers(1, 5), **COUNTED}), max_size=12)
@@ -52,9 +54,11 @@ def test_roll_ups_and_the_title_index_agree_with_a_recount_whatever_is_written(
             db.execute("DELETE FROM plays WHERE id = ?", (number,))
         counts = "count(*), count(watched_ms), coalesce(sum(watched_ms), 0) FROM plays"
         kept = "plays, timed, watched_ms FROM"
-        hours = db.execute(f"SELECT started_at / {HOUR_MS}, {counts} GROUP BY 1 ORDER BY 1").fetchall()
-        assert db.execute(f"SELECT hour, {kept} play_hours WHERE plays > 0 ORDER BY 1").fetchall() == hours
-        names = "coalesce(user_id, ''), coalesce(library, ''), coalesce(platform, '')"
+        quarters = db.execute(f"SELECT started_at / {HOUR_MS // 4}, {counts} GROUP BY 1 ORDER BY 1").fetchall()
+        assert db.execute(f"SELECT quarter, {kept} play_quarters WHERE plays > 0 ORDER BY 1").fetchall() == quarters
+        names = (
+            "coalesce(user_id, '=' || user_name, ''), coalesce(library_id, '=' || library, ''), coalesce(platform, '')"
+        )
         days = db.execute(
             f"SELECT started_at / {24 * HOUR_MS}, {names}, {counts} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
         ).fetchall()

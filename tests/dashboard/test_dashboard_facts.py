@@ -11,7 +11,7 @@ import pytest
 
 from plex_companion import words
 from plex_companion.cache import open_cache
-from plex_companion.cache.figures import Most, most_active, most_played, plays_by_hour
+from plex_companion.cache.figures import Most, plays_by_quarter
 from plex_companion.changes import State
 from plex_companion.dashboard import cards, charts
 from plex_companion.dashboard.board import difference
@@ -177,32 +177,32 @@ def test_what_was_added_is_shown_once_ready_unless_it_is_gone_again() -> None:
 
 
 CLOCK = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
-HOUR = int(CLOCK.timestamp()) // 3600
+QUARTER = int(CLOCK.timestamp()) // 900
 
 
 def test_days_end_with_today_and_count_by_the_clock_of_the_reader() -> None:
-    late = HOUR + 5  # 23:00 UTC is tomorrow in the east
-    assert charts.days({HOUR: 2, late: 1}, CLOCK, UTC).bars[-1].plays == 3
-    east = charts.days({HOUR: 2, late: 1}, CLOCK, timezone(timedelta(hours=3)))
+    late = QUARTER + 20  # 23:30 UTC is tomorrow in the east
+    assert charts.days({QUARTER: 2, late: 1}, CLOCK, UTC).bars[-1].plays == 3
+    east = charts.days({QUARTER: 2, late: 1}, CLOCK, timezone(timedelta(hours=3)))
     assert (east.bars[-1].plays, east.total) == (2, 2)
 
 
 def test_summer_time_counts_as_it_was_then() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     summer, winter = (datetime(2026, month, 21, 18, tzinfo=UTC) for month in (7, 11))
-    shown = [charts.hour_of(int(at.timestamp()) // 3600, berlin).hour for at in (summer, winter)]
+    shown = [charts.quarter_of(int(at.timestamp()) // 900, berlin).hour for at in (summer, winter)]
     assert shown == [20, 19]
 
 
 def test_the_tallest_bar_fills_the_chart_and_one_play_is_still_seen() -> None:
-    drawn = charts.days({HOUR: 900, HOUR - 24: 1}, CLOCK, UTC)
+    drawn = charts.days({QUARTER: 900, QUARTER - 96: 1}, CLOCK, UTC)
     assert [bar.height for bar in drawn.bars[-2:]] == [2, charts.HEIGHT]
     assert drawn.words == "901 plays in 30 days; most on Sun 22 Nov: 900 plays."
     assert charts.days({}, CLOCK, UTC).words == "No plays in the last 30 days."
 
 
 def test_the_heat_map_puts_an_hour_under_its_weekday() -> None:
-    drawn = charts.heat({HOUR: 8, HOUR - 7 * 24: 2, HOUR - 1: 1}, UTC)
+    drawn = charts.heat({QUARTER: 8, QUARTER - 7 * 96: 2, QUARTER - 4: 1}, UTC)
     hottest = max(drawn.cells, key=lambda cell: cell.plays)
     assert (hottest.weekday, hottest.hour, hottest.plays, hottest.level) == (6, 18, 10, charts.LEVELS)
     assert [cell.level for cell in drawn.cells if cell.plays == 1] == [1]
@@ -211,8 +211,8 @@ def test_the_heat_map_puts_an_hour_under_its_weekday() -> None:
 
 
 def test_shares_are_measured_by_the_largest() -> None:
-    found = charts.shares([Most("Ada", 40, 9_000_000), Most("Ben", 10, 120_000), Most("Cy", 1, 0)])
-    assert [(share.percent, share.watched) for share in found] == [(100, "2 h"), (25, "2 min"), (2, "")]
+    found = charts.shares([Most("Ada", 40, 9_000_000, 40), Most("Ben", 10, 120_000, 3), Most("Cy", 1, 0)])
+    assert [(share.percent, share.watched) for share in found] == [(100, "2 h"), (25, "2 min (3 timed)"), (2, "")]
     assert charts.shares([]) == []
 
 
@@ -244,6 +244,4 @@ async def test_the_figures_count_shows_as_one_and_leave_out_what_is_too_old(tmp_
                 (*play[:5], play[4], *play[5:], str(play[0])),
             )
         since = NOW - 30 * 86_400_000
-        assert await plays_by_hour(cache, since) == {NOW // 3_600_000 - 1: 1, NOW // 3_600_000 - 2: 2}
-        assert await most_active(cache, since, 9) == [Most("Ada", 2, 3_000), Most("somebody", 1, 0)]
-        assert await most_played(cache, since, 9) == [Most("Harbour", 2, 3_000, "1"), Most("Harbour", 1, 0, "3")]
+        assert await plays_by_quarter(cache, since) == {NOW // 900_000 - 4: 1, NOW // 900_000 - 8: 2}

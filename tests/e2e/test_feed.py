@@ -104,7 +104,13 @@ async def test_since_0_tells_everything_there_is(it: Home) -> None:
         assert (seen, event["type"], event["subject"]) == ("1", "connection", "live")
 
 
-@pytest.mark.parametrize("since", ["99999999999", "yesterday", "-1", "1.5", "9" * 40, "٣"])
+@pytest.mark.parametrize("since", ["1h", "yesterday", "2001-01-01"])
+async def test_since_a_time_tells_what_was_heard_from_then_on(it: Home, since: str) -> None:
+    async with listening(it, f"?since={since}") as feed:
+        assert (await feed.next())[0] == "1"
+
+
+@pytest.mark.parametrize("since", ["99999999999", "someday", "-1", "1.5", "9" * 40, "٣"])
 async def test_a_since_that_is_no_cursor_is_refused_with_what_to_try(it: Home, since: str) -> None:
     async with httpx2.AsyncClient() as web:
         response = await web.get(f"{it.url}/events", params={"since": since})

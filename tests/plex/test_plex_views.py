@@ -183,3 +183,23 @@ def test_what_has_no_identity_is_no_thing() -> None:
     assert views.client(nothing, private=True, at=0) is None
     assert views.server_identity(None) is None
     assert views.total(None) is None
+
+
+def test_an_episode_knows_its_show_by_key_and_guid_and_a_row_of_history_by_its_path() -> None:
+    session = Element("Video", ratingKey="9", type="episode", grandparentRatingKey="5", grandparentGuid="plex://show/a")
+    history = Element("Video", ratingKey="9", type="episode", grandparentKey="/library/metadata/5")
+    assert [views.item(row).grandparent_rating_key for row in (session, history)] == ["5", "5"]
+    assert [views.item(row).grandparent_guid for row in (session, history)] == ["plex://show/a", None]
+
+
+@pytest.mark.parametrize(
+    ("facts", "year"),
+    [
+        ({"originallyAvailableAt": "1992-05-01"}, 1992),
+        ({"year": "1993", "originallyAvailableAt": "1992-05-01"}, 1993),
+        ({"originallyAvailableAt": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_the_year_of_a_row_without_one_is_that_of_its_release(facts: dict[str, str], year: int | None) -> None:
+    assert views.item(Element("Video", {"type": "movie", **facts})).year == year

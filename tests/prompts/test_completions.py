@@ -64,7 +64,7 @@ async def test_libraries_and_users_are_proposed_by_their_names(it: Home) -> None
 
 
 async def test_what_begins_with_it_comes_before_what_holds_it(it: Home) -> None:
-    assert proposed(it.application.companion, "since", "d") == ["2d", "7d", "30d"]
+    assert proposed(it.application.companion, "since", "d") == ["2d", "7d", "30d", "today", "yesterday"]
     assert proposed(it.application.companion, "since", "2") == ["24h", "2d"]
     assert proposed(it.application.companion, "occasion", "rain") == []
 

@@ -94,7 +94,14 @@ def test_into_a_pipe_it_is_plain_and_nothing_is_cut(home: Path, command: str) ->
     for said_by_strangers in ("\x1b", "\u202e"):
         assert said_by_strangers not in done.stdout
     words = {
-        "history": ("Somebody Else 名探偵 (1999)", "Harbour Élan - S01E02", "imported", "playing", "1:00:00"),
+        "history": (
+            "Somebody Else 名探偵 (1999)",
+            "Harbour Élan - S01E02",
+            "imported",
+            "not known",
+            "It was last heard",
+            "1:00:00",
+        ),
         "stats": ("3 plays", "2 h 00 watched (known of 2)", "Days (UTC)", "Hours of day (UTC)", "█", "Harbour Élan"),
         "events": ("connection", "timeline"),
         "alerts": ("buffering", "lasted 1:00", "open"),
@@ -105,12 +112,12 @@ def test_into_a_pipe_it_is_plain_and_nothing_is_cut(home: Path, command: str) ->
 
 
 KEYS = {
-    "history": {"plays", "count", "limit", "next_cursor", "since", "until", "history"},
+    "history": {"plays", "count", "limit", "next_cursor", "timezone", "since", "until", "history"},
     "stats": {"period", "by", "timezone", "since", "until", "plays", "timed", "watched_ms", "entries", "count",
               "total_entries", "history"},
     "events": {"events", "count", "limit", "next_cursor", "gap"},
     "alerts": {"alerts", "count", "next_cursor"},
-    "digest": {"since", "until", "counts", "plays", "additions", "upgrades", "deletions", "alerts", "outages", "history", "notes"},
+    "digest": {"timezone", "since", "until", "counts", "plays", "additions", "upgrades", "deletions", "alerts", "outages", "history", "notes"},
 }  # fmt: skip
 
 
@@ -204,7 +211,10 @@ def test_an_empty_past_says_what_to_do(tmp_path: Path) -> None:
         assert "Start plex-companion" in done.stdout
         assert "not imported completely" in done.stdout
     assert "Nothing fits" in run(tmp_path, "history", "--database", "cache.sqlite3", "--user", "Ada").stdout
-    assert run(tmp_path, "alerts", "--database", "cache.sqlite3").stdout == "No alerts.\n"
+    assert (
+        run(tmp_path, "alerts", "--database", "cache.sqlite3").stdout
+        == "No alerts.\nNobody has listened to Plex yet.\n"
+    )
     assert "No events" in run(tmp_path, "events", "--database", "cache.sqlite3").stdout
     digest = run(tmp_path, "digest", "--database", "cache.sqlite3").stdout
     assert "Nothing was played" in digest
@@ -247,3 +257,103 @@ def test_while_a_companion_listens_the_answer_says_so(tmp_path: Path) -> None:
     body = json.loads(run(tmp_path, "digest", "--database", "cache.sqlite3", "--json").stdout)
     assert body["connection"]["state"] == "offline", "one that was killed cannot take its word back"
     assert body["outages"]["entries"][0]["until"] is None
+
+
+def heard_until(path: Path, at: int) -> None:
+    """As if a companion had listened until then, and ended."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "INSERT OR REPLACE INTO listener VALUES (1, 1, 0, 'den-0001', 'offline', ?, 1, NULL, ?, ?, 1, '{}')",
+            (at, at, at),
+        )
+
+
+@pytest.fixture
+def unheard(tmp_path: Path) -> Path:
+    """A play, and an alert, that were not over when Plex was last heard, at 12:34 in Kathmandu."""
+    now = int(time.time() * 1000)
+    until = (now - 2 * DAY) // DAY * DAY + 6 * HOUR + 49 * 60_000
+    plays = [running(1, until - HOUR, updated_at=until)]
+    alerts = [alert(1, until - HOUR, resolved_at=None)]
+    path = write(tmp_path / "cache.sqlite3", plays=plays, alerts=alerts, events=[said(1, until)])
+    heard_until(path, until)
+    return tmp_path
+
+
+ASKED = {"history": (), "stats": ("--since", "all"), "alerts": (), "events": (), "digest": ("--since", "3d")}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_while_nobody_listens_it_is_said_until_when_plex_was_heard(unheard: Path, command: str) -> None:
+    arguments = (command, "--database", "cache.sqlite3", *ASKED[command])
+    done = run(unheard, *arguments, PLEX_COMPANION_TIMEZONE="Asia/Kathmandu")
+    assert (done.returncode, done.stderr) == (0, "")
+    words = " ".join(done.stdout.split())
+    assert "was last heard at" in words
+    assert "12:34" in words
+    told = done.stdout.replace("was open", "")
+    for claimed in (" open\n", "plays on", "1 open,", *([] if command == "events" else ["playing"])):
+        assert claimed not in told, done.stdout
+    body: dict[str, Any] = json.loads(run(unheard, *arguments, "--json").stdout)
+    connection = body["connection"]
+    assert connection["state"] == "offline"
+    assert connection["since"] == connection["last_event_at"]
+    assert connection["since"].endswith("06:49:00.000Z")
+    assert connection["stale_seconds"] > DAY / 1000
+    assert connection["since"] in connection["detail"]
+
+
+def test_while_another_process_listens_a_play_goes_on(unheard: Path) -> None:
+    now = int(time.time() * 1000)
+    with closing(sqlite3.connect(unheard / "cache.sqlite3")) as database, database:
+        database.execute("UPDATE listener SET pid = 1, state = 'live', refreshed_at = ?", (now,))
+    done = run(unheard, "history", "--database", "cache.sqlite3")
+    assert "playing" in done.stdout
+    assert "last heard" not in done.stdout
+
+
+def test_the_commands_take_times_as_people_write_them_and_users_by_first_name(home: Path) -> None:
+    for since in ("yesterday", "1month", "1y", "2 weeks", "all"):
+        done = run(home, "history", "--demo", "--since", since, "--user", "ADA")
+        assert (done.returncode, done.stderr) == (0, "")
+    done = run(home, "stats", "--demo", "--since", "30")
+    assert (done.returncode, "Did you mean 30d?" in done.stderr) == (2, True)
+
+
+def test_stats_count_days_in_the_zone_of_the_host_or_the_one_that_is_set_and_name_it(tmp_path: Path) -> None:
+    midday = int(time.time() * 1000) // DAY * DAY - 2 * DAY
+    write(tmp_path / "cache.sqlite3", plays=[seen(1, midday + 18 * HOUR + 20 * 60_000)])
+    for environment in ({"TZ": "Asia/Kathmandu"}, {"TZ": "UTC", "PLEX_COMPANION_TIMEZONE": "Asia/Kathmandu"}):
+        done = run(tmp_path, "stats", "--database", "cache.sqlite3", "--json", "--by", "hour", **environment)
+        body = json.loads(done.stdout)
+        assert body["timezone"] == "Asia/Kathmandu"
+        assert [hour["key"] for hour in body["entries"] if hour["plays"]] == ["0"]
+        assert (
+            "Hours of day (Asia/Kathmandu)"
+            in run(tmp_path, "stats", "--database", "cache.sqlite3", **environment).stdout
+        )
+
+
+def test_two_of_one_title_are_told_apart_at_the_shell(tmp_path: Path) -> None:
+    now = int(time.time() * 1000)
+    plays = [
+        seen(
+            n,
+            now - n * HOUR,
+            title="Twin Rivers",
+            rating_key=str(n),
+            year=1990 + n,
+            library="Movies",
+            library_id=str(n + 4),
+        )
+        for n in (2, 3)
+    ]
+    write(tmp_path / "cache.sqlite3", plays=plays)
+    titles = run(tmp_path, "stats", "--database", "cache.sqlite3", "--by", "title").stdout
+    assert "Twin Rivers (1992)" in titles
+    assert "Twin Rivers (1993)" in titles
+    libraries = run(tmp_path, "stats", "--database", "cache.sqlite3", "--by", "library").stdout
+    assert "Movies (id 6)" in libraries
+    assert "Movies (id 7)" in libraries
+    digest = run(tmp_path, "digest", "--database", "cache.sqlite3").stdout
+    assert "Twin Rivers (1992)" in digest

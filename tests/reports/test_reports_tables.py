@@ -29,7 +29,7 @@ LONG = "Nine Copper Kettles and the Very Long Winter of Somebody Else, 名探偵
 
 async def asked(path: Path, questions: Iterable[Question]) -> dict[str, list[Body]]:
     async with open_to_read(path) as cache:
-        archive = Archive(cache, await load_state(cache, Moment(NOW, 0)), NOW)
+        archive = Archive(cache, await load_state(cache, Moment(NOW, 0)), NOW, UTC)
         return {question.command: await answers(archive, question) for question in questions}
 
 

@@ -199,6 +199,22 @@ async def test_music_is_counted_over_tracks_with_the_genres_of_their_artists(tmp
     assert "The Velvet Kettles - Steam Songs" in stats["topAlbums"]
 
 
+async def test_two_artists_of_one_name_are_counted_apart(tmp_path: Path) -> None:
+    path = tmp_path / "home.json"
+    artists = [
+        {"rating_key": key, "title": "The Ferrymen", "albums": [album]}
+        for key, album in (("71", "Dock"), ("72", "Pier"))
+    ]
+    films = {"title": "Films", "type": "movie", "generate": 30}
+    path.write_text(json.dumps({"sections": [films, {"title": "Music", "type": "artist", "items": artists}]}))
+    async with home(tmp_path, household=Household.load(path)) as tools:
+        for key in ("71", "72"):
+            tools.demo.house.scrobble(tools.demo.user(), key)
+        stats = (await tools.well("library_get_stats", library_name="Music"))["musicStats"]
+    assert set(stats["topArtists"]) == {"The Ferrymen (71)", "The Ferrymen (72)"}
+    assert set(stats["topAlbums"]) == {"The Ferrymen - Dock", "The Ferrymen - Pier"}
+
+
 async def test_photos_are_counted(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         found = await tools.well("library_get_stats", library_name="Photos")

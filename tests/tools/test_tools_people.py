@@ -74,7 +74,7 @@ async def test_an_id_beats_a_name(tmp_path: Path) -> None:
         assert (await asked(tools, people.find_user, "Pip", JASPER)).id == JASPER
 
 
-@pytest.mark.parametrize("words", [("Nobody",), ("Jasper",), (None, 4711)])
+@pytest.mark.parametrize("words", [("Nobody",), ("O'Dell",), (None, 4711)])
 async def test_a_stranger_is_not_found_and_the_names_are_told(tmp_path: Path, words: tuple[Any, ...]) -> None:
     async with tools_home(tmp_path) as tools:
         with pytest.raises(NotFound) as caught:

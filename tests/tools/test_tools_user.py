@@ -28,6 +28,8 @@ EVERY = (
 )
 SEEN_BY_SOMEBODY = ("user_get_on_deck", "user_get_continue_watching")
 NAMED = ("user_get_info", *SEEN_BY_SOMEBODY, "user_get_watch_history", "user_get_statistics")
+OF_PLEX = tuple(tool for tool in EVERY if tool != "user_get_statistics")
+"""What is asked of Plex; the statistics come out of the cache."""
 
 
 def household(**views: dict[str, View]) -> Household:
@@ -257,58 +259,6 @@ async def test_the_row_of_a_deleted_item_stays(tmp_path: Path) -> None:
         assert [item["rating_key"] for item in found["items"]] == [None, None]
 
 
-# -- how much
-
-
-async def test_statistics_add_up_what_each_user_played(tmp_path: Path) -> None:
-    async with tools_home(tmp_path) as tools:
-        found = await tools.well("user_get_statistics", time_period="all_time")
-        assert tools.requests == 1
-        assert (found["time_period"], found["user_filter"], found["total_users"]) == ("all_time", None, 4)
-        assert sum(user["total_plays"] for user in found["users"]) == len(tools.demo.house.history)
-        durations = [user["total_duration"] for user in found["users"]]
-        assert durations == sorted(durations, reverse=True)
-        first = found["users"][0]
-        assert sum(kind["count"] for kind in first["media_types"].values()) == first["total_plays"]
-        assert sum(device["duration"] for device in first["devices"].values()) == first["total_duration"]
-        assert {"platform", "duration", "count", "formatted_duration"} == set(next(iter(first["devices"].values())))
-        hours, rest = divmod(first["total_duration"], 3600)
-        assert first["formatted_duration"] == f"{hours}h {rest // 60}m {rest % 60}s"
-
-
-async def test_statistics_of_one_user_hold_nobody_else(tmp_path: Path) -> None:
-    async with tools_home(tmp_path) as tools:
-        found = await tools.well("user_get_statistics", time_period="all_time", username="Pip")
-        assert tools.requests == 2
-        assert [user["user_id"] for user in found["users"]] == [PIP]
-        assert found["user_filter"] == "Pip"
-
-
-async def test_statistics_of_a_period_ask_for_that_period(tmp_path: Path) -> None:
-    async with tools_home(tmp_path) as tools:
-        await tools.well("user_get_statistics", time_period="last_7_days")
-        assert tools.demo.requests.log[-1][1].startswith("/statistics/media?timespan=3&at%3E=")
-
-
-async def test_devices_of_the_same_name_are_kept_apart(tmp_path: Path) -> None:
-    built = Household.built_in(now=time.time())
-    built.players = [replace(player, title="Telly") for player in built.players]
-    built.history = [replace(built.history[0], id=n, account_id=OWNER, device_id=n) for n in (1, 2)]
-    async with tools_home(tmp_path, household=built) as tools:
-        found = await tools.well("user_get_statistics", time_period="all_time")
-        assert min(found["users"][0]["devices"]) == "Telly"
-        assert len(found["users"][0]["devices"]) == 2
-
-
-async def test_nothing_played_in_a_period_is_a_success(tmp_path: Path) -> None:
-    built = Household.built_in(now=time.time())
-    built.history = []
-    async with tools_home(tmp_path, household=built) as tools:
-        found = await tools.well("user_get_statistics")
-        assert (found["total_users"], found["users"]) == (0, [])
-        assert found["message"]
-
-
 # -- what goes wrong
 
 
@@ -327,7 +277,7 @@ async def test_a_name_of_two_users_is_ambiguous(tmp_path: Path, tool: str) -> No
     async with tools_home(tmp_path, household=built) as tools:
         error = await tools.refused(tool, username="pip")
         assert error["code"] == "ambiguous"
-        assert [match["id"] for match in error["matches"]] == [JASPER, PIP]
+        assert [int(match["id"]) for match in error["matches"]] == [JASPER, PIP]
 
 
 @pytest.mark.parametrize("tool", SEEN_BY_SOMEBODY)
@@ -370,21 +320,21 @@ async def test_a_limit_over_the_cap_is_clamped(tmp_path: Path, tool: str) -> Non
         assert (await tools.well(tool, limit=100_000))["limit"] == 500
 
 
-@pytest.mark.parametrize("tool", NAMED[1:])
+@pytest.mark.parametrize("tool", NAMED[1:-1])
 async def test_a_starting_server_is_said_to_be_starting(tmp_path: Path, tool: str) -> None:
     async with tools_home(tmp_path) as tools:
         tools.demo.answer_with(503)
         assert (await tools.refused(tool))["code"] == "plex_starting"
 
 
-@pytest.mark.parametrize("tool", NAMED[1:])
+@pytest.mark.parametrize("tool", NAMED[1:-1])
 async def test_a_server_that_is_gone_cannot_be_reached(tmp_path: Path, tool: str) -> None:
     async with tools_home(tmp_path) as tools:
         await tools.demo.shut()
         assert (await tools.refused(tool))["code"] == "plex_unreachable"
 
 
-@pytest.mark.parametrize("tool", EVERY)
+@pytest.mark.parametrize("tool", OF_PLEX)
 async def test_without_plex_tv_other_users_are_out_of_reach(tmp_path: Path, tool: str) -> None:
     async with tools_home(tmp_path) as tools:
         tools.demo.plex_tv_answers(502)
