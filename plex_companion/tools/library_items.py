@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.tools.ask import if_it_answers, page, path_of
+from plex_companion.tools.ask import if_it_answers, page, path_of, portions
 from plex_companion.tools.facts import as_number, kind, number, text
 from plex_companion.wire import percent
 
@@ -23,11 +23,20 @@ Albums = dict[str, tuple[int, int]]
 
 
 def albums_of(plex: PlexServer, path: str, artists: Sequence[Element]) -> Albums | None:
-    """What these artists have, in one request; `None` when Plex does not tell, for the list is worth showing without.
+    """What these artists have, in one request for some hundred; `None` when Plex does not tell, for the list is worth showing without.
 
     That `artist.id` takes several ids is unverified: when other artists' albums come, it was ignored.
     """
-    keys = [row.get("ratingKey", "") for row in artists]
+    albums: Albums = {}
+    for keys in portions(row.get("ratingKey", "") for row in artists):
+        some = _albums_of(plex, path, keys)
+        if some is None:
+            return None
+        albums |= some
+    return albums
+
+
+def _albums_of(plex: PlexServer, path: str, keys: list[str]) -> Albums | None:
     asked = path_of(path, {"type": 9, "artist.id": ",".join(keys)})
     found = if_it_answers(lambda: page(plex, asked, 0, ALBUMS))
     if (
