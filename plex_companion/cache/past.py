@@ -37,6 +37,7 @@ _OWN = """
 """
 _FACTS = (
     *("key", "guid", "type", "title", "grandparent_title", "parent_title", "item_index", "parent_index", "year"),
+    *("performer", "edition"),
     *("library", "library_id", "duration_ms", "user_id", "user_name", "client_identifier", "player_title", "platform"),
 )
 """What a play that was over before Plex listed it learns from its row."""

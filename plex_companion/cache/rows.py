@@ -113,6 +113,8 @@ def _item_columns(item: Item) -> Row:
         "library_id": item.library_id,
         "duration_ms": item.duration_ms,
         "live": item.live,
+        "performer": item.performer,
+        "edition": item.edition,
     }
 
 
@@ -164,6 +166,8 @@ def item_of(row: sqlite3.Row | Row) -> Item:
         library_id=row["library_id"],
         duration_ms=row["duration_ms"],
         live=bool(row["live"]),
+        performer=row["performer"],
+        edition=row["edition"],
     )
 
 

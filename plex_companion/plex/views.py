@@ -80,6 +80,8 @@ def item(element: Element) -> Item:
         library_id=_text(element, "librarySectionID"),
         duration_ms=_int(element, "duration"),
         live=_bool(element, "live") or False,
+        performer=_text(element, "originalTitle") if element.get("type") == "track" else None,
+        edition=_text(element, "editionTitle"),
     )
 
 

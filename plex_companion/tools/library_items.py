@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.tools.ask import if_it_answers, page, path_of, portions
-from plex_companion.tools.facts import as_number, kind, number, text
+from plex_companion.tools.facts import as_number, kind, number, performer, text
 from plex_companion.wire import percent
 
 if TYPE_CHECKING:
@@ -93,7 +93,13 @@ def _above(row: Element) -> dict[str, Any]:
             numbers = {"season": number(row, "parentIndex"), "episode": number(row, "index")}
             return {"show": text(row, "grandparentTitle"), **numbers}
         case "track":
-            return {"artist": text(row, "grandparentTitle"), "album": text(row, "parentTitle")}
+            return {
+                "artist": text(row, "grandparentTitle"),
+                "performer": performer(row),
+                "album": text(row, "parentTitle"),
+            }
+        case "movie":
+            return {"edition": text(row, "editionTitle")}
         case _:
             return {}
 
