@@ -46,8 +46,9 @@ class Parameter:
     def is_unset(self, value: object) -> bool:
         """Whether this is what hosts send for an argument that nobody filled in."""
         if isinstance(value, str):
-            blank = not value.strip()
-            return (blank and not self.empty_clears) or (value == "null" and "string" not in self.types)
+            if "string" in self.types:
+                return value == "" and not self.empty_clears
+            return value.strip() in {"", "null"}
         return value is None
 
     def coerce(self, value: Any) -> Any:

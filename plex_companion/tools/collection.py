@@ -31,7 +31,7 @@ from plex_companion.tools.named import (
     titles_of,
 )
 from plex_companion.tools.steps import add_in_portions, confirmed, take
-from plex_companion.tools.titles import fits_of, queries_for, title_of
+from plex_companion.tools.titles import exact_queries, fits_of, queries_for, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -418,7 +418,8 @@ def _kinds_of(row: Element, section: Section) -> tuple[str, ...]:
 
 
 def _check_free(plex: PlexServer, library: Section, title: str) -> None:
-    for row in _fits(plex, library, title).exact:
+    rows = [row for query in exact_queries(title) for row in _titled(plex, library, query)]
+    for row in fits_of(rows, title, title_of).exact:
         message = (
             f"'{library.title}' already has a collection called '{text(row, 'title')}'. Nothing has been changed; "
             "collection_add_to adds to it."

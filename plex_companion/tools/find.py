@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError
@@ -134,13 +135,18 @@ def find_item(
 
 
 def search(plex: PlexServer, title: str, section: Section | None, kinds: Collection[str] = MEDIA) -> list[Element]:
-    """Items whose title fits, each once. One request; up to three more while nothing fits."""
+    """Items whose title fits, each once. One request; up to two more while nothing fits, three in a library.
+
+    There the second lists what has these words in its title, which finds what the search does not.
+    """
     found: dict[str, Element] = {}
-    for place, query in enumerate(queries_for(title)):
-        rows = _searched(plex, query, section, kinds)
-        if section is not None and not place and not item_fits(rows, title).every:
-            rows += _listed(plex, query, section, kinds)
-        fits = item_fits(rows, title)
+    asks: list[Callable[[], list[Element]]] = [
+        partial(_searched, plex, query, section, kinds) for query in queries_for(title)
+    ]
+    if section is not None:
+        asks.insert(1, partial(_listed, plex, title.strip(), section, kinds))
+    for ask in asks:
+        fits = item_fits(ask(), title)
         found |= {row.get("ratingKey", ""): row for row in fits.every if row.get("ratingKey")}
         if fits.exact or fits.alike or (fits.containing and split_year(title) is None):
             break

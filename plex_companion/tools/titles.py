@@ -149,6 +149,12 @@ def queries_for(title: str) -> list[str]:
     return found[: MOST_QUERIES + (split is not None)]
 
 
+def exact_queries(title: str) -> list[str]:
+    """Return what to search for where only an exact title counts: the title, and its other Unicode form if it has one."""
+    composed = compose(title)
+    return list(dict.fromkeys([title, composed, unicodedata.normalize("NFD", composed)]))
+
+
 def _telling_words(title: str) -> list[str]:
     """Return words that any spelling of the title has: without accents, and with no apostrophe beside them."""
     beside = {"'", "\u2019", "`", "\u02bb", "\u02bc"}
