@@ -59,6 +59,8 @@ class Parameter:
             return self._of_text(value)
         if "array" in self.types and not isinstance(value, dict | bool):
             return [_as_text(one) for one in (value if isinstance(value, list) else [value])]
+        if "boolean" in self.types and isinstance(value, int | float) and value in {0, 1}:
+            return bool(value)
         if isinstance(value, float) and value.is_integer() and "integer" in self.types and abs(value) <= LARGEST:
             return int(value)
         return _as_text(value) if self.types == ("string",) else value

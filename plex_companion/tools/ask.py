@@ -89,6 +89,11 @@ def portions(values: Iterable[str], taken: str = "") -> list[list[str]]:
     return found if found[-1] else []
 
 
+def fits_line(path: str, params: Mapping[str, object]) -> bool:
+    """Say whether a request with these parameters stays below 4 KB."""
+    return len(path_of(path, params)) <= LINE - AROUND // 2
+
+
 def get(plex: PlexServer, path: str, /, **params: object) -> Element:
     """GET, and the container that came.
 

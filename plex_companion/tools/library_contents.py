@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from plex_companion.models import Section
 
 MOST = 500
+_DIRECTION = re.compile(r":(?:asc|desc)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def wanted(
         if media_type is None:
             message = f"Without library_name, media_type is needed: one of {', '.join(KINDS)}."
             raise Invalid(message, argument="media_type", allowed=list(KINDS))
+    sort = None if sort is None else _DIRECTION.sub(lambda found: found[0].lower(), sort.strip())
     check(sort, filters)
     seen = unwatched if unwatched or watched else None
     return Wanted(media_type, seen, sort, title, filters, offset, clamped(limit, MOST, offset))

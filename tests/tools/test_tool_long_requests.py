@@ -161,6 +161,20 @@ async def test_an_error_lists_ten_of_many_ids_and_their_number(tmp_path: Path) -
             assert len(str(error)) < 2000
 
 
+async def test_long_texts_and_many_tags_are_sent_field_by_field(tmp_path: Path) -> None:
+    async with home(tmp_path) as tools:
+        film = tools.demo.movie(0)
+        tags = [f"Shelf {place}" for place in range(50)]
+        given = {"new_summary": "word " * 500, "new_studio": "Hall " * 300, "new_tags": tags}
+        edited = await tools.well("media_edit_metadata", media_id=film.key, **given)
+        assert edited["updated"]
+        assert (film.summary, film.studio) == (("word " * 500).strip(), ("Hall " * 300).strip())
+        assert set(tags) <= set(film.tags["Label"])
+        made = await tools.well("collection_create", collection_title="C", library_name="Films", item_ids=[film.key])
+        given = {"new_summary": "word " * 500, "new_sort_title": "Hall " * 300, "new_labels": tags}
+        assert (await tools.well("collection_edit", collection_id=made["id"], **given))["updated"]
+
+
 async def test_a_long_request_that_cannot_be_parted_is_told_in_a_sentence(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         error = await tools.refused("media_edit_metadata", media_id=films(tools)[0], new_summary="word " * 2000)
