@@ -92,7 +92,7 @@ def _where(wanted: list[str]) -> str:
 _NEWEST = "ORDER BY plays.started_at DESC, plays.id DESC LIMIT :limit"
 _WITH_WORDS = """
     SELECT rowid FROM play_titles WHERE play_titles MATCH :words
-    UNION SELECT rowid FROM play_titles_credited WHERE play_titles_credited MATCH :words
+    UNION ALL SELECT rowid FROM play_titles_credited WHERE play_titles_credited MATCH :words
 """
 _TITLED = f"+plays.id IN ({_WITH_WORDS})"
 FEW = 5_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.tools.ask import if_it_answers, page, path_of, portions
-from plex_companion.tools.facts import as_number, kind, number, performer, text
+from plex_companion.tools.facts import as_number, kind, number, performer, text, without_nulls
 from plex_companion.wire import percent
 
 if TYPE_CHECKING:
@@ -93,13 +93,10 @@ def _above(row: Element) -> dict[str, Any]:
             numbers = {"season": number(row, "parentIndex"), "episode": number(row, "index")}
             return {"show": text(row, "grandparentTitle"), **numbers}
         case "track":
-            return {
-                "artist": text(row, "grandparentTitle"),
-                "performer": performer(row),
-                "album": text(row, "parentTitle"),
-            }
+            artist = {"artist": text(row, "grandparentTitle"), **without_nulls({"performer": performer(row)})}
+            return {**artist, "album": text(row, "parentTitle")}
         case "movie":
-            return {"edition": text(row, "editionTitle")}
+            return without_nulls({"edition": text(row, "editionTitle")})
         case _:
             return {}
 

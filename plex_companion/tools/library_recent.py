@@ -68,7 +68,7 @@ def _named(row: Element) -> dict[str, Any]:
         case "album":
             return {"artist": text(row, "parentTitle"), "title": title}
         case "track":
-            above = {"artist": text(row, "grandparentTitle"), "performer": performer(row)}
+            above = {"artist": text(row, "grandparentTitle"), **without_nulls({"performer": performer(row)})}
             return {**above, "album": text(row, "parentTitle"), "title": title}
         case "movie" | "show":
             edition = without_nulls({"edition": text(row, "editionTitle")})

@@ -164,7 +164,7 @@ def _episode(row: Element) -> dict[str, Any]:
 def _track(row: Element) -> dict[str, Any]:
     return {
         "artist": text(row, "grandparentTitle"),
-        "performer": performer(row),
+        **without_nulls({"performer": performer(row)}),
         "artist_id": as_number(row.get("grandparentRatingKey")),
         "album": text(row, "parentTitle"),
         "album_id": as_number(row.get("parentRatingKey")),

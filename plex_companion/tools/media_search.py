@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
 from plex_companion.tools.ask import get
-from plex_companion.tools.facts import as_number, first, kind, link, number, performer, real, shortened, text
+from plex_companion.tools.facts import (
+    as_number,
+    first,
+    kind,
+    link,
+    number,
+    performer,
+    real,
+    shortened,
+    text,
+    without_nulls,
+)
 from plex_companion.tools.find import MEDIA, ROWS, search
 
 if TYPE_CHECKING:
@@ -84,12 +95,8 @@ def _hit(row: Element) -> dict[str, Any]:
 def _about(row: Element) -> dict[str, Any]:  # noqa: PLR0911 - a table
     match kind(row):
         case "movie":
-            return {
-                "year": number(row, "year"),
-                "edition": text(row, "editionTitle"),
-                "rating": real(row, "rating"),
-                "summary": _summary(row),
-            }
+            edition = without_nulls({"edition": text(row, "editionTitle")})
+            return {"year": number(row, "year"), **edition, "rating": real(row, "rating"), "summary": _summary(row)}
         case "show":
             return {"year": number(row, "year"), "summary": _summary(row)}
         case "season":
@@ -113,7 +120,7 @@ def _about(row: Element) -> dict[str, Any]:  # noqa: PLR0911 - a table
 def _track(row: Element) -> dict[str, Any]:
     return {
         "artist": text(row, "grandparentTitle"),
-        "performer": performer(row),
+        **without_nulls({"performer": performer(row)}),
         "album": text(row, "parentTitle"),
         "track_number": number(row, "index"),
         "duration": number(row, "duration"),

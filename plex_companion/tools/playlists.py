@@ -206,7 +206,7 @@ def _of_its_kind(row: Element) -> dict[str, Any]:
             album_artist = text(row, "grandparentTitle")
             return {
                 "artist": performer(row) or album_artist,
-                "performer": performer(row),
+                **without_nulls({"performer": performer(row)}),
                 "album": text(row, "parentTitle"),
                 "albumArtist": album_artist,
             }

@@ -104,10 +104,8 @@ def as_played(row: Element, names: dict[int | None, str | None]) -> dict[str, An
             "seasonNumber": number(row, "parentIndex"),
         }
     if row.get("type") == "track":
-        artist = {"artist": text(row, "grandparentTitle"), "performer": performer(row)}
-        above |= {**artist, "album": text(row, "parentTitle")}
-    if row.get("type") == "movie":
-        above["edition"] = text(row, "editionTitle")
+        above |= {"artist": text(row, "grandparentTitle"), "album": text(row, "parentTitle")}
+    above |= without_nulls({"performer": performer(row), "edition": text(row, "editionTitle")})
     return {
         "type": text(row, "type"),
         "title": text(row, "title"),
