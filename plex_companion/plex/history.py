@@ -185,8 +185,10 @@ class Facts:
         if item is None:
             return row
         self._known.move_to_end(row.item.rating_key or "")
-        year = row.item.year or item.year
-        return replace(row, item=replace(row.item, guid=item.guid, year=year, duration_ms=item.duration_ms))
+        year, performer = row.item.year or item.year, row.item.performer or item.performer
+        edition = row.item.edition or item.edition
+        known = replace(row.item, guid=item.guid, year=year, duration_ms=item.duration_ms)
+        return replace(row, item=replace(known, performer=performer, edition=edition))
 
 
 class Reader:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plex_companion.folding import fold
 from plex_companion.models import User
 
 if TYPE_CHECKING:
@@ -74,9 +73,9 @@ KINDS: dict[str, Callable[[Companion], Iterable[Candidate]]] = {
 
 def proposed(companion: Companion, name: str, typed: str) -> list[str]:
     """Values for the argument or field of that name: those that begin with what was typed, then those that hold it."""
-    wanted = fold(typed)
+    wanted = typed.casefold().strip()
     kind = KINDS.get(name)
     found = list(kind(companion)) if kind else []
-    begins = [one.value for one in found if fold(one.value).startswith(wanted)]
-    holds = [one.value for one in found if wanted in fold(f"{one.value} {one.known_as}")]
+    begins = [one.value for one in found if one.value.casefold().startswith(wanted)]
+    holds = [one.value for one in found if wanted in f"{one.value} {one.known_as}".casefold()]
     return list(dict.fromkeys([*begins, *holds]))

@@ -39,8 +39,9 @@ async def call_tool(companion: Companion, tool: Tool, arguments: Mapping[str, An
     tool.refuse_when(read_only=companion.settings.read_only, arguments=arguments)
     try:
         given = tool.validated(arguments)
-    except ToolError as error:
-        raise _harmless(error, companion.settings.secrets()) from error
+    except ToolError as error:  # it may quote what the caller wrote
+        error.message = without(error.message, companion.settings.secrets())
+        raise
     has: dict[str, Any] = {"companion": companion, "caller": caller}
     given |= {name: has[what] for name, what in tool.injected.items() if what in has}
     if tool.writes(arguments):
@@ -55,16 +56,11 @@ async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> 
             return await companion.gateway.call(partial(_with_plex, tool, given, secrets), timeout=tool.seconds)
         return _as_json(tool, await tool.function(**given), secrets)
     except ToolError as error:
-        raise _harmless(error, secrets) from error
+        error.message = shortened(without(error.message, secrets), LONGEST) or ""
+        error.facts = json.loads(without(json.dumps(error.facts, default=str), secrets))
+        raise
     except Several as several:
         return _without(several.structured, secrets)[0], without(_compact(several.matches), secrets), ()
-
-
-def _harmless(error: ToolError, secrets: tuple[str, ...]) -> ToolError:
-    """Cut an error's message and take our secrets out of it: it may quote what the caller wrote."""
-    error.message = shortened(without(error.message, secrets), LONGEST) or ""
-    error.facts = json.loads(without(json.dumps(error.facts, default=str), secrets))
-    return error
 
 
 async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
