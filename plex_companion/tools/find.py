@@ -10,7 +10,7 @@ from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError
 from plex_companion.tools.ask import get, get_if_there
 from plex_companion.tools.facts import as_number, kind, match_of, number, text
 from plex_companion.tools.several import Several
-from plex_companion.tools.titles import fits_of, queries_for, split_year, title_of
+from plex_companion.tools.titles import cut_query, fits_of, queries_for, split_year, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 MEDIA = ("movie", "show", "season", "episode", "artist", "album", "track", "photo", "clip")
 ROWS = frozenset({"Video", "Directory", "Track", "Photo"})
-SEARCHED = 50
+SEARCHED, MORE = 50, 200
+"""Items of each kind in the first search, and in those for words of the title."""
 RIGHT_TOOL = {"playlist": "the playlist_ tools", "collection": "the collection_ tools"}
 
 
@@ -141,10 +142,11 @@ def search(plex: PlexServer, title: str, section: Section | None, kinds: Collect
     """
     found: dict[str, Element] = {}
     asks: list[Callable[[], list[Element]]] = [
-        partial(_searched, plex, query, section, kinds) for query in queries_for(title)
+        partial(_searched, plex, query, section, kinds, MORE if place else SEARCHED)
+        for place, query in enumerate(queries_for(title))
     ]
     if section is not None:
-        asks.insert(1, partial(_listed, plex, title.strip(), section, kinds))
+        asks.insert(1, partial(_listed, plex, cut_query(title.strip()), section, kinds))
     for ask in asks:
         fits = item_fits(ask(), title)
         found |= {row.get("ratingKey", ""): row for row in fits.every if row.get("ratingKey")}
@@ -158,12 +160,14 @@ def item_fits(rows: Iterable[Element], title: str) -> Fits[Element]:
     return fits_of(rows, title, title_of, lambda row: number(row, "year"))
 
 
-def _searched(plex: PlexServer, query: str, section: Section | None, kinds: Collection[str]) -> list[Element]:
+def _searched(
+    plex: PlexServer, query: str, section: Section | None, kinds: Collection[str], limit: int
+) -> list[Element]:
     hubs = get(
         plex,
         "/hubs/search",
         query=query,
-        limit=SEARCHED,
+        limit=limit,
         sectionId=section.section_id if section else None,
         includeCollections=1,
         includeExternalMedia=1,

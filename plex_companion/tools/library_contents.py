@@ -13,7 +13,7 @@ from plex_companion.tools.find import item_fits
 from plex_companion.tools.library_filters import KINDS, check, kind_of, resolved
 from plex_companion.tools.library_items import albums_of, item
 from plex_companion.tools.library_recent import EVERYWHERE
-from plex_companion.tools.titles import queries_for
+from plex_companion.tools.titles import cut_query, queries_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,7 +111,7 @@ def _params(plex: PlexServer, library: Section | None, kind: str | None, asked: 
     return {
         "type": KINDS.get(kind or ""),
         "sort": asked.sort,
-        "title": asked.title or None,
+        "title": cut_query(asked.title) if asked.title else None,
         unseen: asked.unwatched,
         **filters,
     }

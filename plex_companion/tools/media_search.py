@@ -19,6 +19,7 @@ from plex_companion.tools.facts import (
     without_nulls,
 )
 from plex_companion.tools.find import MEDIA, ROWS, search
+from plex_companion.tools.titles import cut_query
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -63,7 +64,7 @@ def hits(
     hubs = get(
         plex,
         "/hubs/search",
-        query=query,
+        query=cut_query(query),
         limit=limit,
         sectionId=section_id,
         includeCollections=1,

@@ -161,6 +161,25 @@ async def test_an_error_lists_ten_of_many_ids_and_their_number(tmp_path: Path) -
             assert len(str(error)) < 2000
 
 
+async def test_a_title_without_end_makes_no_request_without_end(tmp_path: Path) -> None:
+    endless = "Rain \u6f22\u5b57 " * 5_000
+    async with home(tmp_path) as tools:
+        tools.demo.movie(0).title = endless.strip()
+        found = await tools.well("media_get_details", media_title=endless)
+        assert str(found["rating_key"]) == tools.demo.movie(0).key
+        for tool, given in (
+            ("media_search", {"query": endless}),
+            ("library_get_contents", {"title": endless, "library_name": "Films"}),
+            ("watchlist_search", {"query": endless}),
+        ):
+            assert not (await tools.ask(tool, **given)).is_error, tool
+        for tool, given in (
+            ("collection_edit", {"collection_title": endless}),
+            ("media_delete", {"media_title": "x" * 9000}),
+        ):
+            assert (await tools.refused(tool, **given))["code"] in {"not_found", "invalid"}, tool
+
+
 async def test_long_texts_and_many_tags_are_sent_field_by_field(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         film = tools.demo.movie(0)

@@ -37,6 +37,8 @@ SPELT = {
     "\u00dcber den B\u00e4umen": STORED[0],
     "The Baker's Tea": STORED[1],
     "the bakers tea": STORED[1],
+    "The Baker\u2018s Tea!": STORED[1],
+    "Amelise?": STORED[5],
     "Cafe Noir": STORED[2],
     "Part Two - Home": STORED[3],
     "Part Two: Home": STORED[3],
