@@ -91,19 +91,25 @@ class Item:
     grandparent_rating_key: str | None = None
     """The show of an episode, the artist of a track."""
     grandparent_guid: str | None = None
+    performer: str | None = None
+    """Who performs a track where that is not the artist of its album, as on a compilation of various artists."""
+    edition: str | None = None
+    """Which edition of a film it is, as "Director's Cut"."""
 
     @property
     def full_title(self) -> str | None:
-        """One line for a person: `Show - S01E02 - Title`, `Artist - Album - Title`, `Title (Year)`."""
+        """One line for a person: `Show - S01E02 - Title`, `Performer - Album - Title`, `Title (Year) - Edition`."""
         if self.title is None:
             return None
-        if self.grandparent_title is None:
-            return f"{self.title} ({self.year})" if self.year and self.type == "movie" else self.title
+        above = self.performer or self.grandparent_title
+        if above is None:
+            dated = f"{self.title} ({self.year})" if self.year and self.type == "movie" else self.title
+            return f"{dated} - {self.edition}" if self.edition else dated
         middle = self.parent_title
         if self.type == "episode":
             known = self.index is not None and self.parent_index is not None
             middle = f"S{self.parent_index:02d}E{self.index:02d}" if known else self.parent_title
-        return " - ".join(part for part in (self.grandparent_title, middle, self.title) if part)
+        return " - ".join(part for part in (above, middle, self.title) if part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,8 @@ def item(of: Item) -> Json:
         "title": of.title,
         "grandparent_title": of.grandparent_title,
         "parent_title": of.parent_title,
+        "performer": of.performer,
+        "edition": of.edition,
         "full_title": of.full_title,
         "year": of.year,
         "library": of.library,

@@ -38,6 +38,7 @@ _OWN = """
 _FACTS = (
     *("key", "guid", "type", "title", "grandparent_title", "parent_title", "item_index", "parent_index", "year"),
     *("grandparent_rating_key", "grandparent_guid"),
+    *("performer", "edition"),
     *("library", "library_id", "duration_ms", "user_id", "user_name", "client_identifier", "player_title", "platform"),
 )
 """What a play that was over before Plex listed it learns from its row."""

@@ -104,7 +104,11 @@ def _where(wanted: list[str]) -> str:
 
 
 _NEWEST = "ORDER BY plays.started_at DESC, plays.id DESC LIMIT :limit"
-_TITLED = "+plays.id IN (SELECT rowid FROM play_titles WHERE play_titles MATCH :words)"
+_WITH_WORDS = """
+    SELECT rowid FROM play_titles WHERE play_titles MATCH :words
+    UNION ALL SELECT rowid FROM play_titles_credited WHERE play_titles_credited MATCH :words
+"""
+_TITLED = f"+plays.id IN ({_WITH_WORDS})"
 FEW = 5_000
 """Plays of a title that are sooner sorted than met on the way from the newest play to the oldest."""
 
@@ -158,7 +162,7 @@ def _phrase(text: str) -> str:
 
 async def _few_titled(cache: Cache, words: str) -> list[int] | None:
     """The plays with these words, unless there are many."""
-    sql = "SELECT rowid FROM play_titles WHERE play_titles MATCH :words LIMIT :few"
+    sql = f"{_WITH_WORDS} LIMIT :few"
     rows = await _rows(cache, sql, {"words": words, "few": FEW})
     return None if len(rows) == FEW else [row["rowid"] for row in rows]
 

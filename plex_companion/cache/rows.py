@@ -116,6 +116,8 @@ def _item_columns(item: Item) -> Row:
         "live": item.live,
         "grandparent_rating_key": item.grandparent_rating_key,
         "grandparent_guid": item.grandparent_guid,
+        "performer": item.performer,
+        "edition": item.edition,
     }
 
 
@@ -169,6 +171,8 @@ def item_of(row: sqlite3.Row | Row) -> Item:
         live=bool(row["live"]),
         grandparent_rating_key=row["grandparent_rating_key"],
         grandparent_guid=row["grandparent_guid"],
+        performer=row["performer"],
+        edition=row["edition"],
     )
 
 

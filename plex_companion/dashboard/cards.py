@@ -153,9 +153,9 @@ def _subtitle(session: Session) -> str:
         place = f"S{item.parent_index} E{item.index}" if known else item.parent_title
         parts = [place, item.title]
     elif item.type == "track":
-        parts = [item.grandparent_title, item.parent_title]
+        parts = [item.performer or item.grandparent_title, item.parent_title]
     else:
-        parts = [str(item.year) if item.year else None, item.library]
+        parts = [str(item.year) if item.year else None, item.edition, item.library]
     return clean(" · ".join(part for part in parts if part))
 
 

@@ -239,6 +239,10 @@ class Demo:
         """Hold every HTTP answer back; 0 ends it."""
         self.house.faults.delay = real_seconds
 
+    def refuse_long_paths(self, longest: int | None) -> None:
+        """Answer 414 to every path that is longer with its query, as servers and proxies do at 8 KB; `None` ends it."""
+        self.house.faults.longest_path = longest
+
     def go_silent(self, *, everything: bool = False) -> None:
         """Sockets stay open and nothing moves on them any more, not even pongs: those open now, or really everything."""
         self.wire.freeze(everything=everything)

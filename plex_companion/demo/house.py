@@ -27,7 +27,8 @@ OWNER = 1
 @dataclass(slots=True)
 class Faults:
     """How the server misbehaves just now. `status` answers every call, with `body` instead of Plex's page if there is one;
-    `cloud_status` and `cloud_body` do the same for plex.tv; `delay` holds every answer back, in seconds.
+    `cloud_status` and `cloud_body` do the same for plex.tv; `delay` holds every answer back, in seconds. Paths with their
+    query that are longer than `longest_path` are refused with 414.
     """
 
     status: int | None = None
@@ -37,6 +38,7 @@ class Faults:
     cloud_body: bytes | None = None
     delay: float = 0.0
     revoked: bool = False
+    longest_path: int | None = None
 
 
 @dataclass(slots=True)

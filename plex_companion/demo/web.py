@@ -110,7 +110,7 @@ class Web:
         self._note(request.method, request.url.path, params)
         await anyio.sleep(self._demo.house.faults.delay)
         headers = dict(request.headers)
-        refusal = self.admit(request.url.path, params, headers)
+        refusal = self._too_long(request) or self.admit(request.url.path, params, headers)
         if refusal is not None:
             return _plain(refusal)
         if request.url.path == EVENT_SOURCE:
@@ -139,6 +139,10 @@ class Web:
     def _note(self, method: str, path: str, params: list[tuple[str, str]]) -> None:
         query = urlencode([(name, value) for name, value in params if name != "X-Plex-Token"])
         self._demo.house.requests.log.append((method, f"{path}?{query}" if query else path))
+
+    def _too_long(self, request: Request) -> Answer | None:
+        longest, line = self._demo.house.faults.longest_path, request.scope["raw_path"] + request.scope["query_string"]
+        return error_page(414) if longest is not None and len(line) > longest else None
 
     def admit(self, path: str, params: list[tuple[str, str]], headers: dict[str, str]) -> Answer | None:
         """Why the caller is turned away, if they are: the server's mood, or their token."""

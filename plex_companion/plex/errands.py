@@ -7,22 +7,46 @@ import socket
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Partial, TimedOut, ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _CHANGING = frozenset({"PUT", "POST", "DELETE"})
 _SWITCH = "/switch"
 """A profile's token is asked for with POST; nothing changes by it."""
 
 
+SHOWN = 10
+"""Names or ids of one sort in an error."""
+
+
+def few(names: Sequence[str]) -> str:
+    """Join names for a message: the first ten, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def shown_few(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    """Return the first ten of a list as a fact of an error, with their number where there are more."""
+    more = {f"{name}_count": len(values)} if len(values) > SHOWN else {}
+    return {name: list(values[:SHOWN]), **more}
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A write of several named steps, and how far it came. `facts` are what it says besides, as the id of what was made."""
+    """A write of several named steps, and how far it came. `facts` are what it says besides, as the id of what was made.
+
+    Where each step brings items, `counts` says how many, and `begun` how many were in before the first.
+    """
 
     names: list[str]
     facts: dict[str, Any]
     applied: list[str] = field(default_factory=list)
+    counts: tuple[int, ...] = ()
+    begun: int = 0
 
     @property
     def is_half_gone(self) -> bool:
@@ -33,9 +57,17 @@ class Way:
         """What the caller is told when a step fails."""
         if not self.is_half_gone or isinstance(failure, Partial):
             return failure
-        left, done = self.names[len(self.applied) :], ", ".join(self.applied) or "nothing of it"
-        message = f"Stopped half way. Done: {done}. Not done: {', '.join(left)}, because: {failure.message}"
-        return Partial(message, applied=list(self.applied), failed=left, **self.facts)
+        left = self.names[len(self.applied) :]
+        facts = {**shown_few("applied", self.applied), **shown_few("failed", left), **self.facts}
+        if self.counts:
+            done, whole = self.begun + sum(self.counts[: len(self.applied)]), self.begun + sum(self.counts)
+            message = f"Stopped half way: {done} of {whole} items are in, because: {failure.message}"
+            return Partial(message, items_done=done, items_requested=whole, **facts)
+        message = (
+            f"Stopped half way. Done: {few(self.applied) or 'nothing of it'}. "
+            f"Not done: {few(left)}, because: {failure.message}"
+        )
+        return Partial(message, **facts)
 
 
 class Errand:

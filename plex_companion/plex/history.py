@@ -41,7 +41,7 @@ _FEW = {
     "skipRefresh": 1,
 }
 
-_FACTS = ("guid", "year", "grandparent_rating_key", "grandparent_guid")
+_FACTS = ("guid", "year", "grandparent_rating_key", "grandparent_guid", "performer", "edition")
 """What a row of history takes from its item, which knows the year where the row knows the day of release."""
 
 

@@ -118,6 +118,10 @@ def by_status(status: int, errand: Errand) -> ToolError:  # noqa: PLR0911 - a ta
             return PlexForbidden(f"{asked}: not allowed (HTTP 403). It may need the token of the server's owner.")
         case 404:
             return NotFound(f"{asked}: Plex has nothing there (HTTP 404). Look up its id anew.", what=asked)
+        case 414:
+            return PlexError(
+                f"{asked}: the request is too long for the server (HTTP 414). Ask for less.", http_status=414
+            )
         case 429:
             return RateLimited(f"{asked}: too many requests (HTTP 429). Try again later.", **later)
         case _ if errand.plex_tv and status >= requests.codes.server_error:

@@ -82,6 +82,8 @@ def item(element: Element) -> Item:
         live=_bool(element, "live") or False,
         grandparent_rating_key=_text(element, "grandparentRatingKey") or _last_part(element, "grandparentKey"),
         grandparent_guid=_text(element, "grandparentGuid"),
+        performer=_text(element, "originalTitle") if element.get("type") == "track" else None,
+        edition=_text(element, "editionTitle"),
     )
 
 

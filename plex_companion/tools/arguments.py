@@ -46,8 +46,9 @@ class Parameter:
     def is_unset(self, value: object) -> bool:
         """Whether this is what hosts send for an argument that nobody filled in."""
         if isinstance(value, str):
-            blank = not value.strip()
-            return (blank and not self.empty_clears) or (value == "null" and "string" not in self.types)
+            if "string" in self.types:
+                return value == "" and not self.empty_clears
+            return value.strip() in {"", "null"}
         return value is None
 
     def coerce(self, value: Any) -> Any:
@@ -58,6 +59,8 @@ class Parameter:
             return self._of_text(value)
         if "array" in self.types and not isinstance(value, dict | bool):
             return [_as_text(one) for one in (value if isinstance(value, list) else [value])]
+        if "boolean" in self.types and isinstance(value, int | float) and value in {0, 1}:
+            return bool(value)
         if isinstance(value, float) and value.is_integer() and "integer" in self.types and abs(value) <= LARGEST:
             return int(value)
         return _as_text(value) if self.types == ("string",) else value

@@ -11,12 +11,12 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from plex_companion.errors import Invalid, PlexError, PlexTvUnreachable, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ROWS_AT_ONCE, MOST_PAGES = 5000, 100
+LINE = 4096
+"""Characters of a request line that any server and proxy takes."""
+AROUND = 600
+"""Of which so many are left for the path, the address of a proxy and the other parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,29 @@ def path_of(path: str, params: Mapping[str, object] | None = None) -> str:
         if value is not None
     }
     return f"{path}{'&' if '?' in path else '?'}{urlencode(given)}" if given else path
+
+
+def portions(values: Iterable[str], taken: str = "") -> list[list[str]]:
+    """Split values that a request names into as many requests as keep each request line below 4 KB, in their order.
+
+    `taken` is what the request carries besides. Servers and proxies end a request line at 8 KB.
+    """
+    room = max(LINE // 8, LINE - AROUND - len(quote(taken)))
+    found: list[list[str]] = [[]]
+    used = 0
+    for value in values:
+        size = len(quote(value, safe="")) + len("%2C")
+        if found[-1] and used + size > room:
+            found.append([])
+            used = 0
+        found[-1].append(value)
+        used += size
+    return found if found[-1] else []
+
+
+def fits_line(path: str, params: Mapping[str, object]) -> bool:
+    """Say whether a request with these parameters stays below 4 KB."""
+    return len(path_of(path, params)) <= LINE - AROUND // 2
 
 
 def get(plex: PlexServer, path: str, /, **params: object) -> Element:

@@ -14,7 +14,7 @@ from plex_companion.models import User
 from plex_companion.tools.arguments import choose
 from plex_companion.tools.ask import act, get, send
 from plex_companion.tools.declare import Access, Id, Toolset
-from plex_companion.tools.facts import as_number, flag, kind, number, text, without_nulls
+from plex_companion.tools.facts import as_number, flag, kind, number, performer, text, without_nulls
 from plex_companion.tools.find import find_item
 from plex_companion.tools.players import Player, active_players, command, controllable, find_client, players, told
 from plex_companion.tools.sessions import describe
@@ -122,6 +122,7 @@ def _active(player: Player, session: Session) -> dict[str, Any]:
         "season": item.parent_title if item.type == "episode" else None,
         "seasonEpisode": f"S{item.parent_index}E{item.index}" if item.type == "episode" else None,
         "year": item.year,
+        **without_nulls({"performer": item.performer, "edition": item.edition}),
     }
     return {
         "name": player.name,
@@ -467,7 +468,7 @@ def _started(player: Player, row: Element, offset: int) -> dict[str, Any]:
 
 
 def _formatted(row: Element) -> str:
-    parts = (text(row, "grandparentTitle"), text(row, "parentTitle"), text(row, "title"))
+    parts = (performer(row) or text(row, "grandparentTitle"), text(row, "parentTitle"), text(row, "title"))
     return " - ".join(part for part in parts if part)
 
 

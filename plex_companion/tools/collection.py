@@ -10,7 +10,7 @@ from pydantic import Field
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Conflict, Invalid, NotFound, NotSupported, PlexError
-from plex_companion.tools.ask import clamped, get, get_if_there, page, send, whole
+from plex_companion.tools.ask import clamped, get, get_if_there, page, portions, send, whole
 from plex_companion.tools.collection_edits import Edits, edits_of
 from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
 from plex_companion.tools.destroy import Victim, destroy
@@ -30,8 +30,8 @@ from plex_companion.tools.named import (
     refuse_unclear,
     titles_of,
 )
-from plex_companion.tools.steps import confirmed, take
-from plex_companion.tools.titles import fits_of, queries_for, title_of
+from plex_companion.tools.steps import add_in_portions, confirmed, take
+from plex_companion.tools.titles import exact_queries, fits_of, queries_for, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -180,7 +180,7 @@ def collection_create(
     refuse_nothing(items)
     _check_fit(items.rows, library.section_id, kinds)
     keys = list(dict.fromkeys(items.keys))
-    made = _made(plex, library, title, items.rows[0], keys)
+    made = _made_of(plex, library, title, items.rows[0], keys)
     _check_holds(plex, made, keys)
     return CollectionCreated(
         created=True,
@@ -418,7 +418,8 @@ def _kinds_of(row: Element, section: Section) -> tuple[str, ...]:
 
 
 def _check_free(plex: PlexServer, library: Section, title: str) -> None:
-    for row in _fits(plex, library, title).exact:
+    rows = [row for query in exact_queries(title) for row in _titled(plex, library, query)]
+    for row in fits_of(rows, title, title_of).exact:
         message = (
             f"'{library.title}' already has a collection called '{text(row, 'title')}'. Nothing has been changed; "
             "collection_add_to adds to it."
@@ -440,6 +441,15 @@ def _check_fit(rows: Sequence[Element], section_id: str, kinds: tuple[str, ...])
         raise Invalid(message, argument="item_ids")
 
 
+def _made_of(plex: PlexServer, library: Section, title: str, example: Element, keys: Sequence[str]) -> str:
+    """Make a collection of these items, all of the kind of `example`; gives its id. One request for some hundred."""
+    first = portions(keys, title)[0]
+    made = _made(plex, library, title, example, first)
+    rest = partial(_put_in, plex, made)
+    add_in_portions(plex, keys[len(first) :], rest, begun=len(first), id=as_number(made), created=True)
+    return made
+
+
 def _made(plex: PlexServer, library: Section, title: str, first: Element, keys: Sequence[str]) -> str:
     """The id of the new collection."""
     made = send(
@@ -458,6 +468,10 @@ def _made(plex: PlexServer, library: Section, title: str, first: Element, keys: 
     return str(found[0])
 
 
+def _put_in(plex: PlexServer, key: str, keys: list[str]) -> None:
+    send(plex, "PUT", f"/library/collections/{key}/items", uri=items_uri(plex, keys))
+
+
 def _check_holds(plex: PlexServer, key: str, keys: Sequence[str]) -> int:
     """See that the collection holds these; gives how many it holds in all."""
     held = {row.get("ratingKey") for row in whole(plex, f"/library/collections/{key}/children")}
@@ -473,7 +487,7 @@ def _extended(plex: PlexServer, row: Element, items: Meant) -> CollectionExtende
     new = {one.get("ratingKey", ""): one for one in items.rows if one.get("ratingKey") not in before}
     total = len(before)
     if new:
-        send(plex, "PUT", f"{_of(row)}/items", uri=items_uri(plex, new))
+        add_in_portions(plex, list(new), partial(_put_in, plex, row.get("ratingKey", "")))
         total = _check_holds(plex, row.get("ratingKey", ""), list(new))
     return CollectionExtended(
         added=bool(new),

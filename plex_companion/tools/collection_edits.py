@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from plex_companion.errors import Invalid
-from plex_companion.tools.ask import send
+from plex_companion.tools.ask import fits_line, send
 from plex_companion.tools.facts import tags, text
 from plex_companion.tools.pictures import check_one_source, picture
 from plex_companion.tools.steps import confirmed, take
@@ -153,14 +153,18 @@ def _steps(
     labels: list[str] | None,
     settings: Mapping[str, int],
 ) -> list[Step]:
-    """Texts and labels in one request, settings in another."""
+    """Texts and labels in one request, or each in its own where that is too long; settings in another."""
     key = row.get("ratingKey", "")
-    fields = {**_text_fields(texts), **_label_fields(tags(row, "Label"), labels)}
-    steps: list[Step] = []
-    if fields:
-        path = f"/library/sections/{row.get('librarySectionID')}/all"
-        named = [NAMES[name] for name in texts] + (["labels"] if labels is not None else [])
-        steps.append((", ".join(named), partial(send, plex, "PUT", path, type=TYPE, id=key, **fields)))
+    path = f"/library/sections/{row.get('librarySectionID')}/all"
+    parts = [(NAMES[name], _text_fields({name: value})) for name, value in texts.items()]
+    if labels is not None:
+        parts.append(("labels", _label_fields(tags(row, "Label"), labels)))
+    whole = {name: value for _, fields in parts for name, value in fields.items()}
+    if parts and fits_line(path, whole):
+        parts = [(", ".join(name for name, _ in parts), whole)]
+    steps: list[Step] = [
+        (name, partial(send, plex, "PUT", path, type=TYPE, id=key, **fields)) for name, fields in parts if fields
+    ]
     if settings:
         path = f"/library/collections/{key}/prefs"
         steps.append((", ".join(settings), partial(send, plex, "PUT", path, **dict[str, Any](settings))))

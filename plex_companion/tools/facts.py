@@ -102,6 +102,11 @@ def kind(row: Element) -> str | None:
     return text(row, "type")
 
 
+def performer(row: Element) -> str | None:
+    """Who performs a track where that is not the artist of its album. Of a film `originalTitle` is another title."""
+    return text(row, "originalTitle") if kind(row) == "track" else None
+
+
 def match_of(row: Element) -> dict[str, Any]:
     """An item as one of several that fit."""
     found: dict[str, Any] = {
@@ -110,6 +115,8 @@ def match_of(row: Element) -> dict[str, Any]:
         "rating_key": as_number(row.get("ratingKey")),
         "type": kind(row),
         "year": number(row, "year"),
+        "edition": brief(row, "editionTitle"),
+        "performer": shortened(performer(row), TITLE),
         "library": brief(row, "librarySectionTitle"),
     }
     match kind(row):

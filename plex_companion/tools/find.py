@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError
 from plex_companion.tools.ask import get, get_if_there
 from plex_companion.tools.facts import as_number, kind, match_of, number, text
 from plex_companion.tools.several import Several
-from plex_companion.tools.titles import fits_of, queries_for, split_year, title_of
+from plex_companion.tools.titles import cut_query, fits_of, queries_for, split_year, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 MEDIA = ("movie", "show", "season", "episode", "artist", "album", "track", "photo", "clip")
 ROWS = frozenset({"Video", "Directory", "Track", "Photo"})
-SEARCHED = 50
+SEARCHED, MORE = 50, 200
+"""Items of each kind in the first search, and in those for words of the title."""
 RIGHT_TOOL = {"playlist": "the playlist_ tools", "collection": "the collection_ tools"}
 
 
@@ -134,13 +136,19 @@ def find_item(
 
 
 def search(plex: PlexServer, title: str, section: Section | None, kinds: Collection[str] = MEDIA) -> list[Element]:
-    """Items whose title fits, each once. One request; up to three more while nothing fits."""
+    """Items whose title fits, each once. One request; up to two more while nothing fits, three in a library.
+
+    There the second lists what has these words in its title, which finds what the search does not.
+    """
     found: dict[str, Element] = {}
-    for place, query in enumerate(queries_for(title)):
-        rows = _searched(plex, query, section, kinds)
-        if section is not None and not place and not item_fits(rows, title).every:
-            rows += _listed(plex, query, section, kinds)
-        fits = item_fits(rows, title)
+    asks: list[Callable[[], list[Element]]] = [
+        partial(_searched, plex, query, section, kinds, MORE if place else SEARCHED)
+        for place, query in enumerate(queries_for(title))
+    ]
+    if section is not None:
+        asks.insert(1, partial(_listed, plex, cut_query(title.strip()), section, kinds))
+    for ask in asks:
+        fits = item_fits(ask(), title)
         found |= {row.get("ratingKey", ""): row for row in fits.every if row.get("ratingKey")}
         if fits.exact or fits.alike or (fits.containing and split_year(title) is None):
             break
@@ -152,12 +160,14 @@ def item_fits(rows: Iterable[Element], title: str) -> Fits[Element]:
     return fits_of(rows, title, title_of, lambda row: number(row, "year"))
 
 
-def _searched(plex: PlexServer, query: str, section: Section | None, kinds: Collection[str]) -> list[Element]:
+def _searched(
+    plex: PlexServer, query: str, section: Section | None, kinds: Collection[str], limit: int
+) -> list[Element]:
     hubs = get(
         plex,
         "/hubs/search",
         query=query,
-        limit=SEARCHED,
+        limit=limit,
         sectionId=section.section_id if section else None,
         includeCollections=1,
         includeExternalMedia=1,

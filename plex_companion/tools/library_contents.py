@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
-from plex_companion.tools.ask import clamped, page, path_of
+from plex_companion.tools.ask import Page, clamped, page, path_of
 from plex_companion.tools.facts import kind as kind_of_row
+from plex_companion.tools.find import item_fits
 from plex_companion.tools.library_filters import KINDS, check, kind_of, resolved
 from plex_companion.tools.library_items import albums_of, item
 from plex_companion.tools.library_recent import EVERYWHERE
+from plex_companion.tools.titles import cut_query, queries_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from plex_companion.models import Section
 
 MOST = 500
+_DIRECTION = re.compile(r":(?:asc|desc)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +63,20 @@ def wanted(
         if media_type is None:
             message = f"Without library_name, media_type is needed: one of {', '.join(KINDS)}."
             raise Invalid(message, argument="media_type", allowed=list(KINDS))
+    sort = None if sort is None else _DIRECTION.sub(lambda found: found[0].lower(), sort.strip())
     check(sort, filters)
     seen = unwatched if unwatched or watched else None
     return Wanted(media_type, seen, sort, title, filters, offset, clamped(limit, MOST, offset))
 
 
 def contents(plex: PlexServer, library: Section | None, asked: Wanted) -> dict[str, Any]:
-    """The page. One request, one more for each filter by name, one more for artists."""
+    """The page. One request, one more for each filter by name, one more for artists, two where no title is spelt so."""
     kind = kind_of(library, asked.media_type)
     path = "/library/all" if library is None else f"/library/sections/{library.section_id}/all"
-    found = page(plex, path_of(path, _params(plex, library, kind, asked)), asked.offset, asked.limit)
+    params = _params(plex, library, kind, asked)
+    found = page(plex, path_of(path, params), asked.offset, asked.limit)
+    if asked.title and not found.rows and not found.total:
+        found = _spelt_otherwise(plex, path, params, asked.title, asked) or found
     artists = [row for row in found.rows if kind_of_row(row) == "artist"]
     albums = albums_of(plex, path, artists) if artists else None
     items = [item(row, library, albums) for row in found.rows]
@@ -84,13 +92,26 @@ def contents(plex: PlexServer, library: Section | None, asked: Wanted) -> dict[s
     }
 
 
+def _spelt_otherwise(
+    plex: PlexServer, path: str, params: Mapping[str, object], title: str, asked: Wanted
+) -> Page | None:
+    """The page of what has the title in another spelling, which Plex does not find by it."""
+    for query in queries_for(title)[1:]:
+        rows = page(plex, path_of(path, {**params, "title": query}), 0, MOST).rows
+        fitting = {id(row) for row in item_fits(rows, title).every}
+        kept = [row for row in rows if id(row) in fitting]
+        if kept:
+            return Page(kept[asked.offset : asked.offset + asked.limit], len(kept), asked.offset, asked.limit)
+    return None
+
+
 def _params(plex: PlexServer, library: Section | None, kind: str | None, asked: Wanted) -> dict[str, object]:
     filters = resolved(plex, library, kind, asked.filters)
     unseen = "show.unwatchedLeaves" if kind == "show" else "unwatched"
     return {
         "type": KINDS.get(kind or ""),
         "sort": asked.sort,
-        "title": asked.title or None,
+        "title": cut_query(asked.title) if asked.title else None,
         unseen: asked.unwatched,
         **filters,
     }

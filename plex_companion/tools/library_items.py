@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.tools.ask import if_it_answers, page, path_of
-from plex_companion.tools.facts import as_number, kind, number, text
+from plex_companion.tools.ask import if_it_answers, page, path_of, portions
+from plex_companion.tools.facts import as_number, kind, number, performer, text, without_nulls
 from plex_companion.wire import percent
 
 if TYPE_CHECKING:
@@ -23,11 +23,20 @@ Albums = dict[str, tuple[int, int]]
 
 
 def albums_of(plex: PlexServer, path: str, artists: Sequence[Element]) -> Albums | None:
-    """What these artists have, in one request; `None` when Plex does not tell, for the list is worth showing without.
+    """What these artists have, in one request for some hundred; `None` when Plex does not tell, for the list is worth showing without.
 
     That `artist.id` takes several ids is unverified: when other artists' albums come, it was ignored.
     """
-    keys = [row.get("ratingKey", "") for row in artists]
+    albums: Albums = {}
+    for keys in portions(row.get("ratingKey", "") for row in artists):
+        some = _albums_of(plex, path, keys)
+        if some is None:
+            return None
+        albums |= some
+    return albums
+
+
+def _albums_of(plex: PlexServer, path: str, keys: list[str]) -> Albums | None:
     asked = path_of(path, {"type": 9, "artist.id": ",".join(keys)})
     found = if_it_answers(lambda: page(plex, asked, 0, ALBUMS))
     if (
@@ -84,7 +93,10 @@ def _above(row: Element) -> dict[str, Any]:
             numbers = {"season": number(row, "parentIndex"), "episode": number(row, "index")}
             return {"show": text(row, "grandparentTitle"), **numbers}
         case "track":
-            return {"artist": text(row, "grandparentTitle"), "album": text(row, "parentTitle")}
+            artist = {"artist": text(row, "grandparentTitle"), **without_nulls({"performer": performer(row)})}
+            return {**artist, "album": text(row, "parentTitle")}
+        case "movie":
+            return without_nulls({"edition": text(row, "editionTitle")})
         case _:
             return {}
 

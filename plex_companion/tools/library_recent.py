@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.tools.ask import clamped, page, path_of
-from plex_companion.tools.facts import as_number, kind, local, number, text, utc
+from plex_companion.tools.facts import as_number, kind, local, number, performer, text, utc, without_nulls
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -68,8 +68,10 @@ def _named(row: Element) -> dict[str, Any]:
         case "album":
             return {"artist": text(row, "parentTitle"), "title": title}
         case "track":
-            return {"artist": text(row, "grandparentTitle"), "album": text(row, "parentTitle"), "title": title}
+            above = {"artist": text(row, "grandparentTitle"), **without_nulls({"performer": performer(row)})}
+            return {**above, "album": text(row, "parentTitle"), "title": title}
         case "movie" | "show":
-            return {"title": title, "year": number(row, "year")}
+            edition = without_nulls({"edition": text(row, "editionTitle")})
+            return {"title": title, "year": number(row, "year"), **edition}
         case _:
             return {"title": title}

@@ -79,6 +79,8 @@ def _files(leaves: Iterable[Element]) -> tuple[list[str], int]:
 
 def _sentence(row: Element, title: str, items: int, files: int, size: int) -> str:
     year = f" ({row.get('year')})" if row.get("year") else ""
+    if edition := brief(row, "editionTitle"):
+        year += f", {edition},"
     above = brief(row, "grandparentTitle") or brief(row, "parentTitle")
     of = f" of '{above}'" if above else ""
     library = brief(row, "librarySectionTitle")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.tools.ask import page
-from plex_companion.tools.facts import as_number, kind, local, number, real, tags, text, utc
+from plex_companion.tools.facts import as_number, kind, local, number, performer, real, tags, text, utc, without_nulls
 from plex_companion.tools.watched import albums_of, below, part, progress, watched_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def details(plex: PlexServer, row: Element, *, offset: int, limit: int) -> dict[
         case "episode":
             told |= progress(row) | _episode(row)
         case _:
-            told |= progress(row) | {"summary": text(row, "summary")}
+            names = {"original_title": text(row, "originalTitle"), "edition": text(row, "editionTitle")}
+            told |= progress(row) | {"summary": text(row, "summary"), **without_nulls(names)}
     lacks = _LACKS.get(kind(row) or "", ())
     return {name: value for name, value in told.items() if name not in lacks}
 
@@ -147,6 +148,7 @@ def _child(row: Element, position: str) -> dict[str, Any]:
         "rating_key": as_number(row.get("ratingKey")),
         position: number(row, "index"),
         "duration": clock(number(row, "duration")),
+        **without_nulls({"performer": performer(row)}),
     }
 
 
@@ -162,6 +164,7 @@ def _episode(row: Element) -> dict[str, Any]:
 def _track(row: Element) -> dict[str, Any]:
     return {
         "artist": text(row, "grandparentTitle"),
+        **without_nulls({"performer": performer(row)}),
         "artist_id": as_number(row.get("grandparentRatingKey")),
         "album": text(row, "parentTitle"),
         "album_id": as_number(row.get("parentRatingKey")),

@@ -6,13 +6,14 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from plex_companion.errors import Conflict, Invalid, NotConfirmed, NotSupported, Partial
 from plex_companion.folding import compose
 from plex_companion.text import clean
-from plex_companion.tools.ask import get, send
+from plex_companion.tools.ask import fits_line, get, send
 from plex_companion.tools.facts import as_number, kind, real, tags, text, without_nulls
 from plex_companion.tools.find import find_by_id
 from plex_companion.tools.steps import take
@@ -182,25 +183,33 @@ def check_title_is_free(plex: PlexServer, row: Element, wanted: Mapping[str, Any
 
 
 def edit(plex: PlexServer, row: Element, edits: Sequence[Edit], rating: Edit | None, value: float | None) -> Element:
-    """Change it and look again; gives the row as it is now. At most three requests.
+    """Change it and look again; gives the row as it is now. At most three requests, one for each field where they are long.
 
     Raises:
         Partial: some of it took effect.
         NotConfirmed: none did, though Plex said yes.
     """
     key = row.get("ratingKey")
-    fields: dict[str, Any] = {name: value for one in edits for name, value in one.params.items()}
     place = f"/library/sections/{row.get('librarySectionID')}/all"
     number = TYPE_NUMBERS[kind(row) or ""]
-    steps: list[tuple[str, Callable[[], object]]] = []
-    if edits:
-        steps.append(("fields", lambda: send(plex, "PUT", place, type=number, id=key, **fields)))
+    steps: list[tuple[str, Callable[[], object]]] = [
+        (name, partial(send, plex, "PUT", place, type=number, id=key, **fields))
+        for name, fields in _sendable(place, edits)
+    ]
     if rating:
         steps.append(("rating", lambda: send(plex, "PUT", "/:/rate", key=key, identifier=LIBRARY, rating=f"{value:g}")))
     take(plex, steps)
     now = find_by_id(plex, key or "")
     _check_done(now, [*edits, *([rating] if rating else [])])
     return now
+
+
+def _sendable(place: str, edits: Sequence[Edit]) -> list[tuple[str, dict[str, Any]]]:
+    """All fields for one request, or, where that is too long, each for one of its own."""
+    fields: dict[str, Any] = {name: value for one in edits for name, value in one.params.items()}
+    if len(edits) > 1 and not fits_line(place, fields):
+        return [(one.name, dict(one.params)) for one in edits]
+    return [("fields", fields)] if fields else []
 
 
 def _check_done(now: Element, edits: Sequence[Edit]) -> None:

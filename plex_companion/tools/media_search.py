@@ -6,8 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
 from plex_companion.tools.ask import get
-from plex_companion.tools.facts import as_number, first, kind, link, number, real, shortened, text
+from plex_companion.tools.facts import (
+    as_number,
+    first,
+    kind,
+    link,
+    number,
+    performer,
+    real,
+    shortened,
+    text,
+    without_nulls,
+)
 from plex_companion.tools.find import MEDIA, ROWS, search
+from plex_companion.tools.titles import cut_query
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -52,7 +64,7 @@ def hits(
     hubs = get(
         plex,
         "/hubs/search",
-        query=query,
+        query=cut_query(query),
         limit=limit,
         sectionId=section_id,
         includeCollections=1,
@@ -84,7 +96,8 @@ def _hit(row: Element) -> dict[str, Any]:
 def _about(row: Element) -> dict[str, Any]:  # noqa: PLR0911 - a table
     match kind(row):
         case "movie":
-            return {"year": number(row, "year"), "rating": real(row, "rating"), "summary": _summary(row)}
+            edition = without_nulls({"edition": text(row, "editionTitle")})
+            return {"year": number(row, "year"), **edition, "rating": real(row, "rating"), "summary": _summary(row)}
         case "show":
             return {"year": number(row, "year"), "summary": _summary(row)}
         case "season":
@@ -108,6 +121,7 @@ def _about(row: Element) -> dict[str, Any]:  # noqa: PLR0911 - a table
 def _track(row: Element) -> dict[str, Any]:
     return {
         "artist": text(row, "grandparentTitle"),
+        **without_nulls({"performer": performer(row)}),
         "album": text(row, "parentTitle"),
         "track_number": number(row, "index"),
         "duration": number(row, "duration"),

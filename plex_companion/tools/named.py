@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid, NotFound
-from plex_companion.tools.ask import get_if_there
+from plex_companion.plex.errands import few, shown_few
+from plex_companion.tools.ask import get_if_there, portions
 from plex_companion.tools.facts import as_number, brief, kind, match_of, text, without_nulls
 from plex_companion.tools.find import MEDIA, ROWS, item_fits, search
 from plex_companion.tools.several import SHOWN, Several
@@ -24,8 +25,6 @@ TYPE_NUMBERS = {
     "photoalbum": 14,
 }  # fmt: skip
 """What `type=` calls the kinds (PLEX.md 1.2)."""
-AT_ONCE = 100
-"""Ids in one request: the path must not become too long."""
 CURRENT = 50
 
 
@@ -83,7 +82,7 @@ def meant(
     section: Section | None = None,
     kinds: Collection[str] = MEDIA,
 ) -> Meant:
-    """The items of these titles, then of these ids. A search for every title, one request for a hundred ids."""
+    """The items of these titles, then of these ids. A search for every title, one request for some hundred ids."""
     by_title = sorted_out((title, search(plex, title, section, kinds)) for title in titles or ())
     by_id = rows_of(plex, ids or ())
     missing = [wanted for wanted in ids or () if wanted.strip() not in by_id]
@@ -124,8 +123,8 @@ def rows_of(plex: PlexServer, ids: Sequence[str]) -> dict[str, Element]:
     """The items of these ids by id; ids that Plex does not know are left out."""
     wanted = list(dict.fromkeys(one.strip() for one in ids))
     found: dict[str, Element] = {}
-    for start in range(0, len(wanted), AT_ONCE):
-        some = get_if_there(plex, f"/library/metadata/{','.join(wanted[start : start + AT_ONCE])}")
+    for part in portions(wanted):
+        some = get_if_there(plex, f"/library/metadata/{','.join(part)}")
         rows = [] if some is None else [row for row in some if row.tag in ROWS or row.tag == "Playlist"]
         found |= {row.get("ratingKey", ""): row for row in rows}
     return found
@@ -150,13 +149,13 @@ def refuse_unclear(items: Meant) -> None:
         Several: with `unresolved`, the same by title.
     """
     if items.unclear:
-        titles = ", ".join(f"'{one['title']}'" for one in items.unclear)
+        titles = few([f"'{one['title']}'" for one in items.unclear])
         matches = [match for one in items.unclear for match in one["possible_matches"]]
         message = (
             f"No single item is called exactly {titles}: repeat the call with item_ids of those that are meant. "
             "Nothing has been changed."
         )
-        raise Several(message, matches, unresolved=list(items.unclear))
+        raise Several(message, matches, **shown_few("unresolved", items.unclear))
 
 
 def refuse_missing(items: Meant) -> None:
@@ -166,9 +165,9 @@ def refuse_missing(items: Meant) -> None:
         NotFound: naming them.
     """
     if items.missing:
-        names = ", ".join(f"'{name}'" for name in items.missing)
+        names = few([f"'{name}'" for name in items.missing])
         message = f"Nothing found for {names}, and nothing has been changed. Check the spelling, or use media_search."
-        raise NotFound(message, what="item", items_not_found=list(items.missing))
+        raise NotFound(message, what="item", **shown_few("items_not_found", items.missing))
 
 
 def refuse_nothing(items: Meant) -> None:

@@ -16,7 +16,6 @@ from plex_companion.tools.find import find_library
 from plex_companion.tools.named import (
     check_named,
     check_title,
-    items_uri,
     meant,
     refuse_missing,
     refuse_nothing,
@@ -34,8 +33,9 @@ from plex_companion.tools.playlist_items import (
     copied,
     created,
     entries,
+    extend,
+    make_filled,
     nothing_of,
-    put_in,
     rewrite,
     summarise,
     taken_out,
@@ -51,7 +51,6 @@ from plex_companion.tools.playlists import (
     make,
     medium_of,
     path_of,
-    put_items,
 )
 from plex_companion.tools.smart import (
     DEFAULTS,
@@ -168,7 +167,7 @@ def playlist_create(
     items = meant(seen, item_titles, item_ids, section=section)
     refuse_unclear(items)
     refuse_missing(items)
-    made = make(seen, title, medium_of(items.rows), items_uri(seen, items.keys))
+    made = make_filled(seen, title, medium_of(items.rows), items.keys)
     return created(seen, made, title, summary, len(set(items.keys)))
 
 
@@ -358,7 +357,7 @@ def playlist_add_to(
     items = meant(seen, item_titles, item_ids)
     refuse_nothing(items)
     check_medium(items.rows, text(row, "playlistType") or "")
-    return put_in(row, items, put_items(seen, row, items_uri(seen, items.keys)))
+    return extend(seen, row, items)
 
 
 @PLAYLIST.tool(Access.WRITE, aliases={"items": "item_titles"})

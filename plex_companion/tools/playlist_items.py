@@ -9,20 +9,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import NotFound, NotSupported
-from plex_companion.tools.ask import send
+from plex_companion.tools.ask import portions, send
 from plex_companion.tools.facts import as_number, number, text
 from plex_companion.tools.named import Meant, among, current, items_uri, rows_of, titles_of
 from plex_companion.tools.playlists import again, key_of, make, medium_of, path_of, put_items
-from plex_companion.tools.steps import confirmed, take
+from plex_companion.tools.steps import add_in_portions, confirmed, take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
-
-ADDED_AT_ONCE = 1000
-"""Items in one request: they are part of its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +145,42 @@ def _copies_left(held: Sequence[Element], items: Meant) -> dict[str, int]:
     return {title: left[key] for key, title in gone.items() if left[key]}
 
 
+def make_filled(seen: PlexServer, title: str, medium: str, keys: Sequence[str]) -> Element:
+    """Make a playlist of these items, in their order. One request for some hundred.
+
+    Raises:
+        Partial: the playlist is there, and not all of the items are in it.
+    """
+    first = portions(keys, title)[0]
+    made = make(seen, title, medium, items_uri(seen, first))
+    add_in_portions(
+        seen,
+        keys[len(first) :],
+        lambda part: put_items(seen, made, items_uri(seen, part)),
+        begun=len(first),
+        playlist_id=key_of(made),
+        created=True,
+    )
+    return made
+
+
+def extend(seen: PlexServer, row: Element, items: Meant) -> PlaylistExtended:
+    """Add items to the end of a playlist, in their order.
+
+    Raises:
+        Partial: Plex took some of them only.
+        NotConfirmed: it holds no more than before.
+    """
+    now = row
+
+    def add(part: list[str]) -> None:
+        nonlocal now
+        now = put_items(seen, row, items_uri(seen, part))
+
+    add_in_portions(seen, items.keys, add, playlist_id=key_of(row))
+    return put_in(row, items, now)
+
+
 def created(seen: PlexServer, made: Element, title: str, summary: str | None, least: int) -> PlaylistCreated:
     """The summary, then see that it is there. A failure says that the playlist exists."""
     key, edits = key_of(made), summarise(seen, made, summary)
@@ -200,10 +233,7 @@ def copied(taker: PlexServer, row: Element, items: Sequence[Element], names: tup
         message = f"{to} can see none of the {len(items)} items of '{title}'. Nothing was copied."
         raise NotSupported(message, reason="empty" if not items else "unavailable")
     medium = text(row, "playlistType") or medium_of(list(there.values()))
-    made = make(taker, title, medium, items_uri(taker, keys[:ADDED_AT_ONCE]))
-    rest = [keys[start : start + ADDED_AT_ONCE] for start in range(ADDED_AT_ONCE, len(keys), ADDED_AT_ONCE)]
-    more = [(f"{len(some)} items", partial(put_items, taker, made, items_uri(taker, some))) for some in rest]
-    take(taker, more, playlist_id=key_of(made), created=True)
+    made = make_filled(taker, title, medium, keys)
     _check_count(again(taker, made), len(set(keys)))
     left = {one.get("ratingKey", ""): one for one in items if one.get("ratingKey", "") not in there}
     return PlaylistCopied(

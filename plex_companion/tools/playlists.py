@@ -15,6 +15,7 @@ from plex_companion.tools.facts import (
     link,
     local,
     number,
+    performer,
     text,
     utc,
     without_nulls,
@@ -204,7 +205,8 @@ def _of_its_kind(row: Element) -> dict[str, Any]:
         case "track":
             album_artist = text(row, "grandparentTitle")
             return {
-                "artist": text(row, "originalTitle") or album_artist,
+                "artist": performer(row) or album_artist,
+                **without_nulls({"performer": performer(row)}),
                 "album": text(row, "parentTitle"),
                 "albumArtist": album_artist,
             }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.tools.ask import get, page
-from plex_companion.tools.facts import as_number, local, match_of, number, text, utc, without_nulls
+from plex_companion.tools.facts import as_number, local, match_of, number, performer, text, utc, without_nulls
 from plex_companion.tools.people import KEPT_SECONDS, shown
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def as_played(row: Element, names: dict[int | None, str | None]) -> dict[str, An
         }
     if row.get("type") == "track":
         above |= {"artist": text(row, "grandparentTitle"), "album": text(row, "parentTitle")}
+    above |= without_nulls({"performer": performer(row), "edition": text(row, "editionTitle")})
     return {
         "type": text(row, "type"),
         "title": text(row, "title"),
@@ -182,7 +183,7 @@ def _formatted(row: Element) -> str:
         case "season" | "album":
             return f"{text(row, 'parentTitle') or 'Unknown'} - {title}"
         case "track":
-            return f"{text(row, 'grandparentTitle') or 'Unknown artist'} - {title}"
+            return f"{performer(row) or text(row, 'grandparentTitle') or 'Unknown artist'} - {title}"
         case _:
             return f"{title} ({year(row)})" if year(row) is not None else title
 

@@ -13,6 +13,7 @@ from plex_companion.companion import Companion
 from plex_companion.errors import NotFound
 from plex_companion.text import clean, mask
 from plex_companion.tools import server_alerts, server_logs, server_statistics, server_trash
+from plex_companion.tools.arguments import choose
 from plex_companion.tools.ask import clamped, get, send
 from plex_companion.tools.declare import Access, Caller, Id, Toolset
 from plex_companion.tools.destroy import destroy
@@ -245,9 +246,8 @@ def _task(row: Element) -> dict[str, Any]:
 
 def _find_task(plex: PlexServer, task_name: str) -> str:
     names = [row.get("name", "") for row in _tasks(plex)]
-    wanted = task_name.strip().casefold()
-    name = next((name for name in names if name.casefold() == wanted), None)
-    if not name:
+    name = choose(task_name, names)
+    if not name or name not in names:
         available = [clean(name) for name in names][:50]
         message = f"No butler task '{task_name}'. Tasks: {', '.join(available) or 'none'}."
         raise NotFound(message, what="task", available=available)

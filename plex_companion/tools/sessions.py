@@ -16,7 +16,7 @@ from plex_companion.models import Player, Transcode, User
 from plex_companion.plex import views
 from plex_companion.tools.ask import clamped, get, page
 from plex_companion.tools.declare import Access, Id, Toolset
-from plex_companion.tools.facts import as_number
+from plex_companion.tools.facts import as_number, without_nulls
 from plex_companion.tools.find import find_item
 from plex_companion.tools.people import find_user
 from plex_companion.tools.plays import HISTORY, NEWEST_FIRST, accounts, as_view, devices, media, media_match
@@ -166,7 +166,7 @@ def _active(number: int, session: Session) -> dict[str, Any]:
         "player_name": player.title,
         "user": user.name,
         "content_type": item.type,
-        **({"year": item.year} if item.year is not None else {}),
+        **without_nulls({"year": item.year, "edition": item.edition, "performer": item.performer}),
         "content_description": describe(item),
         "player": {
             "ip": player.address,

@@ -158,13 +158,14 @@ def _one_sort(fields: Fields, libtype: str, part: str) -> str:
     match = _SORT.fullmatch(part)
     kind = fields.kind((match[1] if match else None) or libtype)
     known = [*kind.sorts, *(name for name in UNLISTED_SORTS if name not in kind.sorts)]
-    if match is None or match[2] not in known:
+    field_name = choose(match[2], known) if match else ""
+    if field_name not in known:
         message = f"{kind.name} cannot be sorted by '{part}'. Sorts: {', '.join(known)}, with :asc or :desc."
         raise Invalid(message, argument="sort", allowed=known)
-    direction = match[3] or ""
+    direction = choose((match and match[3]) or "", DIRECTIONS)
     if direction not in DIRECTIONS:
         raise Invalid(f"sort takes :asc or :desc; got ':{direction}'.", argument="sort", allowed=["asc", "desc"])
-    return f"{kind.name}.{match[2]}{':' if direction else ''}{direction}"
+    return f"{kind.name}.{field_name}{':' if direction else ''}{direction}"
 
 
 @dataclass(slots=True)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from plex_companion.errors import NotConfirmed, ToolError
-from plex_companion.plex.errands import CURRENT, Errand, Way
+from plex_companion.plex.errands import CURRENT, Errand, Way, shown_few
+from plex_companion.tools.ask import portions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from plexapi.server import PlexServer
 
     Step = tuple[str, Callable[[], object]]
 
 
-def take(plex: PlexServer, steps: Iterable[Step], **facts: object) -> list[str]:
+def take(
+    plex: PlexServer, steps: Iterable[Step], *, counts: Sequence[int] = (), begun: int = 0, **facts: object
+) -> list[str]:
     """Take named steps in their order; gives the names.
 
     Args:
         plex: whose token no error may tell.
         steps: a name for the caller, and what to do.
+        counts: how many items each step brings, where a `Partial` shall tell the number that is in.
+        begun: how many are in before the first step.
         facts: what a `Partial` says besides, as the id of what was made.
 
     Raises:
@@ -29,7 +35,7 @@ def take(plex: PlexServer, steps: Iterable[Step], **facts: object) -> list[str]:
     from plex_companion.plex.translate import FAILURES  # noqa: PLC0415 - imports plexapi
 
     todo, errand = list(steps), CURRENT.get() or Errand(0)
-    errand.way = way = Way([name for name, _ in todo], facts)
+    errand.way = way = Way([name for name, _ in todo], facts, counts=tuple(counts), begun=begun)
     for name, step in todo:
         try:
             step()
@@ -56,4 +62,26 @@ def confirmed(*, requested: object, found: object, message: str, **facts: object
         NotConfirmed: it is not.
     """
     if requested != found:
-        raise NotConfirmed(message, requested=requested, found=found, **facts)
+        seen = {**_shown("requested", requested), **_shown("found", found)}
+        raise NotConfirmed(message, **seen, **facts)
+
+
+def _shown(name: str, value: object) -> dict[str, object]:
+    return shown_few(name, value) if isinstance(value, list) else {name: value}
+
+
+def add_in_portions(
+    plex: PlexServer, keys: Sequence[str], add: Callable[[list[str]], object], *, begun: int = 0, **facts: object
+) -> None:
+    """Add items in their order, in requests short enough for any server; `begun` were added before.
+
+    Raises:
+        Partial: Plex took some of them only; it says how many are in.
+    """
+    some = portions(keys)
+    starts = [begun + sum(map(len, some[:place])) for place in range(len(some))]
+    steps = [
+        (f"items {start + 1} to {start + len(part)}", partial(add, part))
+        for start, part in zip(starts, some, strict=True)
+    ]
+    take(plex, steps, counts=[len(part) for part in some], begun=begun, **facts)

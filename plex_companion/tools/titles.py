@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 MOST_QUERIES = 3
 """Searches for one title, of which the later ones are only made when the earlier found nothing that fits."""
+LONGEST_QUERY = 200
+"""Characters of a search: with a longer one the request line would grow with what is asked."""
 _YEAR = re.compile(r"(?P<title>.*\S)(?:\s*[(\[]\s*(?P<year>\d{4})\s*[)\]]|(?:,\s*|\s+)(?P<bare>\d{4}))")
 _WORD = re.compile(r"[^\W_]+")
 _FREQUENT = frozenset({
@@ -145,21 +147,27 @@ def queries_for(title: str) -> list[str]:
     bare = split[0] if split else first
     composed = compose(bare)
     other = unicodedata.normalize("NFD", composed) if bare == composed else composed
-    found = list(dict.fromkeys([first, bare, other, *_telling_words(bare), fold(bare)]))
+    found = list(dict.fromkeys(map(cut_query, [first, bare, other, *_telling_words(bare), fold(bare)])))
     return found[: MOST_QUERIES + (split is not None)]
 
 
+def exact_queries(title: str) -> list[str]:
+    """Return what to search for where only an exact title counts: the title, and its other Unicode form if it has one."""
+    composed = compose(title)
+    return list(dict.fromkeys(map(cut_query, [title, composed, unicodedata.normalize("NFD", composed)])))
+
+
+def cut_query(text: str) -> str:
+    """Return as much of a text as is worth searching for: what contains the whole contains its beginning."""
+    return text[:LONGEST_QUERY]
+
+
 def _telling_words(title: str) -> list[str]:
-    """Return words that any spelling of the title has: without accents, and with no apostrophe beside them."""
-    beside = {"'", "\u2019", "`", "\u02bb", "\u02bc"}
-    words = [
-        word[0]
-        for word in _WORD.finditer(title)
-        if word[0].isascii() and not {title[max(0, word.start() - 1)], title[word.end() : word.end() + 1]} & beside
-    ]
-    if len(words) == 1 == len(title.split()) and len(words[0]) >= _SHORT:
+    """Return words that any spelling of the title has, as far as can be told: those without accents; halves of a lone word."""
+    words = [word for word in _WORD.findall(title[:LONGEST_QUERY]) if word.isascii()]
+    if len(words) == 1 and len(words[0]) >= _SHORT:
         half = len(words[0]) // 2
-        words = [words[0][half:], words[0][:half]]
+        return [words[0], words[0][half:], words[0][:half]]
     return sorted(words, key=_doubt)
 
 

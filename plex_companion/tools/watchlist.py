@@ -16,6 +16,7 @@ from plex_companion.tools.ask import at_addresses, get_if_there, page, read_json
 from plex_companion.tools.declare import Access, Id, Toolset
 from plex_companion.tools.facts import number, text, without_nulls
 from plex_companion.tools.profiles import chosen, profile, user_of
+from plex_companion.tools.titles import cut_query
 from plex_companion.tools.wished import with_state
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def watchlist_search(
     found = read_json(
         seen,
         f"{DISCOVER}/library/search",
-        query=query,
+        query=cut_query(query),
         limit=limit,
         searchTypes=_GROUPS[content_type],
         searchProviders="discover",

@@ -9,7 +9,7 @@ import anyio
 
 from plex_companion import wire
 from plex_companion.errors import NotFound, PlexError, TimedOut
-from plex_companion.tools.ask import get, page
+from plex_companion.tools.ask import get, page, portions
 from plex_companion.tools.facts import as_number, number, text
 from plex_companion.tools.people import seen_by
 
@@ -68,8 +68,8 @@ def _by_guid(
     found: dict[str, list[Element]] = {}
     for kind, kind_number in _NUMBERS.items():
         guids = [row.get("guid", "") for row in rows if row.get("type") == kind]
-        if guids:
-            for row in get(seen, "/library/all", type=kind_number, guid=",".join(guids), includeGuids=1):
+        for some in portions(guids):
+            for row in get(seen, "/library/all", type=kind_number, guid=",".join(some), includeGuids=1):
                 found.setdefault(row.get("guid", ""), []).append(row)
     return found
 

@@ -39,7 +39,6 @@ WRONG: tuple[tuple[str, dict[str, Any]], ...] = (
     ("server_get_plex_logs", {"num_lines": 0}),
     ("server_get_plex_logs", {"num_lines": -5}),
     ("server_get_plex_logs", {"start_line": -1}),
-    ("server_get_plex_logs", {"search_term": ""}),
     ("server_get_bandwidth", {"timespan": "years"}),
     ("server_get_bandwidth", {"lan": "maybe"}),
     ("server_get_bandwidth", {"limit": 0}),
