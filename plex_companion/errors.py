@@ -7,7 +7,8 @@ CompanionError
 │   │   └── DatabaseBusy     another process keeps it locked
 │   ├── DatabaseNewer        written by a newer version of this program
 │   ├── DatabaseInUse        another process listens and writes
-│   └── PortInUse
+│   ├── PortInUse
+│   └── HostNotReading       the AI host at the other end of standard output has stopped reading
 ├── BackupFailed             a copy of the database cannot be made or is no good: exit code 1
 └── ToolError                told to the caller of a tool or the reader of a resource, with a stable `code`
     ├── ReadOnly             read_only
@@ -66,6 +67,10 @@ class DatabaseInUse(StartError):
 
 class PortInUse(StartError):
     """Another program listens on the address."""
+
+
+class HostNotReading(StartError):
+    """The host at the other end of standard output has stopped reading: the program ends, with exit code 1."""
 
 
 class BackupFailed(CompanionError):
