@@ -2,6 +2,7 @@
 
 CompanionError
 ├── SettingsError            flags or environment are wrong: exit code 2
+│   └── DatabaseOfAnotherServer  the database belongs to another Plex server than the one that is set
 ├── StartError               the program cannot start: exit code 1
 │   ├── DatabaseUnusable     cannot be opened, created or written
 │   │   └── DatabaseBusy     another process keeps it locked
@@ -43,6 +44,10 @@ class CompanionError(Exception):
 
 class SettingsError(CompanionError):
     """Flags, environment or `.env` cannot be used; the message lists every problem, one a line."""
+
+
+class DatabaseOfAnotherServer(SettingsError):
+    """The database belongs to another Plex server than the one that is set: it is left alone, with exit code 2."""
 
 
 class StartError(CompanionError):

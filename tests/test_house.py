@@ -29,6 +29,7 @@ ORDER = (
     "follow",
     "deliver",
     "plex",
+    "ownership",
     "companion",
     "wire",
     "words",
