@@ -346,7 +346,8 @@ async def _connections(path: Path | None) -> tuple[AsyncExitStack, list[aiosqlit
                 await writer.execute(f"PRAGMA {pragma}")
             for asked in (reader, archive):
                 await asked.execute("PRAGMA query_only = ON")
-            await writer.execute_fetchall("SELECT count(*) FROM sqlite_schema")  # now the files beside it are there
+            for one in (writer, reader, archive):  # each opens the files beside it now, and not when they may be gone
+                await one.execute_fetchall("SELECT count(*) FROM sqlite_schema")
         except sqlite3.OperationalError as error:
             message = f"The database {path} cannot be used: {error}. Check that its folder can be written to."
             raise DatabaseUnusable(message) from error
