@@ -72,7 +72,7 @@ async def test_a_database_whose_files_are_removed_is_written_anew_with_all_that_
     ids = [id_ for (id_,) in rows(tmp_path, "SELECT id FROM events ORDER BY id")]
     assert ids == list(range(1, len(ids) + 1))
     assert rows(tmp_path, "PRAGMA integrity_check") == [("ok",)]
-    assert not [name for name in os.listdir(tmp_path) if "partial" in name]
+    assert not [name for name in next(os.walk(tmp_path))[2] if "partial" in name]
 
 
 async def test_who_ends_before_it_has_noticed_leaves_the_database_behind(demo: Demo, tmp_path: Path) -> None:
