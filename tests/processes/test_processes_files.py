@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -43,6 +44,14 @@ async def healed(one: Member, folder: Path) -> None:
     """The alert is over, the storage is well, and the file in its place says so."""
     told = "SELECT 1 FROM alerts WHERE kind = 'storage' AND subject = 'file' AND resolved_at IS NOT NULL"
     await until(lambda: one.companion.live.storage == "ok" and written(folder, told))
+
+
+def shows(one: Member, key: str) -> bool:
+    return key in one.sessions and one.companion.live.storage == "ok"
+
+
+def is_degraded(one: Member) -> bool:
+    return one.companion.live.storage == "degraded"
 
 
 def remove(folder: Path, *ends: str) -> None:
@@ -91,7 +100,7 @@ async def test_who_follows_finds_the_new_file(ends: tuple[str, ...], demo: Demo,
         await until((tmp_path / "cache.sqlite3").exists)
         session = demo.start()
         for one in (first, second):
-            await until(lambda one=one: session.key in one.sessions and one.companion.live.storage == "ok")
+            await until(partial(shows, one, session.key))
         assert first.listens != second.listens
     plays = rows(tmp_path, "SELECT count(*), count(DISTINCT session_key) FROM plays WHERE session_key IS NOT NULL")
     assert plays == [(1, 1)]
@@ -168,9 +177,9 @@ async def test_a_folder_that_is_renamed_and_comes_back_is_used_again(demo: Demo,
     async with two(demo, folder) as (first, second):
         folder.rename(away)
         for one in (first, second):
-            await until(lambda one=one: one.companion.live.storage == "degraded")
+            await until(partial(is_degraded, one))
         away.rename(folder)
         session = demo.start()
         for one in (first, second):
-            await until(lambda one=one: session.key in one.sessions and one.companion.live.storage == "ok")
+            await until(partial(shows, one, session.key))
     assert rows(folder, "SELECT session_key FROM plays WHERE session_key IS NOT NULL") == [(session.key,)]
