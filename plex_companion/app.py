@@ -150,20 +150,24 @@ async def open_companion(
             roles = Roles(live, cache, lease, inbox, follower, now, tell, _retention(settings))
             roles.own_address = address_mark(settings)
             roles.guard_owner = partial(guard_owner, cache, live, settings, gateway)
-            receive = receive_own(cache, live, settings, inbox.put)
-
-            async def hear() -> None:
-                to_plex = partial(listen, gateway, settings, receive, now=now, wanted=wanted)
-                await to_plex(book=_book(live), epoch=live.state.connection.epoch, patience=patience)
-
             await roles.begin()
-            tasks.start_soon(roles.run, hear, _duties(companion, bell, tick_seconds))
+            tasks.start_soon(
+                roles.run, partial(_hear, companion, wanted, patience), _duties(companion, bell, tick_seconds)
+            )
             try:
                 yield companion
             finally:
                 with anyio.move_on_after(WRITE_SECONDS, shield=True):
                     await roles.end()
                 tasks.cancel_scope.cancel()
+
+
+async def _hear(companion: Companion, wanted: Wanted, patience: Patience) -> None:
+    """Listen to Plex, going on from what is known; for the process that listens."""
+    live, settings = companion.live, companion.settings
+    receive = receive_own(companion.cache, live, settings, companion.inbox.put)
+    to_plex = partial(listen, companion.gateway, settings, receive, now=companion.clock, wanted=wanted)
+    await to_plex(book=_book(live), epoch=live.state.connection.epoch, patience=patience)
 
 
 def _cache(path: Path, settings: Settings, now: Callable[[], Moment]) -> AbstractAsyncContextManager[Cache]:

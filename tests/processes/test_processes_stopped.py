@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import time
 import urllib.request
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,6 +18,7 @@ from processes_home import rows
 
 from benchmarks.programs import COMPANION, Program, running
 from plex_companion.demo import open_demo
+from plex_companion.follow import HUNG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,9 +45,27 @@ def listener(folder: Path) -> tuple[int, int, str]:
     return found[0] if found else (0, 0, "")
 
 
-def role(url: str) -> Any:
+def listens(folder: Path, pid: int) -> bool:
+    return listener(folder)[1:] == (pid, "live")
+
+
+def plays(folder: Path, key: str) -> bool:
+    return bool(rows(folder, f"SELECT 1 FROM plays WHERE session_key = '{key}'"))  # noqa: S608 - our own key
+
+
+def follows(url: str) -> bool:
+    return bool(role(url) == "reader")
+
+
+def health(url: str) -> tuple[str, str, str]:
+    """Role, connection and storage."""
     with urllib.request.urlopen(f"{url}/healthz", timeout=10) as answer:  # noqa: S310 - our own program
-        return json.load(answer)["role"]
+        found: dict[str, Any] = json.load(answer)
+    return found["role"], found["connection"], found["storage"]
+
+
+def role(url: str) -> str:
+    return health(url)[0]
 
 
 def serving(demo: Demo, folder: Path) -> list[str]:
@@ -73,15 +95,15 @@ async def test_when_the_listener_is_stopped_another_one_goes_on_and_the_first_fo
             os.kill(pid, signal.SIGSTOP)
             began = time.monotonic()
             try:
-                await until(lambda other=other: listener(tmp_path)[1:] == (other, "live"), TAKEN_OVER)
+                await until(partial(listens, tmp_path, other), TAKEN_OVER)
                 assert time.monotonic() - began < TAKEN_OVER
                 assert listener(tmp_path)[0] > term
                 session = demo.start(demo.movie(stopped), player=stopped, user=stopped)
                 stopped += 1
-                await until(lambda key=session.key: rows(tmp_path, f"SELECT 1 FROM plays WHERE session_key = '{key}'"))  # noqa: S608 - our own key
+                await until(partial(plays, tmp_path, session.key))
             finally:
                 os.kill(pid, signal.SIGCONT)
-            await until(lambda pid=pid: role(urls[pid]) == "reader")
+            await until(partial(follows, urls[pid]))
             assert listener(tmp_path)[1] == other
     ids = [id_ for (id_,) in rows(tmp_path, "SELECT id FROM events ORDER BY id")]
     assert ids == list(range(1, len(ids) + 1))
@@ -96,9 +118,33 @@ async def test_who_follows_and_was_stopped_itself_takes_nothing_over(tmp_path: P
             url = await address(second)
             term = listener(tmp_path)[0]
             os.kill(second.pid, signal.SIGSTOP)
-            await anyio.sleep(15)  # longer than a listener may be silent; nothing else tells time to a stopped process
+            began = time.monotonic()
+            await until(
+                lambda: time.monotonic() - began > 1.2 * HUNG_SECONDS
+            )  # nothing tells a stopped process the time
             os.kill(second.pid, signal.SIGCONT)
             await until(lambda: role(url) == "reader")
             session = demo.start()
-            await until(lambda: rows(tmp_path, f"SELECT 1 FROM plays WHERE session_key = '{session.key}'"))  # noqa: S608 - our own key
+            await until(partial(plays, tmp_path, session.key))
             assert (listener(tmp_path)[0], role(url)) == (term, "reader")
+
+
+async def test_a_listener_stopped_within_a_transaction_is_replaced_and_nothing_is_written_twice(tmp_path: Path) -> None:
+    """Its lock on the database stays with it; here the test holds that lock in its stead."""
+    async with open_demo(alive=False) as demo, running(tmp_path, *serving(demo, tmp_path)) as first:
+        await address(first)
+        await until(partial(listens, tmp_path, first.pid))
+        async with running(tmp_path, *serving(demo, tmp_path)) as second:
+            url = await address(second)
+            os.kill(first.pid, signal.SIGSTOP)
+            with closing(sqlite3.connect(tmp_path / "cache.sqlite3", isolation_level=None)) as stopped:
+                stopped.execute("BEGIN IMMEDIATE")
+                await until(lambda: health(url) == ("listener", "live", "degraded"), TAKEN_OVER)
+                session = demo.start()
+                os.kill(first.pid, signal.SIGCONT)
+                stopped.execute("ROLLBACK")
+            await until(partial(plays, tmp_path, session.key))
+            await until(lambda: health(url)[1:] == ("live", "ok"))
+    ids = [id_ for (id_,) in rows(tmp_path, "SELECT id FROM events ORDER BY id")]
+    assert ids == list(range(1, len(ids) + 1))
+    assert rows(tmp_path, "SELECT count(*) FROM plays WHERE session_key IS NOT NULL") == [(1,)]
