@@ -18,7 +18,7 @@ import anyio
 from pydantic import SecretStr
 
 from plex_companion import __version__
-from plex_companion.cache import open_cache
+from plex_companion.cache import open_cache, open_in_memory
 from plex_companion.cache.board import Touched
 from plex_companion.cache.care import Care, look_after
 from plex_companion.cache.lease import open_lease
@@ -33,6 +33,7 @@ from plex_companion.events import Heard, Tick
 from plex_companion.follow import Follower
 from plex_companion.ingest import INBOX, Inbox, Live, Retention
 from plex_companion.models import Connection, Moment
+from plex_companion.ownership import address_mark, guard_owner, insist_on_own, receive_own
 from plex_companion.panels import PANELS
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.history import Book
@@ -56,6 +57,8 @@ from plex_companion.wire import alert_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from plex_companion.cache import Cache
     from plex_companion.events import DeliveryReport, StorageReport
@@ -141,7 +144,7 @@ async def open_companion(
 
     Raises:
         StartError: the database cannot be used.
-        SettingsError: the address of the server is missing.
+        SettingsError: the address of the server is missing, or the database is another server's.
     """
     wanted = Wanted()
     bell = Bell()
@@ -153,9 +156,10 @@ async def open_companion(
         _want(changes, wanted, bell)
         announce(touched)
 
+    await insist_on_own(path, settings)
     with open_lease(path) as lease:
         async with (
-            open_cache(path, backups=settings.backups, now=lambda: now().at) as cache,
+            _cache(path, settings, now) as cache,
             open_gateway(settings) as gateway,
             anyio.create_task_group() as tasks,
         ):
@@ -163,19 +167,33 @@ async def open_companion(
             everything = partial(_everything, companion)
             follower = Follower(live, cache, inbox, announce, everything, now, _silent_ms(settings))
             roles = Roles(live, cache, lease, inbox, follower, now, tell, _retention(settings))
-
-            async def hear() -> None:
-                to_plex = partial(listen, gateway, settings, inbox.put, now=now, wanted=wanted)
-                await to_plex(book=_book(live), epoch=live.state.connection.epoch, patience=patience)
-
+            roles.own_address = address_mark(settings)
+            roles.guard_owner = partial(guard_owner, cache, live, settings, gateway)
             await roles.begin()
-            tasks.start_soon(roles.run, hear, _duties(companion, bell, tick_seconds))
+            tasks.start_soon(
+                roles.run, partial(_hear, companion, wanted, patience), _duties(companion, bell, tick_seconds)
+            )
             try:
                 yield companion
             finally:
                 with anyio.move_on_after(WRITE_SECONDS, shield=True):
                     await roles.end()
                 tasks.cancel_scope.cancel()
+
+
+async def _hear(companion: Companion, wanted: Wanted, patience: Patience) -> None:
+    """Listen to Plex, going on from what is known; for the process that listens."""
+    live, settings = companion.live, companion.settings
+    receive = receive_own(companion.cache, live, settings, companion.inbox.put)
+    to_plex = partial(listen, companion.gateway, settings, receive, now=companion.clock, wanted=wanted)
+    await to_plex(book=_book(live), epoch=live.state.connection.epoch, patience=patience)
+
+
+def _cache(path: Path, settings: Settings, now: Callable[[], Moment]) -> AbstractAsyncContextManager[Cache]:
+    """Open the database. One that nobody named is created once a server has answered, not for a wrong address."""
+    if settings.database is None and not path.exists():
+        return open_in_memory(path)
+    return open_cache(path, backups=settings.backups, now=lambda: now().at)
 
 
 def _duties(companion: Companion, bell: Bell, tick_seconds: float) -> list[Duty]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from functools import partial
@@ -37,6 +38,7 @@ MOST = 10_000
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 something failed, 2 the flags or settings are wrong."""
+    _open_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help", "--version"}):
         arguments.insert(0, "serve")
@@ -51,6 +53,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(_only(group), RUNTIME)
     except KeyboardInterrupt:
         sys.exit(0)
+
+
+def _open_closed_streams() -> None:
+    """Open `/dev/null` for each standard stream that is closed, as by `<&-`: the next file opened would take its number,
+    and what is printed would end up in that file.
+    """
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - lives as long as the program
 
 
 def _fail(error: BaseException, code: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from plex_companion.cache import StorageError
-from plex_companion.cache.board import NOBODY, Bulletin, Listening, Touched
+from plex_companion.cache.board import NOBODY, Base, Bulletin, Listening, Touched
 from plex_companion.cache.letters import received
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class Desk:
     """Which URIs changes touch."""
     term: int | None = None
     """`None` until the first commit has begun one."""
+    base: Base | None = None
+    """What the state was loaded from."""
     untold: Touched = field(default_factory=Touched)
     letters: list[int] = field(default_factory=list)
     """Taken in, and not yet written down."""
@@ -63,7 +65,7 @@ class Desk:
         pinned = self._pinned
         rested = not 0 <= at - self._pinned_at < FRESH_MS
         due = pinned is None or row.matter != pinned.matter or (rested and row != pinned)
-        return Bulletin(at, self.term, self.untold, row if due else None, tuple(self.letters))
+        return Bulletin(at, self.term, self.untold, row if due else None, tuple(self.letters), self.base)
 
     def last_word(self, state: State, counters: dict[str, Any], at: int) -> Bulletin:
         """The same, whether it could wait or not, and that nobody listens from then on."""
@@ -80,7 +82,8 @@ class Desk:
 
 async def collect(cache: Cache, put: Callable[[Sequence[Heard]], Awaitable[None]], now: Callable[[], Moment]) -> None:
     """Take in the letters of other processes, for ever. The commit that writes them down deletes them."""
-    last, version = 0, None
+    last: int = 0
+    version: tuple[int, int] | None = None
     while True:
         with suppress(StorageError):  # the next commit says what is wrong
             latest = await cache.version()

@@ -19,6 +19,7 @@ from plex_companion.cache.lease import open_lease
 from plex_companion.cache.load import look
 from plex_companion.errors import (
     DatabaseNewer,
+    DatabaseOfAnotherServer,
     PlexForbidden,
     PlexStarting,
     PlexUnauthorized,
@@ -28,6 +29,7 @@ from plex_companion.errors import (
     ToolError,
 )
 from plex_companion.events import Connecting, Disconnected
+from plex_companion.ownership import insist_on_own
 from plex_companion.plex.gateway import NO_PORT, open_gateway
 from plex_companion.plex.listener import listen
 from plex_companion.plex.wanted import Wanted
@@ -104,8 +106,8 @@ class Check:
 async def doctor(settings: Settings, *, demo: bool = False, console: Console | None = None) -> int:
     """Check address, token, owner, websocket and database, and print a line for each. Shows neither token nor address.
 
-    Plex is only read from. The database is opened as a start would: made if there is none, brought to today's schema if
-    it is older, and left untouched if it is newer.
+    Plex is only read from. The database is opened as a start would: one that was named is made if there is none, brought
+    to today's schema if it is older, and left untouched if it is newer.
 
     Returns:
         The exit code: 0 when all is well, otherwise 1.
@@ -276,12 +278,15 @@ def _unheard(word: Disconnected) -> str:
 
 async def _database(patient: Patient) -> str:
     path = database_path(patient.settings)
+    if patient.settings.database is None and not path.exists():
+        return f"There is none yet: it is made as {path} once Plex has answered."
     try:
+        await insist_on_own(path, patient.settings)
         async with open_cache(path, backups=patient.settings.backups) as cache:
             size = await cache.size_bytes()
             told = f"Can be written: {path} (schema {cache.schema}, {size / 1_000_000:.1f} MB)."
             return f"{told} {await _others(cache)}"
-    except DatabaseNewer as error:
+    except (DatabaseNewer, DatabaseOfAnotherServer) as error:
         raise Ill(error.message) from error
     except StartError as error:
         raise Ill(f"{error.message} Or name another file with --database.") from error

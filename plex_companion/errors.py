@@ -2,12 +2,14 @@
 
 CompanionError
 ├── SettingsError            flags or environment are wrong: exit code 2
+│   └── DatabaseOfAnotherServer  the database belongs to another Plex server than the one that is set
 ├── StartError               the program cannot start: exit code 1
 │   ├── DatabaseUnusable     cannot be opened, created or written
 │   │   └── DatabaseBusy     another process keeps it locked
 │   ├── DatabaseNewer        written by a newer version of this program
 │   ├── DatabaseInUse        another process listens and writes
-│   └── PortInUse
+│   ├── PortInUse
+│   └── HostNotReading       the AI host at the other end of standard output has stopped reading
 ├── BackupFailed             a copy of the database cannot be made or is no good: exit code 1
 └── ToolError                told to the caller of a tool or the reader of a resource, with a stable `code`
     ├── ReadOnly             read_only
@@ -44,6 +46,10 @@ class SettingsError(CompanionError):
     """Flags, environment or `.env` cannot be used; the message lists every problem, one a line."""
 
 
+class DatabaseOfAnotherServer(SettingsError):
+    """The database belongs to another Plex server than the one that is set: it is left alone, with exit code 2."""
+
+
 class StartError(CompanionError):
     """The program cannot start; the message is one line for a person."""
 
@@ -66,6 +72,10 @@ class DatabaseInUse(StartError):
 
 class PortInUse(StartError):
     """Another program listens on the address."""
+
+
+class HostNotReading(StartError):
+    """The host at the other end of standard output has stopped reading: the program ends, with exit code 1."""
 
 
 class BackupFailed(CompanionError):

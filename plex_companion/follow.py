@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ import anyio
 from plex_companion.cache import StorageError
 from plex_companion.cache.letters import is_mail, send
 from plex_companion.cache.load import look
-from plex_companion.errors import DatabaseUnusable
+from plex_companion.cache.place import DatabaseMoved, owner_of, taken_by
+from plex_companion.errors import StartError
 from plex_companion.ingest import BATCH
 from plex_companion.models import Connection
 
@@ -24,12 +26,47 @@ if TYPE_CHECKING:
     from plex_companion.changes import State
     from plex_companion.events import Heard
     from plex_companion.ingest import Inbox, Live
-    from plex_companion.models import Moment
+    from plex_companion.models import Moment, ServerIdentity
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 """How often a process looks whether another one has committed something, or has ended."""
+
+
+HUNG_SECONDS = 12.0
+"""A process that listens and has not touched its lock for so long hangs, or was stopped: it touches it every two."""
+WAITED_SECONDS = 3.0
+"""How long a file that is gone is left to the process that listens."""
+_MOST_A_LOOK = 5 * POLL_SECONDS
+"""What counts of the time between two looks: this process may have been stopped itself."""
+
+
+class HangWatch:
+    """Tells whether the holder of the lock still touches it, by our own clock."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._beat = lease.last_beat()
+        self._looked, self._silent = anyio.current_time(), 0.0
+
+    def hangs(self) -> bool:
+        """Look; return whether it has not been touched for too long."""
+        beat, now = self._lease.last_beat(), anyio.current_time()
+        self._silent += min(now - self._looked, _MOST_A_LOOK)
+        self._looked = now
+        if beat is None or beat != self._beat:
+            self._beat, self._silent = beat, 0.0
+        return self._silent >= HUNG_SECONDS
+
+
+def belongs_here(cache: Cache, server: ServerIdentity | None) -> bool:
+    """Return whether the file that has the name of ours now is one of the same server and version."""
+    found = owner_of(cache.path, alone=True)
+    if found is None:
+        return False
+    schema, owner = found
+    return schema == cache.schema and (server is None or owner.server in {None, server.machine_identifier})
 
 
 @dataclass(slots=True)
@@ -47,32 +84,51 @@ class Follower:
     """When the process that listens has told nothing for so long, its word is doubted: it may hang."""
     last: int = 0
     """The announcement seen last."""
+    _missing: float = 0.0
+    """For how long the file has had no name, in seconds."""
 
-    async def follow(self, lease: Lease) -> None:
-        """Until nobody listens, and it is for this process to go on. A storage that refuses is asked again.
+    async def follow(self, lease: Lease) -> bool:
+        """Follow until it is for this process to go on. A storage that refuses is asked again.
 
-        Raises:
-            DatabaseUnusable: the file was put aside, and another one has its name.
+        Returns:
+            Whether the process that listened hangs; otherwise it has ended.
         """
-        version: int | None = None
-        while not (self._is_in_place() and lease.take()):
+        version: tuple[int, int] | None = None
+        watch = HangWatch(lease)
+        while True:
+            if await self._finds_its_file():
+                if lease.take():
+                    return False
+                if watch.hangs() and lease.seize():
+                    return True
             try:
                 latest = await self.cache.version()
                 if latest != version:
                     await self.see()
                     version = latest
-                    self.live.storage = "ok"
+                    self.live.storage = "ok" if self.cache.is_in_file() else "degraded"
             except StorageError as error:
                 self._refused(error)
             self._doubt()
             await anyio.sleep(POLL_SECONDS)
 
-    def _is_in_place(self) -> bool:
-        """What is open may have been damaged, and put aside by a process that started when nobody listened."""
-        if not self.cache.is_in_place():
-            message = f"The database {self.cache.path} was replaced while it was in use: start this process again."
-            raise DatabaseUnusable(message)
-        return True
+    async def _finds_its_file(self) -> bool:
+        """Return whether the file is there, after a look at what has its name: the process that listens may have written it
+        anew. Where nobody has for a while, it is for this one to do so.
+        """
+        if self.cache.is_in_file():
+            self._missing = 0.0
+            return True
+        self._refused(DatabaseMoved(f"{self.cache.path.name} was removed or replaced"))
+        self._missing += POLL_SECONDS
+        if taken_by(self.cache.path, self.cache.files) == "nothing":
+            return self._missing > WAITED_SECONDS
+        if belongs_here(self.cache, self.live.state.server):
+            with suppress(StartError, StorageError):
+                await self.cache.reopen()
+                await self.see()
+                self.announce(self.everything())
+        return False
 
     async def see(self) -> None:
         """Show what is committed now, and announce what of it is new.

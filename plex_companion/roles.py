@@ -13,12 +13,16 @@ import anyio
 from plex_companion.cache import UNKNOWN, StorageError
 from plex_companion.cache.board import Deposed
 from plex_companion.cache.letters import is_mail
-from plex_companion.cache.load import load_state
+from plex_companion.cache.load import base_of, load_state
+from plex_companion.cache.place import taken_by
 from plex_companion.changes.kinds import ConnectionChanged
 from plex_companion.desk import Desk, collect
-from plex_companion.errors import DatabaseUnusable
+from plex_companion.errors import DatabaseUnusable, StartError
+from plex_companion.events import Heard, StorageReport
+from plex_companion.follow import belongs_here
 from plex_companion.ingest import ingest
 from plex_companion.models import Connection
+from plex_companion.private_files import make_folder
 from plex_companion.resources import touched
 
 if TYPE_CHECKING:
@@ -26,8 +30,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from plex_companion.cache import Cache
-    from plex_companion.cache.board import Touched
+    from plex_companion.cache.board import Base, Touched
     from plex_companion.cache.lease import Lease
+    from plex_companion.cache.place import Taken
+    from plex_companion.changes import State
     from plex_companion.changes.kinds import Change
     from plex_companion.follow import Follower
     from plex_companion.ingest import Inbox, Live, Retention
@@ -37,8 +43,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOOK_SECONDS = 2.0
+"""How often the process that listens looks whether its file and its lock still have their names."""
 HURRY_MS = 200
 """How long the last word of a process that ends waits for the database."""
+LOST: dict[Taken, str] = {
+    "nothing": "The database file was removed or renamed while it was in use; it is written anew",
+    "ours": "A file beside the database was removed while it was in use; the database is written anew",
+    "no folder": "The folder of the database is gone; what happens is kept in memory until it is there again",
+    "cut": "The database file was overwritten while it was in use and is left alone; move it away to have it written anew",
+    "another": "Another file has the name of the database and is left alone; move it away to have the database written anew",
+}
+"""What a person is told when the file has lost its name."""
 
 
 @dataclass(slots=True)
@@ -54,6 +70,13 @@ class Roles:
     announce: Callable[[Sequence[Change], Touched], None]
     retention: Retention
     desk: Desk = field(default_factory=lambda: Desk(os.getpid(), touched))
+    own_address: int = 0
+    """The mark of the address of our server, by which its database is known while it cannot be asked."""
+    guard_owner: Duty = anyio.sleep_forever
+    """Ends the program when the database that is followed turns out to be another server's."""
+    _base: Base | None = None
+    _problem: str | None = None
+    _recorded: int | None = None
     _hearing: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     async def begin(self) -> None:
@@ -62,10 +85,10 @@ class Roles:
         Raises:
             DatabaseUnusable: it cannot be read.
         """
-        self.live.listens = self.lease.take()
+        self.live.listens = self.cache.in_memory or self.lease.take()
         try:
             if self.live.listens:
-                self.live.state = await load_state(self.cache, self.now())
+                self.live.state = await self._loaded()
                 return
             await self.follower.see()
         except StorageError as error:
@@ -90,16 +113,23 @@ class Roles:
         while not self.live.listens:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.follower.post)
-                await self.follower.follow(self.lease)
+                tasks.start_soon(self.guard_owner)
+                hung = await self.follower.follow(self.lease)
                 tasks.cancel_scope.cancel()
-            await self._go_on()
+            await self._go_on("hangs" if hung else "has ended")
 
-    async def _go_on(self) -> None:
+    async def _loaded(self) -> State:
+        term = await self.cache.term()
+        state = await load_state(self.cache, self.now())
+        self._base = base_of(term, state)
+        return state
+
+    async def _go_on(self, what: str) -> None:
         """The lock is ours: nobody listens. What the other one committed last is told, then that we begin."""
         before, now = self.live.state.connection, self.now()
         try:
             await self.follower.see()
-            state = await load_state(self.cache, now)
+            state = await self._loaded()
         except StorageError as error:
             logger.warning("The cache cannot be read (%s): trying again", error)
             self.lease.give_back()
@@ -113,10 +143,8 @@ class Roles:
         )
         if before.state == "live":
             state.down_since = now.at  # it was there a moment ago, or the lock had been free
-        state.connection = Connection(
-            "connecting", now.at, state.connection.epoch, "the process that listened has ended"
-        )
-        logger.info("The process that listened to Plex has ended; this one goes on")
+        state.connection = Connection("connecting", now.at, state.connection.epoch, f"the process that listened {what}")
+        logger.info("The process that listened to Plex %s; this one goes on", what)
         self.live.show(state)
         self.live.listens = True
         changed = ConnectionChanged(state.connection)
@@ -125,9 +153,11 @@ class Roles:
     async def _lead(self, hear: Duty, duties: Sequence[Duty]) -> None:
         """Until another process has begun to listen, which no lock should have let it."""
         self.live.now = self.now().at
-        self.desk = Desk(os.getpid(), touched, untold=touched([ConnectionChanged(self.live.state.connection)]))
+        beginning = touched([ConnectionChanged(self.live.state.connection)])
+        self.desk = Desk(os.getpid(), touched, base=self._base, untold=beginning)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._hear, hear)
+            tasks.start_soon(self._keep, tasks.cancel_scope)
             tasks.start_soon(collect, self.cache, self.inbox.put, self.now)
             for duty in duties:
                 tasks.start_soon(duty)
@@ -139,8 +169,85 @@ class Roles:
         with self._hearing:
             await hear()
 
+    async def _keep(self, leading: anyio.CancelScope) -> None:
+        """See that the file and the lock keep their names, until another process or another file has taken over."""
+        while await self._keep_file() and await self._keep_lock():
+            if self.cache.in_memory:
+                await self.live.changed()
+            else:
+                await anyio.sleep(LOOK_SECONDS)
+        leading.cancel()
+
+    async def _keep_file(self) -> bool:
+        """Write the database anew where it has lost its name. Returns whether it is still for this process to write."""
+        if self.cache.in_memory:
+            return self.live.state.server is None or await self._begin_file()
+        if self.cache.is_in_place():
+            await self._report(None)
+            await self._record_address()
+            return True
+        taken = taken_by(self.cache.path, self.cache.files)
+        if taken == "another" and belongs_here(self.cache, self.live.state.server):
+            return False
+        await self._report(LOST[taken])
+        if taken in {"nothing", "ours"}:
+            await self._write_anew()
+        return True
+
+    async def _begin_file(self) -> bool:
+        """A server has answered: what is in memory becomes the file, unless another process was faster."""
+        try:
+            make_folder(self.cache.path.resolve().parent)
+        except OSError as error:
+            await self._report(f"The database cannot be created ({error.strerror}); what happens is kept in memory")
+            return True
+        if not self.lease.take() or self.cache.path.exists():
+            return False
+        await self._write_anew()
+        return True
+
+    async def _write_anew(self) -> None:
+        try:
+            with anyio.CancelScope(shield=True):
+                await self.cache.write_anew()
+        except (OSError, StorageError, StartError) as error:
+            logger.warning("The database cannot be written anew (%s)", getattr(error, "strerror", None) or error)
+            return
+        await self._report(None)
+
+    async def _report(self, problem: str | None) -> None:
+        """Tell what is wrong with the file, and that it is no more; each once."""
+        if problem != self._problem:
+            self._problem = problem
+            words = problem or "The database file is in its place again"
+            logger.warning("%s", words)
+            await self.inbox.put([Heard(StorageReport("file", ok=problem is None, words=words), self.now())])
+
+    async def _record_address(self) -> None:
+        """Have the database remember where its server was heard."""
+        if self.live.state.connection.state == "live" and self._recorded != self.cache.generation:
+            with suppress(StorageError):
+                if (await self.cache.owner()).address != self.own_address:
+                    await self.cache.record_address(self.own_address)
+                self._recorded = self.cache.generation
+
+    async def _keep_lock(self) -> bool:
+        """Show that this process does not hang. Returns whether no other one has begun to listen instead."""
+        if self.cache.in_memory or self.lease.is_in_place():
+            self.lease.beat()
+            return True
+        with suppress(StorageError):
+            if self.desk.term is not None and await self.cache.term() != self.desk.term:
+                return False
+        self.lease.give_back()
+        self.lease.take()
+        return True
+
     def _step_back(self) -> None:
-        logger.warning("Another process listens to Plex, though this one held the lock; this one follows now")
+        if self.cache.is_in_place() and not self.cache.in_memory:
+            logger.warning("Another process listens to Plex, though this one held the lock; this one follows now")
+        else:
+            logger.warning("Another file of this server has the name of the database; this process follows it now")
         self.lease.give_back()
         self.live.listens, self.live.unwritten = False, []
         self.inbox.keep(lambda heard: heard.letter is None and is_mail(heard.event))
@@ -152,6 +259,10 @@ class Roles:
         self._hearing.cancel()
         while len(self.inbox):
             await self.live.changed()
+        if self.live.listens:
+            await self._keep_file()
+            while len(self.inbox):
+                await self.live.changed()
         if not self.live.listens or self.live.storage != "ok":
             return
         state, at = self.live.state, self.now().at

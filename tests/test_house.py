@@ -33,6 +33,7 @@ ORDER = (
     "follow",
     "deliver",
     "plex",
+    "ownership",
     "companion",
     "wire",
     "words",

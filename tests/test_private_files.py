@@ -6,12 +6,15 @@ import os
 import stat
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from plex_companion.cache.migrate import migrate
 from plex_companion.private_files import make_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OPEN = "import os; os.umask(0)\n"
 MAKERS = {
@@ -54,7 +57,7 @@ def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
 def test_a_file_in_place_of_a_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(OSError, match="exists|directory"):
+        with pytest.raises(OSError, match=r"exists|directory"):
             make_folder(folder)
 
 

@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from uuid import uuid4
 
 import anyio
 
-from plex_companion.cache.backup import KEPT, back_up, wall
-from plex_companion.cache.connect import connected
+from plex_companion.cache.backup import KEPT, back_up, companions, wall
+from plex_companion.cache.connect import address, connected, connected_to
 from plex_companion.cache.mend import Mended, mend, suspecting
-from plex_companion.cache.migrate import is_older, migrate
-from plex_companion.cache.record import UNKNOWN, Statements, condensed
-from plex_companion.cache.transact import written
+from plex_companion.cache.migrate import apply_all, is_older, migrate, shipped
+from plex_companion.cache.place import (
+    NO_FILES,
+    UNKNOWN,
+    DatabaseMoved,
+    FileIds,
+    Owner,
+    file_ids,
+    is_in_place,
+    put_in_place,
+    read_owner,
+    remove_logs,
+    taken_by,
+)
+from plex_companion.cache.record import Statements, condensed
+from plex_companion.cache.transact import in_thread, written
 from plex_companion.changes.state import RECENT
 from plex_companion.errors import BackupFailed, DatabaseBusy, DatabaseUnusable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
-    from pathlib import Path
 
     import aiosqlite
 
     from plex_companion.cache.board import Bulletin
     from plex_companion.changes.kinds import Change
 
-__all__ = ["UNKNOWN", "Cache", "StorageError", "condensed", "open_cache"]
+T = TypeVar("T")
+
+__all__ = ["UNKNOWN", "Cache", "StorageError", "condensed", "open_cache", "open_in_memory"]
 
 StorageError = sqlite3.Error
 """What a write raises when the disk is full or the file is locked: the caller goes on and tries again."""
@@ -70,9 +89,9 @@ _PRUNE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cache:
-    """An open database at the schema this code knows."""
+    """An open database at the schema this code knows. Its connections are others once it was written anew."""
 
     path: Path
     schema: int
@@ -81,10 +100,17 @@ class Cache:
     archive: aiosqlite.Connection
     """Reads too, on a thread of its own: a question about years must not keep what plays now from being told."""
     lock_ms: int = LOCK_MS
-    file: tuple[int, int] = (0, 0)
-    """Device and number of the file."""
+    files: FileIds = NO_FILES
+    """What was opened."""
     mended: Mended | None = None
     """What had to be done about the file before it could be opened."""
+    in_memory: bool = False
+    """Whether there is no file yet: nobody named one, and no server has answered so far."""
+    generation: int = 0
+    """How often its connections became others."""
+    _moving: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
+    _opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _retired: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def write(
         self, changes: Iterable[Change], server: str, at: int, bulletin: Bulletin | None = None
@@ -95,7 +121,7 @@ class Cache:
             The term of the process that listens, where a bulletin goes with it.
 
         Raises:
-            StorageError: nothing of it was written.
+            StorageError: nothing of it was written, as where the file has lost its name.
             Deposed: the same, because another process listens by now.
         """
         statements = Statements(server, at)
@@ -111,20 +137,113 @@ class Cache:
             bulletin.pin(connection, term)
             return term
 
-        with suspecting(self.path):
-            return await written(self.writer, work)
+        return await self.transact(work)
+
+    async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction, in the file that has the name.
+
+        Raises:
+            StorageError: nothing of it was written.
+        """
+        async with self._moving:  # what is written while the file is copied would not be in the copy
+            self.insist_on_place()
+            with suspecting(self.path):
+                return await written(self.writer, work)
 
     def is_in_place(self) -> bool:
-        """Whether the file that is open is still the one of that name: a damaged one may have been put aside."""
-        try:
-            return file_of(self.path) == self.file
-        except OSError:
-            return False
+        """Return whether the files that are open still have their names; in memory nothing can be lost."""
+        return self.in_memory or is_in_place(self.path, self.files)
 
-    async def version(self) -> int:
-        """A number that is another after every commit but those of our own writer."""
+    def is_in_file(self) -> bool:
+        """Return whether there is a file, and it still has its name."""
+        return not self.in_memory and self.is_in_place()
+
+    def insist_on_place(self) -> None:
+        """Insist that what is written now stays.
+
+        Raises:
+            DatabaseMoved: the file was removed, renamed or replaced.
+        """
+        if not self.is_in_place():
+            raise DatabaseMoved(f"{self.path.name} was removed or replaced while it was in use")
+
+    async def version(self) -> tuple[int, int]:
+        """Return what is another after every commit but those of our own writer."""
         (row,) = await self.writer.execute_fetchall("PRAGMA data_version")
-        return int(row[0])
+        return self.generation, int(row[0])
+
+    async def term(self) -> int:
+        """Return the newest term that anybody began; 0 where nobody ever listened."""
+        rows = await self.reader.execute_fetchall("SELECT term FROM listener")
+        return next((int(row[0]) for row in rows), 0)
+
+    async def owner(self) -> Owner:
+        """Return the Plex server this database belongs to."""
+        return await in_thread(self.reader, read_owner)
+
+    async def record_address(self, mark: int) -> None:
+        """Write down the mark of the address at which the owner of this database was heard.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        async with self._moving:
+            self.insist_on_place()
+            await self.writer.execute(f"PRAGMA user_version = {mark:d}")
+
+    async def write_anew(self) -> None:
+        """Copy what is open into a new file of its name, and use that from now on.
+
+        Raises:
+            FileExistsError: another file has taken the name.
+            OSError, StorageError: it cannot be written; what was open stays open.
+        """
+        async with self._moving:
+            await self._write_anew()
+
+    async def _write_anew(self) -> None:
+        replacing = not self.in_memory and taken_by(self.path, self.files) == "ours"
+        real = self.path.resolve()
+        handle, name = tempfile.mkstemp(".partial", f"{real.name}.", real.parent)  # 0600
+        os.close(handle)
+        new = Path(name)
+        try:
+            async with connected(new) as other:
+                await self.archive.backup(other, pages=-1)
+                await other.execute("PRAGMA journal_mode = DELETE")
+            for file in companions(real):  # a write-ahead log must never meet another database
+                file.unlink(missing_ok=True)
+            put_in_place(new, real, replacing=replacing)
+        finally:
+            for file in (new, *companions(new)):
+                file.unlink(missing_ok=True)
+        await self._reopen()
+
+    async def reopen(self) -> None:
+        """Use the file that has the name now. What was open before stays so until it is done once more, or at the end.
+
+        Raises:
+            DatabaseUnusable: it cannot be opened.
+            DatabaseNewer: a newer plex-companion wrote it.
+        """
+        async with self._moving:
+            await self._reopen()
+
+    async def _reopen(self) -> None:
+        remove_logs(self.path, self.files)
+        schema = migrate(self.path)
+        opened, connections = await _connections(self.path)
+        await self._retired.aclose()
+        self._retired, self._opened = self._opened, opened
+        self.writer, self.reader, self.archive = connections
+        self.schema, self.files, self.in_memory = schema, file_ids(self.path), False
+        self.generation += 1
+        await self.wait_for_lock(self.lock_ms)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._opened.aclose()
+        await self._retired.aclose()
 
     async def prune(
         self, *, events_before: int, events_kept: int, alerts_before: int, announced_before: int = 0
@@ -135,8 +254,10 @@ class Cache:
         """
         step = {"before": events_before, "kept": events_kept, "recent": RECENT, "step": _PRUNE_STEP}
         step["announced"] = announced_before
-        dropped = [(await self.writer.execute(sql, step)).rowcount for sql in _PRUNE]
-        await self.writer.execute("DELETE FROM alerts WHERE resolved_at < :before", {"before": alerts_before})
+        async with self._moving:
+            self.insist_on_place()
+            dropped = [(await self.writer.execute(sql, step)).rowcount for sql in _PRUNE]
+            await self.writer.execute("DELETE FROM alerts WHERE resolved_at < :before", {"before": alerts_before})
         return _PRUNE_STEP in dropped
 
     async def wait_for_lock(self, milliseconds: int) -> None:
@@ -150,12 +271,6 @@ class Cache:
         ) as rows:
             row = await rows.fetchone()
         return int(row[0]) if row else 0
-
-
-def file_of(path: Path) -> tuple[int, int]:
-    """Device and number of a file."""
-    found = path.stat()
-    return found.st_dev, found.st_ino
 
 
 async def _migrated(path: Path) -> int:
@@ -185,22 +300,60 @@ async def open_cache(
     if backups:
         await _back_up_the_older(path, backups, now())
     schema = await _migrated(path)
+    opened, (writer, reader, archive) = await _connections(path)
+    cache = Cache(path, schema, writer, reader, archive, lock_ms, file_ids(path), mended, _opened=opened)
+    async with _closing(cache):
+        yield cache
+
+
+@asynccontextmanager
+async def open_in_memory(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Cache]:
+    """Open a database in memory, until `write_anew` makes it the file `path`. Nothing is created before."""
+    opened, (writer, reader, archive) = await _connections(None)
+    schema = await in_thread(writer, partial(apply_all, migrations=shipped()))
+    cache = Cache(path, schema, writer, reader, archive, lock_ms, in_memory=True, _opened=opened)
+    async with _closing(cache):
+        yield cache
+
+
+@asynccontextmanager
+async def _closing(cache: Cache) -> AsyncIterator[None]:
+    try:
+        await cache.wait_for_lock(cache.lock_ms)
+        yield
+    except BaseException:
+        for connection in (cache.writer, cache.reader, cache.archive):
+            await connection.interrupt()
+        raise
+    finally:
+        with anyio.CancelScope(shield=True):
+            await cache.close()
+
+
+async def _connections(path: Path | None) -> tuple[AsyncExitStack, list[aiosqlite.Connection]]:
+    """Open the connections to a file, or to a database in memory that ends with them.
+
+    Raises:
+        DatabaseUnusable: it cannot be opened.
+    """
+    uri = address(path, read_only=False) if path else f"file:/plex-companion-{uuid4().hex}?vfs=memdb"
     async with AsyncExitStack() as opened:
         try:
             writer, reader, archive = [
-                await opened.enter_async_context(connected(path)) for _ in ("writer", "reader", "archive")
+                await opened.enter_async_context(connected_to(uri)) for _ in ("writer", "reader", "archive")
             ]
             for pragma in ("foreign_keys = ON", "synchronous = FULL", f"journal_size_limit = {WAL_LIMIT}"):
                 await writer.execute(f"PRAGMA {pragma}")
             for asked in (reader, archive):
                 await asked.execute("PRAGMA query_only = ON")
+            for one in (writer, reader, archive):  # each opens the files beside it now, and not when they may be gone
+                await one.execute_fetchall("SELECT count(*) FROM sqlite_schema")
         except sqlite3.OperationalError as error:
             message = f"The database {path} cannot be used: {error}. Check that its folder can be written to."
             raise DatabaseUnusable(message) from error
         writer.row_factory = reader.row_factory = archive.row_factory = sqlite3.Row
-        cache = Cache(path, schema, writer, reader, archive, lock_ms, file_of(path), mended)
-        await cache.wait_for_lock(lock_ms)
-        yield cache
+        return opened.pop_all(), [writer, reader, archive]
+    raise AssertionError  # the block above returns or raises
 
 
 async def _back_up_the_older(path: Path, backups: int, at: int) -> None:

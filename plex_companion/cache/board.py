@@ -60,6 +60,23 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """What was in the database when a process loaded the state it goes on from: the term, and the next id of each table.
+
+    A process that hung in the middle of a transaction may end it after another one has taken over. What the other one
+    has in memory then holds the same ids for other rows.
+    """
+
+    term: int
+    ids: dict[str, int]
+
+    def is_still(self, connection: sqlite3.Connection, term: int) -> bool:
+        """Return whether nobody has begun a term or given out an id since."""
+        used = dict(connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
+        return term == self.term and all(used.get(table, 0) < following for table, following in self.ids.items())
+
+
+@dataclass(frozen=True, slots=True)
 class Bulletin:
     """What one transaction pins up. Without a `term` the transaction begins one: the next after all that have been."""
 
@@ -69,6 +86,8 @@ class Bulletin:
     listening: Listening | None = None
     letters: Sequence[int] = ()
     """Letters whose meaning this transaction writes down: they are thrown away with it."""
+    base: Base | None = None
+    """What the state was loaded from; without a `term`, nobody may have written since."""
 
     def __bool__(self) -> bool:
         """Whether it is worth a transaction of its own."""
@@ -83,6 +102,8 @@ class Bulletin:
         row = connection.execute("SELECT term FROM listener").fetchone()
         newest = row[0] if row else 0
         if self.term is not None and self.term != newest:
+            raise Deposed
+        if self.term is None and self.base is not None and not self.base.is_still(connection, newest):
             raise Deposed
         return newest + (self.term is None)
 

@@ -50,10 +50,13 @@ async def look_after(cache: Cache, care: Care, now: Callable[[], int], tell: Tel
     """
     if cache.mended is not None:
         await tell(StorageReport("database", ok=False, words=str(cache.mended)))
-    await _optimize(cache.path)
+    if cache.is_in_file():
+        await _optimize(cache.path)
     failed = False
     while True:
         await anyio.sleep(care.every_seconds)
+        if not cache.is_in_file():
+            continue
         await cut_log(cache.path)
         if care.backups and is_due(cache.path, now()):
             failed = not await _daily(cache.path, care, now(), tell, failed=failed)

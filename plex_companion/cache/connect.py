@@ -26,13 +26,18 @@ LOCK_SECONDS = 10.0
 async def connected(
     path: Path, *, read_only: bool = False, wait: float = LOCK_SECONDS
 ) -> AsyncIterator[aiosqlite.Connection]:
+    """Connect to a file that is there; see `connected_to`."""
+    async with connected_to(address(path, read_only=read_only), wait=wait) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def connected_to(uri: str, *, wait: float = LOCK_SECONDS) -> AsyncIterator[aiosqlite.Connection]:
     """A connection with a thread of its own, in autocommit. What it does when the block fails or is cancelled is
     interrupted, and it is closed all the same: an aiosqlite thread that is not told lives on.
     """
     with anyio.CancelScope(shield=True):  # one that is cancelled over being opened would be closed by nobody
-        connection = await aiosqlite.connect(
-            address(path, read_only=read_only), uri=True, isolation_level=None, timeout=wait
-        )
+        connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=wait)
     try:
         yield connection
     except BaseException:
@@ -45,7 +50,7 @@ async def connected(
 
 def address(path: Path, *, read_only: bool) -> str:
     """The path as SQLite takes it with options."""
-    return f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}"
+    return f"file:{quote(str(path))}?mode={'ro' if read_only else 'rw'}"
 
 
 @contextmanager

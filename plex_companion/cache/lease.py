@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,10 @@ class Lease:
     """
 
     def __init__(self, database: Path) -> None:
+        self._database = database
         self._lock = lock_on(database)
         self.path = Path(self._lock.lock_file)
+        self._file: tuple[int, int] | None = None
         self._taken_unlocked: bool | None = None
         """`None` until the file system has said that it cannot lock; then whether we behave as if we held the lock."""
 
@@ -45,8 +48,11 @@ class Lease:
         """
         if self._taken_unlocked is not None or self._lock.is_locked:
             return self.held
+        if not self.path.parent.is_dir():  # it would be made, and so would the lock of a database that is gone
+            return False
         try:
             self._lock.acquire(blocking=False)
+            self._file = self._there()
         except Timeout:
             return False
         except OSError as error:
@@ -59,12 +65,50 @@ class Lease:
             )
         return True
 
+    def is_in_place(self) -> bool:
+        """Return whether the lock that is held still has its name: who removes or replaces it lets another one in."""
+        return bool(self._taken_unlocked) or (self._lock.is_locked and self._there() == self._file)
+
+    def beat(self) -> None:
+        """Show the others that the holder does not hang, by the time of the file. Nothing is waited for."""
+        with suppress(OSError):
+            os.utime(self.path)
+
+    def last_beat(self) -> int | None:
+        """Return the time of the file, to be compared with an earlier one of it; `None` where there is none."""
+        with suppress(OSError):
+            return self.path.stat().st_mtime_ns
+        return None
+
+    def seize(self) -> bool:
+        """Put a lock of our own in place of one whose holder hangs; return whether that could be done.
+
+        The other one keeps its lock on a file without a name. That it was replaced it learns by the term.
+        """
+        own = FileLock(f"{self.path}.{os.getpid()}", mode=0o600, fallback_to_soft=False, preserve_lock_file=True)
+        try:
+            own.acquire(blocking=False)
+            Path(own.lock_file).replace(self.path)
+        except (OSError, Timeout):
+            own.release(force=True)
+            return False
+        self.give_back()
+        self._lock, self._file = own, self._there()
+        return True
+
+    def _there(self) -> tuple[int, int] | None:
+        with suppress(OSError):
+            found = self.path.stat()
+            return found.st_dev, found.st_ino
+        return None
+
     def give_back(self) -> None:
         """Let another process have it."""
         if self._taken_unlocked:
             self._taken_unlocked = False
         elif self._lock.is_locked:
             self._lock.release()
+            self._lock = lock_on(self._database)
 
 
 @contextmanager

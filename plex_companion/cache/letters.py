@@ -7,7 +7,6 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from plex_companion.cache.transact import written
 from plex_companion.events import Acknowledged, Audit, Event, Heard, Malformed, PlexTvUsersRead
 from plex_companion.models import Moment
 
@@ -36,7 +35,7 @@ async def send(cache: Cache, letters: Sequence[Heard]) -> None:
     """
     rows = [(moment.at, event.type, json.dumps(asdict(event))) for event, moment, _ in letters]
     sql = "INSERT INTO letters (at, kind, body) VALUES (?, ?, ?)"
-    await written(cache.writer, lambda connection: connection.executemany(sql, rows))
+    await cache.transact(lambda connection: connection.executemany(sql, rows))
 
 
 async def received(cache: Cache, last: int, now: Moment) -> list[Heard]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from plex_companion.cache import UNKNOWN
-from plex_companion.cache.board import Listening, News, listening_of, news_after
+from plex_companion.cache.board import Base, Listening, News, listening_of, news_after
 from plex_companion.cache.rows import (
     Row,
     account_of,
@@ -36,6 +36,19 @@ if TYPE_CHECKING:
     from plex_companion.models import Moment, Session
 
 DAY_MS = 86_400_000
+
+
+def base_of(term: int, state: State) -> Base:
+    """Return what a state was loaded from, before anything is changed in it. The term must have been read before."""
+    ids = {
+        "events": state.next_event,
+        "plays": state.next_play,
+        "alerts": state.next_alert,
+        "deliveries": state.next_delivery,
+        "library_changes": state.next_change,
+        "play_marks": state.next_mark,
+    }
+    return Base(term, ids)
 
 
 async def load_state(cache: Cache, now: Moment) -> State:

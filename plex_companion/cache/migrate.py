@@ -65,9 +65,7 @@ def migrate(path: Path, migrations: list[Migration] | None = None, *, wait_secon
         path.touch(mode=0o600)
         with closing(sqlite3.connect(path, isolation_level=None, timeout=wait_seconds)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(_LEDGER)
-            for migration in migrations:
-                _apply(connection, migration)
+            apply_all(connection, migrations)
         path.chmod(0o600)
     except (sqlite3.Error, OSError) as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
@@ -76,6 +74,18 @@ def migrate(path: Path, migrations: list[Migration] | None = None, *, wait_secon
         reason = error.strerror if isinstance(error, OSError) else str(error)
         message = f"The database {path} cannot be used: {reason}. Check that the folder exists and can be written to."
         raise DatabaseUnusable(message) from error
+    return _newest(migrations)
+
+
+def apply_all(connection: sqlite3.Connection, migrations: list[Migration]) -> int:
+    """Apply what is missing over an open connection and return the version reached.
+
+    Raises:
+        sqlite3.Error: a migration cannot be applied; those before it were.
+    """
+    connection.execute(_LEDGER)
+    for migration in migrations:
+        _apply(connection, migration)
     return _newest(migrations)
 
 

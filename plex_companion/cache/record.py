@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from plex_companion.cache.past import take_in
+from plex_companion.cache.place import UNKNOWN
 from plex_companion.cache.rows import (
     Row,
     activity_row,
@@ -49,9 +50,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from plex_companion.models import Session
-
-UNKNOWN = "unknown"
-"""The server rows belong to until Plex has said which it is."""
 
 
 def condensed(changes: Iterable[Change], journal_rows: int = sys.maxsize) -> list[Change]:

@@ -30,6 +30,12 @@ async def seen(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connect
     return await _in_thread(connection, "DEFERRED", work)
 
 
+async def in_thread(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Run `work` in the thread of the connection, outside any transaction, and return what it returns."""
+    its: Any = connection
+    return cast("T", await its._execute(work, its._conn))  # noqa: SLF001 - held by a contract test
+
+
 async def _in_thread(connection: aiosqlite.Connection, kind: str, work: Callable[[sqlite3.Connection], T]) -> T:
     its: Any = connection
     return cast("T", await its._execute(_transact, its._conn, kind, work))  # noqa: SLF001 - held by a contract test

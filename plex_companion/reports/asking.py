@@ -18,6 +18,7 @@ from plex_companion.memory.counts import counts
 from plex_companion.memory.digest import digest
 from plex_companion.memory.plays import history
 from plex_companion.models import Connection, Moment
+from plex_companion.ownership import insist_on_own
 from plex_companion.settings import database_path
 
 if TYPE_CHECKING:
@@ -78,11 +79,14 @@ async def open_archive(settings: Settings, *, demo: bool) -> AsyncIterator[Archi
     """The database of these settings, opened to be read.
 
     Raises:
+        DatabaseOfAnotherServer: it belongs to another server than the one that is set.
         StartError: it is not there or cannot be used; the message says what to try.
     """
     path = database_path(settings, demo=demo)
     if not path.exists():
         raise DatabaseUnusable(f"There is no database {path} yet: {_advice(settings, demo=demo)}")
+    if not demo:
+        await insist_on_own(path, settings)
     now = Moment(int(time.time() * 1000), int(time.monotonic() * 1000))
     async with open_to_read(path) as cache:
         state = await load_state(cache, now)

@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import stat
 import sys
+from collections import deque
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
 
+from plex_companion.errors import HostNotReading
+from plex_companion.server.json_lines import UnreadableLine, read_message, too_long
+from plex_companion.server.refusal import MOST_BYTES
 from plex_companion.server.signals import told_to_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from anyio.abc import ObjectReceiveStream, ObjectSendStream
     from mcp.shared._stream_protocols import ReadStream, WriteStream
-    from mcp.shared.message import SessionMessage
 
     from plex_companion.server.build import CompanionServer
 
+logger = logging.getLogger(__name__)
+
 CHUNK = 64 * 1024
+WAITING_BYTES = 8 * 1024 * 1024
+"""Written and not yet read by the host; beyond it nothing more is taken in, so that no more is answered."""
+FULL_SECONDS = 1.0
+"""How long a host may read nothing while so much waits."""
+SILENT_SECONDS = 30.0
+"""How long it may read nothing while anything waits."""
+LAST_SECONDS = 2.0
+"""How long what waits at the end of input is still written."""
 
 
 async def serve_stdio(server: CompanionServer) -> None:
     """Serve the client at the other end of standard input and output.
 
-    Returns at the end of input, or at SIGINT or SIGTERM, with whatever is under way cancelled. Meanwhile standard
-    output belongs to the protocol: what else is printed goes to standard error.
+    Returns at the end of input, when nobody reads standard output any more, or at SIGINT or SIGTERM, with whatever is
+    under way cancelled. Meanwhile standard output belongs to the protocol: what else is printed goes to standard error.
+
+    Raises:
+        HostNotReading: the client has stopped reading, and its answers would fill the memory.
     """
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_when_told, tasks.cancel_scope)
@@ -45,16 +65,51 @@ async def _cancel_when_told(serving: anyio.CancelScope) -> None:
 
 @asynccontextmanager
 async def _streams() -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
-    """The SDK's transport, but for its threads: one blocked in `read` or `write` cannot be cancelled (SIGINT hung)."""
+    """Do what the SDK's transport does without its threads: one blocked in `read` or `write` cannot be cancelled."""
     if sys.platform == "win32":  # no waiting for pipes there
         async with stdio_server() as streams:
             yield streams
         return
+    to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    to_client, from_server = anyio.create_memory_object_stream[SessionMessage](0)
     with _claimed() as (stdin, stdout):
-        reading = cast("anyio.AsyncFile[str]", Lines(stdin))
-        writing = cast("anyio.AsyncFile[str]", Output(stdout))
-        async with stdio_server(reading, writing) as streams:
-            yield streams
+        output = Output(stdout)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_read, Lines(stdin, output), to_server, output)
+            tasks.start_soon(_write, from_server, output)
+            tasks.start_soon(_end_without_reader, output, tasks.cancel_scope)
+            yield from_client, to_client
+            await to_client.aclose()
+            with anyio.move_on_after(LAST_SECONDS):
+                await output.drained()
+            tasks.cancel_scope.cancel()
+
+
+async def _read(lines: Lines, to_server: ObjectSendStream[SessionMessage | Exception], output: Output) -> None:
+    async with to_server:
+        async for line in lines:
+            try:
+                message = line if isinstance(line, UnreadableLine) else read_message(line)
+                if isinstance(message, UnreadableLine):
+                    raise message
+            except UnreadableLine as error:
+                logger.warning("A line of standard input is not understood: %s", error)
+                if error.answer:
+                    output.write(error.answer)
+                continue
+            if message is not None:
+                await to_server.send(SessionMessage(message))
+
+
+async def _write(from_server: ObjectReceiveStream[SessionMessage], output: Output) -> None:
+    async for one in from_server:
+        output.write(one.message.model_dump_json(by_alias=True, exclude_unset=True))
+        await output.room()
+
+
+async def _end_without_reader(output: Output, serving: anyio.CancelScope) -> None:
+    await output.send()
+    serving.cancel()
 
 
 @contextmanager
@@ -77,55 +132,114 @@ def _claimed() -> Iterator[tuple[int, int]]:
 
 
 class Lines:
-    """The lines of a descriptor. The part of `anyio.AsyncFile` that the SDK uses for reading."""
+    """The lines of a descriptor, without their ends; the last one also without a newline."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, descriptor: int, output: Output, longest: int = MOST_BYTES) -> None:
+        self._descriptor, self._output, self._longest = descriptor, output, longest
         self._waits = _can_wait(descriptor)
 
-    async def __aiter__(self) -> AsyncIterator[str]:
-        """Each line, without its end; the last one also without a newline."""
-        rest: list[bytes] = []
+    async def __aiter__(self) -> AsyncIterator[bytes | UnreadableLine]:
+        """Each line, or what is wrong with one that is too long to be kept."""
+        rest, size = [b""], 0
         while chunk := await self._chunk():
-            first, *more = chunk.split(b"\n")
-            rest.append(first)
-            for following in more:
-                yield _text(rest)
-                rest = [following]
-        if any(rest):
-            yield _text(rest)
+            *ends, last = chunk.split(b"\n")
+            for end in ends:
+                await self._output.room()
+                yield b"".join([*rest, end]) if size + len(end) <= self._longest else too_long(self._longest)
+                rest, size = [], 0
+            size += len(last)
+            rest = [*rest, last] if size <= self._longest else []
+        if size:
+            yield b"".join(rest) if size <= self._longest else too_long(self._longest)
 
     async def _chunk(self) -> bytes:
         if self._waits:
             await anyio.wait_readable(self._descriptor)
+        else:
+            await anyio.lowlevel.checkpoint()
         return os.read(self._descriptor, CHUNK)
 
 
 class Output:
-    """Writes to a descriptor. The part of `anyio.AsyncFile` that the SDK uses for writing."""
+    """Lines to a descriptor: kept while the host does not read, as many as may wait and as long as it may take."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(
+        self, descriptor: int, most: int = WAITING_BYTES, full: float = FULL_SECONDS, silent: float = SILENT_SECONDS
+    ) -> None:
         self._descriptor = descriptor
         self._waits = _can_wait(descriptor)
+        self._most, self._full, self._silent = most, full, silent
+        self._lines: deque[memoryview] = deque()
+        self.waiting = 0
+        """Bytes that wait."""
+        self._filled, self._emptied = anyio.Event(), anyio.Event()
 
-    async def write(self, text: str) -> None:
-        """Write all of it, cancellable while the client does not read."""
-        rest = memoryview(text.encode())
-        while rest:
-            if self._waits:
-                await anyio.wait_writable(self._descriptor)
+    def write(self, text: str) -> None:
+        """Have a line written. Returns at once."""
+        line = memoryview(f"{text}\n".encode())
+        self._lines.append(line)
+        self.waiting += len(line)
+        self._filled.set()
+
+    async def room(self) -> None:
+        """Return when no more waits than may."""
+        while self.waiting > self._most:
+            await self._emptied.wait()
+
+    async def drained(self) -> None:
+        """Return when nothing waits."""
+        while self.waiting:
+            await self._emptied.wait()
+
+    async def send(self) -> None:
+        """Write what waits, until nobody reads any more.
+
+        Raises:
+            HostNotReading: the host has not read for too long.
+        """
+        try:
+            while True:
+                while self._lines:
+                    await self._send(self._lines[0])
+                    self._lines.popleft()
+                self._filled = anyio.Event()
+                await self._filled.wait()
+        except BrokenPipeError:
+            return
+
+    async def _send(self, line: memoryview) -> None:
+        while line:
+            await self._writable()
             # A pipe that can be written to takes PIPE_BUF bytes without blocking, and promises no more.
-            rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]
+            done = os.write(self._descriptor, line[: select.PIPE_BUF])
+            line = line[done:]
+            self.waiting -= done
+            self._emptied.set()
+            self._emptied = anyio.Event()
 
-    async def flush(self) -> None:
-        """Nothing is kept back."""
+    async def _writable(self) -> None:
+        """Wait for the host to read, if need be.
+
+        Raises:
+            HostNotReading: it does not.
+        """
+        if not self._waits:
+            await anyio.lowlevel.checkpoint()
+            return
+        began = anyio.current_time()
+        while True:
+            with anyio.move_on_after(self._full):
+                await anyio.wait_writable(self._descriptor)
+                return
+            silent = anyio.current_time() - began
+            if self.waiting > self._most or silent >= self._silent:
+                raise HostNotReading(
+                    f"The host does not read what it is told: {self.waiting / 1_000_000:.1f} MB have waited for "
+                    f"{silent:.0f} s, so plex-companion ends. Start it again from the host."
+                )
 
 
 def _can_wait(descriptor: int) -> bool:
     """Files, directories and `/dev/null` never block, and the system refuses to wait for them."""
     mode = os.fstat(descriptor).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
-
-
-def _text(parts: list[bytes]) -> str:
-    return b"".join(parts).decode("utf-8", "replace")

@@ -9,7 +9,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import anyio
-import pytest
 from processes_home import Member, ending, member, rows, settings_for, two
 from support.deadlines import HANG_SECONDS
 
@@ -18,8 +17,6 @@ from plex_companion.app import clock
 from plex_companion.cache import open_cache
 from plex_companion.cache.migrate import migrate, shipped
 from plex_companion.cache.read import events_after
-from plex_companion.cli import _only
-from plex_companion.errors import DatabaseUnusable
 from plex_companion.events import Audit, Heard
 from plex_companion.models import Moment
 from plex_companion.reports.asking import open_archive
@@ -28,6 +25,8 @@ from plex_companion.tools.notes import acknowledged
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from plex_companion.demo import Demo
 
@@ -291,26 +290,6 @@ async def test_who_is_deposed_in_spite_of_its_lock_writes_nothing_more_and_follo
     ids = [id_ for (id_,) in rows(tmp_path, "SELECT id FROM events ORDER BY id")]
     assert ids == list(range(1, len(ids) + 1))
     assert rows(tmp_path, "SELECT count(*) FROM plays WHERE session_key IS NOT NULL") == [(1,)]
-
-
-async def test_who_follows_a_file_that_another_one_took_the_place_of_ends_with_one_line(
-    demo: Demo, tmp_path: Path
-) -> None:
-    async with member(demo, tmp_path) as first:
-        await first.live()
-
-        async def follow() -> None:
-            async with member(demo, tmp_path):
-                (tmp_path / "cache.sqlite3").rename(tmp_path / "aside.sqlite3")
-                (tmp_path / "cache.sqlite3").touch()
-                await anyio.sleep_forever()
-
-        with pytest.raises(BaseExceptionGroup) as error:
-            await follow()
-        only = _only(error.value)
-        assert isinstance(only, DatabaseUnusable)
-        assert "was replaced while it was in use" in only.message
-        (tmp_path / "aside.sqlite3").rename(tmp_path / "cache.sqlite3")
 
 
 async def test_announcements_taken_down_unseen_count_as_everything(demo: Demo, tmp_path: Path) -> None:

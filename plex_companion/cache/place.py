@@ -1,0 +1,143 @@
+"""Whether the files of an open database still have their names, and what has taken a name instead."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
+
+from plex_companion.cache.backup import companions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    FileId = tuple[int, int]
+
+UNKNOWN = "unknown"
+"""The server rows belong to until Plex has said which it is."""
+_SMALLEST_PAGE = 512
+"""A database is so many whole pages long; what is shorter, or ends in the middle of one, is none."""
+
+
+class DatabaseMoved(sqlite3.OperationalError):
+    """The open file no longer has its name: what is written to it now would be lost with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileIds:
+    """Device and number of a database and of the two files beside it; `None` for one that is not there."""
+
+    main: FileId | None
+    wal: FileId | None
+    shm: FileId | None
+
+
+NO_FILES = FileIds(None, None, None)
+
+
+def file_ids(path: Path) -> FileIds:
+    """Identify the three files that have these names now."""
+    return FileIds(*(_id_of(file) for file in (path, *companions(path))))
+
+
+def is_in_place(path: Path, opened: FileIds) -> bool:
+    """Return whether all files that were opened still have their names, and the database has not been cut."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    whole = found.st_size >= _SMALLEST_PAGE and found.st_size % _SMALLEST_PAGE == 0
+    if not whole or (found.st_dev, found.st_ino) != opened.main:
+        return False
+    beside = zip(companions(path), (opened.wal, opened.shm), strict=True)
+    return all(known is None or _id_of(file) == known for file, known in beside)
+
+
+Taken = Literal["nothing", "no folder", "ours", "cut", "another"]
+
+
+def taken_by(path: Path, opened: FileIds) -> Taken:
+    """Say what has the name of the database now: nothing, the file that was opened (so one beside it is gone), or another."""
+    now = _id_of(path)
+    if now is None:
+        return "nothing" if path.parent.is_dir() and not os.path.lexists(path) else "no folder"
+    if now != opened.main:
+        return "another"
+    return "ours" if path.stat().st_size >= _SMALLEST_PAGE else "cut"
+
+
+def remove_logs(path: Path, opened: FileIds) -> None:
+    """Remove what the opened database left beside its name: it must never meet another database."""
+    for file, known in zip(companions(path), (opened.wal, opened.shm), strict=True):
+        if known is not None and _id_of(file) == known:
+            file.unlink(missing_ok=True)
+
+
+def put_in_place(new: Path, path: Path, *, replacing: bool) -> None:
+    """Give a finished file its name.
+
+    Raises:
+        FileExistsError: something else has the name by now, and it is not to be replaced.
+    """
+    if replacing:
+        new.replace(path)
+        return
+    try:
+        path.hardlink_to(new)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        new.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The Plex server a database belongs to, and the mark of the address it was last heard at (0: none)."""
+
+    server: str | None
+    name: str | None
+    address: int
+
+
+def owner_of(path: Path, *, alone: bool = False) -> tuple[int, Owner] | None:
+    """Return schema and owner of a database; `None` where there is none, or it is not this program's.
+
+    Args:
+        path: the file.
+        alone: look at the file and at nothing beside it: a write-ahead log that lies there may be another database's.
+    """
+    how = "immutable=1" if alone else "mode=ro"
+    if not path.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)) as connection:
+            (schema,) = connection.execute("SELECT max(version) FROM migrations").fetchone()
+            return int(schema or 0), read_owner(connection)
+    except (sqlite3.Error, OSError):
+        return None
+
+
+def read_owner(connection: sqlite3.Connection) -> Owner:
+    """Return the server seen last and the mark of its address.
+
+    Raises:
+        sqlite3.Error: it is no database of this program, or cannot be read.
+    """
+    row = connection.execute(
+        "SELECT machine_identifier, name FROM servers WHERE machine_identifier <> ? ORDER BY last_seen_at DESC LIMIT 1",
+        (UNKNOWN,),
+    ).fetchone()
+    (address,) = connection.execute("PRAGMA user_version").fetchone()
+    return Owner(row[0] if row else None, row[1] if row else None, int(address))
+
+
+def _id_of(file: Path) -> FileId | None:
+    with suppress(OSError):
+        found = file.stat()
+        return found.st_dev, found.st_ino
+    return None
