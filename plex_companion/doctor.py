@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 """How long a check waits at most for Plex; who asks the doctor does not want to wait as long as a tool."""
+UNWRAPPED = 10_000
+"""Columns into a pipe; no line is so long."""
 MARKS = {"well": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("\N{EN DASH}", "dim")}
 
 STARTING = "Plex is starting or in maintenance (HTTP 503). Wait a minute, then try again."
@@ -121,7 +124,13 @@ async def doctor(settings: Settings, *, demo: bool = False, console: Console | N
         hurried = settings.model_copy(update={"plex_timeout_seconds": min(SECONDS, settings.plex_timeout_seconds)})
         gateway = await stack.enter_async_context(open_gateway(hurried))
         with _no_log():
-            return await _examine(Patient(hurried, gateway), console or Console())
+            return await _examine(Patient(hurried, gateway), console or _output())
+
+
+def _output() -> Console:
+    """Return standard output, as wide as the terminal. Into a pipe or file nothing is wrapped."""
+    console = Console()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=UNWRAPPED)
 
 
 async def _examine(patient: Patient, console: Console) -> int:

@@ -131,6 +131,20 @@ def parse_port(text: str) -> int:
     return int(text)
 
 
+def parse_listen_host(value: str) -> str:
+    """Return a name or address of this machine to listen on.
+
+    Raises:
+        ValueError: no machine can have it.
+    """
+    labels = value.rstrip(".").split(".")
+    allowed = all(char.isalnum() or char in "-_.:%" for char in value)
+    if not allowed or len(value) > LONGEST_HOST or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
+        message = "must be a name or an address of this machine alone, as 127.0.0.1, 0.0.0.0 or ::1"
+        raise ValueError(message)
+    return value
+
+
 def _refuse_blanks(value: str) -> None:
     for char in value:
         if char in BLANKS or is_hidden(char) or char in _CURLY or char in "\"'":

@@ -27,7 +27,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from plex_companion.errors import SettingsError
 from plex_companion.models import AlertKind
-from plex_companion.setting_values import is_hidden, parse_plex_token, parse_plex_url, parse_secret, tidy
+from plex_companion.setting_values import (
+    is_hidden,
+    parse_listen_host,
+    parse_plex_token,
+    parse_plex_url,
+    parse_secret,
+    tidy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -269,6 +276,11 @@ class Settings(BaseSettings):
         if value is not None:
             parse_plex_token(value.get_secret_value())
         return value
+
+    @field_validator("host")
+    @classmethod
+    def _is_listen_host(cls, value: str) -> str:
+        return parse_listen_host(value)
 
     @field_validator("plex_tv_url", "public_url")
     @classmethod

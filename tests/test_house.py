@@ -49,6 +49,7 @@ ORDER = (
     "watch",
     "upkeep",
     "setup",
+    "arguments",
     "cli",
     "__main__",
 )
