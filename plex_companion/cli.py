@@ -198,6 +198,8 @@ def _add_setup(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     install.add_argument("--print", dest="printed", action="store_true", help="show the entry and write nothing")
     install.add_argument("--yes", action="store_true", help="do not ask; a token is then written nowhere")
+    install.add_argument("--allow-writes", action="store_true", help="let its tools change Plex (READ_ONLY_MODE=false)")
+    install.add_argument("--toolsets", metavar="A,B", help="serve only these toolsets")
     install.add_argument("--demo", action="store_true", help="an entry for the built-in demo household")
 
 
@@ -385,11 +387,21 @@ def _setup(flags: argparse.Namespace) -> int:
         return 0
     from plex_companion.setup.install import Wish, here, install
 
-    wish = Wish(flags.ai_host, flags.entry_name, flags.file, flags.printed, flags.demo)
-    text = install(wish, settings, Person(at_terminal, _say, flags.yes), here(), datetime.now(UTC))
-    if text is not None:
-        print(text)  # noqa: T201 - the answer
-    return 0
+    toolsets = _known_toolsets(settings.toolsets) if flags.toolsets else ()
+    wish = Wish(
+        flags.ai_host, flags.entry_name, flags.file, flags.printed, flags.demo, flags.allow_writes, toolsets=toolsets
+    )
+    done = install(wish, settings, Person(at_terminal, _say, flags.yes), here(), datetime.now(UTC))
+    if done.text is not None:
+        print(done.text)  # noqa: T201 - the answer
+    return 0 if done.complete else RUNTIME
+
+
+def _known_toolsets(names: tuple[str, ...]) -> tuple[str, ...]:
+    from plex_companion.tools import served
+
+    served(names)
+    return names
 
 
 def _tools(flags: argparse.Namespace) -> int:
