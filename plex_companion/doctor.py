@@ -32,7 +32,7 @@ from plex_companion.events import Connecting, Disconnected
 from plex_companion.plex.gateway import NO_PORT, open_gateway
 from plex_companion.plex.listener import listen
 from plex_companion.plex.wanted import Wanted
-from plex_companion.setting_values import has_port
+from plex_companion.setting_values import BY_HAND, has_port
 from plex_companion.settings import database_path
 from plex_companion.text import clean
 
@@ -54,9 +54,7 @@ MARKS = {"well": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("\
 
 STARTING = "Plex is starting or in maintenance (HTTP 503). Wait a minute, then try again."
 REFUSED = (
-    "Plex refuses the token. plex-companion login gets a new one. To find it by hand: sign in to Plex Web as the owner, "
-    "open an item, choose ⋮ → Get Info → View XML, and copy what follows X-Plex-Token= in the browser's "
-    "address bar. Set it as PLEX_TOKEN."
+    f"Plex refuses the token. plex-companion login gets a new one. To find it by hand: {BY_HAND}. Set it as PLEX_TOKEN."
 )
 NOT_THE_OWNER = (
     "The token is good, but not the owner's: who plays what, users, history and most tools will not work. "

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 
 BLANKS = " \t\r\n\f\v"
 EXAMPLE = "http://192.168.1.10:32400"
+BY_HAND = (
+    "sign in to Plex Web as the owner, open an item, choose \N{VERTICAL ELLIPSIS} \N{RIGHTWARDS ARROW} Get Info "
+    "\N{RIGHTWARDS ARROW} View XML, and copy what follows X-Plex-Token= in the browser's address bar"
+)
+"""How a person gets a token by hand."""
 LAST_PORT = 65_535
 LONGEST_HOST, LONGEST_LABEL = 253, 63
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
