@@ -9,15 +9,15 @@ import shlex
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import httpx2
 import pytest
 from anyio.streams.text import TextReceiveStream
 from e2e_home import home
-from memory_past import alert, episode, seen, write
+from memory_past import alert, write
 
 from plex_companion.cache.migrate import migrate
 from plex_companion.cli import parser
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def ms(iso: str) -> int:
-    return int(datetime.fromisoformat(iso).replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def _example(name: str) -> str:
@@ -101,18 +97,58 @@ def test_every_command_shown_is_one_the_program_takes() -> None:
         assert parser().parse_args(shlex.split(command)).command
 
 
-async def test_the_questions_about_the_past_are_answered(tmp_path: Path) -> None:
+EMPTY = ("Nothing fits", "Nothing is remembered", "No events", "No alerts", "No plays")
+"""What a command says when it has found nothing."""
+
+
+def test_the_questions_about_the_past_have_answers_in_the_demo_household(tmp_path: Path) -> None:
     found = re.search(r"<!-- example: past -->\n```sh\n(.*?)```", README, re.DOTALL)
     assert found
-    commands = found[1].splitlines()
-    assert {shlex.split(command)[1] for command in commands} == {"digest", "history", "stats", "alerts", "events"}
-    kettles = seen(1, ms("2026-03-05T20:00"), **episode("Two Kettles", 1, 1))
-    path = write(tmp_path / "cache.sqlite3", plays=[kettles], alerts=[alert(1, int(time.time() * 1000))])
+    commands = [shlex.split(command) for command in found[1].splitlines()]
+    assert {words[1] for words in commands} == {"digest", "history", "stats", "events"}
+    assert all(words[0] == "plex-companion" and words[-1] == "--demo" for words in commands)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    _remember_the_demo_household(tmp_path, environment)
+    for words in commands:
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "plex_companion", *words[1:]],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stderr == ""
+        assert [said for said in EMPTY if said in done.stdout] == [], words
+        for wanted in ("Jasper O'Dell", "harbour street"):
+            if wanted in words:
+                assert wanted in done.stdout or wanted.title() in done.stdout
+
+
+def _remember_the_demo_household(folder: Path, environment: dict[str, str]) -> None:
+    """Run the demo household until its history is imported and somebody plays something."""
+    command = [sys.executable, "-m", "plex_companion", "serve", "--demo", "--transport", "http", "--port", "0"]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, env=environment, cwd=folder, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            url = next(line.split()[1] for line in process.stderr if line.startswith("  dashboard"))
+            ends = time.monotonic() + 60
+            while time.monotonic() < ends:
+                server, sessions = (httpx2.get(f"{url}api/{name}").json() for name in ("server", "sessions"))
+                if server["history"]["complete"] and sessions["count"]:
+                    return
+                time.sleep(0.1)
+            pytest.fail("the demo household was not remembered in time")
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def test_the_alerts_that_are_shown_are_told(tmp_path: Path) -> None:
+    shown = re.search(r"`plex-companion (alerts .*?)`", README)
+    assert shown
+    path = write(tmp_path / "cache.sqlite3", plays=[], alerts=[alert(1, int(time.time() * 1000))])
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_COMPANION_DATABASE": str(path)}
-    for command in commands:
-        program, *arguments = shlex.split(command)
-        assert program == "plex-companion"
-        done = await anyio.run_process([sys.executable, "-m", "plex_companion", *arguments], env=environment)
-        assert done.stderr == b""
-        if arguments[0] == "history":
-            assert b"Two Kettles - S01E01" in done.stdout
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "plex_companion", *shlex.split(shown[1])],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "Alert 1" in done.stdout
