@@ -313,6 +313,7 @@ def _with_settings(command: str, settings: Settings, discreet: _Discreet, *, dem
     if command == "doctor":
         from plex_companion.doctor import doctor
 
+        _known_toolsets(settings.toolsets)
         return anyio.run(partial(doctor, settings, demo=demo))
     if command == "watch":
         from plex_companion.watch import watch

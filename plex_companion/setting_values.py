@@ -142,9 +142,8 @@ def parse_listen_host(value: str) -> str:
     Raises:
         ValueError: no machine can have it.
     """
-    labels = value.rstrip(".").split(".")
     allowed = all(char.isalnum() or char in "-_.:%" for char in value)
-    if not allowed or len(value) > LONGEST_HOST or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
+    if not allowed or not _is_host_name(value.rstrip(".")):
         message = "must be a name or an address of this machine alone, as 127.0.0.1, 0.0.0.0 or ::1"
         raise ValueError(message)
     return value
@@ -226,12 +225,19 @@ def _check_host(host: str) -> None:
         message = f"it holds {found}. Give one address, as {EXAMPLE}."
         raise ValueError(message)
     labels = host.split(".")
-    if len(host) > LONGEST_HOST or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
+    if not _is_host_name(host):
         message = f"it holds a name that no host can have. Give the address of the server, as {EXAMPLE}."
         raise ValueError(message)
     if all(label.isdecimal() for label in labels) and not _is_ipv4(host):
         message = f"it holds no IP address: that is four numbers from 0 to 255, as in {EXAMPLE}."
         raise ValueError(message)
+
+
+def _is_host_name(host: str) -> bool:
+    labels = host.split(".")
+    return len(host) <= LONGEST_HOST and all(
+        0 < len(label) <= LONGEST_LABEL and not label.startswith("-") and not label.endswith("-") for label in labels
+    )
 
 
 def _is_ipv4(text: str) -> bool:

@@ -451,14 +451,20 @@ def _check_dotenv(files: Iterable[Path]) -> None:
 def _sentence(problem: ErrorDetails) -> str:
     """Say what is wrong with a value, in our words, and without the value: it may be a secret in the wrong place."""
     kind, facts = problem["type"], problem.get("ctx", {})
-    if limit := _LIMITS.get(kind):
-        sign, words = limit
-        return f"must be a number, {words} {facts[sign]:,g}"
+    if kind in _LIMITS:
+        return f"must be a number, {_limits(str(problem['loc'][0]))}"
     if kind == "literal_error":
         return f"must be {facts['expected']}".replace("'", "")
     if kind == "value_error":
         return str(facts["error"])
     return _KINDS.get(kind.partition("_")[0], "cannot be used")
+
+
+def _limits(name: str) -> str:
+    """Return every limit of the setting of this variable, as `more than 0 and at most 600`."""
+    marks = next(field.metadata for field in Settings.model_fields.values() if _variable(field) == name)
+    found = ((words, getattr(mark, sign, None)) for mark in marks for sign, words in _LIMITS.values())
+    return " and ".join(f"{words} {limit:,g}" for words, limit in found if limit is not None)
 
 
 _KINDS = {

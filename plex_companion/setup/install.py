@@ -167,7 +167,7 @@ def _variables(settings: Settings, person: Person) -> dict[str, str]:
     if not settings.plex_url or not token:
         person.say("No server is known yet: run `plex-companion login`, or set PLEX_URL and PLEX_TOKEN.")
         return {}
-    kept = dotenv.dotenv_values(path) if path.is_file() else {}
+    kept = dotenv.dotenv_values(path, encoding="utf-8-sig") if path.is_file() else {}
     if kept.get(URL) and kept.get(TOKEN):
         person.say(f"Address and token stay in {path}, where the companion finds them.")
         return {}

@@ -101,45 +101,49 @@ EMPTY = ("Nothing fits", "Nothing is remembered", "No events", "No alerts", "No 
 """What a command says when it has found nothing."""
 
 
-def test_the_questions_about_the_past_have_answers_in_the_demo_household(tmp_path: Path) -> None:
+async def test_the_questions_about_the_past_have_answers_in_the_demo_household(tmp_path: Path) -> None:
     found = re.search(r"<!-- example: past -->\n```sh\n(.*?)```", README, re.DOTALL)
     assert found
     commands = [shlex.split(command) for command in found[1].splitlines()]
     assert {words[1] for words in commands} == {"digest", "history", "stats", "events"}
     assert all(words[0] == "plex-companion" and words[-1] == "--demo" for words in commands)
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    _remember_the_demo_household(tmp_path, environment)
+    await _remember_the_demo_household(tmp_path, environment)
     for words in commands:
-        done = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-m", "plex_companion", *words[1:]],
-            env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert done.stderr == ""
-        assert [said for said in EMPTY if said in done.stdout] == [], words
+        command = [sys.executable, "-m", "plex_companion", *words[1:]]
+        done = await anyio.run_process(command, env=environment, cwd=tmp_path)
+        said = done.stdout.decode()
+        assert done.stderr == b""
+        assert [empty for empty in EMPTY if empty in said] == [], words
         for wanted in ("Jasper O'Dell", "harbour street"):
-            if wanted in words:
-                assert wanted in done.stdout or wanted.title() in done.stdout
+            assert wanted not in words or wanted in said or wanted.title() in said
 
 
-def _remember_the_demo_household(folder: Path, environment: dict[str, str]) -> None:
+async def _remember_the_demo_household(folder: Path, environment: dict[str, str]) -> None:
     """Run the demo household until its history is imported and somebody plays something."""
     command = [sys.executable, "-m", "plex_companion", "serve", "--demo", "--transport", "http", "--port", "0"]
-    with subprocess.Popen(  # noqa: S603 - our own program
-        command, env=environment, cwd=folder, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-    ) as process:
-        try:
-            assert process.stderr is not None
-            url = next(line.split()[1] for line in process.stderr if line.startswith("  dashboard"))
-            ends = time.monotonic() + 60
-            while time.monotonic() < ends:
-                server, sessions = (httpx2.get(f"{url}api/{name}").json() for name in ("server", "sessions"))
-                if server["history"]["complete"] and sessions["count"]:
-                    return
-                time.sleep(0.1)
-            pytest.fail("the demo household was not remembered in time")
-        finally:
+    with anyio.fail_after(60):
+        async with await anyio.open_process(command, env=environment, cwd=folder, stdin=subprocess.DEVNULL) as process:
+            url = await _dashboard(process)
+            async with httpx2.AsyncClient(base_url=url) as web:
+                while not await _is_remembered(web):  # noqa: ASYNC110 - another process
+                    await anyio.sleep(0.05)
             process.terminate()
-            process.wait(timeout=60)
+
+
+async def _dashboard(process: Process) -> str:
+    assert process.stderr is not None
+    said = ""
+    async for text in TextReceiveStream(process.stderr):
+        said += text
+        if "/sse" in said:
+            break
+    return next(line.split()[1] for line in said.splitlines() if line.startswith("  dashboard"))
+
+
+async def _is_remembered(web: httpx2.AsyncClient) -> bool:
+    server, sessions = [(await web.get(f"/api/{name}")).json() for name in ("server", "sessions")]
+    return bool(server["history"]["complete"] and sessions["count"])
 
 
 def test_the_alerts_that_are_shown_are_told(tmp_path: Path) -> None:
