@@ -3,17 +3,21 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+TESTS := 3,000
+PACKAGES = $(shell grep -c == $(1))
 
 .PHONY: run dev test test-slow test-busy conformance check format docs pictures bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing lock clean
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
-	$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)
+	@echo "Starting the HTTP application; Ctrl+C ends it."
+	@$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)
 
 dev: $(VENV)/.develop ## the same, restarted when a source file changes
 	$(BIN)/watchfiles --filter python "$(BIN)/plex-companion serve --transport http --demo-if-unset $(ARGS)" plex_companion
 
 test: $(VENV)/.develop ## every test but the slow ones
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" $(ARGS)
+	@echo "Running some $(TESTS) tests, three at a time. This takes three to six minutes; the per cent tell how far it is."
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" $(ARGS)
 
 test-slow: $(VENV)/.develop ## the slow ones: bursts, big libraries, killed processes, secrets in every kind of trouble
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(ARGS)
@@ -76,18 +80,23 @@ clean:
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "plex-companion needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.12 run"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "First time: making a virtual environment in $(VENV) (a few seconds)."
+	@$(PYTHON) -m venv $(VENV)
 
 # The build backend is pinned too, and installed first, so that nothing unlocked is fetched in between.
 $(VENV)/.runtime: requirements.lock pyproject.toml $(VENV)/bin/python
-	$(PIP) --require-hashes -r requirements-build.lock
-	$(PIP) --require-hashes -r requirements.lock
-	$(PIP) --no-deps --no-build-isolation -e .
+	@echo "Installing $(call PACKAGES,requirements.lock) pinned packages: half a minute to two minutes, without further words."
+	@$(PIP) --require-hashes -r requirements-build.lock
+	@$(PIP) --require-hashes -r requirements.lock
+	@echo "Installing plex-companion itself (a few seconds)."
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.develop: requirements-dev.lock pyproject.toml $(VENV)/bin/python
-	$(PIP) --require-hashes -r requirements-dev.lock
-	$(PIP) --no-deps --no-build-isolation -e .
+	@echo "Installing $(call PACKAGES,requirements-dev.lock) pinned packages for development: one to three minutes, without further words."
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@echo "Installing plex-companion itself (a few seconds)."
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.runtime
 
 # Packages of other people that the tests talk to. The scripts of packages are not run.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import errno
 import logging
 import os
 import sys
@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 import anyio
 
 from plex_companion import __version__
-from plex_companion.errors import CompanionError, SettingsError
+from plex_companion.arguments import Parser, file_path, listen_host, one_of, port, positive_number, whole_number
+from plex_companion.errors import CompanionError, SettingsError, StartError
 from plex_companion.settings import Settings, database_path
 from plex_companion.setup.hosts import HOSTS
 from plex_companion.text import redact, without
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from plex_companion.app import Opening
@@ -34,6 +36,10 @@ REPORTS = {
 }
 """Commands that ask the database alone."""
 MOST = 10_000
+LONGEST_ADDITION = ".corrupt-20260101T000000Z"
+"""What is added to the name of the database for the files beside it, at its longest."""
+LONGEST_PATH = 100
+"""How much of a path is repeated to a person."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -48,6 +54,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     except SettingsError as error:
         _fail(error, USAGE)
     except CompanionError as error:
+        _fail(error, RUNTIME)
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
+        sys.exit(0)
+    except OSError as error:
         _fail(error, RUNTIME)
     except BaseExceptionGroup as group:
         _fail(_only(group), RUNTIME)
@@ -72,8 +83,19 @@ def _open_closed_streams() -> None:
 
 
 def _fail(error: BaseException, code: int) -> None:
-    _say(f"plex-companion: {error}")
+    _say(f"plex-companion: {_refusal(error) if isinstance(error, OSError) else error}")
     sys.exit(USAGE if isinstance(error, SettingsError) else code)
+
+
+def _refusal(error: OSError) -> str:
+    """Say what the machine refuses, in one line."""
+    why = error.strerror or "the system refuses it"
+    return f"{_shortened(error.filename)}: {why}." if error.filename else f"{why}."
+
+
+def _shortened(path: object) -> str:
+    text = str(path)
+    return text if len(text) <= LONGEST_PATH else f"{text[:LONGEST_PATH]}…"
 
 
 def _say(text: str) -> None:
@@ -81,12 +103,12 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place
 
 
-def _only(group: BaseExceptionGroup[BaseException]) -> CompanionError:
+def _only(group: BaseExceptionGroup[BaseException]) -> CompanionError | OSError:
     """The one expected error inside a task group's; anything else is a bug and flies on."""
     found = group
     while len(found.exceptions) == 1:
         inner = found.exceptions[0]
-        if isinstance(inner, CompanionError):
+        if isinstance(inner, CompanionError | OSError):
             return inner
         if not isinstance(inner, BaseExceptionGroup):
             break
@@ -94,17 +116,17 @@ def _only(group: BaseExceptionGroup[BaseException]) -> CompanionError:
     raise group
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Every command and flag."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="plex-companion", description="Listens to a Plex Media Server and tells MCP clients what happens."
     )
     top.add_argument("--version", action="version", version=f"plex-companion {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="run the MCP server (the default)", parents=[_common(), _demo_flags()])
-    serve.add_argument("--transport", choices=("stdio", "sse", "http", "streamable-http"), help="stdio by default")
-    serve.add_argument("--host", help="address to listen on (127.0.0.1)")
-    serve.add_argument("--port", type=int, help="port to listen on (3001; 0 takes a free one)")
+    serve.add_argument("--transport", **one_of(("stdio", "sse", "http", "streamable-http")), help="stdio by default")
+    serve.add_argument("--host", type=listen_host, help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=port, help="port to listen on (3001; 0 takes a free one)")
     serve.add_argument("--toolsets", metavar="A,B", help="serve only these toolsets")
     serve.add_argument(
         "--demo-if-unset", action="store_true", help="the demo household unless PLEX_URL or PLEX_TOKEN is set"
@@ -126,31 +148,32 @@ def parser() -> argparse.ArgumentParser:
     _add_reports(commands)
     _add_demo(commands)
     _add_upkeep(commands)
+    top.commands = dict(commands.choices)
     return top
 
 
-def _common() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+def _common() -> Parser:
+    common = Parser(add_help=False)
     common.add_argument("--plex-url", metavar="URL", help="address of the Plex Media Server")
     common.add_argument("--plex-token", metavar="TOKEN", help="token of its owner")
-    common.add_argument("--database", metavar="PATH", type=Path, help="the SQLite file")
-    common.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
+    common.add_argument("--database", metavar="PATH", type=file_path, help="the SQLite file")
+    common.add_argument("--log-level", **one_of(("debug", "info", "warning", "error")), help="info by default")
     return common
 
 
-def _demo_flags() -> argparse.ArgumentParser:
-    demo = argparse.ArgumentParser(add_help=False)
+def _demo_flags() -> Parser:
+    demo = Parser(add_help=False)
     demo.add_argument("--demo", action="store_true", help="run the built-in demo household and listen to that")
     return demo
 
 
-def _demo_database() -> argparse.ArgumentParser:
-    demo = argparse.ArgumentParser(add_help=False)
+def _demo_database() -> Parser:
+    demo = Parser(add_help=False)
     demo.add_argument("--demo", action="store_true", help="use the database of the demo household")
     return demo
 
 
-def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_reports(commands: argparse._SubParsersAction[Parser]) -> None:
     for name, does in REPORTS.items():
         said = f"{does[0].upper()}{does[1:]}: out of the database, also while Plex is away. Nothing is asked of Plex."
         report = commands.add_parser(
@@ -167,22 +190,15 @@ def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             report.add_argument("--library", metavar="NAME", help="name or id")
         if name == "stats":
             kinds = ("user", "title", "library", "platform", "day", "hour")
-            report.add_argument("--by", choices=kinds, help="count by one of them; with --json by user unless told")
+            report.add_argument("--by", **one_of(kinds), help="count by one of them; with --json by user unless told")
         if name in {"events", "alerts"}:
             flag = "--type" if name == "events" else "--kind"
             report.add_argument(flag, dest="kinds", action="append", metavar="NAME", help="only these; may be repeated")
         if name != "digest":
-            report.add_argument("--limit", type=_count, metavar="N", help="how many at most")
+            report.add_argument("--limit", type=whole_number(1, MOST), metavar="N", help="how many at most")
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MOST:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {MOST}")
-    return number
-
-
-def _add_setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_setup(commands: argparse._SubParsersAction[Parser]) -> None:
     login = commands.add_parser(
         "login",
         help="get a token from Plex, and find the server",
@@ -199,38 +215,42 @@ def _add_setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Adds an entry to the host's list of MCP servers, after asking and keeping a copy of the file.",
         parents=[_common()],
     )
-    install.add_argument("--host", dest="ai_host", choices=tuple(HOSTS), required=True, help="where")
+    install.add_argument("--host", dest="ai_host", **one_of(tuple(HOSTS)), required=True, help="where")
     install.add_argument("--name", dest="entry_name", default="plex", help="what the entry is called (plex)")
-    install.add_argument("--file", type=Path, metavar="PATH", help="the host's file, where it is not the usual one")
+    install.add_argument(
+        "--file", type=file_path, metavar="PATH", help="the host's file, where it is not the usual one"
+    )
     install.add_argument("--print", dest="printed", action="store_true", help="show the entry and write nothing")
     install.add_argument("--yes", action="store_true", help="do not ask; a token is then written nowhere")
+    install.add_argument("--allow-writes", action="store_true", help="let its tools change Plex (READ_ONLY_MODE=false)")
+    install.add_argument("--toolsets", metavar="A,B", help="serve only these toolsets")
     install.add_argument("--demo", action="store_true", help="an entry for the built-in demo household")
 
 
-def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_demo(commands: argparse._SubParsersAction[Parser]) -> None:
     demo = commands.add_parser("demo", help="run the demo Plex server alone")
-    demo.add_argument("--host", default="127.0.0.1")
-    demo.add_argument("--port", type=int, default=32400)
-    demo.add_argument("--speed", type=float, default=1.0, help="how much faster than life")
+    demo.add_argument("--host", type=listen_host, default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    demo.add_argument("--port", type=port, default=32400, help="port to listen on (32400; 0 takes a free one)")
+    demo.add_argument("--speed", type=positive_number, default=1.0, help="how much faster than life")
     demo.add_argument(
-        "--library", type=Path, metavar="FILE", help="a household of your own, see docs/demo-household.md"
+        "--library", type=file_path, metavar="FILE", help="a household of your own, see docs/demo-household.md"
     )
     demo.add_argument("--require-token", action="store_true", help="refuse requests without the owner's token")
 
 
-def _add_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_upkeep(commands: argparse._SubParsersAction[Parser]) -> None:
     backup = commands.add_parser(
         "backup",
         help="make a checked copy of the database, also while it is in use",
         parents=[_common(), _demo_database()],
     )
-    backup.add_argument("--to", type=Path, metavar="FILE", help="a new file; by default among the daily ones")
+    backup.add_argument("--to", type=file_path, metavar="FILE", help="a new file; by default among the daily ones")
     restore = commands.add_parser(
         "restore",
         help="put a backup in the database's place; what was there is kept",
         parents=[_common(), _demo_database()],
     )
-    restore.add_argument("file", type=Path, nargs="?", metavar="FILE", help="by default the newest good one")
+    restore.add_argument("file", type=file_path, nargs="?", metavar="FILE", help="by default the newest good one")
     restore.add_argument("--list", action="store_true", help="only list the backups there are")
     commands.add_parser(
         "vacuum", help="make the database file as small as it can be", parents=[_common(), _demo_database()]
@@ -250,12 +270,44 @@ def _run(flags: argparse.Namespace) -> int:
         case "login" | "install":
             return _setup(flags)
         case _:
-            settings = Settings.load(_given(flags))
+            settings = _load_aloud(flags)
             discreet = _log_to_stderr(settings)
             demo = flags.demo or (
                 getattr(flags, "demo_if_unset", False) and not (settings.plex_url or settings.plex_token)
             )
             return _with_settings(flags.command, settings, discreet, demo=demo)
+
+
+def _load(flags: argparse.Namespace) -> Settings:
+    """Read the settings of a command, and see that the file of the database can be one.
+
+    Raises:
+        SettingsError: something cannot be used.
+        StartError: a folder is in the place of the database, or no file can have its name.
+    """
+    settings = Settings.load(_given(flags))
+    if settings.database is not None:
+        _check_database(settings.database)
+    return settings
+
+
+def _check_database(path: Path) -> None:
+    try:
+        Path(f"{path}{LONGEST_ADDITION}").stat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            message = f"The database {_shortened(path)} cannot be made: its name is too long. Choose a shorter one."
+            raise StartError(message) from None
+    if path.is_dir():
+        raise StartError(f"The database {_shortened(path)} is a folder. Name a file in it, as plex.sqlite3.")
+
+
+def _load_aloud(flags: argparse.Namespace) -> Settings:
+    """Read the settings of a command that asks Plex, and tell a person how its address was read."""
+    settings = _load(flags)
+    for note in settings.notes:
+        _say(f"plex-companion: {note}")
+    return settings
 
 
 def _given(flags: argparse.Namespace) -> dict[str, object]:
@@ -291,6 +343,7 @@ def _with_settings(command: str, settings: Settings, discreet: _Discreet, *, dem
     if command == "doctor":
         from plex_companion.doctor import doctor
 
+        _known_toolsets(settings.toolsets)
         return anyio.run(partial(doctor, settings, demo=demo))
     if command == "watch":
         from plex_companion.watch import watch
@@ -343,7 +396,7 @@ def _report(flags: argparse.Namespace) -> int:
     from plex_companion.reports.asking import Question
     from plex_companion.reports.show import report
 
-    settings = Settings.load(_given(flags))
+    settings = _load(flags)
     _log_to_stderr(settings)
     asked = {name: value for name, value in vars(flags).items() if name in Question.__dataclass_fields__}
     anyio.run(partial(report, settings, Question(**asked), demo=flags.demo, as_json=flags.json))
@@ -354,7 +407,7 @@ def _setup(flags: argparse.Namespace) -> int:
     from plex_companion.setup.keep import user_dotenv
     from plex_companion.setup.person import Person, at_terminal
 
-    settings = Settings.load(_given(flags))
+    settings = _load_aloud(flags)
     _log_to_stderr(settings)
     if flags.command == "login":
         from plex_companion.setup.login import login
@@ -365,11 +418,21 @@ def _setup(flags: argparse.Namespace) -> int:
         return 0
     from plex_companion.setup.install import Wish, here, install
 
-    wish = Wish(flags.ai_host, flags.entry_name, flags.file, flags.printed, flags.demo)
-    text = install(wish, settings, Person(at_terminal, _say, flags.yes), here(), datetime.now(UTC))
-    if text is not None:
-        print(text)  # noqa: T201 - the answer
-    return 0
+    toolsets = _known_toolsets(settings.toolsets) if flags.toolsets else ()
+    wish = Wish(
+        flags.ai_host, flags.entry_name, flags.file, flags.printed, flags.demo, flags.allow_writes, toolsets=toolsets
+    )
+    done = install(wish, settings, Person(at_terminal, _say, flags.yes), here(), datetime.now(UTC))
+    if done.text is not None:
+        print(done.text)  # noqa: T201 - the answer
+    return 0 if done.complete else RUNTIME
+
+
+def _known_toolsets(names: tuple[str, ...]) -> tuple[str, ...]:
+    from plex_companion.tools import served
+
+    served(names)
+    return names
 
 
 def _tools(flags: argparse.Namespace) -> int:
@@ -387,7 +450,7 @@ def _tools(flags: argparse.Namespace) -> int:
 def _upkeep(flags: argparse.Namespace) -> int:
     from plex_companion import upkeep
 
-    settings = Settings.load(_given(flags))
+    settings = _load(flags)
     _log_to_stderr(settings)
     path = database_path(settings, demo=flags.demo)
     match flags.command:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import anyio
@@ -33,7 +34,7 @@ from plex_companion.ownership import insist_on_own
 from plex_companion.plex.gateway import NO_PORT, open_gateway
 from plex_companion.plex.listener import listen
 from plex_companion.plex.wanted import Wanted
-from plex_companion.setting_values import has_port
+from plex_companion.setting_values import BY_HAND, has_port
 from plex_companion.settings import database_path
 from plex_companion.text import clean
 
@@ -49,13 +50,13 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 """How long a check waits at most for Plex; who asks the doctor does not want to wait as long as a tool."""
+UNWRAPPED = 10_000
+"""Columns into a pipe; no line is so long."""
 MARKS = {"well": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("\N{EN DASH}", "dim")}
 
 STARTING = "Plex is starting or in maintenance (HTTP 503). Wait a minute, then try again."
 REFUSED = (
-    "Plex refuses the token. plex-companion login gets a new one. To find it by hand: sign in to Plex Web as the owner, "
-    "open an item, choose ⋮ → Get Info → View XML, and copy what follows X-Plex-Token= in the browser's "
-    "address bar. Set it as PLEX_TOKEN."
+    f"Plex refuses the token. plex-companion login gets a new one. To find it by hand: {BY_HAND}. Set it as PLEX_TOKEN."
 )
 NOT_THE_OWNER = (
     "The token is good, but not the owner's: who plays what, users, history and most tools will not work. "
@@ -88,6 +89,8 @@ class Patient:
 
     settings: Settings
     gateway: Gateway
+    passed: set[str] = field(default_factory=set)
+    """The names of the checks that passed so far."""
 
 
 class Ill(Exception):
@@ -123,11 +126,17 @@ async def doctor(settings: Settings, *, demo: bool = False, console: Console | N
         hurried = settings.model_copy(update={"plex_timeout_seconds": min(SECONDS, settings.plex_timeout_seconds)})
         gateway = await stack.enter_async_context(open_gateway(hurried))
         with _no_log():
-            return await _examine(Patient(hurried, gateway), console or Console())
+            return await _examine(Patient(hurried, gateway), console or _output())
+
+
+def _output() -> Console:
+    """Return standard output, as wide as the terminal. Into a pipe or file nothing is wrapped."""
+    console = Console()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=UNWRAPPED)
 
 
 async def _examine(patient: Patient, console: Console) -> int:
-    well: set[str] = set()
+    well = patient.passed
     for check in CHECKS:
         if check.needs is not None and check.needs not in well:
             _say(console, "skipped", check.name, f"Not checked, because the check of the {check.needs} did not pass.")

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 
 BLANKS = " \t\r\n\f\v"
 EXAMPLE = "http://192.168.1.10:32400"
+BY_HAND = (
+    "sign in to Plex Web as the owner, open an item, choose \N{VERTICAL ELLIPSIS} \N{RIGHTWARDS ARROW} Get Info "
+    "\N{RIGHTWARDS ARROW} View XML, and copy what follows X-Plex-Token= in the browser's address bar"
+)
+"""How a person gets a token by hand."""
 LAST_PORT = 65_535
 LONGEST_HOST, LONGEST_LABEL = 253, 63
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
@@ -131,6 +136,19 @@ def parse_port(text: str) -> int:
     return int(text)
 
 
+def parse_listen_host(value: str) -> str:
+    """Return a name or address of this machine to listen on.
+
+    Raises:
+        ValueError: no machine can have it.
+    """
+    allowed = all(char.isalnum() or char in "-_.:%" for char in value)
+    if not allowed or not _is_host_name(value.rstrip(".")):
+        message = "must be a name or an address of this machine alone, as 127.0.0.1, 0.0.0.0 or ::1"
+        raise ValueError(message)
+    return value
+
+
 def _refuse_blanks(value: str) -> None:
     for char in value:
         if char in BLANKS or is_hidden(char) or char in _CURLY or char in "\"'":
@@ -207,12 +225,19 @@ def _check_host(host: str) -> None:
         message = f"it holds {found}. Give one address, as {EXAMPLE}."
         raise ValueError(message)
     labels = host.split(".")
-    if len(host) > LONGEST_HOST or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
+    if not _is_host_name(host):
         message = f"it holds a name that no host can have. Give the address of the server, as {EXAMPLE}."
         raise ValueError(message)
     if all(label.isdecimal() for label in labels) and not _is_ipv4(host):
         message = f"it holds no IP address: that is four numbers from 0 to 255, as in {EXAMPLE}."
         raise ValueError(message)
+
+
+def _is_host_name(host: str) -> bool:
+    labels = host.split(".")
+    return len(host) <= LONGEST_HOST and all(
+        0 < len(label) <= LONGEST_LABEL and not label.startswith("-") and not label.endswith("-") for label in labels
+    )
 
 
 def _is_ipv4(text: str) -> bool:

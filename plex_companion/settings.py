@@ -28,7 +28,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from plex_companion.errors import SettingsError
 from plex_companion.models import AlertKind
-from plex_companion.setting_values import is_hidden, parse_plex_token, parse_plex_url, parse_secret, tidy
+from plex_companion.setting_values import (
+    is_hidden,
+    parse_listen_host,
+    parse_plex_token,
+    parse_plex_url,
+    parse_secret,
+    tidy,
+)
 from plex_companion.zones import host_zone, named_zone, zone_name
 
 if TYPE_CHECKING:
@@ -283,6 +290,11 @@ class Settings(BaseSettings):
             parse_plex_token(value.get_secret_value())
         return value
 
+    @field_validator("host")
+    @classmethod
+    def _is_listen_host(cls, value: str) -> str:
+        return parse_listen_host(value)
+
     @field_validator("plex_tv_url", "public_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
@@ -457,14 +469,20 @@ def _check_dotenv(files: Iterable[Path]) -> None:
 def _sentence(problem: ErrorDetails) -> str:
     """Say what is wrong with a value, in our words, and without the value: it may be a secret in the wrong place."""
     kind, facts = problem["type"], problem.get("ctx", {})
-    if limit := _LIMITS.get(kind):
-        sign, words = limit
-        return f"must be a number, {words} {facts[sign]:,g}"
+    if kind in _LIMITS:
+        return f"must be a number, {_limits(str(problem['loc'][0]))}"
     if kind == "literal_error":
         return f"must be {facts['expected']}".replace("'", "")
     if kind == "value_error":
         return str(facts["error"])
     return _KINDS.get(kind.partition("_")[0], "cannot be used")
+
+
+def _limits(name: str) -> str:
+    """Return every limit of the setting of this variable, as `more than 0 and at most 600`."""
+    marks = next(field.metadata for field in Settings.model_fields.values() if _variable(field) == name)
+    found = ((words, getattr(mark, sign, None)) for mark in marks for sign, words in _LIMITS.values())
+    return " and ".join(f"{words} {limit:,g}" for words, limit in found if limit is not None)
 
 
 _KINDS = {

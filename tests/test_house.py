@@ -54,6 +54,7 @@ ORDER = (
     "watch",
     "upkeep",
     "setup",
+    "arguments",
     "cli",
     "__main__",
 )

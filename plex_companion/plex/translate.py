@@ -41,6 +41,7 @@ FAILURES = (
     ValueError,
     OSError,
 )
+AWAY = "plex.tv is away or cannot be reached from here: try again later. Tools that ask only your own server go on working."
 _THEIRS = frozenset({"plexapi", "requests", "urllib3", "xml"})
 _ADDRESS = re.compile(r"\b\w+://\S+")
 _LONGEST = 300
@@ -88,7 +89,7 @@ def _unconnected(error: Exception, errand: Errand) -> ToolError:
         return errand.late()
     words = "no answer in time" if silent else why(error)
     if errand.plex_tv:
-        return PlexTvUnreachable(f"{errand.asked}: {words}. What needs only the server goes on working.")
+        return PlexTvUnreachable(f"{errand.asked}: {words}. {AWAY}")
     hint = "Is Plex running, and is PLEX_URL right?"
     return PlexUnreachable(f"{errand.asked}: Plex cannot be reached: {words}. {hint}", connection=words)
 
@@ -100,7 +101,7 @@ def _is_read_timeout(error: Exception) -> bool:
 
 def _nonsense(errand: Errand, found: str) -> PlexError:
     if errand.plex_tv:
-        return PlexTvUnreachable(f"{errand.asked}: {found}. Try again later.", http_status=errand.status)
+        return PlexTvUnreachable(f"{errand.asked}: {found}. {AWAY}", http_status=errand.status)
     message = f"{errand.asked}: {found}. Does PLEX_URL name a Plex Media Server, and is it up to date?"
     return PlexError(message, http_status=errand.status)
 
@@ -125,8 +126,7 @@ def by_status(status: int, errand: Errand) -> ToolError:  # noqa: PLR0911 - a ta
         case 429:
             return RateLimited(f"{asked}: too many requests (HTTP 429). Try again later.", **later)
         case _ if errand.plex_tv and status >= requests.codes.server_error:
-            words = f"HTTP {status}. What needs only the server goes on working."
-            return PlexTvUnreachable(f"{asked}: {words}", http_status=status)
+            return PlexTvUnreachable(f"{asked}: HTTP {status}. {AWAY}", http_status=status)
         case 503:
             return PlexStarting(f"{asked}: Plex is starting or in maintenance (HTTP 503). Try again later.", **later)
         case _ if status < requests.codes.bad_request:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WIDEST = 10_000
 PIPE = 100
-"""Columns of a picture in a pipe; a table takes what it needs there."""
+"""Columns of a picture in a pipe, where no name needs more; a table takes what it needs there."""
 
 
 async def report(settings: Settings, question: Question, *, demo: bool, as_json: bool) -> None:
@@ -50,16 +50,18 @@ def _json(body: Body) -> str:
 def _drawn(question: Question, bodies: list[Body], archive: Archive) -> str:
     """As wide as the terminal; in a pipe as wide as it takes, so that nothing is cut."""
     screen = Console(file=sys.stdout)
-    if screen.is_terminal or "COLUMNS" in os.environ:
+    whole = not (screen.is_terminal or "COLUMNS" in os.environ)
+    if not whole:
         width = screen.width
     elif question.command == "stats":
         width = PIPE
     else:
         width = WIDEST
-    paper = Paper(width, archive.now_ms, archive.zone)
+    paper = Paper(width, archive.now_ms, archive.zone, whole=whole)
     drawn: RenderableType = render(question.command, bodies, paper, narrow_question=question.is_narrow)
-    if width == WIDEST:
-        width = max(1, screen.measure(drawn, options=screen.options.update(width=WIDEST)).maximum)
+    if whole:
+        needed = screen.measure(drawn, options=screen.options.update(width=WIDEST))
+        width = max(1, needed.maximum if width == WIDEST else max(PIPE, needed.minimum))
     page = Console(file=io.StringIO(), width=width, force_terminal=screen.is_terminal, highlight=False)
     with page.capture() as captured:
         page.print(drawn)

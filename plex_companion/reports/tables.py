@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.bar import Bar
+from rich.cells import cell_len
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -42,10 +43,13 @@ UNFIT = "Nothing fits. Ask for a longer time with --since, or for less with --us
 
 
 class Paper:
-    """What is drawn on: how wide it is, and how its times are told. `zone` is `None` for this machine's."""
+    """What is drawn on: how wide it is, and how its times are told. `zone` is `None` for this machine's.
 
-    def __init__(self, width: int, now_ms: int, zone: tzinfo | None = None) -> None:
-        self.width, self.zone = width, zone
+    `whole`: nothing is cut or wrapped, however wide it gets.
+    """
+
+    def __init__(self, width: int, now_ms: int, zone: tzinfo | None = None, *, whole: bool = False) -> None:
+        self.width, self.zone, self.whole = width, zone, whole
         self.now = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone)
 
     @property
@@ -56,7 +60,13 @@ class Paper:
     @property
     def name(self) -> dict[str, Any]:
         """How a column of names is drawn: a long one must not push out what was asked for."""
-        return {"max_width": 12 if self.is_narrow else 20}
+        return {} if self.whole else {"max_width": 12 if self.is_narrow else 20}
+
+    def label(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return how the names beside bars are drawn."""
+        if self.whole:
+            return {"min_width": max(map(cell_len, names), default=0)}
+        return {"max_width": min(26, max(10, self.width // 3))}
 
     def end(self, iso: str) -> str:
         """The same of the end of a time, which is mostly now."""
@@ -216,7 +226,7 @@ def _picture(body: Body, paper: Paper, *, short: bool) -> list[RenderableType]:
         entries = entries[-DAYS:]
     most = max((entry["plays"] for entry in entries), default=0) or 1
     table = _table(
-        ("", {"max_width": min(26, max(10, paper.width // 3))}),
+        ("", paper.label([_label(by, entry) for entry in entries])),
         ("", {"ratio": 1, "min_width": 8}),
         ("plays", RIGHT),
         ("watched", RIGHT),

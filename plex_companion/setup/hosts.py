@@ -92,10 +92,17 @@ def merged(text: str, host: Host, name: str, entry: Mapping[str, Any]) -> str:
     whole = _whole(text)
     servers = _servers(whole, host)
     before: Any = servers.get(name)
-    servers[name] = {**(before if is_ours(before) else {}), **entry}
+    servers[name] = _joined(before, entry) if is_ours(before) else entry
     whole[host.key] = servers
     written = json.dumps(whole, indent=_indent(text), ensure_ascii=False)
     return written + ("\n" if text.endswith("\n") or not text.strip() else "")
+
+
+def _joined(before: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry with what the one before it had besides, variables included."""
+    variables, others = entry.get("env"), before.get("env")
+    env = {"env": {**others, **variables}} if isinstance(variables, dict) and isinstance(others, dict) else {}
+    return {**before, **entry, **env}
 
 
 def is_ours(entry: Any) -> bool:

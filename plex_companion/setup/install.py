@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from plex_companion.setup.hosts import Host
     from plex_companion.setup.person import Person
 
-URL, TOKEN = variable("plex_url"), variable("plex_token")
+URL, TOKEN, WRITES = variable("plex_url"), variable("plex_token"), variable("read_only")
 WAYS = (
     "Keep both in {dotenv}, which only you can read, and which every companion of yours reads",
     "Write both into the host's file, where the host and whoever reads that file sees the token",
@@ -41,6 +41,19 @@ class Wish:
     file: Path | None = None
     printed: bool = False
     demo: bool = False
+    allow_writes: bool = False
+    toolsets: tuple[str, ...] = ()
+    """The only ones to serve; all where none is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What came of it."""
+
+    text: str | None = None
+    """The entry, where it is to be printed."""
+    complete: bool = True
+    """Whether everything that was asked for is in place."""
 
 
 def here() -> Place:
@@ -71,14 +84,15 @@ def is_passing(command: str) -> bool:
     return bool(caches & set(parts))
 
 
-def install(wish: Wish, settings: Settings, person: Person, place: Place, now: datetime) -> str | None:
-    """Write the entry, or give it back as text to be printed.
+def install(wish: Wish, settings: Settings, person: Person, place: Place, now: datetime) -> Installation:
+    """Write the entry, or return it as text to be printed.
 
     Raises:
         StartError: the file cannot be read or written, or nobody answered.
     """
     host = HOSTS[wish.host]
-    command = [*own_command(), "serve", *(["--demo"] if wish.demo else [])]
+    command = [*own_command(), *_arguments(wish)]
+    chosen = {WRITES: "false"} if wish.allow_writes else {}
     file = wish.file or host.file(place)
     if is_passing(command[0]):
         person.say(
@@ -87,15 +101,24 @@ def install(wish: Wish, settings: Settings, person: Person, place: Place, now: d
         )
     if wish.printed:
         person.say(f"For {host.title}, into {file}:")
-        return snippet(host, wish.name, host.entry(command, {}))
+        return Installation(snippet(host, wish.name, host.entry(command, chosen)))
     before = _read(file)
     try:
         there = entry_in(before, host, wish.name)
     except NotKept as error:
-        return _by_hand(host, wish, command, file, str(error), person)
+        person.say(f"{file} is left as it is: {error}. Put this into it by hand:")
+        return Installation(snippet(host, wish.name, host.entry(command, chosen)), complete=False)
     variables = {} if wish.demo else _variables(settings, person)
-    _write(_Change(host, wish.name, host.entry(command, variables), file, before, there), person, now)
-    return None
+    entry = host.entry(command, {**variables, **chosen})
+    written = _write(_Change(host, wish.name, entry, file, before, there), person, now)
+    if written and wish.allow_writes:
+        person.say("Its tools may change Plex; what destroys something asks first.")
+    return Installation(complete=written)
+
+
+def _arguments(wish: Wish) -> list[str]:
+    toolsets = ["--toolsets", ",".join(wish.toolsets)] if wish.toolsets else []
+    return ["serve", *(["--demo"] if wish.demo else []), *toolsets]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,26 +131,23 @@ class _Change:
     there: Any
 
 
-def _write(change: _Change, person: Person, now: datetime) -> None:
+def _write(change: _Change, person: Person, now: datetime) -> bool:
+    """Return whether the host has the entry now."""
     after = merged(change.before, change.host, change.name, change.entry)
     if entry_in(after, change.host, change.name) == change.there:
         person.say(f"{change.host.title} has this entry already in {change.file}. Nothing was changed.")
-        return
+        return True
     question = f"Add '{change.name}' to {change.file}?"
     if change.there is not None:
         other = "" if is_ours(change.there) else ", which starts another program,"
         question = f"Replace the entry '{change.name}'{other} in {change.file}?"
     if not person.agrees(question):
         person.say("Nothing was changed.")
-        return
+        return False
     copy = replace_file(change.file, after, now)
     kept = f" What was there is kept in {copy}." if copy else ""
     person.say(f"'{change.name}' is in {change.file}.{kept} {change.host.afterwards}")
-
-
-def _by_hand(host: Host, wish: Wish, command: list[str], file: Path, why: str, person: Person) -> str:
-    person.say(f"{file} is left as it is: {why}. Put this into it by hand:")
-    return snippet(host, wish.name, host.entry(command, {}))
+    return True
 
 
 def _read(file: Path) -> str:
@@ -147,7 +167,7 @@ def _variables(settings: Settings, person: Person) -> dict[str, str]:
     if not settings.plex_url or not token:
         person.say("No server is known yet: run `plex-companion login`, or set PLEX_URL and PLEX_TOKEN.")
         return {}
-    kept = dotenv.dotenv_values(path) if path.is_file() else {}
+    kept = dotenv.dotenv_values(path, encoding="utf-8-sig") if path.is_file() else {}
     if kept.get(URL) and kept.get(TOKEN):
         person.say(f"Address and token stay in {path}, where the companion finds them.")
         return {}

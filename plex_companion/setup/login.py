@@ -20,6 +20,7 @@ from plex_companion.errors import (
 )
 from plex_companion.plex.account import new_pin, pin_now, servers
 from plex_companion.plex.gateway import open_gateway
+from plex_companion.setting_values import BY_HAND, EXAMPLE
 from plex_companion.settings import variable
 from plex_companion.setup.keep import keep_settings
 from plex_companion.text import clean
@@ -67,14 +68,17 @@ async def login(
         poll_seconds: how often plex.tv is asked whether the person has confirmed.
 
     Raises:
-        StartError: nobody confirmed, or no server was reached.
+        StartError: nobody confirmed, no server was reached, or plex.tv is away: the message says how to do without.
         ToolError: plex.tv does not answer as it should.
     """
     # No server is known yet, and a gateway needs an address: plex.tv's own stands in, and no token goes along.
     cloud = settings.model_copy(update={"plex_url": settings.plex_tv_url, "plex_token": None})
-    async with open_gateway(cloud) as gateway:
-        token = await _confirmed(gateway, person, poll_seconds)
-        known = await gateway.plex_tv(partial(servers, token=token))
+    try:
+        async with open_gateway(cloud) as gateway:
+            token = await _confirmed(gateway, person, poll_seconds)
+            known = await gateway.plex_tv(partial(servers, token=token))
+    except (PlexTvUnreachable, TimedOut, RateLimited) as error:
+        raise StartError(_by_hand(error, path)) from error
     found = await _reached(_named(known, wanted), settings)
     chosen = found[0] if len(found) == 1 else found[person.chooses("Which one?", [one.title for one in found])]
     # The account's own token also opens the watchlist and the users at plex.tv; a guest's server wants its own.
@@ -84,6 +88,17 @@ async def login(
     for name in (variable("plex_url"), variable("plex_token")):
         if os.environ.get(name):
             person.say(f"Note: {name} is set in the environment, and wins over that file.")
+
+
+def _by_hand(error: ToolError, path: Path) -> str:
+    """Say what can be done without plex.tv."""
+    url, token = variable("plex_url"), variable("plex_token")
+    return (
+        f"plex.tv cannot be asked for a token now ({error.message.partition('. ')[0].rstrip('.')}). Try again later, or do "
+        f"without it: {BY_HAND}. The owner's token also stands in the server's Preferences.xml, as PlexOnlineToken.\n"
+        f"Write the server's address and the token into {path}:\n  {url}={EXAMPLE}\n  {token}=the-token\n"
+        "Then run plex-companion doctor."
+    )
 
 
 async def _confirmed(gateway: Gateway, person: Person, poll_seconds: float) -> SecretStr:

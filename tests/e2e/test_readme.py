@@ -9,15 +9,15 @@ import shlex
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import httpx2
 import pytest
 from anyio.streams.text import TextReceiveStream
 from e2e_home import home
-from memory_past import alert, episode, seen, write
+from memory_past import alert, write
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.migrate import migrate
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def ms(iso: str) -> int:
-    return int(datetime.fromisoformat(iso).replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def _example(name: str) -> str:
@@ -102,18 +98,62 @@ def test_every_command_shown_is_one_the_program_takes() -> None:
         assert parser().parse_args(shlex.split(command)).command
 
 
-async def test_the_questions_about_the_past_are_answered(tmp_path: Path) -> None:
+EMPTY = ("Nothing fits", "Nothing is remembered", "No events", "No alerts", "No plays")
+"""What a command says when it has found nothing."""
+
+
+async def test_the_questions_about_the_past_have_answers_in_the_demo_household(tmp_path: Path) -> None:
     found = re.search(r"<!-- example: past -->\n```sh\n(.*?)```", README, re.DOTALL)
     assert found
-    commands = found[1].splitlines()
-    assert {shlex.split(command)[1] for command in commands} == {"digest", "history", "stats", "alerts", "events"}
-    kettles = seen(1, ms("2026-03-05T20:00"), **episode("Two Kettles", 1, 1))
-    path = write(tmp_path / "cache.sqlite3", plays=[kettles], alerts=[alert(1, int(time.time() * 1000))])
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_COMPANION_DATABASE": str(path)}
-    for command in commands:
-        program, *arguments = shlex.split(command)
-        assert program == "plex-companion"
-        done = await anyio.run_process([sys.executable, "-m", "plex_companion", *arguments], env=environment)
+    commands = [shlex.split(command) for command in found[1].splitlines()]
+    assert {words[1] for words in commands} == {"digest", "history", "stats", "events"}
+    assert all(words[0] == "plex-companion" and words[-1] == "--demo" for words in commands)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    await _remember_the_demo_household(tmp_path, environment)
+    for words in commands:
+        command = [sys.executable, "-m", "plex_companion", *words[1:]]
+        done = await anyio.run_process(command, env=environment, cwd=tmp_path)
+        said = done.stdout.decode()
         assert done.stderr == b""
-        if arguments[0] == "history":
-            assert b"Two Kettles - S01E01" in done.stdout
+        assert [empty for empty in EMPTY if empty in said] == [], words
+        for wanted in ("Jasper O'Dell", "harbour street"):
+            assert wanted not in words or wanted in said or wanted.title() in said
+
+
+async def _remember_the_demo_household(folder: Path, environment: dict[str, str]) -> None:
+    """Run the demo household until its history is imported and somebody plays something."""
+    command = [sys.executable, "-m", "plex_companion", "serve", "--demo", "--transport", "http", "--port", "0"]
+    with anyio.fail_after(60):
+        async with await anyio.open_process(command, env=environment, cwd=folder, stdin=subprocess.DEVNULL) as process:
+            url = await _dashboard(process)
+            async with httpx2.AsyncClient(base_url=url) as web:
+                while not await _is_remembered(web):  # noqa: ASYNC110 - another process
+                    await anyio.sleep(0.05)
+            process.terminate()
+
+
+async def _dashboard(process: Process) -> str:
+    assert process.stderr is not None
+    said = ""
+    async for text in TextReceiveStream(process.stderr):
+        said += text
+        if "/sse" in said:
+            break
+    return next(line.split()[1] for line in said.splitlines() if line.startswith("  dashboard"))
+
+
+async def _is_remembered(web: httpx2.AsyncClient) -> bool:
+    server, sessions = [(await web.get(f"/api/{name}")).json() for name in ("server", "sessions")]
+    return bool(server["history"]["complete"] and sessions["count"])
+
+
+def test_the_alerts_that_are_shown_are_told(tmp_path: Path) -> None:
+    shown = re.search(r"`plex-companion (alerts .*?)`", README)
+    assert shown
+    path = write(tmp_path / "cache.sqlite3", plays=[], alerts=[alert(1, int(time.time() * 1000))])
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_COMPANION_DATABASE": str(path)}
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "plex_companion", *shlex.split(shown[1])],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "Alert 1" in done.stdout

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dotenv
 import platformdirs
@@ -20,7 +21,7 @@ from support.deadlines import HANG_SECONDS
 from plex_companion.errors import StartError
 from plex_companion.settings import APP, Settings
 from plex_companion.setup.hosts import HOSTS, Place
-from plex_companion.setup.install import Wish, here, install, is_passing, own_command
+from plex_companion.setup.install import Installation, Wish, here, install, is_passing, own_command
 from plex_companion.setup.keep import keep_settings, replace_file, user_dotenv
 
 NOW = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
@@ -56,6 +57,12 @@ def mode(path: Path) -> int:
 def run(
     scripted: Scripted, place: Place, *, settings: Settings = BARE, yes: bool = False, **wish: object
 ) -> str | None:
+    return attempt(scripted, place, settings=settings, yes=yes, **wish).text
+
+
+def attempt(
+    scripted: Scripted, place: Place, *, settings: Settings = BARE, yes: bool = False, **wish: object
+) -> Installation:
     asked = Wish(**{"host": "cursor", **wish})  # type: ignore[arg-type]  # as given
     return install(asked, settings, scripted.person(agrees_already=yes), place, NOW)
 
@@ -230,7 +237,7 @@ def test_this_machines_place_is_below_the_users_home(tmp_path: Path) -> None:
     assert here().home == tmp_path / "home"
 
 
-@pytest.mark.parametrize(("said", "code"), [("y\n", 0), ("n\n", 0), ("", 1)])
+@pytest.mark.parametrize(("said", "code"), [("y\n", 0), ("n\n", 1), ("", 1)])
 def test_the_command_line_asks_at_the_terminal(tmp_path: Path, said: str, code: int) -> None:
     file = tmp_path / "mcp.json"
     command = [sys.executable, "-m", "plex_companion", "install", "--host", "cursor", "--file", str(file)]
@@ -251,3 +258,64 @@ def test_the_command_line_asks_at_the_terminal(tmp_path: Path, said: str, code: 
     assert file.exists() is (said == "y\n")
     if not said:
         assert "Nobody answered" in done.stderr
+
+
+def entry_of(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["plex"]
+    return found
+
+
+def test_writes_and_toolsets_are_in_the_entry_where_they_are_asked_for(place: Place, file: Path) -> None:
+    scripted = Scripted(["y"])
+    run(scripted, place, allow_writes=True, toolsets=("live", "media"))
+    assert entry_of(file)["env"] == {"READ_ONLY_MODE": "false"}
+    assert entry_of(file)["args"][-3:] == ["serve", "--toolsets", "live,media"]
+    assert "may change Plex" in scripted.heard
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_printed_entry_has_them_too(place: Place, host: str) -> None:
+    shown = run(Scripted(), place, host=host, printed=True, allow_writes=True, toolsets=("live",))
+    entry = json.loads(shown or "")[HOSTS[host].key]["plex"]
+    assert (entry["env"], entry["args"][-2:]) == ({"READ_ONLY_MODE": "false"}, ["--toolsets", "live"])
+
+
+def test_allowing_writes_later_keeps_the_variables_that_the_entry_had(place: Place, file: Path) -> None:
+    run(Scripted(["2", "y"]), place, settings=KNOWN)
+    run(Scripted(["3", "y"]), place, settings=KNOWN, allow_writes=True)
+    assert entry_of(file)["env"] == {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN, "READ_ONLY_MODE": "false"}
+
+
+def test_it_is_complete_when_the_entry_is_there_and_only_then(place: Place, file: Path) -> None:
+    assert not attempt(Scripted(["n"]), place).complete
+    assert attempt(Scripted(["y"]), place).complete
+    assert attempt(Scripted(), place).complete, "it was there already"
+    assert attempt(Scripted(), place, printed=True).complete
+    file.write_text("{} // mine", encoding="utf-8")
+    assert not attempt(Scripted(), place).complete
+
+
+def test_the_command_line_ends_with_1_when_the_entry_must_be_written_by_hand(tmp_path: Path) -> None:
+    file = tmp_path / "mcp.json"
+    file.write_text("{ /* mine */ }", encoding="utf-8")
+    done = shell(tmp_path, "--file", str(file), "--yes", "--demo", "--allow-writes", "--toolsets", "live,media")
+    assert (done.returncode, file.read_text(encoding="utf-8")) == (1, "{ /* mine */ }")
+    assert json.loads(done.stdout)["mcpServers"]["plex"]["env"] == {"READ_ONLY_MODE": "false"}
+    file.unlink()
+    done = shell(tmp_path, "--file", str(file), "--yes", "--demo", "--allow-writes", "--toolsets", "live,media")
+    assert (done.returncode, entry_of(file)["args"][-1]) == (0, "live,media")
+
+
+def test_a_toolset_that_there_is_not_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "mcp.json"
+    done = shell(tmp_path, "--file", str(file), "--yes", "--demo", "--toolsets", "live,cooking")
+    assert (done.returncode, file.exists()) == (2, False)
+    assert "No toolset cooking" in done.stderr
+
+
+def shell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "plex_companion", "install", "--host", "cursor", *arguments]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    return subprocess.run(  # noqa: S603 - ours
+        command, capture_output=True, text=True, env=environment, cwd=folder, check=False, timeout=60, input=""
+    )

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 import stat
+import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,14 +20,13 @@ from setup_people import Scripted
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.demo import Demo, open_demo
-from plex_companion.errors import PlexTvUnreachable, StartError
+from plex_companion.errors import StartError
 from plex_companion.plex.account import Pin, Server
 from plex_companion.settings import Settings
 from plex_companion.setup.login import login
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 TOKEN = "owner-Token-0123456789"
 
@@ -183,10 +186,34 @@ async def test_a_stumbling_plex_tv_is_asked_again(demo: Demo, path: Path, status
     assert dotenv.dotenv_values(path)["PLEX_TOKEN"] == TOKEN
 
 
-async def test_without_plex_tv_it_says_so(demo: Demo, path: Path) -> None:
-    demo.house.faults.cloud_status = 503
-    with pytest.raises(PlexTvUnreachable, match=r"plex\.tv: HTTP 503"):
+def says_what_can_be_done_by_hand(said: str, path: Path) -> bool:
+    wanted = ("plex.tv cannot be asked", "View XML", "X-Plex-Token=", "PLEX_URL=", "PLEX_TOKEN=", str(path), "doctor")
+    return all(word in said for word in wanted)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_without_plex_tv_it_says_what_can_be_done_by_hand(demo: Demo, path: Path, status: int) -> None:
+    demo.house.faults.cloud_status = status
+    with pytest.raises(StartError, match=rf"HTTP {status}") as error:
         await signed_in(demo, Scripted(), path)
+    assert says_what_can_be_done_by_hand(str(error.value), path)
+    assert written(path.parent) == []
+
+
+def test_the_command_line_says_it_too_when_plex_tv_does_not_answer_at_all(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_TV_URL": f"http://127.0.0.1:{port}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "plex_companion", "login"],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "connection refused" in done.stderr
+    assert "goes on working" not in done.stderr
+    (file,) = re.findall(r"into (\S+/\.env):", done.stderr)
+    assert says_what_can_be_done_by_hand(done.stderr, Path(file))
+    assert written(tmp_path) == []
 
 
 async def test_an_account_without_servers_is_told_so(demo: Demo, path: Path) -> None:

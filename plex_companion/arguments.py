@@ -1,0 +1,144 @@
+"""How the words of a command line are read: one plain sentence for each that does not fit."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import math
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from plex_companion.setting_values import LAST_PORT, parse_listen_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+LONGEST = 40
+"""How much of a word is repeated."""
+NEAR = 0.65
+UNWRAPPED = 10_000
+_COMMAND = re.compile(r"[a-z][a-z-]{0,20}", re.IGNORECASE)
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+_PLAIN = (
+    (re.compile(r"argument ([^:]+): expected .*"), r"\1 needs a value"),
+    (re.compile(r"argument ([^:]+): ignored explicit argument .*"), r"\1 takes no value"),
+    (re.compile(r"the following arguments are required: (.*)"), r"\1 is missing"),
+    (re.compile(r"argument ([^:]+): (.*)", re.DOTALL), r"\1 \2"),
+)
+"""What argparse says, and how a person would."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line, and proposes the word that was probably meant."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": _Help, **options})
+        self.commands: dict[str, argparse.ArgumentParser] = {}
+        """The parsers of the commands, by name."""
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]  # one form is enough
+        """Return the flags. Ends the program with exit code 2 when a word does not fit."""
+        words = list(sys.argv[1:] if args is None else args)
+        if self.commands and words and not words[0].startswith("-") and words[0] not in self.commands:
+            self.error(f"there is no command {_shown(words[0])}{suggestion(words[0], self.commands)}")
+        flags, unknown = self.parse_known_args(words, namespace)
+        if unknown:
+            self._refuse(unknown[0], self.commands.get(getattr(flags, "command", ""), self))
+        return flags
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with exit code 2."""
+        for pattern, plain in _PLAIN:
+            if found := pattern.fullmatch(message):
+                message = found.expand(plain)
+                break
+        self.exit(
+            2, f"{self.prog}: {message.rstrip('.?')}{'?' if message.endswith('?') else '.'} Try: {self.prog} --help\n"
+        )
+
+    def _refuse(self, word: str, command: argparse.ArgumentParser) -> NoReturn:
+        if not word.startswith("-"):
+            named = f": {word!r}" if _COMMAND.fullmatch(word) else ""  # it may be a part of a token
+            command.error(f"there is a word too many{named}")
+        option = word.partition("=")[0]
+        known = _OPTION.findall(command.format_help())
+        command.error(f"there is no option {_shown(option)}{suggestion(option, known)}")
+
+
+class _Help(argparse.HelpFormatter):
+    """As wide as the terminal. Into a pipe nothing is wrapped."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+            options["width"] = UNWRAPPED
+        super().__init__(prog, **options)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean …?" with the nearest of the known words; nothing where none is near."""
+    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=NEAR)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def one_of(choices: Sequence[str]) -> dict[str, Any]:
+    """Return the options of an argument that must be one of these words."""
+
+    def read(word: str) -> str:
+        if word in choices:
+            return word
+        raise argparse.ArgumentTypeError(
+            f"must be one of {', '.join(choices)}, not {_shown(word)}{suggestion(word, choices)}"
+        )
+
+    return {"type": read, "metavar": f"{{{','.join(choices)}}}"}
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return what reads a whole number of this range."""
+
+    def read(word: str) -> int:
+        try:
+            number = int(word)
+        except ValueError:  # also more digits than are ever read
+            number = least - 1
+        if least <= number <= most:
+            return number
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, not {_shown(word)}")
+
+    return read
+
+
+def positive_number(word: str) -> float:
+    """Read a number above 0."""
+    try:
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if 0 < number < math.inf:
+        return number
+    raise argparse.ArgumentTypeError(f"must be a number above 0, not {_shown(word)}")
+
+
+def file_path(word: str) -> Path:
+    """Read the path of a file."""
+    if not word.strip():
+        raise argparse.ArgumentTypeError("must name a file")
+    return Path(word)
+
+
+def listen_host(word: str) -> str:
+    """Read the address to listen on."""
+    try:
+        return parse_listen_host(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+port = whole_number(0, LAST_PORT)
+
+
+def _shown(word: str) -> str:
+    return repr(word if len(word) <= LONGEST else f"{word[:LONGEST]}…")
