@@ -28,7 +28,7 @@ CHUNK = 64 * 1024
 async def serve_stdio(server: CompanionServer) -> None:
     """Serve the client at the other end of standard input and output.
 
-    Returns at the end of input, or at SIGINT or SIGTERM, with whatever is under way cancelled. Meanwhile standard
+    Returns at the end of input, or at SIGINT, SIGTERM or SIGHUP, with whatever is under way cancelled. Meanwhile standard
     output belongs to the protocol: what else is printed goes to standard error.
     """
     async with anyio.create_task_group() as tasks:
