@@ -16,7 +16,7 @@ LONGEST = 8_192
 LONGEST_SECRET = 2_048
 """Characters at the end of a cut text that may be the beginning of a secret or an address, and are cut too."""
 _SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
-_LINE_BREAKS = re.compile("[\t\n\r\x85\u2028\u2029]")
+_LINE_BREAKS = re.compile("[\t\n\r\u2028\u2029]")
 _INVISIBLE = re.compile(
     # Subdivision flags (UTS #51, ED-14a): a black flag, a region and its part in tag characters, and a closing tag.
     "(\U0001f3f4(?:[\U000e0061-\U000e007a]{2}|[\U000e0030-\U000e0039]{3})"

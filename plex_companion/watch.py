@@ -17,7 +17,7 @@ from plex_companion.resources.alerts import ALERTS
 from plex_companion.server.signals import told_to_end
 from plex_companion.terminal.lines import lines
 from plex_companion.terminal.scene import Scene
-from plex_companion.terminal.tty import is_screen, keys_unechoed, log_held, pressed
+from plex_companion.terminal.tty import is_screen, keys_unechoed, log_held, pressed, until_closed
 from plex_companion.terminal.view import MOST_ALERTS, render
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ SETTLE_SECONDS = 0.5
 
 
 async def watch(settings: Settings, *, demo: bool) -> None:
-    """Show what is known of Plex until Ctrl+C, SIGTERM or `q`; the terminal is left as it was.
+    """Show what is known of Plex until Ctrl+C, SIGTERM, SIGHUP or `q`; the terminal is left as it was.
 
     On a terminal it is a live view. Into a pipe or a file it writes no control codes: first what there is, then a line
     for each change. Nothing is polled; what has not been heard of for a while is drawn where time must have brought it.
@@ -91,7 +91,7 @@ async def _draw(companion: Companion, seen: _Seen) -> None:
     from rich.live import Live  # noqa: PLC0415 - the same
 
     console = Console()
-    with keys_unechoed(), Live(console=console, screen=True, auto_refresh=False) as view:
+    with until_closed(), keys_unechoed(), Live(console=console, screen=True, auto_refresh=False) as view:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_end_after, partial(pressed, b"q"), tasks.cancel_scope)
             while True:

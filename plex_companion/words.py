@@ -131,6 +131,8 @@ def server(state: State) -> str:
     return clean(" ".join(part for part in (state.server.name, version) if part))
 
 
+OWN_ALERTS = frozenset({"connection_lost", "unauthorized", "listener_gap", "sessions_unreadable", "storage"})
+"""Kinds of alerts that tell of the companion, or of its connection: they are true while Plex is not heard as well."""
 _NAMES = {"h264": "H.264", "hevc": "HEVC", "mpeg2video": "MPEG-2", "mpeg4": "MPEG-4", "eac3": "E-AC-3", "ac3": "AC-3"}
 _NAMES |= {"dca": "DTS", "vc1": "VC-1", "truehd": "TrueHD", "opus": "Opus", "vorbis": "Vorbis"}
 
@@ -171,46 +173,54 @@ def road(session: Session) -> str:
     return " ".join(part for part in (f"sent at {rate}" if rate else "", place) if part)
 
 
-def why(session: Session) -> list[str]:
-    """What is done to the file on its way, and what made Plex do it as far as the facts tell. Plex gives no reason."""
+def why(session: Session, *, past: bool = False) -> list[str]:
+    """Return what is done to the file on its way, and what made Plex do it as far as the facts tell. Plex gives no reason.
+
+    With `past`, return what was done: Plex is not heard, and nobody knows what is.
+    """
     job = session.transcode
     if job is None:
         return []
-    told = [_picture(session, job), _sound(job), _subtitles(job)]
+    told = [_picture(session, job, past=past), _sound(job, past=past), _subtitles(job)]
     sentences = [sentence for sentence in told if sentence]
     if not sentences and session.decision == "direct stream":
-        return ["Picture and sound as they are, in another container: the player does not take this one."]
+        as_is = "as they were" if past else "as they are"
+        return [f"Picture and sound {as_is}, in another container: the player {_takes_not(past=past)} this one."]
     return sentences
 
 
-def _picture(session: Session, job: Transcode) -> str:
+def _takes_not(*, past: bool) -> str:
+    return "did not take" if past else "does not take"
+
+
+def _picture(session: Session, job: Transcode, *, past: bool) -> str:
     if job.video_decision != "transcode":
         return ""
     before, after = resolution(session.video_resolution), size(job)
     source = " ".join(part for part in (before, codec(job.source_video_codec)) if part)
     target = " ".join(part for part in (after, codec(job.video_codec)) if part)
-    return (
-        f"Picture {source} → {target}{', in hardware' if job.hardware else ''}: {_picture_cause(job, before, after)}."
-    )
+    cause = _picture_cause(job, before, after, past=past)
+    return f"Picture {source} → {target}{', in hardware' if job.hardware else ''}: {cause}."
 
 
-def _picture_cause(job: Transcode, before: str, after: str) -> str:
+def _picture_cause(job: Transcode, before: str, after: str, *, past: bool) -> str:
     if job.subtitle_decision == "burn":
-        return "subtitles are burnt into it"
+        return "subtitles were burnt into it" if past else "subtitles are burnt into it"
     if before and after and before != after:
+        if past:
+            return "the player asked for less than the file had, or the line was too narrow"
         return "the player asks for less than the file has, or the line is too narrow"
     if job.source_video_codec and job.source_video_codec != job.video_codec:
-        return f"the player does not take {codec(job.source_video_codec)}"
-    return "a lower bit rate is asked for"
+        return f"the player {_takes_not(past=past)} {codec(job.source_video_codec)}"
+    return f"a lower bit rate {'was' if past else 'is'} asked for"
 
 
-def _sound(job: Transcode) -> str:
+def _sound(job: Transcode, *, past: bool) -> str:
     if job.audio_decision != "transcode":
         return ""
     before, after = codec(job.source_audio_codec), codec(job.audio_codec)
-    cause = (
-        f"the player does not take {before}" if before != after else "other channels or a lower bit rate are asked for"
-    )
+    asked = f"other channels or a lower bit rate {'were' if past else 'are'} asked for"
+    cause = f"the player {_takes_not(past=past)} {before}" if before != after else asked
     return f"Sound {before} → {after}: {cause}."
 
 

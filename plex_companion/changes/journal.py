@@ -30,7 +30,7 @@ from plex_companion.events import (
     TranscodeReport,
     UpdateState,
 )
-from plex_companion.text import HIDDEN, clean, discreet
+from plex_companion.text import HIDDEN, LONGEST, clean, discreet
 
 if TYPE_CHECKING:
     from plex_companion.changes.state import State
@@ -94,7 +94,8 @@ def payload(event: Event, raw: dict[str, Any]) -> str:
         raw = {**raw, "value": HIDDEN, "default": HIDDEN}
     try:
         text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        if not text.isprintable() or "\\" in text or _may_hold_secrets(text) or discreet(text) != text:
+        long = len(text) > LONGEST
+        if long or not text.isprintable() or "\\" in text or _may_hold_secrets(text) or discreet(text) != text:
             # Text by text: a mask laid over the JSON itself could tear an escape or swallow a quote.
             text = json.dumps(_safe(raw), ensure_ascii=False, separators=(",", ":"))
     except (RecursionError, ValueError):

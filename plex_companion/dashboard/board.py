@@ -79,12 +79,13 @@ class Board:
     async def _drawn(self, state: State) -> Seen:
         now = self._companion.now_ms
         alerts = await newest_alerts(self._companion.cache, ALERTS_READ)
+        blind = state.connection.state != "live"
         parts = {
             "link": self._one("link.html", link=cards.link(state, now, self._companion.live.storage)),
             "summary": self._one("summary.html", summary=cards.summary(state), link=state.connection.state),
             "now": self._each("session.html", cards.cards(state, now), epoch=state.connection.epoch)
-            or self._one("nothing.html", blind=state.connection.state != "live"),
-            "alerts": self._each("alert.html", cards.notices(alerts, now)),
+            or self._one("nothing.html", blind=blind),
+            "alerts": self._each("alert.html", cards.notices(alerts, now), blind=blind),
             "tasks": self._each("task.html", cards.tasks(state)),
             "added": self._each("arrival.html", cards.arrivals(state, now), epoch=state.connection.epoch),
             "charts": (await self._figures_of(state)).pieces,

@@ -96,6 +96,8 @@ class Card:
     quality: str
     road: str
     why: tuple[str, ...]
+    was: tuple[str, ...]
+    """The same of the past, for when it is only the last that is known."""
     said: str
     """One sentence for those who listen rather than look, once it is known who plays what."""
 
@@ -128,6 +130,7 @@ def card(session: Session, state: State, now_ms: int) -> Card:
         quality=words.quality(session),
         road=words.road(session),
         why=tuple(words.why(session)),
+        was=tuple(words.why(session, past=True)),
         said=_said(session) if session.listed else "",
     )
 
@@ -228,6 +231,8 @@ class Notice:
     """It lasted, and is over; what happens in a moment is not."""
     known: bool
     """Somebody said that they know."""
+    of_plex: bool
+    """It tells of what Plex does: while Plex is not heard, it is the last that is known."""
     when: When
 
 
@@ -253,6 +258,7 @@ def _notice(alert: Alert, now_ms: int) -> Notice:
         is_open=alert.resolved_at is None,
         ended=alert.resolved_at is not None and alert.resolved_at > alert.at,
         known=alert.acknowledged_at is not None,
+        of_plex=alert.kind not in words.OWN_ALERTS,
         when=When.of(alert.at, now_ms),
     )
 

@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from plex_companion import __version__, wire
 from plex_companion.dashboard import cards
-from plex_companion.errors import NotFound, ToolError
+from plex_companion.errors import InsufficientScope, NotFound, ToolError
+from plex_companion.server.scopes import may_write
 from plex_companion.text import without
 from plex_companion.tools.notes import acknowledged
 
@@ -92,6 +93,10 @@ def pages(companion: Companion, board: Board) -> list[Route]:
 
     async def acknowledge(request: Request) -> Response:
         """Where no script runs, the browser sends the form and comes back to the page."""
+        if not may_write(request):
+            message = "Marking an alert as seen needs a token with the scope write."
+            told = json.dumps(InsufficientScope(message, scope="write").body())
+            return Response(told, HTTPStatus.FORBIDDEN, HEADERS, media_type="application/json")
         wants_json = "application/json" in request.headers.get("accept", "")
         try:
             alert = await acknowledged(companion, request.path_params["alert_id"])

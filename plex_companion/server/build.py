@@ -144,9 +144,9 @@ class CompanionServer(MCPServer[Any]):
             return _refused(self._internal("Tool", name, error))
 
     def writes(self, name: str, arguments: Mapping[str, Any]) -> bool:
-        """Whether such a call may change something."""
+        """Whether such a call may change something, in Plex or in what is noted here."""
         tool = self._tools.get(name)
-        return tool is not None and tool.writes(arguments)
+        return tool is not None and tool.needs_write(arguments)
 
     async def list_resources(self) -> list[Resource]:
         """The fixed resources and the members of the families that exist now. Panels are found through their tools."""
@@ -213,7 +213,7 @@ def _refuse_reader(tool: tools.Tool, arguments: dict[str, Any], context: Context
         InsufficientScope: the client came with an issuer's token that lacks it.
     """
     request = context.request_context.request if context else None
-    if tool.writes(arguments) and not may_write(request):
+    if tool.needs_write(arguments) and not may_write(request):
         message = f"'{tool.name}' changes something, and the token of this client lacks the scope write."
         raise InsufficientScope(message, scope="write")
 

@@ -10,9 +10,17 @@ import anyio
 
 
 async def told_to_end() -> None:
-    """Return at the first SIGINT or SIGTERM. A second one finds the handlers of before and ends the process."""
+    """Return at the first SIGINT, SIGTERM or SIGHUP. A second one finds the handlers of before and ends the process.
+
+    SIGHUP stays ignored where it was (`nohup`), and it is ignored after the first: a terminal that is closed sends it, and
+    the shell in it sends it again.
+    """
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         await anyio.sleep_forever()  # there Ctrl+C cancels the main task
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            return
+    ends = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ends.append(signal.SIGHUP)
+    with anyio.open_signal_receiver(*ends) as signals:
+        first = await anext(aiter(signals))
+    if first == signal.SIGHUP:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)

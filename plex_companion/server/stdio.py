@@ -45,7 +45,7 @@ LAST_SECONDS = 2.0
 async def serve_stdio(server: CompanionServer) -> None:
     """Serve the client at the other end of standard input and output.
 
-    Returns at the end of input, when nobody reads standard output any more, or at SIGINT or SIGTERM, with whatever is
+    Returns at the end of input, when nobody reads standard output any more, or at SIGINT, SIGTERM or SIGHUP, with whatever is
     under way cancelled. Meanwhile standard output belongs to the protocol: what else is printed goes to standard error.
 
     Raises:

@@ -56,7 +56,7 @@ async def serve_http(
     most_connections: int = MOST_CONNECTIONS,
     head_seconds: float = 8.0,
 ) -> None:
-    """Serve until SIGINT, SIGTERM or cancellation; then streams are ended gracefully, and all is over in 2 s.
+    """Serve until SIGINT, SIGTERM, SIGHUP or cancellation; then streams are ended gracefully, and all is over in 2 s.
 
     Args:
         app: what is served.

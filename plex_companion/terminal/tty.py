@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -36,7 +36,20 @@ def keys_unechoed() -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
+        with suppress(termios.error):  # the terminal has been closed
+            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
+
+
+@contextmanager
+def until_closed() -> Iterator[None]:
+    """End the block quietly when its terminal is closed; what is written later goes nowhere."""
+    try:
+        yield
+    except* OSError:
+        screen, log, nowhere = sys.stdout.fileno(), sys.stderr.fileno(), os.open(os.devnull, os.O_WRONLY)
+        for descriptor in [screen, log] if os.path.sameopenfile(screen, log) else [screen]:
+            os.dup2(nowhere, descriptor)
+        os.close(nowhere)
 
 
 async def pressed(key: bytes) -> None:

@@ -120,7 +120,8 @@ def _sessions(scene: Scene, most: int) -> list[RenderableType]:
     sessions = scene.sessions
     if not sessions:
         known = "Nothing plays." if scene.is_certain else "Not known." if not scene.is_live else "No session is known."
-        return [_headline(Text("Playing"), scene), _line((f"  {known}", "dim"))]
+        title = Text("Playing" if scene.is_live else "Last known")
+        return [_headline(title, scene), _line((f"  {known}", "dim"))]
     table = _table()
     for width in (1, None, None, None):
         table.add_column(width=width, no_wrap=True)
@@ -182,7 +183,14 @@ def _progress(session: Session, scene: Scene) -> RenderableType:
     )  # `1:02:03 / 2:30:00`, so that bars end below one another
     duration, here = session.item.duration_ms, words.position_ms(session, scene.state, scene.now_ms)
     bar: RenderableType = _bar(here, duration, style) if duration and not session.item.live else ""
-    state = "" if session.state == "playing" else f"{clean(session.state)} "
+    present = words.is_present(session, scene.state)
+    state = (
+        f"was {clean(session.state)} "
+        if not present
+        else ""
+        if session.state == "playing"
+        else f"{clean(session.state)} "
+    )
     grid.add_row(bar, _line((state, style), words.position(session, scene.state, scene.now_ms)))
     return grid
 
@@ -209,7 +217,7 @@ def _alerts(scene: Scene, most: int) -> list[RenderableType]:
     opened = len(scene.state.alerts)
     title = Text(f"Alerts ({opened} open)" if opened else "Alerts")
     if not alerts:
-        return [_headline(title, scene), _line(("  None.", "dim"))]
+        return [_headline(title, scene), _line(("  None." if scene.is_live else "  None that is known.", "dim"))]
     table = _table()
     table.add_column(width=1)
     table.add_column(no_wrap=True)
@@ -223,5 +231,12 @@ def _alerts(scene: Scene, most: int) -> list[RenderableType]:
 def _alert(alert: Alert, scene: Scene) -> tuple[Text, str, Text, str]:
     mark, style = SEVERITIES.get(alert.severity, ("?", "dim"))
     lasted = 0 if alert.resolved_at is None else alert.resolved_at - alert.at
-    end = "open" if alert.resolved_at is None else f"lasted {words.length(lasted)}" if lasted else ""
+    known = scene.is_live or alert.kind in words.OWN_ALERTS
+    end = (
+        ("open" if known else "was open")
+        if alert.resolved_at is None
+        else f"lasted {words.length(lasted)}"
+        if lasted
+        else ""
+    )
     return Text(mark, style), scene.time(alert.at), _line(clean(alert.title)), end

@@ -249,6 +249,10 @@ class Tool:
         """Whether a call with these arguments may change something."""
         return self.access is not Access.READ or (self.writes_when is not None and self.writes_when(arguments))
 
+    def needs_write(self, arguments: Mapping[str, Any]) -> bool:
+        """Return whether a call with these arguments needs the scope `write`: what is noted here is changed too."""
+        return self.notes or self.writes(arguments)
+
     def refuse_when(self, *, read_only: bool, arguments: Mapping[str, Any] | None = None) -> None:
         """The read-only gate, for every tool in this one place.
 

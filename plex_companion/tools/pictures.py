@@ -80,7 +80,7 @@ def picture(
     """
     check_one_source(filepath, url, names)
     if filepath is not None:
-        body = _read(inside(settings, filepath, names[0]), names[0])
+        body = _read(inside(settings, filepath, names[0]), names[0], media_folder(settings))
         return Picture(body, mime_of(body, names[0]), "file")
     from plex_companion.tools.image_urls import Reach, fetched  # noqa: PLC0415 - urllib3 takes long to import
 
@@ -145,20 +145,33 @@ def inside(settings: Settings, path: str, argument: str) -> Path:
     return resolved
 
 
-def _read(path: Path, argument: str) -> bytes:
+def _read(path: Path, argument: str, folder: Path) -> bytes:
     try:
         with open(path, "rb", opener=_careful) as file:
             facts = os.fstat(file.fileno())
             regular = stat.S_ISREG(facts.st_mode)
-            body = file.read(LARGEST + 1) if regular and facts.st_size <= LARGEST else b""
+            foreign = facts.st_nlink > 1 and _is_somebody_elses(path, folder)
+            body = file.read(LARGEST + 1) if regular and not foreign and facts.st_size <= LARGEST else b""
     except OSError as error:
         message = f"{argument} '{path.name}' cannot be read: {error.strerror}. Check the name and its permissions."
         raise NotFound(message, what="file") from None
     if not regular:
         raise Invalid(f"{argument} '{path.name}' is not a file.", argument=argument)
+    if foreign:
+        message = (
+            f"{argument} '{path.name}' is a hard link in a folder that belongs to another user, and may be a file from "
+            "elsewhere. Put a copy there."
+        )
+        raise PathNotAllowed(message)
     if facts.st_size > LARGEST or len(body) > LARGEST:
         raise TooLarge(f"'{path.name}' is larger than {LARGEST >> 20} MiB.", limit_bytes=LARGEST)
     return body
+
+
+def _is_somebody_elses(path: Path, folder: Path) -> bool:
+    """Return whether another user owns one of the folders on the way: that user can link our own files to there."""
+    way = [one for one in path.parents if one.is_relative_to(folder)]
+    return hasattr(os, "geteuid") and any(one.stat().st_uid != os.geteuid() for one in way)
 
 
 def _careful(path: str, flags: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +28,10 @@ HOSTILE = (
     '<img src=x onerror="window.hit=1"><script>window.hit=1</script> \u202eeno \U0001f469\u200d\U0001f52c \u6f22\u5b57 '
     + "Long" * 60
 )
+HIDE = """() => {
+    Object.defineProperty(document, "hidden", { value: HIDDEN, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
 WIDTHS = (390, 1280, 1920)
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 FIRST_PAINT = """() => new Promise((told) => new PerformanceObserver((list) => {
@@ -139,6 +144,95 @@ async def test_the_page_outlives_a_restart_of_plex_and_says_while_it_lasts_that_
         await expect(seen.page.locator(".session h3")).to_have_text(it.demo.movie(3).title)
         assert await seen.page.evaluate("window.same"), "it was not loaded anew"
         assert seen.complaints == []
+
+
+PRESENT = re.compile(
+    r"Nothing is|Now playing|Nothing wants|Nothing in particular|Plex is busy|Nothing playing|\d playing|has been added"
+    r"|\bLive\b|does not take|is asked for|are asked for|(?<!Was )\b(?:Playing|Paused|Buffering)\b"
+)
+"""What may be said while it is known to be so, and not when it is only the last that is known."""
+
+
+async def _said(seen: Window) -> str:
+    """Everything the page says: its title, and its text, also where it is not to be seen."""
+    return f"{await seen.page.title()}\n{await seen.page.locator('body').text_content()}"
+
+
+async def _until_past(seen: Window, title: str) -> str:
+    await expect(seen.page).to_have_title(f"{title} \u2013 plex-companion")
+    await expect(seen.page.locator("h2").filter(has_text="Plex was busy with")).to_be_visible()
+    said = await _said(seen)
+    assert PRESENT.findall(said) == []
+    return said
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_while_the_companion_is_away_the_page_says_what_was_and_nothing_of_what_is(
+    chromium: Browser, tmp_path: Path, is_busy: bool
+) -> None:
+    async with open_demo(alive=False) as demo:
+        async with home(tmp_path, demo=demo, patience=STEADY) as first:
+            port = int(first.url.rpartition(":")[2])
+            opened = window(chromium, first.url)
+            seen = await opened.__aenter__()
+            if is_busy:
+                await busy(demo)
+                await expect(seen.page.locator(".session .state-name")).to_have_text(["Playing", "Playing"])
+                await expect(seen.page.locator(".session .why")).to_be_visible()
+                await expect(seen.page.locator(".alert, .task, .arrival")).to_have_count(3)
+            await expect(seen.page.locator(".pill")).to_have_text("Live")
+            before = await _said(seen)
+            assert len(PRESENT.findall(before)) >= 4
+        await expect(seen.page.locator("#lost")).to_contain_text("The companion does not answer")
+        past = await _until_past(seen, "Companion not heard")
+        if is_busy:
+            assert past.count("Was playing") == 2
+            assert "last known" in (await seen.page.locator(".alert").text_content() or "")
+            assert "the player did not take" in past or "was too narrow" in past
+        else:
+            assert "Nothing was playing." in past
+            assert "Nothing wanted attention." in past
+        assert await seen.violations() == []
+        async with home(tmp_path, demo=demo, port=port, patience=STEADY):
+            await expect(seen.page.locator(".pill")).to_have_text("Live")
+            await expect(seen.page.locator("h2").filter(has_text="Plex is busy with")).to_be_visible()
+            assert len(PRESENT.findall(await _said(seen))) >= 4
+            await opened.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_while_plex_is_away_the_page_says_what_was_and_nothing_of_what_is(
+    chromium: Browser, tmp_path: Path, is_busy: bool
+) -> None:
+    async with home(tmp_path, patience=STEADY) as it, window(chromium, it.url) as seen:
+        if is_busy:
+            await busy(it.demo)
+            await expect(seen.page.locator(".session")).to_have_count(2)
+        await it.demo.shut()
+        await expect(seen.page.locator(".pill")).to_have_text("Not heard")
+        past = await _until_past(seen, "Plex not heard")
+        assert ("What plays now is not known" in past) is not is_busy
+        await seen.page.reload()
+        assert PRESENT.findall(await _said(seen)) == [], "drawn by the server"
+        await it.demo.reopen()
+        await expect(seen.page.locator("h2").filter(has_text="Plex is busy with")).to_be_visible()
+
+
+async def test_the_title_of_a_page_that_nobody_looks_at_says_nothing_that_may_be_over(
+    it: Home, chromium: Browser
+) -> None:
+    async with window(chromium, it.url) as seen:
+        await seen.page.clock.install()
+        await seen.page.reload()
+        await expect(seen.page).to_have_title("Nothing playing \u2013 plex-companion")
+        await seen.page.evaluate(HIDE.replace("HIDDEN", "true"))
+        await seen.page.clock.fast_forward(61_000)
+        await expect(seen.page).to_have_title("plex-companion")
+        assert PRESENT.findall(await _said(seen)) == []
+        it.demo.start(it.demo.movie(2))
+        await seen.page.evaluate(HIDE.replace("HIDDEN", "false"))
+        await expect(seen.page).to_have_title("1 playing \u2013 plex-companion")
+        await expect(seen.page.locator(".session .state")).to_contain_text("Playing")
 
 
 async def test_a_stream_that_died_unseen_is_opened_again(it: Home, chromium: Browser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -114,6 +115,17 @@ def test_why_a_picture_is_converted_is_told_as_far_as_the_facts_go(
 ) -> None:
     job = replace(JOB, **changed)  # type: ignore[arg-type]  # the example says which
     assert words.why(session(transcode=job, decision="transcode", video_resolution=resolution))[0] == words_
+
+
+def test_why_something_was_converted_is_told_of_the_past_too() -> None:
+    for changed in ({}, {"width": 1920}, {"video_codec": "hevc", "width": 1920}, {"subtitle_decision": "burn"}):
+        job = replace(JOB, audio_decision="transcode", **changed)
+        one = session(transcode=job, decision="transcode", video_resolution="1080")
+        present, past = words.why(one), words.why(one, past=True)
+        assert len(present) == len(past)
+        assert not re.search(r"\b(is|are|has|does|asks)\b", " ".join(past))
+    copied = session(transcode=replace(JOB, video_decision="copy"), decision="direct stream")
+    assert "as they were" in words.why(copied, past=True)[0]
 
 
 def test_sound_and_subtitles_are_told_beside_the_picture() -> None:

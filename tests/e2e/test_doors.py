@@ -170,7 +170,7 @@ async def _count(web: httpx2.AsyncClient, url: str, heard: list[int], number: in
             heard[number] += line.startswith("data: ")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["SIGTERM", "SIGINT", "SIGHUP"])
 async def test_a_signal_under_load_ends_the_program_cleanly_with_everything_written(
     number: signal.Signals, tmp_path: Path, web: httpx2.AsyncClient
 ) -> None:

@@ -6,8 +6,12 @@ import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import anyio
 import httpx2
 from e2e_home import LEGACY, body, home, known, subscribed
+
+from plex_companion.demo import frames
+from plex_companion.text import LONGEST
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,3 +58,30 @@ async def test_what_a_title_says_is_data_wherever_it_goes(tmp_path: Path) -> Non
         async with httpx2.AsyncClient() as web:
             page = (await web.get(it.url)).text
         assert "<script>alert" not in page
+
+
+async def test_a_name_of_48_000_characters_keeps_no_client_waiting(tmp_path: Path) -> None:
+    name = "@" + "a" * 48_000
+    async with home(tmp_path, privacy=True) as it:
+        for key, item in list(it.demo.house.items.items()):
+            it.demo.house.items[key] = replace(item, title=f"{key} {name}")
+        for identifier, player in list(it.demo.house.players.items()):
+            it.demo.house.players[identifier] = replace(player, title=name)
+        for user_key, user in list(it.demo.house.users.items()):
+            it.demo.house.users[user_key] = replace(user, name=name)
+        async with subscribed(f"{it.url}/mcp", LEGACY, "plex://sessions") as (client, ear):
+            it.demo.start()
+            with anyio.fail_after(60):
+                found = await known(
+                    client, "plex://sessions", lambda seen: seen["count"] and seen["sessions"][0]["title"], ear
+                )
+                for _ in range(20):
+                    it.demo.announce(frames.status(name))
+                for argument in ({"title": name}, {"user": name}):
+                    answer = await client.call_tool("history_query", argument)
+                    assert answer.is_error
+                    assert "48,001 characters, and 8,192 are the most" in str(answer.content)
+        (session,) = found["sessions"]
+        assert len(session["title"]) <= LONGEST
+        async with httpx2.AsyncClient() as web:
+            assert name not in (await web.get(it.url)).text

@@ -15,6 +15,7 @@ from mcp_types import PromptReference
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.demo import open_demo
+from plex_companion.text import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +90,11 @@ def _poison(demo: Demo) -> None:
     }
     for kind, (name, entry) in entries.items():
         demo.send_raw(json.dumps({"NotificationContainer": {"type": kind, "size": 1, name: [entry]}}))
+    for secret in (TOKEN, EMAIL, ADDRESS):
+        long = "word " * 2_000
+        message = f"{long[: LONGEST - len(secret) + 3]} {secret} and more"  # the cut goes through it
+        told = {"type": "progress", "size": 1, "ProgressNotification": [{"message": message}]}
+        demo.send_raw(json.dumps({"NotificationContainer": told}))
 
 
 async def _ready(client: Client) -> None:
@@ -146,6 +152,7 @@ async def test_token_email_and_address_leave_the_program_nowhere(trouble: str, t
             said += log.read()
     files = _files(tmp_path)
     assert any(name.endswith(".sqlite3") for name in files)
-    for secret in (TOKEN, EMAIL, ADDRESS, WEBHOOK, WEBHOOK_KEY):
+    halves = (TOKEN[:-5], EMAIL[:-5], ADDRESS[:-4])
+    for secret in (TOKEN, EMAIL, ADDRESS, WEBHOOK, WEBHOOK_KEY, *halves):
         assert secret not in said
         assert [name for name, content in files.items() if secret.encode() in content] == []

@@ -136,6 +136,10 @@ async def test_the_bar_moves_between_answers_while_plex_is_heard_and_stands_stil
 async def test_what_is_not_the_present_is_marked(told: dict[str, Any]) -> None:
     assert "Plex is not heard now (down). This is what was last known" in told["blind"]["note"]
     assert "Nobody plays anything." in told["nobody"]["text"]
+    for missed in ("blind", "refused", "nonsense"):
+        assert "Last known: 1" in told[missed]["text"]
+        assert "Now playing" not in told[missed]["text"]
+        assert "Transcodes " not in told[missed]["text"]
 
 
 @browsing

@@ -68,6 +68,7 @@ class House:
     """The toy's state, and everything needed to serve it."""
 
     level: int = 0
+    seen: int = 0
     bulbs: list[str] = field(default_factory=list)
     question: str = "Smash the lamp?"
     cancelled: anyio.Event = field(default_factory=anyio.Event)
@@ -119,6 +120,12 @@ def _tools(house: House) -> list[Tool]:  # noqa: C901 - a toy each
     @lamp.tool(Access.READ)
     async def lamp_level() -> Lamp:
         """How bright the lamp is."""
+        return Lamp(level=house.level)
+
+    @lamp.tool(Access.READ, notes=True)
+    async def lamp_seen() -> Lamp:
+        """Note that somebody has seen it."""
+        house.seen += 1
         return Lamp(level=house.level)
 
     @lamp.tool(Access.WRITE, additive=True, open_world=True)

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     from anyio.abc import Process
 
-both_signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+IGNORED = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+every_signal = pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGTERM, id="SIGTERM"),
+        pytest.param(signal.SIGINT, id="SIGINT"),
+        pytest.param(signal.SIGHUP, id="SIGHUP", marks=pytest.mark.skipif(IGNORED, reason="started by nohup")),
+    ],
+)
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}}
 
 
@@ -80,8 +88,8 @@ class Toy:
 
 
 @asynccontextmanager
-async def _running(transport: str) -> AsyncIterator[Toy]:
-    async with await anyio.open_process(script(transport), stdin=subprocess.PIPE) as process:
+async def _running(transport: str, *before: str) -> AsyncIterator[Toy]:
+    async with await anyio.open_process([*before, *script(transport)], stdin=subprocess.PIPE) as process:
         toy = Toy(process)
         try:
             yield toy
@@ -115,7 +123,7 @@ async def test_the_end_of_input_before_a_word_ends_it() -> None:
         await toy.ended(within=4)
 
 
-@both_signals
+@every_signal
 async def test_a_signal_ends_a_silent_stdio_server(number: signal.Signals) -> None:
     async with _greeted() as toy:
         await toy.call("lamp_watch", 2)
@@ -131,6 +139,18 @@ async def test_a_signal_ends_a_stdio_server_whose_client_does_not_read() -> None
         await toy.out.receive_exactly(1)  # the flood has begun
         toy.process.send_signal(signal.SIGTERM)
         await toy.ended(within=5)
+
+
+async def test_who_ignores_the_end_of_the_terminal_goes_on() -> None:
+    async with _running("stdio", "sh", "-c", 'trap "" HUP; exec "$@"', "sh") as toy:
+        with anyio.fail_after(60):
+            await toy.say("initialize", HELLO, id=1)
+            await toy.hear()
+            toy.process.send_signal(signal.SIGHUP)
+            await toy.say("ping", {}, id=2)
+            assert (await toy.hear())["id"] == 2
+            await toy.stdin.aclose()
+            await toy.ended(within=60)
 
 
 async def test_a_flood_arrives_whole() -> None:
@@ -158,7 +178,7 @@ async def test_standard_input_may_be_a_file(tmp_path: Any) -> None:
     assert not finished.stdout or json.loads(finished.stdout)["id"] == 1
 
 
-@both_signals
+@every_signal
 async def test_a_signal_ends_an_http_server_with_open_streams(number: signal.Signals) -> None:
     async with _running("http") as toy:
         url = f"http://127.0.0.1:{await toy.port()}"

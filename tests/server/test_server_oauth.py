@@ -377,6 +377,25 @@ async def test_read_reads_and_does_not_write(house: Served, issuer: ToyIssuer, e
 
 @pytest.mark.parametrize("era", [LEGACY, MODERN])
 @pytest.mark.parametrize("kind", ["http", "sse"])
+async def test_noting_that_something_was_seen_needs_the_scope_write(
+    house: Served, issuer: ToyIssuer, era: str, kind: str
+) -> None:
+    house.house.seen = 0
+    async with _client(house, issuer.token(), era, kind) as client:
+        with anyio.fail_after(60):
+            try:
+                told = (await client.call_tool("lamp_seen", {})).model_dump_json()
+            except MCPError as error:  # the SDK's own words for a 403
+                told = str(error)
+    assert ("insufficient_scope" in told) is (kind == "sse"), told
+    assert house.house.seen == 0
+    async with _client(house, issuer.token(scope="read write"), era, kind) as client:
+        await client.call_tool("lamp_seen", {})
+    assert house.house.seen == 1
+
+
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+@pytest.mark.parametrize("kind", ["http", "sse"])
 async def test_write_writes(house: Served, issuer: ToyIssuer, era: str, kind: str) -> None:
     async with _client(house, issuer.token(scope="read write"), era, kind) as client:
         await client.call_tool("lamp_brighten", {"level": 5})

@@ -163,7 +163,7 @@ async def test_where_nobody_answers_no_database_is_made_that_nobody_named(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     seen = await visit(tmp_path, "http://no-such-host.invalid:32400", database=None)
-    assert "Not made yet" in seen.lines["database"]
+    assert "There is none yet" in seen.lines["database"]
     assert databases(tmp_path) == []
 
 

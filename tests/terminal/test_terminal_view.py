@@ -59,6 +59,19 @@ def test_nothing_plays_is_said_only_when_plex_is_heard() -> None:
         assert "Not known." in shown
 
 
+BLIND: tuple[LinkState, ...] = ("connecting", "down", "unauthorized", "offline")
+
+
+@pytest.mark.parametrize("link", BLIND)
+def test_nothing_is_said_in_the_present_while_plex_is_not_heard(link: LinkState) -> None:
+    bare, full = text(scene(link=link)), text(scene(session(), link=link, activities=[activity()], alerts=[alert()]))
+    for word in ("Playing", "is busy", "None.\n", "  open"):
+        assert word not in bare + full
+    assert "None that is known." in bare
+    assert "was playing 10:00 / 2:00:00" in full
+    assert "was open" in full
+
+
 def test_nothing_plays_is_not_claimed_when_sessions_could_not_be_read() -> None:
     shown = text(scene(detail="GET /status/sessions: not allowed (HTTP 403)."))
     assert "Not all can be read: GET /status/sessions" in shown

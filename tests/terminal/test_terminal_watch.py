@@ -129,7 +129,7 @@ async def test_it_says_at_once_when_plex_is_gone_and_when_it_is_back(demo: Demo,
         await terminal.until("Nothing plays.", since=seen)
 
 
-@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, "q"])
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, "q"])
 async def test_it_ends_and_leaves_the_terminal_as_it_was(demo: Demo, tmp_path: Path, way: signal.Signals | str) -> None:
     async with on_a_terminal(demo, tmp_path) as terminal:
         before = terminal.mode()
@@ -146,6 +146,27 @@ async def test_it_ends_and_leaves_the_terminal_as_it_was(demo: Demo, tmp_path: P
     assert CURSOR in terminal.shown
     assert "Traceback" not in terminal.shown
     assert "Nothing plays" not in after
+
+
+@pytest.mark.parametrize("logs_elsewhere", [True, False])
+async def test_it_ends_cleanly_when_its_terminal_is_closed(demo: Demo, tmp_path: Path, logs_elsewhere: bool) -> None:
+    keyboard, screen = os.openpty()
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        errors = file if logs_elsewhere else screen
+        process = await anyio.open_process(
+            command(demo), stdin=screen, stdout=screen, stderr=errors, cwd=tmp_path, env=environment(tmp_path)
+        )
+    os.close(screen)
+    terminal = Terminal(process, keyboard, keyboard)
+    async with process:
+        await terminal.until("live")
+        await demo.shut()  # which is worth a line in the log
+        os.close(keyboard)
+        process.send_signal(signal.SIGHUP)  # as the kernel does to whoever has it as the controlling terminal
+        with anyio.fail_after(60):
+            assert await process.wait() == 0
+    assert "Traceback" not in log.read_text()
 
 
 async def test_it_ends_as_soon_while_plex_is_away(demo: Demo, tmp_path: Path) -> None:

@@ -100,6 +100,25 @@ def test_a_folder_that_is_itself_a_link_is_the_folder_it_points_to(folder: Path)
     assert picture(settings_of(folder.parent / "here"), filepath="p.png").body == PNG
 
 
+def test_a_hard_link_in_a_folder_of_our_own_is_taken(folder: Path) -> None:
+    (folder.parent / "download.png").write_bytes(PNG)
+    (folder / "p.png").hardlink_to(folder.parent / "download.png")
+    assert picture(settings_of(folder), filepath="p.png").body == PNG
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("given", [".", "theirs"])
+def test_a_hard_link_in_a_folder_of_somebody_else_is_refused(folder: Path, given: str) -> None:
+    (folder.parent / "secret.png").write_bytes(PNG)
+    (folder / "theirs").mkdir()
+    os.chown(folder / given, 65534, -1)
+    (folder / "theirs" / "link.png").hardlink_to(folder.parent / "secret.png")
+    (folder / "theirs" / "own.png").write_bytes(PNG)
+    with pytest.raises(PathNotAllowed, match="hard link in a folder that belongs to another user"):
+        picture(settings_of(folder), filepath="theirs/link.png")
+    assert picture(settings_of(folder), filepath="theirs/own.png").body == PNG
+
+
 @pytest.mark.parametrize("path", ["", "  ", "a\0b.png", "a\nb.png"])
 def test_what_is_no_path_is_invalid(folder: Path, path: str) -> None:
     with pytest.raises(Invalid):

@@ -13,6 +13,8 @@ let source = null;
 let silence = 0;
 let again = 0;
 let hidden = 0;
+let asleep = false; // nobody listens for a page that nobody sees
+let tense = "whenLive";
 let heardAt = Date.now();
 let ahead = Number(root.dataset.now) - heardAt; // how far the server's clock is ahead of ours
 
@@ -42,7 +44,9 @@ function disconnect() {
 
 function heard() {
   heardAt = Date.now();
+  asleep = false;
   found();
+  tell();
   watch();
 }
 
@@ -130,6 +134,7 @@ function lose() {
   root.dataset.lost = "";
   lost.hidden = false;
   lost.textContent = `The companion does not answer. What you see is the last known, of ${clock(heardAt)}; it may be over.`;
+  pass();
 }
 
 function found() {
@@ -137,6 +142,20 @@ function found() {
   delete root.dataset.lost;
   lost.hidden = true;
   lost.textContent = "";
+  pass();
+}
+
+// What is in the present tense holds only while it is known to be so.
+function tell() {
+  const away = asleep || !lost.hidden;
+  const before = tense;
+  tense = away ? "whenLost" : root.dataset.link === "live" ? "whenLive" : "whenBlind";
+  for (const node of document.querySelectorAll("[data-when-live]")) {
+    put(node, node.dataset[tense] ?? node.dataset.whenLive);
+  }
+  if (before !== tense && tense !== "whenLive") said.replaceChildren();
+  const title = asleep ? "" : away ? "Companion not heard" : document.querySelector("[data-title]")?.dataset.title;
+  document.title = title ? `${title} – plex-companion` : "plex-companion";
 }
 
 // -- time
@@ -158,7 +177,7 @@ function ago(ms) {
 }
 
 function pass() {
-  const now = (root.hasAttribute("data-lost") ? heardAt : Date.now()) + ahead;
+  const now = (asleep || !lost.hidden ? heardAt : Date.now()) + ahead;
   for (const session of document.querySelectorAll(".session")) {
     const { offset, at, duration } = session.dataset;
     const moved = "moving" in session.dataset ? Math.max(0, now - at) : 0;
@@ -170,8 +189,7 @@ function pass() {
     put(time, ago(Date.now() + ahead - time.dataset.at));
     time.title ||= new Date(Number(time.dataset.at)).toLocaleString();
   }
-  const title = document.querySelector("[data-title]")?.dataset.title;
-  if (title) document.title = `${title} – plex-companion`;
+  tell();
 }
 
 function put(node, text) {
@@ -198,11 +216,21 @@ document.addEventListener("submit", async (event) => {
 
 document.addEventListener("visibilitychange", () => {
   clearTimeout(hidden);
-  if (document.hidden) hidden = setTimeout(disconnect, HIDDEN_MS);
+  if (document.hidden) hidden = setTimeout(sleep, HIDDEN_MS);
   else if (!source || source.readyState === EventSource.CLOSED) connect();
   else pass();
 });
-addEventListener("pageshow", (event) => event.persisted && connect());
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  sleep();
+  connect();
+});
+
+function sleep() {
+  disconnect();
+  asleep = true;
+  pass();
+}
 
 setInterval(pass, 1_000);
 pass();
