@@ -238,6 +238,20 @@ class Snapshot:
     devices: tuple[Device, ...] | None = None
     detail: str | None = None
     """What could not be read and why."""
+    unread_keys: frozenset[str] = frozenset()
+    """Keys of sessions that are listed in rows that could not be read."""
+    is_complete: bool = True
+    """Whether every session that plays is among `sessions` and `unread_keys`."""
+    is_unreadable: bool = False
+    """Whether `sessions` is `None` because Plex's answer was no good, not because it tells the owner only."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsUnread:
+    """What plays could not be read though the websocket is up. Sent once for each reason, until it can be read again."""
+
+    type: ClassVar[str] = "snapshot"
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +341,7 @@ Event = (
     | Connecting
     | Disconnected
     | Snapshot
+    | SessionsUnread
     | HistoryPage
     | Audit
     | Acknowledged

@@ -21,6 +21,7 @@ from plex_companion.events import (
     Disconnected,
     Malformed,
     Playing,
+    SessionsUnread,
     Snapshot,
     TranscodeReport,
     Unknown,
@@ -313,7 +314,7 @@ EVERYTHING = "*"
 def _progress(event: Event) -> tuple[str | None, object]:
     """What an event is about, and what it says beyond progress: `None` when it says more than that."""
     match event:
-        case Playing(session_key=None) | Snapshot() | Connecting() | Disconnected():
+        case Playing(session_key=None) | Snapshot() | SessionsUnread() | Connecting() | Disconnected():
             return EVERYTHING, None
         case Playing(state="playing" | "paused"):
             return f"session {event.session_key}", (event.state, event.rating_key, event.transcode_key)

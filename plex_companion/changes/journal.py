@@ -21,6 +21,7 @@ from plex_companion.events import (
     Preference,
     Reachability,
     ScanProgress,
+    SessionsUnread,
     Snapshot,
     StatusNote,
     StorageReport,
@@ -45,7 +46,9 @@ def journal(event: Event, before: State, now: Moment) -> Journaled | None:
     subject: str | None
     kind = event.type
     match event:
-        case Tick() | Connecting() | DeliveryReport() | Malformed() | LogLine() | HistoryPage() | Snapshot(first=False):
+        case Tick() | Connecting() | DeliveryReport() | Malformed() | LogLine() | HistoryPage():
+            return None
+        case Snapshot(first=False) | SessionsUnread():
             return None
         case Snapshot():
             kind = Disconnected.type  # the end of an outage stands beside its beginning

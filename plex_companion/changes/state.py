@@ -26,6 +26,7 @@ from plex_companion.changes.kinds import (
     PlayMarked,
     PlaysImported,
     PlaysRepeated,
+    ReadabilityChanged,
     Refreshed,
     SectionsSeen,
     ServerSeen,
@@ -66,6 +67,8 @@ BUFFERING_MS = 5 * 60_000
 """How long a session's running dry counts."""
 REMEMBERED = 256
 """How many ended sessions, orphaned transcoder jobs, unsettled items and resolved alerts are remembered."""
+MOST = 2_000
+"""How many sessions, activities and clients are kept: more than any household has."""
 COUNTED = 4_096
 """How many rows of Plex's history are remembered: more than a day of it holds."""
 ARRIVALS = 2_000
@@ -132,6 +135,8 @@ class State:
     down_since: int | None = None
     sessions_read: bool = False
     """Whether Plex has told what plays on this connection; it tells only the owner."""
+    sessions_unreadable: bool = False
+    """Whether what plays could not be read when it was last tried, though Plex is heard."""
     judged_tick: int = 0
     """When it had told that first on this connection."""
     next_event: int = 1
@@ -164,14 +169,13 @@ class State:
             counted=self.counted.copy(),
         )
 
-    def session_of(self, client_identifier: str) -> Session | None:
-        """The session that plays on a client now; the one heard last where there are several."""
-        playing = (s for s in self.sessions.values() if s.client_identifier == client_identifier)
-        return max(playing, key=lambda session: session.heard_tick, default=None)
+    def sessions_of(self, client_identifier: str) -> list[Session]:
+        """The sessions that play on a client now; mostly there is one."""
+        return [session for session in self.sessions.values() if session.client_identifier == client_identifier]
 
     def timeline_of(self, client_identifier: str) -> Timeline | None:
-        """Where a client is, or last was."""
-        session = self.session_of(client_identifier)
+        """Where a client is, or last was; of several sessions the one heard last tells."""
+        session = max(self.sessions_of(client_identifier), key=lambda one: one.heard_tick, default=None)
         return timeline_of(session) if session else self.timelines.get(client_identifier)
 
 
@@ -206,7 +210,7 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
         case PlayMarked():
             _mark(state, change)
         case ClientSeen(client=client):
-            state.clients[client.client_identifier] = client
+            _remember(state.clients, client.client_identifier, client, MOST)
         case TranscodeSeen(transcode=transcode, ended=ended):
             state.transcodes.pop(transcode.key, None)
             if not ended:
@@ -225,10 +229,8 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             _meet(state, server)
         case ConnectionChanged(connection=connection):
             _connect(state, connection)
-        case Refreshed(at=at, sessions=sessions, judged_tick=judged):
-            state.refreshed_at = at
-            state.sessions_read = state.sessions_read if sessions is None else sessions
-            state.judged_tick = judged or state.judged_tick
+        case Refreshed() | ReadabilityChanged():
+            _refresh(state, change)
         case AlertResolved(alert=alert, tick=tick):
             _rest(state, Rested(alert, tick))
         case AlertOpened(alert=alert) | AlertReopened(alert=alert):
@@ -241,6 +243,17 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             _deliver(state, delivery)
         case _:
             pass
+
+
+def _refresh(state: State, change: Refreshed | ReadabilityChanged) -> None:
+    """How fresh what is known is."""
+    match change:
+        case Refreshed(at=at, sessions=sessions, judged_tick=judged):
+            state.refreshed_at = at
+            state.sessions_read = state.sessions_read if sessions is None else sessions
+            state.judged_tick = judged or state.judged_tick
+        case ReadabilityChanged(unreadable=unreadable):
+            state.sessions_unreadable = unreadable
 
 
 def _note(state: State, change: ConditionSeen) -> None:
@@ -322,7 +335,7 @@ def _end(state: State, change: SessionEnded) -> None:
         _remember(state.ended, key, session)
     timeline = timeline_of(session, "stopped")
     if timeline is not None:
-        state.timelines[timeline.client_identifier] = timeline
+        _remember(state.timelines, timeline.client_identifier, timeline, MOST)
 
 
 def _open(state: State, alert: Alert) -> None:
@@ -405,6 +418,7 @@ def _connect(state: State, connection: Connection) -> None:
         state.down_since = None
     elif state.connection.state == "live":
         state.down_since = connection.since_at
+        state.sessions_unreadable = False
     state.connection = connection
 
 
