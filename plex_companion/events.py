@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Raw = dict[str, Any]
 
+MOST_ENTRIES = 20_000
+"""Entries of a frame that are read; Plex sends one, and a few dozen when a season comes in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Playing:
@@ -388,7 +391,8 @@ def _entries(kind: str, container: Raw) -> list[Frame]:
         listed = [listed]
     if not isinstance(listed, list) or not listed:
         return [Unknown(kind, container)]
-    return [_entry(kind, read, entry) for entry in listed]
+    found = [_entry(kind, read, entry) for entry in listed[:MOST_ENTRIES]]
+    return found if len(listed) <= MOST_ENTRIES else [*found, Malformed(f"more than {MOST_ENTRIES} entries")]
 
 
 def _entry(kind: str, read: Callable[[str, Raw], Frame] | None, entry: object) -> Frame:

@@ -12,6 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
+import anyio.to_thread
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 PATH = "/:/websockets/notifications"
 LARGEST_FRAME = 4 * 1024 * 1024
+LARGE_FRAME, PORTION = 64 * 1024, 500
+"""A larger frame is parsed off the loop; of one with more entries so many are handed on at a time."""
 WAITING_FRAMES = 4096
 """Kept unread while the first snapshot is taken; beyond it the socket is left alone, and Plex's pings with it."""
 _LONGEST_WAIT = 60.0
@@ -300,7 +303,11 @@ class _Listener:
             return self._closed(error)
 
     async def _hand_on(self, frame: bytes, moment: Moment) -> None:
-        await self._send([Heard(event, moment) for event in parse_frame(self._redacted(frame))])
+        frame = self._redacted(frame)
+        large = len(frame) > LARGE_FRAME
+        events = await anyio.to_thread.run_sync(parse_frame, frame) if large else parse_frame(frame)
+        for first in range(0, len(events), PORTION):
+            await self._send([Heard(event, moment) for event in events[first : first + PORTION]])
 
     def _redacted(self, frame: bytes) -> bytes:
         """Plex may repeat the token, in a setting or a message; here it goes before anything else sees it."""
