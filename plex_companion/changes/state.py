@@ -178,6 +178,12 @@ class State:
         session = max(self.sessions_of(client_identifier), key=lambda one: one.heard_tick, default=None)
         return timeline_of(session) if session else self.timelines.get(client_identifier)
 
+    def all_timelines(self) -> dict[str, Timeline]:
+        """`timeline_of` every client that has one, in one look at the sessions."""
+        playing = sorted(self.sessions.values(), key=lambda session: session.heard_tick)
+        present = (timeline_of(session) for session in playing)
+        return {**self.timelines, **{timeline.client_identifier: timeline for timeline in present if timeline}}
+
 
 def timeline_of(session: Session, state: str | None = None) -> Timeline | None:
     """The timeline of the client a session plays on."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +18,7 @@ from plex_pretend import ROOT, TOKEN, Answer, Pretend, playing_frame, pretend_pl
 from pydantic import SecretStr
 
 from plex_companion.app import open_application
+from plex_companion.changes.state import MOST
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:
@@ -266,3 +270,64 @@ async def test_of_two_sessions_on_one_client_the_snapshot_says_which_has_ended(t
         assert it.application.companion.state.sessions["2"].play_id == plays["2"]
         found = await it.tool("history_query")
         assert sorted(play["title"] for play in found["plays"]) == ["One", "Two"]
+
+
+# -- amounts
+
+MANY = 20_000
+
+
+def _many(first: int = 1) -> list[str]:
+    return [FINE.replace('"1"', f'"{n}"', 1).replace('"a"', f'"m{n}"') for n in range(first, first + MANY)]
+
+
+async def test_of_twenty_thousand_sessions_two_thousand_are_kept_and_none_of_the_others_is_ended(
+    tmp_path: Path,
+) -> None:
+    async with den(tmp_path, *_many()) as it:
+        assert len(it.known) == MOST
+        assert "18000 rows more than can be kept" in it.detail
+        it.sessions(*_many(first=5_000))
+        asked = it.plex.asked.count("/status/sessions")
+        await it.socket.send(playing_frame("1", state="stopped", clientIdentifier="m1", ratingKey="3"))
+        await it.until(lambda: "1" not in it.known)
+        await it.look()
+        await it.until(lambda: it.plex.asked.count("/status/sessions") > asked and "5000" in it.known)
+        assert len(it.known) <= MOST
+        assert "2" in it.known, "the reading did not tell of all"
+        it.sessions(FINE)
+        await it.look()
+        await it.until(lambda: not it.detail)
+        assert "2" not in it.known
+
+
+async def test_elements_without_end_are_cut_and_told_of_and_the_rows_before_them_are_kept(tmp_path: Path) -> None:
+    nested = "<Video>" + "<a>" * 300_000 + "</a>" * 300_000 + "</Video>"
+    async with den(tmp_path, FINE, nested) as it:
+        assert [title for title, _ in it.known.values()] == ["Fine"]
+        assert "the rest could not be read" in it.detail
+
+
+async def test_a_frame_of_twenty_thousand_entries_is_taken_in_whole_and_keeps_no_more_sessions(tmp_path: Path) -> None:
+    async with den(tmp_path, FINE) as it:
+        entry = {"ratingKey": "3", "viewOffset": 1, "state": "playing"}
+        entries = [{**entry, "sessionKey": str(n), "clientIdentifier": f"m{n}"} for n in range(2, MANY)]
+        body = {"type": "playing", "PlaySessionStateNotification": entries}
+        await it.socket.send(json.dumps({"NotificationContainer": body}))
+        await it.until(lambda: it.application.companion.live.counters.events["playing"] >= MANY - 2)
+        assert len(it.known) <= MOST
+
+
+async def test_the_program_ends_when_it_is_told_to_while_it_reads_far_too_much(tmp_path: Path) -> None:
+    async with pretend_plex() as plex:
+        plex.answers["/status/sessions"] = listing(*_many())
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_URL": plex.url, "PLEX_TOKEN": TOKEN}
+        command = [sys.executable, "-m", "plex_companion", "serve", "--transport", "http", "--port", "0"]
+        async with await anyio.open_process(command, env=environment, stdout=None, stderr=None) as process:
+            with anyio.fail_after(SECONDS):
+                await plex.socket()
+                while "/status/sessions" not in plex.asked:  # noqa: ASYNC110 - nobody announces it
+                    await anyio.sleep(0.01)
+                process.send_signal(signal.SIGTERM)
+                assert await process.wait() == 0
+        plex.close()
