@@ -224,6 +224,7 @@ def _thresholds(settings: Settings) -> Thresholds:
         streams=settings.alert_streams,
         streams_grace_ms=int(settings.alert_streams_grace_seconds * 1000),
         paused_ms=int(settings.alert_paused_minutes * 60_000),
+        unreadable_ms=int(settings.alert_unreadable_seconds * 1000),
         hold_ms=int(settings.alert_hold_seconds * 1000),
     )
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Raw = dict[str, Any]
 
+MOST_ENTRIES = 20_000
+"""Entries of a frame that are read; Plex sends one, and a few dozen when a season comes in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Playing:
@@ -238,6 +241,20 @@ class Snapshot:
     devices: tuple[Device, ...] | None = None
     detail: str | None = None
     """What could not be read and why."""
+    unread_keys: frozenset[str] = frozenset()
+    """Keys of sessions that are listed in rows that could not be read."""
+    is_complete: bool = True
+    """Whether every session that plays is among `sessions` and `unread_keys`."""
+    is_unreadable: bool = False
+    """Whether `sessions` is `None` because Plex's answer was no good, not because it tells the owner only."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsUnread:
+    """What plays could not be read though the websocket is up. Sent once for each reason, until it can be read again."""
+
+    type: ClassVar[str] = "snapshot"
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +358,7 @@ Event = (
     | Connecting
     | Disconnected
     | Snapshot
+    | SessionsUnread
     | HistoryPage
     | Audit
     | Acknowledged
@@ -388,7 +406,8 @@ def _entries(kind: str, container: Raw) -> list[Frame]:
         listed = [listed]
     if not isinstance(listed, list) or not listed:
         return [Unknown(kind, container)]
-    return [_entry(kind, read, entry) for entry in listed]
+    found = [_entry(kind, read, entry) for entry in listed[:MOST_ENTRIES]]
+    return found if len(listed) <= MOST_ENTRIES else [*found, Malformed(f"more than {MOST_ENTRIES} entries")]
 
 
 def _entry(kind: str, read: Callable[[str, Raw], Frame] | None, entry: object) -> Frame:

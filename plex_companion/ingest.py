@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from plex_companion.cache import UNKNOWN, StorageError, condensed
 from plex_companion.cache.board import Deposed, Touched
@@ -19,8 +20,10 @@ from plex_companion.events import (
     ActivityReport,
     Connecting,
     Disconnected,
+    HistoryPage,
     Malformed,
     Playing,
+    SessionsUnread,
     Snapshot,
     TranscodeReport,
     Unknown,
@@ -43,6 +46,8 @@ INBOX = 4_096
 """Events that may wait; some 2 kB each."""
 BATCH = 500
 """Events per transaction at most, so that a flood never keeps the loop from answering."""
+HEAVY, MANY_SESSIONS = 1_000, 50
+"""A batch that weighs more would keep the loop from answering for some 50 ms: a full one of single events does not."""
 PRUNE_EVERY_MS = 60_000
 ANNOUNCED_MS = 60_000
 """How long other processes may take to look at what was announced."""
@@ -88,13 +93,41 @@ async def ingest(
         await _write([], live.state, live, cache, desk)
         while True:
             batch = await inbox.drain(BATCH)
-            state, changes = live.understood(batch)
-            touched = desk.take(batch, changes) if desk else Touched()
+            state, changes, touched = await _understood(batch, live, desk)
             await _write(changes, state, live, cache, desk)
             live.show(state)
             announce(changes, touched)
             if not 0 <= live.now - pruned_at < PRUNE_EVERY_MS and not await _prune(live, cache, retention):
                 pruned_at = live.now
+
+
+async def _understood(batch: Sequence[Heard], live: Live, desk: Desk | None) -> tuple[State, list[Change], Touched]:
+    """The state after a batch, the changes that lead there and the URIs they touch; off the loop where that takes long."""
+
+    def understand() -> tuple[State, list[Change], Touched]:
+        state, changes = live.understood(batch)
+        return state, changes, desk.take(batch, changes) if desk else Touched()
+
+    if _weight(batch, live.state) <= HEAVY:
+        return understand()
+    return await anyio.to_thread.run_sync(understand)
+
+
+def _weight(batch: Sequence[Heard], state: State) -> int:
+    """How many rows a batch holds; each event looks at the sessions, which counts where there are many."""
+    rows = sum(_rows(heard.event) for heard in batch)
+    return rows + len(batch) * (1 + len(state.sessions) // MANY_SESSIONS)
+
+
+def _rows(event: Event) -> int:
+    match event:
+        case Snapshot():
+            lists = (event.sessions, event.activities, event.sections, event.accounts, event.clients, event.devices)
+            return sum(len(rows) for rows in lists if rows)
+        case HistoryPage(rows=rows):
+            return len(rows)
+        case _:
+            return 0
 
 
 async def _prune(live: Live, cache: Cache, retention: Retention) -> bool:
@@ -250,7 +283,8 @@ class Inbox:
         for one in heard:
             while len(self._heard) >= self.limit:
                 self._collapse()
-                if len(self._heard) >= self.limit:
+                await anyio.lowlevel.checkpoint()
+                if len(self._heard) >= self.limit - self.limit // 16:  # or every event would look through all of them
                     if self._drained.is_set():  # otherwise another sender waits for it already
                         self._drained = anyio.Event()
                     await self._drained.wait()
@@ -313,7 +347,7 @@ EVERYTHING = "*"
 def _progress(event: Event) -> tuple[str | None, object]:
     """What an event is about, and what it says beyond progress: `None` when it says more than that."""
     match event:
-        case Playing(session_key=None) | Snapshot() | Connecting() | Disconnected():
+        case Playing(session_key=None) | Snapshot() | SessionsUnread() | Connecting() | Disconnected():
             return EVERYTHING, None
         case Playing(state="playing" | "paused"):
             return f"session {event.session_key}", (event.state, event.rating_key, event.transcode_key)

@@ -32,6 +32,7 @@ AlertKind = Literal[
     "new_device",
     "scan_finished",
     "listener_gap",
+    "sessions_unreadable",
     "plex_status",
     "storage",
 ]

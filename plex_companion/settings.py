@@ -235,6 +235,13 @@ class Settings(BaseSettings):
         ge=0,
         le=10_080,
     )
+    alert_unreadable_seconds: float = _setting(
+        120,
+        "PLEX_COMPANION_ALERT_UNREADABLE_SECONDS",
+        "What plays could not be read for this long though Plex is heard: an alert.",
+        gt=0,
+        le=86_400,
+    )
     alert_hold_seconds: float = _setting(
         60,
         "PLEX_COMPANION_ALERT_HOLD_SECONDS",

@@ -299,9 +299,8 @@ def timeline(of: Timeline, state: State, now_ms: int) -> Json:
     }
 
 
-def client(of: Client, state: State, now_ms: int) -> Json:
+def client(of: Client, last: Timeline | None, state: State, now_ms: int) -> Json:
     """A player, with its last timeline."""
-    last = state.timeline_of(of.client_identifier)
     return {
         "client_identifier": of.client_identifier,
         "title": of.title,

@@ -16,6 +16,7 @@ from plex_companion import events
 from plex_companion.cache import open_cache
 from plex_companion.changes import State
 from plex_companion.events import (
+    MOST_ENTRIES,
     ActivityReport,
     Malformed,
     Playing,
@@ -407,3 +408,11 @@ async def test_no_mutated_frame_stops_the_road_to_the_disk(
 
 def blank() -> State:
     return State(Connection("live", 1_795_370_400_000, 1))
+
+
+def test_of_a_frame_with_entries_without_end_so_many_are_read_and_the_rest_is_told_of() -> None:
+    entries = [{"sessionKey": str(number), "state": "playing"} for number in range(MOST_ENTRIES + 5)]
+    container = {"type": "playing", "PlaySessionStateNotification": entries}
+    events = parse_frame(json.dumps({"NotificationContainer": container}))
+    assert len(events) == MOST_ENTRIES + 1
+    assert isinstance(events[-1], Malformed)

@@ -124,11 +124,12 @@ class Cache:
             StorageError: nothing of it was written, as where the file has lost its name.
             Deposed: the same, because another process listens by now.
         """
-        statements = Statements(server, at)
-        for change in condensed(changes):
-            statements.add(change)
+        known = list(changes)
 
         def work(connection: sqlite3.Connection) -> int | None:
+            statements = Statements(server, at)  # in the writer's thread: there may be thousands
+            for change in condensed(known):
+                statements.add(change)
             if bulletin is None:
                 statements.run(connection)
                 return None

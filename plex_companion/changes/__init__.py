@@ -16,6 +16,7 @@ from plex_companion.changes.kinds import (
     DeliveryChanged,
     DevicesSeen,
     PlexTvUsersSeen,
+    ReadabilityChanged,
     Refreshed,
     SectionsSeen,
     ServerSeen,
@@ -35,6 +36,7 @@ from plex_companion.events import (
     HistoryPage,
     Playing,
     PlexTvUsersRead,
+    SessionsUnread,
     Snapshot,
     Tick,
     TimelineEntry,
@@ -74,6 +76,8 @@ def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa:
             return library.on_timeline(event, before, now)
         case Snapshot():
             return _on_snapshot(event, before, now)
+        case SessionsUnread(detail=detail):
+            return _on_unread(detail, before, now)
         case HistoryPage():
             return history.on_page(event, before)
         case Tick():
@@ -81,7 +85,7 @@ def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa:
         case Connecting():
             return _link(before, now, "connecting", None)
         case Disconnected():
-            return [*_on_lost(event, before, now), *sessions.on_disconnected(before)]
+            return [*_on_lost(event, before, now), *sessions.mark_stale(before)]
         case DeliveryReport(delivery=delivery):
             return [DeliveryChanged(delivery)]
         case PlexTvUsersRead(users=users):
@@ -125,6 +129,8 @@ def _on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
         live = replace(before.connection, detail=event.detail)
     if live != before.connection:
         changes.append(ConnectionChanged(live))
+    if event.is_unreadable != before.sessions_unreadable:
+        changes.append(ReadabilityChanged(event.is_unreadable))
     changes += sessions.on_snapshot(event, before, now)
     changes += activities.on_snapshot(event, before, now)
     if event.sections is not None and event.sections != before.sections:
@@ -137,6 +143,14 @@ def _on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
     told = None if event.sessions is None and not event.first else event.sessions is not None
     judged = now.tick if event.first and event.sessions is not None else None
     return [*changes, Refreshed(now.at, told, judged)]
+
+
+def _on_unread(detail: str, before: State, now: Moment) -> list[Change]:
+    """Frames go on, but nothing confirms what is known: it is shown as no longer certain."""
+    if before.connection.state != "live":
+        return []
+    changed: list[Change] = [] if before.sessions_unreadable else [ReadabilityChanged(unreadable=True)]
+    return [*_link(before, now, "live", detail), *changed, *sessions.mark_stale(before)]
 
 
 def _is_another_server(event: Snapshot, before: State) -> bool:

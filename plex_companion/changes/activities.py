@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, Change, Wanted
+from plex_companion.changes.state import MOST
 from plex_companion.models import Activity
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def on_activity(event: ActivityReport, before: State, now: Moment) -> list[Chang
     if event.phase == "ended":
         ended: list[Change] = [ActivityEnded(activity)]
         return [*ended, Wanted("library")] if activity.type == SCAN else ended
+    if known is None and len(before.activities) >= MOST:
+        return []
     return [ActivityChanged(activity)]
 
 
@@ -64,9 +67,10 @@ def on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
         if uuid not in listed and not event.requested.at <= activity.updated_at <= now.at
     ]
     scanned: list[Change] = [Wanted("library")] if any(ended.activity.type == SCAN for ended in gone) else []
+    room = max(0, MOST - len(before.activities) + len(gone))
     new = [
         ActivityChanged(replace(activity, started_at=now.at, updated_at=now.at))
         for uuid, activity in listed.items()
         if uuid not in before.activities
     ]
-    return [*gone, *new, *scanned]
+    return [*gone, *new[:room], *scanned]

@@ -22,6 +22,7 @@ from plex_companion.events import (
     Preference,
     Reachability,
     ScanProgress,
+    SessionsUnread,
     Snapshot,
     StatusNote,
     StorageReport,
@@ -55,6 +56,7 @@ def journal(event: Event, before: State, now: Moment) -> Journaled | None:
             | HistoryPage()
             | PlexTvUsersRead()
             | Snapshot(first=False)
+            | SessionsUnread()
         ):
             return None
         case Snapshot():

@@ -227,6 +227,13 @@ class Refreshed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadabilityChanged:
+    """What plays cannot be read though Plex is heard, or can be read again."""
+
+    unreadable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AlertOpened:
     """Something wants attention."""
 
@@ -308,6 +315,7 @@ Change = (
     | ServerSeen
     | ConnectionChanged
     | Refreshed
+    | ReadabilityChanged
     | AlertOpened
     | AlertResolved
     | AlertReopened

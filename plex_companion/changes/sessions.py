@@ -15,6 +15,7 @@ from plex_companion.changes.kinds import (
     TranscodeSeen,
     Wanted,
 )
+from plex_companion.changes.state import MOST
 from plex_companion.models import Client, Item, Player, Session
 
 if TYPE_CHECKING:
@@ -42,9 +43,16 @@ STATES = frozenset({"playing", "paused", "buffering", "error"})
 
 def on_playing(event: Playing, before: State, now: Moment) -> list[Change]:
     """A client reports. Unknown sessions are shown at once and asked about; `/status/sessions` knows the rest."""
+    fitting = _reported(event, before, now)
+    if len(fitting) > 1:
+        return [Wanted("sessions")]  # a guess would be written down for ever; Plex knows
+    known = fitting[0] if fitting else None
     if event.state == "stopped":
-        return _stopped(event, before, now)
-    known = _reported(event, before)
+        return _stopped(event, known, before, now)
+    return _continued(event, known, before, now)
+
+
+def _continued(event: Playing, known: Session | None, before: State, now: Moment) -> list[Change]:
     if event.state not in STATES or (known is None and _counted(event.session_key) is None):
         return []
     if known is None:
@@ -61,6 +69,8 @@ def on_playing(event: Playing, before: State, now: Moment) -> list[Change]:
 def _unknown(event: Playing, before: State, now: Moment) -> list[Change]:
     if now.tick < before.judged_tick:
         return [Wanted("sessions")]  # Plex has told since what plays, without it: it is over, or not listed yet
+    if len(before.sessions) >= MOST:
+        return []
     begun = _started(event, before, now, before.next_play)
     return [*_keyless(event, before, now), SessionStarted(begun), Wanted("sessions")]
 
@@ -82,23 +92,36 @@ def _is_lost(known: Session, event: Playing, before: State, now: Moment) -> bool
     return _is_other_item(event, known) or not (same_client and _is_plausible(known, offset, now))
 
 
-def _reported(event: Playing, before: State) -> Session | None:
-    """The session a report is about: by its key, and without a key by its client (PlexKodiConnect #504)."""
+def _reported(event: Playing, before: State, now: Moment) -> list[Session]:
+    """The sessions a report may be about: the one of its key, and without a key those of its client (PlexKodiConnect #504).
+
+    Of several the item decides, then the position. Where several are left, nothing says which it is.
+    """
     if event.session_key is not None:
-        return before.sessions.get(event.session_key)
+        known = before.sessions.get(event.session_key)
+        return [known] if known else []
     if event.client_identifier is None:
-        return None
-    found = before.session_of(event.client_identifier)
-    return None if found is None or _is_other_item(event, found) else found
+        return []
+    fitting = [one for one in before.sessions_of(event.client_identifier) if not _is_other_item(event, one)]
+    if len(fitting) > 1 and event.view_offset_ms:  # a broken stop says 0, which is no position
+        near = [one for one in fitting if _is_plausible(one, event.view_offset_ms, now)]
+        return near if len(near) == 1 else fitting
+    return fitting
 
 
 def _keyless(event: Playing, before: State, now: Moment) -> list[Change]:
-    """A live TV session that a snapshot listed without a session key, and that tells its key now."""
-    return [
-        _ended(session, "replaced", now.at)
+    """A live TV session that a snapshot listed without a session key, and that tells its key now.
+
+    Several may watch one channel: then the client decides, and where it does not, the next snapshot.
+    """
+    fitting = [
+        session
         for session in before.sessions.values()
         if session.item.live and not session.session_key.isdecimal() and session.item.key == event.key
     ]
+    if len(fitting) > 1:
+        fitting = [one for one in fitting if one.client_identifier == event.client_identifier]
+    return [_ended(fitting[0], "replaced", now.at)] if len(fitting) == 1 else []
 
 
 def _is_other_item(event: Playing, session: Session) -> bool:
@@ -108,8 +131,7 @@ def _is_other_item(event: Playing, session: Session) -> bool:
     return event.key is None or event.key != session.item.key
 
 
-def _stopped(event: Playing, before: State, now: Moment) -> list[Change]:
-    session = _reported(event, before)
+def _stopped(event: Playing, session: Session | None, before: State, now: Moment) -> list[Change]:
     if session is not None and _is_lost(session, event, before, now):
         return [_ended(session, "inferred", session.updated_at)]
     if session is not None and not _is_other_item(event, session):
@@ -160,6 +182,7 @@ def _started(event: Playing, before: State, now: Moment, play_id: int) -> Sessio
         transcode_key=event.transcode_key,
         transcode=transcode,
         decision=transcode.decision if transcode else None,
+        stale=before.sessions_unreadable,
     )
 
 
@@ -216,7 +239,7 @@ def _moved_to(known: Session, event: Playing, before: State, now: Moment) -> Ses
         transcode_key=key,
         transcode=transcode,
         decision=_decision(known, key, transcode),
-        stale=False,
+        stale=before.sessions_unreadable,
     )
 
 
@@ -249,7 +272,8 @@ def on_transcode(event: TranscodeReport, before: State) -> list[Change]:
     changes: list[Change] = [TranscodeSeen(event.transcode, ended=event.phase == "end")]
     if event.phase == "end":
         return changes
-    session = next((s for s in before.sessions.values() if s.transcode_key == key), None)
+    fitting = [session for session in before.sessions.values() if session.transcode_key == key]
+    session = fitting[0] if len(fitting) == 1 else None
     if session is not None and session.transcode != event.transcode:
         material = session.transcode is None or _wire_facts(session.transcode) != _wire_facts(event.transcode)
         moved = replace(session, transcode=event.transcode, decision=event.transcode.decision)
@@ -262,32 +286,48 @@ def _wire_facts(job: Transcode) -> Transcode:
 
 
 def on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
-    """What `/status/sessions` lists is so; what it listed once and lists no more is over."""
+    """What `/status/sessions` lists is so; what it listed once and lists no more is over.
+
+    What may be listed in a row that could not be read goes on.
+    """
     if event.sessions is None:
         return []
     plays = count(before.next_play)
     changes: list[Change] = []
-    listed: set[str] = set()
+    listed, room = set[str](), MOST - len(before.sessions)
     for row in event.sessions:
-        known = _same_session(row, before)
-        key = known.session_key if known else _key_of(row)
-        if key is None or key in listed:
+        known = _same_session(row, listed, before)
+        key = known.session_key if known else key_of(row)
+        if key is None or key in listed or (known is None and room <= 0):
             continue
         listed.add(key)
+        room -= known is None
         changes.extend(_from_row(row, key, known, event, before, now, plays))
     for session in before.sessions.values():
-        if session.session_key not in listed:
+        if session.session_key in listed:
+            continue
+        if event.is_complete and session.session_key not in event.unread_keys:
             changes.extend(_unlisted(session, event, before, now))
+        else:
+            changes.extend(_judged_by_silence(session, BLIND_MS, now))
     return changes
 
 
-def _same_session(row: SessionRow, before: State) -> Session | None:
+def _same_session(row: SessionRow, taken: set[str], before: State) -> Session | None:
     if row.session_key is not None:
         return before.sessions.get(row.session_key)
-    return next((s for s in before.sessions.values() if s.item.key and s.item.key == row.item.key), None)
+    fitting = [
+        session
+        for session in before.sessions.values()
+        if session.item.key and session.item.key == row.item.key and session.session_key not in taken
+    ]
+    if len(fitting) > 1:  # several may watch one channel
+        client = row.player.client_identifier if row.player else None
+        fitting = [session for session in fitting if session.client_identifier == client]
+    return fitting[0] if len(fitting) == 1 else None
 
 
-def _key_of(row: SessionRow) -> str | None:
+def key_of(row: SessionRow) -> str | None:
     """The key of a row; live TV that has none goes by the uuid in its path, which no counter ever reaches."""
     if row.session_key is not None:
         return row.session_key
@@ -319,12 +359,17 @@ def _is_same_play(known: Session, row: SessionRow, event: Snapshot, now: Moment)
     the time that passed can have brought it.
     """
     same_path = row.item.key is not None and row.item.key == known.item.key
-    same_item = same_path or row.item.rating_key == known.item.rating_key
+    same_item = same_path or row.item.rating_key == known.item.rating_key or _is_nameless(row)
     if known.epoch == event.epoch:
         return same_item
     client = row.player.client_identifier if row.player else None
     same_client = client is not None and client == known.client_identifier
     return same_item and same_client and _is_plausible(known, row.view_offset_ms, now)
+
+
+def _is_nameless(row: SessionRow) -> bool:
+    """Whether a row does not say what plays: then it says nothing against what is known."""
+    return row.item.rating_key is None and row.item.key is None
 
 
 def _is_plausible(known: Session, offset: int | None, now: Moment) -> bool:
@@ -382,8 +427,10 @@ def _agree(known: Session, row: SessionRow, event: Snapshot, before: State, now:
             session,
             state=row.state or known.state,
             view_offset_ms=known.view_offset_ms if row.view_offset_ms is None else row.view_offset_ms,
-            stale=now.tick - session.heard_tick > QUIET_MS,
+            stale=is_quiet(session, now),
         )
+    elif known.stale:
+        session = replace(session, stale=is_quiet(session, now))
     if session == known:
         return []
     return [SessionChanged(session), *seen_client(session, before, now)]
@@ -393,7 +440,7 @@ def _with_row(session: Session, row: SessionRow, event: Snapshot) -> Session:
     """The session with what only `/status/sessions` knows. Position and state stay the frames' business."""
     newer = session.heard_tick <= event.requested.tick or session.transcode_key is None
     transcode = row.transcode if row.transcode is not None and newer else session.transcode
-    item = row.item
+    item = session.item if _is_nameless(row) else row.item
     if session.item.live and session.item.rating_key is not None:
         item = replace(item, rating_key=session.item.rating_key, live=True)
     return replace(
@@ -422,13 +469,19 @@ def _same_player(listed: Player | None, reported: Player | None) -> Player | Non
 
 def _unlisted(session: Session, event: Snapshot, before: State, now: Moment) -> list[Change]:
     if session.heard_tick > event.requested.tick:
-        return []  # heard since the reading began
+        return _judged_by_silence(session, QUIET_MS, now)  # heard since the reading began
     if not session.epoch == before.connection.epoch == event.epoch:
         return [_ended(session, "inferred", session.updated_at)]  # the silence was ours
     waiting = not session.listed and now.tick - session.heard_tick < UNLISTED_MS
     if waiting:
-        return []
+        return _judged_by_silence(session, QUIET_MS, now)
     return [_ended(session, "stale" if is_quiet(session, now) else "inferred", session.updated_at)]
+
+
+def _judged_by_silence(session: Session, longest_ms: int, now: Moment) -> list[Change]:
+    """A session that goes on without being listed is certain as long as it is heard of."""
+    stale = now.tick - session.heard_tick > longest_ms
+    return [] if stale == session.stale else [SessionChanged(replace(session, stale=stale))]
 
 
 def all_over(before: State) -> list[Change]:
@@ -448,7 +501,7 @@ def on_tick(before: State, now: Moment) -> list[Change]:
     return [*changes, Wanted("sessions")] if changes else []
 
 
-def on_disconnected(before: State) -> list[Change]:
+def mark_stale(before: State) -> list[Change]:
     """Blindness is shown on every session, so that the last known state is not taken for the present."""
     return [SessionChanged(replace(s, stale=True)) for s in before.sessions.values() if not s.stale]
 

@@ -27,6 +27,7 @@ from plex_companion.changes.kinds import (
     PlaysImported,
     PlaysRepeated,
     PlexTvUsersSeen,
+    ReadabilityChanged,
     Refreshed,
     SectionsSeen,
     ServerSeen,
@@ -68,6 +69,8 @@ BUFFERING_MS = 5 * 60_000
 """How long a session's running dry counts."""
 REMEMBERED = 256
 """How many ended sessions, orphaned transcoder jobs, unsettled items and resolved alerts are remembered."""
+MOST = 2_000
+"""How many sessions, activities and clients are kept: more than any household has."""
 COUNTED = 4_096
 """How many rows of Plex's history are remembered: more than a day of it holds."""
 ARRIVALS = 2_000
@@ -136,6 +139,8 @@ class State:
     down_since: int | None = None
     sessions_read: bool = False
     """Whether Plex has told what plays on this connection; it tells only the owner."""
+    sessions_unreadable: bool = False
+    """Whether what plays could not be read when it was last tried, though Plex is heard."""
     judged_tick: int = 0
     """When it had told that first on this connection."""
     next_event: int = 1
@@ -168,15 +173,20 @@ class State:
             counted=self.counted.copy(),
         )
 
-    def session_of(self, client_identifier: str) -> Session | None:
-        """The session that plays on a client now; the one heard last where there are several."""
-        playing = (s for s in self.sessions.values() if s.client_identifier == client_identifier)
-        return max(playing, key=lambda session: session.heard_tick, default=None)
+    def sessions_of(self, client_identifier: str) -> list[Session]:
+        """The sessions that play on a client now; mostly there is one."""
+        return [session for session in self.sessions.values() if session.client_identifier == client_identifier]
 
     def timeline_of(self, client_identifier: str) -> Timeline | None:
-        """Where a client is, or last was."""
-        session = self.session_of(client_identifier)
+        """Where a client is, or last was; of several sessions the one heard last tells."""
+        session = max(self.sessions_of(client_identifier), key=lambda one: one.heard_tick, default=None)
         return timeline_of(session) if session else self.timelines.get(client_identifier)
+
+    def all_timelines(self) -> dict[str, Timeline]:
+        """`timeline_of` every client that has one, in one look at the sessions."""
+        playing = sorted(self.sessions.values(), key=lambda session: session.heard_tick)
+        present = (timeline_of(session) for session in playing)
+        return {**self.timelines, **{timeline.client_identifier: timeline for timeline in present if timeline}}
 
 
 def timeline_of(session: Session, state: str | None = None) -> Timeline | None:
@@ -210,7 +220,7 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
         case PlayMarked():
             _mark(state, change)
         case ClientSeen(client=client):
-            state.clients[client.client_identifier] = client
+            _remember(state.clients, client.client_identifier, client, MOST)
         case TranscodeSeen(transcode=transcode, ended=ended):
             state.transcodes.pop(transcode.key, None)
             if not ended:
@@ -229,10 +239,8 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             _meet(state, server)
         case ConnectionChanged(connection=connection):
             _connect(state, connection)
-        case Refreshed(at=at, sessions=sessions, judged_tick=judged):
-            state.refreshed_at = at
-            state.sessions_read = state.sessions_read if sessions is None else sessions
-            state.judged_tick = judged or state.judged_tick
+        case Refreshed() | ReadabilityChanged():
+            _refresh(state, change)
         case AlertResolved(alert=alert, tick=tick):
             _rest(state, Rested(alert, tick))
         case AlertOpened(alert=alert) | AlertReopened(alert=alert):
@@ -245,6 +253,17 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             _deliver(state, delivery)
         case _:
             pass
+
+
+def _refresh(state: State, change: Refreshed | ReadabilityChanged) -> None:
+    """How fresh what is known is."""
+    match change:
+        case Refreshed(at=at, sessions=sessions, judged_tick=judged):
+            state.refreshed_at = at
+            state.sessions_read = state.sessions_read if sessions is None else sessions
+            state.judged_tick = judged or state.judged_tick
+        case ReadabilityChanged(unreadable=unreadable):
+            state.sessions_unreadable = unreadable
 
 
 def _note(state: State, change: ConditionSeen) -> None:
@@ -329,7 +348,7 @@ def _end(state: State, change: SessionEnded) -> None:
         _remember(state.ended, key, session)
     timeline = timeline_of(session, "stopped")
     if timeline is not None:
-        state.timelines[timeline.client_identifier] = timeline
+        _remember(state.timelines, timeline.client_identifier, timeline, MOST)
 
 
 def _open(state: State, alert: Alert) -> None:
@@ -412,6 +431,7 @@ def _connect(state: State, connection: Connection) -> None:
         state.down_since = None
     elif state.connection.state == "live":
         state.down_since = connection.since_at
+        state.sessions_unreadable = False
     state.connection = connection
 
 

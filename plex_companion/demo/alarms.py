@@ -352,6 +352,28 @@ async def listener_gap_near(demo: Demo) -> Done:
     return {"reset": demo.reset_connections(websockets_only=True)}
 
 
+async def sessions_unreadable(demo: Demo) -> Done:
+    """Whatever is asked is answered with HTTP 500, while the notifications go on: somebody begins to play."""
+    demo.answer_with(500)
+    return _of(demo.start(player=1, user=1))
+
+
+async def sessions_unreadable_over(demo: Demo) -> Done:
+    """Questions are answered again."""
+    demo.answer_with(None)
+    return {}
+
+
+async def sessions_unreadable_near(demo: Demo, seconds: float = 10) -> Done:
+    """The same for ten seconds (`seconds`), then questions are answered again."""
+    demo.answer_with(500)
+    session = demo.start(player=1, user=1)
+    await demo.wait(seconds)
+    demo.answer_with(None)
+    demo.stop(session)
+    return _of(session)
+
+
 async def plex_status(demo: Demo) -> Done:
     """The server has a sentence for people."""
     demo.announce(frames.status("Library scan complete"))
@@ -373,6 +395,7 @@ ALARMS = {
         transcode_4k_near, buffering, buffering_over, buffering_near, playback_error, playback_error_over,
         playback_error_near, concurrent_streams, concurrent_streams_over, concurrent_streams_near, paused_long,
         paused_long_over, paused_long_near, new_device, new_device_near, scan_finished, scan_finished_over,
-        scan_finished_near, listener_gap, listener_gap_near, plex_status, plex_status_near,
+        scan_finished_near, listener_gap, listener_gap_near, sessions_unreadable,
+        sessions_unreadable_over, sessions_unreadable_near, plex_status, plex_status_near,
     )
 }  # fmt: skip

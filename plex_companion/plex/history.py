@@ -12,6 +12,7 @@ from plex_companion.errors import NotFound, PlexError, ToolError
 from plex_companion.events import HistoryPage
 from plex_companion.plex import views
 from plex_companion.plex.snapshot import query
+from plex_companion.plex.xml_answer import collecting_damage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -65,6 +66,8 @@ class Page:
     """All of them."""
     total: int | None
     """How many the listing has; `None` if Plex does not say (PLEX.md 2.1), and then its size says nothing."""
+    unread: int = 0
+    """Rows that could not be read as XML. They are passed over, and not tried again."""
 
 
 class Walk:
@@ -206,6 +209,7 @@ class Reader:
     ) -> None:
         self._gateway, self._book, self._say, self._numbers, self._now = gateway, book, say, numbers, now
         self._facts = facts
+        self._unread = 0
 
     async def read(self) -> None:
         """Read to the end. After an error, the next reading goes on at the mark.
@@ -213,6 +217,7 @@ class Reader:
         Raises:
             ToolError: Plex could not tell; what was read is kept.
         """
+        self._unread = 0
         total = await self._gateway.call(_count, ahead=True)
         await self._tell(total=total)
         known = self._book.read()
@@ -220,7 +225,8 @@ class Reader:
             return
         walk, ask = Walk(known, self._now().at // 1000), True
         while not walk.done:
-            rows = walk.take(await self._gateway.call(partial(_page, path=_path(walk)), ahead=True))
+            rows, unread = await self._gateway.call(partial(_read_on, walk=walk), ahead=True)
+            self._unread += unread
             if ask:
                 rows, ask = await self._enriched(rows)
             await self._pass_on(rows, walk, total)
@@ -246,7 +252,9 @@ class Reader:
         await self._tell(complete=False, detail=detail)
 
     async def _tell(self, **said: Any) -> None:
-        page = HistoryPage(next(self._numbers), **said)
+        rows = "1 row" if self._unread == 1 else f"{self._unread} rows"
+        lacks = f"{rows} of Plex's history could not be read." if self._unread else None
+        page = HistoryPage(next(self._numbers), **{"detail": lacks, **said})
         await self._say(page)
         await self._book.written(page.number)
 
@@ -265,11 +273,21 @@ def _count(plex: PlexServer) -> int | None:
 
 def _page(plex: PlexServer, path: str) -> Page:
     """Read and understood in the gateway's thread, so that the loop goes on meanwhile."""
-    container = query(plex, path)
+    with collecting_damage() as damage:
+        container = query(plex, path)
     if container is None or container.tag != "MediaContainer":
         raise PlexError(f"GET {PATH}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
     rows = tuple(row for row in map(views.history_row, container) if row)
-    return Page(rows, len(container), views.whole(container))
+    lost = sum(len(one.skipped) for one in damage)
+    if not len(container) and any(one.cut for one in damage):
+        lost = max(1, lost)  # nothing of the page came, so the reading goes on behind one row
+    return Page(rows, len(container) + lost, views.whole(container), lost)
+
+
+def _read_on(plex: PlexServer, walk: Walk) -> tuple[tuple[HistoryRow, ...], int]:
+    """The rows of the next page that may be news, and how many could not be read."""
+    page = _page(plex, _path(walk))
+    return walk.take(page), page.unread
 
 
 def _items(plex: PlexServer, path: str) -> dict[str, Item]:

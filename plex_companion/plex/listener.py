@@ -12,12 +12,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
+import anyio.to_thread
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from plex_companion import __version__
 from plex_companion.errors import PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
-from plex_companion.events import Connecting, Disconnected, Event, Heard, parse_frame
+from plex_companion.events import Connecting, Disconnected, Event, Heard, SessionsUnread, parse_frame
 from plex_companion.plex.history import Facts, Reader
 from plex_companion.plex.plain_words import why
 from plex_companion.plex.snapshot import take_snapshot
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 PATH = "/:/websockets/notifications"
 LARGEST_FRAME = 4 * 1024 * 1024
+LARGE_FRAME, PORTION = 64 * 1024, 500
+"""A larger frame is parsed off the loop; of one with more entries so many are handed on at a time."""
 WAITING_FRAMES = 4096
 """Kept unread while the first snapshot is taken; beyond it the socket is left alone, and Plex's pings with it."""
 _LONGEST_WAIT = 60.0
@@ -73,8 +76,11 @@ class Patience:
     """Between snapshots of sessions, however many are wanted."""
     library: float = 10
     """Between those of libraries: while a season comes in, every episode wants one."""
+    late: float = 4
+    """For what plays; then it is shown as no longer certain, and the answer is waited for."""
     failed: float = 5
-    """Before a wanted snapshot that failed is tried again."""
+    """Before what failed is tried again. What plays is asked for again at once, then after longer and longer, up to
+    twice this."""
     counted: float = 2
     """After a play has ended, before Plex's history is read: its row is written a moment later."""
     counted_late: float = 30
@@ -183,7 +189,8 @@ class _Listener:
         self._epoch = epoch
         self._patience = patience
         self._told: Lost | None = None
-        self._noted = ""
+        self._problems: dict[str, str] = {}
+        self._unread: str | None = None
         self._asking = anyio.Lock()
         self._secrets = [secret.encode() for secret in settings.secrets() if secret]
 
@@ -227,7 +234,8 @@ class _Listener:
 
     async def _hear(self, socket: ClientConnection) -> Lost:
         self._epoch += 1
-        self._told = None
+        self._told = self._unread = None
+        self._problems = {}
         await self._say(Connecting())
         self._wanted.for_sessions.take()
         self._wanted.for_library.take()
@@ -240,6 +248,9 @@ class _Listener:
         await self._send([Heard(snapshot, live)])
         _log.info("Plex is heard")
         self._wanted.for_library.say()
+        if snapshot.is_unreadable:
+            self._unread = snapshot.detail
+            self._wanted.for_sessions.say()
         for frame, moment in early:
             await self._hand_on(frame, _before(moment, live))
         lost = await self._until_lost(socket)
@@ -294,7 +305,11 @@ class _Listener:
             return self._closed(error)
 
     async def _hand_on(self, frame: bytes, moment: Moment) -> None:
-        await self._send([Heard(event, moment) for event in parse_frame(self._redacted(frame))])
+        frame = self._redacted(frame)
+        large = len(frame) > LARGE_FRAME
+        events = await anyio.to_thread.run_sync(parse_frame, frame) if large else parse_frame(frame)
+        for first in range(0, len(events), PORTION):
+            await self._send([Heard(event, moment) for event in events[first : first + PORTION]])
 
     def _redacted(self, frame: bytes) -> bytes:
         """Plex may repeat the token, in a setting or a message; here it goes before anything else sees it."""
@@ -305,22 +320,52 @@ class _Listener:
 
     async def _snapshots(self, wish: Wish, every: float, pause: float, *, library: bool) -> Lost:
         """Compare notes with Plex for ever; ends when the token is refused. Silence is for the pings to judge."""
+        waits = self._patience.waits()
         while True:
             with anyio.move_on_after(every):
                 await wish.wait()
             wish.take()
-            try:
-                async with self._asking:  # or an older answer might come after a newer one
-                    await self._say(await self._snapshot(first=False, library=library))
-                if library:
-                    self._named.set()
-            except PlexUnauthorized as error:
-                return _unread(error)
-            except ToolError as error:
-                self._note(error.message)
-                wish.say()
-                await anyio.sleep(self._patience.failed)
+            async with self._asking:  # or an older answer might come after a newer one
+                found = await self._reading(library=library)
+                if not isinstance(found, ToolError):
+                    self._unread = None
+                    await self._say(found)
+            match found:
+                case PlexUnauthorized():
+                    return _unread(found)
+                case ToolError():
+                    await self._tell_unread(found.message)
+                    wish.say()
+                    await anyio.sleep(min(next(waits), 2 * self._patience.failed))
+                case _:
+                    waits = self._patience.waits()
+                    if library:
+                        self._named.set()
             await anyio.sleep(pause)
+
+    async def _reading(self, *, library: bool) -> Snapshot | ToolError:
+        """A later snapshot, or why there is none. When Plex takes long, that is told before its answer is there."""
+        found: Snapshot | ToolError
+        async with anyio.create_task_group() as tasks:
+            if not library:  # libraries may take long
+                tasks.start_soon(self._tell_late)
+            try:
+                found = await self._snapshot(first=False, library=library)
+            except ToolError as error:
+                found = error
+            tasks.cancel_scope.cancel()
+        return found
+
+    async def _tell_late(self) -> None:
+        await anyio.sleep(self._patience.late)
+        await self._tell_unread(f"Plex has not told for {self._patience.late:g} s what plays.")
+
+    async def _tell_unread(self, detail: str) -> None:
+        """Say that what plays cannot be read, unless that has been said for this reason."""
+        if detail != self._unread:
+            _log.warning("What plays could not be read: %s", detail)
+            self._unread = detail
+            await self._say(SessionsUnread(detail))
 
     async def _history(self, book: Book) -> NoReturn:
         """Read Plex's own history once its numbers have names, and again when a play has ended."""
@@ -355,12 +400,6 @@ class _Listener:
             else:
                 return
 
-    def _note(self, problem: str) -> None:
-        """Write it down once, however often it is met."""
-        if problem != self._noted:
-            _log.warning("What plays could not be read: %s", problem)
-        self._noted = problem
-
     async def _snapshot(self, *, first: bool, library: bool) -> Snapshot:
         return await take_snapshot(
             self._gateway,
@@ -369,6 +408,7 @@ class _Listener:
             now=self._now,
             want_library=library,
             private=self._settings.privacy,
+            problems=self._problems,
         )
 
     async def _say(self, event: Event) -> None:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
+from xml.etree.ElementTree import Element
 
 import anyio
 
-from plex_companion.errors import PlexError, PlexForbidden, PlexUnauthorized, ToolError
+from plex_companion.changes.sessions import key_of
+from plex_companion.changes.state import MOST
+from plex_companion.errors import PlexError, PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, ToolError
 from plex_companion.events import Snapshot
 from plex_companion.plex import views
+from plex_companion.plex.xml_answer import Damage, collecting_damage, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
 
     from plex_companion.models import Account, Activity, Client, Device, Moment, Section, ServerIdentity, SessionRow
     from plex_companion.plex.gateway import Gateway
+
+T = TypeVar("T")
 
 _LIBRARY = ("server", "sections", "accounts", "clients", "devices")
 _UNTOLD = frozenset({"devices"})
@@ -29,12 +35,29 @@ _COUNTING_SECONDS = 10.0
 
 
 async def take_snapshot(
-    gateway: Gateway, *, epoch: int, first: bool, now: Callable[[], Moment], want_library: bool, private: bool
+    gateway: Gateway,
+    *,
+    epoch: int,
+    first: bool,
+    now: Callable[[], Moment],
+    want_library: bool,
+    private: bool,
+    problems: dict[str, str] | None = None,
 ) -> Snapshot:
     """Read sessions and activities; the first time also which server it is; when wanted, libraries, accounts, clients too.
 
     A part that cannot be read is `None`, and `detail` says why. Libraries can take long on a slow server, so they are
     not part of the first snapshot: what plays is known before.
+
+    Args:
+        gateway: what is asked.
+        epoch: of the connection.
+        first: whether it is the first of its connection. Where Plex answers but cannot tell its sessions, the first one
+            says so (`is_unreadable`): what Plex says by websocket is heard all the same.
+        now: the clock.
+        want_library: whether to read server, libraries, accounts and clients too.
+        private: whether e-mail and addresses are masked.
+        problems: what is wrong with parts, from earlier snapshots of the connection; parts read now replace theirs.
 
     Raises:
         PlexUnauthorized: Plex does not accept the token.
@@ -45,17 +68,33 @@ async def take_snapshot(
         gateway.forget()
     reading = _Reading(gateway, now(), private=private)
     await reading.read("sessions")  # alone: if Plex is away, it is asked once and not six times
-    match reading.errors.get("sessions"):
-        case PlexUnauthorized():
-            # Some versions say 401 for what is the owner's alone (PLEX.md 2.1); then the front door still opens.
-            await gateway.call(_front_door, ahead=True)
-        case ToolError() as error if not isinstance(error, PlexForbidden):
-            raise error
+    error = reading.errors.get("sessions")
+    if isinstance(error, PlexUnauthorized):
+        # Some versions say 401 for what is the owner's alone (PLEX.md 2.1); then the front door still opens.
+        await gateway.call(_front_door, ahead=True)
+    elif error is not None and not isinstance(error, PlexForbidden):
+        await _require_answer(gateway, error, first=first)
+        reading.found["is_unreadable"] = True
     async with anyio.create_task_group() as tasks:
         for part in dict.fromkeys(("activities", *(("server",) if first else ()), *(_LIBRARY if want_library else ()))):
             tasks.start_soon(reading.read, part)
-    detail = " ".join(error.message for part, error in reading.errors.items() if part not in _UNTOLD) or None
+    known = {} if problems is None else problems
+    for part in reading.asked:
+        known.pop(part, None)
+    known |= reading.problems()
+    detail = " ".join(known.values()) or None
     return Snapshot(epoch=epoch, first=first, requested=reading.requested, detail=detail, **reading.found)
+
+
+async def _require_answer(gateway: Gateway, error: ToolError, *, first: bool) -> None:
+    """Make sure that it is Plex that answers, and answers now, only not this question.
+
+    Raises:
+        ToolError: `error`, or why Plex does not answer.
+    """
+    away = isinstance(error, PlexUnreachable | PlexStarting) or not isinstance(error, PlexError)
+    if not first or away or views.server_identity(await gateway.call(_front_door, ahead=True)) is None:
+        raise error
 
 
 class _Reading:
@@ -65,43 +104,57 @@ class _Reading:
         self.requested = requested
         self.found: dict[str, Any] = {}
         self.errors: dict[str, ToolError] = {}
+        self.asked: list[str] = []
+        self._damage: dict[str, list[Damage]] = {}
         self._gateway = gateway
         self._private = private
 
     async def read(self, part: str) -> None:
+        self.asked.append(part)
         try:
-            self.found[part] = await getattr(self, part)()
+            with collecting_damage() as self._damage[part]:
+                self.found[part] = await getattr(self, part)()
         except ToolError as error:
             self.errors[part] = error
 
+    def problems(self) -> dict[str, str]:
+        """What is wrong with each part, for people."""
+        missing = {part: words for part, damage in self._damage.items() if (words := words_of(damage))}
+        failed = {part: error.message for part, error in self.errors.items()}
+        return {part: words for part, words in {**missing, **failed}.items() if part not in _UNTOLD}
+
     async def sessions(self) -> tuple[SessionRow, ...]:
-        rows = await self._rows("/status/sessions")
-        return tuple(views.session_row(row, private=self._private) for row in rows if row.tag in _ROWS)
+        """What plays; and the keys of what may play, as its rows could not be read."""
+        rows = await self._rows("/status/sessions", partial(_session, private=self._private))
+        found = self._damage["sessions"]
+        damage = found[0] if found else Damage("GET /status/sessions")
+        # A row without anything to know it by is as good as unread, though it may still fit what is known.
+        damage.skipped += [Element("Video") for row in rows if key_of(row) is None]
+        self._damage["sessions"] = [damage] if damage else []
+        unread = [row.get("sessionKey") for row in damage.skipped]
+        self.found["unread_keys"] = frozenset(key for key in unread if key)
+        self.found["is_complete"] = all(unread) and not damage.cut and not damage.beyond
+        return rows
 
     async def activities(self) -> tuple[Activity, ...]:
-        running = (views.activity(row, at=self.requested.at) for row in await self._rows("/activities"))
-        return tuple(one for one in running if one)
+        return await self._rows("/activities", partial(views.activity, at=self.requested.at))
 
     async def server(self) -> ServerIdentity | None:
         return views.server_identity(await self._gateway.call(_front_door, ahead=True))
 
     async def accounts(self) -> tuple[Account, ...]:
-        known = (views.account(row, private=self._private) for row in await self._rows("/accounts"))
-        return tuple(one for one in known if one)
+        return await self._rows("/accounts", partial(views.account, private=self._private))
 
     async def devices(self) -> tuple[Device, ...]:
-        numbered = (views.device(row, private=self._private) for row in await self._rows("/devices"))
-        return tuple(one for one in numbered if one)
+        return await self._rows("/devices", partial(views.device, private=self._private))
 
     async def clients(self) -> tuple[Client, ...]:
-        at = self.requested.at
-        present = (views.client(row, private=self._private, at=at) for row in await self._rows("/clients"))
-        return tuple(one for one in present if one)
+        return await self._rows("/clients", partial(views.client, private=self._private, at=self.requested.at))
 
     async def sections(self) -> tuple[Section, ...]:
         """Libraries with their sizes; a size that takes too long stays unknown."""
-        listed = (views.section(row) for row in await self._rows("/library/sections"))
-        sections = {section.section_id: section for section in listed if section}
+        listed = await self._rows("/library/sections", views.section)
+        sections = {section.section_id: section for section in listed}
         with anyio.move_on_after(_COUNTING_SECONDS):
             async with anyio.create_task_group() as tasks:
                 for section in tuple(sections.values()):
@@ -118,18 +171,27 @@ class _Reading:
         else:
             sections[section.section_id] = replace(section, count=views.total(container))
 
-    async def _rows(self, path: str) -> list[Element]:
-        container = await self._gateway.call(lambda plex: query(plex, path), ahead=True)
-        if container is None or container.tag != "MediaContainer":
-            raise PlexError(f"GET {path}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
-        return list(container)
+    async def _rows(self, path: str, view: Callable[[Element], T | None]) -> tuple[T, ...]:
+        """What the rows of a list mean, read and understood in the gateway's thread: the loop goes on meanwhile."""
+
+        def ask(plex: PlexServer) -> tuple[T, ...]:
+            container = query(plex, path, most_rows=MOST)
+            if container is None or container.tag != "MediaContainer":
+                raise PlexError(f"GET {path}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
+            return tuple(row for row in map(view, container) if row is not None)
+
+        return await self._gateway.call(ask, ahead=True)
+
+
+def _session(element: Element, *, private: bool) -> SessionRow | None:
+    return views.session_row(element, private=private) if element.tag in _ROWS else None
 
 
 def _front_door(plex: PlexServer) -> Element | None:
     return query(plex, "/")
 
 
-def query(plex: PlexServer, path: str) -> Element | None:
+def query(plex: PlexServer, path: str, *, most_rows: int | None = None) -> Element | None:
     """The XML itself: plexapi's objects fall over rows that lack what they expect (PLEX.md 2.1)."""
-    ask: Callable[[str], Element | None] = cast("Any", plex).query  # plexapi annotates nothing
-    return ask(path)
+    found: Element | None = cast("Any", plex).query(path, most_rows=most_rows)  # plexapi annotates nothing
+    return found

@@ -17,8 +17,8 @@ PIECE = 64 * 1024
 """Bytes parsed at a time. Between two pieces other threads run, and whoever waits no longer is noticed."""
 LONGEST_TAG = 512 * 1024
 """Bytes without a `<`. One tag is parsed in one go, which takes 0.1 s for each MB of attributes."""
-MOST_TAGS = 2_000_000
-"""Start and end tags of an answer: 5,000 items of a library have some 500,000."""
+MOST_TAGS = 1_000_000
+"""Start and end tags of what is kept: 5,000 items of a library have some 200,000."""
 DEEPEST = 64
 """Elements inside one another; Plex nests six."""
 
@@ -154,7 +154,9 @@ def _read_in_pieces(
         parser.feed(piece)
         root: Element | None = builder.close()  # what there is of it: the builder goes on
         if root is not None:
-            _trimmed(root, most_rows, damage, open_rows=1)
+            beyond = damage.beyond
+            if _trimmed(root, most_rows, damage, open_rows=1).beyond > beyond:
+                limits.tags = 0  # what is left out takes no memory
             if is_too_deep(root):
                 root[-1:] = []
                 damage.cut = True

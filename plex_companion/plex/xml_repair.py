@@ -84,18 +84,21 @@ class _Reader:
         self._open: list[Element] = []
         self._row = _Row()
         self._is_over = False
+        self._tags = 0
+        """Since the first row that is not kept."""
 
     def read(self, check: Callable[[], object]) -> None:
         """Read to the end of the root, or of the text."""
-        position, tags = 0, 0
+        position, taken = 0, 0
         while (mark := _MARK.search(self._text, position)) is not None:
-            if tags % _CHECK_EVERY == 0:
+            if taken % _CHECK_EVERY == 0:
                 check()
-            tags += 1
+            taken += 1
+            self._tags += 1
             self._take_text(self._text[position : mark.start()])
             if self._is_over:
                 position = len(self._text)
-            elif tags > MOST_TAGS:
+            elif self._tags > MOST_TAGS:
                 self.damage.cut = True
                 break
             else:
@@ -213,6 +216,7 @@ class _Reader:
         elif self._most_rows is not None and len(self.root) > self._most_rows:
             del self.root[-1]
             self.damage.beyond += 1
+            self._tags = 0
         elif self._row.is_repaired:
             self.damage.repaired += 1
         self._row = _Row()

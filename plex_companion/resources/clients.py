@@ -19,7 +19,8 @@ async def read_clients(companion: Companion) -> dict[str, Any]:
     """Every player that was ever seen, with where it is or last was; the one seen last comes first."""
     state, now = companion.state, companion.now_ms
     seen = sorted(state.clients.values(), key=lambda client: client.last_seen_at, reverse=True)
-    return {"clients": [wire.client(client, state, now) for client in seen]}
+    timelines = state.all_timelines()
+    return {"clients": [wire.client(one, timelines.get(one.client_identifier), state, now) for one in seen]}
 
 
 async def read_timeline(companion: Companion, client_identifier: str) -> dict[str, Any]:
@@ -35,10 +36,9 @@ async def read_timeline(companion: Companion, client_identifier: str) -> dict[st
 def existing_timelines(companion: Companion) -> Iterable[Mapping[str, str]]:
     """The players that have a timeline."""
     state = companion.state
-    for identifier in sorted(state.clients):
-        if state.timeline_of(identifier) is not None:
-            title = state.clients[identifier].title or identifier
-            yield {"client_identifier": identifier, "title": f"Timeline of {title}"}
+    for identifier in sorted(state.clients.keys() & state.all_timelines().keys()):
+        title = state.clients[identifier].title or identifier
+        yield {"client_identifier": identifier, "title": f"Timeline of {title}"}
 
 
 _CHANGES = (SessionStarted, SessionChanged, SessionEnded)

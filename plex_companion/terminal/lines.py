@@ -55,7 +55,7 @@ def _history(before: Scene | None, after: Scene) -> Iterator[str]:
     if before and new.complete and old is not None and not old.complete:
         yield f"Plex's history is imported: {new.imported:,} plays"
     if new.detail and (old is None or old.detail != new.detail):
-        yield f"Plex's history cannot be read: {clean(new.detail)}"
+        yield f"Plex's history {'has gaps' if new.complete else 'cannot be read'}: {clean(new.detail)}"
 
 
 def _sessions(before: Scene | None, after: Scene) -> Iterator[str]:

@@ -110,7 +110,14 @@ def _troubles(scene: Scene) -> list[RenderableType]:
     if scene.is_importing:
         lines.append(_line((f"  Plex's history is being imported: {words.importing(history)}.", "cyan")))
     if scene.is_live and history.detail:
-        lines.append(_line((f"  Plex's history cannot be read: {clean(history.detail)}", "yellow")))
+        lines.append(
+            _line(
+                (
+                    f"  Plex's history {'has gaps' if history.complete else 'cannot be read'}: {clean(history.detail)}",
+                    "yellow",
+                )
+            )
+        )
     if scene.storage != "ok":
         lines.append(_line(("  The database cannot be written: nothing is remembered for later.", "bold red")))
     return lines

@@ -69,8 +69,8 @@ async def client_timelines(companion: Companion) -> Told:
     `estimated_offset_ms` is the position now, counted on from the last report.
     """
     state, now = companion.state, companion.now_ms
-    found = [state.timeline_of(identifier) for identifier in sorted(state.clients)]
-    timelines = [wire.timeline(timeline, state, now) for timeline in found if timeline is not None]
+    found = state.all_timelines()
+    timelines = [wire.timeline(found[one], state, now) for one in sorted(state.clients) if one in found]
     return enveloped(companion, {"timelines": timelines, "count": len(timelines)})
 
 

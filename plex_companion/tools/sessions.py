@@ -60,11 +60,11 @@ async def sessions_get_active(companion: Companion, unused: Any = None) -> Activ
     Answered from what Plex reports live; Plex is only asked while the companion does not hear it. `source` says
     which, and with `source` "cache" while `connection.state` is not "live" this is the last known state.
     """
-    if companion.is_live and companion.state.sessions_read:
-        return _told(companion, companion.state.sessions.values(), "cache")
-    if companion.is_live:  # heard, but what plays is told to the owner only: the error says so
-        return _told(companion, await _asked(companion), "plex")
-    if not companion.state.sessions_read:  # nothing is known to fall back to: the error says why
+    state = companion.state
+    if companion.is_live and state.sessions_read:
+        return _told(companion, state.sessions.values(), "cache")
+    knows = state.sessions_read if not companion.is_live else bool(state.sessions_unreadable and state.sessions)
+    if not knows:  # nothing is known to fall back to, or it is told to the owner only: the error says why
         return _told(companion, await _asked(companion), "plex")
     with suppress(PlexError, TimedOut):
         return _told(companion, await _asked(companion), "plex")
@@ -141,10 +141,11 @@ def _rows(plex: PlexServer, *, private: bool) -> list[SessionRow]:
 def _told(companion: Companion, sessions: Iterable[Session], source: str) -> ActiveSessions:
     playing = sorted(sessions, key=lambda session: (session.started_at, session.play_id))
     decisions = [session.decision for session in playing]
-    now = companion.now_ms
+    now, lacks = companion.now_ms, companion.state.connection.detail if source == "cache" else None
+    found = f"Found {len(playing)} active sessions." if playing else "No active sessions found."
     return ActiveSessions(
         status="success",
-        message=f"Found {len(playing)} active sessions." if playing else "No active sessions found.",
+        message=f"{found} {lacks}" if lacks else found,
         sessions_count=len(playing),
         transcode_count=decisions.count("transcode"),
         direct_play_count=decisions.count("direct play"),

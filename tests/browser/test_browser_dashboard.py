@@ -171,7 +171,7 @@ async def test_while_the_companion_is_away_the_page_says_what_was_and_nothing_of
     chromium: Browser, tmp_path: Path, is_busy: bool
 ) -> None:
     async with open_demo(alive=False) as demo:
-        async with home(tmp_path, demo=demo, patience=STEADY) as first:
+        async with home(tmp_path, demo=demo) as first:
             port = int(first.url.rpartition(":")[2])
             opened = window(chromium, first.url)
             seen = await opened.__aenter__()
@@ -193,7 +193,7 @@ async def test_while_the_companion_is_away_the_page_says_what_was_and_nothing_of
             assert "Nothing was playing." in past
             assert "Nothing wanted attention." in past
         assert await seen.violations() == []
-        async with home(tmp_path, demo=demo, port=port, patience=STEADY):
+        async with home(tmp_path, demo=demo, port=port):
             await expect(seen.page.locator(".pill")).to_have_text("Live")
             await expect(seen.page.locator("h2").filter(has_text="Plex is busy with")).to_be_visible()
             assert len(PRESENT.findall(await _said(seen))) >= 4
@@ -204,7 +204,7 @@ async def test_while_the_companion_is_away_the_page_says_what_was_and_nothing_of
 async def test_while_plex_is_away_the_page_says_what_was_and_nothing_of_what_is(
     chromium: Browser, tmp_path: Path, is_busy: bool
 ) -> None:
-    async with home(tmp_path, patience=STEADY) as it, window(chromium, it.url) as seen:
+    async with home(tmp_path) as it, window(chromium, it.url) as seen:
         if is_busy:
             await busy(it.demo)
             await expect(seen.page.locator(".session")).to_have_count(2)

@@ -53,6 +53,7 @@ HASTY = Patience(
     pong=20,
     refused=0.3,
     merge=0.05,
+    late=20,
     failed=0.1,
     counted=0.05,
     counted_late=0.3,

@@ -28,6 +28,7 @@ LIMITS: dict[str, Any] = {
     "alert_slow_seconds": 20 / SPEED,
     "alert_streams_grace_seconds": 10 / SPEED,
     "alert_paused_minutes": 0.4 / SPEED,
+    "alert_unreadable_seconds": 20 / SPEED,
     "alert_hold_seconds": 60 / SPEED,
 }
 OPTIONS: dict[str, dict[str, float]] = {

@@ -35,6 +35,7 @@ HASTY = Patience(
     closing=0.1,
     refused=0.05,
     merge=0.01,
+    late=20,
     library=0.01,
     failed=0.01,
     counted=0.02,

@@ -363,3 +363,48 @@ async def test_a_history_that_takes_long_holds_back_neither_frames_nor_snapshots
         await until(lambda: plex.asked.count("/status/sessions") == asked + 1)
         shelf.held.set()
         await pages(ears, desk, lambda: desk.history.complete)
+
+
+BROKEN = [
+    b'<Video historyKey="/status/sessions/history/13" viewedAt="%d" title="A" studio="B" studio="C"/>' % (BEGAN + 780),
+    b'<Video historyKey="/status/sessions/history/13" viewedAt="%d" title="A"><Media>' % (BEGAN + 780),
+    b'<Video historyKey="/status/sessions/history/13" viewedAt="%d" title="The "A""/>' % (BEGAN + 780),
+]
+
+
+class _Broken(Shelf):
+    """A history with one row that cannot be read: instead of the row numbered 13."""
+
+    def __init__(self, plex: Pretend, rows: list[Attributes], broken: bytes) -> None:
+        super().__init__(plex, rows)
+        self.broken = broken
+
+    async def history(self) -> Answer:
+        answer = await super().history()
+        before, found, after = answer.body.partition(b'<Video historyKey="/status/sessions/history/13"')
+        return Answer(body=before + self.broken + after.partition(b"/>")[2]) if found else answer
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("totals", [True, False])
+async def test_a_row_that_cannot_be_read_is_passed_over_and_told_of(
+    plex: Pretend, broken: bytes, *, totals: bool
+) -> None:
+    shelf = _Broken(plex, [element(number) for number in range(PAGE + 20)], broken)
+    shelf.totals = totals
+    desk = Desk()
+    async with reading(plex, desk) as reader:
+        await reader.read()
+    assert {key.rpartition("/")[2] for key in desk.plays} == {str(n) for n in range(PAGE + 20)} - {"13"}
+    assert desk.history.complete
+    assert desk.history.detail == "1 row of Plex's history could not be read."
+    assert len(shelf.asked) < 10
+
+
+async def test_a_page_of_which_nothing_can_be_read_does_not_stop_the_reading(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(number) for number in range(PAGE + 5)]), Desk()
+    shelf.refusals[1] = Answer(body=b'<MediaContainer totalSize="505"><Video viewedAt="1"')
+    async with reading(plex, desk) as reader:
+        await reader.read()
+    assert len(desk.plays) >= PAGE + 4
+    assert desk.history.complete

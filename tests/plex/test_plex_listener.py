@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from plex_ears import listening, quickly
+from plex_ears import HASTY, listening, quickly
 from plex_pretend import (
     STARTING,
     TOKEN,
@@ -22,7 +23,7 @@ from plex_pretend import (
 )
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.events import Connecting, Disconnected, Malformed, Playing, Unknown
+from plex_companion.events import Connecting, Disconnected, Malformed, Playing, SessionsUnread, Snapshot, Unknown
 from plex_companion.plex.listener import Lost, Patience, Pauses, backoff
 from plex_companion.plex.wanted import Wanted
 
@@ -355,11 +356,58 @@ async def test_a_snapshot_that_fails_does_not_end_the_connection(pretend: Preten
         pretend.answers = dict.fromkeys(working, answer)
         asked = len(pretend.asked)
         ears.wanted.snapshot()
-        await until(lambda: len(pretend.asked) >= asked + 2)
+        event = await ears.next()
+        assert isinstance(event, SessionsUnread)
+        assert f"HTTP {answer.status}" in event.detail
+        await until(lambda: len(pretend.asked) >= asked + 3)
+        assert ears.nothing(), "the same reason is told once"
         pretend.answers = working
+        assert (await ears.snapshot()).sessions
+
+
+async def test_an_answer_that_takes_long_is_told_of_before_it_comes(pretend: Pretend) -> None:
+    async with listening(pretend.url, replace(HASTY, late=0.05)) as ears:
+        await ears.live()
+        await pretend.socket()
+        at_once: Answer = pretend.answers["/status/sessions"]
+        comes = anyio.Event()
+
+        async def late() -> Answer:
+            await comes.wait()
+            return at_once
+
+        pretend.answers["/status/sessions"] = late
         ears.wanted.snapshot()
-        while (await ears.snapshot()).sessions is None:
-            ears.wanted.snapshot()
+        assert isinstance(await ears.next(), SessionsUnread)
+        comes.set()
+        assert (await ears.snapshot()).sessions
+
+
+@pytest.mark.parametrize("answer", [Answer(500), Answer(body=b"\x01\x02"), Answer(body=b"")])
+async def test_a_first_answer_that_is_no_good_does_not_make_it_deaf(pretend: Pretend, answer: Answer) -> None:
+    working = pretend.answers["/status/sessions"]
+    pretend.answers["/status/sessions"] = answer
+    async with listening(pretend.url) as ears:
+        assert isinstance(await ears.next(), Connecting)
+        first = await ears.snapshot()
+        assert (first.first, first.sessions, first.is_unreadable) == (True, None, True)
+        assert "GET /status/sessions: " in (first.detail or "")
+        await (await pretend.socket()).send(playing_frame())
+        while not isinstance(await ears.next(), Playing):
+            pass
+        pretend.answers["/status/sessions"] = working
+        while not isinstance(event := await ears.next(), Snapshot):
+            pass
+        assert event.sessions
+        assert event.detail is None
+
+
+async def test_where_something_else_answers_it_is_not_taken_for_plex(pretend: Pretend) -> None:
+    pretend.answers["/status/sessions"] = Answer(500)
+    pretend.answers["/"] = Answer(body=b"<html/>")
+    async with listening(pretend.url) as ears:
+        assert isinstance(await ears.next(), Connecting)
+        assert "HTTP 500" in (await ears.lost()).detail
 
 
 async def test_every_frame_of_a_burst_arrives(pretend: Pretend) -> None:

@@ -193,7 +193,7 @@ def test_of_many_rows_so_many_are_kept_and_the_rest_is_counted() -> None:
     "text",
     [
         f"<MediaContainer>{FINE}{'<a>' * 300_000}{'</a>' * 300_000}</MediaContainer>",
-        f"<MediaContainer>{FINE}&{'<a><b>' * DEEPEST}</MediaContainer>",
+        f"<MediaContainer>{FINE}&<a>{'<b><c>' * DEEPEST}</MediaContainer>",
         f"<MediaContainer>{FINE}{'<a/>' * 1_100_000}<b>{'</b><b>' * 500_000}</b></MediaContainer>",
         f"<MediaContainer>{FINE}<a {LONG}/></MediaContainer>",
     ],

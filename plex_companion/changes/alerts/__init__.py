@@ -8,7 +8,7 @@ from plex_companion.changes.alerts import server, sessions
 from plex_companion.changes.alerts.book import Book
 from plex_companion.changes.alerts.rules import RULES, Thresholds
 from plex_companion.changes.kinds import AlertAcknowledged, SessionChanged, SessionEnded, SessionStarted
-from plex_companion.events import Acknowledged, Disconnected, Snapshot, Tick
+from plex_companion.events import Acknowledged, Disconnected, SessionsUnread, Snapshot, Tick
 
 if TYPE_CHECKING:
     from plex_companion.changes.kinds import Change
@@ -25,10 +25,13 @@ def alerts_for(event: Event, changes: list[Change], before: State, now: Moment, 
         return [AlertAcknowledged(event.alert_id, now.at)]
     book = Book(before, now, thresholds.hold_ms)
     server.of_server(event, before, book)
+    server.of_reading(event, before, book, thresholds)
     for change in changes:
         server.of_change(change, event, before, book)
     if isinstance(event, Disconnected):
         sessions.unheard(book)
+    elif isinstance(event, SessionsUnread):
+        pass  # that sessions are marked says nothing of them
     else:
         _of_sessions(event, changes, before, book, thresholds)
     return book.changes
@@ -56,4 +59,5 @@ def _of_sessions(event: Event, changes: list[Change], before: State, book: Book,
             for session in playing.values():
                 sessions.look_at(session, before, book, thresholds)
             sessions.forget_gone(playing, book)
-        sessions.count_streams(playing, book, thresholds)
+        if isinstance(event, Snapshot) or not before.sessions_unreadable:
+            sessions.count_streams(playing, book, thresholds)

@@ -79,6 +79,12 @@ RULES: dict[AlertKind, Rule] = {
         "then the alert says what that is.",
     ),
     "listener_gap": Rule("warning", "Plex is heard again after an outage, whose length the alert tells.", AT_ONCE),
+    "sessions_unreadable": Rule(
+        "warning",
+        "For these seconds Plex has been heard, but what plays could not be read: the list may be out of date.",
+        "It can be read again, or Plex is not heard any more.",
+        ("alert_unreadable_seconds",),
+    ),
     "storage": Rule(
         "error",
         "The database was found damaged at start and mended, or its backup of the day failed.",
@@ -101,5 +107,7 @@ class Thresholds:
     """A user may play so many at once."""
     streams_grace_ms: int = 10_000
     paused_ms: int = 30 * 60_000
+    unreadable_ms: int = 120_000
+    """What plays could not be read for so long."""
     hold_ms: int = 60_000
     """What returns so soon after it was over is the same alert."""

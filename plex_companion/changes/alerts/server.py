@@ -12,6 +12,7 @@ from plex_companion.events import (
     Disconnected,
     Event,
     Reachability,
+    SessionsUnread,
     Snapshot,
     StatusNote,
     StorageReport,
@@ -22,6 +23,7 @@ from plex_companion.text import discreet
 
 if TYPE_CHECKING:
     from plex_companion.changes.alerts.book import Book
+    from plex_companion.changes.alerts.rules import Thresholds
     from plex_companion.changes.kinds import Change
     from plex_companion.changes.state import State
     from plex_companion.models import Activity, AlertKind, Client, LibraryChange, ServerIdentity
@@ -66,6 +68,26 @@ def of_server(event: Event, before: State, book: Book) -> None:  # noqa: C901 - 
             _scans_told(None, before, book)
         case _:
             pass
+
+
+def of_reading(event: Event, before: State, book: Book, limits: Thresholds) -> None:
+    """Whether what plays can be read."""
+    match event:
+        case Snapshot(is_unreadable=True):
+            unreadable = True
+        case SessionsUnread():
+            unreadable = before.connection.state == "live"
+        case Tick():
+            unreadable = before.sessions_unreadable
+        case Snapshot() | Disconnected():
+            book.over("sessions_unreadable", SERVER)
+            return
+        case _:
+            return
+    if unreadable and book.lasts("sessions_unreadable", SERVER, limits.unreadable_ms):
+        reason = event.detail if isinstance(event, SessionsUnread | Snapshot) else before.connection.detail
+        title = "What plays cannot be read: the list of sessions may be out of date"
+        book.raise_("sessions_unreadable", SERVER, title, reason=reason)
 
 
 def _gap(before: State, book: Book) -> None:

@@ -1,0 +1,208 @@
+"""How long the loop is held, and how soon SIGTERM ends the program, when Plex answers with far too much.
+
+`python -m benchmarks.amounts [KIND …]`. A second process plays Plex; the companion runs in this one, so that every moment
+in which its loop does nothing else is seen, and once more as the shipped program, which is told to end in the midst of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+from pydantic import SecretStr
+from websockets.asyncio.server import serve
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+from plex_companion.app import open_application
+from plex_companion.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from anyio.abc import Process
+    from websockets.asyncio.server import ServerConnection
+    from websockets.http11 import Request
+
+ROOT = b'<MediaContainer friendlyName="Attic" machineIdentifier="attic-1" version="1.43.3.1-x" platform="Linux"/>'
+ROW = (
+    '<Video sessionKey="{n}" ratingKey="{n}" key="/library/metadata/{n}" type="movie" title="Film {n}" viewOffset="1" '
+    'duration="5400000"><Media id="1" bitrate="8000"><Part id="1" decision="directplay"><Stream id="1"/></Part></Media>'
+    '<User id="{n}" title="user {n}"/><Player machineIdentifier="m{n}" title="TV {n}" state="playing" product="Plex Web"/>'
+    '<Session id="s{n}" bandwidth="8100" location="lan"/></Video>'
+)
+MANY = 20_000
+NESTED = 300_000
+SECONDS = 15
+
+
+def listing(rows: Iterator[str]) -> bytes:
+    return f"<MediaContainer>{''.join(rows)}</MediaContainer>".encode()
+
+
+def answers(kind: str) -> dict[str, bytes]:  # noqa: PLR0911 - one line per kind
+    """What Plex answers, by path."""
+    sessions = listing(ROW.format(n=number) for number in range(1, MANY + 1))
+    match kind:
+        case "sessions":
+            return {"/status/sessions": sessions}
+        case "broken":
+            return {"/status/sessions": sessions.replace(b'title="Film 7"', b'title="Salt & Ember"')}
+        case "nested":
+            return {"/status/sessions": listing(iter(["<Video>" + "<a>" * NESTED + "</a>" * NESTED + "</Video>"]))}
+        case "elements":
+            return {"/status/sessions": listing(iter(["<Video>" + "<a/>" * 4_000_000 + "</Video>"]))}
+        case "lists":
+            return {
+                "/activities": listing(f'<Activity uuid="u{n}" title="Scan" progress="1"/>' for n in range(MANY)),
+                "/clients": listing(f'<Server machineIdentifier="c{n}" name="TV {n}"/>' for n in range(MANY)),
+                "/accounts": listing(f'<Account id="{n}" name="user {n}"/>' for n in range(MANY)),
+                "/devices": listing(f'<Device id="{n}" name="TV {n}" clientIdentifier="d{n}"/>' for n in range(MANY)),
+            }
+        case "history":
+            play = '<Video historyKey="/h/{n}" ratingKey="{n}" viewedAt="{at}" title="Film {n}" accountID="1"/>'
+            rows = listing(play.format(n=n, at=1_700_000_000 + n) for n in range(MANY))
+            return {"/status/sessions/history/all": rows}
+        case _:
+            return {}
+
+
+def frame(kind: str) -> str | None:
+    """What Plex sends once it is heard."""
+    if kind != "frame":
+        return None
+    entry = {"ratingKey": "1", "key": "/library/metadata/1", "viewOffset": 1, "state": "playing"}
+    entries = [{**entry, "sessionKey": str(n), "clientIdentifier": f"m{n}"} for n in range(MANY)]
+    body = {"type": "playing", "size": len(entries), "PlaySessionStateNotification": entries}
+    return json.dumps({"NotificationContainer": body})
+
+
+KINDS = ("ordinary", "sessions", "broken", "nested", "elements", "lists", "history", "frame")
+
+
+async def play_plex(kind: str) -> None:
+    """Serve for ever; the first line of output is the port."""
+    known, said = {"/": ROOT, **answers(kind)}, frame(kind)
+
+    async def hear(socket: ServerConnection) -> None:
+        if said:
+            await anyio.sleep(0.5)
+            await socket.send(said)
+        await socket.wait_closed()
+
+    def answer(_: ServerConnection, request: Request) -> Response | None:
+        path = request.path.partition("?")[0]
+        if path.startswith("/:/websockets"):
+            return None
+        body = known.get(path, b"<MediaContainer/>")
+        told = {"Content-Type": "text/xml", "Connection": "close", "Content-Length": str(len(body))}
+        return Response(200, "OK", Headers(told), body)
+
+    async with serve(hear, "127.0.0.1", 0, process_request=answer, max_size=None) as server:
+        print(next(iter(server.sockets)).getsockname()[1], flush=True)
+        await anyio.sleep_forever()
+
+
+@asynccontextmanager
+async def plex(kind: str) -> AsyncIterator[str]:
+    command = [sys.executable, "-m", "benchmarks.amounts", "--play", kind]
+    async with await anyio.open_process(command, stderr=None) as process:
+        assert process.stdout
+        port = ""
+        while not port.endswith("\n"):
+            port += (await process.stdout.receive()).decode()
+        try:
+            yield f"http://127.0.0.1:{port.strip()}"
+        finally:
+            process.kill()
+
+
+class Watch:
+    """The longest moments in which the loop did nothing else: by the clock, and the processor time this process had then.
+
+    The second is what it owes to itself: on a machine that is busy with others the first says little.
+    """
+
+    def __init__(self) -> None:
+        self.held_ms = self.worked_ms = 0.0
+
+    async def run(self) -> None:
+        """Look every millisecond, for ever."""
+        clock, work = time.perf_counter(), time.process_time()
+        while True:
+            await anyio.sleep(0.001)
+            passed, worked = time.perf_counter() - clock, time.process_time() - work
+            self.held_ms = max(self.held_ms, passed * 1000)
+            self.worked_ms = max(self.worked_ms, min(passed, worked) * 1000)
+            clock, work = time.perf_counter(), time.process_time()
+
+
+def settings_for(url: str, folder: Path) -> Settings:
+    given = {"plex_url": url, "database": folder / "cache.sqlite3", "plex_timeout_seconds": 60, "reconcile_seconds": 5}
+    return Settings.load(given).model_copy(update={"plex_token": SecretStr("bench")})
+
+
+async def held(kind: str, folder: Path) -> str:
+    """Watch from the first connection on, for long enough that everything has been read twice."""
+    watch = Watch()
+    async with plex(kind) as url, open_application(settings_for(url, folder)) as application:
+        companion = application.companion
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch.run)
+            with anyio.fail_after(120):
+                while not companion.is_live:
+                    await companion.live.changed()
+            await anyio.sleep(SECONDS)
+            tasks.cancel_scope.cancel()
+    state = companion.state
+    known = f"{len(state.sessions)} sessions, {len(state.activities)} activities, {state.history.imported} imported"
+    return f"{watch.held_ms:6.0f} ms, of which it worked {watch.worked_ms:5.0f} ms; {known}; {state.connection.detail or 'no detail'}"
+
+
+async def _until_live(process: Process) -> None:
+    assert process.stderr
+    heard = ""
+    while not re.search("Plex is heard|cannot|Uvicorn|listening", heard):
+        heard += (await process.stderr.receive()).decode(errors="replace")
+
+
+async def ends(kind: str, folder: Path) -> str:
+    """Seconds from SIGTERM to the end, in the midst of the first reading."""
+    slowest = 0.0
+    for wait in (0.3, 0.8, 1.5, 3.0):
+        async with plex(kind) as url:
+            environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PLEX_URL": url, "PLEX_TOKEN": "bench"}
+            command = [sys.executable, "-m", "plex_companion", "serve", "--transport", "http", "--port", "0"]
+            async with await anyio.open_process(command, env=environment, stdout=None) as process:
+                with anyio.fail_after(60):
+                    await _until_live(process)
+                    await anyio.sleep(wait)
+                    process.send_signal(signal.SIGTERM)
+                    began = time.perf_counter()
+                    await process.wait()
+                    slowest = max(slowest, time.perf_counter() - began)
+    return f"{slowest:.2f} s"
+
+
+async def main(kinds: list[str]) -> None:
+    for kind in kinds or KINDS:
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"{kind:9} the loop is held for at most {await held(kind, Path(folder))}", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"{kind:9} SIGTERM ends it within {await ends(kind, Path(folder))}", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--play"]:
+        anyio.run(play_plex, sys.argv[2])
+    else:
+        anyio.run(main, sys.argv[1:])
