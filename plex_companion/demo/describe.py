@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from plex_companion.demo.collection_search import collection_guid
+from plex_companion.demo.details import age_nodes, colour_nodes, current_facts, image_nodes, rating_nodes, theme_path
 from plex_companion.demo.household import TYPE_NUMBERS
 from plex_companion.demo.playback import transcode_entry
 from plex_companion.demo.query import TAG_FIELDS, Chooser
@@ -42,13 +43,15 @@ def item_node(house: House, user: User, item: Item, *, full: bool = False, guids
     """An item as lists show it; `guids` adds the ids elsewhere, `full` whatever only `/library/metadata/ID` tells."""
     node = Node(TAGS.get(item.type, "Directory"), _facts(house, item))
     node.attributes |= _above(house, item) | _below(house, user, item) | _seen(house, user, item)
+    node.attributes |= current_facts(house, item)
     node.attributes |= {name: value for name, value in item.fields.items() if name not in node.attributes}
     node.children += [media_node(item, media, full=full) for media in item.media]
     node.children += _tag_nodes(house, user, item, full=full)
+    node.children += [*image_nodes(house, item), *colour_nodes(item)]
     if full or guids:
         node.children += [Node("Guid", {"id": guid}) for guid in item.external_ids]
     if full:
-        node.children += _field_nodes(item.locked)
+        node.children += [*rating_nodes(item), *age_nodes(item, full=False), *_field_nodes(item.locked)]
         node.children += _extras(house, user, item)
     return node
 
@@ -246,7 +249,8 @@ def section_node(house: House, section: Section) -> Node:
         "uuid": section.uuid, "updatedAt": section.created_at, "createdAt": section.created_at, "scannedAt": scanned,
         "content": True, "directory": True, "contentChangedAt": house.changed_at[section.key], "hidden": 0,
     })  # fmt: skip
-    node.add("Location", id=int(section.key) if section.key.isdigit() else 1, path=section.path)
+    for number, path in enumerate(section.paths):
+        node.add("Location", id=(int(section.key) if section.key.isdigit() else 1) + 1000 * number, path=path)
     return node
 
 
@@ -261,7 +265,7 @@ def collection_node(house: House, user: User, found: Collection, items: list[Ite
         "rating": found.rating, "audienceRating": found.audience_rating, "userRating": house.view(user, found.key).rating, "childCount": len(items),
         "thumb": f"/library/collections/{found.key}/composite/{found.updated_at}", "addedAt": found.added_at,
         "updatedAt": found.updated_at, "minYear": min(years, default=None), "maxYear": max(years, default=None),
-        "collectionMode": found.mode, "collectionSort": found.sort, "collectionFilterBasedOnUser": found.filter_by_user,
+        "theme": theme_path(house, found), "collectionMode": found.mode, "collectionSort": found.sort, "collectionFilterBasedOnUser": found.filter_by_user,
     }  # fmt: skip
     node = Node("Directory", facts | section_facts(house, found.section))
     node.children += [tag_node(house, "Label", label) for label in found.labels]
@@ -276,7 +280,7 @@ def playlist_node(found: Playlist, items: Iterable[Item], *, full: bool = False)
     fields = _field_nodes(found.locked) if full else []
     return Node("Playlist", {
         "ratingKey": found.key, "key": f"/playlists/{found.key}/items", "guid": f"com.plexapp.agents.none://demo-{found.key}",
-        "type": "playlist", "title": found.title, "titleSort": found.title_sort or None, "summary": found.summary, "smart": found.smart, "playlistType": found.kind,
+        "type": "playlist", "allowSync": True, "title": found.title, "titleSort": found.title_sort or None, "summary": found.summary, "smart": found.smart, "playlistType": found.kind,
         "composite": f"/playlists/{found.key}/composite/{found.updated_at}", "icon": None,
         "duration": sum(item.duration or 0 for item in listed), "leafCount": len(listed), "addedAt": found.added_at,
         "updatedAt": found.updated_at, "content": f"library://x/directory/{quote(found.content, safe='')}" if found.content else None,
