@@ -53,5 +53,6 @@ def _node(tag: str, path: str) -> Node:
 
 ROUTES = (
     ("GET", "/services/browse", browse),
+    ("GET", "/services/browse/", browse),
     ("GET", "/services/browse/{path}", browse),
 )

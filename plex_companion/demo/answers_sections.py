@@ -9,9 +9,9 @@ from plex_companion.demo.answers_browse import folders_of
 from plex_companion.demo.answers_library import section_all
 from plex_companion.demo.answers_server import pref_node
 from plex_companion.demo.ask import DONE, Answer, Ask, Refused, items_page
-from plex_companion.demo.describe import PARTS
 from plex_companion.demo.household import TYPE_NAMES, TYPE_NUMBERS
 from plex_companion.demo.invented import make_section
+from plex_companion.demo.media_nodes import PARTS
 from plex_companion.demo.prefs import Pref
 from plex_companion.demo.query import select
 from plex_companion.demo.tree import Node, container

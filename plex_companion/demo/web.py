@@ -51,6 +51,7 @@ KINDS = {
     "work": "refresh|analyze|match|unmatch|split|merge",
     "number": "[0-9]{1,12}",
     "playable": "video|music",
+    "watchlist": "released|available",
     "started": r"\.m3u8|\.mpd|\.mp3|",
     "flag": "unwatched|inProgress|hdr|unmatched|duplicate|trash",
     "chosen": "poster|art|banner|theme|clearLogo|squareArt",
