@@ -31,7 +31,7 @@ def _offered(ask: Ask, kind: str) -> list[str]:
     key = ask.args["id"]
     own = [f"demo://{kind}/{key}/{number}" for number in (1, 2)]
     if kind == "themes":
-        own = own[:1] if ask.house.items.get(key) and ask.house.items[key].type == "show" else []
+        own = [f"metadata://themes/{key}"] if key in ask.house.items and ask.house.items[key].type == "show" else []
     elif key in ask.house.collections and kind != "posters":
         own = []
     return [*own, *ask.house.sent_pictures.get((key, kind), [])]

@@ -68,7 +68,7 @@ def _edit_rating(ask: Ask, key: str) -> None:
 
 
 def edited_tags(ask: Ask, field: str, old: tuple[str, ...]) -> tuple[str, ...]:
-    """The tags after an edit: `field[0].tag.tag=` lists replace, `field[].tag.tag-=` takes away."""
+    """The tags after an edit: `field[0].tag.tag=` lists replace, or add where several items are edited; `field[].tag.tag-=` takes away."""
     replaced: list[str] = []
     taken: set[str] = set()
     touched = False
@@ -80,7 +80,8 @@ def edited_tags(ask: Ask, field: str, old: tuple[str, ...]) -> tuple[str, ...]:
             else:
                 touched = True
                 replaced.append(value)
-    base = tuple(replaced) if touched else old
+    several = "," in ask.get("id") or not ask.get("id")
+    base = (*(old if several or not touched else ()), *replaced)
     return tuple(dict.fromkeys(tag for tag in base if tag and tag not in taken))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -53,8 +54,17 @@ def item_node(house: House, user: User, item: Item, *, full: bool = False, guids
         node.children += [Node("Guid", {"id": guid}) for guid in item.external_ids]
     if full:
         node.children += [*rating_nodes(item), *age_nodes(item, full=False), *_field_nodes(item.locked)]
+        node.children += _folder_nodes(house, item)
         node.children += _extras(house, user, item)
     return node
+
+
+def _folder_nodes(house: House, item: Item) -> list[Node]:
+    """Return the folder of a show or an artist, which all its files lie in."""
+    if item.type not in {"show", "artist"}:
+        return []
+    folders = [posixpath.dirname(media.file) for leaf in house.leaves_of(item.key) for media in leaf.media]
+    return [Node("Location", {"path": posixpath.commonpath(folders)})] if folders else []
 
 
 def _field_nodes(locked: set[str]) -> list[Node]:

@@ -42,7 +42,7 @@ def _counted(house: House, user: User, kind: str, query: str, section: str) -> I
             continue
         sums: dict[str, int] = {}
         for item in house.in_section(key, LEVELS[found.type][0]):
-            for tag in chooser.tags(item, kind):
+            for tag in set(chooser.tags(item, kind)):
                 if query in tag.casefold():
                     sums[tag] = sums.get(tag, 0) + 1
         yield from ((found, tag, count) for tag, count in sums.items())
