@@ -81,6 +81,7 @@ def delete_section(ask: Ask) -> Answer:
     for row in [row for row in ask.house.collections.values() if row.section == section.key]:
         del ask.house.collections[row.key]
     del ask.house.sections[section.key]
+    ask.house.refreshing.discard(section.key)
     ask.house.changed()
     return DONE
 

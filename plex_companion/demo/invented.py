@@ -339,7 +339,7 @@ def half_watched(build: Builder, views: dict[int, dict[str, View]], users: Seque
     """Leave a few items half-way, for On Deck."""
     unfinished = [item for item in build.items if item.type in {"movie", "episode"}]
     for user in users:
-        for item in build.rng.sample(unfinished, 3):
+        for item in build.rng.sample(unfinished, min(3, len(unfinished))):
             offset = int((item.duration or 0) * build.rng.uniform(0.2, 0.7))
             views.setdefault(user.id, {})[item.key] = View(offset, 0, build.added(20))
 
