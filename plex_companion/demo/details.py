@@ -71,6 +71,7 @@ def current_facts(house: House, item: Item) -> dict[str, Value]:
     facts: dict[str, Value] = {"theme": theme_path(house, item), **changed_prefs(house, item)}
     if item.type in {"movie", "show"}:
         facts["slug"] = slug_of(item)
+        facts["primaryExtraKey"] = f"/library/metadata/{item.extras[0]}" if item.extras else None
         facts["ratingImage"] = "rottentomatoes://image.rating.ripe" if item.rating else None
     if item.audience_rating:
         movie = item.type == "movie"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from conftest_demo import asked
 from plexapi.exceptions import BadRequest, NotFound, Unauthorized
 
@@ -332,3 +333,16 @@ async def _diverted(demo: Demo, work: Any) -> None:
             return super().send(request, **more)
 
     await asked(demo, lambda _: work(PlexServer(demo.url, demo.token, session=Diverted())))
+
+
+async def test_what_an_item_has_one_of_is_an_object_in_json(demo: Demo) -> None:
+    film = next(item for item in demo.house.of_kind("movie") if item.extras)
+
+    def work(_: Any) -> Any:
+        path = f"{demo.url}/library/metadata/{film.key}?includePreferences=1"
+        return requests.get(path, headers={"Accept": "application/json"}, timeout=20).json()
+
+    row = (await asked(demo, work))["MediaContainer"]["Metadata"][0]
+    assert row["Extras"]["Metadata"][0]["key"] == row["primaryExtraKey"] == f"/library/metadata/{film.extras[0]}"
+    assert {setting["id"] for setting in row["Preferences"]["Setting"]} >= {"useOriginalTitle"}
+    assert len(row["UltraBlurColors"]["topLeft"]) == 6
