@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
 from tools_home import tools_home
 
@@ -60,3 +61,18 @@ async def test_a_library_counts_its_items_and_not_its_collections(tmp_path: Path
         contents = await tools.well("library_get_contents", library_name="Films", limit=200)
         assert details["totalItems"] == len(films)
         assert {int(row["rating_key"]) for row in contents["items"]} == {int(film.key) for film in films}
+
+
+async def test_a_pin_that_the_owner_sets_is_asked_for_and_no_longer_when_it_is_taken_away(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        pip = next(user for user in tools.demo.house.users.values() if user.name == "Pip")
+        path = f"{tools.demo.url}/api/v2/home/users/restricted/{pip.cloud_id}"
+        async with httpx2.AsyncClient(headers={"X-Plex-Token": tools.demo.token}) as plex_tv:
+            assert (await plex_tv.post(f"{path}?pin=4321")).is_success
+            for wrong in ({}, {"pin": "1234"}):
+                error = await tools.refused("watchlist_list", username="Pip", **wrong)
+                assert "PIN" in error["message"]
+                assert "4321" not in str(error)
+            await tools.well("watchlist_list", username="Pip", pin="4321")
+            assert (await plex_tv.post(f"{path}?removePin=1")).is_success
+        await tools.well("watchlist_list", username="Pip")
