@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from plex_companion.demo.ask import DONE, Answer, Ask, Refused, page
+from plex_companion.demo.ask import DONE, Answer, Ask, Refused, found, page
+from plex_companion.demo.details import age_nodes
+from plex_companion.demo.household import TYPE_NAMES
 from plex_companion.demo.tree import Node, container
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plex_companion.demo.household import Item
+
+
+ORDERS: dict[str, Callable[[Item], Any]] = {
+    "titleSort": lambda item: (item.title_sort or item.title).casefold(),
+    "originallyAvailableAt": lambda item: item.released,
+    "rating": lambda item: item.rating or 0.0,
+}
 
 
 def cloud_id(item: Item) -> str:
@@ -35,9 +47,16 @@ def _wished(ask: Ask) -> list[str]:
 
 
 def watchlist(ask: Ask) -> Node:
-    """`GET /library/sections/watchlist/all`: the asker's list, newest first."""
-    titles = _titles(ask)
+    """`GET /library/sections/watchlist/all`, or `/released`: the asker's list, newest first unless sorted otherwise."""
+    titles, wanted = _titles(ask), TYPE_NAMES.get(ask.number("type"))
     rows = [titles[key] for key in reversed(_wished(ask)) if key in titles]
+    rows = [row for row in rows if wanted in {None, row.type}]
+    if ask.args.get("filter") == "released":
+        today = datetime.fromtimestamp(ask.house.now, UTC).date().isoformat()
+        rows = [row for row in rows if not row.released or row.released <= today]
+    field, _, direction = ask.get("sort").partition(":")
+    if field in ORDERS:
+        rows.sort(key=ORDERS[field], reverse=direction == "desc")
     return page(ask, rows, _node, identifier="tv.plex.provider.discover", librarySectionID="watchlist")
 
 
@@ -62,6 +81,18 @@ def user_state(ask: Ask) -> Node:
                                          "viewState": "", "watchlistedAt": at})])  # fmt: skip
 
 
+def availabilities(ask: Ask) -> Node:
+    """`GET /library/metadata/ID/availabilities`: where else a title can be seen."""
+    item = found(_titles(ask), ask.args["id"])
+    return container([Node("Availability", {"country": "NO", "offerType": "subscription", "platform": "paperplay", "quality": "hd",
+                                            "title": "Paperplay", "url": f"https://paperplay.example.net/{cloud_id(item)}"})])  # fmt: skip
+
+
+def ages(ask: Ask) -> Node:
+    """`GET /library/metadata/ID/commonsensemedia`: for what age a title is, in full."""
+    return container(age_nodes(found(_titles(ask), ask.args["id"]), full=True))
+
+
 def add(ask: Ask) -> Answer:
     """`PUT /actions/addToWatchlist?ratingKey=`."""
     if ask.get("ratingKey") not in _titles(ask):
@@ -81,6 +112,9 @@ def remove(ask: Ask) -> Answer:
 
 ROUTES = (
     ("GET", "/library/sections/watchlist/all", watchlist),
+    ("GET", "/library/sections/watchlist/{filter:watchlist}", watchlist),
+    ("GET", "/library/metadata/{id}/availabilities", availabilities),
+    ("GET", "/library/metadata/{id}/commonsensemedia", ages),
     ("GET", "/library/search", search),
     ("GET", "/library/metadata/{id}/userState", user_state),
     ("PUT", "/actions/addToWatchlist", add),

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 from plex_companion.demo import frames
 from plex_companion.demo.answers_server import pref_node
+from plex_companion.demo.answers_sonic import stations_hub
 from plex_companion.demo.ask import DONE, Answer, Refused, found, items_page, page
 from plex_companion.demo.collection_search import find_collections, mix_in_collections
 from plex_companion.demo.contents import collection_items, playlist_entries
 from plex_companion.demo.describe import collection_node, item_node, playlist_node, section_facts, section_node
+from plex_companion.demo.details import review_nodes
 from plex_companion.demo.household import TYPE_NAMES, TYPE_NUMBERS
+from plex_companion.demo.hub_search import tag_hubs
+from plex_companion.demo.item_prefs import prefs_of_item
 from plex_companion.demo.meta import meta_node
 from plex_companion.demo.prefs import Pref
 from plex_companion.demo.query import FIELDS, TAG_FIELDS, Chooser, select
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from plex_companion.demo.ask import Ask
-    from plex_companion.demo.household import Collection, Item, Playlist
+    from plex_companion.demo.household import Collection, Item, Playlist, Section
 
 COLLECTION = TYPE_NUMBERS["collection"]
 HUBS = ("movie", "show", "season", "episode", "artist", "album", "track", "photoalbum", "photo")
@@ -249,6 +253,10 @@ def metadata(ask: Ask) -> Node:
 
 def _in_full(ask: Ask, item: Item) -> Node:
     node = item_node(ask.house, ask.user, item, full=True)
+    if ask.get("includePreferences") == "1":
+        node.add("Preferences").children += [pref_node(pref) for pref in prefs_of_item(ask.house, item).values()]
+    if ask.get("includeReviews") == "1":
+        node.children += review_nodes(item)
     if item.type == "show" and ask.get("includeOnDeck") == "1":
         following = [item_node(ask.house, ask.user, episode) for episode in _next_episodes(ask, [item])]
         node.children.append(Node("OnDeck", {"size": len(following)}, following))
@@ -279,28 +287,30 @@ def extras(ask: Ask) -> Node:
     return items_page(ask, [ask.house.items[key] for key in ask.item().extras if key in ask.house.items])
 
 
-def similar(ask: Ask) -> Node:
-    """`GET /library/metadata/ID/related`: one hub of the same genre."""
+def _alike(ask: Ask) -> list[Item]:
+    """Others of the same genre."""
     item, genres = ask.item(), set(ask.item().tags.get("Genre", ()))
-    rows = [
+    return [
         other
         for other in ask.house.in_section(item.section, item.type)
         if other is not item and genres & set(other.tags.get("Genre", ()))
     ]
-    return container([_hub(ask, item.type, "Related", rows[:8])])
 
 
-def pictures(ask: Ask) -> Node:
-    """`GET /library/metadata/ID/posters` and its like: two to choose from."""
-    key, kind = ask.args["id"], ask.args["kind"]
-    if not any(key in pool for pool in (ask.house.items, ask.house.playlists, ask.house.collections)):
-        raise Refused(404)
-    chosen = ask.demo.chosen_pictures.get((key, kind), f"demo://{kind}/{key}/1")
-    names = dict.fromkeys([f"demo://{kind}/{key}/1", f"demo://{kind}/{key}/2", chosen])
-    rows = [Node("Photo", {"key": f"/library/metadata/{key}/file?url={name}", "ratingKey": name, "provider": "demo",
-                           "selected": name == chosen, "thumb": f"/library/metadata/{key}/thumb/{n}"})
-            for n, name in enumerate(names)]  # fmt: skip
-    return page(ask, rows, lambda row: row)
+def similar(ask: Ask) -> Node:
+    """`GET /library/metadata/ID/similar`."""
+    return items_page(ask, _alike(ask)[:8])
+
+
+def related(ask: Ask) -> Node:
+    """`GET /library/metadata/ID/related`: one hub of what is similar."""
+    item, rows = ask.item(), _alike(ask)
+    hub = _hub(ask, item.type, f"Related {item.type.capitalize()}s", rows[:8])
+    hub.attributes |= {
+        "context": f"hub.{item.type}.similar", "hubIdentifier": f"{item.type}.similar", "random": False,
+        "hubKey": f"/library/metadata/{','.join(row.key for row in rows[:8])}", "key": f"/library/metadata/{item.key}/similar",
+    }  # fmt: skip
+    return container([hub], **section_facts(ask.house, item.section))
 
 
 def _hub(ask: Ask, kind: str, title: str, rows: list[Item]) -> Node:
@@ -320,7 +330,7 @@ def search(ask: Ask) -> Node:
         hits = [item for item in rows if query and query in item.title.casefold()]
         hits.sort(key=lambda item: (not item.title.casefold().startswith(query), item.title))
         hubs.append(_hub(ask, kind, kind.capitalize(), hits[:limit]))
-    hubs += [_collection_hub(ask, query, limit, section), _people_hub(ask, query, limit)]
+    hubs += [_collection_hub(ask, query, limit, section), *tag_hubs(house, ask.user, query, limit, section)]
     return container(hubs, identifier=frames.LIBRARY)
 
 
@@ -336,29 +346,29 @@ def _collection_hub(ask: Ask, query: str, limit: int, section: str) -> Node:
     return hub
 
 
-def _people_hub(ask: Ask, query: str, limit: int) -> Node:
-    names = sorted(
-        {name for item in ask.house.of_kind("movie") for name in item.roles if query and query in name.casefold()}
-    )
-    hub = _hub(ask, "actor", "Actors", [])
-    for name in names[:limit]:
-        number = ask.house.tag_id("Role", name)
-        hub.add("Directory", key=f"/library/sections/1/all?actor={number}", librarySectionID="1", librarySectionTitle="Films", type="tag",
-                id=number, filter=f"actor={number}", tag=name, tagType=6)  # fmt: skip
-    hub.attributes["size"] = len(hub.children)
-    return hub
-
-
 def hubs(ask: Ask) -> Node:
-    """`GET /hubs` and `/hubs/sections/N`: recently added per section."""
+    """`GET /hubs` and `/hubs/sections/N`: recently added per section, and stations where music has them."""
     wanted = [ask.section()] if "section" in ask.args else list(ask.house.sections.values())
-    rows = []
-    for section in wanted:
-        items = ask.house.in_section(section.key, ask.house.levels(section.key)[0])
-        rows.append(
-            _hub(ask, section.type, f"Recently Added in {section.title}", sorted(items, key=lambda i: -i.added_at)[:6])
-        )
-    return page(ask, rows, lambda row: row)
+    rows = [_recent_hub(ask, section) for section in wanted]
+    rows += [
+        stations_hub(section.key)
+        for section in wanted
+        if section.type == "artist" and ask.get("includeStations", "1") != "0"
+    ]
+    facts = section_facts(ask.house, wanted[0].key) if "section" in ask.args else {}
+    return page(ask, rows, lambda row: row, **facts)
+
+
+def _recent_hub(ask: Ask, section: Section) -> Node:
+    kind = ask.house.levels(section.key)[0]
+    items = sorted(ask.house.in_section(section.key, kind), key=lambda item: -item.added_at)[: ask.number("count", 6)]
+    hub = _hub(ask, section.type, f"Recently Added in {section.title}", items)
+    path = f"/hubs/home/recentlyAdded?type={TYPE_NUMBERS[kind]}&sectionID={section.key}"
+    return Node(hub.tag, {
+        **hub.attributes, "hubKey": f"/library/metadata/{','.join(item.key for item in items)}", "key": path,
+        "hubIdentifier": f"{section.type}.recentlyadded.{section.key}", "context": f"hub.{section.type}.recentlyadded",
+        "more": True, "random": False, "promoted": True,
+    }, hub.children)  # fmt: skip
 
 
 def one_collection(ask: Ask) -> Node:
@@ -457,9 +467,8 @@ ROUTES = (
     ("GET", "/library/metadata/{id}/allLeaves", all_leaves),
     ("GET", "/library/metadata/{id}/grandchildren", all_leaves),
     ("GET", "/library/metadata/{id}/extras", extras),
-    ("GET", "/library/metadata/{id}/related", similar),
+    ("GET", "/library/metadata/{id}/related", related),
     ("GET", "/library/metadata/{id}/similar", similar),
-    ("GET", "/library/metadata/{id}/{kind:pictures}", pictures),
     ("GET", "/hubs", hubs),
     ("GET", "/hubs/search", search),
     ("GET", "/hubs/continueWatching/items", on_deck),

@@ -23,7 +23,7 @@ def queue_node(ask: Ask, queue: PlayQueue) -> Node:
             node.attributes["playQueueItemID"] = number
             rows.append(node)
     return container(rows, identifier="com.plexapp.plugins.library", mediaTagPrefix="/system/bundle/media/flags/",
-                     playQueueID=queue.id, **_selected(queue), playQueueShuffled=False, playQueueSourceURI=queue.source,
+                     playQueueID=queue.id, **_selected(queue), playQueueShuffled=queue.shuffled, playQueueSourceURI=queue.source,
                      playQueueTotalCount=len(rows), playQueueVersion=queue.version)  # fmt: skip
 
 
@@ -41,9 +41,18 @@ def make_queue(ask: Ask) -> Node:
     ask.house.next_queue += 1
     queue = PlayQueue(ask.house.next_queue, entries, _source(ask))
     wanted = ask.get("key").rpartition("/")[2]
-    queue.selected = next((n for n, (_, key) in enumerate(entries) if key == wanted), 0)
+    if ask.get("shuffle") == "1":
+        _shuffle(ask, queue, wanted)
+    queue.selected = next((n for n, (_, key) in enumerate(queue.entries) if key == wanted), 0)
     ask.house.play_queues[queue.id] = queue
     return queue_node(ask, queue)
+
+
+def _shuffle(ask: Ask, queue: PlayQueue, first: str) -> None:
+    """Put the entries in any order; what is to be played first stays in front."""
+    ask.house.rng.shuffle(queue.entries)
+    queue.entries.sort(key=lambda entry: entry[1] != first)
+    queue.shuffled = True
 
 
 def _source(ask: Ask) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 import zlib
 from typing import TYPE_CHECKING
@@ -84,6 +85,8 @@ def media_providers(ask: Ask) -> Node:
                 "durationTotal": sum(item.duration or 0 for item in items if item.media),
                 "storageTotal": sum(media.size for item in items for media in item.media),
             }
+        entry.add("Pivot", id="library", key=f"/library/sections/{section.key}/all", type="list", title="Library",
+                  context="content.library", symbol="library")  # fmt: skip
     return container([provider], friendlyName=house.name, identifier=frames.LIBRARY, machineIdentifier=house.machine_identifier,
                      version=house.version)  # fmt: skip
 
@@ -166,7 +169,7 @@ def accounts(ask: Ask) -> Node:
 
     def node(user: User) -> Node:
         return Node("Account", {"id": user.id, "key": f"/accounts/{user.id}", "name": user.name, "defaultAudioLanguage": "en",
-                                "autoSelectAudio": True, "defaultSubtitleLanguage": "en", "subtitleMode": 1, "thumb": ""})  # fmt: skip
+                                "autoSelectAudio": True, "defaultSubtitleLanguage": "en", "subtitleMode": 1 if user.id else 0, "thumb": ""})  # fmt: skip
 
     return page(ask, rows, node, identifier="com.plexapp.system.accounts")
 
@@ -261,10 +264,29 @@ def security_token(ask: Ask) -> Node:
 
 def my_account(ask: Ask) -> Node:
     """`GET /myplex/account`."""
+    if not ask.house.claimed:
+        return Node("MyPlex", {"signInState": "none", "mappingState": "unknown", "subscriptionActive": False, "publicPort": 0,
+                               "privatePort": 0})  # fmt: skip
     return Node("MyPlex", {"authToken": "", "username": ask.house.owner.email, "mappingState": "mapped", "mappingError": "",
                            "signInState": "ok", "publicAddress": "198.51.100.7", "publicPort": 32400,
                            "privateAddress": "127.0.0.1", "privatePort": ask.demo.port, "subscriptionFeatures": "pass,sync",
                            "subscriptionActive": True, "subscriptionState": "Active"})  # fmt: skip
+
+
+def unclaim(ask: Ask) -> Node:
+    """`DELETE /myplex/account`: the server has no owner at plex.tv. Tokens go on working here."""
+    ask.owner_only()
+    ask.house.claimed = False
+    return my_account(ask)
+
+
+def claim(ask: Ask) -> Node:
+    """`POST /myplex/claim?token=claim-…`."""
+    ask.owner_only()
+    if not ask.get("token").startswith("claim-"):
+        raise Refused(400)
+    ask.house.claimed = True
+    return my_account(ask)
 
 
 def picture(ask: Ask) -> Answer:
@@ -285,6 +307,23 @@ def logs(ask: Ask) -> Answer:
             archive.writestr(name, text)
     headers = {"Content-Disposition": 'attachment; filename="Plex Media Server Logs.zip"'}
     return Answer(packed.getvalue(), media_type="application/zip", headers=headers)
+
+
+def databases(ask: Ask) -> Answer:
+    """`GET /diagnostics/databases`: a zip with an empty database in it."""
+    ask.owner_only()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("com.plexapp.plugins.library.db", b"SQLite format 3\0")
+    headers = {"Content-Disposition": 'attachment; filename="Plex Media Server Databases.zip"'}
+    return Answer(packed.getvalue(), media_type="application/zip", headers=headers)
+
+
+def transcode_start(ask: Ask) -> Answer:
+    """`GET /video/:/transcode/universal/start.m3u8`: a playlist of no segments, as there is nothing to transcode."""
+    if not re.search(r"/library/metadata/\w+$", ask.get("path")):
+        raise Refused(400)
+    return Answer(b"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-ENDLIST\n", media_type="application/vnd.apple.mpegurl")
 
 
 def done(ask: Ask) -> Answer:
@@ -314,6 +353,10 @@ ROUTES = (
     ("PUT", "/updater/check", check_updates),
     ("GET", "/security/token", security_token),
     ("GET", "/myplex/account", my_account),
+    ("DELETE", "/myplex/account", unclaim),
+    ("POST", "/myplex/claim", claim),
+    ("GET", "/diagnostics/databases", databases),
+    ("GET", "/{medium:playable}/:/transcode/universal/start{suffix:started}", transcode_start),
     ("GET", "/photo/:/transcode", picture),
     ("GET", "/library/metadata/{id}/{kind:picture}/{stamp}", picture),
     ("GET", "/library/metadata/{id}/{kind:picture}", picture),

@@ -13,6 +13,7 @@ from plex_companion.demo.tree import Node, container
 if TYPE_CHECKING:
     from plex_companion.demo.household import User
 
+ENTITLEMENTS = ("all", "ios", "roku", "android", "xbox_one", "xbox_360", "windows", "windows_phone")
 INVALID_TOKEN = Answer(b"<errors><error>Invalid token</error></errors>", 422, "application/xml")
 
 
@@ -28,14 +29,17 @@ def user_node(ask: Ask, user: User) -> Node:
         "restricted": user.restricted, "anonymous": "", "home": user.home, "guest": False,
         "homeSize": sum(u.home for u in ask.house.users.values()), "homeAdmin": owner, "maxHomeSize": 15,
         "rememberExpiresAt": ask.house.now + 1_209_600, "experimentalFeatures": False, "twoFactorEnabled": False,
-        "backupCodesCreated": False,
+        "backupCodesCreated": False, "pin": user.pin or None,
     })  # fmt: skip
     node.add("subscription", active=owner, subscribedAt="2023-01-01 00:00:00 UTC", status="Active" if owner else "Inactive",
-             paymentService="", plan="lifetime" if owner else "").add("features").add("feature", id="pass")  # fmt: skip
+             paymentService="", plan="lifetime" if owner else "")  # fmt: skip
+    features = node.children[-1].add("features")
+    for name in ("pass", "sync", "webhooks", "premium_music_metadata", "hardware_transcoding"):
+        features.add("feature", id=name)
     node.add("profile", autoSelectAudio=False, defaultAudioLanguage="en", defaultSubtitleLanguage="en", autoSelectSubtitle=0,
              defaultSubtitleAccessibility=0, defaultSubtitleForced=0)  # fmt: skip
-    for name, child in (("entitlements", "entitlement"), ("roles", "role")):
-        node.add(name).add(child, id="all" if name == "entitlements" else "plexpass")
+    node.add("entitlements").children += [Node("entitlement", {"id": name}) for name in ENTITLEMENTS]
+    node.add("roles").add("role", id="plexpass")
     node.add("subscriptions")
     node.add("services")
     return node
@@ -168,17 +172,21 @@ def devices(ask: Ask) -> Node:
              [Node("Connection", {"uri": f"http://{player.address}:{player.port}"})])
         for player in ask.house.players.values()
     ]  # fmt: skip
-    return container(rows, publicAddress="198.51.100.7")
+    return container([_server_device(ask), *rows], publicAddress="198.51.100.7")
+
+
+def _server_device(ask: Ask) -> Node:
+    house = ask.house
+    return Node("Device", {"name": house.name, "publicAddress": "198.51.100.7", "product": "Plex Media Server",
+                           "productVersion": house.version, "platform": "Linux", "platformVersion": "6.8.0", "device": "Demo",
+                           "model": "", "vendor": "", "provides": "server", "clientIdentifier": house.machine_identifier,
+                           "version": house.version, "id": 5000, "createdAt": 1_600_000_000, "lastSeenAt": house.now,
+                           "screenResolution": "", "screenDensity": ""}, [Node("Connection", {"uri": ask.demo.url})])  # fmt: skip
 
 
 def nothing(_: Ask) -> Node:
-    """Lists that are always empty: invites, webhooks."""
+    """Lists that are always empty: invites."""
     return container()
-
-
-def ping(_: Ask) -> Node:
-    """`GET /api/v2/ping`."""
-    return Node("pong")
 
 
 ROUTES = (
@@ -194,6 +202,4 @@ ROUTES = (
     ("GET", "/devices.xml", devices),
     ("GET", "/api/invites/requested", nothing),
     ("GET", "/api/invites/requests", nothing),
-    ("GET", "/api/v2/user/webhooks", nothing),
-    ("GET", "/api/v2/ping", ping),
 )

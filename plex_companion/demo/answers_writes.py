@@ -12,7 +12,7 @@ from plex_companion.demo.contents import collection_items, items_of_uri, leaves_
 from plex_companion.demo.describe import collection_node, playlist_node
 from plex_companion.demo.edits import edit_fields, parse_rating
 from plex_companion.demo.household import TYPE_NAMES, TYPE_NUMBERS, Collection, Item, Playlist
-from plex_companion.demo.invented import make_section
+from plex_companion.demo.item_prefs import prefs_of_item
 from plex_companion.demo.query import TAG_FIELDS
 from plex_companion.demo.tree import Node, container
 
@@ -68,7 +68,7 @@ def _edit_rating(ask: Ask, key: str) -> None:
 
 
 def edited_tags(ask: Ask, field: str, old: tuple[str, ...]) -> tuple[str, ...]:
-    """The tags after an edit: `field[0].tag.tag=` lists replace, `field[].tag.tag-=` takes away."""
+    """The tags after an edit: `field[0].tag.tag=` lists replace, or add where several items are edited; `field[].tag.tag-=` takes away."""
     replaced: list[str] = []
     taken: set[str] = set()
     touched = False
@@ -80,7 +80,8 @@ def edited_tags(ask: Ask, field: str, old: tuple[str, ...]) -> tuple[str, ...]:
             else:
                 touched = True
                 replaced.append(value)
-    base = tuple(replaced) if touched else old
+    several = "," in ask.get("id") or not ask.get("id")
+    base = (*(old if several or not touched else ()), *replaced)
     return tuple(dict.fromkeys(tag for tag in base if tag and tag not in taken))
 
 
@@ -122,46 +123,7 @@ def refresh(ask: Ask) -> Answer:
     return DONE
 
 
-def add_picture(ask: Ask) -> Answer:
-    """`POST /library/metadata/ID/posters?url=`, or with the picture as body: it is there and chosen."""
-    ask.owner_only()
-    if not ask.get("url") and not ask.body:
-        raise Refused(400)
-    name = ask.get("url") or f"upload://{ask.args['kind']}/{len(ask.demo.chosen_pictures) + 1}"
-    return _choose(ask, ask.args["kind"], name)
-
-
-def choose_picture(ask: Ask) -> Answer:
-    """`PUT /library/metadata/ID/poster?url=`: one of those on offer is chosen."""
-    ask.owner_only()
-    return _choose(ask, ask.args["kind"] + "s", ask.get("url"))
-
-
-def _choose(ask: Ask, kind: str, name: str) -> Answer:
-    key = ask.args["id"]
-    if not any(key in pool for pool in (ask.house.items, ask.house.playlists, ask.house.collections)):
-        raise Refused(404)
-    ask.demo.chosen_pictures[key, kind] = name
-    if key in ask.house.items:
-        ask.house.items[key].updated_at = ask.house.now
-        ask.house.tell_timeline(ask.house.items[key], 5)
-    ask.house.changed()
-    return DONE
-
-
 # -- sections
-
-
-def add_section(ask: Ask) -> Answer:
-    """`POST /library/sections?name=&type=`: an empty library."""
-    ask.owner_only()
-    key = str(max((int(key) for key in ask.house.sections if key.isdigit()), default=0) + 1)
-    if ask.get("type") not in {"movie", "show", "artist", "photo"} or not ask.get("name"):
-        raise Refused(400)
-    ask.house.sections[key] = make_section(key, ask.get("name"), ask.get("type"))
-    ask.house.scanned_at[key], ask.house.changed_at[key] = ask.house.now, 1
-    ask.house.changed(key)
-    return Answer(status=201)
 
 
 def section_work(ask: Ask) -> Answer:
@@ -356,6 +318,18 @@ def collection_prefs(ask: Ask) -> Answer:
     return DONE
 
 
+def item_prefs(ask: Ask) -> Answer:
+    """`PUT /library/metadata/ID/prefs?ID=value`: settings of an item, or of a collection."""
+    if ask.args["id"] in ask.house.collections:
+        return collection_prefs(ask)
+    ask.owner_only()
+    item = ask.item()
+    for name, pref in prefs_of_item(ask.house, item).items():
+        pref.set(ask.get(name, str(pref.value)))
+    ask.house.changed(item.section)
+    return DONE
+
+
 def delete_collection(ask: Ask) -> Answer:
     """`DELETE /library/collections/ID`: its items stay. 404 for anything that is no collection (unverified)."""
     ask.owner_only()
@@ -366,22 +340,13 @@ def delete_collection(ask: Ask) -> Answer:
     return DONE
 
 
-def choose_stream(ask: Ask) -> Answer:
-    """`PUT /library/parts/ID`: a choice of streams, taken and forgotten."""
-    return DONE if ask.args["id"].isdigit() else Answer(status=400)
-
-
 ROUTES = (
     ("PUT", "/library/sections/{section}/all", edit),
-    ("POST", "/library/sections", add_section),
     ("PUT", "/library/sections/{section}/{work}", section_work),
     ("DELETE", "/library/sections/{section}/{work}", section_work),
-    ("PUT", "/library/metadata/{id}/prefs", collection_prefs),
-    ("PUT", "/library/metadata/{id}/{kind:chosen}", choose_picture),
-    ("POST", "/library/metadata/{id}/{kind:pictures}", add_picture),
+    ("PUT", "/library/metadata/{id}/prefs", item_prefs),
     ("PUT", "/library/metadata/{id}/{work:work}", refresh),
     ("DELETE", "/library/metadata/{id}", delete_item),
-    ("PUT", "/library/parts/{id}", choose_stream),
     ("POST", "/playlists", make_playlist),
     ("PUT", "/playlists/{id}", edit_playlist),
     ("DELETE", "/playlists/{id}", delete_playlist),

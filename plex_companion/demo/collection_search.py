@@ -12,7 +12,7 @@ from plex_companion.demo.query_groups import parse_groups
 if TYPE_CHECKING:
     from plex_companion.demo.house import House
     from plex_companion.demo.household import Collection, User
-    from plex_companion.demo.query_groups import Params
+    from plex_companion.demo.query import Params
 
 FIELDS = frozenset({"title", "titleSort", "contentRating", "summary", "guid", "id", "index", "label", "addedAt", "updatedAt",
                     "rating", "audienceRating", "userRating", "lastRatedAt"})  # fmt: skip

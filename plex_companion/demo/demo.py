@@ -47,7 +47,7 @@ class Demo:
 
     def __init__(self, house: House, hub: Hub, *, speed: float, token: str) -> None:
         self.house, self.hub, self.speed, self.token = house, hub, speed, token
-        self.chosen_pictures: dict[tuple[str, str], str] = {}
+        self.chosen_pictures = house.chosen_pictures
         self.watchlists: dict[int, list[str]] = {}
         self.unowned: list[Item] = []
         """Films and shows that plex.tv knows and the household does not own."""

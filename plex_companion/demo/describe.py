@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from plex_companion.demo.collection_search import collection_guid
+from plex_companion.demo.details import age_nodes, colour_nodes, current_facts, image_nodes, rating_nodes, theme_path
 from plex_companion.demo.household import TYPE_NUMBERS
+from plex_companion.demo.media_nodes import media_node, stream_facts
 from plex_companion.demo.playback import transcode_entry
 from plex_companion.demo.query import TAG_FIELDS, Chooser
 from plex_companion.demo.tree import Node, Value
@@ -15,15 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from plex_companion.demo.house import House
-    from plex_companion.demo.household import Collection, Item, Media, Play, Player, Playlist, Section, User
+    from plex_companion.demo.household import Collection, Item, Play, Player, Playlist, Section, User
     from plex_companion.demo.playback import Session
 
 TAGS = {"movie": "Video", "episode": "Video", "clip": "Video", "track": "Track", "photo": "Photo"}
 # Photo albums are `type="photo"` directories on the wire.
 WIRE_TYPES = {"photoalbum": "photo"}
-PARTS = 1_000_000
-"""What the numbers of files begin with."""
-CHANNELS = {1: "Mono", 2: "Stereo", 6: "5.1"}
 FIELD_OF_TAG = {tag: field for field, tag in TAG_FIELDS.items()}
 
 
@@ -42,15 +42,29 @@ def item_node(house: House, user: User, item: Item, *, full: bool = False, guids
     """An item as lists show it; `guids` adds the ids elsewhere, `full` whatever only `/library/metadata/ID` tells."""
     node = Node(TAGS.get(item.type, "Directory"), _facts(house, item))
     node.attributes |= _above(house, item) | _below(house, user, item) | _seen(house, user, item)
+    node.attributes |= current_facts(house, item)
     node.attributes |= {name: value for name, value in item.fields.items() if name not in node.attributes}
-    node.children += [media_node(item, media, full=full) for media in item.media]
+    node.children += [
+        media_node(item, media, full=full, streams=stream_facts(house, user, item, media) if full else None)
+        for media in item.media
+    ]
     node.children += _tag_nodes(house, user, item, full=full)
+    node.children += [*image_nodes(house, item), *colour_nodes(item)]
     if full or guids:
         node.children += [Node("Guid", {"id": guid}) for guid in item.external_ids]
     if full:
-        node.children += _field_nodes(item.locked)
+        node.children += [*rating_nodes(item), *age_nodes(item, full=False), *_field_nodes(item.locked)]
+        node.children += _folder_nodes(house, item)
         node.children += _extras(house, user, item)
     return node
+
+
+def _folder_nodes(house: House, item: Item) -> list[Node]:
+    """Return the folder of a show or an artist, which all its files lie in."""
+    if item.type not in {"show", "artist"}:
+        return []
+    folders = [posixpath.dirname(media.file) for leaf in house.leaves_of(item.key) for media in leaf.media]
+    return [Node("Location", {"path": posixpath.commonpath(folders)})] if folders else []
 
 
 def _field_nodes(locked: set[str]) -> list[Node]:
@@ -170,72 +184,6 @@ def _extras(house: House, user: User, item: Item) -> list[Node]:
     return [Node("Extras", {"size": len(found)}, [item_node(house, user, extra) for extra in found])]
 
 
-def media_node(item: Item, media: Media, *, full: bool = False, session: Session | None = None) -> Node:
-    """A file with its part; streams only where Plex gives them: in full answers and in sessions."""
-    facts: dict[str, Value] = {
-        "id": media.id, "duration": item.duration, "bitrate": media.bitrate or None, "width": media.width or None,
-        "height": media.height or None, "audioChannels": media.audio_channels if media.audio_codec else None,
-        "audioCodec": media.audio_codec or None, "videoCodec": media.video_codec or None,
-        "videoResolution": media.resolution or None, "container": media.container,
-        "videoFrameRate": "24p" if media.video_codec else None, "selected": True if session else None,
-    }  # fmt: skip
-    node = Node("Media", facts)
-    node.children.append(_part(item, media, full=full, session=session))
-    return node
-
-
-def _part(item: Item, media: Media, *, full: bool, session: Session | None) -> Node:
-    suffix = media.file.rpartition(".")[2]
-    part = Node("Part", {
-        "id": media.id + PARTS, "key": f"/library/parts/{media.id + PARTS}/{item.added_at}/file.{suffix}",
-        "duration": item.duration, "file": media.file, "size": media.size, "container": media.container,
-        "decision": (("transcode" if session.transcode else "directplay") if session else None),
-        "selected": True if session else None, "accessible": True if full else None, "exists": True if full else None,
-    })  # fmt: skip
-    if full or session:
-        part.children += _streams(media, session)
-    return part
-
-
-def _streams(media: Media, session: Session | None) -> list[Node]:
-    number, streams = media.id * 10 + 10_000_000, []
-    work = session.transcode if session else None
-    if media.video_codec:
-        title = f"{media.resolution.upper() if media.resolution == '4k' else media.resolution + 'p'} ({media.video_codec.upper()})"
-        streams.append(Node("Stream", {
-            "id": number, "streamType": 1, "default": True, "codec": media.video_codec, "index": 0, "bitrate": media.bitrate,
-            "width": media.width, "height": media.height, "frameRate": 23.976, "displayTitle": title,
-            "extendedDisplayTitle": title, "decision": work.video_decision if work else None,
-            "location": ("segments-video" if work else "direct") if session else None,
-        }))  # fmt: skip
-    if media.audio_codec:
-        streams += _audio_streams(media, number, session)
-    if media.video_codec:
-        streams.append(Node("Stream", {
-            "id": number + 3, "streamType": 3, "codec": "srt", "index": 3, "language": "English", "languageTag": "en",
-            "languageCode": "eng", "displayTitle": "English (SRT)", "extendedDisplayTitle": "English (SRT)",
-            "selected": True if session and session.subtitle_stream == str(number + 3) else None,
-        }))  # fmt: skip
-    return streams
-
-
-def _audio_streams(media: Media, number: int, session: Session | None) -> list[Node]:
-    work, layout = session.transcode if session else None, CHANNELS.get(media.audio_channels, "5.1")
-    chosen = session.audio_stream if session and session.audio_stream else str(number + 1)
-    languages = (("English", "en", "eng"), ("Français", "fr", "fra")) if media.video_codec else (("", "", ""),)
-    return [
-        Node("Stream", {
-            "id": number + 1 + n, "streamType": 2, "selected": True if chosen == str(number + 1 + n) else None,
-            "default": True if n == 0 else None, "codec": media.audio_codec, "index": n + 1, "channels": media.audio_channels,
-            "bitrate": 448, "language": name or None, "languageTag": tag or None, "languageCode": code or None,
-            "audioChannelLayout": layout.lower(), "displayTitle": f"{name or 'Unknown'} ({media.audio_codec.upper()} {layout})",
-            "extendedDisplayTitle": f"{name or 'Unknown'} ({media.audio_codec.upper()} {layout})",
-            "decision": work.audio_decision if work else None,
-        })
-        for n, (name, tag, code) in enumerate(languages)
-    ]  # fmt: skip
-
-
 def section_node(house: House, section: Section) -> Node:
     """A library of `/library/sections`."""
     kind, scanned = section.type, house.scanned_at[section.key]
@@ -246,7 +194,8 @@ def section_node(house: House, section: Section) -> Node:
         "uuid": section.uuid, "updatedAt": section.created_at, "createdAt": section.created_at, "scannedAt": scanned,
         "content": True, "directory": True, "contentChangedAt": house.changed_at[section.key], "hidden": 0,
     })  # fmt: skip
-    node.add("Location", id=int(section.key) if section.key.isdigit() else 1, path=section.path)
+    for number, path in enumerate(section.paths):
+        node.add("Location", id=(int(section.key) if section.key.isdigit() else 1) + 1000 * number, path=path)
     return node
 
 
@@ -261,7 +210,7 @@ def collection_node(house: House, user: User, found: Collection, items: list[Ite
         "rating": found.rating, "audienceRating": found.audience_rating, "userRating": house.view(user, found.key).rating, "childCount": len(items),
         "thumb": f"/library/collections/{found.key}/composite/{found.updated_at}", "addedAt": found.added_at,
         "updatedAt": found.updated_at, "minYear": min(years, default=None), "maxYear": max(years, default=None),
-        "collectionMode": found.mode, "collectionSort": found.sort, "collectionFilterBasedOnUser": found.filter_by_user,
+        "theme": theme_path(house, found), "collectionMode": found.mode, "collectionSort": found.sort, "collectionFilterBasedOnUser": found.filter_by_user,
     }  # fmt: skip
     node = Node("Directory", facts | section_facts(house, found.section))
     node.children += [tag_node(house, "Label", label) for label in found.labels]
@@ -276,7 +225,7 @@ def playlist_node(found: Playlist, items: Iterable[Item], *, full: bool = False)
     fields = _field_nodes(found.locked) if full else []
     return Node("Playlist", {
         "ratingKey": found.key, "key": f"/playlists/{found.key}/items", "guid": f"com.plexapp.agents.none://demo-{found.key}",
-        "type": "playlist", "title": found.title, "titleSort": found.title_sort or None, "summary": found.summary, "smart": found.smart, "playlistType": found.kind,
+        "type": "playlist", "allowSync": True, "title": found.title, "titleSort": found.title_sort or None, "summary": found.summary, "smart": found.smart, "playlistType": found.kind,
         "composite": f"/playlists/{found.key}/composite/{found.updated_at}", "icon": None,
         "duration": sum(item.duration or 0 for item in listed), "leafCount": len(listed), "addedAt": found.added_at,
         "updatedAt": found.updated_at, "content": f"library://x/directory/{quote(found.content, safe='')}" if found.content else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,12 +36,21 @@ def _set_field(row: Editable, field: str, value: str) -> None:
     own = TEXTS.get(field) or NUMBERS.get(field) or RATINGS.get(field) or ""
     if not hasattr(row, own):
         return
-    if field in TEXTS:
+    if field == "originallyAvailableAt":
+        setattr(row, own, _day_of(value))
+    elif field in TEXTS:
         setattr(row, own, value)
     elif field in RATINGS:
         setattr(row, own, parse_rating(value))
     elif value.isdigit() or (field != "addedAt" and not value):
         setattr(row, own, int(value) if value else None)
+
+
+def _day_of(value: str) -> str:
+    """Return the day of a date with or without a time, or of epoch seconds."""
+    if value.isdigit():
+        return datetime.fromtimestamp(int(value), UTC).date().isoformat()
+    return value[:10]
 
 
 def parse_rating(value: str) -> float | None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable
 
+    from plex_companion.demo.answers_managed_hubs import ManagedHub
     from plex_companion.demo.answers_pins import Pin
+    from plex_companion.demo.answers_streams import SentSubtitle
     from plex_companion.demo.household import Collection, Household, Item, Player, Playlist, Section, User
     from plex_companion.demo.playback import Session
     from plex_companion.demo.prefs import Pref
@@ -71,6 +73,7 @@ class PlayQueue:
     source: str
     version: int = 1
     selected: int = 0
+    shuffled: bool = False
 
 
 class House:
@@ -108,6 +111,19 @@ class House:
         self.next_session, self.next_queue, self.next_queue_item = 1, 40, 7000
         self.command_ids: dict[str, int] = {}
         self.pins: dict[int, Pin] = {}
+        self.chosen_pictures: dict[tuple[str, str], str] = {}
+        self.sent_pictures: dict[tuple[str, str], list[str]] = {}
+        self.managed_hubs: dict[str, list[ManagedHub]] = {}
+        self.chosen_streams: dict[tuple[int, int], dict[str, str]] = {}
+        """Which streams a user chose of a file, by user and number of the part."""
+        self.sent_subtitles: dict[int, SentSubtitle] = {}
+        self.last_subtitle = 90_000_000
+        self.claimed = True
+        self.account: dict[str, Any] = {
+            "webhooks": [], "optOutPlayback": False, "optOutLibraryStats": False, "consent": False,
+        }  # fmt: skip
+        """What the owner has set at plex.tv."""
+        self.item_prefs: dict[str, dict[str, Pref]] = {}
         self.more_servers: list[dict[str, Any]] = []
         """What plex.tv knows besides this server, as `/api/v2/resources` lists it."""
 
@@ -261,6 +277,20 @@ class House:
         self.history.append(play)
         self.changed()
         return play
+
+    def change_user(self, user: User) -> User:
+        """Put a user in place of the one with the same id, or beside the others."""
+        known = self.users.get(user.id)
+        self.users[user.id] = user
+        # The owner's token may have been chosen when the server was started.
+        tokens = [token for token, holder in self.by_token.items() if holder is known] or [user.token]
+        self.by_token |= dict.fromkeys(tokens, user)
+        return user
+
+    def forget_user(self, user: User) -> None:
+        """Take a user and their tokens away; what they played stays."""
+        self.users.pop(user.id, None)
+        self.by_token = {token: holder for token, holder in self.by_token.items() if holder.id != user.id}
 
     # -- announcing
 

@@ -47,6 +47,12 @@ class Section:
     scanner: str
     language: str = "en-US"
     created_at: int = 1_700_000_000
+    more_paths: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every folder of the library."""
+        return (self.path, *self.more_paths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,8 @@ class Builder:
     next_key: int = 100
     next_media: int = 5000
     items: list[Item] = field(default_factory=list)
+    trailers_for: list[Item] = field(default_factory=list)
+    """Films that get a trailer once everything else is there."""
 
     def key(self) -> str:
         """The next rating key."""
@@ -121,6 +123,8 @@ class Builder:
         """Keep the item; fills its guid and sort title."""
         item.guid = item.guid or self.guid(item.type, item.key)
         item.title_sort = item.title_sort or sort_title(item.title)
+        if item.type in {"season", "episode"} and not item.external_ids and item.key.isdigit():
+            item.external_ids = (f"tmdb://8{int(item.key):06}", f"tvdb://8{int(item.key):06}")
         self.items.append(item)
         return item
 
@@ -184,6 +188,7 @@ def add_show(build: Builder, section: str, title: str, genre: str, seasons: int,
     show = build.add(
         Item(build.key(), "show", section, title, added, added, index=1, summary=sentence(rng), year=year,
              released=f"{year}-03-01", studio=rng.choice(STUDIOS), content_rating="TV-PG", rating=rng.randrange(60, 95) / 10,
+             audience_rating=7.4,
              duration=42 * MINUTE, tags={"Genre": (genre, "Drama")}, roles={name: name for name in rng.sample(PEOPLE, 3)},
              external_ids=(f"tvdb://9{build.next_key}",)))  # fmt: skip
     for number in range(1, seasons + 1):
@@ -208,43 +213,57 @@ def add_episode(build: Builder, season: Item, title: str, number: int, index: in
     return build.add(
         Item(build.key(), "episode", season.section, title, added, added, parent=season.key, index=index,
              summary=sentence(rng), year=season.year, released=f"{season.year}-03-{index:02}", content_rating="TV-PG",
+             audience_rating=7.2,
              rating=rng.randrange(60, 95) / 10, duration=minutes * MINUTE, tags={"Director": (rng.choice(PEOPLE),)},
              media=(build.media(f"/media/shows/{season.parent}/S{number:02}E{index:02}.mkv", minutes),)))  # fmt: skip
 
 
 def add_artist(build: Builder, section: str, name: str, genre: str, albums: Iterable[str]) -> Item:
     """An artist with albums and tracks."""
-    added = build.added(1200)
-    artist = build.add(Item(build.key(), "artist", section, name, added, added, index=1, summary=f"{name} live on a barge.",
-                            tags={"Genre": (genre,), "Country": ("Norland",)}))  # fmt: skip
+    artist = add_bare_artist(build, section, name, genre)
     for position, title in enumerate(albums, 1):
-        album = build.add(Item(build.key(), "album", section, title, added, added, parent=artist.key, index=position,
-                               year=2015 + position, released=f"{2015 + position}-05-05", studio="Kettle Records",
-                               tags={"Genre": (genre,)}))  # fmt: skip
-        for index, track in enumerate(TRACKS, 1):
-            length = build.rng.randrange(140, 330)
-            build.add(Item(build.key(), "track", section, track, added, added, parent=album.key, index=index,
-                           duration=length * 1000,
-                           media=(build.media(f"/media/music/{artist.key}/{album.key}/{index:02}.mp3", length, video=False),)))  # fmt: skip
+        add_album(build, artist, title, position, TRACKS)
     return artist
 
 
-def add_photo_album(build: Builder, section: str, title: str, count: int) -> Item:
-    """A folder of photos."""
+def add_bare_artist(build: Builder, section: str, name: str, genre: str) -> Item:
+    """An artist without albums."""
+    added = build.added(1200)
+    return build.add(Item(build.key(), "artist", section, name, added, added, index=1, summary=f"{name} live on a barge.",
+                          tags={"Genre": (genre,), "Country": ("Norland",)}))  # fmt: skip
+
+
+def add_album(build: Builder, artist: Item, title: str, position: int, tracks: Iterable[str]) -> Item:
+    """An album with its tracks."""
+    section, added = artist.section, artist.added_at
+    album = build.add(Item(build.key(), "album", section, title, added, added, parent=artist.key, index=position,
+                           year=2015 + position, released=f"{2015 + position}-05-05", studio="Kettle Records",
+                           tags={"Genre": artist.tags["Genre"]}))  # fmt: skip
+    for index, track in enumerate(tracks, 1):
+        length = build.rng.randrange(140, 330)
+        build.add(Item(build.key(), "track", section, track, added, added, parent=album.key, index=index,
+                       duration=length * 1000,
+                       media=(build.media(f"/media/music/{artist.key}/{album.key}/{index:02}.mp3", length, video=False),)))  # fmt: skip
+    return album
+
+
+def add_photo_album(build: Builder, section: str, title: str, photos: int | Sequence[str]) -> Item:
+    """A folder of photos: so many, or of these titles."""
     added = build.added(400)
     album = build.add(Item(build.key(), "photoalbum", section, title, added, added, index=1))
-    for number in range(1, count + 1):
+    names = [f"IMG_{number:04}" for number in range(1, photos + 1)] if isinstance(photos, int) else photos
+    for number, name in enumerate(names, 1):
         build.next_media += 1
         file = Media(
             build.next_media,
-            f"/media/photos/{album.key}/IMG_{number:04}.jpg",
+            f"/media/photos/{album.key}/{name}.jpg",
             3_200_000,
             "jpeg",
             0,
             width=4000,
             height=3000,
         )
-        build.add(Item(build.key(), "photo", section, f"IMG_{number:04}", added + number, added + number, parent=album.key,
+        build.add(Item(build.key(), "photo", section, name, added + number, added + number, parent=album.key,
                        index=number, year=2025, released="2025-08-02", media=(file,)))  # fmt: skip
     return album
 
@@ -320,7 +339,7 @@ def half_watched(build: Builder, views: dict[int, dict[str, View]], users: Seque
     """Leave a few items half-way, for On Deck."""
     unfinished = [item for item in build.items if item.type in {"movie", "episode"}]
     for user in users:
-        for item in build.rng.sample(unfinished, 3):
+        for item in build.rng.sample(unfinished, min(3, len(unfinished))):
             offset = int((item.duration or 0) * build.rng.uniform(0.2, 0.7))
             views.setdefault(user.id, {})[item.key] = View(offset, 0, build.added(20))
 

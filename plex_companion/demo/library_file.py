@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import time
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from plex_companion.demo.household import LEVELS, Household, Item, Media, Play, Player, Section, User
 from plex_companion.demo.invented import (
     MINUTE,
+    TRACKS,
     Builder,
+    add_album,
     add_artist,
+    add_bare_artist,
+    add_extra,
     add_movie,
     add_photo_album,
     add_show,
@@ -40,7 +46,8 @@ FIRST = (
 )
 SECOND = ("Lantern", "Harbour", "Orchard", "Signal", "Ferry", "Garden", "Bridge", "Kettle", "Comet", "Meadow", "Anchor")
 ITEM_FIELDS = {"title", "rating_key", "year", "summary", "tagline", "duration_seconds", "genres", "directors", "writers", "actors",
-               "studio", "content_rating", "rating", "added_at", "file", "seasons", "albums", "photos", "guid"}  # fmt: skip
+               "studio", "content_rating", "rating", "added_at", "file", "seasons", "albums", "photos", "guid", "countries",
+               "external_ids", "released"}  # fmt: skip
 
 
 class Place:
@@ -126,6 +133,9 @@ def load_household(path: Path | str, *, now: float | None = None) -> Household:
             raise place.wrong(f"'key' {key!r} is used twice")
         sections.append(make_section(key, place.text("title"), kind))
         _fill(build, place, key, kind)
+        sections[-1] = _with_folder_of_files(sections[-1], build)
+    for movie in build.trailers_for:  # last, so that their keys move nobody else's
+        add_extra(build, movie)
     users = [_user(place, n) for n, place in enumerate(top.list("users"))] or household_users()
     players = [_player(place, n) for n, place in enumerate(top.list("players"))] or household_players()
     _check_people(top, users)
@@ -135,6 +145,13 @@ def load_household(path: Path | str, *, now: float | None = None) -> Household:
         half_watched(build, views, users[:1])
     return Household(top.text("name", "Demo"), top.text("machine_identifier", "demo" + "0" * 36), top.text("version", "1.43.3.10101-5afe0c0de"),
                      sections, build.items, users, players, history=history, views=views)  # fmt: skip
+
+
+def _with_folder_of_files(section: Section, build: Builder) -> Section:
+    """The section in the folder that all files lie in which the household names for it."""
+    files = [media.file for item in build.items if item.section == section.key for media in item.media]
+    named = [str(PurePosixPath(file).parent) for file in files if not file.startswith("/media/")]
+    return replace(section, path=posixpath.commonpath(named)) if named and named[0].startswith("/") else section
 
 
 def _read(path: Path) -> Place:
@@ -206,15 +223,26 @@ def _amend(build: Builder, place: Place, item: Item) -> Item:
     seconds = place.number("duration_seconds")
     if seconds is not None:
         item.duration = seconds * 1000
+    item.released = place.text("released", item.released)
+    item.external_ids = place.texts("external_ids") or item.external_ids
     if place.get("file") and item.media:
-        media = item.media[0]
-        item.media = (Media(media.id, place.text("file"), media.size, media.container, media.bitrate, media.audio_codec,
-                            media.audio_channels, media.video_codec, media.width, media.height, media.resolution),)  # fmt: skip
+        item.media = (_media_of_file(item.media[0], place.text("file")),)
     return item
 
 
+def _media_of_file(media: Media, file: str) -> Media:
+    """The media of a file that the household names: what its suffix says, and as an MP4 is made."""
+    suffix = file.rpartition(".")[2]
+    if suffix != "mp4" or not media.video_codec:
+        return replace(media, file=file, container=suffix or media.container)
+    return replace(
+        media, file=file, container=suffix, audio_codec="aac", audio_channels=2, video_codec="h264", width=1920, height=1080,
+        resolution="1080", bitrate=9_500,
+    )  # fmt: skip
+
+
 def _amend_tags(place: Place, item: Item) -> None:
-    for name, kind in (("genres", "Genre"), ("directors", "Director"), ("writers", "Writer")):
+    for name, kind in (("genres", "Genre"), ("directors", "Director"), ("writers", "Writer"), ("countries", "Country")):
         if place.get(name):
             item.tags[kind] = place.texts(name)
     actors = place.get("actors")
@@ -226,7 +254,8 @@ def _amend_tags(place: Place, item: Item) -> None:
 
 
 def _movie(build: Builder, place: Place, key: str) -> None:
-    _amend(build, place, add_movie(build, key, place.text("title")))
+    movie = _amend(build, place, add_movie(build, key, place.text("title")))
+    build.trailers_for.append(movie)
 
 
 def _show(build: Builder, place: Place, key: str) -> None:
@@ -240,16 +269,26 @@ def _show(build: Builder, place: Place, key: str) -> None:
             episode.fields(ITEM_FIELDS | {"index"})
             made = Item(build.key(), "episode", key, episode.text("title"), show.added_at, show.updated_at, parent=parent.key,
                         index=episode.number("index", position), duration=40 * MINUTE, year=show.year,
+                        released=f"{show.year}-{index % 12 + 1:02}-{position % 28 + 1:02}", audience_rating=7.2,
                         media=(build.media(f"/media/{key}/{show.key}/S{index:02}E{position:02}.mkv", 40),))  # fmt: skip
             _amend(build, episode, build.add(made))
 
 
 def _artist(build: Builder, place: Place, key: str) -> None:
-    _amend(build, place, add_artist(build, key, place.text("title"), "Folk", place.texts("albums")))
+    artist = _amend(build, place, add_bare_artist(build, key, place.text("title"), "Folk"))
+    for position, album in enumerate(place.list("albums"), 1):
+        if isinstance(album.value, str):
+            add_album(build, artist, album.value, position, TRACKS)
+        else:
+            album.fields({"title", "tracks", "guid", "year"})
+            made = add_album(build, artist, album.text("title"), position, album.texts("tracks") or TRACKS)
+            made.guid, made.year = album.text("guid", made.guid), album.number("year", made.year)
 
 
 def _album(build: Builder, place: Place, key: str) -> None:
-    _amend(build, place, add_photo_album(build, key, place.text("title"), place.count("photos")))
+    photos = place.get("photos")
+    names = place.texts("photos") if photos and isinstance(photos.value, list) else place.count("photos")
+    _amend(build, place, add_photo_album(build, key, place.text("title"), names))
 
 
 def _user(place: Place, position: int) -> User:

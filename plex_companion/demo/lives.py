@@ -65,6 +65,8 @@ def guide_noise(demo: Demo, count: int = 3) -> None:
 async def scanned(demo: Demo, section: str, *, files: int = 0, force: bool = False) -> None:
     """A scan: two status frames around an activity with one update per file. Cancelled when the section stops refreshing."""
     house = demo.house
+    if section not in house.sections:
+        return
     title, items = house.sections[section].title, house.in_section(section, house.levels(section)[0])
     names = [item.title for item in items][: files or 6] or [title]
     total = files or len(names)

@@ -31,7 +31,7 @@ async def _person(demo: Demo, position: int) -> None:
     """The first two watch right away, so that a newcomer sees something; then everybody as they please."""
     rng = demo.house.rng
     await demo.wait(1 + position * 2 if position < 2 else rng.uniform(MINUTE, 10 * MINUTE))  # noqa: PLR2004  # see above
-    while True:
+    while position < len(demo.house.users):  # somebody may be taken out of the household
         player = (position + rng.choice((0, 0, 2))) % len(demo.house.players)
         item = _choice(demo)
         if item is None or any(s.player is demo.player(player) for s in demo.house.sessions.values()):
@@ -97,7 +97,8 @@ async def _now_and_then(demo: Demo, every: float, happen: Callable[[Demo], Await
 
 
 async def _scan(demo: Demo) -> None:
-    demo.start_scan(demo.house.rng.choice(list(demo.house.sections)))
+    if demo.house.sections:
+        demo.start_scan(demo.house.rng.choice(list(demo.house.sections)))
 
 
 async def _something_new(demo: Demo) -> None:

@@ -30,7 +30,11 @@ def section_prefs() -> dict[str, Pref]:
     prefs = (
         Pref("hidden", "Visibility", "int", 0, 0, "", choices="0:Include|1:Exclude from home|2:Exclude everywhere"),
         Pref("enableBIFGeneration", "Video previews", "bool", default=True, value=True, group=""),
-    )
+        Pref("collectionMode", "Collections", "int", 2, 2, "", choices="0:Disabled|1:Hide items in collections|2:Show collections and items"),
+        Pref("enableCinemaTrailers", "Cinema trailers", "bool", default=True, value=True, group=""),
+        Pref("augmentWithProviderContent", "Extras from plex.tv", "bool", default=True, value=True, group=""),
+        Pref("enableCreditsMarkerGeneration", "Credits detection", "bool", default=True, value=True, group=""),
+    )  # fmt: skip
     return {pref.id: pref for pref in prefs}
 
 
@@ -43,6 +47,7 @@ def default_prefs(name: str) -> dict[str, Pref]:
         Pref("ScheduledLibraryUpdatesEnabled", "Scan periodically", "bool", default=False, value=False, group="library"),
         Pref("ScheduledLibraryUpdateInterval", "Scan interval", "int", 3600, 3600, "library", choices="900:15 minutes|3600:hourly|86400:daily"),
         Pref("allowMediaDeletion", "Allow media deletion", "bool", default=False, value=True, group="library"),
+        Pref("OnDeckWindow", "Weeks of Continue Watching", "int", 16, 16, "library"),
         Pref("autoEmptyTrash", "Empty trash after every scan", "bool", default=True, value=True, group="library"),
         Pref("logDebug", "Debug logging", "bool", default=True, value=True, group="general", advanced=True),
         Pref("PublishServerOnPlexOnlineKey", "Remote access", "bool", default=False, value=True, group="network"),

@@ -7,13 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
-
-    Params = list[tuple[str, str]]
+    from collections.abc import Callable, Container, Iterable, Iterator
 
 TYPES = "movie|show|season|episode|artist|album|track|photo|photoalbum|collection|clip"
 _FIELD = re.compile(rf"(?:(?P<type>{TYPES})\.)?(?P<field>[A-Za-z]+)(?P<op>[!=<>&]*)$")
-STEPS = frozenset({"push", "pop", "or", "and"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +36,19 @@ class Group:
         return any(results) if self.any_of and self.members else all(results)
 
 
-def parse_groups(params: Params, fields: Container[str]) -> Group:
+def parse_groups(params: Iterable[tuple[str, str]], fields: Container[str]) -> Group:
     """Return the filters of a query; whatever is no filter on one of the `fields` is left out."""
-    return _parse_group(iter(params), fields)
+    return _parse_group(iter(params), fields, nested=False)
 
 
-def _parse_group(rest: Iterator[tuple[str, str]], fields: Container[str]) -> Group:
+def _parse_group(rest: Iterator[tuple[str, str]], fields: Container[str], *, nested: bool) -> Group:
+    """Take members up to the `pop` that ends the group; one that ends nothing is passed over."""
     group = Group()
     for name, value in rest:
-        if name == "pop":
+        if name == "pop" and nested:
             break
         if name == "push":
-            group.members.append(_parse_group(rest, fields))
+            group.members.append(_parse_group(rest, fields, nested=True))
         elif name == "or":
             group.any_of = True
         else:

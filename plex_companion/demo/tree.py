@@ -11,6 +11,8 @@ Value = str | int | float | bool | None
 METADATA_TAGS = frozenset({"Video", "Track", "Photo", "Playlist"})
 # Discover's search results hold one item each, as an object and not as a list.
 ONE_CHILD = frozenset({"SearchResult"})
+# Of these an element has one, which JSON gives as an object; the colours are unverified.
+SINGLE = frozenset({"Extras", "Preferences", "UltraBlurColors"})
 _ESCAPES = {"\r": "&#xD;", "\n": "&#xA;", "\t": "&#x9;"}
 
 
@@ -61,7 +63,7 @@ def to_json(node: Node) -> bytes:
 def _plain(node: Node) -> dict[str, Any]:
     body: dict[str, Any] = {name: value for name, value in node.attributes.items() if value is not None}
     for child in node.children:
-        if node.tag in ONE_CHILD:
+        if node.tag in ONE_CHILD or child.tag in SINGLE:
             body[_list_name(child)] = _plain(child)
         else:
             body.setdefault(_list_name(child), []).append(_plain(child))

@@ -354,7 +354,7 @@ async def test_the_same_address_answers_for_plex_tv(demo: Demo) -> None:
         "1",
         "Jasper O'Dell",
         demo.url,
-        6,
+        7,
         "demo-token-mei",
     )
 

@@ -59,11 +59,49 @@ def test_the_same_household_is_built_for_the_same_moment() -> None:
     assert Household.built_in(now=1_790_000_000.0) == Household.built_in(now=1_790_000_000.0)
 
 
+def test_tracks_photos_ids_and_days_can_be_named(written: Callable[[Any], Path]) -> None:
+    album = {"title": "Gravel", "year": 1994, "tracks": ["Slow Dust", "Fast Dust"]}
+    film = {"title": "Low Water", "countries": ["Norland"], "external_ids": ["tmdb://12"], "released": "1994-05-06"}
+    household = Household.load(written({"sections": [
+        {"title": "Music", "type": "artist", "items": [{"title": "Marlow", "albums": [album, "Dock"]}]},
+        {"title": "Photos", "type": "photo", "items": [{"title": "Summer", "photos": ["boat", "pier"]}]},
+        {"title": "Films", "type": "movie", "items": [film]},
+    ]}))  # fmt: skip
+    titles = {
+        kind: [item.title for item in household.items if item.type == kind] for kind in ("album", "track", "photo")
+    }
+    assert titles["album"] == ["Gravel", "Dock"]
+    assert titles["track"][:2] == ["Slow Dust", "Fast Dust"]
+    assert len(titles["track"]) > 2
+    assert titles["photo"] == ["boat", "pier"]
+    made = next(item for item in household.items if item.type == "movie")
+    assert (made.external_ids, made.released, made.tags["Country"]) == (("tmdb://12",), "1994-05-06", ("Norland",))
+    assert [item.title for item in household.items if item.type == "clip"] == ["Low Water: Trailer"]
+
+
+def test_a_library_lies_where_its_named_files_do(written: Callable[[Any], Path]) -> None:
+    files = ["/data/films/a/One.mp4", "/data/films/b/Two.avi"]
+    items = [{"title": file, "file": file} for file in files]
+    household = Household.load(written({"sections": [{"title": "Films", "type": "movie", "items": items}]}))
+    assert household.sections[0].paths == ("/data/films",)
+    media = [item.media[0] for item in household.items if item.type == "movie"]
+    assert [one.container for one in media] == ["mp4", "avi"]
+    assert (media[0].audio_codec, media[0].video_codec) == ("aac", "h264")
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
         ("{", "not JSON"),
         ([], "top level: expected an object"),
+        (
+            {"sections": [{"title": "X", "type": "artist", "items": [{"title": "A", "albums": [{"tracks": ["B"]}]}]}]},
+            "items[0].albums[0]: 'title' is missing",
+        ),
+        (
+            {"sections": [{"title": "X", "type": "artist", "items": [{"title": "A", "albums": [5]}]}]},
+            "items[0].albums[0]: expected an object",
+        ),
         ({"sektions": []}, "unknown field 'sektions'"),
         ({"sections": [{"title": "X", "type": "films"}]}, "sections[0]: 'type' must be one of movie"),
         (

@@ -304,7 +304,10 @@ async def test_a_library_is_described_with_its_settings(tmp_path: Path) -> None:
     assert (found["name"], found["library_id"], found["agent"], found["language"]) == (
         "Films", 1, "tv.plex.agents.movie", "en-US",
     )  # fmt: skip
-    assert found["advancedSettings"] == {"hidden": 0, "enableBIFGeneration": True}
+    assert found["advancedSettings"] == {
+        "hidden": 0, "enableBIFGeneration": True, "collectionMode": 2, "enableCinemaTrailers": True,
+        "augmentWithProviderContent": True, "enableCreditsMarkerGeneration": True,
+    }  # fmt: skip
     assert found["refreshing"] is True
     assert found["created_at"] == "2023-11-14T22:13:20.000Z"
     assert found["totalItems"] == 54

@@ -640,11 +640,27 @@ async def test_a_url_is_plexs_path_without_a_token(tmp_path: Path) -> None:
 async def test_a_type_that_is_missing_fails_for_itself(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         types = ["Poster", "banner", "logo", "poster"]
-        body = await tools.well("media_get_artwork", media_id=103, image_types=types)
+        album = tools.demo.house.of_kind("album")[0]
+        body = await tools.well("media_get_artwork", media_id=album.key, image_types=types)
         assert list(body) == ["poster", "banner", "logo"]
         assert "base64" in body["poster"]
         assert "banner" in body["banner"]["error"]
         assert "logo" in body["logo"]["error"]
+
+
+@pytest.mark.parametrize("kind", ["movie", "show"])
+async def test_a_logo_is_shown_with_its_own_path_and_versions(tmp_path: Path, kind: str) -> None:
+    async with home(tmp_path) as tools:
+        item = tools.demo.house.of_kind(kind)[0]
+        body = await tools.well("media_get_artwork", media_id=item.key, image_types=["logo"])
+        assert body["logo"]["versions_available"] == 2
+        assert body["logo"]["base64"]
+        asked = [path for _, path in tools.demo.requests.log if path.startswith("/photo/")]
+        assert len(asked) == 1
+        assert f"%2Fmetadata%2F{item.key}%2FclearLogo%2F" in asked[0]
+        await tools.well("media_set_artwork", media_id=item.key, filepath="p.png", art_type="logo")
+        listed = await tools.well("media_list_available_artwork", media_id=item.key, art_type="logo")
+        assert [art["selected"] for art in listed["artwork"]] == [False, False, True]
 
 
 async def test_artwork_is_saved_below_the_media_folder_only(tmp_path: Path) -> None:
@@ -767,7 +783,9 @@ async def test_the_versions_are_listed_with_the_one_that_is_shown(tmp_path: Path
         )
         assert [art["index"] for art in body["artwork"]] == [1, 2, 3]
         assert {"index", "provider", "url", "selected", "rating_key"} == body["artwork"][0].keys()
-        assert [art["rating_key"] for art in body["artwork"] if art["selected"]] == ["upload://posters/1"]
+        assert [art["rating_key"] for art in body["artwork"] if art["selected"]] == [
+            tools.demo.chosen_pictures["103", "posters"]
+        ]
         page = await tools.well("media_list_available_artwork", media_id=103, limit=1, offset=1)
         assert (page["count"], page["total"], page["size"], page["artwork"][0]["index"]) == (3, 3, 1, 2)
 

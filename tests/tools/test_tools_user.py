@@ -116,7 +116,8 @@ async def test_the_owners_information_holds_the_subscription_and_no_token(tmp_pa
         found = await tools.well("user_get_info")
         assert tools.requests == 1
         assert (found["role"], found["username"], found["email"]) == ("Owner", "Ottilie Brandt", "hidden")
-        assert found["subscription"] == {"active": True, "features": ["pass"]}
+        features = ["pass", "sync", "webhooks", "premium_music_metadata", "hardware_transcoding"]
+        assert found["subscription"] == {"active": True, "features": features}
         assert found["joined_at_utc"] == "2017-07-14T02:40:00.000Z"
         assert len(found["joinedAt"]) == len("2017-07-14 02:40:00")
         assert "token" not in json.dumps(found).lower()
