@@ -62,7 +62,7 @@ format: $(VENV)/.develop
 
 docs: $(VENV)/.develop ## write what derives from declarations: the tool table, the schema snapshot, .env.example
 	$(BIN)/python docs/render.py
-	$(BIN)/python docs/wire.py
+	$(BIN)/python docs/contract.py
 
 pictures: $(VENV)/.develop ## take the pictures of the dashboard anew; needs Chromium
 	$(BIN)/python docs/pictures.py

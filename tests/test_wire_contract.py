@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-WIRE = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "wire.py"))
+WIRE = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "contract.py"))
 RECORDED = json.loads(WIRE["PATH"].read_text(encoding="utf-8"))
 
 
