@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from e2e_home import SECONDS, STEADY, settings_for
+from e2e_home import HASTY, settings_for
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion
 from plex_companion.demo import Household, open_demo
@@ -45,7 +46,7 @@ def household(folder: Path) -> Household:
 
 
 async def until(companion: Companion, fact: Callable[[], object]) -> None:
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         while not fact():
             await companion.live.changed()
 
@@ -58,7 +59,7 @@ async def told(companion: Companion, by: Any) -> dict[str, int]:
 async def test_what_was_imported_and_what_was_heard_is_counted_by_what_it_is(tmp_path: Path) -> None:
     async with open_demo(alive=False, household=household(tmp_path)) as demo:
         settings = settings_for(demo, tmp_path)
-        async with open_companion(settings, lambda _: None, patience=STEADY) as companion:
+        async with open_companion(settings, lambda _: None, patience=HASTY) as companion:
             await until(companion, lambda: companion.state.history.complete)
             titles = {
                 "Twin Rivers (1992)": 1,

@@ -309,7 +309,7 @@ async def test_announcements_taken_down_unseen_count_as_everything(demo: Demo, t
 async def test_an_idle_listener_writes_nothing(demo: Demo, tmp_path: Path) -> None:
     async with member(demo, tmp_path, tick=0.02) as first, open_cache(tmp_path / "cache.sqlite3") as other:
         await first.until(lambda: first.companion.state.sections and first.companion.state.history.complete)
-        before = -1
+        before: object = None
         with anyio.fail_after(HANG_SECONDS):
             while before != (before := await other.version()):
                 ticks = first.companion.live.now
