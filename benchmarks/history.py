@@ -79,7 +79,7 @@ def questions() -> list[Question]:
         Question("H3", "plays per day, all five years", "history_stats", {"by": "day", "period": "all"}, PER_DAY, calls=FEW),
         Question("H4", "search for a show", "history_query", {"title": SHOW}, TITLED, {"words": " ".join(f'"{word}"*' for word in SHOW.split())}),
         Question("H4", "search for a part of Japanese titles", "history_query", {"title": "の物"}, INSIDE, {"part": "%の物%"}, FEW),
-        Question("H4", "search for one character of them", "history_query", {"title": "雪"}, INSIDE, {"part": "%雪%"}, FEW),
+        Question("H4", "search for one character of them", "history_query", {"title": "春"}, INSIDE, {"part": "%春%"}, FEW),
         Question("H4", "search for a word of very many titles", "history_query", {"title": "orchard"}, TITLED, {"words": '"orchard"*'}, FEW),
     ]  # fmt: skip
 

@@ -113,7 +113,7 @@ FEW = 5_000
 """Plays of a title that are sooner sorted than met on the way from the newest play to the oldest."""
 
 
-MANY_TEXTS = 1_000
+MANY_TEXTS = 100
 """Titles that are sooner met on the way from the newest play to the oldest than looked up one by one."""
 
 

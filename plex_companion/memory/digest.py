@@ -63,7 +63,7 @@ async def _plays(memory: Memory, window: Window) -> dict[str, Any]:
     carried = await plays_carried(memory.cache, window, SHOWN)
     live = memory.state.connection.state == "live"
     playing = {session.play_id for session in memory.state.sessions.values()} if live else set()
-    before = zip(carried, await as_now_named(memory, carried), strict=True)
+    before = zip(carried, as_now_named(memory, carried), strict=True)
     return {
         "total": sum(group.plays for group in groups),
         "timed": sum(group.timed for group in groups),

@@ -34,10 +34,13 @@ Names = dict[str, str | None]
 
 async def known_users(memory: Memory) -> Names:
     """Everybody who has an account here or ever played something, by id."""
-    played: Names = dict(await users_of_plays(memory.cache))
-    accounts = memory.state.accounts  # Plex lists one that is nobody's, 0, without a name
+    return _users_by_id(memory.state, dict(await users_of_plays(memory.cache)))
+
+
+def _users_by_id(state: State, played: Names) -> Names:
+    accounts = state.accounts  # Plex lists one that is nobody's, 0, without a name
     named = {one.id: one.name or played.get(one.id) for one in accounts if one.name or one.id in played}
-    elsewhere: Names = {one.id: one.title or one.username for one in memory.state.plex_tv_users}
+    elsewhere: Names = {one.id: one.title or one.username for one in state.plex_tv_users}
     return elsewhere | played | named
 
 
@@ -47,6 +50,12 @@ async def known_libraries(memory: Memory) -> Names:
     return played | {section.section_id: section.title for section in memory.state.sections}
 
 
+def present_names(state: State) -> tuple[Names, Names]:
+    """Return what the libraries and the users that Plex has now are called, by id."""
+    libraries: Names = {section.section_id: section.title for section in state.sections}
+    return libraries, {account.id: account.name for account in state.accounts}
+
+
 async def find_user(memory: Memory, wanted: str) -> str:
     """Return the id of the user that an id, a name, a user name at plex.tv or a first name means.
 
@@ -54,11 +63,12 @@ async def find_user(memory: Memory, wanted: str) -> str:
         NotFound: there is none; the message names those there are.
         Ambiguous: several have this name.
     """
-    known = await known_users(memory)
-    names: dict[str, set[str | None]] = {id_: {name} for id_, name in known.items()}
-    for id_, name in await users_of_plays(memory.cache):
-        names.setdefault(id_, set()).add(name)
+    if any(account.id == wanted and account.name for account in memory.state.accounts):
+        return wanted
+    played: Names = dict(await users_of_plays(memory.cache))
+    names: dict[str, set[str | None]] = {id_: {name} for id_, name in played.items()}
     ids = ids_named(wanted, names_of(memory.state, names))
+    known = _users_by_id(memory.state, played)
     return _only("user", wanted, ids or _by_plex_tv_id(memory.state, wanted), known)
 
 

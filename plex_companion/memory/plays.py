@@ -9,7 +9,7 @@ from plex_companion.cache.plays import Place, Wish, ledger, play_of, plays_page
 from plex_companion.errors import Invalid, NotFound
 from plex_companion.memory import imported, server_of
 from plex_companion.memory.cursor import cursor, place_of, question_of
-from plex_companion.memory.find import find_library, find_user, known_libraries, known_users, words_of
+from plex_companion.memory.find import find_library, find_user, present_names, words_of
 from plex_companion.times import window
 from plex_companion.zones import zone_name
 
@@ -55,7 +55,7 @@ async def history(
     more, rows = len(rows) > limit, rows[:limit]
     last = Place(rows[-1]["started_at"], rows[-1]["id"]) if more else None
     return {
-        "plays": await as_now_named(memory, rows),
+        "plays": as_now_named(memory, rows),
         "count": len(rows),
         "limit": limit,
         "timezone": zone_name(memory.zone),
@@ -66,10 +66,9 @@ async def history(
     }
 
 
-async def as_now_named(memory: Memory, rows: Sequence[sqlite3.Row | Row]) -> list[dict[str, Any]]:
+def as_now_named(memory: Memory, rows: Sequence[sqlite3.Row | Row]) -> list[dict[str, Any]]:
     """Return plays with the names that users and libraries have now: a library may have another since."""
-    libraries = await known_libraries(memory) if rows else {}
-    users = await known_users(memory) if rows else {}
+    libraries, users = present_names(memory.state)
     told = []
     for row in rows:
         play = wire.play(row)
@@ -94,7 +93,7 @@ async def one_play(memory: Memory, given: str) -> dict[str, Any]:
         message = f"No play has the id {given}. history_query tells the ids there are."
         raise NotFound(message, what="play", available=[])
     row, marks = found
-    (play,) = await as_now_named(memory, [row])
+    (play,) = as_now_named(memory, [row])
     return {
         "play": play,
         "state": row["state"] if row["ended_at"] is None else None,
