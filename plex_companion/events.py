@@ -308,11 +308,11 @@ class PlexTvUsersRead:
 
 @dataclass(frozen=True, slots=True)
 class StorageReport:
-    """What a person should know of the database: it was mended, or its backup failed or succeeded."""
+    """What a person should know of the database: it was mended, its file is gone or back, its backup failed or succeeded."""
 
     type: ClassVar[str] = "storage"
     subject: str
-    """`database` or `backup`."""
+    """`database`, `backup` or `file`."""
     ok: bool
     words: str
 

@@ -117,7 +117,8 @@ class Follower:
         anew. Where nobody has for a while, it is for this one to do so.
         """
         if self.cache.is_in_file():
-            self._missing = 0.0
+            if self._missing:
+                self._missing, self.live.storage = 0.0, "ok"
             return True
         self._refused(DatabaseMoved(f"{self.cache.path.name} was removed or replaced"))
         self._missing += POLL_SECONDS

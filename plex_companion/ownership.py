@@ -54,7 +54,7 @@ async def insist_on_own(path: Path, settings: Settings) -> None:
     if found is None or settings.plex_url is None:
         return
     owner = found[1]
-    if owner.server is None or owner.address == address_mark(settings):
+    if owner.server is None or _is_own_address(owner, settings):
         return
     hurried = settings.model_copy(update={"plex_timeout_seconds": min(ASK_SECONDS, settings.plex_timeout_seconds)})
     async with open_gateway(hurried) as gateway:
@@ -74,7 +74,7 @@ def receive_own(cache: Cache, live: Live, settings: Settings, send: Send) -> Sen
             seen = one.event.server if isinstance(one.event, Snapshot) and one.event.first else None
             if seen is not None and known is not None and seen.machine_identifier != known.machine_identifier:
                 owner = await cache.owner()
-                if owner.server == known.machine_identifier and owner.address != address_mark(settings):
+                if owner.server == known.machine_identifier and not _is_own_address(owner, settings):
                     raise _refusal(cache.path, owner, seen)
         await send(heard)
 
@@ -92,15 +92,21 @@ async def guard_owner(cache: Cache, live: Live, settings: Settings, gateway: Gat
         theirs = live.state.server
         if theirs is not None and theirs.machine_identifier != agreed:
             owner = await cache.owner()
-            ours = None if owner.address == address_mark(settings) else await _identity(gateway)
+            own = _is_own_address(owner, settings)
+            ours = None if own else await _identity(gateway)
             if ours is None:  # the same address, or no answer yet
-                agreed = theirs.machine_identifier if owner.address == address_mark(settings) else None
+                agreed = theirs.machine_identifier if own else None
             elif ours.machine_identifier != theirs.machine_identifier:
                 raise _refusal(cache.path, owner, ours)
             else:
                 agreed = theirs.machine_identifier
         with anyio.move_on_after(AGAIN_SECONDS):
             await live.changed()
+
+
+def _is_own_address(owner: Owner, settings: Settings) -> bool:
+    """A database that nobody named has its name from the address."""
+    return settings.database is None or owner.address == address_mark(settings)
 
 
 async def _identity(gateway: Gateway) -> ServerIdentity | None:

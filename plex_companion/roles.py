@@ -189,7 +189,8 @@ class Roles:
         taken = taken_by(self.cache.path, self.cache.files)
         if taken == "another" and belongs_here(self.cache, self.live.state.server):
             return False
-        await self._report(LOST[taken])
+        if self._problem is None or taken not in {"nothing", "ours"}:
+            await self._report(LOST[taken])
         if taken in {"nothing", "ours"}:
             await self._write_anew()
         return True
@@ -199,7 +200,7 @@ class Roles:
         try:
             make_folder(self.cache.path.resolve().parent)
         except OSError as error:
-            await self._report(f"The database cannot be created ({error.strerror}); what happens is kept in memory")
+            await self._cannot_write(error)
             return True
         if not self.lease.take() or self.cache.path.exists():
             return False
@@ -211,9 +212,15 @@ class Roles:
             with anyio.CancelScope(shield=True):
                 await self.cache.write_anew()
         except (OSError, StorageError, StartError) as error:
-            logger.warning("The database cannot be written anew (%s)", getattr(error, "strerror", None) or error)
+            await self._cannot_write(error)
             return
         await self._report(None)
+
+    async def _cannot_write(self, error: Exception) -> None:
+        """Say so, once, in place of what was said of the file before."""
+        self.cache.stuck = self.cache.in_memory
+        reason = getattr(error, "strerror", None) or str(error)
+        await self._report(f"The database file cannot be written ({reason}); what happens is kept in memory")
 
     async def _report(self, problem: str | None) -> None:
         """Tell what is wrong with the file, and that it is no more; each once."""

@@ -106,6 +106,8 @@ class Cache:
     """What had to be done about the file before it could be opened."""
     in_memory: bool = False
     """Whether there is no file yet: nobody named one, and no server has answered so far."""
+    stuck: bool = False
+    """Whether what is in memory could not become a file, so that all of it may be lost."""
     generation: int = 0
     """How often its connections became others."""
     _moving: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
@@ -153,7 +155,7 @@ class Cache:
 
     def is_in_place(self) -> bool:
         """Return whether the files that are open still have their names; in memory nothing can be lost."""
-        return self.in_memory or is_in_place(self.path, self.files)
+        return (self.in_memory and not self.stuck) or is_in_place(self.path, self.files)
 
     def is_in_file(self) -> bool:
         """Return whether there is a file, and it still has its name."""
@@ -237,7 +239,7 @@ class Cache:
         await self._retired.aclose()
         self._retired, self._opened = self._opened, opened
         self.writer, self.reader, self.archive = connections
-        self.schema, self.files, self.in_memory = schema, file_ids(self.path), False
+        self.schema, self.files, self.in_memory, self.stuck = schema, file_ids(self.path), False, False
         self.generation += 1
         await self.wait_for_lock(self.lock_ms)
 
@@ -309,12 +311,24 @@ async def open_cache(
 
 @asynccontextmanager
 async def open_in_memory(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Cache]:
-    """Open a database in memory, until `write_anew` makes it the file `path`. Nothing is created before."""
+    """Open a database in memory, until `write_anew` makes it the file `path`. Nothing is created before.
+
+    Raises:
+        DatabaseUnusable: the file could not be created.
+    """
+    _insist_on_room_for(path)
     opened, (writer, reader, archive) = await _connections(None)
     schema = await in_thread(writer, partial(apply_all, migrations=shipped()))
     cache = Cache(path, schema, writer, reader, archive, lock_ms, in_memory=True, _opened=opened)
     async with _closing(cache):
         yield cache
+
+
+def _insist_on_room_for(path: Path) -> None:
+    nearest = next(folder for folder in path.resolve().parents if folder.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+        message = f"The database {path} cannot be created: {nearest} cannot be written to. Name a file with --database."
+        raise DatabaseUnusable(message)
 
 
 @asynccontextmanager

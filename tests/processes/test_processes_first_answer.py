@@ -14,6 +14,7 @@ from test_processes_owners import NOWHERE
 
 from plex_companion.app import open_companion
 from plex_companion.demo import open_demo
+from plex_companion.errors import DatabaseUnusable
 from plex_companion.events import Audit, Heard
 from plex_companion.settings import database_path
 
@@ -112,3 +113,33 @@ async def test_of_two_that_waited_in_memory_one_listens_and_the_other_follows(fo
             while first.live.listens == second.live.listens:  # noqa: ASYNC110 - two companions
                 await anyio.sleep(0.02)
     assert rows_of(path, "SELECT session_key FROM plays WHERE session_key IS NOT NULL") == [(session.key,)]
+
+
+async def test_where_no_file_can_be_created_it_goes_on_in_memory_and_says_so(demo: Demo, folder: Path) -> None:
+    settings = unnamed(demo, folder)
+    put(folder, "a file in place of the folder")
+    with pytest.raises(DatabaseUnusable, match="cannot be created"):
+        async with opened(settings):
+            pass
+    remove(folder)
+    async with open_demo(alive=False) as gone:
+        waiting = unnamed(gone, folder)
+        port = int(gone.url.rsplit(":", 1)[1])
+    path = database_path(waiting)
+    async with opened(waiting) as companion:
+        put(folder, "a file in place of the folder")
+        async with open_demo(alive=False, port=port) as back:
+            session = back.start()
+            await until(companion, lambda: ("storage", "file") in companion.state.alerts)
+            await until(companion, lambda: companion.live.storage == "degraded")
+            remove(folder)
+            await until(companion, lambda: companion.live.storage == "ok" and is_there(path))
+    assert rows_of(path, "SELECT session_key FROM plays WHERE session_key IS NOT NULL") == [(session.key,)]
+
+
+def put(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def remove(path: Path) -> None:
+    path.unlink()

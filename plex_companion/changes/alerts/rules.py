@@ -87,8 +87,9 @@ RULES: dict[AlertKind, Rule] = {
     ),
     "storage": Rule(
         "error",
-        "The database was found damaged at start and mended, or its backup of the day failed.",
-        "At once when it was mended; otherwise when a backup succeeds.",
+        "The database was found damaged at start and mended, its file was removed or replaced while in use, or its backup "
+        "of the day failed.",
+        "At once when it was mended; otherwise when the file is in its place, or a backup succeeds.",
     ),
     "plex_status": Rule("info", "Plex has a sentence for people.", AT_ONCE),
 }
