@@ -20,6 +20,7 @@ LARGEST = 2**53
 """Beyond it JSON does not tell one whole number from the next, and no list is so long."""
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(?:\.0*)?")
+_FRACTION = re.compile(r"[0-9]{1,18}\.0+")
 _WORDS = {
     "string": "a text",
     "integer": "a whole number",
@@ -42,6 +43,8 @@ class Parameter:
     most: float | None = None
     empty_clears: bool = False
     """An empty text is a value: it clears what is there."""
+    is_id: bool = False
+    """Holds ids of Plex, whose digits may be written as those of a number."""
 
     def is_unset(self, value: object) -> bool:
         """Whether this is what hosts send for an argument that nobody filled in."""
@@ -58,12 +61,18 @@ class Parameter:
         if isinstance(value, str):
             return self._of_text(value)
         if "array" in self.types and not isinstance(value, dict | bool):
-            return [_as_text(one) for one in (value if isinstance(value, list) else [value])]
+            return [self._text(one) for one in (value if isinstance(value, list) else [value])]
         if "boolean" in self.types and isinstance(value, int | float) and value in {0, 1}:
             return bool(value)
         if isinstance(value, float) and value.is_integer() and "integer" in self.types and abs(value) <= LARGEST:
             return int(value)
-        return _as_text(value) if self.types == ("string",) else value
+        return self._text(value) if self.types == ("string",) else value
+
+    def _text(self, value: Any) -> Any:
+        """Return a number as text; an id without the fraction that some write after it."""
+        if self.is_id and isinstance(value, str) and _FRACTION.fullmatch(value.strip()):
+            return value.strip().partition(".")[0]
+        return _as_text(value)
 
     def _of_text(self, text: str) -> Any:
         if self.choices:
@@ -71,7 +80,7 @@ class Parameter:
         match self.types:
             case ("array",):
                 found = _decoded(text, "[")
-                return [_as_text(one) for one in found] if isinstance(found, list) else [text]
+                return [self._text(one) for one in (found if isinstance(found, list) else [text])]
             case ("object",):
                 found = _decoded(text, "{")
                 return found if isinstance(found, dict) else text
@@ -79,7 +88,7 @@ class Parameter:
                 return _FLAGS.get(text.strip().casefold(), text)
             case ("integer",) | ("number",):
                 return _number(text)
-        return text
+        return self._text(text)
 
     @property
     def expected(self) -> str:
@@ -94,10 +103,10 @@ class Parameter:
 
 def parameters_of(properties: Mapping[str, Any], clearing: Collection[str]) -> dict[str, Parameter]:
     """Return what the properties of a JSON schema say; an empty text has a meaning for those in `clearing`."""
-    return {name: _parameter(schema, empty_clears=name in clearing) for name, schema in properties.items()}
+    return {name: _parameter(name, schema, empty_clears=name in clearing) for name, schema in properties.items()}
 
 
-def _parameter(schema: Mapping[str, Any], *, empty_clears: bool) -> Parameter:
+def _parameter(name: str, schema: Mapping[str, Any], *, empty_clears: bool) -> Parameter:
     forms = schema.get("anyOf", [schema])
     return Parameter(
         types=tuple(form["type"] for form in forms if "type" in form),
@@ -105,6 +114,7 @@ def _parameter(schema: Mapping[str, Any], *, empty_clears: bool) -> Parameter:
         least=next((form["minimum"] for form in forms if "minimum" in form), None),
         most=next((form["maximum"] for form in forms if "maximum" in form), None),
         empty_clears=empty_clears,
+        is_id=name.rpartition("_")[2] in {"id", "ids", "key"},
     )
 
 
@@ -155,5 +165,6 @@ def _number(text: str) -> Any:
     if _WHOLE.fullmatch(plain):
         return int(plain.partition(".")[0])
     with suppress(ValueError):
-        return float(plain)
+        found = float(plain)
+        return int(found) if found.is_integer() and abs(found) <= LARGEST else found
     return text

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from plex_companion.errors import Invalid
+from plex_companion.tools.arguments import choose
 from plex_companion.tools.ask import fits_line, send
 from plex_companion.tools.facts import tags, text
 from plex_companion.tools.pictures import check_one_source, picture
@@ -138,7 +139,7 @@ def _settings(asked: Mapping[str, Any]) -> dict[str, int]:
 def _value(name: str, value: Any) -> int:
     words = SETTINGS[name]
     by_number = {str(number): number for number in words.values()}
-    found = words.get(str(value), by_number.get(str(value)))
+    found = words.get(choose(str(value), words), by_number.get(str(value)))
     if found is None or isinstance(value, bool):
         known = [f"{word} ({number})" for word, number in words.items()]
         message = f"{name} cannot be '{value}'. Values: {', '.join(known)}."

@@ -83,7 +83,7 @@ class Fields:
         prefix, _, bare = name.rpartition(".")
         own = self.kind(prefix or libtype).fields
         others = () if prefix else tuple(kind.fields for kind in reversed(self.kinds.values()))
-        found = next((fields[bare] for fields in (own, *others) if bare in fields), None)
+        found = next((fields[name] for fields in (own, *others) if (name := choose(bare, fields)) in fields), None)
         if found is not None:
             return found
         if bare in UNLISTED:

@@ -67,6 +67,8 @@ class Shelf:
         self.totals = True
         self.asked: list[str] = []
         self.items: list[list[str]] = []
+        self.facts: Attributes = {}
+        """What every item is besides."""
         self.items_refused: Answer | None = None
         self.held: anyio.Event | None = None
         plex.answers[PATH] = self.history
@@ -91,7 +93,7 @@ class Shelf:
         if self.items_refused:
             return self.items_refused
         known = [{"ratingKey": key, "guid": f"plex://movie/{key}", "year": 2031, "duration": 5_400_000} for key in keys if int(key) % 2]  # fmt: skip
-        return Answer(body=container([*known], None)) if known else Answer(404)
+        return Answer(body=container([{**one, **self.facts} for one in known], None)) if known else Answer(404)
 
 
 class _Answers(dict[str, object]):
@@ -224,6 +226,16 @@ async def test_what_is_torn_in_the_middle_goes_on_at_the_mark(plex: Pretend, ref
     assert len(desk.plays) == 3 * PAGE
     assert len(desk.doubles) <= 86_400 / 1800 + 2, "only the overlap is read again"
     assert desk.history.complete
+
+
+async def test_a_row_of_history_learns_performer_and_edition_from_its_item(plex: Pretend) -> None:
+    shelf, desk = Shelf(plex, [element(1, type="track"), element(3)]), Desk()
+    shelf.facts = {"type": "track", "originalTitle": "Ada Kettle", "editionTitle": "Long Cut"}
+    async with reading(plex, desk) as reader:
+        await reader.read()
+    for number in (1, 3):
+        item = desk.plays[f"/status/sessions/history/{number}"].item
+        assert (item.performer, item.edition) == ("Ada Kettle", "Long Cut")
 
 
 async def test_facts_of_items_are_asked_once_a_few_at_a_time_and_what_is_gone_has_none(plex: Pretend) -> None:
