@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +93,7 @@ async def events_after(cache: Cache, cursor: int, types: Sequence[str] | None, l
 def _of_types(types: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
     if not types:
         return "", {}
-    values = {f"type{n}": name for n, name in enumerate(types)}
-    return f"AND type IN ({', '.join(f':{name}' for name in values)})", values
+    return "AND type IN (SELECT value FROM json_each(:types))", {"types": json.dumps([*types])}
 
 
 async def newest_alerts(
@@ -106,8 +106,8 @@ async def newest_alerts(
     window: Window | None = None,
 ) -> list[Alert]:
     """Alerts, newest first, of a window of time if there is one; with `before`, the ones older than that id."""
-    values: dict[str, Any] = {f"kind{n}": kind for n, kind in enumerate(kinds or ())}
-    wanted = [f"kind IN ({', '.join(f':{name}' for name in values)})"] if values else []
+    values: dict[str, Any] = {"kinds": json.dumps([*kinds])} if kinds else {}
+    wanted = ["kind IN (SELECT value FROM json_each(:kinds))"] if values else []
     wanted += ["id > :after"] if after is not None else []
     wanted += ["id < :before"] if before is not None else []
     if window is not None:

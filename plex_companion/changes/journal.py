@@ -96,8 +96,8 @@ def payload(event: Event, raw: dict[str, Any]) -> str:
         raw = {**raw, "value": HIDDEN, "default": HIDDEN}
     try:
         text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        long = len(text) > LONGEST
-        if long or not text.isprintable() or "\\" in text or _may_hold_secrets(text) or discreet(text) != text:
+        foreign = len(text) > LONGEST or clean(text) != text
+        if foreign or "\\" in text or _may_hold_secrets(text) or discreet(text) != text:
             # Text by text: a mask laid over the JSON itself could tear an escape or swallow a quote.
             text = json.dumps(_safe(raw), ensure_ascii=False, separators=(",", ":"))
     except (RecursionError, ValueError):

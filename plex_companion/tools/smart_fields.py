@@ -253,7 +253,7 @@ class Checked:
 
 
 def _names(row: Element) -> tuple[str, str]:
-    return row.get("title", ""), row.get("key", "")
+    return text(row, "title") or "", row.get("key", "")
 
 
 def _flag(one: Field, value: Any) -> str:

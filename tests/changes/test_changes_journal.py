@@ -85,7 +85,9 @@ def test_a_secret_that_is_not_there_is_not_made_up(value: object) -> None:
     assert json.loads(row_of("invented", {"authToken": value}).payload) == {"authToken": value}
 
 
-@pytest.mark.parametrize("char", ["\x00", "\x04", "\b", "\f", "\x1b", "\x7f", "\x85", "\u202e", "\u2066", "\ud800"])
+@pytest.mark.parametrize(
+    "char", ["\x00", "\x04", "\b", "\f", "\x1b", "\x7f", "\x85", "\u202e", "\u2066", "\ud800", "\u3164", "\U000e0041"]
+)
 def test_no_control_bidi_or_half_character_is_kept(char: str) -> None:
     row = row_of("progress", {"message": f"a{char}b", f"c{char}d": [char]})
     assert json.loads(row.payload) == {"message": "ab", "cd": [""]}

@@ -83,6 +83,16 @@ async def test_an_event_reaches_the_stream_as_json_under_its_id(it: Home) -> Non
         await feed.next()
 
 
+async def test_thousands_of_types_cost_no_more_than_few(it: Home) -> None:
+    many = ",".join(f"t{number}" for number in range(9_000))
+    async with listening(it, f"?types={many},playing") as feed:
+        session = it.demo.start()
+        _, event = await feed.next()
+        assert (event["type"], event["subject"]) == ("playing", session.key)
+        it.demo.stop(session)
+        await feed.next()
+
+
 async def test_last_event_id_replays_what_was_missed_once_each_and_then_goes_on(it: Home) -> None:
     before = await journal(it)
     session = it.demo.start()

@@ -78,3 +78,12 @@ def test_a_server_with_fewer_tools_offers_the_prompts_it_can_answer() -> None:
     assert served_prompts(served()) == list(PROMPTS)
     assert [one.name for one in served_prompts(served(("live",)))] == ["whats_on_now", "while_i_was_away"]
     assert served_prompts([]) == []
+
+
+def test_an_argument_that_is_too_long_is_refused_and_not_repeated_in_full() -> None:
+    with pytest.raises(Invalid, match="argument 'who' has 10,000 characters, and 8,192 are the most") as refused:
+        LIST.filled({"who": "@" * 10_000})
+    assert len(refused.value.message) < 200
+    with pytest.raises(Invalid) as unknown:
+        LIST.filled({"w" * 10_000: "me"})
+    assert len(unknown.value.message) < 300
