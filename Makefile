@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 TESTS := 3,000
 PACKAGES = $(shell grep -c == $(1))
 
-.PHONY: run dev test test-slow test-busy conformance check format docs pictures bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing lock clean
+.PHONY: run dev test test-slow test-busy conformance check format docs pictures bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing bench-amounts lock clean
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
 	@echo "Starting the HTTP application; Ctrl+C ends it."
@@ -52,6 +52,9 @@ bench-killing: $(VENV)/.develop ## kill -9 at 200 random points while writing, a
 
 bench-processes: $(VENV)/.develop ## five processes on one database, whose writer is killed ten times; ARGS="3 2" for less
 	$(BIN)/python -m benchmarks.processes $(ARGS)
+
+bench-amounts: $(VENV)/.develop ## how long the loop is held when Plex answers with far too much; ARGS="sessions frame" for less
+	$(BIN)/python -m benchmarks.amounts $(ARGS)
 
 bench-importing: $(VENV)/.develop ## Plex's whole history imported while somebody presses pause; ARGS=20000 for fewer rows
 	$(BIN)/python -m benchmarks.importing $(ARGS)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
 from plex_companion.cache import UNKNOWN, StorageError, condensed
 from plex_companion.cache.board import Deposed, Touched
@@ -28,6 +27,7 @@ from plex_companion.events import (
     TranscodeReport,
     Unknown,
 )
+from plex_companion.threads import compute_off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,7 +110,7 @@ async def _understood(batch: Sequence[Heard], live: Live, desk: Desk | None) -> 
 
     if _weight(batch, live.state) <= HEAVY:
         return understand()
-    return await anyio.to_thread.run_sync(understand)
+    return await compute_off_loop(understand)
 
 
 def _weight(batch: Sequence[Heard], state: State) -> int:

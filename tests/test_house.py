@@ -22,6 +22,7 @@ ORDER = (
     "private_files",
     "zones",
     "usernames",
+    "threads",
     "models",
     "setting_values",
     "settings",
@@ -188,10 +189,10 @@ def names_in(file: Path) -> Iterator[tuple[int, str]]:
                 pass
 
 
-def test_worker_threads_are_started_in_the_gateway_alone() -> None:
+def test_worker_threads_are_started_in_two_places() -> None:
     starts = {"to_thread", "Thread", "ThreadPoolExecutor", "ProcessPoolExecutor", "run_in_executor", "start_new_thread"}
     found = {str(file.relative_to(PACKAGE)) for file in files() for _, name in names_in(file) if name in starts}
-    assert found == {"plex/gateway.py"}
+    assert found == {"plex/gateway.py", "threads.py"}
 
 
 def test_no_task_is_started_outside_a_task_group() -> None:

@@ -5,11 +5,12 @@ Answers hold tokens and addresses, so none of their text gets into an error.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from plex_companion.errors import PlexTvUnreachable
@@ -67,7 +68,7 @@ class Server(_Said):
     owned: bool = False
     access_token: SecretStr | None = None
     https_required: bool = False
-    connections: Annotated[tuple[Road, ...], Field(default=())]
+    connections: Annotated[tuple[Road, ...], BeforeValidator(lambda rows: tuple(_usable(Road, rows)))] = ()
 
     @property
     def addresses(self) -> list[str]:
@@ -119,8 +120,19 @@ def servers(wire: Wire, token: SecretStr) -> list[Server]:
     """
     wanted = {"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"}
     headers = {"X-Plex-Token": token.get_secret_value()}
-    found = _said(wire, "GET", RESOURCES, list[Server], params=wanted, headers=headers)
-    return sorted((one for one in found if "server" in one.provides.split(",")), key=lambda one: not one.owned)
+    found = _said(wire, "GET", RESOURCES, list[Any], params=wanted, headers=headers)
+    return sorted(
+        (one for one in _usable(Server, found) if "server" in one.provides.split(",")), key=lambda one: not one.owned
+    )
+
+
+def _usable(kind: type[T], rows: object) -> list[T]:
+    """Those rows that hold what they must; one that does not hides no other."""
+    found = []
+    for row in rows if isinstance(rows, list | tuple) else ():
+        with suppress(ValidationError):
+            found.append(TypeAdapter(kind).validate_python(row))
+    return found
 
 
 def _said(

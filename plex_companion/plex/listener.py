@@ -12,7 +12,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
-import anyio.to_thread
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
@@ -24,6 +23,7 @@ from plex_companion.plex.plain_words import why
 from plex_companion.plex.snapshot import take_snapshot
 from plex_companion.plex.tls import tls_context
 from plex_companion.text import HIDDEN
+from plex_companion.threads import compute_off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -307,7 +307,7 @@ class _Listener:
     async def _hand_on(self, frame: bytes, moment: Moment) -> None:
         frame = self._redacted(frame)
         large = len(frame) > LARGE_FRAME
-        events = await anyio.to_thread.run_sync(parse_frame, frame) if large else parse_frame(frame)
+        events = await compute_off_loop(partial(parse_frame, frame)) if large else parse_frame(frame)
         for first in range(0, len(events), PORTION):
             await self._send([Heard(event, moment) for event in events[first : first + PORTION]])
 

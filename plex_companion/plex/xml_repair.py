@@ -96,11 +96,11 @@ class _Reader:
             taken += 1
             self._tags += 1
             self._take_text(self._text[position : mark.start()])
-            if self._is_over:
-                position = len(self._text)
-            elif self._tags > MOST_TAGS:
+            if self._tags > MOST_TAGS:
                 self.damage.cut = True
                 break
+            if self._is_over and not self._text.startswith("<!", mark.start()):
+                position = mark.end()  # a document type is refused there too
             else:
                 position = self._take_mark(mark.start())
         if self.root is None:

@@ -8,17 +8,20 @@ import signal
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from mcp import Client
 from plex_ears import HASTY
-from plex_pretend import ROOT, TOKEN, Answer, Pretend, playing_frame, pretend_plex
+from plex_pretend import ROOT, TOKEN, Answer, Pretend, playing_frame, pretend_plex, settings_for
 from pydantic import SecretStr
 
 from plex_companion.app import open_application
 from plex_companion.changes.state import MOST
+from plex_companion.plex.account import servers
+from plex_companion.plex.gateway import open_gateway
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:
@@ -330,4 +333,16 @@ async def test_the_program_ends_when_it_is_told_to_while_it_reads_far_too_much(t
                     await anyio.sleep(0.01)
                 process.send_signal(signal.SIGTERM)
                 assert await process.wait() == 0
+        plex.close()
+
+
+async def test_a_server_of_the_account_that_cannot_be_read_hides_no_other() -> None:
+    good = {"clientIdentifier": "attic-1", "name": "Attic", "provides": "server", "owned": True}
+    roads = [{"uri": "http://127.0.0.1:32400"}, {"uri": 7}, "road"]
+    told = [{"name": "No identifier", "provides": "server"}, "odd", {**good, "connections": roads}, None]
+    async with pretend_plex() as plex:
+        plex.answers["/api/v2/resources"] = Answer(body=json.dumps(told).encode())
+        async with open_gateway(settings_for(plex.url, plex_tv_url=plex.url)) as gateway:
+            found = await gateway.plex_tv(partial(servers, token=SecretStr(TOKEN)))
+        assert [(one.name, len(one.connections)) for one in found] == [("Attic", 1)]
         plex.close()

@@ -152,9 +152,10 @@ DOCTYPE = '<!DOCTYPE l [<!ENTITY a "ha">]>'
         _between(DOCTYPE),
         _between('<Video a="1" a="2"/>' + DOCTYPE),
         _between('<!ENTITY a "ha">'),
+        _between("") + DOCTYPE,
         " " * (2 * PIECE) + DOCTYPE + _between(""),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_a_document_type_is_refused_wherever_it_stands(body: str) -> None:
     for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-16-be"):
