@@ -257,19 +257,20 @@ def _load(flags: argparse.Namespace) -> Settings:
     """
     settings = Settings.load(_given(flags))
     if settings.database is not None:
-        _check_database(settings.database)
+        _check_file("The database", settings.database, "Name a file in it, as plex.sqlite3.")
     return settings
 
 
-def _check_database(path: Path) -> None:
+def _check_file(what: str, path: Path, advice: str) -> None:
+    """Insist that a path may be a file's, and is no folder's."""
     try:
         Path(f"{path}{LONGEST_ADDITION}").stat()
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            message = f"The database {_shortened(path)} cannot be made: its name is too long. Choose a shorter one."
+            message = f"{what} {_shortened(path)} cannot be used: its name is too long. Choose a shorter one."
             raise StartError(message) from None
     if path.is_dir():
-        raise StartError(f"The database {_shortened(path)} is a folder. Name a file in it, as plex.sqlite3.")
+        raise StartError(f"{what} {_shortened(path)} is a folder. {advice}")
 
 
 def _load_aloud(flags: argparse.Namespace) -> Settings:
@@ -422,6 +423,9 @@ def _upkeep(flags: argparse.Namespace) -> int:
 
     settings = _load(flags)
     _log_to_stderr(settings)
+    for file in (getattr(flags, "to", None), getattr(flags, "file", None)):
+        if file is not None:
+            _check_file("The copy", file, "Name a file in it.")
     match flags.command:
         case "backup":
             said = anyio.run(upkeep.backup, settings, flags.to)
