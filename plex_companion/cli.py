@@ -58,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
         sys.exit(0)
     except OSError as error:
+        logging.getLogger(__name__).debug("The machine refused something", exc_info=error)
         _fail(error, RUNTIME)
     except BaseExceptionGroup as group:
         _fail(_only(group), RUNTIME)
@@ -276,7 +277,7 @@ def _check_file(what: str, path: Path, advice: str) -> None:
 def _load_aloud(flags: argparse.Namespace) -> Settings:
     """Read the settings of a command that asks Plex, and tell a person how its address was read."""
     settings = _load(flags)
-    for note in settings.notes:
+    for note in () if getattr(flags, "demo", False) else settings.notes:
         _say(f"plex-companion: {note}")
     return settings
 
