@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import anyio
@@ -87,8 +87,6 @@ class Patient:
 
     settings: Settings
     gateway: Gateway
-    passed: set[str] = field(default_factory=set)
-    """The names of the checks that passed so far."""
 
 
 class Ill(Exception):
@@ -107,8 +105,8 @@ class Check:
 async def doctor(settings: Settings, *, demo: bool = False, console: Console | None = None) -> int:
     """Check address, token, owner, websocket and database, and print a line for each. Shows neither token nor address.
 
-    Plex is only read from. The database is opened as a start would: made if there is none and a server answers, or the
-    settings name it; brought to today's schema if it is older, and left untouched if it is newer.
+    Plex is only read from. The database is opened as a start would: made if there is none, brought to today's schema if
+    it is older, and left untouched if it is newer.
 
     Returns:
         The exit code: 0 when all is well, otherwise 1.
@@ -134,7 +132,7 @@ def _output() -> Console:
 
 
 async def _examine(patient: Patient, console: Console) -> int:
-    well = patient.passed
+    well: set[str] = set()
     for check in CHECKS:
         if check.needs is not None and check.needs not in well:
             _say(console, "skipped", check.name, f"Not checked, because the check of the {check.needs} did not pass.")
@@ -285,8 +283,6 @@ def _unheard(word: Disconnected) -> str:
 
 async def _database(patient: Patient) -> str:
     path = database_path(patient.settings)
-    if patient.settings.database is None and "address" not in patient.passed and not path.exists():
-        return "Not made yet: it is made when a Plex server has answered at this address."
     try:
         async with open_cache(path, backups=patient.settings.backups) as cache:
             size = await cache.size_bytes()

@@ -63,10 +63,6 @@ async def visit(folder: Path, url: str, token: str = TOKEN, **more: Any) -> Visi
     return Visit(code, said)
 
 
-def databases(folder: Path) -> list[Path]:
-    return list(folder.rglob("*.sqlite3"))
-
-
 @pytest.fixture
 async def demo() -> AsyncIterator[Demo]:
     async with open_demo(alive=False, require_token=TOKEN) as running:
@@ -156,15 +152,6 @@ async def test_the_usual_port_is_named_only_where_the_address_has_none(tmp_path:
     neither = await visit(tmp_path, "no-such-host.invalid")
     assert "names no port" in neither.lines["address"]
     assert "try PLEX_URL with http" not in neither.lines["address"]
-
-
-async def test_where_nobody_answers_no_database_is_made_that_nobody_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    seen = await visit(tmp_path, "http://no-such-host.invalid:32400", database=None)
-    assert "Not made yet" in seen.lines["database"]
-    assert databases(tmp_path) == []
 
 
 async def test_a_closed_port_is_told_and_what_needs_it_is_not_checked(tmp_path: Path) -> None:
