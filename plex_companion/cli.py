@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
         sys.exit(0)
     except OSError as error:
+        logging.getLogger(__name__).debug("The machine refused something", exc_info=error)
         _fail(error, RUNTIME)
     except BaseExceptionGroup as group:
         _fail(_only(group), RUNTIME)
@@ -287,25 +288,26 @@ def _load(flags: argparse.Namespace) -> Settings:
     """
     settings = Settings.load(_given(flags))
     if settings.database is not None:
-        _check_database(settings.database)
+        _check_file("The database", settings.database, "Name a file in it, as plex.sqlite3.")
     return settings
 
 
-def _check_database(path: Path) -> None:
+def _check_file(what: str, path: Path, advice: str) -> None:
+    """Insist that a path may be a file's, and is no folder's."""
     try:
         Path(f"{path}{LONGEST_ADDITION}").stat()
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            message = f"The database {_shortened(path)} cannot be made: its name is too long. Choose a shorter one."
+            message = f"{what} {_shortened(path)} cannot be used: its name is too long. Choose a shorter one."
             raise StartError(message) from None
     if path.is_dir():
-        raise StartError(f"The database {_shortened(path)} is a folder. Name a file in it, as plex.sqlite3.")
+        raise StartError(f"{what} {_shortened(path)} is a folder. {advice}")
 
 
 def _load_aloud(flags: argparse.Namespace) -> Settings:
     """Read the settings of a command that asks Plex, and tell a person how its address was read."""
     settings = _load(flags)
-    for note in settings.notes:
+    for note in () if getattr(flags, "demo", False) else settings.notes:
         _say(f"plex-companion: {note}")
     return settings
 
@@ -452,6 +454,9 @@ def _upkeep(flags: argparse.Namespace) -> int:
 
     settings = _load(flags)
     _log_to_stderr(settings)
+    for file in (getattr(flags, "to", None), getattr(flags, "file", None)):
+        if file is not None:
+            _check_file("The copy", file, "Name a file in it.")
     path = database_path(settings, demo=flags.demo)
     match flags.command:
         case "backup":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import anyio
@@ -89,8 +89,6 @@ class Patient:
 
     settings: Settings
     gateway: Gateway
-    passed: set[str] = field(default_factory=set)
-    """The names of the checks that passed so far."""
 
 
 class Ill(Exception):
@@ -136,7 +134,7 @@ def _output() -> Console:
 
 
 async def _examine(patient: Patient, console: Console) -> int:
-    well = patient.passed
+    well: set[str] = set()
     for check in CHECKS:
         if check.needs is not None and check.needs not in well:
             _say(console, "skipped", check.name, f"Not checked, because the check of the {check.needs} did not pass.")

@@ -6,6 +6,8 @@ import configparser
 import json
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
 import urllib.request
 from pathlib import Path
@@ -212,3 +214,19 @@ def test_every_host_that_is_shown_is_one_that_is_known() -> None:
     assert [host.title for host in HOSTS.values() if f"| {host.title} |" not in told] == []
     assert [name for name in HOSTS if f"`{name}`" not in told] == []
     assert parser().parse_args(["install", "--host", next(iter(HOSTS))]).ai_host in HOSTS
+
+
+@pytest.mark.parametrize("target", ["run", "test"])
+def test_make_says_what_it_does_the_first_time_and_how_long_it_takes(target: str, tmp_path: Path) -> None:
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("no make here")
+    command = [make, "--dry-run", "--no-print-directory", target, f"VENV={tmp_path / 'venv'}"]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
+    lines = planned.stdout.splitlines()
+    said = [line for line in lines if line.startswith("echo ")]
+    assert re.search(r"Installing \d+ pinned packages.*minutes", planned.stdout)
+    assert lines.index(said[0]) < next(number for number, line in enumerate(lines) if " -m venv " in line)
+    for number, line in enumerate(lines):
+        if " -m pip " in line:
+            assert lines[number - 1].startswith("echo ") or " -m pip " in lines[number - 1]

@@ -131,6 +131,18 @@ def test_a_folder_or_an_endless_name_for_the_database_is_one_line_and_exit_1(tmp
     assert [path.name for path in tmp_path.iterdir() if path.name != "folder" and not path.name.startswith(".")] == []
 
 
+@pytest.mark.parametrize("words", ["backup --to {}", "restore {}"])
+def test_a_folder_or_an_endless_name_for_a_copy_is_one_line_and_exit_1(tmp_path: Path, words: str) -> None:
+    path = write(tmp_path / "cache.sqlite3", plays=[], alerts=[])
+    before = path.read_bytes()
+    (tmp_path / "folder").mkdir()
+    for name, said in (("folder", "The copy folder is a folder"), (LONG, "its name is too long")):
+        done = run(tmp_path, *words.format(name).split(), "--database", str(path))
+        assert said in one_line(done)
+        assert done.returncode == 1
+    assert path.read_bytes() == before
+
+
 def test_how_an_address_was_read_is_noted_on_standard_error(tmp_path: Path) -> None:
     done = run(tmp_path, "doctor", "--plex-token", "canary-token", PLEX_URL="http://127.0.0.1:9/web/index.html#!/")
     assert "PLEX_URL needs the address of the server alone" in done.stderr

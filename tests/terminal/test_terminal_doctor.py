@@ -63,10 +63,6 @@ async def visit(folder: Path, url: str, token: str = TOKEN, **more: Any) -> Visi
     return Visit(code, said)
 
 
-def databases(folder: Path) -> list[Path]:
-    return list(folder.rglob("*.sqlite3"))
-
-
 @pytest.fixture
 async def demo() -> AsyncIterator[Demo]:
     async with open_demo(alive=False, require_token=TOKEN) as running:

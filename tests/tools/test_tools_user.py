@@ -340,4 +340,6 @@ async def test_without_plex_tv_other_users_are_out_of_reach(tmp_path: Path, tool
     async with tools_home(tmp_path) as tools:
         tools.demo.plex_tv_answers(502)
         arguments = {"username": "Pip"} if tool in NAMED else {}
-        assert (await tools.refused(tool, **arguments))["code"] == "plextv_unreachable"
+        error = await tools.refused(tool, **arguments)
+        assert error["code"] == "plextv_unreachable"
+        assert "try again later. Tools that ask only your own server go on working." in error["message"]
