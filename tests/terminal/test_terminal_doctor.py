@@ -160,7 +160,7 @@ async def test_where_nobody_answers_no_database_is_made_that_nobody_named(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     seen = await visit(tmp_path, "http://no-such-host.invalid:32400", database=None)
     assert "There is none yet" in seen.lines["database"]
-    assert databases(tmp_path) == []
+    assert list(tmp_path.rglob("*.sqlite3")) == []
 
 
 async def test_a_closed_port_is_told_and_what_needs_it_is_not_checked(tmp_path: Path) -> None:
