@@ -48,7 +48,7 @@ class TolerantPlexServer(PlexServer):
         address, sent = self.url(key), self._headers(**headers or {})  # type: ignore[no-untyped-call]  # plexapi's
         response = ask(address, headers=sent, params=params, timeout=timeout or self._timeout, **kwargs)
         if response.status_code not in SUCCESS:
-            raise _FAILURES.get(response.status_code, BadRequest)(f"HTTP {response.status_code}")
+            raise _FAILURES.get(response.status_code, BadRequest)(f"({response.status_code})")
         return read_answer(response.content, most_rows)
 
 

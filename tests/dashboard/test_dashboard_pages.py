@@ -76,7 +76,7 @@ async def test_the_first_answer_holds_what_plays(it: Home) -> None:
 async def test_the_performer_of_a_track_and_the_edition_of_a_film_are_on_the_page(it: Home) -> None:
     track = next(item for item in it.demo.house.items.values() if item.type == "track")
     film = it.demo.movie(4)
-    track.original_title, film.fields["editionTitle"] = "Ada Kettle", "Long Cut"
+    track.original_title, film.edition_title = "Ada Kettle", "Long Cut"
     sessions = [it.demo.start(track), it.demo.start(film, user=1, player=2)]
     await it.until(lambda: len([one for one in it.sessions.values() if one.user]) == len(sessions))
     page = Elements((await get(it, "/")).text)

@@ -112,7 +112,7 @@ async def test_an_acknowledgement_is_noted_once_also_in_read_only_mode_and_subsc
 
 async def test_an_alert_nobody_knows_cannot_be_acknowledged(tmp_path: Path) -> None:
     async with home(tmp_path) as it, subscribed(f"{it.url}/mcp", MODERN) as (client, _):
-        for alert_id in ("4711", "-1", "first", "", "9" * 40):
+        for alert_id in ("4711", "-1", "first", " ", "9" * 40):
             answer = await client.call_tool("alert_acknowledge", {"id": alert_id})
             assert answer.is_error
             error = json.loads(answer.content[0].text)  # type: ignore[union-attr]  # errors are text

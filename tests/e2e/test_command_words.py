@@ -152,7 +152,7 @@ def test_how_an_address_was_read_is_noted_on_standard_error(tmp_path: Path) -> N
 @pytest.mark.parametrize("command", ["stats", "stats --by title", "history", "digest --since 30d"])
 def test_into_a_pipe_nothing_is_cut_or_wrapped_unless_columns_is_set(tmp_path: Path, command: str) -> None:
     now = int(time.time() * 1000)
-    who = {"user_name": TITLE.upper(), "player_title": TITLE.lower()}
+    who = {"user_id": "77", "user_name": TITLE.upper(), "player_title": TITLE.lower()}
     plays = [seen(number, now - 3_600_000 * number, **episode(TITLE, 1, number), **who) for number in (1, 2)]
     path = write(tmp_path / "cache.sqlite3", plays=plays, alerts=[alert(1, now)])
     done = run(tmp_path, *command.split(), "--database", str(path))

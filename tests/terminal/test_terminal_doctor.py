@@ -154,13 +154,17 @@ async def test_the_usual_port_is_named_only_where_the_address_has_none(tmp_path:
     assert "try PLEX_URL with http" not in neither.lines["address"]
 
 
+def databases_below(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.sqlite3"))
+
+
 async def test_where_nobody_answers_no_database_is_made_that_nobody_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     seen = await visit(tmp_path, "http://no-such-host.invalid:32400", database=None)
     assert "There is none yet" in seen.lines["database"]
-    assert list(tmp_path.rglob("*.sqlite3")) == []
+    assert databases_below(tmp_path) == []
 
 
 async def test_a_closed_port_is_told_and_what_needs_it_is_not_checked(tmp_path: Path) -> None:

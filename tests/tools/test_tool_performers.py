@@ -37,7 +37,7 @@ def household() -> Household:
     by_key = {item.key: item for item in built.items}
     by_key[by_key[track.parent or ""].parent or ""].title = ALBUM_ARTIST
     track.title, track.original_title = "Kettle Song", PERFORMER
-    film.fields["editionTitle"] = EDITION
+    film.edition_title = EDITION
     film.original_title = "Le Film"
     return built
 
