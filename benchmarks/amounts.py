@@ -161,7 +161,7 @@ async def held(kind: str, folder: Path) -> str:
             tasks.start_soon(watch.run)
             with anyio.fail_after(120):
                 while not companion.is_live:
-                    await companion.live.changed()
+                    await companion.live.wait_for_commit()
             await anyio.sleep(SECONDS)
             tasks.cancel_scope.cancel()
     state = companion.state

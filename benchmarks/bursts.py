@@ -15,12 +15,12 @@ from benchmarks.hose import as_websocket, open_hose
 from benchmarks.listening import MODERN, subscribed, until_listed
 from benchmarks.programs import BARE, companion, running
 from benchmarks.workload import crowded, gather, last, mixture
-from plex_companion.app import clock
+from plex_companion.app import read_clock
 from plex_companion.cache import open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.demo import open_demo
-from plex_companion.events import Heard, parse_frame
-from plex_companion.ingest import INBOX, Inbox, Live, ingest
+from plex_companion.events import ReceivedEvent, parse_frame
+from plex_companion.ingest import QUEUE_LIMIT, EventQueue, Live, ingest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from benchmarks.hose import Hose
     from benchmarks.listening import Ear
     from benchmarks.programs import Program
-    from plex_companion.cache.board import Touched
+    from plex_companion.cache.board import TouchedUris
     from plex_companion.changes.kinds import Change
     from plex_companion.demo import Demo
-    from plex_companion.demo.playback import Session
+    from plex_companion.demo.playback import DemoSession
 
 FRAMES = 10_000
 PEOPLE = 20
@@ -96,7 +96,7 @@ def _odd(number: int) -> str:
     return "paused" if number % 2 == 0 else "playing"
 
 
-async def _until_known(client: Client, told: Ear, session: Session, since: float) -> None:
+async def _until_known(client: Client, told: Ear, session: DemoSession, since: float) -> None:
     """As a client does it: told, read; until what it reads is how the burst ended."""
     while True:
         since = await told.after(since)
@@ -125,20 +125,20 @@ async def _ingested(path: Path, texts: Sequence[str]) -> tuple[float, Live]:
     """Seconds from the first frame to the commit of the last, and what is known then."""
     done = anyio.Event()
     async with open_cache(path) as cache, anyio.create_task_group() as tasks:
-        live = Live(await load_state(cache, clock()))
-        inbox = Inbox(INBOX, live.counters)
+        live = Live(await load_state(cache, read_clock()))
+        inbox = EventQueue(QUEUE_LIMIT, live.counters)
 
-        def announce(_: Sequence[Change], __: Touched) -> None:
+        def announce(_: Sequence[Change], __: TouchedUris) -> None:
             if live.counters.events.total() + live.counters.unrecognized == len(texts):
                 done.set()
 
         tasks.start_soon(ingest, inbox, live, cache, announce)
         began = time.monotonic()
         for text in texts:
-            moment = clock()
-            await inbox.put([Heard(event, moment) for event in parse_frame(text.encode())])
-            while len(inbox) > INBOX // 2:  # or the full inbox would merge what is to be written
-                await live.changed()
+            moment = read_clock()
+            await inbox.put([ReceivedEvent(event, moment) for event in parse_frame(text.encode())])
+            while len(inbox) > QUEUE_LIMIT // 2:  # or the full inbox would merge what is to be written
+                await live.wait_for_commit()
         await done.wait()
         took = time.monotonic() - began
         tasks.cancel_scope.cancel()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from benchmarks.programs import Program
     from plex_companion.demo import Demo
-    from plex_companion.demo.playback import Session
+    from plex_companion.demo.playback import DemoSession
 
 GOOD, DEAF, DRIPPING = 900, 100, 1_000
 ROUNDS, WARM, PRESSES, CALLS = 5, 4, 6, 60
@@ -68,7 +68,7 @@ class House:
     """A demo server, the companion, and who reads."""
 
     demo: Demo
-    session: Session
+    session: DemoSession
     program: Program
     readers: list[Reader]
 

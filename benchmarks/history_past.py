@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.cache.migrate import migrate, shipped
+from plex_companion.cache.migrate import list_migrations, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ COUNTED = (
 
 def past(folder: Path, plays: int, now_ms: int) -> Path:
     """The database, made anew unless it is there: the newest play began at `now_ms`."""
-    made_by = "".join([*(migration.sql for migration in shipped()), Path(__file__).read_text()])
+    made_by = "".join([*(migration.sql for migration in list_migrations()), Path(__file__).read_text()])
     path = folder / f"past-{hashlib.sha256(made_by.encode()).hexdigest()[:12]}-{plays}-{now_ms}.sqlite3"
     if not path.exists():
         half = path.with_suffix(".half")

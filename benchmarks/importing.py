@@ -132,7 +132,7 @@ def _counted(database: Path) -> Counter[tuple[str, str]]:
 async def house(home: str) -> None:
     """The program that plays Plex: somebody watches a film."""
     async with open_demo(alive=False, household=Household.load(home)) as demo:
-        demo.start(demo.movie())
+        demo.start(demo.get_movie())
         print(f"serves {demo.url}", flush=True)
         await anyio.sleep_forever()
 

@@ -26,16 +26,16 @@ import anyio
 
 from plex_companion.cache import open_cache
 from plex_companion.cache.backup import DAY_MS
-from plex_companion.cache.care import Care, look_after
+from plex_companion.cache.care import MaintenancePlan, maintain
 from plex_companion.cache.load import load_state
-from plex_companion.events import Connecting, Event, Heard, Snapshot, parse_frame
-from plex_companion.ingest import Inbox, Live, Retention, ingest
+from plex_companion.events import Connecting, Event, ReceivedEvent, Snapshot, parse_frame
+from plex_companion.ingest import EventQueue, Live, Retention, ingest
 from plex_companion.models import Moment, ServerIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from plex_companion.cache.board import Touched
+    from plex_companion.cache.board import TouchedUris
     from plex_companion.changes.kinds import Change
     from plex_companion.events import StorageReport
 
@@ -84,7 +84,7 @@ def household(first: int) -> Iterator[Event]:
 async def live(path: Path) -> None:
     """Ingest until killed."""
 
-    def announce(_: Sequence[Change], __: Touched) -> None:
+    def announce(_: Sequence[Change], __: TouchedUris) -> None:
         pass
 
     async def tell(_: StorageReport) -> None:
@@ -93,19 +93,21 @@ async def live(path: Path) -> None:
     async with open_cache(path) as cache, anyio.create_task_group() as tasks:
         known = Live(await load_state(cache, now()))
         first = known.state.next_play
-        inbox = Inbox(4_096, known.counters)
+        inbox = EventQueue(4_096, known.counters)
         tasks.start_soon(ingest, inbox, known, cache, announce, Retention(events_rows=2_000))
         days = itertools.count()  # a backup at every look
-        tasks.start_soon(look_after, cache, Care(every_seconds=0.2), lambda: now().at + next(days) * DAY_MS, tell)
+        tasks.start_soon(
+            maintain, cache, MaintenancePlan(every_seconds=0.2), lambda: now().at + next(days) * DAY_MS, tell
+        )
         epoch = known.state.connection.epoch + 1
         snapshot = Snapshot(epoch, first=True, requested=now(), server=SERVER, sessions=(), activities=())
-        await inbox.put([Heard(Connecting(), now()), Heard(snapshot, now())])
+        await inbox.put([ReceivedEvent(Connecting(), now()), ReceivedEvent(snapshot, now())])
         while known.state.connection.state != "live":
-            await known.changed()
+            await known.wait_for_commit()
         say(f"began {known.state.next_event} {first}")
         for number, event in enumerate(household(first), known.state.next_event):
             say(f"{number} {time.monotonic()}")
-            await inbox.put([Heard(event, now())])
+            await inbox.put([ReceivedEvent(event, now())])
             await anyio.sleep(EVERY_SECONDS)
 
 

@@ -34,7 +34,7 @@ from plex_companion.demo import open_demo
 if TYPE_CHECKING:
     from benchmarks.listening import Ear
     from plex_companion.demo import Demo
-    from plex_companion.demo.playback import Session
+    from plex_companion.demo.playback import DemoSession
 
 PROCESSES, KILLS = 5, 10
 PEOPLE = 24
@@ -53,7 +53,7 @@ SECONDS = 60
 class Play:
     """Something that was played. Session keys are given out once."""
 
-    session: Session
+    session: DemoSession
     ends: float
     reported: float = 0.0
 
@@ -86,7 +86,7 @@ class Fire:
 
     demo: Demo
     folder: Path
-    probe: Session
+    probe: DemoSession
     tasks: anyio.abc.TaskGroup
     members: list[Member] = field(default_factory=list)
     marks: dict[int, float] = field(default_factory=dict)
@@ -200,10 +200,10 @@ class Fire:
     def _begin_some(self, now: float) -> None:
         taken = {play.session.player.client_identifier for play in self.playing}
         for number in range(1, PEOPLE):
-            free = self.demo.player(number).client_identifier not in taken
+            free = self.demo.get_player(number).client_identifier not in taken
             if free and self.chance.random() < 0.02:
-                movie = self.demo.movie(self.chance.randrange(20))
-                session = self.demo.start(movie, player=number, user=number % len(self.demo.house.users))
+                movie = self.demo.get_movie(self.chance.randrange(20))
+                session = self.demo.start(movie, player=number, user=number % len(self.demo.state.users))
                 self.playing.append(Play(session, now + self.chance.uniform(*PLAY_SECONDS), now))
 
     async def presses_on(self) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from benchmarks.hose import Hose
     from benchmarks.listening import Ear
     from plex_companion.demo import Demo
-    from plex_companion.demo.playback import Session
+    from plex_companion.demo.playback import DemoSession
 
 PRESSES = 20
 QUIET = 0.07
@@ -38,7 +38,7 @@ LOADS = {100: 12, 1000: 12, 5000: 12}
 """Frames per second, and presses in each of the repeats."""
 
 
-def press(demo: Demo, session: Session) -> float:
+def press(demo: Demo, session: DemoSession) -> float:
     """Pause, or go on."""
     at = time.monotonic()
     if session.state == "playing":
@@ -53,7 +53,7 @@ class Road:
     """A demo server, what listens to it, and a client that is told."""
 
     demo: Demo
-    session: Session
+    session: DemoSession
     ear: Ear
 
     async def press(self) -> float:
@@ -141,7 +141,7 @@ class Busy:
     hose: Hose
     client: Client
     ear: Ear
-    playing: list[Session]
+    playing: list[DemoSession]
     sent: int = 0
     uncovered: int = 0
     over: bool = False
@@ -180,7 +180,7 @@ class Busy:
         return False
 
 
-def _agrees(found: dict[str, object] | None, session: Session) -> bool:
+def _agrees(found: dict[str, object] | None, session: DemoSession) -> bool:
     return found is not None and (found["state"], found["view_offset_ms"]) == (session.state, session.offset)
 
 

@@ -81,7 +81,7 @@ class Cost:
 def watched() -> Iterator[list[float]]:
     """The milliseconds that each request to Plex takes, its answer's body included."""
     took: list[float] = []
-    door: Any = wire._Door  # noqa: SLF001 - the one place through which every request goes
+    door: Any = wire._PlexAdapter  # noqa: SLF001 - the one place through which every request goes
     send = door.send
 
     def timed(*args: Any, **options: Any) -> Any:
@@ -105,7 +105,7 @@ async def every_tool(folder: Path, url: str) -> Table:
     settings = settings.model_copy(update={"plex_token": SecretStr("benchmark-token")})
     async with open_application(settings) as application, Client(application.server, mode=MODERN) as client:
         while not application.companion.state.history.complete:  # the import asks too
-            await application.companion.live.changed()
+            await application.companion.live.wait_for_commit()
         with watched() as took:
             for _ in range(REPEATS):
                 for call in READS:
@@ -123,7 +123,7 @@ async def every_tool(folder: Path, url: str) -> Table:
 
 
 async def _once(application: Application, client: Client, call: Call, cost: Cost, took: list[float]) -> None:
-    application.companion.known.clear()
+    application.companion.ttl_cache.clear()
     took.clear()
     before, began = sum(application.companion.gateway.requests.values()), time.monotonic()
     answer = await client.call_tool(call.tool, call.given)

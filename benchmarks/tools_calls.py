@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import Collection, Playlist
+from plex_companion.demo.household import DemoCollection, DemoPlaylist
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,9 +174,9 @@ def big_household(folder: Path) -> Household:
     now = household.items[0].added_at
     newest = "/library/sections/1/all?type=1&sort=movie.addedAt%3Adesc&limit=10"
 
-    def listed(key: str, title: str, keys: list[str], user: int = 1, content: str = "") -> Playlist:
+    def listed(key: str, title: str, keys: list[str], user: int = 1, content: str = "") -> DemoPlaylist:
         entries = list(enumerate(keys, int(key) * 10_000))
-        return Playlist(key, title, "video", user, now, now, smart=bool(content), content=content, entries=entries)
+        return DemoPlaylist(key, title, "video", user, now, now, smart=bool(content), content=content, entries=entries)
 
     household.playlists = [
         listed(FILMS_LIST, "Long List", films[:1000]),
@@ -186,8 +186,8 @@ def big_household(folder: Path) -> Household:
         listed("800005", "Jasper's List", films[40:60], household.users[1].id),
     ]
     household.collections = [
-        Collection(COLLECTED, "Collected", "1", "movie", now, now, items=films[10:500]),
-        Collection(HOLLOW, "Doomed", "1", "movie", now, now, items=films[10:20]),
+        DemoCollection(COLLECTED, "Collected", "1", "movie", now, now, items=films[10:500]),
+        DemoCollection(HOLLOW, "Doomed", "1", "movie", now, now, items=films[10:20]),
     ]
     assert len(household.items) >= ITEMS
     assert len(household.history) == PLAYS
@@ -196,7 +196,7 @@ def big_household(folder: Path) -> Household:
 
 def wished(demo: Demo) -> list[str]:
     """The guids of sixty films, for the owner's watchlist."""
-    return [item.guid.rpartition("/")[2] for item in demo.house.in_section("1", "movie")[:60]]
+    return [item.guid.rpartition("/")[2] for item in demo.state.list_section("1", "movie")[:60]]
 
 
 _PLAN = {

@@ -17,8 +17,8 @@ from plex_companion.demo import open_demo
 
 async def house(folder: str) -> None:
     async with open_demo(alive=False, household=big_household(Path(folder))) as demo:
-        demo.start(demo.movie())
-        demo.watchlists[demo.user().id] = wished(demo)
+        demo.start(demo.get_movie())
+        demo.watchlists[demo.get_user().id] = wished(demo)
         print(f"serves {demo.url}", flush=True)
         await anyio.sleep_forever()
 

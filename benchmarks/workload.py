@@ -10,70 +10,70 @@ from typing import TYPE_CHECKING
 
 from plex_companion.demo import frames
 from plex_companion.demo.household import Household
-from plex_companion.demo.playback import transcode_entry
+from plex_companion.demo.playback import build_transcode_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from plex_companion.demo import Demo
-    from plex_companion.demo.household import Player
-    from plex_companion.demo.playback import Session
+    from plex_companion.demo.household import DemoPlayer
+    from plex_companion.demo.playback import DemoSession
 
 
 def crowded(players: int) -> Household:
     """The built-in household with so many players."""
-    household = Household.built_in(now=time.time())
+    household = Household.create_built_in(now=time.time())
     pattern = household.players[0]
     more = range(len(household.players), players)
     household.players = [*household.players, *(_player(pattern, number) for number in more)][:players]
     return household
 
 
-def _player(pattern: Player, number: int) -> Player:
+def _player(pattern: DemoPlayer, number: int) -> DemoPlayer:
     return replace(pattern, id=1000 + number, client_identifier=f"bench-{number:04d}", title=f"Player {number}")
 
 
-def gather(demo: Demo, count: int) -> list[Session]:
+def gather(demo: Demo, count: int) -> list[DemoSession]:
     """Let people begin to watch until so many do; every fourth is transcoded."""
     playing = list(demo.sessions.values())
-    movies = demo.house.in_section("1", "movie")
+    movies = demo.state.list_section("1", "movie")
     for number in range(len(playing), count):
-        item, user = movies[number % len(movies)], number % len(demo.house.users)
+        item, user = movies[number % len(movies)], number % len(demo.state.users)
         playing.append(demo.start(item, user=user, player=number, transcode=number % 4 == 3))
     return playing
 
 
-def progress(demo: Demo, sessions: Sequence[Session]) -> Iterator[str]:
+def progress(demo: Demo, sessions: Sequence[DemoSession]) -> Iterator[str]:
     """Reports of sessions that play on, in turn, for ever. The demo knows too, so snapshots agree with what was said."""
     for session in itertools.cycle(sessions):
         session.offset = (session.offset + 1000) % 5_000_000
-        yield str(frames.playing(session.entry()).payload)
+        yield str(frames.build_playing(session.build_entry()).payload)
         if session.transcode:
-            yield str(frames.transcode("update", transcode_entry(demo.house, session)).payload)
+            yield str(frames.build_transcode("update", build_transcode_entry(demo.state, session)).payload)
 
 
-def mixture(demo: Demo, sessions: Sequence[Session], count: int) -> list[str]:
+def mixture(demo: Demo, sessions: Sequence[DemoSession], count: int) -> list[str]:
     """A busy evening: progress, a pause or resume in fifty frames, and a library entry in twenty."""
     moving = progress(demo, sessions)
     return [_frame(demo, sessions, moving, number) for number in range(count)]
 
 
-def _frame(demo: Demo, sessions: Sequence[Session], moving: Iterator[str], number: int) -> str:
+def _frame(demo: Demo, sessions: Sequence[DemoSession], moving: Iterator[str], number: int) -> str:
     if number % 50 == 25:
         session = sessions[number // 50 % len(sessions)]
         session.state = "paused" if session.state == "playing" else "playing"
-        return str(frames.playing(session.entry()).payload)
+        return str(frames.build_playing(session.build_entry()).payload)
     if number % 20 == 10:
-        item, state = demo.movie(number // 40 % 20), 5 if number % 40 == 30 else 0
-        entry = frames.timeline("1", item.key, 1, item.title, state, int(time.time()), metadataState="created")
+        item, state = demo.get_movie(number // 40 % 20), 5 if number % 40 == 30 else 0
+        entry = frames.build_timeline("1", item.key, 1, item.title, state, int(time.time()), metadataState="created")
         return str(entry.payload)
     return next(moving)
 
 
-def last(session: Session, state: str) -> str:
+def last(session: DemoSession, state: str) -> str:
     """The frame that ends a burst; the mark is for the bare ear, Plex's own frames have none."""
     session.state = state
     session.offset += 1
-    frame = json.loads(frames.playing(session.entry()).payload)
+    frame = json.loads(frames.build_playing(session.build_entry()).payload)
     frame["NotificationContainer"]["last"] = True
-    return frames.dumps(frame)
+    return frames.encode(frame)

@@ -20,9 +20,9 @@ from starlette.routing import Mount, Route
 
 from plex_companion import errors, models
 from plex_companion.app import open_application
-from plex_companion.cli import RUNTIME, USAGE, parser
+from plex_companion.cli import RUNTIME, USAGE, build_parser
 from plex_companion.demo import open_demo
-from plex_companion.metrics import Clients, Metrics
+from plex_companion.metrics import ClientCounts, Metrics
 from plex_companion.resources import RESOURCES
 from plex_companion.settings import Settings
 from plex_companion.tools import TOOLSETS
@@ -52,7 +52,7 @@ async def collect() -> dict[str, Any]:
     return {
         **served,
         "settings": {name: field.validation_alias for name, field in Settings.model_fields.items()},
-        "commands": commands(parser()),
+        "commands": commands(build_parser()),
         "exit_codes": {"failed": RUNTIME, "usage": USAGE},
         "error_codes": sorted({error.code for error in subclasses(errors.ToolError)}),
         "results": {
@@ -82,9 +82,9 @@ async def protocol(application: Application) -> dict[str, Any]:
 
 def http(application: Application) -> dict[str, Any]:
     """Return the routes and the metrics of the HTTP application."""
-    metrics = Metrics(application.companion, [], lambda: Clients(0, 0, 0, 0))
+    metrics = Metrics(application.companion, [], lambda: ClientCounts(0, 0, 0, 0))
     return {
-        "routes": sorted(pattern(route) for route in application.http().routes),
+        "routes": sorted(pattern(route) for route in application.build_http_app().routes),
         "metrics": {
             family.name: [family.type, sorted({label for sample in family.samples for label in sample.labels})]
             for family in metrics.registry.collect()

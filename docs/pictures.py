@@ -25,7 +25,7 @@ from plex_companion.app import open_application
 from plex_companion.demo import Demo, open_demo
 from plex_companion.server.web import serve_http
 from plex_companion.settings import Settings
-from plex_companion.terminal.scene import Scene
+from plex_companion.terminal.scene import ViewModel
 from plex_companion.terminal.view import render
 
 if TYPE_CHECKING:
@@ -47,16 +47,16 @@ async def household(demo: Demo) -> None:
     """An evening at the Lighthouse."""
     for title in ("Saffron Sky", "The Quiet Lighthouse", "A Winter of Kites", "Paper Comets", "The Last Orchard"):
         await demo.add_movie(title)
-    film = demo.start(demo.movie(12), user=0, player=0, offset=31 * MINUTE, transcode=True)
+    film = demo.start(demo.get_movie(12), user=0, player=0, offset=31 * MINUTE, transcode=True)
     if film.transcode:
         film.transcode.speed, film.transcode.hardware = 1.4, True
-    demo.start(demo.episode(3), user=1, player=1, offset=11 * MINUTE)
-    demo.start(demo.house.of_kind("track")[2], user=2, player=2, offset=MINUTE)
-    paused = demo.start(demo.movie(6), user=1, player=3, offset=50 * MINUTE)
+    demo.start(demo.get_episode(3), user=1, player=1, offset=11 * MINUTE)
+    demo.start(demo.state.list_kind("track")[2], user=2, player=2, offset=MINUTE)
+    paused = demo.start(demo.get_movie(6), user=1, player=3, offset=50 * MINUTE)
     demo.pause(paused)
-    demo.house.refreshing.add("1")
-    scan = demo.house.start_activity("library.update.section", "Scanning Films", cancellable=True)
-    demo.house.move_activity(scan, 62)
+    demo.state.refreshing.add("1")
+    scan = demo.state.start_activity("library.update.section", "Scanning Films", cancellable=True)
+    demo.state.move_activity(scan, 62)
 
 
 @asynccontextmanager
@@ -74,12 +74,14 @@ async def companion(demo: Demo, folder: Path) -> AsyncIterator[tuple[str, Compan
     async with open_application(settings) as application, anyio.create_task_group() as tasks:
 
         async def serve() -> None:
-            await serve_http(application.http(), "127.0.0.1", 0, notifier=application.notifier, started=started)
+            await serve_http(
+                application.build_http_app(), "127.0.0.1", 0, notifier=application.notifier, started=started
+            )
 
         tasks.start_soon(serve)
         await bound.wait()
         while not application.companion.is_live:
-            await application.companion.live.changed()
+            await application.companion.live.wait_for_commit()
         yield address[0], application.companion
         tasks.cancel_scope.cancel()
 
@@ -96,11 +98,11 @@ async def shoot(url: str, known: Companion, chromium: str) -> None:
             path = FOLDER / f"{name}.png"
             await page.screenshot(path=path, full_page=name == "laptop")
             _say(path)
-        await _terminal(browser, Scene(known.state, known.now_ms, [], known.live.storage))
+        await _terminal(browser, ViewModel(known.state, known.now_ms, [], known.live.storage))
         await browser.close()
 
 
-async def _terminal(browser: Browser, scene: Scene) -> None:
+async def _terminal(browser: Browser, scene: ViewModel) -> None:
     """What `watch` draws, as a terminal of a hundred columns shows it."""
     console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
     console.print(render(scene))

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from plex_companion.changes.alerts import RULES
-from plex_companion.demo import sentences
-from plex_companion.prompts import markdown as prompts
+from plex_companion.demo import list_scenarios
+from plex_companion.prompts import render_prompt_table as prompts
 from plex_companion.resources import RESOURCES
-from plex_companion.settings import Settings, default, example, variable
-from plex_companion.tools.listing import markdown, reference, schemas
+from plex_companion.settings import Settings, format_default, name_variable, render_example
+from plex_companion.tools.listing import render_reference, render_schemas, render_table
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,14 +31,14 @@ def alerts() -> str:
     """A row for every kind of alert."""
     rows = ["| kind | severity | opens | resolves | settings (defaults) |", "|---|---|---|---|---|"]
     for kind, rule in RULES.items():
-        names = "<br>".join(f"`{variable(name)}` ({default(name)})" for name in rule.settings)
+        names = "<br>".join(f"`{name_variable(name)}` ({format_default(name)})" for name in rule.settings)
         rows.append(f"| `{kind}` | {rule.severity} | {rule.opens} | {rule.resolves} | {names} |")
     return "\n".join(rows)
 
 
 def scenarios() -> str:
     """A row for every scenario of the demo server."""
-    rows = [f"| `{name}` | {sentence} |" for name, sentence in sentences().items()]
+    rows = [f"| `{name}` | {sentence} |" for name, sentence in list_scenarios().items()]
     return "\n".join(["| name | what happens |", "|---|---|", *rows])
 
 
@@ -56,7 +56,7 @@ def _touched(changes: tuple[type, ...]) -> str:
 def settings() -> str:
     """A row for every setting."""
     rows = [
-        f"| `{variable(name)}` | {default(name) or ''} | {field.description} |"
+        f"| `{name_variable(name)}` | {format_default(name) or ''} | {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
     return "\n".join(["| variable | default | |", "|---|---|---|", *rows])
@@ -66,15 +66,15 @@ def files() -> dict[Path, str]:
     """Every derived file and what it must hold."""
     readme, rules, demo = ROOT / "README.md", ROOT / "docs" / "alerts.md", ROOT / "docs" / "demo-household.md"
     return {
-        readme: in_text(with_table(readme, "tools", markdown()), "prompts", prompts()),
+        readme: in_text(with_table(readme, "tools", render_table()), "prompts", prompts()),
         rules: with_table(rules, "alerts", alerts()),
         demo: with_table(demo, "scenarios", scenarios()),
         **{
             ROOT / "docs" / f"{name}.md": with_table(ROOT / "docs" / f"{name}.md", name, table())
-            for name, table in (("resources", resources), ("settings", settings), ("tools", reference))
+            for name, table in (("resources", resources), ("settings", settings), ("tools", render_reference))
         },
-        ROOT / "tests" / "tools" / "schemas.json": schemas() + "\n",
-        ROOT / ".env.example": example(),
+        ROOT / "tests" / "tools" / "schemas.json": render_schemas() + "\n",
+        ROOT / ".env.example": render_example(),
     }
 
 

@@ -19,41 +19,41 @@ from pydantic import SecretStr
 
 from plex_companion import __version__
 from plex_companion.cache import open_cache, open_in_memory
-from plex_companion.cache.board import Touched
-from plex_companion.cache.care import Care, look_after
-from plex_companion.cache.lease import open_lease
+from plex_companion.cache.board import TouchedUris
+from plex_companion.cache.care import MaintenancePlan, maintain
+from plex_companion.cache.lease import open_lock
 from plex_companion.changes import State, Thresholds
-from plex_companion.changes.deliveries import Webhooks
+from plex_companion.changes.deliveries import WebhookRules
 from plex_companion.changes.kinds import Change, DeliveryChanged
-from plex_companion.changes.kinds import Wanted as WantedChange
+from plex_companion.changes.kinds import RefreshRequested as WantedChange
 from plex_companion.companion import Companion
-from plex_companion.deliver import Bell, Courier, Webhook, deliver
+from plex_companion.deliver import DeliveryContext, WakeUp, Webhook, deliver_alerts
 from plex_companion.errors import ToolError
-from plex_companion.events import Heard, Tick
+from plex_companion.events import ReceivedEvent, Tick
 from plex_companion.follow import Follower
-from plex_companion.ingest import INBOX, Inbox, Live, Retention
+from plex_companion.ingest import QUEUE_LIMIT, EventQueue, Live, Retention
 from plex_companion.models import Connection, Moment
 from plex_companion.ownership import address_mark, guard_owner, insist_on_own, receive_own
 from plex_companion.panels import PANELS
 from plex_companion.plex.gateway import open_gateway
-from plex_companion.plex.history import Book
-from plex_companion.plex.known import Known
-from plex_companion.plex.listener import PATIENT, Patience, listen
-from plex_companion.plex.wanted import Wanted
-from plex_companion.prompts import served_prompts
-from plex_companion.prompts.completions import proposed
-from plex_companion.resources import RESOURCES, existing, read
-from plex_companion.roles import Roles
-from plex_companion.server.asking import QuestionOpen
+from plex_companion.plex.history import ImportProgress
+from plex_companion.plex.known import TtlCache
+from plex_companion.plex.listener import DEFAULT_TIMEOUTS, ListenerTimeouts, listen
+from plex_companion.plex.wanted import RefreshRequests
+from plex_companion.prompts import select_prompts
+from plex_companion.prompts.completions import propose_values
+from plex_companion.resources import RESOURCES, list_existing, read_resource
+from plex_companion.roles import Election
+from plex_companion.server.asking import ElicitationRequired
 from plex_companion.server.build import build_server
 from plex_companion.server.notifier import Notifier
-from plex_companion.server.offer import Answer, Existing, Offer
-from plex_companion.settings import APP, LOOPBACK, database_path
-from plex_companion.text import without
-from plex_companion.tools import served
+from plex_companion.server.offer import ResourceEntry, ServerInterface, ToolResult
+from plex_companion.settings import APP, LOOPBACK, find_database_path
+from plex_companion.text import hide_secrets
+from plex_companion.tools import select_tools
 from plex_companion.tools.call import call_tool
 from plex_companion.tools.declare import ALLOW_WRITES, Access
-from plex_companion.wire import alert_message
+from plex_companion.wire import build_alert_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -63,13 +63,13 @@ if TYPE_CHECKING:
     from plex_companion.cache import Cache
     from plex_companion.events import DeliveryReport, StorageReport
     from plex_companion.models import History
-    from plex_companion.roles import Duty
+    from plex_companion.roles import LeaderTask
     from plex_companion.server.build import CompanionServer
-    from plex_companion.server.entry import Entry
+    from plex_companion.server.entry import AuthConfig
     from plex_companion.server.http import HttpApp
-    from plex_companion.server.login import Code
+    from plex_companion.server.login import LoginCode
     from plex_companion.server.oauth import ResourceServer
-    from plex_companion.server.token import Kept
+    from plex_companion.server.token import StoredToken
     from plex_companion.settings import Settings
     from plex_companion.tools.declare import Caller, Tool
 
@@ -106,7 +106,7 @@ The companion is read-only: {hidden} tools that change Plex are not listed, and 
   called. When a person asks for a change, tell them so. {allow}"""
 
 
-def instructions(tools: Sequence[Tool]) -> str:
+def build_instructions(tools: Sequence[Tool]) -> str:
     """Return what a model is told of the server. While tools are off, it says how many and how to allow them."""
     if hidden := _count_hidden(tools):
         return INSTRUCTIONS.format(writing=OFF.format(hidden=hidden, allow=ALLOW_WRITES))
@@ -118,12 +118,12 @@ def _count_hidden(tools: Sequence[Tool]) -> int:
     return sum(tool.off for tool in tools)
 
 
-def clock() -> Moment:
+def read_clock() -> Moment:
     """Now."""
     return Moment(int(time.time() * 1000), int(time.monotonic() * 1000))
 
 
-def versions() -> dict[str, str]:
+def read_versions() -> dict[str, str]:
     """Of this program and of what it stands on."""
     names = ("mcp", "plexapi", "websockets", "aiosqlite")
     return {APP: __version__, "python": platform.python_version(), **{name: version(name) for name in names}}
@@ -132,10 +132,10 @@ def versions() -> dict[str, str]:
 @asynccontextmanager
 async def open_companion(
     settings: Settings,
-    announce: Callable[[Touched], None],
+    announce: Callable[[TouchedUris], None],
     *,
-    now: Callable[[], Moment] = clock,
-    patience: Patience = PATIENT,
+    now: Callable[[], Moment] = read_clock,
+    patience: ListenerTimeouts = DEFAULT_TIMEOUTS,
     tick_seconds: float = TICK_SECONDS,
 ) -> AsyncIterator[Companion]:
     """A companion that listens, writes down and announces while the block runs.
@@ -146,77 +146,77 @@ async def open_companion(
         StartError: the database cannot be used.
         SettingsError: the address of the server is missing, or the database is another server's.
     """
-    wanted = Wanted()
-    bell = Bell()
-    path = database_path(settings)
-    live = Live(State(Connection("offline", now().at)), _thresholds(settings), _webhooks(settings))
-    inbox = Inbox(INBOX, live.counters)
+    wanted = RefreshRequests()
+    bell = WakeUp()
+    path = find_database_path(settings)
+    live = Live(State(Connection("offline", now().at)), build_thresholds(settings), build_webhook_rules(settings))
+    inbox = EventQueue(QUEUE_LIMIT, live.counters)
 
-    def tell(changes: Sequence[Change], touched: Touched) -> None:
-        _want(changes, wanted, bell)
+    def on_commit(changes: Sequence[Change], touched: TouchedUris) -> None:
+        request_refreshes(changes, wanted, bell)
         announce(touched)
 
     await insist_on_own(path, settings)
-    with open_lease(path) as lease:
+    with open_lock(path) as lease:
         async with (
-            _cache(path, settings, now) as cache,
+            _open_cache(path, settings, now) as cache,
             open_gateway(settings) as gateway,
             anyio.create_task_group() as tasks,
         ):
-            companion = Companion(settings, live, cache, gateway, inbox, now, versions(), Known())
-            everything = partial(_everything, companion)
-            follower = Follower(live, cache, inbox, announce, everything, now, _silent_ms(settings))
-            roles = Roles(live, cache, lease, inbox, follower, now, tell, _retention(settings))
+            companion = Companion(settings, live, cache, gateway, inbox, now, read_versions(), TtlCache())
+            everything = partial(list_all_uris, companion)
+            follower = Follower(live, cache, inbox, announce, everything, now, compute_silence_limit_ms(settings))
+            roles = Election(live, cache, lease, inbox, follower, now, on_commit, build_retention(settings))
             roles.own_address = address_mark(settings)
             roles.guard_owner = partial(guard_owner, cache, live, settings, gateway)
-            await roles.begin()
-            tasks.start_soon(
-                roles.run, partial(_hear, companion, wanted, patience), _duties(companion, bell, tick_seconds)
-            )
+            await roles.load()
+            leading = build_leader_tasks(companion, bell, tick_seconds)
+            tasks.start_soon(roles.run, partial(_listen, companion, wanted, patience), leading)
             try:
                 yield companion
             finally:
                 with anyio.move_on_after(WRITE_SECONDS, shield=True):
-                    await roles.end()
+                    await roles.stop()
                 tasks.cancel_scope.cancel()
 
 
-async def _hear(companion: Companion, wanted: Wanted, patience: Patience) -> None:
+async def _listen(companion: Companion, wanted: RefreshRequests, patience: ListenerTimeouts) -> None:
     """Listen to Plex, going on from what is known; for the process that listens."""
     live, settings = companion.live, companion.settings
-    receive = receive_own(companion.cache, live, settings, companion.inbox.put)
+    receive = receive_own(companion.cache, live, settings, companion.event_queue.put)
     to_plex = partial(listen, companion.gateway, settings, receive, now=companion.clock, wanted=wanted)
-    await to_plex(book=_book(live), epoch=live.state.connection.epoch, patience=patience)
+    await to_plex(book=build_import_progress(live), epoch=live.state.connection.epoch, patience=patience)
 
 
-def _cache(path: Path, settings: Settings, now: Callable[[], Moment]) -> AbstractAsyncContextManager[Cache]:
+def _open_cache(path: Path, settings: Settings, now: Callable[[], Moment]) -> AbstractAsyncContextManager[Cache]:
     """Open the database. One that nobody named is created once a server has answered, not for a wrong address."""
     if settings.database is None and not path.exists():
         return open_in_memory(path)
     return open_cache(path, backups=settings.backups, now=lambda: now().at)
 
 
-def _duties(companion: Companion, bell: Bell, tick_seconds: float) -> list[Duty]:
+def build_leader_tasks(companion: Companion, bell: WakeUp, tick_seconds: float) -> list[LeaderTask]:
     """What only the process that listens does, besides listening."""
-    cache, inbox, now, settings = companion.cache, companion.inbox, companion.clock, companion.settings
+    cache, inbox, now, settings = companion.cache, companion.event_queue, companion.clock, companion.settings
     return [
-        partial(_tick, inbox, now, tick_seconds),
-        partial(_care, cache, inbox, now, settings),
-        partial(_deliver, cache, inbox, now, settings, bell),
+        partial(send_ticks, inbox, now, tick_seconds),
+        partial(maintain_database, cache, inbox, now, settings),
+        partial(deliver_to_webhooks, cache, inbox, now, settings, bell),
     ]
 
 
-def _everything(companion: Companion) -> Touched:
+def list_all_uris(companion: Companion) -> TouchedUris:
     """Every URI there is, for when nobody knows which of them changed."""
-    return Touched({uri for _, uri, _ in existing(companion)}, listing=True)
+    return TouchedUris({uri for _, uri, _ in list_existing(companion)}, listing=True)
 
 
-def _silent_ms(settings: Settings) -> int:
+def compute_silence_limit_ms(settings: Settings) -> int:
     """A process that listens confirms what it knows at least every `reconcile_seconds`; three times may fail."""
     return max(MINUTE_MS, int(settings.reconcile_seconds * 1000)) * 3
 
 
-def _thresholds(settings: Settings) -> Thresholds:
+def build_thresholds(settings: Settings) -> Thresholds:
+    """Return the limits of the alert rules, as set."""
     return Thresholds(
         buffering_count=settings.alert_buffering_count,
         slow_ms=int(settings.alert_slow_seconds * 1000),
@@ -229,7 +229,8 @@ def _thresholds(settings: Settings) -> Thresholds:
     )
 
 
-def _retention(settings: Settings) -> Retention:
+def build_retention(settings: Settings) -> Retention:
+    """Return how long rows are kept, as set."""
     return Retention(
         int(settings.retention_event_days * DAY_MS),
         settings.retention_event_rows,
@@ -237,76 +238,80 @@ def _retention(settings: Settings) -> Retention:
     )
 
 
-def _book(live: Live) -> Book:
+def build_import_progress(live: Live) -> ImportProgress:
     """What is known of Plex's history; it is read no faster than it can be written."""
 
-    def read() -> History | None:
+    def read_progress() -> History | None:
         return live.state.history if live.state.server else None
 
-    async def written(number: int) -> None:
+    async def wait_until_written(number: int) -> None:
         while live.state.history_page < number or live.storage != "ok":
-            await live.changed()
+            await live.wait_for_commit()
 
-    return Book(read, written)
+    return ImportProgress(read_progress, wait_until_written)
 
 
-def _want(changes: Sequence[Change], wanted: Wanted, bell: Bell) -> None:
+def request_refreshes(changes: Sequence[Change], wanted: RefreshRequests, bell: WakeUp) -> None:
     """What only Plex can tell is asked for as soon as it is missed; what is to be delivered rings the bell."""
     for change in changes:
         match change:
             case WantedChange(what="library"):
-                wanted.library()
+                wanted.request_library()
             case WantedChange(what="history"):
-                wanted.history()
+                wanted.request_history()
             case WantedChange():
-                wanted.snapshot()
+                wanted.request_snapshot()
             case DeliveryChanged():
-                bell.ring()
+                bell.wake()
             case _:
                 pass
 
 
-async def _tick(inbox: Inbox, now: Callable[[], Moment], seconds: float) -> None:
+async def send_ticks(inbox: EventQueue, now: Callable[[], Moment], seconds: float) -> None:
+    """Queue a `Tick` every so many seconds, forever."""
     while True:
         await anyio.sleep(seconds)
-        await inbox.put([Heard(Tick(), now())])
+        await inbox.put([ReceivedEvent(Tick(), now())])
 
 
-async def _care(cache: Cache, inbox: Inbox, now: Callable[[], Moment], settings: Settings) -> None:
+async def maintain_database(cache: Cache, inbox: EventQueue, now: Callable[[], Moment], settings: Settings) -> None:
     """Look after the database; for the process that listens. Whatever should be known of it is an event like any other."""
 
-    async def tell(report: StorageReport) -> None:
-        await inbox.put([Heard(report, now())])
+    async def report(report: StorageReport) -> None:
+        await inbox.put([ReceivedEvent(report, now())])
 
-    await look_after(cache, Care(settings.backups), lambda: now().at, tell)
+    await maintain(cache, MaintenancePlan(settings.backups), lambda: now().at, report)
 
 
-def _webhooks(settings: Settings) -> Webhooks | None:
-    names = tuple(settings.webhooks())
+def build_webhook_rules(settings: Settings) -> WebhookRules | None:
+    """Return which alerts go to which webhooks; `None` without webhooks."""
+    names = tuple(settings.list_webhooks())
     hold_ms = int(settings.alert_hold_seconds * 1000)
-    return Webhooks(names, alert_message, frozenset(settings.webhook_kinds), hold_ms) if names else None
+    return WebhookRules(names, build_alert_message, frozenset(settings.webhook_kinds), hold_ms) if names else None
 
 
-async def _deliver(cache: Cache, inbox: Inbox, now: Callable[[], Moment], settings: Settings, bell: Bell) -> None:
+async def deliver_to_webhooks(
+    cache: Cache, inbox: EventQueue, now: Callable[[], Moment], settings: Settings, bell: WakeUp
+) -> None:
     """Take alerts to the webhooks, if there are any; for the process that listens."""
 
     async def report(result: DeliveryReport) -> None:
-        await inbox.put([Heard(result, now())])
+        await inbox.put([ReceivedEvent(result, now())])
 
-    key = settings.webhook_key()
-    webhooks = tuple(Webhook(name, url, key) for name, url in settings.webhooks().items())
+    key = settings.read_webhook_key()
+    webhooks = tuple(Webhook(name, url, key) for name, url in settings.list_webhooks().items())
     if webhooks:
-        await deliver(webhooks, Courier(cache, bell, report, lambda: now().at, random.random))
+        await deliver_alerts(webhooks, DeliveryContext(cache, bell, report, lambda: now().at, random.random))
 
 
 @dataclass(slots=True)
-class Calls:
+class ToolCallTimer:
     """Tells of each call of a tool: its name, what came of it, seconds. Nobody listens on stdio."""
 
-    tell: Callable[[str, str, float], None] | None = None
+    observe: Callable[[str, str, float], None] | None = None
 
     @contextmanager
-    def timed(self, tool: str) -> Iterator[None]:
+    def time_call(self, tool: str) -> Iterator[None]:
         """One call."""
         began, outcome = time.perf_counter(), "internal"
         try:
@@ -315,60 +320,62 @@ class Calls:
         except ToolError as error:
             outcome = error.code
             raise
-        except QuestionOpen:
+        except ElicitationRequired:
             outcome = "question"
             raise
         except anyio.get_cancelled_exc_class():
             outcome = "cancelled"
             raise
         finally:
-            if self.tell is not None:
-                self.tell(tool, outcome, time.perf_counter() - began)
+            if self.observe is not None:
+                self.observe(tool, outcome, time.perf_counter() - began)
 
 
-def offer_of(companion: Companion, tools: Sequence[Tool], calls: Calls) -> Offer:
+def build_server_interface(companion: Companion, tools: Sequence[Tool], calls: ToolCallTimer) -> ServerInterface:
     """What the MCP server serves."""
 
-    async def call(tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> Answer:
-        with calls.timed(tool.name):
-            return Answer(*await call_tool(companion, tool, arguments, caller))
+    async def run_tool(tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> ToolResult:
+        with calls.time_call(tool.name):
+            return ToolResult(*await call_tool(companion, tool, arguments, caller))
 
     async def read_uri(uri: str) -> str:
-        return without(await read(companion, uri), companion.settings.secrets())
+        return hide_secrets(await read_resource(companion, uri), companion.settings.list_secrets())
 
-    def listed() -> list[Existing]:
-        secrets = companion.settings.secrets()
-        found = existing(companion)
-        return [Existing(uri, one.name, without(title, secrets), one.description) for one, uri, title in found]
+    def list_entries() -> list[ResourceEntry]:
+        secrets = companion.settings.list_secrets()
+        found = list_existing(companion)
+        return [
+            ResourceEntry(uri, one.name, hide_secrets(title, secrets), one.description) for one, uri, title in found
+        ]
 
     def propose(name: str, typed: str) -> list[str]:
-        secrets = companion.settings.secrets()
-        return [without(value, secrets) for value in proposed(companion, name, typed)]
+        secrets = companion.settings.list_secrets()
+        return [hide_secrets(value, secrets) for value in propose_values(companion, name, typed)]
 
     names = {tool.name for tool in tools}
-    return Offer(
+    return ServerInterface(
         APP,
         __version__,
-        instructions(tools),
+        build_instructions(tools),
         tools,
-        call,
+        run_tool,
         RESOURCES,
-        listed,
+        list_entries,
         read_uri,
-        prompts=served_prompts(tools),
+        prompts=select_prompts(tools),
         propose=propose,
         panels=[panel for panel in PANELS if panel.tool in names],
     )
 
 
 @asynccontextmanager
-async def demo_settings(settings: Settings) -> AsyncIterator[Settings]:
+async def open_demo_settings(settings: Settings) -> AsyncIterator[Settings]:
     """The settings as they are, pointed at an embedded demo server that runs while the block does."""
     from plex_companion.demo import open_demo  # noqa: PLC0415 - never loaded unless asked for
 
     async with open_demo() as demo:
         address = {"plex_url": demo.url, "plex_token": SecretStr(demo.token), "plex_tv_url": demo.url}
-        yield settings.model_copy(update={**address, "database": database_path(settings, demo=True)})
+        yield settings.model_copy(update={**address, "database": find_database_path(settings, demo=True)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,42 +386,42 @@ class Application:
     notifier: Notifier
     server: CompanionServer
     tools: Sequence[Tool]
-    calls: Calls
+    call_timer: ToolCallTimer
 
-    def http(self, code: Code | None = None) -> HttpApp:
+    def build_http_app(self, code: LoginCode | None = None) -> HttpApp:
         """Everything that is served over HTTP, behind one guard. `code` logs one browser in, once."""
-        from plex_companion.dashboard import routes  # noqa: PLC0415 - stdio does without
-        from plex_companion.metrics import Clients, Metrics  # noqa: PLC0415 - the same
+        from plex_companion.dashboard import build_routes  # noqa: PLC0415 - stdio does without
+        from plex_companion.metrics import ClientCounts, Metrics  # noqa: PLC0415 - the same
         from plex_companion.server.http import HttpApp  # noqa: PLC0415 - the same
 
-        def clients() -> Clients:
-            counts = self.notifier.counts()
-            return Clients(len(app.answers), counts.subscriptions, counts.sessions, counts.listen_streams)
+        def count_clients() -> ClientCounts:
+            counts = self.notifier.count()
+            return ClientCounts(len(app.responses), counts.subscriptions, counts.sessions, counts.listen_streams)
 
-        metrics = Metrics(self.companion, [tool.name for tool in self.tools], clients)
-        self.calls.tell = metrics.tool_called
+        metrics = Metrics(self.companion, [tool.name for tool in self.tools], count_clients)
+        self.call_timer.observe = metrics.observe_tool_call
         app = HttpApp(
             self.server,
             self.notifier,
-            health=lambda: health(self.companion),
-            missing=lambda: missing(self.companion),
-            observe=metrics.answered,
-            extra_routes=[*routes(self.companion), metrics.route()],
-            entry=entry_of(self.companion.settings, code),
+            health=lambda: report_health(self.companion),
+            missing=lambda: list_readiness_problems(self.companion),
+            observe=metrics.observe_answer,
+            extra_routes=[*build_routes(self.companion), metrics.build_route()],
+            entry=build_auth_config(self.companion.settings, code),
         )
         return app
 
 
-def entry_of(settings: Settings, code: Code | None = None) -> Entry:
+def build_auth_config(settings: Settings, code: LoginCode | None = None) -> AuthConfig:
     """Who is let in over HTTP. Beyond loopback that is whoever has the token, under any address of ours."""
-    from plex_companion.server.entry import Entry  # noqa: PLC0415 - stdio does without
+    from plex_companion.server.entry import AuthConfig  # noqa: PLC0415 - stdio does without
 
     beyond = settings.host not in LOOPBACK
     own = [settings.host, socket.gethostname(), f"{socket.gethostname()}.local"] if beyond else []
     public = [settings.public_url] if settings.public_url else []
-    return Entry(
+    return AuthConfig(
         token=settings.token.get_secret_value() if settings.token else None,
-        issuer=_issuer_of(settings),
+        issuer=_build_resource_server(settings),
         hosts=(*settings.allowed_hosts, *own, *(urlsplit(url).netloc for url in public)),
         origins=(*settings.allowed_origins, *public),
         any_address=beyond and settings.token is not None,
@@ -422,7 +429,7 @@ def entry_of(settings: Settings, code: Code | None = None) -> Entry:
     )
 
 
-def _issuer_of(settings: Settings) -> ResourceServer | None:
+def _build_resource_server(settings: Settings) -> ResourceServer | None:
     if settings.oauth_issuer is None or settings.public_url is None:
         return None
     from plex_companion.server.oauth import ResourceServer  # noqa: PLC0415 - cryptography takes long to import
@@ -432,7 +439,7 @@ def _issuer_of(settings: Settings) -> ResourceServer | None:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, *, patience: Patience = PATIENT, tick_seconds: float = TICK_SECONDS
+    settings: Settings, *, patience: ListenerTimeouts = DEFAULT_TIMEOUTS, tick_seconds: float = TICK_SECONDS
 ) -> AsyncIterator[Application]:
     """A companion whose changes reach subscribers, while the block runs.
 
@@ -440,34 +447,34 @@ async def open_application(
         StartError: the database cannot be used.
         SettingsError: a toolset is unknown, or there is no server to listen to.
     """
-    tools = served(settings.toolsets, read_only=settings.read_only)
+    tools = select_tools(settings.toolsets, read_only=settings.read_only)
     notifier = Notifier(RESOURCES)
 
-    def announce(found: Touched) -> None:
-        notifier.announce(found.urgent, found.lazy, listing=found.listing)
+    def announce(found: TouchedUris) -> None:
+        notifier.announce(found.immediate, found.progress_only, listing=found.listing)
 
     async with (
-        notifier.running(),
+        notifier.run(),
         open_companion(settings, announce, patience=patience, tick_seconds=tick_seconds) as opened,
     ):
         companion = replace(opened, hidden_tools=_count_hidden(tools))
-        calls = Calls()
-        server = build_server(offer_of(companion, tools, calls), notifier)
+        calls = ToolCallTimer()
+        server = build_server(build_server_interface(companion, tools, calls), notifier)
         yield Application(companion, notifier, server, tools, calls)
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class StartInfo:
     """Where a companion that has just started is reached, and how to be let in."""
 
-    base: str
-    kept: Kept | None
+    base_url: str
+    stored_token: StoredToken | None
     """The token that was made because none was set."""
-    code: Code | None
+    code: LoginCode | None
     """With a token made just now: what logs the first browser in."""
 
 
-async def serve(settings: Settings, *, demo: bool, started: Callable[[Opening], None]) -> None:
+async def serve(settings: Settings, *, demo: bool, started: Callable[[StartInfo], None]) -> None:
     """Run until told to end: over standard input and output, or as the HTTP application.
 
     Raises:
@@ -478,33 +485,33 @@ async def serve(settings: Settings, *, demo: bool, started: Callable[[Opening], 
         settings.require_plex()
     async with AsyncExitStack() as stack:
         if demo:
-            settings = await stack.enter_async_context(demo_settings(settings))
+            settings = await stack.enter_async_context(open_demo_settings(settings))
         if settings.transport == "stdio":
             from plex_companion.server.stdio import serve_stdio  # noqa: PLC0415 - each transport pays for itself
 
             application = await stack.enter_async_context(open_application(settings))
             await serve_stdio(application.server)
             return
-        settings, kept = with_token(settings)
+        settings, kept = ensure_token(settings)
         application = await stack.enter_async_context(open_application(settings))
         await _serve_http(application, kept, started)
 
 
-async def _serve_http(application: Application, kept: Kept | None, started: Callable[[Opening], None]) -> None:
-    from plex_companion.server.login import Code  # noqa: PLC0415 - stdio does without
-    from plex_companion.server.web import base_url, serve_http  # noqa: PLC0415 - the same
+async def _serve_http(application: Application, kept: StoredToken | None, started: Callable[[StartInfo], None]) -> None:
+    from plex_companion.server.login import LoginCode  # noqa: PLC0415 - stdio does without
+    from plex_companion.server.web import build_base_url, serve_http  # noqa: PLC0415 - the same
 
     settings = application.companion.settings
-    code = Code() if kept and kept.is_new else None
+    code = LoginCode() if kept and kept.is_new else None
 
     def on_started(host: str, port: int) -> None:
-        started(Opening(settings.public_url or base_url(host, port), kept, code))
+        started(StartInfo(settings.public_url or build_base_url(host, port), kept, code))
 
-    app, notifier = application.http(code), application.notifier
+    app, notifier = application.build_http_app(code), application.notifier
     await serve_http(app, settings.host, settings.port, notifier=notifier, started=on_started)
 
 
-def with_token(settings: Settings) -> tuple[Settings, Kept | None]:
+def ensure_token(settings: Settings) -> tuple[Settings, StoredToken | None]:
     """The settings with a token, where one is needed: the one kept beside the database, made if there is none.
 
     Raises:
@@ -512,24 +519,24 @@ def with_token(settings: Settings) -> tuple[Settings, Kept | None]:
     """
     if settings.token is not None or not settings.needs_token:
         return settings, None
-    from plex_companion.server.token import kept_token  # noqa: PLC0415 - few need it
+    from plex_companion.server.token import load_or_create_token  # noqa: PLC0415 - few need it
 
-    kept = kept_token(database_path(settings).parent)
+    kept = load_or_create_token(find_database_path(settings).parent)
     return settings.model_copy(update={"token": SecretStr(kept.token)}), kept
 
 
-def health(companion: Companion) -> dict[str, Any]:
+def report_health(companion: Companion) -> dict[str, Any]:
     """What `/healthz` says: the program runs; `connection` and `storage` tell whether it hears and remembers."""
     return {
         "status": "ok",
         "version": __version__,
-        "role": companion.process()["role"],
+        "role": companion.describe_process()["role"],
         "connection": companion.state.connection.state,
         "storage": companion.live.storage,
     }
 
 
-def missing(companion: Companion) -> dict[str, str]:
+def list_readiness_problems(companion: Companion) -> dict[str, str]:
     """What keeps it from being ready: blind, or unable to remember. Nothing when it is."""
     link, storage = companion.state.connection.state, companion.live.storage
     return {

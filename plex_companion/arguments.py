@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
         """Return the flags. Ends the program with exit code 2 when a word does not fit."""
         words = list(sys.argv[1:] if args is None else args)
         if self.commands and words and not words[0].startswith("-") and words[0] not in self.commands:
-            self.error(f"there is no command {_shown(words[0])}{suggestion(words[0], self.commands)}")
+            self.error(f"there is no command {_quote(words[0])}{suggestion(words[0], self.commands)}")
         flags, unknown = self.parse_known_args(words, namespace)
         if unknown:
             self._refuse(unknown[0], self.commands.get(getattr(flags, "command", ""), self))
@@ -65,7 +65,7 @@ class Parser(argparse.ArgumentParser):
             command.error(f"there is a word too many{named}")
         option = word.partition("=")[0]
         known = _OPTION.findall(command.format_help())
-        command.error(f"there is no option {_shown(option)}{suggestion(option, known)}")
+        command.error(f"there is no option {_quote(option)}{suggestion(option, known)}")
 
 
 class _Help(argparse.HelpFormatter):
@@ -90,7 +90,7 @@ def one_of(choices: Sequence[str]) -> dict[str, Any]:
         if word in choices:
             return word
         raise argparse.ArgumentTypeError(
-            f"must be one of {', '.join(choices)}, not {_shown(word)}{suggestion(word, choices)}"
+            f"must be one of {', '.join(choices)}, not {_quote(word)}{suggestion(word, choices)}"
         )
 
     return {"type": read, "metavar": f"{{{','.join(choices)}}}"}
@@ -106,7 +106,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
             number = least - 1
         if least <= number <= most:
             return number
-        raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, not {_shown(word)}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, not {_quote(word)}")
 
     return read
 
@@ -119,7 +119,7 @@ def positive_number(word: str) -> float:
         number = math.nan
     if 0 < number < math.inf:
         return number
-    raise argparse.ArgumentTypeError(f"must be a number above 0, not {_shown(word)}")
+    raise argparse.ArgumentTypeError(f"must be a number above 0, not {_quote(word)}")
 
 
 def file_path(word: str) -> Path:
@@ -140,5 +140,5 @@ def listen_host(word: str) -> str:
 port = whole_number(0, LAST_PORT)
 
 
-def _shown(word: str) -> str:
+def _quote(word: str) -> str:
     return repr(word if len(word) <= LONGEST else f"{word[:LONGEST]}…")

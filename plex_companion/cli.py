@@ -16,15 +16,15 @@ import anyio
 from plex_companion import __version__
 from plex_companion.arguments import Parser, file_path, listen_host, one_of, port, positive_number, whole_number
 from plex_companion.errors import CompanionError, SettingsError, StartError
-from plex_companion.settings import Settings, database_path
+from plex_companion.settings import Settings, find_database_path
 from plex_companion.setup.hosts import HOSTS
-from plex_companion.text import redact, without
+from plex_companion.text import hide_secrets, redact
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from plex_companion.app import Opening
+    from plex_companion.app import StartInfo
 
 RUNTIME, USAGE = 1, 2
 REPORTS = {
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help", "--version"}):
         arguments.insert(0, "serve")
-    flags = parser().parse_args(arguments)
+    flags = build_parser().parse_args(arguments)
     try:
         sys.exit(_run(flags))
     except SettingsError as error:
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         logging.getLogger(__name__).debug("The machine refused something", exc_info=error)
         _fail(error, RUNTIME)
     except BaseExceptionGroup as group:
-        _fail(_only(group), RUNTIME)
+        _fail(_find_expected_error(group), RUNTIME)
     except KeyboardInterrupt:
         sys.exit(0)
 
@@ -84,7 +84,7 @@ def _open_closed_streams() -> None:
 
 
 def _fail(error: BaseException, code: int) -> None:
-    _say(f"plex-companion: {_refusal(error) if isinstance(error, OSError) else error}")
+    _print_error(f"plex-companion: {_refusal(error) if isinstance(error, OSError) else error}")
     sys.exit(USAGE if isinstance(error, SettingsError) else code)
 
 
@@ -99,12 +99,12 @@ def _shortened(path: object) -> str:
     return text if len(text) <= LONGEST_PATH else f"{text[:LONGEST_PATH]}…"
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     """To the person at the terminal. Standard output belongs to the protocol, or to what was asked for."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place
 
 
-def _only(group: BaseExceptionGroup[BaseException]) -> CompanionError | OSError:
+def _find_expected_error(group: BaseExceptionGroup[BaseException]) -> CompanionError | OSError:
     """The one expected error inside a task group's; anything else is a bug and flies on."""
     found = group
     while len(found.exceptions) == 1:
@@ -117,14 +117,16 @@ def _only(group: BaseExceptionGroup[BaseException]) -> CompanionError | OSError:
     raise group
 
 
-def parser() -> Parser:
+def build_parser() -> Parser:
     """Every command and flag."""
     top = Parser(
         prog="plex-companion", description="Listens to a Plex Media Server and tells MCP clients what happens."
     )
     top.add_argument("--version", action="version", version=f"plex-companion {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="run the MCP server (the default)", parents=[_common(), _demo_flags()])
+    serve = commands.add_parser(
+        "serve", help="run the MCP server (the default)", parents=[_build_common_flags(), _build_demo_flags()]
+    )
     serve.add_argument("--transport", **one_of(("stdio", "sse", "http", "streamable-http")), help="stdio by default")
     serve.add_argument("--host", type=listen_host, help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=port, help="port to listen on (3001; 0 takes a free one)")
@@ -137,10 +139,12 @@ def parser() -> Parser:
         help="a live view in the terminal",
         description="A live view; q or Ctrl+C ends it. Into a pipe or file: plain text, first what there is, then a "
         "line for each change.",
-        parents=[_common(), _demo_flags()],
+        parents=[_build_common_flags(), _build_demo_flags()],
     )
     commands.add_parser(
-        "doctor", help="check address, token, websocket and database", parents=[_common(), _demo_flags()]
+        "doctor",
+        help="check address, token, websocket and database",
+        parents=[_build_common_flags(), _build_demo_flags()],
     )
     _add_setup(commands)
     tools = commands.add_parser("tools", help="list the tools")
@@ -148,12 +152,12 @@ def parser() -> Parser:
     tools.add_argument("--schemas", action="store_true", help="as the JSON that MCP clients are sent")
     _add_reports(commands)
     _add_demo(commands)
-    _add_upkeep(commands)
+    _add_maintenance(commands)
     top.commands = dict(commands.choices)
     return top
 
 
-def _common() -> Parser:
+def _build_common_flags() -> Parser:
     common = Parser(add_help=False)
     common.add_argument("--plex-url", metavar="URL", help="address of the Plex Media Server")
     common.add_argument("--plex-token", metavar="TOKEN", help="token of its owner")
@@ -162,13 +166,13 @@ def _common() -> Parser:
     return common
 
 
-def _demo_flags() -> Parser:
+def _build_demo_flags() -> Parser:
     demo = Parser(add_help=False)
     demo.add_argument("--demo", action="store_true", help="run the built-in demo household and listen to that")
     return demo
 
 
-def _demo_database() -> Parser:
+def _choose_demo_database() -> Parser:
     demo = Parser(add_help=False)
     demo.add_argument("--demo", action="store_true", help="use the database of the demo household")
     return demo
@@ -178,7 +182,10 @@ def _add_reports(commands: argparse._SubParsersAction[Parser]) -> None:
     for name, does in REPORTS.items():
         said = f"{does[0].upper()}{does[1:]}: out of the database, also while Plex is away. Nothing is asked of Plex."
         report = commands.add_parser(
-            name, help=f"{does} (asks the database alone)", description=said, parents=[_common(), _demo_database()]
+            name,
+            help=f"{does} (asks the database alone)",
+            description=said,
+            parents=[_build_common_flags(), _choose_demo_database()],
         )
         report.add_argument("--json", action="store_true", help="as JSON, in the shape of the tool")
         report.add_argument(
@@ -205,7 +212,7 @@ def _add_setup(commands: argparse._SubParsersAction[Parser]) -> None:
         help="get a token from Plex, and find the server",
         description="Shows a page of Plex on which you allow plex-companion, finds your server, and keeps its address and "
         "token in a .env that only you can read. No token is shown.",
-        parents=[_common()],
+        parents=[_build_common_flags()],
     )
     login.add_argument(
         "--server", metavar="NAME", dest="server_name", help="take this server of the account without asking"
@@ -214,7 +221,7 @@ def _add_setup(commands: argparse._SubParsersAction[Parser]) -> None:
         "install",
         help="add it to an AI host",
         description="Adds an entry to the host's list of MCP servers, after asking and keeping a copy of the file.",
-        parents=[_common()],
+        parents=[_build_common_flags()],
     )
     install.add_argument("--host", dest="ai_host", **one_of(tuple(HOSTS)), required=True, help="where")
     install.add_argument("--name", dest="entry_name", default="plex", help="what the entry is called (plex)")
@@ -239,44 +246,46 @@ def _add_demo(commands: argparse._SubParsersAction[Parser]) -> None:
     demo.add_argument("--require-token", action="store_true", help="refuse requests without the owner's token")
 
 
-def _add_upkeep(commands: argparse._SubParsersAction[Parser]) -> None:
+def _add_maintenance(commands: argparse._SubParsersAction[Parser]) -> None:
     backup = commands.add_parser(
         "backup",
         help="make a checked copy of the database, also while it is in use",
-        parents=[_common(), _demo_database()],
+        parents=[_build_common_flags(), _choose_demo_database()],
     )
     backup.add_argument("--to", type=file_path, metavar="FILE", help="a new file; by default among the daily ones")
     restore = commands.add_parser(
         "restore",
         help="put a backup in the database's place; what was there is kept",
-        parents=[_common(), _demo_database()],
+        parents=[_build_common_flags(), _choose_demo_database()],
     )
     restore.add_argument("file", type=file_path, nargs="?", metavar="FILE", help="by default the newest good one")
     restore.add_argument("--list", action="store_true", help="only list the backups there are")
     commands.add_parser(
-        "vacuum", help="make the database file as small as it can be", parents=[_common(), _demo_database()]
+        "vacuum",
+        help="make the database file as small as it can be",
+        parents=[_build_common_flags(), _choose_demo_database()],
     )
 
 
 def _run(flags: argparse.Namespace) -> int:
     match flags.command:
         case "demo":
-            return _demo(flags)
+            return _run_demo(flags)
         case "tools":
-            return _tools(flags)
+            return _print_tools(flags)
         case "backup" | "restore" | "vacuum":
-            return _upkeep(flags)
+            return _run_maintenance(flags)
         case command if command in REPORTS:
-            return _report(flags)
+            return _run_report(flags)
         case "login" | "install":
-            return _setup(flags)
+            return _run_setup(flags)
         case _:
             settings = _load_aloud(flags)
             discreet = _log_to_stderr(settings)
             demo = flags.demo or (
                 getattr(flags, "demo_if_unset", False) and not (settings.plex_url or settings.plex_token)
             )
-            return _with_settings(flags.command, settings, discreet, demo=demo)
+            return _run_with_settings(flags.command, settings, discreet, demo=demo)
 
 
 def _load(flags: argparse.Namespace) -> Settings:
@@ -286,7 +295,7 @@ def _load(flags: argparse.Namespace) -> Settings:
         SettingsError: something cannot be used.
         StartError: a folder is in the place of the database, or no file can have its name.
     """
-    settings = Settings.load(_given(flags))
+    settings = Settings.load(_collect_settings(flags))
     if settings.database is not None:
         _check_file("The database", settings.database, "Name a file in it, as plex.sqlite3.")
     return settings
@@ -308,16 +317,16 @@ def _load_aloud(flags: argparse.Namespace) -> Settings:
     """Read the settings of a command that asks Plex, and tell a person how its address was read."""
     settings = _load(flags)
     for note in () if getattr(flags, "demo", False) else settings.notes:
-        _say(f"plex-companion: {note}")
+        _print_error(f"plex-companion: {note}")
     return settings
 
 
-def _given(flags: argparse.Namespace) -> dict[str, object]:
+def _collect_settings(flags: argparse.Namespace) -> dict[str, object]:
     """The flags that are settings, by the name of the setting."""
     return {name: value for name, value in vars(flags).items() if name in Settings.model_fields and value is not None}
 
 
-class _Discreet(logging.Formatter):
+class _RedactingFormatter(logging.Formatter):
     """Writes no secret, whoever logs it."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
@@ -325,12 +334,12 @@ class _Discreet(logging.Formatter):
         self.secrets = tuple(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(without(super().format(record), self.secrets))
+        return redact(hide_secrets(super().format(record), self.secrets))
 
 
-def _log_to_stderr(settings: Settings) -> _Discreet:
+def _log_to_stderr(settings: Settings) -> _RedactingFormatter:
     """Standard output belongs to the protocol. Third-party chatter is for debugging only."""
-    handler, discreet = logging.StreamHandler(sys.stderr), _Discreet(settings.secrets())
+    handler, discreet = logging.StreamHandler(sys.stderr), _RedactingFormatter(settings.list_secrets())
     handler.setFormatter(discreet)
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in ("httpx2", "httpcore2"):  # their lines hold whole addresses, and those of webhooks may be secrets
@@ -341,12 +350,12 @@ def _log_to_stderr(settings: Settings) -> _Discreet:
     return discreet
 
 
-def _with_settings(command: str, settings: Settings, discreet: _Discreet, *, demo: bool) -> int:
+def _run_with_settings(command: str, settings: Settings, discreet: _RedactingFormatter, *, demo: bool) -> int:
     if command == "doctor":
-        from plex_companion.doctor import doctor
+        from plex_companion.doctor import run_doctor
 
-        _known_toolsets(settings.toolsets)
-        return anyio.run(partial(doctor, settings, demo=demo))
+        _check_toolsets(settings.toolsets)
+        return anyio.run(partial(run_doctor, settings, demo=demo))
     if command == "watch":
         from plex_companion.watch import watch
 
@@ -354,18 +363,18 @@ def _with_settings(command: str, settings: Settings, discreet: _Discreet, *, dem
         return 0
     from plex_companion.app import serve
 
-    def started(opening: Opening) -> None:
-        if opening.kept is not None:
-            discreet.secrets += (opening.kept.token,)
+    def on_started(opening: StartInfo) -> None:
+        if opening.stored_token is not None:
+            discreet.secrets += (opening.stored_token.token,)
         _greet(opening, demo=demo)
 
-    anyio.run(partial(serve, settings, demo=demo, started=started))
+    anyio.run(partial(serve, settings, demo=demo, started=on_started))
     return 0
 
 
-def _greet(opening: Opening, *, demo: bool) -> None:
+def _greet(opening: StartInfo, *, demo: bool) -> None:
     """What a person who started it wants to know, on standard error."""
-    base = opening.base
+    base = opening.base_url
     lines = [
         f"plex-companion {__version__} serves",
         f"  dashboard  {base}/",
@@ -376,12 +385,12 @@ def _greet(opening: Opening, *, demo: bool) -> None:
         lines.insert(
             0, "No Plex here: this is the built-in demo household. Set PLEX_URL and PLEX_TOKEN for your own server."
         )
-    _say("\n".join([*lines, *_about_token(opening)]))
+    _print_error("\n".join([*lines, *_print_token(opening)]))
 
 
-def _about_token(opening: Opening) -> list[str]:
+def _print_token(opening: StartInfo) -> list[str]:
     """The one time a token is shown is when it has just been made."""
-    kept = opening.kept
+    kept = opening.stored_token
     if kept is None:
         return []
     if not kept.is_new or opening.code is None:
@@ -390,24 +399,24 @@ def _about_token(opening: Opening) -> list[str]:
         "Others than this machine can reach it, so it asks for a token. One was made, and is shown this once:",
         f"  token      {kept.token}",
         f"  kept in    {kept.path}",
-        f"  log in     {opening.base}/login?code={opening.code.text}   (works once, within an hour)",
+        f"  log in     {opening.base_url}/login?code={opening.code.text}   (works once, within an hour)",
     ]
 
 
-def _report(flags: argparse.Namespace) -> int:
-    from plex_companion.reports.asking import Question
+def _run_report(flags: argparse.Namespace) -> int:
+    from plex_companion.reports.asking import ReportQuery
     from plex_companion.reports.show import report
 
     settings = _load(flags)
     _log_to_stderr(settings)
-    asked = {name: value for name, value in vars(flags).items() if name in Question.__dataclass_fields__}
-    anyio.run(partial(report, settings, Question(**asked), demo=flags.demo, as_json=flags.json))
+    asked = {name: value for name, value in vars(flags).items() if name in ReportQuery.__dataclass_fields__}
+    anyio.run(partial(report, settings, ReportQuery(**asked), demo=flags.demo, as_json=flags.json))
     return 0
 
 
-def _setup(flags: argparse.Namespace) -> int:
-    from plex_companion.setup.keep import user_dotenv
-    from plex_companion.setup.person import Person, at_terminal
+def _run_setup(flags: argparse.Namespace) -> int:
+    from plex_companion.setup.keep import find_user_dotenv
+    from plex_companion.setup.person import Prompter, ask_at_terminal
 
     settings = _load_aloud(flags)
     _log_to_stderr(settings)
@@ -416,40 +425,44 @@ def _setup(flags: argparse.Namespace) -> int:
 
         # What is set already is what a new login replaces; an address on the command line is where to look.
         asked = settings.model_copy(update={"plex_url": flags.plex_url and settings.plex_url})
-        anyio.run(partial(login, asked, Person(at_terminal, _say), user_dotenv(), wanted=flags.server_name))
+        anyio.run(
+            partial(login, asked, Prompter(ask_at_terminal, _print_error), find_user_dotenv(), wanted=flags.server_name)
+        )
         return 0
-    from plex_companion.setup.install import Wish, here, install
+    from plex_companion.setup.install import InstallRequest, detect_paths, install
 
-    toolsets = _known_toolsets(settings.toolsets) if flags.toolsets else ()
-    wish = Wish(
+    toolsets = _check_toolsets(settings.toolsets) if flags.toolsets else ()
+    wish = InstallRequest(
         flags.ai_host, flags.entry_name, flags.file, flags.printed, flags.demo, flags.allow_writes, toolsets=toolsets
     )
-    done = install(wish, settings, Person(at_terminal, _say, flags.yes), here(), datetime.now(UTC))
+    done = install(
+        wish, settings, Prompter(ask_at_terminal, _print_error, flags.yes), detect_paths(), datetime.now(UTC)
+    )
     if done.text is not None:
         print(done.text)  # noqa: T201 - the answer
     return 0 if done.complete else RUNTIME
 
 
-def _known_toolsets(names: tuple[str, ...]) -> tuple[str, ...]:
-    from plex_companion.tools import served
+def _check_toolsets(names: tuple[str, ...]) -> tuple[str, ...]:
+    from plex_companion.tools import select_tools
 
-    served(names)
+    select_tools(names)
     return names
 
 
-def _tools(flags: argparse.Namespace) -> int:
-    from plex_companion.tools import served
-    from plex_companion.tools.listing import markdown, plain, schemas
+def _print_tools(flags: argparse.Namespace) -> int:
+    from plex_companion.tools import select_tools
+    from plex_companion.tools.listing import render_plain, render_schemas, render_table
 
     if flags.markdown or flags.schemas:
-        print(markdown() if flags.markdown else schemas())  # noqa: T201 - the answer
+        print(render_table() if flags.markdown else render_schemas())  # noqa: T201 - the answer
         return 0
-    settings = Settings.load(_given(flags))
-    print(plain(served(settings.toolsets, read_only=settings.read_only)))  # noqa: T201 - the answer
+    settings = Settings.load(_collect_settings(flags))
+    print(render_plain(select_tools(settings.toolsets, read_only=settings.read_only)))  # noqa: T201 - the answer
     return 0
 
 
-def _upkeep(flags: argparse.Namespace) -> int:
+def _run_maintenance(flags: argparse.Namespace) -> int:
     from plex_companion import upkeep
 
     settings = _load(flags)
@@ -457,12 +470,12 @@ def _upkeep(flags: argparse.Namespace) -> int:
     for file in (getattr(flags, "to", None), getattr(flags, "file", None)):
         if file is not None:
             _check_file("The copy", file, "Name a file in it.")
-    path = database_path(settings, demo=flags.demo)
+    path = find_database_path(settings, demo=flags.demo)
     match flags.command:
         case "backup":
-            said = anyio.run(upkeep.backup, path, flags.to, settings.backups)
+            said = anyio.run(upkeep.make_backup, path, flags.to, settings.backups)
         case "restore" if flags.list:
-            said = upkeep.listing(path)
+            said = upkeep.describe_backups(path)
         case "restore":
             said = anyio.run(upkeep.restore, path, flags.file)
         case _:
@@ -471,14 +484,14 @@ def _upkeep(flags: argparse.Namespace) -> int:
     return 0
 
 
-def _demo(flags: argparse.Namespace) -> int:
+def _run_demo(flags: argparse.Namespace) -> int:
     from plex_companion.demo import Demo, Household, serve_demo
 
-    def ready(demo: Demo) -> None:
+    def on_ready(demo: Demo) -> None:
         token = f"PLEX_TOKEN={demo.token}" if flags.require_token else f"PLEX_TOKEN={demo.token} (or any other)"
-        _say(f"A demo Plex server with an invented household: PLEX_URL={demo.url} {token}")
+        _print_error(f"A demo Plex server with an invented household: PLEX_URL={demo.url} {token}")
 
     household = Household.load(flags.library) if flags.library else None
-    options = {"speed": flags.speed, "household": household, "require_token": flags.require_token, "ready": ready}
+    options = {"speed": flags.speed, "household": household, "require_token": flags.require_token, "ready": on_ready}
     anyio.run(partial(serve_demo, flags.host, flags.port, **options))
     return 0

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from plex_companion.cache import Cache
     from plex_companion.changes import State
-    from plex_companion.ingest import Inbox, Live
+    from plex_companion.ingest import EventQueue, Live
     from plex_companion.models import Moment
     from plex_companion.plex.gateway import Gateway
-    from plex_companion.plex.known import Known
+    from plex_companion.plex.known import TtlCache
     from plex_companion.settings import Settings
 
 
@@ -27,10 +27,10 @@ class Companion:
     live: Live
     cache: Cache
     gateway: Gateway
-    inbox: Inbox
+    event_queue: EventQueue
     clock: Callable[[], Moment]
     versions: dict[str, str]
-    known: Known
+    ttl_cache: TtlCache
     hidden_tools: int = 0
     """How many of the served tools are not listed while the companion is read-only."""
     pid: int = field(default_factory=os.getpid)
@@ -55,16 +55,16 @@ class Companion:
         """Whether Plex is heard, so that what is cached is the present."""
         return self.state.connection.state == "live"
 
-    def counters(self) -> dict[str, Any]:
+    def read_counters(self) -> dict[str, Any]:
         """What was heard since the process that listens has been listening."""
-        other = self.live.listening
+        other = self.live.leader
         if other is not None and not self.live.listens:
             return {**other.counters, "queued": 0}
-        return {**self.live.counters.told(), "queued": len(self.inbox)}
+        return {**self.live.counters.as_dict(), "queued": len(self.event_queue)}
 
-    def process(self) -> dict[str, Any]:
+    def describe_process(self) -> dict[str, Any]:
         """Whether this process listens itself, and which one does."""
-        other = self.live.listening
+        other = self.live.leader
         if self.live.listens:
             return {"role": "listener", "pid": self.pid, "listener_pid": self.pid}
         return {"role": "reader", "pid": self.pid, "listener_pid": other.pid or None if other else None}

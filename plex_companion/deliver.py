@@ -16,8 +16,8 @@ import anyio
 import httpx2
 
 from plex_companion.cache import StorageError
-from plex_companion.cache.read import waiting_deliveries
-from plex_companion.changes.deliveries import Answer, after
+from plex_companion.cache.read import read_waiting_deliveries
+from plex_companion.changes.deliveries import DeliveryAttempt, record_attempt
 from plex_companion.events import DeliveryReport
 
 if TYPE_CHECKING:
@@ -33,18 +33,18 @@ _LOOK_SECONDS = 60.0
 """How long the queue is not looked into at most: clocks jump, and rows may come late where the disk refused."""
 
 
-class Bell:
+class WakeUp:
     """Rung whenever something was put into the queue."""
 
     def __init__(self) -> None:
         self._rung = anyio.Event()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake whoever waits."""
         self._rung.set()
         self._rung = anyio.Event()
 
-    def next(self) -> anyio.Event:
+    def prepare_wait(self) -> anyio.Event:
         """What the next ring sets. Take it before looking into the queue."""
         return self._rung
 
@@ -64,18 +64,18 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
-class Courier:
+class DeliveryContext:
     """What every webhook is served with. `report` hands a result to ingest, which writes it down."""
 
     cache: Cache
-    bell: Bell
+    wake_up: WakeUp
     report: Callable[[DeliveryReport], Awaitable[None]]
     now: Callable[[], int]
     chance: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
 
-async def deliver(webhooks: tuple[Webhook, ...], courier: Courier) -> None:
+async def deliver_alerts(webhooks: tuple[Webhook, ...], courier: DeliveryContext) -> None:
     """For ever, in the process that listens. Webhooks do not wait for each other."""
     async with (
         httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=TRY_SECONDS) as client,
@@ -85,53 +85,53 @@ async def deliver(webhooks: tuple[Webhook, ...], courier: Courier) -> None:
             tasks.start_soon(_serve, webhook, courier, client)
 
 
-async def _serve(webhook: Webhook, courier: Courier, client: httpx2.AsyncClient) -> None:
+async def _serve(webhook: Webhook, courier: DeliveryContext, client: httpx2.AsyncClient) -> None:
     """One message at a time, the oldest that is due first. When nobody is there, the others wait with it."""
     answered: dict[int, Delivery] = {}  # what the database may not say yet
     failing = False
     while True:
-        rung = courier.bell.next()
-        waiting = await _waiting(webhook, courier, answered)
+        rung = courier.wake_up.prepare_wait()
+        waiting = await _read_waiting(webhook, courier, answered)
         ready = (one for one in waiting if one.due_at <= courier.now())
         due = min(ready, key=lambda one: one.id, default=None)
         if due is None:
             soonest = min((one.due_at for one in waiting), default=None)
-            await _until(soonest, courier, rung)
+            await _wait_until(soonest, courier, rung)
             continue
         answer = await post(client, webhook, due, courier.now())
-        result = after(due, answer, courier.now(), courier.chance())
+        result = record_attempt(due, answer, courier.now(), courier.chance())
         answered[due.id] = result
         await courier.report(DeliveryReport(result))
-        failing = _said(webhook, answer, failing=failing)
+        failing = _log_attempt(webhook, answer, failing=failing)
         if answer.concerns_all and result.done_at is None:
             await courier.sleep(max(0, result.due_at - courier.now()) / 1000)
 
 
-async def _waiting(webhook: Webhook, courier: Courier, answered: dict[int, Delivery]) -> list[Delivery]:
+async def _read_waiting(webhook: Webhook, courier: DeliveryContext, answered: dict[int, Delivery]) -> list[Delivery]:
     rows: list[Delivery] = []
     with suppress(StorageError):  # the queue is looked into again
-        rows = await waiting_deliveries(courier.cache, webhook.name)
+        rows = await read_waiting_deliveries(courier.cache, webhook.name)
     behind = {one.id: answered[one.id] for one in rows if one.id in answered and answered[one.id].tries > one.tries}
     answered.clear()
     answered.update(behind)
     return [one for one in (behind.get(row.id, row) for row in rows) if one.done_at is None]
 
 
-async def _until(at: int | None, courier: Courier, rung: anyio.Event) -> None:
+async def _wait_until(at: int | None, courier: DeliveryContext, rung: anyio.Event) -> None:
     """Wait until then, or the bell is rung."""
     seconds = _LOOK_SECONDS if at is None else min(_LOOK_SECONDS, max(0, at - courier.now()) / 1000)
     async with anyio.create_task_group() as waiting:
 
-        async def ringing() -> None:
+        async def wait_for_wake_up() -> None:
             await rung.wait()
             waiting.cancel_scope.cancel()
 
-        waiting.start_soon(ringing)
+        waiting.start_soon(wait_for_wake_up)
         await courier.sleep(seconds)
         waiting.cancel_scope.cancel()
 
 
-def _said(webhook: Webhook, answer: Answer, *, failing: bool) -> bool:
+def _log_attempt(webhook: Webhook, answer: DeliveryAttempt, *, failing: bool) -> bool:
     """Tell the log when a webhook begins to fail and when it no longer does. Returns whether it fails."""
     if not answer.is_good and not failing:
         logger.warning("The webhook at %s does not take alerts (%s): they wait", webhook.host, answer.words)
@@ -140,23 +140,23 @@ def _said(webhook: Webhook, answer: Answer, *, failing: bool) -> bool:
     return not answer.is_good
 
 
-async def post(client: httpx2.AsyncClient, webhook: Webhook, delivery: Delivery, at: int) -> Answer:
+async def post(client: httpx2.AsyncClient, webhook: Webhook, delivery: Delivery, at: int) -> DeliveryAttempt:
     """One try. What the other side says beyond status and Retry-After is never read."""
-    headers = headers_for(delivery, webhook.secret, at // 1000)
+    headers = build_headers(delivery, webhook.secret, at // 1000)
     try:
         with anyio.fail_after(TRY_SECONDS):
             async with client.stream("POST", webhook.url, content=delivery.body, headers=headers) as response:
-                retry = _retry_after_ms(response.headers.get("retry-after"), at)
-                return Answer(response.status_code, f"HTTP {response.status_code}", retry)
+                retry = _parse_retry_after_ms(response.headers.get("retry-after"), at)
+                return DeliveryAttempt(response.status_code, f"HTTP {response.status_code}", retry)
     except (httpx2.TimeoutException, TimeoutError):
-        return Answer(None, f"no answer within {TRY_SECONDS:.0f} s")
+        return DeliveryAttempt(None, f"no answer within {TRY_SECONDS:.0f} s")
     except httpx2.ConnectError:
-        return Answer(None, "cannot be reached")
+        return DeliveryAttempt(None, "cannot be reached")
     except (httpx2.HTTPError, httpx2.InvalidURL):
-        return Answer(None, "the connection was lost")
+        return DeliveryAttempt(None, "the connection was lost")
 
 
-def headers_for(delivery: Delivery, secret: bytes | None, timestamp: int) -> dict[str, str]:
+def build_headers(delivery: Delivery, secret: bytes | None, timestamp: int) -> dict[str, str]:
     """The headers of Standard Webhooks 1.0. The id stays the same however often it is tried."""
     seed = f"{delivery.id}.{delivery.created_at}.{delivery.webhook}.{delivery.body}"
     message = f"msg_{hashlib.sha256(seed.encode()).hexdigest()[:24]}"
@@ -172,7 +172,7 @@ def headers_for(delivery: Delivery, secret: bytes | None, timestamp: int) -> dic
     return headers
 
 
-def _retry_after_ms(value: str | None, at: int) -> int | None:
+def _parse_retry_after_ms(value: str | None, at: int) -> int | None:
     """Seconds, or a date (RFC 9110, 10.2.3)."""
     if value is None:
         return None

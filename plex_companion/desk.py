@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from plex_companion.cache import StorageError
-from plex_companion.cache.board import NOBODY, Base, Bulletin, Listening, Touched
-from plex_companion.cache.letters import received
+from plex_companion.cache.board import NO_LEADER, Base, LeaderCommit, LeaderStatus, TouchedUris
+from plex_companion.cache.letters import read_forwarded
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from plex_companion.cache import Cache
     from plex_companion.changes import State
     from plex_companion.changes.kinds import Change
-    from plex_companion.events import Heard
+    from plex_companion.events import ReceivedEvent
     from plex_companion.models import Moment
 
 POLL_SECONDS = 0.2
@@ -28,32 +28,32 @@ FRESH_MS = 1_000
 
 
 @dataclass(slots=True)
-class Desk:
+class LeaderRecord:
     """What is pinned up, and what waits for it."""
 
     pid: int
-    name: Callable[[Sequence[Change]], Touched]
+    find_uris: Callable[[Sequence[Change]], TouchedUris]
     """Which URIs changes touch."""
     term: int | None = None
     """`None` until the first commit has begun one."""
     base: Base | None = None
     """What the state was loaded from."""
-    untold: Touched = field(default_factory=Touched)
-    letters: list[int] = field(default_factory=list)
+    unannounced: TouchedUris = field(default_factory=TouchedUris)
+    received_ids: list[int] = field(default_factory=list)
     """Taken in, and not yet written down."""
-    _pinned: Listening | None = None
-    _pinned_at: int = 0
+    _last_status: LeaderStatus | None = None
+    _last_status_at: int = 0
 
-    def take(self, batch: Sequence[Heard], changes: Sequence[Change]) -> Touched:
+    def begin_batch(self, batch: Sequence[ReceivedEvent], changes: Sequence[Change]) -> TouchedUris:
         """Note what a batch means to the others; returns the URIs it touches."""
-        touched = self.name(changes)
-        self.untold.add(touched)
-        self.letters += [heard.letter for heard in batch if heard.letter is not None]
+        touched = self.find_uris(changes)
+        self.unannounced.add(touched)
+        self.received_ids += [heard.forwarded_id for heard in batch if heard.forwarded_id is not None]
         return touched
 
-    def bulletin(self, state: State, counters: dict[str, Any], at: int) -> Bulletin:
+    def build_commit(self, state: State, counters: dict[str, Any], at: int) -> LeaderCommit:
         """What the next transaction pins up; false when there is nothing that cannot wait."""
-        row = Listening(
+        row = LeaderStatus(
             pid=self.pid,
             server=state.server.machine_identifier if state.server else None,
             connection=state.connection,
@@ -62,33 +62,35 @@ class Desk:
             refreshed_at=state.refreshed_at,
             counters=counters,
         )
-        pinned = self._pinned
-        rested = not 0 <= at - self._pinned_at < FRESH_MS
-        due = pinned is None or row.matter != pinned.matter or (rested and row != pinned)
-        return Bulletin(at, self.term, self.untold, row if due else None, tuple(self.letters), self.base)
+        pinned = self._last_status
+        rested = not 0 <= at - self._last_status_at < FRESH_MS
+        due = pinned is None or row.essential != pinned.essential or (rested and row != pinned)
+        return LeaderCommit(at, self.term, self.unannounced, row if due else None, tuple(self.received_ids), self.base)
 
-    def last_word(self, state: State, counters: dict[str, Any], at: int) -> Bulletin:
+    def build_final_commit(self, state: State, counters: dict[str, Any], at: int) -> LeaderCommit:
         """The same, whether it could wait or not, and that nobody listens from then on."""
-        self._pinned, self.pid = None, NOBODY
-        return self.bulletin(state, counters, at)
+        self._last_status, self.pid = None, NO_LEADER
+        return self.build_commit(state, counters, at)
 
-    def pinned_up(self, bulletin: Bulletin, term: int | None) -> None:
+    def mark_committed(self, bulletin: LeaderCommit, term: int | None) -> None:
         """It is committed, in this term."""
         self.term = term
-        self.untold, self.letters = Touched(), []
-        if bulletin.listening is not None:
-            self._pinned, self._pinned_at = bulletin.listening, bulletin.at
+        self.unannounced, self.received_ids = TouchedUris(), []
+        if bulletin.status is not None:
+            self._last_status, self._last_status_at = bulletin.status, bulletin.at
 
 
-async def collect(cache: Cache, put: Callable[[Sequence[Heard]], Awaitable[None]], now: Callable[[], Moment]) -> None:
+async def receive_forwarded(
+    cache: Cache, put: Callable[[Sequence[ReceivedEvent]], Awaitable[None]], now: Callable[[], Moment]
+) -> None:
     """Take in the letters of other processes, for ever. The commit that writes them down deletes them."""
     last: int = 0
     version: tuple[int, int] | None = None
     while True:
         with suppress(StorageError):  # the next commit says what is wrong
-            latest = await cache.version()
+            latest = await cache.read_data_version()
             if latest != version:
-                letters = await received(cache, last, now())
-                version, last = latest, max((letter.letter or 0 for letter in letters), default=last)
+                letters = await read_forwarded(cache, last, now())
+                version, last = latest, max((letter.forwarded_id or 0 for letter in letters), default=last)
                 await put(letters)
         await anyio.sleep(POLL_SECONDS)

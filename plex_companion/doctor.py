@@ -1,4 +1,4 @@
-"""The command `doctor`: tries what the companion needs, one thing after the other, and says in plain words what to do."""
+"""The command `run_doctor`: tries what the companion needs, one thing after the other, and says in plain words what to do."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from plex_companion.app import clock, demo_settings
+from plex_companion.app import open_demo_settings, read_clock
 from plex_companion.cache import open_cache
-from plex_companion.cache.lease import open_lease
-from plex_companion.cache.load import look
+from plex_companion.cache.lease import open_lock
+from plex_companion.cache.load import load_committed
 from plex_companion.errors import (
     DatabaseNewer,
     DatabaseOfAnotherServer,
@@ -33,9 +33,9 @@ from plex_companion.events import Connecting, Disconnected
 from plex_companion.ownership import insist_on_own
 from plex_companion.plex.gateway import NO_PORT, open_gateway
 from plex_companion.plex.listener import listen
-from plex_companion.plex.wanted import Wanted
+from plex_companion.plex.wanted import RefreshRequests
 from plex_companion.setting_values import BY_HAND, has_port
-from plex_companion.settings import database_path
+from plex_companion.settings import find_database_path
 from plex_companion.text import clean
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from plexapi.server import PlexServer
 
     from plex_companion.cache import Cache
-    from plex_companion.events import Event, Heard
+    from plex_companion.events import Event, ReceivedEvent
     from plex_companion.plex.gateway import Gateway
     from plex_companion.settings import Settings
 
@@ -84,27 +84,27 @@ ADVICE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class DoctorTarget:
     """What is examined."""
 
     settings: Settings
     gateway: Gateway
 
 
-class Ill(Exception):
+class CheckFailed(Exception):
     """A check failed; the message says what was found and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the answer: `run` returns what it found, or raises `Ill`."""
+    """One line of the answer: `run` returns what it found, or raises `CheckFailed`."""
 
     name: str
-    run: Callable[[Patient], Awaitable[str]]
+    run: Callable[[DoctorTarget], Awaitable[str]]
     needs: str | None = None
 
 
-async def doctor(settings: Settings, *, demo: bool = False, console: Console | None = None) -> int:
+async def run_doctor(settings: Settings, *, demo: bool = False, console: Console | None = None) -> int:
     """Check address, token, owner, websocket and database, and print a line for each. Shows neither token nor address.
 
     Plex is only read from. The database is opened as a start would: one that was named is made if there is none, brought
@@ -120,11 +120,11 @@ async def doctor(settings: Settings, *, demo: bool = False, console: Console | N
         settings.require_plex()
     async with AsyncExitStack() as stack:
         if demo:
-            settings = await stack.enter_async_context(demo_settings(settings))
+            settings = await stack.enter_async_context(open_demo_settings(settings))
         hurried = settings.model_copy(update={"plex_timeout_seconds": min(SECONDS, settings.plex_timeout_seconds)})
         gateway = await stack.enter_async_context(open_gateway(hurried))
-        with _no_log():
-            return await _examine(Patient(hurried, gateway), console or _output())
+        with _silence_log():
+            return await _run_checks(DoctorTarget(hurried, gateway), console or _output())
 
 
 def _output() -> Console:
@@ -133,23 +133,25 @@ def _output() -> Console:
     return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=UNWRAPPED)
 
 
-async def _examine(patient: Patient, console: Console) -> int:
+async def _run_checks(patient: DoctorTarget, console: Console) -> int:
     well: set[str] = set()
     for check in CHECKS:
         if check.needs is not None and check.needs not in well:
-            _say(console, "skipped", check.name, f"Not checked, because the check of the {check.needs} did not pass.")
+            _print_result(
+                console, "skipped", check.name, f"Not checked, because the check of the {check.needs} did not pass."
+            )
             continue
         try:
-            _say(console, "well", check.name, await check.run(patient))
+            _print_result(console, "well", check.name, await check.run(patient))
             well.add(check.name)
-        except Ill as ill:
-            _say(console, "failed", check.name, str(ill))
+        except CheckFailed as ill:
+            _print_result(console, "failed", check.name, str(ill))
     healthy = len(well) == len(CHECKS)
     console.print("All is well." if healthy else f"{len(well)} of {len(CHECKS)} checks passed.", style="bold")
     return 0 if healthy else 1
 
 
-def _say(console: Console, verdict: str, name: str, words: str) -> None:
+def _print_result(console: Console, verdict: str, name: str, words: str) -> None:
     mark, style = MARKS[verdict]
     line = Table.grid(padding=(0, 1))
     line.add_column(width=1)
@@ -160,7 +162,7 @@ def _say(console: Console, verdict: str, name: str, words: str) -> None:
 
 
 @contextmanager
-def _no_log() -> Iterator[None]:
+def _silence_log() -> Iterator[None]:
     """What the log would say is said in better words. On debug level it speaks on."""
     ours = logging.getLogger("plex_companion")
     before = ours.level
@@ -172,22 +174,22 @@ def _no_log() -> Iterator[None]:
         ours.setLevel(before)
 
 
-async def _address(patient: Patient) -> str:
+async def _check_address(patient: DoctorTarget) -> str:
     """Asked without a token."""
     try:
-        server = await patient.gateway.identity()
+        server = await patient.gateway.fetch_identity()
     except ToolError as error:
-        raise Ill(_unanswered(error, str(patient.settings.plex_url)) + _port_hint(patient)) from error
+        raise CheckFailed(_explain_no_answer(error, str(patient.settings.plex_url)) + _suggest_port(patient)) from error
     if server is None:
-        raise Ill(NOT_PLEX + _port_hint(patient))
+        raise CheckFailed(NOT_PLEX + _suggest_port(patient))
     return f"A Plex Media Server answers, version {server.version or 'unknown'}."
 
 
-def _port_hint(patient: Patient) -> str:
+def _suggest_port(patient: DoctorTarget) -> str:
     return "" if has_port(str(patient.settings.plex_url)) else f" {NO_PORT}"
 
 
-def _unanswered(error: ToolError, url: str) -> str:  # noqa: PLR0911 - a table
+def _explain_no_answer(error: ToolError, url: str) -> str:  # noqa: PLR0911 - a table
     """What to do when `/identity` gets no good answer. Without a scheme, both have been tried."""
     https = not url.startswith("http://")
     status = error.facts.get("http_status")
@@ -195,7 +197,7 @@ def _unanswered(error: ToolError, url: str) -> str:  # noqa: PLR0911 - a table
         case PlexStarting():
             return STARTING
         case PlexUnreachable():
-            return _unreached(str(error.facts.get("connection", "connection lost")), https=https)
+            return _explain_no_connection(str(error.facts.get("connection", "connection lost")), https=https)
         case TimedOut():
             said = "Somebody takes the connection but does not answer. Is it Plex's port (32400), and is Plex well?"
             return f"{said} It may speak only http: try PLEX_URL with http://." if url.startswith("https://") else said
@@ -211,29 +213,29 @@ def _unanswered(error: ToolError, url: str) -> str:  # noqa: PLR0911 - a table
             return NOT_PLEX
 
 
-def _unreached(words: str, *, https: bool) -> str:
+def _explain_no_connection(words: str, *, https: bool) -> str:
     """What to do when there is no connection."""
     fitting = (advice for sign, advice in ADVICE if sign in words and not (https and advice is PERHAPS_HTTPS))
-    return f"{_sentence(words)} {next(fitting, NOWHERE)}"
+    return f"{_format_sentence(words)} {next(fitting, NOWHERE)}"
 
 
-def _sentence(words: str) -> str:
+def _format_sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}" + ("" if words.endswith("?") else ".")
 
 
-async def _token(patient: Patient) -> str:
-    name = (await _asked(patient, "/")).get("friendlyName")
+async def _check_token(patient: DoctorTarget) -> str:
+    name = (await _fetch_root(patient, "/")).get("friendlyName")
     return f"Accepted by {name}." if name else "Accepted."
 
 
-async def _owner(patient: Patient) -> str:
+async def _check_owner(patient: DoctorTarget) -> str:
     """What Plex tells its owner alone: 401 formerly, 403 since 2025 (PLEX.md 2.1)."""
     for path in ("/status/sessions", "/accounts"):
-        await _asked(patient, path, refused=NOT_THE_OWNER)
+        await _fetch_root(patient, path, refused=NOT_THE_OWNER)
     return "The token is the owner's: sessions and users can be read."
 
 
-async def _asked(patient: Patient, path: str, *, refused: str = REFUSED) -> Any:
+async def _fetch_root(patient: DoctorTarget, path: str, *, refused: str = REFUSED) -> Any:
     """The answer's root element."""
 
     def ask(plex: PlexServer) -> Any:
@@ -242,77 +244,77 @@ async def _asked(patient: Patient, path: str, *, refused: str = REFUSED) -> Any:
     try:
         return await patient.gateway.call(ask)
     except (PlexUnauthorized, PlexForbidden) as error:
-        raise Ill(refused) from error
+        raise CheckFailed(refused) from error
     except PlexStarting as error:
-        raise Ill(STARTING) from error
+        raise CheckFailed(STARTING) from error
     except ToolError as error:
-        raise Ill(error.message) from error
+        raise CheckFailed(error.message) from error
 
 
-async def _websocket(patient: Patient) -> str:
+async def _check_websocket(patient: DoctorTarget) -> str:
     """The listener itself tries, and is stopped at its first word."""
-    word = await _first_word(patient)
+    word = await _wait_for_first_event(patient)
     if isinstance(word, Disconnected):
-        raise Ill(_unheard(word))
+        raise CheckFailed(_explain_no_websocket(word))
     return "Plex can be heard."
 
 
-async def _first_word(patient: Patient) -> Event:
+async def _wait_for_first_event(patient: DoctorTarget) -> Event:
     said: list[Event] = []
     async with anyio.create_task_group() as tasks:
 
-        async def send(heard: Sequence[Heard]) -> None:
+        async def send(heard: Sequence[ReceivedEvent]) -> None:
             said.extend(one.event for one in heard if isinstance(one.event, Connecting | Disconnected))
             if said:
                 tasks.cancel_scope.cancel()
             await anyio.lowlevel.checkpoint()
 
-        async def hear() -> NoReturn:
-            await listen(patient.gateway, patient.settings, send, now=clock, wanted=Wanted())
+        async def run_listener() -> NoReturn:
+            await listen(patient.gateway, patient.settings, send, now=read_clock, wanted=RefreshRequests())
 
-        tasks.start_soon(hear)
+        tasks.start_soon(run_listener)
     return said[0]
 
 
-def _unheard(word: Disconnected) -> str:
+def _explain_no_websocket(word: Disconnected) -> str:
     """Why there is no websocket, though plain requests are answered."""
     if word.unauthorized:
         return f"The handshake was refused: {word.detail}. A proxy in front of Plex may drop the token (X-Plex-Token)."
     if "503" in word.detail:
         return STARTING
-    return f"{_sentence(word.detail)} {PROXY}"
+    return f"{_format_sentence(word.detail)} {PROXY}"
 
 
-async def _database(patient: Patient) -> str:
-    path = database_path(patient.settings)
+async def _check_database(patient: DoctorTarget) -> str:
+    path = find_database_path(patient.settings)
     if patient.settings.database is None and not path.exists():
         return f"There is none yet: it is made as {path} once Plex has answered."
     try:
         await insist_on_own(path, patient.settings)
         async with open_cache(path, backups=patient.settings.backups) as cache:
-            size = await cache.size_bytes()
+            size = await cache.read_size_bytes()
             told = f"Can be written: {path} (schema {cache.schema}, {size / 1_000_000:.1f} MB)."
-            return f"{told} {await _others(cache)}"
+            return f"{told} {await _describe_role(cache)}"
     except (DatabaseNewer, DatabaseOfAnotherServer) as error:
-        raise Ill(error.message) from error
+        raise CheckFailed(error.message) from error
     except StartError as error:
-        raise Ill(f"{error.message} Or name another file with --database.") from error
+        raise CheckFailed(f"{error.message} Or name another file with --database.") from error
 
 
-async def _others(cache: Cache) -> str:
+async def _describe_role(cache: Cache) -> str:
     """Which part in the house a process that starts now would have."""
-    with open_lease(cache.path) as lease:
-        if lease.take():
+    with open_lock(cache.path) as lease:
+        if lease.try_acquire():
             return "No other process listens: this one would."
-    listening = (await look(cache, clock(), 0)).listening
+    listening = (await load_committed(cache, read_clock(), 0)).leader
     who = f"process {listening.pid}" if listening and listening.pid else "another process"
     return f"It is in use: {who} listens, this one would follow it."
 
 
 CHECKS = (
-    Check("address", _address),
-    Check("token", _token, needs="address"),
-    Check("owner", _owner, needs="token"),
-    Check("websocket", _websocket, needs="token"),
-    Check("database", _database),
+    Check("address", _check_address),
+    Check("token", _check_token, needs="address"),
+    Check("owner", _check_owner, needs="token"),
+    Check("websocket", _check_websocket, needs="token"),
+    Check("database", _check_database),
 )

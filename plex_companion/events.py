@@ -369,12 +369,12 @@ Event = (
 )
 
 
-class Heard(NamedTuple):
+class ReceivedEvent(NamedTuple):
     """An event and when it was heard."""
 
     event: Event
     moment: Moment
-    letter: int | None = None
+    forwarded_id: int | None = None
     """The id of the letter it came in, where another process heard it."""
 
 
@@ -396,27 +396,27 @@ def parse_frame(text: str | bytes) -> list[Frame]:
     kind = container.get("type")
     if not isinstance(kind, str) or not kind:
         return [Malformed("a container without a type")]
-    return _entries(clean(kind), container)
+    return _parse_entries(clean(kind), container)
 
 
-def _entries(kind: str, container: Raw) -> list[Frame]:
+def _parse_entries(kind: str, container: Raw) -> list[Frame]:
     key, read = _KINDS.get(kind, ("", None))
-    listed = container.get(key) if key in container else container.get("_children", _first_list(container))
+    listed = container.get(key) if key in container else container.get("_children", _find_first_list(container))
     if isinstance(listed, dict):
         listed = [listed]
     if not isinstance(listed, list) or not listed:
         return [Unknown(kind, container)]
-    found = [_entry(kind, read, entry) for entry in listed[:MOST_ENTRIES]]
+    found = [_parse_entry(kind, read, entry) for entry in listed[:MOST_ENTRIES]]
     return found if len(listed) <= MOST_ENTRIES else [*found, Malformed(f"more than {MOST_ENTRIES} entries")]
 
 
-def _entry(kind: str, read: Callable[[str, Raw], Frame] | None, entry: object) -> Frame:
+def _parse_entry(kind: str, read: Callable[[str, Raw], Frame] | None, entry: object) -> Frame:
     if not isinstance(entry, dict):
         return Malformed(f"an entry of '{kind}' that is not an object")
     return read(kind, entry) if read else Unknown(kind, entry)
 
 
-def _first_list(container: Raw) -> object:
+def _find_first_list(container: Raw) -> object:
     return next((value for value in container.values() if isinstance(value, list)), None)
 
 
@@ -428,7 +428,7 @@ def _refuse(constant: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
-def _text(value: object) -> str | None:
+def _parse_text(value: object) -> str | None:
     """A text; numbers are taken too (ids were integers in 2018), the empty text is nothing."""
     if isinstance(value, str):
         return clean(value) or None
@@ -437,7 +437,7 @@ def _text(value: object) -> str | None:
     return None
 
 
-def _int(value: object) -> int | None:
+def _parse_int(value: object) -> int | None:
     """A whole number that SQLite can hold too."""
     try:
         number = int(value) if isinstance(value, int | float | str) else None
@@ -446,7 +446,7 @@ def _int(value: object) -> int | None:
     return number if number is not None and abs(number) < _LARGE else None
 
 
-def _float(value: object) -> float | None:
+def _parse_float(value: object) -> float | None:
     try:
         number = float(value) if isinstance(value, int | float | str) else None
     except (ValueError, OverflowError):
@@ -458,7 +458,7 @@ _LARGE = 2**62
 _HUGE = 1e300
 
 
-def _bool(value: object) -> bool | None:
+def _parse_bool(value: object) -> bool | None:
     """Plex writes true and false in JSON, 1 and 0 in XML."""
     match value:
         case bool():
@@ -471,179 +471,184 @@ def _bool(value: object) -> bool | None:
             return None
 
 
-def _bare(value: object) -> str | None:
+def _strip_path(value: object) -> str | None:
     """The last part of `/transcode/sessions/<id>`; the key may be bare already."""
-    text = _text(value)
+    text = _parse_text(value)
     return text.rsplit("/", 1)[-1] if text else None
 
 
-def _playing(_kind: str, raw: Raw) -> Frame:
+def _parse_playing(_kind: str, raw: Raw) -> Frame:
     return Playing(
-        session_key=_text(raw.get("sessionKey")),
-        client_identifier=_text(raw.get("clientIdentifier")),
-        rating_key=_text(raw.get("ratingKey")),
-        key=_text(raw.get("key")),
-        guid=_text(raw.get("guid")),
-        state=_text(raw.get("state")) or "",
-        view_offset_ms=_int(raw.get("viewOffset")),
-        transcode_key=_bare(raw.get("transcodeSession")),
-        play_queue_id=_text(raw.get("playQueueID")),
-        play_queue_item_id=_text(raw.get("playQueueItemID")),
+        session_key=_parse_text(raw.get("sessionKey")),
+        client_identifier=_parse_text(raw.get("clientIdentifier")),
+        rating_key=_parse_text(raw.get("ratingKey")),
+        key=_parse_text(raw.get("key")),
+        guid=_parse_text(raw.get("guid")),
+        state=_parse_text(raw.get("state")) or "",
+        view_offset_ms=_parse_int(raw.get("viewOffset")),
+        transcode_key=_strip_path(raw.get("transcodeSession")),
+        play_queue_id=_parse_text(raw.get("playQueueID")),
+        play_queue_item_id=_parse_text(raw.get("playQueueItemID")),
         raw=raw,
     )
 
 
-def _timeline(_kind: str, raw: Raw) -> Frame:
+def _parse_timeline(_kind: str, raw: Raw) -> Frame:
     return TimelineEntry(
-        identifier=_text(raw.get("identifier")),
-        section_id=_text(raw.get("sectionID")),
-        item_id=_text(raw.get("itemID")),
-        parent_item_id=_text(raw.get("parentItemID")),
-        root_item_id=_text(raw.get("rootItemID")),
-        media_type=_int(raw.get("type")),
-        title=_text(raw.get("title")),
-        state=_int(raw.get("state")),
-        metadata_state=_text(raw.get("metadataState")),
-        media_state=_text(raw.get("mediaState")),
-        queue_size=_int(raw.get("queueSize")),
-        updated_at_s=_int(raw.get("updatedAt")),
+        identifier=_parse_text(raw.get("identifier")),
+        section_id=_parse_text(raw.get("sectionID")),
+        item_id=_parse_text(raw.get("itemID")),
+        parent_item_id=_parse_text(raw.get("parentItemID")),
+        root_item_id=_parse_text(raw.get("rootItemID")),
+        media_type=_parse_int(raw.get("type")),
+        title=_parse_text(raw.get("title")),
+        state=_parse_int(raw.get("state")),
+        metadata_state=_parse_text(raw.get("metadataState")),
+        media_state=_parse_text(raw.get("mediaState")),
+        queue_size=_parse_int(raw.get("queueSize")),
+        updated_at_s=_parse_int(raw.get("updatedAt")),
         raw=raw,
     )
 
 
-def _activity(_kind: str, raw: Raw) -> Frame:
+def _parse_activity(_kind: str, raw: Raw) -> Frame:
     inner = raw.get("Activity")
     activity: Raw = inner if isinstance(inner, dict) else {}
     context = activity.get("Context")
     return ActivityReport(
-        phase=_text(raw.get("event")) or "",
-        uuid=_text(raw.get("uuid")) or _text(activity.get("uuid")),
-        activity_type=_text(activity.get("type")),
-        title=_text(activity.get("title")),
-        subtitle=_text(activity.get("subtitle")),
-        progress=_int(activity.get("progress")),
-        cancellable=_bool(activity.get("cancellable")),
-        user_id=_text(activity.get("userID")),
-        context=_facts(context) if isinstance(context, dict) else {},
+        phase=_parse_text(raw.get("event")) or "",
+        uuid=_parse_text(raw.get("uuid")) or _parse_text(activity.get("uuid")),
+        activity_type=_parse_text(activity.get("type")),
+        title=_parse_text(activity.get("title")),
+        subtitle=_parse_text(activity.get("subtitle")),
+        progress=_parse_int(activity.get("progress")),
+        cancellable=_parse_bool(activity.get("cancellable")),
+        user_id=_parse_text(activity.get("userID")),
+        context=_parse_facts(context) if isinstance(context, dict) else {},
         raw=raw,
     )
 
 
-def _facts(context: Raw) -> Raw:
+def _parse_facts(context: Raw) -> Raw:
     """What an activity is about, as plain cleaned values: every known key of it holds one."""
-    plain = {clean(str(name)): _fact(value) for name, value in context.items()}
+    plain = {clean(str(name)): _parse_fact(value) for name, value in context.items()}
     return {name: value for name, value in plain.items() if value is not None}
 
 
-def _fact(value: object) -> str | int | float | bool | None:
+def _parse_fact(value: object) -> str | int | float | bool | None:
     match value:
         case bool():
             return value
         case str():
             return clean(value)
         case int():
-            return _int(value)
+            return _parse_int(value)
         case float():
-            return _float(value)
+            return _parse_float(value)
         case _:
             return None
 
 
-def transcode_of(raw: Mapping[str, Any]) -> Transcode:
+def build_transcode(raw: Mapping[str, Any]) -> Transcode:
     """A transcoder job out of a frame's JSON or an element's attributes: the names are the same in both."""
     hardware = [raw.get(name) for name in ("transcodeHwDecoding", "transcodeHwEncoding")]
-    asked = _bool(raw.get("transcodeHwRequested"))
+    asked = _parse_bool(raw.get("transcodeHwRequested"))
     return Transcode(
-        key=_bare(raw.get("key")) or "",
-        video_decision=_text(raw.get("videoDecision")),
-        audio_decision=_text(raw.get("audioDecision")),
-        subtitle_decision=_text(raw.get("subtitleDecision")),
-        source_video_codec=_text(raw.get("sourceVideoCodec")),
-        source_audio_codec=_text(raw.get("sourceAudioCodec")),
-        video_codec=_text(raw.get("videoCodec")),
-        audio_codec=_text(raw.get("audioCodec")),
-        container=_text(raw.get("container")),
-        protocol=_text(raw.get("protocol")),
-        width=_int(raw.get("width")),
-        height=_int(raw.get("height")),
-        speed=_float(raw.get("speed")),
-        throttled=_bool(raw.get("throttled")),
-        complete=_bool(raw.get("complete")),
-        progress=_float(raw.get("progress")),
+        key=_strip_path(raw.get("key")) or "",
+        video_decision=_parse_text(raw.get("videoDecision")),
+        audio_decision=_parse_text(raw.get("audioDecision")),
+        subtitle_decision=_parse_text(raw.get("subtitleDecision")),
+        source_video_codec=_parse_text(raw.get("sourceVideoCodec")),
+        source_audio_codec=_parse_text(raw.get("sourceAudioCodec")),
+        video_codec=_parse_text(raw.get("videoCodec")),
+        audio_codec=_parse_text(raw.get("audioCodec")),
+        container=_parse_text(raw.get("container")),
+        protocol=_parse_text(raw.get("protocol")),
+        width=_parse_int(raw.get("width")),
+        height=_parse_int(raw.get("height")),
+        speed=_parse_float(raw.get("speed")),
+        throttled=_parse_bool(raw.get("throttled")),
+        complete=_parse_bool(raw.get("complete")),
+        progress=_parse_float(raw.get("progress")),
         hardware=any(hardware) if asked is not None or any(hardware) else None,
-        error=_bool(raw.get("error")),
+        error=_parse_bool(raw.get("error")),
     )
 
 
-def _transcode(kind: str, raw: Raw) -> Frame:
+def _parse_transcode(kind: str, raw: Raw) -> Frame:
     phases: dict[str, Literal["start", "update", "end"]] = {"start": "start", "update": "update"}
     return TranscodeReport(
         type=kind,
         phase=phases.get(kind.rsplit(".", 1)[-1], "end"),
-        transcode=transcode_of(raw),
-        context=_text(raw.get("context")),
-        duration_ms=_int(raw.get("duration")),
-        remaining_s=_int(raw.get("remaining")),
-        size_bytes=_int(raw.get("size")),
-        audio_channels=_int(raw.get("audioChannels")),
-        time_stamp_s=_float(raw.get("timeStamp")),
-        max_offset_available_s=_float(raw.get("maxOffsetAvailable")),
-        min_offset_available_s=_float(raw.get("minOffsetAvailable")),
+        transcode=build_transcode(raw),
+        context=_parse_text(raw.get("context")),
+        duration_ms=_parse_int(raw.get("duration")),
+        remaining_s=_parse_int(raw.get("remaining")),
+        size_bytes=_parse_int(raw.get("size")),
+        audio_channels=_parse_int(raw.get("audioChannels")),
+        time_stamp_s=_parse_float(raw.get("timeStamp")),
+        max_offset_available_s=_parse_float(raw.get("maxOffsetAvailable")),
+        min_offset_available_s=_parse_float(raw.get("minOffsetAvailable")),
         raw=raw,
     )
 
 
-def _status(_kind: str, raw: Raw) -> Frame:
-    return StatusNote(_text(raw.get("title")), _text(raw.get("description")), _text(raw.get("notificationName")), raw)
+def _parse_status(_kind: str, raw: Raw) -> Frame:
+    return StatusNote(
+        _parse_text(raw.get("title")),
+        _parse_text(raw.get("description")),
+        _parse_text(raw.get("notificationName")),
+        raw,
+    )
 
 
-def _queue(_kind: str, raw: Raw) -> Frame:
-    return BackgroundQueue(_text(raw.get("queueID")), _text(raw.get("event")), raw)
+def _parse_queue(_kind: str, raw: Raw) -> Frame:
+    return BackgroundQueue(_parse_text(raw.get("queueID")), _parse_text(raw.get("event")), raw)
 
 
-def _reachability(_kind: str, raw: Raw) -> Frame:
-    return Reachability(_bool(raw.get("reachability")), raw)
+def _parse_reachability(_kind: str, raw: Raw) -> Frame:
+    return Reachability(_parse_bool(raw.get("reachability")), raw)
 
 
-def _update(_kind: str, raw: Raw) -> Frame:
-    return UpdateState(_text(raw.get("key")), _text(raw.get("version")), _text(raw.get("state")), raw)
+def _parse_update(_kind: str, raw: Raw) -> Frame:
+    return UpdateState(_parse_text(raw.get("key")), _parse_text(raw.get("version")), _parse_text(raw.get("state")), raw)
 
 
-def _progress(_kind: str, raw: Raw) -> Frame:
-    return ScanProgress(_text(raw.get("message")), raw)
+def _parse_progress(_kind: str, raw: Raw) -> Frame:
+    return ScanProgress(_parse_text(raw.get("message")), raw)
 
 
-def _preference(_kind: str, raw: Raw) -> Frame:
+def _parse_preference(_kind: str, raw: Raw) -> Frame:
     value = raw.get("value")
     plain = clean(value) if isinstance(value, str) else value if isinstance(value, int | float) else None
-    return Preference(_text(raw.get("id")), _text(raw.get("label")), plain, raw)
+    return Preference(_parse_text(raw.get("id")), _parse_text(raw.get("label")), plain, raw)
 
 
-def _account(_kind: str, raw: Raw) -> Frame:
+def _parse_account(_kind: str, raw: Raw) -> Frame:
     return AccountUpdate(raw)
 
 
-def _log(_kind: str, raw: Raw) -> Frame:
-    level, thread, time = _int(raw.get("level")), _text(raw.get("thread")), _text(raw.get("time"))
-    return LogLine(level, thread, time, _text(raw.get("message")), raw)
+def _parse_log(_kind: str, raw: Raw) -> Frame:
+    level, thread, time = _parse_int(raw.get("level")), _parse_text(raw.get("thread")), _parse_text(raw.get("time"))
+    return LogLine(level, thread, time, _parse_text(raw.get("message")), raw)
 
 
 _KINDS: dict[str, tuple[str, Callable[[str, Raw], Frame]]] = {
-    "playing": ("PlaySessionStateNotification", _playing),
-    "timeline": ("TimelineEntry", _timeline),
-    "activity": ("ActivityNotification", _activity),
-    "transcodeSession.start": ("TranscodeSession", _transcode),
-    "transcodeSession.update": ("TranscodeSession", _transcode),
-    "transcodeSession.end": ("TranscodeSession", _transcode),
-    "transcode.end": ("TranscodeSession", _transcode),  # listed by the go client, never recorded
-    "status": ("StatusNotification", _status),
-    "backgroundProcessingQueue": ("BackgroundProcessingQueueEventNotification", _queue),
-    "reachability": ("ReachabilityNotification", _reachability),
-    "update.statechange": ("AutoUpdateNotification", _update),
-    "progress": ("ProgressNotification", _progress),
-    "preference": ("Setting", _preference),
-    "account": ("AccountUpdateNotification", _account),
-    "log": ("LogSentNotification", _log),
+    "playing": ("PlaySessionStateNotification", _parse_playing),
+    "timeline": ("TimelineEntry", _parse_timeline),
+    "activity": ("ActivityNotification", _parse_activity),
+    "transcodeSession.start": ("TranscodeSession", _parse_transcode),
+    "transcodeSession.update": ("TranscodeSession", _parse_transcode),
+    "transcodeSession.end": ("TranscodeSession", _parse_transcode),
+    "transcode.end": ("TranscodeSession", _parse_transcode),  # listed by the go client, never recorded
+    "status": ("StatusNotification", _parse_status),
+    "backgroundProcessingQueue": ("BackgroundProcessingQueueEventNotification", _parse_queue),
+    "reachability": ("ReachabilityNotification", _parse_reachability),
+    "update.statechange": ("AutoUpdateNotification", _parse_update),
+    "progress": ("ProgressNotification", _parse_progress),
+    "preference": ("Setting", _parse_preference),
+    "account": ("AccountUpdateNotification", _parse_account),
+    "log": ("LogSentNotification", _parse_log),
 }
 
 KNOWN = frozenset(_KINDS)

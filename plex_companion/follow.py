@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from plex_companion.cache import StorageError
-from plex_companion.cache.letters import is_mail, send
-from plex_companion.cache.load import look
-from plex_companion.cache.place import DatabaseMoved, owner_of, taken_by
+from plex_companion.cache.letters import is_forwardable, write_forwarded
+from plex_companion.cache.load import load_committed
+from plex_companion.cache.place import DatabaseMoved, find_replacement, owner_of
 from plex_companion.errors import StartError
 from plex_companion.ingest import BATCH
 from plex_companion.models import Connection
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plex_companion.cache import Cache
-    from plex_companion.cache.board import Touched
-    from plex_companion.cache.lease import Lease
+    from plex_companion.cache.board import TouchedUris
+    from plex_companion.cache.lease import LeaderLock
     from plex_companion.changes import State
-    from plex_companion.events import Heard
-    from plex_companion.ingest import Inbox, Live
+    from plex_companion.events import ReceivedEvent
+    from plex_companion.ingest import EventQueue, Live
     from plex_companion.models import Moment, ServerIdentity
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ _MOST_A_LOOK = 5 * POLL_SECONDS
 class HangWatch:
     """Tells whether the holder of the lock still touches it, by our own clock."""
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: LeaderLock) -> None:
         self._lease = lease
         self._beat = lease.last_beat()
         self._looked, self._silent = anyio.current_time(), 0.0
@@ -75,19 +75,19 @@ class Follower:
 
     live: Live
     cache: Cache
-    inbox: Inbox
-    announce: Callable[[Touched], None]
-    everything: Callable[[], Touched]
+    inbox: EventQueue
+    announce: Callable[[TouchedUris], None]
+    list_all_uris: Callable[[], TouchedUris]
     """Every URI there is now, for when announcements were taken down unseen."""
     now: Callable[[], Moment]
     silent_ms: int
     """When the process that listens has told nothing for so long, its word is doubted: it may hang."""
-    last: int = 0
+    last_id: int = 0
     """The announcement seen last."""
     _missing: float = 0.0
     """For how long the file has had no name, in seconds."""
 
-    async def follow(self, lease: Lease) -> bool:
+    async def follow(self, lease: LeaderLock) -> bool:
         """Follow until it is for this process to go on. A storage that refuses is asked again.
 
         Returns:
@@ -97,19 +97,19 @@ class Follower:
         watch = HangWatch(lease)
         while True:
             if await self._finds_its_file():
-                if lease.take():
+                if lease.try_acquire():
                     return False
                 if watch.hangs() and lease.seize():
                     return True
             try:
-                latest = await self.cache.version()
+                latest = await self.cache.read_data_version()
                 if latest != version:
-                    await self.see()
+                    await self.refresh()
                     version = latest
                     self.live.storage = "ok" if self.cache.is_in_file() else "degraded"
             except StorageError as error:
-                self._refused(error)
-            self._doubt()
+                self._note_failure(error)
+            self._mark_stale_if_silent()
             await anyio.sleep(POLL_SECONDS)
 
     async def _finds_its_file(self) -> bool:
@@ -120,45 +120,45 @@ class Follower:
             if self._missing:
                 self._missing, self.live.storage = 0.0, "ok"
             return True
-        self._refused(DatabaseMoved(f"{self.cache.path.name} was removed or replaced"))
+        self._note_failure(DatabaseMoved(f"{self.cache.path.name} was removed or replaced"))
         self._missing += POLL_SECONDS
-        if taken_by(self.cache.path, self.cache.files) == "nothing":
+        if find_replacement(self.cache.path, self.cache.files) == "nothing":
             return self._missing > WAITED_SECONDS
         if belongs_here(self.cache, self.live.state.server):
             with suppress(StartError, StorageError):
                 await self.cache.reopen()
-                await self.see()
-                self.announce(self.everything())
+                await self.refresh()
+                self.announce(self.list_all_uris())
         return False
 
-    async def see(self) -> None:
+    async def refresh(self) -> None:
         """Show what is committed now, and announce what of it is new.
 
         Raises:
             StorageError: it cannot be read.
         """
-        touched = await self._look()
+        touched = await self._load()
         self.announce(touched)
 
-    async def _look(self) -> Touched:
-        found = await look(self.cache, self.now(), self.last)
-        live, news = self.live, found.news
+    async def _load(self) -> TouchedUris:
+        found = await load_committed(self.cache, self.now(), self.last_id)
+        live, news = self.live, found.announcements
         shown = live.state.connection.state
-        self.last = news.last
-        live.listening = found.listening
+        self.last_id = news.last_id
+        live.leader = found.leader
         live.committed_at = news.committed_at or live.committed_at
-        live.show(self._judged(found.state))
+        live.publish(self._apply_staleness(found.state))
         believed = live.state.connection.state == shown  # what is doubted, or no more, is another state of everything
-        return news.touched if news.complete and believed else self.everything()
+        return news.touched if news.complete and believed else self.list_all_uris()
 
-    def _doubt(self) -> None:
+    def _mark_stale_if_silent(self) -> None:
         """Look again at what is shown, now that time has passed."""
-        judged = self._judged(self.live.state)
+        judged = self._apply_staleness(self.live.state)
         if judged is not self.live.state:
-            self.live.show(judged)
-            self.announce(self.everything())
+            self.live.publish(judged)
+            self.announce(self.list_all_uris())
 
-    def _judged(self, state: State) -> State:
+    def _apply_staleness(self, state: State) -> State:
         """The same, unless it claims to be live and nobody has confirmed it for too long."""
         link, at = state.connection, self.now().at
         confirmed = max(link.since_at, state.refreshed_at or 0)
@@ -169,29 +169,29 @@ class Follower:
         doubted.sessions = {key: replace(session, stale=True) for key, session in state.sessions.items()}
         return doubted
 
-    async def post(self) -> None:
+    async def forward(self) -> None:
         """Send what this process has to say to the one that writes, for ever."""
         while True:
-            letters = [heard for heard in await self.inbox.drain(BATCH) if is_mail(heard.event)]
+            letters = [heard for heard in await self.inbox.drain(BATCH) if is_forwardable(heard.event)]
             try:
                 while letters:
-                    if await self._sent(letters):
+                    if await self._try_forward(letters):
                         letters = []
                     else:
                         await anyio.sleep(POLL_SECONDS)
             finally:
                 self.inbox.put_back(letters)
 
-    async def _sent(self, letters: Sequence[Heard]) -> bool:
+    async def _try_forward(self, letters: Sequence[ReceivedEvent]) -> bool:
         try:
             with anyio.CancelScope(shield=True):  # sent or not, but nobody in doubt
-                await send(self.cache, letters)
+                await write_forwarded(self.cache, letters)
         except StorageError as error:
-            self._refused(error)
+            self._note_failure(error)
             return False
         return True
 
-    def _refused(self, error: StorageError) -> None:
+    def _note_failure(self, error: StorageError) -> None:
         if self.live.storage == "ok":
             logger.warning("The cache cannot be used (%s): trying again", error)
         self.live.storage = "degraded"

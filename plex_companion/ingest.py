@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import anyio
 import anyio.lowlevel
 
-from plex_companion.cache import UNKNOWN, StorageError, condensed
-from plex_companion.cache.board import Deposed, Touched
+from plex_companion.cache import UNKNOWN, StorageError, coalesce
+from plex_companion.cache.board import LeadershipLost, TouchedUris
 from plex_companion.changes import DEFAULT, State, Thresholds, advance, changes_for
-from plex_companion.changes.deliveries import deliveries_for
+from plex_companion.changes.deliveries import queue_deliveries
 from plex_companion.events import (
     ActivityReport,
     Connecting,
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plex_companion.cache import Cache
-    from plex_companion.cache.board import Listening
-    from plex_companion.changes.deliveries import Webhooks
+    from plex_companion.cache.board import LeaderStatus
+    from plex_companion.changes.deliveries import WebhookRules
     from plex_companion.changes.kinds import Change
-    from plex_companion.desk import Desk
-    from plex_companion.events import Event, Heard
+    from plex_companion.desk import LeaderRecord
+    from plex_companion.events import Event, ReceivedEvent
     from plex_companion.models import Moment
 
 logger = logging.getLogger(__name__)
 
-INBOX = 4_096
+QUEUE_LIMIT = 4_096
 """Events that may wait; some 2 kB each."""
 BATCH = 500
 """Events per transaction at most, so that a flood never keeps the loop from answering."""
@@ -53,7 +53,7 @@ ANNOUNCED_MS = 60_000
 """How long other processes may take to look at what was announced."""
 BACKLOG = 20_000
 """Changes kept while the storage refuses; beyond it the last state of every row is kept, and of the journal so many."""
-IMPATIENT_MS = 100
+RETRY_LOCK_MS = 100
 """How long a write waits for another process once one was refused: the live state goes on meanwhile."""
 KINDS = 100
 """Unknown types counted by name; what is more, or longer than any type on record, counts as `other`."""
@@ -69,16 +69,16 @@ class Retention:
     alerts_ms: int = 90 * 86_400_000
 
 
-KEEP = Retention()
+DEFAULT_RETENTION = Retention()
 
 
 async def ingest(
-    inbox: Inbox,
+    inbox: EventQueue,
     live: Live,
     cache: Cache,
-    announce: Callable[[Sequence[Change], Touched], None],
-    retention: Retention = KEEP,
-    desk: Desk | None = None,
+    announce: Callable[[Sequence[Change], TouchedUris], None],
+    retention: Retention = DEFAULT_RETENTION,
+    desk: LeaderRecord | None = None,
 ) -> None:
     """Drain what was heard, decide what it means, write it in one transaction, commit, announce. For ever.
 
@@ -89,31 +89,33 @@ async def ingest(
     them that this one listens. It returns when another has begun to listen instead: what is unwritten then is lost.
     """
     pruned_at = 0
-    with suppress(Deposed):
+    with suppress(LeadershipLost):
         await _write([], live.state, live, cache, desk)
         while True:
             batch = await inbox.drain(BATCH)
-            state, changes, touched = await _understood(batch, live, desk)
+            state, changes, touched = await _derive(batch, live, desk)
             await _write(changes, state, live, cache, desk)
-            live.show(state)
+            live.publish(state)
             announce(changes, touched)
             if not 0 <= live.now - pruned_at < PRUNE_EVERY_MS and not await _prune(live, cache, retention):
                 pruned_at = live.now
 
 
-async def _understood(batch: Sequence[Heard], live: Live, desk: Desk | None) -> tuple[State, list[Change], Touched]:
+async def _derive(
+    batch: Sequence[ReceivedEvent], live: Live, desk: LeaderRecord | None
+) -> tuple[State, list[Change], TouchedUris]:
     """The state after a batch, the changes that lead there and the URIs they touch; off the loop where that takes long."""
 
-    def understand() -> tuple[State, list[Change], Touched]:
-        state, changes = live.understood(batch)
-        return state, changes, desk.take(batch, changes) if desk else Touched()
+    def understand() -> tuple[State, list[Change], TouchedUris]:
+        state, changes = live.apply(batch)
+        return state, changes, desk.begin_batch(batch, changes) if desk else TouchedUris()
 
     if _weight(batch, live.state) <= HEAVY:
         return understand()
     return await compute_off_loop(understand)
 
 
-def _weight(batch: Sequence[Heard], state: State) -> int:
+def _weight(batch: Sequence[ReceivedEvent], state: State) -> int:
     """How many rows a batch holds; each event looks at the sessions, which counts where there are many."""
     rows = sum(_rows(heard.event) for heard in batch)
     return rows + len(batch) * (1 + len(state.sessions) // MANY_SESSIONS)
@@ -142,33 +144,33 @@ async def _prune(live: Live, cache: Cache, retention: Retention) -> bool:
     return False
 
 
-async def _write(changes: list[Change], state: State, live: Live, cache: Cache, desk: Desk | None) -> None:
+async def _write(changes: list[Change], state: State, live: Live, cache: Cache, desk: LeaderRecord | None) -> None:
     pending = [*live.unwritten, *changes]
     server = live.state.server or state.server
-    bulletin = desk.bulletin(state, live.counters.told(), live.now) if desk else None
+    bulletin = desk.build_commit(state, live.counters.as_dict(), live.now) if desk else None
     with anyio.CancelScope(shield=True):  # what was begun is finished, also when the program ends
         try:
             if pending or bulletin:
                 term = await cache.write(pending, server.machine_identifier if server else UNKNOWN, live.now, bulletin)
                 if desk and bulletin:
-                    desk.pinned_up(bulletin, term)
+                    desk.mark_committed(bulletin, term)
         except StorageError as error:
-            await _refused(pending, error, live, cache)
+            await _handle_write_failure(pending, error, live, cache)
             return
         if live.storage == "degraded":
             logger.warning("The cache can be written again")
-            await cache.wait_for_lock(cache.lock_ms)
+            await cache.set_lock_timeout(cache.lock_ms)
     live.storage, live.unwritten = "ok", []
     live.committed_at = live.now if pending else live.committed_at
 
 
-async def _refused(pending: list[Change], error: StorageError, live: Live, cache: Cache) -> None:
+async def _handle_write_failure(pending: list[Change], error: StorageError, live: Live, cache: Cache) -> None:
     """Go on in memory. The first time a write waited as long as it may; from now on nothing waits that long."""
     if live.storage == "ok":
         logger.warning("The cache cannot be written (%s): going on in memory", error)
-        await cache.wait_for_lock(min(IMPATIENT_MS, cache.lock_ms))
+        await cache.set_lock_timeout(min(RETRY_LOCK_MS, cache.lock_ms))
     live.storage = "degraded"
-    live.unwritten = pending if len(pending) <= BACKLOG else condensed(pending, BACKLOG // 2)
+    live.unwritten = pending if len(pending) <= BACKLOG else coalesce(pending, BACKLOG // 2)
 
 
 @dataclass(slots=True)
@@ -197,7 +199,7 @@ class Counters:
             case _ if hasattr(event, "raw"):
                 self.events[event.type] += 1
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As they are shown."""
         return {
             "events": dict(sorted(self.events.items())),
@@ -212,7 +214,7 @@ class Counters:
 class Live:
     """What is known now. `state` is what readers see: it is replaced as a whole, after the commit."""
 
-    def __init__(self, state: State, thresholds: Thresholds = DEFAULT, webhooks: Webhooks | None = None) -> None:
+    def __init__(self, state: State, thresholds: Thresholds = DEFAULT, webhooks: WebhookRules | None = None) -> None:
         self.state = state
         self.thresholds = thresholds
         self.webhooks = webhooks
@@ -223,62 +225,62 @@ class Live:
         self.now = 0
         self.listens = True
         """Whether this process hears Plex and writes; otherwise it shows what another one committed."""
-        self.listening: Listening | None = None
+        self.leader: LeaderStatus | None = None
         """What that other one says of itself."""
         self.written_out: dict[str, str] = {}
         """What readers were told of this very state, by URI: after a notification many read the same."""
         self._shown = anyio.Event()
 
-    def understood(self, batch: Sequence[Heard]) -> tuple[State, list[Change]]:
+    def apply(self, batch: Sequence[ReceivedEvent]) -> tuple[State, list[Change]]:
         """The state after a batch and the changes that lead there. Nothing is visible yet."""
         state, changes = self.state.copy(), []
         for event, moment, letter in batch:
             self.counters.count(event)
             if letter is None:  # which may be old
                 self.now = moment.at
-            for change in self._meaning(event, state, moment):
+            for change in self._derive_changes(event, state, moment):
                 advance(state, change)
                 changes.append(change)
         return state, changes
 
-    def _meaning(self, event: Event, state: State, moment: Moment) -> list[Change]:
+    def _derive_changes(self, event: Event, state: State, moment: Moment) -> list[Change]:
         try:
             changes = changes_for(event, state, moment, self.thresholds)
-            return changes + (deliveries_for(changes, state, moment, self.webhooks) if self.webhooks else [])
+            return changes + (queue_deliveries(changes, state, moment, self.webhooks) if self.webhooks else [])
         except Exception:  # a rule that fails on one event must not make the program deaf to all others
             self.counters.malformed += 1
             logger.exception("An event of type %s could not be understood", event.type)
             return []
 
-    def show(self, state: State) -> None:
+    def publish(self, state: State) -> None:
         """Readers see this from now on, and whoever waits is woken."""
         self.state = state
         self.written_out.clear()
         self._shown.set()
         self._shown = anyio.Event()
 
-    def change(self) -> anyio.Event:
+    def prepare_wait(self) -> anyio.Event:
         """What the next commit sets. Take it before reading, wait for it after: nothing falls between."""
         return self._shown
 
-    async def changed(self) -> None:
+    async def wait_for_commit(self) -> None:
         """Wait for the next commit."""
         await self._shown.wait()
 
 
-class Inbox:
+class EventQueue:
     """What was heard and waits to be written. Bounded: when full, repeated progress collapses, then the sender waits."""
 
     def __init__(self, limit: int, counters: Counters) -> None:
         self.limit, self.counters = limit, counters
-        self._heard: deque[Heard] = deque()
+        self._heard: deque[ReceivedEvent] = deque()
         self._filled, self._drained = anyio.Event(), anyio.Event()
 
     def __len__(self) -> int:
         """How much waits."""
         return len(self._heard)
 
-    async def put(self, heard: Sequence[Heard]) -> None:
+    async def put(self, heard: Sequence[ReceivedEvent]) -> None:
         """Take in what was heard, in order."""
         for one in heard:
             while len(self._heard) >= self.limit:
@@ -292,7 +294,7 @@ class Inbox:
             self._filled.set()
         await anyio.lowlevel.checkpoint()  # a reader that never suspends starves the rest during a burst
 
-    async def drain(self, most: int) -> list[Heard]:
+    async def drain(self, most: int) -> list[ReceivedEvent]:
         """Wait for something, then take what is there."""
         if not self._heard:
             self._filled = anyio.Event()
@@ -301,12 +303,12 @@ class Inbox:
         self._drained.set()
         return taken
 
-    def put_back(self, heard: Sequence[Heard]) -> None:
+    def put_back(self, heard: Sequence[ReceivedEvent]) -> None:
         """What was taken out comes next again."""
         self._heard.extendleft(reversed(heard))
         self._filled.set()
 
-    def keep(self, wanted: Callable[[Heard], bool]) -> None:
+    def filter(self, wanted: Callable[[ReceivedEvent], bool]) -> None:
         """Forget all but these."""
         self._heard = deque(heard for heard in self._heard if wanted(heard))
 
@@ -314,16 +316,16 @@ class Inbox:
         """Of a run of reports that only move a session, a job or an activity on, keep the first, which may begin it,
         and the newest. State changes stay, and a run ends where something else is said of its subject.
         """
-        runs: dict[str, _Run] = {}
-        kept: list[Heard | None] = []
+        runs: dict[str, _ProgressRun] = {}
+        kept: list[ReceivedEvent | None] = []
         for heard in self._heard:
-            subject, said = _progress(heard.event)
+            subject, said = _split_progress(heard.event)
             if subject == EVERYTHING:
                 runs.clear()
             elif subject is not None:
                 run = runs.get(subject)
-                if said is None or run is None or run.said != said:
-                    runs[subject] = _Run(said)
+                if said is None or run is None or run.identity != said:
+                    runs[subject] = _ProgressRun(said)
                 else:
                     if run.newest is not None:
                         kept[run.newest] = None
@@ -334,17 +336,17 @@ class Inbox:
 
 
 @dataclass(slots=True)
-class _Run:
+class _ProgressRun:
     """Reports on one subject that say the same but for progress, and where the newest of them is kept."""
 
-    said: object
+    identity: object
     newest: int | None = None
 
 
 EVERYTHING = "*"
 
 
-def _progress(event: Event) -> tuple[str | None, object]:
+def _split_progress(event: Event) -> tuple[str | None, object]:
     """What an event is about, and what it says beyond progress: `None` when it says more than that."""
     match event:
         case Playing(session_key=None) | Snapshot() | SessionsUnread() | Connecting() | Disconnected():

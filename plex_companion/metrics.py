@@ -66,7 +66,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 @dataclass(frozen=True, slots=True)
-class Clients:
+class ClientCounts:
     """Who is connected now."""
 
     requests: int
@@ -81,7 +81,7 @@ class Clients:
 class Metrics:
     """The numbers of one companion, in a registry of its own."""
 
-    def __init__(self, companion: Companion, tools: Iterable[str], clients: Callable[[], Clients]) -> None:
+    def __init__(self, companion: Companion, tools: Iterable[str], clients: Callable[[], ClientCounts]) -> None:
         """Count from now on.
 
         Args:
@@ -105,18 +105,18 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self.registry.register(_Known(companion, clients))
+        self.registry.register(_CompanionCollector(companion, clients))
         ProcessCollector(registry=self.registry)
 
-    def tool_called(self, tool: str, outcome: str, seconds: float) -> None:
+    def observe_tool_call(self, tool: str, outcome: str, seconds: float) -> None:
         """Count a call."""
         self._tool_seconds.labels(tool if tool in self._tools else OTHER, outcome).observe(seconds)
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+    def observe_answer(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answer. Nobody who is refused can make a new label: he has no route, and methods are few."""
         self._http_seconds.labels(route, method if method in METHODS else OTHER, str(int(status))).observe(seconds)
 
-    def route(self) -> Route:
+    def build_route(self) -> Route:
         """`/metrics`."""
 
         async def metrics(request: Request) -> Response:  # a plain function would be run in a thread
@@ -126,10 +126,10 @@ class Metrics:
         return Route("/metrics", metrics, methods=["GET"])
 
 
-class _Known(Collector):
+class _CompanionCollector(Collector):
     """What the companion knows at the moment of a scrape."""
 
-    def __init__(self, companion: Companion, clients: Callable[[], Clients]) -> None:
+    def __init__(self, companion: Companion, clients: Callable[[], ClientCounts]) -> None:
         self._companion = companion
         self._clients = clients
 
@@ -139,17 +139,17 @@ class _Known(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Everything, read now."""
-        yield InfoMetricFamily("plex_companion_build", "Versions.", self._versions())
-        yield from self._connection()
-        yield from self._playing()
-        yield from self._heard()
-        yield from self._stored()
-        yield from self._served()
+        yield InfoMetricFamily("plex_companion_build", "Versions.", self._read_versions())
+        yield from self._collect_connection()
+        yield from self._collect_sessions()
+        yield from self._collect_events()
+        yield from self._collect_storage()
+        yield from self._collect_clients()
 
-    def _versions(self) -> dict[str, str]:
+    def _read_versions(self) -> dict[str, str]:
         return {name.replace("-", "_"): version for name, version in self._companion.versions.items()}
 
-    def _connection(self) -> Iterator[Metric]:
+    def _collect_connection(self) -> Iterator[Metric]:
         state, counters = self._companion.state, self._companion.live.counters
         link = GaugeMetricFamily(
             "plex_companion_connection_state", "1 for the state of the connection to Plex.", labels=["state"]
@@ -166,9 +166,9 @@ class _Known(Collector):
         )
         yield CounterMetricFamily("plex_companion_snapshots", "Readings of what plays.", counters.snapshots)
 
-    def _playing(self) -> Iterator[Metric]:
+    def _collect_sessions(self) -> Iterator[Metric]:
         sessions = self._companion.state.sessions.values()
-        found = Counter((_among(one.state, STATES), one.decision or UNKNOWN) for one in sessions)
+        found = Counter((_limit_label(one.state, STATES), one.decision or UNKNOWN) for one in sessions)
         gauge = GaugeMetricFamily("plex_companion_sessions", "What plays now.", labels=["state", "decision"])
         for state in (*STATES, OTHER):
             for decision in (*get_args(Decision), UNKNOWN):
@@ -176,7 +176,7 @@ class _Known(Collector):
         yield gauge
         transcodes = sum(one.decision == "transcode" for one in sessions)
         yield GaugeMetricFamily("plex_companion_transcodes", "Sessions that are transcoded now.", transcodes)
-        yield _bandwidth(sessions)
+        yield _build_bandwidth(sessions)
         open_alerts = Counter(kind for kind, _ in self._companion.state.alerts)
         alerts = GaugeMetricFamily("plex_companion_alerts_open", "Alerts that have not ended.", labels=["kind"])
         for kind in get_args(AlertKind):
@@ -185,11 +185,11 @@ class _Known(Collector):
         running = len(self._companion.state.activities)
         yield GaugeMetricFamily("plex_companion_activities", "Scans and the like that run now.", running)
 
-    def _heard(self) -> Iterator[Metric]:
+    def _collect_events(self) -> Iterator[Metric]:
         counters = self._companion.live.counters
         types: Counter[str] = Counter()
         for kind, count in counters.events.items():
-            types[_among(kind, KNOWN)] += count
+            types[_limit_label(kind, KNOWN)] += count
         events = CounterMetricFamily("plex_companion_events", "Events that Plex sent, by type.", labels=["type"])
         for kind in sorted({*KNOWN, OTHER}):
             events.add_metric([kind], types[kind])
@@ -199,9 +199,9 @@ class _Known(Collector):
         yield CounterMetricFamily(
             "plex_companion_events_collapsed", "Mere progress that was left out under load.", counters.collapsed
         )
-        yield GaugeMetricFamily("plex_companion_queue_length", "Events that wait.", len(self._companion.inbox))
+        yield GaugeMetricFamily("plex_companion_queue_length", "Events that wait.", len(self._companion.event_queue))
 
-    def _stored(self) -> Iterator[Metric]:
+    def _collect_storage(self) -> Iterator[Metric]:
         live, path = self._companion.live, self._companion.cache.path
         yield GaugeMetricFamily(
             "plex_companion_storage_ok", "1 while the database can be written.", float(live.storage == "ok")
@@ -214,7 +214,7 @@ class _Known(Collector):
             sizes.add_metric([name], file.stat().st_size if file.exists() else 0)
         yield sizes
 
-    def _served(self) -> Iterator[Metric]:
+    def _collect_clients(self) -> Iterator[Metric]:
         clients = self._clients()
         for name, said, value in (
             ("http_requests_open", "Requests being answered, open streams among them.", clients.requests),
@@ -225,7 +225,7 @@ class _Known(Collector):
             yield GaugeMetricFamily(f"plex_companion_{name}", said, value)
         asked: Counter[tuple[str, str]] = Counter()
         for (method, path), count in self._companion.gateway.requests.copy().items():
-            asked[_among(method, METHODS), _among(path.strip("/").partition("/")[0], AREAS)] += count
+            asked[_limit_label(method, METHODS), _limit_label(path.strip("/").partition("/")[0], AREAS)] += count
         requests = CounterMetricFamily(
             "plex_companion_plex_requests",
             "Requests to Plex, by the first part of their path.",
@@ -236,7 +236,7 @@ class _Known(Collector):
         yield requests
 
 
-def _bandwidth(sessions: Iterable[Session]) -> Metric:
+def _build_bandwidth(sessions: Iterable[Session]) -> Metric:
     kbps = dict.fromkeys(("lan", "wan", UNKNOWN), 0)
     for session in sessions:
         kbps[session.location if session.location in kbps else UNKNOWN] += session.bandwidth_kbps or 0
@@ -248,6 +248,6 @@ def _bandwidth(sessions: Iterable[Session]) -> Metric:
     return gauge
 
 
-def _among(value: str, known: Iterable[str]) -> str:
+def _limit_label(value: str, known: Iterable[str]) -> str:
     """The value, or `other`: labels must not grow with what others send."""
     return value if value in known else OTHER

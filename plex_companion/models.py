@@ -38,7 +38,7 @@ AlertKind = Literal[
 ]
 
 
-MarkKind = Literal["started", "paused", "resumed", "seeked", "buffering", "decision", "error", "ended"]
+PlayEventKind = Literal["started", "paused", "resumed", "seeked", "buffering", "decision", "error", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +370,7 @@ class HistoryRow:
 
 
 @dataclass(frozen=True, slots=True)
-class PastPlay:
+class ImportedPlay:
     """A row of Plex's history as a play, its numbers replaced by names."""
 
     play_id: int

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from plex_companion.cache import Cache
     from plex_companion.cache.place import Owner
-    from plex_companion.events import Heard
+    from plex_companion.events import ReceivedEvent
     from plex_companion.ingest import Live
     from plex_companion.models import ServerIdentity
     from plex_companion.plex.gateway import Gateway
     from plex_companion.settings import Settings
 
-    Send = Callable[[Sequence[Heard]], Awaitable[None]]
+    Send = Callable[[Sequence[ReceivedEvent]], Awaitable[None]]
 
 ASK_SECONDS = 4.0
 """How long a start waits for the server to say who it is, where its address is another than the database knows."""
@@ -68,7 +68,7 @@ async def insist_on_own(path: Path, settings: Settings) -> None:
 def receive_own(cache: Cache, live: Live, settings: Settings, send: Send) -> Send:
     """Wrap what takes in events: the first word of a server that the database does not belong to ends the program."""
 
-    async def receive(heard: Sequence[Heard]) -> None:
+    async def receive(heard: Sequence[ReceivedEvent]) -> None:
         known = live.state.server
         for one in heard:
             seen = one.event.server if isinstance(one.event, Snapshot) and one.event.first else None
@@ -101,7 +101,7 @@ async def guard_owner(cache: Cache, live: Live, settings: Settings, gateway: Gat
             else:
                 agreed = theirs.machine_identifier
         with anyio.move_on_after(AGAIN_SECONDS):
-            await live.changed()
+            await live.wait_for_commit()
 
 
 def _is_own_address(owner: Owner, settings: Settings) -> bool:
@@ -111,7 +111,7 @@ def _is_own_address(owner: Owner, settings: Settings) -> bool:
 
 async def _identity(gateway: Gateway) -> ServerIdentity | None:
     with suppress(ToolError):
-        return await gateway.identity()
+        return await gateway.fetch_identity()
     return None
 
 

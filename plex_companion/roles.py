@@ -11,41 +11,41 @@ from typing import TYPE_CHECKING
 import anyio
 
 from plex_companion.cache import UNKNOWN, StorageError
-from plex_companion.cache.board import Deposed
-from plex_companion.cache.letters import is_mail
+from plex_companion.cache.board import LeadershipLost
+from plex_companion.cache.letters import is_forwardable
 from plex_companion.cache.load import base_of, load_state
-from plex_companion.cache.place import taken_by
+from plex_companion.cache.place import find_replacement
 from plex_companion.changes.kinds import ConnectionChanged
-from plex_companion.desk import Desk, collect
+from plex_companion.desk import LeaderRecord, receive_forwarded
 from plex_companion.errors import DatabaseUnusable, StartError
-from plex_companion.events import Heard, StorageReport
+from plex_companion.events import ReceivedEvent, StorageReport
 from plex_companion.follow import belongs_here
 from plex_companion.ingest import ingest
 from plex_companion.models import Connection
 from plex_companion.private_files import make_folder
-from plex_companion.resources import touched
+from plex_companion.resources import find_touched_uris
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from typing import Any
 
     from plex_companion.cache import Cache
-    from plex_companion.cache.board import Base, Touched
-    from plex_companion.cache.lease import Lease
+    from plex_companion.cache.board import Base, TouchedUris
+    from plex_companion.cache.lease import LeaderLock
     from plex_companion.cache.place import Taken
     from plex_companion.changes import State
     from plex_companion.changes.kinds import Change
     from plex_companion.follow import Follower
-    from plex_companion.ingest import Inbox, Live, Retention
+    from plex_companion.ingest import EventQueue, Live, Retention
     from plex_companion.models import Moment
 
-    Duty = Callable[[], Coroutine[Any, Any, None]]
+    LeaderTask = Callable[[], Coroutine[Any, Any, None]]
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 """How often the process that listens looks whether its file and its lock still have their names."""
-HURRY_MS = 200
+FINAL_WRITE_MS = 200
 """How long the last word of a process that ends waits for the database."""
 LOST: dict[Taken, str] = {
     "nothing": "The database file was removed or renamed while it was in use; it is written anew",
@@ -58,45 +58,45 @@ LOST: dict[Taken, str] = {
 
 
 @dataclass(slots=True)
-class Roles:
+class Election:
     """What this process is to the others on its database, for as long as it runs."""
 
     live: Live
     cache: Cache
-    lease: Lease
-    inbox: Inbox
+    lock: LeaderLock
+    event_queue: EventQueue
     follower: Follower
     now: Callable[[], Moment]
-    announce: Callable[[Sequence[Change], Touched], None]
+    announce: Callable[[Sequence[Change], TouchedUris], None]
     retention: Retention
-    desk: Desk = field(default_factory=lambda: Desk(os.getpid(), touched))
+    leader_record: LeaderRecord = field(default_factory=lambda: LeaderRecord(os.getpid(), find_touched_uris))
     own_address: int = 0
     """The mark of the address of our server, by which its database is known while it cannot be asked."""
-    guard_owner: Duty = anyio.sleep_forever
+    guard_owner: LeaderTask = anyio.sleep_forever
     """Ends the program when the database that is followed turns out to be another server's."""
     _base: Base | None = None
     _problem: str | None = None
     _recorded: int | None = None
-    _hearing: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _listening: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
-    async def begin(self) -> None:
+    async def load(self) -> None:
         """Load the state, before anybody asks for it.
 
         Raises:
             DatabaseUnusable: it cannot be read.
         """
-        self.live.listens = self.cache.in_memory or self.lease.take()
+        self.live.listens = self.cache.in_memory or self.lock.try_acquire()
         try:
             if self.live.listens:
                 self.live.state = await self._loaded()
                 return
-            await self.follower.see()
+            await self.follower.refresh()
         except StorageError as error:
             message = f"The database {self.cache.path} cannot be read: {error}."
             raise DatabaseUnusable(message) from error
         logger.info("Another process listens to Plex; this one follows what it writes down")
 
-    async def run(self, hear: Duty, duties: Sequence[Duty]) -> None:
+    async def run(self, hear: LeaderTask, duties: Sequence[LeaderTask]) -> None:
         """Listen when it is for us to listen, follow when it is not, for ever.
 
         Args:
@@ -107,16 +107,16 @@ class Roles:
             if not self.live.listens:
                 await self._follow()
             await self._lead(hear, duties)
-            self._step_back()
+            self._demote()
 
     async def _follow(self) -> None:
         while not self.live.listens:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self.follower.post)
+                tasks.start_soon(self.follower.forward)
                 tasks.start_soon(self.guard_owner)
-                hung = await self.follower.follow(self.lease)
+                hung = await self.follower.follow(self.lock)
                 tasks.cancel_scope.cancel()
-            await self._go_on("hangs" if hung else "has ended")
+            await self._take_over("hangs" if hung else "has ended")
 
     async def _loaded(self) -> State:
         term = await self.cache.term()
@@ -124,15 +124,15 @@ class Roles:
         self._base = base_of(term, state)
         return state
 
-    async def _go_on(self, what: str) -> None:
+    async def _take_over(self, what: str) -> None:
         """The lock is ours: nobody listens. What the other one committed last is told, then that we begin."""
         before, now = self.live.state.connection, self.now()
         try:
-            await self.follower.see()
+            await self.follower.refresh()
             state = await self._loaded()
         except StorageError as error:
             logger.warning("The cache cannot be read (%s): trying again", error)
-            self.lease.give_back()
+            self.lock.release()
             await anyio.sleep(1)
             return
         was = self.live.state
@@ -145,35 +145,35 @@ class Roles:
             state.down_since = now.at  # it was there a moment ago, or the lock had been free
         state.connection = Connection("connecting", now.at, state.connection.epoch, f"the process that listened {what}")
         logger.info("The process that listened to Plex %s; this one goes on", what)
-        self.live.show(state)
+        self.live.publish(state)
         self.live.listens = True
         changed = ConnectionChanged(state.connection)
-        self.announce([changed], touched([changed]))
+        self.announce([changed], find_touched_uris([changed]))
 
-    async def _lead(self, hear: Duty, duties: Sequence[Duty]) -> None:
+    async def _lead(self, hear: LeaderTask, duties: Sequence[LeaderTask]) -> None:
         """Until another process has begun to listen, which no lock should have let it."""
         self.live.now = self.now().at
-        beginning = touched([ConnectionChanged(self.live.state.connection)])
-        self.desk = Desk(os.getpid(), touched, base=self._base, untold=beginning)
+        beginning = find_touched_uris([ConnectionChanged(self.live.state.connection)])
+        self.leader_record = LeaderRecord(os.getpid(), find_touched_uris, base=self._base, unannounced=beginning)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._hear, hear)
+            tasks.start_soon(self._listen, hear)
             tasks.start_soon(self._keep, tasks.cancel_scope)
-            tasks.start_soon(collect, self.cache, self.inbox.put, self.now)
+            tasks.start_soon(receive_forwarded, self.cache, self.event_queue.put, self.now)
             for duty in duties:
                 tasks.start_soon(duty)
-            await ingest(self.inbox, self.live, self.cache, self.announce, self.retention, self.desk)
+            await ingest(self.event_queue, self.live, self.cache, self.announce, self.retention, self.leader_record)
             tasks.cancel_scope.cancel()
 
-    async def _hear(self, hear: Duty) -> None:
-        self._hearing = anyio.CancelScope()
-        with self._hearing:
+    async def _listen(self, hear: LeaderTask) -> None:
+        self._listening = anyio.CancelScope()
+        with self._listening:
             await hear()
 
     async def _keep(self, leading: anyio.CancelScope) -> None:
         """See that the file and the lock keep their names, until another process or another file has taken over."""
         while await self._keep_file() and await self._keep_lock():
             if self.cache.in_memory:
-                await self.live.changed()
+                await self.live.wait_for_commit()
             else:
                 await anyio.sleep(LOOK_SECONDS)
         leading.cancel()
@@ -186,7 +186,7 @@ class Roles:
             await self._report(None)
             await self._record_address()
             return True
-        taken = taken_by(self.cache.path, self.cache.files)
+        taken = find_replacement(self.cache.path, self.cache.files)
         if taken == "another" and belongs_here(self.cache, self.live.state.server):
             return False
         if self._problem is None or taken not in {"nothing", "ours"}:
@@ -202,7 +202,7 @@ class Roles:
         except OSError as error:
             await self._cannot_write(error)
             return True
-        if not self.lease.take() or self.cache.path.exists():
+        if not self.lock.try_acquire() or self.cache.path.exists():
             return False
         await self._write_anew()
         return True
@@ -228,7 +228,9 @@ class Roles:
             self._problem = problem
             words = problem or "The database file is in its place again"
             logger.warning("%s", words)
-            await self.inbox.put([Heard(StorageReport("file", ok=problem is None, words=words), self.now())])
+            await self.event_queue.put(
+                [ReceivedEvent(StorageReport("file", ok=problem is None, words=words), self.now())]
+            )
 
     async def _record_address(self) -> None:
         """Have the database remember where its server was heard."""
@@ -240,42 +242,42 @@ class Roles:
 
     async def _keep_lock(self) -> bool:
         """Show that this process does not hang. Returns whether no other one has begun to listen instead."""
-        if self.cache.in_memory or self.lease.is_in_place():
-            self.lease.beat()
+        if self.cache.in_memory or self.lock.is_in_place():
+            self.lock.beat()
             return True
         with suppress(StorageError):
-            if self.desk.term is not None and await self.cache.term() != self.desk.term:
+            if self.leader_record.term is not None and await self.cache.term() != self.leader_record.term:
                 return False
-        self.lease.give_back()
-        self.lease.take()
+        self.lock.release()
+        self.lock.try_acquire()
         return True
 
-    def _step_back(self) -> None:
+    def _demote(self) -> None:
         if self.cache.is_in_place() and not self.cache.in_memory:
             logger.warning("Another process listens to Plex, though this one held the lock; this one follows now")
         else:
             logger.warning("Another file of this server has the name of the database; this process follows it now")
-        self.lease.give_back()
+        self.lock.release()
         self.live.listens, self.live.unwritten = False, []
-        self.inbox.keep(lambda heard: heard.letter is None and is_mail(heard.event))
+        self.event_queue.filter(lambda heard: heard.forwarded_id is None and is_forwardable(heard.event))
 
-    async def end(self) -> None:
+    async def stop(self) -> None:
         """Hear nothing more and let what was heard be written, or sent; then leave word until when Plex was heard, so
         that who listens next knows how long nobody did.
         """
-        self._hearing.cancel()
-        while len(self.inbox):
-            await self.live.changed()
+        self._listening.cancel()
+        while len(self.event_queue):
+            await self.live.wait_for_commit()
         if self.live.listens:
             await self._keep_file()
-            while len(self.inbox):
-                await self.live.changed()
+            while len(self.event_queue):
+                await self.live.wait_for_commit()
         if not self.live.listens or self.live.storage != "ok":
             return
         state, at = self.live.state, self.now().at
         if state.connection.state == "live":
             state = replace(state, refreshed_at=at)
-        word = self.desk.last_word(state, self.live.counters.told(), at)
-        with anyio.CancelScope(shield=True), suppress(StorageError, Deposed):
-            await self.cache.wait_for_lock(HURRY_MS)
+        word = self.leader_record.build_final_commit(state, self.live.counters.as_dict(), at)
+        with anyio.CancelScope(shield=True), suppress(StorageError, LeadershipLost):
+            await self.cache.set_lock_timeout(FINAL_WRITE_MS)
             await self.cache.write([], UNKNOWN, at, word)

@@ -27,7 +27,7 @@ _CUT = re.compile(r"[?#].*", re.DOTALL)
 _CURLY = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\u0060\u00b4")
 
 
-def tidy(value: object) -> object:
+def clean_value(value: object) -> object:
     """Return a text without the blanks and the pair of quotes around it, which Docker's `--env-file` leaves in place.
 
     Raises:
@@ -40,7 +40,7 @@ def tidy(value: object) -> object:
         text = text[1:-1].strip(BLANKS)
     for place, char in (("begins", text[:1]), ("ends", text[-1:])):
         if char in _CURLY or is_hidden(char) or char.isspace():
-            message = f"it {place} with {_named(char)}, which does not belong to it. Write the value without it."
+            message = f"it {place} with {_quote_name(char)}, which does not belong to it. Write the value without it."
             raise ValueError(message)
     return text
 
@@ -58,7 +58,7 @@ def parse_secret(value: str) -> str:
     """
     for char in value:
         if not char.isascii() or is_hidden(char):
-            message = f"it holds {_named(char)}, which no token has. Copy the token again, and nothing around it."
+            message = f"it holds {_quote_name(char)}, which no token has. Copy the token again, and nothing around it."
             raise ValueError(message)
     return value
 
@@ -107,7 +107,7 @@ def parse_plex_url(value: str) -> PlexAddress:
     if web := _WEB_APP.fullmatch(slash + path):
         kept = authority + web[1]
         slash, path = "", web[1]
-    url = f"{_checked_authority(authority)}{slash}{path}".rstrip("/")
+    url = f"{_check_authority(authority)}{slash}{path}".rstrip("/")
     notes = []
     if kept != rest:
         notes.append(_cut_note(rest))
@@ -152,7 +152,7 @@ def parse_listen_host(value: str) -> str:
 def _refuse_blanks(value: str) -> None:
     for char in value:
         if char in BLANKS or is_hidden(char) or char in _CURLY or char in "\"'":
-            what = "a blank" if char in BLANKS else _named(char)
+            what = "a blank" if char in BLANKS else _quote_name(char)
             message = f"it holds {what}, which no address has. Give the address alone, as {EXAMPLE}."
             raise ValueError(message)
 
@@ -180,7 +180,7 @@ def _cut_note(rest: str) -> str:
     return note
 
 
-def _checked_authority(authority: str) -> str:
+def _check_authority(authority: str) -> str:
     """Return `host:port`, or `host` where no port is named."""
     if "@" in authority:
         message = "must hold no user name and no password. Plex asks for a token, and that belongs into PLEX_TOKEN."
@@ -259,7 +259,7 @@ def _is_ipv6(text: str) -> bool:
 _NAMES = {"\r": "a line break", "\n": "a line break", "\t": "a tab", "\ufeff": "a byte order mark (U+FEFF)"}
 
 
-def _named(char: str) -> str:
+def _quote_name(char: str) -> str:
     """Name a character that nobody can see, or that looks like another. Letters may be part of a secret."""
     if char in _NAMES:
         return _NAMES[char]

@@ -29,14 +29,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from plex_companion.errors import SettingsError
 from plex_companion.models import AlertKind
 from plex_companion.setting_values import (
+    clean_value,
     is_hidden,
     parse_listen_host,
     parse_plex_token,
     parse_plex_url,
     parse_secret,
-    tidy,
 )
-from plex_companion.zones import host_zone, named_zone, zone_name
+from plex_companion.zones import find_host_zone, find_zone, name_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,20 +53,20 @@ WEBHOOK_KEY = "whsec_"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-def _words(value: object) -> object:
+def _split_words(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-def _stays_closed(value: object) -> object:
+def _parse_closed_flag(value: object) -> object:
     """Only a clear no opens it; a typo stays closed."""
     return str(value).strip().lower() not in {"false", "0", "no", "off"}
 
 
-def _nothing_if_blank(value: object) -> object:
+def _blank_to_none(value: object) -> object:
     return None if value == "" else value
 
 
-def _web_address(value: str | None) -> str | None:
+def _parse_web_address(value: str | None) -> str | None:
     if value is None or not value.strip():
         return None
     text = value.strip().rstrip("/")
@@ -91,7 +91,7 @@ def _is_address(value: str) -> bool:
     return usable and not any(char.isspace() or is_hidden(char) for char in value)
 
 
-def _key(value: str) -> bytes:
+def _decode_key(value: str) -> bytes:
     if not value.startswith(WEBHOOK_KEY):
         return value.encode()
     try:
@@ -104,13 +104,13 @@ def _key(value: str) -> bytes:
     return key
 
 
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-Secret = Annotated[SecretStr | None, BeforeValidator(_nothing_if_blank)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
 """A blank one is none: an empty bearer token would open the house to everyone."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
-def _setting(default: Any, variable: str, sentence: str, **more: Any) -> Any:
+def _declare(default: Any, variable: str, sentence: str, **more: Any) -> Any:
     return Field(default, validation_alias=variable, description=sentence, **more)
 
 
@@ -119,137 +119,137 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
-    plex_url: str | None = _setting(None, "PLEX_URL", "Address of the Plex Media Server, as http://host:32400.")
-    plex_token: Secret = _setting(None, "PLEX_TOKEN", "Token of the server's owner.")
-    plex_username: str | None = _setting(None, "PLEX_USERNAME", "Accepted for compatibility; not used.")
-    plex_tv_url: str = _setting(
+    plex_url: str | None = _declare(None, "PLEX_URL", "Address of the Plex Media Server, as http://host:32400.")
+    plex_token: Secret = _declare(None, "PLEX_TOKEN", "Token of the server's owner.")
+    plex_username: str | None = _declare(None, "PLEX_USERNAME", "Accepted for compatibility; not used.")
+    plex_tv_url: str = _declare(
         "https://plex.tv", "PLEX_TV_URL", "Where account calls go; anything but plex.tv is for the demo and tests."
     )
-    plex_verify: bool = _setting(True, "PLEX_COMPANION_PLEX_VERIFY", "Whether the server's TLS certificate is checked.")
-    plex_ca_file: Path | None = _setting(None, "PLEX_COMPANION_PLEX_CA_FILE", "A certificate authority to trust.")
-    plex_timeout_seconds: float = _setting(
+    plex_verify: bool = _declare(True, "PLEX_COMPANION_PLEX_VERIFY", "Whether the server's TLS certificate is checked.")
+    plex_ca_file: Path | None = _declare(None, "PLEX_COMPANION_PLEX_CA_FILE", "A certificate authority to trust.")
+    plex_timeout_seconds: float = _declare(
         30, "PLEX_COMPANION_PLEX_TIMEOUT_SECONDS", "How long a tool waits for Plex.", gt=0, le=600
     )
-    read_only: Annotated[bool, BeforeValidator(_stays_closed)] = _setting(
+    read_only: Annotated[bool, BeforeValidator(_parse_closed_flag)] = _declare(
         True, "READ_ONLY_MODE", "Refuse every tool that changes something. Only false, 0, no or off open it."
     )
-    transport: Literal["stdio", "sse", "http"] = _setting(
+    transport: Literal["stdio", "sse", "http"] = _declare(
         "stdio", "PLEX_COMPANION_TRANSPORT", "stdio, or http (sse is the same application)."
     )
-    host: str = _setting("127.0.0.1", "PLEX_COMPANION_HOST", "Address to listen on.")
-    port: int = _setting(3001, "PLEX_COMPANION_PORT", "Port to listen on; 0 takes a free one.", ge=0, le=65535)
-    database: Path | None = _setting(
+    host: str = _declare("127.0.0.1", "PLEX_COMPANION_HOST", "Address to listen on.")
+    port: int = _declare(3001, "PLEX_COMPANION_PORT", "Port to listen on; 0 takes a free one.", ge=0, le=65535)
+    database: Path | None = _declare(
         None, "PLEX_COMPANION_DATABASE", "The SQLite file; by default one per Plex server in the user's data directory."
     )
-    token: Secret = _setting(
+    token: Secret = _declare(
         None,
         "PLEX_COMPANION_TOKEN",
         "Bearer token that HTTP clients must send, 8 characters at least; made and kept beside the database when it is "
         "needed and not set.",
     )
-    allowed_hosts: Words = _setting((), "PLEX_COMPANION_ALLOWED_HOSTS", "Host names accepted besides loopback.")
-    allowed_origins: Words = _setting((), "PLEX_COMPANION_ALLOWED_ORIGINS", "Origins accepted besides loopback.")
-    public_url: str | None = _setting(
+    allowed_hosts: Words = _declare((), "PLEX_COMPANION_ALLOWED_HOSTS", "Host names accepted besides loopback.")
+    allowed_origins: Words = _declare((), "PLEX_COMPANION_ALLOWED_ORIGINS", "Origins accepted besides loopback.")
+    public_url: str | None = _declare(
         None, "PLEX_COMPANION_PUBLIC_URL", "The address it is reached under through a proxy, as https://plex.example."
     )
-    oauth_issuer: str | None = _setting(
+    oauth_issuer: str | None = _declare(
         None,
         "PLEX_COMPANION_OAUTH_ISSUER",
         "An OAuth 2.1 issuer whose tokens open /mcp and /sse; needs PLEX_COMPANION_PUBLIC_URL.",
     )
-    oauth_audience: Words = _setting(
+    oauth_audience: Words = _declare(
         (),
         "PLEX_COMPANION_OAUTH_AUDIENCE",
         "What such tokens must be for; by default the public URLs of /mcp and /sse.",
     )
-    oauth_jwks_url: str | None = _setting(
+    oauth_jwks_url: str | None = _declare(
         None, "PLEX_COMPANION_OAUTH_JWKS_URL", "Where the issuer's keys are; by default where its metadata says."
     )
-    toolsets: Words = _setting((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
-    privacy: Annotated[bool, BeforeValidator(_stays_closed)] = _setting(
+    toolsets: Words = _declare((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
+    privacy: Annotated[bool, BeforeValidator(_parse_closed_flag)] = _declare(
         True, "PLEX_COMPANION_PRIVACY", "off shows (and stores) users' e-mail and players' addresses."
     )
-    media_folder: Path | None = _setting(
+    media_folder: Path | None = _declare(
         None,
         "PLEX_COMPANION_MEDIA_FOLDER",
         "The only folder that tools read pictures from and save artwork to; none by default.",
     )
-    allow_private_image_urls: bool = _setting(
+    allow_private_image_urls: bool = _declare(
         False,
         "PLEX_COMPANION_ALLOW_PRIVATE_IMAGE_URLS",
         "Fetch pictures also from private addresses (10.*, 192.168.*, fd00::); never from this machine or link-local.",
     )
-    log_level: LogLevel = _setting("info", "PLEX_COMPANION_LOG_LEVEL", "debug, info, warning or error.")
-    reconcile_seconds: float = _setting(
+    log_level: LogLevel = _declare("info", "PLEX_COMPANION_LOG_LEVEL", "debug, info, warning or error.")
+    reconcile_seconds: float = _declare(
         60, "PLEX_COMPANION_RECONCILE_SECONDS", "How often what was heard is checked against Plex.", ge=1, le=3600
     )
-    retention_event_days: float = _setting(
+    retention_event_days: float = _declare(
         7, "PLEX_COMPANION_RETENTION_EVENT_DAYS", "How long the event journal is kept.", gt=0, le=36_500
     )
-    retention_event_rows: int = _setting(
+    retention_event_rows: int = _declare(
         200_000, "PLEX_COMPANION_RETENTION_EVENT_ROWS", "How many rows of it at most.", ge=100
     )
-    retention_alert_days: float = _setting(
+    retention_alert_days: float = _declare(
         90, "PLEX_COMPANION_RETENTION_ALERT_DAYS", "How long resolved alerts are kept.", gt=0, le=36_500
     )
-    backups: int = _setting(
+    backups: int = _declare(
         3, "PLEX_COMPANION_BACKUPS", "How many daily backups of the database are kept beside it; 0 makes none.", ge=0
     )
-    webhook_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = _setting(
+    webhook_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_words)] = _declare(
         (),
         "PLEX_COMPANION_WEBHOOK_URLS",
         "Addresses that alerts are sent to, as https://…,https://…; nowhere by default.",
     )
-    webhook_secret: Secret = _setting(
+    webhook_secret: Secret = _declare(
         None, "PLEX_COMPANION_WEBHOOK_SECRET", "What they are signed with: whsec_ and base64, or any text."
     )
-    webhook_kinds: Words = _setting(
+    webhook_kinds: Words = _declare(
         (), "PLEX_COMPANION_WEBHOOK_KINDS", "Kinds of alert to send, as connection_lost,storage; all by default."
     )
-    alert_buffering_count: int = _setting(
+    alert_buffering_count: int = _declare(
         3, "PLEX_COMPANION_ALERT_BUFFERING_COUNT", "Buffering this often within five minutes raises an alert.", ge=1
     )
-    alert_slow_seconds: float = _setting(
+    alert_slow_seconds: float = _declare(
         20,
         "PLEX_COMPANION_ALERT_SLOW_SECONDS",
         "A transcoder slower than real time for this long does.",
         gt=0,
         le=86_400,
     )
-    alert_transcode_4k: bool = _setting(
+    alert_transcode_4k: bool = _declare(
         True, "PLEX_COMPANION_ALERT_TRANSCODE_4K", "Whether transcoding the picture of a 4K file raises an alert."
     )
-    alert_streams: int = _setting(
+    alert_streams: int = _declare(
         3,
         "PLEX_COMPANION_ALERT_STREAMS",
         "More streams of one user at once than this raise an alert; 0 never do.",
         ge=0,
     )
-    alert_streams_grace_seconds: float = _setting(
+    alert_streams_grace_seconds: float = _declare(
         10, "PLEX_COMPANION_ALERT_STREAMS_GRACE_SECONDS", "How long they may overlap before it does.", ge=0, le=86_400
     )
-    alert_paused_minutes: float = _setting(
+    alert_paused_minutes: float = _declare(
         30,
         "PLEX_COMPANION_ALERT_PAUSED_MINUTES",
         "A pause of this length raises an alert; 0 never does.",
         ge=0,
         le=10_080,
     )
-    alert_unreadable_seconds: float = _setting(
+    alert_unreadable_seconds: float = _declare(
         120,
         "PLEX_COMPANION_ALERT_UNREADABLE_SECONDS",
         "What plays could not be read for this long though Plex is heard: an alert.",
         gt=0,
         le=86_400,
     )
-    alert_hold_seconds: float = _setting(
+    alert_hold_seconds: float = _declare(
         60,
         "PLEX_COMPANION_ALERT_HOLD_SECONDS",
         "What returns this soon after it was over opens the same alert again.",
         ge=0,
         le=86_400,
     )
-    timezone: Annotated[str | None, BeforeValidator(_nothing_if_blank)] = _setting(
+    timezone: Annotated[str | None, BeforeValidator(_blank_to_none)] = _declare(
         None,
         "PLEX_COMPANION_TIMEZONE",
         "The time zone of days, hours and times without a zone, as Europe/Vienna; by default the host's.",
@@ -258,7 +258,7 @@ class Settings(BaseSettings):
     @field_validator("timezone")
     @classmethod
     def _is_a_time_zone(cls, value: str | None) -> str | None:
-        return None if value is None else zone_name(named_zone(value))
+        return None if value is None else name_zone(find_zone(value))
 
     _notes: tuple[str, ...] = PrivateAttr(())
 
@@ -269,18 +269,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _with_notes(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _add_notes(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         settings = handler(given)
-        url = given.get(_variable(cls.model_fields["plex_url"])) if isinstance(given, dict) else None
+        url = given.get(_name_variable(cls.model_fields["plex_url"])) if isinstance(given, dict) else None
         if settings.plex_url and isinstance(url, str):
-            settings._notes = parse_plex_url(str(tidy(url))).notes  # noqa: SLF001 - its own
+            settings._notes = parse_plex_url(str(clean_value(url))).notes  # noqa: SLF001 - its own
         return settings
 
     @field_validator("*", mode="before")
     @classmethod
     def _tidied(cls, value: object) -> object:
         """Quotes around a value that hold nothing mean that it is not set."""
-        text = tidy(value)
+        text = clean_value(value)
         if text == "" and value != "":
             raise PydanticUseDefault
         return text
@@ -305,7 +305,7 @@ class Settings(BaseSettings):
     @field_validator("plex_tv_url", "public_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
-        return _web_address(value)
+        return _parse_web_address(value)
 
     @field_validator("webhook_urls")
     @classmethod
@@ -319,7 +319,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            _key(value.get_secret_value())
+            _decode_key(value.get_secret_value())
         return value
 
     @field_validator("webhook_kinds")
@@ -351,7 +351,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_trustworthy(cls, value: str | None, info: ValidationInfo) -> str | None:
         """An issuer may end in a slash: it is compared as it is written."""
-        if value is None or _web_address(value) is None:
+        if value is None or _parse_web_address(value) is None:
             return None
         parts = urlsplit(value.strip())
         if parts.scheme != "https" and parts.hostname not in LOOPBACK:
@@ -364,12 +364,12 @@ class Settings(BaseSettings):
 
     @field_validator("transport", mode="before")
     @classmethod
-    def _alias(cls, value: object) -> object:
+    def _normalize_transport(cls, value: object) -> object:
         return "http" if value == "streamable-http" else value
 
     @field_validator("log_level", mode="before")
     @classmethod
-    def _lower(cls, value: object) -> object:
+    def _lowercase(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
     @classmethod
@@ -381,14 +381,14 @@ class Settings(BaseSettings):
         """
         files = (Path(platformdirs.user_config_dir(APP)) / ".env", Path(".env"))  # the later one wins
         given: dict[str, Any] = {
-            _variable(cls.model_fields[name]): value for name, value in (flags or {}).items() if value is not None
+            _name_variable(cls.model_fields[name]): value for name, value in (flags or {}).items() if value is not None
         }
         try:
             _check_dotenv(files)
             return cls(_env_file=files, _env_file_encoding="utf-8-sig", **given)  # type: ignore[call-arg]  # options of pydantic-settings
         except ValidationError as error:
             problems = error.errors(include_url=False, include_input=False)
-            lines = [f"{problem['loc'][0]}: {_sentence(problem)}" for problem in problems]
+            lines = [f"{problem['loc'][0]}: {_format_sentence(problem)}" for problem in problems]
             raise SettingsError("\n".join(lines)) from None
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
@@ -413,31 +413,31 @@ class Settings(BaseSettings):
     @property
     def needs_token(self) -> bool:
         """Whether anyone but this machine's own programs may come to the door: then it has a lock."""
-        names = (self.host, *(_host_of(entry) for entry in self.allowed_hosts))
+        names = (self.host, *(_parse_host(entry) for entry in self.allowed_hosts))
         return bool(self.public_url or self.oauth_issuer) or any(name not in LOOPBACK for name in names)
 
     @cached_property
     def zone(self) -> tzinfo:
         """The time zone of days and hours: the one that is set, else the host's."""
-        return named_zone(self.timezone) if self.timezone else host_zone()
+        return find_zone(self.timezone) if self.timezone else find_host_zone()
 
-    def webhooks(self) -> dict[str, str]:
+    def list_webhooks(self) -> dict[str, str]:
         """Addresses by the digests they go by where they must not be shown."""
         urls = [one.get_secret_value() for one in self.webhook_urls]
         return {hashlib.sha256(url.encode()).hexdigest()[:12]: url for url in urls}
 
-    def webhook_key(self) -> bytes | None:
+    def read_webhook_key(self) -> bytes | None:
         """What webhooks are signed with."""
-        return _key(self.webhook_secret.get_secret_value()) if self.webhook_secret else None
+        return _decode_key(self.webhook_secret.get_secret_value()) if self.webhook_secret else None
 
-    def secrets(self) -> tuple[str, ...]:
+    def list_secrets(self) -> tuple[str, ...]:
         """The texts that must never be shown. A shorter one is no secret, and hiding it would tear other texts apart."""
         held = (self.plex_token, self.token, self.webhook_secret, *self.webhook_urls)
         given = (secret.get_secret_value() for secret in held if secret is not None)
         return tuple(secret for secret in given if len(secret) >= SHORTEST_SECRET)
 
 
-def database_path(settings: Settings, *, demo: bool = False) -> Path:
+def find_database_path(settings: Settings, *, demo: bool = False) -> Path:
     """The file named in the settings, or one per Plex server in the user's data directory; the demo household has its own.
 
     The name is a digest, because addresses do not belong into file names.
@@ -457,7 +457,7 @@ def _check_dotenv(files: Iterable[Path]) -> None:
     Raises:
         SettingsError: a line is no NAME=value.
     """
-    ours = re.compile("|".join(_variable(field) for field in Settings.model_fields.values()))
+    ours = re.compile("|".join(_name_variable(field) for field in Settings.model_fields.values()))
     for file in files:
         if not file.is_file():
             continue
@@ -473,7 +473,7 @@ def _check_dotenv(files: Iterable[Path]) -> None:
                     raise SettingsError(message)
 
 
-def _sentence(problem: ErrorDetails) -> str:
+def _format_sentence(problem: ErrorDetails) -> str:
     """Say what is wrong with a value, in our words, and without the value: it may be a secret in the wrong place."""
     kind, facts = problem["type"], problem.get("ctx", {})
     if kind in _LIMITS:
@@ -487,7 +487,7 @@ def _sentence(problem: ErrorDetails) -> str:
 
 def _limits(name: str) -> str:
     """Return every limit of the setting of this variable, as `more than 0 and at most 600`."""
-    marks = next(field.metadata for field in Settings.model_fields.values() if _variable(field) == name)
+    marks = next(field.metadata for field in Settings.model_fields.values() if _name_variable(field) == name)
     found = ((words, getattr(mark, sign, None)) for mark in marks for sign, words in _LIMITS.values())
     return " and ".join(f"{words} {limit:,g}" for words, limit in found if limit is not None)
 
@@ -507,22 +507,22 @@ _LIMITS = {
 }
 
 
-def _host_of(entry: str) -> str:
+def _parse_host(entry: str) -> str:
     """The name in `name`, `name:port` or `[address]:port`."""
     name, _, port = entry.strip().lower().rpartition(":")
     return (name if name and (port.isdecimal() or port == "*") else entry.strip().lower()).strip("[]")
 
 
-def _variable(field: FieldInfo) -> str:
+def _name_variable(field: FieldInfo) -> str:
     return str(field.validation_alias)
 
 
-def variable(field: str) -> str:
+def name_variable(field: str) -> str:
     """The environment variable that sets a field of `Settings`."""
-    return _variable(Settings.model_fields[field])
+    return _name_variable(Settings.model_fields[field])
 
 
-def default(field: str) -> str:
+def format_default(field: str) -> str:
     """The default of a field of `Settings`, as it would be written into `.env`; empty where there is none."""
     match Settings.model_fields[field].default:
         case None:
@@ -535,9 +535,9 @@ def default(field: str) -> str:
             return str(value)
 
 
-def example() -> str:
+def render_example() -> str:
     """The text of `.env.example`: every variable with its sentence and default."""
     lines = ["# plex-companion reads this file as `.env`; the real environment wins over it, and flags over both."]
     for name, field in Settings.model_fields.items():
-        lines += ["", f"# {field.description}", f"#{_variable(field)}={default(name)}"]
+        lines += ["", f"# {field.description}", f"#{_name_variable(field)}={format_default(name)}"]
     return "\n".join(lines) + "\n"

@@ -77,7 +77,7 @@ def clean(value: str) -> str:
     return _MORE_SELECTORS.sub("", visible)
 
 
-def without(value: str, secrets: Iterable[str]) -> str:
+def hide_secrets(value: str, secrets: Iterable[str]) -> str:
     """The text without these secrets."""
     for secret in secrets:
         if secret and secret in value:
@@ -96,7 +96,7 @@ def redact(value: str) -> str:
     return _TOKEN.sub(rf"\1\2{HIDDEN}", value) if suspicious else value
 
 
-def without_keys(address: str) -> str:
+def hide_keys(address: str) -> str:
     """An address without what opens other services: they put it under any name."""
     return _KEYS.sub(rf"\1{HIDDEN}", redact(address))
 
@@ -108,6 +108,6 @@ def mask(value: str) -> str:
     return _ADDRESS.sub(HIDDEN, value) if value.count(".") >= _DOTS else value
 
 
-def discreet(value: str) -> str:
+def redact_personal(value: str) -> str:
     """The text as it may be kept: without tokens, e-mail addresses and IPv4 addresses."""
     return mask(redact(value))

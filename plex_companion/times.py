@@ -67,7 +67,7 @@ class Window:
     until: int
 
 
-def moment(text: str, now: int, argument: str, *, end: bool = False, zone: tzinfo = UTC) -> int:
+def parse_time(text: str, now: int, argument: str, *, end: bool = False, zone: tzinfo = UTC) -> int:
     """Return the time a caller means; of a day its beginning, or with `end` its end.
 
     Raises:
@@ -80,34 +80,34 @@ def moment(text: str, now: int, argument: str, *, end: bool = False, zone: tzinf
     if word == "all":
         return now if end else 0
     if word in {"today", "yesterday"}:
-        return _edge(_today(now, zone) - timedelta(days=word == "yesterday"), zone, end=end)
-    since = _before(word, now, zone)
+        return _find_edge(_find_today(now, zone) - timedelta(days=word == "yesterday"), zone, end=end)
+    since = _subtract(word, now, zone)
     if since is not None:
         return since
-    at = _iso(given, zone, end=end)
+    at = _parse_iso(given, zone, end=end)
     if at is None:
-        raise _unreadable(text, argument, FORMS)
+        raise _build_error(text, argument, FORMS)
     return at
 
 
-def window(since: str | None, until: str | None, now: int, zone: tzinfo = UTC) -> Window:
+def parse_window(since: str | None, until: str | None, now: int, zone: tzinfo = UTC) -> Window:
     """Return the time from one moment to another; without `since` from the beginning, without `until` to now.
 
     Raises:
         Invalid: one of them cannot be read, or `until` lies before `since`.
     """
-    start = 0 if since is None else moment(since, now, "since", zone=zone)
-    end = now if until is None else moment(until, now, "until", end=True, zone=zone)
+    start = 0 if since is None else parse_time(since, now, "since", zone=zone)
+    end = now if until is None else parse_time(until, now, "until", end=True, zone=zone)
     if end >= start:
         return Window(start, end)
     if until is None:
-        message = f"since ({_shown(start)}) is in the future: it is {_shown(now)} now."
+        message = f"since ({_format(start)}) is in the future: it is {_format(now)} now."
         raise Invalid(message, argument="since", allowed=FORMS)
-    message = f"until ({_shown(end)}) is before since ({_shown(start)}). Valid: {FORMS}."
+    message = f"until ({_format(end)}) is before since ({_format(start)}). Valid: {FORMS}."
     raise Invalid(message, argument="until", allowed=FORMS)
 
 
-def period(text: str, now: int, zone: tzinfo = UTC) -> Window:
+def parse_period(text: str, now: int, zone: tzinfo = UTC) -> Window:
     """Return a span up to now, `today` so far, the whole of `yesterday`, or `all`.
 
     Raises:
@@ -117,29 +117,29 @@ def period(text: str, now: int, zone: tzinfo = UTC) -> Window:
     if word == "all":
         return Window(0, now)
     if word in {"today", "yesterday"}:
-        day = _today(now, zone) - timedelta(days=word == "yesterday")
-        return Window(_edge(day, zone, end=False), min(now, _edge(day, zone, end=True)))
-    since = _before(word, now, zone)
+        day = _find_today(now, zone) - timedelta(days=word == "yesterday")
+        return Window(_find_edge(day, zone, end=False), min(now, _find_edge(day, zone, end=True)))
+    since = _subtract(word, now, zone)
     if since is None:
-        raise _unreadable(text, "period", PERIODS)
+        raise _build_error(text, "period", PERIODS)
     return Window(since, now)
 
 
-def day_of(at: int, zone: tzinfo) -> date:
+def find_day(at: int, zone: tzinfo) -> date:
     """Return the day of a time in a zone."""
-    return _datetime(at).astimezone(zone).date()
+    return _parse_datetime(at).astimezone(zone).date()
 
 
-def offsets(zone: tzinfo, since: int, until: int) -> list[tuple[int, int, int]]:
+def list_offsets(zone: tzinfo, since: int, until: int) -> list[tuple[int, int, int]]:
     """Return the stretches of a window in which a zone is as far from UTC: beginning, end, and milliseconds ahead."""
     found: list[tuple[int, int, int]] = []
-    start, offset = since, _offset(zone, since)
+    start, offset = since, _find_offset(zone, since)
     for day in range(since // DAY_MS, until // DAY_MS + 1):
         at = min(until, (day + 1) * DAY_MS)
-        if _offset(zone, at) != offset:
+        if _find_offset(zone, at) != offset:
             change = _change(zone, max(since, day * DAY_MS), at)
             found.append((start, change - 1, offset))
-            start, offset = change, _offset(zone, change)
+            start, offset = change, _find_offset(zone, change)
     return [*found, (start, until, offset)]
 
 
@@ -147,33 +147,37 @@ def _change(zone: tzinfo, before: int, after: int) -> int:
     """Return the first millisecond of a new offset, which is the one at `after`."""
     while after - before > 1:
         middle = (before + after) // 2
-        before, after = (before, middle) if _offset(zone, middle) == _offset(zone, after) else (middle, after)
+        before, after = (before, middle) if _find_offset(zone, middle) == _find_offset(zone, after) else (middle, after)
     return after
 
 
 @lru_cache(maxsize=20_000)
-def _offset(zone: tzinfo, at: int) -> int:
-    found = _datetime(at).astimezone(zone).utcoffset()
+def _find_offset(zone: tzinfo, at: int) -> int:
+    found = _parse_datetime(at).astimezone(zone).utcoffset()
     return 0 if found is None else found // timedelta(milliseconds=1)
 
 
-def _datetime(at: int) -> datetime:
+def _parse_datetime(at: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)
 
 
-def _today(now: int, zone: tzinfo) -> date:
-    return day_of(now, zone)
+def _find_today(now: int, zone: tzinfo) -> date:
+    return find_day(now, zone)
 
 
-def _edge(day: date, zone: tzinfo, *, end: bool) -> int:
+def _find_edge(day: date, zone: tzinfo, *, end: bool) -> int:
     """Return the first millisecond of a day, or with `end` its last."""
     if end:
         after = day + timedelta(days=1) if day < date.max else None
-        return _edge(after, zone, end=False) - 1 if after else _ms(datetime(9999, 12, 31, 23, 59, 59, 999_000, UTC))
-    return max(0, _ms(_placed(datetime(day.year, day.month, day.day), zone)))  # noqa: DTZ001 - the zone comes with it
+        return (
+            _find_edge(after, zone, end=False) - 1
+            if after
+            else _to_ms(datetime(9999, 12, 31, 23, 59, 59, 999_000, UTC))
+        )
+    return max(0, _to_ms(_localize(datetime(day.year, day.month, day.day), zone)))  # noqa: DTZ001 - the zone comes with it
 
 
-def _placed(at: datetime, zone: tzinfo) -> datetime:
+def _localize(at: datetime, zone: tzinfo) -> datetime:
     """Return a time of a zone's clock in UTC; at the ends of the calendar, where that is no time, as if it were UTC's."""
     try:
         return at.replace(tzinfo=zone).astimezone(UTC)
@@ -181,7 +185,7 @@ def _placed(at: datetime, zone: tzinfo) -> datetime:
         return at.replace(tzinfo=UTC)
 
 
-def _before(word: str, now: int, zone: tzinfo) -> int | None:
+def _subtract(word: str, now: int, zone: tzinfo) -> int | None:
     """Return the beginning of a span that ends now: `7d`, `2 weeks`, `last 3 months`, `1 year ago`, `past week`."""
     found, bare = _SPAN.fullmatch(word), _LAST.fullmatch(word)
     if found is not None and found[1].isascii():
@@ -192,63 +196,65 @@ def _before(word: str, now: int, zone: tzinfo) -> int | None:
         return None
     if unit is None:
         return None
-    return _months_before(number * MONTHS[unit], now, zone) if unit in MONTHS else max(0, now - number * UNITS_MS[unit])
+    return (
+        _subtract_months(number * MONTHS[unit], now, zone) if unit in MONTHS else max(0, now - number * UNITS_MS[unit])
+    )
 
 
-def _months_before(months: int, now: int, zone: tzinfo) -> int:
+def _subtract_months(months: int, now: int, zone: tzinfo) -> int:
     """Return the same time of day so many months ago; on the last day of a month that is shorter."""
-    at = _datetime(now).astimezone(zone)
+    at = _parse_datetime(now).astimezone(zone)
     year, month = divmod(at.year * 12 + at.month - 1 - months, 12)
     if year < 1970:  # noqa: PLR2004 - before Unix
         return 0
     day = min(at.day, calendar.monthrange(year, month + 1)[1])
     return max(
-        0, _ms(at.replace(tzinfo=None, year=year, month=month + 1, day=day).replace(tzinfo=zone).astimezone(UTC))
+        0, _to_ms(at.replace(tzinfo=None, year=year, month=month + 1, day=day).replace(tzinfo=zone).astimezone(UTC))
     )
 
 
-def _iso(text: str, zone: tzinfo, *, end: bool) -> int | None:
+def _parse_iso(text: str, zone: tzinfo, *, end: bool) -> int | None:
     if text.isdecimal():  # perhaps seconds since 1970, perhaps an id: whoever means a date can write it so
         return None
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        return _instant(text, zone)
-    return _edge(day, zone, end=end)
+        return _parse_instant(text, zone)
+    return _find_edge(day, zone, end=end)
 
 
-def _instant(text: str, zone: tzinfo) -> int | None:
+def _parse_instant(text: str, zone: tzinfo) -> int | None:
     if "T" not in text.upper() and " " not in text:  # the standard library takes any character between date and time
         return None
     try:
         found = datetime.fromisoformat(text.upper())
     except ValueError:
         return None
-    return max(0, _ms(found if found.tzinfo else _placed(found, zone)))
+    return max(0, _to_ms(found if found.tzinfo else _localize(found, zone)))
 
 
-def _ms(at: datetime) -> int:
+def _to_ms(at: datetime) -> int:
     since_1970 = at - datetime(1970, 1, 1, tzinfo=UTC)
     return (since_1970.days * 86_400 + since_1970.seconds) * 1_000 + since_1970.microseconds // 1_000
 
 
-def _shown(at: int) -> str:
+def _format(at: int) -> str:
     return f"{datetime.fromtimestamp(at / 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _unreadable(text: str, argument: str, forms: str) -> Invalid:
+def _build_error(text: str, argument: str, forms: str) -> Invalid:
     shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-    near = _nearest(" ".join(text[:LONGEST_SHOWN].split()), argument)
+    near = _find_nearest(" ".join(text[:LONGEST_SHOWN].split()), argument)
     hint = f" Did you mean {near}?" if near else ""
     return Invalid(f"{argument} {shown!r} is no time.{hint} Valid: {forms}.", argument=argument, allowed=forms)
 
 
-def _nearest(text: str, argument: str) -> str | None:
+def _find_nearest(text: str, argument: str) -> str | None:
     """Return the valid form that a text comes nearest to."""
     word = text.lower()
     if text.isascii() and text.isdecimal():
-        return _of_number(text, argument)
-    day = None if argument == "period" else _of_date(text)
+        return _parse_number(text, argument)
+    day = None if argument == "period" else _parse_date(text)
     if day is not None:
         return day
     bare = _UNIT_OF.get(word.removeprefix("this ").removeprefix("last ").removeprefix("one "))
@@ -261,18 +267,18 @@ def _nearest(text: str, argument: str) -> str | None:
     return next(iter(get_close_matches(word, WORDS[argument == "period" :], 1, 0.7)), None)
 
 
-def _of_number(text: str, argument: str) -> str | None:
+def _parse_number(text: str, argument: str) -> str | None:
     """Return what a bare number may stand for: a year, a day, seconds since 1970, or a number of days."""
     if argument != "period" and len(text) == 4 and text.startswith(("19", "20")):  # noqa: PLR2004 - the digits of a year
         return f"{text}-01-01"
     if argument != "period" and len(text) in _EPOCH_DIGITS:
-        return _shown(int(text) * _EPOCH_DIGITS[len(text)])
+        return _format(int(text) * _EPOCH_DIGITS[len(text)])
     if argument != "period" and len(text) == 8:  # noqa: PLR2004 - the digits of a day
-        return _of_date(text)
+        return _parse_date(text)
     return f"{int(text)}d" if len(text) <= 4 else None  # noqa: PLR2004 - as many days as a life has
 
 
-def _of_date(text: str) -> str | None:
+def _parse_date(text: str) -> str | None:
     for form in _DATES:
         try:
             return f"{datetime.strptime(text, form).date().isoformat()}"  # noqa: DTZ007 - a day has no zone

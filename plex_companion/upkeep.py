@@ -1,4 +1,4 @@
-"""The commands `backup`, `restore` and `vacuum`: the database looked after by hand."""
+"""The commands `make_backup`, `restore` and `vacuum`: the database looked after by hand."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from plex_companion.cache.backup import back_up, backups, copy_to, wall
+from plex_companion.cache.backup import back_up, copy_to_named_file, list_backups, read_wall_clock
 from plex_companion.cache.care import vacuum as compact
-from plex_companion.cache.connect import unused
+from plex_companion.cache.connect import hold_exclusive
 from plex_companion.cache.mend import restore as put_back
 from plex_companion.errors import BackupFailed, DatabaseInUse, DatabaseUnusable
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def backup(path: Path, to: Path | None, keep: int) -> str:
+async def make_backup(path: Path, to: Path | None, keep: int) -> str:
     """Make a checked copy, into the folder of backups or to a new file. Whoever uses the database goes on using it.
 
     Raises:
@@ -25,17 +25,19 @@ async def backup(path: Path, to: Path | None, keep: int) -> str:
     """
     _insist_on(path)
     if to is not None:
-        await copy_to(path, to)
-        return f"Backup made and checked: {to} ({_size(to)})."
-    made = await back_up(path, keep=keep, at=wall())
-    kept = len(backups(path, made.at))
-    return f"Backup made and checked: {made.path} ({_size(made.path)}). {kept} {'is' if kept == 1 else 'are'} kept."
+        await copy_to_named_file(path, to)
+        return f"Backup made and checked: {to} ({_format_size(to)})."
+    made = await back_up(path, keep=keep, at=read_wall_clock())
+    kept = len(list_backups(path, made.at))
+    return (
+        f"Backup made and checked: {made.path} ({_format_size(made.path)}). {kept} {'is' if kept == 1 else 'are'} kept."
+    )
 
 
-def listing(path: Path) -> str:
+def describe_backups(path: Path) -> str:
     """The backups there are, newest first."""
-    found = backups(path, wall())
-    lines = [f"{_time(one.at)}  {_size(one.path):>10}  {one.path}" for one in found]
+    found = list_backups(path, read_wall_clock())
+    lines = [f"{_format_time(one.at)}  {_format_size(one.path):>10}  {one.path}" for one in found]
     return "\n".join(lines) or f"There is no backup of {path} yet. `plex-companion backup` makes one."
 
 
@@ -47,10 +49,10 @@ async def restore(path: Path, source: Path | None) -> str:
         DatabaseInUse: another process uses the database.
         DatabaseNewer: a newer plex-companion made the backup.
     """
-    if source is None and not backups(path, wall()):
+    if source is None and not list_backups(path, read_wall_clock()):
         raise BackupFailed(f"There is no good backup of {path}. `restore --list` shows what there is.")
-    with _alone(path, "restored"):
-        chosen, aside = await put_back(path, source, wall())
+    with _hold_exclusive(path, "restored"):
+        chosen, aside = await put_back(path, source, read_wall_clock())
     kept = f" What was there is kept as {aside}." if aside else ""
     return f"Restored from {chosen}.{kept}"
 
@@ -63,10 +65,10 @@ async def vacuum(path: Path) -> str:
         DatabaseUnusable: there is none, it is damaged, or there is no room to write it anew.
     """
     _insist_on(path)
-    with _alone(path, "vacuumed"):
-        before = _size(path)
+    with _hold_exclusive(path, "vacuumed"):
+        before = _format_size(path)
         await compact(path)
-    return f"{path}: {before} before, {_size(path)} after."
+    return f"{path}: {before} before, {_format_size(path)} after."
 
 
 def _insist_on(path: Path) -> None:
@@ -75,8 +77,8 @@ def _insist_on(path: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path, done: str) -> Iterator[None]:
-    with unused(path) as alone:
+def _hold_exclusive(path: Path, done: str) -> Iterator[None]:
+    with hold_exclusive(path) as alone:
         if not alone:
             raise DatabaseInUse(
                 f"The database {path} is in use by another plex-companion: it can be {done} when that one has ended."
@@ -84,9 +86,9 @@ def _alone(path: Path, done: str) -> Iterator[None]:
         yield
 
 
-def _size(path: Path) -> str:
+def _format_size(path: Path) -> str:
     return f"{path.stat().st_size / 1_000_000:,.1f} MB"
 
 
-def _time(at: int) -> str:
+def _format_time(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 
-def ids_named(wanted: str, names: Mapping[str, Collection[str | None]]) -> list[str]:
+def find_user_ids(wanted: str, names: Mapping[str, Collection[str | None]]) -> list[str]:
     """Return the ids of the users that a text means: none, the one, or several between which it does not decide.
 
     An id beats a name, a name in whatever case one that differs in accents, and any whole name a first name.
@@ -24,17 +24,19 @@ def ids_named(wanted: str, names: Mapping[str, Collection[str | None]]) -> list[
     if given in names:
         return [given]
     rules: tuple[Callable[[str], str], ...] = (str.casefold, fold)
-    for rule in (*rules, _first_name):
-        folded = fold(given) if rule is _first_name else rule(given)
-        found = [id_ for id_, known in names.items() if folded and any(folded == rule(name) for name in _shown(known))]
+    for rule in (*rules, _take_first_name):
+        folded = fold(given) if rule is _take_first_name else rule(given)
+        found = [
+            id_ for id_, known in names.items() if folded and any(folded == rule(name) for name in _normalize(known))
+        ]
         if found:
             return found
     return []
 
 
-def _first_name(name: str) -> str:
+def _take_first_name(name: str) -> str:
     return fold(name).partition(" ")[0]
 
 
-def _shown(names: Collection[str | None]) -> list[str]:
+def _normalize(names: Collection[str | None]) -> list[str]:
     return [name for name in names if name and name != HIDDEN]

@@ -7,7 +7,7 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.cache.rows import item_of, player_of, user_of
+from plex_companion.cache.rows import parse_item, parse_player, parse_user
 from plex_companion.models import KEYLESS, Player, User
 
 if TYPE_CHECKING:
@@ -36,27 +36,27 @@ LAST_MS = 253_402_300_799_000
 """The end of the year 9999; what is later, or before 1970, is no time of Plex's."""
 
 
-def iso(at_ms: int | None) -> str | None:
+def format_iso(at_ms: int | None) -> str | None:
     """Milliseconds since 1970 as ISO 8601 in UTC, with `Z`."""
     if at_ms is None or not 0 <= at_ms <= LAST_MS:
         return None
     days, rest = divmod(at_ms, DAY_MS)
     seconds, ms = divmod(rest, 1000)
-    return f"{_date(days)}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}Z"
+    return f"{_format_date(days)}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}Z"
 
 
 @lru_cache(maxsize=1024)
-def _date(days: int) -> str:
+def _format_date(days: int) -> str:
     """A page of history names few days many times; the rest of a time is arithmetic."""
     return date.fromordinal(EPOCH_DAY + days).isoformat()
 
 
-def envelope(state: State, now_ms: int) -> Json:
+def build_envelope(state: State, now_ms: int) -> Json:
     """How fresh what follows is, and whose it is."""
     server = state.server
     return {
-        "as_of": iso(now_ms),
-        "connection": connection(state, now_ms),
+        "as_of": format_iso(now_ms),
+        "connection": serialize_connection(state, now_ms),
         "server": {
             "name": server.name if server else None,
             "machine_identifier": server.machine_identifier if server else None,
@@ -65,20 +65,20 @@ def envelope(state: State, now_ms: int) -> Json:
     }
 
 
-def connection(state: State, now_ms: int) -> Json:
+def serialize_connection(state: State, now_ms: int) -> Json:
     """Whether Plex is heard. `stale_seconds`: since a frame or a snapshot last confirmed what is known."""
     link: Connection = state.connection
     fresh = state.refreshed_at
     return {
         "state": link.state,
-        "since": iso(link.since_at),
-        "last_event_at": iso(state.last_event_at),
+        "since": format_iso(link.since_at),
+        "last_event_at": format_iso(state.last_event_at),
         "stale_seconds": None if fresh is None else round(max(0, now_ms - fresh) / 1000, 1),
         "detail": link.detail,
     }
 
 
-def item(of: Item) -> Json:
+def serialize_item(of: Item) -> Json:
     """What is played."""
     return {
         "rating_key": of.rating_key,
@@ -96,13 +96,13 @@ def item(of: Item) -> Json:
     }
 
 
-def user(of: User | None) -> Json:
+def serialize_user(of: User | None) -> Json:
     """Who plays."""
     known = of or User()
     return {"id": known.id, "name": known.name}
 
 
-def player(of: Player | None) -> Json:
+def serialize_player(of: Player | None) -> Json:
     """Where it plays."""
     known = of or Player()
     return {
@@ -116,7 +116,7 @@ def player(of: Player | None) -> Json:
     }
 
 
-def transcode(of: Transcode | None) -> Json | None:
+def serialize_transcode(of: Transcode | None) -> Json | None:
     """What the transcoder does."""
     if of is None:
         return None
@@ -133,42 +133,44 @@ def transcode(of: Transcode | None) -> Json | None:
     return {name: getattr(of, name) for name in names}
 
 
-def percent(offset_ms: int | None, duration_ms: int | None) -> float | None:
+def compute_percent(offset_ms: int | None, duration_ms: int | None) -> float | None:
     """How far, 0 to 100 with one decimal; `None` where position or duration is unknown."""
     if offset_ms is None or not duration_ms or duration_ms < 0:
         return None
     return round(min(100.0, 100 * max(0, offset_ms) / duration_ms), 1)
 
 
-def session(of: Session) -> Json:
+def serialize_session(of: Session) -> Json:
     """A session that plays now."""
-    what = item(of.item)
+    what = serialize_item(of.item)
     return {
         "session_key": of.session_key,
         "session_id": of.session_id,
         **what,
-        "user": user(of.user),
-        "player": player(of.player),
+        "user": serialize_user(of.user),
+        "player": serialize_player(of.player),
         "state": of.state,
         "view_offset_ms": of.view_offset_ms,
         "duration_ms": of.item.duration_ms,
-        "progress_percent": percent(of.view_offset_ms, of.item.duration_ms),
-        "started_at": iso(of.started_at),
-        "updated_at": iso(of.updated_at),
+        "progress_percent": compute_percent(of.view_offset_ms, of.item.duration_ms),
+        "started_at": format_iso(of.started_at),
+        "updated_at": format_iso(of.updated_at),
         "paused_ms": of.paused_ms,
         "buffer_count": of.buffer_count,
         "live": of.item.live,
         "decision": of.decision,
-        "transcode": transcode(of.transcode),
+        "transcode": serialize_transcode(of.transcode),
         "bandwidth_kbps": of.bandwidth_kbps,
         "location": of.location,
         "stale": of.stale,
     }
 
 
-def sessions(state: State) -> Json:
+def serialize_sessions(state: State) -> Json:
     """All sessions and their sums."""
-    playing = [session(one) for one in sorted(state.sessions.values(), key=lambda one: (one.started_at, one.play_id))]
+    playing = [
+        serialize_session(one) for one in sorted(state.sessions.values(), key=lambda one: (one.started_at, one.play_id))
+    ]
     return {
         "sessions": playing,
         "count": len(playing),
@@ -177,67 +179,67 @@ def sessions(state: State) -> Json:
     }
 
 
-def play(row: sqlite3.Row | Row) -> Json:
+def serialize_play(row: sqlite3.Row | Row) -> Json:
     """A play, live or ended, out of its row."""
     return {
         "id": str(row["id"]),
-        **item(item_of(row)),
-        "user": user(user_of(row)),
-        "player": player(player_of(row)),
-        "started_at": iso(row["started_at"]),
-        "ended_at": iso(row["ended_at"]),
+        **serialize_item(parse_item(row)),
+        "user": serialize_user(parse_user(row)),
+        "player": serialize_player(parse_player(row)),
+        "started_at": format_iso(row["started_at"]),
+        "ended_at": format_iso(row["ended_at"]),
         "ended_by": row["ended_by"],
         "watched_ms": row["watched_ms"],
         "paused_ms": row["paused_ms"],
         "buffer_count": row["buffer_count"],
         "duration_ms": row["duration_ms"],
-        "percent": percent(row["view_offset_ms"], row["duration_ms"]),
+        "percent": compute_percent(row["view_offset_ms"], row["duration_ms"]),
         "decision": row["decision"],
-        "history_key": _told(row["history_key"]),
-        "viewed_at": iso(row["viewed_at"]),
+        "history_key": _describe_source(row["history_key"]),
+        "viewed_at": format_iso(row["viewed_at"]),
     }
 
 
-def _told(history_key: str | None) -> str | None:
+def _describe_source(history_key: str | None) -> str | None:
     return None if history_key is None or history_key.startswith(KEYLESS) else history_key
 
 
-def alert(of: Alert) -> Json:
+def serialize_alert(of: Alert) -> Json:
     """Something that wants, or wanted, attention."""
     return {
         "id": str(of.id),
-        "at": iso(of.at),
+        "at": format_iso(of.at),
         "kind": of.kind,
         "severity": of.severity,
         "title": of.title,
         "detail": dict(of.detail),
         "subject": of.subject,
-        "resolved_at": iso(of.resolved_at),
-        "acknowledged_at": iso(of.acknowledged_at),
+        "resolved_at": format_iso(of.resolved_at),
+        "acknowledged_at": format_iso(of.acknowledged_at),
     }
 
 
-def mark(row: sqlite3.Row) -> Json:
+def serialize_play_event(row: sqlite3.Row) -> Json:
     """A turn in the course of a play, out of its row."""
     return {
-        "at": iso(row["at"]),
+        "at": format_iso(row["at"]),
         "kind": row["kind"],
         "view_offset_ms": row["view_offset_ms"],
         "detail": json.loads(row["detail"]),
     }
 
 
-def alert_message(what: str, of: Alert, at: int) -> str:
+def build_alert_message(what: str, of: Alert, at: int) -> str:
     """What a webhook is sent, as JSON: an alert opened or was resolved."""
-    message = {"type": what, "timestamp": iso(at), "data": alert(of)}
+    message = {"type": what, "timestamp": format_iso(at), "data": serialize_alert(of)}
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
-def event(row: sqlite3.Row) -> Json:
+def serialize_event(row: sqlite3.Row) -> Json:
     """A row of the journal."""
     return {
         "id": str(row["id"]),
-        "at": iso(row["at"]),
+        "at": format_iso(row["at"]),
         "type": row["type"],
         "subject": row["subject"],
         "summary": row["summary"],
@@ -245,12 +247,12 @@ def event(row: sqlite3.Row) -> Json:
     }
 
 
-def history(of: History) -> Json:
+def serialize_history(of: History) -> Json:
     """How far Plex's own history was read."""
     return {"imported": of.imported, "total": of.total, "complete": of.complete, "detail": of.detail}
 
 
-def activity(of: Activity) -> Json:
+def serialize_activity(of: Activity) -> Json:
     """Something Plex is doing."""
     return {
         "uuid": of.uuid,
@@ -261,16 +263,16 @@ def activity(of: Activity) -> Json:
         "cancellable": of.cancellable,
         "user_id": of.user_id,
         "context": dict(of.context),
-        "started_at": iso(of.started_at),
-        "updated_at": iso(of.updated_at),
+        "started_at": format_iso(of.started_at),
+        "updated_at": format_iso(of.updated_at),
     }
 
 
-def library_change(of: LibraryChange) -> Json:
+def serialize_library_change(of: LibraryChange) -> Json:
     """An item that came, changed or went."""
     return {
         "id": str(of.id),
-        "at": iso(of.at),
+        "at": format_iso(of.at),
         "item_id": of.item_id,
         "section_id": of.section_id,
         "type": of.type,
@@ -281,7 +283,7 @@ def library_change(of: LibraryChange) -> Json:
     }
 
 
-def timeline(of: Timeline, state: State, now_ms: int) -> Json:
+def serialize_timeline(of: Timeline, state: State, now_ms: int) -> Json:
     """Where a client is; `estimated_offset_ms` goes on counting while it plays and is heard."""
     playing = of.state == "playing" and state.connection.state == "live"
     offset = of.view_offset_ms + (max(0, now_ms - of.updated_at) if playing else 0)
@@ -295,11 +297,11 @@ def timeline(of: Timeline, state: State, now_ms: int) -> Json:
         "estimated_offset_ms": min(offset, of.duration_ms) if of.duration_ms else offset,
         "duration_ms": of.duration_ms,
         "session_key": of.session_key,
-        "updated_at": iso(of.updated_at),
+        "updated_at": format_iso(of.updated_at),
     }
 
 
-def client(of: Client, last: Timeline | None, state: State, now_ms: int) -> Json:
+def serialize_client(of: Client, last: Timeline | None, state: State, now_ms: int) -> Json:
     """A player, with its last timeline."""
     return {
         "client_identifier": of.client_identifier,
@@ -311,13 +313,13 @@ def client(of: Client, last: Timeline | None, state: State, now_ms: int) -> Json
         "address": of.address,
         "local": of.local,
         "provides": of.provides.split(",") if of.provides else None,
-        "first_seen_at": iso(of.first_seen_at),
-        "last_seen_at": iso(of.last_seen_at),
-        "timeline": timeline(last, state, now_ms) if last else None,
+        "first_seen_at": format_iso(of.first_seen_at),
+        "last_seen_at": format_iso(of.last_seen_at),
+        "timeline": serialize_timeline(last, state, now_ms) if last else None,
     }
 
 
-def section(of: Section) -> Json:
+def serialize_section(of: Section) -> Json:
     """A library, as last seen."""
     return {
         "section_id": of.section_id,
@@ -329,6 +331,6 @@ def section(of: Section) -> Json:
         "language": of.language,
         "count": of.count,
         "refreshing": of.refreshing,
-        "updated_at": iso(of.updated_at),
-        "scanned_at": iso(of.scanned_at),
+        "updated_at": format_iso(of.updated_at),
+        "scanned_at": format_iso(of.scanned_at),
     }

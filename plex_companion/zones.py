@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import tzlocal
 
-from plex_companion.times import offsets
+from plex_companion.times import list_offsets
 
 _UTC_NAMES = frozenset(
     {"UTC", "Etc/UTC", "UCT", "Etc/UCT", "Zulu", "Etc/Zulu", "Universal", "Etc/Universal", "GMT", "Etc/GMT"}
@@ -16,7 +16,7 @@ _UTC_NAMES = frozenset(
 _DAY_MS = 86_400_000
 
 
-def named_zone(name: str) -> tzinfo:
+def find_zone(name: str) -> tzinfo:
     """Return the time zone of a name as Europe/Vienna, in whatever case.
 
     Raises:
@@ -28,10 +28,10 @@ def named_zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(given)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo(_spelled(given))
+        return ZoneInfo(_normalize_name(given))
 
 
-def _spelled(name: str) -> str:
+def _normalize_name(name: str) -> str:
     """Return the name as the list of zones has it."""
     from zoneinfo import available_timezones  # noqa: PLC0415 - it reads hundreds of files
 
@@ -43,7 +43,7 @@ def _spelled(name: str) -> str:
     raise ValueError(message)
 
 
-def host_zone() -> tzinfo:
+def find_host_zone() -> tzinfo:
     """Return the time zone of this host; where it has no name, its present offset from UTC."""
     try:
         with warnings.catch_warnings():
@@ -51,14 +51,14 @@ def host_zone() -> tzinfo:
             found = tzlocal.reload_localzone()
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return datetime.now(UTC).astimezone().tzinfo or UTC
-    return UTC if zone_name(found) == "UTC" else found
+    return UTC if name_zone(found) == "UTC" else found
 
 
-def zone_name(zone: tzinfo) -> str:
+def name_zone(zone: tzinfo) -> str:
     """Return what to call a zone: its name as Europe/Vienna, else its offset as UTC+05:45."""
     name = getattr(zone, "key", None) or ("UTC" if zone is UTC else None)
     if name is None:
-        minutes = offsets(zone, 0, 0)[0][2] // 60_000
+        minutes = list_offsets(zone, 0, 0)[0][2] // 60_000
         hours, rest = divmod(abs(minutes), 60)
         name = f"UTC{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}" if minutes else "UTC"
     return "UTC" if name in _UTC_NAMES else str(name)

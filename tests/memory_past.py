@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 from mcp import Client
 from pydantic import SecretStr
 
-from plex_companion.app import Calls, offer_of, versions
+from plex_companion.app import ToolCallTimer, build_server_interface, read_versions
 from plex_companion.cache import open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.cache.migrate import migrate
-from plex_companion.cache.record import upsert
+from plex_companion.cache.record import build_upsert
 from plex_companion.companion import Companion
-from plex_companion.ingest import INBOX, Inbox, Live
+from plex_companion.ingest import QUEUE_LIMIT, EventQueue, Live
 from plex_companion.models import Moment
 from plex_companion.plex.gateway import open_gateway
-from plex_companion.plex.known import Known
+from plex_companion.plex.known import TtlCache
 from plex_companion.resources import RESOURCES
 from plex_companion.server.build import build_server
 from plex_companion.server.notifier import Notifier
 from plex_companion.settings import Settings
-from plex_companion.tools import served
+from plex_companion.tools import select_tools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -161,7 +161,7 @@ def write(path: Path, **tables: Iterable[Row]) -> Path:
             )
         for table, rows in tables.items():
             for row in rows:
-                database.execute(upsert(table, row), row)
+                database.execute(build_upsert(table, row), row)
     return path
 
 
@@ -213,7 +213,11 @@ async def past(folder: Path, timezone: str = "UTC", **tables: Iterable[Row]) -> 
     settings = settings.model_copy(update={"plex_token": SecretStr("owner-token")})
     async with open_cache(path) as cache, open_gateway(settings) as gateway:
         live = Live(await load_state(cache, Moment(NOW, 0)))
-        inbox = Inbox(INBOX, live.counters)
-        companion = Companion(settings, live, cache, gateway, inbox, lambda: Moment(NOW, 0), versions(), Known())
-        async with Client(build_server(offer_of(companion, served(), Calls()), Notifier(RESOURCES))) as client:
+        inbox = EventQueue(QUEUE_LIMIT, live.counters)
+        companion = Companion(
+            settings, live, cache, gateway, inbox, lambda: Moment(NOW, 0), read_versions(), TtlCache()
+        )
+        async with Client(
+            build_server(build_server_interface(companion, select_tools(), ToolCallTimer()), Notifier(RESOURCES))
+        ) as client:
             yield Past(companion, client, path)

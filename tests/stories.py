@@ -12,9 +12,9 @@ from plex_companion.changes.kinds import (
     AlertReopened,
     AlertResolved,
     Change,
-    PlayMarked,
+    PlayEventRecorded,
+    RefreshRequested,
     SessionEnded,
-    Wanted,
 )
 from plex_companion.events import Connecting, Disconnected, Snapshot, Tick, parse_frame
 from plex_companion.models import Alert, Connection, Item, Moment, Player, ServerIdentity, SessionRow, User
@@ -172,7 +172,7 @@ class Story:
     @property
     def course(self) -> list[tuple[str, dict[str, Any]]]:
         """What became of all plays: the turns they took and their details, corrected ones as they were corrected."""
-        marks = {mark.mark_id: mark for mark in of(self.changes, PlayMarked)}
+        marks = {mark.mark_id: mark for mark in of(self.changes, PlayEventRecorded)}
         return [(mark.kind, dict(mark.detail)) for mark in marks.values()]
 
     @property
@@ -192,4 +192,4 @@ def of(changes: Sequence[Change], kind: type[K]) -> list[K]:
 
 def wants(changes: Sequence[Change], what: str) -> bool:
     """Whether Plex is to be asked."""
-    return any(isinstance(change, Wanted) and change.what == what for change in changes)
+    return any(isinstance(change, RefreshRequested) and change.what == what for change in changes)

@@ -396,10 +396,10 @@ async def test_no_mutated_frame_stops_the_road_to_the_disk(
     async with open_cache(tmp_path_factory.mktemp("fuzz") / "cache.sqlite3") as cache:
         for frames in batches:
             moment = Moment(moment.at + 7_000, moment.tick + 7_000)
-            heard = [events.Heard(event, moment) for text in frames for event in parse_frame(text)]
-            state, changes = live.understood(heard)
+            heard = [events.ReceivedEvent(event, moment) for text in frames for event in parse_frame(text)]
+            state, changes = live.apply(heard)
             await cache.write(changes, "unknown", moment.at)
-            live.show(state)
+            live.publish(state)
         rows = list(await cache.reader.execute_fetchall("SELECT type, payload FROM events ORDER BY id"))
         assert len(rows) == live.state.next_event - 1
         for row in rows:

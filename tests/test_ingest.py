@@ -22,15 +22,24 @@ from plex_companion.cache import Cache, open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.changes import Thresholds
 from plex_companion.changes.kinds import AlertOpened, Change, Journaled, SessionEnded, SessionStarted
-from plex_companion.events import Connecting, Disconnected, Heard, Malformed, Snapshot, Tick, Unknown, parse_frame
-from plex_companion.ingest import BACKLOG, KINDS, Counters, Inbox, Live, Retention, ingest
+from plex_companion.events import (
+    Connecting,
+    Disconnected,
+    Malformed,
+    ReceivedEvent,
+    Snapshot,
+    Tick,
+    Unknown,
+    parse_frame,
+)
+from plex_companion.ingest import BACKLOG, KINDS, Counters, EventQueue, Live, Retention, ingest
 from plex_companion.models import Moment
-from plex_companion.resources import touched
+from plex_companion.resources import find_touched_uris
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from plex_companion.cache.board import Touched
+    from plex_companion.cache.board import TouchedUris
     from plex_companion.events import Event
 
 
@@ -53,13 +62,13 @@ class Heart:
 
     path: Path
     live: Live
-    inbox: Inbox
+    inbox: EventQueue
     cache: Cache
     clock: Clock = field(default_factory=Clock)
     told: list[list[Change]] = field(default_factory=list)
     rows_when_told: list[int] = field(default_factory=list)
 
-    def announce(self, changes: Sequence[Change], _: Touched) -> None:
+    def announce(self, changes: Sequence[Change], _: TouchedUris) -> None:
         """Note what was told, and what a reader would find on the disk at that moment."""
         self.told.append(list(changes))
         with closing(connect(self.path)) as reader:
@@ -69,13 +78,13 @@ class Heart:
         """Put events, or the events of frames, into the inbox."""
         moment = self.clock.after(after)
         understood = [one for event in events for one in (parse_frame(event) if isinstance(event, str) else [event])]
-        await self.inbox.put([Heard(event, moment) for event in understood])
+        await self.inbox.put([ReceivedEvent(event, moment) for event in understood])
 
     async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
         """Wait for a commit after which something is so."""
         with anyio.fail_after(seconds):
             while not condition():
-                await self.live.changed()
+                await self.live.wait_for_commit()
 
     @property
     def storage(self) -> str:
@@ -101,7 +110,7 @@ async def heart(folder: Path, *, limit: int = 8_192, lock_ms: int = 50, running:
     path = folder / "cache.sqlite3"
     async with open_cache(path, lock_ms) as cache, anyio.create_task_group() as tasks:
         live = Live(await load_state(cache, Moment(START, 1_000_000)))
-        it = Heart(path, live, Inbox(limit, live.counters), cache)
+        it = Heart(path, live, EventQueue(limit, live.counters), cache)
         if running:
             tasks.start_soon(ingest, it.inbox, live, cache, it.announce)
         yield it
@@ -131,7 +140,7 @@ async def test_readers_see_the_state_before_they_are_told(tmp_path: Path) -> Non
     seen: list[bool] = []
     async with heart(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
 
-        def announce(changes: Sequence[Change], _: Touched) -> None:
+        def announce(changes: Sequence[Change], _: TouchedUris) -> None:
             started = [change.session_key for change in changes if isinstance(change, SessionStarted)]
             seen.extend(key in it.live.state.sessions for key in started)
 
@@ -144,7 +153,7 @@ async def test_readers_see_the_state_before_they_are_told(tmp_path: Path) -> Non
 
 async def test_nothing_is_visible_before_it_is_committed(tmp_path: Path) -> None:
     async with heart(tmp_path, running=False) as it:
-        state, changes = it.live.understood([Heard(event, it.clock.now) for event in parse_frame(playing())])
+        state, changes = it.live.apply([ReceivedEvent(event, it.clock.now) for event in parse_frame(playing())])
         assert (list(state.sessions), it.live.state.sessions) == (["1"], {})
         assert changes
 
@@ -190,9 +199,11 @@ def test_an_event_that_breaks_a_rule_is_counted_and_the_next_one_is_heard() -> N
     frames = [frame("playing", report(state=state)) for state in ("buffering", "buffering")]
     frames.append(frame("status", {"title": "Scanning"}))
     heard = [
-        Heard(event, Moment(START, at)) for at, text in enumerate(frames, 60_000_000) for event in parse_frame(text)
+        ReceivedEvent(event, Moment(START, at))
+        for at, text in enumerate(frames, 60_000_000)
+        for event in parse_frame(text)
     ]
-    state, changes = live.understood(heard)
+    state, changes = live.apply(heard)
     assert live.counters.malformed == 2
     assert [change.type for change in changes if isinstance(change, Journaled)] == ["status"]
     assert state.next_event == live.state.next_event + 1
@@ -211,19 +222,19 @@ def test_types_that_never_end_do_not_fill_the_counters() -> None:
 # The inbox
 
 
-def heard(*texts: str) -> list[Heard]:
-    return [Heard(event, Moment(START + n, n)) for n, text in enumerate(texts) for event in parse_frame(text)]
+def heard(*texts: str) -> list[ReceivedEvent]:
+    return [ReceivedEvent(event, Moment(START + n, n)) for n, text in enumerate(texts) for event in parse_frame(text)]
 
 
-def offsets(found: list[Heard]) -> list[tuple[str, int]]:
+def offsets(found: list[ReceivedEvent]) -> list[tuple[str, int]]:
     return [(getattr(one.event, "state", "?"), getattr(one.event, "view_offset_ms", 0) // 1000) for one in found]
 
 
-async def squeezed(*texts: str) -> tuple[list[Heard], int]:
+async def squeezed(*texts: str) -> tuple[list[ReceivedEvent], int]:
     """What is left of these when they fill the inbox, and one more comes."""
     counters = Counters()
-    inbox = Inbox(len(texts), counters)
-    await inbox.put([*heard(*texts), Heard(Tick(), Moment(START, 0))])
+    inbox = EventQueue(len(texts), counters)
+    await inbox.put([*heard(*texts), ReceivedEvent(Tick(), Moment(START, 0))])
     return (await inbox.drain(1_000))[:-1], counters.collapsed
 
 
@@ -269,18 +280,18 @@ async def test_a_full_inbox_loses_no_state_change() -> None:
 @pytest.mark.parametrize(
     "between",
     [
-        [Heard(Connecting(), Moment(START, 0))],
-        [Heard(Disconnected("x"), Moment(START, 0))],
+        [ReceivedEvent(Connecting(), Moment(START, 0))],
+        [ReceivedEvent(Disconnected("x"), Moment(START, 0))],
         heard(frame("playing", report(None, "stopped", item="", client="lamp"))),
     ],
     ids=["connecting", "disconnected", "a stop without a key"],
 )
-async def test_progress_does_not_collapse_across_what_may_end_the_session(between: list[Heard]) -> None:
+async def test_progress_does_not_collapse_across_what_may_end_the_session(between: list[ReceivedEvent]) -> None:
     counters = Counters()
     said = [*heard(playing("1", at=1), playing("1", at=2), playing("1", at=3)), *between, *heard(playing("1", at=4))]
-    inbox = Inbox(len(said), counters)
+    inbox = EventQueue(len(said), counters)
     with anyio.fail_after(HANG_SECONDS):
-        await inbox.put([*said, Heard(Tick(), Moment(START, 0))])
+        await inbox.put([*said, ReceivedEvent(Tick(), Moment(START, 0))])
     assert counters.collapsed == 1
     assert len(await inbox.drain(100)) == len(said)
 
@@ -298,7 +309,7 @@ async def test_jobs_and_activities_collapse_by_their_own_names_only() -> None:
 
 
 async def test_a_sender_waits_at_an_inbox_full_of_state_changes() -> None:
-    inbox = Inbox(4, Counters())
+    inbox = EventQueue(4, Counters())
     await inbox.put(heard(*(playing(str(n)) for n in range(4))))
     with anyio.move_on_after(0.05) as waiting:
         await inbox.put(heard(playing("9")))
@@ -307,9 +318,9 @@ async def test_a_sender_waits_at_an_inbox_full_of_state_changes() -> None:
 
 
 async def test_every_sender_that_waits_goes_on_when_there_is_room() -> None:
-    inbox = Inbox(2, Counters())
+    inbox = EventQueue(2, Counters())
     await inbox.put(heard(playing("1"), playing("2")))
-    taken: list[Heard] = []
+    taken: list[ReceivedEvent] = []
     with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as senders:
             for key in ("3", "4", "5"):
@@ -321,8 +332,8 @@ async def test_every_sender_that_waits_goes_on_when_there_is_room() -> None:
 
 
 async def test_a_sender_keeps_its_own_order() -> None:
-    inbox = Inbox(3, Counters())
-    taken: list[Heard] = []
+    inbox = EventQueue(3, Counters())
+    taken: list[ReceivedEvent] = []
     with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(inbox.put, heard(*(playing(str(n)) for n in range(50))))
@@ -332,7 +343,7 @@ async def test_a_sender_keeps_its_own_order() -> None:
 
 
 async def test_a_burst_lets_others_run() -> None:
-    inbox, turns = Inbox(8_192, Counters()), 0
+    inbox, turns = EventQueue(8_192, Counters()), 0
     async with anyio.create_task_group() as tasks:
 
         async def count() -> None:
@@ -403,7 +414,7 @@ async def test_readers_are_served_while_the_storage_is_locked(it: Heart) -> None
     async with locked(it.path):
         await it.say(playing("1"))
         await it.until(lambda: it.storage == "degraded")
-        assert await it.cache.size_bytes() > 0
+        assert await it.cache.read_size_bytes() > 0
 
 
 @pytest.mark.slow
@@ -516,8 +527,8 @@ async def test_ten_thousand_frames_end_in_the_right_state_with_every_uri_told_af
     assert {session.view_offset_ms for session in it.live.state.sessions.values()} == {199_000}
     final: dict[str, int] = {}
     for number, changes in enumerate(it.told):
-        found = touched(changes)
-        final |= dict.fromkeys(found.urgent | found.lazy, number)
+        found = find_touched_uris(changes)
+        final |= dict.fromkeys(found.immediate | found.progress_only, number)
     for key in keys:
         newest = max(
             n for n, changes in enumerate(it.told) if any(getattr(c, "session_key", None) == key for c in changes)
@@ -537,11 +548,13 @@ async def test_memory_stays_flat_while_the_same_goes_on(tmp_path: Path) -> None:
         async def hear(times: int) -> None:
             for second in range(times):
                 batch = [
-                    Heard(event, it.clock.after(1)) for key in "12345" for event in parse_frame(playing(key, at=second))
+                    ReceivedEvent(event, it.clock.after(1))
+                    for key in "12345"
+                    for event in parse_frame(playing(key, at=second))
                 ]
-                state, changes = live.understood(batch)
+                state, changes = live.apply(batch)
                 await it.cache.write(changes, "unknown", it.clock.now.at)
-                live.show(state)
+                live.publish(state)
 
         await hear(100)
         tracemalloc.start()

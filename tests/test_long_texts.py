@@ -19,24 +19,24 @@ from starlette.requests import cookie_parser
 
 from plex_companion import times
 from plex_companion.changes import State
-from plex_companion.changes.journal import journal
+from plex_companion.changes.journal import journal_event
 from plex_companion.dashboard import cards
 from plex_companion.errors import CompanionError
 from plex_companion.events import parse_frame
-from plex_companion.memory.find import words_of
+from plex_companion.memory.find import build_title_match
 from plex_companion.models import Alert, Connection, Item, Moment, Player, Session, User
 from plex_companion.plex import views
-from plex_companion.plex.errands import Errand
-from plex_companion.plex.translate import translated
-from plex_companion.prompts import PROMPTS, filled
+from plex_companion.plex.errands import PlexCall
+from plex_companion.plex.translate import translate
+from plex_companion.prompts import PROMPTS, fill_prompt
 from plex_companion.resources import RESOURCES
-from plex_companion.server.addresses import Addresses
+from plex_companion.server.addresses import UriIndex
 from plex_companion.server.cookie import Cookies
-from plex_companion.server.login import local, page
-from plex_companion.server.wanted import known
-from plex_companion.text import clean, cut, discreet, mask, redact, without_keys
+from plex_companion.server.login import make_local, render_page
+from plex_companion.server.wanted import resolve_uris
+from plex_companion.text import clean, cut, hide_keys, mask, redact, redact_personal
 from plex_companion.tools import TOOLSETS, facts
-from plex_companion.tools.pictures import cleaned_name
+from plex_companion.tools.pictures import clean_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,38 +145,38 @@ def _frame(text: str) -> None:
     for kind in ("playing", "timeline", "activity", "status", text):
         container = {"type": kind, "_children": [entry]}
         for event in parse_frame(json.dumps({"NotificationContainer": container})):
-            journal(event, State(Connection("live", 0)), NOW)
+            journal_event(event, State(Connection("live", 0)), NOW)
 
 
 def _xml(text: str) -> None:
     row = _element(text)
-    views.session_row(row, private=True)
-    views.client(row, private=True, at=0)
-    views.activity(row, at=0)
-    facts.match_of(row)
-    facts.link(row, "thumb")
+    views.parse_session_row(row, private=True)
+    views.parse_client(row, private=True, at=0)
+    views.parse_activity(row, at=0)
+    facts.describe_match(row)
+    facts.read_link(row, "thumb")
 
 
 def _tools(text: str) -> None:
     for tool in itertools.chain.from_iterable(toolset.tools for toolset in TOOLSETS):
         for name in tool.arguments.model_fields:
             with suppress(CompanionError):
-                tool.validated({name: text})
+                tool.validate({name: text})
 
 
 def _prompts(text: str) -> None:
     for prompt in PROMPTS:
         for argument in prompt.arguments:
             with suppress(CompanionError):
-                filled(PROMPTS, prompt.name, {argument.name: text})
+                fill_prompt(PROMPTS, prompt.name, {argument.name: text})
     with suppress(CompanionError):
-        filled(PROMPTS, text, {text: text})
+        fill_prompt(PROMPTS, text, {text: text})
 
 
 def _uris(text: str) -> None:
     for uri in (text, f"plex://sessions/{text}", f"PLEX://{text}", f"plex://history{text}"):
         with suppress(MCPError):
-            known(Addresses(RESOURCES), [uri])
+            resolve_uris(UriIndex(RESOURCES), [uri])
 
 
 def _page(text: str) -> None:
@@ -185,31 +185,31 @@ def _page(text: str) -> None:
     state = State(Connection("live", 0, 1, title))
     one = Session(1, 1, "1", item, title, 0, 0, 0, user=User("1", title), player=Player("p", title))
     state.sessions = {"1": one}
-    cards.cards(state, NOW.at)
-    cards.link(state, NOW.at, "ok")
-    cards.notices([Alert(1, 0, "buffering", "warning", title, {}, "1")], NOW.at)
+    cards.build_cards(state, NOW.at)
+    cards.build_banner(state, NOW.at, "ok")
+    cards.build_alert_cards([Alert(1, 0, "buffering", "warning", title, {}, "1")], NOW.at)
 
 
 def _login(text: str) -> None:
-    local(text)
-    page(text, text)
+    make_local(text)
+    render_page(text, text)
     header = text.encode("utf-8", "replace").decode("latin-1")  # as it comes over HTTP
-    COOKIES.visit(cookie_parser(f"{COOKIES.name}={header}; {header}"))
+    COOKIES.find_session(cookie_parser(f"{COOKIES.name}={header}; {header}"))
 
 
 def _plexs_objection(text: str) -> None:
-    translated(BadRequest(text), Errand(10.0), "a-token-of-plex")
+    translate(BadRequest(text), PlexCall(10.0), "a-token-of-plex")
 
 
 def _times(text: str) -> None:
-    for ask in (times.period, lambda said, now: times.window(said, said, now)):
+    for ask in (times.parse_period, lambda said, now: times.parse_window(said, said, now)):
         with suppress(CompanionError):
             ask(text, NOW.at)
 
 
 def _history(text: str) -> None:
     with suppress(CompanionError):
-        words_of(text)
+        build_title_match(text)
 
 
 COOKIES = Cookies("a-token-of-ours")
@@ -218,9 +218,9 @@ ENTRIES: dict[str, Callable[[str], object]] = {
     "cut": cut,
     "redact": redact,
     "mask": mask,
-    "discreet": discreet,
-    "without_keys": without_keys,
-    "name of a file": cleaned_name,
+    "discreet": redact_personal,
+    "without_keys": hide_keys,
+    "name of a file": clean_name,
     "frames": _frame,
     "XML": _xml,
     "tool arguments": _tools,

@@ -16,7 +16,7 @@ import pytest
 from support.deadlines import HANG_SECONDS
 
 from plex_companion import __version__
-from plex_companion.cache.migrate import shipped
+from plex_companion.cache.migrate import list_migrations
 
 ROOT = Path(__file__).parents[1]
 LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["dev"], "requirements-build.lock": ["build"]}
@@ -77,7 +77,7 @@ def test_an_installed_wheel_opens_a_database_without_the_checkout(wheel: Path, t
     )
     imported_from, schema = out.splitlines()
     assert Path(imported_from).is_relative_to(target)
-    assert int(schema) == shipped()[-1].version
+    assert int(schema) == list_migrations()[-1].version
 
 
 def test_a_stranger_installs_the_wheel_and_runs_the_program(wheel: Path, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from pydantic import SecretStr
 from support.deadlines import HANG_SECONDS
 
 from plex_companion import __version__
-from plex_companion.cli import parser
-from plex_companion.settings import APP, Settings, default, variable
+from plex_companion.cli import build_parser
+from plex_companion.settings import APP, Settings, format_default, name_variable
 from plex_companion.setup.hosts import HOSTS
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 UNIT = (ROOT / "contrib" / "plex-companion.service").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-FIELDS = {variable(name): (name, field) for name, field in Settings.model_fields.items()}
-PORT = default("port")
+FIELDS = {name_variable(name): (name, field) for name, field in Settings.model_fields.items()}
+PORT = format_default("port")
 
 
 def variables(text: str) -> set[str]:
@@ -77,7 +77,7 @@ def test_the_registry_is_told_of_variables_as_the_settings_declare_them() -> Non
         name, field = FIELDS[one["name"]]
         assert one["description"] == field.description
         assert one.get("isSecret", False) is ("SecretStr" in str(field.annotation))
-        assert one.get("default", "") == default(name)
+        assert one.get("default", "") == format_default(name)
         assert one.get("isRequired", False) is (one["name"] in {"PLEX_URL", "PLEX_TOKEN"})
 
 
@@ -90,7 +90,7 @@ def test_the_bundle_starts_the_program_that_the_package_installs() -> None:
     arguments = server["mcp_config"]["args"]
     program = arguments.index(APP)
     assert APP in PROJECT["scripts"]
-    assert parser().parse_args(arguments[program + 1 :]).command == "serve"
+    assert build_parser().parse_args(arguments[program + 1 :]).command == "serve"
     assert BUNDLE["compatibility"]["runtimes"]["python"] == PROJECT["requires-python"]
 
 
@@ -157,7 +157,7 @@ def test_the_image_starts_what_the_program_takes() -> None:
     (entry,) = re.findall(r"^ENTRYPOINT (\[.+\])$", DOCKERFILE, re.MULTILINE)
     (command,) = re.findall(r"^CMD (\[.+\])$", DOCKERFILE, re.MULTILINE)
     assert json.loads(entry) == [APP]
-    assert parser().parse_args(json.loads(command)).command == "serve"
+    assert build_parser().parse_args(json.loads(command)).command == "serve"
 
 
 async def test_the_images_health_check_needs_no_token(tmp_path: Folder) -> None:
@@ -190,7 +190,7 @@ def test_the_unit_starts_the_program_where_installers_put_it_on_the_usual_port()
     unit.read_string(UNIT)
     program, *arguments = shlex.split(unit["Service"]["ExecStart"])
     assert program == f"%h/.local/bin/{APP}"
-    flags = parser().parse_args(arguments)
+    flags = build_parser().parse_args(arguments)
     assert (flags.command, flags.transport, str(flags.port)) == ("serve", "http", PORT)
     assert unit["Install"]["WantedBy"] == "default.target"
 
@@ -206,14 +206,14 @@ def test_every_command_that_is_shown_is_one_the_program_takes(name: str) -> None
     programs = [shlex.split(line) for line in shown if APP in line]
     assert programs
     for words in programs:
-        assert parser().parse_args(words[words.index(APP) + 1 :]).command
+        assert build_parser().parse_args(words[words.index(APP) + 1 :]).command
 
 
 def test_every_host_that_is_shown_is_one_that_is_known() -> None:
     told = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     assert [host.title for host in HOSTS.values() if f"| {host.title} |" not in told] == []
     assert [name for name in HOSTS if f"`{name}`" not in told] == []
-    assert parser().parse_args(["install", "--host", next(iter(HOSTS))]).ai_host in HOSTS
+    assert build_parser().parse_args(["install", "--host", next(iter(HOSTS))]).ai_host in HOSTS
 
 
 @pytest.mark.parametrize("target", ["run", "test"])

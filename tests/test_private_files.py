@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 OPEN = "import os; os.umask(0)\n"
 MAKERS = {
     "database": "from plex_companion.cache.migrate import migrate; migrate(place / 'cache.sqlite3')",
-    "lock": "from plex_companion.cache.connect import unused\nwith unused(place / 'cache.sqlite3'): pass",
-    "token": "from plex_companion.server.token import kept_token; kept_token(place)",
-    "dotenv": "from plex_companion.setup.keep import keep_settings; keep_settings(place / '.env', {'PLEX_URL': 'x'})",
+    "lock": "from plex_companion.cache.connect import hold_exclusive\nwith hold_exclusive(place / 'cache.sqlite3'): pass",
+    "token": "from plex_companion.server.token import load_or_create_token; load_or_create_token(place)",
+    "dotenv": "from plex_companion.setup.keep import save_settings; save_settings(place / '.env', {'PLEX_URL': 'x'})",
     "host file": "import datetime; from plex_companion.setup.keep import replace_file\n"
     "replace_file(place / 'host.json', '{}', datetime.datetime.now(datetime.UTC))",
-    "backup": "import anyio; from plex_companion.cache.backup import copy_to\n"
-    "anyio.run(copy_to, pathlib.Path('source.sqlite3'), place / 'copy.sqlite3')",
+    "backup": "import anyio; from plex_companion.cache.backup import copy_to_named_file\n"
+    "anyio.run(copy_to_named_file, pathlib.Path('source.sqlite3'), place / 'copy.sqlite3')",
     "backup of the day": "import anyio; from plex_companion.cache.backup import back_up\n"
     "from plex_companion.cache.migrate import migrate; migrate(place / 'c'); "
     "anyio.run(lambda: back_up(place / 'c', keep=1, at=1))",

@@ -8,7 +8,7 @@ import platformdirs
 import pytest
 
 from plex_companion.errors import SettingsError
-from plex_companion.settings import APP, Settings, database_path, example
+from plex_companion.settings import APP, Settings, find_database_path, render_example
 
 ROOT = Path(__file__).parents[1]
 CANARY = "canary-Token-0123456789"
@@ -125,7 +125,7 @@ def test_no_text_form_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLEX_TOKEN", CANARY)
     monkeypatch.setenv("PLEX_COMPANION_TOKEN", f"{CANARY}-http")
     settings = Settings.load()
-    assert settings.secrets() == (CANARY, f"{CANARY}-http")
+    assert settings.list_secrets() == (CANARY, f"{CANARY}-http")
     shown = (repr(settings), str(settings), f"{settings}", str(settings.model_dump()), settings.model_dump_json())
     assert not [text for text in shown if CANARY in text]
 
@@ -223,13 +223,15 @@ def test_a_dotenv_may_hold_what_is_not_ours() -> None:
 
 
 def test_the_example_shows_every_setting_with_its_default_and_is_the_file_that_is_shipped() -> None:
-    text = example()
+    text = render_example()
     assert [variable for variable in VARIABLES if f"#{variable}=" not in text] == []
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == text, "write it anew with settings.example()"
 
 
 def test_the_example_uncommented_means_the_defaults() -> None:
-    lines = [line[1:] for line in example().splitlines() if line.startswith("#") and "=" in line and " " not in line]
+    lines = [
+        line[1:] for line in render_example().splitlines() if line.startswith("#") and "=" in line and " " not in line
+    ]
     assert len(lines) == len(VARIABLES)
     Path(".env").write_text("\n".join(lines))
     assert Settings.load() == Settings()
@@ -247,10 +249,10 @@ def test_addresses_and_key_of_webhooks_are_secrets(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PLEX_COMPANION_WEBHOOK_URLS", f"https://example.org/{CANARY}, http://10.0.0.1:8080/x")
     monkeypatch.setenv("PLEX_COMPANION_WEBHOOK_SECRET", f"{CANARY}-key")
     settings = Settings.load()
-    assert list(settings.webhooks().values()) == [f"https://example.org/{CANARY}", "http://10.0.0.1:8080/x"]
-    assert settings.webhook_key() == f"{CANARY}-key".encode()
-    assert {f"https://example.org/{CANARY}", f"{CANARY}-key"} <= set(settings.secrets())
-    assert CANARY not in f"{settings!r} {settings} {list(settings.webhooks())}"
+    assert list(settings.list_webhooks().values()) == [f"https://example.org/{CANARY}", "http://10.0.0.1:8080/x"]
+    assert settings.read_webhook_key() == f"{CANARY}-key".encode()
+    assert {f"https://example.org/{CANARY}", f"{CANARY}-key"} <= set(settings.list_secrets())
+    assert CANARY not in f"{settings!r} {settings} {list(settings.list_webhooks())}"
 
 
 @pytest.mark.parametrize("key", ["whsec_", "whsec_no base64!"])
@@ -272,7 +274,7 @@ def test_quotes_and_blanks_around_a_secret_are_no_part_of_it(
     monkeypatch: pytest.MonkeyPatch, variable: str, shown: str
 ) -> None:
     monkeypatch.setenv(variable, shown.format(CANARY))
-    assert Settings.load().secrets() == (CANARY,)
+    assert Settings.load().list_secrets() == (CANARY,)
 
 
 def test_quotes_around_any_other_setting_are_no_part_of_it_either(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,7 +326,7 @@ def test_more_than_the_token_is_refused(shown: str) -> None:
 def test_a_dotenv_with_a_byte_order_mark_exports_and_windows_line_ends_is_read() -> None:
     Path(".env").write_bytes(b"\xef\xbb\xbfPLEX_URL=http://h:32400\r\nexport PLEX_TOKEN='canary-Token-1'\r\n")
     settings = Settings.load()
-    assert (settings.plex_url, settings.secrets()) == ("http://h:32400", ("canary-Token-1",))
+    assert (settings.plex_url, settings.list_secrets()) == ("http://h:32400", ("canary-Token-1",))
 
 
 @pytest.mark.parametrize("line", ['PLEX_TOKEN="{}', "PLEX_TOKEN: {}", "PLEX_TOKEN='{}\nA=b"])
@@ -411,7 +413,7 @@ def test_an_address_at_which_no_server_can_be_is_refused_with_what_to_write(give
 
 
 def test_a_missing_scheme_and_http_mean_the_same_database() -> None:
-    bare, written = (database_path(Settings.load({"plex_url": url})) for url in ("h:32400", "http://h:32400"))
+    bare, written = (find_database_path(Settings.load({"plex_url": url})) for url in ("h:32400", "http://h:32400"))
     assert bare == written
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plex_companion.text import LONGEST, clean, cut, discreet, mask, redact, without
+from plex_companion.text import LONGEST, clean, cut, hide_secrets, mask, redact, redact_personal
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_sentence_about_tokens_stays() -> None:
 
 
 def test_a_named_secret_is_hidden_wherever_it_stands() -> None:
-    assert without("a s3cr3t in s3cr3ts", ["s3cr3t", ""]) == "a hidden in hiddens"
+    assert hide_secrets("a s3cr3t in s3cr3ts", ["s3cr3t", ""]) == "a hidden in hiddens"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_mail_and_addresses_are_masked_and_numbers_stay(said: str, kept: str) ->
 
 
 def test_what_may_be_kept_has_neither_token_nor_address() -> None:
-    assert discreet("ada@example.org?X-Plex-Token=abcd1234") == "hidden?X-Plex-Token=hidden"
+    assert redact_personal("ada@example.org?X-Plex-Token=abcd1234") == "hidden?X-Plex-Token=hidden"
 
 
 @pytest.mark.parametrize("said", ["a" * 100_000, "word " * 20_000, "物" * 100_000, "\u202e" * 100_000])
@@ -101,12 +101,12 @@ SECRETS = [
 def test_no_half_of_a_secret_is_left_where_a_text_is_cut(secret: str) -> None:
     for shown in range(len(secret) + 1):
         text = f"{'a word, ' * LONGEST}"[: LONGEST - shown - 1] + f" {secret} and more"
-        assert "Zq7" not in discreet(clean(text)), f"cut after {shown} characters"
+        assert "Zq7" not in redact_personal(clean(text)), f"cut after {shown} characters"
 
 
 def test_no_half_of_an_address_is_left_where_a_text_is_cut() -> None:
     for shown in range(14):
-        assert "203" not in discreet(clean(" " * (LONGEST - shown) + "203.0.113.19 plays"))
+        assert "203" not in redact_personal(clean(" " * (LONGEST - shown) + "203.0.113.19 plays"))
 
 
 @pytest.mark.parametrize(

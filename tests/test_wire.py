@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from plex_companion.wire import LAST_MS, iso
+from plex_companion.wire import LAST_MS, format_iso
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -17,11 +17,11 @@ EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 @example(LAST_MS)
 @example(951_782_400_000)
 def test_a_time_is_the_moment_it_says_to_the_millisecond(at_ms: int) -> None:
-    told = iso(at_ms)
+    told = format_iso(at_ms)
     assert told is not None
     assert told.endswith("Z")
     assert (datetime.fromisoformat(told) - EPOCH) / timedelta(milliseconds=1) == at_ms
 
 
 def test_what_is_no_time_is_none() -> None:
-    assert [iso(None), iso(-1), iso(LAST_MS + 1)] == [None] * 3
+    assert [format_iso(None), format_iso(-1), format_iso(LAST_MS + 1)] == [None] * 3

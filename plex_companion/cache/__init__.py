@@ -14,10 +14,10 @@ from uuid import uuid4
 
 import anyio
 
-from plex_companion.cache.backup import KEPT, back_up, companions, wall
-from plex_companion.cache.connect import address, connected, connected_to
-from plex_companion.cache.mend import Mended, mend, suspecting
-from plex_companion.cache.migrate import apply_all, is_older, migrate, shipped
+from plex_companion.cache.backup import DEFAULT_BACKUPS, back_up, list_sqlite_files, read_wall_clock
+from plex_companion.cache.connect import build_uri, connected_to, open_connection
+from plex_companion.cache.mend import RepairReport, repair, watch_for_damage
+from plex_companion.cache.migrate import apply_all, is_older, list_migrations, migrate
 from plex_companion.cache.place import (
     NO_FILES,
     UNKNOWN,
@@ -25,14 +25,14 @@ from plex_companion.cache.place import (
     FileIds,
     Owner,
     file_ids,
+    find_replacement,
     is_in_place,
     put_in_place,
     read_owner,
     remove_logs,
-    taken_by,
 )
-from plex_companion.cache.record import Statements, condensed
-from plex_companion.cache.transact import in_thread, written
+from plex_companion.cache.record import Statements, coalesce
+from plex_companion.cache.transact import run_in_thread, run_write
 from plex_companion.changes.state import RECENT
 from plex_companion.errors import BackupFailed, DatabaseBusy, DatabaseUnusable
 
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
     import aiosqlite
 
-    from plex_companion.cache.board import Bulletin
+    from plex_companion.cache.board import LeaderCommit
     from plex_companion.changes.kinds import Change
 
 T = TypeVar("T")
 
-__all__ = ["UNKNOWN", "Cache", "StorageError", "condensed", "open_cache", "open_in_memory"]
+__all__ = ["UNKNOWN", "Cache", "StorageError", "coalesce", "open_cache", "open_in_memory"]
 
 StorageError = sqlite3.Error
 """What a write raises when the disk is full or the file is locked: the caller goes on and tries again."""
@@ -55,7 +55,7 @@ LOCK_MS = 10_000
 """How long a write waits for another process."""
 WAL_LIMIT = 16_000_000
 """What the write-ahead log shrinks to, in bytes, after it had to grow."""
-PATIENCE_SECONDS = 120
+MIGRATION_WAIT_SECONDS = 120
 """How long the start waits for another process that migrates the database."""
 _PRUNE_STEP = 2_000
 # Each looks at no more rows than it may drop, so that a step costs the same whatever there is. Rows of the journal are
@@ -102,7 +102,7 @@ class Cache:
     lock_ms: int = LOCK_MS
     files: FileIds = NO_FILES
     """What was opened."""
-    mended: Mended | None = None
+    repair_report: RepairReport | None = None
     """What had to be done about the file before it could be opened."""
     in_memory: bool = False
     """Whether there is no file yet: nobody named one, and no server has answered so far."""
@@ -115,7 +115,7 @@ class Cache:
     _retired: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def write(
-        self, changes: Iterable[Change], server: str, at: int, bulletin: Bulletin | None = None
+        self, changes: Iterable[Change], server: str, at: int, bulletin: LeaderCommit | None = None
     ) -> int | None:
         """Write what the changes say in one transaction, with at most a statement per table.
 
@@ -130,14 +130,14 @@ class Cache:
 
         def work(connection: sqlite3.Connection) -> int | None:
             statements = Statements(server, at)  # in the writer's thread: there may be thousands
-            for change in condensed(known):
+            for change in coalesce(known):
                 statements.add(change)
             if bulletin is None:
                 statements.run(connection)
                 return None
-            term = bulletin.begin(connection)
+            term = bulletin.check_term(connection)
             statements.run(connection)
-            bulletin.pin(connection, term)
+            bulletin.write(connection, term)
             return term
 
         return await self.transact(work)
@@ -150,8 +150,8 @@ class Cache:
         """
         async with self._moving:  # what is written while the file is copied would not be in the copy
             self.insist_on_place()
-            with suspecting(self.path):
-                return await written(self.writer, work)
+            with watch_for_damage(self.path):
+                return await run_write(self.writer, work)
 
     def is_in_place(self) -> bool:
         """Return whether the files that are open still have their names; in memory nothing can be lost."""
@@ -170,7 +170,7 @@ class Cache:
         if not self.is_in_place():
             raise DatabaseMoved(f"{self.path.name} was removed or replaced while it was in use")
 
-    async def version(self) -> tuple[int, int]:
+    async def read_data_version(self) -> tuple[int, int]:
         """Return what is another after every commit but those of our own writer."""
         (row,) = await self.writer.execute_fetchall("PRAGMA data_version")
         return self.generation, int(row[0])
@@ -182,7 +182,7 @@ class Cache:
 
     async def owner(self) -> Owner:
         """Return the Plex server this database belongs to."""
-        return await in_thread(self.reader, read_owner)
+        return await run_in_thread(self.reader, read_owner)
 
     async def record_address(self, mark: int) -> None:
         """Write down the mark of the address at which the owner of this database was heard.
@@ -205,20 +205,20 @@ class Cache:
             await self._write_anew()
 
     async def _write_anew(self) -> None:
-        replacing = not self.in_memory and taken_by(self.path, self.files) == "ours"
+        replacing = not self.in_memory and find_replacement(self.path, self.files) == "ours"
         real = self.path.resolve()
         handle, name = tempfile.mkstemp(".partial", f"{real.name}.", real.parent)  # 0600
         os.close(handle)
         new = Path(name)
         try:
-            async with connected(new) as other:
+            async with open_connection(new) as other:
                 await self.archive.backup(other, pages=-1)
                 await other.execute("PRAGMA journal_mode = DELETE")
-            for file in companions(real):  # a write-ahead log must never meet another database
+            for file in list_sqlite_files(real):  # a write-ahead log must never meet another database
                 file.unlink(missing_ok=True)
             put_in_place(new, real, replacing=replacing)
         finally:
-            for file in (new, *companions(new)):
+            for file in (new, *list_sqlite_files(new)):
                 file.unlink(missing_ok=True)
         await self._reopen()
 
@@ -241,7 +241,7 @@ class Cache:
         self.writer, self.reader, self.archive = connections
         self.schema, self.files, self.in_memory, self.stuck = schema, file_ids(self.path), False, False
         self.generation += 1
-        await self.wait_for_lock(self.lock_ms)
+        await self.set_lock_timeout(self.lock_ms)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -263,11 +263,11 @@ class Cache:
             await self.writer.execute("DELETE FROM alerts WHERE resolved_at < :before", {"before": alerts_before})
         return _PRUNE_STEP in dropped
 
-    async def wait_for_lock(self, milliseconds: int) -> None:
+    async def set_lock_timeout(self, milliseconds: int) -> None:
         """How long a write waits for another process to finish its own."""
         await self.writer.execute(f"PRAGMA busy_timeout = {milliseconds:d}")
 
-    async def size_bytes(self) -> int:
+    async def read_size_bytes(self) -> int:
         """How large the database file is."""
         async with self.reader.execute(
             "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
@@ -276,10 +276,10 @@ class Cache:
         return int(row[0]) if row else 0
 
 
-async def _migrated(path: Path) -> int:
+async def _migrate_or_wait(path: Path) -> int:
     """Several processes may start at once on a database of an older version: one migrates it, the others wait."""
     try:
-        with anyio.fail_after(PATIENCE_SECONDS):
+        with anyio.fail_after(MIGRATION_WAIT_SECONDS):
             while True:
                 with suppress(DatabaseBusy):
                     return migrate(path, wait_seconds=0.5)
@@ -290,7 +290,7 @@ async def _migrated(path: Path) -> int:
 
 @asynccontextmanager
 async def open_cache(
-    path: Path, lock_ms: int = LOCK_MS, *, backups: int = KEPT, now: Callable[[], int] = wall
+    path: Path, lock_ms: int = LOCK_MS, *, backups: int = DEFAULT_BACKUPS, now: Callable[[], int] = read_wall_clock
 ) -> AsyncIterator[Cache]:
     """Mend the file where it is damaged, bring it to today's schema, after a backup, and open it. A write waits for
     another process for `lock_ms`.
@@ -299,10 +299,10 @@ async def open_cache(
         DatabaseUnusable: it cannot be opened, created or written.
         DatabaseNewer: a newer plex-companion wrote it.
     """
-    mended = await mend(path, now())
+    mended = await repair(path, now())
     if backups:
-        await _back_up_the_older(path, backups, now())
-    schema = await _migrated(path)
+        await _back_up_before_migration(path, backups, now())
+    schema = await _migrate_or_wait(path)
     opened, (writer, reader, archive) = await _connections(path)
     cache = Cache(path, schema, writer, reader, archive, lock_ms, file_ids(path), mended, _opened=opened)
     async with _closing(cache):
@@ -318,7 +318,7 @@ async def open_in_memory(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Ca
     """
     _insist_on_room_for(path)
     opened, (writer, reader, archive) = await _connections(None)
-    schema = await in_thread(writer, partial(apply_all, migrations=shipped()))
+    schema = await run_in_thread(writer, partial(apply_all, migrations=list_migrations()))
     cache = Cache(path, schema, writer, reader, archive, lock_ms, in_memory=True, _opened=opened)
     async with _closing(cache):
         yield cache
@@ -334,7 +334,7 @@ def _insist_on_room_for(path: Path) -> None:
 @asynccontextmanager
 async def _closing(cache: Cache) -> AsyncIterator[None]:
     try:
-        await cache.wait_for_lock(cache.lock_ms)
+        await cache.set_lock_timeout(cache.lock_ms)
         yield
     except BaseException:
         for connection in (cache.writer, cache.reader, cache.archive):
@@ -351,7 +351,7 @@ async def _connections(path: Path | None) -> tuple[AsyncExitStack, list[aiosqlit
     Raises:
         DatabaseUnusable: it cannot be opened.
     """
-    uri = address(path, read_only=False) if path else f"file:/plex-companion-{uuid4().hex}?vfs=memdb"
+    uri = build_uri(path, read_only=False) if path else f"file:/plex-companion-{uuid4().hex}?vfs=memdb"
     async with AsyncExitStack() as opened:
         try:
             writer, reader, archive = [
@@ -371,7 +371,7 @@ async def _connections(path: Path | None) -> tuple[AsyncExitStack, list[aiosqlit
     raise AssertionError  # the block above returns or raises
 
 
-async def _back_up_the_older(path: Path, backups: int, at: int) -> None:
+async def _back_up_before_migration(path: Path, backups: int, at: int) -> None:
     """What a migration makes of a database cannot be taken back."""
     try:
         if is_older(path):

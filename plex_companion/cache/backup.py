@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plex_companion.cache.connect import connected, is_damage
+from plex_companion.cache.connect import is_damage, open_connection
 from plex_companion.errors import BackupFailed
 from plex_companion.private_files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-KEPT = 3
+DEFAULT_BACKUPS = 3
 """How many backups stay, unless told otherwise."""
 DAY_MS = 86_400_000
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -39,30 +39,30 @@ class Backup:
     at: int
 
 
-def wall() -> int:
+def read_wall_clock() -> int:
     """The clock on the wall, in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
-def stamp(at: int) -> str:
+def format_stamp(at: int) -> str:
     """A time as it stands in file names: UTC, to be sorted by."""
     return datetime.fromtimestamp(at / 1000, UTC).strftime(_STAMP)
 
 
-def folder(path: Path) -> Path:
+def find_backup_folder(path: Path) -> Path:
     """Where the backups of a database are."""
     return path.with_name(f"{path.name}.backups")
 
 
-def backups(path: Path, now: int) -> list[Backup]:
+def list_backups(path: Path, now: int) -> list[Backup]:
     """The backups of a database, newest first. What claims to be of the future, by a clock gone wrong, comes last."""
-    made = [Backup(file, at) for file in _files(path, ".sqlite3") if (at := _time_of(file)) is not None]
+    made = [Backup(file, at) for file in _list_backup_files(path, ".sqlite3") if (at := _read_time(file)) is not None]
     return sorted(made, key=lambda backup: (backup.at <= now, backup.at), reverse=True)
 
 
 def is_due(path: Path, now: int) -> bool:
     """Whether the newest backup is a day old, or there is none."""
-    return not any(now - DAY_MS < backup.at <= now for backup in backups(path, now))
+    return not any(now - DAY_MS < backup.at <= now for backup in list_backups(path, now))
 
 
 async def back_up(path: Path, *, keep: int, at: int) -> Backup:
@@ -73,8 +73,8 @@ async def back_up(path: Path, *, keep: int, at: int) -> Backup:
     Raises:
         BackupFailed: there is no room, the folder cannot be written, or the database is damaged.
     """
-    place = folder(path)
-    made = Backup(place / f"{stamp(at)}.sqlite3", at)
+    place = find_backup_folder(path)
+    made = Backup(place / f"{format_stamp(at)}.sqlite3", at)
     try:
         make_folder(place)
         await copy(path, made.path)
@@ -85,7 +85,7 @@ async def back_up(path: Path, *, keep: int, at: int) -> Backup:
     return made
 
 
-async def copy_to(source: Path, target: Path) -> None:
+async def copy_to_named_file(source: Path, target: Path) -> None:
     """The same as `copy`, for a file that a person names; missing folders on the way are made.
 
     Raises:
@@ -107,51 +107,54 @@ async def copy(source: Path, target: Path) -> None:
         BackupFailed: the source is damaged or cannot be read, or there is no room.
         OSError: the target's folder cannot be written.
     """
-    _insist_on_room(source, target.parent)
+    _require_free_space(source, target.parent)
     handle, name = tempfile.mkstemp(".partial", f"{target.name}.", target.parent)  # 0600
     os.close(handle)
     partial = Path(name)
     try:
-        await _copy(source, partial)
-        wrong = await damage(partial)
+        await _copy_pages(source, partial)
+        wrong = await find_damage(partial)
         if wrong is not None:
             raise BackupFailed(f"The copy of {source.name} is damaged, and so is the database: {wrong}.", damaged=True)
         os.replace(partial, target)  # noqa: PTH105 - as above
     except sqlite3.Error as error:
         raise BackupFailed(f"{source.name} cannot be copied: {error}.", damaged=is_damage(error)) from error
     finally:
-        _unlink(partial, *companions(partial))
+        _unlink(partial, *list_sqlite_files(partial))
 
 
-async def _copy(source: Path, target: Path) -> None:
+async def _copy_pages(source: Path, target: Path) -> None:
     """In small steps under one read transaction, so that a writer never makes it begin anew (sqlite.org/c3ref/backup_finish),
     and the end of the program never waits for it.
     """
     wanted = True
 
-    def going_on(_status: int, _left: int, _pages: int) -> None:
+    def on_progress(_status: int, _left: int, _pages: int) -> None:
         if not wanted:
             raise sqlite3.OperationalError("no longer wanted")
 
-    async with connected(target) as other, connected(source, read_only=True) as one:  # who copies is closed first
+    async with (
+        open_connection(target) as other,
+        open_connection(source, read_only=True) as one,
+    ):  # who copies is closed first
         await one.execute("BEGIN")
         await one.execute_fetchall("SELECT count(*) FROM sqlite_schema")
         try:
-            await one.backup(other, pages=_STEP_PAGES, progress=going_on, sleep=0.01)
+            await one.backup(other, pages=_STEP_PAGES, progress=on_progress, sleep=0.01)
         finally:
             wanted = False
         await one.execute("COMMIT")
         await other.execute("PRAGMA journal_mode = DELETE")  # or it would want a write-ahead log beside it
 
 
-async def damage(path: Path, *, thorough: bool = True) -> str | None:
+async def find_damage(path: Path, *, thorough: bool = True) -> str | None:
     """What is wrong with a database, in SQLite's words; `None` when nothing is. `thorough` reads every page.
 
     Raises:
         sqlite3.Error: it cannot be read for another reason.
     """
     try:
-        async with connected(path, read_only=True) as one:
+        async with open_connection(path, read_only=True) as one:
             await one.execute_fetchall("SELECT count(*) FROM sqlite_schema")
             found = list(await one.execute_fetchall("PRAGMA quick_check(1)")) if thorough else []
     except sqlite3.DatabaseError as error:
@@ -162,7 +165,7 @@ async def damage(path: Path, *, thorough: bool = True) -> str | None:
     return " ".join(words[0].split()) if words else None
 
 
-def companions(path: Path) -> tuple[Path, Path]:
+def list_sqlite_files(path: Path) -> tuple[Path, Path]:
     """The files SQLite keeps beside a database."""
     return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
 
@@ -170,7 +173,7 @@ def companions(path: Path) -> tuple[Path, Path]:
 def put_aside(path: Path, suffix: str) -> Path:
     """Rename a database and what belongs to it. The write-ahead log goes first: it must never meet another database."""
     aside = path.with_name(f"{path.name}.{suffix}")
-    for file, other in zip((*companions(path), path), (*companions(aside), aside), strict=True):
+    for file, other in zip((*list_sqlite_files(path), path), (*list_sqlite_files(aside), aside), strict=True):
         if file.exists():
             file.replace(other)
     return aside
@@ -178,27 +181,27 @@ def put_aside(path: Path, suffix: str) -> Path:
 
 def _rotate(path: Path, made: Backup, keep: int) -> None:
     """The one just made stays, whatever its clock says."""
-    others = [backup for backup in backups(path, made.at) if backup.path != made.path]
+    others = [backup for backup in list_backups(path, made.at) if backup.path != made.path]
     if keep:
         _unlink(*(backup.path for backup in others[keep - 1 :]))
-    for file in _files(path, ".partial"):  # a process was killed over it
+    for file in _list_backup_files(path, ".partial"):  # a process was killed over it
         if made.at - file.stat().st_mtime * 1000 > _ABANDONED_MS:
             _unlink(file)
 
 
-def _files(path: Path, suffix: str) -> Iterable[Path]:
-    place = folder(path)
+def _list_backup_files(path: Path, suffix: str) -> Iterable[Path]:
+    place = find_backup_folder(path)
     return [file for file in place.iterdir() if file.suffix == suffix] if place.is_dir() else []
 
 
-def _time_of(file: Path) -> int | None:
+def _read_time(file: Path) -> int | None:
     try:
         return int(datetime.strptime(file.stem, _STAMP).replace(tzinfo=UTC).timestamp() * 1000)
     except ValueError:  # somebody else's file
         return None
 
 
-def _insist_on_room(source: Path, place: Path) -> None:
+def _require_free_space(source: Path, place: Path) -> None:
     try:
         need = source.stat().st_size + _ROOM
         free = shutil.disk_usage(place).free

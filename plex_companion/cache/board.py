@@ -13,39 +13,39 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Deposed(Exception):
+class LeadershipLost(Exception):
     """Another process listens by now: nothing of this transaction was written."""
 
 
 @dataclass(slots=True)
-class Touched:
-    """The URIs that changes touch. `lazy` ones only made progress; `listing`: a member appeared or went."""
+class TouchedUris:
+    """The URIs that changes touch. `progress_only` ones only made progress; `listing`: a member appeared or went."""
 
-    urgent: set[str] = field(default_factory=set)
-    lazy: set[str] = field(default_factory=set)
+    immediate: set[str] = field(default_factory=set)
+    progress_only: set[str] = field(default_factory=set)
     listing: bool = False
 
-    def add(self, other: Touched) -> None:
+    def add(self, other: TouchedUris) -> None:
         """Take in what others touched too."""
-        self.urgent |= other.urgent
-        self.lazy = (self.lazy | other.lazy) - self.urgent
+        self.immediate |= other.immediate
+        self.progress_only = (self.progress_only | other.progress_only) - self.immediate
         self.listing |= other.listing
 
     def __bool__(self) -> bool:
         """Whether there is anything to tell."""
-        return bool(self.urgent or self.lazy or self.listing)
+        return bool(self.immediate or self.progress_only or self.listing)
 
 
-NOBODY = 0
+NO_LEADER = 0
 """The process that listens when none does."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class LeaderStatus:
     """What the process that listens knows beyond the tables."""
 
     pid: int
-    """`NOBODY` once it has ended: the rest is what it knew then."""
+    """`NO_LEADER` once it has ended: the rest is what it knew then."""
     server: str | None
     connection: Connection
     sessions_read: bool
@@ -54,7 +54,7 @@ class Listening:
     counters: dict[str, Any]
 
     @property
-    def matter(self) -> tuple[object, ...]:
+    def essential(self) -> tuple[object, ...]:
         """What must not wait; the rest says only that things are fresher and more was counted."""
         return self.pid, self.server, self.connection, self.sessions_read
 
@@ -77,23 +77,23 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True)
-class Bulletin:
+class LeaderCommit:
     """What one transaction pins up. Without a `term` the transaction begins one: the next after all that have been."""
 
     at: int
     term: int | None = None
-    touched: Touched = field(default_factory=Touched)
-    listening: Listening | None = None
-    letters: Sequence[int] = ()
+    touched: TouchedUris = field(default_factory=TouchedUris)
+    status: LeaderStatus | None = None
+    received_ids: Sequence[int] = ()
     """Letters whose meaning this transaction writes down: they are thrown away with it."""
     base: Base | None = None
     """What the state was loaded from; without a `term`, nobody may have written since."""
 
     def __bool__(self) -> bool:
         """Whether it is worth a transaction of its own."""
-        return bool(self.touched or self.listening or self.letters)
+        return bool(self.touched or self.status or self.received_ids)
 
-    def begin(self, connection: sqlite3.Connection) -> int:
+    def check_term(self, connection: sqlite3.Connection) -> int:
         """The term this transaction belongs to. Locks may fail (a deleted file, a network disk); this does not.
 
         Raises:
@@ -102,19 +102,19 @@ class Bulletin:
         row = connection.execute("SELECT term FROM listener").fetchone()
         newest = row[0] if row else 0
         if self.term is not None and self.term != newest:
-            raise Deposed
+            raise LeadershipLost
         if self.term is None and self.base is not None and not self.base.is_still(connection, newest):
-            raise Deposed
+            raise LeadershipLost
         return newest + (self.term is None)
 
-    def pin(self, connection: sqlite3.Connection, term: int) -> None:
+    def write(self, connection: sqlite3.Connection, term: int) -> None:
         """Write it, last in the transaction."""
-        if self.listening is not None:
-            connection.execute(_LISTENER, {"term": term, **_columns(self.listening)})
+        if self.status is not None:
+            connection.execute(_LISTENER, {"term": term, **_build_columns(self.status)})
         if self.touched:
-            connection.execute(_ANNOUNCE, {"at": self.at, **_uris(self.touched)})
-        if self.letters:
-            connection.executemany("DELETE FROM letters WHERE id = ?", [(letter,) for letter in self.letters])
+            connection.execute(_ANNOUNCE, {"at": self.at, **_encode_uris(self.touched)})
+        if self.received_ids:
+            connection.executemany("DELETE FROM letters WHERE id = ?", [(letter,) for letter in self.received_ids])
 
 
 _NAMES = ("pid", "server", "sessions_read", "last_event_at", "refreshed_at")
@@ -126,7 +126,7 @@ _LISTENER = (
 _ANNOUNCE = "INSERT INTO announcements (at, urgent, lazy, listing) VALUES (:at, :urgent, :lazy, :listing)"
 
 
-def _columns(row: Listening) -> dict[str, Any]:
+def _build_columns(row: LeaderStatus) -> dict[str, Any]:
     link = row.connection
     return {
         **{name: getattr(row, name) for name in _NAMES},
@@ -138,17 +138,17 @@ def _columns(row: Listening) -> dict[str, Any]:
     }
 
 
-def _uris(touched: Touched) -> dict[str, Any]:
+def _encode_uris(touched: TouchedUris) -> dict[str, Any]:
     return {
-        "urgent": json.dumps(sorted(touched.urgent)),
-        "lazy": json.dumps(sorted(touched.lazy)),
+        "urgent": json.dumps(sorted(touched.immediate)),
+        "lazy": json.dumps(sorted(touched.progress_only)),
         "listing": touched.listing,
     }
 
 
-def listening_of(row: sqlite3.Row) -> Listening:
+def parse_status(row: sqlite3.Row) -> LeaderStatus:
     """The row as it was pinned up."""
-    return Listening(
+    return LeaderStatus(
         pid=row["pid"],
         server=row["server"],
         connection=Connection(row["state"], row["since_at"], row["epoch"], row["detail"]),
@@ -160,24 +160,24 @@ def listening_of(row: sqlite3.Row) -> Listening:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Announcements:
     """What was pinned up since somebody last looked."""
 
-    last: int
+    last_id: int
     """The id of the newest announcement there ever was."""
-    touched: Touched
+    touched: TouchedUris
     complete: bool
     """Whether nothing was taken down unseen."""
     committed_at: int | None
     """When the newest of them was written."""
 
 
-def news_after(connection: sqlite3.Connection, last: int) -> News:
+def read_announcements_after(connection: sqlite3.Connection, last: int) -> Announcements:
     """The announcements after that one, as one."""
     newest = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'announcements'").fetchone()
     end = int(newest[0]) if newest else 0
     rows = connection.execute("SELECT * FROM announcements WHERE id > ? ORDER BY id", (last,)).fetchall()
-    touched = Touched()
+    touched = TouchedUris()
     for row in rows:
-        touched.add(Touched(set(json.loads(row["urgent"])), set(json.loads(row["lazy"])), bool(row["listing"])))
-    return News(end, touched, len(rows) == end - last, rows[-1]["at"] if rows else None)
+        touched.add(TouchedUris(set(json.loads(row["urgent"])), set(json.loads(row["lazy"])), bool(row["listing"])))
+    return Announcements(end, touched, len(rows) == end - last, rows[-1]["at"] if rows else None)

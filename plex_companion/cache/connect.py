@@ -11,7 +11,7 @@ import aiosqlite
 import anyio
 from filelock import Timeout
 
-from plex_companion.cache.lease import lock_on
+from plex_companion.cache.lease import create_lock
 from plex_companion.private_files import make_folder
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ LOCK_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def connected(
+async def open_connection(
     path: Path, *, read_only: bool = False, wait: float = LOCK_SECONDS
 ) -> AsyncIterator[aiosqlite.Connection]:
     """Connect to a file that is there; see `connected_to`."""
-    async with connected_to(address(path, read_only=read_only), wait=wait) as connection:
+    async with connected_to(build_uri(path, read_only=read_only), wait=wait) as connection:
         yield connection
 
 
@@ -48,15 +48,15 @@ async def connected_to(uri: str, *, wait: float = LOCK_SECONDS) -> AsyncIterator
             await connection.close()
 
 
-def address(path: Path, *, read_only: bool) -> str:
+def build_uri(path: Path, *, read_only: bool) -> str:
     """The path as SQLite takes it with options."""
     return f"file:{quote(str(path))}?mode={'ro' if read_only else 'rw'}"
 
 
 @contextmanager
-def unused(path: Path) -> Iterator[bool]:
+def hold_exclusive(path: Path) -> Iterator[bool]:
     """Whether no other process listens and writes. While the block runs none begins to."""
-    lock = lock_on(path)
+    lock = create_lock(path)
     try:
         make_folder(path.resolve().parent)  # or the lock makes it, open to others
         lock.acquire(blocking=False)

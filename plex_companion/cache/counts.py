@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from plex_companion.cache.grouping import group_plays, ranked
-from plex_companion.times import DAY_MS, HOUR_MS, Window, offsets
+from plex_companion.cache.grouping import group_plays, rank_groups
+from plex_companion.times import DAY_MS, HOUR_MS, Window, list_offsets
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
     from plex_companion.cache import Cache
-    from plex_companion.cache.grouping import Group
+    from plex_companion.cache.grouping import PlayGroup
 
 By = Literal["user", "title", "library", "platform", "day", "hour"]
 QUARTER_MS = HOUR_MS // 4
@@ -49,61 +49,61 @@ class Counts:
     entries: dict[str, Sum] = field(default_factory=dict)
     """By key, in their order: days and hours by time, everything else by number."""
     whole: Sum = field(default_factory=Sum)
-    groups: dict[str, Group] = field(default_factory=dict)
+    groups: dict[str, PlayGroup] = field(default_factory=dict)
     """What was played, by the keys of the entries, where it is counted by title."""
 
 
-async def counted(cache: Cache, by: By, window: Window, zone: tzinfo = UTC) -> Counts:
+async def count_plays_by(cache: Cache, by: By, window: Window, zone: tzinfo = UTC) -> Counts:
     """Count the plays of a window by one of their facts.
 
     Days are keyed by their number since 1970 and hours by 0 to 23, both by the clock of `zone`; users and libraries by
     id, or '=' and the name where the id is unknown; titles by guid or rating key.
     """
     if by == "title":
-        return _titles(await group_plays(cache, window))
+        return _sum_by_title(await group_plays(cache, window))
     if by in {"day", "hour"}:
-        return await _by_time(cache, by, window, zone)
-    rows = await _rows(cache, *_of_days(*_OF_DAYS[by], window))
+        return await _sum_by_time(cache, by, window, zone)
+    rows = await _read_rows(cache, *_count_days(*_OF_DAYS[by], window))
     found = {row["key"]: Sum(row["plays"], row["timed"], row["watched_ms"]) for row in rows}
-    return Counts(_by_number(found), _whole(found.values()))
+    return Counts(_sum_by_number(found), _find_whole_units(found.values()))
 
 
-def _titles(groups: list[Group]) -> Counts:
-    counts = Counts(whole=_whole(Sum(one.plays, one.timed, one.watched_ms) for one in groups))
-    for place, group in enumerate(ranked(groups)):
+def _sum_by_title(groups: list[PlayGroup]) -> Counts:
+    counts = Counts(whole=_find_whole_units(Sum(one.plays, one.timed, one.watched_ms) for one in groups))
+    for place, group in enumerate(rank_groups(groups)):
         key = str(place)
         counts.groups[key] = group
         counts.entries[key] = Sum(group.plays, group.timed, group.watched_ms)
     return counts
 
 
-def _by_number(found: dict[str, Sum]) -> dict[str, Sum]:
+def _sum_by_number(found: dict[str, Sum]) -> dict[str, Sum]:
     known = ((key, sums) for key, sums in found.items() if key != UNKNOWN)
     return dict(sorted(known, key=lambda item: (-item[1].plays, -item[1].watched_ms, item[0])))
 
 
-def _whole(sums: Iterable[Sum]) -> Sum:
+def _find_whole_units(sums: Iterable[Sum]) -> Sum:
     whole = Sum()
     for one in sums:
         whole = whole.plus(one)
     return whole
 
 
-async def _by_time(cache: Cache, by: By, window: Window, zone: tzinfo) -> Counts:
+async def _sum_by_time(cache: Cache, by: By, window: Window, zone: tzinfo) -> Counts:
     """Count stretch by stretch of one offset from UTC, so that summer time is right."""
-    first = await first_play(cache)
+    first = await read_first_play(cache)
     found: dict[int, Sum] = {}
     if first is None:
         return Counts()
     within = Window(max(window.since, first), window.until)
-    for start, end, offset in offsets(zone, within.since, within.until):
-        for row in await _rows(cache, *_of_quarters(by, Window(start, end), offset)):
+    for start, end, offset in list_offsets(zone, within.since, within.until):
+        for row in await _read_rows(cache, *_count_quarters(by, Window(start, end), offset)):
             one = Sum(row["plays"], row["timed"], row["watched_ms"])
             found[row["key"]] = found.get(row["key"], Sum()).plus(one)
-    return Counts({str(key): found[key] for key in sorted(found)}, _whole(found.values()))
+    return Counts({str(key): found[key] for key in sorted(found)}, _find_whole_units(found.values()))
 
 
-async def plays_by_player(cache: Cache, window: Window) -> list[sqlite3.Row]:
+async def count_plays_by_player(cache: Cache, window: Window) -> list[sqlite3.Row]:
     """Return the plays of a window by user, kind of item and player; `user` is '' where it is not known."""
     sql = f"""
         SELECT coalesce(user_id, '=' || user_name, '') AS user, type, client_identifier, player_title, platform,
@@ -112,13 +112,13 @@ async def plays_by_player(cache: Cache, window: Window) -> list[sqlite3.Row]:
         FROM plays WHERE started_at BETWEEN :since AND :until
         GROUP BY user, type, coalesce(client_identifier, {_PLAYER})
     """  # noqa: S608 - our own expressions
-    return await _rows(cache, sql, {"since": window.since, "until": window.until})
+    return await _read_rows(cache, sql, {"since": window.since, "until": window.until})
 
 
 _PLAYER = "'=' || coalesce(player_title, '') || '/' || coalesce(platform, '')"
 
 
-async def first_play(cache: Cache) -> int | None:
+async def read_first_play(cache: Cache) -> int | None:
     """When the oldest play began."""
     (row,) = await cache.archive.execute_fetchall("SELECT min(started_at) AS at FROM plays")
     at: int | None = row["at"]
@@ -140,19 +140,19 @@ def _split(window: Window, unit: int) -> dict[str, int]:
     }
 
 
-def _of_days(of_days: str, of_plays: str, window: Window) -> tuple[str, dict[str, int]]:
-    return _rolled_up("play_days", "day", of_days, of_plays), _split(window, DAY_MS)
+def _count_days(of_days: str, of_plays: str, window: Window) -> tuple[str, dict[str, int]]:
+    return _sum_rollups("play_days", "day", of_days, of_plays), _split(window, DAY_MS)
 
 
-def _of_quarters(by: By, window: Window, offset: int) -> tuple[str, dict[str, int]]:
+def _count_quarters(by: By, window: Window, offset: int) -> tuple[str, dict[str, int]]:
     """Quarters and plays on a clock that is so many milliseconds ahead of UTC."""
     unit, cycle = (DAY_MS, "") if by == "day" else (HOUR_MS, " % 24")
     key = "({} + :offset) / :unit" + cycle
-    sql = _rolled_up("play_quarters", "quarter", key.format(f"quarter * {QUARTER_MS}"), key.format("started_at"))
+    sql = _sum_rollups("play_quarters", "quarter", key.format(f"quarter * {QUARTER_MS}"), key.format("started_at"))
     return sql, {**_split(window, QUARTER_MS), "offset": offset, "unit": unit}
 
 
-def _rolled_up(table: str, unit: str, of_units: str, of_plays: str) -> str:
+def _sum_rollups(table: str, unit: str, of_units: str, of_plays: str) -> str:
     ragged = f"SELECT {of_plays}, 1, watched_ms IS NOT NULL, coalesce(watched_ms, 0) FROM plays WHERE started_at"  # noqa: S608 - our own expressions
     return f"""
         SELECT key, {_SUMS} FROM (
@@ -163,5 +163,5 @@ def _rolled_up(table: str, unit: str, of_units: str, of_plays: str) -> str:
     """  # noqa: S608 - our own table and column names
 
 
-async def _rows(cache: Cache, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
+async def _read_rows(cache: Cache, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
     return list(await cache.archive.execute_fetchall(sql, values))

@@ -12,7 +12,7 @@ QUARTER_MS = 900_000
 
 
 @dataclass(frozen=True, slots=True)
-class Most:
+class Ranking:
     """Somebody or something, and how often; `watched_ms` sums up the `timed` plays, whose time is known."""
 
     name: str
@@ -22,7 +22,7 @@ class Most:
     art: str | None = None
 
 
-async def plays_by_quarter(cache: Cache, since_ms: int) -> dict[int, int]:
+async def count_plays_by_quarter(cache: Cache, since_ms: int) -> dict[int, int]:
     """Return the number of plays by quarter of an hour, counted from 1970. Quarters without any are absent."""
     rows = await cache.reader.execute_fetchall(
         "SELECT quarter, sum(plays) AS plays FROM play_quarters WHERE quarter >= :quarter "

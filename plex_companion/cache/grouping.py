@@ -32,7 +32,7 @@ _IDENTIFIED = f"""
 
 
 @dataclass(slots=True)
-class Group:
+class PlayGroup:
     """The plays of one film, show, artist or the like. Names, keys and times are those of its latest play."""
 
     server: str
@@ -57,7 +57,7 @@ class Group:
         """What it is counted by; a name only where neither guid nor rating key is known."""
         return self.guid or self.rating_key or self.name
 
-    def add(self, other: Group) -> None:
+    def add(self, other: PlayGroup) -> None:
         """Count the plays of another group too, and take over what this one does not know or the other knows later."""
         late = other.last_at > self.last_at
         for name in ("kind", "name", "guid", "rating_key", "year", "library_id", "last_title", "item_key", "user_name"):
@@ -69,7 +69,7 @@ class Group:
         self.watched_ms += other.watched_ms
 
 
-async def group_plays(cache: Cache, window: Window, *, by_user: bool = False) -> list[Group]:
+async def group_plays(cache: Cache, window: Window, *, by_user: bool = False) -> list[PlayGroup]:
     """Return the plays of a window by what was played, and with `by_user` by whom; in no particular order."""
     user = "coalesce(user_id, '=' || user_name), " if by_user else ""
     unknown = "CASE WHEN coalesce(guid, rating_key) IS NULL THEN"
@@ -82,21 +82,21 @@ async def group_plays(cache: Cache, window: Window, *, by_user: bool = False) ->
             {unknown} library_id END
     """  # noqa: S608 - our own expressions
     rows = await cache.archive.execute_fetchall(sql, {"since": window.since, "until": window.until})
-    by_person: dict[str | None, list[Group]] = {}
-    for row in map(_group_of, rows):
+    by_person: dict[str | None, list[PlayGroup]] = {}
+    for row in map(_find_group, rows):
         by_person.setdefault((row.user_id or row.user_name) if by_user else None, []).append(row)
     return [group for rows in by_person.values() for group in merge(rows)]
 
 
-def merge(rows: Iterable[Group]) -> list[Group]:
+def merge(rows: Iterable[PlayGroup]) -> list[PlayGroup]:
     """Merge groups of one identity: of one guid, or of one rating key where there is no guid.
 
     Plays that know neither join the only group of their kind and name, if there is just one that does not contradict.
     """
-    merged: dict[tuple[str | None, str | None, str | None], Group] = {}
-    of_key: dict[tuple[str, str], Group] = {}
+    merged: dict[tuple[str | None, str | None, str | None], PlayGroup] = {}
+    of_key: dict[tuple[str, str], PlayGroup] = {}
     ordered = sorted(rows, key=lambda row: (row.guid is None, row.rating_key is None, -row.last_at))
-    nameless: list[Group] = []
+    nameless: list[PlayGroup] = []
     for row in ordered:
         if row.guid is None and row.rating_key is None:
             nameless.append(row)
@@ -114,9 +114,9 @@ def merge(rows: Iterable[Group]) -> list[Group]:
     return found
 
 
-def _join_by_name(found: list[Group], nameless: list[Group]) -> None:
+def _join_by_name(found: list[PlayGroup], nameless: list[PlayGroup]) -> None:
     """Put plays without identity where they belong, or beside the rest."""
-    named: dict[tuple[str | None, str | None], list[Group]] = {}
+    named: dict[tuple[str | None, str | None], list[PlayGroup]] = {}
     for group in found:
         named.setdefault((group.kind, group.name), []).append(group)
     for row in nameless:
@@ -129,25 +129,25 @@ def _join_by_name(found: list[Group], nameless: list[Group]) -> None:
             found.append(row)
 
 
-def _may_be(group: Group, row: Group) -> bool:
+def _may_be(group: PlayGroup, row: PlayGroup) -> bool:
     """Say whether nothing speaks against plays being of a group: no other year, and no other library."""
     pairs = ((group.year, row.year), (group.library_id, row.library_id))
     return all(mine is None or theirs is None or mine == theirs for mine, theirs in pairs)
 
 
-def _group_of(row: sqlite3.Row) -> Group:
-    return Group(*row)
+def _find_group(row: sqlite3.Row) -> PlayGroup:
+    return PlayGroup(*row)
 
 
-def ranked(groups: Iterable[Group]) -> list[Group]:
+def rank_groups(groups: Iterable[PlayGroup]) -> list[PlayGroup]:
     """Return the groups that have a name, the most played first."""
-    return sorted(_named(groups), key=lambda one: (-one.plays, -one.watched_ms, one.name or "", one.key or ""))
+    return sorted(_name_groups(groups), key=lambda one: (-one.plays, -one.watched_ms, one.name or "", one.key or ""))
 
 
-def latest(groups: Iterable[Group]) -> list[Group]:
+def pick_latest(groups: Iterable[PlayGroup]) -> list[PlayGroup]:
     """Return the groups that have a name, the one played last first."""
-    return sorted(_named(groups), key=lambda one: (-one.last_at, -one.plays, one.name or "", one.key or ""))
+    return sorted(_name_groups(groups), key=lambda one: (-one.last_at, -one.plays, one.name or "", one.key or ""))
 
 
-def _named(groups: Iterable[Group]) -> Iterator[Group]:
+def _name_groups(groups: Iterable[PlayGroup]) -> Iterator[PlayGroup]:
     return (group for group in groups if group.name is not None)

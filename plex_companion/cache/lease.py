@@ -16,38 +16,38 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def lock_on(database: Path) -> FileLock:
+def create_lock(database: Path) -> FileLock:
     """The lock beside a database, not taken. It is one, by whatever name the database is called."""
     real = database.resolve()
     return FileLock(f"{real}.lock", mode=0o600, fallback_to_soft=False, preserve_lock_file=True)
 
 
-class Lease:
+class LeaderLock:
     """The lock on `<database>.lock`. The kernel gives it back however its process ends. The file stays: who deletes it
     splits the house, and the term on the board (`cache/board.py`) must settle it.
     """
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._lock = lock_on(database)
+        self._lock = create_lock(database)
         self.path = Path(self._lock.lock_file)
         self._file: tuple[int, int] | None = None
         self._taken_unlocked: bool | None = None
         """`None` until the file system has said that it cannot lock; then whether we behave as if we held the lock."""
 
     @property
-    def held(self) -> bool:
+    def is_held(self) -> bool:
         """Whether it is ours."""
         return self._lock.is_locked or bool(self._taken_unlocked)
 
-    def take(self) -> bool:
+    def try_acquire(self) -> bool:
         """Whether it is ours now. Returns at once.
 
         Where nothing can be locked, it is ours the first time, and never again once it was given back: two that take
         turns for ever would be worse than one that stays behind.
         """
         if self._taken_unlocked is not None or self._lock.is_locked:
-            return self.held
+            return self.is_held
         if not self.path.parent.is_dir():  # it would be made, and so would the lock of a database that is gone
             return False
         try:
@@ -92,7 +92,7 @@ class Lease:
         except (OSError, Timeout):
             own.release(force=True)
             return False
-        self.give_back()
+        self.release()
         self._lock, self._file = own, self._there()
         return True
 
@@ -102,20 +102,20 @@ class Lease:
             return found.st_dev, found.st_ino
         return None
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let another process have it."""
         if self._taken_unlocked:
             self._taken_unlocked = False
         elif self._lock.is_locked:
             self._lock.release()
-            self._lock = lock_on(self._database)
+            self._lock = create_lock(self._database)
 
 
 @contextmanager
-def open_lease(database: Path) -> Iterator[Lease]:
+def open_lock(database: Path) -> Iterator[LeaderLock]:
     """The lease on a database, free or taken; at the end of the block it is given back, if it is ours then."""
-    lease = Lease(database)
+    lease = LeaderLock(database)
     try:
         yield lease
     finally:
-        lease.give_back()
+        lease.release()

@@ -7,7 +7,7 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from plex_companion.events import Acknowledged, Audit, Event, Heard, Malformed, PlexTvUsersRead
+from plex_companion.events import Acknowledged, Audit, Event, Malformed, PlexTvUsersRead, ReceivedEvent
 from plex_companion.models import Moment
 
 if TYPE_CHECKING:
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAILED = {kind.type: kind for kind in (Audit, Acknowledged, PlexTvUsersRead)}
+FORWARDABLE = {kind.type: kind for kind in (Audit, Acknowledged, PlexTvUsersRead)}
 """What may be sent: events that our own tools cause. Their fields must be JSON."""
 
 
-def is_mail(event: Event) -> bool:
+def is_forwardable(event: Event) -> bool:
     """Whether it can be sent to another process."""
-    return event.type in MAILED
+    return event.type in FORWARDABLE
 
 
-async def send(cache: Cache, letters: Sequence[Heard]) -> None:
+async def write_forwarded(cache: Cache, letters: Sequence[ReceivedEvent]) -> None:
     """Leave letters to the process that listens: all of them or, when it raises, none.
 
     Raises:
@@ -38,24 +38,24 @@ async def send(cache: Cache, letters: Sequence[Heard]) -> None:
     await cache.transact(lambda connection: connection.executemany(sql, rows))
 
 
-async def received(cache: Cache, last: int, now: Moment) -> list[Heard]:
+async def read_forwarded(cache: Cache, last: int, now: Moment) -> list[ReceivedEvent]:
     """The letters that came after the letter `last`, with the moments they were written at.
 
     Their ids grow in the order of commits, so none is overlooked. What cannot be read is heard as `Malformed`.
     """
     sql = "SELECT * FROM letters WHERE id > ? ORDER BY id"
-    return list(_opened(await cache.reader.execute_fetchall(sql, (last,)), now))
+    return list(_decode_rows(await cache.reader.execute_fetchall(sql, (last,)), now))
 
 
-def _opened(rows: Iterable[sqlite3.Row], now: Moment) -> Iterator[Heard]:
+def _decode_rows(rows: Iterable[sqlite3.Row], now: Moment) -> Iterator[ReceivedEvent]:
     for row in rows:
         moment = Moment(row["at"], now.tick - max(0, now.at - row["at"]))
-        yield Heard(_event(row), moment, row["id"])
+        yield ReceivedEvent(_decode_event(row), moment, row["id"])
 
 
-def _event(row: sqlite3.Row) -> Event:
+def _decode_event(row: sqlite3.Row) -> Event:
     try:
-        return MAILED[row["kind"]](**json.loads(row["body"]))
+        return FORWARDABLE[row["kind"]](**json.loads(row["body"]))
     except (KeyError, TypeError, ValueError):
         logger.warning("A letter of the kind %r cannot be read and is thrown away", row["kind"])
         return Malformed(f"a letter of the kind {row['kind']!r}")

@@ -66,7 +66,7 @@ _BUNDLES = f"""
 """  # noqa: S608 - as above
 
 
-async def library_bundles(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
+async def read_library_bundles(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
     """What came, was upgraded or went in a window, by kind, the latest first: an import of a season or album is one.
 
     `bundles` and `all_items` count beyond the limit, each of its kind.
@@ -75,7 +75,7 @@ async def library_bundles(cache: Cache, window: Window, limit: int) -> list[sqli
     return list(await cache.archive.execute_fetchall(_BUNDLES, values))
 
 
-async def refreshed_items(cache: Cache, window: Window) -> int:
+async def count_metadata_refreshes(cache: Cache, window: Window) -> int:
     """How many items changed in what is known of them, and not in their files."""
     sql = f"{_KINDS} SELECT count(DISTINCT item_id) AS items FROM moved WHERE kind = 'refreshed'"  # noqa: S608 - as above
     (row,) = await cache.archive.execute_fetchall(sql, {"since": window.since, "until": window.until})

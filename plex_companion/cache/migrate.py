@@ -35,7 +35,7 @@ class Migration:
     sql: str
 
 
-def shipped() -> list[Migration]:
+def list_migrations() -> list[Migration]:
     """The migrations that travel with this code, oldest first: in the wheel, or at the top of a checkout."""
     folder: Traversable = resources.files("plex_companion") / "migrations"
     if not folder.is_dir():
@@ -57,7 +57,7 @@ def migrate(path: Path, migrations: list[Migration] | None = None, *, wait_secon
         DatabaseNewer: the database knows a migration this code does not; nothing is touched.
         DatabaseUnusable: it cannot be opened, read or written, or belongs to another program.
     """
-    migrations = shipped() if migrations is None else migrations
+    migrations = list_migrations() if migrations is None else migrations
     try:
         make_folder(path.parent)
         refuse_newer(path, migrations)
@@ -74,7 +74,7 @@ def migrate(path: Path, migrations: list[Migration] | None = None, *, wait_secon
         reason = error.strerror if isinstance(error, OSError) else str(error)
         message = f"The database {path} cannot be used: {reason}. Check that the folder exists and can be written to."
         raise DatabaseUnusable(message) from error
-    return _newest(migrations)
+    return _find_newest(migrations)
 
 
 def apply_all(connection: sqlite3.Connection, migrations: list[Migration]) -> int:
@@ -86,10 +86,10 @@ def apply_all(connection: sqlite3.Connection, migrations: list[Migration]) -> in
     connection.execute(_LEDGER)
     for migration in migrations:
         _apply(connection, migration)
-    return _newest(migrations)
+    return _find_newest(migrations)
 
 
-def _newest(migrations: list[Migration]) -> int:
+def _find_newest(migrations: list[Migration]) -> int:
     return migrations[-1].version if migrations else 0
 
 
@@ -100,10 +100,10 @@ def refuse_newer(path: Path, migrations: list[Migration]) -> None:
         DatabaseNewer: the database knows a migration this code does not.
         sqlite3.Error: it cannot be read.
     """
-    known = schema_of(path)
-    if known > _newest(migrations):
+    known = read_schema_version(path)
+    if known > _find_newest(migrations):
         message = (
-            f"The database {path} has schema {known}, this version of plex-companion knows {_newest(migrations)}: "
+            f"The database {path} has schema {known}, this version of plex-companion knows {_find_newest(migrations)}: "
             "use a newer plex-companion, or name another file with --database."
         )
         raise DatabaseNewer(message)
@@ -113,7 +113,7 @@ def _refuse_foreign(path: Path) -> None:
     """Somebody may have named Plex's own database, or any other program's."""
     if not path.exists():
         return
-    with closing(_looking(path)) as connection:
+    with closing(_open_read_only(path)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if tables and "migrations" not in tables:
         raise DatabaseUnusable(f"The database {path} belongs to another program. Name another file with --database.")
@@ -121,10 +121,10 @@ def _refuse_foreign(path: Path) -> None:
 
 def is_older(path: Path) -> bool:
     """Whether there is something in the database, written by an older version of this program."""
-    return 0 < schema_of(path) < _newest(shipped())
+    return 0 < read_schema_version(path) < _find_newest(list_migrations())
 
 
-def schema_of(path: Path) -> int:
+def read_schema_version(path: Path) -> int:
     """The last migration of a database; 0 where there is none, or no database.
 
     Raises:
@@ -132,16 +132,16 @@ def schema_of(path: Path) -> int:
     """
     if not path.exists():
         return 0
-    with closing(_looking(path)) as connection:
-        return _version(connection)
+    with closing(_open_read_only(path)) as connection:
+        return _read_version(connection)
 
 
-def _looking(path: Path) -> sqlite3.Connection:
+def _open_read_only(path: Path) -> sqlite3.Connection:
     """A connection that may write would tidy up a write-ahead log left by a crash."""
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10)
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def _read_version(connection: sqlite3.Connection) -> int:
     ledger = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'migrations'").fetchone()[0]
     if not ledger:
         return 0
@@ -151,18 +151,18 @@ def _version(connection: sqlite3.Connection) -> int:
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     """The file and its record in one transaction: a file that fails half-way leaves nothing of itself."""
-    if migration.version <= _version(connection):
+    if migration.version <= _read_version(connection):
         return
     connection.execute("BEGIN IMMEDIATE")
-    if migration.version > _version(connection):  # asked under the lock: another process may have been faster
-        for statement in _statements(migration.sql):
+    if migration.version > _read_version(connection):  # asked under the lock: another process may have been faster
+        for statement in _split_statements(migration.sql):
             connection.execute(statement)
         record = "INSERT INTO migrations VALUES (:version, :name, datetime('now'))"
         connection.execute(record, {"version": migration.version, "name": migration.name})
     connection.execute("COMMIT")  # closing the connection takes back what did not come so far
 
 
-def _statements(sql: str) -> Iterator[str]:
+def _split_statements(sql: str) -> Iterator[str]:
     """One by one, because `executescript` would commit what was begun before it."""
     statement = ""
     for part in sql.split(";"):

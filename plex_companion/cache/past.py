@@ -50,13 +50,13 @@ _LINK = f"""
 _FORGET = "DELETE FROM plays WHERE server = :server AND history_key = :history_key AND ended_by = 'imported'"
 
 
-def take_in(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+def import_rows(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Give each row of Plex's history to the play it counts, or make it a play of its own; once, however often it comes.
 
     A row that became a play of its own before the companion's was there, or had its user, is merged into that.
     """
     connection.executemany(_UNLINK, rows)
-    links = _links(connection, rows)
+    links = _match_rows(connection, rows)
     linked = [{**row, "id": links[number]} for number, row in enumerate(rows) if number in links]
     connection.executemany(_FORGET, linked)
     connection.executemany(_LINK, linked)
@@ -65,7 +65,7 @@ def take_in(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
         connection.executemany(_insert(alone[0]), alone)
 
 
-def _links(connection: sqlite3.Connection, rows: Iterable[Row]) -> dict[int, int]:
+def _match_rows(connection: sqlite3.Connection, rows: Iterable[Row]) -> dict[int, int]:
     """Which row counts which play, the nearest pairs first: no row counts two plays, no play is counted twice."""
     pairs = sorted(
         (off, anybody, apart, number, play)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-from plex_companion.cache.backup import companions
+from plex_companion.cache.backup import list_sqlite_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ NO_FILES = FileIds(None, None, None)
 
 def file_ids(path: Path) -> FileIds:
     """Identify the three files that have these names now."""
-    return FileIds(*(_id_of(file) for file in (path, *companions(path))))
+    return FileIds(*(_id_of(file) for file in (path, *list_sqlite_files(path))))
 
 
 def is_in_place(path: Path, opened: FileIds) -> bool:
@@ -52,14 +52,14 @@ def is_in_place(path: Path, opened: FileIds) -> bool:
     whole = found.st_size >= _SMALLEST_PAGE and found.st_size % _SMALLEST_PAGE == 0
     if not whole or (found.st_dev, found.st_ino) != opened.main:
         return False
-    beside = zip(companions(path), (opened.wal, opened.shm), strict=True)
+    beside = zip(list_sqlite_files(path), (opened.wal, opened.shm), strict=True)
     return all(known is None or _id_of(file) == known for file, known in beside)
 
 
 Taken = Literal["nothing", "no folder", "ours", "cut", "another"]
 
 
-def taken_by(path: Path, opened: FileIds) -> Taken:
+def find_replacement(path: Path, opened: FileIds) -> Taken:
     """Say what has the name of the database now: nothing, the file that was opened (so one beside it is gone), or another."""
     now = _id_of(path)
     if now is None:
@@ -71,7 +71,7 @@ def taken_by(path: Path, opened: FileIds) -> Taken:
 
 def remove_logs(path: Path, opened: FileIds) -> None:
     """Remove what the opened database left beside its name: it must never meet another database."""
-    for file, known in zip(companions(path), (opened.wal, opened.shm), strict=True):
+    for file, known in zip(list_sqlite_files(path), (opened.wal, opened.shm), strict=True):
         if known is not None and _id_of(file) == known:
             file.unlink(missing_ok=True)
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.cache.transact import seen
+from plex_companion.cache.transact import run_read
 from plex_companion.folding import fold_closely
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Values = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class HistoryStatus:
     """What must be known of the database before its plays are told."""
 
     tag: str
@@ -46,7 +46,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PlayFilter:
     """Which plays are wanted; what is `None` narrows nothing."""
 
     user_id: str | None = None
@@ -56,17 +56,17 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeysetPosition:
     """A place in the list of plays, newest first: what comes after it began earlier, or at once with a smaller id."""
 
     at: int
     id: int
 
 
-async def ledger(cache: Cache, server: str | None) -> Ledger:
+async def read_history_status(cache: Cache, server: str | None) -> HistoryStatus:
     """The database's name, its newest play, and how far the history of this server is imported."""
-    (row,) = await _rows(cache, _LEDGER, {"server": server})
-    return Ledger(row["tag"], row["newest"], row["imported"], row["total"], bool(row["complete"]))
+    (row,) = await _read_rows(cache, _LEDGER, {"server": server})
+    return HistoryStatus(row["tag"], row["newest"], row["imported"], row["total"], bool(row["complete"]))
 
 
 _LEDGER = """
@@ -77,29 +77,29 @@ _LEDGER = """
 """
 
 
-async def plays_page(cache: Cache, wish: Wish, limit: int, after: Place | None = None) -> list[Row]:
+async def read_plays_page(cache: Cache, wish: PlayFilter, limit: int, after: KeysetPosition | None = None) -> list[Row]:
     """Plays, newest first, live ones included; with `after`, the ones behind that place in the list.
 
     As dictionaries: SQLite's own rows look for a name among all of theirs, one after the other, each time.
     """
-    wanted, values = _narrowed(wish, after)
+    wanted, values = _build_conditions(wish, after)
     if wish.words is not None:
-        expression, scanned, texts = await _title_search(cache, wish.words)
+        expression, scanned, texts = await _build_title_search(cache, wish.words)
         wanted, values = [*wanted, *scanned], {**values, **texts}
         if expression is not None:
             values["words"] = expression
-            few = await _few_titled(cache, expression)
+            few = await _find_by_words(cache, expression)
             wanted.append(_TITLED if few is None else "plays.id IN (SELECT value FROM json_each(:titled))")
             values["titled"] = json.dumps(few)
             if few is not None:
                 # Sorted by little, and only the first are looked at whole.
-                wanted = [f"plays.id IN (SELECT id FROM plays {_where(wanted)} {_NEWEST})"]  # noqa: S608 - placeholders only
-    rows = await _rows(cache, f"SELECT * FROM plays {_where(wanted)} {_NEWEST}", {"limit": limit, **values})  # noqa: S608 - placeholders only
+                wanted = [f"plays.id IN (SELECT id FROM plays {_build_where(wanted)} {_NEWEST})"]  # noqa: S608 - placeholders only
+    rows = await _read_rows(cache, f"SELECT * FROM plays {_build_where(wanted)} {_NEWEST}", {"limit": limit, **values})  # noqa: S608 - placeholders only
     names = rows[0].keys() if rows else []
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _where(wanted: list[str]) -> str:
+def _build_where(wanted: list[str]) -> str:
     return f"WHERE {' AND '.join(wanted)}" if wanted else ""
 
 
@@ -117,7 +117,7 @@ MANY_TEXTS = 100
 """Titles that are sooner met on the way from the newest play to the oldest than looked up one by one."""
 
 
-async def _title_search(cache: Cache, words: Words) -> tuple[str | None, list[str], Values]:
+async def _build_title_search(cache: Cache, words: Words) -> tuple[str | None, list[str], Values]:
     """Return an expression for the index of words, and conditions on the titles themselves, with their values.
 
     A text in a script without spaces is looked for in the titles there are, each of which is in the index as a whole;
@@ -127,9 +127,9 @@ async def _title_search(cache: Cache, words: Words) -> tuple[str | None, list[st
     scanned: list[str] = []
     values: Values = {}
     for number, forms in enumerate(words.inside):
-        texts = await _texts_with(cache, forms)
+        texts = await _list_texts_with(cache, forms)
         if len(texts) < MANY_TEXTS:
-            (expressions if texts else scanned).append(f"({' OR '.join(map(_phrase, texts))})" if texts else "0")
+            (expressions if texts else scanned).append(f"({' OR '.join(map(_build_phrase, texts))})" if texts else "0")
             continue
         name = f"texts{number}"
         values[name] = json.dumps(texts)
@@ -139,35 +139,35 @@ async def _title_search(cache: Cache, words: Words) -> tuple[str | None, list[st
     return " AND ".join(expressions) or None, scanned, values
 
 
-async def _texts_with(cache: Cache, forms: tuple[str, ...]) -> list[str]:
+async def _list_texts_with(cache: Cache, forms: tuple[str, ...]) -> list[str]:
     """Return the titles in scripts without spaces that hold a text in one of its forms; if none does, nearly hold it."""
-    values = {f"form{number}": f"%{_literally(form)}%" for number, form in enumerate(forms)}
+    values = {f"form{number}": f"%{_escape_like(form)}%" for number, form in enumerate(forms)}
     like = " OR ".join(f"text LIKE :{name} ESCAPE '\\'" for name in values)
-    rows = await _rows(cache, f"SELECT DISTINCT text FROM play_titles_unspaced WHERE {like}", values)  # noqa: S608 - placeholders only
+    rows = await _read_rows(cache, f"SELECT DISTINCT text FROM play_titles_unspaced WHERE {like}", values)  # noqa: S608 - placeholders only
     if rows:
         return [row["text"] for row in rows]
     wanted = fold_closely(forms[0])
-    every = await _rows(cache, "SELECT DISTINCT text FROM play_titles_unspaced", {})
+    every = await _read_rows(cache, "SELECT DISTINCT text FROM play_titles_unspaced", {})
     return [row["text"] for row in every if wanted in fold_closely(row["text"])]
 
 
-def _literally(text: str) -> str:
+def _escape_like(text: str) -> str:
     return "".join(f"\\{char}" if char in "%_\\" else char for char in text)
 
 
-def _phrase(text: str) -> str:
+def _build_phrase(text: str) -> str:
     quoted = text.replace('"', '""').replace("\0", "")
     return f'"{quoted}"'
 
 
-async def _few_titled(cache: Cache, words: str) -> list[int] | None:
+async def _find_by_words(cache: Cache, words: str) -> list[int] | None:
     """The plays with these words, unless there are many."""
     sql = f"{_WITH_WORDS} LIMIT :few"
-    rows = await _rows(cache, sql, {"words": words, "few": FEW})
+    rows = await _read_rows(cache, sql, {"words": words, "few": FEW})
     return None if len(rows) == FEW else [row["rowid"] for row in rows]
 
 
-def _narrowed(wish: Wish, after: Place | None) -> tuple[list[str], Values]:
+def _build_conditions(wish: PlayFilter, after: KeysetPosition | None) -> tuple[list[str], Values]:
     wanted: list[str] = []
     values: Values = {"user": wish.user_id, "library": wish.library_id}
     if wish.user_id is not None:
@@ -186,7 +186,7 @@ def _narrowed(wish: Wish, after: Place | None) -> tuple[list[str], Values]:
     return wanted, values
 
 
-async def play_of(cache: Cache, play_id: int) -> tuple[sqlite3.Row, list[sqlite3.Row]] | None:
+async def read_play(cache: Cache, play_id: int) -> tuple[sqlite3.Row, list[sqlite3.Row]] | None:
     """One play, live, ended or imported, with the turns it took, both as of one moment."""
 
     def read(connection: sqlite3.Connection) -> tuple[sqlite3.Row, list[sqlite3.Row]] | None:
@@ -194,20 +194,20 @@ async def play_of(cache: Cache, play_id: int) -> tuple[sqlite3.Row, list[sqlite3
         marks = connection.execute("SELECT * FROM play_marks WHERE play_id = ? ORDER BY id", (play_id,)).fetchall()
         return (row, marks) if row else None
 
-    return await seen(cache.archive, read)
+    return await run_read(cache.archive, read)
 
 
-async def users_of_plays(cache: Cache) -> list[tuple[str, str | None]]:
+async def list_play_users(cache: Cache) -> list[tuple[str, str | None]]:
     """Id and latest name of everybody who ever played something."""
-    return [(row["id"], row["name"]) for row in await _rows(cache, _distinct("user_id", "user_name"), {})]
+    return [(row["id"], row["name"]) for row in await _read_rows(cache, _select_distinct("user_id", "user_name"), {})]
 
 
-async def libraries_of_plays(cache: Cache) -> list[tuple[str, str | None]]:
+async def list_play_libraries(cache: Cache) -> list[tuple[str, str | None]]:
     """Id and latest name of every library something was ever played from."""
-    return [(row["id"], row["name"]) for row in await _rows(cache, _distinct("library_id", "library"), {})]
+    return [(row["id"], row["name"]) for row in await _read_rows(cache, _select_distinct("library_id", "library"), {})]
 
 
-def _distinct(id_: str, name: str) -> str:
+def _select_distinct(id_: str, name: str) -> str:
     """From one to the next along the index, since there are few of them and very many plays."""
     return f"""
         WITH RECURSIVE known (id) AS (
@@ -223,7 +223,7 @@ CARRIED_MS = 86_400_000
 """How long before a window a play may have begun that went on into it."""
 
 
-async def plays_carried(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
+async def read_overlapping_plays(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
     """Plays that began before a window and went on into it. One that took longer than a day and is over is not found."""
     sql = """
         SELECT * FROM plays WHERE started_at >= :early AND started_at < :since AND ended_at >= :since
@@ -233,8 +233,8 @@ async def plays_carried(cache: Cache, window: Window, limit: int) -> list[sqlite
         ORDER BY started_at DESC, id DESC LIMIT :limit
     """
     early = window.since - CARRIED_MS
-    return await _rows(cache, sql, {"since": window.since, "early": early, "limit": limit})
+    return await _read_rows(cache, sql, {"since": window.since, "early": early, "limit": limit})
 
 
-async def _rows(cache: Cache, sql: str, values: Values) -> list[sqlite3.Row]:
+async def _read_rows(cache: Cache, sql: str, values: Values) -> list[sqlite3.Row]:
     return list(await cache.archive.execute_fetchall(sql, values))

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.cache.rows import alert_of, delivery_of
+from plex_companion.cache.rows import parse_alert, parse_delivery
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,30 +26,30 @@ class JournalPage:
     gap: bool
 
 
-async def newest_events(cache: Cache, limit: int, types: Sequence[str] | None = None) -> list[sqlite3.Row]:
+async def read_newest_events(cache: Cache, limit: int, types: Sequence[str] | None = None) -> list[sqlite3.Row]:
     """The newest rows of the journal (of these types), newest first."""
-    wanted, values = _of_types(types)
+    wanted, values = _filter_types(types)
     sql = f"SELECT * FROM events WHERE 1 {wanted} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - placeholders only
-    return await _rows(cache, sql, {"limit": limit, **values})
+    return await _read_rows(cache, sql, {"limit": limit, **values})
 
 
-async def events_within(
+async def read_events_within(
     cache: Cache, window: Window, limit: int, types: Sequence[str] | None = None
 ) -> list[sqlite3.Row]:
     """Rows of the journal of a window (of these types), newest first."""
-    wanted, values = _of_types(types)
+    wanted, values = _filter_types(types)
     sql = f"SELECT * FROM events WHERE at BETWEEN :since AND :until {wanted} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - placeholders only
-    return await _rows(cache, sql, {"since": window.since, "until": window.until, "limit": limit, **values})
+    return await _read_rows(cache, sql, {"since": window.since, "until": window.until, "limit": limit, **values})
 
 
-async def connections_since(cache: Cache, since: int) -> list[sqlite3.Row]:
+async def read_connections_since(cache: Cache, since: int) -> list[sqlite3.Row]:
     """When Plex ceased to be heard and was heard again, oldest first. What ended later tells what was going on then."""
     sql = "SELECT * FROM events WHERE type = 'connection' AND at >= :since ORDER BY id"
-    return await _rows(cache, sql, {"since": since})
+    return await _read_rows(cache, sql, {"since": since})
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class RetentionBounds:
     """How far back what is pruned still reaches: the time of the oldest row, and whether older ones are gone."""
 
     events_at: int | None
@@ -58,30 +58,30 @@ class Reach:
     library_pruned: bool
 
 
-async def reach(cache: Cache) -> Reach:
+async def read_retention_bounds(cache: Cache) -> RetentionBounds:
     """How far back the journal and the library changes reach."""
     oldest = "(SELECT {} FROM {} ORDER BY id LIMIT 1)"
     columns = [oldest.format(column, table) for table in ("events", "library_changes") for column in ("at", "id")]
     gone = "(SELECT seq FROM sqlite_sequence WHERE name = '{}')"
     columns += [gone.format(table) for table in ("events", "library_changes")]
-    (row,) = await _rows(cache, f"SELECT {', '.join(columns)}", {})
+    (row,) = await _read_rows(cache, f"SELECT {', '.join(columns)}", {})
     events_at, event, library_at, change, events, changes = row
-    return Reach(events_at, (event or (events or 0) + 1) > 1, library_at, (change or (changes or 0) + 1) > 1)
+    return RetentionBounds(events_at, (event or (events or 0) + 1) > 1, library_at, (change or (changes or 0) + 1) > 1)
 
 
-async def last_event(cache: Cache) -> int:
+async def read_last_event_id(cache: Cache) -> int:
     """The id of the newest row ever written; 0 when there was none."""
-    rows = await _rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = 'events'", {})
+    rows = await _read_rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = 'events'", {})
     return int(rows[0]["seq"]) if rows else 0
 
 
-async def events_after(cache: Cache, cursor: int, types: Sequence[str] | None, limit: int) -> JournalPage:
+async def read_events_after(cache: Cache, cursor: int, types: Sequence[str] | None, limit: int) -> JournalPage:
     """Rows after a cursor. The cursor moves past rows of other types too, so that nothing is looked at twice."""
-    newest = await last_event(cache)
-    oldest = await _rows(cache, "SELECT min(id) AS id FROM events", {})
+    newest = await read_last_event_id(cache)
+    oldest = await _read_rows(cache, "SELECT min(id) AS id FROM events", {})
     first = oldest[0]["id"] if oldest and oldest[0]["id"] is not None else newest + 1
-    wanted, values = _of_types(types)
-    rows = await _rows(
+    wanted, values = _filter_types(types)
+    rows = await _read_rows(
         cache,
         f"SELECT * FROM events WHERE id > :cursor AND id <= :newest {wanted} ORDER BY id LIMIT :limit",  # noqa: S608 - placeholders only
         {"cursor": cursor, "newest": newest, "limit": limit, **values},
@@ -90,13 +90,13 @@ async def events_after(cache: Cache, cursor: int, types: Sequence[str] | None, l
     return JournalPage(rows, end, gap=cursor + 1 < first)
 
 
-def _of_types(types: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
+def _filter_types(types: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
     if not types:
         return "", {}
     return "AND type IN (SELECT value FROM json_each(:types))", {"types": json.dumps([*types])}
 
 
-async def newest_alerts(
+async def read_newest_alerts(
     cache: Cache,
     limit: int,
     *,
@@ -114,33 +114,33 @@ async def newest_alerts(
         wanted.append("at BETWEEN :since AND :until")
         values |= {"since": window.since, "until": window.until}
     where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
-    rows = await _rows(
+    rows = await _read_rows(
         cache,
         f"SELECT * FROM alerts {where} ORDER BY id DESC LIMIT :limit",  # noqa: S608 - placeholders only
         {"after": after, "before": before, "limit": limit, **values},
     )
-    return [alert_of(row) for row in rows]
+    return [parse_alert(row) for row in rows]
 
 
-async def alert_by_id(cache: Cache, alert_id: int) -> Alert | None:
+async def read_alert(cache: Cache, alert_id: int) -> Alert | None:
     """One alert, open or not; `None` when there is none of that id."""
-    rows = await _rows(cache, "SELECT * FROM alerts WHERE id = :id", {"id": alert_id})
-    return alert_of(rows[0]) if rows else None
+    rows = await _read_rows(cache, "SELECT * FROM alerts WHERE id = :id", {"id": alert_id})
+    return parse_alert(rows[0]) if rows else None
 
 
-async def marks_of(cache: Cache, play_id: int) -> list[sqlite3.Row]:
+async def read_play_events(cache: Cache, play_id: int) -> list[sqlite3.Row]:
     """The turns a play took, in their order."""
-    return await _rows(cache, "SELECT * FROM play_marks WHERE play_id = :play ORDER BY id", {"play": play_id})
+    return await _read_rows(cache, "SELECT * FROM play_marks WHERE play_id = :play ORDER BY id", {"play": play_id})
 
 
-async def waiting_deliveries(cache: Cache, webhook: str, limit: int = 100) -> list[Delivery]:
+async def read_waiting_deliveries(cache: Cache, webhook: str, limit: int = 100) -> list[Delivery]:
     """What is on its way to a webhook, what is due first before the rest."""
     sql = "SELECT * FROM deliveries WHERE done_at IS NULL AND webhook = :webhook ORDER BY due_at, id LIMIT :limit"
-    return [delivery_of(row) for row in await _rows(cache, sql, {"webhook": webhook, "limit": limit})]
+    return [parse_delivery(row) for row in await _read_rows(cache, sql, {"webhook": webhook, "limit": limit})]
 
 
 @dataclass(frozen=True, slots=True)
-class Deliveries:
+class DeliveryStatus:
     """How the webhooks fare, over the time that is kept."""
 
     waiting: int
@@ -148,14 +148,14 @@ class Deliveries:
     last_delivered_at: int | None
 
 
-async def deliveries(cache: Cache) -> Deliveries:
+async def read_delivery_status(cache: Cache) -> DeliveryStatus:
     """What waits, what was given up, and when something was delivered last."""
     sql = """
         SELECT count(*) FILTER (WHERE done_at IS NULL), count(*) FILTER (WHERE outcome LIKE 'given up%'),
             max(done_at) FILTER (WHERE outcome = 'delivered') FROM deliveries
     """
-    (row,) = await _rows(cache, sql, {})
-    return Deliveries(*row)
+    (row,) = await _read_rows(cache, sql, {})
+    return DeliveryStatus(*row)
 
 
 async def count_alerts(cache: Cache, window: Window) -> tuple[int, int]:
@@ -163,33 +163,33 @@ async def count_alerts(cache: Cache, window: Window) -> tuple[int, int]:
     sql = (
         "SELECT count(*) AS seen, count(*) - count(resolved_at) AS open FROM alerts WHERE at BETWEEN :since AND :until"
     )
-    (row,) = await _rows(cache, sql, {"since": window.since, "until": window.until})
+    (row,) = await _read_rows(cache, sql, {"since": window.since, "until": window.until})
     return int(row["seen"]), int(row["open"])
 
 
-async def last_event_before(cache: Cache, at: int) -> int:
+async def read_last_event_before(cache: Cache, at: int) -> int:
     """Return the id of the newest kept event that was heard before a time; 0 when there is none."""
-    rows = await _rows(cache, "SELECT coalesce(max(id), 0) AS id FROM events WHERE at < :at", {"at": at})
+    rows = await _read_rows(cache, "SELECT coalesce(max(id), 0) AS id FROM events WHERE at < :at", {"at": at})
     return int(rows[0]["id"])
 
 
-async def last_event_at(cache: Cache) -> int | None:
+async def read_last_event_at(cache: Cache) -> int | None:
     """Return when the newest event was heard; `None` when none is kept."""
-    rows = await _rows(cache, "SELECT at FROM events ORDER BY id DESC LIMIT 1", {})
+    rows = await _read_rows(cache, "SELECT at FROM events ORDER BY id DESC LIMIT 1", {})
     return int(rows[0]["at"]) if rows else None
 
 
-async def last_alert(cache: Cache) -> int:
+async def read_last_alert_id(cache: Cache) -> int:
     """The id of the newest alert ever; 0 when there was none."""
-    rows = await _rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = 'alerts'", {})
+    rows = await _read_rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = 'alerts'", {})
     return int(rows[0]["seq"]) if rows else 0
 
 
 async def count_plays(cache: Cache) -> int:
     """How many plays are known, live ones included."""
-    rows = await _rows(cache, "SELECT coalesce(sum(plays), 0) AS plays FROM play_quarters", {})
+    rows = await _read_rows(cache, "SELECT coalesce(sum(plays), 0) AS plays FROM play_quarters", {})
     return int(rows[0]["plays"])
 
 
-async def _rows(cache: Cache, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
+async def _read_rows(cache: Cache, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
     return list(await cache.reader.execute_fetchall(sql, values))

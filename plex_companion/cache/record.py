@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from plex_companion.cache.past import take_in
+from plex_companion.cache.past import import_rows
 from plex_companion.cache.place import UNKNOWN
 from plex_companion.cache.rows import (
     Row,
-    activity_row,
-    alert_row,
-    fields,
-    history_row,
-    mark_row,
-    past_row,
-    play_row,
-    section_row,
+    build_activity_row,
+    build_alert_row,
+    build_history_row,
+    build_imported_row,
+    build_play_event_row,
+    build_play_row,
+    build_section_row,
+    read_fields,
 )
 from plex_companion.changes.kinds import (
     AccountsSeen,
@@ -32,8 +32,8 @@ from plex_companion.changes.kinds import (
     DevicesSeen,
     HistoryProgressed,
     Journaled,
-    LibraryMoved,
-    PlayMarked,
+    LibraryItemChanged,
+    PlayEventRecorded,
     PlaysImported,
     PlaysRepeated,
     PlexTvUsersSeen,
@@ -43,7 +43,7 @@ from plex_companion.changes.kinds import (
     SessionEnded,
     SessionStarted,
 )
-from plex_companion.changes.state import timeline_of
+from plex_companion.changes.state import build_timeline
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,14 +52,14 @@ if TYPE_CHECKING:
     from plex_companion.models import Session
 
 
-def condensed(changes: Iterable[Change], journal_rows: int = sys.maxsize) -> list[Change]:
+def coalesce(changes: Iterable[Change], journal_rows: int = sys.maxsize) -> list[Change]:
     """The same in fewer: what writes nothing goes, of a row written again and again the last writing stays, and of the
     journal the newest rows do.
     """
     kept: list[Change] = []
     seen: set[tuple[str, object]] = set()
     for change in reversed(list(changes)):
-        row = _row_of(change)
+        row = _identify_row(change)
         journal_rows -= isinstance(change, Journaled)
         if row is None or row in seen or (isinstance(change, Journaled) and journal_rows < 0):
             continue
@@ -69,14 +69,14 @@ def condensed(changes: Iterable[Change], journal_rows: int = sys.maxsize) -> lis
     return kept
 
 
-def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of change
+def _identify_row(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of change
     """Which row a change writes."""
     match change:
         case Journaled():
             return "events", change.id
         case SessionStarted() | SessionChanged() | SessionEnded():
             return "plays", change.session.play_id
-        case PlayMarked():
+        case PlayEventRecorded():
             return "play_marks", change.mark_id
         case AlertOpened() | AlertResolved() | AlertReopened():
             return "alerts", change.alert.id
@@ -86,7 +86,7 @@ def _row_of(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911
             return "deliveries", change.delivery.id
         case ActivityChanged() | ActivityEnded():
             return "activities", change.activity.uuid
-        case LibraryMoved():
+        case LibraryItemChanged():
             return "library_changes", change.change.id
         case ClientSeen():
             return "clients", change.client_identifier
@@ -113,7 +113,7 @@ class Statements:
         self.past: dict[tuple[str, str], Row] = {}
         """Plays out of Plex's history, which look for the companion's own after those are written."""
 
-    def upserts(self) -> Iterable[tuple[str, list[Row]]]:
+    def order_upserts(self) -> Iterable[tuple[str, list[Row]]]:
         """Table and rows, parents before children."""
         return ((table, list(rows.values())) for table, rows in self.tables.items())
 
@@ -121,68 +121,70 @@ class Statements:
         """Execute them, at most one per table."""
         for sql, row in self.first:
             connection.execute(sql, row)
-        for table, rows in self.upserts():
+        for table, rows in self.order_upserts():
             if rows:
-                connection.executemany(upsert(table, rows[0]), rows)
-        take_in(connection, list(self.past.values()))
+                connection.executemany(build_upsert(table, rows[0]), rows)
+        import_rows(connection, list(self.past.values()))
 
     def add(self, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
         """Take one change in."""
         match change:
             case Journaled():
-                self._put("events", change.id, {**fields(change), "server": self.server})
+                self._put("events", change.id, {**read_fields(change), "server": self.server})
             case SessionEnded(session=session):
-                self._play(session, change)
+                self._write_play(session, change)
             case SessionStarted(session=session) | SessionChanged(session=session):
-                self._play(session)
-            case PlayMarked():
-                self._put("play_marks", change.mark_id, mark_row(change, self.server))
+                self._write_play(session)
+            case PlayEventRecorded():
+                self._put("play_marks", change.mark_id, build_play_event_row(change, self.server))
             case AlertOpened(alert=alert) | AlertResolved(alert=alert) | AlertReopened(alert=alert):
-                self._put("alerts", alert.id, alert_row(alert, self.server))
+                self._put("alerts", alert.id, build_alert_row(alert, self.server))
             case AlertAcknowledged(alert_id=alert_id, at=at):
                 self._acknowledge(alert_id, at)
             case DeliveryChanged(delivery=delivery):
-                self._put("deliveries", delivery.id, fields(delivery))
+                self._put("deliveries", delivery.id, read_fields(delivery))
             case ActivityChanged(activity=activity):
-                self._put("activities", activity.uuid, activity_row(activity, self.server, None))
+                self._put("activities", activity.uuid, build_activity_row(activity, self.server, None))
             case ActivityEnded(activity=activity):
-                self._put("activities", activity.uuid, activity_row(activity, self.server, activity.updated_at))
-            case LibraryMoved(change=moved):
-                self._put("library_changes", moved.id, {**fields(moved), "server": self.server})
+                self._put("activities", activity.uuid, build_activity_row(activity, self.server, activity.updated_at))
+            case LibraryItemChanged(change=moved):
+                self._put("library_changes", moved.id, {**read_fields(moved), "server": self.server})
             case ClientSeen(client=client):
-                self._put("clients", client.client_identifier, {**fields(client), "server": self.server})
+                self._put("clients", client.client_identifier, {**read_fields(client), "server": self.server})
             case ServerSeen(server=identity):
-                self._meet(identity.machine_identifier, {**fields(identity), "seen_at": self.at})
+                self._adopt_server(identity.machine_identifier, {**read_fields(identity), "seen_at": self.at})
             case SectionsSeen(sections=sections):
                 self.first.append(("DELETE FROM sections WHERE server = :server", {"server": self.server}))
-                self.tables["sections"] = {s.section_id: section_row(s, self.server) for s in sections}
+                self.tables["sections"] = {s.section_id: build_section_row(s, self.server) for s in sections}
             case AccountsSeen(accounts=accounts):
                 self.first.append(("DELETE FROM accounts WHERE server = :server", {"server": self.server}))
-                self.tables["accounts"] = {a.id: {**fields(a), "server": self.server} for a in accounts}
+                self.tables["accounts"] = {a.id: {**read_fields(a), "server": self.server} for a in accounts}
             case PlexTvUsersSeen(users=users):
                 for user in users:
-                    self._put("plex_tv_users", user.id, {**fields(user), "server": self.server})
+                    self._put("plex_tv_users", user.id, {**read_fields(user), "server": self.server})
             case DevicesSeen(devices=devices):
                 self.first.append(("DELETE FROM devices WHERE server = :server", {"server": self.server}))
-                self.tables["devices"] = {d.id: {**fields(d), "server": self.server} for d in devices}
+                self.tables["devices"] = {d.id: {**read_fields(d), "server": self.server} for d in devices}
             case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
-                self.past |= {(self.server, play.history_key): past_row(play, self.server) for play in plays}
+                self.past |= {(self.server, play.history_key): build_imported_row(play, self.server) for play in plays}
             case HistoryProgressed(history=history):
-                self._put("history", self.server, history_row(history, self.server))
+                self._put("history", self.server, build_history_row(history, self.server))
             case _:
                 pass
 
     def _put(self, table: str, key: object, row: Row) -> None:
         self.tables.setdefault(table, {})[key] = row
 
-    def _play(self, session: Session, ended: SessionEnded | None = None) -> None:
+    def _write_play(self, session: Session, ended: SessionEnded | None = None) -> None:
         row = (
-            play_row(session, self.server, ended.ended_at, ended.ended_by) if ended else play_row(session, self.server)
+            build_play_row(session, self.server, ended.ended_at, ended.ended_by)
+            if ended
+            else build_play_row(session, self.server)
         )
         self._put("plays", session.play_id, row)
-        timeline = timeline_of(session, "stopped") if ended else None
+        timeline = build_timeline(session, "stopped") if ended else None
         if timeline is not None:
-            self._put("timelines", timeline.client_identifier, {**fields(timeline), "server": self.server})
+            self._put("timelines", timeline.client_identifier, {**read_fields(timeline), "server": self.server})
 
     def _acknowledge(self, alert_id: int, at: int) -> None:
         pending = self.tables.get("alerts", {}).get(alert_id)
@@ -190,7 +192,7 @@ class Statements:
             pending["acknowledged_at"] = pending["acknowledged_at"] or at
         self.first.append((_ACKNOWLEDGE, {"id": alert_id, "at": at}))
 
-    def _meet(self, server: str, row: Row) -> None:
+    def _adopt_server(self, server: str, row: Row) -> None:
         """The server is known now: what was written before it was named is its own."""
         self.first.append((_SERVER, row))
         self.first += [(sql, {"server": server, "unknown": UNKNOWN}) for sql in _ADOPT]
@@ -236,7 +238,7 @@ _KEPT = {"plays": {"server", "started_at"}, "alerts": {"server"}, "play_marks": 
 """Columns that keep their first value: a play and an alert belong to the server they began on."""
 
 
-def upsert(table: str, row: Row) -> str:
+def build_upsert(table: str, row: Row) -> str:
     """The statement that writes rows of this shape."""
     keys, kept = _KEYS[table], _KEPT.get(table, set())
     columns, values = ", ".join(row), ", ".join(f":{name}" for name in row)

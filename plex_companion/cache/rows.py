@@ -14,9 +14,9 @@ from plex_companion.models import (
     Delivery,
     Device,
     History,
+    ImportedPlay,
     Item,
     LibraryChange,
-    PastPlay,
     Player,
     PlexTvUser,
     Section,
@@ -30,12 +30,12 @@ from plex_companion.models import (
 if TYPE_CHECKING:
     import sqlite3
 
-    from plex_companion.changes.kinds import PlayMarked
+    from plex_companion.changes.kinds import PlayEventRecorded
 
 Row = dict[str, Any]
 
 
-def play_row(session: Session, server: str, ended_at: int | None = None, ended_by: str | None = None) -> Row:
+def build_play_row(session: Session, server: str, ended_at: int | None = None, ended_by: str | None = None) -> Row:
     """A session as a row of `plays`."""
     user, player = session.user or User(), session.player or Player()
     return {
@@ -44,7 +44,7 @@ def play_row(session: Session, server: str, ended_at: int | None = None, ended_b
         "epoch": session.epoch,
         "session_key": session.session_key,
         "session_id": session.session_id,
-        **_item_columns(session.item),
+        **_build_item_columns(session.item),
         "user_id": user.id,
         "user_name": user.name,
         "client_identifier": player.client_identifier,
@@ -75,13 +75,13 @@ def play_row(session: Session, server: str, ended_at: int | None = None, ended_b
     }
 
 
-def past_row(play: PastPlay, server: str) -> Row:
+def build_imported_row(play: ImportedPlay, server: str) -> Row:
     """A play out of Plex's history as a row of `plays`. Of its times Plex tells one."""
     user, player, at = play.user or User(), play.player or Player(), play.viewed_at
     return {
         "id": play.play_id,
         "server": server,
-        **_item_columns(play.item),
+        **_build_item_columns(play.item),
         "user_id": user.id,
         "user_name": user.name,
         "client_identifier": player.client_identifier,
@@ -98,7 +98,7 @@ def past_row(play: PastPlay, server: str) -> Row:
     }
 
 
-def _item_columns(item: Item) -> Row:
+def _build_item_columns(item: Item) -> Row:
     return {
         "rating_key": item.rating_key,
         "key": item.key,
@@ -121,21 +121,21 @@ def _item_columns(item: Item) -> Row:
     }
 
 
-def session_of(row: sqlite3.Row, heard_tick: int, *, stale: bool) -> Session:
+def parse_session(row: sqlite3.Row, heard_tick: int, *, stale: bool) -> Session:
     """A row of `plays` as a session. Ticks do not outlive a process: `heard_tick` is what they are taken for."""
     transcode = Transcode(**json.loads(row["transcode"])) if row["transcode"] else None
     return Session(
         play_id=row["id"],
         epoch=row["epoch"],
         session_key=row["session_key"],
-        item=item_of(row),
+        item=parse_item(row),
         state=row["state"],
         started_at=row["started_at"],
         updated_at=row["updated_at"],
         heard_tick=heard_tick,
         session_id=row["session_id"],
-        user=user_of(row),
-        player=player_of(row),
+        user=parse_user(row),
+        player=parse_player(row),
         view_offset_ms=row["view_offset_ms"],
         watched_ms=row["watched_ms"],
         paused_ms=row["paused_ms"],
@@ -152,7 +152,7 @@ def session_of(row: sqlite3.Row, heard_tick: int, *, stale: bool) -> Session:
     )
 
 
-def item_of(row: sqlite3.Row | Row) -> Item:
+def parse_item(row: sqlite3.Row | Row) -> Item:
     """What a play played."""
     return Item(
         rating_key=row["rating_key"],
@@ -176,13 +176,13 @@ def item_of(row: sqlite3.Row | Row) -> Item:
     )
 
 
-def user_of(row: sqlite3.Row | Row) -> User | None:
+def parse_user(row: sqlite3.Row | Row) -> User | None:
     """Who played."""
     known = row["user_id"] is not None or row["user_name"] is not None
     return User(row["user_id"], row["user_name"]) if known else None
 
 
-def player_of(row: sqlite3.Row | Row) -> Player | None:
+def parse_player(row: sqlite3.Row | Row) -> Player | None:
     """Where it played."""
     player = Player(
         client_identifier=row["client_identifier"],
@@ -192,23 +192,23 @@ def player_of(row: sqlite3.Row | Row) -> Player | None:
         device=row["device"],
         version=row["player_version"],
         address=row["address"],
-        local=_flag(row["local"]),
+        local=_parse_flag(row["local"]),
     )
     return None if player == Player() else player
 
 
-def alert_row(alert: Alert, server: str) -> Row:
+def build_alert_row(alert: Alert, server: str) -> Row:
     """An alert as a row."""
-    return {**fields(alert), "server": server, "detail": json.dumps(alert.detail)}
+    return {**read_fields(alert), "server": server, "detail": json.dumps(alert.detail)}
 
 
-def alert_of(row: sqlite3.Row) -> Alert:
+def parse_alert(row: sqlite3.Row) -> Alert:
     """A row as an alert."""
     names = ("id", "at", "kind", "severity", "title", "subject", "resolved_at", "acknowledged_at")
     return Alert(detail=json.loads(row["detail"]), **{name: row[name] for name in names})
 
 
-def mark_row(mark: PlayMarked, server: str) -> Row:
+def build_play_event_row(mark: PlayEventRecorded, server: str) -> Row:
     """A turn in the course of a play as a row. Ticks do not outlive a process."""
     return {
         "id": mark.mark_id,
@@ -221,91 +221,91 @@ def mark_row(mark: PlayMarked, server: str) -> Row:
     }
 
 
-def delivery_of(row: sqlite3.Row) -> Delivery:
+def parse_delivery(row: sqlite3.Row) -> Delivery:
     """A row as a delivery."""
     return Delivery(**{name: row[name] for name in Delivery.__dataclass_fields__})
 
 
-def activity_row(activity: Activity, server: str, ended_at: int | None) -> Row:
+def build_activity_row(activity: Activity, server: str, ended_at: int | None) -> Row:
     """An activity as a row."""
-    row = {**fields(activity), "server": server, "ended_at": ended_at}
+    row = {**read_fields(activity), "server": server, "ended_at": ended_at}
     return {**row, "context": json.dumps(activity.context)}
 
 
-def activity_of(row: sqlite3.Row) -> Activity:
+def parse_activity(row: sqlite3.Row) -> Activity:
     """A row as an activity."""
     names = ("uuid", "type", "title", "subtitle", "progress", "user_id", "started_at", "updated_at")
     values = {name: row[name] for name in names}
-    return Activity(cancellable=_flag(row["cancellable"]), context=json.loads(row["context"]), **values)
+    return Activity(cancellable=_parse_flag(row["cancellable"]), context=json.loads(row["context"]), **values)
 
 
-def change_of(row: sqlite3.Row) -> LibraryChange:
+def parse_library_change(row: sqlite3.Row) -> LibraryChange:
     """A row as a library change."""
     names = ("id", "at", "item_id", "section_id", "type", "title", "change", "parent_item_id", "root_item_id")
     values = {name: row[name] for name in names}
     return LibraryChange(settled=bool(row["settled"]), analyzed=bool(row["analyzed"]), **values)
 
 
-def client_of(row: sqlite3.Row) -> Client:
+def parse_client(row: sqlite3.Row) -> Client:
     """A row as a client."""
     names = ("client_identifier", "title", "product", "platform", "device", "version", "address", "provides")
     times = ("first_seen_at", "last_seen_at")
-    return Client(local=_flag(row["local"]), **{name: row[name] for name in (*names, *times)})
+    return Client(local=_parse_flag(row["local"]), **{name: row[name] for name in (*names, *times)})
 
 
-def timeline_of(row: sqlite3.Row) -> Timeline:
+def parse_timeline(row: sqlite3.Row) -> Timeline:
     """A row as a timeline."""
     return Timeline(**{name: row[name] for name in Timeline.__dataclass_fields__})
 
 
-def section_row(section: Section, server: str) -> Row:
+def build_section_row(section: Section, server: str) -> Row:
     """A section as a row."""
-    return {**fields(section), "server": server, "locations": json.dumps(section.locations)}
+    return {**read_fields(section), "server": server, "locations": json.dumps(section.locations)}
 
 
-def section_of(row: sqlite3.Row) -> Section:
+def parse_section(row: sqlite3.Row) -> Section:
     """A row as a section."""
     values = {name: row[name] for name in Section.__dataclass_fields__}
     values |= {"refreshing": bool(row["refreshing"]), "locations": tuple(json.loads(row["locations"]))}
     return Section(**values)
 
 
-def account_of(row: sqlite3.Row) -> Account:
+def parse_account(row: sqlite3.Row) -> Account:
     """A row as an account."""
     return Account(row["id"], row["name"])
 
 
-def plex_tv_user_of(row: sqlite3.Row) -> PlexTvUser:
+def parse_plex_tv_user(row: sqlite3.Row) -> PlexTvUser:
     """Return a row as a user of plex.tv."""
     return PlexTvUser(**{name: row[name] for name in PlexTvUser.__dataclass_fields__})
 
 
-def device_of(row: sqlite3.Row) -> Device:
+def parse_device(row: sqlite3.Row) -> Device:
     """A row as a device."""
     return Device(**{name: row[name] for name in Device.__dataclass_fields__})
 
 
-def history_row(history: History, server: str) -> Row:
+def build_history_row(history: History, server: str) -> Row:
     """How far Plex's history was read, as a row. Why it could not be is known to who tried."""
-    row = {**fields(history), "server": server}
+    row = {**read_fields(history), "server": server}
     del row["detail"]
     return row
 
 
-def history_of(row: sqlite3.Row) -> History:
+def parse_history(row: sqlite3.Row) -> History:
     """A row as how far Plex's history was read."""
     return History(row["mark_s"], row["imported"], row["total"], bool(row["complete"]))
 
 
-def server_of(row: sqlite3.Row) -> ServerIdentity:
+def parse_server(row: sqlite3.Row) -> ServerIdentity:
     """A row as a server."""
     return ServerIdentity(**{name: row[name] for name in ServerIdentity.__dataclass_fields__})
 
 
-def fields(model: Any) -> Row:
+def read_fields(model: Any) -> Row:
     """A model whose fields are columns of the same names."""
     return {name: getattr(model, name) for name in type(model).__dataclass_fields__}
 
 
-def _flag(value: int | None) -> bool | None:
+def _parse_flag(value: int | None) -> bool | None:
     return None if value is None else bool(value)

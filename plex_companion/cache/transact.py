@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def written(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+async def run_write(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
     """What `work` returns, after all of it was committed; when it raises, nothing was.
 
     Who stops waiting does not stop the work: the thread finishes it, one way or the other.
     """
-    return await _in_thread(connection, "IMMEDIATE", work)
+    return await _run_in_thread(connection, "IMMEDIATE", work)
 
 
-async def seen(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+async def run_read(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
     """What `work` reads, all of it as of one moment."""
-    return await _in_thread(connection, "DEFERRED", work)
+    return await _run_in_thread(connection, "DEFERRED", work)
 
 
-async def in_thread(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+async def run_in_thread(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
     """Run `work` in the thread of the connection, outside any transaction, and return what it returns."""
     its: Any = connection
     return cast("T", await its._execute(work, its._conn))  # noqa: SLF001 - held by a contract test
 
 
-async def _in_thread(connection: aiosqlite.Connection, kind: str, work: Callable[[sqlite3.Connection], T]) -> T:
+async def _run_in_thread(connection: aiosqlite.Connection, kind: str, work: Callable[[sqlite3.Connection], T]) -> T:
     its: Any = connection
     return cast("T", await its._execute(_transact, its._conn, kind, work))  # noqa: SLF001 - held by a contract test
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from plex_companion.changes import activities, history, library, sessions
-from plex_companion.changes.alerts import Thresholds, alerts_for
-from plex_companion.changes.journal import journal
+from plex_companion.changes.alerts import Thresholds, evaluate_alerts
+from plex_companion.changes.journal import journal_event
 from plex_companion.changes.kinds import (
     AccountsSeen,
     Change,
@@ -17,14 +17,14 @@ from plex_companion.changes.kinds import (
     DevicesSeen,
     PlexTvUsersSeen,
     ReadabilityChanged,
-    Refreshed,
+    RefreshRequested,
     SectionsSeen,
     ServerSeen,
     SessionEnded,
     SessionStarted,
-    Wanted,
+    StateConfirmed,
 )
-from plex_companion.changes.marks import marks_for
+from plex_companion.changes.marks import derive_play_events
 from plex_companion.changes.state import State, advance
 from plex_companion.events import (
     AccountUpdate,
@@ -56,43 +56,43 @@ def changes_for(event: Event, before: State, now: Moment, thresholds: Thresholds
     """What the event changes, given what was known. Pure; an empty list means silence."""
     if isinstance(event, Snapshot) and not _is_current(event, before):
         return []
-    changes = _meaning(event, before, now)
-    row = journal(event, before, now)
-    marks = marks_for(changes, before, now)
-    alerts = alerts_for(event, changes, before, now, thresholds)
-    counted = [Wanted("history")] if any(isinstance(change, SessionEnded) for change in changes) else []
+    changes = _derive(event, before, now)
+    row = journal_event(event, before, now)
+    marks = derive_play_events(changes, before, now)
+    alerts = evaluate_alerts(event, changes, before, now, thresholds)
+    counted = [RefreshRequested("history")] if any(isinstance(change, SessionEnded) for change in changes) else []
     return [*([row] if row else []), *changes, *marks, *alerts, *counted]
 
 
-def _meaning(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
+def _derive(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
     match event:
         case Playing():
-            return sessions.on_playing(event, before, now)
+            return sessions.handle_playing(event, before, now)
         case TranscodeReport():
-            return sessions.on_transcode(event, before)
+            return sessions.handle_transcode(event, before)
         case ActivityReport():
-            return activities.on_activity(event, before, now)
+            return activities.handle_activity(event, before, now)
         case TimelineEntry():
-            return library.on_timeline(event, before, now)
+            return library.handle_timeline(event, before, now)
         case Snapshot():
-            return _on_snapshot(event, before, now)
+            return _handle_snapshot(event, before, now)
         case SessionsUnread(detail=detail):
             return _on_unread(detail, before, now)
         case HistoryPage():
-            return history.on_page(event, before)
+            return history.handle_history_page(event, before)
         case Tick():
-            return sessions.on_tick(before, now)
+            return sessions.handle_tick(before, now)
         case Connecting():
-            return _link(before, now, "connecting", None)
+            return _change_connection(before, now, "connecting", None)
         case Disconnected():
-            return [*_on_lost(event, before, now), *sessions.mark_stale(before)]
+            return [*_handle_disconnect(event, before, now), *sessions.mark_stale(before)]
         case DeliveryReport(delivery=delivery):
             return [DeliveryChanged(delivery)]
         case PlexTvUsersRead(users=users):
             news = tuple(user for user in users if user not in before.plex_tv_users)
             return [PlexTvUsersSeen(news)] if news else []
         case AccountUpdate():
-            return [Wanted("library")]
+            return [RefreshRequested("library")]
         case _:
             return []
 
@@ -102,7 +102,7 @@ def _is_current(event: Snapshot, before: State) -> bool:
     return event.first or event.epoch == before.connection.epoch
 
 
-def _link(before: State, now: Moment, state: LinkState, detail: str | None) -> list[Change]:
+def _change_connection(before: State, now: Moment, state: LinkState, detail: str | None) -> list[Change]:
     known = before.connection
     if (known.state, known.detail) == (state, detail):
         return []
@@ -110,18 +110,18 @@ def _link(before: State, now: Moment, state: LinkState, detail: str | None) -> l
     return [ConnectionChanged(replace(known, state=state, since_at=since, detail=detail))]
 
 
-def _on_lost(event: Disconnected, before: State, now: Moment) -> list[Change]:
+def _handle_disconnect(event: Disconnected, before: State, now: Moment) -> list[Change]:
     if event.unauthorized:
-        return _link(before, now, "unauthorized", event.detail)
+        return _change_connection(before, now, "unauthorized", event.detail)
     never_heard = before.refreshed_at is None
-    return _link(before, now, "offline" if never_heard else "down", event.detail)
+    return _change_connection(before, now, "offline" if never_heard else "down", event.detail)
 
 
-def _on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
+def _handle_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
     changes: list[Change] = []
     if _is_another_server(event, before):
-        changes += [*sessions.all_over(before), ServerSeen(event.server)] if event.server else []
-        before = _after(before, changes)
+        changes += [*sessions.end_all(before), ServerSeen(event.server)] if event.server else []
+        before = _apply_changes(before, changes)
     elif event.server is not None and event.server != before.server:
         changes.append(ServerSeen(event.server))
     live = Connection("live", now.at, event.epoch, event.detail)
@@ -131,18 +131,18 @@ def _on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
         changes.append(ConnectionChanged(live))
     if event.is_unreadable != before.sessions_unreadable:
         changes.append(ReadabilityChanged(event.is_unreadable))
-    changes += sessions.on_snapshot(event, before, now)
-    changes += activities.on_snapshot(event, before, now)
+    changes += sessions.handle_session_snapshot(event, before, now)
+    changes += activities.handle_activity_snapshot(event, before, now)
     if event.sections is not None and event.sections != before.sections:
         changes.append(SectionsSeen(event.sections))
     if event.accounts is not None and event.accounts != before.accounts:
         changes.append(AccountsSeen(event.accounts))
     if event.devices is not None and event.devices != before.devices:
         changes.append(DevicesSeen(event.devices))
-    changes += _clients(event.clients or (), changes, before, now)
+    changes += _derive_clients(event.clients or (), changes, before, now)
     told = None if event.sessions is None and not event.first else event.sessions is not None
     judged = now.tick if event.first and event.sessions is not None else None
-    return [*changes, Refreshed(now.at, told, judged)]
+    return [*changes, StateConfirmed(now.at, told, judged)]
 
 
 def _on_unread(detail: str, before: State, now: Moment) -> list[Change]:
@@ -150,7 +150,7 @@ def _on_unread(detail: str, before: State, now: Moment) -> list[Change]:
     if before.connection.state != "live":
         return []
     changed: list[Change] = [] if before.sessions_unreadable else [ReadabilityChanged(unreadable=True)]
-    return [*_link(before, now, "live", detail), *changed, *sessions.mark_stale(before)]
+    return [*_change_connection(before, now, "live", detail), *changed, *sessions.mark_stale(before)]
 
 
 def _is_another_server(event: Snapshot, before: State) -> bool:
@@ -159,14 +159,14 @@ def _is_another_server(event: Snapshot, before: State) -> bool:
     return known is not None and seen is not None and known.machine_identifier != seen.machine_identifier
 
 
-def _after(before: State, changes: list[Change]) -> State:
+def _apply_changes(before: State, changes: list[Change]) -> State:
     state = before.copy()
     for change in changes:
         advance(state, change)
     return state
 
 
-def _clients(listed: tuple[Client, ...], changes: list[Change], before: State, now: Moment) -> list[Change]:
+def _derive_clients(listed: tuple[Client, ...], changes: list[Change], before: State, now: Moment) -> list[Change]:
     """Players that announce themselves (`/clients`); a session that plays on one knows it better."""
     playing = {change.client_identifier for change in changes if isinstance(change, SessionStarted | ClientSeen)}
     seen: list[Change] = []

@@ -18,25 +18,25 @@ _EPISODE = re.compile(r"(.+) (S\d+) E\d+")
 _OF_ALBUM = {"track": "tracks", "photo": "photos", "episode": "episodes"}
 
 
-def titles_of(items: Iterable[LibraryChange], most: int = SHOWN) -> list[str]:
+def summarize_titles(items: Iterable[LibraryChange], most: int = SHOWN) -> list[str]:
     """One line per film, season or album, in the order they came; what has no title yet is left out."""
     known = {item.item_id: item for item in items}
     groups: dict[str, list[LibraryChange]] = {}
     for item in known.values():
         if item.type not in CONTAINERS:
-            groups.setdefault(_group_of(item), []).append(item)
-    lines = (_line(group, known) for group in groups.values())
+            groups.setdefault(_choose_group(item), []).append(item)
+    lines = (_format_line(group, known) for group in groups.values())
     return [line for line in lines if line][:most]
 
 
-def _group_of(item: LibraryChange) -> str:
+def _choose_group(item: LibraryChange) -> str:
     if item.type not in _OF_ALBUM:
         return item.item_id
     named = _EPISODE.fullmatch(item.title or "")
     return item.parent_item_id or (f"{named[1]} {named[2]}" if named else item.item_id)
 
 
-def _line(group: list[LibraryChange], known: dict[str, LibraryChange]) -> str | None:
+def _format_line(group: list[LibraryChange], known: dict[str, LibraryChange]) -> str | None:
     titles = [item.title for item in group if item.title]
     if len(group) == 1 or not titles:
         return titles[0] if titles else None

@@ -29,7 +29,7 @@ _LATER = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
-class Webhooks:
+class WebhookRules:
     """What is delivered. `body(what, alert, at)` is the message, as JSON."""
 
     names: tuple[str, ...]
@@ -42,7 +42,7 @@ class Webhooks:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DeliveryAttempt:
     """What came of one try: an HTTP status or, without one, why there was none."""
 
     status: int | None
@@ -61,7 +61,7 @@ class Answer:
         return status is None or status >= _SERVER_ERROR or status < _BAD_REQUEST or status in _LATER
 
 
-def deliveries_for(changes: Iterable[Change], before: State, now: Moment, webhooks: Webhooks) -> list[Change]:
+def queue_deliveries(changes: Iterable[Change], before: State, now: Moment, webhooks: WebhookRules) -> list[Change]:
     """The messages that these changes send on their way, or call back."""
     ids = count(before.next_delivery)
     found: list[Change] = []
@@ -71,7 +71,7 @@ def deliveries_for(changes: Iterable[Change], before: State, now: Moment, webhoo
         alert = change.alert
         if webhooks.kinds and alert.kind not in webhooks.kinds:
             continue
-        held = before.held.get(alert.id, ()) if isinstance(change, AlertReopened) else ()
+        held = before.waiting_deliveries.get(alert.id, ()) if isinstance(change, AlertReopened) else ()
         if held:  # it is open still, as whoever was told it opened believes
             found += [DeliveryChanged(replace(one, done_at=now.at, outcome=WITHDRAWN)) for one in held]
             continue
@@ -83,7 +83,7 @@ def deliveries_for(changes: Iterable[Change], before: State, now: Moment, webhoo
     return found
 
 
-def after(delivery: Delivery, answer: Answer, at: int, chance: float) -> Delivery:
+def record_attempt(delivery: Delivery, answer: DeliveryAttempt, at: int, chance: float) -> Delivery:
     """A message after one more try. `chance`, from 0 to 1, spreads the next one, so that not all come back at once."""
     tried = replace(delivery, tries=delivery.tries + 1)
     if answer.is_good:

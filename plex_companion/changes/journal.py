@@ -31,7 +31,7 @@ from plex_companion.events import (
     TranscodeReport,
     UpdateState,
 )
-from plex_companion.text import HIDDEN, LONGEST, clean, discreet
+from plex_companion.text import HIDDEN, LONGEST, clean, redact_personal
 
 if TYPE_CHECKING:
     from plex_companion.changes.state import State
@@ -42,7 +42,7 @@ _SECRET_NAMES = ("token", "secret", "password", "api_key", "apikey")
 _SECRET_SETTINGS = (*_SECRET_NAMES, "mail")
 
 
-def journal(event: Event, before: State, now: Moment) -> Journaled | None:
+def journal_event(event: Event, before: State, now: Moment) -> Journaled | None:
     """The row of an event. What says nothing new (ticks, later snapshots) and log lines, which feed back, have none."""
     subject: str | None
     kind = event.type
@@ -61,7 +61,7 @@ def journal(event: Event, before: State, now: Moment) -> Journaled | None:
             return None
         case Snapshot():
             kind = Disconnected.type  # the end of an outage stands beside its beginning
-            subject, summary, raw = "live", *_heard(event, before, now)
+            subject, summary, raw = "live", *_journal_connection(event, before, now)
         case Disconnected():
             state = "unauthorized" if event.unauthorized else "down"
             subject, summary, raw = (
@@ -72,12 +72,12 @@ def journal(event: Event, before: State, now: Moment) -> Journaled | None:
         case Acknowledged(alert_id=alert):
             subject, summary, raw = str(alert), f"alert {alert} acknowledged", {"alert_id": str(alert)}
         case _:
-            subject, summary = _told(event, before)
+            subject, summary = _summarize(event, before)
             raw = event.raw
-    return Journaled(before.next_event, now.at, kind, subject, discreet(summary), payload(event, raw))
+    return Journaled(before.next_event, now.at, kind, subject, redact_personal(summary), encode_payload(event, raw))
 
 
-def _heard(event: Snapshot, before: State, now: Moment) -> tuple[str, dict[str, Any]]:
+def _journal_connection(event: Snapshot, before: State, now: Moment) -> tuple[str, dict[str, Any]]:
     """Plex is heard, and since when it was not: without that, a quiet hour and a blind one would look alike."""
     raw: dict[str, Any] = {"state": "live", "epoch": event.epoch}
     if before.down_since is None:
@@ -90,35 +90,35 @@ def _heard(event: Snapshot, before: State, now: Moment) -> tuple[str, dict[str, 
     }
 
 
-def payload(event: Event, raw: dict[str, Any]) -> str:
+def encode_payload(event: Event, raw: dict[str, Any]) -> str:
     """What Plex sent, as JSON, without secrets, addresses and control characters."""
     if isinstance(event, Preference) and any(word in (event.id or "").lower() for word in _SECRET_SETTINGS):
         raw = {**raw, "value": HIDDEN, "default": HIDDEN}
     try:
         text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         foreign = len(text) > LONGEST or clean(text) != text
-        if foreign or "\\" in text or _may_hold_secrets(text) or discreet(text) != text:
+        if foreign or "\\" in text or _may_hold_secrets(text) or redact_personal(text) != text:
             # Text by text: a mask laid over the JSON itself could tear an escape or swallow a quote.
-            text = json.dumps(_safe(raw), ensure_ascii=False, separators=(",", ":"))
+            text = json.dumps(_sanitize(raw), ensure_ascii=False, separators=(",", ":"))
     except (RecursionError, ValueError):
         return '{"unreadable":true}'
     return text
 
 
-def _safe(value: Any) -> Any:
+def _sanitize(value: Any) -> Any:
     match value:
         case str():
-            return discreet(clean(value))
+            return redact_personal(clean(value))
         case dict():
-            return {discreet(clean(name)): _of_name(name, inner) for name, inner in value.items()}
+            return {redact_personal(clean(name)): _sanitize_field(name, inner) for name, inner in value.items()}
         case list():
-            return [_safe(inner) for inner in value]
+            return [_sanitize(inner) for inner in value]
         case _:
             return value
 
 
-def _of_name(name: str, value: Any) -> Any:
-    return HIDDEN if value and value is not True and _may_hold_secrets(name) else _safe(value)
+def _sanitize_field(name: str, value: Any) -> Any:
+    return HIDDEN if value and value is not True and _may_hold_secrets(name) else _sanitize(value)
 
 
 def _may_hold_secrets(text: str) -> bool:
@@ -126,7 +126,7 @@ def _may_hold_secrets(text: str) -> bool:
     return any(word in small for word in _SECRET_NAMES)
 
 
-def _told(event: Event, before: State) -> tuple[str | None, str]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
+def _summarize(event: Event, before: State) -> tuple[str | None, str]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
     match event:
         case Playing(session_key=key, state=state):
             session = before.sessions.get(key or "")

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
         Device,
         EndedBy,
         History,
+        ImportedPlay,
         LibraryChange,
-        MarkKind,
-        PastPlay,
+        PlayEventKind,
         PlexTvUser,
         Section,
         ServerIdentity,
@@ -44,7 +44,7 @@ class Journaled:
 
 
 @dataclass(frozen=True, slots=True)
-class OfSession:
+class SessionChange:
     """What the changes of a session share."""
 
     session: Session
@@ -71,19 +71,19 @@ class OfSession:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionStarted(OfSession):
+class SessionStarted(SessionChange):
     """A session nobody knew plays."""
 
 
 @dataclass(frozen=True, slots=True)
-class SessionChanged(OfSession):
+class SessionChanged(SessionChange):
     """A session moved on. `progress_only`: nothing but its position and what follows from it."""
 
     progress_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class SessionEnded(OfSession):
+class SessionEnded(SessionChange):
     """A session is over. `session` is how it was last seen."""
 
     ended_by: EndedBy
@@ -91,14 +91,14 @@ class SessionEnded(OfSession):
 
 
 @dataclass(frozen=True, slots=True)
-class PlayMarked:
+class PlayEventRecorded:
     """A turn in the course of a play. The same `mark_id` again corrects it."""
 
     mark_id: int
     play_id: int
     at: int
     tick: int
-    kind: MarkKind
+    kind: PlayEventKind
     view_offset_ms: int | None
     detail: Mapping[str, Any]
 
@@ -144,7 +144,7 @@ class ActivityEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class LibraryMoved:
+class LibraryItemChanged:
     """An item came, changed or went, or came closer to being ready."""
 
     change: LibraryChange
@@ -175,7 +175,7 @@ class DevicesSeen:
 class PlaysImported:
     """Plays of one user that Plex's history tells of, and that no page told of before."""
 
-    plays: tuple[PastPlay, ...]
+    plays: tuple[ImportedPlay, ...]
     user: str | None
     """As history is asked for."""
 
@@ -184,7 +184,7 @@ class PlaysImported:
 class PlaysRepeated:
     """Plays that were told of before: what has become known since may link them to the companion's own."""
 
-    plays: tuple[PastPlay, ...]
+    plays: tuple[ImportedPlay, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class HistoryProgressed:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryTaken:
+class HistoryPageWritten:
     """A page of it was taken in, so that the next may be read."""
 
     number: int
@@ -216,13 +216,13 @@ class ConnectionChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Refreshed:
+class StateConfirmed:
     """A snapshot agreed with what was known, or was taken over: knowledge is as fresh as `at`."""
 
     at: int
     sessions: bool | None = None
     """Whether it could tell what plays; `None` when it says nothing of that."""
-    judged_tick: int | None = None
+    first_snapshot_tick: int | None = None
     """Of the first snapshot of a connection: when Plex had told what plays. What was heard before may be over."""
 
 
@@ -287,7 +287,7 @@ class DeliveryChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RefreshRequested:
     """Plex must be asked: an event alone does not say enough."""
 
     what: Literal["sessions", "library", "history"]
@@ -298,12 +298,12 @@ Change = (
     | SessionStarted
     | SessionChanged
     | SessionEnded
-    | PlayMarked
+    | PlayEventRecorded
     | ClientSeen
     | TranscodeSeen
     | ActivityChanged
     | ActivityEnded
-    | LibraryMoved
+    | LibraryItemChanged
     | SectionsSeen
     | AccountsSeen
     | PlexTvUsersSeen
@@ -311,10 +311,10 @@ Change = (
     | PlaysImported
     | PlaysRepeated
     | HistoryProgressed
-    | HistoryTaken
+    | HistoryPageWritten
     | ServerSeen
     | ConnectionChanged
-    | Refreshed
+    | StateConfirmed
     | ReadabilityChanged
     | AlertOpened
     | AlertResolved
@@ -322,5 +322,5 @@ Change = (
     | AlertAcknowledged
     | ConditionSeen
     | DeliveryChanged
-    | Wanted
+    | RefreshRequested
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.changes.kinds import PlayMarked, SessionChanged, SessionEnded, SessionStarted
+from plex_companion.changes.kinds import PlayEventRecorded, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.changes.sessions import BLIND_MS
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from plex_companion.changes.kinds import Change
     from plex_companion.changes.state import State
-    from plex_companion.models import MarkKind, Moment, Session, Transcode
+    from plex_companion.models import Moment, PlayEventKind, Session, Transcode
 
 FORWARD_MS = 5_000
 """A position so far beyond what time explains was jumped to (Home Assistant's rule, PLEX.md 1.2)."""
@@ -22,66 +22,77 @@ BACK_MS = 1_000
 """Time never explains going back; clients round."""
 SEEK_MS = 2_000
 """A seek shows as paused and playing; a person does not pause and jump so quickly."""
-_TURNS: dict[str, MarkKind] = {"playing": "resumed", "paused": "paused", "buffering": "buffering", "error": "error"}
+_STATE_EVENTS: dict[str, PlayEventKind] = {
+    "playing": "resumed",
+    "paused": "paused",
+    "buffering": "buffering",
+    "error": "error",
+}
 _MADE = ("video_decision", "audio_decision", "subtitle_decision", "video_codec", "audio_codec", "width", "height")
 """What a transcoder makes of the file; a change of it is a switch, as to another quality."""
 
 
-def marks_for(changes: list[Change], before: State, now: Moment) -> list[Change]:
+def derive_play_events(changes: list[Change], before: State, now: Moment) -> list[Change]:
     """The turns that plays took by these changes. Mere progress is none, nor what moved while nobody listened."""
     marks: list[Change] = []
     ids: Iterator[int] | None = None
     for change in changes:
         if isinstance(change, SessionChanged):
             known = before.sessions.get(change.session.session_key)
-            if known is None or known.play_id != change.session.play_id or _is_plain(known, change, now):
+            if known is None or known.play_id != change.session.play_id or _is_mere_progress(known, change, now):
                 continue
         elif not isinstance(change, SessionStarted | SessionEnded):
             continue
-        ids = ids or count(before.next_mark)
-        marks += _turns(change, before, now, ids)
+        ids = ids or count(before.next_play_event)
+        marks += _compare(change, before, now, ids)
     return marks
 
 
-def _is_plain(known: Session, change: SessionChanged, now: Moment) -> bool:
+def _is_mere_progress(known: Session, change: SessionChanged, now: Moment) -> bool:
     """Whether a report says nothing but that it plays on: nearly all do."""
     return (
-        change.progress_only and change.session.transcode is known.transcode and not _jumped(known, change.session, now)
+        change.progress_only
+        and change.session.transcode is known.transcode
+        and not _find_jump(known, change.session, now)
     )
 
 
-def _turns(
+def _compare(
     change: SessionStarted | SessionChanged | SessionEnded, before: State, now: Moment, ids: Iterator[int]
-) -> Iterator[PlayMarked]:
+) -> Iterator[PlayEventRecorded]:
     session = change.session
 
-    def mark(kind: MarkKind, at: int, /, **detail: Any) -> PlayMarked:
-        return PlayMarked(next(ids), session.play_id, at, now.tick, kind, session.view_offset_ms, detail)
+    def build_event(kind: PlayEventKind, at: int, /, **detail: Any) -> PlayEventRecorded:
+        return PlayEventRecorded(next(ids), session.play_id, at, now.tick, kind, session.view_offset_ms, detail)
 
     match change:
         case SessionStarted():
-            yield mark("started", session.started_at, state=session.state)
+            yield build_event("started", session.started_at, state=session.state)
         case SessionEnded(ended_by=ended_by, ended_at=ended_at):
-            yield mark("ended", ended_at, by=ended_by)
+            yield build_event("ended", ended_at, by=ended_by)
         case _:
             known = before.sessions[session.session_key]
-            turned = _TURNS.get(session.state) if session.state != known.state else None
-            if _jumped(known, session, now):
+            turned = _STATE_EVENTS.get(session.state) if session.state != known.state else None
+            if _find_jump(known, session, now):
                 jump = {"from_ms": known.view_offset_ms, "to_ms": session.view_offset_ms}
-                paused = _just_paused(before.marked.get(session.play_id), now) if turned == "resumed" else None
+                paused = (
+                    _find_recent_pause(before.last_play_events.get(session.play_id), now)
+                    if turned == "resumed"
+                    else None
+                )
                 if paused is not None:
                     yield replace(paused, kind="seeked", view_offset_ms=session.view_offset_ms, detail=jump)
                     turned = None
                 else:
-                    yield mark("seeked", now.at, **jump)
+                    yield build_event("seeked", now.at, **jump)
             if turned is not None:
-                yield mark(turned, now.at, **({"after": known.state} if turned == "resumed" else {}))
-            switched = _switch(known, session)
+                yield build_event(turned, now.at, **({"after": known.state} if turned == "resumed" else {}))
+            switched = _find_switch(known, session)
             if switched:
-                yield mark("decision", now.at, **switched)
+                yield build_event("decision", now.at, **switched)
 
 
-def _jumped(known: Session, session: Session, now: Moment) -> bool:
+def _find_jump(known: Session, session: Session, now: Moment) -> bool:
     """Whether the position moved as time does not explain. One that falls behind has stalled, and that is no jump."""
     passed = now.tick - known.heard_tick
     moved = session.view_offset_ms - known.view_offset_ms
@@ -89,23 +100,23 @@ def _jumped(known: Session, session: Session, now: Moment) -> bool:
     return passed <= BLIND_MS and not -BACK_MS <= moved <= explained + FORWARD_MS
 
 
-def _just_paused(last: PlayMarked | None, now: Moment) -> PlayMarked | None:
+def _find_recent_pause(last: PlayEventRecorded | None, now: Moment) -> PlayEventRecorded | None:
     """The pause that was the first half of a seek."""
     quick = last is not None and last.kind == "paused" and now.tick - last.tick <= SEEK_MS
     return last if quick else None
 
 
-def _switch(known: Session, session: Session) -> dict[str, Any]:
+def _find_switch(known: Session, session: Session) -> dict[str, Any]:
     """How it reaches the player, where that is another way now, or another quality of the same."""
     if known.decision is None or session.decision is None:
         return {}
-    changed = _remade(known.transcode, session.transcode)
+    changed = _compare_transcodes(known.transcode, session.transcode)
     if session.decision == known.decision and not changed:
         return {}
     return {"from": known.decision, "to": session.decision, **({"changed": changed} if changed else {})}
 
 
-def _remade(known: Transcode | None, job: Transcode | None) -> dict[str, Any]:
+def _compare_transcodes(known: Transcode | None, job: Transcode | None) -> dict[str, Any]:
     if known is None or job is None or known is job:
         return {}
     pairs = ((name, getattr(known, name), getattr(job, name)) for name in _MADE)

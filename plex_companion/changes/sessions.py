@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from plex_companion.changes.kinds import (
     Change,
     ClientSeen,
+    RefreshRequested,
     SessionChanged,
     SessionEnded,
     SessionStarted,
     TranscodeSeen,
-    Wanted,
 )
 from plex_companion.changes.state import MOST
 from plex_companion.models import Client, Item, Player, Session
@@ -41,41 +41,43 @@ LONGEST_KEY = 18
 STATES = frozenset({"playing", "paused", "buffering", "error"})
 
 
-def on_playing(event: Playing, before: State, now: Moment) -> list[Change]:
+def handle_playing(event: Playing, before: State, now: Moment) -> list[Change]:
     """A client reports. Unknown sessions are shown at once and asked about; `/status/sessions` knows the rest."""
-    fitting = _reported(event, before, now)
+    fitting = _find_reported(event, before, now)
     if len(fitting) > 1:
-        return [Wanted("sessions")]  # a guess would be written down for ever; Plex knows
+        return [RefreshRequested("sessions")]  # a guess would be written down for ever; Plex knows
     known = fitting[0] if fitting else None
     if event.state == "stopped":
-        return _stopped(event, known, before, now)
+        return _handle_stop(event, known, before, now)
     return _continued(event, known, before, now)
 
 
 def _continued(event: Playing, known: Session | None, before: State, now: Moment) -> list[Change]:
-    if event.state not in STATES or (known is None and _counted(event.session_key) is None):
+    if event.state not in STATES or (known is None and _parse_counter(event.session_key) is None):
         return []
     if known is None:
-        return _unknown(event, before, now)
+        return _handle_unknown(event, before, now)
     lost = _is_lost(known, event, before, now)
     if lost or _is_other_item(event, known):
-        over = _ended(known, "inferred", known.updated_at) if lost else _ended(known, "replaced", now.at)
-        if _counted(event.session_key) is None:
-            return [over, Wanted("sessions")]
-        return [over, SessionStarted(_started(event, before, now, before.next_play)), Wanted("sessions")]
-    return _moved(known, event, before, now)
+        over = _end(known, "inferred", known.updated_at) if lost else _end(known, "replaced", now.at)
+        if _parse_counter(event.session_key) is None:
+            return [over, RefreshRequested("sessions")]
+        return [over, SessionStarted(_start(event, before, now, before.next_play)), RefreshRequested("sessions")]
+    return _handle_progress(known, event, before, now)
 
 
-def _unknown(event: Playing, before: State, now: Moment) -> list[Change]:
-    if now.tick < before.judged_tick:
-        return [Wanted("sessions")]  # Plex has told since what plays, without it: it is over, or not listed yet
+def _handle_unknown(event: Playing, before: State, now: Moment) -> list[Change]:
+    if now.tick < before.first_snapshot_tick:
+        return [
+            RefreshRequested("sessions")
+        ]  # Plex has told since what plays, without it: it is over, or not listed yet
     if len(before.sessions) >= MOST:
         return []
-    begun = _started(event, before, now, before.next_play)
-    return [*_keyless(event, before, now), SessionStarted(begun), Wanted("sessions")]
+    begun = _start(event, before, now, before.next_play)
+    return [*_find_session_without_key(event, before, now), SessionStarted(begun), RefreshRequested("sessions")]
 
 
-def _counted(key: str | None) -> int | None:
+def _parse_counter(key: str | None) -> int | None:
     """A session key as the counter that Plex takes it from; `None` for anything else."""
     return int(key) if key and key.isdecimal() and len(key) <= LONGEST_KEY else None
 
@@ -92,7 +94,7 @@ def _is_lost(known: Session, event: Playing, before: State, now: Moment) -> bool
     return _is_other_item(event, known) or not (same_client and _is_plausible(known, offset, now))
 
 
-def _reported(event: Playing, before: State, now: Moment) -> list[Session]:
+def _find_reported(event: Playing, before: State, now: Moment) -> list[Session]:
     """The sessions a report may be about: the one of its key, and without a key those of its client (PlexKodiConnect #504).
 
     Of several the item decides, then the position. Where several are left, nothing says which it is.
@@ -109,7 +111,7 @@ def _reported(event: Playing, before: State, now: Moment) -> list[Session]:
     return fitting
 
 
-def _keyless(event: Playing, before: State, now: Moment) -> list[Change]:
+def _find_session_without_key(event: Playing, before: State, now: Moment) -> list[Change]:
     """A live TV session that a snapshot listed without a session key, and that tells its key now.
 
     Several may watch one channel: then the client decides, and where it does not, the next snapshot.
@@ -121,7 +123,7 @@ def _keyless(event: Playing, before: State, now: Moment) -> list[Change]:
     ]
     if len(fitting) > 1:
         fitting = [one for one in fitting if one.client_identifier == event.client_identifier]
-    return [_ended(fitting[0], "replaced", now.at)] if len(fitting) == 1 else []
+    return [_end(fitting[0], "replaced", now.at)] if len(fitting) == 1 else []
 
 
 def _is_other_item(event: Playing, session: Session) -> bool:
@@ -131,23 +133,23 @@ def _is_other_item(event: Playing, session: Session) -> bool:
     return event.key is None or event.key != session.item.key
 
 
-def _stopped(event: Playing, session: Session | None, before: State, now: Moment) -> list[Change]:
+def _handle_stop(event: Playing, session: Session | None, before: State, now: Moment) -> list[Change]:
     if session is not None and _is_lost(session, event, before, now):
-        return [_ended(session, "inferred", session.updated_at)]
+        return [_end(session, "inferred", session.updated_at)]
     if session is not None and not _is_other_item(event, session):
-        return [_ended(_moved_to(session, event, before, now), "stopped", now.at)]
+        return [_end(_update_position(session, event, before, now), "stopped", now.at)]
     ended = before.ended.get(event.session_key or "")
     if session is not None or (ended is not None and ended.epoch == before.connection.epoch):
         return []  # late or repeated: the session plays something else by now, or has ended already
-    renamed = _renamed(event, before)
+    renamed = _find_renamed(event, before)
     if renamed is not None:
-        return [_ended(_moved_to(renamed, event, before, now), "stopped", now.at)]
-    return [Wanted("sessions")] if before.sessions else []
+        return [_end(_update_position(renamed, event, before, now), "stopped", now.at)]
+    return [RefreshRequested("sessions")] if before.sessions else []
 
 
-def _renamed(event: Playing, before: State) -> Session | None:
+def _find_renamed(event: Playing, before: State) -> Session | None:
     """The session that stops under a key of its own, newer than the one it played under (node-plex-api #80)."""
-    number = _counted(event.session_key)
+    number = _parse_counter(event.session_key)
     if event.rating_key is None or number is None:
         return None
     fitting = [
@@ -155,12 +157,12 @@ def _renamed(event: Playing, before: State) -> Session | None:
         for session in before.sessions.values()
         if not _is_other_item(event, session)
         and event.client_identifier in {None, session.client_identifier}
-        and (_counted(session.session_key) or number) < number
+        and (_parse_counter(session.session_key) or number) < number
     ]
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _started(event: Playing, before: State, now: Moment, play_id: int) -> Session:
+def _start(event: Playing, before: State, now: Moment, play_id: int) -> Session:
     client = before.clients.get(event.client_identifier or "")
     transcode = before.transcodes.get(event.transcode_key or "")
     return Session(
@@ -177,7 +179,11 @@ def _started(event: Playing, before: State, now: Moment, play_id: int) -> Sessio
         started_at=now.at,
         updated_at=now.at,
         heard_tick=now.tick,
-        player=_player(client) if client else Player(event.client_identifier) if event.client_identifier else None,
+        player=_build_player(client)
+        if client
+        else Player(event.client_identifier)
+        if event.client_identifier
+        else None,
         view_offset_ms=event.view_offset_ms or 0,
         transcode_key=event.transcode_key,
         transcode=transcode,
@@ -186,7 +192,7 @@ def _started(event: Playing, before: State, now: Moment, play_id: int) -> Sessio
     )
 
 
-def _player(client: Client) -> Player:
+def _build_player(client: Client) -> Player:
     return Player(
         client.client_identifier,
         client.title,
@@ -199,15 +205,15 @@ def _player(client: Client) -> Player:
     )
 
 
-def _moved(known: Session, event: Playing, before: State, now: Moment) -> list[Change]:
-    session = _moved_to(known, event, before, now)
+def _handle_progress(known: Session, event: Playing, before: State, now: Moment) -> list[Change]:
+    session = _update_position(known, event, before, now)
     material = (
         session.state != known.state or session.transcode_key != known.transcode_key or session.stale != known.stale
     )
     changes: list[Change] = [SessionChanged(session, progress_only=not material)]
     unexplained = session.transcode_key != known.transcode_key and session.transcode is None and session.transcode_key
     if unexplained or _is_still_unlisted(known, now):
-        changes.append(Wanted("sessions"))
+        changes.append(RefreshRequested("sessions"))
     return changes
 
 
@@ -216,13 +222,13 @@ def _is_still_unlisted(known: Session, now: Moment) -> bool:
     return not known.listed and now.tick // ASK_AGAIN_MS != known.heard_tick // ASK_AGAIN_MS
 
 
-def _moved_to(known: Session, event: Playing, before: State, now: Moment) -> Session:
+def _update_position(known: Session, event: Playing, before: State, now: Moment) -> Session:
     """The session after a report of its client: position, state, and the time it played and paused since."""
     offset = known.view_offset_ms if event.view_offset_ms is None else event.view_offset_ms
     stops = event.state == "stopped"
     if stops and offset == 0:
         offset = known.view_offset_ms  # a broken stop carries no position
-    watched, paused = _elapsed(known, offset, now)
+    watched, paused = _measure_elapsed(known, offset, now)
     key = known.transcode_key if stops else event.transcode_key
     runs_dry = event.state == "buffering" and (known.state != "buffering" or known.buffer_count > 0)
     transcode = before.transcodes.get(key or "") or (known.transcode if key == known.transcode_key else None)
@@ -238,12 +244,12 @@ def _moved_to(known: Session, event: Playing, before: State, now: Moment) -> Ses
         buffer_count=known.buffer_count + runs_dry,
         transcode_key=key,
         transcode=transcode,
-        decision=_decision(known, key, transcode),
+        decision=_choose_decision(known, key, transcode),
         stale=before.sessions_unreadable,
     )
 
 
-def _decision(known: Session, key: str | None, transcode: Transcode | None) -> Decision | None:
+def _choose_decision(known: Session, key: str | None, transcode: Transcode | None) -> Decision | None:
     if transcode is not None:
         return transcode.decision
     if key is None and known.transcode_key is not None:
@@ -251,7 +257,7 @@ def _decision(known: Session, key: str | None, transcode: Transcode | None) -> D
     return known.decision
 
 
-def _elapsed(known: Session, offset: int, now: Moment) -> tuple[int, int]:
+def _measure_elapsed(known: Session, offset: int, now: Moment) -> tuple[int, int]:
     """Milliseconds watched and paused since the last report, by the monotonic clock."""
     passed = max(0, now.tick - known.heard_tick)
     if passed > BLIND_MS:
@@ -260,11 +266,11 @@ def _elapsed(known: Session, offset: int, now: Moment) -> tuple[int, int]:
     return passed if known.state == "playing" else 0, passed if known.state == "paused" else 0
 
 
-def _ended(session: Session, ended_by: EndedBy, at: int) -> SessionEnded:
+def _end(session: Session, ended_by: EndedBy, at: int) -> SessionEnded:
     return SessionEnded(session, ended_by, max(at, session.started_at))  # the clock may have been set back
 
 
-def on_transcode(event: TranscodeReport, before: State) -> list[Change]:
+def handle_transcode(event: TranscodeReport, before: State) -> list[Change]:
     """A transcoder reports. An end alone ends nothing: a seek is an end and a start with one key (Tautulli #1221)."""
     key = event.transcode.key
     if not key:
@@ -275,17 +281,17 @@ def on_transcode(event: TranscodeReport, before: State) -> list[Change]:
     fitting = [session for session in before.sessions.values() if session.transcode_key == key]
     session = fitting[0] if len(fitting) == 1 else None
     if session is not None and session.transcode != event.transcode:
-        material = session.transcode is None or _wire_facts(session.transcode) != _wire_facts(event.transcode)
+        material = session.transcode is None or _strip_progress(session.transcode) != _strip_progress(event.transcode)
         moved = replace(session, transcode=event.transcode, decision=event.transcode.decision)
         changes.append(SessionChanged(moved, progress_only=not material))
     return changes
 
 
-def _wire_facts(job: Transcode) -> Transcode:
+def _strip_progress(job: Transcode) -> Transcode:
     return replace(job, speed=None, progress=None, complete=None)
 
 
-def on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
+def handle_session_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
     """What `/status/sessions` lists is so; what it listed once and lists no more is over.
 
     What may be listed in a row that could not be read goes on.
@@ -296,24 +302,24 @@ def on_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
     changes: list[Change] = []
     listed, room = set[str](), MOST - len(before.sessions)
     for row in event.sessions:
-        known = _same_session(row, listed, before)
+        known = _find_same_session(row, listed, before)
         key = known.session_key if known else key_of(row)
         if key is None or key in listed or (known is None and room <= 0):
             continue
         listed.add(key)
         room -= known is None
-        changes.extend(_from_row(row, key, known, event, before, now, plays))
+        changes.extend(_merge_row(row, key, known, event, before, now, plays))
     for session in before.sessions.values():
         if session.session_key in listed:
             continue
         if event.is_complete and session.session_key not in event.unread_keys:
-            changes.extend(_unlisted(session, event, before, now))
+            changes.extend(_handle_unlisted(session, event, before, now))
         else:
             changes.extend(_judged_by_silence(session, BLIND_MS, now))
     return changes
 
 
-def _same_session(row: SessionRow, taken: set[str], before: State) -> Session | None:
+def _find_same_session(row: SessionRow, taken: set[str], before: State) -> Session | None:
     if row.session_key is not None:
         return before.sessions.get(row.session_key)
     fitting = [
@@ -335,12 +341,12 @@ def key_of(row: SessionRow) -> str | None:
     return uuid if uuid and not uuid.isdecimal() else None
 
 
-def _from_row(
+def _merge_row(
     row: SessionRow, key: str, known: Session | None, event: Snapshot, before: State, now: Moment, plays: Iterator[int]
 ) -> list[Change]:
     if known is None:
         ended = before.ended.get(key)
-        if ended is not None and _is_ghost(ended, row, event, now):
+        if ended is not None and _is_stale_row(ended, row, event, now):
             return []
         return _begin(row, key, event, before, now, plays)
     if not _is_same_play(known, row, event, now):
@@ -348,8 +354,8 @@ def _from_row(
             return []  # heard since the reading began, so the row is older than what is known
         ended_by: EndedBy = "replaced" if known.epoch == event.epoch else "inferred"
         ended_at = now.at if known.epoch == event.epoch else known.updated_at
-        return [_ended(known, ended_by, ended_at), *_begin(row, key, event, before, now, plays)]
-    return _agree(known, row, event, before, now)
+        return [_end(known, ended_by, ended_at), *_begin(row, key, event, before, now, plays)]
+    return _reconcile(known, row, event, before, now)
 
 
 def _is_same_play(known: Session, row: SessionRow, event: Snapshot, now: Moment) -> bool:
@@ -377,7 +383,7 @@ def _is_plausible(known: Session, offset: int | None, now: Moment) -> bool:
     return -PLAUSIBLE_MS <= (offset or 0) - known.view_offset_ms <= passed + PLAUSIBLE_MS
 
 
-def _is_ghost(ended: Session, row: SessionRow, event: Snapshot, now: Moment) -> bool:
+def _is_stale_row(ended: Session, row: SessionRow, event: Snapshot, now: Moment) -> bool:
     """Whether Plex lists what has ended: for 3 to 30 minutes after the stop, and across a hiccup of the connection.
 
     If it plays after all, its next report says so.
@@ -390,11 +396,11 @@ def _is_ghost(ended: Session, row: SessionRow, event: Snapshot, now: Moment) -> 
 def _begin(
     row: SessionRow, key: str, event: Snapshot, before: State, now: Moment, plays: Iterator[int]
 ) -> list[Change]:
-    session = session_of_row(row, key, next(plays), event, now)
-    return [SessionStarted(session), *seen_client(session, before, now)]
+    session = build_session(row, key, next(plays), event, now)
+    return [SessionStarted(session), *update_client(session, before, now)]
 
 
-def session_of_row(row: SessionRow, key: str, play_id: int, event: Snapshot, now: Moment) -> Session:
+def build_session(row: SessionRow, key: str, play_id: int, event: Snapshot, now: Moment) -> Session:
     """A session that nothing but `/status/sessions` has told of."""
     blank = Session(
         play_id=play_id,
@@ -407,14 +413,14 @@ def session_of_row(row: SessionRow, key: str, play_id: int, event: Snapshot, now
         heard_tick=now.tick,
         view_offset_ms=row.view_offset_ms or 0,
     )
-    return _with_row(blank, row, event)
+    return _apply_row(blank, row, event)
 
 
-def _agree(known: Session, row: SessionRow, event: Snapshot, before: State, now: Moment) -> list[Change]:
-    session = _with_row(known, row, event)
+def _reconcile(known: Session, row: SessionRow, event: Snapshot, before: State, now: Moment) -> list[Change]:
+    session = _apply_row(known, row, event)
     heard_since = known.heard_tick > event.requested.tick
     if known.epoch != event.epoch:  # the same play, found again after an outage
-        watched, paused = _elapsed(known, row.view_offset_ms or known.view_offset_ms, now)
+        watched, paused = _measure_elapsed(known, row.view_offset_ms or known.view_offset_ms, now)
         session = replace(
             session,
             heard_tick=now.tick,
@@ -433,10 +439,10 @@ def _agree(known: Session, row: SessionRow, event: Snapshot, before: State, now:
         session = replace(session, stale=is_quiet(session, now))
     if session == known:
         return []
-    return [SessionChanged(session), *seen_client(session, before, now)]
+    return [SessionChanged(session), *update_client(session, before, now)]
 
 
-def _with_row(session: Session, row: SessionRow, event: Snapshot) -> Session:
+def _apply_row(session: Session, row: SessionRow, event: Snapshot) -> Session:
     """The session with what only `/status/sessions` knows. Position and state stay the frames' business."""
     newer = session.heard_tick <= event.requested.tick or session.transcode_key is None
     transcode = row.transcode if row.transcode is not None and newer else session.transcode
@@ -449,7 +455,7 @@ def _with_row(session: Session, row: SessionRow, event: Snapshot) -> Session:
         item=item,
         session_id=row.session_id or session.session_id,
         user=row.user or session.user,
-        player=_same_player(row.player, session.player),
+        player=_merge_player(row.player, session.player),
         transcode=transcode,
         transcode_key=transcode.key or None if transcode else session.transcode_key,
         decision=transcode.decision if transcode else row.decision or session.decision,
@@ -461,21 +467,21 @@ def _with_row(session: Session, row: SessionRow, event: Snapshot) -> Session:
     )
 
 
-def _same_player(listed: Player | None, reported: Player | None) -> Player | None:
+def _merge_player(listed: Player | None, reported: Player | None) -> Player | None:
     if listed is None or reported is None:
         return listed or reported
     return replace(listed, client_identifier=listed.client_identifier or reported.client_identifier)
 
 
-def _unlisted(session: Session, event: Snapshot, before: State, now: Moment) -> list[Change]:
+def _handle_unlisted(session: Session, event: Snapshot, before: State, now: Moment) -> list[Change]:
     if session.heard_tick > event.requested.tick:
         return _judged_by_silence(session, QUIET_MS, now)  # heard since the reading began
     if not session.epoch == before.connection.epoch == event.epoch:
-        return [_ended(session, "inferred", session.updated_at)]  # the silence was ours
+        return [_end(session, "inferred", session.updated_at)]  # the silence was ours
     waiting = not session.listed and now.tick - session.heard_tick < UNLISTED_MS
     if waiting:
         return _judged_by_silence(session, QUIET_MS, now)
-    return [_ended(session, "stale" if is_quiet(session, now) else "inferred", session.updated_at)]
+    return [_end(session, "stale" if is_quiet(session, now) else "inferred", session.updated_at)]
 
 
 def _judged_by_silence(session: Session, longest_ms: int, now: Moment) -> list[Change]:
@@ -484,9 +490,9 @@ def _judged_by_silence(session: Session, longest_ms: int, now: Moment) -> list[C
     return [] if stale == session.stale else [SessionChanged(replace(session, stale=stale))]
 
 
-def all_over(before: State) -> list[Change]:
+def end_all(before: State) -> list[Change]:
     """Every session, ended at its last report: the server they played on is gone."""
-    return [_ended(session, "inferred", session.updated_at) for session in before.sessions.values()]
+    return [_end(session, "inferred", session.updated_at) for session in before.sessions.values()]
 
 
 def is_quiet(session: Session, now: Moment) -> bool:
@@ -494,11 +500,11 @@ def is_quiet(session: Session, now: Moment) -> bool:
     return now.tick - session.heard_tick > QUIET_MS
 
 
-def on_tick(before: State, now: Moment) -> list[Change]:
+def handle_tick(before: State, now: Moment) -> list[Change]:
     """Sessions that fell silent are marked; a snapshot decides whether they are over."""
     quiet = [s for s in before.sessions.values() if not s.stale and is_quiet(s, now)]
     changes: list[Change] = [SessionChanged(replace(session, stale=True)) for session in quiet]
-    return [*changes, Wanted("sessions")] if changes else []
+    return [*changes, RefreshRequested("sessions")] if changes else []
 
 
 def mark_stale(before: State) -> list[Change]:
@@ -506,7 +512,7 @@ def mark_stale(before: State) -> list[Change]:
     return [SessionChanged(replace(s, stale=True)) for s in before.sessions.values() if not s.stale]
 
 
-def seen_client(session: Session, before: State, now: Moment) -> list[Change]:
+def update_client(session: Session, before: State, now: Moment) -> list[Change]:
     """The client a session plays on, when there is something new to say of it."""
     player = session.player
     if player is None or player.client_identifier is None:

@@ -19,21 +19,21 @@ from plex_companion.changes.kinds import (
     ConnectionChanged,
     DeliveryChanged,
     DevicesSeen,
+    HistoryPageWritten,
     HistoryProgressed,
-    HistoryTaken,
     Journaled,
-    LibraryMoved,
-    PlayMarked,
+    LibraryItemChanged,
+    PlayEventRecorded,
     PlaysImported,
     PlaysRepeated,
     PlexTvUsersSeen,
     ReadabilityChanged,
-    Refreshed,
     SectionsSeen,
     ServerSeen,
     SessionChanged,
     SessionEnded,
     SessionStarted,
+    StateConfirmed,
     TranscodeSeen,
 )
 from plex_companion.models import (
@@ -80,7 +80,7 @@ CONTAINERS = frozenset({"show", "season", "artist", "album", "photoalbum", "coll
 
 
 @dataclass(frozen=True, slots=True)
-class Rested:
+class RecentlyResolved:
     """An alert that was resolved, and the tick at which it was."""
 
     alert: Alert
@@ -109,19 +109,19 @@ class State:
     """Newest last, one entry per change."""
     alerts: dict[tuple[AlertKind, str], Alert] = field(default_factory=dict)
     """The open ones, by kind and subject."""
-    rested: dict[tuple[AlertKind, str], Rested] = field(default_factory=dict)
+    recently_resolved: dict[tuple[AlertKind, str], RecentlyResolved] = field(default_factory=dict)
     """The last resolved one of a kind and subject: soon after, it is opened again rather than a new one."""
-    since: dict[tuple[AlertKind, str], int] = field(default_factory=dict)
+    condition_since: dict[tuple[AlertKind, str], int] = field(default_factory=dict)
     """The tick since which what an alert waits for has held."""
-    marked: dict[int, PlayMarked] = field(default_factory=dict)
+    last_play_events: dict[int, PlayEventRecorded] = field(default_factory=dict)
     """By play: the last turn it took."""
-    buffered: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    buffer_ticks: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """By session key: ticks at which it ran dry in the last minutes."""
-    held: dict[int, tuple[Delivery, ...]] = field(default_factory=dict)
+    waiting_deliveries: dict[int, tuple[Delivery, ...]] = field(default_factory=dict)
     """By alert: messages that it resolved, held back until it is certain not to open again."""
-    added: dict[str, int] = field(default_factory=dict)
+    added_counts: dict[str, int] = field(default_factory=dict)
     """By section: items created since its last scan ended, without those that hold others."""
-    arrivals: dict[str, LibraryChange] = field(default_factory=dict)
+    new_items: dict[str, LibraryChange] = field(default_factory=dict)
     """By item: what was created since the last scan of its section ended, as it is known by now."""
     sections: tuple[Section, ...] = ()
     accounts: tuple[Account, ...] = ()
@@ -131,7 +131,7 @@ class State:
     history: History = field(default_factory=History)
     history_page: int = 0
     """The last page of Plex's history that was taken in."""
-    counted: dict[str, None] = field(default_factory=dict)
+    known_history_keys: dict[str, None] = field(default_factory=dict)
     """History keys read lately: they are read again, and are no news."""
     last_event_at: int | None = None
     refreshed_at: int | None = None
@@ -141,13 +141,13 @@ class State:
     """Whether Plex has told what plays on this connection; it tells only the owner."""
     sessions_unreadable: bool = False
     """Whether what plays could not be read when it was last tried, though Plex is heard."""
-    judged_tick: int = 0
+    first_snapshot_tick: int = 0
     """When it had told that first on this connection."""
     next_event: int = 1
     next_play: int = 1
     next_alert: int = 1
     next_change: int = 1
-    next_mark: int = 1
+    next_play_event: int = 1
     next_delivery: int = 1
 
     def copy(self) -> State:
@@ -163,33 +163,33 @@ class State:
             unsettled=self.unsettled.copy(),
             recent=self.recent.copy(),
             alerts=self.alerts.copy(),
-            rested=self.rested.copy(),
-            since=self.since.copy(),
-            marked=self.marked.copy(),
-            buffered=self.buffered.copy(),
-            held=self.held.copy(),
-            added=self.added.copy(),
-            arrivals=self.arrivals.copy(),
-            counted=self.counted.copy(),
+            recently_resolved=self.recently_resolved.copy(),
+            condition_since=self.condition_since.copy(),
+            last_play_events=self.last_play_events.copy(),
+            buffer_ticks=self.buffer_ticks.copy(),
+            waiting_deliveries=self.waiting_deliveries.copy(),
+            added_counts=self.added_counts.copy(),
+            new_items=self.new_items.copy(),
+            known_history_keys=self.known_history_keys.copy(),
         )
 
     def sessions_of(self, client_identifier: str) -> list[Session]:
         """The sessions that play on a client now; mostly there is one."""
         return [session for session in self.sessions.values() if session.client_identifier == client_identifier]
 
-    def timeline_of(self, client_identifier: str) -> Timeline | None:
+    def find_timeline(self, client_identifier: str) -> Timeline | None:
         """Where a client is, or last was; of several sessions the one heard last tells."""
         session = max(self.sessions_of(client_identifier), key=lambda one: one.heard_tick, default=None)
-        return timeline_of(session) if session else self.timelines.get(client_identifier)
+        return build_timeline(session) if session else self.timelines.get(client_identifier)
 
     def all_timelines(self) -> dict[str, Timeline]:
-        """`timeline_of` every client that has one, in one look at the sessions."""
+        """`build_timeline` every client that has one, in one look at the sessions."""
         playing = sorted(self.sessions.values(), key=lambda session: session.heard_tick)
-        present = (timeline_of(session) for session in playing)
+        present = (build_timeline(session) for session in playing)
         return {**self.timelines, **{timeline.client_identifier: timeline for timeline in present if timeline}}
 
 
-def timeline_of(session: Session, state: str | None = None) -> Timeline | None:
+def build_timeline(session: Session, state: str | None = None) -> Timeline | None:
     """The timeline of the client a session plays on."""
     if session.client_identifier is None:
         return None
@@ -214,11 +214,11 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             if change.type not in OUR_OWN:
                 state.last_event_at = state.refreshed_at = change.at
         case SessionEnded():
-            _end(state, change)
+            _end_session(state, change)
         case SessionStarted(session=session) | SessionChanged(session=session):
-            _play(state, session)
-        case PlayMarked():
-            _mark(state, change)
+            _put_session(state, session)
+        case PlayEventRecorded():
+            _put_play_event(state, change)
         case ClientSeen(client=client):
             _remember(state.clients, client.client_identifier, client, MOST)
         case TranscodeSeen(transcode=transcode, ended=ended):
@@ -229,92 +229,92 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             state.activities[activity.uuid] = activity
         case ActivityEnded(activity=activity):
             state.activities.pop(activity.uuid, None)
-        case LibraryMoved(change=moved):
-            _move(state, moved)
+        case LibraryItemChanged(change=moved):
+            _change_library_item(state, moved)
         case SectionsSeen() | AccountsSeen() | DevicesSeen() | PlexTvUsersSeen():
-            _list(state, change)
-        case PlaysImported() | PlaysRepeated() | HistoryProgressed() | HistoryTaken():
-            _read_on(state, change)
+            _replace_listed(state, change)
+        case PlaysImported() | PlaysRepeated() | HistoryProgressed() | HistoryPageWritten():
+            _advance_history(state, change)
         case ServerSeen(server=server):
-            _meet(state, server)
+            _switch_server(state, server)
         case ConnectionChanged(connection=connection):
-            _connect(state, connection)
-        case Refreshed() | ReadabilityChanged():
+            _change_connection(state, connection)
+        case StateConfirmed() | ReadabilityChanged():
             _refresh(state, change)
         case AlertResolved(alert=alert, tick=tick):
-            _rest(state, Rested(alert, tick))
+            _resolve_alert(state, RecentlyResolved(alert, tick))
         case AlertOpened(alert=alert) | AlertReopened(alert=alert):
-            _open(state, alert)
+            _open_alert(state, alert)
         case AlertAcknowledged():
             _acknowledge(state, change)
         case ConditionSeen():
-            _note(state, change)
+            _note_condition(state, change)
         case DeliveryChanged(delivery=delivery):
-            _deliver(state, delivery)
+            _update_delivery(state, delivery)
         case _:
             pass
 
 
-def _refresh(state: State, change: Refreshed | ReadabilityChanged) -> None:
+def _refresh(state: State, change: StateConfirmed | ReadabilityChanged) -> None:
     """How fresh what is known is."""
     match change:
-        case Refreshed(at=at, sessions=sessions, judged_tick=judged):
+        case StateConfirmed(at=at, sessions=sessions, first_snapshot_tick=judged):
             state.refreshed_at = at
             state.sessions_read = state.sessions_read if sessions is None else sessions
-            state.judged_tick = judged or state.judged_tick
+            state.first_snapshot_tick = judged or state.first_snapshot_tick
         case ReadabilityChanged(unreadable=unreadable):
             state.sessions_unreadable = unreadable
 
 
-def _note(state: State, change: ConditionSeen) -> None:
+def _note_condition(state: State, change: ConditionSeen) -> None:
     """Since when what may become an alert has been so."""
-    state.since.pop((change.kind, change.subject), None)
+    state.condition_since.pop((change.kind, change.subject), None)
     if change.tick is not None:
-        state.since[change.kind, change.subject] = change.tick
+        state.condition_since[change.kind, change.subject] = change.tick
 
 
-def _play(state: State, session: Session) -> None:
+def _put_session(state: State, session: Session) -> None:
     key = session.session_key
     known = state.sessions.get(key)
     state.sessions[key] = session
     state.ended.pop(key, None)
     state.next_play = max(state.next_play, session.play_id + 1)
     if known is not None and session.buffer_count > known.buffer_count:
-        recent = (tick for tick in state.buffered.get(key, ()) if session.heard_tick - tick <= BUFFERING_MS)
-        state.buffered[key] = (*recent, session.heard_tick)
+        recent = (tick for tick in state.buffer_ticks.get(key, ()) if session.heard_tick - tick <= BUFFERING_MS)
+        state.buffer_ticks[key] = (*recent, session.heard_tick)
 
 
-def _mark(state: State, mark: PlayMarked) -> None:
-    state.next_mark = max(state.next_mark, mark.mark_id + 1)
+def _put_play_event(state: State, mark: PlayEventRecorded) -> None:
+    state.next_play_event = max(state.next_play_event, mark.mark_id + 1)
     if mark.kind == "ended":
-        state.marked.pop(mark.play_id, None)
+        state.last_play_events.pop(mark.play_id, None)
     else:
-        _remember(state.marked, mark.play_id, mark)
+        _remember(state.last_play_events, mark.play_id, mark)
 
 
-def _meet(state: State, server: ServerIdentity) -> None:
+def _switch_server(state: State, server: ServerIdentity) -> None:
     if state.server is not None and state.server.machine_identifier != server.machine_identifier:
         of_the_other: tuple[dict[Any, Any], ...] = (
             state.clients,
             state.timelines,
             state.activities,
             state.unsettled,
-            state.added,
-            state.arrivals,
-            state.rested,
-            state.since,
+            state.added_counts,
+            state.new_items,
+            state.recently_resolved,
+            state.condition_since,
         )
         for table in of_the_other:
             table.clear()
         state.recent.clear()
-        state.counted.clear()
+        state.known_history_keys.clear()
         state.sections, state.accounts, state.devices = (), (), ()
         state.plex_tv_users = ()
         state.history = History()
     state.server = server
 
 
-def _list(state: State, change: SectionsSeen | AccountsSeen | DevicesSeen | PlexTvUsersSeen) -> None:
+def _replace_listed(state: State, change: SectionsSeen | AccountsSeen | DevicesSeen | PlexTvUsersSeen) -> None:
     """What Plex lists as a whole."""
     match change:
         case SectionsSeen(sections=sections):
@@ -327,73 +327,75 @@ def _list(state: State, change: SectionsSeen | AccountsSeen | DevicesSeen | Plex
             state.plex_tv_users = tuple({user.id: user for user in (*state.plex_tv_users, *users)}.values())
 
 
-def _read_on(state: State, change: PlaysImported | PlaysRepeated | HistoryProgressed | HistoryTaken) -> None:
+def _advance_history(
+    state: State, change: PlaysImported | PlaysRepeated | HistoryProgressed | HistoryPageWritten
+) -> None:
     """Plex's history was read further."""
     match change:
         case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
             for play in plays:
-                _remember(state.counted, play.history_key, None, COUNTED)
+                _remember(state.known_history_keys, play.history_key, None, COUNTED)
                 state.next_play = max(state.next_play, play.play_id + 1)
         case HistoryProgressed(history=history):
             state.history = history
-        case HistoryTaken(number=number):
+        case HistoryPageWritten(number=number):
             state.history_page = number
 
 
-def _end(state: State, change: SessionEnded) -> None:
+def _end_session(state: State, change: SessionEnded) -> None:
     key, session = change.session_key, change.session
     state.sessions.pop(key, None)
-    state.buffered.pop(key, None)
+    state.buffer_ticks.pop(key, None)
     if session.epoch == state.connection.epoch:
         _remember(state.ended, key, session)
-    timeline = timeline_of(session, "stopped")
+    timeline = build_timeline(session, "stopped")
     if timeline is not None:
         _remember(state.timelines, timeline.client_identifier, timeline, MOST)
 
 
-def _open(state: State, alert: Alert) -> None:
+def _open_alert(state: State, alert: Alert) -> None:
     state.next_alert = max(state.next_alert, alert.id + 1)
     if alert.resolved_at is None:
         state.alerts[alert.kind, alert.subject] = alert
-        state.rested.pop((alert.kind, alert.subject), None)
+        state.recently_resolved.pop((alert.kind, alert.subject), None)
     else:
-        _forget_arrivals(state, alert)
+        _forget_new_items(state, alert)
 
 
-def _rest(state: State, rested: Rested) -> None:
+def _resolve_alert(state: State, rested: RecentlyResolved) -> None:
     alert = rested.alert
     state.next_alert = max(state.next_alert, alert.id + 1)
     state.alerts.pop((alert.kind, alert.subject), None)
-    _remember(state.rested, (alert.kind, alert.subject), rested)
-    _forget_arrivals(state, alert)
+    _remember(state.recently_resolved, (alert.kind, alert.subject), rested)
+    _forget_new_items(state, alert)
 
 
-def _forget_arrivals(state: State, alert: Alert) -> None:
+def _forget_new_items(state: State, alert: Alert) -> None:
     """What a scan added has been told."""
     if alert.kind == "scan_finished":
-        state.added.pop(alert.subject, None)
-        for item in [item for item, new in state.arrivals.items() if (new.section_id or "") == alert.subject]:
-            del state.arrivals[item]
+        state.added_counts.pop(alert.subject, None)
+        for item in [item for item, new in state.new_items.items() if (new.section_id or "") == alert.subject]:
+            del state.new_items[item]
 
 
 def _acknowledge(state: State, change: AlertAcknowledged) -> None:
     for key, alert in state.alerts.items():
         if alert.id == change.alert_id and alert.acknowledged_at is None:
             state.alerts[key] = replace(alert, acknowledged_at=change.at)
-    for key, rested in state.rested.items():
+    for key, rested in state.recently_resolved.items():
         if rested.alert.id == change.alert_id and rested.alert.acknowledged_at is None:
-            state.rested[key] = replace(rested, alert=replace(rested.alert, acknowledged_at=change.at))
+            state.recently_resolved[key] = replace(rested, alert=replace(rested.alert, acknowledged_at=change.at))
 
 
-def _deliver(state: State, delivery: Delivery) -> None:
+def _update_delivery(state: State, delivery: Delivery) -> None:
     state.next_delivery = max(state.next_delivery, delivery.id + 1)
-    others = tuple(one for one in state.held.pop(delivery.alert_id, ()) if one.id != delivery.id)
+    others = tuple(one for one in state.waiting_deliveries.pop(delivery.alert_id, ()) if one.id != delivery.id)
     held = (*others, delivery) if delivery.is_held else others
     if held:
-        _remember(state.held, delivery.alert_id, held)
+        _remember(state.waiting_deliveries, delivery.alert_id, held)
 
 
-def _move(state: State, moved: LibraryChange) -> None:
+def _change_library_item(state: State, moved: LibraryChange) -> None:
     is_new = moved.id >= state.next_change
     state.next_change = max(state.next_change, moved.id + 1)
     known = next((old for old in reversed(state.recent) if old.id == moved.id), None)
@@ -402,29 +404,29 @@ def _move(state: State, moved: LibraryChange) -> None:
     else:
         state.recent.append(moved)
     if moved.change == "created":
-        _arrive(state, moved, is_new=is_new)
-    elif moved.change == "deleted" and moved.item_id in state.arrivals:
-        _count(state, state.arrivals.pop(moved.item_id), -1)
+        _note_new_item(state, moved, is_new=is_new)
+    elif moved.change == "deleted" and moved.item_id in state.new_items:
+        _count_new_item(state, state.new_items.pop(moved.item_id), -1)
     state.unsettled.pop(moved.item_id, None)
     if not moved.settled:
         _remember(state.unsettled, moved.item_id, moved)
 
 
-def _arrive(state: State, item: LibraryChange, *, is_new: bool) -> None:
+def _note_new_item(state: State, item: LibraryChange, *, is_new: bool) -> None:
     if is_new:
-        _count(state, item, 1)
-        _remember(state.arrivals, item.item_id, item, ARRIVALS)
-    elif item.item_id in state.arrivals:
-        state.arrivals[item.item_id] = item
+        _count_new_item(state, item, 1)
+        _remember(state.new_items, item.item_id, item, ARRIVALS)
+    elif item.item_id in state.new_items:
+        state.new_items[item.item_id] = item
 
 
-def _count(state: State, item: LibraryChange, more: int) -> None:
+def _count_new_item(state: State, item: LibraryChange, more: int) -> None:
     section = item.section_id or ""
     if item.type not in CONTAINERS:
-        state.added[section] = max(0, state.added.get(section, 0) + more)
+        state.added_counts[section] = max(0, state.added_counts.get(section, 0) + more)
 
 
-def _connect(state: State, connection: Connection) -> None:
+def _change_connection(state: State, connection: Connection) -> None:
     if connection.epoch != state.connection.epoch:
         state.transcodes.clear()
     if connection.state == "live":

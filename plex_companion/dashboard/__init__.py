@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plex_companion.dashboard.api import api
-from plex_companion.dashboard.art import art
-from plex_companion.dashboard.board import Board
-from plex_companion.dashboard.feed import feed
-from plex_companion.dashboard.pages import pages
+from plex_companion.dashboard.api import build_api_routes
+from plex_companion.dashboard.art import build_art_route
+from plex_companion.dashboard.board import PageRenderer
+from plex_companion.dashboard.feed import build_feed_route
+from plex_companion.dashboard.pages import build_page_routes
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
 
 
-def routes(companion: Companion) -> list[Route]:
+def build_routes(companion: Companion) -> list[Route]:
     """Everything here, to stand behind the guard."""
-    board = Board(companion)
-    return [*pages(companion, board), feed(companion, board), *api(companion), art(companion)]
+    board = PageRenderer(companion)
+    return [
+        *build_page_routes(companion, board),
+        build_feed_route(companion, board),
+        *build_api_routes(companion),
+        build_art_route(companion),
+    ]

@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from plex_companion.errors import Invalid, NotFound, ToolError
-from plex_companion.resources import RESOURCES, read
-from plex_companion.text import without
+from plex_companion.resources import RESOURCES, read_resource
+from plex_companion.text import hide_secrets
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -26,42 +26,42 @@ if TYPE_CHECKING:
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
-def api(companion: Companion) -> list[Route]:
+def build_api_routes(companion: Companion) -> list[Route]:
     """A route for each resource, and one that lists them."""
 
     async def index(_: Request) -> JSONResponse:
-        return JSONResponse({"resources": [_listed(resource) for resource in RESOURCES]}, headers=HEADERS)
+        return JSONResponse({"resources": [_describe_resource(resource) for resource in RESOURCES]}, headers=HEADERS)
 
-    return [Route("/api/", index, methods=["GET"]), *(_route(companion, resource) for resource in RESOURCES)]
+    return [Route("/api/", index, methods=["GET"]), *(_build_route(companion, resource) for resource in RESOURCES)]
 
 
-def path_of(resource: Resource) -> str:
+def build_path(resource: Resource) -> str:
     """`/api/sessions/{session_key}` for `plex://sessions/{session_key}`."""
     return f"/api/{resource.uri.removeprefix('plex://')}"
 
 
-def _listed(resource: Resource) -> dict[str, Any]:
+def _describe_resource(resource: Resource) -> dict[str, Any]:
     paged = {"cursor": "next_cursor of the last answer"} if resource.paged else {}
-    return {"path": path_of(resource), "title": resource.title, "description": resource.description, **paged}
+    return {"path": build_path(resource), "title": resource.title, "description": resource.description, **paged}
 
 
-def _route(companion: Companion, resource: Resource) -> Route:
+def _build_route(companion: Companion, resource: Resource) -> Route:
     async def answer(request: Request) -> Response:
         cursor = request.query_params.get("cursor")
         try:
             if cursor is not None and not resource.paged:
-                message = f"{path_of(resource)} has one page: leave cursor out."
+                message = f"{build_path(resource)} has one page: leave cursor out."
                 raise Invalid(message, argument="cursor")
-            body = await read(companion, resource.expand(request.path_params), cursor)
+            body = await read_resource(companion, resource.expand(request.path_params), cursor)
         except ToolError as error:
-            return Response(json.dumps(error.body()), _status(error), HEADERS, media_type="application/json")
-        told = without(body, companion.settings.secrets())
+            return Response(json.dumps(error.body()), _choose_status(error), HEADERS, media_type="application/json")
+        told = hide_secrets(body, companion.settings.list_secrets())
         return Response(told, headers=HEADERS, media_type="application/json")
 
-    return Route(path_of(resource), answer, methods=["GET"])
+    return Route(build_path(resource), answer, methods=["GET"])
 
 
-def _status(error: ToolError) -> HTTPStatus:
+def _choose_status(error: ToolError) -> HTTPStatus:
     match error:
         case NotFound():
             return HTTPStatus.NOT_FOUND

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from plex_companion.errors import NotFound, PlexError, TimedOut, TooLarge
-from plex_companion.tools.ask import download, get, path_of
-from plex_companion.tools.pictures import known_mime
+from plex_companion.tools.ask import build_path, download, get
+from plex_companion.tools.pictures import find_mime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ _ATTRIBUTES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class CachedPicture:
     """A picture as it is given out. `until`: how long it is believed."""
 
     body: bytes
@@ -61,24 +61,24 @@ class Picture:
     until: int
 
     @classmethod
-    def of(cls, body: bytes, mime: str, until: int) -> Picture:
+    def create(cls, body: bytes, mime: str, until: int) -> CachedPicture:
         """With its tag."""
         return cls(body, mime, f'"{hashlib.sha256(body).hexdigest()[:16]}"', until)
 
 
-class Pictures:
+class PictureCache:
     """The pictures that were asked for lately, bounded in number and bytes; the ones used longest ago go first."""
 
     def __init__(self, clock: Callable[[], int], *, most_bytes: int = KEPT_BYTES, most: int = KEPT) -> None:
         self._clock, self._most_bytes, self._most = clock, most_bytes, most
-        self._kept: OrderedDict[str, Picture] = OrderedDict()
+        self._kept: OrderedDict[str, CachedPicture] = OrderedDict()
         self.bytes = 0
 
     def __len__(self) -> int:
         """How many are kept."""
         return len(self._kept)
 
-    def known(self, key: str, *, stale: bool = False) -> Picture | None:
+    def get(self, key: str, *, stale: bool = False) -> CachedPicture | None:
         """A kept picture; an old one only if that is better than none."""
         found = self._kept.get(key)
         if found is None or not (stale or self._clock() < found.until):
@@ -86,7 +86,7 @@ class Pictures:
         self._kept.move_to_end(key)
         return found
 
-    def keep(self, key: str, picture: Picture) -> None:
+    def put(self, key: str, picture: CachedPicture) -> None:
         """Take one in, and let go of what no longer fits."""
         self.bytes += len(picture.body) - len(self._kept[key].body if key in self._kept else b"")
         self._kept[key] = picture
@@ -96,54 +96,54 @@ class Pictures:
             self.bytes -= len(gone.body)
 
 
-class Art:
+class PictureFetcher:
     """Fetches each picture once, however many ask for it."""
 
     def __init__(self, companion: Companion) -> None:
         self._companion = companion
-        self.pictures = Pictures(lambda: companion.now_ms)
+        self.pictures = PictureCache(lambda: companion.now_ms)
         self.placeholder = _PLACEHOLDER.read_bytes()
         self._few = anyio.CapacityLimiter(AT_ONCE)
         self._under_way: dict[str, anyio.Event] = {}
 
-    async def of(self, key: str) -> Picture | None:
+    async def get_picture(self, key: str) -> CachedPicture | None:
         """The picture of an item; `None` when Plex cannot be asked now and none is kept."""
-        if self.pictures.known(key) is None:
+        if self.pictures.get(key) is None:
             if key in self._under_way:
                 await self._under_way[key].wait()
             else:
                 await self._fetch(key)
-        return self.pictures.known(key, stale=True)
+        return self.pictures.get(key, stale=True)
 
     async def _fetch(self, key: str) -> None:
         """Ask Plex, and keep what it has; keep the placeholder when it has none."""
         done = self._under_way[key] = anyio.Event()
         try:
             async with self._few:
-                body, lasts = await self._asked(key)
+                body, lasts = await self._ask_plex(key)
             if body is not None:
-                mime = known_mime(body) or "image/svg+xml"
-                self.pictures.keep(key, Picture.of(body, mime, self._companion.now_ms + lasts))
+                mime = find_mime(body) or "image/svg+xml"
+                self.pictures.put(key, CachedPicture.create(body, mime, self._companion.now_ms + lasts))
         finally:
             del self._under_way[key]
             done.set()
 
-    async def _asked(self, key: str) -> tuple[bytes | None, int]:
+    async def _ask_plex(self, key: str) -> tuple[bytes | None, int]:
         """The bytes and how long they are believed; `None` when Plex is away."""
         if not self._companion.is_live:
             return None, 0
         with suppress(PlexError, TimedOut):
             try:
-                body = await self._companion.gateway.call(lambda plex: fetched(plex, key), timeout=SECONDS)
+                body = await self._companion.gateway.call(lambda plex: fetch_poster(plex, key), timeout=SECONDS)
             except (NotFound, TooLarge):
                 body = None
-            if body is not None and known_mime(body) is not None:
+            if body is not None and find_mime(body) is not None:
                 return body, FRESH_MS
             return self.placeholder, ABSENT_MS
         return None, 0
 
 
-def fetched(plex: PlexServer, key: str) -> bytes | None:
+def fetch_poster(plex: PlexServer, key: str) -> bytes | None:
     """The poster of an item, made small by Plex; `None` if it has none. Two requests.
 
     Raises:
@@ -151,27 +151,27 @@ def fetched(plex: PlexServer, key: str) -> bytes | None:
         ToolError: Plex has no such item, or did not answer as it should.
     """
     row = next(iter(get(plex, f"/library/metadata/{key}")), None)
-    path = None if row is None else poster_path(row)
+    path = None if row is None else find_poster_path(row)
     if path is None:
         return None
     wish = {"url": path, "width": WIDTH, "height": HEIGHT, "minSize": 1, "upscale": 0, "format": "jpeg"}
-    return download(plex, path_of("/photo/:/transcode", wish), LARGEST)
+    return download(plex, build_path("/photo/:/transcode", wish), LARGEST)
 
 
-def poster_path(row: Element) -> str | None:
+def find_poster_path(row: Element) -> str | None:
     """Where the poster of an item is, if it is one of Plex's own library: never an address elsewhere."""
     names = _ATTRIBUTES.get(row.get("type", ""), ("thumb",))
     paths = (row.get(name, "") for name in names)
     return next((path for path in paths if _OF_LIBRARY.fullmatch(path) and ".." not in path), None)
 
 
-def art(companion: Companion) -> Route:
+def build_art_route(companion: Companion) -> Route:
     """The route. Whatever goes wrong, a picture comes: of no picture, if need be."""
-    gallery = Art(companion)
+    gallery = PictureFetcher(companion)
 
     async def picture(request: Request) -> Response:
         key = request.path_params["rating_key"]
-        found = await gallery.of(key) if _KEY.fullmatch(key) else None
+        found = await gallery.get_picture(key) if _KEY.fullmatch(key) else None
         headers = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
         if found is None:
             headers["cache-control"] = "no-store"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from plex_companion.cache.figures import Most, plays_by_quarter
-from plex_companion.cache.read import newest_alerts
+from plex_companion.cache.figures import Ranking, count_plays_by_quarter
+from plex_companion.cache.read import read_newest_alerts
 from plex_companion.dashboard import cards, charts
-from plex_companion.memory.counts import counts
-from plex_companion.text import without
+from plex_companion.memory.counts import count_plays
+from plex_companion.text import hide_secrets
 from plex_companion.times import Window
-from plex_companion.zones import zone_name
+from plex_companion.zones import name_zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,12 +31,12 @@ FIGURES_SECONDS = 2
 FIGURES_STALE_SECONDS = 60
 """and at least."""
 
-Pieces = dict[str, str]
+Fragments = dict[str, str]
 """HTML by key, in the order it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RenderedPage:
     """The page as of one committed state."""
 
     state: State
@@ -44,10 +44,10 @@ class Seen:
     """The newest event of the journal that it knows of."""
     link: str
     """The state of the connection."""
-    parts: Mapping[str, Pieces]
+    parts: Mapping[str, Fragments]
 
 
-class Board:
+class PageRenderer:
     """Draws the parts. All who look at the same state share one drawing."""
 
     def __init__(self, companion: Companion) -> None:
@@ -60,46 +60,48 @@ class Board:
             lstrip_blocks=True,
         )
         self._drawing = anyio.Lock()
-        self._seen: Seen | None = None
-        self._figures: _Figures | None = None
+        self._seen: RenderedPage | None = None
+        self._figures: _RenderedCharts | None = None
 
-    def page(self, template: str, **context: Any) -> str:
+    def fill_template(self, template: str, **context: Any) -> str:
         """A template, filled in. Whatever is put in is text: only what templates themselves write is HTML."""
         html = self._environment.get_template(template).render(context)
-        return without(html, self._companion.settings.secrets())
+        return hide_secrets(html, self._companion.settings.list_secrets())
 
-    async def seen(self) -> Seen:
+    async def render(self) -> RenderedPage:
         """All parts as of the newest commit."""
         async with self._drawing:
             state = self._companion.state
             if self._seen is None or self._seen.state is not state:
-                self._seen = await self._drawn(state)
+                self._seen = await self._render_parts(state)
             return self._seen
 
-    async def _drawn(self, state: State) -> Seen:
+    async def _render_parts(self, state: State) -> RenderedPage:
         now = self._companion.now_ms
-        alerts = await newest_alerts(self._companion.cache, ALERTS_READ)
+        alerts = await read_newest_alerts(self._companion.cache, ALERTS_READ)
         blind = state.connection.state != "live"
         parts = {
-            "link": self._one("link.html", link=cards.link(state, now, self._companion.live.storage)),
-            "summary": self._one("summary.html", summary=cards.summary(state), link=state.connection.state),
-            "now": self._each("session.html", cards.cards(state, now), epoch=state.connection.epoch)
-            or self._one("nothing.html", blind=blind),
-            "alerts": self._each("alert.html", cards.notices(alerts, now), blind=blind),
-            "tasks": self._each("task.html", cards.tasks(state)),
-            "added": self._each("arrival.html", cards.arrivals(state, now), epoch=state.connection.epoch),
-            "charts": (await self._figures_of(state)).pieces,
+            "link": self._render_one("link.html", link=cards.build_banner(state, now, self._companion.live.storage)),
+            "summary": self._render_one(
+                "summary.html", summary=cards.build_summary(state), link=state.connection.state
+            ),
+            "now": self._render_each("session.html", cards.build_cards(state, now), epoch=state.connection.epoch)
+            or self._render_one("nothing.html", blind=blind),
+            "alerts": self._render_each("alert.html", cards.build_alert_cards(alerts, now), blind=blind),
+            "tasks": self._render_each("task.html", cards.build_tasks(state)),
+            "added": self._render_each("arrival.html", cards.build_new_items(state, now), epoch=state.connection.epoch),
+            "charts": (await self._render_charts(state)).fragments,
         }
-        return Seen(state, state.next_event - 1, state.connection.state, parts)
+        return RenderedPage(state, state.next_event - 1, state.connection.state, parts)
 
-    def _one(self, template: str, **context: Any) -> Pieces:
+    def _render_one(self, template: str, **context: Any) -> Fragments:
         key = template.removesuffix(".html")
-        return {key: self.page(template, key=key, **context)}
+        return {key: self.fill_template(template, key=key, **context)}
 
-    def _each(self, template: str, things: Sequence[Any], **context: Any) -> Pieces:
-        return {thing.key: self.page(template, it=thing, key=thing.key, **context) for thing in things}
+    def _render_each(self, template: str, things: Sequence[Any], **context: Any) -> Fragments:
+        return {thing.key: self.fill_template(template, it=thing, key=thing.key, **context) for thing in things}
 
-    async def _figures_of(self, state: State) -> _Figures:
+    async def _render_charts(self, state: State) -> _RenderedCharts:
         """The charts, counted again when a play began or ended; not at every step of a burst."""
         now = self._companion.now_ms
         about = (state.next_play, tuple(state.sessions), state.connection.epoch)
@@ -109,43 +111,47 @@ class Board:
             fresh = FIGURES_STALE_SECONDS if about == known.about else FIGURES_SECONDS
             if 0 <= age < fresh:
                 return known
-        self._figures = _Figures(about, now, await self._charts(now, state.connection.epoch))
+        self._figures = _RenderedCharts(about, now, await self._draw_charts(now, state.connection.epoch))
         return self._figures
 
-    async def _charts(self, now: int, epoch: int) -> Pieces:
+    async def _draw_charts(self, now: int, epoch: int) -> Fragments:
         companion, zone = self._companion, self._companion.zone
         window = Window(now - charts.DAYS * DAY_MS, now)
-        by_quarter = await plays_by_quarter(companion.cache, now - charts.WEEKS * 7 * DAY_MS)
+        by_quarter = await count_plays_by_quarter(companion.cache, now - charts.WEEKS * 7 * DAY_MS)
         clock = datetime.fromtimestamp(now / 1000, UTC)
-        users = await counts(companion, "user", window, RANKED)
-        titles = await counts(companion, "title", window, RANKED)
-        days = charts.days(by_quarter, clock, zone, total=users["plays"])
+        users = await count_plays(companion, "user", window, RANKED)
+        titles = await count_plays(companion, "title", window, RANKED)
+        days = charts.build_day_chart(by_quarter, clock, zone, total=users["plays"])
         return {
-            **self._one("days.html", days=days, zone=zone_name(zone)),
-            **self._one("heat.html", heat=charts.heat(by_quarter, zone), zone=zone_name(zone), weeks=charts.WEEKS),
-            **self._one("users.html", shares=charts.shares(_most(users)), days=charts.DAYS),
-            **self._one("titles.html", shares=charts.shares(_most(titles)), days=charts.DAYS, epoch=epoch),
+            **self._render_one("days.html", days=days, zone=name_zone(zone)),
+            **self._render_one(
+                "heat.html", heat=charts.build_heat_map(by_quarter, zone), zone=name_zone(zone), weeks=charts.WEEKS
+            ),
+            **self._render_one("users.html", shares=charts.build_ranking(_most(users)), days=charts.DAYS),
+            **self._render_one(
+                "titles.html", shares=charts.build_ranking(_most(titles)), days=charts.DAYS, epoch=epoch
+            ),
         }
 
 
-def _most(told: dict[str, Any]) -> list[Most]:
+def _most(told: dict[str, Any]) -> list[Ranking]:
     """Return the entries of an answer of `history_stats`, for a chart."""
     return [
-        Most(one["label"] or f"id {one['id']}", one["plays"], one["watched_ms"], one["timed"], one.get("item_id"))
+        Ranking(one["label"] or f"id {one['id']}", one["plays"], one["watched_ms"], one["timed"], one.get("item_id"))
         for one in told["entries"]
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class _Figures:
+class _RenderedCharts:
     """The charts, what they were counted after, and when."""
 
     about: object
     at: int
-    pieces: Pieces
+    fragments: Fragments
 
 
-def difference(before: Mapping[str, Pieces], after: Mapping[str, Pieces]) -> list[dict[str, Any]]:
+def compute_difference(before: Mapping[str, Fragments], after: Mapping[str, Fragments]) -> list[dict[str, Any]]:
     """What must be told to somebody who has seen `before`: for each part that changed, its order and the new pieces."""
     told = []
     for name, pieces in after.items():

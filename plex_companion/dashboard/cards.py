@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion import words
 from plex_companion.text import clean
-from plex_companion.wire import iso
+from plex_companion.wire import format_iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,13 +29,13 @@ class When:
     words: str
 
     @classmethod
-    def of(cls, at: int, now_ms: int) -> When:
+    def create(cls, at: int, now_ms: int) -> When:
         """A time as seen now."""
-        return cls(at, iso(at) or "", words.ago(at, now_ms))
+        return cls(at, format_iso(at) or "", words.format_ago(at, now_ms))
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ConnectionBanner:
     """Whether what is shown is the present. `name` is what the page colours itself by."""
 
     name: str
@@ -49,7 +49,7 @@ class Link:
     """What cannot be read although Plex is heard; or that nothing can be written down."""
 
 
-def link(state: State, now_ms: int, storage: str) -> Link:
+def build_banner(state: State, now_ms: int, storage: str) -> ConnectionBanner:
     """The connection as the head of the page tells it."""
     connection = state.connection
     live = connection.state == "live"
@@ -57,13 +57,13 @@ def link(state: State, now_ms: int, storage: str) -> Link:
     if storage != "ok":
         notes.append("The database cannot be written: what happens now may be forgotten.")
     heard = state.refreshed_at
-    return Link(
+    return ConnectionBanner(
         name=connection.state,
-        words=words.link(connection),
-        server=words.server(state),
+        words=words.format_connection(connection),
+        server=words.format_server(state),
         blind=not live,
-        since=When.of(connection.since_at, now_ms),
-        heard=When.of(heard, now_ms) if heard is not None else None,
+        since=When.create(connection.since_at, now_ms),
+        heard=When.create(heard, now_ms) if heard is not None else None,
         note=" ".join(notes),
     )
 
@@ -94,7 +94,7 @@ class Card:
     decision: str | None
     how: str
     quality: str
-    road: str
+    delivery_path: str
     why: tuple[str, ...]
     was: tuple[str, ...]
     """The same of the past, for when it is only the last that is known."""
@@ -102,54 +102,58 @@ class Card:
     """One sentence for those who listen rather than look, once it is known who plays what."""
 
 
-def card(session: Session, state: State, now_ms: int) -> Card:
+def build_card(session: Session, state: State, now_ms: int) -> Card:
     """A session. Where it plays and is heard, nothing in it depends on `now`: the page counts on by itself."""
     item, present = session.item, words.is_present(session, state)
     moving = present and session.state == "playing"
-    offset = session.view_offset_ms if moving else words.position_ms(session, state, now_ms)
+    offset = session.view_offset_ms if moving else words.compute_position_ms(session, state, now_ms)
     key = item.rating_key
     return Card(
         key=f"s{session.play_id}",
         art=key if key and key.isascii() and key.isdecimal() else None,
         square=item.type == "track",
-        title=_title(session),
-        subtitle=_subtitle(session),
-        who=words.who(session),
-        where=_where(session),
+        title=_format_title(session),
+        subtitle=_format_subtitle(session),
+        who=words.format_user(session),
+        where=_format_where(session),
         state=clean(session.state),
         stale=not present,
         moving=moving,
         offset_ms=offset,
         at=session.updated_at,
         duration_ms=item.duration_ms,
-        position=words.length(offset),
-        duration="live" if item.live else words.length(item.duration_ms) if item.duration_ms else "",
+        position=words.format_duration(offset),
+        duration="live" if item.live else words.format_duration(item.duration_ms) if item.duration_ms else "",
         live=item.live,
         decision=session.decision,
-        how=words.how(session),
-        quality=words.quality(session),
-        road=words.road(session),
-        why=tuple(words.why(session)),
-        was=tuple(words.why(session, past=True)),
-        said=_said(session) if session.listed else "",
+        how=words.format_decision(session),
+        quality=words.format_quality(session),
+        delivery_path=words.format_delivery_path(session),
+        why=tuple(words.explain_transcode(session)),
+        was=tuple(words.explain_transcode(session, past=True)),
+        said=_build_announcement(session) if session.listed else "",
     )
 
 
-def _said(session: Session) -> str:
+def _build_announcement(session: Session) -> str:
     verb = {"paused": "has paused", "buffering": "waits for", "error": "cannot play"}.get(session.state, "plays")
-    return f"{words.who(session)} {verb} {_title(session)} on {_where(session)}"
+    return f"{words.format_user(session)} {verb} {_format_title(session)} on {_format_where(session)}"
 
 
-def _title(session: Session) -> str:
+def _format_title(session: Session) -> str:
     item = session.item
-    return clean(item.grandparent_title or "") if _is_episode(session) else clean(item.title or words.title(session))
+    return (
+        clean(item.grandparent_title or "")
+        if _is_episode(session)
+        else clean(item.title or words.format_title(session))
+    )
 
 
 def _is_episode(session: Session) -> bool:
     return session.item.type == "episode" and bool(session.item.grandparent_title and session.item.title)
 
 
-def _subtitle(session: Session) -> str:
+def _format_subtitle(session: Session) -> str:
     item = session.item
     if _is_episode(session):
         known = item.index is not None and item.parent_index is not None
@@ -162,9 +166,9 @@ def _subtitle(session: Session) -> str:
     return clean(" · ".join(part for part in parts if part))
 
 
-def _where(session: Session) -> str:
+def _format_where(session: Session) -> str:
     """The player's own name, and what it is when the name does not say."""
-    name, player = words.where(session), session.player
+    name, player = words.format_player(session), session.player
     product = clean(player.product or player.platform or "") if player else ""
     return name if not product or product.lower() in name.lower() else f"{name} ({product})"
 
@@ -179,7 +183,7 @@ class Summary:
     """What the tab of the browser says."""
 
 
-def summary(state: State) -> Summary:
+def build_summary(state: State) -> Summary:
     """How many play, how many of them are transcoded, and what goes over the line."""
     sessions = state.sessions.values()
     transcoding = sum(session.decision == "transcode" for session in sessions)
@@ -187,15 +191,15 @@ def summary(state: State) -> Summary:
     count = len(sessions)
     parts = [f"{count} {'stream' if count == 1 else 'streams'}"] if count else []
     parts += [f"{transcoding} transcoded"] if transcoding else []
-    parts += [words.bandwidth(kbps)] if kbps else []
+    parts += [words.format_bandwidth(kbps)] if kbps else []
     page = f"{count} playing" if count else "Nothing playing"
     return Summary(count, " · ".join(parts), page if state.connection.state == "live" else "Plex not heard")
 
 
-def cards(state: State, now_ms: int) -> list[Card]:
+def build_cards(state: State, now_ms: int) -> list[Card]:
     """Every session, oldest first, so that nothing jumps."""
     playing = sorted(state.sessions.values(), key=lambda one: (one.started_at, one.play_id))
-    return [card(session, state, now_ms) for session in playing]
+    return [build_card(session, state, now_ms) for session in playing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,19 +211,19 @@ class Task:
     percent: int | None
 
 
-def tasks(state: State) -> list[Task]:
+def build_tasks(state: State) -> list[Task]:
     """Scans and the like, oldest first."""
     running = sorted(state.activities.values(), key=lambda one: (one.started_at, one.uuid))
-    return [Task(f"t{one.uuid}", words.doing(one), _percent(one)) for one in running]
+    return [Task(f"t{one.uuid}", words.format_activity(one), _parse_percent(one)) for one in running]
 
 
-def _percent(activity: Activity) -> int | None:
+def _parse_percent(activity: Activity) -> int | None:
     known = activity.progress is not None and activity.progress >= 0
     return min(100, activity.progress or 0) if known else None
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class AlertCard:
     """An alert."""
 
     id: int
@@ -236,21 +240,21 @@ class Notice:
     when: When
 
 
-def notices(alerts: Iterable[Alert], now_ms: int) -> list[Notice]:
+def build_alert_cards(alerts: Iterable[Alert], now_ms: int) -> list[AlertCard]:
     """What a person should see: what is open and nobody knows of, then what else is open, then what was over within a day
     and nobody knows of. Newest first.
     """
     shown = [alert for alert in alerts if alert.resolved_at is None or _is_news(alert, now_ms)]
     shown.sort(key=lambda one: (one.resolved_at is None, one.acknowledged_at is None, one.id), reverse=True)
-    return [_notice(alert, now_ms) for alert in shown[:SHOWN_ALERTS]]
+    return [_build_alert_card(alert, now_ms) for alert in shown[:SHOWN_ALERTS]]
 
 
 def _is_news(alert: Alert, now_ms: int) -> bool:
     return alert.acknowledged_at is None and now_ms - (alert.resolved_at or alert.at) < DAY_MS
 
 
-def _notice(alert: Alert, now_ms: int) -> Notice:
-    return Notice(
+def _build_alert_card(alert: Alert, now_ms: int) -> AlertCard:
+    return AlertCard(
         id=alert.id,
         key=f"a{alert.id}",
         title=clean(alert.title),
@@ -259,12 +263,12 @@ def _notice(alert: Alert, now_ms: int) -> Notice:
         ended=alert.resolved_at is not None and alert.resolved_at > alert.at,
         known=alert.acknowledged_at is not None,
         of_plex=alert.kind not in words.OWN_ALERTS,
-        when=When.of(alert.at, now_ms),
+        when=When.create(alert.at, now_ms),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class NewItem:
     """An item that is new in a library."""
 
     key: str
@@ -275,7 +279,7 @@ class Arrival:
     when: When
 
 
-def arrivals(state: State, now_ms: int) -> list[Arrival]:
+def build_new_items(state: State, now_ms: int) -> list[NewItem]:
     """What was added of late and is there to be watched, newest first. Seasons and albums come with what is in them."""
     libraries = {section.section_id: section.title for section in state.sections}
     gone = {change.item_id for change in state.recent if change.change == "deleted"}
@@ -284,14 +288,14 @@ def arrivals(state: State, now_ms: int) -> list[Arrival]:
         for change in reversed(state.recent)
         if change.change == "created" and change.settled and change.type in _WATCHED and change.item_id not in gone
     ]
-    return [_arrival(change, libraries, now_ms) for change in shown[:SHOWN_NEW] if change.item_id.isdecimal()]
+    return [_build_new_item(change, libraries, now_ms) for change in shown[:SHOWN_NEW] if change.item_id.isdecimal()]
 
 
 _WATCHED = {"movie": "Film", "episode": "Episode", "track": "Track", "clip": "Clip", "photo": "Photo"}
 
 
-def _arrival(change: LibraryChange, libraries: dict[str, Any], now_ms: int) -> Arrival:
+def _build_new_item(change: LibraryChange, libraries: dict[str, Any], now_ms: int) -> NewItem:
     library = libraries.get(change.section_id or "") or ""
     title = clean(change.title or f"item {change.item_id}")
     kind = _WATCHED[change.type or "movie"]
-    return Arrival(f"n{change.id}", change.item_id, title, kind, clean(library), When.of(change.at, now_ms))
+    return NewItem(f"n{change.id}", change.item_id, title, kind, clean(library), When.create(change.at, now_ms))

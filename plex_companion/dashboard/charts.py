@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, tzinfo
 
-    from plex_companion.cache.figures import Most
+    from plex_companion.cache.figures import Ranking
 
 QUARTER_MS, HOUR_MS, MINUTE_MS = 900_000, 3_600_000, 60_000
 DAYS = 30
@@ -35,7 +35,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
+class DayChart:
     """Plays per day, oldest first."""
 
     bars: tuple[Bar, ...]
@@ -61,45 +61,47 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Heat:
+class HeatMap:
     """Plays by weekday and hour."""
 
     cells: tuple[Cell, ...]
     words: str
 
-    def rows(self) -> list[tuple[str, Sequence[Cell]]]:
+    def list_rows(self) -> list[tuple[str, Sequence[Cell]]]:
         """The weekdays with their hours."""
         return [(name, self.cells[24 * n : 24 * n + 24]) for n, name in enumerate(WEEKDAYS)]
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class RankingRow:
     """One line of a ranking, with its length against the longest, in percent."""
 
-    most: Most
+    entry: Ranking
     percent: int
     watched: str
 
 
-def quarter_of(quarter: int, zone: tzinfo | None) -> datetime:
+def convert_quarter(quarter: int, zone: tzinfo | None) -> datetime:
     """Return a quarter hour counted from 1970 on the clock of a zone; `None` is this machine's."""
     return datetime.fromtimestamp(quarter * QUARTER_MS / 1000, UTC).astimezone(zone)
 
 
-def days(by_quarter: Mapping[int, int], now: datetime, zone: tzinfo | None = None, *, total: int | None = None) -> Days:
+def build_day_chart(
+    by_quarter: Mapping[int, int], now: datetime, zone: tzinfo | None = None, *, total: int | None = None
+) -> DayChart:
     """Return the last days, today included, by the clock of a zone; `None` is this machine's, summer time and all.
 
     `total` is the number of plays of as many times 24 hours, which `stats` tells too; by default the sum of the bars.
     """
     sums: dict[date, int] = {}
     for quarter, plays in by_quarter.items():
-        day = quarter_of(quarter, zone).date()
+        day = convert_quarter(quarter, zone).date()
         sums[day] = sums.get(day, 0) + plays
     today = now.astimezone(zone).date()
     shown = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     counts = [sums.get(day, 0) for day in shown]
     top = max(counts)
-    bars = tuple(_bar(n, day, plays, top) for n, (day, plays) in enumerate(zip(shown, counts, strict=True)))
+    bars = tuple(_build_bar(n, day, plays, top) for n, (day, plays) in enumerate(zip(shown, counts, strict=True)))
     total = sum(counts) if total is None else total
     best = max(bars, key=lambda bar: bar.plays)
     words = (
@@ -107,47 +109,49 @@ def days(by_quarter: Mapping[int, int], now: datetime, zone: tzinfo | None = Non
         if total and top
         else f"No plays in the last {DAYS} days."
     )
-    return Days(bars, total, top, words)
+    return DayChart(bars, total, top, words)
 
 
-def _bar(position: int, day: date, plays: int, top: int) -> Bar:
+def _build_bar(position: int, day: date, plays: int, top: int) -> Bar:
     height = max(2, round(HEIGHT * plays / top)) if plays else 0
     mark = f"{day.day} {day:%b}" if day.weekday() == 0 else ""
-    return Bar(position * PITCH, height, plays, f"{day:%a} {day.day} {day:%b}: {_counted(plays)}", mark)
+    return Bar(position * PITCH, height, plays, f"{day:%a} {day.day} {day:%b}: {_format_play_count(plays)}", mark)
 
 
-def heat(by_quarter: Mapping[int, int], zone: tzinfo | None = None) -> Heat:
+def build_heat_map(by_quarter: Mapping[int, int], zone: tzinfo | None = None) -> HeatMap:
     """When in the week things are played, by the same clock."""
     sums = [0] * (7 * 24)
     for quarter, plays in by_quarter.items():
-        at = quarter_of(quarter, zone)
+        at = convert_quarter(quarter, zone)
         sums[at.weekday() * 24 + at.hour] += plays
     top = max(sums)
-    cells = tuple(_cell(n, plays, top) for n, plays in enumerate(sums))
+    cells = tuple(_build_cell(n, plays, top) for n, plays in enumerate(sums))
     if not top:
-        return Heat(cells, "No plays yet.")
+        return HeatMap(cells, "No plays yet.")
     best = cells[sums.index(top)]
-    return Heat(cells, f"The busiest hour: {WEEKDAYS[best.weekday]} from {best.hour}:00 ({_counted(top)}).")
+    return HeatMap(
+        cells, f"The busiest hour: {WEEKDAYS[best.weekday]} from {best.hour}:00 ({_format_play_count(top)})."
+    )
 
 
-def _cell(position: int, plays: int, top: int) -> Cell:
+def _build_cell(position: int, plays: int, top: int) -> Cell:
     weekday, hour = divmod(position, 24)
     level = -(-LEVELS * plays // top) if plays else 0
-    return Cell(weekday, hour, plays, level, f"{WEEKDAYS[weekday]} {hour}:00: {_counted(plays)}")
+    return Cell(weekday, hour, plays, level, f"{WEEKDAYS[weekday]} {hour}:00: {_format_play_count(plays)}")
 
 
-def shares(most: Sequence[Most]) -> list[Share]:
+def build_ranking(most: Sequence[Ranking]) -> list[RankingRow]:
     """A ranking with its lengths."""
     top = max((one.plays for one in most), default=0)
-    return [Share(one, round(100 * one.plays / top), _watched(one)) for one in most]
+    return [RankingRow(one, round(100 * one.plays / top), _format_watch_time(one)) for one in most]
 
 
-def _watched(one: Most) -> str:
+def _format_watch_time(one: Ranking) -> str:
     """Return `45 min`, or `3 h (2 timed)` where the time of some plays is not known; nothing where no time is."""
     ms = one.watched_ms
     told = f"{ms // HOUR_MS} h" if ms >= HOUR_MS else f"{ms // MINUTE_MS} min" if ms >= MINUTE_MS else ""
     return f"{told} ({one.timed} timed)" if told and one.timed < one.plays else told
 
 
-def _counted(plays: int) -> str:
+def _format_play_count(plays: int) -> str:
     return f"{plays} {'play' if plays == 1 else 'plays'}"

@@ -14,12 +14,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from plex_companion import wire
-from plex_companion.cache.read import events_after, last_event, last_event_before
-from plex_companion.dashboard.board import difference
-from plex_companion.dashboard.pages import build
+from plex_companion.cache.read import read_events_after, read_last_event_before, read_last_event_id
+from plex_companion.dashboard.board import compute_difference
+from plex_companion.dashboard.pages import compute_build_id
 from plex_companion.errors import Invalid
-from plex_companion.text import without
-from plex_companion.times import moment
+from plex_companion.text import hide_secrets
+from plex_companion.times import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from plex_companion.companion import Companion
-    from plex_companion.dashboard.board import Board, Pieces
+    from plex_companion.dashboard.board import Fragments, PageRenderer
 
 PAGE = 50
 """Events held for a client at a time: of many that do not read, each holds so many until it is let go."""
@@ -42,7 +42,7 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 LAST = 2**63 - 1
 
 
-def feed(companion: Companion, board: Board) -> Route:
+def build_feed_route(companion: Companion, board: PageRenderer) -> Route:
     """The route. Each message is one event of the journal as JSON, its `id` the cursor that goes on behind it.
 
     `Last-Event-ID`, which EventSource sends when it connects again, or `?since=` names the last event seen, or a time;
@@ -53,26 +53,30 @@ def feed(companion: Companion, board: Board) -> Route:
     async def events(request: Request) -> Response:
         types = [name for name in request.query_params.get("types", "").split(",") if name] or None
         try:
-            cursor, foreign = await _start(companion, request)
+            cursor, foreign = await _choose_start(companion, request)
         except Invalid as error:
             return JSONResponse(error.body(), status_code=400)
         if "parts" in request.query_params:
-            shown = _shown(companion, board, cursor, foreign=foreign)
+            shown = _stream_fragments(companion, board, cursor, foreign=foreign)
             return EventSourceResponse(
-                shown, headers=HEADERS, ping=PING_SECONDS, send_timeout=UNREAD_SECONDS, ping_message_factory=_beat
+                shown,
+                headers=HEADERS,
+                ping=PING_SECONDS,
+                send_timeout=UNREAD_SECONDS,
+                ping_message_factory=_send_heartbeats,
             )
-        told = _told(companion, cursor, types, foreign=foreign)
+        told = _stream_events(companion, cursor, types, foreign=foreign)
         return EventSourceResponse(told, headers=HEADERS, ping=PING_SECONDS, send_timeout=UNREAD_SECONDS)
 
     return Route("/events", events, methods=["GET"])
 
 
-def _beat() -> ServerSentEvent:
+def _send_heartbeats() -> ServerSentEvent:
     """A sign of life that a page can hear; comments are kept from it."""
     return ServerSentEvent("{}", event="beat")
 
 
-async def _start(companion: Companion, request: Request) -> tuple[int, bool]:
+async def _choose_start(companion: Companion, request: Request) -> tuple[int, bool]:
     """The cursor to go on from, and whether the one that was given means nothing here.
 
     A browser that cannot be given what it asks for would never connect again, so it is told and begins anew. Whoever
@@ -81,17 +85,17 @@ async def _start(companion: Companion, request: Request) -> tuple[int, bool]:
     Raises:
         Invalid: `since` is neither the id of an event nor a time.
     """
-    newest = await last_event(companion.cache)
+    newest = await read_last_event_id(companion.cache)
     seen = request.headers.get("last-event-id")
     if seen:
-        known = _number(seen)
+        known = _parse_number(seen)
         return (newest, True) if known is None or known > newest else (known, False)
     given = request.query_params.get("since")
     if given is None:
         return newest, False
-    known = _number(given)
+    known = _parse_number(given)
     if known is None and not given.strip().isdecimal():
-        return await last_event_before(companion.cache, _time(companion, given, newest)), False
+        return await read_last_event_before(companion.cache, _parse_time(companion, given, newest)), False
     if known is None or known > newest:
         message = (
             f"since={given[:40]!r} is no cursor of this journal: its newest event is {newest}. Give the id of the last "
@@ -101,40 +105,40 @@ async def _start(companion: Companion, request: Request) -> tuple[int, bool]:
     return known, False
 
 
-def _time(companion: Companion, given: str, newest: int) -> int:
+def _parse_time(companion: Companion, given: str, newest: int) -> int:
     """Return the time that `since` names.
 
     Raises:
         Invalid: it is neither the id of an event nor a time.
     """
     try:
-        return moment(given, companion.now_ms, "since", zone=companion.zone)
+        return parse_time(given, companion.now_ms, "since", zone=companion.zone)
     except Invalid as error:
         error.message = f"since is the id of an event (the newest event is {newest}) or a time. {error.message}"
         raise
 
 
-def _number(text: str) -> int | None:
+def _parse_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < len(str(LAST)) else None
 
 
-async def _told(
+async def _stream_events(
     companion: Companion, cursor: int, types: list[str] | None, *, foreign: bool
 ) -> AsyncIterator[ServerSentEvent]:
     """Everything after the cursor, for ever. Read from the database as fast as the client reads, so nothing piles up."""
     yield ServerSentEvent(comment="events of plex-companion", retry=RETRY_MS)
     if foreign:
-        yield _gap(cursor, FOREIGN)
-        yield _state(companion)
+        yield _encode_gap(cursor, FOREIGN)
+        yield _encode_state(companion)
     while True:
-        changed = companion.live.change()  # before reading, or a commit during the reading would be missed
-        page = await events_after(companion.cache, cursor, types, PAGE)
+        changed = companion.live.prepare_wait()  # before reading, or a commit during the reading would be missed
+        page = await read_events_after(companion.cache, cursor, types, PAGE)
         if page.gap:
-            yield _gap(cursor, DROPPED)
-            yield _state(companion)
+            yield _encode_gap(cursor, DROPPED)
+            yield _encode_state(companion)
         for row in page.rows:
-            body = json.dumps(wire.event(row), ensure_ascii=False, separators=(",", ":"))
-            yield ServerSentEvent(without(body, companion.settings.secrets()), id=str(row["id"]))
+            body = json.dumps(wire.serialize_event(row), ensure_ascii=False, separators=(",", ":"))
+            yield ServerSentEvent(hide_secrets(body, companion.settings.list_secrets()), id=str(row["id"]))
         cursor = page.next_cursor
         if len(page.rows) < PAGE:
             await changed.wait()
@@ -144,29 +148,31 @@ FOREIGN = "The last event seen is none of this journal's: it may be another data
 DROPPED = "Events after this one were already dropped from the journal."
 
 
-def _state(companion: Companion) -> ServerSentEvent:
+def _encode_state(companion: Companion) -> ServerSentEvent:
     """What is so now, for who cannot add up what it missed: what `plex://sessions` holds."""
     state = companion.state
-    payload = {**wire.envelope(state, companion.now_ms), **wire.sessions(state)}
+    payload = {**wire.build_envelope(state, companion.now_ms), **wire.serialize_sessions(state)}
     body = {"type": "state", "summary": "What is so now", "payload": payload}
-    return ServerSentEvent(without(json.dumps(body, ensure_ascii=False), companion.settings.secrets()))
+    return ServerSentEvent(hide_secrets(json.dumps(body, ensure_ascii=False), companion.settings.list_secrets()))
 
 
-def _gap(cursor: int, reason: str) -> ServerSentEvent:
+def _encode_gap(cursor: int, reason: str) -> ServerSentEvent:
     body: dict[str, Any] = {"type": "gap", "after": cursor, "summary": reason}
     return ServerSentEvent(json.dumps(body))
 
 
-async def _shown(companion: Companion, board: Board, cursor: int, *, foreign: bool) -> AsyncIterator[ServerSentEvent]:
+async def _stream_fragments(
+    companion: Companion, board: PageRenderer, cursor: int, *, foreign: bool
+) -> AsyncIterator[ServerSentEvent]:
     """The parts of the page: all of them first, then what changes. Each state replaces the last, so none piles up."""
-    yield ServerSentEvent(json.dumps({"build": build()}), event="hello", retry=RETRY_MS)
-    if foreign or (await events_after(companion.cache, cursor, None, 1)).gap:
-        yield _gap(cursor, FOREIGN if foreign else DROPPED)
-    before: Mapping[str, Pieces] = {}
+    yield ServerSentEvent(json.dumps({"build": compute_build_id()}), event="hello", retry=RETRY_MS)
+    if foreign or (await read_events_after(companion.cache, cursor, None, 1)).gap:
+        yield _encode_gap(cursor, FOREIGN if foreign else DROPPED)
+    before: Mapping[str, Fragments] = {}
     while True:
-        changed = companion.live.change()
-        seen = await board.seen()
-        for told in difference(before, seen.parts):
+        changed = companion.live.prepare_wait()
+        seen = await board.render()
+        for told in compute_difference(before, seen.parts):
             body = json.dumps({**told, "link": seen.link, "now": companion.now_ms}, ensure_ascii=False)
             yield ServerSentEvent(body, event="part", id=str(seen.cursor))
         before = seen.parts

@@ -19,14 +19,14 @@ from plex_companion import __version__, wire
 from plex_companion.dashboard import cards
 from plex_companion.errors import InsufficientScope, NotFound, ToolError
 from plex_companion.server.scopes import may_write
-from plex_companion.text import without
-from plex_companion.tools.notes import acknowledged
+from plex_companion.text import hide_secrets
+from plex_companion.tools.notes import acknowledge_alert
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from plex_companion.companion import Companion
-    from plex_companion.dashboard.board import Board
+    from plex_companion.dashboard.board import PageRenderer
 
 FOLDER = Path(__file__).parent
 POLICY = (
@@ -44,7 +44,7 @@ FOREVER = "public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class StaticFile:
     """A static file, read once."""
 
     body: bytes
@@ -52,14 +52,16 @@ class File:
 
 
 @cache
-def files() -> dict[str, File]:
+def load_files() -> dict[str, StaticFile]:
     """The static files by name: there are few, and nothing beyond them can be asked for."""
     found = sorted((FOLDER / "static").iterdir())
-    return {file.name: File(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "text/plain") for file in found}
+    return {
+        file.name: StaticFile(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "text/plain") for file in found
+    }
 
 
 @cache
-def build() -> str:
+def compute_build_id() -> str:
     """A name for these files and templates together: a page made from others loads itself anew."""
     digest = hashlib.sha256(__version__.encode())
     for file in sorted((*(FOLDER / "static").iterdir(), *(FOLDER / "templates").iterdir())):
@@ -67,16 +69,16 @@ def build() -> str:
     return digest.hexdigest()[:12]
 
 
-def pages(companion: Companion, board: Board) -> list[Route]:
+def build_page_routes(companion: Companion, board: PageRenderer) -> list[Route]:
     """The routes."""
 
     async def home(request: Request) -> HTMLResponse:
-        seen = await board.seen()
-        html = board.page(
+        seen = await board.render()
+        html = board.fill_template(
             "page.html",
             seen=seen,
-            title=cards.summary(seen.state).page,
-            build=build(),
+            title=cards.build_summary(seen.state).page,
+            build=compute_build_id(),
             now=companion.now_ms,
             version=__version__,
             known_by_cookie=bool(request.cookies),
@@ -84,10 +86,10 @@ def pages(companion: Companion, board: Board) -> list[Route]:
         return HTMLResponse(html, headers=HEADERS)
 
     async def static(request: Request) -> Response:
-        found = files().get(request.path_params["name"])
+        found = load_files().get(request.path_params["name"])
         if found is None:
             raise HTTPException(404)
-        asked = request.url.query == build()
+        asked = request.url.query == compute_build_id()
         headers = {"cache-control": FOREVER if asked else "no-cache", "x-content-type-options": "nosniff"}
         return Response(found.body, headers=headers, media_type=found.mime)
 
@@ -99,13 +101,15 @@ def pages(companion: Companion, board: Board) -> list[Route]:
             return Response(told, HTTPStatus.FORBIDDEN, HEADERS, media_type="application/json")
         wants_json = "application/json" in request.headers.get("accept", "")
         try:
-            alert = await acknowledged(companion, request.path_params["alert_id"])
+            alert = await acknowledge_alert(companion, request.path_params["alert_id"])
         except ToolError as error:
             status = HTTPStatus.NOT_FOUND if isinstance(error, NotFound) else HTTPStatus.SERVICE_UNAVAILABLE
             return Response(json.dumps(error.body()), status, HEADERS, media_type="application/json")
         if wants_json:
-            told = json.dumps({"alert": wire.alert(alert)}, ensure_ascii=False)
-            return Response(without(told, companion.settings.secrets()), 200, HEADERS, media_type="application/json")
+            told = json.dumps({"alert": wire.serialize_alert(alert)}, ensure_ascii=False)
+            return Response(
+                hide_secrets(told, companion.settings.list_secrets()), 200, HEADERS, media_type="application/json"
+            )
         return RedirectResponse("/", HTTPStatus.SEE_OTHER, HEADERS)
 
     return [

@@ -2,6 +2,6 @@
 
 from plex_companion.demo.demo import Demo, open_demo, serve_demo
 from plex_companion.demo.household import Household
-from plex_companion.demo.scenarios import sentences
+from plex_companion.demo.scenarios import list_scenarios
 
-__all__ = ["Demo", "Household", "open_demo", "sentences", "serve_demo"]
+__all__ = ["Demo", "Household", "list_scenarios", "open_demo", "serve_demo"]

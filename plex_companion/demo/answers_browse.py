@@ -7,43 +7,43 @@ import binascii
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from plex_companion.demo.ask import Refused, page
+from plex_companion.demo.ask import HttpRefusal, build_page
 from plex_companion.demo.tree import Node
 
 if TYPE_CHECKING:
-    from plex_companion.demo.ask import Ask
-    from plex_companion.demo.house import House
+    from plex_companion.demo.ask import DemoRequest
+    from plex_companion.demo.house import ServerState
 
 
 def _key(path: str) -> str:
     return f"/services/browse/{base64.b64encode(path.encode()).decode()}"
 
 
-def folders_of(house: House) -> set[str]:
+def folders_of(house: ServerState) -> set[str]:
     """Return every folder there is: the libraries', those of the files in them, and what is above these."""
     ends = {path for section in house.sections.values() for path in section.paths}
     ends |= {str(PurePosixPath(path).parent) for path in _files(house)}
     return ends | {str(above) for path in ends for above in PurePosixPath(path).parents}
 
 
-def _files(house: House) -> set[str]:
+def _files(house: ServerState) -> set[str]:
     return {media.file for item in house.items.values() for media in item.media}
 
 
-def browse(ask: Ask) -> Node:
+def browse(ask: DemoRequest) -> Node:
     """`GET /services/browse[/BASE64]?includeFiles=`: what a folder holds; 400 for none, as nobody has recorded it (unverified)."""
-    ask.owner_only()
+    ask.require_owner()
     try:
         folder = base64.b64decode(ask.args.get("path", "") or base64.b64encode(b"/"), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        raise Refused(400) from None
-    known = folders_of(ask.house)
+        raise HttpRefusal(400) from None
+    known = folders_of(ask.state)
     if folder not in known:
-        raise Refused(400)
+        raise HttpRefusal(400)
     rows = [_node("Path", path) for path in sorted(known) if path != "/" and str(PurePosixPath(path).parent) == folder]
     if ask.get("includeFiles", "1") != "0":
-        rows += [_node("File", path) for path in sorted(_files(ask.house)) if str(PurePosixPath(path).parent) == folder]
-    return page(ask, rows, lambda row: row)
+        rows += [_node("File", path) for path in sorted(_files(ask.state)) if str(PurePosixPath(path).parent) == folder]
+    return build_page(ask, rows, lambda row: row)
 
 
 def _node(tag: str, path: str) -> Node:

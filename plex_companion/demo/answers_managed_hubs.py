@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plex_companion.demo.ask import DONE, Answer, Refused, found, page
+from plex_companion.demo.ask import DONE, DemoAnswer, HttpRefusal, build_page, find_or_404
 from plex_companion.demo.tree import Node
 
 if TYPE_CHECKING:
-    from plex_companion.demo.ask import Ask
+    from plex_companion.demo.ask import DemoRequest
 
 SHOWN = ("promotedToRecommended", "promotedToOwnHome", "promotedToSharedHome")
 # Identifiers of Plex's own rows, without the section's type in front and its key behind.
@@ -27,15 +27,15 @@ class ManagedHub:
     shown: dict[str, bool] | None = None
 
 
-def hubs_of(ask: Ask) -> list[ManagedHub]:
+def hubs_of(ask: DemoRequest) -> list[ManagedHub]:
     """Return the arrangement of the path's section, to be read or changed."""
-    section = ask.section()
+    section = ask.find_section()
     made = [ManagedHub(f"{section.type}.{name}.{section.key}", title) for name, title in BUILT_IN]
-    return ask.house.managed_hubs.setdefault(section.key, made)
+    return ask.state.managed_hubs.setdefault(section.key, made)
 
 
-def _one(ask: Ask) -> ManagedHub:
-    return found({hub.identifier: hub for hub in hubs_of(ask)}, ask.args["hub"])
+def _one(ask: DemoRequest) -> ManagedHub:
+    return find_or_404({hub.identifier: hub for hub in hubs_of(ask)}, ask.args["hub"])
 
 
 def _node(hub: ManagedHub) -> Node:
@@ -47,65 +47,65 @@ def _node(hub: ManagedHub) -> Node:
                         "recommendationsVisibility": recommended, **{name: shown.get(name, False) for name in SHOWN}})  # fmt: skip
 
 
-def managed_hubs(ask: Ask) -> Node:
+def managed_hubs(ask: DemoRequest) -> Node:
     """`GET /hubs/sections/N/manage`, with `metadataItemId` only that collection's row, if it is promoted."""
     rows, wanted = hubs_of(ask), ask.get("metadataItemId")
-    return page(ask, [hub for hub in rows if not wanted or hub.identifier == _identifier(ask, wanted)], _node)
+    return build_page(ask, [hub for hub in rows if not wanted or hub.identifier == _identifier(ask, wanted)], _node)
 
 
-def _identifier(ask: Ask, key: str) -> str:
+def _identifier(ask: DemoRequest, key: str) -> str:
     return f"custom.collection.{ask.args['section']}.{key}"
 
 
-def _show(ask: Ask, hub: ManagedHub) -> Answer:
+def _show(ask: DemoRequest, hub: ManagedHub) -> DemoAnswer:
     hub.shown = {name: ask.get(name) == "1" if ask.get(name) else (hub.shown or {}).get(name, False) for name in SHOWN}
     return DONE
 
 
-def promote(ask: Ask) -> Answer:
+def promote(ask: DemoRequest) -> DemoAnswer:
     """`POST …/manage?metadataItemId=`: a collection becomes one of the rows."""
-    ask.owner_only()
-    row = found(ask.house.collections, ask.get("metadataItemId"))
+    ask.require_owner()
+    row = find_or_404(ask.state.collections, ask.get("metadataItemId"))
     hubs = hubs_of(ask)
     if any(hub.identifier == _identifier(ask, row.key) for hub in hubs):
-        raise Refused(400)
+        raise HttpRefusal(400)
     hubs.append(ManagedHub(_identifier(ask, row.key), row.title, deletable=True))
     return _show(ask, hubs[-1])
 
 
-def show_hub(ask: Ask) -> Answer:
+def show_hub(ask: DemoRequest) -> DemoAnswer:
     """`PUT …/manage/ID?promotedToOwnHome=1`."""
-    ask.owner_only()
+    ask.require_owner()
     return _show(ask, _one(ask))
 
 
-def move_hub(ask: Ask) -> Answer:
+def move_hub(ask: DemoRequest) -> DemoAnswer:
     """`PUT …/manage/ID/move?after=`: to the front without `after`."""
-    ask.owner_only()
+    ask.require_owner()
     hubs = hubs_of(ask)
     hub = next((hub for hub in hubs if hub.identifier == ask.args["hub"]), None)
     if hub is None:
-        raise Refused(400)
+        raise HttpRefusal(400)
     hubs.remove(hub)
     names = [other.identifier for other in hubs]
     hubs.insert(names.index(ask.get("after")) + 1 if ask.get("after") in names else 0, hub)
     return DONE
 
 
-def remove_hub(ask: Ask) -> Answer:
+def remove_hub(ask: DemoRequest) -> DemoAnswer:
     """`DELETE …/manage/ID`: Plex's own rows stay."""
-    ask.owner_only()
+    ask.require_owner()
     hub = _one(ask)
     if not hub.deletable:
-        raise Refused(400)
+        raise HttpRefusal(400)
     hubs_of(ask).remove(hub)
     return DONE
 
 
-def reset_hubs(ask: Ask) -> Answer:
+def reset_hubs(ask: DemoRequest) -> DemoAnswer:
     """`DELETE …/manage`: everything as it was at first."""
-    ask.owner_only()
-    ask.house.managed_hubs.pop(ask.section().key, None)
+    ask.require_owner()
+    ask.state.managed_hubs.pop(ask.find_section().key, None)
     return DONE
 
 

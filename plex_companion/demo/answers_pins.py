@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from plex_companion.demo.ask import Answer
+from plex_companion.demo.ask import DemoAnswer
 from plex_companion.demo.house import OWNER
 
 if TYPE_CHECKING:
-    from plex_companion.demo.ask import Ask
+    from plex_companion.demo.ask import DemoRequest
 
 SECONDS = 900
 """How long a pin may be confirmed; strong ones twice as long."""
@@ -20,7 +20,7 @@ GONE = {"errors": [{"code": 1020, "message": "Code not found or expired", "statu
 
 
 @dataclass(slots=True)
-class Pin:
+class DemoPin:
     """One pin. `token` is there once somebody has confirmed it."""
 
     id: int
@@ -32,68 +32,68 @@ class Pin:
     token: str | None = None
 
 
-def _json(body: Any, status: int = 200) -> Answer:
-    return Answer(json.dumps(body, separators=(",", ":")).encode(), status, "application/json")
+def _build_json(body: Any, status: int = 200) -> DemoAnswer:
+    return DemoAnswer(json.dumps(body, separators=(",", ":")).encode(), status, "application/json")
 
 
-def _shown(ask: Ask, pin: Pin, status: int = 200) -> Answer:
+def _describe_pin(ask: DemoRequest, pin: DemoPin, status: int = 200) -> DemoAnswer:
     end = pin.created_at + pin.seconds
     body = {
         "id": pin.id, "code": pin.code, "product": pin.product, "trusted": False, "clientIdentifier": pin.client_identifier,
         "location": {"code": "NO", "european_union_member": False, "country": "Norway", "city": "Nowhere", "time_zone": "UTC"},
-        "expiresIn": max(0, end - ask.house.now), "createdAt": _iso(pin.created_at), "expiresAt": _iso(end),
+        "expiresIn": max(0, end - ask.state.now), "createdAt": _format_iso(pin.created_at), "expiresAt": _format_iso(end),
         "authToken": pin.token, "newRegistration": None,
     }  # fmt: skip
-    return _json(body, status)
+    return _build_json(body, status)
 
 
-def _iso(at: int) -> str:
+def _format_iso(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def new_pin(ask: Ask) -> Answer:
+def create_pin(ask: DemoRequest) -> DemoAnswer:
     """`POST /api/v2/pins`: a strong one is long and confirmed on a page, another is typed in at plex.tv/link."""
     client = ask.headers.get("x-plex-client-identifier")
     if not client:
         body = {"errors": [{"code": 1000, "message": "X-Plex-Client-Identifier is missing", "status": 400}]}
-        return _json(body, 400)
-    house, strong = ask.house, ask.get("strong") in {"1", "true"}
+        return _build_json(body, 400)
+    house, strong = ask.state, ask.get("strong") in {"1", "true"}
     letters = house.rng.choices("abcdefghijkmnpqrstuvwxyz0123456789", k=25 if strong else 4)
     number = max(house.pins, default=111_222_332) + 1
     product = ask.headers.get("x-plex-product", "0")
-    pin = Pin(number, "".join(letters), client, product, house.now, SECONDS * (2 if strong else 1))
+    pin = DemoPin(number, "".join(letters), client, product, house.now, SECONDS * (2 if strong else 1))
     house.pins[number] = pin
-    return _shown(ask, pin, 201)
+    return _describe_pin(ask, pin, 201)
 
 
-def pin(ask: Ask) -> Answer:
+def get_pin(ask: DemoRequest) -> DemoAnswer:
     """`GET /api/v2/pins/ID`: who made it sees when it is confirmed."""
-    found = ask.house.pins.get(int(ask.args["id"])) if ask.args["id"].isdecimal() else None
+    found = ask.state.pins.get(int(ask.args["id"])) if ask.args["id"].isdecimal() else None
     if found is None or found.client_identifier != ask.headers.get("x-plex-client-identifier"):
-        return _json(GONE, 404)
-    if found.created_at + found.seconds <= ask.house.now:
-        return _json(GONE, 404)
-    return _shown(ask, found)
+        return _build_json(GONE, 404)
+    if found.created_at + found.seconds <= ask.state.now:
+        return _build_json(GONE, 404)
+    return _describe_pin(ask, found)
 
 
-def link_pin(ask: Ask) -> Answer:
+def link_pin(ask: DemoRequest) -> DemoAnswer:
     """`PUT /api/v2/pins/link` with a code: whoever is signed in lets the program in."""
     code = ask.get("code") or next(iter(parse_qs(ask.body.decode("utf-8", "replace")).get("code", [])), "")
-    for found in ask.house.pins.values():
-        if found.code == code and found.created_at + found.seconds > ask.house.now:
-            found.token = ask.token_of(ask.user)
-            return Answer(status=204)
-    return _json(GONE, 404)
+    for found in ask.state.pins.values():
+        if found.code == code and found.created_at + found.seconds > ask.state.now:
+            found.token = ask.find_token(ask.user)
+            return DemoAnswer(status=204)
+    return _build_json(GONE, 404)
 
 
-def resources_as_json(ask: Ask) -> Answer:
+def get_resources_as_json(ask: DemoRequest) -> DemoAnswer:
     """`GET /api/v2/resources` with `Accept: application/json`: a bare list. An own server answers at more than one address."""
-    house, port = ask.house, ask.demo.port
+    house, port = ask.state, ask.demo.port
     roads = [("http", "127.0.0.1", ask.demo.url, True), ("http", "localhost", f"http://localhost:{port}", True)]
     rows = [{
         "name": house.name, "product": "Plex Media Server", "productVersion": house.version, "platform": "Linux",
         "clientIdentifier": house.machine_identifier, "provides": "server", "ownerId": None, "publicAddress": "198.51.100.7",
-        "accessToken": ask.token_of(ask.user), "owned": ask.user.id == OWNER, "home": ask.user.home, "relay": False, "presence": True,
+        "accessToken": ask.find_token(ask.user), "owned": ask.user.id == OWNER, "home": ask.user.home, "relay": False, "presence": True,
         "httpsRequired": False, "publicAddressMatches": True,
         "connections": [
             {"protocol": protocol, "address": address, "port": port, "uri": uri, "local": local, "relay": False, "IPv6": False}
@@ -105,11 +105,11 @@ def resources_as_json(ask: Ask) -> Answer:
          "provides": "client,player,pubsub-player", "owned": True, "accessToken": None, "connections": []}
         for player in house.players.values()
     ]  # fmt: skip
-    return _json([*rows, *ask.house.more_servers])
+    return _build_json([*rows, *ask.state.more_servers])
 
 
 ROUTES = (
-    ("POST", "/api/v2/pins", new_pin),
+    ("POST", "/api/v2/pins", create_pin),
     ("PUT", "/api/v2/pins/link", link_pin),
-    ("GET", "/api/v2/pins/{id}", pin),
+    ("GET", "/api/v2/pins/{id}", get_pin),
 )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plex_companion.demo import playback
-from plex_companion.demo.ask import Answer, Ask, Refused, found
-from plex_companion.demo.contents import list_kind
-from plex_companion.demo.tree import Node, container, to_xml
+from plex_companion.demo.ask import DemoAnswer, DemoRequest, HttpRefusal, find_or_404
+from plex_companion.demo.contents import choose_playlist_kind
+from plex_companion.demo.tree import Node, build_container, to_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plex_companion.demo.household import Player
-    from plex_companion.demo.playback import Session
+    from plex_companion.demo.household import DemoPlayer
+    from plex_companion.demo.playback import DemoSession
 
 STEP_FORWARD, STEP_BACK = 30_000, -10_000  # ms
 CONTROLLABLE = (
@@ -21,48 +21,48 @@ CONTROLLABLE = (
 )
 
 
-def _playing(ask: Ask, player: Player) -> Session | None:
-    return next((s for s in ask.house.sessions.values() if s.player is player), None)
+def _find_session(ask: DemoRequest, player: DemoPlayer) -> DemoSession | None:
+    return next((s for s in ask.state.sessions.values() if s.player is player), None)
 
 
-def _player(ask: Ask) -> Player:
-    player = ask.target()
+def _find_player(ask: DemoRequest) -> DemoPlayer:
+    player = ask.find_target()
     if not player.controllable:
-        raise Refused(404)
+        raise HttpRefusal(404)
     return player
 
 
-def replied(player: Player, code: int = 200) -> Answer:
+def build_reply(player: DemoPlayer, code: int = 200) -> DemoAnswer:
     """What the player says: Android apps a bare `OK`, others XML. A failure is a 200 with a code inside."""
     if player.product.startswith("Plex for Android"):
-        return Answer(b"OK", media_type="text/plain") if code == 200 else _xml(code)  # noqa: PLR2004  # the status
-    return _xml(code)
+        return DemoAnswer(b"OK", media_type="text/plain") if code == 200 else _build_xml(code)  # noqa: PLR2004  # the status
+    return _build_xml(code)
 
 
-def _xml(code: int) -> Answer:
+def _build_xml(code: int) -> DemoAnswer:
     names = {200: "OK", 400: "Bad Request"}
-    return Answer(to_xml(Node("Response", {"code": code, "status": names[code]})), media_type="text/xml")
+    return DemoAnswer(to_xml(Node("Response", {"code": code, "status": names[code]})), media_type="text/xml")
 
 
-def _seek(ask: Ask, session: Session, offset: int) -> None:
-    playback.seek(ask.house, session, max(0, min(offset, session.item.duration or offset)))
+def _seek(ask: DemoRequest, session: DemoSession, offset: int) -> None:
+    playback.seek(ask.state, session, max(0, min(offset, session.item.duration or offset)))
 
 
-def _skip(ask: Ask, session: Session, by: int) -> None:
-    siblings = ask.house.children_of(session.item.parent or "")
+def _skip(ask: DemoRequest, session: DemoSession, by: int) -> None:
+    siblings = ask.state.list_children(session.item.parent or "")
     keys = [item.key for item in siblings]
     place = keys.index(session.item.key) + by if session.item.key in keys else -1
     if 0 <= place < len(siblings):
-        playback.start(ask.house, siblings[place], session.user, session.player)
+        playback.start(ask.state, siblings[place], session.user, session.player)
     else:
         _seek(ask, session, 0)
 
 
-COMMANDS: dict[str, Callable[[Ask, Session], None]] = {
-    "play": lambda ask, session: playback.report(ask.house, session, "playing"),
-    "pause": lambda ask, session: playback.report(ask.house, session, "paused"),
-    "stop": lambda ask, session: playback.stop(ask.house, session),
-    "seekTo": lambda ask, session: _seek(ask, session, ask.number("offset")),
+COMMANDS: dict[str, Callable[[DemoRequest, DemoSession], None]] = {
+    "play": lambda ask, session: playback.report(ask.state, session, "playing"),
+    "pause": lambda ask, session: playback.report(ask.state, session, "paused"),
+    "stop": lambda ask, session: playback.stop(ask.state, session),
+    "seekTo": lambda ask, session: _seek(ask, session, ask.get_number("offset")),
     "stepForward": lambda ask, session: _seek(ask, session, session.offset + STEP_FORWARD),
     "stepBack": lambda ask, session: _seek(ask, session, session.offset + STEP_BACK),
     "skipNext": lambda ask, session: _skip(ask, session, 1),
@@ -70,79 +70,85 @@ COMMANDS: dict[str, Callable[[Ask, Session], None]] = {
 }
 
 
-def command(ask: Ask) -> Answer:
+def send_command(ask: DemoRequest) -> DemoAnswer:
     """`/player/playback/NAME`: acts on what the player plays; nothing playing is a refusal inside a 200."""
-    player, name = _player(ask), ask.args["name"]
+    player, name = _find_player(ask), ask.args["name"]
     if name == "setParameters":
-        ask.house.volumes[player.client_identifier] = ask.number(
-            "volume", ask.house.volumes.get(player.client_identifier, 100)
+        ask.state.volumes[player.client_identifier] = ask.get_number(
+            "volume", ask.state.volumes.get(player.client_identifier, 100)
         )
-        return replied(player)
-    session = _playing(ask, player)
+        return build_reply(player)
+    session = _find_session(ask, player)
     if session is None:
-        return replied(player, 400)
+        return build_reply(player, 400)
     if name == "setStreams":
         session.audio_stream = ask.get("audioStreamID", session.audio_stream)
         session.subtitle_stream = ask.get("subtitleStreamID", session.subtitle_stream)
-        playback.report(ask.house, session)
+        playback.report(ask.state, session)
     elif name in COMMANDS:
         COMMANDS[name](ask, session)
     else:
-        raise Refused(404)
-    return replied(player)
+        raise HttpRefusal(404)
+    return build_reply(player)
 
 
-def play_media(ask: Ask) -> Answer:
+def play_media(ask: DemoRequest) -> DemoAnswer:
     """`/player/playback/playMedia?key=&offset=`: the player begins; what it played before is replaced."""
-    player, house = _player(ask), ask.house
+    player, house = _find_player(ask), ask.state
     key = ask.get("key").removeprefix("/library/metadata/").removesuffix("/children")
-    leaves = house.leaves_of(found(house.items, key).key)
+    leaves = house.list_leaves(find_or_404(house.items, key).key)
     if not leaves:
-        return replied(player, 400)
-    playback.start(house, leaves[0], ask.user, player, offset=ask.number("offset"))
-    return replied(player)
+        return build_reply(player, 400)
+    playback.start(house, leaves[0], ask.user, player, offset=ask.get_number("offset"))
+    return build_reply(player)
 
 
-def navigate(ask: Ask) -> Answer:
+def navigate(ask: DemoRequest) -> DemoAnswer:
     """`/player/navigation/NAME`: nobody sees the demo's screens, so it only says yes."""
-    player = _player(ask)
-    return replied(player, 200 if "navigation" in player.capabilities else 400)
+    player = _find_player(ask)
+    return build_reply(player, 200 if "navigation" in player.capabilities else 400)
 
 
-def mirror(ask: Ask) -> Answer:
+def show_mirror(ask: DemoRequest) -> DemoAnswer:
     """`/player/mirror/details`."""
-    return replied(_player(ask))
+    return build_reply(_find_player(ask))
 
 
-def poll(ask: Ask) -> Node:
+def poll_timeline(ask: DemoRequest) -> Node:
     """`/player/timeline/poll`: one timeline each for music, photo and video."""
-    player = _player(ask)
-    session = _playing(ask, player)
-    kind = {"audio": "music"}.get(list_kind(session.item), list_kind(session.item)) if session else ""
-    rows = [_timeline(ask, player, name, session if name == kind else None) for name in ("music", "photo", "video")]
-    return container(rows, commandID=ask.get("commandID") or None, location="fullScreenVideo" if session else "navigation",
+    player = _find_player(ask)
+    session = _find_session(ask, player)
+    kind = (
+        {"audio": "music"}.get(choose_playlist_kind(session.item), choose_playlist_kind(session.item))
+        if session
+        else ""
+    )
+    rows = [
+        _build_timeline(ask, player, name, session if name == kind else None) for name in ("music", "photo", "video")
+    ]
+    return build_container(rows, commandID=ask.get("commandID") or None, location="fullScreenVideo" if session else "navigation",
                      machineIdentifier=player.client_identifier)  # fmt: skip
 
 
-def _timeline(ask: Ask, player: Player, kind: str, session: Session | None) -> Node:
+def _build_timeline(ask: DemoRequest, player: DemoPlayer, kind: str, session: DemoSession | None) -> Node:
     node = Node("Timeline", {"type": kind, "state": "stopped"})
     if session:
         item = session.item
         node.attributes |= {
             "state": session.state, "time": session.offset, "duration": item.duration, "key": f"/library/metadata/{item.key}",
-            "ratingKey": item.key, "guid": item.guid, "itemType": item.type, "machineIdentifier": ask.house.machine_identifier,
+            "ratingKey": item.key, "guid": item.guid, "itemType": item.type, "machineIdentifier": ask.state.machine_identifier,
             "playQueueID": session.queue_id, "playQueueItemID": session.queue_item_id, "playQueueVersion": 1,
-            "containerKey": f"/playQueues/{session.queue_id}", "volume": ask.house.volumes.get(player.client_identifier, 100),
+            "containerKey": f"/playQueues/{session.queue_id}", "volume": ask.state.volumes.get(player.client_identifier, 100),
             "shuffle": False, "repeat": 0, "muted": False, "controllable": CONTROLLABLE, "protocol": "http", "address": "127.0.0.1",
             "port": ask.demo.port, "seekRange": f"0-{item.duration or 0}", "providerIdentifier": "com.plexapp.plugins.library",
         }  # fmt: skip
     return node
 
 
-def player_resources(ask: Ask) -> Node:
+def get_player_resources(ask: DemoRequest) -> Node:
     """`GET /resources` of a player, asked through the server."""
-    player = _player(ask)
-    return container([Node("Player", {"machineIdentifier": player.client_identifier, "deviceClass": player.device_class,
+    player = _find_player(ask)
+    return build_container([Node("Player", {"machineIdentifier": player.client_identifier, "deviceClass": player.device_class,
                                       "platform": player.platform, "platformVersion": player.platform_version,
                                       "product": player.product, "protocol": "plex", "protocolCapabilities": player.capabilities,
                                       "protocolVersion": "3", "title": player.title, "version": player.version})])  # fmt: skip
@@ -150,9 +156,9 @@ def player_resources(ask: Ask) -> Node:
 
 ROUTES = (
     ("GET", "/player/playback/playMedia", play_media),
-    ("GET", "/player/playback/{name}", command),
+    ("GET", "/player/playback/{name}", send_command),
     ("GET", "/player/navigation/{name}", navigate),
-    ("GET", "/player/mirror/details", mirror),
-    ("GET", "/player/timeline/poll", poll),
-    ("GET", "/resources", player_resources),
+    ("GET", "/player/mirror/details", show_mirror),
+    ("GET", "/player/timeline/poll", poll_timeline),
+    ("GET", "/resources", get_player_resources),
 )

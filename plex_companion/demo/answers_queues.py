@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plex_companion.demo.ask import Refused
-from plex_companion.demo.contents import leaves_of_uri
-from plex_companion.demo.describe import item_node
+from plex_companion.demo.ask import HttpRefusal
+from plex_companion.demo.contents import resolve_uri_leaves
+from plex_companion.demo.describe import build_item_node
 from plex_companion.demo.house import PlayQueue
-from plex_companion.demo.tree import Node, Value, container
+from plex_companion.demo.tree import Node, Value, build_container
 
 if TYPE_CHECKING:
-    from plex_companion.demo.ask import Ask
+    from plex_companion.demo.ask import DemoRequest
 
 
-def queue_node(ask: Ask, queue: PlayQueue) -> Node:
+def build_queue_node(ask: DemoRequest, queue: PlayQueue) -> Node:
     """A play queue with its items."""
     rows = []
     for number, key in queue.entries:
-        if key in ask.house.items:
-            node = item_node(ask.house, ask.user, ask.house.items[key])
+        if key in ask.state.items:
+            node = build_item_node(ask.state, ask.user, ask.state.items[key])
             node.attributes["playQueueItemID"] = number
             rows.append(node)
-    return container(rows, identifier="com.plexapp.plugins.library", mediaTagPrefix="/system/bundle/media/flags/",
-                     playQueueID=queue.id, **_selected(queue), playQueueShuffled=queue.shuffled, playQueueSourceURI=queue.source,
+    return build_container(rows, identifier="com.plexapp.plugins.library", mediaTagPrefix="/system/bundle/media/flags/",
+                     playQueueID=queue.id, **_find_selected(queue), playQueueShuffled=queue.shuffled, playQueueSourceURI=queue.source,
                      playQueueTotalCount=len(rows), playQueueVersion=queue.version)  # fmt: skip
 
 
-def _selected(queue: PlayQueue) -> dict[str, Value]:
+def _find_selected(queue: PlayQueue) -> dict[str, Value]:
     if not queue.entries:
         return {}
     number, key = queue.entries[queue.selected]
@@ -35,98 +35,98 @@ def _selected(queue: PlayQueue) -> dict[str, Value]:
             "playQueueSelectedMetadataItemID": key}  # fmt: skip
 
 
-def make_queue(ask: Ask) -> Node:
+def make_queue(ask: DemoRequest) -> Node:
     """`POST /playQueues?uri=|playlistID=&key=`: what the uri holds, down to what can be played."""
-    entries = _entries(ask)
-    ask.house.next_queue += 1
-    queue = PlayQueue(ask.house.next_queue, entries, _source(ask))
+    entries = _list_entries(ask)
+    ask.state.next_queue += 1
+    queue = PlayQueue(ask.state.next_queue, entries, _read_source(ask))
     wanted = ask.get("key").rpartition("/")[2]
     if ask.get("shuffle") == "1":
         _shuffle(ask, queue, wanted)
     queue.selected = next((n for n, (_, key) in enumerate(queue.entries) if key == wanted), 0)
-    ask.house.play_queues[queue.id] = queue
-    return queue_node(ask, queue)
+    ask.state.play_queues[queue.id] = queue
+    return build_queue_node(ask, queue)
 
 
-def _shuffle(ask: Ask, queue: PlayQueue, first: str) -> None:
+def _shuffle(ask: DemoRequest, queue: PlayQueue, first: str) -> None:
     """Put the entries in any order; what is to be played first stays in front."""
-    ask.house.rng.shuffle(queue.entries)
+    ask.state.rng.shuffle(queue.entries)
     queue.entries.sort(key=lambda entry: entry[1] != first)
     queue.shuffled = True
 
 
-def _source(ask: Ask) -> str:
+def _read_source(ask: DemoRequest) -> str:
     return f"/playlists/{ask.get('playlistID')}" if ask.get("playlistID") else ask.get("uri")
 
 
-def _entries(ask: Ask) -> list[tuple[int, str]]:
-    leaves = leaves_of_uri(ask.house, ask.user, _source(ask))
+def _list_entries(ask: DemoRequest) -> list[tuple[int, str]]:
+    leaves = resolve_uri_leaves(ask.state, ask.user, _read_source(ask))
     if not leaves:
-        raise Refused(400)
-    first = ask.house.next_queue_item + 1
-    ask.house.next_queue_item += len(leaves)
+        raise HttpRefusal(400)
+    first = ask.state.next_queue_item + 1
+    ask.state.next_queue_item += len(leaves)
     return [(first + number, leaf.key) for number, leaf in enumerate(leaves)]
 
 
-def _queue(ask: Ask) -> PlayQueue:
+def _find_queue(ask: DemoRequest) -> PlayQueue:
     number = int(ask.args["id"]) if ask.args["id"].isdigit() else -1
-    if number not in ask.house.play_queues:
-        raise Refused(404)
-    return ask.house.play_queues[number]
+    if number not in ask.state.play_queues:
+        raise HttpRefusal(404)
+    return ask.state.play_queues[number]
 
 
-def one_queue(ask: Ask) -> Node:
+def get_queue(ask: DemoRequest) -> Node:
     """`GET /playQueues/ID`."""
-    return queue_node(ask, _queue(ask))
+    return build_queue_node(ask, _find_queue(ask))
 
 
-def extend_queue(ask: Ask) -> Node:
+def extend_queue(ask: DemoRequest) -> Node:
     """`PUT /playQueues/ID?uri=|playlistID=&next=`: at the end, or after what is selected."""
-    queue, added = _queue(ask), _entries(ask)
+    queue, added = _find_queue(ask), _list_entries(ask)
     place = queue.selected + 1 if ask.get("next") == "1" else len(queue.entries)
-    return _rearranged(ask, queue, [*queue.entries[:place], *added, *queue.entries[place:]])
+    return _rearrange(ask, queue, [*queue.entries[:place], *added, *queue.entries[place:]])
 
 
-def move_in_queue(ask: Ask) -> Node:
+def move_in_queue(ask: DemoRequest) -> Node:
     """`PUT /playQueues/ID/items/PID/move?after=PID`: to the front without `after`."""
-    queue = _queue(ask)
-    entry = _entry(ask, queue)
+    queue = _find_queue(ask)
+    entry = _find_entry(ask, queue)
     rest = [other for other in queue.entries if other != entry]
-    numbers, after = [number for number, _ in rest], ask.number("after", -1)
+    numbers, after = [number for number, _ in rest], ask.get_number("after", -1)
     place = numbers.index(after) + 1 if after in numbers else 0
-    return _rearranged(ask, queue, [*rest[:place], entry, *rest[place:]])
+    return _rearrange(ask, queue, [*rest[:place], entry, *rest[place:]])
 
 
-def shorten_queue(ask: Ask) -> Node:
+def shorten_queue(ask: DemoRequest) -> Node:
     """`DELETE /playQueues/ID/items/PID`."""
-    queue = _queue(ask)
-    entry = _entry(ask, queue)
-    return _rearranged(ask, queue, [other for other in queue.entries if other != entry])
+    queue = _find_queue(ask)
+    entry = _find_entry(ask, queue)
+    return _rearrange(ask, queue, [other for other in queue.entries if other != entry])
 
 
-def empty_queue(ask: Ask) -> Node:
+def empty_queue(ask: DemoRequest) -> Node:
     """`DELETE /playQueues/ID/items`."""
-    return _rearranged(ask, _queue(ask), [])
+    return _rearrange(ask, _find_queue(ask), [])
 
 
-def _entry(ask: Ask, queue: PlayQueue) -> tuple[int, str]:
+def _find_entry(ask: DemoRequest, queue: PlayQueue) -> tuple[int, str]:
     for entry in queue.entries:
         if str(entry[0]) == ask.args["entry"]:
             return entry
-    raise Refused(404)
+    raise HttpRefusal(404)
 
 
-def _rearranged(ask: Ask, queue: PlayQueue, entries: list[tuple[int, str]]) -> Node:
+def _rearrange(ask: DemoRequest, queue: PlayQueue, entries: list[tuple[int, str]]) -> Node:
     """What was selected stays so while it is there."""
     selected = queue.entries[queue.selected] if queue.entries else None
     queue.entries, queue.version = entries, queue.version + 1
     queue.selected = entries.index(selected) if selected in entries else 0
-    return queue_node(ask, queue)
+    return build_queue_node(ask, queue)
 
 
 ROUTES = (
     ("POST", "/playQueues", make_queue),
-    ("GET", "/playQueues/{id}", one_queue),
+    ("GET", "/playQueues/{id}", get_queue),
     ("PUT", "/playQueues/{id}", extend_queue),
     ("PUT", "/playQueues/{id}/items/{entry}/move", move_in_queue),
     ("DELETE", "/playQueues/{id}/items/{entry}", shorten_queue),

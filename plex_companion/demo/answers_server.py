@@ -9,14 +9,14 @@ import zlib
 from typing import TYPE_CHECKING
 
 from plex_companion.demo import frames
-from plex_companion.demo.ask import DONE, Answer, Refused, found, page
-from plex_companion.demo.describe import client_node
-from plex_companion.demo.household import Player, User
-from plex_companion.demo.paintings import painting
-from plex_companion.demo.tree import Node, container
+from plex_companion.demo.ask import DONE, DemoAnswer, HttpRefusal, build_page, find_or_404
+from plex_companion.demo.describe import build_client_node
+from plex_companion.demo.household import DemoPlayer, DemoUser
+from plex_companion.demo.paintings import draw_placeholder
+from plex_companion.demo.tree import Node, build_container
 
 if TYPE_CHECKING:
-    from plex_companion.demo.ask import Ask
+    from plex_companion.demo.ask import DemoRequest
     from plex_companion.demo.prefs import Pref
 
 DIRECTORIES = ("activities", "butler", "clients", "devices", "diagnostics", "hubs", "library", "media", "playQueues", "player",
@@ -33,12 +33,12 @@ BUTLER = (
 SPANS = {1: 2_592_000, 2: 604_800, 3: 86_400, 4: 3_600, 6: 1}
 
 
-def root(ask: Ask) -> Node:
+def get_root(ask: DemoRequest) -> Node:
     """`GET /`; `allowMediaDeletion` is left out when it is off."""
-    house = ask.house
+    house = ask.state
     busy = sum(session.transcode is not None for session in house.sessions.values())
     deletion = True if house.prefs["allowMediaDeletion"].value else None
-    return container(
+    return build_container(
         [Node("Directory", {"count": 1, "key": name, "title": name}) for name in DIRECTORIES],
         allowCameraUpload=True, allowChannelAccess=True, allowMediaDeletion=deletion, allowSharing=True, allowSync=True,
         allowTuners=True, backgroundProcessing=True, certificate=True, companionProxy=True, countryCode="nor",
@@ -58,23 +58,23 @@ def root(ask: Ask) -> Node:
     )  # fmt: skip
 
 
-def identity(ask: Ask) -> Node:
+def get_identity(ask: DemoRequest) -> Node:
     """`GET /identity`, the one call that needs no token."""
-    house = ask.house
-    return container(
+    house = ask.state
+    return build_container(
         size=0, apiVersion="1.1.1", claimed=True, machineIdentifier=house.machine_identifier, version=house.version
     )
 
 
-def media_providers(ask: Ask) -> Node:
+def get_media_providers(ask: DemoRequest) -> Node:
     """`GET /media/providers`, with durations and storage of the libraries if asked."""
-    house = ask.house
+    house = ask.state
     provider = Node("MediaProvider", {"identifier": frames.LIBRARY, "id": 1, "title": "Library", "types": "video,audio,photo",
                                       "protocols": "stream,download"})  # fmt: skip
     feature = provider.add("Feature", key="/library/sections", type="content")
     feature.add("Directory", hubKey="/hubs", title="Home")
     for section in house.sections.values():
-        items = [item for kind in house.levels(section.key) for item in house.in_section(section.key, kind)]
+        items = [item for kind in house.list_levels(section.key) for item in house.list_section(section.key, kind)]
         entry = feature.add(
             "Directory", id=section.key, key=f"/library/sections/{section.key}", hubKey=f"/hubs/sections/{section.key}",
             agent=section.agent, language=section.language, refreshing=section.key in house.refreshing, scanner=section.scanner,
@@ -87,60 +87,60 @@ def media_providers(ask: Ask) -> Node:
             }
         entry.add("Pivot", id="library", key=f"/library/sections/{section.key}/all", type="list", title="Library",
                   context="content.library", symbol="library")  # fmt: skip
-    return container([provider], friendlyName=house.name, identifier=frames.LIBRARY, machineIdentifier=house.machine_identifier,
+    return build_container([provider], friendlyName=house.name, identifier=frames.LIBRARY, machineIdentifier=house.machine_identifier,
                      version=house.version)  # fmt: skip
 
 
-def pref_node(pref: Pref) -> Node:
+def build_pref_node(pref: Pref) -> Node:
     """One setting."""
     return Node("Setting", {
-        "id": pref.id, "label": pref.label, "summary": pref.summary, "type": pref.type, "default": _text(pref.default),
-        "value": _text(pref.value), "hidden": pref.hidden, "advanced": pref.advanced, "group": pref.group, "enumValues": pref.choices,
+        "id": pref.id, "label": pref.label, "summary": pref.summary, "type": pref.type, "default": _format_text(pref.default),
+        "value": _format_text(pref.value), "hidden": pref.hidden, "advanced": pref.advanced, "group": pref.group, "enumValues": pref.choices,
     })  # fmt: skip
 
 
-def _text(value: str | float | bool) -> str | float:
+def _format_text(value: str | float | bool) -> str | float:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def prefs(ask: Ask) -> Node:
+def get_prefs(ask: DemoRequest) -> Node:
     """`GET /:/prefs`."""
-    ask.owner_only()
-    return container([pref_node(pref) for pref in ask.house.prefs.values()])
+    ask.require_owner()
+    return build_container([build_pref_node(pref) for pref in ask.state.prefs.values()])
 
 
-def change_prefs(ask: Ask) -> Answer:
+def change_prefs(ask: DemoRequest) -> DemoAnswer:
     """`PUT /:/prefs?id=value`: settings change and each change is announced."""
-    ask.owner_only()
+    ask.require_owner()
     for name, text in ask.params:
-        pref = ask.house.prefs.get(name)
+        pref = ask.state.prefs.get(name)
         if pref:
             pref.set(text)
-            ask.house.announce(frames.preference({"id": pref.id, "label": pref.label, "summary": pref.summary, "type": pref.type,
+            ask.state.announce(frames.build_preference({"id": pref.id, "label": pref.label, "summary": pref.summary, "type": pref.type,
                                                   "default": pref.default, "value": pref.value, "hidden": pref.hidden,
                                                   "advanced": pref.advanced, "group": pref.group}))  # fmt: skip
     return DONE
 
 
-def activities(ask: Ask) -> Node:
+def get_activities(ask: DemoRequest) -> Node:
     """`GET /activities`."""
     rows = []
-    for entry in ask.house.activities.values():
+    for entry in ask.state.activities.values():
         node = Node("Activity", {name: value for name, value in entry.items() if name != "Context"})
         if entry.get("Context"):
             node.add("Context", **entry["Context"])
         rows.append(node)
-    return container(rows)
+    return build_container(rows)
 
 
-def cancel_activity(ask: Ask) -> Answer:
+def cancel_activity(ask: DemoRequest) -> DemoAnswer:
     """`DELETE /activities/UUID`."""
-    found(ask.house.activities, ask.args["id"])
-    ask.house.end_activity(ask.args["id"])
+    find_or_404(ask.state.activities, ask.args["id"])
+    ask.state.end_activity(ask.args["id"])
     return DONE
 
 
-def butler(_: Ask) -> Node:
+def get_butler(_: DemoRequest) -> Node:
     """`GET /butler`."""
     return Node("ButlerTasks", {}, [
         Node("ButlerTask", {"name": name, "interval": 1 + n % 7, "scheduleRandomized": n % 2 == 0, "enabled": n % 5 != 0,
@@ -149,222 +149,222 @@ def butler(_: Ask) -> Node:
     ])  # fmt: skip
 
 
-def run_butler(ask: Ask) -> Answer:
+def run_butler(ask: DemoRequest) -> DemoAnswer:
     """`POST /butler/TASK`: an activity starts and ends; 202 while it is running already, as the specification says."""
-    ask.owner_only()
+    ask.require_owner()
     name = ask.args["task"]
     if name not in BUTLER:
-        raise Refused(404)
+        raise HttpRefusal(404)
     kind = "butler." + name[0].lower() + name[1:]
-    if any(activity["type"] == kind for activity in ask.house.activities.values()):
-        return Answer(status=202)
+    if any(activity["type"] == kind for activity in ask.state.activities.values()):
+        return DemoAnswer(status=202)
     ask.demo.run_activity(kind, f"Running {name}")
     return DONE
 
 
-def accounts(ask: Ask) -> Node:
+def get_accounts(ask: DemoRequest) -> Node:
     """`GET /accounts`: 0 is nobody, 1 the owner."""
-    ask.owner_only()
-    rows = [User(0, 0, "", "", ""), *ask.house.users.values()]
+    ask.require_owner()
+    rows = [DemoUser(0, 0, "", "", ""), *ask.state.users.values()]
 
-    def node(user: User) -> Node:
+    def node(user: DemoUser) -> Node:
         return Node("Account", {"id": user.id, "key": f"/accounts/{user.id}", "name": user.name, "defaultAudioLanguage": "en",
                                 "autoSelectAudio": True, "defaultSubtitleLanguage": "en", "subtitleMode": 1 if user.id else 0, "thumb": ""})  # fmt: skip
 
-    return page(ask, rows, node, identifier="com.plexapp.system.accounts")
+    return build_page(ask, rows, node, identifier="com.plexapp.system.accounts")
 
 
-def device_node(player: Player) -> Node:
+def build_device_node(player: DemoPlayer) -> Node:
     """A row of `/devices`."""
     return Node("Device", {"id": player.id, "name": player.title, "platform": player.platform,
                            "clientIdentifier": player.client_identifier, "createdAt": 1_700_000_000 + player.id})  # fmt: skip
 
 
-def devices(ask: Ask) -> Node:
+def get_devices(ask: DemoRequest) -> Node:
     """`GET /devices`."""
-    ask.owner_only()
-    return page(ask, list(ask.house.players.values()), device_node, identifier="com.plexapp.system.devices")
+    ask.require_owner()
+    return build_page(ask, list(ask.state.players.values()), build_device_node, identifier="com.plexapp.system.devices")
 
 
-def clients(ask: Ask) -> Node:
+def get_clients(ask: DemoRequest) -> Node:
     """`GET /clients`: the players that can be controlled."""
-    return container([client_node(player) for player in ask.house.players.values() if player.controllable])
+    return build_container([build_client_node(player) for player in ask.state.players.values() if player.controllable])
 
 
-def servers(ask: Ask) -> Node:
+def get_servers(ask: DemoRequest) -> Node:
     """`GET /servers`."""
-    house = ask.house
-    return container([Node("Server", {"name": house.name, "host": "127.0.0.1", "address": "127.0.0.1",
+    house = ask.state
+    return build_container([Node("Server", {"name": house.name, "host": "127.0.0.1", "address": "127.0.0.1",
                                       "port": ask.demo.port, "machineIdentifier": house.machine_identifier, "version": house.version})])  # fmt: skip
 
 
-def bandwidth(ask: Ask) -> Node:
+def get_bandwidth(ask: DemoRequest) -> Node:
     """`GET /statistics/bandwidth`. Its form follows python-plexapi's parser: no recording exists."""
-    ask.owner_only()
-    house, span = ask.house, ask.number("timespan", 6)
+    ask.require_owner()
+    house, span = ask.state, ask.get_number("timespan", 6)
     if span not in SPANS:
-        raise Refused(400)
+        raise HttpRefusal(400)
     players, users = list(house.players.values()), list(house.users.values())
     rows = [Node("StatisticsBandwidth", {"accountID": users[n % len(users)].id, "deviceID": players[n % len(players)].id,
                                          "timespan": span, "at": house.now - n * SPANS[span], "lan": n % 3 != 0,
                                          "bytes": 1_000_000 * (n * 37 % 90 + 1)}) for n in range(24)]  # fmt: skip
     wanted = [(name, value) for name, value in ask.params if name in {"accountID", "deviceID", "lan"}]
-    rows = [row for row in rows if all(_plain(row.attributes.get(name)) == value for name, value in wanted)]
-    return container([*map(device_node, players), *rows])
+    rows = [row for row in rows if all(_format_plain(row.attributes.get(name)) == value for name, value in wanted)]
+    return build_container([*map(build_device_node, players), *rows])
 
 
-def _plain(value: object) -> str:
+def _format_plain(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def resources(ask: Ask) -> Node:
+def get_resources(ask: DemoRequest) -> Node:
     """`GET /statistics/resources`: use of processor and memory, oldest first."""
-    now = ask.house.now
+    now = ask.state.now
     rows = [Node("StatisticsResources", {"timespan": 6, "at": now - 5 * n, "hostCpuUtilization": 5.0 + n % 7,
                                          "processCpuUtilization": 0.4 + n % 3, "hostMemoryUtilization": 41.5,
                                          "processMemoryUtilization": 3.6}) for n in range(30, 0, -1)]  # fmt: skip
-    return container(rows)
+    return build_container(rows)
 
 
-def media_statistics(ask: Ask) -> Node:
+def get_media_statistics(ask: DemoRequest) -> Node:
     """`GET /statistics/media`: plays and their seconds by user, device and kind. Its form is unverified."""
-    ask.owner_only()
-    house, since = ask.house, max((int(v) for k, v in ask.params if k.startswith("at>") and v.isdigit()), default=0)
+    ask.require_owner()
+    house, since = ask.state, max((int(v) for k, v in ask.params if k.startswith("at>") and v.isdigit()), default=0)
     sums: dict[tuple[int, int, int], list[int]] = {}
     for play in house.history:
         item = house.items.get(play.rating_key)
         if item and play.viewed_at >= since:
-            total = sums.setdefault((play.account_id, play.device_id, ask.demo.type_number(item)), [0, 0])
+            total = sums.setdefault((play.account_id, play.device_id, ask.demo.find_type_number(item)), [0, 0])
             total[0] += 1
             total[1] += (item.duration or 0) // 1000
-    rows = [Node("StatisticsMedia", {"accountID": key[0], "deviceID": key[1], "timespan": ask.number("timespan", 4), "at": house.now,
+    rows = [Node("StatisticsMedia", {"accountID": key[0], "deviceID": key[1], "timespan": ask.get_number("timespan", 4), "at": house.now,
                                      "metadataType": key[2], "count": total[0], "duration": total[1]}) for key, total in sums.items()]  # fmt: skip
     people = [
         Node("Account", {"id": user.id, "key": f"/accounts/{user.id}", "name": user.name, "thumb": ""})
         for user in house.users.values()
     ]
-    return container([*map(device_node, house.players.values()), *people, *rows])
+    return build_container([*map(build_device_node, house.players.values()), *people, *rows])
 
 
-def updater(_: Ask) -> Node:
+def get_updater(_: DemoRequest) -> Node:
     """`GET /updater/status`: nothing newer."""
-    return container(size=0, canInstall=False, checkedAt=1_700_000_000, downloadURL="", status=0)
+    return build_container(size=0, canInstall=False, checkedAt=1_700_000_000, downloadURL="", status=0)
 
 
-def check_updates(ask: Ask) -> Answer:
+def check_updates(ask: DemoRequest) -> DemoAnswer:
     """`PUT /updater/check`."""
-    ask.house.announce(frames.update_state())
+    ask.state.announce(frames.build_update_state())
     return DONE
 
 
-def security_token(ask: Ask) -> Node:
+def get_security_token(ask: DemoRequest) -> Node:
     """`GET /security/token`: a delegation token for players."""
-    return container(size=0, token=f"transient-{ask.house.rng.getrandbits(64):016x}")
+    return build_container(size=0, token=f"transient-{ask.state.rng.getrandbits(64):016x}")
 
 
-def my_account(ask: Ask) -> Node:
+def get_my_account(ask: DemoRequest) -> Node:
     """`GET /myplex/account`."""
-    if not ask.house.claimed:
+    if not ask.state.claimed:
         return Node("MyPlex", {"signInState": "none", "mappingState": "unknown", "subscriptionActive": False, "publicPort": 0,
                                "privatePort": 0})  # fmt: skip
-    return Node("MyPlex", {"authToken": "", "username": ask.house.owner.email, "mappingState": "mapped", "mappingError": "",
+    return Node("MyPlex", {"authToken": "", "username": ask.state.owner.email, "mappingState": "mapped", "mappingError": "",
                            "signInState": "ok", "publicAddress": "198.51.100.7", "publicPort": 32400,
                            "privateAddress": "127.0.0.1", "privatePort": ask.demo.port, "subscriptionFeatures": "pass,sync",
                            "subscriptionActive": True, "subscriptionState": "Active"})  # fmt: skip
 
 
-def unclaim(ask: Ask) -> Node:
+def unclaim(ask: DemoRequest) -> Node:
     """`DELETE /myplex/account`: the server has no owner at plex.tv. Tokens go on working here."""
-    ask.owner_only()
-    ask.house.claimed = False
-    return my_account(ask)
+    ask.require_owner()
+    ask.state.claimed = False
+    return get_my_account(ask)
 
 
-def claim(ask: Ask) -> Node:
+def claim(ask: DemoRequest) -> Node:
     """`POST /myplex/claim?token=claim-…`."""
-    ask.owner_only()
+    ask.require_owner()
     if not ask.get("token").startswith("claim-"):
-        raise Refused(400)
-    ask.house.claimed = True
-    return my_account(ask)
+        raise HttpRefusal(400)
+    ask.state.claimed = True
+    return get_my_account(ask)
 
 
-def picture(ask: Ask) -> Answer:
+def get_picture(ask: DemoRequest) -> DemoAnswer:
     """Any poster, art, thumb or avatar, the same for the same path; made smaller, it is still of what was asked for."""
-    return Answer(painting(zlib.crc32((ask.get("url") or ask.path).encode())), media_type="image/png")
+    return DemoAnswer(draw_placeholder(zlib.crc32((ask.get("url") or ask.path).encode())), media_type="image/png")
 
 
 LOG_LINE = "Nov 22, 2026 11:{minute:02}:09.977 [140{minute:02}] {level} - Request: [127.0.0.1:50{minute:03}] GET /identity (1 live) #{minute}\n"
 
 
-def logs(ask: Ask) -> Answer:
+def get_logs(ask: DemoRequest) -> DemoAnswer:
     """`GET /diagnostics/logs`: a zip of invented log files."""
-    ask.owner_only()
+    ask.require_owner()
     text = "".join(LOG_LINE.format(minute=n % 60, level=("DEBUG", "INFO", "WARN")[n % 3]) for n in range(200))
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("Plex Media Server.log", "Plex Media Scanner.log", "Plex Transcoder Statistics.log"):
             archive.writestr(name, text)
     headers = {"Content-Disposition": 'attachment; filename="Plex Media Server Logs.zip"'}
-    return Answer(packed.getvalue(), media_type="application/zip", headers=headers)
+    return DemoAnswer(packed.getvalue(), media_type="application/zip", headers=headers)
 
 
-def databases(ask: Ask) -> Answer:
+def databases(ask: DemoRequest) -> DemoAnswer:
     """`GET /diagnostics/databases`: a zip with an empty database in it."""
-    ask.owner_only()
+    ask.require_owner()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("com.plexapp.plugins.library.db", b"SQLite format 3\0")
     headers = {"Content-Disposition": 'attachment; filename="Plex Media Server Databases.zip"'}
-    return Answer(packed.getvalue(), media_type="application/zip", headers=headers)
+    return DemoAnswer(packed.getvalue(), media_type="application/zip", headers=headers)
 
 
-def transcode_start(ask: Ask) -> Answer:
+def transcode_start(ask: DemoRequest) -> DemoAnswer:
     """`GET /video/:/transcode/universal/start.m3u8`: a playlist of no segments, as there is nothing to transcode."""
     if not re.search(r"/library/metadata/\w+$", ask.get("path")):
-        raise Refused(400)
-    return Answer(b"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-ENDLIST\n", media_type="application/vnd.apple.mpegurl")
+        raise HttpRefusal(400)
+    return DemoAnswer(b"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-ENDLIST\n", media_type="application/vnd.apple.mpegurl")
 
 
-def done(ask: Ask) -> Answer:
+def do_nothing(ask: DemoRequest) -> DemoAnswer:
     """Work the demo has nothing to do for."""
-    ask.owner_only()
+    ask.require_owner()
     return DONE
 
 
 ROUTES = (
-    ("GET", "/", root),
-    ("GET", "/identity", identity),
-    ("GET", "/media/providers", media_providers),
-    ("GET", "/:/prefs", prefs),
+    ("GET", "/", get_root),
+    ("GET", "/identity", get_identity),
+    ("GET", "/media/providers", get_media_providers),
+    ("GET", "/:/prefs", get_prefs),
     ("PUT", "/:/prefs", change_prefs),
-    ("GET", "/activities", activities),
+    ("GET", "/activities", get_activities),
     ("DELETE", "/activities/{id}", cancel_activity),
-    ("GET", "/butler", butler),
+    ("GET", "/butler", get_butler),
     ("POST", "/butler/{task}", run_butler),
-    ("GET", "/accounts", accounts),
-    ("GET", "/devices", devices),
-    ("GET", "/clients", clients),
-    ("GET", "/servers", servers),
-    ("GET", "/statistics/bandwidth", bandwidth),
-    ("GET", "/statistics/resources", resources),
-    ("GET", "/statistics/media", media_statistics),
-    ("GET", "/updater/status", updater),
+    ("GET", "/accounts", get_accounts),
+    ("GET", "/devices", get_devices),
+    ("GET", "/clients", get_clients),
+    ("GET", "/servers", get_servers),
+    ("GET", "/statistics/bandwidth", get_bandwidth),
+    ("GET", "/statistics/resources", get_resources),
+    ("GET", "/statistics/media", get_media_statistics),
+    ("GET", "/updater/status", get_updater),
     ("PUT", "/updater/check", check_updates),
-    ("GET", "/security/token", security_token),
-    ("GET", "/myplex/account", my_account),
+    ("GET", "/security/token", get_security_token),
+    ("GET", "/myplex/account", get_my_account),
     ("DELETE", "/myplex/account", unclaim),
     ("POST", "/myplex/claim", claim),
     ("GET", "/diagnostics/databases", databases),
     ("GET", "/{medium:playable}/:/transcode/universal/start{suffix:started}", transcode_start),
-    ("GET", "/photo/:/transcode", picture),
-    ("GET", "/library/metadata/{id}/{kind:picture}/{stamp}", picture),
-    ("GET", "/library/metadata/{id}/{kind:picture}", picture),
-    ("GET", "/library/collections/{id}/composite/{stamp}", picture),
-    ("GET", "/library/sections/{id}/composite/{stamp}", picture),
-    ("GET", "/playlists/{id}/composite/{stamp}", picture),
-    ("GET", "/:/resources/{name}", picture),
-    ("GET", "/diagnostics/logs", logs),
-    ("PUT", "/library/optimize", done),
-    ("PUT", "/library/clean/bundles", done),
+    ("GET", "/photo/:/transcode", get_picture),
+    ("GET", "/library/metadata/{id}/{kind:picture}/{stamp}", get_picture),
+    ("GET", "/library/metadata/{id}/{kind:picture}", get_picture),
+    ("GET", "/library/collections/{id}/composite/{stamp}", get_picture),
+    ("GET", "/library/sections/{id}/composite/{stamp}", get_picture),
+    ("GET", "/playlists/{id}/composite/{stamp}", get_picture),
+    ("GET", "/:/resources/{name}", get_picture),
+    ("GET", "/diagnostics/logs", get_logs),
+    ("PUT", "/library/optimize", do_nothing),
+    ("PUT", "/library/clean/bundles", do_nothing),
 )

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plex_companion.demo.ask import found, items_page, page
-from plex_companion.demo.describe import item_node
+from plex_companion.demo.ask import build_items_page, build_page, find_or_404
+from plex_companion.demo.describe import build_item_node
 from plex_companion.demo.tree import Node
 
 if TYPE_CHECKING:
-    from plex_companion.demo.ask import Ask
+    from plex_companion.demo.ask import DemoRequest
 
 MOST = 50
 COMMON = ("title", "titleSort", "studio", "contentRating", "originallyAvailableAt", "summary", "tagline", "editionTitle", "parentTitle",
           "grandparentTitle", "index", "year")  # fmt: skip
 
 
-def nearest(ask: Ask) -> Node:
+def nearest(ask: DemoRequest) -> Node:
     """`GET /library/metadata/ID/nearest?limit=`: others of its type and genre first. What sounds alike is invented."""
-    item = ask.item()
-    others = [other for other in ask.house.in_section(item.section, item.type) if other is not item]
+    item = ask.find_item()
+    others = [other for other in ask.state.list_section(item.section, item.type) if other is not item]
     genres = set(item.tags.get("Genre", ()))
     others.sort(key=lambda other: not genres & set(other.tags.get("Genre", ())))
-    return items_page(ask, others[: ask.number("limit", MOST)])
+    return build_items_page(ask, others[: ask.get_number("limit", MOST)])
 
 
-def path_between(ask: Ask) -> Node:
+def path_between(ask: DemoRequest) -> Node:
     """`GET /library/sections/N/computePath?startID=&endID=`: the tracks from one to the other."""
-    tracks = ask.house.in_section(ask.section().key, "track")
+    tracks = ask.state.list_section(ask.find_section().key, "track")
     keys = {track.key: place for place, track in enumerate(tracks)}
-    first, last = found(keys, ask.get("startID")), found(keys, ask.get("endID"))
+    first, last = find_or_404(keys, ask.get("startID")), find_or_404(keys, ask.get("endID"))
     step = 1 if first <= last else -1
-    return items_page(ask, [tracks[place] for place in range(first, last + step, step)][:MOST])
+    return build_items_page(ask, [tracks[place] for place in range(first, last + step, step)][:MOST])
 
 
 def stations_hub(section: str) -> Node:
@@ -45,12 +45,15 @@ def stations_hub(section: str) -> Node:
                         "context": "hub.music.stations", "size": 1, "more": False, "style": "shelf", "random": False}, [station])  # fmt: skip
 
 
-def common(ask: Ask) -> Node:
+def common(ask: DemoRequest) -> Node:
     """`GET /library/sections/N/common?id=&type=`: the fields that are the same for all, and the names of those that are not."""
-    nodes = [item_node(ask.house, ask.user, found(ask.house.items, key)).attributes for key in ask.get("id").split(",")]
+    nodes = [
+        build_item_node(ask.state, ask.user, find_or_404(ask.state.items, key)).attributes
+        for key in ask.get("id").split(",")
+    ]
     same = {name: nodes[0].get(name) for name in COMMON if len({str(node.get(name)) for node in nodes}) == 1}
     mixed = ",".join(name for name in COMMON if name not in same)
-    return page(ask, [Node("Common", {**same, "type": nodes[0]["type"], "mixedFields": mixed})], lambda row: row)
+    return build_page(ask, [Node("Common", {**same, "type": nodes[0]["type"], "mixedFields": mixed})], lambda row: row)
 
 
 ROUTES = (

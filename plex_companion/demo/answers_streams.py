@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plex_companion.demo.ask import DONE, Answer, Refused, found
+from plex_companion.demo.ask import DONE, DemoAnswer, HttpRefusal, find_or_404
 
 if TYPE_CHECKING:
-    from plex_companion.demo.ask import Ask
+    from plex_companion.demo.ask import DemoRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,37 +22,37 @@ class SentSubtitle:
     language: str
 
 
-def choose_stream(ask: Ask) -> Answer:
+def choose_stream(ask: DemoRequest) -> DemoAnswer:
     """`PUT /library/parts/ID?audioStreamID=&subtitleStreamID=`: kept for the asker; subtitle 0 is none."""
     if not ask.args["id"].isdigit():
-        return Answer(status=400)
-    chosen = ask.house.chosen_streams.setdefault((ask.user.id, int(ask.args["id"])), {})
+        return DemoAnswer(status=400)
+    chosen = ask.state.chosen_streams.setdefault((ask.user.id, int(ask.args["id"])), {})
     chosen |= {name: ask.get(name) for name in ("audioStreamID", "subtitleStreamID") if ask.get(name)}
-    ask.house.changed()
+    ask.state.mark_changed()
     return DONE
 
 
-def send_subtitle(ask: Ask) -> Answer:
+def send_subtitle(ask: DemoRequest) -> DemoAnswer:
     """`POST /library/metadata/ID/subtitles?title=&format=&language=` with the file as body."""
-    ask.owner_only()
-    item = ask.item()
-    ask.house.last_subtitle += 1
-    number = ask.house.last_subtitle
+    ask.require_owner()
+    item = ask.find_item()
+    ask.state.last_subtitle += 1
+    number = ask.state.last_subtitle
     title, _, suffix = ask.get("title").rpartition(".")
     made = SentSubtitle(number, item.key, title or suffix, ask.get("format") or suffix, ask.get("language"))
-    ask.house.sent_subtitles[number] = made
-    ask.house.changed(item.section)
+    ask.state.sent_subtitles[number] = made
+    ask.state.mark_changed(item.section)
     return DONE
 
 
-def take_subtitle(ask: Ask) -> Answer:
+def take_subtitle(ask: DemoRequest) -> DemoAnswer:
     """`DELETE /library/streams/ID`: only what was sent in can be taken away."""
-    ask.owner_only()
+    ask.require_owner()
     if not ask.args["id"].isdigit():
-        raise Refused(404)
-    found({str(number): row for number, row in ask.house.sent_subtitles.items()}, ask.args["id"])
-    del ask.house.sent_subtitles[int(ask.args["id"])]
-    ask.house.changed()
+        raise HttpRefusal(404)
+    find_or_404({str(number): row for number, row in ask.state.sent_subtitles.items()}, ask.args["id"])
+    del ask.state.sent_subtitles[int(ask.args["id"])]
+    ask.state.mark_changed()
     return DONE
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from plex_companion.demo.describe import item_node
+from plex_companion.demo.describe import build_item_node
 from plex_companion.demo.house import OWNER
-from plex_companion.demo.tree import Node, Value, container
+from plex_companion.demo.tree import Node, Value, build_container
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from plex_companion.demo.demo import Demo
-    from plex_companion.demo.house import House
-    from plex_companion.demo.household import Item, Player, Section, User
+    from plex_companion.demo.house import ServerState
+    from plex_companion.demo.household import DemoItem, DemoPlayer, DemoSection, DemoUser
     from plex_companion.demo.query import Params
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ STARTING = (
 )
 
 
-class Refused(Exception):
+class HttpRefusal(Exception):
     """Ends a request with a status and Plex's page for it."""
 
     def __init__(self, status: int) -> None:
@@ -37,7 +37,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DemoAnswer:
     """An answer that is no tree."""
 
     body: bytes = b""
@@ -46,24 +46,26 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-DONE = Answer()
+DONE = DemoAnswer()
 """Action calls answer 200, empty, `text/html`."""
 
 
-def error_page(status: int) -> Answer:
+def build_error_page(status: int) -> DemoAnswer:
     """Plex's page for a refused call; 503 is XML, as at start-up."""
     if status == 503:  # noqa: PLR2004  # the status
-        return Answer(STARTING.encode(), status, "text/xml")
+        return DemoAnswer(STARTING.encode(), status, "text/xml")
     name = NAMES.get(status, "Error")
-    return Answer(ERROR_PAGE.format(name=name, status=status).encode(), status, headers={"Cache-Control": "no-cache"})
+    return DemoAnswer(
+        ERROR_PAGE.format(name=name, status=status).encode(), status, headers={"Cache-Control": "no-cache"}
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class DemoRequest:
     """A request: who asks (the owner unless the token says otherwise), what, with which arguments of path and query."""
 
     demo: Demo
-    user: User
+    user: DemoUser
     method: str
     path: str
     params: Params
@@ -72,87 +74,89 @@ class Ask:
     body: bytes = b""
 
     @property
-    def house(self) -> House:
+    def state(self) -> ServerState:
         """What is asked about."""
-        return self.demo.house
+        return self.demo.state
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of a query argument."""
         return next((value for key, value in self.params if key == name), default)
 
-    def number(self, name: str, default: int = 0) -> int:
+    def get_number(self, name: str, default: int = 0) -> int:
         """A query argument as a number; nonsense is the default."""
         text = self.get(name)
         return int(text) if text.lstrip("-").isdigit() else default
 
-    def token_of(self, user: User) -> str:
+    def find_token(self, user: DemoUser) -> str:
         """A user's token. The owner's may have been chosen when the server was started."""
         return self.demo.token if user.id == OWNER else user.token
 
-    def owner_only(self) -> None:
+    def require_owner(self) -> None:
         """Refuse others with 403, as Plex does since 2025."""
         if self.user.id != OWNER:
-            raise Refused(403)
+            raise HttpRefusal(403)
 
-    def section(self) -> Section:
+    def find_section(self) -> DemoSection:
         """The section of the path, or 404."""
-        return found(self.house.sections, self.args["section"])
+        return find_or_404(self.state.sections, self.args["section"])
 
-    def item(self, name: str = "id") -> Item:
+    def find_item(self, name: str = "id") -> DemoItem:
         """The item of the path, or 404."""
-        return found(self.house.items, self.args[name])
+        return find_or_404(self.state.items, self.args[name])
 
-    def target(self) -> Player:
+    def find_target(self) -> DemoPlayer:
         """The player that a command is for."""
         name = self.headers.get("x-plex-target-client-identifier") or self.get("X-Plex-Target-Client-Identifier")
-        return found(self.house.players, name)
+        return find_or_404(self.state.players, name)
 
-    def window(self) -> tuple[int, int] | None:
+    def read_paging(self) -> tuple[int, int] | None:
         """The page asked for, by header or by query; `None` if the whole list is."""
-        start = self._paging("X-Plex-Container-Start")
-        size = self._paging("X-Plex-Container-Size")
+        start = self._read_paging_value("X-Plex-Container-Start")
+        size = self._read_paging_value("X-Plex-Container-Size")
         if start is None and size is None:
             return None
         return start or 0, 1_000_000 if size is None else size
 
-    def _paging(self, name: str) -> int | None:
+    def _read_paging_value(self, name: str) -> int | None:
         text = self.get(name) or self.headers.get(name.lower(), "")
         return int(text) if text.isdigit() else None
 
 
-def found(pool: Mapping[str, T], key: str) -> T:
+def find_or_404(pool: Mapping[str, T], key: str) -> T:
     """The thing of that key, or 404."""
     if key not in pool:
-        raise Refused(404)
+        raise HttpRefusal(404)
     return pool[key]
 
 
-def without_excluded(ask: Ask, nodes: list[Node]) -> list[Node]:
+def drop_excluded(ask: DemoRequest, nodes: list[Node]) -> list[Node]:
     """Return the rows without what `excludeElements=` and `excludeFields=` name, at whatever depth."""
     elements, fields = set(ask.get("excludeElements").split(",")), ask.get("excludeFields").split(",")
     kept = [node for node in nodes if node.tag not in elements]
     if elements == {""} and fields == [""]:
         return kept
     for node in kept:
-        node.children = without_excluded(ask, node.children)
+        node.children = drop_excluded(ask, node.children)
         for name in fields:
             node.attributes.pop(name, None)
     return kept
 
 
-def page(ask: Ask, rows: Sequence[Any], make: Callable[[Any], Node], **facts: Value) -> Node:
+def build_page(ask: DemoRequest, rows: Sequence[Any], make: Callable[[Any], Node], **facts: Value) -> Node:
     """A container with the page asked for. `totalSize` and `offset` come only with paging, and are what clients count by."""
-    window = ask.window()
+    window = ask.read_paging()
     if window is None:
-        return container(without_excluded(ask, [make(row) for row in rows]), **facts)
+        return build_container(drop_excluded(ask, [make(row) for row in rows]), **facts)
     start, size = window
-    nodes = without_excluded(ask, [make(row) for row in rows[start : start + size]])
-    return container(nodes, totalSize=len(rows), offset=start, **facts)
+    nodes = drop_excluded(ask, [make(row) for row in rows[start : start + size]])
+    return build_container(nodes, totalSize=len(rows), offset=start, **facts)
 
 
-def items_page(ask: Ask, items: Sequence[Item], **facts: Value) -> Node:
+def build_items_page(ask: DemoRequest, items: Sequence[DemoItem], **facts: Value) -> Node:
     """A page of items."""
     head: dict[str, Value] = {"allowSync": True, "identifier": "com.plexapp.plugins.library",
                               "mediaTagPrefix": "/system/bundle/media/flags/", "mediaTagVersion": 1700000000}  # fmt: skip
     guids = ask.get("includeGuids") == "1"
-    return page(ask, items, lambda item: item_node(ask.house, ask.user, item, guids=guids), **(head | facts))
+    return build_page(
+        ask, items, lambda item: build_item_node(ask.state, ask.user, item, guids=guids), **(head | facts)
+    )

@@ -6,20 +6,28 @@ import posixpath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from plex_companion.demo.collection_search import collection_guid
+from plex_companion.demo.collection_search import build_guid
 from plex_companion.demo.details import age_nodes, colour_nodes, current_facts, image_nodes, rating_nodes, theme_path
 from plex_companion.demo.household import TYPE_NUMBERS
 from plex_companion.demo.media_nodes import media_node, stream_facts
-from plex_companion.demo.playback import transcode_entry
-from plex_companion.demo.query import TAG_FIELDS, Chooser
+from plex_companion.demo.playback import build_transcode_entry
+from plex_companion.demo.query import TAG_FIELDS, FieldReader
 from plex_companion.demo.tree import Node, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from plex_companion.demo.house import House
-    from plex_companion.demo.household import Collection, Item, Play, Player, Playlist, Section, User
-    from plex_companion.demo.playback import Session
+    from plex_companion.demo.house import ServerState
+    from plex_companion.demo.household import (
+        DemoCollection,
+        DemoItem,
+        DemoPlay,
+        DemoPlayer,
+        DemoPlaylist,
+        DemoSection,
+        DemoUser,
+    )
+    from plex_companion.demo.playback import DemoSession
 
 TAGS = {"movie": "Video", "episode": "Video", "clip": "Video", "track": "Track", "photo": "Photo"}
 # Photo albums are `type="photo"` directories on the wire.
@@ -27,53 +35,57 @@ WIRE_TYPES = {"photoalbum": "photo"}
 FIELD_OF_TAG = {tag: field for field, tag in TAG_FIELDS.items()}
 
 
-def picture(item: Item, kind: str) -> str:
+def build_picture_path(item: DemoItem, kind: str) -> str:
     """The path of a picture; it changes when the item does."""
     return f"/library/metadata/{item.key}/{kind}/{item.updated_at}"
 
 
-def item_key(item: Item) -> str:
+def build_item_key(item: DemoItem) -> str:
     """What `key` says: containers point to their children."""
     below = item.type in {"show", "season", "artist", "album", "photoalbum"}
     return f"/library/metadata/{item.key}{'/children' if below else ''}"
 
 
-def item_node(house: House, user: User, item: Item, *, full: bool = False, guids: bool = False) -> Node:
+def build_item_node(
+    house: ServerState, user: DemoUser, item: DemoItem, *, full: bool = False, guids: bool = False
+) -> Node:
     """An item as lists show it; `guids` adds the ids elsewhere, `full` whatever only `/library/metadata/ID` tells."""
-    node = Node(TAGS.get(item.type, "Directory"), _facts(house, item))
-    node.attributes |= _above(house, item) | _below(house, user, item) | _seen(house, user, item)
+    node = Node(TAGS.get(item.type, "Directory"), _describe_item(house, item))
+    node.attributes |= (
+        _describe_parents(house, item) | _describe_children(house, user, item) | _describe_view(house, user, item)
+    )
     node.attributes |= current_facts(house, item)
     node.attributes |= {name: value for name, value in item.fields.items() if name not in node.attributes}
     node.children += [
         media_node(item, media, full=full, streams=stream_facts(house, user, item, media) if full else None)
         for media in item.media
     ]
-    node.children += _tag_nodes(house, user, item, full=full)
+    node.children += _build_tag_nodes(house, user, item, full=full)
     node.children += [*image_nodes(house, item), *colour_nodes(item)]
     if full or guids:
         node.children += [Node("Guid", {"id": guid}) for guid in item.external_ids]
     if full:
-        node.children += [*rating_nodes(item), *age_nodes(item, full=False), *_field_nodes(item.locked)]
+        node.children += [*rating_nodes(item), *age_nodes(item, full=False), *_build_field_nodes(item.locked)]
         node.children += _folder_nodes(house, item)
-        node.children += _extras(house, user, item)
+        node.children += _build_extras(house, user, item)
     return node
 
 
-def _folder_nodes(house: House, item: Item) -> list[Node]:
+def _folder_nodes(house: ServerState, item: DemoItem) -> list[Node]:
     """Return the folder of a show or an artist, which all its files lie in."""
     if item.type not in {"show", "artist"}:
         return []
-    folders = [posixpath.dirname(media.file) for leaf in house.leaves_of(item.key) for media in leaf.media]
+    folders = [posixpath.dirname(media.file) for leaf in house.list_leaves(item.key) for media in leaf.media]
     return [Node("Location", {"path": posixpath.commonpath(folders)})] if folders else []
 
 
-def _field_nodes(locked: set[str]) -> list[Node]:
+def _build_field_nodes(locked: set[str]) -> list[Node]:
     return [Node("Field", {"locked": True, "name": name}) for name in sorted(locked)]
 
 
-def _facts(house: House, item: Item) -> dict[str, Value]:
+def _describe_item(house: ServerState, item: DemoItem) -> dict[str, Value]:
     facts: dict[str, Value] = {
-        "ratingKey": item.key, "key": item_key(item), "guid": item.guid or None, "studio": item.studio or None,
+        "ratingKey": item.key, "key": build_item_key(item), "guid": item.guid or None, "studio": item.studio or None,
         "type": WIRE_TYPES.get(item.type, item.type), "title": item.title,
         "titleSort": item.title_sort if item.title_sort != item.title else None, "contentRating": item.content_rating or None,
         "originalTitle": item.original_title or None, "editionTitle": item.edition_title or None, "summary": item.summary, "tagline": item.tagline or None, "index": item.index, "rating": item.rating,
@@ -81,13 +93,13 @@ def _facts(house: House, item: Item) -> dict[str, Value]:
         "originallyAvailableAt": item.released or None, "addedAt": item.added_at, "updatedAt": item.updated_at,
     }  # fmt: skip
     if item.type != "clip" or item.section in house.sections:
-        facts |= {"thumb": picture(item, "thumb"), "art": picture(item, "art")}
+        facts |= {"thumb": build_picture_path(item, "thumb"), "art": build_picture_path(item, "art")}
     if item.type == "photoalbum":
-        facts["composite"] = picture(item, "composite")
-    return facts | section_facts(house, item.section)
+        facts["composite"] = build_picture_path(item, "composite")
+    return facts | build_section_facts(house, item.section)
 
 
-def section_facts(house: House, key: str) -> dict[str, Value]:
+def build_section_facts(house: ServerState, key: str) -> dict[str, Value]:
     """Which library something belongs to; pre-rolls say -2 and nothing else."""
     section = house.sections.get(key)
     if section is None:
@@ -99,50 +111,53 @@ def section_facts(house: House, key: str) -> dict[str, Value]:
     }
 
 
-def _above(house: House, item: Item) -> dict[str, Value]:
+def _describe_parents(house: ServerState, item: DemoItem) -> dict[str, Value]:
     parent = house.items.get(item.parent or "")
     if parent is None:
         return {}
-    found = _relative(parent, "parent")
+    found = _describe_relative(parent, "parent")
     if item.type == "track":
         found |= {"parentIndex": item.disc}
     grand = house.items.get(parent.parent or "")
-    return found | _relative(grand, "grandparent") if grand else found
+    return found | _describe_relative(grand, "grandparent") if grand else found
 
 
-def _relative(item: Item, prefix: str) -> dict[str, Value]:
+def _describe_relative(item: DemoItem, prefix: str) -> dict[str, Value]:
     facts: dict[str, Value] = {
         f"{prefix}RatingKey": item.key, f"{prefix}Key": f"/library/metadata/{item.key}", f"{prefix}Guid": item.guid,
-        f"{prefix}Title": item.title, f"{prefix}Thumb": picture(item, "thumb"),
+        f"{prefix}Title": item.title, f"{prefix}Thumb": build_picture_path(item, "thumb"),
     }  # fmt: skip
     if prefix == "parent":
         facts |= {"parentIndex": item.index, "parentYear": item.year if item.type == "show" else None}
     else:
-        facts |= {"grandparentArt": picture(item, "art"), "grandparentContentRating": item.content_rating or None}
+        facts |= {
+            "grandparentArt": build_picture_path(item, "art"),
+            "grandparentContentRating": item.content_rating or None,
+        }
     return facts
 
 
-def _below(house: House, user: User, item: Item) -> dict[str, Value]:
+def _describe_children(house: ServerState, user: DemoUser, item: DemoItem) -> dict[str, Value]:
     if item.type not in {"show", "season", "artist", "album"}:
         return {}
-    leaves = house.leaves_of(item.key) if house.children.get(item.key) else []
-    seen = sum(bool(house.view(user, leaf.key).count) for leaf in leaves)
+    leaves = house.list_leaves(item.key) if house.children.get(item.key) else []
+    seen = sum(bool(house.get_view(user, leaf.key).count) for leaf in leaves)
     facts: dict[str, Value] = {"leafCount": len(leaves), "viewedLeafCount": seen}
     if item.type != "season":
         facts["childCount"] = len(house.children.get(item.key, ()))
     return facts
 
 
-def _seen(house: House, user: User, item: Item) -> dict[str, Value]:
-    view = house.view(user, item.key)
+def _describe_view(house: ServerState, user: DemoUser, item: DemoItem) -> dict[str, Value]:
+    view = house.get_view(user, item.key)
     return {
         "viewOffset": view.offset or None, "viewCount": view.count or None, "lastViewedAt": view.viewed_at or None,
         "userRating": view.rating, "lastRatedAt": view.rated_at or None,
     }  # fmt: skip
 
 
-def _tag_nodes(house: House, user: User, item: Item, *, full: bool) -> list[Node]:
-    chooser = Chooser(house, user)
+def _build_tag_nodes(house: ServerState, user: DemoUser, item: DemoItem, *, full: bool) -> list[Node]:
+    chooser = FieldReader(house, user)
     nodes = []
     for kind in (
         "Genre",
@@ -160,31 +175,31 @@ def _tag_nodes(house: House, user: User, item: Item, *, full: bool) -> list[Node
         "Tag",
     ):
         if full or kind in {"Genre", "Director", "Writer", "Country"}:
-            tags = chooser.tags(item, kind) if full or kind != "Collection" else ()
-            nodes += [tag_node(house, kind, tag, full=full) for tag in tags]
+            tags = chooser.list_tags(item, kind) if full or kind != "Collection" else ()
+            nodes += [build_tag_node(house, kind, tag, full=full) for tag in tags]
     for actor, role in list(item.roles.items())[: None if full else 3]:
-        node = tag_node(house, "Role", actor, full=full)
+        node = build_tag_node(house, "Role", actor, full=full)
         node.attributes["role"] = role
         nodes.append(node)
     return nodes
 
 
-def tag_node(house: House, kind: str, tag: str, *, full: bool = True) -> Node:
+def build_tag_node(house: ServerState, kind: str, tag: str, *, full: bool = True) -> Node:
     """A genre, a person…; lists carry the text only."""
     if not full:
         return Node(kind, {"tag": tag})
-    number = house.tag_id(kind, tag)
+    number = house.get_tag_id(kind, tag)
     return Node(kind, {"id": number, "filter": f"{FIELD_OF_TAG.get(kind, kind.lower())}={number}", "tag": tag})
 
 
-def _extras(house: House, user: User, item: Item) -> list[Node]:
+def _build_extras(house: ServerState, user: DemoUser, item: DemoItem) -> list[Node]:
     found = [house.items[key] for key in item.extras if key in house.items]
     if not found:
         return []
-    return [Node("Extras", {"size": len(found)}, [item_node(house, user, extra) for extra in found])]
+    return [Node("Extras", {"size": len(found)}, [build_item_node(house, user, extra) for extra in found])]
 
 
-def section_node(house: House, section: Section) -> Node:
+def build_section_node(house: ServerState, section: DemoSection) -> Node:
     """A library of `/library/sections`."""
     kind, scanned = section.type, house.scanned_at[section.key]
     node = Node("Directory", {
@@ -199,30 +214,32 @@ def section_node(house: House, section: Section) -> Node:
     return node
 
 
-def collection_node(house: House, user: User, found: Collection, items: list[Item], *, full: bool = False) -> Node:
+def build_collection_node(
+    house: ServerState, user: DemoUser, found: DemoCollection, items: list[DemoItem], *, full: bool = False
+) -> Node:
     """A collection: a directory with a rating key. Its index is the number of the tag that its items carry."""
     years = [item.year for item in items if item.year]
     facts: dict[str, Value] = {
-        "ratingKey": found.key, "key": f"/library/collections/{found.key}/children", "guid": collection_guid(found),
+        "ratingKey": found.key, "key": f"/library/collections/{found.key}/children", "guid": build_guid(found),
         "type": "collection", "title": found.title, "titleSort": found.title_sort or None, "subtype": found.subtype,
         "contentRating": found.content_rating or None, "summary": found.summary, "smart": found.smart,
-        "content": found.content or None, "index": house.tag_id("Collection", found.title), "ratingCount": 1,
-        "rating": found.rating, "audienceRating": found.audience_rating, "userRating": house.view(user, found.key).rating, "childCount": len(items),
+        "content": found.content or None, "index": house.get_tag_id("Collection", found.title), "ratingCount": 1,
+        "rating": found.rating, "audienceRating": found.audience_rating, "userRating": house.get_view(user, found.key).rating, "childCount": len(items),
         "thumb": f"/library/collections/{found.key}/composite/{found.updated_at}", "addedAt": found.added_at,
         "updatedAt": found.updated_at, "minYear": min(years, default=None), "maxYear": max(years, default=None),
         "theme": theme_path(house, found), "collectionMode": found.mode, "collectionSort": found.sort, "collectionFilterBasedOnUser": found.filter_by_user,
     }  # fmt: skip
-    node = Node("Directory", facts | section_facts(house, found.section))
-    node.children += [tag_node(house, "Label", label) for label in found.labels]
+    node = Node("Directory", facts | build_section_facts(house, found.section))
+    node.children += [build_tag_node(house, "Label", label) for label in found.labels]
     if full:
-        node.children += _field_nodes(found.locked)
+        node.children += _build_field_nodes(found.locked)
     return node
 
 
-def playlist_node(found: Playlist, items: Iterable[Item], *, full: bool = False) -> Node:
+def build_playlist_node(found: DemoPlaylist, items: Iterable[DemoItem], *, full: bool = False) -> Node:
     """A playlist; its duration is in ms, as in recordings."""
     listed = list(items)
-    fields = _field_nodes(found.locked) if full else []
+    fields = _build_field_nodes(found.locked) if full else []
     return Node("Playlist", {
         "ratingKey": found.key, "key": f"/playlists/{found.key}/items", "guid": f"com.plexapp.agents.none://demo-{found.key}",
         "type": "playlist", "allowSync": True, "title": found.title, "titleSort": found.title_sort or None, "summary": found.summary, "smart": found.smart, "playlistType": found.kind,
@@ -232,7 +249,7 @@ def playlist_node(found: Playlist, items: Iterable[Item], *, full: bool = False)
     }, fields)  # fmt: skip
 
 
-def play_node(house: House, play: Play) -> Node:
+def build_play_node(house: ServerState, play: DemoPlay) -> Node:
     """A row of history: no user in it, only numbers. A deleted item leaves a row without keys (unverified)."""
     item = house.items.get(play.rating_key)
     own: dict[str, Value] = {
@@ -242,18 +259,20 @@ def play_node(house: House, play: Play) -> Node:
     if item is None:
         return Node("Video", own | {"type": "movie", "title": "Deleted item"})
     above = {
-        name: value for name, value in _above(house, item).items() if not name.endswith(("Guid", "RatingKey", "Year"))
+        name: value
+        for name, value in _describe_parents(house, item).items()
+        if not name.endswith(("Guid", "RatingKey", "Year"))
     }
     return Node(TAGS.get(item.type, "Video"), own | {
         "key": f"/library/metadata/{item.key}", "ratingKey": item.key, "librarySectionID": item.section, "title": item.title,
-        "type": item.type, "thumb": picture(item, "thumb"), "index": item.index, "originallyAvailableAt": item.released or None,
+        "type": item.type, "thumb": build_picture_path(item, "thumb"), "index": item.index, "originallyAvailableAt": item.released or None,
     } | above)  # fmt: skip
 
 
-def session_node(house: House, session: Session) -> Node:
+def build_session_node(house: ServerState, session: DemoSession) -> Node:
     """A row of `/status/sessions`, after the recorded one."""
     item = session.item
-    node = item_node(house, session.user, item)
+    node = build_item_node(house, session.user, item)
     node.children = [child for child in node.children if child.tag != "Media"]
     own: dict[str, Value] = {"sessionKey": session.key, "viewOffset": session.offset, "key": session.item_path}
     if session.live:
@@ -261,19 +280,27 @@ def session_node(house: House, session: Session) -> Node:
         own |= {"live": True, "librarySectionID": None}
     node.attributes |= own
     node.children += [media_node(item, media, session=session) for media in item.media]
-    node.children += [player_node(session.player, state=session.state, user=session.user.id), user_node(session.user)]
-    node.add("Session", id=session.id, bandwidth=_bandwidth(session), location="lan" if session.player.local else "wan")
+    node.children += [
+        build_player_node(session.player, state=session.state, user=session.user.id),
+        build_user_node(session.user),
+    ]
+    node.add(
+        "Session",
+        id=session.id,
+        bandwidth=_estimate_bandwidth(session),
+        location="lan" if session.player.local else "wan",
+    )
     if session.transcode:
-        node.children.append(transcode_node(house, session, full_key=True))
+        node.children.append(build_transcode_node(house, session, full_key=True))
     return node
 
 
-def _bandwidth(session: Session) -> int:
+def _estimate_bandwidth(session: DemoSession) -> int:
     rate = session.item.media[0].bitrate if session.item.media else 2000
     return 4000 if session.transcode else rate + rate // 5
 
 
-def player_node(player: Player, *, state: str, user: int) -> Node:
+def build_player_node(player: DemoPlayer, *, state: str, user: int) -> Node:
     """The player of a session."""
     return Node("Player", {
         "address": player.address, "device": player.device, "deviceClass": player.device_class, "local": player.local,
@@ -284,22 +311,22 @@ def player_node(player: Player, *, state: str, user: int) -> Node:
     })  # fmt: skip
 
 
-def user_node(user: User) -> Node:
+def build_user_node(user: DemoUser) -> Node:
     """The user of a session."""
     return Node(
         "User", {"id": user.id, "thumb": f"https://plex.tv/users/demo{user.cloud_id}/avatar?c=1", "title": user.name}
     )
 
 
-def transcode_node(house: House, session: Session, *, full_key: bool) -> Node:
+def build_transcode_node(house: ServerState, session: DemoSession, *, full_key: bool) -> Node:
     """A transcode: `/transcode/sessions` has the bare id, a session the whole key; bools are 0 and 1 in XML."""
-    entry = transcode_entry(house, session)
+    entry = build_transcode_entry(house, session)
     if not full_key:
         entry["key"] = entry["key"].rpartition("/")[2]
     return Node("TranscodeSession", entry)
 
 
-def client_node(player: Player) -> Node:
+def build_client_node(player: DemoPlayer) -> Node:
     """A row of `/clients`: host and port are needed, or python-plexapi asks plex.tv for them."""
     return Node("Server", {
         "name": player.title, "host": player.address, "address": player.address, "port": player.port,
@@ -308,6 +335,6 @@ def client_node(player: Player) -> Node:
     })  # fmt: skip
 
 
-def type_number(item: Item) -> int:
+def find_type_number(item: DemoItem) -> int:
     """Plex's number for the item's kind."""
     return TYPE_NUMBERS[item.type]

@@ -10,8 +10,8 @@ from plex_companion.demo.item_prefs import changed_prefs, seasons_hidden
 from plex_companion.demo.tree import Node, Value
 
 if TYPE_CHECKING:
-    from plex_companion.demo.house import House
-    from plex_companion.demo.household import Collection, Item
+    from plex_companion.demo.house import ServerState
+    from plex_companion.demo.household import DemoCollection, DemoItem
 
 # The types of `Image` elements with the picture each shows, by item type.
 COVER = (("coverPoster", "thumb"),)
@@ -28,17 +28,17 @@ CORNERS = ("topLeft", "topRight", "bottomRight", "bottomLeft")
 CRITICS = (("Mina Talbot", "The Quay Courier", "fresh"), ("Ansel Rook", "Lamp & Lens", "rotten"))
 
 
-def picture_path(item: Item, kind: str) -> str:
+def picture_path(item: DemoItem, kind: str) -> str:
     """Return the path of a picture; it changes when the item does."""
     return f"/library/metadata/{item.key}/{kind}/{item.updated_at}"
 
 
-def slug_of(item: Item) -> str:
+def slug_of(item: DemoItem) -> str:
     """Return the title as plex.tv writes it in addresses."""
     return re.sub(r"[^\w]+", "-", item.title.casefold().replace("'", "")).strip("-")
 
 
-def image_nodes(house: House, item: Item) -> list[Node]:
+def image_nodes(house: ServerState, item: DemoItem) -> list[Node]:
     """Return the `Image` elements of an item; a picture that was taken away has none."""
     return [
         Node("Image", {"alt": item.title, "type": kind, "url": picture_path(item, picture)})
@@ -47,7 +47,7 @@ def image_nodes(house: House, item: Item) -> list[Node]:
     ]
 
 
-def colour_nodes(item: Item) -> list[Node]:
+def colour_nodes(item: DemoItem) -> list[Node]:
     """Return the colours behind an item's page, always the same for the same item."""
     if item.type not in COLOURED:
         return []
@@ -55,7 +55,7 @@ def colour_nodes(item: Item) -> list[Node]:
     return [Node("UltraBlurColors", dict(zip(CORNERS, colours, strict=True)))]
 
 
-def theme_path(house: House, item: Item | Collection | None) -> str | None:
+def theme_path(house: ServerState, item: DemoItem | DemoCollection | None) -> str | None:
     """Return where the theme music of a show is, or of anything that was given some."""
     if item is None:
         return None
@@ -64,7 +64,7 @@ def theme_path(house: House, item: Item | Collection | None) -> str | None:
     return f"/library/metadata/{item.key}/theme/{item.updated_at}" if has_theme else None
 
 
-def current_facts(house: House, item: Item) -> dict[str, Value]:
+def current_facts(house: ServerState, item: DemoItem) -> dict[str, Value]:
     """Return the attributes that current servers add: slug, theme, where a rating comes from, settings that were changed."""
     parent = house.items.get(item.parent or "")
     grand = house.items.get(parent.parent or "") if parent else None
@@ -88,14 +88,14 @@ def current_facts(house: House, item: Item) -> dict[str, Value]:
     return facts
 
 
-def rating_nodes(item: Item) -> list[Node]:
+def rating_nodes(item: DemoItem) -> list[Node]:
     """Return every rating with its source, as full answers list them."""
     rows = (("critic", "rottentomatoes://image.rating.ripe", item.rating),
             ("audience", "imdb://image.rating", item.audience_rating))  # fmt: skip
     return [Node("Rating", {"image": image, "type": kind, "value": value}) for kind, image, value in rows if value]
 
 
-def review_nodes(item: Item) -> list[Node]:
+def review_nodes(item: DemoItem) -> list[Node]:
     """Return what invented critics say of a film."""
     if item.type != "movie":
         return []
@@ -107,7 +107,7 @@ def review_nodes(item: Item) -> list[Node]:
     ]  # fmt: skip
 
 
-def age_nodes(item: Item, *, full: bool) -> list[Node]:
+def age_nodes(item: DemoItem, *, full: bool) -> list[Node]:
     """Return what parents are told of a film or a show: the official age, or with `full` all that there is."""
     if item.type not in {"movie", "show"}:
         return []

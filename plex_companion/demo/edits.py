@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from plex_companion.demo.household import Collection, Item, Playlist
+    from plex_companion.demo.household import DemoCollection, DemoItem, DemoPlaylist
 
-    Editable = Item | Collection | Playlist
+    Editable = DemoItem | DemoCollection | DemoPlaylist
 
 # Plex's names of fields, and ours.
 TEXTS = {

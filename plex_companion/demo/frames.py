@@ -23,35 +23,35 @@ class Frame:
     binary: bool = False
 
 
-def dumps(value: object) -> str:
+def encode(value: object) -> str:
     """Compact JSON, letters as they are."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def frame(kind: str, list_key: str, *entries: Entry, size: int | None = None) -> Frame:
+def build_frame(kind: str, list_key: str, *entries: Entry, size: int | None = None) -> Frame:
     """One container; `size` can be set wrong on purpose."""
     counted = len(entries) if size is None else size
     body = {"NotificationContainer": {"type": kind, "size": counted, list_key: list(entries)}}
     # The event source has one object, not a list, and no container.
-    return Frame(kind, dumps(body), dumps({list_key: entries[0]}) if entries else "")
+    return Frame(kind, encode(body), encode({list_key: entries[0]}) if entries else "")
 
 
-def raw(payload: str | bytes, *, binary: bool = False) -> Frame:
+def build_raw(payload: str | bytes, *, binary: bool = False) -> Frame:
     """Anything at all, sent as it is; bytes go out as a text frame unless `binary`."""
     return Frame("raw", payload, binary=binary)
 
 
-def playing(entry: Entry) -> Frame:
+def build_playing(entry: Entry) -> Frame:
     """A client's report. `entry` is the whole PlaySessionStateNotification."""
-    return frame("playing", "PlaySessionStateNotification", entry)
+    return build_frame("playing", "PlaySessionStateNotification", entry)
 
 
-def timeline(section: str, item: str, kind: int, title: str, state: int, at: int, **more: Any) -> Frame:
+def build_timeline(section: str, item: str, kind: int, title: str, state: int, at: int, **more: Any) -> Frame:
     """A step in an item's life; ids are strings."""
-    return frame("timeline", "TimelineEntry", timeline_entry(section, item, kind, title, state, at, **more))
+    return build_frame("timeline", "TimelineEntry", build_timeline_entry(section, item, kind, title, state, at, **more))
 
 
-def timeline_entry(section: str, item: str, kind: int, title: str, state: int, at: int, **more: Any) -> Entry:
+def build_timeline_entry(section: str, item: str, kind: int, title: str, state: int, at: int, **more: Any) -> Entry:
     """One entry of a timeline frame; `more` holds metadataState, mediaState, queueSize, parentItemID, rootItemID."""
     identifier = more.pop("identifier", LIBRARY)
     above: Entry = {name: more.pop(name) for name in ("parentItemID", "rootItemID") if name in more}
@@ -59,54 +59,54 @@ def timeline_entry(section: str, item: str, kind: int, title: str, state: int, a
     return {**head, "type": kind, "title": title, "state": state, **more, "updatedAt": at}
 
 
-def activity(event: str, entry: Entry) -> Frame:
+def build_activity(event: str, entry: Entry) -> Frame:
     """`started`, `updated` or `ended`, with the whole Activity."""
-    return frame("activity", "ActivityNotification", {"event": event, "uuid": entry["uuid"], "Activity": entry})
+    return build_frame("activity", "ActivityNotification", {"event": event, "uuid": entry["uuid"], "Activity": entry})
 
 
-def transcode(event: str, entry: Entry) -> Frame:
+def build_transcode(event: str, entry: Entry) -> Frame:
     """`start`, `update` or `end`."""
-    return frame(f"transcodeSession.{event}", "TranscodeSession", entry)
+    return build_frame(f"transcodeSession.{event}", "TranscodeSession", entry)
 
 
-def status(title: str) -> Frame:
+def build_status(title: str) -> Frame:
     """A sentence about a library scan."""
-    return frame(
+    return build_frame(
         "status", "StatusNotification", {"title": title, "description": title, "notificationName": "LIBRARY_UPDATE"}
     )
 
 
-def reachability(*, reachable: bool) -> Frame:
+def build_reachability(*, reachable: bool) -> Frame:
     """Whether remote access works."""
-    return frame("reachability", "ReachabilityNotification", {"reachability": reachable})
+    return build_frame("reachability", "ReachabilityNotification", {"reachability": reachable})
 
 
-def background_queue() -> Frame:
+def build_background_queue() -> Frame:
     """An idle server's occasional sign of life."""
     entry = {"queueID": 1, "event": "queueRegenerated"}
-    return frame("backgroundProcessingQueue", "BackgroundProcessingQueueEventNotification", entry)
+    return build_frame("backgroundProcessingQueue", "BackgroundProcessingQueueEventNotification", entry)
 
 
-def update_state(state: str = "done", version: str = "", key: str = "") -> Frame:
+def build_update_state(state: str = "done", version: str = "", key: str = "") -> Frame:
     """Around the check for updates."""
-    return frame("update.statechange", "AutoUpdateNotification", {"key": key, "version": version, "state": state})
+    return build_frame("update.statechange", "AutoUpdateNotification", {"key": key, "version": version, "state": state})
 
 
-def progress(message: str) -> Frame:
+def build_progress(message: str) -> Frame:
     """What a scan is looking at. The text's form is unverified."""
-    return frame("progress", "ProgressNotification", {"message": message})
+    return build_frame("progress", "ProgressNotification", {"message": message})
 
 
-def preference(setting: Entry) -> Frame:
+def build_preference(setting: Entry) -> Frame:
     """A changed setting. Spec only, no recording."""
-    return frame("preference", "Setting", setting)
+    return build_frame("preference", "Setting", setting)
 
 
-def account() -> Frame:
+def build_account() -> Frame:
     """Type and list key are known; the payload is not, so it is empty (unverified)."""
-    return frame("account", "AccountUpdateNotification", {})
+    return build_frame("account", "AccountUpdateNotification", {})
 
 
-def log(message: str, at: str) -> Frame:
+def build_log(message: str, at: str) -> Frame:
     """A log line; sent only to those whose filter asks for it."""
-    return frame("log", "LogSentNotification", {"level": 3, "thread": "6536", "time": at, "message": message})
+    return build_frame("log", "LogSentNotification", {"level": 3, "thread": "6536", "time": at, "message": message})

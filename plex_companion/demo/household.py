@@ -35,7 +35,7 @@ PLAYABLE = frozenset({"movie", "episode", "track", "clip", "photo"})
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class DemoSection:
     """A library. `type` is one of `LEVELS`."""
 
     key: str
@@ -56,7 +56,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
+class DemoMedia:
     """One file of an item; `bitrate` in kbps, `size` in bytes."""
 
     id: int
@@ -73,7 +73,7 @@ class Media:
 
 
 @dataclass(slots=True)
-class Item:
+class DemoItem:
     """Anything with a rating key in a section. `duration` in ms; `type` is one of `TYPE_NUMBERS`."""
 
     key: str
@@ -100,7 +100,7 @@ class Item:
     duration: int | None = None
     tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
-    media: tuple[Media, ...] = ()
+    media: tuple[DemoMedia, ...] = ()
     extras: tuple[str, ...] = ()
     locked: set[str] = field(default_factory=set)
     fields: dict[str, str] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class DemoUser:
     """A person. `id` is the number on the server (1 is the owner), `cloud_id` the one at plex.tv; `shared`: may use it."""
 
     id: int
@@ -124,7 +124,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
+class DemoPlayer:
     """A device that plays. `controllable` players are listed by `/clients` and obey `/player/…`."""
 
     id: int
@@ -147,7 +147,7 @@ class Player:
 
 
 @dataclass(slots=True)
-class Playlist:
+class DemoPlaylist:
     """A playlist of one user; `entries` are (playlist item id, rating key). A smart one has `content` instead."""
 
     key: str
@@ -165,7 +165,7 @@ class Playlist:
 
 
 @dataclass(slots=True)
-class Collection:
+class DemoCollection:
     """A collection of one section; `subtype` is the type of what it holds."""
 
     key: str
@@ -190,7 +190,7 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
+class DemoPlay:
     """A row of the server's history; `viewed_at` in epoch seconds."""
 
     id: int
@@ -201,7 +201,7 @@ class Play:
 
 
 @dataclass(slots=True)
-class View:
+class ViewState:
     """How far one user is with one item."""
 
     offset: int = 0
@@ -218,21 +218,21 @@ class Household:
     name: str
     machine_identifier: str
     version: str
-    sections: list[Section]
-    items: list[Item]
-    users: list[User]
-    players: list[Player]
-    playlists: list[Playlist] = field(default_factory=list)
-    collections: list[Collection] = field(default_factory=list)
-    history: list[Play] = field(default_factory=list)
-    views: dict[int, dict[str, View]] = field(default_factory=dict)
+    sections: list[DemoSection]
+    items: list[DemoItem]
+    users: list[DemoUser]
+    players: list[DemoPlayer]
+    playlists: list[DemoPlaylist] = field(default_factory=list)
+    collections: list[DemoCollection] = field(default_factory=list)
+    history: list[DemoPlay] = field(default_factory=list)
+    views: dict[int, dict[str, ViewState]] = field(default_factory=dict)
 
     @classmethod
-    def built_in(cls, *, now: float) -> Household:
+    def create_built_in(cls, *, now: float) -> Household:
         """The invented household that ships with the program; the same one for the same `now`."""
-        from plex_companion.demo.invented import invented_household  # noqa: PLC0415  # it builds on this module
+        from plex_companion.demo.invented import build_household  # noqa: PLC0415  # it builds on this module
 
-        return invented_household(int(now))
+        return build_household(int(now))
 
     @classmethod
     def load(cls, path: Path | str, *, now: float | None = None) -> Household:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
     from websockets.http11 import Request
 
-    from plex_companion.demo.ask import Answer
+    from plex_companion.demo.ask import DemoAnswer
     from plex_companion.demo.frames import Frame
 
-    Admission = Callable[[str, list[tuple[str, str]], dict[str, str]], Answer | None]
+    Admission = Callable[[str, list[tuple[str, str]], dict[str, str]], DemoAnswer | None]
 
 QUEUE = 50_000  # frames; a subscriber that falls further behind is dropped
 PATHS = ("/:/websockets/notifications", "/:/websocket/notifications")
@@ -40,14 +40,14 @@ QUIET = logging.Logger("demo", logging.CRITICAL)  # noqa: LOG001  # see above
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class FrameFilter:
     """Which kinds a subscriber wants: `only` if it is not empty, minus `without`."""
 
     only: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset({"log"})
 
     @classmethod
-    def of(cls, params: list[tuple[str, str]]) -> Filter:
+    def parse(cls, params: list[tuple[str, str]]) -> FrameFilter:
         """From `filters=` or `filter=`: names, `-names`; empty is everything, absent is everything but the log."""
         given = [value for name, value in params if name in {"filters", "filter"}]
         if not given:
@@ -58,18 +58,18 @@ class Filter:
             frozenset(name[1:] for name in names if name.startswith("-")),
         )
 
-    def wants(self, frame: Frame) -> bool:
+    def accepts(self, frame: Frame) -> bool:
         """Raw frames pass every filter."""
         if frame.kind == "raw":
             return True
         return frame.kind not in self.without and (not self.only or frame.kind in self.only)
 
 
-class Hub:
+class SubscriberHub:
     """Hands every announcement to every subscriber that wants it; nobody waits for anybody."""
 
     def __init__(self) -> None:
-        self._subscribers: dict[MemoryObjectSendStream[Frame], Filter] = {}
+        self._subscribers: dict[MemoryObjectSendStream[Frame], FrameFilter] = {}
         self.sent = 0
         self.sockets = self.joined = 0
 
@@ -77,7 +77,7 @@ class Hub:
         """Queue a frame for everybody at once; whoever is too far behind is dropped."""
         self.sent += 1
         for stream, wanted in list(self._subscribers.items()):
-            if wanted.wants(frame):
+            if wanted.accepts(frame):
                 try:
                     stream.send_nowait(frame)
                 except (anyio.WouldBlock, anyio.BrokenResourceError):
@@ -88,7 +88,7 @@ class Hub:
         """Frames queued for the slowest subscriber."""
         return max((s.statistics().current_buffer_used for s in self._subscribers), default=0)
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Return when nobody is far behind; lets everybody read meanwhile."""
         await anyio.lowlevel.checkpoint()
         while self.waiting > QUEUE // 5:  # noqa: ASYNC110  # memory streams offer no event for "half empty"
@@ -103,7 +103,7 @@ class Hub:
         self._subscribers.pop(stream, None)
         stream.close()
 
-    def subscribe(self, wanted: Filter) -> tuple[MemoryObjectSendStream[Frame], MemoryObjectReceiveStream[Frame]]:
+    def subscribe(self, wanted: FrameFilter) -> tuple[MemoryObjectSendStream[Frame], MemoryObjectReceiveStream[Frame]]:
         """Begin to collect frames "from now"; there is no replay."""
         send, receive = anyio.create_memory_object_stream["Frame"](QUEUE)
         self._subscribers[send] = wanted
@@ -114,7 +114,7 @@ class Hub:
         for stream in list(self._subscribers):
             self._drop(stream)
 
-    def leave(self, send: MemoryObjectSendStream[Frame]) -> None:
+    def unsubscribe(self, send: MemoryObjectSendStream[Frame]) -> None:
         """Stop collecting."""
         self._drop(send)
 
@@ -123,8 +123,8 @@ class Hub:
 
         def check(_: ServerConnection, request: Request) -> Response | None:
             parts = urlsplit(request.path)
-            answer = admit(parts.path, parse_qsl(parts.query, keep_blank_values=True), _headers(request.headers))
-            return None if answer is None else _response(answer)
+            answer = admit(parts.path, parse_qsl(parts.query, keep_blank_values=True), _copy_headers(request.headers))
+            return None if answer is None else _build_response(answer)
 
         return serve(
             self._serve, "127.0.0.1", 0, process_request=check, compression=None, ping_interval=PING_SECONDS, ping_timeout=None,
@@ -133,7 +133,7 @@ class Hub:
 
     async def _serve(self, socket: ServerConnection) -> None:
         query = urlsplit(socket.request.path).query if socket.request else ""
-        send, receive = self.subscribe(Filter.of(parse_qsl(query, keep_blank_values=True)))
+        send, receive = self.subscribe(FrameFilter.parse(parse_qsl(query, keep_blank_values=True)))
         self.sockets += 1
         self.joined += 1
         try:
@@ -145,7 +145,7 @@ class Hub:
                 tasks.cancel_scope.cancel()
         finally:
             self.sockets -= 1
-            self.leave(send)
+            self.unsubscribe(send)
 
     async def _pump(self, socket: ServerConnection, frames: MemoryObjectReceiveStream[Frame]) -> None:
         try:
@@ -157,7 +157,7 @@ class Hub:
             return
         await socket.close(1001)
 
-    async def events(self, wanted: Filter) -> AsyncIterator[bytes]:
+    async def stream_events(self, wanted: FrameFilter) -> AsyncIterator[bytes]:
         """The event source: `event:` and `data:` lines, a ping every ten seconds."""
         send, receive = self.subscribe(wanted)
         try:
@@ -173,15 +173,15 @@ class Hub:
                 elif frame.data:
                     yield f"event: {frame.kind}\ndata: {frame.data}\n\n".encode()
         finally:
-            self.leave(send)
+            self.unsubscribe(send)
             receive.close()
 
 
-def _headers(headers: Headers) -> dict[str, str]:
+def _copy_headers(headers: Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.raw_items()}
 
 
-def _response(answer: Answer) -> Response:
+def _build_response(answer: DemoAnswer) -> Response:
     headers = Headers({
         "Content-Type": answer.media_type, "Content-Length": str(len(answer.body)), "Connection": "close",
         "X-Plex-Protocol": "1.0", **answer.headers,

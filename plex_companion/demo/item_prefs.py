@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from plex_companion.demo.prefs import Pref
 
 if TYPE_CHECKING:
-    from plex_companion.demo.house import House
-    from plex_companion.demo.household import Item
+    from plex_companion.demo.house import ServerState
+    from plex_companion.demo.household import DemoItem
 
 DEFAULT = "-1:Library default"
 ORIGINAL_TITLE = ("useOriginalTitle", "Use original title", f"{DEFAULT}|0:No|1:Yes")
@@ -35,7 +35,7 @@ PREFS = {
 }  # fmt: skip
 
 
-def prefs_of_item(house: House, item: Item) -> dict[str, Pref]:
+def prefs_of_item(house: ServerState, item: DemoItem) -> dict[str, Pref]:
     """Return the settings of an item, to be read or changed; empty for types that have none."""
     return house.item_prefs.setdefault(item.key, {id_: _make(id_, *rest) for id_, *rest in PREFS.get(item.type, ())})
 
@@ -45,12 +45,12 @@ def _make(id_: str, label: str, choices: str) -> Pref:
     return Pref(id_, label, "int", default, default, "", choices=choices)
 
 
-def changed_prefs(house: House, item: Item) -> dict[str, str]:
+def changed_prefs(house: ServerState, item: DemoItem) -> dict[str, str]:
     """Return the settings that are not at their default: items carry them as attributes."""
     prefs = house.item_prefs.get(item.key, {})
     return {id_: str(pref.value) for id_, pref in prefs.items() if str(pref.value) != str(pref.default)}
 
 
-def seasons_hidden(house: House, show: Item) -> bool:
+def seasons_hidden(house: ServerState, show: DemoItem) -> bool:
     """Return whether the seasons of a show are skipped when it is browsed."""
     return changed_prefs(house, show).get("flattenSeasons") == "1"

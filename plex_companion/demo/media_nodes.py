@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from plex_companion.demo.answers_streams import SentSubtitle
-    from plex_companion.demo.house import House
-    from plex_companion.demo.household import Item, Media, User
-    from plex_companion.demo.playback import Session
+    from plex_companion.demo.house import ServerState
+    from plex_companion.demo.household import DemoItem, DemoMedia, DemoUser
+    from plex_companion.demo.playback import DemoSession
 
 PARTS = 1_000_000
 """What the numbers of files begin with."""
@@ -28,14 +28,19 @@ class StreamFacts:
     sent: Sequence[SentSubtitle] = ()
 
 
-def stream_facts(house: House, user: User, item: Item, media: Media) -> StreamFacts:
+def stream_facts(house: ServerState, user: DemoUser, item: DemoItem, media: DemoMedia) -> StreamFacts:
     """Return what is known of the streams of a file beyond the file itself."""
     sent = [row for row in house.sent_subtitles.values() if row.rating_key == item.key]
     return StreamFacts(house.chosen_streams.get((user.id, media.id + PARTS), {}), sent)
 
 
 def media_node(
-    item: Item, media: Media, *, full: bool = False, session: Session | None = None, streams: StreamFacts | None = None
+    item: DemoItem,
+    media: DemoMedia,
+    *,
+    full: bool = False,
+    session: DemoSession | None = None,
+    streams: StreamFacts | None = None,
 ) -> Node:
     """A file with its part; streams only where Plex gives them: in full answers and in sessions."""
     facts: dict[str, Value] = {
@@ -50,7 +55,7 @@ def media_node(
     return node
 
 
-def _part(item: Item, media: Media, *, full: bool, session: Session | None, streams: StreamFacts) -> Node:
+def _part(item: DemoItem, media: DemoMedia, *, full: bool, session: DemoSession | None, streams: StreamFacts) -> Node:
     suffix = media.file.rpartition(".")[2]
     part = Node("Part", {
         "id": media.id + PARTS, "key": f"/library/parts/{media.id + PARTS}/{item.added_at}/file.{suffix}",
@@ -63,7 +68,7 @@ def _part(item: Item, media: Media, *, full: bool, session: Session | None, stre
     return part
 
 
-def _streams(media: Media, session: Session | None, facts: StreamFacts) -> list[Node]:
+def _streams(media: DemoMedia, session: DemoSession | None, facts: StreamFacts) -> list[Node]:
     number, streams = media.id * 10 + 10_000_000, []
     work = session.transcode if session else None
     if media.video_codec:
@@ -80,29 +85,29 @@ def _streams(media: Media, session: Session | None, facts: StreamFacts) -> list[
         streams.append(Node("Stream", {
             "id": number + 3, "streamType": 3, "codec": "srt", "index": 3, "language": "English", "languageTag": "en",
             "languageCode": "eng", "displayTitle": "English (SRT)", "extendedDisplayTitle": "English (SRT)",
-            "selected": True if _chosen_subtitle(session, facts) == str(number + 3) else None,
+            "selected": True if _choose_subtitle(session, facts) == str(number + 3) else None,
         }))  # fmt: skip
     return streams + _sent_streams(session, facts)
 
 
-def _chosen_subtitle(session: Session | None, facts: StreamFacts) -> str:
+def _choose_subtitle(session: DemoSession | None, facts: StreamFacts) -> str:
     return (session.subtitle_stream if session else None) or facts.chosen.get("subtitleStreamID", "")
 
 
-def _sent_streams(session: Session | None, facts: StreamFacts) -> list[Node]:
+def _sent_streams(session: DemoSession | None, facts: StreamFacts) -> list[Node]:
     """Subtitles that somebody sent in: they alone have a path, by which they can be fetched and taken away."""
     return [
         Node("Stream", {
             "id": row.id, "key": f"/library/streams/{row.id}", "streamType": 3, "codec": row.codec, "format": row.codec,
             "title": row.title, "languageTag": row.language or None, "displayTitle": f"{row.title} ({row.codec.upper()} External)",
             "extendedDisplayTitle": f"{row.title} ({row.codec.upper()} External)",
-            "selected": True if _chosen_subtitle(session, facts) == str(row.id) else None,
+            "selected": True if _choose_subtitle(session, facts) == str(row.id) else None,
         })
         for row in facts.sent
     ]  # fmt: skip
 
 
-def _audio_streams(media: Media, number: int, session: Session | None, facts: StreamFacts) -> list[Node]:
+def _audio_streams(media: DemoMedia, number: int, session: DemoSession | None, facts: StreamFacts) -> list[Node]:
     work, layout = session.transcode if session else None, CHANNELS.get(media.audio_channels, "5.1")
     chosen = (session.audio_stream if session else None) or facts.chosen.get("audioStreamID") or str(number + 1)
     spoken = media.video_codec and media.container != "mp4"

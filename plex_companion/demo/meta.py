@@ -9,7 +9,7 @@ from plex_companion.demo.query import TAG_FIELDS
 from plex_companion.demo.tree import Node
 
 if TYPE_CHECKING:
-    from plex_companion.demo.household import Section
+    from plex_companion.demo.household import DemoSection
 
 TITLES = {"photoalbum": "Photo Albums"}
 SORTS = (
@@ -58,10 +58,10 @@ OPERATORS = {
 }  # fmt: skip
 
 
-def meta_node(section: Section, kinds: tuple[str, ...]) -> Node:
+def build_meta_node(section: DemoSection, kinds: tuple[str, ...]) -> Node:
     """The block for the types of a section; python-plexapi refuses sorted or filtered searches without it."""
     meta = Node("Meta")
-    meta.children += [_type(section, kind, active=position == 0) for position, kind in enumerate(kinds)]
+    meta.children += [_build_type(section, kind, active=position == 0) for position, kind in enumerate(kinds)]
     for kind, operators in OPERATORS.items():
         field = meta.add("FieldType", type=kind)
         for key, title in operators:
@@ -69,7 +69,7 @@ def meta_node(section: Section, kinds: tuple[str, ...]) -> Node:
     return meta
 
 
-def _type(section: Section, kind: str, *, active: bool) -> Node:
+def _build_type(section: DemoSection, kind: str, *, active: bool) -> Node:
     path = f"/library/sections/{section.key}"
     node = Node("Type", {"key": f"{path}/all?type={TYPE_NUMBERS[kind]}", "type": kind, "active": active,
                          "title": TITLES.get(kind, f"{kind.capitalize()}s")})  # fmt: skip

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plex_companion.demo import frames
-from plex_companion.demo.household import Item
+from plex_companion.demo.household import DemoItem
 
 if TYPE_CHECKING:
-    from plex_companion.demo.house import House
-    from plex_companion.demo.household import Player, User
+    from plex_companion.demo.house import ServerState
+    from plex_companion.demo.household import DemoPlayer, DemoUser
 
 TICK = 10.0  # seconds between a client's reports
 SEEN = 0.9  # from here on a play counts as seen
@@ -19,7 +19,7 @@ STORED_FROM = 60_000  # ms; earlier positions are not kept
 
 
 @dataclass(slots=True)
-class Transcode:
+class DemoTranscode:
     """A running transcode; `id` is the last part of its key."""
 
     id: str
@@ -37,20 +37,20 @@ class Transcode:
 
 
 @dataclass(slots=True)
-class Session:
+class DemoSession:
     """One row of `/status/sessions`. `key` is the counter that restarts with the server, `id` is what terminate wants."""
 
     key: str
     id: str
-    item: Item
-    user: User
-    player: Player
+    item: DemoItem
+    user: DemoUser
+    player: DemoPlayer
     state: str = "playing"
     offset: int = 0
     started_at: float = 0.0
     queue_id: int | None = None
     queue_item_id: int | None = None
-    transcode: Transcode | None = None
+    transcode: DemoTranscode | None = None
     live: str = ""
     shown: bool = True
     audio_stream: str = ""
@@ -66,7 +66,7 @@ class Session:
         """The rating key frames carry: live TV reports a guid there."""
         return self.item.guid if self.live else self.item.key
 
-    def entry(self, state: str | None = None, *, transcode: bool = True) -> frames.Entry:
+    def build_entry(self, state: str | None = None, *, transcode: bool = True) -> frames.Entry:
         """The PlaySessionStateNotification of this moment; optional fields are absent as in recordings."""
         entry: frames.Entry = {
             "sessionKey": self.key, "clientIdentifier": self.player.client_identifier,
@@ -81,7 +81,7 @@ class Session:
         return entry
 
 
-def transcode_entry(house: House, session: Session) -> frames.Entry:
+def build_transcode_entry(house: ServerState, session: DemoSession) -> frames.Entry:
     """The TranscodeSession of a frame: real booleans, a full key, a float time."""
     work, media = session.transcode, session.item.media
     if work is None:
@@ -101,21 +101,21 @@ def transcode_entry(house: House, session: Session) -> frames.Entry:
 
 
 def start(
-    house: House,
-    item: Item,
-    user: User,
-    player: Player,
+    house: ServerState,
+    item: DemoItem,
+    user: DemoUser,
+    player: DemoPlayer,
     *,
     offset: int = 0,
     state: str = "playing",
     transcode: bool = False,
     live: str = "",
     announce: bool = True,
-) -> Session:
+) -> DemoSession:
     """Begin to play. The first report carries no transcodeSession yet, the second does; a player's old session is replaced."""
     for old in [s for s in house.sessions.values() if s.player is player]:
         stop(house, old)
-    session = Session(
+    session = DemoSession(
         str(house.next_session), house.new_uuid(), item, user, player, state, offset, house.clock(), live=live
     )
     house.next_session += 1
@@ -125,33 +125,33 @@ def start(
         session.queue_id, session.queue_item_id = house.next_queue, house.next_queue_item
     house.sessions[session.key] = session
     if announce:
-        house.announce(frames.playing(session.entry()))
+        house.announce(frames.build_playing(session.build_entry()))
     if transcode:
         begin_transcode(house, session, announce=announce)
     return session
 
 
-def begin_transcode(house: House, session: Session, *, announce: bool = True) -> Transcode:
+def begin_transcode(house: ServerState, session: DemoSession, *, announce: bool = True) -> DemoTranscode:
     """Start to convert for this session."""
-    session.transcode = Transcode(
+    session.transcode = DemoTranscode(
         f"{house.rng.getrandbits(96):024x}", started_at=house.clock(), speed=4.2, progress=0.5
     )
     if announce:
-        house.announce(frames.transcode("start", transcode_entry(house, session)))
-        house.announce(frames.playing(session.entry()))
+        house.announce(frames.build_transcode("start", build_transcode_entry(house, session)))
+        house.announce(frames.build_playing(session.build_entry()))
     return session.transcode
 
 
-def report(house: House, session: Session, state: str | None = None, offset: int | None = None) -> None:
+def report(house: ServerState, session: DemoSession, state: str | None = None, offset: int | None = None) -> None:
     """What a client's `/:/timeline` does: remember state and position, announce them."""
     if state is not None:
         session.state = state
     if offset is not None:
         session.offset = offset
-    house.announce(frames.playing(session.entry()))
+    house.announce(frames.build_playing(session.build_entry()))
 
 
-def move(house: House, session: Session, seconds: float = TICK) -> None:
+def move(house: ServerState, session: DemoSession, seconds: float = TICK) -> None:
     """Play on for `seconds` and report once; a transcode reports too."""
     end = session.item.duration or 36_000_000
     offset = min(session.offset + int(seconds * 1000), end)
@@ -161,60 +161,60 @@ def move(house: House, session: Session, seconds: float = TICK) -> None:
         work.progress = min(100.0, work.progress + seconds / 20)
         work.throttled = work.progress > 50  # noqa: PLR2004  # far enough ahead to rest
         work.speed = 0.0 if work.throttled else 3.4
-        house.announce(frames.transcode("update", transcode_entry(house, session)))
+        house.announce(frames.build_transcode("update", build_transcode_entry(house, session)))
 
 
-def seek(house: House, session: Session, offset: int) -> None:
+def seek(house: ServerState, session: DemoSession, offset: int) -> None:
     """A seek shows as paused and playing."""
     report(house, session, "paused")
     report(house, session, "playing", offset)
 
 
-def restart_transcode(house: House, session: Session) -> None:
+def restart_transcode(house: ServerState, session: DemoSession) -> None:
     """`end` and `start` with the same key in the same second, as after a seek."""
     if session.transcode is None:
         return
-    house.announce(frames.transcode("end", transcode_entry(house, session)))
+    house.announce(frames.build_transcode("end", build_transcode_entry(house, session)))
     session.transcode.progress, session.transcode.speed = 0.0, 0.0
-    house.announce(frames.transcode("start", transcode_entry(house, session)))
+    house.announce(frames.build_transcode("start", build_transcode_entry(house, session)))
 
 
-def stop(house: House, session: Session, *, announce: bool = True) -> None:
+def stop(house: ServerState, session: DemoSession, *, announce: bool = True) -> None:
     """End a session: remember the position, count the play if it is near its end."""
     session.state = "stopped"
     house.sessions.pop(session.key, None)
     remember(house, session)
     if announce:
-        house.announce(frames.playing(session.entry()))
+        house.announce(frames.build_playing(session.build_entry()))
         if session.transcode:
-            house.announce(frames.transcode("end", transcode_entry(house, session)))
+            house.announce(frames.build_transcode("end", build_transcode_entry(house, session)))
 
 
-def remember(house: House, session: Session) -> None:
+def remember(house: ServerState, session: DemoSession) -> None:
     """Keep the position, or count the item as seen and write history."""
     if session.item.key not in house.items or session.item.section not in house.sections:
         return
-    view, duration = house.own_view(session.user, session.item.key), session.item.duration or 0
+    view, duration = house.get_own_view(session.user, session.item.key), session.item.duration or 0
     if duration and session.offset >= duration * SEEN:
         view.count, view.offset, view.viewed_at = view.count + 1, 0, house.now
         house.add_play(session)
     elif session.offset > STORED_FROM:
         view.offset, view.viewed_at = session.offset, house.now
-    house.changed()
+    house.mark_changed()
 
 
-def forget(house: House, session: Session) -> None:
+def forget(house: ServerState, session: DemoSession) -> None:
     """Drop a session without a word: how a ghost finally leaves `/status/sessions`."""
     house.sessions.pop(session.key, None)
 
 
-def preroll_item(house: House, key: str) -> Item:
+def build_preroll_item(house: ServerState, key: str) -> DemoItem:
     """A clip of section -2, which no library lists."""
-    return Item(key, "clip", "-2", "Welcome to the Lighthouse", house.now, house.now, duration=6_000, index=1,
+    return DemoItem(key, "clip", "-2", "Welcome to the Lighthouse", house.now, house.now, duration=6_000, index=1,
                 guid=f"analyzed.prerolls://{house.rng.getrandbits(64):016x}", media=())  # fmt: skip
 
 
-def live_item(house: House, key: str) -> Item:
+def build_live_item(house: ServerState, key: str) -> DemoItem:
     """What is on television: an invented programme with an invented guid."""
-    return Item(key, "episode", "", "Harbour Weather Live", house.now, house.now, duration=7_200_000, index=105, year=2026,
+    return DemoItem(key, "episode", "", "Harbour Weather Live", house.now, house.now, duration=7_200_000, index=105, year=2026,
                 guid="tv.demo.guide://episode/EP-DEMO-000105", summary="")  # fmt: skip

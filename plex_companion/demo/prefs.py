@@ -25,7 +25,7 @@ class Pref:
         self.value = text.lower() in {"1", "true"} if self.type == "bool" else text
 
 
-def section_prefs() -> dict[str, Pref]:
+def build_section_prefs() -> dict[str, Pref]:
     """The settings of a library."""
     prefs = (
         Pref("hidden", "Visibility", "int", 0, 0, "", choices="0:Include|1:Exclude from home|2:Exclude everywhere"),
@@ -38,7 +38,7 @@ def section_prefs() -> dict[str, Pref]:
     return {pref.id: pref for pref in prefs}
 
 
-def default_prefs(name: str) -> dict[str, Pref]:
+def build_default_prefs(name: str) -> dict[str, Pref]:
     """The settings of a server called `name`."""
     prefs = (
         Pref("FriendlyName", "Friendly name", "text", "", name, "general", "The name others see."),

@@ -13,8 +13,8 @@ from plex_companion.demo.query_groups import Condition, parse_groups
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plex_companion.demo.house import House
-    from plex_companion.demo.household import Item, User
+    from plex_companion.demo.house import ServerState
+    from plex_companion.demo.household import DemoItem, DemoUser
 
 Params = list[tuple[str, str]]
 TAG_FIELDS = {
@@ -48,20 +48,20 @@ FIELDS = frozenset(TAG_FIELDS.keys() | TEXT_FIELDS | DATE_FIELDS | NUMBER_FIELDS
 """What can be filtered by."""
 
 
-class Chooser:
+class FieldReader:
     """Answers "what is this item's `field`?" for one user, with Plex's names for fields."""
 
-    def __init__(self, house: House, user: User) -> None:
+    def __init__(self, house: ServerState, user: DemoUser) -> None:
         self.house, self.user = house, user
 
-    def value(self, item: Item, field: str) -> Any:
+    def read_value(self, item: DemoItem, field: str) -> Any:
         """The value to sort or compare by; `None` if the item has none."""
         if field in SPECIAL:
             return SPECIAL[field](self, item)
         found = getattr(item, PLAIN.get(field, ""), None)
         return None if found == "" else found
 
-    def tags(self, item: Item, kind: str) -> tuple[str, ...]:
+    def list_tags(self, item: DemoItem, kind: str) -> tuple[str, ...]:
         """The tags of a kind; roles are the actors' names; collections are those that hold the item."""
         if kind == "Role":
             return tuple(item.roles)
@@ -69,25 +69,25 @@ class Chooser:
             return tuple(c.title for c in self.house.collections.values() if item.key in c.items)
         return item.tags.get(kind, ())
 
-    def unwatched(self, item: Item) -> bool:
+    def has_unwatched(self, item: DemoItem) -> bool:
         """Whether something below is unseen by the user."""
-        return any(not self.house.view(self.user, leaf.key).count for leaf in self.house.leaves_of(item.key))
+        return any(not self.house.get_view(self.user, leaf.key).count for leaf in self.house.list_leaves(item.key))
 
-    def unviewed_leaves(self, item: Item) -> int:
+    def unviewed_leaves(self, item: DemoItem) -> int:
         """How many things below are unseen by the user."""
-        return sum(not self.house.view(self.user, leaf.key).count for leaf in self.house.leaves_of(item.key))
+        return sum(not self.house.get_view(self.user, leaf.key).count for leaf in self.house.list_leaves(item.key))
 
-    def in_progress(self, item: Item) -> bool:
+    def has_in_progress(self, item: DemoItem) -> bool:
         """Whether something below is half seen."""
-        return any(self.house.view(self.user, leaf.key).offset for leaf in self.house.leaves_of(item.key))
+        return any(self.house.get_view(self.user, leaf.key).offset for leaf in self.house.list_leaves(item.key))
 
-    def view_count(self, item: Item) -> int:
+    def read_view_count(self, item: DemoItem) -> int:
         """Plays by the user."""
-        return self.house.view(self.user, item.key).count
+        return self.house.get_view(self.user, item.key).count
 
-    def newest_leaf(self, item: Item) -> int:
+    def find_newest_leaf(self, item: DemoItem) -> int:
         """When the newest thing below was added: how shows are sorted by recency."""
-        return max((leaf.added_at for leaf in self.house.leaves_of(item.key)), default=item.added_at)
+        return max((leaf.added_at for leaf in self.house.list_leaves(item.key)), default=item.added_at)
 
 
 PLAIN = {
@@ -96,30 +96,30 @@ PLAIN = {
     "index": "index", "studio": "studio", "network": "studio", "guid": "guid", "summary": "summary", "tagline": "tagline",
     "originalTitle": "original_title", "editionTitle": "edition_title",
 }  # fmt: skip
-SPECIAL: dict[str, Callable[[Chooser, Item], Any]] = {
+SPECIAL: dict[str, Callable[[FieldReader, DemoItem], Any]] = {
     "titleSort": lambda _, item: (item.title_sort or item.title).casefold(),
-    "viewCount": Chooser.view_count,
-    "viewOffset": lambda chooser, item: chooser.house.view(chooser.user, item.key).offset,
-    "lastViewedAt": lambda chooser, item: chooser.house.view(chooser.user, item.key).viewed_at or None,
-    "userRating": lambda chooser, item: chooser.house.view(chooser.user, item.key).rating,
+    "viewCount": FieldReader.read_view_count,
+    "viewOffset": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).offset,
+    "lastViewedAt": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).viewed_at or None,
+    "userRating": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).rating,
     "decade": lambda _, item: item.year - item.year % 10 if item.year else None,
     "resolution": lambda _, item: item.media[0].resolution if item.media else "",
     "mediaHeight": lambda _, item: item.media[0].height if item.media else 0,
     "mediaBitrate": lambda _, item: item.media[0].bitrate if item.media else 0,
-    "unwatched": Chooser.unwatched,
-    "unwatchedLeaves": Chooser.unwatched,
+    "unwatched": FieldReader.has_unwatched,
+    "unwatchedLeaves": FieldReader.has_unwatched,
     "trash": lambda _, item: "deletedAt" in item.fields,
-    "inProgress": Chooser.in_progress,
-    "unviewedLeafCount": Chooser.unviewed_leaves,
+    "inProgress": FieldReader.has_in_progress,
+    "unviewedLeafCount": FieldReader.unviewed_leaves,
     "id": lambda _, item: int(item.key) if item.key.isdigit() else 0,
     "mediaSize": lambda _, item: sum(media.size for media in item.media),
-    "lastRatedAt": lambda chooser, item: chooser.house.view(chooser.user, item.key).rated_at or None,
+    "lastRatedAt": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).rated_at or None,
     "duplicate": lambda _, item: len(item.media) > 1,
     "ratingCount": lambda _, item: len(item.title),  # how popular it is elsewhere: invented
 }
 
 
-def sorted_by(chooser: Chooser, items: list[Item], sort: str) -> list[Item]:
+def sort_items(chooser: FieldReader, items: list[DemoItem], sort: str) -> list[DemoItem]:
     """`[type.]field[:desc]`, several joined by commas; the first counts most. Unknown fields keep the order."""
     for part in reversed([p for p in sort.split(",") if p]):
         name, *flags = part.split(":")
@@ -128,11 +128,11 @@ def sorted_by(chooser: Chooser, items: list[Item], sort: str) -> list[Item]:
             items = items[:]
             chooser.house.rng.shuffle(items)
             continue
-        items = _sorted_once(chooser, items, kind, field, flags)
+        items = _sort_once(chooser, items, kind, field, flags)
     return items
 
 
-def _sorted_once(chooser: Chooser, items: list[Item], kind: str, field: str, flags: list[str]) -> list[Item]:
+def _sort_once(chooser: FieldReader, items: list[DemoItem], kind: str, field: str, flags: list[str]) -> list[DemoItem]:
     """Items without a value come first, as SQLite puts them; last in descending order, or where `nullsLast` asks for it."""
     values = {item.key: _sort_value(chooser, item, kind, field) for item in items}
     known = [item for item in items if values[item.key] is not None]
@@ -142,54 +142,54 @@ def _sorted_once(chooser: Chooser, items: list[Item], kind: str, field: str, fla
     return known + unknown if descending or "nullsLast" in flags else unknown + known
 
 
-def _sort_value(chooser: Chooser, item: Item, kind: str, field: str) -> Any:
+def _sort_value(chooser: FieldReader, item: DemoItem, kind: str, field: str) -> Any:
     """The value of the item, of the relative above it that the sort names, or the greatest of those below it."""
-    relatives = meant(chooser.house, item, kind)
-    found = [value for other in relatives if (value := chooser.value(other, field)) is not None]
+    relatives = find_relative(chooser.house, item, kind)
+    found = [value for other in relatives if (value := chooser.read_value(other, field)) is not None]
     return max(found, default=None)
 
 
-def meant(house: House, item: Item, kind: str) -> list[Item]:
-    """What a filter such as `artist.id` or `episode.unwatched` looks at: the item, one above it, or those below."""
-    above: Item | None = item
+def find_relative(house: ServerState, item: DemoItem, kind: str) -> list[DemoItem]:
+    """What a filter such as `artist.id` or `episode.has_unwatched` looks at: the item, one above it, or those below."""
+    above: DemoItem | None = item
     while above is not None:
         if kind in {"", above.type}:
             return [above]
         above = house.items.get(above.parent or "")
-    return [leaf for leaf in house.leaves_of(item.key) if leaf.type == kind] or [item]
+    return [leaf for leaf in house.list_leaves(item.key) if leaf.type == kind] or [item]
 
 
-def matches(chooser: Chooser, item: Item, wanted: Condition) -> bool:
+def match_condition(chooser: FieldReader, item: DemoItem, wanted: Condition) -> bool:
     """Whether an item satisfies a filter, itself or through its relative of the type that the filter names."""
     if wanted.kind in {"", item.type}:
-        return _fits(chooser, item, wanted)
-    return any(_fits(chooser, other, wanted) for other in meant(chooser.house, item, wanted.kind))
+        return _match_values(chooser, item, wanted)
+    return any(_match_values(chooser, other, wanted) for other in find_relative(chooser.house, item, wanted.kind))
 
 
-def _fits(chooser: Chooser, item: Item, wanted: Condition) -> bool:
+def _match_values(chooser: FieldReader, item: DemoItem, wanted: Condition) -> bool:
     """Several values mean any of them, all of them with `&`, or none of them with `!`."""
     negative = wanted.operator.startswith("!")
     if wanted.field in FLAG_FIELDS:
         asked = wanted.values[0] not in {"0", "false"}
-        return bool(chooser.value(item, wanted.field)) is (asked is not negative)
+        return bool(chooser.read_value(item, wanted.field)) is (asked is not negative)
     operator = wanted.operator.strip("!&")
-    hits = (_one(chooser, item, wanted.field, operator, text) for text in wanted.values)
+    hits = (_match_one(chooser, item, wanted.field, operator, text) for text in wanted.values)
     return (all(hits) if "&" in wanted.operator else any(hits)) is not negative
 
 
-def _one(chooser: Chooser, item: Item, field: str, operator: str, text: str) -> bool:
+def _match_one(chooser: FieldReader, item: DemoItem, field: str, operator: str, text: str) -> bool:
     if field in TAG_FIELDS:
         kind = TAG_FIELDS[field]
-        return any(text in {tag, str(chooser.house.tag_id(kind, tag))} for tag in chooser.tags(item, kind))
-    value = chooser.value(item, field)
+        return any(text in {tag, str(chooser.house.get_tag_id(kind, tag))} for tag in chooser.list_tags(item, kind))
+    value = chooser.read_value(item, field)
     if field in DATE_FIELDS:
-        return _dated(value, operator, text, chooser.house.clock())
+        return _match_date(value, operator, text, chooser.house.clock())
     if field in NUMBER_FIELDS:
-        return _numbered(value, operator, text)
-    return _worded(str(value or ""), operator, text, exact=field in {"contentRating", "guid", "resolution", "id"})
+        return _match_number(value, operator, text)
+    return _match_text(str(value or ""), operator, text, exact=field in {"contentRating", "guid", "resolution", "id"})
 
 
-def _worded(value: str, operator: str, text: str, *, exact: bool) -> bool:
+def _match_text(value: str, operator: str, text: str, *, exact: bool) -> bool:
     value, text = value.casefold(), text.casefold()
     if exact or operator == "=":
         return value == text
@@ -198,7 +198,7 @@ def _worded(value: str, operator: str, text: str, *, exact: bool) -> bool:
     return value.endswith(text) if operator == ">" else text in value
 
 
-def _numbered(value: Any, operator: str, text: str) -> bool:
+def _match_number(value: Any, operator: str, text: str) -> bool:
     try:
         number = float(text)
     except ValueError:
@@ -210,14 +210,14 @@ def _numbered(value: Any, operator: str, text: str) -> bool:
     return bool(value < number) if operator in {"<<", "<"} else bool(value == number)
 
 
-def _dated(value: Any, operator: str, text: str, now: float) -> bool:
+def _match_date(value: Any, operator: str, text: str, now: float) -> bool:
     if not value:
         return False
-    moment, at = moment_of(text, now), moment_of(str(value), now)
+    moment, at = parse_moment(text, now), parse_moment(str(value), now)
     return at > moment if operator in {">>", ">"} else at < moment if operator in {"<<", "<"} else at == moment
 
 
-def moment_of(text: str, now: float) -> float:
+def parse_moment(text: str, now: float) -> float:
     """Return the epoch seconds of an epoch, of a `YYYY-MM-DD` (its midnight in UTC) or of a span back such as `-30d`."""
     span = re.fullmatch(r"-?(\d+)(s|h|d|w|mon|y)", text)
     if span:
@@ -228,7 +228,7 @@ def moment_of(text: str, now: float) -> float:
         return int(text) if text.lstrip("-").isdigit() else 0
 
 
-def params_for_kind(params: Params, kind: str, default: str) -> Params:
+def select_params(params: Params, kind: str, default: str) -> Params:
     """Return a query that selects another type: fields and sorts without a type keep meaning the one it named before."""
     asked = dict(params).get("type", "")
     before = TYPE_NAMES.get(int(asked), default) if asked.isdigit() else default
@@ -245,7 +245,7 @@ def params_for_kind(params: Params, kind: str, default: str) -> Params:
     return made
 
 
-def select(house: House, user: User, section: str | None, params: Params, default: str) -> list[Item]:
+def select(house: ServerState, user: DemoUser, section: str | None, params: Params, default: str) -> list[DemoItem]:
     """The items of a section, or of all, that a query asks for, sorted; remembered until the library changes."""
     wanted = dict(params)
     numbers = [int(text) for text in wanted.get("type", "").split(",") if text.isdigit()]
@@ -253,13 +253,13 @@ def select(house: House, user: User, section: str | None, params: Params, defaul
     tests, sort = parse_groups(params, FIELDS), wanted.get("sort", "titleSort")
     key = ("select", user.id, section, kinds, repr(tests), sort, wanted.get("limit"))
 
-    def make() -> list[Item]:
-        chooser = Chooser(house, user)
-        pool = [i for kind in kinds for i in (house.in_section(section, kind) if section else house.of_kind(kind))]
-        kept = [item for item in pool if tests.holds(partial(matches, chooser, item))]
-        ordered = sorted_by(chooser, kept, sort)
+    def make() -> list[DemoItem]:
+        chooser = FieldReader(house, user)
+        pool = [i for kind in kinds for i in (house.list_section(section, kind) if section else house.list_kind(kind))]
+        kept = [item for item in pool if tests.holds(partial(match_condition, chooser, item))]
+        ordered = sort_items(chooser, kept, sort)
         return ordered[: int(wanted["limit"])] if wanted.get("limit", "").isdigit() else ordered
 
     if "random" in sort:
         return make()
-    return house.listing(key, make)
+    return house.get_listing(key, make)

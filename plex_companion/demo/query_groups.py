@@ -24,26 +24,26 @@ class Condition:
 
 
 @dataclass(slots=True)
-class Group:
+class FilterGroup:
     """Filters that all hold, or of which one does."""
 
-    members: list[Condition | Group] = field(default_factory=list)
+    members: list[Condition | FilterGroup] = field(default_factory=list)
     any_of: bool = False
 
     def holds(self, test: Callable[[Condition], bool]) -> bool:
         """Return whether the group holds; `test` decides a single filter. An empty group holds."""
-        results = (member.holds(test) if isinstance(member, Group) else test(member) for member in self.members)
+        results = (member.holds(test) if isinstance(member, FilterGroup) else test(member) for member in self.members)
         return any(results) if self.any_of and self.members else all(results)
 
 
-def parse_groups(params: Iterable[tuple[str, str]], fields: Container[str]) -> Group:
+def parse_groups(params: Iterable[tuple[str, str]], fields: Container[str]) -> FilterGroup:
     """Return the filters of a query; whatever is no filter on one of the `fields` is left out."""
     return _parse_group(iter(params), fields, nested=False)
 
 
-def _parse_group(rest: Iterator[tuple[str, str]], fields: Container[str], *, nested: bool) -> Group:
+def _parse_group(rest: Iterator[tuple[str, str]], fields: Container[str], *, nested: bool) -> FilterGroup:
     """Take members up to the `pop` that ends the group; one that ends nothing is passed over."""
-    group = Group()
+    group = FilterGroup()
     for name, value in rest:
         if name == "pop" and nested:
             break

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.demo import frames, lives, playback
-from plex_companion.demo.alarms import ALARMS
+from plex_companion.demo.alarms import ALERT_SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ BUFFERINGS = 12
 FLOOD = 1_556
 
 
-async def _watch(demo: Demo, session: playback.Session, ticks: int = 2) -> None:
+async def _watch(demo: Demo, session: playback.DemoSession, ticks: int = 2) -> None:
     for _ in range(ticks):
         await demo.wait(playback.TICK)
         demo.move(session)
@@ -40,31 +40,31 @@ async def ordinary(demo: Demo) -> dict[str, Any]:
     demo.seek(session, 20 * 60_000)
     await _watch(demo, session, 1)
     demo.stop(session)
-    return _of(session, frames=11)
+    return _describe_session(session, frames=11)
 
 
 async def auto_advance(demo: Demo) -> dict[str, Any]:
     """An episode ends and the next begins under a new session key, transcoding."""
-    first, following = demo.episode(0), demo.episode(1)
+    first, following = demo.get_episode(0), demo.get_episode(1)
     session = demo.start(first, player=3, user=1, transcode=True, offset=(first.duration or 0) - 12_000)
     await _watch(demo, session, 1)
     session.offset = first.duration or 0
     demo.stop(session)
     after = demo.start(following, player=3, user=1)
-    playback.begin_transcode(demo.house, after)
+    playback.begin_transcode(demo.state, after)
     await _watch(demo, after, 1)
-    return {**_of(after), "previous_session_key": session.key, "previous_rating_key": first.key}
+    return {**_describe_session(after), "previous_session_key": session.key, "previous_rating_key": first.key}
 
 
 async def stop_without_key(demo: Demo) -> dict[str, Any]:
     """A stop arrives without session key and with empty keys; the session is gone all the same."""
     session = demo.start(player=2)
     await _watch(demo, session, 1)
-    demo.house.sessions.pop(session.key)
-    playback.remember(demo.house, session)
-    demo.announce(frames.playing({"clientIdentifier": session.player.client_identifier, "guid": "", "ratingKey": "", "url": "",
+    demo.state.sessions.pop(session.key)
+    playback.remember(demo.state, session)
+    demo.announce(frames.build_playing({"clientIdentifier": session.player.client_identifier, "guid": "", "ratingKey": "", "url": "",
                                   "key": "", "viewOffset": 0, "state": "stopped"}))  # fmt: skip
-    return _of(session)
+    return _describe_session(session)
 
 
 async def stop_under_new_key(demo: Demo) -> dict[str, Any]:
@@ -72,25 +72,25 @@ async def stop_under_new_key(demo: Demo) -> dict[str, Any]:
     session = demo.start(player=2)
     await _watch(demo, session, 1)
     demo.pause(session)
-    entry = session.entry("stopped") | {"sessionKey": str(demo.house.next_session)}
-    demo.house.next_session += 1
-    demo.house.sessions.pop(session.key)
-    playback.remember(demo.house, session)
-    demo.announce(frames.playing(entry))
-    return {**_of(session), "stopped_as": entry["sessionKey"]}
+    entry = session.build_entry("stopped") | {"sessionKey": str(demo.state.next_session)}
+    demo.state.next_session += 1
+    demo.state.sessions.pop(session.key)
+    playback.remember(demo.state, session)
+    demo.announce(frames.build_playing(entry))
+    return {**_describe_session(session), "stopped_as": entry["sessionKey"]}
 
 
 async def ghost(demo: Demo, ghost_seconds: float = 3 * MINUTE) -> dict[str, Any]:
     """A stop is never sent; the ghost stays in /status/sessions for three minutes (`ghost_seconds`), then is gone."""
     session = demo.start(player=4, user=2)
     await _watch(demo, session, 1)
-    demo.soon(_lay_to_rest, demo, session, ghost_seconds)
-    return {**_of(session), "ghost_seconds": ghost_seconds}
+    demo.run_later(_remove_stale_later, demo, session, ghost_seconds)
+    return {**_describe_session(session), "ghost_seconds": ghost_seconds}
 
 
-async def _lay_to_rest(demo: Demo, session: playback.Session, seconds: float) -> None:
+async def _remove_stale_later(demo: Demo, session: playback.DemoSession, seconds: float) -> None:
     await demo.wait(seconds)
-    if demo.house.sessions.get(session.key) is session:
+    if demo.state.sessions.get(session.key) is session:
         demo.forget(session)
 
 
@@ -99,8 +99,8 @@ async def stop_twice(demo: Demo) -> dict[str, Any]:
     session = demo.start(player=2)
     await _watch(demo, session, 1)
     demo.stop(session)
-    demo.announce(frames.playing(session.entry()))
-    return _of(session)
+    demo.announce(frames.build_playing(session.build_entry()))
+    return _describe_session(session)
 
 
 async def buffering(demo: Demo) -> dict[str, Any]:
@@ -110,41 +110,43 @@ async def buffering(demo: Demo) -> dict[str, Any]:
         await demo.wait(1)
         demo.buffer(session)
     demo.resume(session)
-    return {**_of(session), "buffered": BUFFERINGS}
+    return {**_describe_session(session), "buffered": BUFFERINGS}
 
 
 async def playback_error(demo: Demo) -> dict[str, Any]:
     """Playback fails: state `error` at position 0, without a reason, then a stop."""
     session = demo.start(player=5, user=3)
     await demo.wait(1)
-    playback.report(demo.house, session, "error", 0)
+    playback.report(demo.state, session, "error", 0)
     await demo.wait(1)
     demo.stop(session)
-    return _of(session)
+    return _describe_session(session)
 
 
 async def live_tv(demo: Demo) -> dict[str, Any]:
     """Live television: the rating key is a guid, the key a live session, progress unknown."""
-    house = demo.house
-    item = playback.live_item(house, house.new_key())
+    house = demo.state
+    item = playback.build_live_item(house, house.new_key())
     session = playback.start(
-        house, item, demo.user(), demo.player(), state="buffering", transcode=True, live=house.new_uuid()
+        house, item, demo.get_user(), demo.get_player(), state="buffering", transcode=True, live=house.new_uuid()
     )
     demo.resume(session)
     await _watch(demo, session, 2)
-    return {**_of(session), "rating_key": item.guid}
+    return {**_describe_session(session), "rating_key": item.guid}
 
 
 async def preroll(demo: Demo) -> dict[str, Any]:
     """A pre-roll clip of section -2 plays, then the film under the next session key."""
-    house = demo.house
-    clip = playback.start(house, playback.preroll_item(house, house.new_key()), demo.user(), demo.player())
+    house = demo.state
+    clip = playback.start(
+        house, playback.build_preroll_item(house, house.new_key()), demo.get_user(), demo.get_player()
+    )
     await demo.wait(6)
     clip.offset = 6_000
     demo.stop(clip)
     session = demo.start()
     await _watch(demo, session, 1)
-    return {**_of(session), "clip_session_key": clip.key, "clip_rating_key": clip.item.key}
+    return {**_describe_session(session), "clip_session_key": clip.key, "clip_rating_key": clip.item.key}
 
 
 async def transcode_restart(demo: Demo) -> dict[str, Any]:
@@ -152,23 +154,23 @@ async def transcode_restart(demo: Demo) -> dict[str, Any]:
     session = demo.start(player=3, transcode=True)
     await _watch(demo, session, 1)
     demo.seek(session, 30 * 60_000)
-    playback.restart_transcode(demo.house, session)
+    playback.restart_transcode(demo.state, session)
     await _watch(demo, session, 1)
-    return {**_of(session), "transcode": session.transcode.id if session.transcode else ""}
+    return {**_describe_session(session), "transcode": session.transcode.id if session.transcode else ""}
 
 
 async def added_movie(demo: Demo) -> dict[str, Any]:
     """A film is added: seven timeline entries, its trailer under section -1, programme guide noise."""
-    lives.guide_noise(demo)
-    movie, extra = lives.new_movie(demo, demo.movie().section)
-    await lives.added(demo, movie, extra)
-    lives.guide_noise(demo, 2)
+    lives.send_guide_noise(demo)
+    movie, extra = lives.create_movie(demo, demo.get_movie().section)
+    await lives.announce_added(demo, movie, extra)
+    lives.send_guide_noise(demo, 2)
     return {"rating_key": movie.key, "title": movie.title, "extra": extra.key, "section": movie.section}
 
 
 async def scan_flood(demo: Demo, files: float = FLOOD) -> dict[str, Any]:
     """A scan of one section sends 1,556 activity updates in a few seconds."""
-    section = demo.movie().section
+    section = demo.get_movie().section
     await demo.scan(section, files=int(files))
     return {"section": section, "frames": int(files) + 4}
 
@@ -179,14 +181,14 @@ async def restart(demo: Demo, down: float = 1.0, starting: float = 3.0) -> dict[
     demo.move(before)
     await demo.restart(down=down, starting=starting)
     after = demo.start(before.item, offset=before.offset)
-    return {**_of(after), "previous_session_key": before.key}
+    return {**_describe_session(after), "previous_session_key": before.key}
 
 
 async def silence(demo: Demo) -> dict[str, Any]:
     """Open websockets die silently: TCP stays open, nothing is sent, no pongs. New connections work."""
     demo.go_silent()
     session = demo.start()
-    return _of(session)
+    return _describe_session(session)
 
 
 async def token_revoked(demo: Demo) -> dict[str, Any]:
@@ -198,44 +200,48 @@ async def token_revoked(demo: Demo) -> dict[str, Any]:
 
 async def nonsense(demo: Demo) -> dict[str, Any]:
     """Broken frames: cut UTF-8, no JSON, no container, an unknown type, two entries in one, a size that lies."""
-    title = frames.progress("Scanning 雨の中の時計屋").payload
+    title = frames.build_progress("Scanning 雨の中の時計屋").payload
     encoded = title.encode() if isinstance(title, str) else title
     cut = encoded.replace("屋".encode(), "屋".encode()[:2])
     session = demo.start()
-    entry = session.entry()
+    entry = session.build_entry()
     sent: list[frames.Frame] = [
-        frames.raw(cut),
-        frames.raw("this is not JSON {"),
-        frames.raw('{"type":"playing","size":1}'),
-        frames.frame("provider.content.change", "ProviderContentChangeNotification", {"whatever": 1}),
-        frames.frame("playing", "PlaySessionStateNotification", entry, {**entry, "viewOffset": 10_000}),
-        frames.frame("reachability", "ReachabilityNotification", {"reachability": True}, size=7),
+        frames.build_raw(cut),
+        frames.build_raw("this is not JSON {"),
+        frames.build_raw('{"type":"playing","size":1}'),
+        frames.build_frame("provider.content.change", "ProviderContentChangeNotification", {"whatever": 1}),
+        frames.build_frame("playing", "PlaySessionStateNotification", entry, {**entry, "viewOffset": 10_000}),
+        frames.build_frame("reachability", "ReachabilityNotification", {"reachability": True}, size=7),
     ]
     for frame in sent:
         demo.announce(frame)
     demo.stop(session)
-    return {**_of(session), "frames": len(sent)}
+    return {**_describe_session(session), "frames": len(sent)}
 
 
 async def legacy(demo: Demo) -> dict[str, Any]:
     """A frame of the shape before 2016: `_elementType` and `_children`, no container."""
     session = demo.start()
-    child = {**session.entry(), "_elementType": "PlaySessionStateNotification", "viewOffset": 10_000}
+    child = {**session.build_entry(), "_elementType": "PlaySessionStateNotification", "viewOffset": 10_000}
     body = {"_elementType": "NotificationContainer", "_children": [child], "type": "playing", "size": 1}
-    demo.send_raw(frames.dumps(body))
+    demo.send_raw(frames.encode(body))
     demo.stop(session)
-    return _of(session)
+    return _describe_session(session)
 
 
 async def integers(demo: Demo) -> dict[str, Any]:
     """Ids arrive as integers instead of strings."""
     session = demo.start()
-    entry = session.entry() | {"sessionKey": int(session.key), "ratingKey": int(session.item.key), "viewOffset": 10_000}
-    demo.announce(frames.playing(entry))
-    one = frames.timeline_entry(session.item.section, session.item.key, 1, session.item.title, 5, demo.house.now)
+    entry = session.build_entry() | {
+        "sessionKey": int(session.key),
+        "ratingKey": int(session.item.key),
+        "viewOffset": 10_000,
+    }
+    demo.announce(frames.build_playing(entry))
+    one = frames.build_timeline_entry(session.item.section, session.item.key, 1, session.item.title, 5, demo.state.now)
     numbers = one | {"sectionID": int(session.item.section), "itemID": int(session.item.key)}
-    demo.announce(frames.frame("timeline", "TimelineEntry", numbers))
-    return _of(session)
+    demo.announce(frames.build_frame("timeline", "TimelineEntry", numbers))
+    return _describe_session(session)
 
 
 async def every_second(demo: Demo, seconds: float = 30) -> dict[str, Any]:
@@ -244,10 +250,10 @@ async def every_second(demo: Demo, seconds: float = 30) -> dict[str, Any]:
     for _ in range(int(seconds)):
         await demo.wait(1)
         demo.move(session, 1)
-    return _of(session)
+    return _describe_session(session)
 
 
-def _of(session: playback.Session, **more: Any) -> dict[str, Any]:
+def _describe_session(session: playback.DemoSession, **more: Any) -> dict[str, Any]:
     return {
         "session_key": session.key, "session_id": session.id, "rating_key": session.item.key, "title": session.item.title,
         "client_identifier": session.player.client_identifier, "user": session.user.name, "state": session.state,
@@ -259,10 +265,10 @@ SCENARIOS: dict[str, Scenario] = {
     "a": ordinary, "b": auto_advance, "c": stop_without_key, "d": stop_under_new_key, "e": ghost, "f": stop_twice,
     "g": buffering, "h": playback_error, "i": live_tv, "j": preroll, "k": transcode_restart, "l": added_movie,
     "m": scan_flood, "n": restart, "o": silence, "p": token_revoked, "q": nonsense, "r": legacy, "s": integers,
-    "t": every_second, **ALARMS,
+    "t": every_second, **ALERT_SCENARIOS,
 }  # fmt: skip
 
 
-def sentences() -> dict[str, str]:
+def list_scenarios() -> dict[str, str]:
     """Every scenario's name with its sentence."""
     return {name: (scenario.__doc__ or "").strip() for name, scenario in SCENARIOS.items()}

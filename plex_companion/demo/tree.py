@@ -39,7 +39,7 @@ def to_xml(node: Node) -> bytes:
 
 
 def _write(node: Node, parts: list[str]) -> None:
-    written = "".join(f" {name}={_quoted(value)}" for name, value in node.attributes.items() if value is not None)
+    written = "".join(f" {name}={_quote(value)}" for name, value in node.attributes.items() if value is not None)
     if not node.children:
         parts.append(f"<{node.tag}{written} />\n")
         return
@@ -49,7 +49,7 @@ def _write(node: Node, parts: list[str]) -> None:
     parts.append(f"</{node.tag}>\n")
 
 
-def _quoted(value: Value) -> str:
+def _quote(value: Value) -> str:
     if value is True or value is False:
         return '"1"' if value else '"0"'
     return quoteattr(str(value), _ESCAPES)
@@ -57,27 +57,27 @@ def _quoted(value: Value) -> str:
 
 def to_json(node: Node) -> bytes:
     """The same tree for `Accept: application/json`."""
-    return json.dumps({node.tag: _plain(node)}, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps({node.tag: _convert_plain(node)}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _plain(node: Node) -> dict[str, Any]:
+def _convert_plain(node: Node) -> dict[str, Any]:
     body: dict[str, Any] = {name: value for name, value in node.attributes.items() if value is not None}
     for child in node.children:
         if node.tag in ONE_CHILD or child.tag in SINGLE:
-            body[_list_name(child)] = _plain(child)
+            body[_choose_list_name(child)] = _convert_plain(child)
         else:
-            body.setdefault(_list_name(child), []).append(_plain(child))
+            body.setdefault(_choose_list_name(child), []).append(_convert_plain(child))
     return body
 
 
-def _list_name(node: Node) -> str:
+def _choose_list_name(node: Node) -> str:
     # In JSON Plex gathers whatever has a rating key under "Metadata"; section directories keep their own name.
     if node.tag in METADATA_TAGS or "ratingKey" in node.attributes:
         return "Metadata"
     return node.tag
 
 
-def container(children: list[Node] | None = None, **attributes: Value) -> Node:
+def build_container(children: list[Node] | None = None, **attributes: Value) -> Node:
     """A `MediaContainer`; `size` is counted unless given."""
     children = children or []
     return Node("MediaContainer", {"size": len(children), **attributes}, children)

@@ -29,8 +29,8 @@ from plex_companion.demo import (
     answers_writes,
     control,
 )
-from plex_companion.demo.ask import Answer, Ask, Refused, error_page
-from plex_companion.demo.hub import Filter
+from plex_companion.demo.ask import DemoAnswer, DemoRequest, HttpRefusal, build_error_page
+from plex_companion.demo.hub import FrameFilter
 from plex_companion.demo.tree import Node, to_json, to_xml
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from plex_companion.demo.demo import Demo
-    from plex_companion.demo.household import User
+    from plex_companion.demo.household import DemoUser
 
-    Handler = Callable[[Ask], Node | Answer]
+    Handler = Callable[[DemoRequest], Node | DemoAnswer]
 
 MAX_BODY = 20_000_000
 # `{name:kind}` in a route: what `kind` may be.
@@ -81,16 +81,16 @@ OPEN = re.compile(r"/identity|/api/v2/pins(/\d+)?")
 """What needs no token."""
 
 
-def compiled(pattern: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str) -> re.Pattern[str]:
     """A route's pattern as an expression."""
 
-    def group(match: re.Match[str]) -> str:
+    def replace_group(match: re.Match[str]) -> str:
         return f"(?P<{match[1]}>{KINDS[match[2]] if match[2] else '[^/]+'})"
 
-    return re.compile(re.sub(r"{(\w+)(?::(\w+))?}", group, pattern) + "$")
+    return re.compile(re.sub(r"{(\w+)(?::(\w+))?}", replace_group, pattern) + "$")
 
 
-class Web:
+class DemoWeb:
     """The ASGI application of one demo server."""
 
     def __init__(self, demo: Demo) -> None:
@@ -98,7 +98,7 @@ class Web:
         self._answering: set[anyio.CancelScope] = set()
         self._routes: dict[str, list[tuple[re.Pattern[str], Handler]]] = {}
         for method, pattern, handler in ROUTES:
-            self._routes.setdefault(method, []).append((compiled(pattern), handler))
+            self._routes.setdefault(method, []).append((compile_pattern(pattern), handler))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; anything else is refused by the server in front."""
@@ -122,77 +122,81 @@ class Web:
         params = parse_qsl(request.scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True)
         if request.url.path.startswith("/demo/"):
             return await control.respond(self._demo, request)
-        self._note(request.method, request.url.path, params)
-        await anyio.sleep(self._demo.house.faults.delay)
+        self._log_request(request.method, request.url.path, params)
+        await anyio.sleep(self._demo.state.faults.delay)
         headers = dict(request.headers)
-        refusal = self._too_long(request) or self.admit(request.url.path, params, headers)
+        refusal = self._too_long(request) or self.check_access(request.url.path, params, headers)
         if refusal is not None:
-            return _plain(refusal)
+            return _build_plain(refusal)
         if request.url.path == EVENT_SOURCE:
-            return StreamingResponse(self._demo.hub.events(Filter.of(params)), media_type="text/event-stream")
-        body = await _body(request)
+            return StreamingResponse(
+                self._demo.subscribers.stream_events(FrameFilter.parse(params)), media_type="text/event-stream"
+            )
+        body = await _read_body(request)
         if body is None:
             return Response(status_code=413)
-        user = self._user(params, headers) or self._demo.house.owner
+        user = self._find_user(params, headers) or self._demo.state.owner
         return self._answer(request, params, headers, user, body)
 
     def _answer(
-        self, request: Request, params: list[tuple[str, str]], headers: dict[str, str], user: User, body: bytes
+        self, request: Request, params: list[tuple[str, str]], headers: dict[str, str], user: DemoUser, body: bytes
     ) -> Response:
         path, method = request.url.path, "GET" if request.method == "HEAD" else request.method
         for pattern, handler in self._routes.get(method, ()):
             match = pattern.match(path)
             if match:
-                ask = Ask(self._demo, user, method, path, params, match.groupdict(), headers, body)
+                ask = DemoRequest(self._demo, user, method, path, params, match.groupdict(), headers, body)
                 try:
-                    return _written(handler(ask), headers)
-                except Refused as refused:
-                    return _plain(error_page(refused.status))
-        self._demo.house.requests.unknown.append((method, path))
-        return _plain(error_page(404))
+                    return _build_response(handler(ask), headers)
+                except HttpRefusal as refused:
+                    return _build_plain(build_error_page(refused.status))
+        self._demo.state.requests.unknown.append((method, path))
+        return _build_plain(build_error_page(404))
 
-    def _note(self, method: str, path: str, params: list[tuple[str, str]]) -> None:
+    def _log_request(self, method: str, path: str, params: list[tuple[str, str]]) -> None:
         query = urlencode([(name, value) for name, value in params if name != "X-Plex-Token"])
-        self._demo.house.requests.log.append((method, f"{path}?{query}" if query else path))
+        self._demo.state.requests.log.append((method, f"{path}?{query}" if query else path))
 
-    def _too_long(self, request: Request) -> Answer | None:
-        longest, line = self._demo.house.faults.longest_path, request.scope["raw_path"] + request.scope["query_string"]
-        return error_page(414) if longest is not None and len(line) > longest else None
+    def _too_long(self, request: Request) -> DemoAnswer | None:
+        longest, line = self._demo.state.faults.longest_path, request.scope["raw_path"] + request.scope["query_string"]
+        return build_error_page(414) if longest is not None and len(line) > longest else None
 
-    def admit(self, path: str, params: list[tuple[str, str]], headers: dict[str, str]) -> Answer | None:
+    def check_access(self, path: str, params: list[tuple[str, str]], headers: dict[str, str]) -> DemoAnswer | None:
         """Why the caller is turned away, if they are: the server's mood, or their token."""
-        faults = self._demo.house.faults
+        faults = self._demo.state.faults
         # Its providers share paths with the server: who diverts a request to here says where it was meant to go.
         cloud = path.startswith(PLEX_TV) or headers.get("x-forwarded-host", "").endswith(".plex.tv")
         if cloud and faults.cloud_status is not None:
-            page = error_page(faults.cloud_status)
-            return page if faults.cloud_body is None else Answer(faults.cloud_body, faults.cloud_status)
+            page = build_error_page(faults.cloud_status)
+            return page if faults.cloud_body is None else DemoAnswer(faults.cloud_body, faults.cloud_status)
         if faults.status is not None and not cloud:
-            page = error_page(faults.status)
-            return page if faults.body is None else Answer(faults.body, faults.status, "text/xml", faults.headers)
+            page = build_error_page(faults.status)
+            return page if faults.body is None else DemoAnswer(faults.body, faults.status, "text/xml", faults.headers)
         if OPEN.fullmatch(path):
             return None
-        if faults.revoked or self._user(params, headers) is None:
-            return answers_tv.INVALID_TOKEN if cloud else error_page(401)
+        if faults.revoked or self._find_user(params, headers) is None:
+            return answers_tv.INVALID_TOKEN if cloud else build_error_page(401)
         return None
 
-    def admit_socket(self, path: str, params: list[tuple[str, str]], headers: dict[str, str]) -> Answer | None:
+    def check_socket_access(
+        self, path: str, params: list[tuple[str, str]], headers: dict[str, str]
+    ) -> DemoAnswer | None:
         """The same for a websocket's handshake; only the two known paths exist."""
-        self._note("GET", path, params)
-        refusal = self.admit(path, params, headers)
+        self._log_request("GET", path, params)
+        refusal = self.check_access(path, params, headers)
         if refusal is None and path not in {"/:/websockets/notifications", "/:/websocket/notifications"}:
-            return error_page(404)
+            return build_error_page(404)
         return refusal
 
-    def _user(self, params: list[tuple[str, str]], headers: dict[str, str]) -> User | None:
+    def _find_user(self, params: list[tuple[str, str]], headers: dict[str, str]) -> DemoUser | None:
         """Whose token it is; without a required token a stranger counts as the owner."""
-        house = self._demo.house
+        house = self._demo.state
         token = headers.get("x-plex-token") or next((v for n, v in params if n == "X-Plex-Token"), "")
         user = house.by_token.get(token)
         return house.owner if user is None and house.token is None else user
 
 
-async def _body(request: Request) -> bytes | None:
+async def _read_body(request: Request) -> bytes | None:
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -201,9 +205,9 @@ async def _body(request: Request) -> bytes | None:
     return body
 
 
-def _written(answer: Node | Answer, headers: dict[str, str]) -> Response:
-    if isinstance(answer, Answer):
-        return _plain(answer)
+def _build_response(answer: Node | DemoAnswer, headers: dict[str, str]) -> Response:
+    if isinstance(answer, DemoAnswer):
+        return _build_plain(answer)
     extra = {"X-Plex-Protocol": "1.0", "Cache-Control": "no-cache"}
     if "totalSize" in answer.attributes:
         extra["X-Plex-Container-Start"] = str(answer.attributes.get("offset", 0))
@@ -213,6 +217,6 @@ def _written(answer: Node | Answer, headers: dict[str, str]) -> Response:
     return Response(to_xml(answer), media_type="text/xml;charset=utf-8", headers=extra)
 
 
-def _plain(answer: Answer) -> Response:
+def _build_plain(answer: DemoAnswer) -> Response:
     headers = {"X-Plex-Protocol": "1.0", "Content-Type": answer.media_type, **answer.headers}
     return Response(answer.body, answer.status, headers)

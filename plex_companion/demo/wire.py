@@ -21,7 +21,7 @@ MAX_LINKS = 2_000
 BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
 
 
-class Gate:
+class PauseGate:
     """Something to wait at while it is closed."""
 
     def __init__(self) -> None:
@@ -37,18 +37,18 @@ class Gate:
         """Let everybody through."""
         self._open.set()
 
-    async def passed(self) -> None:
+    async def wait_open(self) -> None:
         """Wait until the gate is open."""
         await self._open.wait()
 
 
 @dataclass(slots=True, eq=False)
-class Link:
+class RelayLink:
     """One client connection. `allowance` is how many bytes may still go to the client before it is reset."""
 
     client: SocketStream
     scope: anyio.CancelScope
-    gate: Gate = field(default_factory=Gate)
+    gate: PauseGate = field(default_factory=PauseGate)
     websocket: bool = False
     allowance: int | None = None
 
@@ -60,16 +60,16 @@ class Link:
         self.scope.cancel()
 
 
-class Wire:
+class PortRelay:
     """Listens on the public port and copies bytes to the inner servers, websocket upgrades to their own."""
 
     def __init__(self, host: str, port: int, tasks: TaskGroup, *, http_port: int, socket_port: int) -> None:
         self.host, self.port = host, port
         self._tasks, self._http_port, self._socket_port = tasks, http_port, socket_port
-        self._gate = Gate()
+        self._gate = PauseGate()
         self._listening: anyio.CancelScope | None = None
         self._closed = anyio.Event()
-        self.links: set[Link] = set()
+        self.links: set[RelayLink] = set()
 
     async def open(self) -> None:
         """Take the port; the same one again after `close`. Raises `PortInUse`."""
@@ -103,7 +103,7 @@ class Wire:
     async def _relay(self, client: SocketStream) -> None:
         with anyio.CancelScope() as scope:
             async with client:
-                link = Link(client, scope)
+                link = RelayLink(client, scope)
                 if len(self.links) < MAX_LINKS:
                     self.links.add(link)
                     try:
@@ -111,50 +111,52 @@ class Wire:
                     finally:
                         self.links.discard(link)
 
-    async def _connect(self, link: Link) -> None:
+    async def _connect(self, link: RelayLink) -> None:
         with contextlib.suppress(*BROKEN):
-            head = await self._first_line(link)
+            head = await self._read_first_line(link)
             link.websocket = b" /:/websocket" in head.partition(b"\r\n")[0]
             port = self._socket_port if link.websocket else self._http_port
             async with await anyio.connect_tcp("127.0.0.1", port) as server, anyio.create_task_group() as pumps:
-                pumps.start_soon(self._upstream, link, server, head, pumps.cancel_scope)
-                await self._downstream(link, server)
+                pumps.start_soon(self._copy_upstream, link, server, head, pumps.cancel_scope)
+                await self._copy_downstream(link, server)
                 pumps.cancel_scope.cancel()
 
-    async def _first_line(self, link: Link) -> bytes:
+    async def _read_first_line(self, link: RelayLink) -> bytes:
         head = b""
         while b"\r\n" not in head:
-            await self._gate.passed()
+            await self._gate.wait_open()
             head += await link.client.receive()
             if len(head) > MAX_FIRST_LINE:
                 raise anyio.EndOfStream
         return head
 
-    async def _upstream(self, link: Link, server: SocketStream, head: bytes, pumps: anyio.CancelScope) -> None:
+    async def _copy_upstream(
+        self, link: RelayLink, server: SocketStream, head: bytes, pumps: anyio.CancelScope
+    ) -> None:
         with contextlib.suppress(*BROKEN):
             await server.send(head)
             while True:
-                await self._passed(link)
+                await self._count_passed(link)
                 chunk = await link.client.receive()
-                await self._passed(link)
+                await self._count_passed(link)
                 await server.send(chunk)
         pumps.cancel()
 
-    async def _downstream(self, link: Link, server: SocketStream) -> None:
+    async def _copy_downstream(self, link: RelayLink, server: SocketStream) -> None:
         with contextlib.suppress(*BROKEN):
             while True:
-                await self._passed(link)
+                await self._count_passed(link)
                 chunk = await server.receive()
-                await self._passed(link)
+                await self._count_passed(link)
                 if link.allowance is not None:
                     chunk, link.allowance = chunk[: link.allowance], link.allowance - len(chunk[: link.allowance])
                 await link.client.send(chunk)
                 if link.allowance == 0:
                     link.reset()
 
-    async def _passed(self, link: Link) -> None:
-        await self._gate.passed()
-        await link.gate.passed()
+    async def _count_passed(self, link: RelayLink) -> None:
+        await self._gate.wait_open()
+        await link.gate.wait_open()
 
     def reset(self, *, websockets_only: bool = False) -> int:
         """RST connections; returns how many."""

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from plex_companion.cache import Cache
-    from plex_companion.cache.plays import Ledger
+    from plex_companion.cache.plays import HistoryStatus
     from plex_companion.changes import State
 
 MOST = 500
 """Entries of one answer."""
 
 
-class Memory(Protocol):
+class HistorySource(Protocol):
     """What remembers: a running companion, or the database alone."""
 
     @property
@@ -37,16 +37,16 @@ class Memory(Protocol):
         """Wall clock, milliseconds since 1970."""
 
 
-def enveloped(memory: Memory, body: dict[str, Any]) -> dict[str, Any]:
+def add_envelope(memory: HistorySource, body: dict[str, Any]) -> dict[str, Any]:
     """The envelope of the resources around a body."""
-    return {**wire.envelope(memory.state, memory.now_ms), **body}
+    return {**wire.build_envelope(memory.state, memory.now_ms), **body}
 
 
-def server_of(memory: Memory) -> str | None:
+def find_server(memory: HistorySource) -> str | None:
     """Which server the past is of."""
     return memory.state.server.machine_identifier if memory.state.server else None
 
 
-def imported(ledger: Ledger) -> dict[str, Any]:
+def describe_import(ledger: HistoryStatus) -> dict[str, Any]:
     """How much of Plex's own history is in. Until it is `complete`, what is not here may have been played all the same."""
     return {"imported": ledger.imported, "total": ledger.total, "complete": ledger.complete}

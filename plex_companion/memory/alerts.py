@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 
 from plex_companion import wire
-from plex_companion.cache.read import last_alert, newest_alerts
+from plex_companion.cache.read import read_last_alert_id, read_newest_alerts
 from plex_companion.errors import Invalid
 from plex_companion.models import AlertKind
-from plex_companion.times import window
+from plex_companion.times import parse_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from plex_companion.memory import Memory
+    from plex_companion.memory import HistorySource
     from plex_companion.times import Window
 
 LONGEST_ID = 18
 """Digits of what SQLite can hold."""
 
 
-async def alerts(
-    memory: Memory,
+async def list_alerts(
+    memory: HistorySource,
     limit: int,
     *,
     since: int | str | None = None,
@@ -35,21 +35,23 @@ async def alerts(
         Invalid: a time cannot be read, a kind is none, or an id is one that no alert has had yet.
     """
     _refuse_unknown(kinds or ())
-    after, bounds = _since(since, until, memory)
+    after, bounds = _resolve_since(since, until, memory)
     await _refuse_future(memory, since=after, cursor=before)
-    found = await newest_alerts(memory.cache, limit + 1, after=after, kinds=kinds, before=before, window=bounds)
+    found = await read_newest_alerts(memory.cache, limit + 1, after=after, kinds=kinds, before=before, window=bounds)
     more, found = len(found) > limit, found[:limit]
-    told = [wire.alert(alert) for alert in found]
+    told = [wire.serialize_alert(alert) for alert in found]
     return {"alerts": told, "count": len(told), "next_cursor": found[-1].id if more else None}
 
 
-def _since(since: int | str | None, until: str | None, memory: Memory) -> tuple[int | None, Window | None]:
+def _resolve_since(
+    since: int | str | None, until: str | None, memory: HistorySource
+) -> tuple[int | None, Window | None]:
     now, zone = memory.now_ms, memory.zone
     if isinstance(since, str) and since.isascii() and since.isdecimal() and len(since) <= LONGEST_ID:
         since = int(since)
     if isinstance(since, int):
-        return since, None if until is None else window(None, until, now, zone)
-    return None, None if since is None and until is None else window(since, until, now, zone)
+        return since, None if until is None else parse_window(None, until, now, zone)
+    return None, None if since is None and until is None else parse_window(since, until, now, zone)
 
 
 def _refuse_unknown(kinds: Sequence[str]) -> None:
@@ -59,8 +61,8 @@ def _refuse_unknown(kinds: Sequence[str]) -> None:
         raise Invalid(message, argument="kinds", allowed=list(known))
 
 
-async def _refuse_future(memory: Memory, **given: int | None) -> None:
-    newest = await last_alert(memory.cache)
+async def _refuse_future(memory: HistorySource, **given: int | None) -> None:
+    newest = await read_last_alert_id(memory.cache)
     for name, number in given.items():
         if number is not None and number > newest:
             message = (

@@ -6,19 +6,19 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.cache.counts import Counts, Sum, counted, first_play
-from plex_companion.cache.plays import ledger
-from plex_companion.memory import imported, server_of
-from plex_companion.memory.find import known_libraries, known_users
-from plex_companion.memory.labels import label
-from plex_companion.times import day_of
-from plex_companion.zones import zone_name
+from plex_companion.cache.counts import Counts, Sum, count_plays_by, read_first_play
+from plex_companion.cache.plays import read_history_status
+from plex_companion.memory import describe_import, find_server
+from plex_companion.memory.find import list_libraries, list_users
+from plex_companion.memory.labels import add_labels
+from plex_companion.times import find_day
+from plex_companion.zones import name_zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plex_companion.cache.counts import By
-    from plex_companion.memory import Memory
+    from plex_companion.memory import HistorySource
     from plex_companion.times import Window
 
     Entry = dict[str, Any]
@@ -29,71 +29,71 @@ DAYS = 366
 FIRST_DAY = date(1970, 1, 1)
 
 
-async def counts(memory: Memory, by: By, within: Window, limit: int) -> dict[str, Any]:
+async def count_plays(memory: HistorySource, by: By, within: Window, limit: int) -> dict[str, Any]:
     """Count the plays of a window. Days without plays are told too, and all 24 hours, by the clock of the zone.
 
     `watched_ms` sums up what is known: of imported plays Plex tells no watch time, and `timed` says how many have one.
     A play of which it is not known yet what to count it by is in the sums of all and in no entry.
     """
-    known = await ledger(memory.cache, server_of(memory))
-    found = await counted(memory.cache, by, within, memory.zone)
+    known = await read_history_status(memory.cache, find_server(memory))
+    found = await count_plays_by(memory.cache, by, within, memory.zone)
     if by == "day":
-        entries, groups = await _days(memory, found, within)
+        entries, groups = await _fill_days(memory, found, within)
     elif by == "hour":
-        entries, groups = _hours(found), HOURS
+        entries, groups = _fill_hours(found), HOURS
     else:
-        every = await _named(memory, by, found)
-        entries, groups = label(every)[:limit], len(every)
+        every = await _add_names(memory, by, found)
+        entries, groups = add_labels(every)[:limit], len(every)
     return {
         "by": by,
-        "timezone": zone_name(memory.zone),
-        "since": wire.iso(within.since),
-        "until": wire.iso(within.until),
+        "timezone": name_zone(memory.zone),
+        "since": wire.format_iso(within.since),
+        "until": wire.format_iso(within.until),
         **found.whole._asdict(),
         "entries": entries,
         "count": len(entries),
         "total_entries": groups,
-        "history": imported(known),
+        "history": describe_import(known),
     }
 
 
-def _entry(key: str | None, name: str | None, sums: Sum | None, **more: Any) -> Entry:
+def _build_entry(key: str | None, name: str | None, sums: Sum | None, **more: Any) -> Entry:
     return {"key": key, "name": name, **more, **(sums or Sum())._asdict()}
 
 
-async def _days(memory: Memory, found: Counts, within: Window) -> tuple[list[Entry], int]:
+async def _fill_days(memory: HistorySource, found: Counts, within: Window) -> tuple[list[Entry], int]:
     """Of everything there is, the days before anything was played say nothing."""
-    since = within.since or await first_play(memory.cache)
+    since = within.since or await read_first_play(memory.cache)
     if since is None:
         return [], 0
-    first, last = day_of(since, memory.zone), day_of(within.until, memory.zone)
+    first, last = find_day(since, memory.zone), find_day(within.until, memory.zone)
     total = max(0, (last - first).days + 1)
     shown = [last - timedelta(days=back) for back in reversed(range(min(total, DAYS)))]
-    return [_day(day, found) for day in shown], total
+    return [_format_day(day, found) for day in shown], total
 
 
-def _day(day: date, found: Counts) -> Entry:
-    return _entry(day.isoformat(), day.isoformat(), found.entries.get(str((day - FIRST_DAY).days)))
+def _format_day(day: date, found: Counts) -> Entry:
+    return _build_entry(day.isoformat(), day.isoformat(), found.entries.get(str((day - FIRST_DAY).days)))
 
 
-def _hours(found: Counts) -> list[Entry]:
-    return [_entry(str(hour), f"{hour:02d}:00", found.entries.get(str(hour))) for hour in range(HOURS)]
+def _fill_hours(found: Counts) -> list[Entry]:
+    return [_build_entry(str(hour), f"{hour:02d}:00", found.entries.get(str(hour))) for hour in range(HOURS)]
 
 
-async def _named(memory: Memory, by: By, found: Counts) -> Sequence[Entry]:
+async def _add_names(memory: HistorySource, by: By, found: Counts) -> Sequence[Entry]:
     match by:
         case "user":
-            return _identified(found, await known_users(memory))
+            return _identify(found, await list_users(memory))
         case "library":
-            return _identified(found, await known_libraries(memory))
+            return _identify(found, await list_libraries(memory))
         case "title":
-            libraries = await known_libraries(memory)
-            return [_title(found, key, libraries) for key in found.entries]
+            libraries = await list_libraries(memory)
+            return [_choose_title(found, key, libraries) for key in found.entries]
         case _:
-            return [_entry(key, key, sums) for key, sums in found.entries.items()]
+            return [_build_entry(key, key, sums) for key, sums in found.entries.items()]
 
 
-def _identified(found: Counts, names: dict[str, str | None]) -> list[Entry]:
+def _identify(found: Counts, names: dict[str, str | None]) -> list[Entry]:
     """Users and libraries by their present names. One whose id is unknown belongs to the only one of its name."""
     ids = {name: [id_ for id_, called in names.items() if called == name] for name in names.values() if name}
     entries: dict[str, tuple[str | None, str | None, Sum]] = {}
@@ -103,13 +103,13 @@ def _identified(found: Counts, names: dict[str, str | None]) -> list[Entry]:
         id_ = key if not key.startswith("=") else fitting[0] if len(fitting) == 1 else None
         known = entries.get(id_ or key)
         entries[id_ or key] = (id_, name, sums if known is None else known[2].plus(sums))
-    told = [_entry(id_, name, sums, id=id_) for id_, name, sums in entries.values()]
+    told = [_build_entry(id_, name, sums, id=id_) for id_, name, sums in entries.values()]
     return sorted(told, key=lambda entry: (-entry["plays"], -entry["watched_ms"]))
 
 
-def _title(found: Counts, key: str, libraries: dict[str, str | None]) -> Entry:
+def _choose_title(found: Counts, key: str, libraries: dict[str, str | None]) -> Entry:
     group = found.groups[key]
-    return _entry(
+    return _build_entry(
         group.key,
         group.name,
         found.entries[key],

@@ -5,21 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.cache.grouping import group_plays, latest
-from plex_companion.cache.plays import Ledger, ledger, plays_carried
-from plex_companion.cache.read import Reach, connections_since, count_alerts, newest_alerts, reach
-from plex_companion.memory import imported, server_of
-from plex_companion.memory.find import known_users
-from plex_companion.memory.labels import label
-from plex_companion.memory.library import bundles
-from plex_companion.memory.outages import outages, within
-from plex_companion.memory.plays import as_now_named
+from plex_companion.cache.grouping import group_plays, pick_latest
+from plex_companion.cache.plays import HistoryStatus, read_history_status, read_overlapping_plays
+from plex_companion.cache.read import (
+    RetentionBounds,
+    count_alerts,
+    read_connections_since,
+    read_newest_alerts,
+    read_retention_bounds,
+)
+from plex_companion.memory import describe_import, find_server
+from plex_companion.memory.find import list_users
+from plex_companion.memory.labels import add_labels
+from plex_companion.memory.library import list_bundles
+from plex_companion.memory.outages import find_outages, select_within
+from plex_companion.memory.plays import apply_current_names
 from plex_companion.times import HOUR_MS, Window
-from plex_companion.zones import zone_name
+from plex_companion.zones import name_zone
 
 if TYPE_CHECKING:
-    from plex_companion.cache.grouping import Group
-    from plex_companion.memory import Memory
+    from plex_companion.cache.grouping import PlayGroup
+    from plex_companion.memory import HistorySource
     from plex_companion.memory.find import Names
 
 SHOWN = 20
@@ -28,53 +34,56 @@ BLIND = ("listener_gap", "connection_lost", "unauthorized")
 EVERY = 1_000_000
 
 
-async def digest(memory: Memory, window: Window) -> dict[str, Any]:
+async def build_digest(memory: HistorySource, window: Window) -> dict[str, Any]:
     """Everything of a window in a few short lists, each with the number of all there are.
 
     Plays are those that began in it; the ones that went on into it from before are told apart. `notes` say what this
     cannot know: while nobody listened, before the journal reaches, while Plex's history is being imported.
     """
-    known, kept = await ledger(memory.cache, server_of(memory)), await reach(memory.cache)
-    moved = await bundles(memory, window, SHOWN)
+    known, kept = (
+        await read_history_status(memory.cache, find_server(memory)),
+        await read_retention_bounds(memory.cache),
+    )
+    moved = await list_bundles(memory, window, SHOWN)
     told = {
-        "plays": await _plays(memory, window),
+        "plays": await _digest_plays(memory, window),
         "additions": moved["new"],
         "upgrades": moved["upgraded"],
         "deletions": moved["deleted"],
-        "alerts": await _alerts(memory, window),
-        "outages": await _outages(memory, window, kept),
+        "alerts": await _digest_alerts(memory, window),
+        "outages": await _digest_outages(memory, window, kept),
     }
     counts = {name: part["total"] if "total" in part else part["items"] for name, part in told.items()}
     return {
-        "timezone": zone_name(memory.zone),
-        "since": wire.iso(window.since),
-        "until": wire.iso(window.until),
+        "timezone": name_zone(memory.zone),
+        "since": wire.format_iso(window.since),
+        "until": wire.format_iso(window.until),
         "counts": {**counts, "refreshed": moved["refreshed"]},
         **told,
-        "history": imported(known),
-        "notes": _notes(memory, window, known, kept, told["outages"]["blind_ms"]),
+        "history": describe_import(known),
+        "notes": _list_notes(memory, window, known, kept, told["outages"]["blind_ms"]),
     }
 
 
-async def _plays(memory: Memory, window: Window) -> dict[str, Any]:
-    users = await known_users(memory)
+async def _digest_plays(memory: HistorySource, window: Window) -> dict[str, Any]:
+    users = await list_users(memory)
     groups = await group_plays(memory.cache, window, by_user=True)
-    every = latest(groups)
-    carried = await plays_carried(memory.cache, window, SHOWN)
+    every = pick_latest(groups)
+    carried = await read_overlapping_plays(memory.cache, window, SHOWN)
     live = memory.state.connection.state == "live"
     playing = {session.play_id for session in memory.state.sessions.values()} if live else set()
-    before = zip(carried, as_now_named(memory, carried), strict=True)
+    before = zip(carried, apply_current_names(memory, carried), strict=True)
     return {
         "total": sum(group.plays for group in groups),
         "timed": sum(group.timed for group in groups),
         "watched_ms": sum(group.watched_ms for group in groups),
-        "entries": _told_apart([_gathered(group, users) for group in every])[:SHOWN],
+        "entries": _distinguish([_describe_group(group, users) for group in every])[:SHOWN],
         "total_entries": len(every),
         "from_before": [{**play, "playing": row["id"] in playing} for row, play in before],
     }
 
 
-def _gathered(group: Group, users: Names) -> dict[str, Any]:
+def _describe_group(group: PlayGroup, users: Names) -> dict[str, Any]:
     return {
         "user": {"id": group.user_id, "name": users.get(group.user_id or "") or group.user_name},
         "title": group.name,
@@ -86,16 +95,16 @@ def _gathered(group: Group, users: Names) -> dict[str, Any]:
         "timed": group.timed,
         "watched_ms": group.watched_ms,
         "last_title": group.last_title,
-        "last_at": wire.iso(group.last_at),
+        "last_at": wire.format_iso(group.last_at),
     }
 
 
-def _told_apart(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _distinguish(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the entries with labels: of what was played, where two have one title, and of users of one name."""
     works = {(entry["guid"] or entry["id"] or entry["title"]): entry for entry in entries}
-    titles = {key: one["label"] for key, one in zip(works, label(list(works.values()), "title"), strict=True)}
+    titles = {key: one["label"] for key, one in zip(works, add_labels(list(works.values()), "title"), strict=True)}
     people = list({entry["user"]["id"]: entry["user"] for entry in entries}.values())
-    names = {user["id"]: user["label"] for user in label(people)}
+    names = {user["id"]: user["label"] for user in add_labels(people)}
     return [
         {
             **entry,
@@ -106,64 +115,74 @@ def _told_apart(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-async def _alerts(memory: Memory, window: Window) -> dict[str, Any]:
-    found = await newest_alerts(memory.cache, SHOWN, window=window)
+async def _digest_alerts(memory: HistorySource, window: Window) -> dict[str, Any]:
+    found = await read_newest_alerts(memory.cache, SHOWN, window=window)
     total, still_open = await count_alerts(memory.cache, window)
-    return {"total": total, "open": still_open, "entries": [wire.alert(alert) for alert in found]}
+    return {"total": total, "open": still_open, "entries": [wire.serialize_alert(alert) for alert in found]}
 
 
-async def _outages(memory: Memory, window: Window, kept: Reach) -> dict[str, Any]:
-    connections = await connections_since(memory.cache, window.since)
+async def _digest_outages(memory: HistorySource, window: Window, kept: RetentionBounds) -> dict[str, Any]:
+    connections = await read_connections_since(memory.cache, window.since)
     since_before = Window(0, window.until)
-    alerts = await newest_alerts(memory.cache, EVERY, kinds=BLIND, window=since_before) if kept.events_pruned else []
+    alerts = (
+        await read_newest_alerts(memory.cache, EVERY, kinds=BLIND, window=since_before) if kept.events_pruned else []
+    )
     down_since = None if memory.state.connection.state == "live" else memory.state.down_since
-    every = outages(connections, alerts, down_since=down_since, journal_from=kept.events_at)
-    found = within(every, window)
+    every = find_outages(connections, alerts, down_since=down_since, journal_from=kept.events_at)
+    found = select_within(every, window)
     entries = [
-        {"since": wire.iso(one.since), "until": wire.iso(one.until), "blind_ms": one.blind_ms(window)}
+        {
+            "since": wire.format_iso(one.since),
+            "until": wire.format_iso(one.until),
+            "blind_ms": one.measure_blind_ms(window),
+        }
         for one in reversed(found)
     ]
     return {
         "total": len(found),
-        "blind_ms": sum(one.blind_ms(window) for one in found),
+        "blind_ms": sum(one.measure_blind_ms(window) for one in found),
         "entries": entries[:SHOWN],
-        "listening_since": None if kept.events_pruned else wire.iso(kept.events_at),
+        "listening_since": None if kept.events_pruned else wire.format_iso(kept.events_at),
     }
 
 
-def _unknown_since(memory: Memory) -> str:
+def _find_unknown_since(memory: HistorySource) -> str:
     heard = memory.state.refreshed_at
     if heard is None:
         return "what happened since the last report is not known."
-    return f"it was last heard at {wire.iso(heard)}, and what happened since is not known."
+    return f"it was last heard at {wire.format_iso(heard)}, and what happened since is not known."
 
 
-def _length(ms: int) -> str:
+def _format_length(ms: int) -> str:
     unit, name = (HOUR_MS, "h") if ms >= HOUR_MS else (60_000, "min") if ms >= 60_000 else (1_000, "s")  # noqa: PLR2004 - a minute
     return f"{ms / unit:.1f} {name}"
 
 
-def _notes(memory: Memory, window: Window, known: Ledger, kept: Reach, blind_ms: int) -> list[str]:
+def _list_notes(
+    memory: HistorySource, window: Window, known: HistoryStatus, kept: RetentionBounds, blind_ms: int
+) -> list[str]:
     notes = []
     if memory.state.connection.state != "live":
-        notes.append(f"Plex is not heard now: {_unknown_since(memory)}")
+        notes.append(f"Plex is not heard now: {_find_unknown_since(memory)}")
     if blind_ms:
         notes.append(
-            f"Nobody listened for {_length(blind_ms)} of this time: see outages. What was played meanwhile is told "
+            f"Nobody listened for {_format_length(blind_ms)} of this time: see outages. What was played meanwhile is told "
             "only as far as Plex's history had it afterwards."
         )
     if kept.events_at is None:
         notes.append("Nothing was heard of Plex so far.")
     elif window.since < kept.events_at and not kept.events_pruned:
         notes.append(
-            f"Nobody listened before {wire.iso(kept.events_at)}: of the time before, only Plex's history tells."
+            f"Nobody listened before {wire.format_iso(kept.events_at)}: of the time before, only Plex's history tells."
         )
     if kept.events_pruned and window.since < (kept.events_at or window.until):
         notes.append(
-            f"The journal reaches back to {wire.iso(kept.events_at)}: outages before are known from alerts only."
+            f"The journal reaches back to {wire.format_iso(kept.events_at)}: outages before are known from alerts only."
         )
     if kept.library_pruned and window.since < (kept.library_at or window.until):
-        notes.append(f"Library changes reach back to {wire.iso(kept.library_at)}: older ones are no longer kept.")
+        notes.append(
+            f"Library changes reach back to {wire.format_iso(kept.library_at)}: older ones are no longer kept."
+        )
     if not known.complete:
         notes.append("Plex's own history is not imported completely yet: plays may be missing.")
     return notes

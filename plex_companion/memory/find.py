@@ -6,17 +6,17 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from plex_companion.cache.plays import Words, libraries_of_plays, users_of_plays
+from plex_companion.cache.plays import Words, list_play_libraries, list_play_users
 from plex_companion.errors import Ambiguous, Invalid, NotFound
 from plex_companion.folding import fold
 from plex_companion.text import clean
-from plex_companion.usernames import ids_named
+from plex_companion.usernames import find_user_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from plex_companion.changes import State
-    from plex_companion.memory import Memory
+    from plex_companion.memory import HistorySource
 
 NAMES = 50
 """Named in an error at most."""
@@ -32,9 +32,9 @@ _UNSPACED = re.compile(
 Names = dict[str, str | None]
 
 
-async def known_users(memory: Memory) -> Names:
+async def list_users(memory: HistorySource) -> Names:
     """Everybody who has an account here or ever played something, by id."""
-    return _users_by_id(memory.state, dict(await users_of_plays(memory.cache)))
+    return _users_by_id(memory.state, dict(await list_play_users(memory.cache)))
 
 
 def _users_by_id(state: State, played: Names) -> Names:
@@ -44,9 +44,9 @@ def _users_by_id(state: State, played: Names) -> Names:
     return elsewhere | played | named
 
 
-async def known_libraries(memory: Memory) -> Names:
+async def list_libraries(memory: HistorySource) -> Names:
     """Every library there is or ever was, as far as something was played from it, by id."""
-    played: Names = dict(await libraries_of_plays(memory.cache))
+    played: Names = dict(await list_play_libraries(memory.cache))
     return played | {section.section_id: section.title for section in memory.state.sections}
 
 
@@ -56,7 +56,7 @@ def present_names(state: State) -> tuple[Names, Names]:
     return libraries, {account.id: account.name for account in state.accounts}
 
 
-async def find_user(memory: Memory, wanted: str) -> str:
+async def find_user(memory: HistorySource, wanted: str) -> str:
     """Return the id of the user that an id, a name, a user name at plex.tv or a first name means.
 
     Raises:
@@ -65,25 +65,25 @@ async def find_user(memory: Memory, wanted: str) -> str:
     """
     if any(account.id == wanted and account.name for account in memory.state.accounts):
         return wanted
-    played: Names = dict(await users_of_plays(memory.cache))
+    played: Names = dict(await list_play_users(memory.cache))
     names: dict[str, set[str | None]] = {id_: {name} for id_, name in played.items()}
-    ids = ids_named(wanted, names_of(memory.state, names))
+    ids = find_user_ids(wanted, list_names(memory.state, names))
     known = _users_by_id(memory.state, played)
-    return _only("user", wanted, ids or _by_plex_tv_id(memory.state, wanted), known)
+    return _take_only("user", wanted, ids or _index_by_plex_tv_id(memory.state, wanted), known)
 
 
-async def find_library(memory: Memory, wanted: str) -> str:
+async def find_library(memory: HistorySource, wanted: str) -> str:
     """The id of the library with this id, or with this name in whatever case.
 
     Raises:
         NotFound: there is none; the message names those there are.
         Ambiguous: several have this name.
     """
-    known = await known_libraries(memory)
-    return _only("library", wanted, _libraries_named(wanted, known), known)
+    known = await list_libraries(memory)
+    return _take_only("library", wanted, _find_named_libraries(wanted, known), known)
 
 
-def names_of(state: State, more: Mapping[str, Collection[str | None]]) -> dict[str, set[str | None]]:
+def list_names(state: State, more: Mapping[str, Collection[str | None]]) -> dict[str, set[str | None]]:
     """Return the names of every user, by id: as the server has them, as plex.tv had them, and more."""
     names: dict[str, set[str | None]] = {id_: set(known) for id_, known in more.items()}
     for account in state.accounts:
@@ -94,12 +94,12 @@ def names_of(state: State, more: Mapping[str, Collection[str | None]]) -> dict[s
     return names
 
 
-def _by_plex_tv_id(state: State, wanted: str) -> list[str]:
+def _index_by_plex_tv_id(state: State, wanted: str) -> list[str]:
     """Return the owner for the number that the owner has at plex.tv."""
     return [user.id for user in state.plex_tv_users if user.plex_tv_id == wanted.strip()]
 
 
-def _libraries_named(wanted: str, known: Names) -> list[str]:
+def _find_named_libraries(wanted: str, known: Names) -> list[str]:
     """Return the ids of the libraries of this id, of exactly this name, or of nearly this name."""
     if wanted.strip() in known:
         return [wanted.strip()]
@@ -111,7 +111,7 @@ def _libraries_named(wanted: str, known: Names) -> list[str]:
     return []
 
 
-def _only(what: str, wanted: str, fitting: list[str], known: Names) -> str:
+def _take_only(what: str, wanted: str, fitting: list[str], known: Names) -> str:
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -123,7 +123,7 @@ def _only(what: str, wanted: str, fitting: list[str], known: Names) -> str:
     raise NotFound(message, what=what, available=names)
 
 
-def words_of(title: str) -> Words:
+def build_title_match(title: str) -> Words:
     """Return what to search titles for: every word, or the beginning of one, has to be there. Never the caller's own.
 
     A word of a script without spaces (Chinese, Japanese, Korean, Thai …) may stand anywhere inside a title.
@@ -131,21 +131,21 @@ def words_of(title: str) -> Words:
     Raises:
         Invalid: there is no word in it.
     """
-    words = [word for word in _spaced(clean(title)).split() if any(char.isalnum() for char in word)]
+    words = [word for word in _add_spaces(clean(title)).split() if any(char.isalnum() for char in word)]
     if not words:
         message = f"title {title[:40]!r} has no word to search for: give a word of the title, or its beginning."
         raise Invalid(message, argument="title")
     unspaced = [word for word in words[:WORDS] if _UNSPACED.search(word)]
     quoted = ['"{}"*'.format(word.replace('"', '""')) for word in words[:WORDS] if not _UNSPACED.search(word)]
-    return Words(" ".join(quoted) or None, tuple(map(_forms, unspaced)))
+    return Words(" ".join(quoted) or None, tuple(map(_list_forms, unspaced)))
 
 
-def _spaced(title: str) -> str:
+def _add_spaces(title: str) -> str:
     """Return the title with blanks for the punctuation of scripts without spaces."""
     return "".join(" " if _UNSPACED.match(char) and unicodedata.category(char)[0] in "PSZ" else char for char in title)
 
 
-def _forms(word: str) -> tuple[str, ...]:
+def _list_forms(word: str) -> tuple[str, ...]:
     """Return a word as it may be written: composed or not, with wide letters or not."""
     forms = (word, *(unicodedata.normalize(form, word) for form in ("NFC", "NFD", "NFKC", "NFKD")))
     return tuple(dict.fromkeys(forms))

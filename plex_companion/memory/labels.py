@@ -13,8 +13,8 @@ TELLING = ("year", "type", "library", "id")
 """What tells entries of one name apart, the best first."""
 
 
-def label(entries: Sequence[Entry], name: str = "name", telling: Sequence[str] = TELLING) -> list[Entry]:
-    """Return the entries with a `label` each: the name, and where several have it, what they differ in.
+def add_labels(entries: Sequence[Entry], name: str = "name", telling: Sequence[str] = TELLING) -> list[Entry]:
+    """Return the entries with a `add_labels` each: the name, and where several have it, what they differ in.
 
     The first field of `telling` is taken in which all of one name differ, as a year; the id, where none does.
     """
@@ -30,13 +30,13 @@ def _label(entry: Entry, name: str, same: list[Entry], telling: Sequence[str]) -
     called: str | None = entry[name]
     if called is None or len(same) == 1:
         return called
-    field = next((one for one in telling if _tells(one, same)), "id")
+    field = next((one for one in telling if _is_distinct(one, same)), "id")
     value = entry.get(field)
     if value is None:
         return called
     return f"{called} (id {value})" if field == "id" else f"{called} ({value})"
 
 
-def _tells(field: str, same: list[Entry]) -> bool:
+def _is_distinct(field: str, same: list[Entry]) -> bool:
     values = [entry.get(field) for entry in same]
     return None not in values and len(set(values)) == len(values)

@@ -6,65 +6,65 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.cache.library import library_bundles, refreshed_items
-from plex_companion.cache.read import reach
+from plex_companion.cache.library import count_metadata_refreshes, read_library_bundles
+from plex_companion.cache.read import read_retention_bounds
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from plex_companion.memory import Memory
+    from plex_companion.memory import HistorySource
     from plex_companion.times import Window
 
 KINDS = ("new", "upgraded", "deleted")
 ABOVE = {"episode": "season", "track": "album", "photo": "photoalbum"}
 
 
-async def moved_libraries(memory: Memory, within: Window, limit: int) -> dict[str, Any]:
+async def list_library_changes(memory: HistorySource, within: Window, limit: int) -> dict[str, Any]:
     """What came, got a better file, or went; what was only refreshed is counted.
 
     `kept_since` says how far back this is known at all: changes are dropped with the journal.
     """
-    found = await bundles(memory, within, limit)
-    kept = await reach(memory.cache)
+    found = await list_bundles(memory, within, limit)
+    kept = await read_retention_bounds(memory.cache)
     return {
-        "since": wire.iso(within.since),
-        "until": wire.iso(within.until),
+        "since": wire.format_iso(within.since),
+        "until": wire.format_iso(within.until),
         **found,
-        "kept_since": wire.iso(kept.library_at),
+        "kept_since": wire.format_iso(kept.library_at),
         "incomplete": kept.library_pruned and (kept.library_at is None or within.since < kept.library_at),
     }
 
 
-async def bundles(memory: Memory, within: Window, limit: int) -> dict[str, Any]:
+async def list_bundles(memory: HistorySource, within: Window, limit: int) -> dict[str, Any]:
     """Of each kind of change: how many items, in how many bundles, and the latest of these."""
-    rows = await library_bundles(memory.cache, within, limit)
+    rows = await read_library_bundles(memory.cache, within, limit)
     libraries = {section.section_id: section.title for section in memory.state.sections}
     found: dict[str, Any] = {kind: {"items": 0, "total_entries": 0, "entries": []} for kind in KINDS}
     for row in rows:
         of_kind = found[row["kind"]]
         of_kind["items"], of_kind["total_entries"] = row["all_items"], row["bundles"]
-        of_kind["entries"].append(_bundle(row, libraries))
-    return {**found, "refreshed": await refreshed_items(memory.cache, within)}
+        of_kind["entries"].append(_describe_bundle(row, libraries))
+    return {**found, "refreshed": await count_metadata_refreshes(memory.cache, within)}
 
 
-def _bundle(row: sqlite3.Row, libraries: dict[str, str]) -> dict[str, Any]:
+def _describe_bundle(row: sqlite3.Row, libraries: dict[str, str]) -> dict[str, Any]:
     several = row["items"] > 1
     titles = json.loads(row["titles"])
     own = titles[0] if titles else None
     return {
         "type": ABOVE.get(row["type"], row["type"]) if several else row["type"],
-        "title": _title(row) if several else own,
+        "title": _choose_title(row) if several else own,
         "items": row["items"],
         "titles": titles if several else [],
         "item_id": row["parent_item_id"] if several else row["item_id"],
         "section_id": row["section_id"],
         "library": libraries.get(row["section_id"]),
-        "first_at": wire.iso(row["first_at"]),
-        "last_at": wire.iso(row["last_at"]),
+        "first_at": wire.format_iso(row["first_at"]),
+        "last_at": wire.format_iso(row["last_at"]),
     }
 
 
-def _title(row: sqlite3.Row) -> str | None:
+def _choose_title(row: sqlite3.Row) -> str | None:
     """What the items of a bundle have in common, as far as anything said it."""
     named = [name for name in (row["root_title"], row["parent_title"]) if name]
     if named:

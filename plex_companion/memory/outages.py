@@ -21,39 +21,39 @@ class Outage:
     since: int
     until: int | None
 
-    def blind_ms(self, within: Window) -> int:
+    def measure_blind_ms(self, within: Window) -> int:
         """How much of a window it covers."""
         until = within.until if self.until is None else min(self.until, within.until)
         return max(0, until - max(self.since, within.since))
 
 
-def outages(
+def find_outages(
     connections: Sequence[sqlite3.Row], alerts: Iterable[Alert], *, down_since: int | None, journal_from: int | None
 ) -> list[Outage]:
     """Every outage, oldest first, each once.
 
     The journal tells them exactly; where it is pruned already, the alerts have to do, which are kept for longer.
     """
-    found = [*_of_journal(connections)]
-    found += [one for one in _of_alerts(alerts) if journal_from is None or one.since < journal_from]
+    found = [*_read_journal(connections)]
+    found += [one for one in _read_alerts(alerts) if journal_from is None or one.since < journal_from]
     if down_since is not None:
         found.append(Outage(down_since, None))
-    return _merged(found)
+    return _merge(found)
 
 
-def within(found: Iterable[Outage], window: Window) -> list[Outage]:
+def select_within(found: Iterable[Outage], window: Window) -> list[Outage]:
     """Those that cover some of a window."""
     return [one for one in found if one.since <= window.until and (one.until is None or one.until >= window.since)]
 
 
-def _of_journal(connections: Sequence[sqlite3.Row]) -> Iterator[Outage]:
+def _read_journal(connections: Sequence[sqlite3.Row]) -> Iterator[Outage]:
     for row in connections:
         since = json.loads(row["payload"]).get("blind_since_ms")
         if isinstance(since, int) and since <= row["at"]:
             yield Outage(since, row["at"])
 
 
-def _of_alerts(alerts: Iterable[Alert]) -> Iterator[Outage]:
+def _read_alerts(alerts: Iterable[Alert]) -> Iterator[Outage]:
     for alert in alerts:
         if alert.kind == "listener_gap":
             since, until = alert.detail.get("since_ms"), alert.detail.get("until_ms")
@@ -63,7 +63,7 @@ def _of_alerts(alerts: Iterable[Alert]) -> Iterator[Outage]:
             yield Outage(alert.at, alert.resolved_at)
 
 
-def _merged(found: Iterable[Outage]) -> list[Outage]:
+def _merge(found: Iterable[Outage]) -> list[Outage]:
     merged: list[Outage] = []
     for one in sorted(found, key=lambda outage: outage.since):
         last = merged[-1] if merged else None

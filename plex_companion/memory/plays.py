@@ -5,27 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.cache.plays import Place, Wish, ledger, play_of, plays_page
+from plex_companion.cache.plays import KeysetPosition, PlayFilter, read_history_status, read_play, read_plays_page
 from plex_companion.errors import Invalid, NotFound
-from plex_companion.memory import imported, server_of
-from plex_companion.memory.cursor import cursor, place_of, question_of
-from plex_companion.memory.find import find_library, find_user, present_names, words_of
-from plex_companion.times import window
-from plex_companion.zones import zone_name
+from plex_companion.memory import describe_import, find_server
+from plex_companion.memory.cursor import decode_cursor, digest_question, encode_cursor
+from plex_companion.memory.find import build_title_match, find_library, find_user, present_names
+from plex_companion.times import parse_window
+from plex_companion.zones import name_zone
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
     from plex_companion.cache.rows import Row
-    from plex_companion.memory import Memory
+    from plex_companion.memory import HistorySource
 
 LONGEST_ID = 18
 """Digits of what SQLite can hold."""
 
 
-async def history(
-    memory: Memory,
+async def list_plays(
+    memory: HistorySource,
     limit: int,
     *,
     user: str | None = None,
@@ -42,43 +42,43 @@ async def history(
         NotFound: nobody knows the user or the library.
         Ambiguous: several have the name.
     """
-    known = await ledger(memory.cache, server_of(memory))
-    words = None if title is None else words_of(title)
+    known = await read_history_status(memory.cache, find_server(memory))
+    words = None if title is None else build_title_match(title)
     user_id = None if user is None else await find_user(memory, user)
     library_id = None if library is None else await find_library(memory, library)
-    bounds = None if since is None and until is None else window(since, until, memory.now_ms, memory.zone)
-    question = question_of(user_id, library_id, repr(words) if words else None, since, until)
+    bounds = None if since is None and until is None else parse_window(since, until, memory.now_ms, memory.zone)
+    question = digest_question(user_id, library_id, repr(words) if words else None, since, until)
     place = None
     if after is not None:
-        place, bounds = place_of(after, known, question)
-    rows = await plays_page(memory.cache, Wish(user_id, library_id, words, bounds), limit + 1, place)
+        place, bounds = decode_cursor(after, known, question)
+    rows = await read_plays_page(memory.cache, PlayFilter(user_id, library_id, words, bounds), limit + 1, place)
     more, rows = len(rows) > limit, rows[:limit]
-    last = Place(rows[-1]["started_at"], rows[-1]["id"]) if more else None
+    last = KeysetPosition(rows[-1]["started_at"], rows[-1]["id"]) if more else None
     return {
-        "plays": as_now_named(memory, rows),
+        "plays": apply_current_names(memory, rows),
         "count": len(rows),
         "limit": limit,
-        "timezone": zone_name(memory.zone),
-        "next_cursor": cursor(known, question, last, bounds) if last else None,
-        "since": wire.iso(bounds.since) if bounds else None,
-        "until": wire.iso(bounds.until) if bounds else None,
-        "history": imported(known),
+        "timezone": name_zone(memory.zone),
+        "next_cursor": encode_cursor(known, question, last, bounds) if last else None,
+        "since": wire.format_iso(bounds.since) if bounds else None,
+        "until": wire.format_iso(bounds.until) if bounds else None,
+        "history": describe_import(known),
     }
 
 
-def as_now_named(memory: Memory, rows: Sequence[sqlite3.Row | Row]) -> list[dict[str, Any]]:
+def apply_current_names(memory: HistorySource, rows: Sequence[sqlite3.Row | Row]) -> list[dict[str, Any]]:
     """Return plays with the names that users and libraries have now: a library may have another since."""
     libraries, users = present_names(memory.state)
     told = []
     for row in rows:
-        play = wire.play(row)
+        play = wire.serialize_play(row)
         play["library"] = libraries.get(row["library_id"] or "") or play["library"]
         play["user"]["name"] = users.get(row["user_id"] or "") or play["user"]["name"]
         told.append(play)
     return told
 
 
-async def one_play(memory: Memory, given: str) -> dict[str, Any]:
+async def get_play(memory: HistorySource, given: str) -> dict[str, Any]:
     """One play with its course, and what Plex's own history says of it.
 
     Raises:
@@ -88,15 +88,15 @@ async def one_play(memory: Memory, given: str) -> dict[str, Any]:
     if not (given.isascii() and given.isdecimal() and len(given) <= LONGEST_ID):
         message = f"id {given[:40]!r} is no id of a play, which is a whole number. history_query tells them."
         raise Invalid(message, argument="id")
-    found = await play_of(memory.cache, int(given))
+    found = await read_play(memory.cache, int(given))
     if found is None:
         message = f"No play has the id {given}. history_query tells the ids there are."
         raise NotFound(message, what="play", available=[])
     row, marks = found
-    (play,) = as_now_named(memory, [row])
+    (play,) = apply_current_names(memory, [row])
     return {
         "play": play,
         "state": row["state"] if row["ended_at"] is None else None,
-        "marks": [wire.mark(mark) for mark in marks],
-        "plex_history": {"history_key": row["history_key"], "viewed_at": wire.iso(row["viewed_at"])},
+        "marks": [wire.serialize_play_event(mark) for mark in marks],
+        "plex_history": {"history_key": row["history_key"], "viewed_at": wire.format_iso(row["viewed_at"])},
     }

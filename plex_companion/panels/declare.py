@@ -19,6 +19,6 @@ class Panel:
     tool: str
     page: Path
 
-    def html(self) -> str:
+    def read_html(self) -> str:
         """The page."""
         return self.page.read_text(encoding="utf-8")

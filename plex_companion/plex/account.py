@@ -14,10 +14,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, TypeAdap
 from pydantic.alias_generators import to_camel
 
 from plex_companion.errors import PlexTvUnreachable
-from plex_companion.plex.errands import CURRENT, Errand
+from plex_companion.plex.errands import CURRENT_CALL, PlexCall
 
 if TYPE_CHECKING:
-    from plex_companion.plex.wire import Wire
+    from plex_companion.plex.wire import PlexSession
 
 T = TypeVar("T")
 
@@ -26,11 +26,11 @@ RESOURCES = "https://plex.tv/api/v2/resources"
 PAGE = "https://app.plex.tv/auth#?"
 
 
-class _Said(BaseModel):
+class _PlexTvModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
 
 
-class Pin(_Said):
+class Pin(_PlexTvModel):
     """A request for a token; `auth_token` is there once a person has confirmed it on `page`."""
 
     id: int
@@ -47,7 +47,7 @@ class Pin(_Said):
         return PAGE + urlencode(product)
 
 
-class Road(_Said):
+class ServerConnection(_PlexTvModel):
     """One way to a server, as plex.tv knows it."""
 
     uri: str
@@ -58,7 +58,7 @@ class Road(_Said):
     relay: bool = False
 
 
-class Server(_Said):
+class Server(_PlexTvModel):
     """A server that the account may use."""
 
     name: str = ""
@@ -68,51 +68,57 @@ class Server(_Said):
     owned: bool = False
     access_token: SecretStr | None = None
     https_required: bool = False
-    connections: Annotated[tuple[Road, ...], BeforeValidator(lambda rows: tuple(_usable(Road, rows)))] = ()
+    connections: Annotated[
+        tuple[ServerConnection, ...], BeforeValidator(lambda rows: tuple(_usable(ServerConnection, rows)))
+    ] = ()
 
     @property
     def addresses(self) -> list[str]:
         """Where to look for it: encrypted ways before plain ones, near ones before far ones, Plex's relay last."""
-        ways = [_Way(road.uri.rstrip("/"), road.relay, road.local) for road in self.connections]
+        ways = [_ServerAddress(road.uri.rstrip("/"), road.relay, road.local) for road in self.connections]
         if not self.https_required:
             # Where names of plex.direct are not resolved, as behind some routers, its plain address at home serves.
-            ways += [_Way(_plain(road), road.relay, road.local) for road in self.connections if road.local]
+            ways += [
+                _ServerAddress(_build_plain_address(road), road.relay, road.local)
+                for road in self.connections
+                if road.local
+            ]
         ordered = sorted(ways, key=lambda way: (way.relay, not way.address.startswith("https://"), not way.local))
         return list(dict.fromkeys(way.address for way in ordered if way.address.startswith(("http://", "https://"))))
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _ServerAddress:
     address: str
     relay: bool
     local: bool
 
 
-def _plain(road: Road) -> str:
+def _build_plain_address(road: ServerConnection) -> str:
     host = f"[{road.address}]" if ":" in road.address else road.address
     return f"http://{host}:{road.port}" if host else ""
 
 
-def new_pin(wire: Wire) -> Pin:
+def create_pin(wire: PlexSession) -> Pin:
     """Ask for a strong pin.
 
     Raises:
         ToolError: plex.tv does not answer as it should.
     """
-    return _said(wire, "POST", PINS, Pin, params={"strong": "true"})
+    return _request(wire, "POST", PINS, Pin, params={"strong": "true"})
 
 
-def pin_now(wire: Wire, pin: Pin) -> Pin:
+def poll_pin(wire: PlexSession, pin: Pin) -> Pin:
     """The same pin as it is now.
 
     Raises:
         NotFound: it has expired.
         ToolError: plex.tv does not answer as it should.
     """
-    return _said(wire, "GET", f"{PINS}/{pin.id}", Pin)
+    return _request(wire, "GET", f"{PINS}/{pin.id}", Pin)
 
 
-def servers(wire: Wire, token: SecretStr) -> list[Server]:
+def list_servers(wire: PlexSession, token: SecretStr) -> list[Server]:
     """The servers of the account of this token, its own first.
 
     Raises:
@@ -120,7 +126,7 @@ def servers(wire: Wire, token: SecretStr) -> list[Server]:
     """
     wanted = {"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"}
     headers = {"X-Plex-Token": token.get_secret_value()}
-    found = _said(wire, "GET", RESOURCES, list[Any], params=wanted, headers=headers)
+    found = _request(wire, "GET", RESOURCES, list[Any], params=wanted, headers=headers)
     return sorted(
         (one for one in _usable(Server, found) if "server" in one.provides.split(",")), key=lambda one: not one.owned
     )
@@ -135,20 +141,20 @@ def _usable(kind: type[T], rows: object) -> list[T]:
     return found
 
 
-def _said(
-    wire: Wire, method: str, address: str, kind: type[T], *, headers: dict[str, str] | None = None, **more: Any
+def _request(
+    wire: PlexSession, method: str, address: str, kind: type[T], *, headers: dict[str, str] | None = None, **more: Any
 ) -> T:
     from plexapi import BASE_HEADERS  # noqa: PLC0415 - takes long to import
 
-    from plex_companion.plex.translate import by_status  # noqa: PLC0415 - the same
+    from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - the same
 
     sent = {**BASE_HEADERS, "Accept": "application/json", "X-Plex-Product": "plex-companion", **(headers or {})}
     response = wire.request(method, address, headers=sent, **more)
-    errand = CURRENT.get() or Errand(0)
+    errand = CURRENT_CALL.get() or PlexCall(0)
     if not response.ok or response.is_redirect:
-        raise by_status(response.status_code, errand)
+        raise translate_status(response.status_code, errand)
     try:
         return TypeAdapter(kind).validate_json(response.content)
     except ValidationError:
-        failure = PlexTvUnreachable(f"{errand.asked}: an answer that lacks what it must hold. Try again later.")
+        failure = PlexTvUnreachable(f"{errand.last_request}: an answer that lacks what it must hold. Try again later.")
     raise failure  # outside the `except`, so that no log can follow it to the answer

@@ -9,7 +9,7 @@ from plexapi.exceptions import BadRequest, NotFound, Unauthorized
 from plexapi.server import PlexServer
 
 from plex_companion.errors import PlexError
-from plex_companion.plex.errands import CURRENT, Errand
+from plex_companion.plex.errands import CURRENT_CALL, PlexCall
 from plex_companion.plex.translate import SUCCESS
 from plex_companion.plex.xml_answer import DocumentTypeDeclared, read_xml, report_damage
 
@@ -60,13 +60,15 @@ def read_answer(body: bytes, most_rows: int | None = None) -> Element | None:
         ParseError: it is not XML.
         ToolError: nobody waits for it any more.
     """
-    errand = CURRENT.get() or Errand(60)
+    errand = CURRENT_CALL.get() or PlexCall(60)
     try:
-        root, damage = read_xml(body, most_rows=most_rows, check=errand.left)
+        root, damage = read_xml(body, most_rows=most_rows, check=errand.compute_remaining)
     except DocumentTypeDeclared:
         root, damage = None, None
     if damage is None:
-        raise PlexError(f"{errand.asked}: the answer is not Plex's: it declares a document type. Check PLEX_URL.")
-    damage.asked = errand.asked
+        raise PlexError(
+            f"{errand.last_request}: the answer is not Plex's: it declares a document type. Check PLEX_URL."
+        )
+    damage.asked = errand.last_request
     report_damage(damage)
     return root

@@ -15,8 +15,8 @@ import anyio.to_thread
 from plex_companion import __version__
 from plex_companion.errors import PlexError, PlexUnauthorized, PlexUnreachable, SettingsError, TimedOut
 from plex_companion.plex import views
-from plex_companion.plex.errands import CURRENT, Errand
-from plex_companion.plex.tls import verify_of
+from plex_companion.plex.errands import CURRENT_CALL, PlexCall
+from plex_companion.plex.tls import choose_verify
 from plex_companion.setting_values import has_port
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from plexapi.server import PlexServer
 
     from plex_companion.models import ServerIdentity
-    from plex_companion.plex.wire import Wire
+    from plex_companion.plex.wire import PlexSession
     from plex_companion.settings import Settings
 
 T = TypeVar("T")
@@ -48,14 +48,14 @@ class Gateway:
     """Runs plexapi in worker threads. Made by `open_gateway`."""
 
     def __init__(self, settings: Settings) -> None:
-        _check(settings)
+        _check_settings(settings)
         self.requests: Counter[tuple[str, str]] = Counter()
         """How often each (method, path) was asked, for tests and metrics; ids are written `{id}`."""
         self._settings = settings
         self._token = settings.plex_token.get_secret_value() if settings.plex_token else ""
         self._lanes = {False: anyio.CapacityLimiter(TOOLS), True: anyio.CapacityLimiter(AHEAD)}
-        self._under_way: set[Errand] = set()
-        self._wire: Wire | None = None
+        self._under_way: set[PlexCall] = set()
+        self._wire: PlexSession | None = None
         self._plex: PlexServer | None = None
         self._making = anyio.Lock()
 
@@ -76,27 +76,29 @@ class Gateway:
         Raises:
             ToolError: one of the tree in `errors`; whatever else `function` raises flies through.
         """
-        with self._errand(timeout) as errand, _deadline(errand):
-            plex = await self._server(errand, ahead)
+        with self._open_call(timeout) as errand, _limit_time(errand):
+            plex = await self._get_server(errand, ahead)
             return await self._send(errand, lambda: function(plex), ahead)
 
-    async def identity(self) -> ServerIdentity | None:
+    async def fetch_identity(self) -> ServerIdentity | None:
         """Who answers at the address, asked without a token; `None` if it is no Plex server. For `doctor`.
 
         Raises:
             ToolError: as `call`.
         """
-        with self._errand(None) as errand, _deadline(errand):
-            return await self._send(errand, lambda: _identity(self._session(), str(self._settings.plex_url)), True)  # noqa: FBT003 - ahead
+        with self._open_call(None) as errand, _limit_time(errand):
+            return await self._send(
+                errand, lambda: _read_identity(self._get_session(), str(self._settings.plex_url)), ahead=True
+            )
 
-    async def plex_tv(self, function: Callable[[Wire], T]) -> T:
+    async def call_plex_tv(self, function: Callable[[PlexSession], T]) -> T:
         """Run `function` with the bare HTTP session, for what plex.tv is asked before a server is known. For `login`.
 
         Raises:
             ToolError: as `call`.
         """
-        with self._errand(None) as errand, _deadline(errand):
-            return await self._send(errand, lambda: function(self._session()), True)  # noqa: FBT003 - ahead
+        with self._open_call(None) as errand, _limit_time(errand):
+            return await self._send(errand, lambda: function(self._get_session()), ahead=True)
 
     @property
     def url(self) -> str:
@@ -110,8 +112,8 @@ class Gateway:
             ToolError: as `call`.
         """
         if not _has_scheme(self._settings):
-            with self._errand(None) as errand, _deadline(errand):
-                await self._send(errand, self._session, True)  # noqa: FBT003 - ahead
+            with self._open_call(None) as errand, _limit_time(errand):
+                await self._send(errand, self._get_session, ahead=True)
         return self.url
 
     def forget(self) -> None:
@@ -121,16 +123,16 @@ class Gateway:
     def close(self) -> None:
         """End what is under way and close the connections."""
         for errand in tuple(self._under_way):
-            errand.call_back()
+            errand.cancel()
         if self._wire is not None:
             self._wire.close()
 
     @contextmanager
-    def _errand(self, seconds: float | None) -> Iterator[Errand]:
+    def _open_call(self, seconds: float | None) -> Iterator[PlexCall]:
         """One call, from the slot it waits for to the requests it has made."""
         if len(self._under_way) >= MOST_THREADS:
             raise TimedOut(f"Plex has left {MOST_THREADS} requests unanswered; nothing more is asked until it does.")
-        errand = Errand(seconds or self._settings.plex_timeout_seconds)
+        errand = PlexCall(seconds or self._settings.plex_timeout_seconds)
         try:
             yield errand
         except PlexUnauthorized:
@@ -142,38 +144,40 @@ class Gateway:
                 error.message += f" {NO_PORT}"
             raise
         finally:
-            errand.call_back()
-            self.requests.update((method, _pattern(path)) for method, path in errand.requests)
+            errand.cancel()
+            self.requests.update((method, _normalize_path(path)) for method, path in errand.requests)
 
-    async def _server(self, errand: Errand, ahead: bool) -> PlexServer:
+    async def _get_server(self, errand: PlexCall, ahead: bool) -> PlexServer:
         """The one `PlexServer`; making it asks `GET /`."""
         async with self._making:
             if self._plex is None:
-                self._plex = await self._send(errand, lambda: _plex_server(self._session(), self._settings), ahead)
+                self._plex = await self._send(
+                    errand, lambda: _make_plex_server(self._get_session(), self._settings), ahead
+                )
                 _spare_from_collection()
             return self._plex
 
-    async def _send(self, errand: Errand, function: Callable[[], T], ahead: bool) -> T:
+    async def _send(self, errand: PlexCall, function: Callable[[], T], ahead: bool) -> T:
         """Run it in a thread that the caller need not wait for."""
 
         def run() -> T:
-            CURRENT.set(errand)
+            CURRENT_CALL.set(errand)
             self._under_way.add(errand)
             try:
-                return _translated(function, errand, self._token)
+                return _run_translated(function, errand, self._token)
             finally:
                 self._under_way.discard(errand)
 
         return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._lanes[ahead])
 
-    def _session(self) -> Wire:
+    def _get_session(self) -> PlexSession:
         """The one HTTP session. Made in the thread that first needs it: requests takes long to import."""
-        from plex_companion.plex.wire import Wire  # noqa: PLC0415 - see above
+        from plex_companion.plex.wire import PlexSession  # noqa: PLC0415 - see above
 
         if self._wire is None:
             if not _has_scheme(self._settings):
-                self._settings = _with_scheme(self._settings)
-            self._wire = Wire(self._settings, TOOLS + AHEAD)
+                self._settings = _add_scheme(self._settings)
+            self._wire = PlexSession(self._settings, TOOLS + AHEAD)
         return self._wire
 
 
@@ -181,7 +185,7 @@ def _has_scheme(settings: Settings) -> bool:
     return "://" in (settings.plex_url or "")
 
 
-def _with_scheme(settings: Settings) -> Settings:
+def _add_scheme(settings: Settings) -> Settings:
     """Return the settings with the scheme at which a server answers: https if it can be, otherwise http.
 
     Nothing secret is sent. When neither is answered, what keeps it from being heard over http is raised, or what is wrong
@@ -192,13 +196,13 @@ def _with_scheme(settings: Settings) -> Settings:
 
     untrusted: Exception | None = None
     try:
-        with _part_of_the_time():
-            if found := _answering(settings, "https"):
+        with _share_time():
+            if found := _find_answering_scheme(settings, "https"):
                 return found
     except (PlexError, TimedOut, HTTPError, OSError) as error:
         untrusted = error if isinstance(error, SSLError) else None
     try:
-        found = _answering(settings, "http")
+        found = _find_answering_scheme(settings, "http")
     except (HTTPError, OSError) as error:
         raise untrusted or error from None
     if found is None and untrusted is not None:
@@ -207,33 +211,33 @@ def _with_scheme(settings: Settings) -> Settings:
 
 
 @contextmanager
-def _part_of_the_time() -> Iterator[None]:
+def _share_time() -> Iterator[None]:
     """Let what is asked take a while at most: a server that speaks only http may keep silent instead of refusing TLS."""
-    whole = CURRENT.get() or Errand(HTTPS_SECONDS)
-    before = CURRENT.set(Errand(min(HTTPS_SECONDS, whole.left() / 2)))
+    whole = CURRENT_CALL.get() or PlexCall(HTTPS_SECONDS)
+    before = CURRENT_CALL.set(PlexCall(min(HTTPS_SECONDS, whole.compute_remaining() / 2)))
     try:
         yield
     finally:
-        CURRENT.reset(before)
+        CURRENT_CALL.reset(before)
 
 
-def _answering(settings: Settings, scheme: str) -> Settings | None:
+def _find_answering_scheme(settings: Settings, scheme: str) -> Settings | None:
     """Return the settings with this scheme, if what answers may be Plex."""
-    from plex_companion.plex.wire import Wire  # noqa: PLC0415 - takes long to import
+    from plex_companion.plex.wire import PlexSession  # noqa: PLC0415 - takes long to import
 
     tried = settings.model_copy(update={"plex_url": f"{scheme}://{settings.plex_url}"})
-    with closing(Wire(tried, 1)) as wire:
+    with closing(PlexSession(tried, 1)) as wire:
         answer = wire.get(f"{tried.plex_url}/identity")
     return None if answer.status_code in _NOBODY or answer.is_redirect else tried
 
 
-def _check(settings: Settings) -> None:
+def _check_settings(settings: Settings) -> None:
     """Complain now rather than at the first request.
 
     Raises:
         SettingsError: the address cannot be one, or the file of authorities is not there.
     """
-    verify_of(settings)
+    choose_verify(settings)
     try:
         address = urlsplit(settings.plex_url if _has_scheme(settings) else f"http://{settings.plex_url or ''}")
         usable = address.hostname and address.port != 0
@@ -244,26 +248,26 @@ def _check(settings: Settings) -> None:
 
 
 @contextmanager
-def _deadline(errand: Errand) -> Iterator[None]:
+def _limit_time(errand: PlexCall) -> Iterator[None]:
     try:
         with anyio.fail_after(errand.seconds):
             yield
     except TimeoutError:
-        raise errand.late() from None
+        raise errand.build_timeout_error() from None
 
 
-def _translated(function: Callable[[], T], errand: Errand, token: str) -> T:
+def _run_translated(function: Callable[[], T], errand: PlexCall, token: str) -> T:
     """The result, or our error. Raised outside the `except`, so that no log can follow it to Plex's own words."""
-    from plex_companion.plex.translate import FAILURES, translated  # noqa: PLC0415 - imports plexapi
+    from plex_companion.plex.translate import FAILURES, translate  # noqa: PLC0415 - imports plexapi
 
     try:
         return function()
     except FAILURES as error:
-        failure = translated(error, errand, token)
+        failure = translate(error, errand, token)
     raise failure
 
 
-def _plex_server(wire: Wire, settings: Settings) -> PlexServer:
+def _make_plex_server(wire: PlexSession, settings: Settings) -> PlexServer:
     """Plexapi, taught what its configuration file or environment would otherwise decide."""
     import plexapi.base  # noqa: PLC0415 - takes long to import
 
@@ -288,19 +292,19 @@ def _spare_from_collection() -> None:
         gc.freeze()
 
 
-def _identity(wire: Wire, address: str) -> ServerIdentity | None:
+def _read_identity(wire: PlexSession, address: str) -> ServerIdentity | None:
     """`/identity`, which needs no token."""
     from plex_companion.plex.client import read_answer  # noqa: PLC0415 - imports plexapi
-    from plex_companion.plex.translate import by_status  # noqa: PLC0415 - the same
+    from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - the same
 
     response = wire.get(f"{address}/identity")
     if not response.ok or response.is_redirect:
-        errand = CURRENT.get() or Errand(0)
-        raise by_status(response.status_code, errand)
-    return views.server_identity(read_answer(response.content))
+        errand = CURRENT_CALL.get() or PlexCall(0)
+        raise translate_status(response.status_code, errand)
+    return views.parse_server_identity(read_answer(response.content))
 
 
-def _pattern(path: str) -> str:
+def _normalize_path(path: str) -> str:
     """The path without its ids, so that there are only so many."""
     return _ID.sub("/{id}", path)
 

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from plex_companion.errors import NotFound, PlexError, ToolError
 from plex_companion.events import HistoryPage
 from plex_companion.plex import views
-from plex_companion.plex.snapshot import query
-from plex_companion.plex.xml_answer import collecting_damage
+from plex_companion.plex.snapshot import fetch_xml
+from plex_companion.plex.xml_answer import collect_damage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -47,17 +47,17 @@ _FACTS = ("guid", "year", "grandparent_rating_key", "grandparent_guid", "perform
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class ImportProgress:
     """What the cache holds of Plex's history."""
 
     read: Callable[[], History | None]
     """How far it is; `None` while it is not known which server this is."""
-    written: Callable[[int], Awaitable[None]]
+    wait_until_written: Callable[[int], Awaitable[None]]
     """Waits until the page of that number is committed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RawHistoryPage:
     """A page of history as it came."""
 
     rows: tuple[HistoryRow, ...]
@@ -70,7 +70,7 @@ class Page:
     """Rows that could not be read as XML. They are passed over, and not tried again."""
 
 
-class Walk:
+class HistoryCursor:
     """Where to read on: pure. `since` and `start` are the next page's; `done` when there is none.
 
     Plex sorts by the time as it is asked to, so each page begins at the time where the last one ended, and neither new
@@ -98,7 +98,7 @@ class Walk:
         """What may be relied upon to be read; a clock of Plex's that was ahead must not carry it into the future."""
         return min(self._newest, self._now_s) if self._windows or self.done else None
 
-    def take(self, page: Page) -> tuple[HistoryRow, ...]:
+    def advance(self, page: RawHistoryPage) -> tuple[HistoryRow, ...]:
         """Go on after a page; returns its rows that may be news."""
         times = [row.viewed_at_s for row in page.rows]
         fresh = [row for row in page.rows if row.history_key not in self._seen]
@@ -107,19 +107,19 @@ class Walk:
         self._newest = max([self._newest, *times])
         wanted = tuple(row for row in fresh if row.viewed_at_s >= self.floor)
         if self._windows and not self._keeps_order(page, times):
-            self._count_off()
+            self._restart_by_count()
             return wanted
-        self._sinks = self._sinks and times == sorted(times, reverse=True) and not self._rose(fresh)
+        self._sinks = self._sinks and times == sorted(times, reverse=True) and not self._move_start(fresh)
         self._last = times[-1] if times else self._last
         read = self.start + page.size
         over = read >= page.total if page.total is not None else not fresh
         past = not self._windows and self._sinks and bool(times) and times[-1] < self.floor
         self.done = over or past or page.size == 0
         self._left = None if page.total is None else page.total - read
-        self._step(page, times)
+        self._move_on(page, times)
         return wanted
 
-    def progress(self, total: int | None) -> int:
+    def build_progress(self, total: int | None) -> int:
         """How many rows are in the cache, of so many."""
         if total is None:
             return self.imported
@@ -128,17 +128,17 @@ class Walk:
         counts = self._left is not None and (self._windows or self.floor == 0)
         return max(0, total - (self._left or 0)) if counts else min(total, self.imported)
 
-    def _rose(self, fresh: list[HistoryRow]) -> bool:
+    def _move_start(self, fresh: list[HistoryRow]) -> bool:
         return self._last is not None and any(row.viewed_at_s > self._last for row in fresh)
 
-    def _keeps_order(self, page: Page, times: list[int]) -> bool:
+    def _keeps_order(self, page: RawHistoryPage, times: list[int]) -> bool:
         """Whether the page is what was asked for: rising, from `since` on, and nothing was skipped before it."""
         begins = self.since if self._last is None else self._last
         rises = times == sorted(times) and (not times or times[0] >= begins)
         skips = self._due is not None and page.total is not None and page.total < self._due
         return rises and not skips
 
-    def _count_off(self) -> None:
+    def _restart_by_count(self) -> None:
         """Begin again, without relying on order or time; newest first, if that is heard, ends where all is known."""
         self._windows = False
         self.ascending = self.floor == 0
@@ -146,7 +146,7 @@ class Walk:
         self.imported, self._seen = self._known.imported, frozenset()
         self._last = self._left = self._due = None
 
-    def _step(self, page: Page, times: list[int]) -> None:
+    def _move_on(self, page: RawHistoryPage, times: list[int]) -> None:
         self._due = None
         if self._windows and times and times[0] < times[-1]:
             self.since, self.start = times[-1], 0
@@ -157,13 +157,13 @@ class Walk:
             self.start += max(1, page.size - STEP_BACK)
 
 
-class Facts:
+class ItemEnricher:
     """What rows of history lack and their items have: guid, year, duration. Asked once for each item, a few at a time."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Item | None] = OrderedDict()
 
-    async def added(self, gateway: Gateway, rows: Sequence[HistoryRow]) -> tuple[HistoryRow, ...]:
+    async def enrich(self, gateway: Gateway, rows: Sequence[HistoryRow]) -> tuple[HistoryRow, ...]:
         """The rows with these facts, as far as Plex tells them: an item that is gone has none.
 
         Raises:
@@ -172,21 +172,21 @@ class Facts:
         keys = {row.item.rating_key: None for row in rows if row.item.rating_key and row.item.rating_key.isdecimal()}
         unknown = [key for key in keys if key not in self._known]
         for first in range(0, len(unknown), ITEMS):
-            await self._ask(gateway, unknown[first : first + ITEMS])
-        told = tuple(self._with_facts(row) for row in rows)
+            await self._fetch(gateway, unknown[first : first + ITEMS])
+        told = tuple(self._enrich_row(row) for row in rows)
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return told
 
-    async def _ask(self, gateway: Gateway, keys: list[str]) -> None:
+    async def _fetch(self, gateway: Gateway, keys: list[str]) -> None:
         path = f"/library/metadata/{','.join(keys)}?{urlencode(_FEW)}"
         try:
-            items = await gateway.call(lambda plex: _items(plex, path), ahead=True)
+            items = await gateway.call(lambda plex: _read_items(plex, path), ahead=True)
         except NotFound:  # all of them are gone
             items = {}
         self._known |= {key: items.get(key) for key in keys}
 
-    def _with_facts(self, row: HistoryRow) -> HistoryRow:
+    def _enrich_row(self, row: HistoryRow) -> HistoryRow:
         item = self._known.get(row.item.rating_key or "")
         if item is None:
             return row
@@ -195,102 +195,102 @@ class Facts:
         return replace(row, item=replace(row.item, duration_ms=item.duration_ms, **facts))
 
 
-class Reader:
+class HistoryImporter:
     """Reads history, from where the book ends, whenever it is told to. One for each connection."""
 
     def __init__(
         self,
         gateway: Gateway,
-        book: Book,
+        book: ImportProgress,
         say: Callable[[HistoryPage], Awaitable[None]],
         numbers: Iterator[int],
-        facts: Facts,
+        facts: ItemEnricher,
         now: Callable[[], Moment],
     ) -> None:
         self._gateway, self._book, self._say, self._numbers, self._now = gateway, book, say, numbers, now
         self._facts = facts
         self._unread = 0
 
-    async def read(self) -> None:
+    async def read_all(self) -> None:
         """Read to the end. After an error, the next reading goes on at the mark.
 
         Raises:
             ToolError: Plex could not tell; what was read is kept.
         """
         self._unread = 0
-        total = await self._gateway.call(_count, ahead=True)
-        await self._tell(total=total)
+        total = await self._gateway.call(_count_rows, ahead=True)
+        await self._report(total=total)
         known = self._book.read()
         if known is None:
             return
-        walk, ask = Walk(known, self._now().at // 1000), True
+        walk, ask = HistoryCursor(known, self._now().at // 1000), True
         while not walk.done:
             rows, unread = await self._gateway.call(partial(_read_on, walk=walk), ahead=True)
             self._unread += unread
             if ask:
-                rows, ask = await self._enriched(rows)
-            await self._pass_on(rows, walk, total)
+                rows, ask = await self._enrich_rows(rows)
+            await self._send_page(rows, walk, total)
 
-    async def _enriched(self, rows: tuple[HistoryRow, ...]) -> tuple[tuple[HistoryRow, ...], bool]:
+    async def _enrich_rows(self, rows: tuple[HistoryRow, ...]) -> tuple[tuple[HistoryRow, ...], bool]:
         """The rows with the facts of their items, and whether it is worth asking for those of the next."""
         try:
-            return await self._facts.added(self._gateway, rows), True
+            return await self._facts.enrich(self._gateway, rows), True
         except ToolError:
             return rows, False
 
-    async def _pass_on(self, rows: tuple[HistoryRow, ...], walk: Walk, total: int | None) -> None:
+    async def _send_page(self, rows: tuple[HistoryRow, ...], walk: HistoryCursor, total: int | None) -> None:
         for first in range(0, max(1, len(rows)), SLICE):
             some = rows[first : first + SLICE]
             if first + SLICE < len(rows):
-                await self._tell(rows=some)
+                await self._report(rows=some)
                 continue
             done = True if walk.done else None
-            await self._tell(rows=some, mark_s=walk.mark_s, imported=walk.progress(total), complete=done)
+            await self._report(rows=some, mark_s=walk.mark_s, imported=walk.build_progress(total), complete=done)
 
-    async def unread(self, detail: str) -> None:
+    async def report_failure(self, detail: str) -> None:
         """Tell why it cannot be read."""
-        await self._tell(complete=False, detail=detail)
+        await self._report(complete=False, detail=detail)
 
-    async def _tell(self, **said: Any) -> None:
+    async def _report(self, **said: Any) -> None:
         rows = "1 row" if self._unread == 1 else f"{self._unread} rows"
         lacks = f"{rows} of Plex's history could not be read." if self._unread else None
         page = HistoryPage(next(self._numbers), **{"detail": lacks, **said})
         await self._say(page)
-        await self._book.written(page.number)
+        await self._book.wait_until_written(page.number)
 
 
-def _path(walk: Walk) -> str:
+def _build_path(walk: HistoryCursor) -> str:
     bounds = {"viewedAt>": walk.since} if walk.since else {}
     order = {"sort": f"viewedAt:{'asc' if walk.ascending else 'desc'}"}
     paging = {"X-Plex-Container-Start": walk.start, "X-Plex-Container-Size": PAGE}
     return f"{PATH}?{urlencode({**order, **bounds, **paging})}"
 
 
-def _count(plex: PlexServer) -> int | None:
+def _count_rows(plex: PlexServer) -> int | None:
     """How many rows there are, if Plex says."""
-    return _page(plex, f"{PATH}?X-Plex-Container-Start=0&X-Plex-Container-Size=0").total
+    return _read_page(plex, f"{PATH}?X-Plex-Container-Start=0&X-Plex-Container-Size=0").total
 
 
-def _page(plex: PlexServer, path: str) -> Page:
+def _read_page(plex: PlexServer, path: str) -> RawHistoryPage:
     """Read and understood in the gateway's thread, so that the loop goes on meanwhile."""
-    with collecting_damage() as damage:
-        container = query(plex, path)
+    with collect_damage() as damage:
+        container = fetch_xml(plex, path)
     if container is None or container.tag != "MediaContainer":
         raise PlexError(f"GET {PATH}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
-    rows = tuple(row for row in map(views.history_row, container) if row)
+    rows = tuple(row for row in map(views.parse_history_row, container) if row)
     lost = sum(len(one.skipped) for one in damage)
     if not len(container) and any(one.cut for one in damage):
         lost = max(1, lost)  # nothing of the page came, so the reading goes on behind one row
-    return Page(rows, len(container) + lost, views.whole(container), lost)
+    return RawHistoryPage(rows, len(container) + lost, views.parse_full_total(container), lost)
 
 
-def _read_on(plex: PlexServer, walk: Walk) -> tuple[tuple[HistoryRow, ...], int]:
+def _read_on(plex: PlexServer, walk: HistoryCursor) -> tuple[tuple[HistoryRow, ...], int]:
     """The rows of the next page that may be news, and how many could not be read."""
-    page = _page(plex, _path(walk))
-    return walk.take(page), page.unread
+    page = _read_page(plex, _build_path(walk))
+    return walk.advance(page), page.unread
 
 
-def _items(plex: PlexServer, path: str) -> dict[str, Item]:
-    container = query(plex, path)
-    items = [views.item(element) for element in (() if container is None else container)]
+def _read_items(plex: PlexServer, path: str) -> dict[str, Item]:
+    container = fetch_xml(plex, path)
+    items = [views.parse_item(element) for element in (() if container is None else container)]
     return {item.rating_key: item for item in items if item.rating_key}

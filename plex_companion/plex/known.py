@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from plex_companion.errors import PlexError
 from plex_companion.plex import views
-from plex_companion.plex.xml_answer import collecting_damage
+from plex_companion.plex.xml_answer import collect_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,31 +23,31 @@ MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CacheEntry:
     value: Any
     until: float
     version: object
 
 
-class Known:
+class TtlCache:
     """Answers with an age limit, by name. Tools run in several threads, so each name is asked by one at a time."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._kept: dict[object, _Kept] = {}
+        self._kept: dict[object, _CacheEntry] = {}
         self._locks: dict[object, threading.Lock] = {}
         self._guard = threading.Lock()
         self._notes: dict[object, Any] = {}
 
-    def kept(self, name: object, seconds: float, ask: Callable[[], T], version: object = None) -> T:
+    def get_or_fetch(self, name: object, seconds: float, ask: Callable[[], T], version: object = None) -> T:
         """What `ask` told within the last `seconds` of this `version`; else it is asked, and its answer kept."""
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
         with lock:
             known = self._kept.get(name)
             if known is None or known.until <= self._now() or known.version != version:
-                with collecting_damage() as damage:
-                    known = _Kept(ask(), self._now() + seconds, version)
+                with collect_damage() as damage:
+                    known = _CacheEntry(ask(), self._now() + seconds, version)
                 self._drop_old()
                 if damage:  # whoever asks next is to be told as well
                     self._kept.pop(name, None)
@@ -69,28 +69,28 @@ class Known:
         """Forget everything: the connection was lost, or another user's rights changed."""
         self._kept.clear()
 
-    def note(self, name: object, value: object) -> None:
+    def remember(self, name: object, value: object) -> None:
         """Keep something for as long as this process runs."""
         self._notes[name] = value
 
-    def noted(self, name: object) -> Any:
+    def recall(self, name: object) -> Any:
         """What was noted, or `None`."""
         return self._notes.get(name)
 
-    def next_number(self, name: object) -> int:
+    def take_number(self, name: object) -> int:
         """1, 2, 3 … for each name."""
         with self._guard:
             number = int(self._notes.get(name, 0)) + 1
             self._notes[name] = number
         return number
 
-    def sections(self, plex: PlexServer) -> tuple[Section, ...]:
+    def list_sections(self, plex: PlexServer) -> tuple[Section, ...]:
         """Every library, without counts; kept for a minute."""
-        return self.kept("sections", MINUTE, lambda: _sections(plex))
+        return self.get_or_fetch("sections", MINUTE, lambda: _fetch_sections(plex))
 
 
-def _sections(plex: PlexServer) -> tuple[Section, ...]:
+def _fetch_sections(plex: PlexServer) -> tuple[Section, ...]:
     found = plex.query("/library/sections")
     if found is None or found.tag != "MediaContainer":  # nothing, or a page, must not pass for "no libraries"
         raise PlexError("GET /library/sections: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
-    return tuple(section for section in map(views.section, found.iter("Directory")) if section is not None)
+    return tuple(section for section in map(views.parse_section, found.iter("Directory")) if section is not None)

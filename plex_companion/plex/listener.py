@@ -17,11 +17,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from plex_companion import __version__
 from plex_companion.errors import PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
-from plex_companion.events import Connecting, Disconnected, Event, Heard, SessionsUnread, parse_frame
-from plex_companion.plex.history import Facts, Reader
-from plex_companion.plex.plain_words import why
+from plex_companion.events import Connecting, Disconnected, Event, ReceivedEvent, SessionsUnread, parse_frame
+from plex_companion.plex.history import HistoryImporter, ItemEnricher
+from plex_companion.plex.plain_words import explain_failure
 from plex_companion.plex.snapshot import take_snapshot
-from plex_companion.plex.tls import tls_context
+from plex_companion.plex.tls import build_tls_context
 from plex_companion.text import HIDDEN
 from plex_companion.threads import compute_off_loop
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from plex_companion.events import Snapshot
     from plex_companion.models import Moment
     from plex_companion.plex.gateway import Gateway
-    from plex_companion.plex.history import Book
-    from plex_companion.plex.wanted import Wanted, Wish
+    from plex_companion.plex.history import ImportProgress
+    from plex_companion.plex.wanted import RefreshFlag, RefreshRequests
     from plex_companion.settings import Settings
 
     Frame = tuple[bytes, Moment]
-    Send = Callable[[Sequence[Heard]], Awaitable[None]]
+    Send = Callable[[Sequence[ReceivedEvent]], Awaitable[None]]
     Clock = Callable[[], Moment]
 
 PATH = "/:/websockets/notifications"
@@ -53,7 +53,7 @@ _socket_log = logging.getLogger(f"{__name__}.socket")
 _socket_log.setLevel(logging.INFO)  # below it websockets writes down headers, the token among them
 
 
-def backoff(chance: Callable[[], float] = random.random) -> Iterator[float]:
+def generate_backoff(chance: Callable[[], float] = random.random) -> Iterator[float]:
     """Seconds to wait before each try: 0, 1, 2, 4 … 60, from the second on up to a quarter less."""
     yield 0.0
     wait = 1.0
@@ -63,7 +63,7 @@ def backoff(chance: Callable[[], float] = random.random) -> Iterator[float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ListenerTimeouts:
     """How long the listener waits, in seconds. Tests have less of it."""
 
     opening: float = 10
@@ -81,20 +81,20 @@ class Patience:
     failed: float = 5
     """Before what failed is tried again. What plays is asked for again at once, then after longer and longer, up to
     twice this."""
-    counted: float = 2
+    after_play: float = 2
     """After a play has ended, before Plex's history is read: its row is written a moment later."""
-    counted_late: float = 30
+    after_play_again: float = 30
     """Before it is looked at once more, as that moment can be long."""
     settled: float = 1
     """A connection that lived this long was a good one: the next is tried at once."""
-    waits: Callable[[], Iterator[float]] = backoff
+    waits: Callable[[], Iterator[float]] = generate_backoff
 
 
-PATIENT = Patience()
+DEFAULT_TIMEOUTS = ListenerTimeouts()
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class Disconnect:
     """How a connection, or the try to make one, ended."""
 
     detail: str
@@ -104,15 +104,15 @@ class Lost:
     """How long it was live; `None` if it never was."""
 
 
-class Pauses:
+class Backoff:
     """How long to wait before the next try. Back-off starts anew when Plex was heard again, unless it keeps hanging up."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: ListenerTimeouts) -> None:
         self._patience = patience
         self._waits = patience.waits()
         self._failed = False
 
-    def after(self, lost: Lost) -> float:
+    def compute_delay(self, lost: Disconnect) -> float:
         """Seconds, now that a connection has ended in this way."""
         settled = lost.lived_ms is not None and lost.lived_ms >= self._patience.settled * 1000
         if settled or (lost.lived_ms is not None and self._failed):
@@ -130,10 +130,10 @@ async def listen(
     send: Send,
     *,
     now: Clock,
-    wanted: Wanted,
-    book: Book | None = None,
+    wanted: RefreshRequests,
+    book: ImportProgress | None = None,
     epoch: int = 0,
-    patience: Patience = PATIENT,
+    patience: ListenerTimeouts = DEFAULT_TIMEOUTS,
 ) -> NoReturn:
     """Listen for ever. Each connection sends `Connecting`, one first `Snapshot`, then frames and further snapshots.
 
@@ -151,14 +151,14 @@ async def listen(
         patience: how long to wait for what.
     """
     listener = _Listener(gateway, settings, send, now, wanted, book, epoch, patience)
-    pauses = Pauses(patience)
+    pauses = Backoff(patience)
     while True:
-        lost = await listener.connection()
-        await listener.tell(lost)
-        await anyio.sleep(pauses.after(lost))
+        lost = await listener.run_connection()
+        await listener.report_disconnect(lost)
+        await anyio.sleep(pauses.compute_delay(lost))
 
 
-class _Direct(connect):
+class _NoRedirectConnect(connect):
     """Follows no redirect: websockets would take the token along to another host."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -172,175 +172,178 @@ class _Listener:
         settings: Settings,
         send: Send,
         now: Clock,
-        wanted: Wanted,
-        book: Book | None,
+        wanted: RefreshRequests,
+        book: ImportProgress | None,
         epoch: int,
-        patience: Patience,
+        patience: ListenerTimeouts,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
         self._send = send
         self._now = now
-        self._wanted = wanted
-        self._book = book
+        self._refresh = wanted
+        self._import_progress = book
         self._pages = count(1)
-        self._facts = Facts()
-        self._named = anyio.Event()
+        self._enricher = ItemEnricher()
+        self._library_ready = anyio.Event()
         self._epoch = epoch
-        self._patience = patience
-        self._told: Lost | None = None
+        self._timeouts = patience
+        self._last_disconnect: Disconnect | None = None
         self._problems: dict[str, str] = {}
         self._unread: str | None = None
-        self._asking = anyio.Lock()
-        self._secrets = [secret.encode() for secret in settings.secrets() if secret]
+        self._snapshot_lock = anyio.Lock()
+        self._secrets = [secret.encode() for secret in settings.list_secrets() if secret]
 
-    async def connection(self) -> Lost:
+    async def run_connection(self) -> Disconnect:
         """One connection from opening to end."""
         try:
             socket = await self._open()
         except (OSError, EOFError, UnicodeError, WebSocketException) as error:
-            return self._not_opened(error)
+            return self._explain_open_failure(error)
         except ToolError as error:
-            return _unread(error)
+            return _explain_snapshot_failure(error)
         async with socket:
-            return await self._hear(socket)
+            return await self._run(socket)
 
-    async def tell(self, lost: Lost) -> None:
+    async def report_disconnect(self, lost: Disconnect) -> None:
         """Say why nothing is heard, unless that has been said."""
-        if self._told is None or (lost.detail, lost.unauthorized) != (self._told.detail, self._told.unauthorized):
+        if self._last_disconnect is None or (lost.detail, lost.unauthorized) != (
+            self._last_disconnect.detail,
+            self._last_disconnect.unauthorized,
+        ):
             _log.warning("Plex is not heard: %s", lost.detail)
-            await self._say(Disconnected(lost.detail, lost.unauthorized))
-        self._told = lost
+            await self._send_event(Disconnected(lost.detail, lost.unauthorized))
+        self._last_disconnect = lost
 
     async def _open(self) -> ClientConnection:
         address = f"ws{(await self._gateway.find_url()).removeprefix('http')}{PATH}"
         token = self._settings.plex_token
-        options: dict[str, Any] = {"ssl": tls_context(self._settings)} if address.startswith("wss:") else {}
-        return await _Direct(
+        options: dict[str, Any] = {"ssl": build_tls_context(self._settings)} if address.startswith("wss:") else {}
+        return await _NoRedirectConnect(
             address,
             additional_headers={"X-Plex-Token": token.get_secret_value()} if token else {},
             user_agent_header=f"plex-companion/{__version__}",
             proxy=None,  # as in wire.py: the token is for the server alone
             compression=None,
-            open_timeout=self._patience.opening,
-            ping_interval=self._patience.ping,
-            ping_timeout=self._patience.pong,
-            close_timeout=self._patience.closing,
+            open_timeout=self._timeouts.opening,
+            ping_interval=self._timeouts.ping,
+            ping_timeout=self._timeouts.pong,
+            close_timeout=self._timeouts.closing,
             max_size=LARGEST_FRAME,
             max_queue=WAITING_FRAMES,
             logger=_socket_log,
             **options,
         )
 
-    async def _hear(self, socket: ClientConnection) -> Lost:
+    async def _run(self, socket: ClientConnection) -> Disconnect:
         self._epoch += 1
-        self._told = self._unread = None
+        self._last_disconnect = self._unread = None
         self._problems = {}
-        await self._say(Connecting())
-        self._wanted.for_sessions.take()
-        self._wanted.for_library.take()
-        self._named = anyio.Event()
+        await self._send_event(Connecting())
+        self._refresh.sessions.clear()
+        self._refresh.library.clear()
+        self._library_ready = anyio.Event()
         early: list[Frame] = []
-        snapshot = await self._first(socket, early)
+        snapshot = await self._take_first_snapshot(socket, early)
         if isinstance(snapshot, ToolError):
-            return _unread(snapshot)
+            return _explain_snapshot_failure(snapshot)
         live = self._now()
-        await self._send([Heard(snapshot, live)])
+        await self._send([ReceivedEvent(snapshot, live)])
         _log.info("Plex is heard")
-        self._wanted.for_library.say()
+        self._refresh.library.set()
         if snapshot.is_unreadable:
             self._unread = snapshot.detail
-            self._wanted.for_sessions.say()
+            self._refresh.sessions.set()
         for frame, moment in early:
-            await self._hand_on(frame, _before(moment, live))
-        lost = await self._until_lost(socket)
-        return Lost(lost.detail, lost.unauthorized, lost.too_large, self._now().tick - live.tick)
+            await self._dispatch(frame, _clamp_before(moment, live))
+        lost = await self._run_until_disconnect(socket)
+        return Disconnect(lost.detail, lost.unauthorized, lost.too_large, self._now().tick - live.tick)
 
-    async def _first(self, socket: ClientConnection, early: list[Frame]) -> Snapshot | ToolError:
+    async def _take_first_snapshot(self, socket: ClientConnection, early: list[Frame]) -> Snapshot | ToolError:
         """The first snapshot. Frames that come meanwhile are kept with the time they came at: what they tell may be over
         when Plex answers.
         """
         found: Snapshot | ToolError
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._keep, socket, early)
+            tasks.start_soon(self._buffer_frames, socket, early)
             try:
-                found = await self._snapshot(first=True, library=False)
+                found = await self._take_snapshot(first=True, library=False)
             except ToolError as error:
                 found = error
             tasks.cancel_scope.cancel()
         return found
 
-    async def _keep(self, socket: ClientConnection, early: list[Frame]) -> None:
+    async def _buffer_frames(self, socket: ClientConnection, early: list[Frame]) -> None:
         with suppress(ConnectionClosed):  # who reads on finds it closed
             while len(early) < WAITING_FRAMES:
                 early.append((await socket.recv(decode=False), self._now()))
 
-    async def _until_lost(self, socket: ClientConnection) -> Lost:
+    async def _run_until_disconnect(self, socket: ClientConnection) -> Disconnect:
         """Frames and snapshots side by side; whichever ends first ends the other."""
-        wanted, patience, often = self._wanted, self._patience, self._settings.reconcile_seconds
-        sessions = partial(self._snapshots, wanted.for_sessions, often, patience.merge, library=False)
-        library = partial(self._snapshots, wanted.for_library, math.inf, patience.library, library=True)
-        history = [partial(self._history, self._book)] if self._book else []
-        endings: list[Lost] = []
+        wanted, patience, often = self._refresh, self._timeouts, self._settings.reconcile_seconds
+        sessions = partial(self._poll_snapshots, wanted.sessions, often, patience.merge, library=False)
+        library = partial(self._poll_snapshots, wanted.library, math.inf, patience.library, library=True)
+        history = [partial(self._import_history, self._import_progress)] if self._import_progress else []
+        endings: list[Disconnect] = []
         async with anyio.create_task_group() as tasks:
 
-            async def run(ending: Callable[[], Awaitable[Lost]]) -> None:
+            async def run(ending: Callable[[], Awaitable[Disconnect]]) -> None:
                 endings.append(await ending())
                 tasks.cancel_scope.cancel()
 
             for read in history:
                 tasks.start_soon(read)
-            tasks.start_soon(run, partial(self._frames, socket))
+            tasks.start_soon(run, partial(self._receive_frames, socket))
             tasks.start_soon(run, sessions)
             tasks.start_soon(run, library)
         return endings[0]
 
-    async def _frames(self, socket: ClientConnection) -> Lost:
+    async def _receive_frames(self, socket: ClientConnection) -> Disconnect:
         try:
             while True:
                 # As bytes: a text frame may hold half a character (PLEX.md 1.1), which must not end the connection.
                 frame = await socket.recv(decode=False)
-                await self._hand_on(frame, self._now())
+                await self._dispatch(frame, self._now())
         except ConnectionClosed as error:
-            return self._closed(error)
+            return self._explain_close(error)
 
-    async def _hand_on(self, frame: bytes, moment: Moment) -> None:
-        frame = self._redacted(frame)
+    async def _dispatch(self, frame: bytes, moment: Moment) -> None:
+        frame = self._redact(frame)
         large = len(frame) > LARGE_FRAME
         events = await compute_off_loop(partial(parse_frame, frame)) if large else parse_frame(frame)
         for first in range(0, len(events), PORTION):
-            await self._send([Heard(event, moment) for event in events[first : first + PORTION]])
+            await self._send([ReceivedEvent(event, moment) for event in events[first : first + PORTION]])
 
-    def _redacted(self, frame: bytes) -> bytes:
+    def _redact(self, frame: bytes) -> bytes:
         """Plex may repeat the token, in a setting or a message; here it goes before anything else sees it."""
         for secret in self._secrets:
             if secret in frame:
                 frame = frame.replace(secret, HIDDEN.encode())
         return frame
 
-    async def _snapshots(self, wish: Wish, every: float, pause: float, *, library: bool) -> Lost:
+    async def _poll_snapshots(self, wish: RefreshFlag, every: float, pause: float, *, library: bool) -> Disconnect:
         """Compare notes with Plex for ever; ends when the token is refused. Silence is for the pings to judge."""
-        waits = self._patience.waits()
+        waits = self._timeouts.waits()
         while True:
             with anyio.move_on_after(every):
                 await wish.wait()
-            wish.take()
-            async with self._asking:  # or an older answer might come after a newer one
+            wish.clear()
+            async with self._snapshot_lock:  # or an older answer might come after a newer one
                 found = await self._reading(library=library)
                 if not isinstance(found, ToolError):
                     self._unread = None
-                    await self._say(found)
+                    await self._send_event(found)
             match found:
                 case PlexUnauthorized():
-                    return _unread(found)
+                    return _explain_snapshot_failure(found)
                 case ToolError():
                     await self._tell_unread(found.message)
-                    wish.say()
-                    await anyio.sleep(min(next(waits), 2 * self._patience.failed))
+                    wish.set()
+                    await anyio.sleep(min(next(waits), 2 * self._timeouts.failed))
                 case _:
-                    waits = self._patience.waits()
+                    waits = self._timeouts.waits()
                     if library:
-                        self._named.set()
+                        self._library_ready.set()
             await anyio.sleep(pause)
 
     async def _reading(self, *, library: bool) -> Snapshot | ToolError:
@@ -350,57 +353,57 @@ class _Listener:
             if not library:  # libraries may take long
                 tasks.start_soon(self._tell_late)
             try:
-                found = await self._snapshot(first=False, library=library)
+                found = await self._take_snapshot(first=False, library=library)
             except ToolError as error:
                 found = error
             tasks.cancel_scope.cancel()
         return found
 
     async def _tell_late(self) -> None:
-        await anyio.sleep(self._patience.late)
-        await self._tell_unread(f"Plex has not told for {self._patience.late:g} s what plays.")
+        await anyio.sleep(self._timeouts.late)
+        await self._tell_unread(f"Plex has not told for {self._timeouts.late:g} s what plays.")
 
     async def _tell_unread(self, detail: str) -> None:
         """Say that what plays cannot be read, unless that has been said for this reason."""
         if detail != self._unread:
             _log.warning("What plays could not be read: %s", detail)
             self._unread = detail
-            await self._say(SessionsUnread(detail))
+            await self._send_event(SessionsUnread(detail))
 
-    async def _history(self, book: Book) -> NoReturn:
+    async def _import_history(self, book: ImportProgress) -> NoReturn:
         """Read Plex's own history once its numbers have names, and again when a play has ended."""
-        reader = Reader(self._gateway, book, self._say, self._pages, self._facts, self._now)
-        wish, patience = self._wanted.for_history, self._patience
-        await self._named.wait()
-        wish.take()
-        await self._read_through(reader)
+        reader = HistoryImporter(self._gateway, book, self._send_event, self._pages, self._enricher, self._now)
+        wish, patience = self._refresh.history, self._timeouts
+        await self._library_ready.wait()
+        wish.clear()
+        await self._read_history(reader)
         while True:
             await wish.wait()
-            await anyio.sleep(patience.counted)
-            wish.take()
-            await self._read_through(reader)
-            with anyio.move_on_after(patience.counted_late):
+            await anyio.sleep(patience.after_play)
+            wish.clear()
+            await self._read_history(reader)
+            with anyio.move_on_after(patience.after_play_again):
                 await wish.wait()
                 continue
-            await self._read_through(reader)
+            await self._read_history(reader)
 
-    async def _read_through(self, reader: Reader) -> None:
+    async def _read_history(self, reader: HistoryImporter) -> None:
         """Read to the end, going on where it was torn; where it is not allowed, not again on this connection."""
-        waits = self._patience.waits()
+        waits = self._timeouts.waits()
         next(waits)
         while True:
             try:
-                await reader.read()
+                await reader.read_all()
             except (PlexForbidden, PlexUnauthorized) as error:
-                await reader.unread(error.message)
+                await reader.report_failure(error.message)
                 await anyio.sleep_forever()
             except ToolError as error:
-                await reader.unread(error.message)
-                await anyio.sleep(max(next(waits), self._patience.failed))
+                await reader.report_failure(error.message)
+                await anyio.sleep(max(next(waits), self._timeouts.failed))
             else:
                 return
 
-    async def _snapshot(self, *, first: bool, library: bool) -> Snapshot:
+    async def _take_snapshot(self, *, first: bool, library: bool) -> Snapshot:
         return await take_snapshot(
             self._gateway,
             epoch=self._epoch,
@@ -411,63 +414,63 @@ class _Listener:
             problems=self._problems,
         )
 
-    async def _say(self, event: Event) -> None:
-        await self._send([Heard(event, self._now())])
+    async def _send_event(self, event: Event) -> None:
+        await self._send([ReceivedEvent(event, self._now())])
 
-    def _not_opened(self, error: Exception) -> Lost:
+    def _explain_open_failure(self, error: Exception) -> Disconnect:
         match error:
             case InvalidStatus():
-                return _answered(error.response.status_code)
+                return _explain_status(error.response.status_code)
             case TimeoutError():
-                return Lost(f"no answer within {self._patience.opening:g} s")
+                return Disconnect(f"no answer within {self._timeouts.opening:g} s")
             case WebSocketException() if error.__cause__ is None or isinstance(error.__cause__, ValueError):
-                return Lost("what answers does not speak websocket")
+                return Disconnect("what answers does not speak websocket")
             case UnicodeError():  # as the codec for host names says
-                return Lost("the host name is not a name")
+                return Disconnect("the host name is not a name")
             case _:
-                return Lost(why(error))
+                return Disconnect(explain_failure(error))
 
-    def _closed(self, error: ConnectionClosed) -> Lost:
+    def _explain_close(self, error: ConnectionClosed) -> Disconnect:
         sent, received = error.sent, error.rcvd
         if sent and sent.code == _TOO_LARGE:
-            return Lost(f"a frame larger than {LARGEST_FRAME >> 20} MB", too_large=True)
+            return Disconnect(f"a frame larger than {LARGEST_FRAME >> 20} MB", too_large=True)
         if sent and "keepalive" in sent.reason and not received:
-            return Lost(f"no pong for {self._patience.pong:g} s")
+            return Disconnect(f"no pong for {self._timeouts.pong:g} s")
         if received:
-            return Lost("closed by Plex" + ("" if received.code in _POLITE else f" with code {received.code}"))
+            return Disconnect("closed by Plex" + ("" if received.code in _POLITE else f" with code {received.code}"))
         if sent:
-            return Lost(f"a frame that breaks the protocol (code {sent.code})")
-        return Lost(why(error))
+            return Disconnect(f"a frame that breaks the protocol (code {sent.code})")
+        return Disconnect(explain_failure(error))
 
 
-def _before(moment: Moment, live: Moment) -> Moment:
+def _clamp_before(moment: Moment, live: Moment) -> Moment:
     """The moment, earlier than the other also where a clock of milliseconds cannot tell them apart."""
     return replace(moment, tick=min(moment.tick, live.tick - 1))
 
 
-def _answered(status: int) -> Lost:
+def _explain_status(status: int) -> Disconnect:
     """What an HTTP answer to the handshake means."""
     match status:
         case 401 | 498:
-            return Lost(f"HTTP {status}: the token was refused", unauthorized=True)
+            return Disconnect(f"HTTP {status}: the token was refused", unauthorized=True)
         case 503:
-            return Lost("HTTP 503: Plex is starting")
+            return Disconnect("HTTP 503: Plex is starting")
         case 400:  # so says a server that wants https (PLEX.md 1.1)
-            return Lost("HTTP 400 instead of a websocket: the server may want https")
+            return Disconnect("HTTP 400 instead of a websocket: the server may want https")
         case _:
-            return Lost(f"HTTP {status} instead of a websocket")
+            return Disconnect(f"HTTP {status} instead of a websocket")
 
 
-def _unread(error: ToolError) -> Lost:
+def _explain_snapshot_failure(error: ToolError) -> Disconnect:
     """Why a snapshot ends the connection."""
     match error:
         case PlexUnauthorized():
-            return Lost("HTTP 401: the token was refused", unauthorized=True)
+            return Disconnect("HTTP 401: the token was refused", unauthorized=True)
         case PlexStarting():
-            return Lost("HTTP 503: Plex is starting")
+            return Disconnect("HTTP 503: Plex is starting")
         case PlexUnreachable():
-            return Lost(str(error.facts.get("connection", "connection lost")))
+            return Disconnect(str(error.facts.get("connection", "connection lost")))
         case TimedOut():
-            return Lost("Plex does not answer what plays")
+            return Disconnect("Plex does not answer what plays")
         case _:
-            return Lost(error.message)
+            return Disconnect(error.message)

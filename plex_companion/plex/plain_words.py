@@ -22,12 +22,12 @@ _BY_ERRNO = {
 }
 
 
-def why(error: BaseException) -> str:
+def explain_failure(error: BaseException) -> str:
     """The most telling cause in the chain of an error, for people."""
-    return next((words for cause in _chain(error) if (words := _words(cause))), "connection lost")
+    return next((words for cause in _walk_causes(error) if (words := _describe(cause))), "connection lost")
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _walk_causes(error: BaseException) -> Iterator[BaseException]:
     """The error and what is behind it: causes, contexts, and reasons that libraries carry along (depth first)."""
     waiting, seen = [error], set[int]()
     while waiting:
@@ -40,10 +40,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         waiting += [inner for inner in behind if isinstance(inner, BaseException)]
 
 
-def _words(error: BaseException) -> str | None:  # noqa: PLR0911 - a table, with types for keys
+def _describe(error: BaseException) -> str | None:  # noqa: PLR0911 - a table, with types for keys
     match error:
         case ssl.SSLCertVerificationError():
-            return _certificate(error)
+            return _describe_certificate(error)
         case ssl.SSLError():
             return "TLS failed: is the address really https?"
         case socket.gaierror():
@@ -57,18 +57,18 @@ def _words(error: BaseException) -> str | None:  # noqa: PLR0911 - a table, with
         case ConnectionResetError() | BrokenPipeError():
             return "connection reset"
         case OSError():
-            return _BY_ERRNO.get(error.errno or _named(error))
+            return _BY_ERRNO.get(error.errno or _describe_os_error(error))
         case _:
             return None
 
 
-def _named(error: OSError) -> int:
+def _describe_os_error(error: OSError) -> int:
     """Asyncio joins the failures of several addresses into one text."""
     found = _ERRNO.search(str(error))
     return int(found[1]) if found else 0
 
 
-def _certificate(error: ssl.SSLCertVerificationError) -> str:
+def _describe_certificate(error: ssl.SSLCertVerificationError) -> str:
     match error.verify_code:
         case 10:
             reason = "it has expired"

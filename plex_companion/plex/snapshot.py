@@ -15,7 +15,7 @@ from plex_companion.changes.state import MOST
 from plex_companion.errors import PlexError, PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, ToolError
 from plex_companion.events import Snapshot
 from plex_companion.plex import views
-from plex_companion.plex.xml_answer import Damage, collecting_damage, words_of
+from plex_companion.plex.xml_answer import Damage, collect_damage, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,12 +66,12 @@ async def take_snapshot(
     """
     if first:
         gateway.forget()
-    reading = _Reading(gateway, now(), private=private)
+    reading = _SnapshotReader(gateway, now(), private=private)
     await reading.read("sessions")  # alone: if Plex is away, it is asked once and not six times
     error = reading.errors.get("sessions")
     if isinstance(error, PlexUnauthorized):
         # Some versions say 401 for what is the owner's alone (PLEX.md 2.1); then the front door still opens.
-        await gateway.call(_front_door, ahead=True)
+        await gateway.call(_fetch_root, ahead=True)
     elif error is not None and not isinstance(error, PlexForbidden):
         await _require_answer(gateway, error, first=first)
         reading.found["is_unreadable"] = True
@@ -93,11 +93,11 @@ async def _require_answer(gateway: Gateway, error: ToolError, *, first: bool) ->
         ToolError: `error`, or why Plex does not answer.
     """
     away = isinstance(error, PlexUnreachable | PlexStarting) or not isinstance(error, PlexError)
-    if not first or away or views.server_identity(await gateway.call(_front_door, ahead=True)) is None:
+    if not first or away or views.parse_server_identity(await gateway.call(_fetch_root, ahead=True)) is None:
         raise error
 
 
-class _Reading:
+class _SnapshotReader:
     """One round of reading; each part has a method of its name, and fails alone."""
 
     def __init__(self, gateway: Gateway, requested: Moment, *, private: bool) -> None:
@@ -112,7 +112,7 @@ class _Reading:
     async def read(self, part: str) -> None:
         self.asked.append(part)
         try:
-            with collecting_damage() as self._damage[part]:
+            with collect_damage() as self._damage[part]:
                 self.found[part] = await getattr(self, part)()
         except ToolError as error:
             self.errors[part] = error
@@ -125,7 +125,7 @@ class _Reading:
 
     async def sessions(self) -> tuple[SessionRow, ...]:
         """What plays; and the keys of what may play, as its rows could not be read."""
-        rows = await self._rows("/status/sessions", partial(_session, private=self._private))
+        rows = await self._read_rows("/status/sessions", partial(_session, private=self._private))
         found = self._damage["sessions"]
         damage = found[0] if found else Damage("GET /status/sessions")
         # A row without anything to know it by is as good as unread, though it may still fit what is known.
@@ -137,45 +137,47 @@ class _Reading:
         return rows
 
     async def activities(self) -> tuple[Activity, ...]:
-        return await self._rows("/activities", partial(views.activity, at=self.requested.at))
+        return await self._read_rows("/activities", partial(views.parse_activity, at=self.requested.at))
 
     async def server(self) -> ServerIdentity | None:
-        return views.server_identity(await self._gateway.call(_front_door, ahead=True))
+        return views.parse_server_identity(await self._gateway.call(_fetch_root, ahead=True))
 
     async def accounts(self) -> tuple[Account, ...]:
-        return await self._rows("/accounts", partial(views.account, private=self._private))
+        return await self._read_rows("/accounts", partial(views.parse_account, private=self._private))
 
     async def devices(self) -> tuple[Device, ...]:
-        return await self._rows("/devices", partial(views.device, private=self._private))
+        return await self._read_rows("/devices", partial(views.parse_device, private=self._private))
 
     async def clients(self) -> tuple[Client, ...]:
-        return await self._rows("/clients", partial(views.client, private=self._private, at=self.requested.at))
+        return await self._read_rows(
+            "/clients", partial(views.parse_client, private=self._private, at=self.requested.at)
+        )
 
     async def sections(self) -> tuple[Section, ...]:
         """Libraries with their sizes; a size that takes too long stays unknown."""
-        listed = await self._rows("/library/sections", views.section)
+        listed = await self._read_rows("/library/sections", views.parse_section)
         sections = {section.section_id: section for section in listed}
         with anyio.move_on_after(_COUNTING_SECONDS):
             async with anyio.create_task_group() as tasks:
                 for section in tuple(sections.values()):
-                    tasks.start_soon(self._count, section, sections)
+                    tasks.start_soon(self._count_items, section, sections)
         return tuple(sections.values())
 
-    async def _count(self, section: Section, sections: dict[str, Section]) -> None:
+    async def _count_items(self, section: Section, sections: dict[str, Section]) -> None:
         key = quote(section.section_id, safe="")
         path = f"/library/sections/{key}/all?includeCollections=0&X-Plex-Container-Start=0&X-Plex-Container-Size=0"
         try:
-            container = await self._gateway.call(lambda plex: query(plex, path), ahead=True)
+            container = await self._gateway.call(lambda plex: fetch_xml(plex, path), ahead=True)
         except ToolError as error:
             self.errors.setdefault("counts", error)
         else:
-            sections[section.section_id] = replace(section, count=views.total(container))
+            sections[section.section_id] = replace(section, count=views.parse_total(container))
 
-    async def _rows(self, path: str, view: Callable[[Element], T | None]) -> tuple[T, ...]:
+    async def _read_rows(self, path: str, view: Callable[[Element], T | None]) -> tuple[T, ...]:
         """What the rows of a list mean, read and understood in the gateway's thread: the loop goes on meanwhile."""
 
         def ask(plex: PlexServer) -> tuple[T, ...]:
-            container = query(plex, path, most_rows=MOST)
+            container = fetch_xml(plex, path, most_rows=MOST)
             if container is None or container.tag != "MediaContainer":
                 raise PlexError(f"GET {path}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
             return tuple(row for row in map(view, container) if row is not None)
@@ -184,14 +186,14 @@ class _Reading:
 
 
 def _session(element: Element, *, private: bool) -> SessionRow | None:
-    return views.session_row(element, private=private) if element.tag in _ROWS else None
+    return views.parse_session_row(element, private=private) if element.tag in _ROWS else None
 
 
-def _front_door(plex: PlexServer) -> Element | None:
-    return query(plex, "/")
+def _fetch_root(plex: PlexServer) -> Element | None:
+    return fetch_xml(plex, "/")
 
 
-def query(plex: PlexServer, path: str, *, most_rows: int | None = None) -> Element | None:
+def fetch_xml(plex: PlexServer, path: str, *, most_rows: int | None = None) -> Element | None:
     """The XML itself: plexapi's objects fall over rows that lack what they expect (PLEX.md 2.1)."""
     found: Element | None = cast("Any", plex).query(path, most_rows=most_rows)  # plexapi annotates nothing
     return found

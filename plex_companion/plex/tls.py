@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from plex_companion.settings import Settings
 
 
-def verify_of(settings: Settings) -> bool | str:
+def choose_verify(settings: Settings) -> bool | str:
     """What `requests` calls verify: False, or the file of trusted authorities.
 
     Raises:
@@ -26,9 +26,9 @@ def verify_of(settings: Settings) -> bool | str:
     return str(settings.plex_ca_file) if settings.plex_ca_file else certifi.where()
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext:
+def build_tls_context(settings: Settings) -> ssl.SSLContext:
     """The same for a websocket."""
-    verify = verify_of(settings)
+    verify = choose_verify(settings)
     context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
     if verify is False:
         context.check_hostname = False

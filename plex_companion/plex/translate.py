@@ -22,11 +22,11 @@ from plex_companion.errors import (
     RateLimited,
     ToolError,
 )
-from plex_companion.plex.plain_words import why
+from plex_companion.plex.plain_words import explain_failure
 from plex_companion.text import HIDDEN, clean, redact
 
 if TYPE_CHECKING:
-    from plex_companion.plex.errands import Errand
+    from plex_companion.plex.errands import PlexCall
 
 FAILURES = (
     PlexApiException,
@@ -49,32 +49,32 @@ SUCCESS = frozenset({200, 201, 204})
 """What plexapi takes for success, and nothing else."""
 
 
-def translated(error: Exception, errand: Errand, token: str) -> Exception:
+def translate(error: Exception, errand: PlexCall, token: str) -> Exception:
     """Our error for what plexapi raised; the same error if Plex has no part in it."""
     match error:
         case ToolError():
             return error
         case requests.RequestException() | urllib3.exceptions.HTTPError():
-            return _unconnected(error, errand)
+            return _translate_connection_error(error, errand)
         case ParseError():
-            return _nonsense(errand, "an answer that is not XML")
-    if not isinstance(error, PlexApiException) and _raised_in(error) not in _THEIRS:
+            return _build_nonsense_error(errand, "an answer that is not XML")
+    if not isinstance(error, PlexApiException) and _find_package(error) not in _THEIRS:
         return error
-    return _misread(error, errand, token)
+    return _translate_bad_answer(error, errand, token)
 
 
-def _misread(error: Exception, errand: Errand, token: str) -> ToolError:
+def _translate_bad_answer(error: Exception, errand: PlexCall, token: str) -> ToolError:
     """Plexapi did not like what it got."""
     if isinstance(error, OSError):
-        return _unconnected(error, errand)
+        return _translate_connection_error(error, errand)
     if errand.status is not None and errand.status not in SUCCESS:
-        return by_status(errand.status, errand)
+        return translate_status(errand.status, errand)
     if isinstance(error, PlexApiException):
-        return _said_by_plexapi(error, token)
-    return _nonsense(errand, "an answer that lacks what it must hold")
+        return _translate_objection(error, token)
+    return _build_nonsense_error(errand, "an answer that lacks what it must hold")
 
 
-def _raised_in(error: BaseException) -> str:
+def _find_package(error: BaseException) -> str:
     """The package whose code raised it."""
     trace = error.__traceback__
     while trace and trace.tb_next:
@@ -82,16 +82,16 @@ def _raised_in(error: BaseException) -> str:
     return str(trace.tb_frame.f_globals.get("__name__", "")).split(".")[0] if trace else ""
 
 
-def _unconnected(error: Exception, errand: Errand) -> ToolError:
+def _translate_connection_error(error: Exception, errand: PlexCall) -> ToolError:
     """No answer, or only a part of one."""
     silent = isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError) or _is_read_timeout(error)
     if silent and not errand.plex_tv:
-        return errand.late()
-    words = "no answer in time" if silent else why(error)
+        return errand.build_timeout_error()
+    words = "no answer in time" if silent else explain_failure(error)
     if errand.plex_tv:
-        return PlexTvUnreachable(f"{errand.asked}: {words}. {AWAY}")
+        return PlexTvUnreachable(f"{errand.last_request}: {words}. {AWAY}")
     hint = "Is Plex running, and is PLEX_URL right?"
-    return PlexUnreachable(f"{errand.asked}: Plex cannot be reached: {words}. {hint}", connection=words)
+    return PlexUnreachable(f"{errand.last_request}: Plex cannot be reached: {words}. {hint}", connection=words)
 
 
 def _is_read_timeout(error: Exception) -> bool:
@@ -99,16 +99,16 @@ def _is_read_timeout(error: Exception) -> bool:
     return any(isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in error.args)
 
 
-def _nonsense(errand: Errand, found: str) -> PlexError:
+def _build_nonsense_error(errand: PlexCall, found: str) -> PlexError:
     if errand.plex_tv:
-        return PlexTvUnreachable(f"{errand.asked}: {found}. {AWAY}", http_status=errand.status)
-    message = f"{errand.asked}: {found}. Does PLEX_URL name a Plex Media Server, and is it up to date?"
+        return PlexTvUnreachable(f"{errand.last_request}: {found}. {AWAY}", http_status=errand.status)
+    message = f"{errand.last_request}: {found}. Does PLEX_URL name a Plex Media Server, and is it up to date?"
     return PlexError(message, http_status=errand.status)
 
 
-def by_status(status: int, errand: Errand) -> ToolError:  # noqa: PLR0911 - a table
+def translate_status(status: int, errand: PlexCall) -> ToolError:  # noqa: PLR0911 - a table
     """Our error for an HTTP status."""
-    asked = errand.asked
+    asked = errand.last_request
     later = {} if errand.retry_after_s is None else {"retry_after_s": errand.retry_after_s}
     match status:
         case 401 | 498:
@@ -136,7 +136,7 @@ def by_status(status: int, errand: Errand) -> ToolError:  # noqa: PLR0911 - a ta
             return PlexError(f"{asked}: Plex answered with HTTP {status}. Its log may say why.", http_status=status)
 
 
-def _said_by_plexapi(error: PlexApiException, token: str) -> ToolError:
+def _translate_objection(error: PlexApiException, token: str) -> ToolError:
     """Plexapi's own objection, without a bad answer of Plex behind it: an unknown filter, an unsupported item."""
     said = str(error).replace(token, HIDDEN) if token else str(error)
     words = clean(_ADDRESS.sub("…", redact(said)))[:_LONGEST]

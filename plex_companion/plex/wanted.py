@@ -5,41 +5,41 @@ from __future__ import annotations
 import anyio
 
 
-class Wish:
+class RefreshFlag:
     """Said any number of times, answered once."""
 
     def __init__(self) -> None:
-        self._said = anyio.Event()
+        self._event = anyio.Event()
 
-    def say(self) -> None:
+    def set(self) -> None:
         """Wake whoever waits for it."""
-        self._said.set()
+        self._event.set()
 
     async def wait(self) -> None:
         """Return as soon as it has been said."""
-        await self._said.wait()
+        await self._event.wait()
 
-    def take(self) -> None:
+    def clear(self) -> None:
         """Start anew, before the answer is begun: what is said from now on is another wish."""
-        self._said = anyio.Event()
+        self._event = anyio.Event()
 
 
-class Wanted:
+class RefreshRequests:
     """Wishes for snapshots, said from ordinary code and heard by the listener."""
 
     def __init__(self) -> None:
-        self.for_sessions = Wish()
-        self.for_library = Wish()
-        self.for_history = Wish()
+        self.sessions = RefreshFlag()
+        self.library = RefreshFlag()
+        self.history = RefreshFlag()
 
-    def snapshot(self) -> None:
+    def request_snapshot(self) -> None:
         """Sessions and activities, as when an unknown session plays."""
-        self.for_sessions.say()
+        self.sessions.set()
 
-    def library(self) -> None:
+    def request_library(self) -> None:
         """Server, libraries, accounts and clients too, as when a scan has ended."""
-        self.for_library.say()
+        self.library.set()
 
-    def history(self) -> None:
+    def request_history(self) -> None:
         """What Plex has counted as seen, as when a play has ended."""
-        self.for_history.say()
+        self.history.set()

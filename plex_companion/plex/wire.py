@@ -17,8 +17,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from plex_companion.errors import PlexError, SettingsError
-from plex_companion.plex.errands import CURRENT, Errand
-from plex_companion.plex.tls import verify_of
+from plex_companion.plex.errands import CURRENT_CALL, PlexCall
+from plex_companion.plex.tls import choose_verify
 from plex_companion.text import HIDDEN
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ _REFUSAL = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?<Response\b[^
 _log = logging.getLogger(__name__)
 
 
-class Wire(requests.Session):
+class PlexSession(requests.Session):
     """What plexapi speaks through. `doors` is how many connections are kept open."""
 
     def __init__(self, settings: Settings, doors: int) -> None:
         super().__init__()
-        self._door = _Door(settings, doors)
+        self._door = _PlexAdapter(settings, doors)
         self.mount("https://", self._door)
         self.mount("http://", self._door)
         if not settings.plex_verify:
@@ -74,53 +74,53 @@ class Wire(requests.Session):
         return self._door.send(request, stream)
 
 
-class _Noted:
+class _TrackedConnection:
     """A connection that tells the current errand which socket it waits on."""
 
     sock: Any
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]  # a mixin before urllib3's connections
-        _hold(self.sock)
+        _attach_socket(self.sock)
 
     def request(self, *args: Any, **options: Any) -> None:
-        _hold(self.sock)
+        _attach_socket(self.sock)
         super().request(*args, **options)  # type: ignore[misc]  # the same
 
 
-def _hold(sock: Any) -> None:
-    errand = CURRENT.get()
+def _attach_socket(sock: Any) -> None:
+    errand = CURRENT_CALL.get()
     if errand is not None:
-        errand.holds(sock)
+        errand.attach_socket(sock)
 
 
-class _Http(_Noted, HTTPConnection):
+class _TrackedHttp(_TrackedConnection, HTTPConnection):
     pass
 
 
-class _Https(_Noted, HTTPSConnection):
+class _TrackedHttps(_TrackedConnection, HTTPSConnection):
     pass
 
 
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Http
+class _TrackedHttpPool(HTTPConnectionPool):
+    ConnectionCls = _TrackedHttp
 
 
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _Https
+class _TrackedHttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _TrackedHttps
 
 
-class _Door(HTTPAdapter):
+class _PlexAdapter(HTTPAdapter):
     """Every request and every answer passes here."""
 
     def __init__(self, settings: Settings, doors: int) -> None:
         super().__init__(pool_connections=4, pool_maxsize=doors)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
-        self._origin = _origin(urlsplit(settings.plex_url or ""))
-        self._plex_tv = None if settings.plex_tv_url == PLEX_TV else _stand_in(settings.plex_tv_url)
-        self._verify = verify_of(settings)
+        self.poolmanager.pool_classes_by_scheme = {"http": _TrackedHttpPool, "https": _TrackedHttpsPool}
+        self._origin = _parse_origin(urlsplit(settings.plex_url or ""))
+        self._plex_tv = None if settings.plex_tv_url == PLEX_TV else _find_replacement(settings.plex_tv_url)
+        self._verify = choose_verify(settings)
         self._patience = settings.plex_timeout_seconds
-        self._secrets = [secret.encode() for secret in settings.secrets()]
+        self._secrets = [secret.encode() for secret in settings.list_secrets()]
 
     def send(
         self,
@@ -137,54 +137,54 @@ class _Door(HTTPAdapter):
             TimedOut: nobody waits any more.
             PlexError: another host, an answer that is too large or holds a refusal.
         """
-        errand = CURRENT.get() or Errand(self._patience)
+        errand = CURRENT_CALL.get() or PlexCall(self._patience)
         address = urlsplit(str(request.url))
         plex_tv = self._is_plex_tv(address)
-        errand.asks(request.method or "GET", address.path or "/", plex_tv=plex_tv)
+        errand.begin_request(request.method or "GET", address.path or "/", plex_tv=plex_tv)
         if plex_tv and self._plex_tv:
-            self._divert(request, address)
+            self._replace_plex_tv(request, address)
         elif plex_tv:
-            proxies, verify = _as_the_environment_says(str(request.url))
+            proxies, verify = _read_proxies(str(request.url))
         else:
             # A proxy would be told the token of a server that is next door.
             verify = self._verify
-        left = errand.left()
+        left = errand.compute_remaining()
         try:
             response = super().send(request, stream, (min(CONNECT_SECONDS, left), left), verify, cert, proxies)
             errand.status = response.status_code
-            errand.retry_after_s = _seconds(response.headers.get("Retry-After"))
+            errand.retry_after_s = _parse_seconds(response.headers.get("Retry-After"))
             if stream:
                 return response
             with closing(response):  # its connection goes back to the pool, or ends with an answer that is refused
                 return _read(response, errand, () if plex_tv else self._secrets)
         finally:
             if not stream:
-                errand.holds(None)
+                errand.attach_socket(None)
 
     def _is_plex_tv(self, address: SplitResult) -> bool:
         host = address.hostname or ""
         if address.scheme == "https" and (host == "plex.tv" or host.endswith(".plex.tv")):
             return True
-        if _origin(address) == self._origin:
+        if _parse_origin(address) == self._origin:
             return False
         raise PlexError("A request to a host that is neither the Plex server nor plex.tv was refused.")
 
-    def _divert(self, request: PreparedRequest, address: SplitResult) -> None:
+    def _replace_plex_tv(self, request: PreparedRequest, address: SplitResult) -> None:
         request.url = f"{self._plex_tv}{address.path}" + (f"?{address.query}" if address.query else "")
         request.headers["X-Forwarded-Host"] = address.hostname or ""
 
 
-def _as_the_environment_says(url: str) -> tuple[Any, Any]:
+def _read_proxies(url: str) -> tuple[Any, Any]:
     """The proxies, and the file of authorities that vouch for them."""
     found = requests.Session().merge_environment_settings(url, {}, stream=False, verify=None, cert=None)
     return found["proxies"], found["verify"]
 
 
-def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:
+def _parse_origin(address: SplitResult) -> tuple[str, str | None, int | None]:
     return address.scheme, address.hostname, address.port or _PORTS.get(address.scheme)
 
 
-def _stand_in(address: str) -> str:
+def _find_replacement(address: str) -> str:
     """An address that plays plex.tv.
 
     Raises:
@@ -203,11 +203,11 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _seconds(value: str | None) -> int | None:
+def _parse_seconds(value: str | None) -> int | None:
     return int(value) if value and value.isascii() and value.isdecimal() and len(value) < 6 else None  # noqa: PLR2004 - a day
 
 
-def _read(response: Response, errand: Errand, secrets: Iterable[bytes]) -> Response:
+def _read(response: Response, errand: PlexCall, secrets: Iterable[bytes]) -> Response:
     """The same answer with its body in memory, checked, and without the token that Plex may repeat in it."""
     body = bytearray()
     announced = response.headers.get("Content-Length", "")
@@ -215,25 +215,25 @@ def _read(response: Response, errand: Errand, secrets: Iterable[bytes]) -> Respo
     chunks = iter(()) if too_large else response.iter_content(_CHUNK)
     for chunk in chunks:
         body += chunk
-        errand.left()  # the timeout of requests is one of silence: a slow drip would go on for ever
+        errand.compute_remaining()  # the timeout of requests is one of silence: a slow drip would go on for ever
         too_large = too_large or len(body) > LARGEST
         if too_large:
             break
     if too_large:
-        raise PlexError(f"{errand.asked}: the answer is larger than {LARGEST >> 20} MB. Ask for a smaller part.")
+        raise PlexError(f"{errand.last_request}: the answer is larger than {LARGEST >> 20} MB. Ask for a smaller part.")
     for secret in secrets:
         body = body.replace(secret, HIDDEN.encode())
-    return _filled(response, _checked(bytes(body), errand))
+    return _fill_response(response, _check_body(bytes(body), errand))
 
 
-def _filled(response: Response, body: bytes) -> Response:
+def _fill_response(response: Response, body: bytes) -> Response:
     response._content = body  # noqa: SLF001 - requests has no other way to hand a body over
     # PMS says utf-8 or nothing; without this requests takes text/xml for latin-1 or guesses, which takes seconds.
     response.encoding = "utf-8"
     return response
 
 
-def _checked(body: bytes, errand: Errand) -> bytes:
+def _check_body(body: bytes, errand: PlexCall) -> bytes:
     """The body, unless it is a refusal under HTTP 200.
 
     Raises:
@@ -244,5 +244,5 @@ def _checked(body: bytes, errand: Errand) -> bytes:
     if refusal := _REFUSAL.match(body, 0, 1024):
         # Companion players answer so, through the server (PLEX.md 2.1).
         status = int(refusal[1])
-        raise PlexError(f"{errand.asked}: Plex refused it with code {status}.", http_status=status)
+        raise PlexError(f"{errand.last_request}: Plex refused it with code {status}.", http_status=status)
     return body

@@ -67,7 +67,7 @@ _FOUND: ContextVar[list[Damage] | None] = ContextVar("damage", default=None)
 
 
 @contextmanager
-def collecting_damage() -> Iterator[list[Damage]]:
+def collect_damage() -> Iterator[list[Damage]]:
     """Collect the damage of every answer read inside the block, also in threads that it starts."""
     outer, found = _FOUND.get(), list[Damage]()
     mark = _FOUND.set(found)
@@ -80,7 +80,7 @@ def collecting_damage() -> Iterator[list[Damage]]:
 
 
 def report_damage(damage: Damage) -> None:
-    """Hand damage to the innermost `collecting_damage`."""
+    """Hand damage to the innermost `collect_damage`."""
     found = _FOUND.get()
     if damage and found is not None:
         found.append(damage)
@@ -107,7 +107,7 @@ def read_xml(
     """
     if not body or body.isspace():
         return None, Damage()
-    body = _in_utf8(body)
+    body = _encode_utf8(body)
     try:
         return _read_strictly(body, most_rows, check)
     except ParseError:
@@ -116,7 +116,7 @@ def read_xml(
         return repair_xml(body, most_rows, check)
 
 
-def _in_utf8(body: bytes) -> bytes:
+def _encode_utf8(body: bytes) -> bytes:
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return body.decode("utf-16", "replace").encode()
     return body.removeprefix(codecs.BOM_UTF8)
@@ -137,7 +137,7 @@ def _read_strictly(body: bytes, most_rows: int | None, check: Callable[[], objec
     if len(body) <= PIECE:
         parser.feed(body)
         root: Element = parser.close()
-        return root, _trimmed(root, most_rows, Damage())
+        return root, _trim(root, most_rows, Damage())
     return _read_in_pieces(body, builder, parser, most_rows, check)
 
 
@@ -155,7 +155,7 @@ def _read_in_pieces(
         root: Element | None = builder.close()  # what there is of it: the builder goes on
         if root is not None:
             beyond = damage.beyond
-            if _trimmed(root, most_rows, damage, open_rows=1).beyond > beyond:
+            if _trim(root, most_rows, damage, open_rows=1).beyond > beyond:
                 limits.tags = 0  # what is left out takes no memory
             if is_too_deep(root):
                 root[-1:] = []
@@ -166,7 +166,7 @@ def _read_in_pieces(
     root = builder.close()
     if root is None:
         raise ParseError("no element")
-    return root, _trimmed(root, most_rows, damage)
+    return root, _trim(root, most_rows, damage)
 
 
 @dataclass(slots=True)
@@ -184,7 +184,7 @@ class Limits:
         return self.tags <= MOST_TAGS and self.silent <= LONGEST_TAG
 
 
-def _trimmed(root: Element, most_rows: int | None, damage: Damage, open_rows: int = 0) -> Damage:
+def _trim(root: Element, most_rows: int | None, damage: Damage, open_rows: int = 0) -> Damage:
     """Leave out rows over the limit, except the last one while it may be open."""
     if most_rows is not None and len(root) > most_rows + open_rows:
         over = len(root) - most_rows - open_rows

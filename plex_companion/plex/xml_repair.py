@@ -52,14 +52,14 @@ def repair_xml(body: bytes, most_rows: int | None, check: Callable[[], object]) 
         DocumentTypeDeclared: a document type stands outside of comments and CDATA.
         ParseError: it does not begin with an element, or is a web page.
     """
-    reader = _Reader("".join(_pieces(body, check)), most_rows)
+    reader = _Reader("".join(_split_pieces(body, check)), most_rows)
     reader.read(check)
     if reader.root is None or reader.root.tag.lower() == "html":
         raise ParseError("no element of Plex")
     return reader.root, reader.damage
 
 
-def _pieces(body: bytes, check: Callable[[], object]) -> Iterator[str]:
+def _split_pieces(body: bytes, check: Callable[[], object]) -> Iterator[str]:
     """Yield the text without characters that XML forbids, a little at a time: the regular expression lets nobody else run."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for start in range(0, len(body), PIECE):
@@ -144,7 +144,7 @@ class _Reader:
 
     def _take_tag(self, tag: re.Match[str]) -> int:
         closed = tag[2].endswith("/")
-        attributes, is_certain, is_plain = _attributes(tag[2].removesuffix("/"))
+        attributes, is_certain, is_plain = _parse_attributes(tag[2].removesuffix("/"))
         self._start(tag[1], attributes, is_certain=is_certain, is_plain=is_plain, closed=closed)
         return tag.end()
 
@@ -157,7 +157,7 @@ class _Reader:
             self._row.is_bad = True
             return at + 1
         said = self._text[name.end() : min(end, at + LONGEST_TAG)].rstrip()
-        attributes, _, _ = _attributes(said)
+        attributes, _, _ = _parse_attributes(said)
         self._start(name[1], attributes, is_certain=False, is_plain=False, closed=said.endswith("/>"))
         return end
 
@@ -225,7 +225,7 @@ class _Reader:
         if self.root is None and text.strip("\ufeff \t\r\n"):
             raise ParseError("text before the first element")
         if text:
-            value, is_plain = _resolved(text[:LONGEST_TAG])
+            value, is_plain = _resolve(text[:LONGEST_TAG])
             self._row.is_repaired = self._row.is_repaired or not is_plain
             self._add_text(value)
 
@@ -239,14 +239,14 @@ class _Reader:
             parent.text = (parent.text or "") + text
 
 
-def _attributes(text: str) -> tuple[dict[str, str], bool, bool]:
+def _parse_attributes(text: str) -> tuple[dict[str, str], bool, bool]:
     """Return the attributes of a tag that are certain, whether all of them are, and whether none was repaired."""
     found: dict[str, str] = {}
     doubtful: set[str] = set()
     is_certain, is_plain, position = True, True, 0
     while (match := _ATTRIBUTE.match(text, position)) is not None:
         raw = match[2] if match[2] is not None else match[3]
-        value, was_plain = _resolved(raw)
+        value, was_plain = _resolve(raw)
         name = match[1]
         is_plain = is_plain and was_plain and name not in found and "<" not in raw and match[0][:1].isspace()
         if found.get(name, value) != value:
@@ -257,7 +257,7 @@ def _attributes(text: str) -> tuple[dict[str, str], bool, bool]:
     return {name: value for name, value in found.items() if name not in doubtful}, is_certain, is_plain
 
 
-def _resolved(text: str) -> tuple[str, bool]:
+def _resolve(text: str) -> tuple[str, bool]:
     """Return a text with its references resolved, and whether XML would have read it so."""
     if "&" not in text:
         return text, True

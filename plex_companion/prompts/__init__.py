@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 PROMPTS: tuple[Prompt, ...] = (NOW, WHILE_AWAY, WHY_BUFFERING, SERVER_HEALTH, WATCHLIST, PLAYLIST)
 
 
-def served_prompts(tools: Iterable[Tool]) -> list[Prompt]:
+def select_prompts(tools: Iterable[Tool]) -> list[Prompt]:
     """The prompts that these tools can answer."""
     names = {tool.name for tool in tools}
     return [prompt for prompt in PROMPTS if prompt.tools <= names]
 
 
-def filled(prompts: Sequence[Prompt], name: str, given: Mapping[str, str]) -> tuple[Prompt, str]:
+def fill_prompt(prompts: Sequence[Prompt], name: str, given: Mapping[str, str]) -> tuple[Prompt, str]:
     """A prompt and what the model is told.
 
     Raises:
@@ -32,17 +32,17 @@ def filled(prompts: Sequence[Prompt], name: str, given: Mapping[str, str]) -> tu
     """
     for prompt in prompts:
         if prompt.name == name:
-            return prompt, prompt.filled(given)
+            return prompt, prompt.fill(given)
     known = [prompt.name for prompt in prompts]
     message = f"No prompt is called {name[:100]}. Prompts: {', '.join(known) or 'none'}."
     raise NotFound(message, what="prompt", available=known)
 
 
-def markdown() -> str:
+def render_prompt_table() -> str:
     """The table of the README."""
-    rows = [f"| `{prompt.name}` | {prompt.description} | {_arguments(prompt)} |" for prompt in PROMPTS]
+    rows = [f"| `{prompt.name}` | {prompt.description} | {_format_arguments(prompt)} |" for prompt in PROMPTS]
     return "\n".join(["| prompt | asks | arguments |", "|---|---|---|", *rows])
 
 
-def _arguments(prompt: Prompt) -> str:
+def _format_arguments(prompt: Prompt) -> str:
     return ", ".join(f"`{one.name}`{'' if one.required else '?'}" for one in prompt.arguments)

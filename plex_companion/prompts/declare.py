@@ -51,11 +51,11 @@ class Prompt:
         """The tools it names, by which a server that serves fewer leaves it out."""
         return frozenset(_NAMED.findall(self.text))
 
-    def argument(self, name: str) -> Argument | None:
+    def find_argument(self, name: str) -> Argument | None:
         """The argument of that name."""
         return next((one for one in self.arguments if one.name == name), None)
 
-    def filled(self, given: Mapping[str, str]) -> str:
+    def fill(self, given: Mapping[str, str]) -> str:
         """What the model is told. A blank argument counts as none.
 
         Raises:
@@ -63,16 +63,16 @@ class Prompt:
         """
         known = ", ".join(one.name for one in self.arguments) or "none"
         for name, value in given.items():
-            if self.argument(name) is None:
+            if self.find_argument(name) is None:
                 message = f"{self.name}: there is no argument '{name[:100]}'. Known arguments: {known}."
                 raise Invalid(message, argument=name[:100])
             if len(value) > LONGEST:
                 message = f"{self.name}: argument '{name}' has {len(value):,} characters, and {LONGEST:,} are the most."
                 raise Invalid(message, argument=name)
-        values = {one.name: self._value(one, given) for one in self.arguments}
+        values = {one.name: self._choose_value(one, given) for one in self.arguments}
         return f"{_FIELD.sub(lambda found: values[found[1]], self.text)}\n\n{DATA}"
 
-    def _value(self, argument: Argument, given: Mapping[str, str]) -> str:
+    def _choose_value(self, argument: Argument, given: Mapping[str, str]) -> str:
         value = clean(given.get(argument.name, "")).strip() or argument.default
         if value is None:
             message = f"{self.name}: argument '{argument.name}' is missing: {argument.description}"

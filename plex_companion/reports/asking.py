@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion import times, wire
 from plex_companion.cache.load import load_state
-from plex_companion.cache.offline import heard_by_another, open_to_read
-from plex_companion.cache.read import events_within, last_event, last_event_at, reach
+from plex_companion.cache.offline import open_read_only, read_live_since
+from plex_companion.cache.read import read_events_within, read_last_event_at, read_last_event_id, read_retention_bounds
 from plex_companion.errors import DatabaseUnusable
-from plex_companion.memory import enveloped
-from plex_companion.memory.alerts import alerts
-from plex_companion.memory.counts import counts
-from plex_companion.memory.digest import digest
-from plex_companion.memory.plays import history
+from plex_companion.memory import add_envelope
+from plex_companion.memory.alerts import list_alerts
+from plex_companion.memory.counts import count_plays
+from plex_companion.memory.digest import build_digest
+from plex_companion.memory.plays import list_plays
 from plex_companion.models import Connection, Moment
 from plex_companion.ownership import insist_on_own
-from plex_companion.settings import database_path
+from plex_companion.settings import find_database_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -40,7 +40,7 @@ SILENT_MS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ReportQuery:
     """A command with its flags."""
 
     command: str
@@ -82,34 +82,36 @@ async def open_archive(settings: Settings, *, demo: bool) -> AsyncIterator[Archi
         DatabaseOfAnotherServer: it belongs to another server than the one that is set.
         StartError: it is not there or cannot be used; the message says what to try.
     """
-    path = database_path(settings, demo=demo)
+    path = find_database_path(settings, demo=demo)
     if not path.exists():
-        raise DatabaseUnusable(f"There is no database {path} yet: {_advice(settings, demo=demo)}")
+        raise DatabaseUnusable(f"There is no database {path} yet: {_suggest_fix(settings, demo=demo)}")
     if not demo:
         await insist_on_own(path, settings)
     now = Moment(int(time.time() * 1000), int(time.monotonic() * 1000))
-    async with open_to_read(path) as cache:
+    async with open_read_only(path) as cache:
         state = await load_state(cache, now)
-        since = await heard_by_another(cache, now, SILENT_MS)
-        state = replace(state, last_event_at=await last_event_at(cache))
+        since = await read_live_since(cache, now, SILENT_MS)
+        state = replace(state, last_event_at=await read_last_event_at(cache))
         if since is not None:
             state = replace(state, connection=Connection("live", since), down_since=None, refreshed_at=now.at)
         else:
-            state = _unheard(state, now.at)
+            state = _find_unheard(state, now.at)
         yield Archive(cache, state, now.at, settings.zone)
 
 
-def _unheard(state: State, now_ms: int) -> State:
+def _find_unheard(state: State, now_ms: int) -> State:
     """Return the state as it was when Plex was last heard, and the connection as it has been since."""
     until = state.down_since
     if until is None:
         return replace(state, connection=Connection("offline", now_ms, detail="Nobody has listened to Plex yet."))
-    detail = f"Nobody listens to Plex: it was last heard at {wire.iso(until)}, and what happened since is not known."
+    detail = (
+        f"Nobody listens to Plex: it was last heard at {wire.format_iso(until)}, and what happened since is not known."
+    )
     connection = replace(state.connection, state="offline", since_at=until, detail=detail)
     return replace(state, connection=connection, refreshed_at=until)
 
 
-def _advice(settings: Settings, *, demo: bool) -> str:
+def _suggest_fix(settings: Settings, *, demo: bool) -> str:
     if demo:
         return "run plex-companion watch --demo for a while, so that there is something to ask about."
     if settings.database is None and settings.plex_url is None:
@@ -119,48 +121,48 @@ def _advice(settings: Settings, *, demo: bool) -> str:
     return "start plex-companion (serve or watch), which listens and writes it, or name another file with --database."
 
 
-async def answers(archive: Archive, question: Question) -> list[Body]:
+async def fetch_answers(archive: Archive, question: ReportQuery) -> list[Body]:
     """What is to be told: one answer, or for a picture of everything several.
 
     Raises:
         ToolError: as the tools do.
     """
     if question.command == "stats" and question.by is None:
-        return [await answer(archive, replace(question, by=by)) for by in PICTURED]
-    return [await answer(archive, question)]
+        return [await fetch_answer(archive, replace(question, by=by)) for by in PICTURED]
+    return [await fetch_answer(archive, question)]
 
 
-async def answer(archive: Archive, question: Question) -> Body:
+async def fetch_answer(archive: Archive, question: ReportQuery) -> Body:
     """One answer, in the shape of its tool.
 
     Raises:
         ToolError: as the tool does.
     """
-    return enveloped(archive, await _body(archive, question))
+    return add_envelope(archive, await _fetch_body(archive, question))
 
 
-async def _body(archive: Archive, question: Question) -> Body:
+async def _fetch_body(archive: Archive, question: ReportQuery) -> Body:
     since, until, now = question.since or SINCE.get(question.command), question.until, archive.now_ms
     match question.command:
         case "history":
             asked = {"user": question.user, "title": question.title, "library": question.library}
-            return await history(archive, question.most, since=since, until=until, **asked)
+            return await list_plays(archive, question.most, since=since, until=until, **asked)
         case "stats":
-            within = times.window(since, until, now, archive.zone)
-            return {"period": since, **await counts(archive, question.by or "user", within, question.most)}
+            within = times.parse_window(since, until, now, archive.zone)
+            return {"period": since, **await count_plays(archive, question.by or "user", within, question.most)}
         case "alerts":
-            return await alerts(archive, question.most, since=since, until=until, kinds=question.kinds)
+            return await list_alerts(archive, question.most, since=since, until=until, kinds=question.kinds)
         case "events":
-            return await _events(archive, question)
+            return await _list_events(archive, question)
         case _:
-            return await digest(archive, times.window(since, until, now, archive.zone))
+            return await build_digest(archive, times.parse_window(since, until, now, archive.zone))
 
 
-async def _events(archive: Archive, question: Question) -> Body:
+async def _list_events(archive: Archive, question: ReportQuery) -> Body:
     """The newest of the journal, oldest first."""
-    within = times.window(question.since, question.until, archive.now_ms, archive.zone)
-    end, kept = await last_event(archive.cache), await reach(archive.cache)
-    rows = await events_within(archive.cache, within, question.most, question.kinds)
+    within = times.parse_window(question.since, question.until, archive.now_ms, archive.zone)
+    end, kept = await read_last_event_id(archive.cache), await read_retention_bounds(archive.cache)
+    rows = await read_events_within(archive.cache, within, question.most, question.kinds)
     gap = question.since is not None and kept.events_pruned and within.since < (kept.events_at or within.until)
-    told = [wire.event(row) for row in reversed(rows)]
+    told = [wire.serialize_event(row) for row in reversed(rows)]
     return {"events": told, "count": len(told), "limit": question.most, "next_cursor": end, "gap": gap}

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from plex_companion.errors import Invalid, SettingsError
-from plex_companion.reports.asking import answer, answers, open_archive
-from plex_companion.reports.tables import Paper, render
-from plex_companion.text import without
+from plex_companion.reports.asking import fetch_answer, fetch_answers, open_archive
+from plex_companion.reports.tables import TableLayout, render
+from plex_companion.text import hide_secrets
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from plex_companion.reports.asking import Archive, Body, Question
+    from plex_companion.reports.asking import Archive, Body, ReportQuery
     from plex_companion.settings import Settings
 
 WIDEST = 10_000
@@ -26,7 +26,7 @@ PIPE = 100
 """Columns of a picture in a pipe, where no name needs more; a table takes what it needs there."""
 
 
-async def report(settings: Settings, question: Question, *, demo: bool, as_json: bool) -> None:
+async def report(settings: Settings, question: ReportQuery, *, demo: bool, as_json: bool) -> None:
     """Print the answer to a command. Plex is not asked, and nothing is written anywhere.
 
     Raises:
@@ -36,18 +36,18 @@ async def report(settings: Settings, question: Question, *, demo: bool, as_json:
     """
     async with open_archive(settings, demo=demo) as archive:
         try:
-            bodies = [await answer(archive, question)] if as_json else await answers(archive, question)
+            bodies = [await fetch_answer(archive, question)] if as_json else await fetch_answers(archive, question)
         except Invalid as error:
             raise SettingsError(error.message) from error
-        text = _json(bodies[0]) if as_json else _drawn(question, bodies, archive)
-    _print(without(text, settings.secrets()))
+        text = _print_json(bodies[0]) if as_json else _draw(question, bodies, archive)
+    _print(hide_secrets(text, settings.list_secrets()))
 
 
-def _json(body: Body) -> str:
+def _print_json(body: Body) -> str:
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
 
 
-def _drawn(question: Question, bodies: list[Body], archive: Archive) -> str:
+def _draw(question: ReportQuery, bodies: list[Body], archive: Archive) -> str:
     """As wide as the terminal; in a pipe as wide as it takes, so that nothing is cut."""
     screen = Console(file=sys.stdout)
     whole = not (screen.is_terminal or "COLUMNS" in os.environ)
@@ -57,7 +57,7 @@ def _drawn(question: Question, bodies: list[Body], archive: Archive) -> str:
         width = PIPE
     else:
         width = WIDEST
-    paper = Paper(width, archive.now_ms, archive.zone, whole=whole)
+    paper = TableLayout(width, archive.now_ms, archive.zone, whole=whole)
     drawn: RenderableType = render(question.command, bodies, paper, narrow_question=question.is_narrow)
     if whole:
         needed = screen.measure(drawn, options=screen.options.update(width=WIDEST))

@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.cache.board import Touched
+from plex_companion.cache.board import TouchedUris
 from plex_companion.changes.kinds import (
     AccountsSeen,
     Change,
@@ -27,7 +27,7 @@ from plex_companion.resources.libraries import LIBRARIES
 from plex_companion.resources.plays import PLAY
 from plex_companion.resources.server import SERVER
 from plex_companion.resources.sessions import SESSION, SESSIONS
-from plex_companion.wire import envelope
+from plex_companion.wire import build_envelope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,33 +51,33 @@ RESOURCES: tuple[Resource, ...] = (
 )
 
 
-def touched(changes: Sequence[Change]) -> Touched:
+def find_touched_uris(changes: Sequence[Change]) -> TouchedUris:
     """What is to be announced after these changes are committed."""
-    found = Touched()
+    found = TouchedUris()
     for change in changes:
         progress = isinstance(change, SessionChanged) and change.progress_only
         lazy = progress or isinstance(change, PlaysImported | HistoryProgressed)  # an import makes dozens a second
-        (found.lazy if lazy else found.urgent).update(_uris(change, progress=progress))
+        (found.progress_only if lazy else found.immediate).update(_list_uris(change, progress=progress))
         found.listing |= isinstance(change, SessionStarted | SessionEnded | AccountsSeen)
         found.listing |= isinstance(change, ClientSeen) and change.new
-    found.lazy -= found.urgent
+    found.progress_only -= found.immediate
     return found
 
 
-def _uris(change: Change, *, progress: bool) -> Iterator[str]:
+def _list_uris(change: Change, *, progress: bool) -> Iterator[str]:
     kind: Any = type(change)  # mypy takes a class for unhashable when its instances have a `__hash__` of their own
-    for resource in _touched_by(kind):
-        uri = None if progress and not resource.progress else resource.touched(change)
+    for resource in _find_resources(kind):
+        uri = None if progress and not resource.progress else resource.find_touched_uri(change)
         if uri is not None:
             yield uri
 
 
 @cache
-def _touched_by(kind: type) -> tuple[Resource, ...]:
+def _find_resources(kind: type) -> tuple[Resource, ...]:
     return tuple(resource for resource in RESOURCES if issubclass(kind, resource.touched_by))
 
 
-async def read(companion: Companion, uri: str, cursor: str | None = None) -> str:
+async def read_resource(companion: Companion, uri: str, cursor: str | None = None) -> str:
     """The JSON of a resource: the envelope, then its body; of a paged one, what comes after the cursor.
 
     Raises:
@@ -85,33 +85,35 @@ async def read(companion: Companion, uri: str, cursor: str | None = None) -> str
         Invalid: no such cursor.
     """
     for resource in RESOURCES:
-        fields = resource.fields_of(uri)
+        fields = resource.parse_uri(uri)
         if fields is not None:
-            body = await _body(companion, resource, uri, fields if cursor is None else {**fields, "cursor": cursor})
-            return f"{_json(envelope(companion.state, companion.now_ms))[:-1]},{body[1:]}"
+            body = await _read_body(
+                companion, resource, uri, fields if cursor is None else {**fields, "cursor": cursor}
+            )
+            return f"{_encode(build_envelope(companion.state, companion.now_ms))[:-1]},{body[1:]}"
     known = ", ".join(resource.uri for resource in RESOURCES)
     message = f"No resource '{uri}'. Known: {known}."
     raise NotFound(message, what="resource", uri=uri)
 
 
-async def _body(companion: Companion, resource: Resource, uri: str, fields: Mapping[str, str]) -> str:
+async def _read_body(companion: Companion, resource: Resource, uri: str, fields: Mapping[str, str]) -> str:
     if not resource.of_state:
-        return _json(await resource.read(companion, **fields))
+        return _encode(await resource.read(companion, **fields))
     kept = companion.live.written_out
     if uri not in kept:
-        kept[uri] = _json(await resource.read(companion, **fields))
+        kept[uri] = _encode(await resource.read(companion, **fields))
     return kept[uri]
 
 
-def _json(body: Mapping[str, Any]) -> str:
+def _encode(body: Mapping[str, Any]) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-def existing(companion: Companion) -> Iterator[tuple[Resource, str, str]]:
+def list_existing(companion: Companion) -> Iterator[tuple[Resource, str, str]]:
     """Every concrete resource there is now: the resource, its URI, its title."""
     for resource in RESOURCES:
-        if resource.existing is not None:
-            for fields in resource.existing(companion):
+        if resource.list_existing is not None:
+            for fields in resource.list_existing(companion):
                 yield resource, resource.expand(fields), fields["title"]
         elif not resource.is_family:
             yield resource, resource.uri, resource.title

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, ConnectionChanged, LibraryMoved
+from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, ConnectionChanged, LibraryItemChanged
 from plex_companion.resources.declare import Resource
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ async def read_activity(companion: Companion) -> dict[str, Any]:
     state = companion.state
     running = sorted(state.activities.values(), key=lambda activity: activity.started_at)
     return {
-        "running": [wire.activity(activity) for activity in running],
-        "recent": [wire.library_change(change) for change in reversed(state.recent)],
+        "running": [wire.serialize_activity(activity) for activity in running],
+        "recent": [wire.serialize_library_change(change) for change in reversed(state.recent)],
     }
 
 
@@ -27,5 +27,5 @@ ACTIVITY = Resource(
     "Activity",
     "Scans and other running activities, and the items that came, changed or went.",
     read_activity,
-    touched_by=(ActivityChanged, ActivityEnded, LibraryMoved, ConnectionChanged),
+    touched_by=(ActivityChanged, ActivityEnded, LibraryItemChanged, ConnectionChanged),
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.changes.kinds import AlertAcknowledged, AlertOpened, AlertReopened, AlertResolved, ConnectionChanged
 from plex_companion.errors import Invalid
-from plex_companion.memory.alerts import LONGEST_ID, alerts
+from plex_companion.memory.alerts import LONGEST_ID, list_alerts
 from plex_companion.resources.declare import Resource
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ SHOWN = 100
 
 async def read_alerts(companion: Companion, cursor: str | None = None) -> dict[str, Any]:
     """The newest alerts; alerts_list goes on from `next_cursor`, to older ones."""
-    return await alerts(companion, SHOWN, before=None if cursor is None else _id(cursor))
+    return await list_alerts(companion, SHOWN, before=None if cursor is None else _parse_id(cursor))
 
 
-def _id(cursor: str) -> int:
+def _parse_id(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= LONGEST_ID):
         raise Invalid(
             f"{cursor[:40]!r} is no cursor of alerts: pass next_cursor of the last answer.", argument="cursor"

@@ -20,20 +20,20 @@ async def read_clients(companion: Companion) -> dict[str, Any]:
     state, now = companion.state, companion.now_ms
     seen = sorted(state.clients.values(), key=lambda client: client.last_seen_at, reverse=True)
     timelines = state.all_timelines()
-    return {"clients": [wire.client(one, timelines.get(one.client_identifier), state, now) for one in seen]}
+    return {"clients": [wire.serialize_client(one, timelines.get(one.client_identifier), state, now) for one in seen]}
 
 
 async def read_timeline(companion: Companion, client_identifier: str) -> dict[str, Any]:
     """Where one player is, or last was."""
     state = companion.state
-    timeline = state.timeline_of(client_identifier)
+    timeline = state.find_timeline(client_identifier)
     if timeline is None:
         message = f"No timeline is known of a client '{client_identifier}'. plex://clients lists the known ones."
         raise NotFound(message, what="client", available=sorted(state.clients)[:50])
-    return {"timeline": wire.timeline(timeline, state, companion.now_ms)}
+    return {"timeline": wire.serialize_timeline(timeline, state, companion.now_ms)}
 
 
-def existing_timelines(companion: Companion) -> Iterable[Mapping[str, str]]:
+def list_timelines(companion: Companion) -> Iterable[Mapping[str, str]]:
     """The players that have a timeline."""
     state = companion.state
     for identifier in sorted(state.clients.keys() & state.all_timelines().keys()):
@@ -56,5 +56,5 @@ TIMELINE = Resource(
     "What a player plays and where it is, or last was.",
     read_timeline,
     touched_by=_CHANGES,
-    existing=existing_timelines,
+    list_existing=list_timelines,
 )

@@ -31,7 +31,7 @@ class Resource:
     """The kinds of change that touch it; the URI's fields are read from the change's attributes of the same name."""
     progress: bool = True
     """Whether mere progress of a session touches it."""
-    existing: Callable[[Companion], Iterable[Mapping[str, str]]] | None = None
+    list_existing: Callable[[Companion], Iterable[Mapping[str, str]]] | None = None
     """For a family: the fields of the members that exist now, each with a `title`."""
     of_state: bool = False
     """Whether the body says nothing but what the state holds: it is written out once a commit, however many read it."""
@@ -59,7 +59,7 @@ class Resource:
         """The concrete URI for these fields, percent-encoded so that any identifier fits."""
         return _FIELD.sub(lambda found: quote(fields[found[1]], safe=""), self.uri)
 
-    def touched(self, change: object) -> str | None:
+    def find_touched_uri(self, change: object) -> str | None:
         """The concrete URI that this change touches, if any."""
         if not isinstance(change, self.touched_by):
             return None
@@ -70,7 +70,7 @@ class Resource:
             return None
         return self.expand({name: str(value) for name, value in values.items()})
 
-    def fields_of(self, uri: str) -> dict[str, str] | None:
+    def parse_uri(self, uri: str) -> dict[str, str] | None:
         """The fields of a concrete URI of this family, decoded; `None` when it is another's."""
         pattern = _FIELD.sub(r"(?P<\1>[^/?#]+)", self.uri)
         found = re.fullmatch(pattern, uri)

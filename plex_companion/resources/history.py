@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.changes.kinds import ConnectionChanged, PlaysImported, SessionChanged, SessionEnded, SessionStarted
-from plex_companion.memory.plays import history
+from plex_companion.memory.plays import list_plays
 from plex_companion.models import User
 from plex_companion.resources.declare import Resource
 
@@ -20,10 +20,10 @@ CHANGES = (SessionStarted, SessionChanged, SessionEnded, PlaysImported)
 
 async def read_history(companion: Companion, user: str | None = None, cursor: str | None = None) -> dict[str, Any]:
     """The newest plays, live ones included; history_query goes on from `next_cursor`."""
-    return await history(companion, SHOWN, user=user, after=cursor)
+    return await list_plays(companion, SHOWN, user=user, after=cursor)
 
 
-def existing_users(companion: Companion) -> Iterable[Mapping[str, str]]:
+def list_users(companion: Companion) -> Iterable[Mapping[str, str]]:
     """The users this server knows."""
     for account in companion.state.accounts:
         handle = User(account.id, account.name).handle
@@ -46,5 +46,5 @@ USER_HISTORY = Resource(
     read_history,
     touched_by=CHANGES,
     progress=False,
-    existing=existing_users,
+    list_existing=list_users,
 )

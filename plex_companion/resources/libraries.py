@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 async def read_libraries(companion: Companion) -> dict[str, Any]:
     """Every library with its type and count."""
-    libraries = [wire.section(section) for section in companion.state.sections]
+    libraries = [wire.serialize_section(section) for section in companion.state.sections]
     return {"libraries": libraries, "count": len(libraries)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.cache.read import deliveries
+from plex_companion.cache.read import read_delivery_status
 from plex_companion.changes.kinds import ConnectionChanged, HistoryProgressed, ServerSeen
 from plex_companion.resources.declare import Resource
 
@@ -18,27 +18,27 @@ async def read_server(companion: Companion) -> dict[str, Any]:
     return {
         "read_only": companion.settings.read_only,
         "storage": companion.live.storage,
-        "process": companion.process(),
-        "counters": companion.counters(),
+        "process": companion.describe_process(),
+        "counters": companion.read_counters(),
         "database": {
-            "size_bytes": await companion.cache.size_bytes(),
-            "last_commit_at": wire.iso(companion.live.committed_at),
+            "size_bytes": await companion.cache.read_size_bytes(),
+            "last_commit_at": wire.format_iso(companion.live.committed_at),
             "schema": companion.cache.schema,
         },
-        "webhooks": await _webhooks(companion),
-        "history": wire.history(companion.state.history),
+        "webhooks": await _describe_webhooks(companion),
+        "history": wire.serialize_history(companion.state.history),
     }
 
 
-async def _webhooks(companion: Companion) -> dict[str, Any] | None:
+async def _describe_webhooks(companion: Companion) -> dict[str, Any] | None:
     """Without addresses. `None` when alerts are delivered nowhere."""
     if not companion.settings.webhook_urls:
         return None
-    found = await deliveries(companion.cache)
+    found = await read_delivery_status(companion.cache)
     return {
         "waiting": found.waiting,
         "failed": found.failed,
-        "last_delivered_at": wire.iso(found.last_delivered_at),
+        "last_delivered_at": wire.format_iso(found.last_delivered_at),
     }
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 async def read_sessions(companion: Companion) -> dict[str, Any]:
     """Every session, and their sums."""
-    return wire.sessions(companion.state)
+    return wire.serialize_sessions(companion.state)
 
 
 async def read_session(companion: Companion, session_key: str) -> dict[str, Any]:
@@ -27,10 +27,10 @@ async def read_session(companion: Companion, session_key: str) -> dict[str, Any]
         playing = sorted(companion.state.sessions)
         message = f"No session with key {session_key} plays now. Playing: {', '.join(playing) or 'none'}."
         raise NotFound(message, what="session", available=playing)
-    return {"session": wire.session(session)}
+    return {"session": wire.serialize_session(session)}
 
 
-def existing_sessions(companion: Companion) -> Iterable[Mapping[str, str]]:
+def list_sessions(companion: Companion) -> Iterable[Mapping[str, str]]:
     """The sessions that play now."""
     for key, session in companion.state.sessions.items():
         yield {"session_key": key, "title": session.item.full_title or f"Session {key}"}
@@ -52,5 +52,5 @@ SESSION = Resource(
     "One session by its session key.",
     read_session,
     touched_by=_CHANGES,
-    existing=existing_sessions,
+    list_existing=list_sessions,
 )

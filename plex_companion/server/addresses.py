@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from plex_companion.resources.declare import Resource
 
 
-class Addresses:
+class UriIndex:
     """The URIs of the declared resources: fixed ones, and every member a family may ever have."""
 
     def __init__(self, resources: Sequence[Resource]) -> None:
@@ -18,24 +18,24 @@ class Addresses:
         self._families = tuple(resource for resource in resources if resource.is_family)
         self._schemes = frozenset(resource.uri.partition("://")[0] for resource in resources)
 
-    def canonical(self, uri: str) -> str | None:
+    def canonicalize(self, uri: str) -> str | None:
         """The URI as announcements spell it; `None` when it is of our scheme and no declared resource has it.
 
         A member of a family need not exist yet. A URI of a foreign scheme may be subscribed to and never changes.
         """
-        plain = _plain(uri)
+        plain = _normalize(uri)
         if plain.partition("://")[0] not in self._schemes:
             return uri
-        return plain if plain in self._fixed else self._member(plain)
+        return plain if plain in self._fixed else self._match_member(plain)
 
-    def _member(self, uri: str) -> str | None:
+    def _match_member(self, uri: str) -> str | None:
         for family in self._families:
-            if fields := family.fields_of(uri):
+            if fields := family.parse_uri(uri):
                 return family.expand(fields)
         return None
 
 
-def _plain(uri: str) -> str:
+def _normalize(uri: str) -> str:
     """Scheme and first segment in lower case (RFC 3986 section 6.2.2.1), without a closing slash."""
     scheme, separator, rest = uri.partition("://")
     first, slash, path = rest.partition("/")

@@ -21,7 +21,7 @@ _FORM: dict[str, Any] = {
 }
 
 
-class QuestionOpen(Exception):
+class ElicitationRequired(Exception):
     """A person must be asked first (2026-07-28): no error, the call ends here and comes again with the answer."""
 
     def __init__(self, result: InputRequiredResult) -> None:
@@ -29,13 +29,13 @@ class QuestionOpen(Exception):
         self.result = result
 
 
-class Asking:
+class ClientCaller:
     """One call's client (a `Caller`)."""
 
     def __init__(self, context: Context[Any, Any] | None) -> None:
         self._context = context
 
-    async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+    async def report_progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Report progress; nothing happens when the client did not ask for it, or by a token too long to repeat."""
         if self._context is not None and not _is_long(self._context):
             await self._context.report_progress(done, total, message)
@@ -53,9 +53,9 @@ class Asking:
         if self._context is None or not _can_ask(self._context):
             return None
         if self._context.request_context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            return _said_yes(_answer(self._context, question))
+            return _is_yes(_read_answer(self._context, question))
         session = self._context.request_context.session
-        return _said_yes(await session.elicit_form(question, _FORM, self._context.request_id))
+        return _is_yes(await session.elicit_form(question, _FORM, self._context.request_id))
 
 
 def _is_long(context: Context[Any, Any]) -> bool:
@@ -70,15 +70,15 @@ def _can_ask(context: Context[Any, Any]) -> bool:
     return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
 
 
-def _answer(context: Context[Any, Any], question: str) -> ElicitResult:
+def _read_answer(context: Context[Any, Any], question: str) -> ElicitResult:
     """What the person answered to this question, brought back by the client together with the question's digest."""
     digest = hashlib.sha256(question.encode()).hexdigest()
     answer = (context.input_responses or {}).get(_KEY)
     if isinstance(answer, ElicitResult) and context.request_state == digest:
         return answer
     request = ElicitRequest(params=ElicitRequestFormParams(message=question, requested_schema=_FORM))
-    raise QuestionOpen(InputRequiredResult(input_requests={_KEY: request}, request_state=digest))
+    raise ElicitationRequired(InputRequiredResult(input_requests={_KEY: request}, request_state=digest))
 
 
-def _said_yes(answer: ElicitResult) -> bool:
+def _is_yes(answer: ElicitResult) -> bool:
     return answer.action == "accept" and (answer.content or {}).get(_KEY) is True

@@ -33,7 +33,7 @@ from mcp_types import (
 
 from plex_companion.errors import InsufficientScope, Internal, NotFound, ToolError
 from plex_companion.server import panels, prompts
-from plex_companion.server.asking import Asking, QuestionOpen
+from plex_companion.server.asking import ClientCaller, ElicitationRequired
 from plex_companion.server.scopes import may_write
 from plex_companion.server.wanted import refuse_too_long
 from plex_companion.tools.declare import Access
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from plex_companion.resources import declare as resources
     from plex_companion.server.notifier import Notifier
-    from plex_companion.server.offer import Answer, Existing, Offer
+    from plex_companion.server.offer import ResourceEntry, ServerInterface, ToolResult
     from plex_companion.tools import declare as tools
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,9 @@ _CACHING: dict[CacheableMethod, CacheHint] = {
 }
 
 
-def build_server(offer: Offer, notifier: Notifier, *, new_ref: Callable[[], str] | None = None) -> CompanionServer:
+def build_server(
+    offer: ServerInterface, notifier: Notifier, *, new_ref: Callable[[], str] | None = None
+) -> CompanionServer:
     """The server for this offer, subscriptions of both eras included.
 
     Args:
@@ -81,15 +83,15 @@ def build_server(offer: Offer, notifier: Notifier, *, new_ref: Callable[[], str]
 
 
 class CompanionServer(MCPServer[Any]):
-    """Serves an `Offer`. Our schemas and errors go out as they were declared, not as the SDK would derive them."""
+    """Serves an `ServerInterface`. Our schemas and errors go out as they were declared, not as the SDK would derive them."""
 
-    def __init__(self, offer: Offer, notifier: Notifier, new_ref: Callable[[], str]) -> None:
+    def __init__(self, offer: ServerInterface, notifier: Notifier, new_ref: Callable[[], str]) -> None:
         super().__init__(
             offer.name,
             version=offer.version,
             instructions=offer.instructions,
             cache_hints=_CACHING,
-            extensions=panels.extensions(offer.panels),
+            extensions=panels.list_extensions(offer.panels),
         )
         self._offer = offer
         self._tools = {tool.name: tool for tool in offer.tools}
@@ -118,7 +120,7 @@ class CompanionServer(MCPServer[Any]):
     @functools.cached_property
     def _listed(self) -> list[Tool]:
         usable = (tool for tool in self._offer.tools if not tool.off)
-        return [_tool(tool, panels.meta_of(tool.name, self._offer.panels)) for tool in usable]
+        return [_build_tool(tool, panels.build_meta(tool.name, self._offer.panels)) for tool in usable]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -133,28 +135,28 @@ class CompanionServer(MCPServer[Any]):
             raise MCPError(INVALID_PARAMS, f"No tool is called {name[:100]}. See tools/list.", {"name": name[:100]})
         try:
             _refuse_reader(tool, arguments, context)
-            return _answered(await self._offer.call(tool, arguments, Asking(context)))
+            return _build_result(await self._offer.call(tool, arguments, ClientCaller(context)))
         except ToolError as error:
-            return _refused(error)
-        except QuestionOpen as question:
+            return _build_error_result(error)
+        except ElicitationRequired as question:
             return question.result
         except MCPError:
             raise
         except Exception as error:  # noqa: BLE001  # the border: whatever it is, the caller gets a code, the log the rest
-            return _refused(self._internal("Tool", name, error))
+            return _build_error_result(self._report_internal("Tool", name, error))
 
-    def writes(self, name: str, arguments: Mapping[str, Any]) -> bool:
+    def is_write(self, name: str, arguments: Mapping[str, Any]) -> bool:
         """Whether such a call may change something, in Plex or in what is noted here."""
         tool = self._tools.get(name)
         return tool is not None and tool.needs_write(arguments)
 
     async def list_resources(self) -> list[Resource]:
         """The fixed resources and the members of the families that exist now. Panels are found through their tools."""
-        return [_resource(one) for one in self._offer.existing()]
+        return [_build_resource(one) for one in self._offer.list_existing()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """The families."""
-        return [_template(family) for family in self._offer.resources if family.is_family]
+        return [_build_template(family) for family in self._offer.resources if family.is_family]
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
@@ -171,20 +173,20 @@ class CompanionServer(MCPServer[Any]):
         refuse_too_long(address)
         for panel in self._offer.panels:
             if panel.uri == address:
-                return [panels.contents(panel)]
+                return [panels.build_contents(panel)]
         try:
-            text = await self._offer.read(self._addresses.canonical(address) or address)
+            text = await self._offer.read(self._addresses.canonicalize(address) or address)
         except NotFound as error:
             raise ResourceNotFoundError(error.message) from error
         except ToolError as error:
-            raise ResourceError(compact(error.body())) from error
+            raise ResourceError(encode_compact(error.body())) from error
         except Exception as error:  # the border, as in call_tool
-            raise ResourceError(compact(self._internal("Resource", address, error).body())) from error
+            raise ResourceError(encode_compact(self._report_internal("Resource", address, error).body())) from error
         return [ReadResourceContents(content=text, mime_type=JSON)]
 
     async def list_prompts(self) -> list[Prompt]:
         """The prompts that the served tools can answer."""
-        return [prompts.as_prompt(prompt) for prompt in self._offer.prompts]
+        return [prompts.build_prompt(prompt) for prompt in self._offer.prompts]
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
@@ -195,12 +197,12 @@ class CompanionServer(MCPServer[Any]):
             MCPError: -32602 for an unknown prompt, and for an argument that is missing or unknown.
         """
         del context
-        return prompts.got(self._offer, name, arguments or {})
+        return prompts.get_prompt(self._offer, name, arguments or {})
 
     async def _complete(self, _: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
-        return prompts.completed(self._offer, params)
+        return prompts.complete(self._offer, params)
 
-    def _internal(self, kind: str, name: str, error: Exception) -> Internal:
+    def _report_internal(self, kind: str, name: str, error: Exception) -> Internal:
         ref = self._new_ref()
         logger.error("%s %r failed, ref %s", kind, name, ref, exc_info=error)
         return Internal(f"{name} failed inside plex-companion. Its log tells more under ref {ref}.", ref=ref)
@@ -218,21 +220,21 @@ def _refuse_reader(tool: tools.Tool, arguments: dict[str, Any], context: Context
         raise InsufficientScope(message, scope="write")
 
 
-def compact(body: dict[str, Any]) -> str:
+def encode_compact(body: dict[str, Any]) -> str:
     """JSON as the tool contract wants it. Facts of foreign types become strings."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-def _answered(answer: Answer) -> CallToolResult:
+def _build_result(answer: ToolResult) -> CallToolResult:
     images = [ImageContent(data=base64.b64encode(body).decode(), mime_type=mime) for mime, body in answer.images]
     return CallToolResult(content=[TextContent(text=answer.text), *images], structured_content=answer.structured)
 
 
-def _refused(error: ToolError) -> CallToolResult:
-    return CallToolResult(content=[TextContent(text=compact(error.body()))], is_error=True)
+def _build_error_result(error: ToolError) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=encode_compact(error.body()))], is_error=True)
 
 
-def _tool(tool: tools.Tool, meta: dict[str, Any] | None) -> Tool:
+def _build_tool(tool: tools.Tool, meta: dict[str, Any] | None) -> Tool:
     return Tool(
         name=tool.name,
         description=tool.description,
@@ -247,11 +249,11 @@ def _tool(tool: tools.Tool, meta: dict[str, Any] | None) -> Tool:
     )
 
 
-def _resource(one: Existing) -> Resource:
+def _build_resource(one: ResourceEntry) -> Resource:
     return Resource(uri=one.uri, name=one.name, title=one.title, description=one.description, mime_type=JSON)
 
 
-def _template(family: resources.Resource) -> ResourceTemplate:
+def _build_template(family: resources.Resource) -> ResourceTemplate:
     return ResourceTemplate(
         uri_template=family.uri,
         name=family.name,

@@ -25,7 +25,7 @@ _SAFE = "__Host-"
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class BrowserSession:
     """A browser that has shown the token."""
 
     id: str
@@ -47,25 +47,25 @@ class Cookies:
         self._ended: dict[str, int] = {}
         self.name = f"plex-companion-{hmac.digest(self._key, b'name', 'sha256').hex()[:6]}"
 
-    def issue(self, visit: Visit | None = None) -> str:
+    def issue(self, visit: BrowserSession | None = None) -> str:
         """A cookie for a new visit, or a fresh one for a visit that goes on."""
         text = f"{int(self._now()) + LIFETIME}.{visit.id if visit else secrets.token_urlsafe(16)}"
-        return f"{text}.{self._signature(text)}"
+        return f"{text}.{self._sign(text)}"
 
-    def visit(self, cookies: Mapping[str, str]) -> Visit | None:
+    def find_session(self, cookies: Mapping[str, str]) -> BrowserSession | None:
         """The visit that a request's cookies belong to, if any."""
         value = cookies.get(_SAFE + self.name) or cookies.get(self.name) or ""
         text, _, signature = value.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), self._signature(text).encode()):
+        if not hmac.compare_digest(signature.encode(), self._sign(text).encode()):
             return None
         expires, _, visit = text.partition(".")  # signed by us, so in our form
-        return Visit(visit, int(expires)) if int(expires) > self._now() and visit not in self._ended else None
+        return BrowserSession(visit, int(expires)) if int(expires) > self._now() and visit not in self._ended else None
 
-    def is_due(self, visit: Visit) -> bool:
+    def is_due(self, visit: BrowserSession) -> bool:
         """Whether it is time for a fresh cookie."""
         return visit.expires - self._now() < LIFETIME - RENEWED_AFTER
 
-    def end(self, visit: Visit) -> None:
+    def end(self, visit: BrowserSession) -> None:
         """Log it out: its cookies, also stolen ones, no longer count while the program runs."""
         now = self._now()
         self._ended = {one: expires for one, expires in self._ended.items() if expires > now}
@@ -73,19 +73,19 @@ class Cookies:
             del self._ended[next(iter(self._ended))]
         self._ended[visit.id] = int(now) + LIFETIME  # a renewed cookie of it may end later than this one
 
-    def header(self, value: str, *, https: bool) -> str:
+    def build_header(self, value: str, *, https: bool) -> str:
         """`Set-Cookie` for a cookie."""
-        return self._header(value, LIFETIME, https=https)
+        return self._build_cookie(value, LIFETIME, https=https)
 
-    def farewell(self, *, https: bool) -> str:
+    def build_expired_header(self, *, https: bool) -> str:
         """`Set-Cookie` that takes it away again."""
-        return self._header("", 0, https=https)
+        return self._build_cookie("", 0, https=https)
 
-    def _header(self, value: str, seconds: int, *, https: bool) -> str:
+    def _build_cookie(self, value: str, seconds: int, *, https: bool) -> str:
         name, more = (_SAFE + self.name, "; Secure") if https else (self.name, "")
         return f"{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{more}"
 
-    def _signature(self, text: str) -> str:
+    def _sign(self, text: str) -> str:
         return (
             base64.urlsafe_b64encode(hmac.digest(self._key, b"visit " + text.encode(), "sha256")).decode().rstrip("=")
         )

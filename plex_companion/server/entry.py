@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.server.cookie import Cookies
-from plex_companion.server.door import Door
-from plex_companion.server.failures import Failures
-from plex_companion.server.guard import Guard
-from plex_companion.server.login import Login
+from plex_companion.server.door import Authenticator
+from plex_companion.server.failures import LoginThrottle
+from plex_companion.server.guard import RequestGuard
+from plex_companion.server.login import LoginPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from starlette.routing import Route
     from starlette.types import ASGIApp
 
-    from plex_companion.server.login import Code
+    from plex_companion.server.login import LoginCode
     from plex_companion.server.oauth import ResourceServer
 
     Writes = Callable[[str, Mapping[str, Any]], bool]
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuthConfig:
     """What door, guard and login are made of."""
 
     token: str | None = None
@@ -37,20 +37,20 @@ class Entry:
     origins: tuple[str, ...] = ()
     any_address: bool = False
     """Whether a Host may be any bare IP address."""
-    code: Code | None = None
+    code: LoginCode | None = None
     """Logs one browser in without the token."""
-    failures: Failures = field(default_factory=Failures)
+    throttle: LoginThrottle = field(default_factory=LoginThrottle)
 
     @functools.cached_property
     def cookies(self) -> Cookies | None:
         """Of browsers that have shown the token."""
         return Cookies(self.token) if self.token else None
 
-    def guard(self, app: ASGIApp, *, writes: Writes, body_seconds: float) -> Guard:
+    def build_guard(self, app: ASGIApp, *, writes: Writes, body_seconds: float) -> RequestGuard:
         """The one guard, in front of an application. `writes`: whether a call of a tool with such arguments does."""
-        return Guard(
+        return RequestGuard(
             app,
-            Door(self.token, self.cookies, self.failures, self.issuer),
+            Authenticator(self.token, self.cookies, self.throttle, self.issuer),
             hosts=self.hosts,
             origins=self.origins,
             any_address=self.any_address,
@@ -58,11 +58,11 @@ class Entry:
             body_seconds=body_seconds,
         )
 
-    def routes(self) -> list[Route]:
+    def build_routes(self) -> list[Route]:
         """The login, and what an issuer's clients read first."""
-        login = Login(self.token, self.cookies, self.failures, self.code)
-        return [*login.routes(), *(self.issuer.routes() if self.issuer else ())]
+        login = LoginPages(self.token, self.cookies, self.throttle, self.code)
+        return [*login.build_routes(), *(self.issuer.build_routes() if self.issuer else ())]
 
 
-OPEN_ENTRY = Entry()
+OPEN_ACCESS = AuthConfig()
 """Nothing is asked but that the request is meant for this machine."""

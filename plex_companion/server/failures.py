@@ -31,28 +31,28 @@ TOGETHER = 100
 
 
 @dataclass(slots=True)
-class _Record:
+class _FailureRecord:
     count: int = 0
     last: float = 0.0
     waiting: int = 0
 
-    def after(self, now: float) -> int:
+    def compute_delay(self, now: float) -> int:
         return self.count if now - self.last < FORGOTTEN_SECONDS else 0
 
     def fail(self, now: float) -> int:
-        self.count = self.after(now) + 1
+        self.count = self.compute_delay(now) + 1
         self.last = now
         return self.count
 
 
-class Failures:
+class LoginThrottle:
     """Counts wrong tokens by address and in total. Bounded, whoever tries however often."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic, *, first_seconds: float = FIRST_SECONDS) -> None:
         self._now = now
         self._first = first_seconds
-        self._everyone = _Record()
-        self._records: dict[str, _Record] = {}
+        self._everyone = _FailureRecord()
+        self._records: dict[str, _FailureRecord] = {}
         self._known: dict[str, float] = {}
         """When each address last showed the right token, the latest last."""
 
@@ -60,20 +60,20 @@ class Failures:
         """How many addresses are remembered."""
         return len(self._records)
 
-    def crowded(self, address: str) -> bool:
+    def is_throttled(self, address: str) -> bool:
         """Return whether so many answers are held back already that the next try of this address is not looked at.
 
         The answers of all addresses count, unless this one has shown the right token within `KNOWN_SECONDS`; its own
         always do.
         """
-        network = _network(address)
+        network = _find_network(address)
         record = self._records.get(network)
         own = record is not None and record.waiting >= WAITING_EACH
         return own or (self._everyone.waiting >= WAITING_ALL and not self._is_known(network))
 
-    def succeeded(self, address: str) -> None:
+    def reset(self, address: str) -> None:
         """Remember that this address has shown the right token."""
-        network = _network(address)
+        network = _find_network(address)
         self._known.pop(network, None)
         self._known[network] = self._now()
         if len(self._known) > MOST_KNOWN:
@@ -84,10 +84,10 @@ class Failures:
         return shown is not None and self._now() - shown < KNOWN_SECONDS
 
     @contextmanager
-    def failed(self, address: str) -> Iterator[float]:
+    def count_failure(self, address: str) -> Iterator[float]:
         """Count a wrong token. Stay inside for as many seconds as this gives, then answer."""
         now = self._now()
-        record = self._record(_network(address))
+        record = self._get_record(_find_network(address))
         grown = max(record.fail(now) - FREE, self._everyone.fail(now) // TOGETHER)
         record.waiting += 1
         self._everyone.waiting += 1
@@ -97,16 +97,16 @@ class Failures:
             record.waiting -= 1
             self._everyone.waiting -= 1
 
-    def _record(self, network: str) -> _Record:
+    def _get_record(self, network: str) -> _FailureRecord:
         """The record of a network, which is now the youngest; the oldest makes room."""
-        record = self._records.pop(network, None) or _Record()
+        record = self._records.pop(network, None) or _FailureRecord()
         self._records[network] = record
         if len(self._records) > MOST_ADDRESSES:
             del self._records[next(iter(self._records))]
         return record
 
 
-def _network(address: str) -> str:
+def _find_network(address: str) -> str:
     """Who has one address of IPv6 has all of its /64."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from plex_companion.server.door import Door
+    from plex_companion.server.door import Authenticator
 
 MCP = "/mcp"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -38,7 +38,7 @@ _TOO_LARGE = Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request body is t
 _TOO_SLOW = Refusal(HTTPStatus.REQUEST_TIMEOUT, "The request body did not arrive in time.")
 
 
-class Guard:
+class RequestGuard:
     """Checks Host and Origin, asks the door, reads the body up to its limit, then passes the request on.
 
     A host entry is `name` or `name:*` (any port), or `name:port`. An origin entry is that, with or without a
@@ -48,7 +48,7 @@ class Guard:
     def __init__(
         self,
         app: ASGIApp,
-        door: Door,
+        door: Authenticator,
         *,
         hosts: Iterable[str] = (),
         origins: Iterable[str] = (),
@@ -70,8 +70,8 @@ class Guard:
         """
         self._app = app
         self._door = door
-        self._hosts = tuple(_Authority.of(host) for host in (*LOOPBACK, *hosts))
-        self._origins = tuple(_Origin.of(origin) for origin in (*LOOPBACK, *origins))
+        self._hosts = tuple(_Authority.parse(host) for host in (*LOOPBACK, *hosts))
+        self._origins = tuple(_Origin.parse(origin) for origin in (*LOOPBACK, *origins))
         self._any_address = any_address
         self._writes = writes
         self._body_seconds = body_seconds
@@ -79,52 +79,52 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or refuse it."""
         headers = Headers(scope=scope)
-        refusal = self._foreign(headers)
+        refusal = self._check_origin(headers)
         if refusal is not None:
             await refusal(receive, send)
             return
-        admitted = await self._door.admit(scope)
+        admitted = await self._door.authenticate(scope)
         if isinstance(admitted, Refusal):
             await admitted(receive, send)
             return
-        body = _Body(receive)
-        refusal = _TOO_LARGE if _declared(headers) > MOST_BYTES else await self._read(body)
+        body = _RequestBody(receive)
+        refusal = _TOO_LARGE if _read_content_length(headers) > MOST_BYTES else await self._read(body)
         if body.broken_off:
             return  # nobody is left to be answered
         if refusal is None and admitted.reads_only:
-            refusal = self._too_weak(scope["path"], body)
+            refusal = self._check_scope(scope["path"], body)
         if refusal is not None:
             await refusal(receive, send)
             return
-        hear = body.replay if admitted.until is None else _until(admitted.until, body.replay)
-        await self._app(scope, hear, _with_cookie(send, admitted.cookie) if admitted.cookie else send)
+        hear = body.replay if admitted.expires_at is None else _receive_until(admitted.expires_at, body.replay)
+        await self._app(scope, hear, _add_cookie(send, admitted.cookie) if admitted.cookie else send)
 
-    async def _read(self, body: _Body) -> Refusal | None:
+    async def _read(self, body: _RequestBody) -> Refusal | None:
         with anyio.move_on_after(self._body_seconds):
             return None if await body.read(MOST_BYTES) else _TOO_LARGE
         return _TOO_SLOW
 
-    def _too_weak(self, path: str, body: _Body) -> Refusal | None:
+    def _check_scope(self, path: str, body: _RequestBody) -> Refusal | None:
         """Told in terms of HTTP, a client can ask its issuer for more. On SSE it would wait for the answer elsewhere."""
         issuer = self._door.issuer if path == MCP else None
         return issuer.forbid(path, WRITE) if issuer and asks_to_write(body.whole, self._writes) else None
 
-    def _foreign(self, headers: Headers) -> Refusal | None:
+    def _check_origin(self, headers: Headers) -> Refusal | None:
         host = headers.getlist("host")
-        if len(host) != 1 or not self._known(host[0]):
+        if len(host) != 1 or not self._is_known_host(host[0]):
             return _HOST
         origin = headers.get("origin")
-        return None if origin is None or self._welcome(origin, host[0]) else _ORIGIN
+        return None if origin is None or self._is_allowed_origin(origin, host[0]) else _ORIGIN
 
-    def _known(self, host: str) -> bool:
-        return any(one.fits(host) for one in self._hosts) or (self._any_address and _is_address(host))
+    def _is_known_host(self, host: str) -> bool:
+        return any(one.matches(host) for one in self._hosts) or (self._any_address and _is_address(host))
 
-    def _welcome(self, origin: str, host: str) -> bool:
+    def _is_allowed_origin(self, origin: str, host: str) -> bool:
         scheme, separator, authority = origin.lower().partition("://")
         if not separator:  # "null", and what is no origin at all
             return False
         own = authority == host.lower() and scheme in {"http", "https"}
-        return own or any(one.fits(scheme, authority) for one in self._origins)
+        return own or any(one.matches(scheme, authority) for one in self._origins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +135,12 @@ class _Authority:
     port: str | None
 
     @classmethod
-    def of(cls, entry: str) -> _Authority:
-        host, port = _split(entry.strip())
+    def parse(cls, entry: str) -> _Authority:
+        host, port = _split_authority(entry.strip())
         return cls(host, None if port in {"", "*"} else port)
 
-    def fits(self, authority: str) -> bool:
-        host, port = _split(authority)
+    def matches(self, authority: str) -> bool:
+        host, port = _split_authority(authority)
         return host == self.host and self.port in {None, port}
 
 
@@ -152,15 +152,15 @@ class _Origin:
     authority: _Authority
 
     @classmethod
-    def of(cls, entry: str) -> _Origin:
+    def parse(cls, entry: str) -> _Origin:
         scheme, separator, rest = entry.strip().lower().rstrip("/").partition("://")
-        return cls(scheme, _Authority.of(rest)) if separator else cls(None, _Authority.of(scheme))
+        return cls(scheme, _Authority.parse(rest)) if separator else cls(None, _Authority.parse(scheme))
 
-    def fits(self, scheme: str, authority: str) -> bool:
-        return scheme in {self.scheme or "http", self.scheme or "https"} and self.authority.fits(authority)
+    def matches(self, scheme: str, authority: str) -> bool:
+        return scheme in {self.scheme or "http", self.scheme or "https"} and self.authority.matches(authority)
 
 
-class _Body:
+class _RequestBody:
     """A request body, read before anyone looks at it."""
 
     def __init__(self, receive: Receive) -> None:
@@ -195,36 +195,36 @@ class _Body:
         return self._next.pop(0) if self._next else await self._receive()
 
 
-def _until(expired: float, receive: Receive) -> Receive:
+def _receive_until(expired: float, receive: Receive) -> Receive:
     """From then on the client is taken to have gone: whoever answers it winds up as for that."""
     deadline = anyio.current_time() + expired - time.time()
 
-    async def hear() -> Message:
+    async def watch_disconnect() -> Message:
         with anyio.move_on_at(deadline):
             return await receive()
         return {"type": "http.disconnect"}
 
-    return hear
+    return watch_disconnect
 
 
-def _with_cookie(send: Send, cookie: str) -> Send:
-    async def give(message: Message) -> None:
+def _add_cookie(send: Send, cookie: str) -> Send:
+    async def send_with_cookie(message: Message) -> None:
         if message["type"] == "http.response.start":
             MutableHeaders(scope=message).append("set-cookie", cookie)
         await send(message)
 
-    return give
+    return send_with_cookie
 
 
 def _is_address(authority: str) -> bool:
     try:
-        ipaddress.ip_address(_split(authority)[0])
+        ipaddress.ip_address(_split_authority(authority)[0])
     except ValueError:
         return False
     return True
 
 
-def _split(authority: str) -> tuple[str, str]:
+def _split_authority(authority: str) -> tuple[str, str]:
     """Host in lower case without a closing dot, and the port as written. `::1` may stand without brackets."""
     text = authority.lower()
     if text.startswith("["):
@@ -236,6 +236,6 @@ def _split(authority: str) -> tuple[str, str]:
     return host.removesuffix("."), port
 
 
-def _declared(headers: Headers) -> int:
+def _read_content_length(headers: Headers) -> int:
     declared = headers.get("content-length", "")
     return int(declared) if declared.isascii() and declared.isdigit() else 0

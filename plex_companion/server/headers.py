@@ -24,7 +24,7 @@ DEFAULTS = {
 }
 
 
-class Dressed:
+class SecurityHeaders:
     """Adds the headers to whatever an application answers."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,15 +33,15 @@ class Dressed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
 
-        async def dress(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _dress(MutableHeaders(scope=message))
+                _add_headers(MutableHeaders(scope=message))
             await send(message)
 
-        await self._app(scope, receive, dress)
+        await self._app(scope, receive, send_with_headers)
 
 
-def _dress(headers: MutableHeaders) -> None:
+def _add_headers(headers: MutableHeaders) -> None:
     for name, value in DEFAULTS.items():
         headers.setdefault(name, value)
     policy = headers[POLICY]

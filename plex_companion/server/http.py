@@ -18,11 +18,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
 from plex_companion.server.door import MESSAGES
-from plex_companion.server.entry import OPEN_ENTRY
+from plex_companion.server.entry import OPEN_ACCESS
 from plex_companion.server.guard import BODY_SECONDS
-from plex_companion.server.headers import Dressed
-from plex_companion.server.streams import Answers
-from plex_companion.server.timing import Timed
+from plex_companion.server.headers import SecurityHeaders
+from plex_companion.server.streams import OpenResponses
+from plex_companion.server.timing import RequestTiming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from plex_companion.server.build import CompanionServer
-    from plex_companion.server.entry import Entry
+    from plex_companion.server.entry import AuthConfig
     from plex_companion.server.notifier import Notifier
 
 MAX_STREAMS = 1_200
 
 
-def _nothing(route: str, method: str, status: int, seconds: float) -> None:
+def _ignore(route: str, method: str, status: int, seconds: float) -> None:
     """Nobody counts."""
 
 
 class HttpApp:
-    """An ASGI application without lifespan: enter `running` once per process, around whatever serves it."""
+    """An ASGI application without lifespan: enter `run` once per process, around whatever serves it."""
 
     def __init__(
         self,
@@ -54,9 +54,9 @@ class HttpApp:
         *,
         health: Callable[[], Mapping[str, Any]],
         missing: Callable[[], Mapping[str, str]] = dict,
-        observe: Callable[[str, str, int, float], None] = _nothing,
+        observe: Callable[[str, str, int, float], None] = _ignore,
         extra_routes: Sequence[BaseRoute] = (),
-        entry: Entry = OPEN_ENTRY,
+        entry: AuthConfig = OPEN_ACCESS,
         max_sessions: int = 500,
         max_streams: int = MAX_STREAMS,
         idle_seconds: float = 1800,
@@ -85,20 +85,20 @@ class HttpApp:
             Route("/mcp", _StreamableHttp(self._sessions, notifier)),
             Route("/sse", sse, methods=["GET"]),
             Mount(MESSAGES, sse.post),
-            *_health_routes(health, missing),
-            *entry.routes(),
+            *_build_health_routes(health, missing),
+            *entry.build_routes(),
             *extra_routes,
         ]
-        routed = Starlette(routes=self.routes, exception_handlers={HTTPException: _not_here})
-        guard = entry.guard(_led_by_path(routed), writes=server.writes, body_seconds=body_seconds)
-        self.answers = Answers(Timed(Dressed(guard), observe))
+        routed = Starlette(routes=self.routes, exception_handlers={HTTPException: _answer_http_error})
+        guard = entry.build_guard(_make_redirects_relative(routed), writes=server.is_write, body_seconds=body_seconds)
+        self.responses = OpenResponses(RequestTiming(SecurityHeaders(guard), observe))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http":  # the web server is started without lifespan and without websockets
-            await self.answers(scope, receive, send)
+            await self.responses(scope, receive, send)
 
-    def running(self) -> AbstractAsyncContextManager[None]:
+    def run(self) -> AbstractAsyncContextManager[None]:
         """Hold the sessions of Streamable HTTP while entered; leaving ends them."""
         return self._sessions.run()
 
@@ -113,20 +113,20 @@ class _StreamableHttp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         session_id = Headers(scope=scope).get(MCP_SESSION_ID_HEADER)
         if scope["method"] == "GET" and session_id is not None:
-            await self._watched(session_id, scope, receive, send)
+            await self._open_stream(session_id, scope, receive, send)
         else:
             await self._sessions.handle_request(scope, receive, send)
 
-    async def _watched(self, session_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _open_stream(self, session_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         with ExitStack() as open_stream:
 
-            async def watch(message: Message) -> None:
+            async def send_and_watch(message: Message) -> None:
                 await send(message)
                 # The SDK starts reading for the stream in the same turn of the loop in which it sends these headers.
                 if message["type"] == "http.response.start" and message["status"] == HTTPStatus.OK:
-                    open_stream.enter_context(self._notifier.get_stream(session_id))
+                    open_stream.enter_context(self._notifier.open_get_stream(session_id))
 
-            await self._sessions.handle_request(scope, receive, watch)
+            await self._sessions.handle_request(scope, receive, send_and_watch)
 
 
 class _Sse:
@@ -140,7 +140,7 @@ class _Sse:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._open >= self._most:
-            await _full(self._most)(scope, receive, send)
+            await _build_busy_response(self._most)(scope, receive, send)
             return
         self._open += 1
         try:
@@ -154,51 +154,51 @@ class _Sse:
             await self._transport.handle_post_message(scope, receive, send)
 
 
-async def _not_here(_: Request, error: Exception) -> Response:
+async def _answer_http_error(_: Request, error: Exception) -> Response:
     """No such route, or not by that method: told as every other refusal is."""
     told = cast("HTTPException", error)  # Starlette's handlers are typed for any
     return JSONResponse({"error": told.detail}, told.status_code, told.headers)
 
 
-def _led_by_path(app: ASGIApp) -> ASGIApp:
+def _make_redirects_relative(app: ASGIApp) -> ASGIApp:
     """The application, whose redirects name no scheme or host: behind a TLS proxy it would be the wrong one.
 
     Starlette leads from `/mcp/` to `http://…/mcp`, and a client that follows would send its token in the clear.
     """
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        async def give(message: Message) -> None:
+    async def run_app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_relative(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if "location" in headers:
                     headers["location"] = urlunsplit(("", "", *urlsplit(headers["location"])[2:]))
             await send(message)
 
-        await app(scope, receive, give)
+        await app(scope, receive, send_relative)
 
-    return answer
+    return run_app
 
 
-def _full(most: int) -> JSONResponse:
+def _build_busy_response(most: int) -> JSONResponse:
     told = {"error": f"{most} streams are open already. Try again later."}
     return JSONResponse(told, HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "60"})
 
 
-def _health_routes(
+def _build_health_routes(
     health: Callable[[], Mapping[str, Any]], missing: Callable[[], Mapping[str, str]]
 ) -> Iterator[Route]:
     """What is told to whoever watches: everything; only that we run; and whether we can do our work."""
 
-    async def tell(_: Request) -> JSONResponse:  # a plain function would be run in a thread
+    async def report_health(_: Request) -> JSONResponse:  # a plain function would be run in a thread
         return JSONResponse(dict(health()))
 
-    async def live(_: Request) -> JSONResponse:
+    async def report_live(_: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
-    async def ready(_: Request) -> JSONResponse:
+    async def report_ready(_: Request) -> JSONResponse:
         lacking = dict(missing())
         status = HTTPStatus.SERVICE_UNAVAILABLE if lacking else HTTPStatus.OK
         return JSONResponse({"status": "not ready" if lacking else "ok", **lacking}, status)
 
-    for path, answer in (("/healthz", tell), ("/healthz/live", live), ("/healthz/ready", ready)):
+    for path, answer in (("/healthz", report_health), ("/healthz/live", report_live), ("/healthz/ready", report_ready)):
         yield Route(path, answer, methods=["GET"])

@@ -34,7 +34,7 @@ class KeysUnavailable(Exception):
     """The issuer cannot be asked, and nothing is known from before."""
 
 
-class Keys:
+class JwksClient:
     """The public keys of one issuer, by key id."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Keys:
             await self._fetch_unless_known(key_id)
         if self._fetched_at is None:
             raise KeysUnavailable
-        return _built(self._keys.get(key_id), algorithm)
+        return _build_key(self._keys.get(key_id), algorithm)
 
     def _is_old(self) -> bool:
         return self._fetched_at is None or self._now() - self._fetched_at > KEPT_SECONDS
@@ -82,7 +82,7 @@ class Keys:
                 return
             try:
                 with anyio.fail_after(FETCH_SECONDS):
-                    self._keys = await self._fetched()
+                    self._keys = await self._fetch()
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, RecursionError) as error:
                 logger.warning("The keys of %s cannot be read: %s", self._issuer, type(error).__name__)
                 self._next_at = self._now() + FAILED_SECONDS
@@ -90,22 +90,22 @@ class Keys:
             self._fetched_at = self._now()
             self._next_at = self._now() + AGAIN_SECONDS
 
-    async def _fetched(self) -> dict[str | None, Mapping[str, Any]]:
+    async def _fetch(self) -> dict[str | None, Mapping[str, Any]]:
         self.fetches += 1
         async with httpx2.AsyncClient(follow_redirects=False, timeout=FETCH_SECONDS) as web:
-            address = self._address or await self._discovered(web)
-            found = (await _json(web, address)).get("keys")
+            address = self._address or await self._discover(web)
+            found = (await _fetch_json(web, address)).get("keys")
         keys = [key for key in found if _is_public(key)] if isinstance(found, list) else []
         if not keys:
             raise ValueError("no keys")
         named: dict[str | None, Mapping[str, Any]] = {key.get("kid"): key for key in keys[:MOST_KEYS]}
         return {**named, None: keys[0]} if len(keys) == 1 else named  # a token may leave out the id of the only key
 
-    async def _discovered(self, web: httpx2.AsyncClient) -> str:
+    async def _discover(self, web: httpx2.AsyncClient) -> str:
         """Where its metadata says the keys are (RFC 8414, else OpenID Connect)."""
-        for place in metadata_addresses(self._issuer):
+        for place in list_metadata_addresses(self._issuer):
             try:
-                metadata = await _json(web, place)
+                metadata = await _fetch_json(web, place)
             except (httpx2.HTTPStatusError, ValueError):
                 continue
             address = metadata.get("jwks_uri")
@@ -115,7 +115,7 @@ class Keys:
         raise ValueError("no metadata")
 
 
-def metadata_addresses(issuer: str) -> tuple[str, ...]:
+def list_metadata_addresses(issuer: str) -> tuple[str, ...]:
     """Where an issuer publishes about itself, in the order in which MCP clients look."""
     parts = urlsplit(issuer)
     base, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
@@ -130,7 +130,7 @@ def is_safe(address: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 
 
-async def _json(web: httpx2.AsyncClient, address: str) -> dict[str, Any]:
+async def _fetch_json(web: httpx2.AsyncClient, address: str) -> dict[str, Any]:
     """A JSON object of decent size."""
     body = bytearray()
     async with web.stream("GET", address, headers={"accept": "application/json"}) as response:
@@ -157,7 +157,7 @@ def _is_public(key: object) -> bool:
     )
 
 
-def _built(key: Mapping[str, Any] | None, algorithm: str) -> jwt.PyJWK | None:
+def _build_key(key: Mapping[str, Any] | None, algorithm: str) -> jwt.PyJWK | None:
     if key is None or key.get("alg", algorithm) != algorithm:
         return None
     try:

@@ -44,13 +44,13 @@ def read_message(line: bytes) -> JSONRPCMessage | None:
     if not text:
         return None
     if _NO_NUMBER.search(text):
-        return _checked(_parsed(text))
+        return _check(_parse(text))
     try:
         message = jsonrpc_message_adapter.validate_json(text, by_name=False)
     except ValidationError:
-        return _checked(_parsed(text))
+        return _check(_parse(text))
     if isinstance(message, JSONRPCNotification) and b'"id"' in text:
-        return _checked(_parsed(text))
+        return _check(_parse(text))
     return message
 
 
@@ -59,7 +59,7 @@ def too_long(limit: int) -> UnreadableLine:
     return UnreadableLine(PARSE_ERROR, f"This line is longer than {limit} bytes and was not read.")
 
 
-def _parsed(text: bytes) -> Any:
+def _parse(text: bytes) -> Any:
     """Parse as `json` does, which takes lone surrogates, but strictly as to numbers."""
     try:
         value = json.loads(text.decode("utf-8", "replace"), parse_constant=_refuse, parse_float=_finite)
@@ -80,7 +80,7 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _checked(value: Any) -> JSONRPCMessage:
+def _check(value: Any) -> JSONRPCMessage:
     if isinstance(value, list):
         raise UnreadableLine(INVALID_REQUEST, _BATCH)
     if not isinstance(value, dict):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Scope
 
-    from plex_companion.server.cookie import Cookies, Visit
-    from plex_companion.server.failures import Failures
+    from plex_companion.server.cookie import BrowserSession, Cookies
+    from plex_companion.server.failures import LoginThrottle
 
 LOGIN, LOGOUT = "/login", "/logout"
 CODE_SECONDS = 3_600.0
@@ -50,17 +50,17 @@ _PAGE = """<!doctype html>
 <p>Already logged in, and came here by a link? <a href="{after}">Go on</a>.</p></main></body></html>"""
 
 
-def _digest(text: str) -> str:
+def _compute_digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_digest(_STYLE)}'; form-action 'self'; base-uri 'none'; "
+    f"default-src 'none'; style-src 'sha256-{_compute_digest(_STYLE)}'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
 
 
-class Code:
+class LoginCode:
     """Logs one browser in, once, within an hour of the start: the token itself belongs into no address."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -69,7 +69,7 @@ class Code:
         self._until = now() + CODE_SECONDS
         self._used = False
 
-    def take(self, given: str) -> bool:
+    def redeem(self, given: str) -> bool:
         """Whether this is it; true once."""
         fits = hmac.compare_digest(given.encode(), self.text.encode())
         if not fits or self._used or self._now() > self._until:
@@ -78,84 +78,86 @@ class Code:
         return True
 
 
-class Login:
+class LoginPages:
     """`/login` and `/logout`."""
 
-    def __init__(self, token: str | None, cookies: Cookies | None, failures: Failures, code: Code | None) -> None:
+    def __init__(
+        self, token: str | None, cookies: Cookies | None, failures: LoginThrottle, code: LoginCode | None
+    ) -> None:
         self._token = token.encode() if token else None
         self._cookies = cookies
         self._failures = failures
         self._code = code
 
-    def routes(self) -> list[Route]:
+    def build_routes(self) -> list[Route]:
         """Both, to be reached without the token."""
         return [
-            Route(LOGIN, self._show, methods=["GET"]),
+            Route(LOGIN, self._show_page, methods=["GET"]),
             Route(LOGIN, self._log_in, methods=["POST"]),
             Route(LOGOUT, self._log_out, methods=["POST"]),
         ]
 
-    async def _show(self, request: Request) -> Response:
+    async def _show_page(self, request: Request) -> Response:
         """The page; or with the one-time code of the first start, the dashboard at once."""
-        after = local(request.query_params.get("next", "/"))
+        after = make_local(request.query_params.get("next", "/"))
         given = request.query_params.get("code")
         if self._cookies is None:
-            return _see(after)
-        if given is not None and self._code is not None and self._code.take(given):
-            return self._welcome(request, self._cookies, "/")
+            return _redirect(after)
+        if given is not None and self._code is not None and self._code.redeem(given):
+            return self._log_browser_in(request, self._cookies, "/")
         said = None if given is None else "This address has been used, or is too old. Log in with the token."
         status = HTTPStatus.OK if given is None else HTTPStatus.UNAUTHORIZED
-        return HTMLResponse(page(after, said), status, {"content-security-policy": POLICY})
+        return HTMLResponse(render_page(after, said), status, {"content-security-policy": POLICY})
 
     async def _log_in(self, request: Request) -> Response:
-        form = _fields(await request.body())
-        after = local(form.get("next", ["/"])[0])
+        form = _parse_form(await request.body())
+        after = make_local(form.get("next", ["/"])[0])
         if self._cookies is None or self._token is None:
-            return _see(after)
-        address = address_of(request.scope)
-        if self._failures.crowded(address):
-            told = page(after, "Too many wrong tokens. Wait a little.")
+            return _redirect(after)
+        address = read_address(request.scope)
+        if self._failures.is_throttled(address):
+            told = render_page(after, "Too many wrong tokens. Wait a little.")
             headers = {"content-security-policy": POLICY, "retry-after": "10"}
             return HTMLResponse(told, HTTPStatus.TOO_MANY_REQUESTS, headers)
         given = form.get("token", [""])[0].strip().encode()
         if hmac.compare_digest(given, self._token):
-            self._failures.succeeded(address)
-            return self._welcome(request, self._cookies, after)
-        with self._failures.failed(address) as seconds:
+            self._failures.reset(address)
+            return self._log_browser_in(request, self._cookies, after)
+        with self._failures.count_failure(address) as seconds:
             await anyio.sleep(seconds)
-        told = page(after, "That is not the token.")
+        told = render_page(after, "That is not the token.")
         return HTMLResponse(told, HTTPStatus.UNAUTHORIZED, {"content-security-policy": POLICY})
 
-    def _welcome(self, request: Request, cookies: Cookies, after: str) -> Response:
-        cookie = cookies.header(cookies.issue(), https=is_https(request.scope, request.headers))
-        return _see(after, cookie)
+    def _log_browser_in(self, request: Request, cookies: Cookies, after: str) -> Response:
+        cookie = cookies.build_header(cookies.issue(), https=is_https(request.scope, request.headers))
+        return _redirect(after, cookie)
 
     async def _log_out(self, request: Request) -> Response:
         """End the visit. A request that is none of our own pages' ends nothing."""
-        visit = visit_of(request.headers, self._cookies)
+        visit = find_session(request.headers, self._cookies)
         if self._cookies is None or visit is None:
-            return _see(LOGIN)
+            return _redirect(LOGIN)
         if not is_own_page(request.headers):
             return Response("Only a page of this server may log you out.", HTTPStatus.FORBIDDEN)
         self._cookies.end(visit)
-        return _see(LOGIN, self._cookies.farewell(https=is_https(request.scope, request.headers)))
+        return _redirect(LOGIN, self._cookies.build_expired_header(https=is_https(request.scope, request.headers)))
 
 
-def page(after: str, said: str | None = None) -> str:
+def render_page(after: str, said: str | None = None) -> str:
     """The page, leading on to a local path."""
     told = f'<p role="alert">{html.escape(said)}</p>' if said else ""
     return _PAGE.format(style=_STYLE, said=told, action=LOGIN, after=html.escape(after))
 
 
-def local(path: str) -> str:
+def make_local(path: str) -> str:
     """The path if it leads nowhere else: for a browser two slashes of either kind begin another host."""
     leads_home = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if leads_home and not path.startswith((LOGIN, LOGOUT)) else "/"
 
 
-def visit_of(headers: Headers, cookies: Cookies | None) -> Visit | None:
+def find_session(headers: Headers, cookies: Cookies | None) -> BrowserSession | None:
     """The visit that a request belongs to by its cookie."""
-    return cookies.visit(cookie_parser(headers.get("cookie", ""))) if cookies else None
+    return cookies.find_session(cookie_parser(headers.get("cookie", ""))) if cookies else None
 
 
 def is_own_page(headers: Headers) -> bool:
@@ -179,13 +181,13 @@ def is_https(scope: Scope, headers: Headers) -> bool:
     return "https" in said
 
 
-def address_of(scope: Scope) -> str:
+def read_address(scope: Scope) -> str:
     """Where a request came from."""
     client = scope.get("client")
     return client[0] if client else ""
 
 
-def _fields(body: bytes) -> dict[str, list[str]]:
+def _parse_form(body: bytes) -> dict[str, list[str]]:
     """What a form has sent; nothing when it cannot be our form."""
     try:
         return parse_qs(body.decode(), max_num_fields=10)
@@ -193,7 +195,7 @@ def _fields(body: bytes) -> dict[str, list[str]]:
         return {}
 
 
-def _see(path: str, cookie: str | None = None) -> Response:
+def _redirect(path: str, cookie: str | None = None) -> Response:
     answer = RedirectResponse(path, HTTPStatus.SEE_OTHER)
     if cookie is not None:
         answer.headers["set-cookie"] = cookie

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 
 
-class Mailbox:
+class PendingUpdates:
     """Merges what it is offered until its reader takes it; never larger than what its owner subscribed to."""
 
     def __init__(self, *, held: bool = False) -> None:
@@ -18,21 +18,21 @@ class Mailbox:
         """How much waits to be read."""
         return len(self._pending)
 
-    def offer(self, key: str) -> None:
+    def add(self, key: str) -> None:
         """Put something in; does not block, and does nothing once closed."""
         if not self._closed:
             self._pending[key] = None
             self._wake.set()
 
-    def withdraw(self, key: str) -> None:
+    def remove(self, key: str) -> None:
         """Take something out again, unread."""
         self._pending.pop(key, None)
 
-    def hold(self) -> None:
+    def pause(self) -> None:
         """Keep what comes in: the reader has no way to pass it on just now."""
         self._held = True
 
-    def release(self) -> None:
+    def resume(self) -> None:
         """Let the reader go on."""
         self._held = False
         self._wake.set()
@@ -42,7 +42,7 @@ class Mailbox:
         self._closed = True
         self._wake.set()
 
-    def __aiter__(self) -> Mailbox:
+    def __aiter__(self) -> PendingUpdates:
         """What comes in, until `close`."""
         return self
 

@@ -19,13 +19,13 @@ from mcp_types import (
 )
 
 from plex_companion.server.subscribers import LISTING, Subscriber, Subscribers
-from plex_companion.server.wanted import LONGEST_BYTES, MOST_BYTES, known, refuse_crowd
+from plex_companion.server.wanted import LONGEST_BYTES, MOST_BYTES, refuse_crowd, resolve_uris
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from mcp_types import ServerNotification, SubscriptionsListenRequestParams
 
-    from plex_companion.server.addresses import Addresses
+    from plex_companion.server.addresses import UriIndex
 
 LARGEST_LISTEN = 2 * MOST_BYTES
 """Bytes of a whole request: its URIs, escaped, and what else it says."""
@@ -38,7 +38,7 @@ class ListenStreams:
     with a client that reads as fast as it can. Here a stream holds a set, as large as what it subscribed to.
     """
 
-    def __init__(self, subscribers: Subscribers, addresses: Addresses, *, limit: int) -> None:
+    def __init__(self, subscribers: Subscribers, addresses: UriIndex, *, limit: int) -> None:
         self._subscribers = subscribers
         self._addresses = addresses
         self._limit = limit
@@ -48,10 +48,10 @@ class ListenStreams:
         self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
         """Acknowledge, then tell until the client leaves (which cancels this) or the server closes."""
-        meta = {SUBSCRIPTION_ID_META_KEY: self._admitted(ctx)}
+        meta = {SUBSCRIPTION_ID_META_KEY: self._limit_streams(ctx)}
         await _refuse_large(ctx)
         asked = params.notifications
-        wanted = known(self._addresses, asked.resource_subscriptions or ())
+        wanted = resolve_uris(self._addresses, asked.resource_subscriptions or ())
         if asked.resources_list_changed:
             wanted[LISTING] = LISTING
         subscriber = Subscriber()
@@ -59,15 +59,15 @@ class ListenStreams:
         # Registered before the acknowledgement: what is announced while that is written waits in the mailbox.
         self._subscribers.add(subscriber, wanted.items())
         try:
-            await _send(ctx, _acknowledgement(asked, meta))
-            async for key in subscriber.box:
-                await _send(ctx, _told(subscriber.wanted[key], meta))
+            await _send(ctx, _build_acknowledgement(asked, meta))
+            async for key in subscriber.pending:
+                await _send(ctx, _build_notification(subscriber.uris[key], meta))
         finally:
             self._subscribers.drop(subscriber)
             self.open -= 1
         return SubscriptionsListenResult(_meta=meta)
 
-    def _admitted(self, ctx: ServerRequestContext[Any, Any]) -> int | str:
+    def _limit_streams(self, ctx: ServerRequestContext[Any, Any]) -> int | str:
         if ctx.request_id is None:
             raise MCPError(INVALID_REQUEST, "subscriptions/listen needs a request id.")
         if self.open >= self._limit:
@@ -88,7 +88,7 @@ async def _refuse_large(ctx: ServerRequestContext[Any, Any]) -> None:
         raise MCPError(INVALID_PARAMS, message)
 
 
-def _acknowledgement(asked: SubscriptionFilter, meta: dict[str, Any]) -> ServerNotification:
+def _build_acknowledgement(asked: SubscriptionFilter, meta: dict[str, Any]) -> ServerNotification:
     """Every kind is honoured, also those that never fire here; false flags and empty lists are left out."""
     honoured = SubscriptionFilter(
         tools_list_changed=asked.tools_list_changed or None,
@@ -100,7 +100,7 @@ def _acknowledgement(asked: SubscriptionFilter, meta: dict[str, Any]) -> ServerN
     return SubscriptionsAcknowledgedNotification(params=params)
 
 
-def _told(spelling: str, meta: dict[str, Any]) -> ServerNotification:
+def _build_notification(spelling: str, meta: dict[str, Any]) -> ServerNotification:
     event = ResourcesListChanged() if spelling == LISTING else ResourceUpdated(uri=spelling)
     return event_to_notification(event, meta)
 

@@ -17,10 +17,10 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
-from plex_companion.server.addresses import Addresses
+from plex_companion.server.addresses import UriIndex
 from plex_companion.server.legacy import LegacySessions
 from plex_companion.server.modern import ListenStreams
-from plex_companion.server.pacing import MERGE, PROGRESS, Pacing
+from plex_companion.server.pacing import MERGE, PROGRESS, NotificationThrottle
 from plex_companion.server.subscribers import LISTING, Subscribers
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class NotifierCounts:
     """What the notifier holds; all zero when every client has left."""
 
     subscriptions: int
@@ -60,9 +60,9 @@ class Notifier:
     def __init__(
         self, resources: Sequence[Resource], *, now: Callable[[], float] = time.monotonic, max_streams: int = 1024
     ) -> None:
-        self.addresses = Addresses(resources)
+        self.addresses = UriIndex(resources)
         self._now = now
-        self._pacing = Pacing()
+        self._pacing = NotificationThrottle()
         self._wake = anyio.Event()
         self._subscribers = Subscribers()
         self._legacy = LegacySessions(self._subscribers, self.addresses)
@@ -78,14 +78,14 @@ class Notifier:
         """
         now = self._now()
         for uri in urgent:
-            self._want(uri, MERGE, now)
+            self._schedule(uri, MERGE, now)
         for uri in lazy:
-            self._want(uri, PROGRESS, now)
+            self._schedule(uri, PROGRESS, now)
         if listing:
-            self._want(LISTING, MERGE, now)
+            self._schedule(LISTING, MERGE, now)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def run(self) -> AsyncIterator[None]:
         """Deliver while entered. Enter it before a transport opens and leave it after the last has closed."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._deliver)
@@ -95,37 +95,41 @@ class Notifier:
 
     def close(self) -> None:
         """Hand out what is waiting, end modern streams gracefully, and tell nobody anything more."""
-        for key in self._pacing.take(inf):
-            self._subscribers.offer(key)
+        for key in self._pacing.pop_due(inf):
+            self._subscribers.notify(key)
         self._subscribers.close()
 
-    def get_stream(self, session_id: str) -> AbstractContextManager[None]:
+    def open_get_stream(self, session_id: str) -> AbstractContextManager[None]:
         """Enter while the legacy Streamable HTTP session of this id has its GET stream open."""
-        return self._legacy.stream(session_id)
+        return self._legacy.open_stream(session_id)
 
-    def counts(self) -> Counts:
+    def count(self) -> NotifierCounts:
         """What is held just now."""
         legacy, modern = self._legacy, self._modern
-        waiting = self._pacing.waiting() + self._subscribers.waiting()
-        return Counts(self._subscribers.count(), len(legacy), legacy.pumps, legacy.streams, modern.open, waiting)
+        waiting = self._pacing.count_waiting() + self._subscribers.count_waiting()
+        return NotifierCounts(
+            self._subscribers.count_pairs(), len(legacy), legacy.pumps, legacy.streams, modern.open, waiting
+        )
 
     def register_with(self, server: Server[Any]) -> None:
         """Serve the subscription methods of both eras on this low-level server."""
         server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self._modern)
         server.add_request_handler("resources/subscribe", SubscribeRequestParams, self._legacy.subscribe)
         server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._legacy.unsubscribe)
-        server.add_notification_handler("notifications/initialized", NotificationParams, self._legacy.initialized)
+        server.add_notification_handler(
+            "notifications/initialized", NotificationParams, self._legacy.handle_initialized
+        )
 
-    def _want(self, key: str, window: float, now: float) -> None:
+    def _schedule(self, key: str, window: float, now: float) -> None:
         if key in self._subscribers:
-            self._pacing.want(key, window, now)
+            self._pacing.schedule(key, window, now)
             self._wake.set()
 
     async def _deliver(self) -> None:
         while True:
             self._wake = anyio.Event()
-            for key in self._pacing.take(self._now()):
-                self._subscribers.offer(key)
+            for key in self._pacing.pop_due(self._now()):
+                self._subscribers.notify(key)
                 await checkpoint()  # a thousand subscribers of a thousand URIs must not stop the loop
-            with anyio.move_on_after(self._pacing.next_at() - self._now()):
+            with anyio.move_on_after(self._pacing.find_next_time() - self._now()):
                 await self._wake.wait()

@@ -13,7 +13,7 @@ from mcp.server.auth.routes import build_resource_metadata_url, create_protected
 from pydantic import AnyHttpUrl
 from starlette.authentication import AuthCredentials
 
-from plex_companion.server.issuer import ALGORITHMS, Keys
+from plex_companion.server.issuer import ALGORITHMS, JwksClient
 from plex_companion.server.refusal import Refusal
 from plex_companion.server.scopes import READ, WRITE
 
@@ -38,13 +38,13 @@ _CLAIMED = (
 """Raised once the signature has been found right: such a token is no guess."""
 
 
-class Denied(Exception):
-    """A token that opens nothing. `guessed`: nobody we trust has signed it."""
+class TokenRejected(Exception):
+    """A token that opens nothing. `is_forged`: nobody we trust has signed it."""
 
     def __init__(self, reason: str, *, guessed: bool) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.guessed = guessed
+        self.is_forged = guessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class Bearer:
     """Who a token speaks for, and until when (seconds since 1970)."""
 
     user: AuthenticatedUser
-    until: float
+    expires_at: float
 
-    def enter(self, scope: Scope) -> None:
+    def apply(self, scope: Scope) -> None:
         """Say it to the SDK, which lets a session be used by the one who opened it alone."""
         scope["user"], scope["auth"] = self.user, AuthCredentials(self.user.scopes)
 
@@ -73,12 +73,12 @@ class ResourceServer:
             audiences: what `aud` may be; by default the public URLs of `/mcp` and `/sse`.
             keys_url: where the issuer's keys are, if not where its metadata says.
         """
-        self.keys = Keys(issuer, keys_url)
+        self.keys = JwksClient(issuer, keys_url)
         self._issuer = issuer
         self._public = public_url.rstrip("/")
         self._audiences = tuple(audiences) or tuple(self._public + path for path in RESOURCES)
 
-    async def judge(self, token: str) -> Bearer:
+    async def verify(self, token: str) -> Bearer:
         """Who the token speaks for.
 
         Raises:
@@ -88,16 +88,16 @@ class ResourceServer:
         try:
             header = jwt.get_unverified_header(token) if len(token) < LONGEST_TOKEN else {}
         except jwt.PyJWTError:
-            raise Denied("It is no token of the issuer.", guessed=True) from None
+            raise TokenRejected("It is no token of the issuer.", guessed=True) from None
         algorithm, key_id = header.get("alg"), header.get("kid")
         if algorithm not in ALGORITHMS:
-            raise Denied("Its signature is of a kind that is not accepted.", guessed=True)
+            raise TokenRejected("Its signature is of a kind that is not accepted.", guessed=True)
         key = await self.keys.find(key_id, algorithm)
         if key is None:
-            raise Denied("The issuer has no such key.", guessed=True)
-        return _bearer(self._claims(token, key))
+            raise TokenRejected("The issuer has no such key.", guessed=True)
+        return _build_bearer(self._decode(token, key))
 
-    def _claims(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
+    def _decode(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
         bare = self._issuer.rstrip("/")
         try:
             claims: dict[str, Any] = jwt.decode(
@@ -110,32 +110,34 @@ class ResourceServer:
                 options={"require": ["exp", "iss", "aud"]},
             )
         except jwt.ExpiredSignatureError:
-            raise Denied("It has expired.", guessed=False) from None
+            raise TokenRejected("It has expired.", guessed=False) from None
         except _CLAIMED:
-            raise Denied("It is not meant for this server.", guessed=False) from None
+            raise TokenRejected("It is not meant for this server.", guessed=False) from None
         except jwt.PyJWTError:
-            raise Denied("Its signature is wrong.", guessed=True) from None
+            raise TokenRejected("Its signature is wrong.", guessed=True) from None
         return claims
 
     def refuse(self, path: str, reason: str | None) -> Refusal:
         """401, with the way to a token."""
         error = f', error="invalid_token", error_description="{reason}"' if reason else ""
-        challenge = f'Bearer resource_metadata="{self._metadata(path)}", scope="{READ}"{error}'
+        challenge = f'Bearer resource_metadata="{self._build_metadata(path)}", scope="{READ}"{error}'
         message = "A token of the issuer is needed." if reason is None else f"The token is refused. {reason}"
         return Refusal(HTTPStatus.UNAUTHORIZED, message, {"www-authenticate": challenge})
 
     def forbid(self, path: str, scope: str) -> Refusal:
         """403: the token is good, and too weak for this."""
         wanted = READ if scope == READ else f"{READ} {WRITE}"
-        challenge = f'Bearer error="insufficient_scope", scope="{wanted}", resource_metadata="{self._metadata(path)}"'
+        challenge = (
+            f'Bearer error="insufficient_scope", scope="{wanted}", resource_metadata="{self._build_metadata(path)}"'
+        )
         message = f"The token lacks the scope {scope}."
         return Refusal(HTTPStatus.FORBIDDEN, message, {"www-authenticate": challenge})
 
-    def _metadata(self, path: str) -> str:
+    def _build_metadata(self, path: str) -> str:
         resource = RESOURCES[0] if path == RESOURCES[0] else RESOURCES[1]
         return str(build_resource_metadata_url(AnyHttpUrl(self._public + resource)))
 
-    def routes(self) -> list[Route]:
+    def build_routes(self) -> list[Route]:
         """The metadata of RFC 9728, one document for each resource."""
         return [
             route
@@ -149,20 +151,20 @@ class ResourceServer:
         ]
 
 
-def unavailable() -> Refusal:
+def build_unavailable() -> Refusal:
     """503: it is not the token's fault."""
     return Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE, "The keys of the issuer cannot be read. Try again.", {"retry-after": "5"}
     )
 
 
-def _bearer(claims: dict[str, Any]) -> Bearer:
+def _build_bearer(claims: dict[str, Any]) -> Bearer:
     client = claims.get("client_id") or claims.get("azp") or claims.get("sub") or "unknown"
     subject = claims.get("sub")
     access = AccessToken(
         token="",  # nobody behind the door needs it
         client_id=str(client),
-        scopes=_scopes(claims),
+        scopes=_parse_scopes(claims),
         expires_at=int(claims["exp"]),
         subject=None if subject is None else str(subject),
         claims={"iss": claims["iss"]},
@@ -170,7 +172,7 @@ def _bearer(claims: dict[str, Any]) -> Bearer:
     return Bearer(AuthenticatedUser(access), float(claims["exp"]) + LEEWAY_SECONDS)
 
 
-def _scopes(claims: dict[str, Any]) -> list[str]:
+def _parse_scopes(claims: dict[str, Any]) -> list[str]:
     """`scope` is a text with spaces (RFC 9068); some issuers write `scp`, or a list."""
     given = claims.get("scope", claims.get("scp", ""))
     listed = given.split() if isinstance(given, str) else given

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from plex_companion.tools.declare import Caller, Tool
 
 
-def _nothing(_name: str, _typed: str) -> Sequence[str]:
+def _propose_nothing(_name: str, _typed: str) -> Sequence[str]:
     return ()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ToolResult:
     """What a tool answers: an object for programs, and the text a model reads (usually the same as compact JSON)."""
 
     structured: dict[str, Any]
@@ -29,7 +29,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Existing:
+class ResourceEntry:
     """One concrete resource that exists now."""
 
     uri: str
@@ -39,23 +39,23 @@ class Existing:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ServerInterface:
     """Everything one server serves."""
 
     name: str
     version: str
     instructions: str
     tools: Sequence[Tool]
-    call: Callable[[Tool, Mapping[str, Any], Caller], Awaitable[Answer]]
+    call: Callable[[Tool, Mapping[str, Any], Caller], Awaitable[ToolResult]]
     """Gate, validation and worker threads are behind it; raises `ToolError`."""
     resources: Sequence[Resource]
     """Fixed ones and families."""
-    existing: Callable[[], Sequence[Existing]]
+    list_existing: Callable[[], Sequence[ResourceEntry]]
     """What `resources/list` shows now: the fixed ones and the members of the families."""
     read: Callable[[str], Awaitable[str]]
     """The JSON of a resource; raises `NotFound` for a URI that names nothing."""
     prompts: Sequence[Prompt] = ()
-    propose: Callable[[str, str], Sequence[str]] = _nothing
+    propose: Callable[[str, str], Sequence[str]] = _propose_nothing
     """Values for the prompt argument or URI field of a name, given what was typed of it."""
     panels: Sequence[Panel] = ()
     """Pages that hosts show instead of what a tool answers."""

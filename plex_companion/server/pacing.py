@@ -10,22 +10,22 @@ PROGRESS = 1.0
 """The same for a change that is progress only."""
 
 
-class Pacing:
+class NotificationThrottle:
     """What is waiting to be said. Pure: the caller passes the time, in seconds of a monotonic clock.
 
-    Every `want` is answered by a `take` that comes after it, so the last change is never lost.
+    Every `schedule` is answered by a `pop_due` that comes after it, so the last change is never lost.
     """
 
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
         self._said: dict[str, float] = {}
 
-    def want(self, key: str, window: float, now: float) -> None:
+    def schedule(self, key: str, window: float, now: float) -> None:
         """Say `key` as soon as `window` seconds have passed since it was last said."""
         at = max(now, self._said.get(key, -inf) + window)
         self._due[key] = min(at, self._due.get(key, inf))
 
-    def take(self, now: float) -> list[str]:
+    def pop_due(self, now: float) -> list[str]:
         """What may be said now, the longest waiting first; it counts as said."""
         ready = sorted((at, key) for key, at in self._due.items() if at <= now)
         keys = [key for _, key in ready]
@@ -36,10 +36,10 @@ class Pacing:
             self._said.update(dict.fromkeys(keys, now))
         return keys
 
-    def next_at(self) -> float:
-        """When `take` will have something; infinity when nothing waits."""
+    def find_next_time(self) -> float:
+        """When `pop_due` will have something; infinity when nothing waits."""
         return min(self._due.values(), default=inf)
 
-    def waiting(self) -> int:
+    def count_waiting(self) -> int:
         """How many things wait to be said."""
         return len(self._due)

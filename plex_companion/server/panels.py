@@ -19,17 +19,17 @@ _CSP = ResourceCsp(connect_domains=[], resource_domains=[], frame_domains=[], ba
 _META: dict[str, Any] = {"ui": {"csp": _CSP.model_dump(by_alias=True, exclude_none=True), "prefersBorder": True}}
 
 
-def extensions(panels: Iterable[Panel]) -> list[Extension]:
+def list_extensions(panels: Iterable[Panel]) -> list[Extension]:
     """What the server says it can do beyond the protocol; nothing without panels."""
     return [Apps()] if any(True for _ in panels) else []
 
 
-def contents(panel: Panel) -> ReadResourceContents:
+def build_contents(panel: Panel) -> ReadResourceContents:
     """A panel as `resources/read` gives it."""
-    return ReadResourceContents(panel.html(), APP_MIME_TYPE, _META)
+    return ReadResourceContents(panel.read_html(), APP_MIME_TYPE, _META)
 
 
-def meta_of(tool: str, panels: Iterable[Panel]) -> dict[str, Any] | None:
+def build_meta(tool: str, panels: Iterable[Panel]) -> dict[str, Any] | None:
     """Which panel shows the answers of a tool, as `tools/list` says it."""
     uris = [panel.uri for panel in panels if panel.tool == tool]
     return {"ui": {"resourceUri": uris[0]}} if uris else None

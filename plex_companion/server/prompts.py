@@ -18,7 +18,7 @@ from mcp_types import (
 )
 
 from plex_companion.errors import Invalid, NotFound
-from plex_companion.prompts import filled
+from plex_companion.prompts import fill_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from mcp_types import CompleteRequestParams
 
     from plex_companion.prompts import declare
-    from plex_companion.server.offer import Offer
+    from plex_companion.server.offer import ServerInterface
 
 MOST = 100
 """Values in one answer, by the protocol."""
 
 
-def as_prompt(prompt: declare.Prompt) -> Prompt:
+def build_prompt(prompt: declare.Prompt) -> Prompt:
     """A prompt as `prompts/list` shows it."""
     arguments = [
         PromptArgument(name=one.name, description=one.description, required=one.required) for one in prompt.arguments
@@ -40,30 +40,30 @@ def as_prompt(prompt: declare.Prompt) -> Prompt:
     return Prompt(name=prompt.name, title=prompt.title, description=prompt.description, arguments=arguments)
 
 
-def got(offer: Offer, name: str, arguments: Mapping[str, str]) -> GetPromptResult:
+def get_prompt(offer: ServerInterface, name: str, arguments: Mapping[str, str]) -> GetPromptResult:
     """A prompt, filled in.
 
     Raises:
         MCPError: -32602 for an unknown prompt, and for an argument that is missing or unknown.
     """
     try:
-        prompt, text = filled(offer.prompts, name, arguments)
+        prompt, text = fill_prompt(offer.prompts, name, arguments)
     except (NotFound, Invalid) as error:
         raise MCPError(INVALID_PARAMS, error.message, {"name": name[:100], **error.facts}) from error
     message = PromptMessage(role="user", content=TextContent(text=text))
     return GetPromptResult(description=prompt.description, messages=[message])
 
 
-def completed(offer: Offer, params: CompleteRequestParams) -> CompleteResult:
+def complete(offer: ServerInterface, params: CompleteRequestParams) -> CompleteResult:
     """Values for what somebody types. What has no such argument or field gets none: clients ask on every key press."""
-    found = offer.propose(params.argument.name, params.argument.value) if _takes(offer, params) else ()
+    found = offer.propose(params.argument.name, params.argument.value) if _accepts(offer, params) else ()
     values = [*found[:MOST]]
     return CompleteResult(completion=Completion(values=values, total=len(found), has_more=len(found) > MOST))
 
 
-def _takes(offer: Offer, params: CompleteRequestParams) -> bool:
+def _accepts(offer: ServerInterface, params: CompleteRequestParams) -> bool:
     name = params.argument.name
     if isinstance(params.ref, PromptReference):
         asked = params.ref.name
-        return any(one.name == asked and one.argument(name) is not None for one in offer.prompts)
+        return any(one.name == asked and one.find_argument(name) is not None for one in offer.prompts)
     return any(one.uri == params.ref.uri and f"{{{name}}}" in one.uri for one in offer.resources)

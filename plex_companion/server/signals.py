@@ -9,7 +9,7 @@ import threading
 import anyio
 
 
-async def told_to_end() -> None:
+async def wait_for_signal() -> None:
     """Return at the first SIGINT, SIGTERM or SIGHUP. A second one finds the handlers of before and ends the process.
 
     SIGHUP stays ignored where it was (`nohup`), and it is ignored after the first: a terminal that is closed sends it, and

@@ -19,7 +19,7 @@ from mcp.shared.message import SessionMessage
 from plex_companion.errors import HostNotReading
 from plex_companion.server.json_lines import UnreadableLine, read_message, too_long
 from plex_companion.server.refusal import MOST_BYTES
-from plex_companion.server.signals import told_to_end
+from plex_companion.server.signals import wait_for_signal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -52,19 +52,19 @@ async def serve_stdio(server: CompanionServer) -> None:
         HostNotReading: the client has stopped reading, and its answers would fill the memory.
     """
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_cancel_when_told, tasks.cancel_scope)
-        async with _streams() as (read, write):
+        tasks.start_soon(_cancel_on_signal, tasks.cancel_scope)
+        async with _open_streams() as (read, write):
             await server.serve(read, write)
         tasks.cancel_scope.cancel()
 
 
-async def _cancel_when_told(serving: anyio.CancelScope) -> None:
-    await told_to_end()
+async def _cancel_on_signal(serving: anyio.CancelScope) -> None:
+    await wait_for_signal()
     serving.cancel()
 
 
 @asynccontextmanager
-async def _streams() -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
+async def _open_streams() -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
     """Do what the SDK's transport does without its threads: one blocked in `read` or `write` cannot be cancelled."""
     if sys.platform == "win32":  # no waiting for pipes there
         async with stdio_server() as streams:
@@ -72,10 +72,10 @@ async def _streams() -> AsyncIterator[tuple[ReadStream[SessionMessage | Exceptio
         return
     to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_client, from_server = anyio.create_memory_object_stream[SessionMessage](0)
-    with _claimed() as (stdin, stdout):
-        output = Output(stdout)
+    with _claim_descriptors() as (stdin, stdout):
+        output = DescriptorWriter(stdout)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_read, Lines(stdin, output), to_server, output)
+            tasks.start_soon(_read, LineReader(stdin, output), to_server, output)
             tasks.start_soon(_write, from_server, output)
             tasks.start_soon(_end_without_reader, output, tasks.cancel_scope)
             yield from_client, to_client
@@ -85,7 +85,9 @@ async def _streams() -> AsyncIterator[tuple[ReadStream[SessionMessage | Exceptio
             tasks.cancel_scope.cancel()
 
 
-async def _read(lines: Lines, to_server: ObjectSendStream[SessionMessage | Exception], output: Output) -> None:
+async def _read(
+    lines: LineReader, to_server: ObjectSendStream[SessionMessage | Exception], output: DescriptorWriter
+) -> None:
     async with to_server:
         async for line in lines:
             try:
@@ -101,19 +103,19 @@ async def _read(lines: Lines, to_server: ObjectSendStream[SessionMessage | Excep
                 await to_server.send(SessionMessage(message))
 
 
-async def _write(from_server: ObjectReceiveStream[SessionMessage], output: Output) -> None:
+async def _write(from_server: ObjectReceiveStream[SessionMessage], output: DescriptorWriter) -> None:
     async for one in from_server:
         output.write(one.message.model_dump_json(by_alias=True, exclude_unset=True))
         await output.room()
 
 
-async def _end_without_reader(output: Output, serving: anyio.CancelScope) -> None:
+async def _end_without_reader(output: DescriptorWriter, serving: anyio.CancelScope) -> None:
     await output.send()
     serving.cancel()
 
 
 @contextmanager
-def _claimed() -> Iterator[tuple[int, int]]:
+def _claim_descriptors() -> Iterator[tuple[int, int]]:
     """Private descriptors for the protocol. Everyone else reads nothing from 0, and what they write to 1 goes to 2."""
     stdin, stdout = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -131,17 +133,17 @@ def _claimed() -> Iterator[tuple[int, int]]:
         os.close(stdout)
 
 
-class Lines:
+class LineReader:
     """The lines of a descriptor, without their ends; the last one also without a newline."""
 
-    def __init__(self, descriptor: int, output: Output, longest: int = MOST_BYTES) -> None:
+    def __init__(self, descriptor: int, output: DescriptorWriter, longest: int = MOST_BYTES) -> None:
         self._descriptor, self._output, self._longest = descriptor, output, longest
         self._waits = _can_wait(descriptor)
 
     async def __aiter__(self) -> AsyncIterator[bytes | UnreadableLine]:
         """Each line, or what is wrong with one that is too long to be kept."""
         rest, size = [b""], 0
-        while chunk := await self._chunk():
+        while chunk := await self._read_chunk():
             *ends, last = chunk.split(b"\n")
             for end in ends:
                 await self._output.room()
@@ -152,7 +154,7 @@ class Lines:
         if size:
             yield b"".join(rest) if size <= self._longest else too_long(self._longest)
 
-    async def _chunk(self) -> bytes:
+    async def _read_chunk(self) -> bytes:
         if self._waits:
             await anyio.wait_readable(self._descriptor)
         else:
@@ -160,7 +162,7 @@ class Lines:
         return os.read(self._descriptor, CHUNK)
 
 
-class Output:
+class DescriptorWriter:
     """Lines to a descriptor: kept while the host does not read, as many as may wait and as long as it may take."""
 
     def __init__(

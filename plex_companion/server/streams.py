@@ -13,7 +13,7 @@ _EVENT_STREAM = (b"content-type", b"text/event-stream")
 FAREWELL_SECONDS = 0.2
 
 
-class Answers:
+class OpenResponses:
     """Runs each request of an application in a scope of its own.
 
     Without it one open stream keeps the web server from ever exiting: it waits for streams, they wait for events.
@@ -21,16 +21,16 @@ class Answers:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._open: set[_Answer] = set()
+        self._open: set[_Response] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        answer = _Answer(scope["method"], send)
+        answer = _Response(scope["method"], send)
         self._open.add(answer)
         try:
             with answer.scope:
                 await self._app(scope, receive, answer.send)
-            if answer.scope.cancelled_caught or answer.begun:
+            if answer.scope.cancelled_caught or answer.is_unfinished:
                 await answer.finish()
         finally:
             self._open.discard(answer)
@@ -51,7 +51,7 @@ class Answers:
             answer.scope.cancel()
 
 
-class _Answer:
+class _Response:
     """One response, watched on its way out."""
 
     def __init__(self, method: str, send: Send) -> None:
@@ -71,7 +71,7 @@ class _Answer:
         self._more = message.get("more_body", False) or self._last == "http.response.start"
 
     @property
-    def begun(self) -> bool:
+    def is_unfinished(self) -> bool:
         """Whether it was begun and left unfinished, as a stream is whose client is taken to have gone."""
         return self._last is not None and self._more
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Timed:
+class RequestTiming:
     """Tells of each answer: the pattern of its route, method, status, seconds.
 
     An event stream is told of when it begins, since its length says nothing. A request that no route has answered is
@@ -29,25 +29,25 @@ class Timed:
         began = time.perf_counter()
         status, told = 499, False
 
-        def tell() -> None:
+        def report() -> None:
             nonlocal told
             if not told:
-                self._observe(_route(scope), scope["method"], status, time.perf_counter() - began)
+                self._observe(_name_route(scope), scope["method"], status, time.perf_counter() - began)
             told = True
 
-        async def watch(message: Message) -> None:
+        async def send_and_watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if is_event_stream(message):
-                    tell()
+                    report()
             await send(message)
 
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, receive, send_and_watch)
         finally:
-            tell()
+            report()
 
 
-def _route(scope: Scope) -> str:
+def _name_route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "none")

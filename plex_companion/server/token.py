@@ -18,7 +18,7 @@ SHORTEST = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredToken:
     """A token in a file that its user alone may read."""
 
     token: str
@@ -26,7 +26,7 @@ class Kept:
     is_new: bool
 
 
-def kept_token(folder: Path) -> Kept:
+def load_or_create_token(folder: Path) -> StoredToken:
     """The token kept in this folder, made now if there is none.
 
     Raises:
@@ -40,15 +40,15 @@ def kept_token(folder: Path) -> Kept:
                 os.fchmod(file.fileno(), 0o600)  # whoever opened it to others
             found = file.read().strip()
             if len(found) >= SHORTEST:
-                return Kept(found, path, is_new=False)
-            return Kept(_written(file.fileno()), path, is_new=True)
+                return StoredToken(found, path, is_new=False)
+            return StoredToken(_write_token(file.fileno()), path, is_new=True)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         message = f"The token for HTTP clients cannot be kept in {path}: {reason}. Set PLEX_COMPANION_TOKEN instead."
         raise StartError(message) from error
 
 
-def _written(descriptor: int) -> str:
+def _write_token(descriptor: int) -> str:
     token = secrets.token_urlsafe(32)
     os.ftruncate(descriptor, 0)
     os.lseek(descriptor, 0, os.SEEK_SET)

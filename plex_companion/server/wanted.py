@@ -10,7 +10,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from plex_companion.server.addresses import Addresses
+    from plex_companion.server.addresses import UriIndex
     from plex_companion.server.subscribers import Subscribers
 
 MOST = 1024
@@ -24,23 +24,23 @@ MOST_TOGETHER = 64 * 1024 * 1024
 _SHOWN = 100
 
 
-def known(addresses: Addresses, uris: Sequence[str]) -> dict[str, str]:
+def resolve_uris(addresses: UriIndex, uris: Sequence[str]) -> dict[str, str]:
     """The canonical URIs, each with the spelling asked for.
 
     Raises:
         MCPError: -32602 with `data.uri` for a URI that no declared resource has or that is too long, or for too many.
     """
-    refuse_beyond(uris)
+    check_limit(uris)
     wanted: dict[str, str] = {}
     for uri in uris:
-        canonical = addresses.canonical(uri)
+        canonical = addresses.canonicalize(uri)
         if canonical is None:
             raise MCPError(INVALID_PARAMS, f"No resource is called {uri}. See resources/list.", {"uri": uri})
         wanted[canonical] = uri
     return wanted
 
 
-def refuse_beyond(uris: Sequence[str]) -> None:
+def check_limit(uris: Sequence[str]) -> None:
     """Refuse what one client may not hold. It may name a URI again, which counts again where it is kept twice.
 
     Raises:
@@ -50,7 +50,7 @@ def refuse_beyond(uris: Sequence[str]) -> None:
         refuse_too_long(uri)
     if len(uris) > MOST:
         raise MCPError(INVALID_PARAMS, f"One client may hold {MOST} subscriptions.", {"uri": uris[MOST]})
-    if sum(map(_bytes, uris)) > MOST_BYTES:
+    if sum(map(_count_bytes, uris)) > MOST_BYTES:
         message = f"The URIs that one client subscribes to may have {MOST_BYTES:,} bytes together."
         raise MCPError(INVALID_PARAMS, message, {"uri": uris[-1]})
 
@@ -71,7 +71,7 @@ def refuse_too_long(uri: str) -> None:
     Raises:
         MCPError: -32602 with the beginning of it as `data.uri`.
     """
-    size = _bytes(uri)
+    size = _count_bytes(uri)
     if size > LONGEST_BYTES:
         message = f"The URI {uri[:_SHOWN]}… has {size:,} bytes, and {LONGEST_BYTES:,} are the most. See resources/list."
         raise MCPError(INVALID_PARAMS, message, {"uri": uri[:_SHOWN]})
@@ -79,5 +79,5 @@ def refuse_too_long(uri: str) -> None:
         raise MCPError(INVALID_PARAMS, "A URI cannot hold half a character. See resources/list.", {"uri": ""})
 
 
-def _bytes(text: str) -> int:
+def _count_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from plex_companion.errors import PortInUse, StartError
-from plex_companion.server.signals import told_to_end
+from plex_companion.server.signals import wait_for_signal
 
 if TYPE_CHECKING:
     import asyncio
@@ -73,13 +73,13 @@ async def serve_http(
     """
     with open_socket(host, port) as listening:
         real_port: int = listening.getsockname()[1]
-        _make_room(most_connections)
-        web = _Web(app, notifier, most_connections, lambda: started(host, real_port))
+        _raise_file_limit(most_connections)
+        web = _UvicornServer(app, notifier, most_connections, lambda: started(host, real_port))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_exit_when_told, web)
-            tasks.start_soon(_close_the_idle, web, head_seconds)
+            tasks.start_soon(_exit_on_signal, web)
+            tasks.start_soon(_close_idle, web, head_seconds)
             with anyio.CancelScope(shield=True):  # cancelled, uvicorn would leave its connections behind
-                async with app.running():
+                async with app.run():
                     await web.serve(sockets=[listening])
             tasks.cancel_scope.cancel()
 
@@ -97,7 +97,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         )[0]
         listening = socket.socket(family, kind, protocol)
         try:
-            _prepare(listening)
+            _set_socket_options(listening)
             listening.bind(address)
             listening.listen(BACKLOG)
         except OSError:
@@ -110,13 +110,13 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-def base_url(host: str, port: int) -> str:
+def build_base_url(host: str, port: int) -> str:
     """The address for a browser; of this machine in its network, when every address is listened on."""
-    shown = own_address() if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+    shown = find_own_address() if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def own_address() -> str:
+def find_own_address() -> str:
     """The address that this machine's packets to elsewhere come from. None is sent to find out."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         try:
@@ -127,7 +127,7 @@ def own_address() -> str:
         return address
 
 
-def _prepare(listening: socket.socket) -> None:
+def _set_socket_options(listening: socket.socket) -> None:
     """Options that the connections inherit."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -136,27 +136,28 @@ def _prepare(listening: socket.socket) -> None:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
 
 
-async def _exit_when_told(web: _Web) -> None:
+async def _exit_on_signal(web: _UvicornServer) -> None:
     try:
-        await told_to_end()
+        await wait_for_signal()
     finally:  # cancellation of `serve_http` ends it the same way
         web.should_exit = True
 
 
-class _Web(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     """uvicorn without its signal handling, which raises the signal again before anyone has cleaned up."""
 
     def __init__(self, app: HttpApp, notifier: Notifier, most: int, started: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
-            http=_Connection,
+            http=_BoundedConnection,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=most + 1,  # beyond it uvicorn would refuse whoever comes: `_Connection` is before it
+            limit_concurrency=most
+            + 1,  # beyond it uvicorn would refuse whoever comes: `_BoundedConnection` is before it
             timeout_graceful_shutdown=3,
         )
         super().__init__(config)
@@ -177,22 +178,22 @@ class _Web(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, which would otherwise be waited for."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._insist)
+            tasks.start_soon(self._exit_again)
             await super().shutdown(sockets)
             tasks.cancel_scope.cancel()
 
-    async def _insist(self) -> None:
+    async def _exit_again(self) -> None:
         self._notifier.close()
         await anyio.sleep(FAREWELL_SECONDS)  # listen streams say goodbye, some of them through an SSE stream
-        self._app.answers.end_streams()
+        self._app.responses.end_streams()
         await anyio.sleep(FINISH_SECONDS)
-        self._app.answers.end_all()
+        self._app.responses.end_all()
         await anyio.sleep(ABORT_SECONDS)
-        for connection in connections(self):
+        for connection in list_connections(self):
             connection.transport.abort()
 
 
-class _Connection(H11Protocol):
+class _BoundedConnection(H11Protocol):
     """Makes room when the house is full: who only stands there goes, the one who came first before others.
 
     Whatever a client sends, it costs no more than its own connection: nonsense is refused or hung up on, and not worth a
@@ -206,11 +207,11 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Take in a client, for whom another may have to leave."""
         super().connection_made(transport)
-        self.came_at = time.monotonic()
+        self.connected_at = time.monotonic()
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
-            everyone = cast("set[_Connection]", self.connections)
+            everyone = cast("set[_BoundedConnection]", self.connections)
             idle = (one for one in everyone if _is_waiting(one))
-            min(idle, key=lambda one: one.came_at).leave()
+            min(idle, key=lambda one: one.connected_at).leave()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse nonsense. Where it comes in the middle of an answer, the connection ends: h11 begins no second one."""
@@ -229,7 +230,7 @@ class _Connection(H11Protocol):
         self.transport.abort()
 
 
-def _make_room(most: int) -> None:
+def _raise_file_limit(most: int) -> None:
     """Many systems grant a program 1,024 files unless it asks for more."""
     try:
         import resource  # noqa: PLC0415 - not on Windows
@@ -241,23 +242,23 @@ def _make_room(most: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def connections(web: uvicorn.Server) -> set[H11Protocol]:
+def list_connections(web: uvicorn.Server) -> set[H11Protocol]:
     """The open connections."""
     return cast("set[H11Protocol]", set(web.server_state.connections))
 
 
-async def _close_the_idle(web: uvicorn.Server, head_seconds: float) -> None:
+async def _close_idle(web: uvicorn.Server, head_seconds: float) -> None:
     """End connections whose request head takes too long; uvicorn would wait for ever for the first one."""
     waiting: dict[H11Protocol, tuple[RequestResponseCycle | None, float]] = {}
     while True:
         await anyio.sleep(min(SWEEP_SECONDS, head_seconds))
-        waiting = {one: _since(one, waiting) for one in connections(web) if _is_waiting(one)}
+        waiting = {one: _track_idle(one, waiting) for one in list_connections(web) if _is_waiting(one)}
         for connection, (_, since) in waiting.items():
             if anyio.current_time() - since > head_seconds:
                 connection.transport.abort()
 
 
-def _since(
+def _track_idle(
     connection: H11Protocol, waiting: dict[H11Protocol, tuple[RequestResponseCycle | None, float]]
 ) -> tuple[RequestResponseCycle | None, float]:
     """The request answered last and since when nothing followed it."""

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class NotKept(ValueError):
+class UnsafeEdit(ValueError):
     """A file that could not be written again without losing something; the message says what."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HostPaths:
     """What paths are made of. `system` is `linux`, `darwin` or `win32`, as `sys.platform` says."""
 
     system: str
@@ -27,7 +27,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class AiHost:
     """One AI host."""
 
     name: str
@@ -41,11 +41,11 @@ class Host:
     """Whether an entry says that it is started as a program."""
     afterwards: str = "Restart it to see the tools."
 
-    def file(self, place: Place) -> Path:
+    def find_file(self, place: HostPaths) -> Path:
         """Where this user's file is."""
         return (place.home if self.in_home else place.config).joinpath(*self.parts)
 
-    def entry(self, command: Sequence[str], variables: Mapping[str, str]) -> dict[str, Any]:
+    def build_entry(self, command: Sequence[str], variables: Mapping[str, str]) -> dict[str, Any]:
         """What starts the companion."""
         kind = {"type": "stdio"} if self.typed else {}
         env = {"env": dict(variables)} if variables else {}
@@ -55,33 +55,33 @@ class Host:
 HOSTS = {
     host.name: host
     for host in (
-        Host("claude-desktop", "Claude Desktop", "mcpServers", ("Claude", "claude_desktop_config.json"),
+        AiHost("claude-desktop", "Claude Desktop", "mcpServers", ("Claude", "claude_desktop_config.json"),
              afterwards="Quit Claude Desktop, not only its window, and start it again."),
-        Host("claude-code", "Claude Code", "mcpServers", (".claude.json",), in_home=True, typed=True,
+        AiHost("claude-code", "Claude Code", "mcpServers", (".claude.json",), in_home=True, typed=True,
              afterwards="Claude Code writes this file too: do this while it is not running. /mcp then lists the server."),
-        Host("cursor", "Cursor", "mcpServers", (".cursor", "mcp.json"), in_home=True,
+        AiHost("cursor", "Cursor", "mcpServers", (".cursor", "mcp.json"), in_home=True,
              afterwards="Cursor shows it under Settings, MCP."),
-        Host("vscode", "VS Code", "servers", ("Code", "User", "mcp.json"), typed=True,
+        AiHost("vscode", "VS Code", "servers", ("Code", "User", "mcp.json"), typed=True,
              afterwards="Run MCP: List Servers in VS Code, and start it there."),
     )
 }  # fmt: skip
 
 
-def snippet(host: Host, name: str, entry: Mapping[str, Any]) -> str:
+def render_snippet(host: AiHost, name: str, entry: Mapping[str, Any]) -> str:
     """What to put into the host's file by hand."""
     return json.dumps({host.key: {name: entry}}, indent=2, ensure_ascii=False)
 
 
-def entry_in(text: str, host: Host, name: str) -> Any:
+def find_entry(text: str, host: AiHost, name: str) -> Any:
     """What the host's file says under this name; `None` where it says nothing.
 
     Raises:
         NotKept: the file is not plain JSON of the expected shape.
     """
-    return _servers(_whole(text), host).get(name)
+    return _get_servers(_parse(text), host).get(name)
 
 
-def merged(text: str, host: Host, name: str, entry: Mapping[str, Any]) -> str:
+def merge_entry(text: str, host: AiHost, name: str, entry: Mapping[str, Any]) -> str:
     """The host's file with the entry in it and everything else as it was, in the indentation it had.
 
     An entry that starts the same program keeps the keys that ours does not have.
@@ -89,12 +89,12 @@ def merged(text: str, host: Host, name: str, entry: Mapping[str, Any]) -> str:
     Raises:
         NotKept: the file has comments, or anything else that would be lost.
     """
-    whole = _whole(text)
-    servers = _servers(whole, host)
+    whole = _parse(text)
+    servers = _get_servers(whole, host)
     before: Any = servers.get(name)
     servers[name] = _joined(before, entry) if is_ours(before) else entry
     whole[host.key] = servers
-    written = json.dumps(whole, indent=_indent(text), ensure_ascii=False)
+    written = json.dumps(whole, indent=_detect_indent(text), ensure_ascii=False)
     return written + ("\n" if text.endswith("\n") or not text.strip() else "")
 
 
@@ -114,35 +114,35 @@ def is_ours(entry: Any) -> bool:
     return any(re.search(r"(^|[\\/])plex[-_]companion(\.exe)?$", word) for word in words if isinstance(word, str))
 
 
-def _whole(text: str) -> dict[str, Any]:
+def _parse(text: str) -> dict[str, Any]:
     if not text.strip():
         return {}
     try:
-        whole = json.loads(text, object_pairs_hook=_once)
+        whole = json.loads(text, object_pairs_hook=_reject_duplicates)
     except RecursionError:
-        raise NotKept("it is nested too deeply") from None
+        raise UnsafeEdit("it is nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise NotKept(f"it is not plain JSON (line {error.lineno}); comments would be lost") from None
+        raise UnsafeEdit(f"it is not plain JSON (line {error.lineno}); comments would be lost") from None
     if not isinstance(whole, dict):
-        raise NotKept("it is not a JSON object")
+        raise UnsafeEdit("it is not a JSON object")
     return whole
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise NotKept("a key is in it twice, and one of them would be lost")
+        raise UnsafeEdit("a key is in it twice, and one of them would be lost")
     return made
 
 
-def _servers(whole: dict[str, Any], host: Host) -> dict[str, Any]:
+def _get_servers(whole: dict[str, Any], host: AiHost) -> dict[str, Any]:
     servers = whole.get(host.key, {})
     if not isinstance(servers, dict):
-        raise NotKept(f"its {host.key} is not a JSON object")
+        raise UnsafeEdit(f"its {host.key} is not a JSON object")
     return servers
 
 
-def _indent(text: str) -> int | str:
+def _detect_indent(text: str) -> int | str:
     found = re.search(r"^([ \t]+)\S", text, re.MULTILINE)
     if found is None:
         return 2

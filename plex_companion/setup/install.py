@@ -12,19 +12,19 @@ import dotenv
 import platformdirs
 
 from plex_companion.errors import StartError
-from plex_companion.settings import variable
-from plex_companion.setup.hosts import HOSTS, NotKept, Place, entry_in, is_ours, merged, snippet
-from plex_companion.setup.keep import keep_settings, replace_file, user_dotenv
+from plex_companion.settings import name_variable
+from plex_companion.setup.hosts import HOSTS, HostPaths, UnsafeEdit, find_entry, is_ours, merge_entry, render_snippet
+from plex_companion.setup.keep import find_user_dotenv, replace_file, save_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from plex_companion.settings import Settings
-    from plex_companion.setup.hosts import Host
-    from plex_companion.setup.person import Person
+    from plex_companion.setup.hosts import AiHost
+    from plex_companion.setup.person import Prompter
 
-URL, TOKEN, WRITES = variable("plex_url"), variable("plex_token"), variable("read_only")
+URL, TOKEN, WRITES = name_variable("plex_url"), name_variable("plex_token"), name_variable("read_only")
 WAYS = (
     "Keep both in {dotenv}, which only you can read, and which every companion of yours reads",
     "Write both into the host's file, where the host and whoever reads that file sees the token",
@@ -33,7 +33,7 @@ WAYS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class InstallRequest:
     """What was asked for on the command line."""
 
     host: str
@@ -56,7 +56,7 @@ class Installation:
     """Whether everything that was asked for is in place."""
 
 
-def here() -> Place:
+def detect_paths() -> HostPaths:
     """This machine and this user."""
     home = Path.home()
     match sys.platform:
@@ -66,10 +66,10 @@ def here() -> Place:
             config = Path(os.environ.get("APPDATA") or home / "AppData" / "Roaming")
         case _:
             config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    return Place(sys.platform, home, config)
+    return HostPaths(sys.platform, home, config)
 
 
-def own_command() -> list[str]:
+def find_own_command() -> list[str]:
     """What starts this very installation, by its absolute path: hosts do not search where a shell does."""
     script = Path(sys.executable).parent / ("plex-companion.exe" if sys.platform == "win32" else "plex-companion")
     if script.is_file():
@@ -77,71 +77,73 @@ def own_command() -> list[str]:
     return [str(Path(sys.executable).absolute()), "-m", "plex_companion"]
 
 
-def is_passing(command: str) -> bool:
+def is_temporary(command: str) -> bool:
     """Whether a program lies in a cache, where `uvx` and `pipx run` put it and may take it away again."""
     parts = Path(command).parts
     caches = {".cache", "cache", "Caches", Path(platformdirs.user_cache_dir()).name}
     return bool(caches & set(parts))
 
 
-def install(wish: Wish, settings: Settings, person: Person, place: Place, now: datetime) -> Installation:
+def install(
+    wish: InstallRequest, settings: Settings, person: Prompter, place: HostPaths, now: datetime
+) -> Installation:
     """Write the entry, or return it as text to be printed.
 
     Raises:
         StartError: the file cannot be read or written, or nobody answered.
     """
     host = HOSTS[wish.host]
-    command = [*own_command(), *_arguments(wish)]
+    command = [*find_own_command(), *_arguments(wish)]
     chosen = {WRITES: "false"} if wish.allow_writes else {}
-    file = wish.file or host.file(place)
-    if is_passing(command[0]):
+    file = wish.file or host.find_file(place)
+    if is_temporary(command[0]):
         person.say(
             f"Note: {command[0]} lies in a cache and may go away. "
             "`pipx install` or `uv tool install` keep it in one place."
         )
     if wish.printed:
         person.say(f"For {host.title}, into {file}:")
-        return Installation(snippet(host, wish.name, host.entry(command, chosen)))
+        return Installation(render_snippet(host, wish.name, host.build_entry(command, chosen)))
     before = _read(file)
     try:
-        there = entry_in(before, host, wish.name)
-    except NotKept as error:
+        there = find_entry(before, host, wish.name)
+    except UnsafeEdit as error:
         person.say(f"{file} is left as it is: {error}. Put this into it by hand:")
-        return Installation(snippet(host, wish.name, host.entry(command, chosen)), complete=False)
-    variables = {} if wish.demo else _variables(settings, person)
-    entry = host.entry(command, {**variables, **chosen})
-    written = _write(_Change(host, wish.name, entry, file, before, there), person, now)
+        return Installation(render_snippet(host, wish.name, host.build_entry(command, chosen)), complete=False)
+    variables = {} if wish.demo else _list_variables(settings, person)
+    entry = host.build_entry(command, {**variables, **chosen})
+    written = _write(_EntryChange(host, wish.name, entry, file, before, there), person, now)
     if written and wish.allow_writes:
         person.say("Its tools may change Plex; what destroys something asks first.")
     return Installation(complete=written)
 
 
-def _arguments(wish: Wish) -> list[str]:
+def _arguments(wish: InstallRequest) -> list[str]:
     toolsets = ["--toolsets", ",".join(wish.toolsets)] if wish.toolsets else []
     return ["serve", *(["--demo"] if wish.demo else []), *toolsets]
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
-    host: Host
+class _EntryChange:
+    host: AiHost
     name: str
     entry: Mapping[str, Any]
     file: Path
     before: str
-    there: Any
+    existing: Any
 
 
-def _write(change: _Change, person: Person, now: datetime) -> bool:
+def _write(change: _EntryChange, person: Prompter, now: datetime) -> bool:
     """Return whether the host has the entry now."""
-    after = merged(change.before, change.host, change.name, change.entry)
-    if entry_in(after, change.host, change.name) == change.there:
+    after = merge_entry(change.before, change.host, change.name, change.entry)
+    if find_entry(after, change.host, change.name) == change.existing:
         person.say(f"{change.host.title} has this entry already in {change.file}. Nothing was changed.")
         return True
     question = f"Add '{change.name}' to {change.file}?"
-    if change.there is not None:
-        other = "" if is_ours(change.there) else ", which starts another program,"
+    if change.existing is not None:
+        other = "" if is_ours(change.existing) else ", which starts another program,"
         question = f"Replace the entry '{change.name}'{other} in {change.file}?"
-    if not person.agrees(question):
+    if not person.confirm(question):
         person.say("Nothing was changed.")
         return False
     copy = replace_file(change.file, after, now)
@@ -160,9 +162,9 @@ def _read(file: Path) -> str:
         raise StartError(f"{file} cannot be read: {why}. --print shows the entry instead.") from None
 
 
-def _variables(settings: Settings, person: Person) -> dict[str, str]:
+def _list_variables(settings: Settings, person: Prompter) -> dict[str, str]:
     """What the host must hand over, because the companion would not find it by itself when the host starts it."""
-    path = user_dotenv()
+    path = find_user_dotenv()
     token = settings.plex_token.get_secret_value() if settings.plex_token else None
     if not settings.plex_url or not token:
         person.say("No server is known yet: run `plex-companion login`, or set PLEX_URL and PLEX_TOKEN.")
@@ -171,15 +173,15 @@ def _variables(settings: Settings, person: Person) -> dict[str, str]:
     if kept.get(URL) and kept.get(TOKEN):
         person.say(f"Address and token stay in {path}, where the companion finds them.")
         return {}
-    if person.agrees_already:
+    if person.assume_yes:
         person.say(f"Address and token are in this shell only, where no host finds them: put them into {path}.")
         return {}
     person.say(
         "A host starts the companion in a place of its own, where it does not find your PLEX_URL and PLEX_TOKEN."
     )
-    way = person.chooses("What shall be done with them?", [way.format(dotenv=path) for way in WAYS])
+    way = person.choose("What shall be done with them?", [way.format(dotenv=path) for way in WAYS])
     values = {URL: settings.plex_url, TOKEN: token}
     if way == 0:
-        keep_settings(path, values)
+        save_settings(path, values)
         person.say(f"Both are in {path}.")
     return values if way == 1 else {}

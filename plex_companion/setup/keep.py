@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 OWN = 0o600
 
 
-def user_dotenv() -> Path:
+def find_user_dotenv() -> Path:
     """The `.env` that the user's companions read wherever they are started."""
     return Path(platformdirs.user_config_dir(APP)) / ".env"
 
 
-def keep_settings(path: Path, values: Mapping[str, str]) -> None:
+def save_settings(path: Path, values: Mapping[str, str]) -> None:
     """Set variables in a `.env`, leaving its other lines as they are. Nobody but the user can read it afterwards.
 
     Raises:
@@ -42,7 +42,7 @@ def keep_settings(path: Path, values: Mapping[str, str]) -> None:
         for name, value in values.items():
             dotenv.set_key(real, name, value)
     except (OSError, UnicodeError) as error:
-        raise StartError(f"{path} cannot be written: {_why(error)}.") from None
+        raise StartError(f"{path} cannot be written: {_explain(error)}.") from None
 
 
 def replace_file(path: Path, text: str, now: datetime) -> Path | None:
@@ -54,22 +54,22 @@ def replace_file(path: Path, text: str, now: datetime) -> Path | None:
     real = path.resolve()
     try:
         make_folder(real.parent)
-        copy = _copied(real, now) if real.exists() else None
+        copy = _back_up(real, now) if real.exists() else None
         mode = stat.S_IMODE(real.stat().st_mode) if copy else OWN
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=real.parent, delete=False) as new:
             new.write(text)
         Path(new.name).chmod(mode)
         Path(new.name).replace(real)
     except (OSError, UnicodeError) as error:
-        raise StartError(f"{path} cannot be written: {_why(error)}. It was left as it was.") from None
+        raise StartError(f"{path} cannot be written: {_explain(error)}. It was left as it was.") from None
     return copy
 
 
-def _copied(path: Path, now: datetime) -> Path:
+def _back_up(path: Path, now: datetime) -> Path:
     copy = path.with_name(f"{path.name}.before-plex-companion-{now:%Y%m%dT%H%M%SZ}")
     shutil.copy2(path, copy)
     return copy
 
 
-def _why(error: OSError | UnicodeError) -> str:
+def _explain(error: OSError | UnicodeError) -> str:
     return str(error.strerror) if isinstance(error, OSError) else "it is not UTF-8 text"

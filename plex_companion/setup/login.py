@@ -18,11 +18,11 @@ from plex_companion.errors import (
     TimedOut,
     ToolError,
 )
-from plex_companion.plex.account import new_pin, pin_now, servers
+from plex_companion.plex.account import create_pin, list_servers, poll_pin
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.setting_values import BY_HAND, EXAMPLE
-from plex_companion.settings import variable
-from plex_companion.setup.keep import keep_settings
+from plex_companion.settings import name_variable
+from plex_companion.setup.keep import save_settings
 from plex_companion.text import clean
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from plex_companion.plex.account import Pin, Server
     from plex_companion.plex.gateway import Gateway
     from plex_companion.settings import Settings
-    from plex_companion.setup.person import Person
+    from plex_companion.setup.person import Prompter
 
 KNOCK_SECONDS = 5.0
 """How long an address may take to answer."""
@@ -42,7 +42,7 @@ POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReachedServer:
     """A server that was reached."""
 
     server: Server
@@ -56,7 +56,7 @@ class Found:
 
 
 async def login(
-    settings: Settings, person: Person, path: Path, *, wanted: str | None = None, poll_seconds: float = POLL_SECONDS
+    settings: Settings, person: Prompter, path: Path, *, wanted: str | None = None, poll_seconds: float = POLL_SECONDS
 ) -> None:
     """Sign in at Plex, choose a server, keep its address and token.
 
@@ -75,24 +75,26 @@ async def login(
     cloud = settings.model_copy(update={"plex_url": settings.plex_tv_url, "plex_token": None})
     try:
         async with open_gateway(cloud) as gateway:
-            token = await _confirmed(gateway, person, poll_seconds)
-            known = await gateway.plex_tv(partial(servers, token=token))
+            token = await _wait_for_confirmation(gateway, person, poll_seconds)
+            known = await gateway.call_plex_tv(partial(list_servers, token=token))
     except (PlexTvUnreachable, TimedOut, RateLimited) as error:
-        raise StartError(_by_hand(error, path)) from error
-    found = await _reached(_named(known, wanted), settings)
-    chosen = found[0] if len(found) == 1 else found[person.chooses("Which one?", [one.title for one in found])]
+        raise StartError(_explain_by_hand(error, path)) from error
+    found = await _find_reachable(_select_named(known, wanted), settings)
+    chosen = found[0] if len(found) == 1 else found[person.choose("Which one?", [one.title for one in found])]
     # The account's own token also opens the watchlist and the users at plex.tv; a guest's server wants its own.
     key = token if chosen.server.owned else chosen.server.access_token or token
-    keep_settings(path, {variable("plex_url"): chosen.address, variable("plex_token"): key.get_secret_value()})
+    save_settings(
+        path, {name_variable("plex_url"): chosen.address, name_variable("plex_token"): key.get_secret_value()}
+    )
     person.say(f"{chosen.title}. Address and token are in {path}, which only you can read. Next: plex-companion doctor")
-    for name in (variable("plex_url"), variable("plex_token")):
+    for name in (name_variable("plex_url"), name_variable("plex_token")):
         if os.environ.get(name):
             person.say(f"Note: {name} is set in the environment, and wins over that file.")
 
 
-def _by_hand(error: ToolError, path: Path) -> str:
+def _explain_by_hand(error: ToolError, path: Path) -> str:
     """Say what can be done without plex.tv."""
-    url, token = variable("plex_url"), variable("plex_token")
+    url, token = name_variable("plex_url"), name_variable("plex_token")
     return (
         f"plex.tv cannot be asked for a token now ({error.message.partition('. ')[0].rstrip('.')}). Try again later, or do "
         f"without it: {BY_HAND}. The owner's token also stands in the server's Preferences.xml, as PlexOnlineToken.\n"
@@ -101,15 +103,15 @@ def _by_hand(error: ToolError, path: Path) -> str:
     )
 
 
-async def _confirmed(gateway: Gateway, person: Person, poll_seconds: float) -> SecretStr:
-    pin = await gateway.plex_tv(new_pin)
+async def _wait_for_confirmation(gateway: Gateway, person: Prompter, poll_seconds: float) -> SecretStr:
+    pin = await gateway.call_plex_tv(create_pin)
     minutes = max(1, int(pin.expires_in // 60))
     person.say(f"Open this page, sign in as the owner of the server, and allow plex-companion:\n\n  {pin.page}\n")
     person.say(f"Waiting for {minutes} minutes; Ctrl+C ends it.")
     with anyio.move_on_after(pin.expires_in):
         while True:
             await anyio.sleep(poll_seconds)
-            now, pause = await _asked(gateway, pin)
+            now, pause = await _poll(gateway, pin)
             if now is None:
                 break
             if now.auth_token and now.auth_token.get_secret_value():
@@ -118,10 +120,10 @@ async def _confirmed(gateway: Gateway, person: Person, poll_seconds: float) -> S
     raise StartError("Nobody allowed it in time. Run plex-companion login again.")
 
 
-async def _asked(gateway: Gateway, pin: Pin) -> tuple[Pin | None, float]:
+async def _poll(gateway: Gateway, pin: Pin) -> tuple[Pin | None, float]:
     """The pin as it is, or none when it has expired; and how long to hold back. A plex.tv that stumbles is asked again."""
     try:
-        return await gateway.plex_tv(partial(pin_now, pin=pin)), 0
+        return await gateway.call_plex_tv(partial(poll_pin, pin=pin)), 0
     except NotFound:
         return None, 0
     except RateLimited as error:
@@ -131,7 +133,7 @@ async def _asked(gateway: Gateway, pin: Pin) -> tuple[Pin | None, float]:
         return pin, 0
 
 
-def _named(known: Sequence[Server], wanted: str | None) -> list[Server]:
+def _select_named(known: Sequence[Server], wanted: str | None) -> list[Server]:
     if not known:
         raise StartError("This account has no Plex Media Server, and none is shared with it.")
     names = ", ".join(clean(one.name) for one in known)
@@ -141,20 +143,20 @@ def _named(known: Sequence[Server], wanted: str | None) -> list[Server]:
     return chosen
 
 
-async def _reached(known: Sequence[Server], settings: Settings) -> list[Found]:
+async def _find_reachable(known: Sequence[Server], settings: Settings) -> list[ReachedServer]:
     """Every server with the best address at which it answers; all are tried at once."""
     best: dict[str, list[str]] = {one.client_identifier: [] for one in known}
 
-    async def knock(server: Server, address: str) -> None:
-        if await _lives_at(server, address, settings):
+    async def try_address(server: Server, address: str) -> None:
+        if await _answers_at(server, address, settings):
             best[server.client_identifier].append(address)
 
-    tried = [(one, address) for one in known for address in _addresses(one, settings)]
+    tried = [(one, address) for one in known for address in _list_addresses(one, settings)]
     async with anyio.create_task_group() as tasks:
         for server, address in tried:
-            tasks.start_soon(knock, server, address)
+            tasks.start_soon(try_address, server, address)
     found = [
-        Found(one, min(best[one.client_identifier], key=_addresses(one, settings).index))
+        ReachedServer(one, min(best[one.client_identifier], key=_list_addresses(one, settings).index))
         for one in known
         if best[one.client_identifier]
     ]
@@ -167,16 +169,16 @@ async def _reached(known: Sequence[Server], settings: Settings) -> list[Found]:
     return found
 
 
-def _addresses(server: Server, settings: Settings) -> list[str]:
+def _list_addresses(server: Server, settings: Settings) -> list[str]:
     return [settings.plex_url] if settings.plex_url else server.addresses
 
 
-async def _lives_at(server: Server, address: str, settings: Settings) -> bool:
+async def _answers_at(server: Server, address: str, settings: Settings) -> bool:
     """Whether that very server answers there. It is asked without a token, so a stranger learns nothing."""
     there = settings.model_copy(update={"plex_url": address, "plex_token": None, "plex_timeout_seconds": KNOCK_SECONDS})
     try:
         async with open_gateway(there) as gateway:
-            identity = await gateway.identity()
+            identity = await gateway.fetch_identity()
     except (ToolError, SettingsError):
         return False
     return identity is not None and identity.machine_identifier == server.client_identifier

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def at_terminal(question: str) -> str:
+def ask_at_terminal(question: str) -> str:
     """Ask on standard error, so that standard output holds the result alone; waits for a line."""
     print(question, end=" ", file=sys.stderr, flush=True)  # noqa: T201 - a question
     line = sys.stdin.readline()
@@ -23,18 +23,18 @@ def at_terminal(question: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Whom to ask and how to tell. `agrees_already`: said yes beforehand, to all that is no secret."""
+class Prompter:
+    """Whom to ask and how to tell. `assume_yes`: said yes beforehand, to all that is no secret."""
 
     ask: Callable[[str], str]
     say: Callable[[str], None]
-    agrees_already: bool = False
+    assume_yes: bool = False
 
-    def agrees(self, question: str) -> bool:
+    def confirm(self, question: str) -> bool:
         """Whether they say yes. Anything but a clear yes is a no."""
-        return self.agrees_already or self.ask(f"{question} [y/N]").lower() in {"y", "yes"}
+        return self.assume_yes or self.ask(f"{question} [y/N]").lower() in {"y", "yes"}
 
-    def chooses(self, question: str, options: Sequence[str]) -> int:
+    def choose(self, question: str, options: Sequence[str]) -> int:
         """Which of these they want, asked until it is one of them."""
         self.say("\n".join(f"  {number}) {option}" for number, option in enumerate(options, 1)))
         while True:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ViewModel:
     """A committed state and what is needed to read it."""
 
     state: State
@@ -61,6 +61,6 @@ class Scene:
         over = [one for one in self.past if one.resolved_at is not None and one.id not in known]
         return [*opened, *over]
 
-    def time(self, ms: int) -> str:
+    def format_time(self, ms: int) -> str:
         """A wall-clock time for people."""
-        return words.at(ms, self.now_ms, self.zone)
+        return words.format_time(ms, self.now_ms, self.zone)

@@ -23,7 +23,7 @@ def is_screen() -> bool:
 
 
 @contextmanager
-def keys_unechoed() -> Iterator[None]:
+def disable_echo() -> Iterator[None]:
     """Keys arrive one by one and leave no trace. Ctrl+C and Ctrl+Z do what they always do."""
     if sys.platform == "win32" or not sys.stdin.isatty():
         yield
@@ -41,7 +41,7 @@ def keys_unechoed() -> Iterator[None]:
 
 
 @contextmanager
-def until_closed() -> Iterator[None]:
+def stop_when_closed() -> Iterator[None]:
     """End the block quietly when its terminal is closed; what is written later goes nowhere."""
     try:
         yield
@@ -52,7 +52,7 @@ def until_closed() -> Iterator[None]:
         os.close(nowhere)
 
 
-async def pressed(key: bytes) -> None:
+async def wait_for_key(key: bytes) -> None:
     """Return when a key is pressed; never, where there is no keyboard."""
     if sys.platform == "win32" or not sys.stdin.isatty():
         await anyio.sleep_forever()
@@ -64,7 +64,7 @@ async def pressed(key: bytes) -> None:
         await anyio.sleep_forever()
 
 
-class _Held(logging.Handler):
+class _BufferedHandler(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.lines: deque[str] = deque(maxlen=KEPT)
@@ -74,9 +74,9 @@ class _Held(logging.Handler):
 
 
 @contextmanager
-def log_held() -> Iterator[None]:
+def buffer_log() -> Iterator[None]:
     """Warnings go to standard error when the block has ended, since they would be drawn over. A log file goes on."""
-    root, held = logging.getLogger(), _Held()
+    root, held = logging.getLogger(), _BufferedHandler()
     if not sys.stderr.isatty():
         yield
         return

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TOOLSETS: tuple[Toolset, ...] = (LIVE, LIBRARY, MEDIA, PLAYLIST, COLLECTION, USER, SESSIONS, SERVER, CLIENT, WATCHLIST)
 
 
-def served(names: Sequence[str] = (), *, read_only: bool = True) -> list[Tool]:
+def select_tools(names: Sequence[str] = (), *, read_only: bool = True) -> list[Tool]:
     """Return the tools of these toolsets, or of all, in their order. In read-only mode those that write are `off`.
 
     Raises:

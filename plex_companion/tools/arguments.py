@@ -59,7 +59,7 @@ class Parameter:
         if not self.types:
             return value
         if isinstance(value, str):
-            return self._of_text(value)
+            return self._parse_text(value)
         if "array" in self.types and not isinstance(value, dict | bool):
             return [self._text(one) for one in (value if isinstance(value, list) else [value])]
         if "boolean" in self.types and isinstance(value, int | float) and value in {0, 1}:
@@ -72,22 +72,22 @@ class Parameter:
         """Return a number as text; an id without the fraction that some write after it."""
         if self.is_id and isinstance(value, str) and _FRACTION.fullmatch(value.strip()):
             return value.strip().partition(".")[0]
-        return _as_text(value)
+        return _format_text(value)
 
-    def _of_text(self, text: str) -> Any:
+    def _parse_text(self, text: str) -> Any:
         if self.choices:
-            return next((one for one in self.choices if _bare(one) == _bare(text)), text)
+            return next((one for one in self.choices if _strip_quotes(one) == _strip_quotes(text)), text)
         match self.types:
             case ("array",):
-                found = _decoded(text, "[")
+                found = _decode(text, "[")
                 return [self._text(one) for one in (found if isinstance(found, list) else [text])]
             case ("object",):
-                found = _decoded(text, "{")
+                found = _decode(text, "{")
                 return found if isinstance(found, dict) else text
             case ("boolean",):
                 return _FLAGS.get(text.strip().casefold(), text)
             case ("integer",) | ("number",):
-                return _number(text)
+                return _parse_number(text)
         return self._text(text)
 
     @property
@@ -101,12 +101,14 @@ class Parameter:
         return words if self.least is None else f"{words} of at least {self.least:g}"
 
 
-def parameters_of(properties: Mapping[str, Any], clearing: Collection[str]) -> dict[str, Parameter]:
+def list_parameters(properties: Mapping[str, Any], clearing: Collection[str]) -> dict[str, Parameter]:
     """Return what the properties of a JSON schema say; an empty text has a meaning for those in `clearing`."""
-    return {name: _parameter(name, schema, empty_clears=name in clearing) for name, schema in properties.items()}
+    return {
+        name: _describe_parameter(name, schema, empty_clears=name in clearing) for name, schema in properties.items()
+    }
 
 
-def _parameter(name: str, schema: Mapping[str, Any], *, empty_clears: bool) -> Parameter:
+def _describe_parameter(name: str, schema: Mapping[str, Any], *, empty_clears: bool) -> Parameter:
     forms = schema.get("anyOf", [schema])
     return Parameter(
         types=tuple(form["type"] for form in forms if "type" in form),
@@ -118,7 +120,7 @@ def _parameter(name: str, schema: Mapping[str, Any], *, empty_clears: bool) -> P
     )
 
 
-def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+def drop_null(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a property's schema without `null`: an argument that is not given is left out."""
     forms = [form for form in schema.get("anyOf", ()) if form.get("type") != "null"]
     plain = {name: value for name, value in schema.items() if name != "default" or value is not None}
@@ -130,7 +132,7 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def choose(value: str, choices: Collection[str]) -> str:
     """Return the choice that is meant, whatever its case and separators: `Skip_Next` is `skipNext`; else the value."""
-    return next((one for one in choices if _bare(one) == _bare(value)), value)
+    return next((one for one in choices if _strip_quotes(one) == _strip_quotes(value)), value)
 
 
 def quote_value(value: object) -> str:
@@ -139,11 +141,11 @@ def quote_value(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _bare(word: str) -> str:
+def _strip_quotes(word: str) -> str:
     return "".join(char for char in word.casefold() if char.isalnum())
 
 
-def _as_text(value: Any) -> Any:
+def _format_text(value: Any) -> Any:
     """Return a number as text, `1917.0` as `1917`; anything else as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
@@ -152,7 +154,7 @@ def _as_text(value: Any) -> Any:
     return str(int(value)) if value == int(value) else str(value)
 
 
-def _decoded(text: str, opening: str) -> Any:
+def _decode(text: str, opening: str) -> Any:
     """Return what a text that may be JSON holds, or nothing."""
     if text.lstrip().startswith(opening):
         with suppress(ValueError, RecursionError):
@@ -160,7 +162,7 @@ def _decoded(text: str, opening: str) -> Any:
     return None
 
 
-def _number(text: str) -> Any:
+def _parse_number(text: str) -> Any:
     plain = text.strip()
     if _WHOLE.fullmatch(plain):
         return int(plain.partition(".")[0])

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.errors import Invalid, NotConfirmed, NotFound, NotSupported, Partial, TooLarge
-from plex_companion.text import without_keys
+from plex_companion.text import hide_keys
 from plex_companion.tools import pictures
 from plex_companion.tools.arguments import choose
-from plex_companion.tools.ask import download, get_if_there, path_of, send
-from plex_companion.tools.facts import as_number, flag, kind, link, text
+from plex_companion.tools.ask import build_path, download, get_or_none, send
+from plex_companion.tools.facts import parse_identifier, read_flag, read_kind, read_link, read_text
 from plex_companion.tools.find import find_by_id
 from plex_companion.tools.media_edit import TYPE_NUMBERS
-from plex_companion.tools.pictures import EXTENSIONS, cleaned_name, keep, known_mime
-from plex_companion.tools.steps import take
+from plex_companion.tools.pictures import EXTENSIONS, clean_name, find_mime, save_picture
+from plex_companion.tools.steps import run_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ WIDEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class PictureKind:
     """A kind of picture: the list of its versions, the attribute of an item, the lock, the format to ask for."""
 
     listed: str
@@ -44,9 +44,9 @@ class Kind:
 
 
 POSTER, ART, LOGO = (
-    Kind("posters", "thumb", "jpeg"),
-    Kind("arts", "art", "jpeg"),
-    Kind("clearLogos", "clearLogo", "png"),
+    PictureKind("posters", "thumb", "jpeg"),
+    PictureKind("arts", "art", "jpeg"),
+    PictureKind("clearLogos", "clearLogo", "png"),
 )
 KINDS = {
     "poster": POSTER,
@@ -60,7 +60,7 @@ SETTABLE = ("poster", "background", "art", "logo")
 SHOWABLE = (*KINDS, "banner")
 
 
-class Shown(dict[str, Any]):
+class ArtworkResult(dict[str, Any]):
     """The answer by type of picture, and the pictures themselves where a client shows them."""
 
     def __init__(self, told: dict[str, Any], images: tuple[tuple[str, bytes], ...] = ()) -> None:
@@ -72,7 +72,7 @@ class Shown(dict[str, Any]):
         return self._images
 
 
-def settable(art_type: str, argument: str = "art_type") -> Kind:
+def find_kind(art_type: str, argument: str = "art_type") -> PictureKind:
     """The kind of that name.
 
     Raises:
@@ -114,20 +114,20 @@ def check_output(output_format: str) -> Output:
 # -- what there is
 
 
-def versions(plex: PlexServer, row: Element, of: Kind) -> list[Element]:
+def list_versions(plex: PlexServer, row: Element, of: PictureKind) -> list[Element]:
     """All versions that Plex offers. One request."""
-    found = get_if_there(plex, f"/library/metadata/{row.get('ratingKey')}/{of.listed}")
+    found = get_or_none(plex, f"/library/metadata/{row.get('ratingKey')}/{of.listed}")
     return [] if found is None else [child for child in found if child.get("ratingKey") or child.get("key")]
 
 
-def version(index: int, row: Element) -> dict[str, Any]:
+def describe_version(index: int, row: Element) -> dict[str, Any]:
     """One of them, without the keys of other services that an address may carry."""
     return {
         "index": index,
-        "provider": text(row, "provider"),
-        "url": link(row, "key"),
-        "selected": flag(row, "selected") or False,
-        "rating_key": link(row, "ratingKey"),
+        "provider": read_text(row, "provider"),
+        "url": read_link(row, "key"),
+        "selected": read_flag(row, "selected") or False,
+        "rating_key": read_link(row, "ratingKey"),
     }
 
 
@@ -135,7 +135,7 @@ def version(index: int, row: Element) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ArtworkOptions:
     """How pictures are wanted."""
 
     output: Output
@@ -149,54 +149,54 @@ class Wish:
         return pictures.LARGEST if self.output == "file_path" else LARGEST
 
 
-def shown(plex: PlexServer, row: Element, types: Sequence[str], wish: Wish) -> Shown:
+def fetch_artwork(plex: PlexServer, row: Element, types: Sequence[str], wish: ArtworkOptions) -> ArtworkResult:
     """The pictures of these types; each costs at most two requests, and fails for itself."""
     told, images = dict[str, Any](), list[tuple[str, bytes]]()
     for name in types:
-        address = _address(row, name)
+        address = _find_address(row, name)
         told[name] = (
-            {"error": f"'{text(row, 'title')}' has no {name}."}
+            {"error": f"'{read_text(row, 'title')}' has no {name}."}
             if address is None
-            else _one(plex, row, name, address, wish, images)
+            else _add_picture(plex, row, name, address, wish, images)
         )
-    return Shown(told, tuple(images))
+    return ArtworkResult(told, tuple(images))
 
 
-def _address(row: Element, name: str) -> str | None:
+def _find_address(row: Element, name: str) -> str | None:
     """The Plex path of the picture, without a token."""
     if name == "banner":
-        return text(row, "banner")  # newer servers have none
+        return read_text(row, "banner")  # newer servers have none
     if KINDS[name] is LOGO:
         logos = [image for image in row.iter("Image") if image.get("type") == "clearLogo"]
-        return text(logos[0], "url") if logos else None
-    return text(row, KINDS[name].field)
+        return read_text(logos[0], "url") if logos else None
+    return read_text(row, KINDS[name].field)
 
 
-def _one(
-    plex: PlexServer, row: Element, name: str, address: str, wish: Wish, images: list[tuple[str, bytes]]
+def _add_picture(
+    plex: PlexServer, row: Element, name: str, address: str, wish: ArtworkOptions, images: list[tuple[str, bytes]]
 ) -> dict[str, Any]:
     of = KINDS.get(name)
     told = {
         "type": name,
-        "versions_available": len(versions(plex, row, of)) if of else 1,
-        "rating_key": as_number(row.get("ratingKey")),
+        "versions_available": len(list_versions(plex, row, of)) if of else 1,
+        "rating_key": parse_identifier(row.get("ratingKey")),
     }
-    stem = cleaned_name(f"{text(row, 'title')}_{name}")
+    stem = clean_name(f"{read_text(row, 'title')}_{name}")
     if wish.output == "url":
-        return {"filename": f"{stem}.jpg", **told, "url": without_keys(address)}
-    body = _picture(plex, address, of.format if of else "jpeg", wish)
+        return {"filename": f"{stem}.jpg", **told, "url": hide_keys(address)}
+    body = _fetch_picture(plex, address, of.format if of else "jpeg", wish)
     if isinstance(body, str):
         return {"error": body}
-    mime = known_mime(body)
+    mime = find_mime(body)
     if mime is None:
         return {"error": f"What Plex gave as {name} is no picture."}
     told |= {"filename": f"{stem}{EXTENSIONS[mime]}", "mime": mime}
-    return told | _given(body, mime, stem, wish, images)
+    return told | _build_entry(body, mime, stem, wish, images)
 
 
-def _picture(plex: PlexServer, address: str, form: str, wish: Wish) -> bytes | str:
+def _fetch_picture(plex: PlexServer, address: str, form: str, wish: ArtworkOptions) -> bytes | str:
     """The picture, at most so wide; or why there is none. One request."""
-    path = path_of(
+    path = build_path(
         "/photo/:/transcode",
         {"url": address, "width": wish.width, "height": 2 * wish.width, "minSize": 0, "upscale": 0, "format": form},
     )
@@ -208,13 +208,15 @@ def _picture(plex: PlexServer, address: str, form: str, wish: Wish) -> bytes | s
         return f"The picture has more than {wish.most >> 10} KiB: ask for a smaller max_width than {wish.width}."
 
 
-def _given(body: bytes, mime: str, stem: str, wish: Wish, images: list[tuple[str, bytes]]) -> dict[str, Any]:
+def _build_entry(
+    body: bytes, mime: str, stem: str, wish: ArtworkOptions, images: list[tuple[str, bytes]]
+) -> dict[str, Any]:
     match wish.output:
         case "image":
             images.append((mime, body))
             return {}
         case "file_path":
-            kept: Path = keep(wish.settings, body, folder=wish.folder, name=stem)
+            kept: Path = save_picture(wish.settings, body, folder=wish.folder, name=stem)
             return {"filename": kept.name, "path": str(kept)}
         case _:
             return {"base64": base64.b64encode(body).decode()}
@@ -229,12 +231,12 @@ def check_settable(row: Element, art_type: str) -> None:
     Raises:
         NotSupported: a track shows its album's, photos and clips are their own.
     """
-    if kind(row) not in TYPE_NUMBERS or kind(row) == "track":
-        message = f"A {kind(row)} has no {art_type} of its own ('{text(row, 'title')}'): for a track, set its album's."
+    if read_kind(row) not in TYPE_NUMBERS or read_kind(row) == "track":
+        message = f"A {read_kind(row)} has no {art_type} of its own ('{read_text(row, 'title')}'): for a track, set its album's."
         raise NotSupported(message, reason="item type")
 
 
-def put_up(plex: PlexServer, row: Element, of: Kind, picture: Picture, *, lock: bool) -> None:
+def upload_and_check(plex: PlexServer, row: Element, of: PictureKind, picture: Picture, *, lock: bool) -> None:
     """Upload a picture, which Plex then shows; lock it if asked; and see both. At most four requests.
 
     Raises:
@@ -243,28 +245,28 @@ def put_up(plex: PlexServer, row: Element, of: Kind, picture: Picture, *, lock: 
     """
     key = row.get("ratingKey")
     place = f"/library/sections/{row.get('librarySectionID')}/all"
-    number = TYPE_NUMBERS[kind(row) or ""]
+    number = TYPE_NUMBERS[read_kind(row) or ""]
     steps: list[Any] = [
         (of.listed, lambda: send(plex, "POST", f"/library/metadata/{key}/{of.listed}", body=picture.body))
     ]
     if lock:
         fields: dict[str, Any] = {f"{of.field}.locked": 1}
         steps.append(("lock", lambda: send(plex, "PUT", place, type=number, id=key, **fields)))
-    take(plex, steps)
+    run_steps(plex, steps)
     _check_shown(plex, row, of)
     if lock:
         _check_locked(find_by_id(plex, key or ""), of)
 
 
-def _check_shown(plex: PlexServer, row: Element, of: Kind) -> None:
-    chosen = [one.get("ratingKey", "") for one in versions(plex, row, of) if flag(one, "selected")]
+def _check_shown(plex: PlexServer, row: Element, of: PictureKind) -> None:
+    chosen = [one.get("ratingKey", "") for one in list_versions(plex, row, of) if read_flag(one, "selected")]
     if not any(name.startswith("upload://") for name in chosen):
-        message = f"Plex took the picture, but '{text(row, 'title')}' shows another. Try again in a moment."
-        found = [without_keys(name) for name in chosen]
+        message = f"Plex took the picture, but '{read_text(row, 'title')}' shows another. Try again in a moment."
+        found = [hide_keys(name) for name in chosen]
         raise NotConfirmed(message, requested="upload", found=found)
 
 
-def _check_locked(row: Element, of: Kind) -> None:
-    if not any(field.get("name") == of.field and flag(field, "locked") for field in row.iter("Field")):
-        message = f"The picture of '{text(row, 'title')}' is set, but Plex did not lock it."
+def _check_locked(row: Element, of: PictureKind) -> None:
+    if not any(field.get("name") == of.field and read_flag(field, "locked") for field in row.iter("Field")):
+        message = f"The picture of '{read_text(row, 'title')}' is set, but Plex did not lock it."
         raise Partial(message, applied=[of.listed], failed=["lock"])

@@ -32,7 +32,7 @@ AROUND = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ResultPage:
     """Some rows of a list, and how many the whole list has."""
 
     rows: list[Element]
@@ -41,14 +41,14 @@ class Page:
     offset: int
     limit: int
 
-    def facts(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """What every paged result says of itself."""
         truncated = self.offset + len(self.rows) < self.total
         size = len(self.rows)
         return {"total": self.total, "offset": self.offset, "limit": self.limit, "size": size, "truncated": truncated}
 
 
-def clamped(limit: int, cap: int, offset: int = 0, argument: str = "limit") -> int:
+def clamp_limit(limit: int, cap: int, offset: int = 0, argument: str = "limit") -> int:
     """The limit, at most the cap; what is over it is not an error, the result's own `limit` shows it.
 
     Raises:
@@ -61,7 +61,7 @@ def clamped(limit: int, cap: int, offset: int = 0, argument: str = "limit") -> i
     return min(limit, cap)
 
 
-def path_of(path: str, params: Mapping[str, object] | None = None) -> str:
+def build_path(path: str, params: Mapping[str, object] | None = None) -> str:
     """The path with its query; parameters that are `None` are left out, flags become 1 and 0."""
     given = {
         name: int(value) if isinstance(value, bool) else value
@@ -91,7 +91,7 @@ def portions(values: Iterable[str], taken: str = "") -> list[list[str]]:
 
 def fits_line(path: str, params: Mapping[str, object]) -> bool:
     """Say whether a request with these parameters stays below 4 KB."""
-    return len(path_of(path, params)) <= LINE - AROUND // 2
+    return len(build_path(path, params)) <= LINE - AROUND // 2
 
 
 def get(plex: PlexServer, path: str, /, **params: object) -> Element:
@@ -100,10 +100,10 @@ def get(plex: PlexServer, path: str, /, **params: object) -> Element:
     Raises:
         PlexError: Plex answered with nothing, or with a page. The gateway translates everything else that can go wrong.
     """
-    return container(plex.query(path_of(path, params)), path)
+    return check_container(plex.query(build_path(path, params)), path)
 
 
-def container(found: Element | None, path: str) -> Element:
+def check_container(found: Element | None, path: str) -> Element:
     """What came, if it can be Plex's: an empty answer or a page must not pass for an empty list.
 
     Raises:
@@ -116,7 +116,7 @@ def container(found: Element | None, path: str) -> Element:
     return found
 
 
-def get_if_there(plex: PlexServer, path: str, /, **params: object) -> Element | None:
+def get_or_none(plex: PlexServer, path: str, /, **params: object) -> Element | None:
     """GET, or `None` when Plex says 404."""
     from plexapi.exceptions import NotFound  # noqa: PLC0415 - importing plexapi takes long
 
@@ -125,25 +125,25 @@ def get_if_there(plex: PlexServer, path: str, /, **params: object) -> Element | 
     return None
 
 
-def page(plex: PlexServer, path: str, /, offset: int, limit: int, **params: object) -> Page:
+def get_page(plex: PlexServer, path: str, /, offset: int, limit: int, **params: object) -> ResultPage:
     """One page of a list. One request, whatever the limit."""
     headers = {"X-Plex-Container-Start": str(offset), "X-Plex-Container-Size": str(limit)}
-    return page_of(container(plex.query(path_of(path, params), headers=headers), path), offset, limit)
+    return cut_page(check_container(plex.query(build_path(path, params), headers=headers), path), offset, limit)
 
 
-def page_of(found: Element, offset: int, limit: int) -> Page:
+def cut_page(found: Element, offset: int, limit: int) -> ResultPage:
     """The page that was asked for out of what came: Plex does not state every total, nor cut every list."""
     rows, stated = list(found), found.get("totalSize", "")
     total = int(stated) if stated.isdecimal() else None
     if len(rows) > limit or (offset and total is None and found.get("offset") is None):
-        return Page(rows[offset : offset + limit], max(total or 0, len(rows)), offset, limit)
+        return ResultPage(rows[offset : offset + limit], max(total or 0, len(rows)), offset, limit)
     read = offset + len(rows)
     if total is None:
-        return Page(rows, read + 1 if len(rows) == limit else read, offset, limit)
-    return Page(rows, max(total, read) if rows else total, offset, limit)
+        return ResultPage(rows, read + 1 if len(rows) == limit else read, offset, limit)
+    return ResultPage(rows, max(total, read) if rows else total, offset, limit)
 
 
-def whole(plex: PlexServer, path: str, /, **params: object) -> list[Element]:
+def get_all(plex: PlexServer, path: str, /, **params: object) -> list[Element]:
     """Every row of a list: one request for five thousand.
 
     Raises:
@@ -151,18 +151,18 @@ def whole(plex: PlexServer, path: str, /, **params: object) -> list[Element]:
     """
     rows: list[Element] = []
     for _ in range(MOST_PAGES):
-        some = page(plex, path, len(rows), ROWS_AT_ONCE, **params)
+        some = get_page(plex, path, len(rows), ROWS_AT_ONCE, **params)
         rows += some.rows
         if not some.rows or len(rows) >= some.total:
             return rows
     raise PlexError(f"GET {path}: after {len(rows)} rows the list has not come to its end. Nothing was changed.")
 
 
-def count(plex: PlexServer, path: str, /, **params: object) -> int:
+def count_rows(plex: PlexServer, path: str, /, **params: object) -> int:
     """How many rows a list has, without reading them; only where Plex does not say, they are read and counted."""
     found = get(plex, path, **params, **{"X-Plex-Container-Start": 0, "X-Plex-Container-Size": 0})
     stated = found.get("totalSize", "")
-    return int(stated) if stated.isdecimal() else len(found) or len(whole(plex, path, **params))
+    return int(stated) if stated.isdecimal() else len(found) or len(get_all(plex, path, **params))
 
 
 def send(plex: PlexServer, method: str, path: str, /, *, body: bytes | None = None, **params: object) -> Element | None:
@@ -174,20 +174,20 @@ def send(plex: PlexServer, method: str, path: str, /, *, body: bytes | None = No
     _require_target(method, path, params)
     verb = getattr(plex._session, method.lower())  # noqa: SLF001 - plexapi's own callers pass it the same way
     extra: dict[str, Any] = {} if body is None else {"data": body}
-    answer: Element | None = plex.query(path_of(path, params), method=verb, **extra)
-    return answer if answer is None else container(answer, path)
+    answer: Element | None = plex.query(build_path(path, params), method=verb, **extra)
+    return answer if answer is None else check_container(answer, path)
 
 
-def act(plex: PlexServer, path: str, /, **params: object) -> None:
+def call_action(plex: PlexServer, path: str, /, **params: object) -> None:
     """GET that changes something, as refresh and scrobble do; Plex answers with nothing.
 
     Raises:
         PlexError: as `send`.
     """
     _require_target("GET", path, params)
-    answer: Element | None = plex.query(path_of(path, params))
+    answer: Element | None = plex.query(build_path(path, params))
     if answer is not None:
-        container(answer, path)
+        check_container(answer, path)
 
 
 def _require_target(method: str, path: str, params: Mapping[str, object]) -> None:
@@ -207,38 +207,40 @@ def download(plex: PlexServer, path: str, most: int) -> bytes:
         TooLarge: it has more than `most` bytes; no more are read.
         ToolError: Plex answered with anything but the file.
     """
-    from plex_companion.plex.errands import CURRENT, Errand  # noqa: PLC0415 - only here
-    from plex_companion.plex.translate import by_status  # noqa: PLC0415 - imports plexapi
+    from plex_companion.plex.errands import CURRENT_CALL, PlexCall  # noqa: PLC0415 - only here
+    from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - imports plexapi
 
-    errand, body = CURRENT.get() or Errand(0), bytearray()
+    errand, body = CURRENT_CALL.get() or PlexCall(0), bytearray()
     url, headers = plex.url(path), plex._headers()  # noqa: SLF001 - what plexapi's own download sends
     with plex._session.get(url, headers=headers, stream=True) as response:  # noqa: SLF001 - the same
         if response.status_code != 200:  # noqa: PLR2004 - the status
-            raise by_status(response.status_code, errand)
+            raise translate_status(response.status_code, errand)
         for chunk in response.iter_content(65_536):
             body += chunk
-            errand.left()  # a slow drip would go on for ever
+            errand.compute_remaining()  # a slow drip would go on for ever
             if len(body) > most:
-                message = f"{errand.asked}: the file is larger than {most >> 20} MB, and was not read to its end."
+                message = (
+                    f"{errand.last_request}: the file is larger than {most >> 20} MB, and was not read to its end."
+                )
                 raise TooLarge(message, limit_bytes=most)
-    errand.holds(None)
+    errand.attach_socket(None)
     return bytes(body)
 
 
-def as_token(plex: PlexServer, token: str) -> PlexServer:
+def switch_token(plex: PlexServer, token: str) -> PlexServer:
     """The same server seen with another user's token, over the same connections. No request."""
     seen = copy.copy(plex)
     seen._token = token  # noqa: SLF001 - what plexapi's switchUser sets, without its two requests
     return seen
 
 
-def plex_tv(plex: PlexServer, path: str, /, **params: object) -> Element:
+def get_plex_tv(plex: PlexServer, path: str, /, **params: object) -> Element:
     """GET from plex.tv with the owner's token.
 
     Raises:
         PlexError: plex.tv answered with nothing.
     """
-    found: Element | None = at_addresses(plex).query(path_of(f"https://plex.tv{path}", params))
+    found: Element | None = use_full_addresses(plex).query(build_path(f"https://plex.tv{path}", params))
     if found is None or found.tag.lower() == "html":
         raise PlexTvUnreachable(
             f"plex.tv answered GET {path} with {'nothing' if found is None else 'a web page'}. Try again later."
@@ -246,7 +248,7 @@ def plex_tv(plex: PlexServer, path: str, /, **params: object) -> Element:
     return found
 
 
-def if_it_answers(ask: Callable[[], T]) -> T | None:
+def try_request(ask: Callable[[], T]) -> T | None:
     """What was asked, or `None` when there is no answer: for what a tool can do without, as plex.tv for the server's tools."""
     from plexapi.exceptions import PlexApiException  # noqa: PLC0415 - importing plexapi takes long
     from requests import RequestException  # noqa: PLC0415 - the same
@@ -256,7 +258,7 @@ def if_it_answers(ask: Callable[[], T]) -> T | None:
     return None
 
 
-def at_addresses(plex: PlexServer) -> PlexServer:
+def use_full_addresses(plex: PlexServer) -> PlexServer:
     """The same token and connections for whole addresses instead of paths; the wire lets only plex.tv's through."""
     there = copy.copy(plex)
     there._baseurl = ""  # noqa: SLF001 - so that an address passes through `query`, with its errors and headers
@@ -270,16 +272,16 @@ def read_json(plex: PlexServer, address: str, /, **params: object) -> dict[str, 
         PlexTvUnreachable: the answer is no JSON object.
         ToolError: plex.tv said no.
     """
-    from plex_companion.plex.errands import CURRENT, Errand  # noqa: PLC0415 - only here and in `download`
-    from plex_companion.plex.translate import by_status  # noqa: PLC0415 - imports plexapi
+    from plex_companion.plex.errands import CURRENT_CALL, PlexCall  # noqa: PLC0415 - only here and in `download`
+    from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - imports plexapi
 
     headers = plex._headers(Accept="application/json")  # noqa: SLF001 - what plexapi's own account sends
-    response = plex._session.get(path_of(address, params), headers=headers)  # noqa: SLF001 - the same
-    errand = CURRENT.get() or Errand(0)
+    response = plex._session.get(build_path(address, params), headers=headers)  # noqa: SLF001 - the same
+    errand = CURRENT_CALL.get() or PlexCall(0)
     if response.status_code != 200:  # noqa: PLR2004 - the status
-        raise by_status(response.status_code, errand)
+        raise translate_status(response.status_code, errand)
     with suppress(ValueError):
         found = json.loads(response.text)
         if isinstance(found, dict):
             return found
-    raise PlexTvUnreachable(f"{errand.asked}: the answer is not JSON. Try again later.")
+    raise PlexTvUnreachable(f"{errand.last_request}: the answer is not JSON. Try again later.")

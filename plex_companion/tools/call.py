@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from plex_companion.errors import ToolError
-from plex_companion.events import Audit, Heard
-from plex_companion.plex.xml_answer import collecting_damage, words_of
-from plex_companion.text import without
-from plex_companion.tools.facts import shortened, zone_of_call
+from plex_companion.events import Audit, ReceivedEvent
+from plex_companion.plex.xml_answer import collect_damage, words_of
+from plex_companion.text import hide_secrets
+from plex_companion.tools.facts import find_zone, shorten
 from plex_companion.tools.people import keep_names
-from plex_companion.tools.several import LONGEST, Several
+from plex_companion.tools.several import LONGEST, MultipleMatches
 
 SECRET = frozenset({"pin"})
 UNDONE = frozenset({"multiple_matches", "client_selection"})
@@ -40,33 +40,33 @@ async def call_tool(companion: Companion, tool: Tool, arguments: Mapping[str, An
     Raises:
         ToolError: what the caller is told.
     """
-    tool.refuse_when(read_only=companion.settings.read_only, arguments=arguments)
+    tool.check_allowed(read_only=companion.settings.read_only, arguments=arguments)
     try:
-        given = tool.validated(arguments)
+        given = tool.validate(arguments)
     except ToolError as error:
-        raise _harmless(error, companion.settings.secrets()) from error
+        raise _is_harmless(error, companion.settings.list_secrets()) from error
     has: dict[str, Any] = {"companion": companion, "caller": caller}
     given |= {name: has[what] for name, what in tool.injected.items() if what in has}
-    if tool.writes(arguments):
-        return await _audited(companion, tool, given)
-    return await _answered(companion, tool, given)
+    if tool.is_write(arguments):
+        return await _run_audited(companion, tool, given)
+    return await _run(companion, tool, given)
 
 
-async def _answered(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
-    secrets = companion.settings.secrets()
-    with collecting_damage() as damage:
+async def _run(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
+    secrets = companion.settings.list_secrets()
+    with collect_damage() as damage:
         try:
             if tool.asks_plex:
-                with_plex = partial(_with_plex, tool, given, secrets, damage, zone=companion.zone)
+                with_plex = partial(_run_with_plex, tool, given, secrets, damage, zone=companion.zone)
                 answered = await companion.gateway.call(with_plex, timeout=tool.seconds)
                 await keep_names(companion)
                 return answered
-            return _as_json(tool, await tool.function(**given), secrets, damage)
+            return _encode_result(tool, await tool.function(**given), secrets, damage)
         except ToolError as error:
             raise _complete(error, damage, secrets) from error
-        except Several as several:
-            told = _as_incomplete(several.structured, damage)
-            return _without(told, secrets)[0], without(_compact(several.matches), secrets), ()
+        except MultipleMatches as several:
+            told = _mark_incomplete(several.structured, damage)
+            return _hide_secrets(told, secrets)[0], hide_secrets(_encode(several.matches), secrets), ()
 
 
 def _complete(error: ToolError, damage: Sequence[Damage], secrets: tuple[str, ...]) -> ToolError:
@@ -74,29 +74,29 @@ def _complete(error: ToolError, damage: Sequence[Damage], secrets: tuple[str, ..
     if missing := words_of(damage):
         error.message = f"{error.message} {missing}"
         error.facts["incomplete"] = True
-    return _harmless(error, secrets)
+    return _is_harmless(error, secrets)
 
 
-def _as_incomplete(structured: dict[str, Any], damage: Sequence[Damage]) -> dict[str, Any]:
+def _mark_incomplete(structured: dict[str, Any], damage: Sequence[Damage]) -> dict[str, Any]:
     """The result, saying so where an answer of Plex could not be read whole."""
-    missing = shortened(words_of(damage), LONGEST)
+    missing = shorten(words_of(damage), LONGEST)
     if not missing:
         return structured
     return {**structured, "message": f"{structured.get('message') or ''} {missing}".strip(), "incomplete": True}
 
 
-def _harmless(error: ToolError, secrets: tuple[str, ...]) -> ToolError:
+def _is_harmless(error: ToolError, secrets: tuple[str, ...]) -> ToolError:
     """Cut an error's message and take our secrets out of it: it may quote what the caller wrote."""
-    error.message = shortened(without(error.message, secrets), LONGEST) or ""
-    error.facts = json.loads(without(json.dumps(error.facts, default=str), secrets))
+    error.message = shorten(hide_secrets(error.message, secrets), LONGEST) or ""
+    error.facts = json.loads(hide_secrets(json.dumps(error.facts, default=str), secrets))
     return error
 
 
-async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
+async def _run_audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
     """The same, and a row in the journal, whatever comes of it."""
-    told: dict[str, Any] = {"tool": tool.name, "arguments": _told(tool, given), "outcome": "unfinished"}
+    told: dict[str, Any] = {"tool": tool.name, "arguments": _describe_arguments(tool, given), "outcome": "unfinished"}
     try:
-        answered = await _answered(companion, tool, given)
+        answered = await _run(companion, tool, given)
         structured = answered[0]
         told["outcome"] = structured["status"] if structured.get("status") in UNDONE else "done"
         told["before"] = structured.get("before") or structured.get("previous_definition")
@@ -105,12 +105,12 @@ async def _audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> A
         raise
     finally:
         with anyio.CancelScope(shield=True):
-            safe, _ = _without(told, companion.settings.secrets())
-            await companion.inbox.put([Heard(Audit(tool.name, told["outcome"], safe), companion.clock())])
+            safe, _ = _hide_secrets(told, companion.settings.list_secrets())
+            await companion.event_queue.put([ReceivedEvent(Audit(tool.name, told["outcome"], safe), companion.clock())])
     return answered
 
 
-def _told(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
+def _describe_arguments(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
     """The arguments that were given, without what nobody else should read."""
     return {
         name: str(value) if isinstance(value, bytes) else value
@@ -119,7 +119,7 @@ def _told(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _with_plex(
+def _run_with_plex(
     tool: Tool,
     given: dict[str, Any],
     secrets: tuple[str, ...],
@@ -129,28 +129,28 @@ def _with_plex(
     zone: tzinfo,
 ) -> Answered:
     """In a worker thread, so that no long answer keeps the event loop from others."""
-    with zone_of_call(zone):
+    with find_zone(zone):
         found = tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
-    return _as_json(tool, found, secrets, damage)
+    return _encode_result(tool, found, secrets, damage)
 
 
-def _as_json(tool: Tool, result: Any, secrets: tuple[str, ...], damage: Sequence[Damage]) -> Answered:
+def _encode_result(tool: Tool, result: Any, secrets: tuple[str, ...], damage: Sequence[Damage]) -> Answered:
     """The result as an object and as text; whatever Plex put into it, no secret of ours is in either."""
-    structured: dict[str, Any] = result if tool.is_told else tool.result.dump_python(result, mode="json")
+    structured: dict[str, Any] = result if tool.is_json else tool.result.dump_python(result, mode="json")
     if structured.get("message", "") is None:
         del structured["message"]
-    structured, text = _without(_as_incomplete(structured, damage), secrets)
+    structured, text = _hide_secrets(_mark_incomplete(structured, damage), secrets)
     if hasattr(result, "as_text") and not damage:
-        text = without(_compact(result.as_text()), secrets)
+        text = hide_secrets(_encode(result.as_text()), secrets)
     return structured, text, result.as_images() if hasattr(result, "as_images") else ()
 
 
-def _without(structured: dict[str, Any], secrets: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+def _hide_secrets(structured: dict[str, Any], secrets: tuple[str, ...]) -> tuple[dict[str, Any], str]:
     """The object without our secrets, and its JSON."""
-    text = _compact(structured)
-    harmless = without(text, secrets)
+    text = _encode(structured)
+    harmless = hide_secrets(text, secrets)
     return (structured if harmless is text else json.loads(harmless)), harmless
 
 
-def _compact(body: Any) -> str:
+def _encode(body: Any) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -12,12 +12,28 @@ from plex_companion.companion import Companion
 from plex_companion.errors import ClientUnreachable, Invalid, NotSupported, PlexError
 from plex_companion.models import User
 from plex_companion.tools.arguments import choose
-from plex_companion.tools.ask import act, get, send
+from plex_companion.tools.ask import call_action, get, send
 from plex_companion.tools.declare import Access, Id, Toolset
-from plex_companion.tools.facts import as_number, flag, kind, number, performer, text, without_nulls
+from plex_companion.tools.facts import (
+    drop_nulls,
+    parse_identifier,
+    performer,
+    read_flag,
+    read_kind,
+    read_number,
+    read_text,
+)
 from plex_companion.tools.find import find_item
-from plex_companion.tools.players import Player, active_players, command, controllable, find_client, players, told
-from plex_companion.tools.sessions import describe
+from plex_companion.tools.players import (
+    ControllablePlayer,
+    find_client,
+    is_controllable,
+    list_active_players,
+    list_players,
+    read_command_history,
+    send_command,
+)
+from plex_companion.tools.sessions import describe_item
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -48,27 +64,27 @@ def client_list(
 
     Online ones come first. `controllable` says that nothing is known against it; many apps refuse remote control.
     """
-    there = players(plex, companion)
-    shown = [player for player in there.ordered() if player.active or not active_only]
-    clients = [_listed(companion, player, brief=not include_details) for player in shown]
+    there = list_players(plex, companion)
+    shown = [player for player in there.sort() if player.active or not active_only]
+    clients = [_describe_player(companion, player, brief=not include_details) for player in shown]
     listed = {
         "status": "success",
         "message": f"Found {len(clients)} clients.",
         "count": len(clients),
         "clients": clients,
-        **_told_at(companion, "plex"),
+        **_describe_freshness(companion, "plex"),
     }
     return listed if not clients else {**listed, "note": there.note or "Control goes through the server."}
 
 
-def _listed(companion: Companion, player: Player, *, brief: bool) -> dict[str, Any]:
+def _describe_player(companion: Companion, player: ControllablePlayer, *, brief: bool) -> dict[str, Any]:
     session = player.session
     short = {
         "machineIdentifier": player.identifier,
         "name": player.name,
         "online": player.online,
         "active": player.active,
-        "rating_key": as_number(session.item.rating_key) if session else None,
+        "rating_key": parse_identifier(session.item.rating_key) if session else None,
     }
     if brief:
         return short
@@ -76,19 +92,19 @@ def _listed(companion: Companion, player: Player, *, brief: bool) -> dict[str, A
     return {
         **short,
         "user": session.user.name if session and session.user else None,
-        "state": _state(player),
-        "nowPlaying": describe(session.item) if session else None,
+        "state": _describe_state(player),
+        "nowPlaying": describe_item(session.item) if session else None,
         "platform": player.platform,
         "product": player.product,
         "provides": player.provides,
         "address": player.address,
-        "controllable": controllable(companion, player),
-        "session_key": as_number(session.session_key) if session else None,
-        "last_seen": wire.iso(seen.last_seen_at) if seen else None,
+        "controllable": is_controllable(companion, player),
+        "session_key": parse_identifier(session.session_key) if session else None,
+        "last_seen": wire.format_iso(seen.last_seen_at) if seen else None,
     }
 
 
-def _state(player: Player) -> str:
+def _describe_state(player: ControllablePlayer) -> str:
     if player.session is not None:
         return player.session.state
     return "idle" if player.online else "offline"
@@ -97,23 +113,29 @@ def _state(player: Player) -> str:
 @CLIENT.tool(Access.READ)
 def client_get_active(plex: PlexServer, companion: Companion) -> dict[str, Any]:
     """List the players that play or have paused something right now, with what and how far."""
-    active = [_active(player, player.session) for player in active_players(plex, companion) if player.session]
+    active = [
+        _describe_active(player, player.session) for player in list_active_players(plex, companion) if player.session
+    ]
     return {
         "status": "success",
         "message": f"Found {len(active)} active clients.",
         "count": len(active),
         "active_clients": active,
-        **_told_at(companion, "cache" if companion.is_live else "plex"),
+        **_describe_freshness(companion, "cache" if companion.is_live else "plex"),
     }
 
 
-def _told_at(companion: Companion, source: str) -> dict[str, Any]:
+def _describe_freshness(companion: Companion, source: str) -> dict[str, Any]:
     """When this was so, who said it, and whether Plex is heard."""
     now = companion.now_ms
-    return {"as_of": wire.iso(now), "connection": wire.connection(companion.state, now), "source": source}
+    return {
+        "as_of": wire.format_iso(now),
+        "connection": wire.serialize_connection(companion.state, now),
+        "source": source,
+    }
 
 
-def _active(player: Player, session: Session) -> dict[str, Any]:
+def _describe_active(player: ControllablePlayer, session: Session) -> dict[str, Any]:
     item = session.item
     media = {
         "title": item.title,
@@ -122,7 +144,7 @@ def _active(player: Player, session: Session) -> dict[str, Any]:
         "season": item.parent_title if item.type == "episode" else None,
         "seasonEpisode": f"S{item.parent_index}E{item.index}" if item.type == "episode" else None,
         "year": item.year,
-        **without_nulls({"performer": item.performer, "edition": item.edition}),
+        **drop_nulls({"performer": item.performer, "edition": item.edition}),
     }
     return {
         "name": player.name,
@@ -131,12 +153,12 @@ def _active(player: Player, session: Session) -> dict[str, Any]:
         "platform": player.platform,
         "state": session.state,
         "user": (session.user or User()).name,
-        "media": without_nulls(media),
-        "progress": wire.percent(session.view_offset_ms, item.duration_ms),
+        "media": drop_nulls(media),
+        "progress": wire.compute_percent(session.view_offset_ms, item.duration_ms),
         "transcoding": session.decision == "transcode",
         "machine_identifier": player.identifier,
-        "session_key": as_number(session.session_key),
-        "rating_key": as_number(item.rating_key),
+        "session_key": parse_identifier(session.session_key),
+        "rating_key": parse_identifier(item.rating_key),
     }
 
 
@@ -154,15 +176,17 @@ def client_get_details(plex: PlexServer, companion: Companion, client_name: Id) 
         "version": player.version,
         "platform": player.platform,
         "platformVersion": player.platform_version,
-        "state": _state(player),
+        "state": _describe_state(player),
         "protocolCapabilities": list(player.capabilities),
         "address": player.address,
         "local": player.local,
         "protocol": player.protocol,
         "protocolVersion": player.protocol_version,
         "vendor": player.vendor,
-        "controllable": controllable(companion, player),
-        "commands": {path.rsplit("/", 1)[-1]: obeyed for path, obeyed in told(companion, player).items()},
+        "controllable": is_controllable(companion, player),
+        "commands": {
+            path.rsplit("/", 1)[-1]: obeyed for path, obeyed in read_command_history(companion, player).items()
+        },
     }
     if not player.announced and not player.present:
         note = "Seen only in a session: whether it can be controlled is unknown until it is tried."
@@ -182,62 +206,67 @@ def client_get_timelines(plex: PlexServer, companion: Companion, client_name: Id
     player = find_client(plex, companion, client_name, writes=False)
     name = player.name or player.identifier
     if player.session is not None and not player.session.stale:
-        return {"status": "success", "client_name": name, "source": "session", "timeline": _of_session(player.session)}
-    row = _polled(plex, companion, player) if player.announced else None
+        return {
+            "status": "success",
+            "client_name": name,
+            "source": "session",
+            "timeline": _describe_session(player.session),
+        }
+    row = _poll_timeline(plex, companion, player) if player.announced else None
     if row is not None:
-        timeline = _of_timeline(row, player.session)
+        timeline = _describe_timeline(row, player.session)
         return {"status": "success", "client_name": name, "source": "timeline", "timeline": timeline}
     if player.online:
         return {"status": "info", "message": f"'{name}' plays nothing.", "client_name": name}
     return {"status": "warning", "message": f"'{name}' does not answer: it seems to be off.", "client_name": name}
 
 
-def _of_session(session: Session) -> dict[str, Any]:
+def _describe_session(session: Session) -> dict[str, Any]:
     duration = session.item.duration_ms
     return {
         "state": session.state,
         "time": session.view_offset_ms,
         "duration": duration,
-        "progress": wire.percent(session.view_offset_ms, duration),
+        "progress": wire.compute_percent(session.view_offset_ms, duration),
         "title": session.item.title,
         "type": session.item.type,
-        "ratingKey": as_number(session.item.rating_key),
+        "ratingKey": parse_identifier(session.item.rating_key),
         "key": session.item.key,
         "guid": session.item.guid,
     }
 
 
-def _polled(plex: PlexServer, companion: Companion, player: Player) -> Element | None:
+def _poll_timeline(plex: PlexServer, companion: Companion, player: ControllablePlayer) -> Element | None:
     """The timeline of what plays, asked of the player; `None` when nothing does."""
     from xml.etree.ElementTree import ParseError  # noqa: PLC0415 - only here
 
     from plex_companion.plex.client import read_answer  # noqa: PLC0415 - imports plexapi
 
     with suppress(ClientUnreachable, ParseError):  # some answer nothing, or what is no XML: no answer, no error
-        said = read_answer(command(plex, companion, player, "timeline/poll", wait=0).encode())
+        said = read_answer(send_command(plex, companion, player, "timeline/poll", wait=0).encode())
         rows = () if said is None else said.iter("Timeline")
         return next((row for row in rows if row.get("state", "stopped") != "stopped"), None)
     return None
 
 
-def _of_timeline(row: Element, session: Session | None) -> dict[str, Any]:
-    time, duration = number(row, "time"), number(row, "duration")
+def _describe_timeline(row: Element, session: Session | None) -> dict[str, Any]:
+    time, duration = read_number(row, "time"), read_number(row, "duration")
     return {
-        "type": text(row, "type"),
-        "state": text(row, "state"),
+        "type": read_text(row, "type"),
+        "state": read_text(row, "state"),
         "time": time,
         "duration": duration,
-        "progress": wire.percent(time or 0, duration),
-        "key": text(row, "key"),
-        "ratingKey": as_number(text(row, "ratingKey")),
-        "playQueueItemID": number(row, "playQueueItemID"),
-        "playbackRate": text(row, "playbackRate"),
-        "shuffled": flag(row, "shuffle"),
-        "repeated": number(row, "repeat"),
-        "muted": flag(row, "muted"),
-        "volume": number(row, "volume"),
+        "progress": wire.compute_percent(time or 0, duration),
+        "key": read_text(row, "key"),
+        "ratingKey": parse_identifier(read_text(row, "ratingKey")),
+        "playQueueItemID": read_number(row, "playQueueItemID"),
+        "playbackRate": read_text(row, "playbackRate"),
+        "shuffled": read_flag(row, "shuffle"),
+        "repeated": read_number(row, "repeat"),
+        "muted": read_flag(row, "muted"),
+        "volume": read_number(row, "volume"),
         "title": session.item.title if session else None,
-        "guid": text(row, "guid"),
+        "guid": read_text(row, "guid"),
     }
 
 
@@ -245,7 +274,7 @@ def _of_timeline(row: Element, session: Session | None) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Obeyed:
+class CommandResult:
     """A player did what it was told."""
 
     status: str
@@ -272,7 +301,7 @@ def client_control_playback(
     action = choose(action, ACTIONS)
     _check_action(action, parameter)
     player = find_client(plex, companion, client_name, writes=True)
-    path, more = _told_how(companion, player, action, parameter)
+    path, more = _build_command(companion, player, action, parameter)
     done: dict[str, Any] = {
         "status": "success",
         "message": f"'{player.name}' was told to {action}.",
@@ -281,17 +310,17 @@ def client_control_playback(
         "parameter": parameter,
     }
     session_id = player.session.session_id if player.session else None
-    if action == "stop" and session_id is not None and not (player.announced and controllable(companion, player)):
-        act(plex, "/status/sessions/terminate", sessionId=session_id, reason="Stopped by plex-companion")
+    if action == "stop" and session_id is not None and not (player.announced and is_controllable(companion, player)):
+        call_action(plex, "/status/sessions/terminate", sessionId=session_id, reason="Stopped by plex-companion")
         note = "This player cannot be controlled, so its session was ended on the server."
         return {**done, "message": f"The session of '{player.name}' was ended.", "timeline": None, "note": note}
     _require_reachable(player, action)
     if action == "mute":
-        _note_volume(companion, player, _polled(plex, companion, player))
-    command(plex, companion, player, path, type=media_type, **more)
-    row = _polled(plex, companion, player)
+        _remember_volume(companion, player, _poll_timeline(plex, companion, player))
+    send_command(plex, companion, player, path, type=media_type, **more)
+    row = _poll_timeline(plex, companion, player)
     wanted = ("state", "time", "duration", "volume", "muted")
-    timeline = {name: _of_timeline(row, player.session)[name] for name in wanted} if row is not None else None
+    timeline = {name: _describe_timeline(row, player.session)[name] for name in wanted} if row is not None else None
     return {**done, "timeline": timeline}
 
 
@@ -308,11 +337,11 @@ def _check_action(action: str, parameter: int | None) -> None:
         raise Invalid(f"`parameter` must not be negative; got {parameter}.", argument="parameter")
 
 
-def _told_how(  # noqa: PLR0911 - a table
-    companion: Companion, player: Player, action: str, parameter: int | None
+def _build_command(  # noqa: PLR0911 - a table
+    companion: Companion, player: ControllablePlayer, action: str, parameter: int | None
 ) -> tuple[str, dict[str, object]]:
     """The path and parameters of an action."""
-    here = _position(companion, player)
+    here = _find_position(companion, player)
     far = (parameter or 0) * 1000 or SEEK_MS
     match action:
         case "seekTo":
@@ -324,32 +353,36 @@ def _told_how(  # noqa: PLR0911 - a table
         case "mute":
             return "playback/setParameters", {"volume": 0}
         case "unmute":
-            before = companion.known.noted(("volume", player.identifier))
+            before = companion.ttl_cache.recall(("volume", player.identifier))
             return "playback/setParameters", {"volume": before or FULL_VOLUME}
         case "setVolume":
-            companion.known.note(("volume", player.identifier), parameter)
+            companion.ttl_cache.remember(("volume", player.identifier), parameter)
             return "playback/setParameters", {"volume": parameter}
         case _:
             return f"playback/{action}", {}
 
 
-def _note_volume(companion: Companion, player: Player, row: Element | None) -> None:
+def _remember_volume(companion: Companion, player: ControllablePlayer, row: Element | None) -> None:
     """What unmute goes back to."""
-    volume = number(row, "volume") if row is not None else None
+    volume = read_number(row, "volume") if row is not None else None
     if volume:
-        companion.known.note(("volume", player.identifier), volume)
+        companion.ttl_cache.remember(("volume", player.identifier), volume)
 
 
-def _position(companion: Companion, player: Player) -> int:
+def _find_position(companion: Companion, player: ControllablePlayer) -> int:
     """Where it is now, as far as it was heard."""
     if player.session is None:
         return 0
-    timeline = companion.state.timeline_of(player.identifier)
-    now = wire.timeline(timeline, companion.state, companion.now_ms)["estimated_offset_ms"] if timeline else None
+    timeline = companion.state.find_timeline(player.identifier)
+    now = (
+        wire.serialize_timeline(timeline, companion.state, companion.now_ms)["estimated_offset_ms"]
+        if timeline
+        else None
+    )
     return int(now if now is not None else player.session.view_offset_ms)
 
 
-def _require_reachable(player: Player, action: str) -> None:
+def _require_reachable(player: ControllablePlayer, action: str) -> None:
     if player.online:
         return
     message = f"'{player.name or player.identifier}' is offline, so it cannot be told to {action}. client_list shows who is there."
@@ -357,7 +390,7 @@ def _require_reachable(player: Player, action: str) -> None:
 
 
 @CLIENT.tool(Access.WRITE, additive=True, open_world=True, aliases={**ALIAS, "command": "action"})
-def client_navigate(plex: PlexServer, companion: Companion, client_name: Id, action: str) -> Obeyed:
+def client_navigate(plex: PlexServer, companion: Companion, client_name: Id, action: str) -> CommandResult:
     """Move through a player's own screens: moveUp, moveDown, moveLeft, moveRight, select, back, home, contextMenu."""
     action = choose(action, MOVES)
     if action not in MOVES:
@@ -365,8 +398,8 @@ def client_navigate(plex: PlexServer, companion: Companion, client_name: Id, act
         raise Invalid(message, argument="action", allowed=list(MOVES))
     player = find_client(plex, companion, client_name, writes=True)
     _require_reachable(player, action)
-    command(plex, companion, player, f"navigation/{action}")
-    return Obeyed("success", f"'{player.name}' was told to {action}.", action, player.name)
+    send_command(plex, companion, player, f"navigation/{action}")
+    return CommandResult("success", f"'{player.name}' was told to {action}.", action, player.name)
 
 
 @CLIENT.tool(Access.WRITE, additive=True, open_world=True, aliases=ALIAS)
@@ -394,10 +427,10 @@ def client_set_streams(
         message = f"'{player.name}' plays nothing, so there are no streams to choose."
         raise NotSupported(message, reason="nothing is playing")
     _check_streams(plex, player.session, chosen)
-    command(
+    send_command(
         plex, companion, player, "playback/setStreams", type=VIDEO, **{what[0]: what[2] for what in chosen.values()}
     )
-    changes = {name: as_number(what[2]) for name, what in chosen.items()}
+    changes = {name: parse_identifier(what[2]) for name, what in chosen.items()}
     return {"status": "success", "message": f"'{player.name}' was told.", "client": player.name, "changes": changes}
 
 
@@ -438,7 +471,7 @@ def client_start_playback(
         )
     if offset < 0:
         raise Invalid(f"offset must not be negative; got {offset}.", argument="offset")
-    known = companion.known
+    known = companion.ttl_cache
     row = find_item(
         plex, known, title=media_title, media_id=rating_key, library_name=library_name, kinds=PLAYABLE, writes=True
     ).row
@@ -447,15 +480,15 @@ def client_start_playback(
     player = find_client(plex, companion, client_name, writes=True)
     _require_reachable(player, "play")
     _play(plex, companion, player, row, offset)
-    return _started(player, row, offset)
+    return _describe_start(player, row, offset)
 
 
-def _started(player: Player, row: Element, offset: int) -> dict[str, Any]:
+def _describe_start(player: ControllablePlayer, row: Element, offset: int) -> dict[str, Any]:
     media = {
-        "title": text(row, "title"),
-        "type": kind(row),
-        "formatted_title": _formatted(row),
-        "rating_key": as_number(row.get("ratingKey")),
+        "title": read_text(row, "title"),
+        "type": read_kind(row),
+        "formatted_title": _format_title(row),
+        "rating_key": parse_identifier(row.get("ratingKey")),
     }
     return {
         "status": "success",
@@ -467,14 +500,18 @@ def _started(player: Player, row: Element, offset: int) -> dict[str, Any]:
     }
 
 
-def _formatted(row: Element) -> str:
-    parts = (performer(row) or text(row, "grandparentTitle"), text(row, "parentTitle"), text(row, "title"))
+def _format_title(row: Element) -> str:
+    parts = (
+        performer(row) or read_text(row, "grandparentTitle"),
+        read_text(row, "parentTitle"),
+        read_text(row, "title"),
+    )
     return " - ".join(part for part in parts if part)
 
 
 def _choose(plex: PlexServer, companion: Companion) -> dict[str, Any]:
     """Nobody was named: who could be."""
-    online = [player for player in players(plex, companion).ordered() if player.online]
+    online = [player for player in list_players(plex, companion).sort() if player.online]
     if not online:
         raise ClientUnreachable("No client is online. Open Plex on a player and try again.", available_actions=[])
     available = [{"name": one.name, "platform": one.platform, "machine_identifier": one.identifier} for one in online]
@@ -482,9 +519,9 @@ def _choose(plex: PlexServer, companion: Companion) -> dict[str, Any]:
     return {"status": "client_selection", "message": message, "available_clients": available}
 
 
-def _play(plex: PlexServer, companion: Companion, player: Player, row: Element, offset: int) -> None:
+def _play(plex: PlexServer, companion: Companion, player: ControllablePlayer, row: Element, offset: int) -> None:
     """A play queue on the server, a delegation token, and the order to fetch it. Three requests, four with the address."""
-    key, medium = row.get("key", "").removesuffix("/children"), _medium(row)
+    key, medium = row.get("key", "").removesuffix("/children"), _choose_medium(row)
     machine = plex.machineIdentifier
     uri = f"server://{machine}/com.plexapp.plugins.library{key}"
     queue = send(plex, "POST", "/playQueues", type=medium, uri=uri, shuffle=0, repeat=0, continuous=0)
@@ -492,12 +529,12 @@ def _play(plex: PlexServer, companion: Companion, player: Player, row: Element, 
     if queue_id is None:
         raise PlexError(f"Plex made no play queue of '{row.get('title')}'. Nothing was started.")
     token = get(plex, "/security/token", type="delegation", scope="all").get("token")
-    command(
+    send_command(
         plex,
         companion,
         player,
         "playback/playMedia",
-        **_server_address(companion),
+        **_parse_server_address(companion),
         machineIdentifier=machine,
         providerIdentifier="com.plexapp.plugins.library",
         containerKey=f"/playQueues/{queue_id}?window=100&own=1",
@@ -508,8 +545,8 @@ def _play(plex: PlexServer, companion: Companion, player: Player, row: Element, 
     )
 
 
-def _medium(row: Element) -> str:
-    match kind(row):
+def _choose_medium(row: Element) -> str:
+    match read_kind(row):
         case "artist" | "album" | "track":
             return "audio"
         case "photo":
@@ -518,7 +555,7 @@ def _medium(row: Element) -> str:
             return VIDEO
 
 
-def _server_address(companion: Companion) -> dict[str, object]:
+def _parse_server_address(companion: Companion) -> dict[str, object]:
     """Where the player fetches from: the address of the server, taken apart properly."""
     parts = urlsplit(companion.gateway.url)
     port = parts.port or {"https": 443}.get(parts.scheme, 80)

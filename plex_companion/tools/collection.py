@@ -10,28 +10,37 @@ from pydantic import Field
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Conflict, Invalid, NotFound, NotSupported, PlexError
-from plex_companion.tools.ask import clamped, get, get_if_there, page, portions, send, whole
-from plex_companion.tools.collection_edits import Edits, edits_of
+from plex_companion.tools.ask import clamp_limit, get, get_all, get_or_none, get_page, portions, send
+from plex_companion.tools.collection_edits import CollectionEdits, build_edits
 from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
-from plex_companion.tools.destroy import Victim, destroy
-from plex_companion.tools.facts import as_number, brief, flag, kind, number, shortened, text, without_nulls
-from plex_companion.tools.find import Found, find_by_id, find_library, pick
+from plex_companion.tools.destroy import DestructionTarget, destroy_after_confirmation
+from plex_companion.tools.facts import (
+    drop_nulls,
+    parse_identifier,
+    read_brief_title,
+    read_flag,
+    read_kind,
+    read_number,
+    read_text,
+    shorten,
+)
+from plex_companion.tools.find import FoundItem, find_by_id, find_library, pick_row
 from plex_companion.tools.named import (
     TYPE_NUMBERS,
-    Meant,
-    among,
+    ResolvedItems,
+    build_items_uri,
+    check_any_given,
     check_kinds,
-    check_named,
-    check_title,
-    current,
-    items_uri,
-    meant,
+    clean_title,
+    list_current,
+    list_titles,
     refuse_nothing,
     refuse_unclear,
-    titles_of,
+    resolve_among,
+    resolve_items,
 )
-from plex_companion.tools.steps import add_in_portions, confirmed, take
-from plex_companion.tools.titles import exact_queries, fits_of, queries_for, title_of
+from plex_companion.tools.steps import add_in_portions, check_confirmed, run_steps
+from plex_companion.tools.titles import exact_queries, list_queries, read_title, sort_fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -134,14 +143,14 @@ def collection_list(
 
     `ID` is what the other collection_ tools take as collection_id; `items` is how many items a collection holds.
     """
-    limit = clamped(limit, CAP, offset)
-    libraries = [find_library(plex, companion.known, library_name)] if library_name is not None else None
-    known = libraries or [one for one in companion.known.sections(plex) if one.type in LISTED]
+    limit = clamp_limit(limit, CAP, offset)
+    libraries = [find_library(plex, companion.ttl_cache, library_name)] if library_name is not None else None
+    known = libraries or [one for one in companion.ttl_cache.list_sections(plex) if one.type in LISTED]
     rows, counts, seen = list[dict[str, Any]](), list[dict[str, Any]](), 0
     for library in known:
-        some = page(plex, _path(library), max(0, offset - seen), limit - len(rows), type=TYPE)
-        rows += [_listed(row, library) for row in some.rows]
-        counts.append(_counted(library, some.total))
+        some = get_page(plex, _build_path(library), max(0, offset - seen), limit - len(rows), type=TYPE)
+        rows += [_describe_collection(row, library) for row in some.rows]
+        counts.append(_describe_library(library, some.total))
         seen += some.total
     return Collections(
         collections=rows,
@@ -170,26 +179,26 @@ def collection_create(
     All items must be of one type. Titles that nothing is called are left out and reported in `items_not_found`; when a
     title fits several items nothing is created and the candidates are listed.
     """
-    title = check_title(collection_title, "collection_title")
-    check_named(item_titles, item_ids)
-    library = find_library(plex, companion.known, library_name, writes=True)
+    title = clean_title(collection_title, "collection_title")
+    check_any_given(item_titles, item_ids)
+    library = find_library(plex, companion.ttl_cache, library_name, writes=True)
     _check_free(plex, library, title)
     kinds = KINDS.get(library.type, ())
-    items = meant(plex, item_titles, item_ids, section=library, kinds=kinds)
+    items = resolve_items(plex, item_titles, item_ids, section=library, kinds=kinds)
     refuse_unclear(items)
     refuse_nothing(items)
     _check_fit(items.rows, library.section_id, kinds)
     keys = list(dict.fromkeys(items.keys))
-    made = _made_of(plex, library, title, items.rows[0], keys)
+    made = _create_of(plex, library, title, items.rows[0], keys)
     _check_holds(plex, made, keys)
     return CollectionCreated(
         created=True,
         title=title,
-        id=as_number(made),
-        rating_key=as_number(made),
+        id=parse_identifier(made),
+        rating_key=parse_identifier(made),
         library=library.title,
         items_added=len(keys),
-        item_ids_added=[as_number(key) for key in keys],
+        item_ids_added=[parse_identifier(key) for key in keys],
         items_not_found=list(items.missing),
     )
 
@@ -209,14 +218,14 @@ def collection_add_to(
     Titles that are not found, or fit several items, are reported in `items_not_found` with their candidates; the
     others are added. Smart collections fill themselves and take nothing.
     """
-    check_named(item_titles, item_ids)
-    row = _own(plex, companion, collection_title, collection_id, library_name)
-    section = _section_of(plex, companion, row)
-    kinds = _kinds_of(row, section)
-    items = meant(plex, item_titles, item_ids, section=section, kinds=kinds)
+    check_any_given(item_titles, item_ids)
+    row = _find_ordinary(plex, companion, collection_title, collection_id, library_name)
+    section = _find_section(plex, companion, row)
+    kinds = _list_kinds(row, section)
+    items = resolve_items(plex, item_titles, item_ids, section=section, kinds=kinds)
     refuse_nothing(items)
     _check_fit(items.rows, section.section_id, kinds)
-    return _extended(plex, row, items)
+    return _extend(plex, row, items)
 
 
 @COLLECTION.tool(Access.WRITE, aliases={"items": "item_titles"})
@@ -233,14 +242,14 @@ def collection_remove_from(
 
     When a title fits several items of the collection nothing is removed and the candidates are listed.
     """
-    check_named(item_titles, item_ids)
-    row = _own(plex, companion, collection_title, collection_id, library_name)
-    held = whole(plex, f"{_of(row)}/children")
-    items = among(held, item_titles, item_ids)
+    check_any_given(item_titles, item_ids)
+    row = _find_ordinary(plex, companion, collection_title, collection_id, library_name)
+    held = get_all(plex, f"{_find_parent_library(row)}/children")
+    items = resolve_among(held, item_titles, item_ids)
     refuse_unclear(items)
     if not items.rows:
-        raise _nothing_of(row, held)
-    return _shortened(plex, row, items)
+        raise _build_nothing_found(row, held)
+    return _shorten(plex, row, items)
 
 
 @COLLECTION.tool(Access.WRITE)
@@ -269,7 +278,7 @@ def collection_edit(
     `add_labels` and `remove_labels`. Settings: collectionMode (default, hide, hideItems, showItems), collectionSort
     (release, alpha, custom), collectionFilterBasedOnUser (admin, user). `changes` lists what is different now.
     """
-    edits = edits_of(
+    edits = build_edits(
         companion.settings,
         (new_title, new_sort_title, new_summary, new_content_rating),
         (new_labels, add_labels, remove_labels),
@@ -278,8 +287,8 @@ def collection_edit(
         new_advanced_settings,
     )
     found = _find(plex, companion, collection_title, collection_id, library_name, writes=True)
-    row = found.row if found.matched == "id" else _full(plex, found.row)
-    return _edited(row, edits, edits.apply(plex, row, partial(_full, plex, row)))
+    row = found.row if found.matched == "id" else _get_full(plex, found.row)
+    return _describe_edit(row, edits, edits.apply(plex, row, partial(_get_full, plex, row)))
 
 
 @COLLECTION.tool(Access.DESTRUCTIVE)
@@ -296,50 +305,50 @@ async def collection_delete(
     A person is asked first where the client can ask; otherwise `confirm=true` is needed.
     """
 
-    def look(plex: PlexServer) -> Victim:
-        return _victim(_find(plex, companion, collection_title, collection_id, library_name, writes=True).row)
+    def look(plex: PlexServer) -> DestructionTarget:
+        return _describe_target(_find(plex, companion, collection_title, collection_id, library_name, writes=True).row)
 
-    return await destroy(companion, caller, confirm=confirm, look=look, act=_delete)
+    return await destroy_after_confirmation(companion, caller, confirm=confirm, look=look, act=_delete)
 
 
-def _path(library: Section) -> str:
+def _build_path(library: Section) -> str:
     return f"/library/sections/{library.section_id}/all"
 
 
-def _of(row: Element) -> str:
+def _find_parent_library(row: Element) -> str:
     return f"/library/collections/{row.get('ratingKey')}"
 
 
-def _counted(library: Section, total: int) -> dict[str, Any]:
-    number = as_number(library.section_id)
+def _describe_library(library: Section, total: int) -> dict[str, Any]:
+    number = parse_identifier(library.section_id)
     return {"library": library.title, "id": number, "type": library.type, "collections_count": total}
 
 
-def _listed(row: Element, library: Section) -> dict[str, Any]:
-    key = as_number(row.get("ratingKey"))
+def _describe_collection(row: Element, library: Section) -> dict[str, Any]:
+    key = parse_identifier(row.get("ratingKey"))
     return {
-        "title": text(row, "title"),
-        "summary": shortened(text(row, "summary")),
-        "is_smart": flag(row, "smart") or False,
+        "title": read_text(row, "title"),
+        "summary": shorten(read_text(row, "summary")),
+        "is_smart": read_flag(row, "smart") or False,
         "ID": key,
-        "items": number(row, "childCount"),
+        "items": read_number(row, "childCount"),
         "rating_key": key,
         "library": library.title,
-        "library_id": as_number(library.section_id),
+        "library_id": parse_identifier(library.section_id),
     }
 
 
-def _match(row: Element) -> dict[str, Any]:
-    key = as_number(row.get("ratingKey"))
+def _describe_match(row: Element) -> dict[str, Any]:
+    key = parse_identifier(row.get("ratingKey"))
     found = {
-        "title": brief(row, "title"),
+        "title": read_brief_title(row, "title"),
         "id": key,
         "rating_key": key,
         "type": "collection",
-        "library": brief(row, "librarySectionTitle"),
-        "item_count": number(row, "childCount"),
+        "library": read_brief_title(row, "librarySectionTitle"),
+        "item_count": read_number(row, "childCount"),
     }
-    return without_nulls(found)
+    return drop_nulls(found)
 
 
 def _find(
@@ -350,140 +359,147 @@ def _find(
     library_name: str | None,
     *,
     writes: bool,
-) -> Found:
+) -> FoundItem:
     """The collection that is meant: one request, two with the libraries."""
     if collection_id is not None:
-        return Found(find_by_id(plex, collection_id, ("collection",), "collection_id"), "id")
+        return FoundItem(find_by_id(plex, collection_id, ("collection",), "collection_id"), "id")
     if title is None or not title.strip():
         message = "Name the collection: collection_id or collection_title is needed."
         raise Invalid(message, argument="collection_title")
     section = None
     if library_name is not None:
-        section = find_library(plex, companion.known, library_name, writes=writes)
-    return pick(
-        _fits(plex, section, title), title, writes=writes, what="collection", match=_match, finder="collection_list"
+        section = find_library(plex, companion.ttl_cache, library_name, writes=writes)
+    return pick_row(
+        _fits(plex, section, title),
+        title,
+        writes=writes,
+        what="collection",
+        match=_describe_match,
+        finder="collection_list",
     )
 
 
 def _fits(plex: PlexServer, section: Section | None, title: str) -> Fits[Element]:
     """The collections that a title may mean, in one library or in all. One request; up to two more while none fits."""
     rows: list[Element] = []
-    for query in queries_for(title):
-        rows = _titled(plex, section, query) if section is not None else _searched(plex, query)
-        if fits_of(rows, title, title_of).every:
+    for query in list_queries(title):
+        rows = _find_titled(plex, section, query) if section is not None else _search(plex, query)
+        if sort_fits(rows, title, read_title).every:
             break
-    return fits_of(rows, title, title_of)
+    return sort_fits(rows, title, read_title)
 
 
-def _titled(plex: PlexServer, section: Section, title: str) -> list[Element]:
-    return _real(page(plex, _path(section), 0, CAP, type=TYPE, title=title).rows)
+def _find_titled(plex: PlexServer, section: Section, title: str) -> list[Element]:
+    return _drop_tags(get_page(plex, _build_path(section), 0, CAP, type=TYPE, title=title).rows)
 
 
-def _searched(plex: PlexServer, title: str) -> list[Element]:
+def _search(plex: PlexServer, title: str) -> list[Element]:
     """In every library. Plex before 1.19 listed collections here as tags without a key; those are left out."""
     hubs = get(plex, "/hubs/search", query=title, limit=SEARCHED, includeCollections=1)
-    return _real(hubs.iter("Directory"))
+    return _drop_tags(hubs.iter("Directory"))
 
 
-def _real(rows: Iterable[Element]) -> list[Element]:
+def _drop_tags(rows: Iterable[Element]) -> list[Element]:
     """Collections that have a key, each once."""
-    found = {row.get("ratingKey"): row for row in rows if kind(row) == "collection"}
+    found = {row.get("ratingKey"): row for row in rows if read_kind(row) == "collection"}
     return [row for key, row in found.items() if key]
 
 
-def _own(plex: PlexServer, companion: Companion, title: str | None, key: str | None, library: str | None) -> Element:
+def _find_ordinary(
+    plex: PlexServer, companion: Companion, title: str | None, key: str | None, library: str | None
+) -> Element:
     """The collection, if items can come and go."""
     row = _find(plex, companion, title, key, library, writes=True).row
-    if flag(row, "smart"):
-        message = f"'{text(row, 'title')}' is a smart collection: it holds what its filters find, and nothing else."
+    if read_flag(row, "smart"):
+        message = (
+            f"'{read_text(row, 'title')}' is a smart collection: it holds what its filters find, and nothing else."
+        )
         raise NotSupported(message, reason="smart")
     return row
 
 
-def _full(plex: PlexServer, row: Element) -> Element:
+def _get_full(plex: PlexServer, row: Element) -> Element:
     return find_by_id(plex, row.get("ratingKey", ""), ("collection",), "collection_id")
 
 
-def _section_of(plex: PlexServer, companion: Companion, row: Element) -> Section:
-    sections = {section.section_id: section for section in companion.known.sections(plex)}
+def _find_section(plex: PlexServer, companion: Companion, row: Element) -> Section:
+    sections = {section.section_id: section for section in companion.ttl_cache.list_sections(plex)}
     found = sections.get(row.get("librarySectionID", ""))
     if found is None:
-        raise PlexError(f"Plex does not say which library '{text(row, 'title')}' is in.")
+        raise PlexError(f"Plex does not say which library '{read_text(row, 'title')}' is in.")
     return found
 
 
-def _kinds_of(row: Element, section: Section) -> tuple[str, ...]:
-    subtype = text(row, "subtype")
+def _list_kinds(row: Element, section: Section) -> tuple[str, ...]:
+    subtype = read_text(row, "subtype")
     return (subtype,) if subtype in TYPE_NUMBERS else KINDS.get(section.type, ())
 
 
 def _check_free(plex: PlexServer, library: Section, title: str) -> None:
-    rows = [row for query in exact_queries(title) for row in _titled(plex, library, query)]
-    for row in fits_of(rows, title, title_of).exact:
+    rows = [row for query in exact_queries(title) for row in _find_titled(plex, library, query)]
+    for row in sort_fits(rows, title, read_title).exact:
         message = (
-            f"'{library.title}' already has a collection called '{text(row, 'title')}'. Nothing has been changed; "
+            f"'{library.title}' already has a collection called '{read_text(row, 'title')}'. Nothing has been changed; "
             "collection_add_to adds to it."
         )
-        raise Conflict(message, rating_key=as_number(row.get("ratingKey")))
+        raise Conflict(message, rating_key=parse_identifier(row.get("ratingKey")))
 
 
 def _check_fit(rows: Sequence[Element], section_id: str, kinds: tuple[str, ...]) -> None:
     """Only items of one kind, and of this library."""
     check_kinds(rows, kinds, f"this collection takes {', '.join(kinds)}")
-    first = kind(rows[0]) or ""
+    first = read_kind(rows[0]) or ""
     check_kinds(rows, (first,), f"a collection holds items of one type, here {first}")
     stray = next((row for row in rows if row.get("librarySectionID") not in {None, section_id}), None)
     if stray is not None:
-        where = text(stray, "librarySectionTitle") or "another library"
-        message = (
-            f"'{text(stray, 'title')}' ({stray.get('ratingKey')}) is in {where}: a collection stays in its library."
-        )
+        where = read_text(stray, "librarySectionTitle") or "another library"
+        message = f"'{read_text(stray, 'title')}' ({stray.get('ratingKey')}) is in {where}: a collection stays in its library."
         raise Invalid(message, argument="item_ids")
 
 
-def _made_of(plex: PlexServer, library: Section, title: str, example: Element, keys: Sequence[str]) -> str:
+def _create_of(plex: PlexServer, library: Section, title: str, example: Element, keys: Sequence[str]) -> str:
     """Make a collection of these items, all of the kind of `example`; gives its id. One request for some hundred."""
     first = portions(keys, title)[0]
-    made = _made(plex, library, title, example, first)
+    made = _create(plex, library, title, example, first)
     rest = partial(_put_in, plex, made)
-    add_in_portions(plex, keys[len(first) :], rest, begun=len(first), id=as_number(made), created=True)
+    add_in_portions(plex, keys[len(first) :], rest, begun=len(first), id=parse_identifier(made), created=True)
     return made
 
 
-def _made(plex: PlexServer, library: Section, title: str, first: Element, keys: Sequence[str]) -> str:
+def _create(plex: PlexServer, library: Section, title: str, first: Element, keys: Sequence[str]) -> str:
     """The id of the new collection."""
     made = send(
         plex,
         "POST",
         "/library/collections",
-        type=TYPE_NUMBERS.get(kind(first) or ""),
+        type=TYPE_NUMBERS.get(read_kind(first) or ""),
         title=title,
         smart=False,
         sectionId=library.section_id,
-        uri=items_uri(plex, keys),
+        uri=build_items_uri(plex, keys),
     )
     found = [] if made is None else [row.get("ratingKey") for row in made if row.get("ratingKey")]
     message = f"Plex took the collection '{title}' and does not say where it is. collection_list may show it."
-    confirmed(requested=True, found=bool(found), message=message)
+    check_confirmed(requested=True, found=bool(found), message=message)
     return str(found[0])
 
 
 def _put_in(plex: PlexServer, key: str, keys: list[str]) -> None:
-    send(plex, "PUT", f"/library/collections/{key}/items", uri=items_uri(plex, keys))
+    send(plex, "PUT", f"/library/collections/{key}/items", uri=build_items_uri(plex, keys))
 
 
 def _check_holds(plex: PlexServer, key: str, keys: Sequence[str]) -> int:
     """See that the collection holds these; gives how many it holds in all."""
-    held = {row.get("ratingKey") for row in whole(plex, f"/library/collections/{key}/children")}
+    held = {row.get("ratingKey") for row in get_all(plex, f"/library/collections/{key}/children")}
     message = f"Plex took the items, and not all of them are in collection {key}. Look again with collection_list."
     missing = [one for one in keys if one not in held]
-    confirmed(requested=[], found=missing, message=message, rating_key=as_number(key))
+    check_confirmed(requested=[], found=missing, message=message, rating_key=parse_identifier(key))
     return len(held)
 
 
-def _extended(plex: PlexServer, row: Element, items: Meant) -> CollectionExtended:
+def _extend(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionExtended:
     """Add what is not in it yet."""
-    before = {one.get("ratingKey") for one in whole(plex, f"{_of(row)}/children")}
+    before = {one.get("ratingKey") for one in get_all(plex, f"{_find_parent_library(row)}/children")}
     new = {one.get("ratingKey", ""): one for one in items.rows if one.get("ratingKey") not in before}
     total = len(before)
     if new:
@@ -491,61 +507,67 @@ def _extended(plex: PlexServer, row: Element, items: Meant) -> CollectionExtende
         total = _check_holds(plex, row.get("ratingKey", ""), list(new))
     return CollectionExtended(
         added=bool(new),
-        title=text(row, "title"),
-        id=as_number(row.get("ratingKey")),
-        items_added=titles_of(new.values()),
-        items_already_in_collection=titles_of(one for one in items.rows if one.get("ratingKey") in before),
+        title=read_text(row, "title"),
+        id=parse_identifier(row.get("ratingKey")),
+        items_added=list_titles(new.values()),
+        items_already_in_collection=list_titles(one for one in items.rows if one.get("ratingKey") in before),
         items_not_found=items.not_found,
         total_items=total,
         message=None if new else "Nothing was added: every item was in the collection already.",
     )
 
 
-def _shortened(plex: PlexServer, row: Element, items: Meant) -> CollectionShortened:
+def _shorten(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionShortened:
     """Take these out, one by one."""
-    steps = [(text(one, "title") or "?", partial(_take_out, plex, row, one.get("ratingKey", ""))) for one in items.rows]
-    take(plex, steps)
-    left = {one.get("ratingKey") for one in whole(plex, f"{_of(row)}/children")}
-    message = f"Plex took the items of '{text(row, 'title')}' away, and some are still there. Look again."
-    confirmed(requested=[], found=[key for key in items.keys if key in left], message=message)
+    steps = [
+        (read_text(one, "title") or "?", partial(_take_out, plex, row, one.get("ratingKey", ""))) for one in items.rows
+    ]
+    run_steps(plex, steps)
+    left = {one.get("ratingKey") for one in get_all(plex, f"{_find_parent_library(row)}/children")}
+    message = f"Plex took the items of '{read_text(row, 'title')}' away, and some are still there. Look again."
+    check_confirmed(requested=[], found=[key for key in items.keys if key in left], message=message)
     return CollectionShortened(
         removed=True,
-        title=text(row, "title"),
-        id=as_number(row.get("ratingKey")),
-        items_removed=titles_of(items.rows),
+        title=read_text(row, "title"),
+        id=parse_identifier(row.get("ratingKey")),
+        items_removed=list_titles(items.rows),
         items_not_found=items.not_found,
         remaining_items=len(left),
     )
 
 
 def _take_out(plex: PlexServer, row: Element, key: str) -> None:
-    send(plex, "DELETE", f"{_of(row)}/items/{key}")
+    send(plex, "DELETE", f"{_find_parent_library(row)}/items/{key}")
 
 
-def _nothing_of(row: Element, held: Sequence[Element]) -> NotFound:
-    message = f"None of these is in the collection '{text(row, 'title')}'; current_items shows what is."
+def _build_nothing_found(row: Element, held: Sequence[Element]) -> NotFound:
+    message = f"None of these is in the collection '{read_text(row, 'title')}'; current_items shows what is."
     return NotFound(
         message,
         what="item",
-        collection_title=text(row, "title"),
-        collection_id=as_number(row.get("ratingKey")),
-        current_items=current(held),
+        collection_title=read_text(row, "title"),
+        collection_id=parse_identifier(row.get("ratingKey")),
+        current_items=list_current(held),
     )
 
 
-def _edited(row: Element, edits: Edits, changes: Sequence[str]) -> dict[str, Any]:
+def _describe_edit(row: Element, edits: CollectionEdits, changes: Sequence[str]) -> dict[str, Any]:
     if not changes:
         return {
             "updated": False,
-            "message": f"Nothing to change in '{text(row, 'title')}': no new value, or it is as asked already.",
+            "message": f"Nothing to change in '{read_text(row, 'title')}': no new value, or it is as asked already.",
         }
-    title = edits.texts.get("title", text(row, "title"))
-    return {"updated": True, "title": title, "changes": list(changes), "id": as_number(row.get("ratingKey"))}
+    title = edits.texts.get("title", read_text(row, "title"))
+    return {"updated": True, "title": title, "changes": list(changes), "id": parse_identifier(row.get("ratingKey"))}
 
 
-def _victim(row: Element) -> Victim:
-    title, items, library = brief(row, "title") or "?", number(row, "childCount"), brief(row, "librarySectionTitle")
-    key = as_number(row.get("ratingKey"))
+def _describe_target(row: Element) -> DestructionTarget:
+    title, items, library = (
+        read_brief_title(row, "title") or "?",
+        read_number(row, "childCount"),
+        read_brief_title(row, "librarySectionTitle"),
+    )
+    key = parse_identifier(row.get("ratingKey"))
     facts = {
         "title": title,
         "id": key,
@@ -553,19 +575,19 @@ def _victim(row: Element) -> Victim:
         "type": "collection",
         "library": library,
         "item_count": items,
-        "smart": flag(row, "smart") or False,
+        "smart": read_flag(row, "smart") or False,
     }
     sentence = (
         f"Delete the collection '{title}' ({items} items) of library '{library}'? "
         "The items stay in the library. This cannot be undone."
     )
-    return Victim(title, (key, row.get("title"), items), facts, sentence)
+    return DestructionTarget(title, (key, row.get("title"), items), facts, sentence)
 
 
-def _delete(plex: PlexServer, victim: Victim) -> dict[str, Any]:
+def _delete(plex: PlexServer, victim: DestructionTarget) -> dict[str, Any]:
     path = f"/library/collections/{victim.facts['id']}"
     send(plex, "DELETE", path)
-    still = get_if_there(plex, path) is not None
+    still = get_or_none(plex, path) is not None
     message = f"Plex took the deletion of '{victim.title}', and it is still there. Look again with collection_list."
-    confirmed(requested=False, found=still, message=message)
+    check_confirmed(requested=False, found=still, message=message)
     return {"deleted": True, **victim.facts}

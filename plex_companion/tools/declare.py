@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid, ReadOnly
 from plex_companion.text import LONGEST
-from plex_companion.tools.arguments import LARGEST, parameters_of, quote_value, without_null
+from plex_companion.tools.arguments import LARGEST, drop_null, list_parameters, quote_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,7 +50,7 @@ def _empty_clears(hint: object) -> bool:
     return any(_EMPTY_CLEARS in getattr(form, "__metadata__", ()) for form in (hint, *typing.get_args(hint)))
 
 
-def _unusable(value: object) -> str | None:
+def _find_unusable(value: object) -> str | None:
     """Why nothing can be done with this, or with something inside it."""
     match value:
         case int() if abs(value) > LARGEST:
@@ -58,15 +58,15 @@ def _unusable(value: object) -> str | None:
         case float() if not math.isfinite(value):
             return "this is no number"
         case str():
-            return _unusable_text(value)
+            return _find_unusable_text(value)
         case list():
-            return next(filter(None, map(_unusable, value)), None)
+            return next(filter(None, map(_find_unusable, value)), None)
         case dict():
-            return _unusable([*value, *value.values()])
+            return _find_unusable([*value, *value.values()])
     return None
 
 
-def _unusable_text(value: str) -> str | None:
+def _find_unusable_text(value: str) -> str | None:
     if len(value) > LONGEST:
         return f"the text has {len(value):,} characters, and {LONGEST:,} are the most"
     return "the text holds control characters" if _UNFIT.search(value) else None
@@ -83,7 +83,7 @@ class Access(enum.Enum):
 class Caller(Protocol):
     """Who called a tool, as far as a tool may know."""
 
-    async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+    async def report_progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Tell the caller how far a long call has come; nothing happens when it did not ask."""
 
     async def confirm(self, question: str) -> bool | None:
@@ -161,14 +161,14 @@ class Tool:
         schema.pop("title", None)
         for name, prop in schema.get("properties", {}).items():
             prop.pop("title", None)
-            schema["properties"][name] = without_null(prop)
+            schema["properties"][name] = drop_null(prop)
         return schema
 
     @functools.cached_property
     def parameters(self) -> dict[str, Parameter]:
         """What the schema says about each argument."""
         clearing = {name for name, hint in self.hints.items() if _empty_clears(hint)}
-        return parameters_of(self.input_schema.get("properties", {}), clearing)
+        return list_parameters(self.input_schema.get("properties", {}), clearing)
 
     @functools.cached_property
     def result(self) -> TypeAdapter[Any]:
@@ -176,7 +176,7 @@ class Tool:
         return TypeAdapter(self.hints["return"])
 
     @functools.cached_property
-    def is_told(self) -> bool:
+    def is_json(self) -> bool:
         """Whether the result is JSON already."""
         return _AS_IT_IS in getattr(self.hints["return"], "__metadata__", ())
 
@@ -191,7 +191,7 @@ class Tool:
         schema.pop("title", None)
         return {**schema, "type": "object", "additionalProperties": True}
 
-    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the function takes them.
 
         Raises:
@@ -205,13 +205,15 @@ class Tool:
             raise self._invalid(str(first["loc"][0]), first["type"], real) from error
         given = {name: getattr(model, name) for name in self.arguments.model_fields}
         for name, value in given.items():
-            if why := _unusable(value):
+            if why := _find_unusable(value):
                 raise Invalid(f"{self.name}: argument '{name}' cannot be used: {why}.", argument=name)
         return given
 
     def _prepared(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that were given, by their real names and in the types of the schema."""
-        real = self._real_names({name: value for name, value in arguments.items() if not self._is_unset(name, value)})
+        real = self._resolve_aliases(
+            {name: value for name, value in arguments.items() if not self._is_unset(name, value)}
+        )
         known = self.parameters
         return {name: known[name].coerce(value) if name in known else value for name, value in real.items()}
 
@@ -233,7 +235,7 @@ class Tool:
         message = f"{self.name}: argument '{name}' must be {one.expected}; got {quote_value(given.get(name))}."
         return Invalid(message, argument=name)
 
-    def _real_names(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def _resolve_aliases(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in arguments.items() if name not in self.aliases}
         for name, value in arguments.items():
             if name in self.aliases:
@@ -245,21 +247,21 @@ class Tool:
                 given |= real
         return given
 
-    def writes(self, arguments: Mapping[str, Any]) -> bool:
+    def is_write(self, arguments: Mapping[str, Any]) -> bool:
         """Whether a call with these arguments may change something."""
         return self.access is not Access.READ or (self.writes_when is not None and self.writes_when(arguments))
 
     def needs_write(self, arguments: Mapping[str, Any]) -> bool:
         """Return whether a call with these arguments needs the scope `write`: what is noted here is changed too."""
-        return self.notes or self.writes(arguments)
+        return self.notes or self.is_write(arguments)
 
-    def refuse_when(self, *, read_only: bool, arguments: Mapping[str, Any] | None = None) -> None:
+    def check_allowed(self, *, read_only: bool, arguments: Mapping[str, Any] | None = None) -> None:
         """The read-only gate, for every tool in this one place.
 
         Raises:
             ReadOnly: the tool writes and the companion is read-only.
         """
-        if read_only and self.writes(arguments or {}):
+        if read_only and self.is_write(arguments or {}):
             message = (
                 f"Operation '{self.name}' is not allowed in read-only mode. "
                 "Set READ_ONLY_MODE=false in your environment to enable write operations."
@@ -272,7 +274,7 @@ class Toolset:
     """A named group of tools, in the order they are declared."""
 
     name: str
-    sentence: str
+    summary: str
     tools: list[Tool] = field(default_factory=list)
 
     def tool(

@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Victim:
+class DestructionTarget:
     """What would be destroyed. `facts` go into the question and the answer; `identity` must not change meanwhile."""
 
     title: str
@@ -29,14 +29,14 @@ class Victim:
     """For the person who is asked: what it is, how much of it, and that it cannot be undone."""
 
 
-async def destroy(
+async def destroy_after_confirmation(
     companion: Companion,
     caller: Caller,
     *,
     confirm: bool,
-    look: Callable[[PlexServer], Victim],
-    act: Callable[[PlexServer, Victim], R],
-    again: Callable[[PlexServer, Victim], Victim] | None = None,
+    look: Callable[[PlexServer], DestructionTarget],
+    act: Callable[[PlexServer, DestructionTarget], R],
+    again: Callable[[PlexServer, DestructionTarget], DestructionTarget] | None = None,
 ) -> R:
     """Destroy the victim that `look` finds, when a person (or `confirm`, where nobody can be asked) says yes.
 
@@ -62,11 +62,11 @@ async def destroy(
         message = f"{victim.sentence} To do it, repeat the call with confirm=true."
         raise ConfirmationRequired(message, victim=victim.facts)
 
-    def end(plex: PlexServer) -> R:
+    def destroy_unchanged(plex: PlexServer) -> R:
         now = look(plex) if again is None else again(plex, victim)
         if now.identity != victim.identity:
             message = f"'{victim.title}' changed meanwhile. Nothing was destroyed; look again and repeat the call."
             raise Conflict(message, rating_key=victim.facts.get("rating_key"))
         return act(plex, now)
 
-    return await companion.gateway.call(end)
+    return await companion.gateway.call(destroy_unchanged)

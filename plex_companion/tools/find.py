@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError
-from plex_companion.tools.ask import get, get_if_there
-from plex_companion.tools.facts import as_number, kind, match_of, number, text
-from plex_companion.tools.several import Several
-from plex_companion.tools.titles import cut_query, fits_of, queries_for, split_year, title_of
+from plex_companion.tools.ask import get, get_or_none
+from plex_companion.tools.facts import describe_match, parse_identifier, read_kind, read_number, read_text
+from plex_companion.tools.several import MultipleMatches
+from plex_companion.tools.titles import cut_query, list_queries, read_title, sort_fits, split_year
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from plexapi.server import PlexServer
 
     from plex_companion.models import Section
-    from plex_companion.plex.known import Known
+    from plex_companion.plex.known import TtlCache
     from plex_companion.tools.titles import Fits
 
 MEDIA = ("movie", "show", "season", "episode", "artist", "album", "track", "photo", "clip")
@@ -30,7 +30,7 @@ RIGHT_TOOL = {"playlist": "the playlist_ tools", "collection": "the collection_ 
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundItem:
     """An item, and how it was found: by `id`, by its `exact` title, or because its title is `alike` or `contains` it."""
 
     row: Element
@@ -42,7 +42,7 @@ class Found:
         return {"matched": self.matched} if self.matched in {"alike", "contains"} else {}
 
 
-def find_library(plex: PlexServer, known: Known, name: str, *, writes: bool = False) -> Section:
+def find_library(plex: PlexServer, known: TtlCache, name: str, *, writes: bool = False) -> Section:
     """Return the library of this name, or of this id. At most one request.
 
     Raises:
@@ -50,8 +50,8 @@ def find_library(plex: PlexServer, known: Known, name: str, *, writes: bool = Fa
         Ambiguous: several libraries have the name; the error lists their ids.
         Several: several are called almost so, or, for writes, one is.
     """
-    libraries = known.sections(plex)
-    fits = fits_of(libraries, name, lambda library: [library.title])
+    libraries = known.list_sections(plex)
+    fits = sort_fits(libraries, name, lambda library: [library.title])
     by_id = [library for library in libraries if library.section_id == name.strip()]
     fitting = fits.exact or by_id or fits.alike
     if not fitting:
@@ -59,18 +59,18 @@ def find_library(plex: PlexServer, known: Known, name: str, *, writes: bool = Fa
         message = f"No library '{name}'. Libraries: {', '.join(available) or 'none'}."
         raise NotFound(message, what="library", available=available)
     if len(fitting) > 1 and fits.exact:
-        matches = [_library_match(library) for library in fitting]
+        matches = [_describe_library(library) for library in fitting]
         message = f"{len(fitting)} libraries are called '{name}': use the id of one of them instead."
         raise Ambiguous(message, argument="library_name", matches=matches)
     if fitting is fits.alike and (writes or len(fitting) > 1):
-        matches = [_library_match(library) for library in fitting]
+        matches = [_describe_library(library) for library in fitting]
         message = f"No library is called exactly '{name}': repeat the call with the id of the one that is meant."
-        raise Several(message, matches)
+        raise MultipleMatches(message, matches)
     return fitting[0]
 
 
-def _library_match(library: Section) -> dict[str, Any]:
-    identifier = as_number(library.section_id)
+def _describe_library(library: Section) -> dict[str, Any]:
+    identifier = parse_identifier(library.section_id)
     return {"title": library.title, "id": identifier, "rating_key": identifier, "type": library.type}
 
 
@@ -87,7 +87,7 @@ def find_by_id(
         raise Invalid(
             f"{argument} must be a number, as rating_key in other answers; got '{rating_key}'.", argument=argument
         )
-    found = get_if_there(plex, f"/library/metadata/{rating_key.strip()}")
+    found = get_or_none(plex, f"/library/metadata/{rating_key.strip()}")
     row = (
         next((child for child in found if child.tag in ROWS or child.tag == "Playlist"), None)
         if found is not None
@@ -97,10 +97,10 @@ def find_by_id(
         raise NotFound(f"Plex has no item with id {rating_key}. media_search finds ids.", what="item")
     if row.get("ratingKey") != rating_key.strip():
         raise PlexError(f"Plex was asked for item {rating_key} and answered with another one. Nothing was changed.")
-    if kind(row) not in kinds:
-        right = RIGHT_TOOL.get(kind(row) or "", "another tool")
+    if read_kind(row) not in kinds:
+        right = RIGHT_TOOL.get(read_kind(row) or "", "another tool")
         message = (
-            f"{argument} {rating_key} is a {kind(row)} ('{text(row, 'title')}'), and this tool takes "
+            f"{argument} {rating_key} is a {read_kind(row)} ('{read_text(row, 'title')}'), and this tool takes "
             f"{', '.join(kinds)}: use {right}."
         )
         raise Invalid(message, argument=argument, allowed=list(kinds))
@@ -109,15 +109,15 @@ def find_by_id(
 
 def find_item(
     plex: PlexServer,
-    known: Known,
+    known: TtlCache,
     *,
     title: str | None,
     media_id: str | None,
     library_name: str | None = None,
     kinds: Collection[str] = MEDIA,
     writes: bool,
-    match: Callable[[Element], dict[str, Any]] = match_of,
-) -> Found:
+    match: Callable[[Element], dict[str, Any]] = describe_match,
+) -> FoundItem:
     """The one item that is meant. An id beats a title; a title must fit exactly, or for reads be the only one to fit.
 
     `match` shows one of several.
@@ -128,11 +128,11 @@ def find_item(
         Several: more than one fits, or, for writes, nothing fits exactly.
     """
     if media_id is not None:
-        return Found(find_by_id(plex, media_id, kinds), "id")
+        return FoundItem(find_by_id(plex, media_id, kinds), "id")
     if title is None or not title.strip():
         raise Invalid("Name the item: media_id or media_title is needed.", argument="media_title")
     section = find_library(plex, known, library_name, writes=writes) if library_name is not None else None
-    return pick(item_fits(search(plex, title, section, kinds), title), title, writes=writes, match=match)
+    return pick_row(is_match(search(plex, title, section, kinds), title), title, writes=writes, match=match)
 
 
 def search(plex: PlexServer, title: str, section: Section | None, kinds: Collection[str] = MEDIA) -> list[Element]:
@@ -142,25 +142,25 @@ def search(plex: PlexServer, title: str, section: Section | None, kinds: Collect
     """
     found: dict[str, Element] = {}
     asks: list[Callable[[], list[Element]]] = [
-        partial(_searched, plex, query, section, kinds, MORE if place else SEARCHED)
-        for place, query in enumerate(queries_for(title))
+        partial(_search_hubs, plex, query, section, kinds, MORE if place else SEARCHED)
+        for place, query in enumerate(list_queries(title))
     ]
     if section is not None:
-        asks.insert(1, partial(_listed, plex, cut_query(title.strip()), section, kinds))
+        asks.insert(1, partial(_list_candidates, plex, cut_query(title.strip()), section, kinds))
     for ask in asks:
-        fits = item_fits(ask(), title)
+        fits = is_match(ask(), title)
         found |= {row.get("ratingKey", ""): row for row in fits.every if row.get("ratingKey")}
         if fits.exact or fits.alike or (fits.containing and split_year(title) is None):
             break
     return list(found.values())
 
 
-def item_fits(rows: Iterable[Element], title: str) -> Fits[Element]:
+def is_match(rows: Iterable[Element], title: str) -> Fits[Element]:
     """Sort items by how well their title fits; a year in brackets after it counts."""
-    return fits_of(rows, title, title_of, lambda row: number(row, "year"))
+    return sort_fits(rows, title, read_title, lambda row: read_number(row, "year"))
 
 
-def _searched(
+def _search_hubs(
     plex: PlexServer, query: str, section: Section | None, kinds: Collection[str], limit: int
 ) -> list[Element]:
     hubs = get(
@@ -172,37 +172,37 @@ def _searched(
         includeCollections=1,
         includeExternalMedia=1,
     )
-    rows = [row for hub in hubs.iter("Hub") for row in hub if row.tag in ROWS and kind(row) in kinds]
+    rows = [row for hub in hubs.iter("Hub") for row in hub if row.tag in ROWS and read_kind(row) in kinds]
     return [row for row in rows if section is None or row.get("librarySectionID") == section.section_id]
 
 
-def _listed(plex: PlexServer, title: str, section: Section, kinds: Collection[str]) -> list[Element]:
+def _list_candidates(plex: PlexServer, title: str, section: Section, kinds: Collection[str]) -> list[Element]:
     rows = get(plex, f"/library/sections/{section.section_id}/all", title=title)
-    return [row for row in rows if row.tag in ROWS and kind(row) in kinds]
+    return [row for row in rows if row.tag in ROWS and read_kind(row) in kinds]
 
 
-def pick(
+def pick_row(
     fits: Fits[Element],
     title: str,
     *,
     writes: bool,
     what: str = "item",
-    match: Callable[[Element], dict[str, Any]] = match_of,
+    match: Callable[[Element], dict[str, Any]] = describe_match,
     finder: str = "media_search",
-) -> Found:
+) -> FoundItem:
     """Return the row that is meant by a title; see `find_item`. `match` shows one of several, `finder` lists all."""
     if len(fits.exact) == 1:
-        return Found(fits.exact[0], "exact")
+        return FoundItem(fits.exact[0], "exact")
     if not fits.every:
         raise NotFound(f"Nothing is called '{title}'. Check the spelling, or use {finder}.", what=what)
     if len(fits.best) == 1 and not writes and not fits.offered:
-        return Found(fits.best[0], "alike" if fits.alike else "contains")
+        return FoundItem(fits.best[0], "alike" if fits.alike else "contains")
     changed = " Nothing has been changed." if writes else ""
-    message = f"{_how(fits, title)}: repeat the call with the id of the one that is meant.{changed}"
-    raise Several(message, [match(row) for row in fits.best])
+    message = f"{_name_match(fits, title)}: repeat the call with the id of the one that is meant.{changed}"
+    raise MultipleMatches(message, [match(row) for row in fits.best])
 
 
-def _how(fits: Fits[Element], title: str) -> str:
+def _name_match(fits: Fits[Element], title: str) -> str:
     """Say what several things, or one that is not exact, have to do with the title."""
     many = len(fits.best)
     if fits.exact:

@@ -21,8 +21,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from plex_companion import __version__
 from plex_companion.errors import Invalid, PathNotAllowed, TimedOut, TooLarge
-from plex_companion.plex.errands import CURRENT
-from plex_companion.plex.plain_words import why
+from plex_companion.plex.errands import CURRENT_CALL
+from plex_companion.plex.plain_words import explain_failure
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -57,7 +57,7 @@ _OWN = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class FetchPolicy:
     """What may be asked, and how it is found. Tests change it; nothing else needs to."""
 
     allowed: Rule
@@ -66,29 +66,29 @@ class Reach:
     """File of the certificate authorities that are trusted."""
 
     @classmethod
-    def of(cls, *, own_network: bool) -> Reach:
+    def create(cls, *, own_network: bool) -> FetchPolicy:
         """The public internet; with `own_network` also private addresses, yet never this machine or link-local ones."""
-        return cls(public_or_own if own_network else public, resolved, certifi.where())
+        return cls(is_public_or_private if own_network else is_public, resolve_host, certifi.where())
 
 
-def public(address: Address) -> bool:
+def is_public(address: Address) -> bool:
     """Return whether anybody on the internet could be asked there: what is not known to be public is not."""
-    inner = _unwrapped(address)
+    inner = _unwrap(address)
     handed_out = isinstance(inner, ipaddress.IPv4Address) or inner in _UNICAST
     return handed_out and not _is_in(inner, _SPECIAL)
 
 
-def public_or_own(address: Address) -> bool:
+def is_public_or_private(address: Address) -> bool:
     """The same, or a private network's. Link-local stays closed (clouds keep credentials there), and so does loopback."""
-    inner = _unwrapped(address)
-    return public(inner) or _is_in(inner, _OWN)
+    inner = _unwrap(address)
+    return is_public(inner) or _is_in(inner, _OWN)
 
 
 def _is_in(address: Address, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
     return any(address in network for network in networks if network.version == address.version)
 
 
-def _unwrapped(address: Address) -> Address:
+def _unwrap(address: Address) -> Address:
     """Return the IPv4 address that an IPv6 one leads to by its form: in a socket, or where a network has nothing but IPv6.
 
     Tunnels to IPv4 (6to4, Teredo) are nobody's way to a picture any more; as they are, none of them is public.
@@ -100,23 +100,23 @@ def _unwrapped(address: Address) -> Address:
     return address.ipv4_mapped or address
 
 
-def resolved(host: str, port: int) -> list[str]:
+def resolve_host(host: str, port: int) -> list[str]:
     """The addresses of a name, by the system. Also where the odd ways to write one (`127.1`, `0x7f.1`) are seen through."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-class _Late(OSError):
+class _DeadlinePassed(OSError):
     """Our own deadline passed."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _FetchRequest:
     """A picture that is to be fetched."""
 
     url: Url
     argument: str
-    reach: Reach
+    reach: FetchPolicy
     most: int
     ends: float
 
@@ -128,21 +128,21 @@ class _Wanted:
     def port(self) -> int:
         return self.url.port or _PORTS[self.url.scheme or "http"]
 
-    def left(self) -> float:
+    def compute_remaining(self) -> float:
         """Seconds, of ours and of the whole call's."""
-        left = _left(self.ends - time.monotonic())
+        left = _compute_remaining(self.ends - time.monotonic())
         if left <= 0:
-            raise _Late
+            raise _DeadlinePassed
         return left
 
-    def late(self, seconds: float) -> TimedOut:
+    def build_timeout(self, seconds: float) -> TimedOut:
         return TimedOut(f"{self.argument}: {self.host} did not deliver the picture in {seconds:g} s.")
 
-    def invalid(self, words: str) -> Invalid:
+    def build_invalid(self, words: str) -> Invalid:
         return Invalid(f"{self.argument}: no picture from {self.host}: {words}.", argument=self.argument)
 
 
-def fetched(url: str, reach: Reach, *, most: int, argument: str = "url", seconds: float = SECONDS) -> bytes:
+def fetch_image(url: str, reach: FetchPolicy, *, most: int, argument: str = "url", seconds: float = SECONDS) -> bytes:
     """What lies at the address.
 
     Raises:
@@ -151,18 +151,20 @@ def fetched(url: str, reach: Reach, *, most: int, argument: str = "url", seconds
         TooLarge: more than `most` bytes.
         TimedOut: it took longer than `seconds`.
     """
-    wanted = _Wanted(_parsed(url, argument), argument, reach, most, time.monotonic() + seconds)
-    addresses = _judged(wanted)
+    wanted = _FetchRequest(_parse(url, argument), argument, reach, most, time.monotonic() + seconds)
+    addresses = _resolve_allowed(wanted)
     try:
-        return _asked(wanted, addresses)
+        return _request_any(wanted, addresses)
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        late = isinstance(error, _Late | urllib3.exceptions.ReadTimeoutError)
-        raise wanted.late(seconds) if late else wanted.invalid(why(error).partition(";")[0]) from None
+        late = isinstance(error, _DeadlinePassed | urllib3.exceptions.ReadTimeoutError)
+        raise (
+            wanted.build_timeout(seconds) if late else wanted.build_invalid(explain_failure(error).partition(";")[0])
+        ) from None
     finally:
-        _hold(None)
+        _attach_socket(None)
 
 
-def _parsed(url: str, argument: str) -> Url:
+def _parse(url: str, argument: str) -> Url:
     try:
         asked = urllib3.util.parse_url(url.strip())
     except urllib3.exceptions.LocationParseError:
@@ -174,14 +176,14 @@ def _parsed(url: str, argument: str) -> Url:
     return asked
 
 
-def _judged(wanted: _Wanted) -> list[str]:
+def _resolve_allowed(wanted: _FetchRequest) -> list[str]:
     """The addresses of the host, if every one of them may be asked."""
     try:
         addresses = list(wanted.reach.resolve(wanted.host, wanted.port))
     except (OSError, UnicodeError):
         addresses = []
     if not addresses:
-        raise wanted.invalid("no address is known for this name")
+        raise wanted.build_invalid("no address is known for this name")
     if not all(wanted.reach.allowed(ipaddress.ip_address(address)) for address in addresses):
         message = (
             f"{wanted.argument}: '{wanted.host}' is an address in a private network or of this machine, and is not asked. "
@@ -191,17 +193,17 @@ def _judged(wanted: _Wanted) -> list[str]:
     return addresses[:TRIED]
 
 
-def _asked(wanted: _Wanted, addresses: Sequence[str]) -> bytes:
+def _request_any(wanted: _FetchRequest, addresses: Sequence[str]) -> bytes:
     """From the first of the addresses that can be connected to."""
     for address in addresses[:-1]:
         try:
-            return _asked_at(wanted, address)
+            return _request(wanted, address)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
             continue
-    return _asked_at(wanted, addresses[-1])
+    return _request(wanted, addresses[-1])
 
 
-def _asked_at(wanted: _Wanted, address: str) -> bytes:
+def _request(wanted: _FetchRequest, address: str) -> bytes:
     headers = {
         "Host": wanted.url.netloc or "",
         "Accept": "image/*",
@@ -210,22 +212,22 @@ def _asked_at(wanted: _Wanted, address: str) -> bytes:
     }
     path = wanted.url.request_uri
     with (
-        closing(_pool(wanted, address)) as pool,
+        closing(_build_pool(wanted, address)) as pool,
         closing(
             pool.urlopen("GET", path, headers=headers, retries=False, redirect=False, preload_content=False)
         ) as response,
     ):
         _check(wanted, response)
-        return _body(wanted, response)
+        return _read_body(wanted, response)
 
 
-def _pool(wanted: _Wanted, address: str) -> HTTPConnectionPool:
+def _build_pool(wanted: _FetchRequest, address: str) -> HTTPConnectionPool:
     where = f"[{address}]" if ":" in address else address
-    left = wanted.left()
+    left = wanted.compute_remaining()
     timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left)
     if wanted.url.scheme == "http":
-        return _HttpPool(where, wanted.port, timeout=timeout, maxsize=1)
-    return _HttpsPool(
+        return _FetchHttpPool(where, wanted.port, timeout=timeout, maxsize=1)
+    return _FetchHttpsPool(
         where,
         wanted.port,
         timeout=timeout,
@@ -236,18 +238,18 @@ def _pool(wanted: _Wanted, address: str) -> HTTPConnectionPool:
     )
 
 
-def _check(wanted: _Wanted, response: BaseHTTPResponse) -> None:
+def _check(wanted: _FetchRequest, response: BaseHTTPResponse) -> None:
     if response.get_redirect_location():
-        raise wanted.invalid("it redirects, which is not followed; give the final address")
+        raise wanted.build_invalid("it redirects, which is not followed; give the final address")
     if response.status != 200:  # noqa: PLR2004 - OK
-        raise wanted.invalid(f"it says HTTP {response.status}")
+        raise wanted.build_invalid(f"it says HTTP {response.status}")
 
 
-def _body(wanted: _Wanted, response: BaseHTTPResponse) -> bytes:
+def _read_body(wanted: _FetchRequest, response: BaseHTTPResponse) -> bytes:
     stated = response.headers.get("Content-Length", "")
     body = bytearray()
-    while not _over(stated, wanted.most) and len(body) <= wanted.most:
-        wanted.left()
+    while not _build_too_large(stated, wanted.most) and len(body) <= wanted.most:
+        wanted.compute_remaining()
         # What has come, not a full chunk: a timeout is one of silence, and a slow drip would go on for ever.
         part = response.read1(_CHUNK, decode_content=False)
         if not part:
@@ -257,37 +259,37 @@ def _body(wanted: _Wanted, response: BaseHTTPResponse) -> bytes:
     raise TooLarge(message, limit_bytes=wanted.most)
 
 
-def _over(stated: str, most: int) -> bool:
+def _build_too_large(stated: str, most: int) -> bool:
     return stated.isdecimal() and int(stated[:20]) > most
 
 
-def _left(seconds: float) -> float:
-    errand = CURRENT.get()
-    return min(seconds, errand.left()) if errand is not None else seconds
+def _compute_remaining(seconds: float) -> float:
+    errand = CURRENT_CALL.get()
+    return min(seconds, errand.compute_remaining()) if errand is not None else seconds
 
 
-def _hold(sock: socket.socket | None) -> None:
+def _attach_socket(sock: socket.socket | None) -> None:
     """The errand of this call can then end the wait when the call is over."""
-    errand = CURRENT.get()
+    errand = CURRENT_CALL.get()
     if errand is not None:
-        errand.holds(sock)
+        errand.attach_socket(sock)
 
 
-class _Http(HTTPConnection):
+class _FetchHttp(HTTPConnection):
     def connect(self) -> None:
         super().connect()
-        _hold(self.sock)
+        _attach_socket(self.sock)
 
 
-class _Https(HTTPSConnection):
+class _FetchHttps(HTTPSConnection):
     def connect(self) -> None:
         super().connect()
-        _hold(self.sock)
+        _attach_socket(self.sock)
 
 
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Http
+class _FetchHttpPool(HTTPConnectionPool):
+    ConnectionCls = _FetchHttp
 
 
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _Https
+class _FetchHttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _FetchHttps

@@ -12,12 +12,12 @@ from pydantic import Field
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
 from plex_companion.tools import library_contents, library_details, library_recent, library_stats
-from plex_companion.tools.ask import act, count
+from plex_companion.tools.ask import call_action, count_rows
 from plex_companion.tools.declare import Access, Id, Toolset
-from plex_companion.tools.facts import as_number
+from plex_companion.tools.facts import parse_identifier
 from plex_companion.tools.find import find_library
-from plex_companion.tools.people import as_user
-from plex_companion.wire import iso
+from plex_companion.tools.people import switch_user
+from plex_companion.wire import format_iso
 
 if TYPE_CHECKING:
     from plexapi.server import PlexServer
@@ -87,16 +87,19 @@ class ScanStarted:
 def library_list(plex: PlexServer, companion: Companion) -> Libraries:
     """List every library with its type, id, number of items and folders."""
     known = {section.section_id: section for section in companion.state.sections}
-    sections = [_counted(plex, section, known.get(section.section_id)) for section in companion.known.sections(plex)]
+    sections = [
+        _update_count(plex, section, known.get(section.section_id))
+        for section in companion.ttl_cache.list_sections(plex)
+    ]
     libraries = [
         Library(
             title=section.title,
             type=section.type,
-            libraryId=as_number(section.section_id),
+            libraryId=parse_identifier(section.section_id),
             totalSize=section.count,
             uuid=section.uuid,
             locations=list(section.locations),
-            updatedAt=iso(section.updated_at),
+            updatedAt=format_iso(section.updated_at),
         )
         for section in sections
     ]
@@ -111,7 +114,7 @@ def library_get_stats(plex: PlexServer, companion: Companion, library_name: Id) 
     `topAlbums` and `totalPlays` count plays, the other lists items. Of libraries with more than 10,000 items the lists
     are a sample (`sampled`); they may be ten minutes old.
     """
-    return library_stats.stats(plex, companion.known, find_library(plex, companion.known, library_name))
+    return library_stats.compute_stats(plex, companion.ttl_cache, find_library(plex, companion.ttl_cache, library_name))
 
 
 @LIBRARY.tool(Access.WRITE, additive=True)
@@ -120,11 +123,11 @@ def library_refresh(plex: PlexServer, companion: Companion, library_name: Id | N
 
     Takes long and runs on afterwards. To find new files call `library_scan`, which is quick.
     """
-    known = companion.known
+    known = companion.ttl_cache
     libraries = (
-        known.sections(plex) if library_name is None else (find_library(plex, known, library_name, writes=True),)
+        known.list_sections(plex) if library_name is None else (find_library(plex, known, library_name, writes=True),)
     )
-    act(plex, f"/library/sections/{'all' if library_name is None else libraries[0].section_id}/refresh?force=1")
+    call_action(plex, f"/library/sections/{'all' if library_name is None else libraries[0].section_id}/refresh?force=1")
     titles = [library.title for library in libraries]
     return RefreshStarted(
         success=True, message=f"Refresh started of: {', '.join(titles) or 'nothing'}.", libraries=titles
@@ -138,12 +141,12 @@ def library_scan(plex: PlexServer, companion: Companion, library_name: Id, path:
     `library_name` is a library's name or id; `path` is a folder on the server, below one of the library's own.
     Watch `plex://activity` or `activity_list` for its progress.
     """
-    library = find_library(plex, companion.known, library_name, writes=True)
+    library = find_library(plex, companion.ttl_cache, library_name, writes=True)
     if path is not None:
         _check_below(library, path)
-    act(plex, f"/library/sections/{library.section_id}/refresh", path=path)
+    call_action(plex, f"/library/sections/{library.section_id}/refresh", path=path)
     started = f"Scan of '{library.title}' started" + (f" in {path}." if path else ".")
-    return ScanStarted(success=True, message=started, library_id=as_number(library.section_id))
+    return ScanStarted(success=True, message=started, library_id=parse_identifier(library.section_id))
 
 
 @LIBRARY.tool(Access.READ)
@@ -152,11 +155,11 @@ def library_get_details(plex: PlexServer, companion: Companion, library_name: Id
 
     `library_name` is a library's name or id. `content_changed_at` is Plex's own counter, not a time.
     """
-    library, created_at = library_details.fresh(plex, companion.known, library_name)
+    library, created_at = library_details.get_fresh(plex, companion.ttl_cache, library_name)
     known = {section.section_id: section for section in companion.state.sections}
-    counted = _counted(plex, library, known.get(library.section_id))
-    settings = library_details.settings(plex, library, private=companion.settings.privacy)
-    return library_details.details(counted, created_at, settings)
+    counted = _update_count(plex, library, known.get(library.section_id))
+    settings = library_details.get_settings(plex, library, private=companion.settings.privacy)
+    return library_details.build_details(counted, created_at, settings)
 
 
 @LIBRARY.tool(Access.READ, aliases={"limit": "count"})
@@ -168,9 +171,9 @@ def library_get_recently_added(
     Of one library (name or id): films, episodes, albums or photos. Of all together: as Plex groups them, shows by
     season and music by album. `count` is at most 500.
     """
-    library_recent.clamped_count(count)
-    library = None if library_name is None else find_library(plex, companion.known, library_name)
-    return library_recent.recent(plex, library, count)
+    library_recent.clamp_count(count)
+    library = None if library_name is None else find_library(plex, companion.ttl_cache, library_name)
+    return library_recent.get_recent(plex, library, count)
 
 
 @LIBRARY.tool(Access.READ)
@@ -203,20 +206,20 @@ def library_get_contents(
     """
     filters = {"genre": genre, "year": year, "content_rating": content_rating, "director": director, "actor": actor,
                "writer": writer, "resolution": resolution, "network": network, "studio": studio}  # fmt: skip
-    asked = library_contents.wanted(
+    asked = library_contents.build_query(
         media_type, unwatched=unwatched, watched=watched, sort=sort, title=title, filters=filters, offset=offset,
         limit=limit, everywhere=library_name is None,
     )  # fmt: skip
-    library = None if library_name is None else find_library(plex, companion.known, library_name)
-    return library_contents.contents(as_user(plex, companion, username), library, asked)
+    library = None if library_name is None else find_library(plex, companion.ttl_cache, library_name)
+    return library_contents.get_contents(switch_user(plex, companion, username), library, asked)
 
 
-def _counted(plex: PlexServer, section: Section, known: Section | None) -> Section:
+def _update_count(plex: PlexServer, section: Section, known: Section | None) -> Section:
     """The section with its count: the one already known when its content has not changed since."""
     changed = section.content_changed_at
     if known is not None and known.count is not None and changed is not None and known.content_changed_at == changed:
         return replace(section, count=known.count)
-    return replace(section, count=count(plex, f"/library/sections/{section.section_id}/all", includeCollections=0))
+    return replace(section, count=count_rows(plex, f"/library/sections/{section.section_id}/all", includeCollections=0))
 
 
 def _check_below(library: Section, path: str) -> None:

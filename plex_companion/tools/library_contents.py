@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
-from plex_companion.tools.ask import Page, clamped, page, path_of
-from plex_companion.tools.facts import kind as kind_of_row
-from plex_companion.tools.find import item_fits
-from plex_companion.tools.library_filters import KINDS, check, kind_of, resolved
-from plex_companion.tools.library_items import albums_of, item
+from plex_companion.tools.ask import ResultPage, build_path, clamp_limit, get_page
+from plex_companion.tools.facts import read_kind as kind_of_row
+from plex_companion.tools.find import is_match
+from plex_companion.tools.library_filters import KINDS, check_filters, choose_kind, resolve_filters
+from plex_companion.tools.library_items import describe_item, get_albums
 from plex_companion.tools.library_recent import EVERYWHERE
-from plex_companion.tools.titles import cut_query, queries_for
+from plex_companion.tools.titles import cut_query, list_queries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ _DIRECTION = re.compile(r":(?:asc|desc)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ContentsQuery:
     """What to list. `unwatched` is true for what is unseen, false for what was seen, `None` for both."""
 
     media_type: str | None
@@ -39,7 +39,7 @@ class Wanted:
     limit: int
 
 
-def wanted(
+def build_query(
     media_type: str | None,
     *,
     unwatched: bool,
@@ -50,7 +50,7 @@ def wanted(
     offset: int,
     limit: int,
     everywhere: bool,
-) -> Wanted:
+) -> ContentsQuery:
     """What to list, checked as far as that needs no request.
 
     Raises:
@@ -59,28 +59,28 @@ def wanted(
     if unwatched and watched:
         raise Invalid("Ask for unwatched or for watched items, not for both at once.", argument="watched")
     if everywhere:
-        kind_of(None, media_type)
+        choose_kind(None, media_type)
         if media_type is None:
             message = f"Without library_name, media_type is needed: one of {', '.join(KINDS)}."
             raise Invalid(message, argument="media_type", allowed=list(KINDS))
     sort = None if sort is None else _DIRECTION.sub(lambda found: found[0].lower(), sort.strip())
-    check(sort, filters)
+    check_filters(sort, filters)
     seen = unwatched if unwatched or watched else None
-    return Wanted(media_type, seen, sort, title, filters, offset, clamped(limit, MOST, offset))
+    return ContentsQuery(media_type, seen, sort, title, filters, offset, clamp_limit(limit, MOST, offset))
 
 
-def contents(plex: PlexServer, library: Section | None, asked: Wanted) -> dict[str, Any]:
+def get_contents(plex: PlexServer, library: Section | None, asked: ContentsQuery) -> dict[str, Any]:
     """The page. One request, one more for each filter by name, one more for artists, two where no title is spelt so."""
-    kind = kind_of(library, asked.media_type)
+    kind = choose_kind(library, asked.media_type)
     path = "/library/all" if library is None else f"/library/sections/{library.section_id}/all"
-    params = _params(plex, library, kind, asked)
-    found = page(plex, path_of(path, params), asked.offset, asked.limit)
+    params = _build_params(plex, library, kind, asked)
+    found = get_page(plex, build_path(path, params), asked.offset, asked.limit)
     if asked.title and not found.rows and not found.total:
         found = _spelt_otherwise(plex, path, params, asked.title, asked) or found
     artists = [row for row in found.rows if kind_of_row(row) == "artist"]
-    albums = albums_of(plex, path, artists) if artists else None
-    items = [item(row, library, albums) for row in found.rows]
-    facts = found.facts()
+    albums = get_albums(plex, path, artists) if artists else None
+    items = [describe_item(row, library, albums) for row in found.rows]
+    facts = found.as_dict()
     name, type_ = (EVERYWHERE, kind) if library is None else (library.title, library.type)
     return {
         "name": name,
@@ -93,20 +93,22 @@ def contents(plex: PlexServer, library: Section | None, asked: Wanted) -> dict[s
 
 
 def _spelt_otherwise(
-    plex: PlexServer, path: str, params: Mapping[str, object], title: str, asked: Wanted
-) -> Page | None:
+    plex: PlexServer, path: str, params: Mapping[str, object], title: str, asked: ContentsQuery
+) -> ResultPage | None:
     """The page of what has the title in another spelling, which Plex does not find by it."""
-    for query in queries_for(title)[1:]:
-        rows = page(plex, path_of(path, {**params, "title": query}), 0, MOST).rows
-        fitting = {id(row) for row in item_fits(rows, title).every}
+    for query in list_queries(title)[1:]:
+        rows = get_page(plex, build_path(path, {**params, "title": query}), 0, MOST).rows
+        fitting = {id(row) for row in is_match(rows, title).every}
         kept = [row for row in rows if id(row) in fitting]
         if kept:
-            return Page(kept[asked.offset : asked.offset + asked.limit], len(kept), asked.offset, asked.limit)
+            return ResultPage(kept[asked.offset : asked.offset + asked.limit], len(kept), asked.offset, asked.limit)
     return None
 
 
-def _params(plex: PlexServer, library: Section | None, kind: str | None, asked: Wanted) -> dict[str, object]:
-    filters = resolved(plex, library, kind, asked.filters)
+def _build_params(
+    plex: PlexServer, library: Section | None, kind: str | None, asked: ContentsQuery
+) -> dict[str, object]:
+    filters = resolve_filters(plex, library, kind, asked.filters)
     unseen = "show.unwatchedLeaves" if kind == "show" else "unwatched"
     return {
         "type": KINDS.get(kind or ""),

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.plex import views
 from plex_companion.plex.known import MINUTE
-from plex_companion.text import HIDDEN, mask, without_keys
+from plex_companion.text import HIDDEN, hide_keys, mask
 from plex_companion.tools.ask import get
-from plex_companion.tools.facts import as_number, flag, number, real, text, utc
+from plex_companion.tools.facts import parse_identifier, read_flag, read_float, read_number, read_text, read_utc
 from plex_companion.tools.find import find_library
-from plex_companion.wire import iso
+from plex_companion.wire import format_iso
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from plexapi.server import PlexServer
 
     from plex_companion.models import Section
-    from plex_companion.plex.known import Known
+    from plex_companion.plex.known import TtlCache
 
 _SECRET = re.compile(r"(?i)token|secret|passw|pwd|credential|[a-z]key$|(?:^|[_.\-])(?:key|pin)$")
 Setting = str | int | float | bool | None
 
 
-def fresh(plex: PlexServer, known: Known, name: str) -> tuple[Section, str | None]:
+def get_fresh(plex: PlexServer, known: TtlCache, name: str) -> tuple[Section, str | None]:
     """The library of this name or id, and when it was made. One request, whatever is kept.
 
     Raises:
@@ -33,26 +33,31 @@ def fresh(plex: PlexServer, known: Known, name: str) -> tuple[Section, str | Non
     """
     rows = get(plex, "/library/sections").findall("Directory")
     known.forget("sections")
-    known.kept("sections", MINUTE, lambda: tuple(library for row in rows if (library := views.section(row))))
+    known.get_or_fetch(
+        "sections", MINUTE, lambda: tuple(library for row in rows if (library := views.parse_section(row)))
+    )
     library = find_library(plex, known, name)
-    made = {row.get("key"): utc(row, "createdAt") for row in rows}
+    made = {row.get("key"): read_utc(row, "createdAt") for row in rows}
     return library, made.get(library.section_id)
 
 
-def settings(plex: PlexServer, library: Section, *, private: bool) -> dict[str, Setting]:
+def get_settings(plex: PlexServer, library: Section, *, private: bool) -> dict[str, Setting]:
     """The library's settings, scanner's and agent's among them: Plex has one list. One request.
 
     Agents keep keys and passwords of other services there; these are not shown, nor, with `private`, e-mail addresses.
     """
     rows = get(plex, f"/library/sections/{library.section_id}/prefs").findall("Setting")
-    return {text(row, "id") or "": _harmless(text(row, "id") or "", _value(row), private=private) for row in rows}
+    return {
+        read_text(row, "id") or "": _mask(read_text(row, "id") or "", _parse_value(row), private=private)
+        for row in rows
+    }
 
 
-def details(library: Section, created_at: str | None, advanced: dict[str, Setting]) -> dict[str, Any]:
+def build_details(library: Section, created_at: str | None, advanced: dict[str, Setting]) -> dict[str, Any]:
     """The result."""
     return {
         "name": library.title,
-        "library_id": as_number(library.section_id),
+        "library_id": parse_identifier(library.section_id),
         "type": library.type,
         "uuid": library.uuid,
         "totalItems": library.count,
@@ -62,21 +67,21 @@ def details(library: Section, created_at: str | None, advanced: dict[str, Settin
         "language": library.language,
         "refreshing": library.refreshing,
         "created_at": created_at,
-        "scanned_at": iso(library.scanned_at),
+        "scanned_at": format_iso(library.scanned_at),
         "content_changed_at": library.content_changed_at,
         "advancedSettings": advanced,
     }
 
 
-def _harmless(name: str, value: Setting, *, private: bool) -> Setting:
+def _mask(name: str, value: Setting, *, private: bool) -> Setting:
     if not isinstance(value, str):
         return value
-    shown = without_keys(value)
+    shown = hide_keys(value)
     return HIDDEN if _SECRET.search(name) else mask(shown) if private else shown
 
 
-def _value(row: Element) -> Setting:
+def _parse_value(row: Element) -> Setting:
     """A setting's value in its own type; what does not fit its type stays a text."""
-    read = {"bool": flag, "int": number, "double": real}.get(row.get("type", ""))
+    read = {"bool": read_flag, "int": read_number, "double": read_float}.get(row.get("type", ""))
     value: Setting = read(row, "value") if read else None
-    return text(row, "value") if value is None else value
+    return read_text(row, "value") if value is None else value

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
 from plex_companion.tools.ask import get
-from plex_companion.tools.facts import text
-from plex_companion.tools.titles import fits_of
+from plex_companion.tools.facts import read_text
+from plex_companion.tools.titles import sort_fits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ RESOLUTIONS = ("sd", "480", "576", "720", "1080", "2k", "4k", "8k")
 _SORT = re.compile(r"(?:\w+\.)?\w+(?::(?:asc|desc))?(?:,(?:\w+\.)?\w+(?::(?:asc|desc))?)*")
 
 
-def kind_of(library: Section | None, media_type: str | None) -> str | None:
+def choose_kind(library: Section | None, media_type: str | None) -> str | None:
     """The type to list; `None` for a library of photos.
 
     Raises:
@@ -59,7 +59,7 @@ def kind_of(library: Section | None, media_type: str | None) -> str | None:
     return wanted
 
 
-def check(sort: str | None, filters: Mapping[str, Any]) -> None:
+def check_filters(sort: str | None, filters: Mapping[str, Any]) -> None:
     """Refuse what no library can understand, before anything is asked.
 
     Raises:
@@ -71,12 +71,14 @@ def check(sort: str | None, filters: Mapping[str, Any]) -> None:
     year, resolution = filters.get("year"), filters.get("resolution")
     if year is not None and not re.fullmatch(r"\d{4}(,\d{4})*", str(year).replace(" ", "")):
         raise Invalid(f"year must be four digits, or several with commas; got '{year}'.", argument="year")
-    if resolution is not None and _resolution(resolution) not in RESOLUTIONS:
+    if resolution is not None and _parse_resolution(resolution) not in RESOLUTIONS:
         message = f"resolution must be one of {', '.join(RESOLUTIONS)}; got '{resolution}'."
         raise Invalid(message, argument="resolution", allowed=list(RESOLUTIONS))
 
 
-def resolved(plex: PlexServer, library: Section | None, kind: str | None, filters: Mapping[str, Any]) -> dict[str, str]:
+def resolve_filters(
+    plex: PlexServer, library: Section | None, kind: str | None, filters: Mapping[str, Any]
+) -> dict[str, str]:
     """The filters as Plex wants them. One request for each that is a name.
 
     Raises:
@@ -87,18 +89,18 @@ def resolved(plex: PlexServer, library: Section | None, kind: str | None, filter
     if wrong is not None:
         message = f"{kind or 'photo'} cannot be filtered by {wrong}; by {', '.join(fields) or 'nothing'} it can."
         raise Invalid(message, argument=wrong, allowed=list(fields))
-    return {fields[name]: _value(plex, library, kind, name, str(value)) for name, value in given.items()}
+    return {fields[name]: _resolve_value(plex, library, kind, name, str(value)) for name, value in given.items()}
 
 
-def _value(plex: PlexServer, library: Section | None, kind: str | None, name: str, value: str) -> str:
+def _resolve_value(plex: PlexServer, library: Section | None, kind: str | None, name: str, value: str) -> str:
     if name == "year":
         return value.replace(" ", "")
     if name == "resolution":
-        return _resolution(value)
+        return _parse_resolution(value)
     if library is None and name not in TAGS:
         return value.strip()  # ratings and studios are filtered by name, and no list of them spans the libraries
-    choices = _choices(plex, library, kind, name)
-    fits = fits_of(choices, value, lambda choice: choice)
+    choices = _list_choices(plex, library, kind, name)
+    fits = sort_fits(choices, value, lambda choice: choice)
     keys = [key for key, _ in fits.exact or fits.alike]
     if not keys:
         allowed = [title for _, title in choices][:50]
@@ -108,19 +110,19 @@ def _value(plex: PlexServer, library: Section | None, kind: str | None, name: st
     return ",".join(keys)  # two people may share a name
 
 
-def _choices(plex: PlexServer, library: Section | None, kind: str | None, name: str) -> list[tuple[str, str]]:
+def _list_choices(plex: PlexServer, library: Section | None, kind: str | None, name: str) -> list[tuple[str, str]]:
     """What a filter can be set to: (value, name)."""
     if library is None:
         rows = get(plex, "/library/tags", type=TAGS[name])
-        return [_choice(row, "id", "tag") for row in rows]
+        return [_parse_choice(row, "id", "tag") for row in rows]
     prefix, _, field = FIELDS[kind][name].rpartition(".")
     path = f"/library/sections/{library.section_id}/{field}"
-    return [_choice(row, "key", "title") for row in get(plex, path, type=KINDS[prefix or kind or ""])]
+    return [_parse_choice(row, "key", "title") for row in get(plex, path, type=KINDS[prefix or kind or ""])]
 
 
-def _choice(row: Element, key: str, title: str) -> tuple[str, str]:
-    return row.get(key, ""), text(row, title) or ""
+def _parse_choice(row: Element, key: str, title: str) -> tuple[str, str]:
+    return row.get(key, ""), read_text(row, title) or ""
 
 
-def _resolution(value: str) -> str:
+def _parse_resolution(value: str) -> str:
     return value.strip().casefold().removesuffix("p")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.tools.ask import if_it_answers, page, path_of, portions
-from plex_companion.tools.facts import as_number, kind, number, performer, text, without_nulls
-from plex_companion.wire import percent
+from plex_companion.tools.ask import build_path, get_page, portions, try_request
+from plex_companion.tools.facts import drop_nulls, parse_identifier, performer, read_kind, read_number, read_text
+from plex_companion.wire import compute_percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ Albums = dict[str, tuple[int, int]]
 """How many albums and tracks an artist has, by the artist's id."""
 
 
-def albums_of(plex: PlexServer, path: str, artists: Sequence[Element]) -> Albums | None:
+def get_albums(plex: PlexServer, path: str, artists: Sequence[Element]) -> Albums | None:
     """What these artists have, in one request for some hundred; `None` when Plex does not tell, for the list is worth showing without.
 
     That `artist.id` takes several ids is unverified: when other artists' albums come, it was ignored.
@@ -37,8 +37,8 @@ def albums_of(plex: PlexServer, path: str, artists: Sequence[Element]) -> Albums
 
 
 def _albums_of(plex: PlexServer, path: str, keys: list[str]) -> Albums | None:
-    asked = path_of(path, {"type": 9, "artist.id": ",".join(keys)})
-    found = if_it_answers(lambda: page(plex, asked, 0, ALBUMS))
+    asked = build_path(path, {"type": 9, "artist.id": ",".join(keys)})
+    found = try_request(lambda: get_page(plex, asked, 0, ALBUMS))
     if (
         found is None
         or found.total > len(found.rows)
@@ -48,82 +48,82 @@ def _albums_of(plex: PlexServer, path: str, keys: list[str]) -> Albums | None:
     albums: Albums = dict.fromkeys(keys, (0, 0))
     for row in found.rows:
         count, tracks = albums[row.get("parentRatingKey", "")]
-        albums[row.get("parentRatingKey", "")] = (count + 1, tracks + (number(row, "leafCount") or 0))
+        albums[row.get("parentRatingKey", "")] = (count + 1, tracks + (read_number(row, "leafCount") or 0))
     return albums
 
 
-def item(row: Element, library: Section | None, albums: Albums | None) -> dict[str, Any]:
+def describe_item(row: Element, library: Section | None, albums: Albums | None) -> dict[str, Any]:
     """The keys of every item, and those of its type."""
-    key = as_number(row.get("ratingKey"))
+    key = parse_identifier(row.get("ratingKey"))
     return {
         "media_id": key,
         "rating_key": key,
-        "title": text(row, "title"),
-        "type": kind(row),
-        "guid": text(row, "guid"),
+        "title": read_text(row, "title"),
+        "type": read_kind(row),
+        "guid": read_text(row, "guid"),
         # Rows of one library leave it to their list to say whose they are.
-        "library": text(row, "librarySectionTitle") or (library.title if library else None),
-        "library_id": as_number(row.get("librarySectionID") or (library.section_id if library else None)),
-        **_of_kind(row, albums),
+        "library": read_text(row, "librarySectionTitle") or (library.title if library else None),
+        "library_id": parse_identifier(row.get("librarySectionID") or (library.section_id if library else None)),
+        **_describe_kind(row, albums),
     }
 
 
-def _of_kind(row: Element, albums: Albums | None) -> dict[str, Any]:
-    match kind(row):
+def _describe_kind(row: Element, albums: Albums | None) -> dict[str, Any]:
+    match read_kind(row):
         case "movie" | "episode" | "track":
-            return {**_above(row), **_played(row)}
+            return {**_describe_parents(row), **_describe_plays(row)}
         case "show":
-            return _show(row)
+            return _describe_show(row)
         case "artist":
-            return _artist(row, albums)
+            return _describe_artist(row, albums)
         case "album":
             return {
-                "artist": text(row, "parentTitle"),
-                "viewCount": number(row, "viewCount") or 0,
-                "watched": _heard(row),
+                "artist": read_text(row, "parentTitle"),
+                "viewCount": read_number(row, "viewCount") or 0,
+                "watched": _is_played(row),
             }
         case _:
             return {}
 
 
-def _above(row: Element) -> dict[str, Any]:
+def _describe_parents(row: Element) -> dict[str, Any]:
     """Where it belongs: the show of an episode, the artist of a track."""
-    match kind(row):
+    match read_kind(row):
         case "episode":
-            numbers = {"season": number(row, "parentIndex"), "episode": number(row, "index")}
-            return {"show": text(row, "grandparentTitle"), **numbers}
+            numbers = {"season": read_number(row, "parentIndex"), "episode": read_number(row, "index")}
+            return {"show": read_text(row, "grandparentTitle"), **numbers}
         case "track":
-            artist = {"artist": text(row, "grandparentTitle"), **without_nulls({"performer": performer(row)})}
-            return {**artist, "album": text(row, "parentTitle")}
+            artist = {"artist": read_text(row, "grandparentTitle"), **drop_nulls({"performer": performer(row)})}
+            return {**artist, "album": read_text(row, "parentTitle")}
         case "movie":
-            return without_nulls({"edition": text(row, "editionTitle")})
+            return drop_nulls({"edition": read_text(row, "editionTitle")})
         case _:
             return {}
 
 
-def _played(row: Element) -> dict[str, Any]:
+def _describe_plays(row: Element) -> dict[str, Any]:
     """Of what can be played itself."""
-    duration, offset, media = number(row, "duration"), number(row, "viewOffset") or 0, row.find("Media")
-    resolution = text(media, "videoResolution") if media is not None else None
-    codec = text(media, "videoCodec") or text(media, "audioCodec") if media is not None else None
+    duration, offset, media = read_number(row, "duration"), read_number(row, "viewOffset") or 0, row.find("Media")
+    resolution = read_text(media, "videoResolution") if media is not None else None
+    codec = read_text(media, "videoCodec") or read_text(media, "audioCodec") if media is not None else None
     return {
-        "year": number(row, "year"),
+        "year": read_number(row, "year"),
         "duration": None
         if duration is None
         else {"hours": duration // HOUR_MS, "minutes": duration % HOUR_MS // MINUTE_MS},
         "mediaInfo": {"resolution": resolution, "codec": codec},
-        "watched": bool(number(row, "viewCount")),
+        "watched": bool(read_number(row, "viewCount")),
         "inProgress": offset > 0,
-        "progressPercent": percent(offset, duration),
+        "progressPercent": compute_percent(offset, duration),
     }
 
 
-def _show(row: Element) -> dict[str, Any]:
-    episodes, seen = number(row, "leafCount") or 0, number(row, "viewedLeafCount") or 0
+def _describe_show(row: Element) -> dict[str, Any]:
+    episodes, seen = read_number(row, "leafCount") or 0, read_number(row, "viewedLeafCount") or 0
     status = "unwatched" if not seen else "watched" if seen >= episodes else "partial"
     return {
-        "year": number(row, "year"),
-        "seasonCount": number(row, "childCount"),
+        "year": read_number(row, "year"),
+        "seasonCount": read_number(row, "childCount"),
         "episodeCount": episodes,
         "watchedEpisodeCount": seen,
         "watchStatus": status,
@@ -131,19 +131,19 @@ def _show(row: Element) -> dict[str, Any]:
     }
 
 
-def _artist(row: Element, albums: Albums | None) -> dict[str, Any]:
-    own = (number(row, "childCount"), number(row, "leafCount"))
+def _describe_artist(row: Element, albums: Albums | None) -> dict[str, Any]:
+    own = (read_number(row, "childCount"), read_number(row, "leafCount"))
     count, tracks = own if albums is None else albums[row.get("ratingKey", "")]
     return {
         "albumCount": count,
         "trackCount": tracks,
-        "viewCount": number(row, "viewCount") or 0,
-        "skipCount": number(row, "skipCount") or 0,
-        "watched": _heard(row),
+        "viewCount": read_number(row, "viewCount") or 0,
+        "skipCount": read_number(row, "skipCount") or 0,
+        "watched": _is_played(row),
     }
 
 
-def _heard(row: Element) -> bool:
+def _is_played(row: Element) -> bool:
     """Whether all of it was played, where Plex counts that; else whether any of it was."""
-    tracks, heard = number(row, "leafCount"), number(row, "viewedLeafCount")
-    return heard >= tracks > 0 if tracks is not None and heard is not None else bool(number(row, "viewCount"))
+    tracks, heard = read_number(row, "leafCount"), read_number(row, "viewedLeafCount")
+    return heard >= tracks > 0 if tracks is not None and heard is not None else bool(read_number(row, "viewCount"))

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.tools.ask import clamped, page, path_of
-from plex_companion.tools.facts import as_number, kind, local, number, performer, text, utc, without_nulls
+from plex_companion.tools.ask import build_path, clamp_limit, get_page
+from plex_companion.tools.facts import (
+    drop_nulls,
+    parse_identifier,
+    performer,
+    read_kind,
+    read_local_time,
+    read_number,
+    read_text,
+    read_utc,
+)
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -21,57 +30,61 @@ NEWS = {"movie": 1, "show": 4, "artist": 9, "photo": 13}
 """What is news in a library of each type: films, episodes, albums, photos."""
 
 
-def recent(plex: PlexServer, library: Section | None, wanted: int) -> dict[str, Any]:
+def get_recent(plex: PlexServer, library: Section | None, wanted: int) -> dict[str, Any]:
     """The newest items by type. One request."""
-    most = clamped_count(wanted)
-    found = page(plex, _path(library), 0, most).rows
+    most = clamp_count(wanted)
+    found = get_page(plex, _build_path(library), 0, most).rows
     items = dict[str, list[dict[str, Any]]]()
     for row in found:
-        items.setdefault(kind(row) or "unknown", []).append(_item(row, library))
+        items.setdefault(read_kind(row) or "unknown", []).append(_describe_item(row, library))
     named = EVERYWHERE if library is None else library.title
     nothing = {} if found else {"message": f"Nothing was added to {named} yet."}
     return {"count": len(found), "requestedCount": wanted, "limit": most, "library": named, "items": items, **nothing}
 
 
-def clamped_count(wanted: int) -> int:
+def clamp_count(wanted: int) -> int:
     """How many may come; raises `Invalid` below 1."""
-    return clamped(wanted, MOST, argument="count")
+    return clamp_limit(wanted, MOST, argument="count")
 
 
-def _path(library: Section | None) -> str:
+def _build_path(library: Section | None) -> str:
     if library is None:
         return "/library/recentlyAdded"
     path = f"/library/sections/{library.section_id}/all"
-    return path_of(path, {"sort": NEWEST_FIRST, "type": NEWS.get(library.type)})
+    return build_path(path, {"sort": NEWEST_FIRST, "type": NEWS.get(library.type)})
 
 
-def _item(row: Element, library: Section | None) -> dict[str, Any]:
+def _describe_item(row: Element, library: Section | None) -> dict[str, Any]:
     return {
-        **_named(row),
-        "addedAt": local(row, "addedAt"),
-        "added_at_utc": utc(row, "addedAt"),
-        "rating_key": as_number(row.get("ratingKey")),
-        "guid": text(row, "guid"),
+        **_describe_names(row),
+        "addedAt": read_local_time(row, "addedAt"),
+        "added_at_utc": read_utc(row, "addedAt"),
+        "rating_key": parse_identifier(row.get("ratingKey")),
+        "guid": read_text(row, "guid"),
         # Rows of one library leave it to their list to say whose they are.
-        "library": text(row, "librarySectionTitle") or (library.title if library else None),
+        "library": read_text(row, "librarySectionTitle") or (library.title if library else None),
     }
 
 
-def _named(row: Element) -> dict[str, Any]:
-    title = text(row, "title")
-    match kind(row):
+def _describe_names(row: Element) -> dict[str, Any]:
+    title = read_text(row, "title")
+    match read_kind(row):
         case "season":
-            return {"showTitle": text(row, "parentTitle"), "seasonNumber": number(row, "index"), "title": title}
+            return {
+                "showTitle": read_text(row, "parentTitle"),
+                "seasonNumber": read_number(row, "index"),
+                "title": title,
+            }
         case "episode":
-            above = {"showTitle": text(row, "grandparentTitle"), "seasonNumber": number(row, "parentIndex")}
-            return {**above, "episodeNumber": number(row, "index"), "title": title}
+            above = {"showTitle": read_text(row, "grandparentTitle"), "seasonNumber": read_number(row, "parentIndex")}
+            return {**above, "episodeNumber": read_number(row, "index"), "title": title}
         case "album":
-            return {"artist": text(row, "parentTitle"), "title": title}
+            return {"artist": read_text(row, "parentTitle"), "title": title}
         case "track":
-            above = {"artist": text(row, "grandparentTitle"), **without_nulls({"performer": performer(row)})}
-            return {**above, "album": text(row, "parentTitle"), "title": title}
+            above = {"artist": read_text(row, "grandparentTitle"), **drop_nulls({"performer": performer(row)})}
+            return {**above, "album": read_text(row, "parentTitle"), "title": title}
         case "movie" | "show":
-            edition = without_nulls({"edition": text(row, "editionTitle")})
-            return {"title": title, "year": number(row, "year"), **edition}
+            edition = drop_nulls({"edition": read_text(row, "editionTitle")})
+            return {"title": title, "year": read_number(row, "year"), **edition}
         case _:
             return {"title": title}

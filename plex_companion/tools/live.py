@@ -9,20 +9,20 @@ from pydantic import Field
 
 from plex_companion import times, wire
 from plex_companion.cache.counts import By
-from plex_companion.cache.read import JournalPage, events_after, last_event, newest_events
+from plex_companion.cache.read import JournalPage, read_events_after, read_last_event_id, read_newest_events
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
-from plex_companion.memory import MOST, enveloped
-from plex_companion.memory.alerts import alerts
-from plex_companion.memory.counts import counts
-from plex_companion.memory.digest import digest
-from plex_companion.memory.library import moved_libraries
-from plex_companion.memory.plays import history, one_play
+from plex_companion.memory import MOST, add_envelope
+from plex_companion.memory.alerts import list_alerts
+from plex_companion.memory.counts import count_plays
+from plex_companion.memory.digest import build_digest
+from plex_companion.memory.library import list_library_changes
+from plex_companion.memory.plays import get_play, list_plays
 from plex_companion.resources.activity import read_activity
 from plex_companion.resources.server import read_server
 from plex_companion.tools.declare import ALLOW_WRITES, Access, Caller, Id, Told, Toolset
-from plex_companion.tools.notes import acknowledged
-from plex_companion.tools.people import user_id_of
+from plex_companion.tools.notes import acknowledge_alert
+from plex_companion.tools.people import find_user_id
 
 LIVE = Toolset("live", "What plays now, what happened, what wants attention: from the cache, also while Plex is away")
 
@@ -42,11 +42,11 @@ async def companion_status(companion: Companion) -> Told:
     Look here first when answers seem old: `connection.state` is `live` only while Plex is being listened to.
     `tools` says how many tools are hidden because the companion is read-only, and how to allow them.
     """
-    told = {**await read_server(companion), "tools": _hidden_tools(companion.hidden_tools)}
-    return enveloped(companion, {**told, "versions": companion.versions})
+    told = {**await read_server(companion), "tools": _list_hidden_tools(companion.hidden_tools)}
+    return add_envelope(companion, {**told, "versions": companion.versions})
 
 
-def _hidden_tools(count: int) -> dict[str, Any]:
+def _list_hidden_tools(count: int) -> dict[str, Any]:
     """Return how many tools are hidden, and what a person must do to get them."""
     if not count:
         return {"hidden": 0}
@@ -59,7 +59,7 @@ async def live_sessions(companion: Companion) -> Told:
 
     From the live cache, in a millisecond. When `connection.state` is not `live`, this is the last known state.
     """
-    return enveloped(companion, wire.sessions(companion.state))
+    return add_envelope(companion, wire.serialize_sessions(companion.state))
 
 
 @LIVE.tool(Access.READ)
@@ -70,8 +70,8 @@ async def client_timelines(companion: Companion) -> Told:
     """
     state, now = companion.state, companion.now_ms
     found = state.all_timelines()
-    timelines = [wire.timeline(found[one], state, now) for one in sorted(state.clients) if one in found]
-    return enveloped(companion, {"timelines": timelines, "count": len(timelines)})
+    timelines = [wire.serialize_timeline(found[one], state, now) for one in sorted(state.clients) if one in found]
+    return add_envelope(companion, {"timelines": timelines, "count": len(timelines)})
 
 
 @LIVE.tool(Access.READ)
@@ -83,12 +83,12 @@ async def events_since(companion: Companion, cursor: Cursor = None, types: Types
     """
     limit = min(limit, MOST)
     if cursor is None:
-        end = await last_event(companion.cache)  # before reading: rather told twice than never
-        page = JournalPage((await newest_events(companion.cache, limit, types))[::-1], end, gap=False)
-        return _told(companion, page, gap=False, limit=limit)
-    await _check(companion, cursor)
-    page = await events_after(companion.cache, cursor, types, limit)
-    return _told(companion, page, gap=page.gap, limit=limit)
+        end = await read_last_event_id(companion.cache)  # before reading: rather told twice than never
+        page = JournalPage((await read_newest_events(companion.cache, limit, types))[::-1], end, gap=False)
+        return _build_answer(companion, page, gap=False, limit=limit)
+    await _check_cursor(companion, cursor)
+    page = await read_events_after(companion.cache, cursor, types, limit)
+    return _build_answer(companion, page, gap=page.gap, limit=limit)
 
 
 @LIVE.tool(Access.READ)
@@ -104,24 +104,24 @@ async def events_wait(
     With a cursor, events since then count too, so that nothing is missed between two calls.
     """
     if cursor is None:
-        cursor = await last_event(companion.cache)
+        cursor = await read_last_event_id(companion.cache)
     else:
-        await _check(companion, cursor)
+        await _check_cursor(companion, cursor)
     started = anyio.current_time()
     with anyio.move_on_after(timeout):
-        page = await _next_page(companion, caller, cursor, types, started, timeout)
-        return _told(companion, page, gap=page.gap)
-    page = await events_after(companion.cache, cursor, types, MOST)
-    return _told(companion, page, gap=page.gap)
+        page = await _wait_for_page(companion, caller, cursor, types, started, timeout)
+        return _build_answer(companion, page, gap=page.gap)
+    page = await read_events_after(companion.cache, cursor, types, MOST)
+    return _build_answer(companion, page, gap=page.gap)
 
 
-async def _next_page(
+async def _wait_for_page(
     companion: Companion, caller: Caller, cursor: int, types: list[str] | None, started: float, seconds: float
 ) -> JournalPage:
     seen, told = cursor, started
     while True:
-        changed = companion.live.change()  # before reading, or a commit during the reading would be missed
-        page = await events_after(companion.cache, seen, types, MOST)
+        changed = companion.live.prepare_wait()  # before reading, or a commit during the reading would be missed
+        page = await read_events_after(companion.cache, seen, types, MOST)
         if page.rows or (page.gap and seen == cursor):
             return page
         seen = page.next_cursor
@@ -129,11 +129,11 @@ async def _next_page(
             await changed.wait()
         if anyio.current_time() >= told + PROGRESS_SECONDS:
             told = anyio.current_time()
-            await caller.progress(told - started, seconds, "waiting for Plex to say something")
+            await caller.report_progress(told - started, seconds, "waiting for Plex to say something")
 
 
-async def _check(companion: Companion, cursor: int) -> None:
-    newest = await last_event(companion.cache)
+async def _check_cursor(companion: Companion, cursor: int) -> None:
+    newest = await read_last_event_id(companion.cache)
     if cursor > newest:
         message = (
             f"Cursor {cursor} is from the future: the newest event is {newest}. It may belong to another database; "
@@ -142,10 +142,10 @@ async def _check(companion: Companion, cursor: int) -> None:
         raise Invalid(message, argument="cursor")
 
 
-def _told(companion: Companion, page: JournalPage, *, gap: bool, limit: int = MOST) -> dict[str, Any]:
-    events = [wire.event(row) for row in page.rows]
+def _build_answer(companion: Companion, page: JournalPage, *, gap: bool, limit: int = MOST) -> dict[str, Any]:
+    events = [wire.serialize_event(row) for row in page.rows]
     body = {"events": events, "count": len(events), "limit": limit, "next_cursor": page.next_cursor, "gap": gap}
-    return enveloped(companion, body)
+    return add_envelope(companion, body)
 
 
 @LIVE.tool(Access.READ)
@@ -163,8 +163,8 @@ async def alerts_list(
 
     An alert without `resolved_at` is still open. `next_cursor` goes on with older ones.
     """
-    found = await alerts(companion, min(limit, MOST), since=since, until=until, kinds=kinds, before=cursor)
-    return enveloped(companion, found)
+    found = await list_alerts(companion, min(limit, MOST), since=since, until=until, kinds=kinds, before=cursor)
+    return add_envelope(companion, found)
 
 
 @LIVE.tool(Access.READ, notes=True)
@@ -176,14 +176,14 @@ async def alert_acknowledge(
 
     An open alert stays open until its cause is gone. Acknowledging it again changes nothing.
     """
-    return enveloped(companion, {"alert": wire.alert(await acknowledged(companion, id))})
+    return add_envelope(companion, {"alert": wire.serialize_alert(await acknowledge_alert(companion, id))})
 
 
 @LIVE.tool(Access.READ)
 async def activity_list(companion: Companion, limit: Limit = 50) -> Told:
     """What Plex is doing now (scans, refreshes, downloads), and the items that lately came, changed or went."""
     body = await read_activity(companion)
-    return enveloped(companion, {**body, "recent": body["recent"][:limit]})
+    return add_envelope(companion, {**body, "recent": body["recent"][:limit]})
 
 
 @LIVE.tool(Access.READ)
@@ -204,9 +204,9 @@ async def history_query(
     From the cache, also while Plex is away. While `history.complete` is false, older plays may be missing. Of plays that
     come from Plex's history only (`ended_by` imported) Plex tells when they ended, and no watch time.
     """
-    user = None if user is None else await user_id_of(companion, user)
+    user = None if user is None else await find_user_id(companion, user)
     asked = {"user": user, "title": title, "library": library, "since": since, "until": until, "after": cursor}
-    return enveloped(companion, await history(companion, min(limit, MOST), **asked))
+    return add_envelope(companion, await list_plays(companion, min(limit, MOST), **asked))
 
 
 @LIVE.tool(Access.READ)
@@ -222,8 +222,10 @@ async def history_stats(
     `watched_ms` sums up the `timed` plays; of the others Plex tells no watch time. `label` tells entries of one name
     apart. Days and hours without plays are told too, and `limit` does not cut them. From the cache, also while Plex is away.
     """
-    told = await counts(companion, by, times.period(period, companion.now_ms, companion.zone), min(limit, MOST))
-    return enveloped(companion, {"period": period, **told})
+    told = await count_plays(
+        companion, by, times.parse_period(period, companion.now_ms, companion.zone), min(limit, MOST)
+    )
+    return add_envelope(companion, {"period": period, **told})
 
 
 @LIVE.tool(Access.READ)
@@ -234,7 +236,7 @@ async def play_get(
     """One play from start to end: its pauses, seeks, buffering, changes of quality (`marks`), and the row of Plex's own
     history that belongs to it.
     """
-    return enveloped(companion, await one_play(companion, id))
+    return add_envelope(companion, await get_play(companion, id))
 
 
 @LIVE.tool(Access.READ)
@@ -247,7 +249,9 @@ async def what_happened(
     Lists are cut to the latest, with totals. `notes` say what cannot be known: read them before saying that nothing
     happened.
     """
-    return enveloped(companion, await digest(companion, times.window(since, until, companion.now_ms, companion.zone)))
+    return add_envelope(
+        companion, await build_digest(companion, times.parse_window(since, until, companion.now_ms, companion.zone))
+    )
 
 
 @LIVE.tool(Access.READ)
@@ -259,5 +263,5 @@ async def library_changes(
 
     `incomplete` is true when the time begins before `kept_since`, the oldest change that is still kept.
     """
-    window = times.window(since, until, companion.now_ms, companion.zone)
-    return enveloped(companion, await moved_libraries(companion, window, min(limit, MOST)))
+    window = times.parse_window(since, until, companion.now_ms, companion.zone)
+    return add_envelope(companion, await list_library_changes(companion, window, min(limit, MOST)))

@@ -11,25 +11,25 @@ from plex_companion.tools import artwork
 from plex_companion.tools import media_delete as deleting
 from plex_companion.tools import media_edit as editing
 from plex_companion.tools.arguments import choose
-from plex_companion.tools.ask import act, clamped, send
+from plex_companion.tools.ask import call_action, clamp_limit, send
 from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
-from plex_companion.tools.destroy import destroy
-from plex_companion.tools.facts import as_number, kind, number, text
+from plex_companion.tools.destroy import destroy_after_confirmation
+from plex_companion.tools.facts import parse_identifier, read_kind, read_number, read_text
 from plex_companion.tools.find import find_by_id, find_item, find_library
-from plex_companion.tools.media_details import details
-from plex_companion.tools.media_search import hits, kinds_of
-from plex_companion.tools.people import as_user
-from plex_companion.tools.pictures import check_one_source, inside, picture
-from plex_companion.tools.steps import confirmed, take
-from plex_companion.tools.watched import CONTAINERS, Watched, albums_of, part, watched_of
+from plex_companion.tools.media_details import get_details
+from plex_companion.tools.media_search import find_hits, parse_kinds
+from plex_companion.tools.people import switch_user
+from plex_companion.tools.pictures import check_one_source, load_picture, resolve_inside
+from plex_companion.tools.steps import check_confirmed, run_steps
+from plex_companion.tools.watched import CONTAINERS, WatchedState, cut_page, get_albums, read_watched_state
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
 
-    from plex_companion.tools.destroy import Victim
-    from plex_companion.tools.find import Found
+    from plex_companion.tools.destroy import DestructionTarget
+    from plex_companion.tools.find import FoundItem
 
 MEDIA = Toolset("media", "One film, show, album or track: find, look closer, edit, mark, delete, artwork")
 LIBRARY = "com.plexapp.plugins.library"
@@ -61,9 +61,9 @@ def media_search(
     """
     if not query.strip():
         raise Invalid("query must not be empty: give words of a title.", argument="query")
-    kinds, limit = kinds_of(content_type), clamped(limit, SEARCH_MOST)
-    section = find_library(plex, companion.known, library_name) if library_name is not None else None
-    found = hits(plex, query, section=section, kinds=kinds, limit=limit)
+    kinds, limit = parse_kinds(content_type), clamp_limit(limit, SEARCH_MOST)
+    section = find_library(plex, companion.ttl_cache, library_name) if library_name is not None else None
+    found = find_hits(plex, query, section=section, kinds=kinds, limit=limit)
     count = sum(len(listed) for listed in found.values())
     answer = {
         "status": "success",
@@ -94,12 +94,12 @@ def media_get_details(
     `username` shows it as that user sees it: watch state and rating are theirs. What is below it (episodes of a show or
     season, albums, tracks) comes in pages of `limit` (at most 1000) from `offset`.
     """
-    limit = clamped(limit, CHILDREN_MOST, offset)
-    seen = as_user(plex, companion, username)
+    limit = clamp_limit(limit, CHILDREN_MOST, offset)
+    seen = switch_user(plex, companion, username)
     found = find_item(
-        seen, companion.known, title=media_title, media_id=media_id, library_name=library_name, writes=False
+        seen, companion.ttl_cache, title=media_title, media_id=media_id, library_name=library_name, writes=False
     )
-    told = details(seen, in_full(seen, found), offset=offset, limit=limit)
+    told = get_details(seen, get_full(seen, found), offset=offset, limit=limit)
     return {**told, **found.guess}
 
 
@@ -112,37 +112,37 @@ def media_set_watched_status(
     `username` does it for that user, otherwise it is for the owner. Nothing is asked of Plex when it is so already.
     Marking makes no row in the history, and unmarking a container forgets which of its parts were seen.
     """
-    seen = as_user(plex, companion, username)
+    seen = switch_user(plex, companion, username)
     row = find_by_id(seen, media_id, WATCHABLE)
-    before = _state(seen, row)
+    before = _read_state(seen, row)
     wanted = "watched" if watched else "unwatched"
     if not before.total:
-        raise NotSupported(f"'{text(row, 'title')}' holds nothing that could be watched.", reason="empty")
+        raise NotSupported(f"'{read_text(row, 'title')}' holds nothing that could be watched.", reason="empty")
     if before.status == wanted:
-        return _marked(row, before, before)
-    act(seen, f"/:/{'scrobble' if watched else 'unscrobble'}", key=media_id.strip(), identifier=LIBRARY)
+        return _describe_change(row, before, before)
+    call_action(seen, f"/:/{'scrobble' if watched else 'unscrobble'}", key=media_id.strip(), identifier=LIBRARY)
     row = find_by_id(seen, media_id, WATCHABLE)
-    after = _state(seen, row)
-    message = f"Plex was told that '{text(row, 'title')}' is {wanted}, but still says {after.status}. Try again."
-    confirmed(requested=wanted, found=after.status, message=message)
-    return _marked(row, before, after)
+    after = _read_state(seen, row)
+    message = f"Plex was told that '{read_text(row, 'title')}' is {wanted}, but still says {after.status}. Try again."
+    check_confirmed(requested=wanted, found=after.status, message=message)
+    return _describe_change(row, before, after)
 
 
-def _state(plex: PlexServer, row: Element) -> Watched:
-    return watched_of(row, albums_of(plex, row) if kind(row) == "artist" else ())
+def _read_state(plex: PlexServer, row: Element) -> WatchedState:
+    return read_watched_state(row, get_albums(plex, row) if read_kind(row) == "artist" else ())
 
 
-def _marked(row: Element, before: Watched, after: Watched) -> dict[str, Any]:
+def _describe_change(row: Element, before: WatchedState, after: WatchedState) -> dict[str, Any]:
     changed = before != after
-    counts = {"watched_count": after.seen, "total_count": after.total} if kind(row) in CONTAINERS else {}
+    counts = {"watched_count": after.seen, "total_count": after.total} if read_kind(row) in CONTAINERS else {}
     return {
         "status": "success",
         "changed": changed,
-        "view_count": number(row, "viewCount") or 0,
-        "media_id": as_number(row.get("ratingKey")),
-        "rating_key": as_number(row.get("ratingKey")),
-        "title": text(row, "title"),
-        "type": kind(row),
+        "view_count": read_number(row, "viewCount") or 0,
+        "media_id": parse_identifier(row.get("ratingKey")),
+        "rating_key": parse_identifier(row.get("ratingKey")),
+        "title": read_text(row, "title"),
+        "type": read_kind(row),
         "previous_watched": before.status == "watched",
         "previous_watch_status": before.status,
         "watched": after.status == "watched",
@@ -152,7 +152,7 @@ def _marked(row: Element, before: Watched, after: Watched) -> dict[str, Any]:
     }
 
 
-def in_full(plex: PlexServer, found: Found) -> Element:
+def get_full(plex: PlexServer, found: FoundItem) -> Element:
     """The item's full row: the one of an id is, the one of a search is not. At most one request."""
     return found.row if found.matched == "id" else find_by_id(plex, found.row.get("ratingKey") or "")
 
@@ -181,7 +181,7 @@ def media_edit_metadata(
     `new_genre`, `new_director` and `new_tags` (labels) are added. What is changed gets locked, so that Plex keeps it;
     `refresh` makes Plex fetch the other fields anew. `before` in the answer holds what was there, to go back.
     """
-    wanted = editing.checked(
+    wanted = editing.check_arguments(
         new_title=new_title,
         new_summary=new_summary,
         new_rating=new_rating,
@@ -192,28 +192,28 @@ def media_edit_metadata(
         new_studio=new_studio,
         new_tags=new_tags,
     )
-    row = _one(plex, companion, media_title, media_id, library_name, tuple(editing.TYPE_NUMBERS), full=True)
-    return _edited(plex, row, wanted, refresh=refresh)
+    row = _find_one(plex, companion, media_title, media_id, library_name, tuple(editing.TYPE_NUMBERS), full=True)
+    return _apply_edits(plex, row, wanted, refresh=refresh)
 
 
-def _edited(plex: PlexServer, row: Element, wanted: dict[str, Any], *, refresh: bool) -> dict[str, Any]:
+def _apply_edits(plex: PlexServer, row: Element, wanted: dict[str, Any], *, refresh: bool) -> dict[str, Any]:
     editing.check_kind(row, wanted)
-    edits, rating = editing.edits_of(row, wanted), editing.rating_edit(row, wanted.get("new_rating"))
-    told = {"media_id": as_number(row.get("ratingKey")), "rating_key": as_number(row.get("ratingKey"))}
+    edits, rating = editing.build_edits(row, wanted), editing.build_rating_edit(row, wanted.get("new_rating"))
+    told = {"media_id": parse_identifier(row.get("ratingKey")), "rating_key": parse_identifier(row.get("ratingKey"))}
     every = [*edits, *([rating] if rating else [])]
     if not every:
-        title = text(row, "title")
+        title = read_text(row, "title")
         return {"updated": False, "title": title, "message": f"No changes were made to '{title}'.", **told}
     editing.check_title_is_free(plex, row, wanted)
-    now = editing.edit(plex, row, edits, rating, wanted.get("new_rating"))
+    now = editing.apply_edits(plex, row, edits, rating, wanted.get("new_rating"))
     changes = [said for one in every for said in one.changes]
     if refresh:
         path = f"/library/metadata/{row.get('ratingKey')}/refresh"
-        take(plex, [("refresh", partial(send, plex, "PUT", path))], changes=changes)
-    message = f"Successfully updated metadata for '{text(row, 'title')}'. Changes: {', '.join(changes)}."
+        run_steps(plex, [("refresh", partial(send, plex, "PUT", path))], changes=changes)
+    message = f"Successfully updated metadata for '{read_text(row, 'title')}'. Changes: {', '.join(changes)}."
     return {
         "updated": True,
-        "title": text(now, "title"),
+        "title": read_text(now, "title"),
         **told,
         "changes": changes,
         "message": message + (" A refresh was started." if refresh else ""),
@@ -221,7 +221,7 @@ def _edited(plex: PlexServer, row: Element, wanted: dict[str, Any], *, refresh: 
     }
 
 
-def _one(
+def _find_one(
     plex: PlexServer,
     companion: Companion,
     title: str | None,
@@ -234,14 +234,14 @@ def _one(
     """The item that a write is meant for."""
     found = find_item(
         plex,
-        companion.known,
+        companion.ttl_cache,
         title=title,
         media_id=media_id,
         library_name=library_name,
         kinds=kinds,
         writes=True,
     )
-    return in_full(plex, found) if full else found.row
+    return get_full(plex, found) if full else found.row
 
 
 @MEDIA.tool(Access.DESTRUCTIVE)
@@ -259,10 +259,10 @@ async def media_delete(
     ask; elsewhere `confirm=true` is needed, and without it the answer tells what would be deleted.
     """
 
-    def look(plex: PlexServer) -> Victim:
+    def look(plex: PlexServer) -> DestructionTarget:
         found = find_item(
             plex,
-            companion.known,
+            companion.ttl_cache,
             title=media_title,
             media_id=media_id,
             library_name=library_name,
@@ -270,13 +270,15 @@ async def media_delete(
             writes=True,
         )
         deleting.check_deletion_is_on(plex)
-        return deleting.victim_found(plex, found)
+        return deleting.describe_found_target(plex, found)
 
-    def again(plex: PlexServer, doomed: Victim) -> Victim:
+    def again(plex: PlexServer, doomed: DestructionTarget) -> DestructionTarget:
         row = find_by_id(plex, str(doomed.facts["rating_key"]), deleting.DELETABLE)
-        return deleting.victim(plex, row)
+        return deleting.describe_target(plex, row)
 
-    return await destroy(companion, caller, confirm=confirm, look=look, act=deleting.delete, again=again)
+    return await destroy_after_confirmation(
+        companion, caller, confirm=confirm, look=look, act=deleting.delete, again=again
+    )
 
 
 @MEDIA.tool(
@@ -302,14 +304,14 @@ def media_get_artwork(
     in answers at most 256 KiB. One that is missing gets an `error` of its own.
     """
     types, output = artwork.check_types(image_types), artwork.check_output(output_format)
-    width = clamped(max_width, artwork.WIDEST, argument="max_width")
+    width = clamp_limit(max_width, artwork.WIDEST, argument="max_width")
     if output == "file_path":
-        inside(companion.settings, output_dir, "output_dir")
+        resolve_inside(companion.settings, output_dir, "output_dir")
     found = find_item(
-        plex, companion.known, title=media_title, media_id=media_id, library_name=library_name, writes=False
+        plex, companion.ttl_cache, title=media_title, media_id=media_id, library_name=library_name, writes=False
     )
-    wish = artwork.Wish(output, output_dir, width, companion.settings)
-    return artwork.shown(plex, in_full(plex, found), types, wish)
+    wish = artwork.ArtworkOptions(output, output_dir, width, companion.settings)
+    return artwork.fetch_artwork(plex, get_full(plex, found), types, wish)
 
 
 @MEDIA.tool(Access.WRITE, aliases=ART_ALIASES)
@@ -330,18 +332,18 @@ def media_set_artwork(
     fetched by the companion, from public addresses and without redirects. PNG, JPEG, WebP or GIF up to 16 MiB.
     `lock` keeps Plex from replacing it.
     """
-    of = artwork.settable(art_type)
+    of = artwork.find_kind(art_type)
     check_one_source(filepath, url)
-    new = picture(companion.settings, filepath=filepath, url=url)
-    row = _one(plex, companion, media_title, media_id, library_name, WATCHABLE)
+    new = load_picture(companion.settings, filepath=filepath, url=url)
+    row = _find_one(plex, companion, media_title, media_id, library_name, WATCHABLE)
     artwork.check_settable(row, art_type)
-    artwork.put_up(plex, row, of, new, lock=lock)
-    title = text(row, "title")
+    artwork.upload_and_check(plex, row, of, new, lock=lock)
+    title = read_text(row, "title")
     return {
         "updated": True,
         "title": title,
-        "media_id": as_number(row.get("ratingKey")),
-        "rating_key": as_number(row.get("ratingKey")),
+        "media_id": parse_identifier(row.get("ratingKey")),
+        "rating_key": parse_identifier(row.get("ratingKey")),
         "art_type": art_type.strip().lower(),
         "source": new.source,
         "locked": lock,
@@ -364,17 +366,17 @@ def media_list_available_artwork(
 
     `limit` is at most 500. media_get_artwork shows the chosen one; media_set_artwork sets another.
     """
-    of, limit = artwork.settable(art_type), clamped(limit, ARTWORK_MOST, offset)
+    of, limit = artwork.find_kind(art_type), clamp_limit(limit, ARTWORK_MOST, offset)
     row = find_item(
-        plex, companion.known, title=media_title, media_id=media_id, library_name=library_name, writes=False
+        plex, companion.ttl_cache, title=media_title, media_id=media_id, library_name=library_name, writes=False
     ).row
-    listed = part(artwork.versions(plex, row, of), offset, limit)
+    listed = cut_page(artwork.list_versions(plex, row, of), offset, limit)
     return {
-        "media_title": text(row, "title"),
-        "media_id": as_number(row.get("ratingKey")),
-        "rating_key": as_number(row.get("ratingKey")),
+        "media_title": read_text(row, "title"),
+        "media_id": parse_identifier(row.get("ratingKey")),
+        "rating_key": parse_identifier(row.get("ratingKey")),
         "art_type": art_type.strip().lower(),
         "count": listed.total,
-        "artwork": [artwork.version(index, one) for index, one in enumerate(listed.rows, offset + 1)],
-        **listed.facts(),
+        "artwork": [artwork.describe_version(index, one) for index, one in enumerate(listed.rows, offset + 1)],
+        **listed.as_dict(),
     }

@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import NotConfirmed, NotSupported
-from plex_companion.tools.ask import get, get_if_there, page, send
-from plex_companion.tools.destroy import Victim
-from plex_companion.tools.facts import as_number, brief, flag, kind, number, text, without_nulls
+from plex_companion.tools.ask import get, get_or_none, get_page, send
+from plex_companion.tools.destroy import DestructionTarget
+from plex_companion.tools.facts import (
+    drop_nulls,
+    parse_identifier,
+    read_brief_title,
+    read_flag,
+    read_kind,
+    read_number,
+    read_text,
+)
 from plex_companion.tools.find import find_by_id
 from plex_companion.tools.watched import CONTAINERS
 
@@ -17,7 +25,7 @@ if TYPE_CHECKING:
 
     from plexapi.server import PlexServer
 
-    from plex_companion.tools.find import Found
+    from plex_companion.tools.find import FoundItem
 
 DELETABLE = ("movie", "show", "season", "episode", "artist", "album", "track")
 SHOWN = 50
@@ -32,7 +40,7 @@ def check_deletion_is_on(plex: PlexServer) -> None:
     Raises:
         NotSupported: its setting says no.
     """
-    if not flag(get(plex, "/"), "allowMediaDeletion"):  # left out when it is off (PLEX.md 2.1)
+    if not read_flag(get(plex, "/"), "allowMediaDeletion"):  # left out when it is off (PLEX.md 2.1)
         message = (
             "This Plex server does not let clients delete media. Its owner can allow it: "
             "Settings, Library, 'Allow media deletion'."
@@ -40,64 +48,66 @@ def check_deletion_is_on(plex: PlexServer) -> None:
         raise NotSupported(message, reason="allowMediaDeletion is off")
 
 
-def victim_found(plex: PlexServer, found: Found) -> Victim:
+def describe_found_target(plex: PlexServer, found: FoundItem) -> DestructionTarget:
     """What would be deleted: a container's row is enough, of anything else the full one has the files."""
-    is_whole = found.matched == "id" or kind(found.row) in CONTAINERS
+    is_whole = found.matched == "id" or read_kind(found.row) in CONTAINERS
     row = found.row if is_whole else find_by_id(plex, found.row.get("ratingKey") or "", DELETABLE)
-    return victim(plex, row)
+    return describe_target(plex, row)
 
 
-def victim(plex: PlexServer, row: Element) -> Victim:
+def describe_target(plex: PlexServer, row: Element) -> DestructionTarget:
     """The item of a row with its files. A container costs one request."""
     leaves, items = [row], 1
-    if kind(row) in CONTAINERS:
+    if read_kind(row) in CONTAINERS:
         path = f"/library/metadata/{row.get('ratingKey')}/allLeaves"
-        below = page(plex, path, offset=0, limit=MOST_LEAVES)
+        below = get_page(plex, path, offset=0, limit=MOST_LEAVES)
         leaves, items = below.rows, below.total
-    files, size = _files(leaves)
-    key, title = as_number(row.get("ratingKey")), brief(row, "title") or ""
+    files, size = _list_files(leaves)
+    key, title = parse_identifier(row.get("ratingKey")), read_brief_title(row, "title") or ""
     facts = {
         "title": title,
         "media_id": key,
         "rating_key": key,
-        "type": kind(row),
-        "year": number(row, "year"),
-        "library": brief(row, "librarySectionTitle"),
+        "type": read_kind(row),
+        "year": read_number(row, "year"),
+        "library": read_brief_title(row, "librarySectionTitle"),
         "items": items,
         "files_on_disk": files[:SHOWN],
         "files_total": len(files),
         "size_bytes": size,
     }
-    sentence = _sentence(row, title, items, len(files), size)
-    return Victim(title, (key, row.get("title"), kind(row), items, len(files)), without_nulls(facts), sentence)
+    sentence = _build_question(row, title, items, len(files), size)
+    return DestructionTarget(
+        title, (key, row.get("title"), read_kind(row), items, len(files)), drop_nulls(facts), sentence
+    )
 
 
-def _files(leaves: Iterable[Element]) -> tuple[list[str], int]:
+def _list_files(leaves: Iterable[Element]) -> tuple[list[str], int]:
     parts = [part for leaf in leaves for part in leaf.iter("Part") if part.get("file")]
-    return [text(part, "file") or "" for part in parts], sum(number(part, "size") or 0 for part in parts)
+    return [read_text(part, "file") or "" for part in parts], sum(read_number(part, "size") or 0 for part in parts)
 
 
-def _sentence(row: Element, title: str, items: int, files: int, size: int) -> str:
+def _build_question(row: Element, title: str, items: int, files: int, size: int) -> str:
     year = f" ({row.get('year')})" if row.get("year") else ""
-    if edition := brief(row, "editionTitle"):
+    if edition := read_brief_title(row, "editionTitle"):
         year += f", {edition},"
-    above = brief(row, "grandparentTitle") or brief(row, "parentTitle")
+    above = read_brief_title(row, "grandparentTitle") or read_brief_title(row, "parentTitle")
     of = f" of '{above}'" if above else ""
-    library = brief(row, "librarySectionTitle")
+    library = read_brief_title(row, "librarySectionTitle")
     place = f" from library '{library}'" if library else ""
-    held = f" with {items} {'item' if items == 1 else 'items'}" if kind(row) in CONTAINERS else ""
-    named = f"{files} {'file' if files == 1 else 'files'}, {_amount(size)}"
-    return f"Delete the {kind(row)} '{title}'{year}{of}{place}{held}, and {named} on disk? This cannot be undone."
+    held = f" with {items} {'item' if items == 1 else 'items'}" if read_kind(row) in CONTAINERS else ""
+    named = f"{files} {'file' if files == 1 else 'files'}, {_format_size(size)}"
+    return f"Delete the {read_kind(row)} '{title}'{year}{of}{place}{held}, and {named} on disk? This cannot be undone."
 
 
-def _amount(size: int) -> str:
+def _format_size(size: int) -> str:
     amount, unit = float(size), 0
     while amount >= _STEP and unit < len(_UNITS) - 1:
         amount, unit = amount / _STEP, unit + 1
     return f"{amount:.1f} {_UNITS[unit]}" if unit else f"{size} bytes"
 
 
-def delete(plex: PlexServer, doomed: Victim) -> dict[str, Any]:
+def delete(plex: PlexServer, doomed: DestructionTarget) -> dict[str, Any]:
     """Delete it, see that it is gone, and name it. Two requests.
 
     Raises:
@@ -105,7 +115,7 @@ def delete(plex: PlexServer, doomed: Victim) -> dict[str, Any]:
     """
     key = doomed.facts["rating_key"]
     send(plex, "DELETE", f"/library/metadata/{key}")
-    if get_if_there(plex, f"/library/metadata/{key}") is not None:
+    if get_or_none(plex, f"/library/metadata/{key}") is not None:
         message = f"Plex was told to delete '{doomed.title}', but it is still there. Look again in a moment."
         raise NotConfirmed(message, requested="deleted", found=doomed.facts)
     told = {"deleted": True, "year": None, "library": None, **doomed.facts}

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.tools.ask import page
-from plex_companion.tools.facts import as_number, kind, local, number, performer, real, tags, text, utc, without_nulls
-from plex_companion.tools.watched import albums_of, below, part, progress, watched_of
+from plex_companion.tools.ask import get_page
+from plex_companion.tools.facts import (
+    drop_nulls,
+    parse_identifier,
+    performer,
+    read_float,
+    read_kind,
+    read_local_time,
+    read_number,
+    read_tags,
+    read_text,
+    read_utc,
+)
+from plex_companion.tools.watched import cut_page, get_albums, get_children, read_progress, read_watched_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,163 +30,163 @@ _LACKS = {"episode": ("studio",), "artist": ("content_rating", "duration", "stud
 _DAY = 86_400
 
 
-def details(plex: PlexServer, row: Element, *, offset: int, limit: int) -> dict[str, Any]:
+def get_details(plex: PlexServer, row: Element, *, offset: int, limit: int) -> dict[str, Any]:
     """The item of a full row, and a page of what is below it. At most two requests."""
-    told = _common(row)
-    match kind(row):
+    told = _describe_common(row)
+    match read_kind(row):
         case "show":
-            told |= _show(plex, row, offset, limit)
+            told |= _describe_show(plex, row, offset, limit)
         case "season":
-            told |= _season(plex, row, offset, limit)
+            told |= _describe_season(plex, row, offset, limit)
         case "artist":
-            told |= _artist(plex, row, offset, limit)
+            told |= _describe_artist(plex, row, offset, limit)
         case "album":
-            told |= _album(plex, row, offset, limit)
+            told |= _describe_album(plex, row, offset, limit)
         case "track":
-            told |= progress(row) | _track(row)
+            told |= read_progress(row) | _describe_track(row)
         case "episode":
-            told |= progress(row) | _episode(row)
+            told |= read_progress(row) | _describe_episode(row)
         case _:
-            names = {"original_title": text(row, "originalTitle"), "edition": text(row, "editionTitle")}
-            told |= progress(row) | {"summary": text(row, "summary"), **without_nulls(names)}
-    lacks = _LACKS.get(kind(row) or "", ())
+            names = {"original_title": read_text(row, "originalTitle"), "edition": read_text(row, "editionTitle")}
+            told |= read_progress(row) | {"summary": read_text(row, "summary"), **drop_nulls(names)}
+    lacks = _LACKS.get(read_kind(row) or "", ())
     return {name: value for name, value in told.items() if name not in lacks}
 
 
-def _common(row: Element) -> dict[str, Any]:
-    own, critics = real(row, "userRating"), real(row, "rating")
-    people = {name: tags(row, tag) for name, tag in _PEOPLE.items()}
+def _describe_common(row: Element) -> dict[str, Any]:
+    own, critics = read_float(row, "userRating"), read_float(row, "rating")
+    people = {name: read_tags(row, tag) for name, tag in _PEOPLE.items()}
     return {
-        "title": text(row, "title"),
-        "type": kind(row),
-        "id": as_number(row.get("ratingKey")),
-        "rating_key": as_number(row.get("ratingKey")),
-        "guid": text(row, "guid"),
-        "library": text(row, "librarySectionTitle"),
-        "library_id": as_number(row.get("librarySectionID")),
-        "added_at": local(row, "addedAt"),
-        "added_at_utc": utc(row, "addedAt"),
+        "title": read_text(row, "title"),
+        "type": read_kind(row),
+        "id": parse_identifier(row.get("ratingKey")),
+        "rating_key": parse_identifier(row.get("ratingKey")),
+        "guid": read_text(row, "guid"),
+        "library": read_text(row, "librarySectionTitle"),
+        "library_id": parse_identifier(row.get("librarySectionID")),
+        "added_at": read_local_time(row, "addedAt"),
+        "added_at_utc": read_utc(row, "addedAt"),
         "rating": critics if own is None else own,
         "user_rating": own,
         "critic_rating": critics,
-        "audience_rating": real(row, "audienceRating"),
-        "content_rating": text(row, "contentRating"),
-        "duration": clock(number(row, "duration")),
-        "studio": text(row, "studio"),
-        "year": number(row, "year"),
-        "files": [text(file, "file") for file in row.iter("Part") if file.get("file")],
+        "audience_rating": read_float(row, "audienceRating"),
+        "content_rating": read_text(row, "contentRating"),
+        "duration": format_clock(read_number(row, "duration")),
+        "studio": read_text(row, "studio"),
+        "year": read_number(row, "year"),
+        "files": [read_text(file, "file") for file in row.iter("Part") if file.get("file")],
     } | {name: found for name, found in people.items() if found}
 
 
-def _show(plex: PlexServer, row: Element, offset: int, limit: int) -> dict[str, Any]:
-    seasons = below(plex, row)
-    leaves = page(plex, f"/library/metadata/{row.get('ratingKey')}/allLeaves", offset=offset, limit=limit)
+def _describe_show(plex: PlexServer, row: Element, offset: int, limit: int) -> dict[str, Any]:
+    seasons = get_children(plex, row)
+    leaves = get_page(plex, f"/library/metadata/{row.get('ratingKey')}/allLeaves", offset=offset, limit=limit)
     return {
-        **watched_of(row).facts(),
-        "summary": text(row, "summary"),
+        **read_watched_state(row).as_dict(),
+        "summary": read_text(row, "summary"),
         "seasons_count": len(seasons),
         "episodes_count": leaves.total,
-        "seasons": [_one_season(season, leaves.rows) for season in seasons],
-        **leaves.facts(),
+        "seasons": [_describe_one_season(season, leaves.rows) for season in seasons],
+        **leaves.as_dict(),
     }
 
 
-def _one_season(season: Element, leaves: Iterable[Element]) -> dict[str, Any]:
+def _describe_one_season(season: Element, leaves: Iterable[Element]) -> dict[str, Any]:
     key = season.get("ratingKey")
     return {
-        "title": text(season, "title"),
-        "id": as_number(key),
-        "rating_key": as_number(key),
-        "season_number": number(season, "index"),
-        "episodes_count": number(season, "leafCount"),
-        "episodes": [_child(leaf, "episode_number") for leaf in leaves if leaf.get("parentRatingKey") == key],
+        "title": read_text(season, "title"),
+        "id": parse_identifier(key),
+        "rating_key": parse_identifier(key),
+        "season_number": read_number(season, "index"),
+        "episodes_count": read_number(season, "leafCount"),
+        "episodes": [_describe_child(leaf, "episode_number") for leaf in leaves if leaf.get("parentRatingKey") == key],
     }
 
 
-def _season(plex: PlexServer, row: Element, offset: int, limit: int) -> dict[str, Any]:
-    episodes = part(below(plex, row), offset, limit)
+def _describe_season(plex: PlexServer, row: Element, offset: int, limit: int) -> dict[str, Any]:
+    episodes = cut_page(get_children(plex, row), offset, limit)
     return {
-        **watched_of(row).facts(),
-        "show_title": text(row, "parentTitle"),
-        "season_number": number(row, "index"),
-        "episodes": [_child(episode, "episode_number") for episode in episodes.rows],
-        **episodes.facts(),
+        **read_watched_state(row).as_dict(),
+        "show_title": read_text(row, "parentTitle"),
+        "season_number": read_number(row, "index"),
+        "episodes": [_describe_child(episode, "episode_number") for episode in episodes.rows],
+        **episodes.as_dict(),
     }
 
 
-def _artist(plex: PlexServer, row: Element, offset: int, limit: int) -> dict[str, Any]:
-    every = albums_of(plex, row)
-    albums, heard = part(every, offset, limit), watched_of(row, every)
+def _describe_artist(plex: PlexServer, row: Element, offset: int, limit: int) -> dict[str, Any]:
+    every = get_albums(plex, row)
+    albums, heard = cut_page(every, offset, limit), read_watched_state(row, every)
     return {
-        **heard.facts(),
-        "summary": text(row, "summary"),
+        **heard.as_dict(),
+        "summary": read_text(row, "summary"),
         "albums_count": len(every),
         "tracks_count": heard.total,
-        "albums": [_one_album(album) for album in albums.rows],
-        **albums.facts(),
+        "albums": [_describe_one_album(album) for album in albums.rows],
+        **albums.as_dict(),
     }
 
 
-def _one_album(album: Element) -> dict[str, Any]:
+def _describe_one_album(album: Element) -> dict[str, Any]:
     return {
-        "title": text(album, "title"),
-        "id": as_number(album.get("ratingKey")),
-        "rating_key": as_number(album.get("ratingKey")),
-        "year": number(album, "year"),
-        "tracks_count": number(album, "leafCount"),
+        "title": read_text(album, "title"),
+        "id": parse_identifier(album.get("ratingKey")),
+        "rating_key": parse_identifier(album.get("ratingKey")),
+        "year": read_number(album, "year"),
+        "tracks_count": read_number(album, "leafCount"),
     }
 
 
-def _album(plex: PlexServer, row: Element, offset: int, limit: int) -> dict[str, Any]:
-    every = below(plex, row)
-    tracks = part(every, offset, limit)
+def _describe_album(plex: PlexServer, row: Element, offset: int, limit: int) -> dict[str, Any]:
+    every = get_children(plex, row)
+    tracks = cut_page(every, offset, limit)
     return {
-        **watched_of(row).facts(),
-        "summary": text(row, "summary"),
-        "artist": text(row, "parentTitle"),
-        "artist_id": as_number(row.get("parentRatingKey")),
-        "duration": clock(sum(number(track, "duration") or 0 for track in every), days=True),
+        **read_watched_state(row).as_dict(),
+        "summary": read_text(row, "summary"),
+        "artist": read_text(row, "parentTitle"),
+        "artist_id": parse_identifier(row.get("parentRatingKey")),
+        "duration": format_clock(sum(read_number(track, "duration") or 0 for track in every), days=True),
         "tracks_count": len(every),
-        "tracks": [_child(track, "track_number") for track in tracks.rows],
-        **tracks.facts(),
+        "tracks": [_describe_child(track, "track_number") for track in tracks.rows],
+        **tracks.as_dict(),
     }
 
 
-def _child(row: Element, position: str) -> dict[str, Any]:
+def _describe_child(row: Element, position: str) -> dict[str, Any]:
     return {
-        "title": text(row, "title"),
-        "id": as_number(row.get("ratingKey")),
-        "rating_key": as_number(row.get("ratingKey")),
-        position: number(row, "index"),
-        "duration": clock(number(row, "duration")),
-        **without_nulls({"performer": performer(row)}),
+        "title": read_text(row, "title"),
+        "id": parse_identifier(row.get("ratingKey")),
+        "rating_key": parse_identifier(row.get("ratingKey")),
+        position: read_number(row, "index"),
+        "duration": format_clock(read_number(row, "duration")),
+        **drop_nulls({"performer": performer(row)}),
     }
 
 
-def _episode(row: Element) -> dict[str, Any]:
+def _describe_episode(row: Element) -> dict[str, Any]:
     return {
-        "show_title": text(row, "grandparentTitle"),
-        "season_number": number(row, "parentIndex"),
-        "episode_number": number(row, "index"),
-        "summary": text(row, "summary"),
+        "show_title": read_text(row, "grandparentTitle"),
+        "season_number": read_number(row, "parentIndex"),
+        "episode_number": read_number(row, "index"),
+        "summary": read_text(row, "summary"),
     }
 
 
-def _track(row: Element) -> dict[str, Any]:
+def _describe_track(row: Element) -> dict[str, Any]:
     return {
-        "artist": text(row, "grandparentTitle"),
-        **without_nulls({"performer": performer(row)}),
-        "artist_id": as_number(row.get("grandparentRatingKey")),
-        "album": text(row, "parentTitle"),
-        "album_id": as_number(row.get("parentRatingKey")),
-        "track_number": number(row, "index"),
-        "disc_number": number(row, "parentIndex"),
-        "year": number(row, "year") or number(row, "parentYear"),
-        "skip_count": number(row, "skipCount") or 0,
+        "artist": read_text(row, "grandparentTitle"),
+        **drop_nulls({"performer": performer(row)}),
+        "artist_id": parse_identifier(row.get("grandparentRatingKey")),
+        "album": read_text(row, "parentTitle"),
+        "album_id": parse_identifier(row.get("parentRatingKey")),
+        "track_number": read_number(row, "index"),
+        "disc_number": read_number(row, "parentIndex"),
+        "year": read_number(row, "year") or read_number(row, "parentYear"),
+        "skip_count": read_number(row, "skipCount") or 0,
     }
 
 
-def clock(duration_ms: int | None, *, days: bool = False) -> str | None:
+def format_clock(duration_ms: int | None, *, days: bool = False) -> str | None:
     """`HH:MM:SS`; with `days`, `D:HH:MM:SS` from a day on."""
     if not duration_ms:
         return None

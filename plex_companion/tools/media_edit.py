@@ -14,10 +14,10 @@ from plex_companion.errors import Conflict, Invalid, NotConfirmed, NotSupported,
 from plex_companion.folding import compose
 from plex_companion.text import clean
 from plex_companion.tools.ask import fits_line, get, send
-from plex_companion.tools.facts import as_number, kind, real, tags, text, without_nulls
+from plex_companion.tools.facts import drop_nulls, parse_identifier, read_float, read_kind, read_tags, read_text
 from plex_companion.tools.find import find_by_id
-from plex_companion.tools.steps import take
-from plex_companion.tools.titles import exact_form
+from plex_companion.tools.steps import run_steps
+from plex_companion.tools.titles import fold_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +53,7 @@ _BEST = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class MediaEdit:
     """One thing to change: what it was, how Plex is told, and how to see that it is done."""
 
     name: str
@@ -63,18 +63,18 @@ class Edit:
     is_done: Callable[[Element], bool]
 
 
-def checked(**arguments: Any) -> dict[str, Any]:
+def check_arguments(**arguments: Any) -> dict[str, Any]:
     """The arguments that were given, looked at before anything is asked.
 
     Raises:
         Invalid: one cannot be used.
     """
-    wanted = without_nulls(arguments)
-    _check(wanted)
+    wanted = drop_nulls(arguments)
+    _check_values(wanted)
     return wanted
 
 
-def _check(wanted: Mapping[str, Any]) -> None:
+def _check_values(wanted: Mapping[str, Any]) -> None:
     for name in ("new_title", "new_genre", "remove_genre", "new_director"):
         if name in wanted and not wanted[name].strip():
             raise Invalid(f"{name} must not be empty.", argument=name)
@@ -101,43 +101,45 @@ def check_kind(row: Element, wanted: Mapping[str, Any]) -> None:
     Raises:
         NotSupported: it lacks one.
     """
-    lacking = [name for name in wanted if name not in SUPPORTED[kind(row) or ""]]
+    lacking = [name for name in wanted if name not in SUPPORTED[read_kind(row) or ""]]
     if lacking:
-        message = f"Plex cannot change {', '.join(lacking)} of a {kind(row)} ('{text(row, 'title')}'). Nothing changed."
+        message = f"Plex cannot change {', '.join(lacking)} of a {read_kind(row)} ('{read_text(row, 'title')}'). Nothing changed."
         raise NotSupported(message, reason="item type", arguments=lacking)
 
 
-def edits_of(row: Element, wanted: Mapping[str, Any]) -> list[Edit]:
+def build_edits(row: Element, wanted: Mapping[str, Any]) -> list[MediaEdit]:
     """What is to be changed; nothing for what is so already."""
-    found = [_text_edit(row, name, wanted[name]) for name in TEXTS if name in wanted]
+    found = [_build_text_edit(row, name, wanted[name]) for name in TEXTS if name in wanted]
     removed = [wanted["remove_genre"]] if "remove_genre" in wanted else []
     added = [wanted["new_genre"]] if "new_genre" in wanted else []
-    found.append(_tag_edit(row, "genre", "Genre", added, removed))
+    found.append(_build_tag_edit(row, "genre", "Genre", added, removed))
     directors = [wanted["new_director"]] if "new_director" in wanted else []
-    found.append(_tag_edit(row, "director", "Director", directors, []))
-    found.append(_tag_edit(row, "label", "Label", wanted.get("new_tags", []), []))
+    found.append(_build_tag_edit(row, "director", "Director", directors, []))
+    found.append(_build_tag_edit(row, "label", "Label", wanted.get("new_tags", []), []))
     return [edit for edit in found if edit is not None]
 
 
-def _text_edit(row: Element, argument: str, value: str) -> Edit | None:
+def _build_text_edit(row: Element, argument: str, value: str) -> MediaEdit | None:
     field, name, sentence = TEXTS[argument]
-    old, new = text(row, field) or "", value.strip()
-    if _same(old, new):
+    old, new = read_text(row, field) or "", value.strip()
+    if _is_same(old, new):
         return None
     said = sentence.format(new) if new else f"{name.replace('_', ' ')} cleared"
     params = {f"{field}.value": new, f"{field}.locked": 1}
-    return Edit(name, old, (said,), params, lambda now: _same(text(now, field) or "", new))
+    return MediaEdit(name, old, (said,), params, lambda now: _is_same(read_text(now, field) or "", new))
 
 
-def _same(one: str, other: str) -> bool:
+def _is_same(one: str, other: str) -> bool:
     return compose(" ".join(clean(one).split())) == compose(" ".join(clean(other).split()))
 
 
-def _tag_edit(row: Element, field: str, tag: str, added: Sequence[str], removed: Sequence[str]) -> Edit | None:
+def _build_tag_edit(
+    row: Element, field: str, tag: str, added: Sequence[str], removed: Sequence[str]
+) -> MediaEdit | None:
     """Plex replaces a list of tags, so all that stay are sent along; those that go are named too."""
-    old = tags(row, tag)
-    going = [name for name in old if _in(name, removed) and not _in(name, added)]
-    coming = [name.strip() for name in dict.fromkeys(added) if not _in(name, old)]
+    old = read_tags(row, tag)
+    going = [name for name in old if _contains(name, removed) and not _contains(name, added)]
+    coming = [name.strip() for name in dict.fromkeys(added) if not _contains(name, old)]
     if not going and not coming:
         return None
     staying = [name for name in dict.fromkeys(old) if name not in going] + coming
@@ -146,23 +148,27 @@ def _tag_edit(row: Element, field: str, tag: str, added: Sequence[str], removed:
         params[f"{field}[].tag.tag-"] = ",".join(quote(name) for name in going)  # as python-plexapi sends them
     word = "tag" if field == "label" else field
     said = (*(f"added {word} '{name}'" for name in coming), *(f"removed {word} '{name}'" for name in going))
-    return Edit(f"{field}s", old, said, {**params, f"{field}.locked": 1}, lambda now: _is_set(tags(now, tag), staying))
+    return MediaEdit(
+        f"{field}s", old, said, {**params, f"{field}.locked": 1}, lambda now: _is_set(read_tags(now, tag), staying)
+    )
 
 
-def _in(name: str, names: Sequence[str]) -> bool:
-    return exact_form(name) in map(exact_form, names)
+def _contains(name: str, names: Sequence[str]) -> bool:
+    return fold_exactly(name) in map(fold_exactly, names)
 
 
 def _is_set(found: Sequence[str], wanted: Sequence[str]) -> bool:
-    return set(map(exact_form, found)) == set(map(exact_form, wanted))
+    return set(map(fold_exactly, found)) == set(map(fold_exactly, wanted))
 
 
-def rating_edit(row: Element, rating: float | None) -> Edit | None:
+def build_rating_edit(row: Element, rating: float | None) -> MediaEdit | None:
     """The owner's own rating; it has a request of its own."""
-    old = real(row, "userRating")
+    old = read_float(row, "userRating")
     if rating is None or old == rating:
         return None
-    return Edit("rating", old, (f"rating changed to {rating:g}",), {}, lambda now: real(now, "userRating") == rating)
+    return MediaEdit(
+        "rating", old, (f"rating changed to {rating:g}",), {}, lambda now: read_float(now, "userRating") == rating
+    )
 
 
 def check_title_is_free(plex: PlexServer, row: Element, wanted: Mapping[str, Any]) -> None:
@@ -171,18 +177,20 @@ def check_title_is_free(plex: PlexServer, row: Element, wanted: Mapping[str, Any
     Raises:
         Conflict: the library has one of that title.
     """
-    title, this = wanted.get("new_title", "").strip(), kind(row)
-    if not title or this not in MERGED or _same(text(row, "title") or "", title):
+    title, this = wanted.get("new_title", "").strip(), read_kind(row)
+    if not title or this not in MERGED or _is_same(read_text(row, "title") or "", title):
         return
     listed = get(plex, f"/library/sections/{row.get('librarySectionID')}/all", type=TYPE_NUMBERS[this], title=title)
     for other in listed:
-        same = exact_form(other.get("title", "")) == exact_form(title)
+        same = fold_exactly(other.get("title", "")) == fold_exactly(title)
         if same and other.get("ratingKey") != row.get("ratingKey"):
             message = f"The library has an {this} '{title}' already, and Plex would merge the two. Nothing changed."
-            raise Conflict(message, rating_key=as_number(other.get("ratingKey")))
+            raise Conflict(message, rating_key=parse_identifier(other.get("ratingKey")))
 
 
-def edit(plex: PlexServer, row: Element, edits: Sequence[Edit], rating: Edit | None, value: float | None) -> Element:
+def apply_edits(
+    plex: PlexServer, row: Element, edits: Sequence[MediaEdit], rating: MediaEdit | None, value: float | None
+) -> Element:
     """Change it and look again; gives the row as it is now. At most three requests, one for each field where they are long.
 
     Raises:
@@ -191,20 +199,20 @@ def edit(plex: PlexServer, row: Element, edits: Sequence[Edit], rating: Edit | N
     """
     key = row.get("ratingKey")
     place = f"/library/sections/{row.get('librarySectionID')}/all"
-    number = TYPE_NUMBERS[kind(row) or ""]
+    number = TYPE_NUMBERS[read_kind(row) or ""]
     steps: list[tuple[str, Callable[[], object]]] = [
         (name, partial(send, plex, "PUT", place, type=number, id=key, **fields))
         for name, fields in _sendable(place, edits)
     ]
     if rating:
         steps.append(("rating", lambda: send(plex, "PUT", "/:/rate", key=key, identifier=LIBRARY, rating=f"{value:g}")))
-    take(plex, steps)
+    run_steps(plex, steps)
     now = find_by_id(plex, key or "")
     _check_done(now, [*edits, *([rating] if rating else [])])
     return now
 
 
-def _sendable(place: str, edits: Sequence[Edit]) -> list[tuple[str, dict[str, Any]]]:
+def _sendable(place: str, edits: Sequence[MediaEdit]) -> list[tuple[str, dict[str, Any]]]:
     """All fields for one request, or, where that is too long, each for one of its own."""
     fields: dict[str, Any] = {name: value for one in edits for name, value in one.params.items()}
     if len(edits) > 1 and not fits_line(place, fields):
@@ -212,13 +220,15 @@ def _sendable(place: str, edits: Sequence[Edit]) -> list[tuple[str, dict[str, An
     return [("fields", fields)] if fields else []
 
 
-def _check_done(now: Element, edits: Sequence[Edit]) -> None:
+def _check_done(now: Element, edits: Sequence[MediaEdit]) -> None:
     missing = [edit.name for edit in edits if not edit.is_done(now)]
     if not missing:
         return
     applied = [edit.name for edit in edits if edit.name not in missing]
     if applied:
-        message = f"Plex took only a part of it: {', '.join(missing)} of '{text(now, 'title')}' did not change."
+        message = f"Plex took only a part of it: {', '.join(missing)} of '{read_text(now, 'title')}' did not change."
         raise Partial(message, applied=applied, failed=missing)
-    message = f"Plex accepted the change of '{text(now, 'title')}', but {', '.join(missing)} is as it was. Try again."
+    message = (
+        f"Plex accepted the change of '{read_text(now, 'title')}', but {', '.join(missing)} is as it was. Try again."
+    )
     raise NotConfirmed(message, requested=missing, found={edit.name: edit.old for edit in edits})

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Invalid
 from plex_companion.tools.ask import get
 from plex_companion.tools.facts import (
-    as_number,
-    first,
-    kind,
-    link,
-    number,
+    drop_nulls,
+    parse_identifier,
     performer,
-    real,
-    shortened,
-    text,
-    without_nulls,
+    read_float,
+    read_kind,
+    read_link,
+    read_number,
+    read_text,
+    shorten,
+    take_first,
 )
 from plex_companion.tools.find import MEDIA, ROWS, search
 from plex_companion.tools.titles import cut_query
@@ -37,7 +37,7 @@ GROUPS = {
 }
 
 
-def kinds_of(content_type: str | None) -> Collection[str]:
+def parse_kinds(content_type: str | None) -> Collection[str]:
     """The kinds that a caller asks for: one of them, or groups of them joined by commas.
 
     Raises:
@@ -56,7 +56,7 @@ def kinds_of(content_type: str | None) -> Collection[str]:
     return kinds
 
 
-def hits(
+def find_hits(
     plex: PlexServer, query: str, *, section: Section | None, kinds: Collection[str], limit: int
 ) -> dict[str, list[dict[str, Any]]]:
     """At most `limit` of each kind, as Plex ranks them. One request; a few more when it finds nothing spelt so."""
@@ -71,10 +71,10 @@ def hits(
         includeExternalMedia=1,
     )
     rows = {row.get("ratingKey"): row for hub in hubs.iter("Hub") for row in hub if row.tag in ROWS}
-    there = [row for key, row in rows.items() if key and kind(row) in kinds and not _is_elsewhere(row, section_id)]
+    there = [row for key, row in rows.items() if key and read_kind(row) in kinds and not _is_elsewhere(row, section_id)]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in ORDER}
     for row in there or search(plex, query, section, kinds):
-        found.setdefault(kind(row) or "", []).append(_hit(row))
+        found.setdefault(read_kind(row) or "", []).append(_describe_hit(row))
     return {name: listed[:limit] for name, listed in found.items() if listed}
 
 
@@ -82,72 +82,77 @@ def _is_elsewhere(row: Element, section_id: str | None) -> bool:
     return section_id is not None and row.get("librarySectionID") not in {None, section_id}
 
 
-def _hit(row: Element) -> dict[str, Any]:
+def _describe_hit(row: Element) -> dict[str, Any]:
     hit = {
-        "title": text(row, "title"),
-        "type": kind(row),
-        "rating_key": as_number(row.get("ratingKey")),
-        "guid": text(row, "guid"),
-        "library": text(row, "librarySectionTitle"),
+        "title": read_text(row, "title"),
+        "type": read_kind(row),
+        "rating_key": parse_identifier(row.get("ratingKey")),
+        "guid": read_text(row, "guid"),
+        "library": read_text(row, "librarySectionTitle"),
     }
-    return hit | _about(row) | _file(row)
+    return hit | _describe_context(row) | _describe_file(row)
 
 
-def _about(row: Element) -> dict[str, Any]:  # noqa: PLR0911 - a table
-    match kind(row):
+def _describe_context(row: Element) -> dict[str, Any]:  # noqa: PLR0911 - a table
+    match read_kind(row):
         case "movie":
-            edition = without_nulls({"edition": text(row, "editionTitle")})
-            return {"year": number(row, "year"), **edition, "rating": real(row, "rating"), "summary": _summary(row)}
+            edition = drop_nulls({"edition": read_text(row, "editionTitle")})
+            return {
+                "year": read_number(row, "year"),
+                **edition,
+                "rating": read_float(row, "rating"),
+                "summary": _describe_summary(row),
+            }
         case "show":
-            return {"year": number(row, "year"), "summary": _summary(row)}
+            return {"year": read_number(row, "year"), "summary": _describe_summary(row)}
         case "season":
-            return {"show_title": text(row, "parentTitle"), "season_number": number(row, "index")}
+            return {"show_title": read_text(row, "parentTitle"), "season_number": read_number(row, "index")}
         case "episode":
             return {
-                "show_title": text(row, "grandparentTitle"),
-                "season_number": number(row, "parentIndex"),
-                "episode_number": number(row, "index"),
+                "show_title": read_text(row, "grandparentTitle"),
+                "season_number": read_number(row, "parentIndex"),
+                "episode_number": read_number(row, "index"),
             }
         case "track":
-            return _track(row)
+            return _describe_track(row)
         case "album":
-            return {"artist": text(row, "parentTitle"), "year": number(row, "year")}
+            return {"artist": read_text(row, "parentTitle"), "year": read_number(row, "year")}
         case "artist":
-            return {"art": link(row, "art"), "thumb": link(row, "thumb")}
+            return {"art": read_link(row, "art"), "thumb": read_link(row, "thumb")}
         case _:
             return {}
 
 
-def _track(row: Element) -> dict[str, Any]:
+def _describe_track(row: Element) -> dict[str, Any]:
     return {
-        "artist": text(row, "grandparentTitle"),
-        **without_nulls({"performer": performer(row)}),
-        "album": text(row, "parentTitle"),
-        "track_number": number(row, "index"),
-        "duration": number(row, "duration"),
-        "thumb": link(row, "thumb"),
-        "album_thumb": link(row, "parentThumb"),
-        "artist_thumb": link(row, "grandparentThumb"),
-        "art": link(row, "art"),
+        "artist": read_text(row, "grandparentTitle"),
+        **drop_nulls({"performer": performer(row)}),
+        "album": read_text(row, "parentTitle"),
+        "track_number": read_number(row, "index"),
+        "duration": read_number(row, "duration"),
+        "thumb": read_link(row, "thumb"),
+        "album_thumb": read_link(row, "parentThumb"),
+        "artist_thumb": read_link(row, "grandparentThumb"),
+        "art": read_link(row, "art"),
     }
 
 
-def _file(row: Element) -> dict[str, Any]:
-    media = first(row.iter("Media"))
+def _describe_file(row: Element) -> dict[str, Any]:
+    media = take_first(row.iter("Media"))
     if media is None:
         return {}
-    if kind(row) == "track":
+    if read_kind(row) == "track":
         return {
-            "audio_codec": text(media, "audioCodec"),
-            "bitrate": number(media, "bitrate"),
-            "container": text(media, "container"),
+            "audio_codec": read_text(media, "audioCodec"),
+            "bitrate": read_number(media, "bitrate"),
+            "container": read_text(media, "container"),
         }
     return {
-        "resolution": text(media, "videoResolution"),
-        "container": text(media, "container"),
-        "codec": text(media, "videoCodec"),
+        "resolution": read_text(media, "videoResolution"),
+        "container": read_text(media, "container"),
+        "codec": read_text(media, "videoCodec"),
     }
 
 
-def _summary(row: Element) -> str | None:
-    return shortened(text(row, "summary"))
+def _describe_summary(row: Element) -> str | None:
+    return shorten(read_text(row, "summary"))

@@ -6,11 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid, NotFound
-from plex_companion.plex.errands import few, shown_few
-from plex_companion.tools.ask import get_if_there, portions
-from plex_companion.tools.facts import as_number, brief, kind, match_of, text, without_nulls
-from plex_companion.tools.find import MEDIA, ROWS, item_fits, search
-from plex_companion.tools.several import SHOWN, Several
+from plex_companion.plex.errands import few, list_few
+from plex_companion.tools.ask import get_or_none, portions
+from plex_companion.tools.facts import (
+    describe_match,
+    drop_nulls,
+    parse_identifier,
+    read_brief_title,
+    read_kind,
+    read_text,
+)
+from plex_companion.tools.find import MEDIA, ROWS, is_match, search
+from plex_companion.tools.several import SHOWN, MultipleMatches
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -29,7 +36,7 @@ CURRENT = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class ResolvedItems:
     """What a caller's titles and ids stand for. `unclear` titles fit several items, or none exactly."""
 
     rows: tuple[Element, ...]
@@ -47,7 +54,7 @@ class Meant:
         return [*self.missing, *self.unclear]
 
 
-def check_named(titles: Sequence[str] | None, *ids: Sequence[str] | None) -> None:
+def check_any_given(titles: Sequence[str] | None, *ids: Sequence[str] | None) -> None:
     """Insist on something to act on, before anything is asked.
 
     Raises:
@@ -63,7 +70,7 @@ def check_named(titles: Sequence[str] | None, *ids: Sequence[str] | None) -> Non
         raise Invalid(message, argument="item_ids")
 
 
-def check_title(title: str, argument: str) -> str:
+def clean_title(title: str, argument: str) -> str:
     """The title without blanks around it.
 
     Raises:
@@ -74,57 +81,57 @@ def check_title(title: str, argument: str) -> str:
     return title.strip()
 
 
-def meant(
+def resolve_items(
     plex: PlexServer,
     titles: Sequence[str] | None,
     ids: Sequence[str] | None,
     *,
     section: Section | None = None,
     kinds: Collection[str] = MEDIA,
-) -> Meant:
+) -> ResolvedItems:
     """The items of these titles, then of these ids. A search for every title, one request for some hundred ids."""
-    by_title = sorted_out((title, search(plex, title, section, kinds)) for title in titles or ())
-    by_id = rows_of(plex, ids or ())
+    by_title = sort_matches((title, search(plex, title, section, kinds)) for title in titles or ())
+    by_id = get_rows(plex, ids or ())
     missing = [wanted for wanted in ids or () if wanted.strip() not in by_id]
     found = [by_id[wanted.strip()] for wanted in ids or () if wanted.strip() in by_id]
-    return Meant((*by_title.rows, *found), (*by_title.missing, *missing), by_title.unclear)
+    return ResolvedItems((*by_title.rows, *found), (*by_title.missing, *missing), by_title.unclear)
 
 
-def among(rows: Iterable[Element], titles: Sequence[str] | None, ids: Sequence[str] | None) -> Meant:
+def resolve_among(rows: Iterable[Element], titles: Sequence[str] | None, ids: Sequence[str] | None) -> ResolvedItems:
     """The same out of the items of a list, each of them once. No request."""
     held: dict[str, Element] = {}
     for row in rows:
         held.setdefault(row.get("ratingKey", ""), row)
-    by_title = sorted_out((title, held.values()) for title in titles or ())
+    by_title = sort_matches((title, held.values()) for title in titles or ())
     missing = [wanted for wanted in ids or () if wanted.strip() not in held]
     found = [held[wanted.strip()] for wanted in ids or () if wanted.strip() in held]
     distinct = {row.get("ratingKey", ""): row for row in (*by_title.rows, *found)}
-    return Meant(tuple(distinct.values()), (*by_title.missing, *missing), by_title.unclear)
+    return ResolvedItems(tuple(distinct.values()), (*by_title.missing, *missing), by_title.unclear)
 
 
-def sorted_out(candidates: Iterable[tuple[str, Iterable[Element]]]) -> Meant:
+def sort_matches(candidates: Iterable[tuple[str, Iterable[Element]]]) -> ResolvedItems:
     """Sort each title into the one item that is called exactly so, missing, or unclear."""
     rows: list[Element] = []
     missing: list[str] = []
     unclear: list[dict[str, Any]] = []
     for title, candidate_rows in candidates:
-        fits = item_fits(candidate_rows, title)
+        fits = is_match(candidate_rows, title)
         if len(fits.exact) == 1:
             rows.append(fits.exact[0])
         elif fits.every:
-            possible = [match_of(row) for row in fits.best[:SHOWN]]
+            possible = [describe_match(row) for row in fits.best[:SHOWN]]
             unclear.append({"title": title, "possible_matches": possible})
         else:
             missing.append(title)
-    return Meant(tuple(rows), tuple(missing), tuple(unclear))
+    return ResolvedItems(tuple(rows), tuple(missing), tuple(unclear))
 
 
-def rows_of(plex: PlexServer, ids: Sequence[str]) -> dict[str, Element]:
+def get_rows(plex: PlexServer, ids: Sequence[str]) -> dict[str, Element]:
     """The items of these ids by id; ids that Plex does not know are left out."""
     wanted = list(dict.fromkeys(one.strip() for one in ids))
     found: dict[str, Element] = {}
     for part in portions(wanted):
-        some = get_if_there(plex, f"/library/metadata/{','.join(part)}")
+        some = get_or_none(plex, f"/library/metadata/{','.join(part)}")
         rows = [] if some is None else [row for row in some if row.tag in ROWS or row.tag == "Playlist"]
         found |= {row.get("ratingKey", ""): row for row in rows}
     return found
@@ -136,13 +143,13 @@ def check_kinds(rows: Iterable[Element], kinds: Collection[str], why: str) -> No
     Raises:
         Invalid: one of another kind; the error names it.
     """
-    wrong = next((row for row in rows if kind(row) not in kinds), None)
+    wrong = next((row for row in rows if read_kind(row) not in kinds), None)
     if wrong is not None:
-        message = f"{wrong.get('ratingKey')} is a {kind(wrong)} ('{text(wrong, 'title')}'), and {why}."
+        message = f"{wrong.get('ratingKey')} is a {read_kind(wrong)} ('{read_text(wrong, 'title')}'), and {why}."
         raise Invalid(message, argument="item_ids", allowed=sorted(kinds))
 
 
-def refuse_unclear(items: Meant) -> None:
+def refuse_unclear(items: ResolvedItems) -> None:
     """End the tool with what the unclear titles may mean, if there are any.
 
     Raises:
@@ -155,10 +162,10 @@ def refuse_unclear(items: Meant) -> None:
             f"No single item is called exactly {titles}: repeat the call with item_ids of those that are meant. "
             "Nothing has been changed."
         )
-        raise Several(message, matches, **shown_few("unresolved", items.unclear))
+        raise MultipleMatches(message, matches, **list_few("unresolved", items.unclear))
 
 
-def refuse_missing(items: Meant) -> None:
+def refuse_missing(items: ResolvedItems) -> None:
     """Refuse to go on without some of the items.
 
     Raises:
@@ -167,10 +174,10 @@ def refuse_missing(items: Meant) -> None:
     if items.missing:
         names = few([f"'{name}'" for name in items.missing])
         message = f"Nothing found for {names}, and nothing has been changed. Check the spelling, or use media_search."
-        raise NotFound(message, what="item", **shown_few("items_not_found", items.missing))
+        raise NotFound(message, what="item", **list_few("items_not_found", items.missing))
 
 
-def refuse_nothing(items: Meant) -> None:
+def refuse_nothing(items: ResolvedItems) -> None:
     """Refuse to go on when not one title or id is clear.
 
     Raises:
@@ -182,25 +189,31 @@ def refuse_nothing(items: Meant) -> None:
         refuse_missing(items)
 
 
-def current(rows: Iterable[Element]) -> list[dict[str, Any]]:
+def list_current(rows: Iterable[Element]) -> list[dict[str, Any]]:
     """What a list holds, for a caller who named something else."""
     shown = [
-        without_nulls({"title": brief(row, "title"), "type": kind(row), "id": as_number(row.get("ratingKey"))})
+        drop_nulls(
+            {
+                "title": read_brief_title(row, "title"),
+                "type": read_kind(row),
+                "id": parse_identifier(row.get("ratingKey")),
+            }
+        )
         for row in rows
     ]
     return shown[:CURRENT]
 
 
-def titles_of(rows: Iterable[Element]) -> list[str | None]:
+def list_titles(rows: Iterable[Element]) -> list[str | None]:
     """What items are called."""
-    return [text(row, "title") for row in rows]
+    return [read_text(row, "title") for row in rows]
 
 
-def uri_of(plex: PlexServer, path: str) -> str:
+def build_uri(plex: PlexServer, path: str) -> str:
     """A path of this server as `uri=` arguments name it."""
     return f"server://{plex.machineIdentifier}/com.plexapp.plugins.library{path}"
 
 
-def items_uri(plex: PlexServer, keys: Iterable[str]) -> str:
+def build_items_uri(plex: PlexServer, keys: Iterable[str]) -> str:
     """These items, in this order."""
-    return uri_of(plex, f"/library/metadata/{','.join(keys)}")
+    return build_uri(plex, f"/library/metadata/{','.join(keys)}")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from plex_companion.cache.read import alert_by_id
+from plex_companion.cache.read import read_alert
 from plex_companion.errors import NotFound, TimedOut
-from plex_companion.events import Acknowledged, Heard
+from plex_companion.events import Acknowledged, ReceivedEvent
 
 if TYPE_CHECKING:
     from plex_companion.companion import Companion
@@ -19,23 +19,23 @@ SECONDS = 10.0
 LONGEST_ID = 18
 
 
-async def acknowledged(companion: Companion, alert_id: str) -> Alert:
+async def acknowledge_alert(companion: Companion, alert_id: str) -> Alert:
     """The alert, once its acknowledgement is committed; at once when it was acknowledged before.
 
     Raises:
         NotFound: there is no such alert, or it is not kept any more.
         TimedOut: it could not be written in time; it is written as soon as it can.
     """
-    alert = await _alert(companion, alert_id)
+    alert = await _read_alert(companion, alert_id)
     if alert.acknowledged_at is not None:
         return alert
-    changed = companion.live.change()  # before telling, or the commit could go by unseen
-    await companion.inbox.put([Heard(Acknowledged(alert.id), companion.clock())])
+    changed = companion.live.prepare_wait()  # before telling, or the commit could go by unseen
+    await companion.event_queue.put([ReceivedEvent(Acknowledged(alert.id), companion.clock())])
     with anyio.move_on_after(SECONDS):
         while True:
             await changed.wait()
-            changed = companion.live.change()
-            alert = await _alert(companion, alert_id)
+            changed = companion.live.prepare_wait()
+            alert = await _read_alert(companion, alert_id)
             if alert.acknowledged_at is not None:
                 return alert
     message = (
@@ -45,10 +45,10 @@ async def acknowledged(companion: Companion, alert_id: str) -> Alert:
     raise TimedOut(message)
 
 
-async def _alert(companion: Companion, alert_id: str) -> Alert:
+async def _read_alert(companion: Companion, alert_id: str) -> Alert:
     number = alert_id.strip()
     usable = number.isdecimal() and len(number) <= LONGEST_ID
-    alert = await alert_by_id(companion.cache, int(number)) if usable else None
+    alert = await read_alert(companion.cache, int(number)) if usable else None
     if alert is None:
         message = f"There is no alert '{alert_id}'. alerts_list names the ids of those that are kept."
         raise NotFound(message, what="alert", alert_id=alert_id)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from plex_companion.settings import Settings
-    from plex_companion.tools.image_urls import Reach
+    from plex_companion.tools.image_urls import FetchPolicy
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of a picture, from a file or an address."""
@@ -54,13 +54,13 @@ def check_one_source(filepath: str | None, url: str | None, names: tuple[str, st
         raise Invalid(f"Give either {names[0]} or {names[1]}; {found}.", argument=given[0] if given else names[0])
 
 
-def picture(
+def load_picture(
     settings: Settings,
     *,
     filepath: str | None = None,
     url: str | None = None,
     names: tuple[str, str] = ("filepath", "url"),
-    reach: Reach | None = None,
+    reach: FetchPolicy | None = None,
 ) -> Picture:
     """The picture of a file below the media folder, or of an address. Call it from a plain tool: it may take seconds.
 
@@ -80,28 +80,28 @@ def picture(
     """
     check_one_source(filepath, url, names)
     if filepath is not None:
-        body = _read(inside(settings, filepath, names[0]), names[0], media_folder(settings))
-        return Picture(body, mime_of(body, names[0]), "file")
-    from plex_companion.tools.image_urls import Reach, fetched  # noqa: PLC0415 - urllib3 takes long to import
+        body = _read(resolve_inside(settings, filepath, names[0]), names[0], find_media_folder(settings))
+        return Picture(body, detect_mime(body, names[0]), "file")
+    from plex_companion.tools.image_urls import FetchPolicy, fetch_image  # noqa: PLC0415 - urllib3 takes long to import
 
-    allowed = reach or Reach.of(own_network=settings.allow_private_image_urls)
-    body = fetched(str(url), allowed, most=LARGEST, argument=names[1])
-    return Picture(body, mime_of(body, names[1]), "url")
+    allowed = reach or FetchPolicy.create(own_network=settings.allow_private_image_urls)
+    body = fetch_image(str(url), allowed, most=LARGEST, argument=names[1])
+    return Picture(body, detect_mime(body, names[1]), "url")
 
 
-def mime_of(body: bytes, argument: str = "filepath") -> str:
+def detect_mime(body: bytes, argument: str = "filepath") -> str:
     """The kind of a picture by its first bytes; names and headers are not believed.
 
     Raises:
         Invalid: none of the four kinds that Plex takes.
     """
-    found = known_mime(body)
+    found = find_mime(body)
     if found is None:
         raise Invalid(f"{argument} holds no picture: its content is not {_WORDS}.", argument=argument)
     return found
 
 
-def known_mime(body: bytes) -> str | None:
+def find_mime(body: bytes) -> str | None:
     """The same, or `None`."""
     if body.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
@@ -112,7 +112,7 @@ def known_mime(body: bytes) -> str | None:
     return "image/gif" if body.startswith((b"GIF87a", b"GIF89a")) else None
 
 
-def media_folder(settings: Settings) -> Path:
+def find_media_folder(settings: Settings) -> Path:
     """The folder, itself resolved.
 
     Raises:
@@ -127,12 +127,12 @@ def media_folder(settings: Settings) -> Path:
     return folder
 
 
-def inside(settings: Settings, path: str, argument: str) -> Path:
+def resolve_inside(settings: Settings, path: str, argument: str) -> Path:
     """The path with its links resolved, if it is below the folder.
 
     Whether something exists elsewhere is not told: the answer for every path outside is the same.
     """
-    folder = media_folder(settings)
+    folder = find_media_folder(settings)
     if not path.strip() or not path.isprintable():
         raise Invalid(f"{argument} is not a path.", argument=argument)
     resolved = Path(os.path.realpath(folder / path))
@@ -147,7 +147,7 @@ def inside(settings: Settings, path: str, argument: str) -> Path:
 
 def _read(path: Path, argument: str, folder: Path) -> bytes:
     try:
-        with open(path, "rb", opener=_careful) as file:
+        with open(path, "rb", opener=_open_carefully) as file:
             facts = os.fstat(file.fileno())
             regular = stat.S_ISREG(facts.st_mode)
             foreign = facts.st_nlink > 1 and _is_somebody_elses(path, folder)
@@ -174,12 +174,12 @@ def _is_somebody_elses(path: Path, folder: Path) -> bool:
     return hasattr(os, "geteuid") and any(one.stat().st_uid != os.geteuid() for one in way)
 
 
-def _careful(path: str, flags: int) -> int:
+def _open_carefully(path: str, flags: int) -> int:
     """Opens so that a link put there meanwhile, or a pipe without a writer, cannot surprise."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
-def keep(settings: Settings, body: bytes, *, folder: str, name: str) -> Path:
+def save_picture(settings: Settings, body: bytes, *, folder: str, name: str) -> Path:
     """Save a picture below the media folder, under a cleaned name. A file that is there is never overwritten.
 
     Args:
@@ -192,16 +192,16 @@ def keep(settings: Settings, body: bytes, *, folder: str, name: str) -> Path:
         PathNotAllowed: outside the folder, or it cannot be written.
         Conflict: `SAME_NAMES` files of that name are there.
     """
-    place = inside(settings, folder, "output_dir")
+    place = resolve_inside(settings, folder, "output_dir")
     try:
         make_folder(place, 0o755)
-        return _written(place, cleaned_name(name), EXTENSIONS[mime_of(body, "artwork")], body)
+        return _write(place, clean_name(name), EXTENSIONS[detect_mime(body, "artwork")], body)
     except OSError as error:
         raise PathNotAllowed(f"Nothing can be written in output_dir: {error.strerror}.") from None
 
 
-def _written(folder: Path, stem: str, extension: str, body: bytes) -> Path:
-    for candidate in _names(stem, extension):
+def _write(folder: Path, stem: str, extension: str, body: bytes) -> Path:
+    for candidate in _list_names(stem, extension):
         try:
             with (folder / candidate).open("xb") as file:  # also refuses a link that lies there waiting
                 file.write(body)
@@ -211,12 +211,12 @@ def _written(folder: Path, stem: str, extension: str, body: bytes) -> Path:
     raise Conflict(f"output_dir holds {SAME_NAMES} files called '{stem}'. Tidy up, or name another folder.")
 
 
-def _names(stem: str, extension: str) -> Iterator[str]:
+def _list_names(stem: str, extension: str) -> Iterator[str]:
     yield f"{stem}{extension}"
     yield from (f"{stem}-{number}{extension}" for number in range(2, SAME_NAMES + 1))
 
 
-def cleaned_name(name: str) -> str:
+def clean_name(name: str) -> str:
     """A name that is one on every system: no separators, no leading dot, no device of Windows, at most 120 bytes."""
     harmless = _UNFIT.sub("_", clean(name)).strip("._ ")
     short = harmless.encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("._ ")

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.changes.sessions import session_of_row
+from plex_companion.changes.sessions import build_session
 from plex_companion.errors import ClientUnreachable, NotFound, PlexError
 from plex_companion.events import Snapshot
 from plex_companion.plex import views
-from plex_companion.plex.errands import CURRENT, Errand
+from plex_companion.plex.errands import CURRENT_CALL, PlexCall
 from plex_companion.text import HIDDEN, clean, mask
-from plex_companion.tools.ask import get, if_it_answers, path_of, plex_tv
-from plex_companion.tools.several import Several
-from plex_companion.tools.titles import fits_of
+from plex_companion.tools.ask import build_path, get, get_plex_tv, try_request
+from plex_companion.tools.several import MultipleMatches
+from plex_companion.tools.titles import sort_fits
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -34,7 +34,7 @@ PLAYING = frozenset({"playing", "paused", "buffering"})
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
+class ControllablePlayer:
     """One player, as told by `/clients`, by a session, or by plex.tv; later sources fill what earlier ones leave open."""
 
     identifier: str
@@ -69,7 +69,7 @@ class Player:
         """Whether it plays, or has paused."""
         return self.session is not None and self.session.state in PLAYING
 
-    def completed(self, other: Player) -> Player:
+    def complete(self, other: ControllablePlayer) -> ControllablePlayer:
         """This, with what only the other knows."""
         names = (name for name in type(self).__dataclass_fields__ if name != "identifier")
         open_ = {name: getattr(other, name) for name in names if getattr(self, name) in {None, (), False}}
@@ -77,59 +77,61 @@ class Player:
 
 
 @dataclass(frozen=True, slots=True)
-class Players:
+class PlayerList:
     """Everyone there is, and what could not be found out."""
 
-    known: dict[str, Player]
+    known: dict[str, ControllablePlayer]
     note: str | None = None
 
-    def ordered(self) -> list[Player]:
+    def sort(self) -> list[ControllablePlayer]:
         """Those that are there first, then by name."""
         return sorted(self.known.values(), key=lambda player: (not player.online, player.name or "", player.identifier))
 
 
-def players(plex: PlexServer, companion: Companion) -> Players:
+def list_players(plex: PlexServer, companion: Companion) -> PlayerList:
     """Every player. At most 3 requests; with plex.tv down, those the server knows, and a note."""
-    found: dict[str, Player] = {}
-    for player in [*_announced(plex, companion), *_playing(plex, companion)]:
+    found: dict[str, ControllablePlayer] = {}
+    for player in [*_fetch_announced(plex, companion), *_fetch_playing(plex, companion)]:
         _add(found, player)
-    devices = if_it_answers(
-        lambda: companion.known.kept("player devices", DEVICES_SECONDS, lambda: _devices(plex, companion))
+    devices = try_request(
+        lambda: companion.ttl_cache.get_or_fetch(
+            "player devices", DEVICES_SECONDS, lambda: _fetch_devices(plex, companion)
+        )
     )
     for player in devices or ():
         _add(found, player)
     note = "plex.tv did not answer: players that neither play nor announce themselves are missing."
-    return Players(found, note if devices is None else None)
+    return PlayerList(found, note if devices is None else None)
 
 
-def active_players(plex: PlexServer, companion: Companion) -> list[Player]:
+def list_active_players(plex: PlexServer, companion: Companion) -> list[ControllablePlayer]:
     """Those in sessions. No request while Plex is heard, else one."""
-    return [player for player in _playing(plex, companion) if player.active]
+    return [player for player in _fetch_playing(plex, companion) if player.active]
 
 
-def _add(found: dict[str, Player], player: Player) -> None:
+def _add(found: dict[str, ControllablePlayer], player: ControllablePlayer) -> None:
     known = found.get(player.identifier)
-    found[player.identifier] = known.completed(player) if known else player
+    found[player.identifier] = known.complete(player) if known else player
 
 
-def _address(value: str | None, companion: Companion) -> str | None:
+def _mask_address(value: str | None, companion: Companion) -> str | None:
     return HIDDEN if value and companion.settings.privacy else value
 
 
-def _announced(plex: PlexServer, companion: Companion) -> list[Player]:
+def _fetch_announced(plex: PlexServer, companion: Companion) -> list[ControllablePlayer]:
     """`/clients`. Empty in most homes: only old players announce themselves on the local network (plexapi #115)."""
     rows = (row for row in get(plex, "/clients") if row.get("machineIdentifier"))
     return [
-        Player(
+        ControllablePlayer(
             identifier=clean(row.get("machineIdentifier", "")),
-            name=_name(row, companion),
-            product=_text(row, "product"),
-            version=_text(row, "version"),
-            device_class=_text(row, "deviceClass"),
-            address=_address(row.get("address"), companion),
+            name=_read_name(row, companion),
+            product=_read_text(row, "product"),
+            version=_read_text(row, "version"),
+            device_class=_read_text(row, "deviceClass"),
+            address=_mask_address(row.get("address"), companion),
             local=True,
-            protocol=_text(row, "protocol"),
-            protocol_version=_text(row, "protocolVersion"),
+            protocol=_read_text(row, "protocol"),
+            protocol_version=_read_text(row, "protocolVersion"),
             capabilities=tuple(part for part in row.get("protocolCapabilities", "").split(",") if part),
             provides="client",
             announced=True,
@@ -138,13 +140,13 @@ def _announced(plex: PlexServer, companion: Companion) -> list[Player]:
     ]
 
 
-def _playing(plex: PlexServer, companion: Companion) -> list[Player]:
-    sessions = companion.state.sessions.values() if companion.is_live else _asked(plex, companion)
+def _fetch_playing(plex: PlexServer, companion: Companion) -> list[ControllablePlayer]:
+    sessions = companion.state.sessions.values() if companion.is_live else _try_request(plex, companion)
     found = []
     for session in sessions:
         of = session.player
         if of is not None and of.client_identifier is not None:
-            player = Player(
+            player = ControllablePlayer(
                 of.client_identifier,
                 of.title,
                 of.product,
@@ -158,29 +160,29 @@ def _playing(plex: PlexServer, companion: Companion) -> list[Player]:
     return found
 
 
-def _asked(plex: PlexServer, companion: Companion) -> list[Session]:
+def _try_request(plex: PlexServer, companion: Companion) -> list[Session]:
     now = companion.clock()
     rows = [row for row in get(plex, "/status/sessions") if row.tag in {"Video", "Track", "Photo"}]
     asked = Snapshot(0, first=False, requested=now)
-    listed = (views.session_row(row, private=companion.settings.privacy) for row in rows)
-    return [session_of_row(row, row.session_key or "", number, asked, now) for number, row in enumerate(listed)]
+    listed = (views.parse_session_row(row, private=companion.settings.privacy) for row in rows)
+    return [build_session(row, row.session_key or "", number, asked, now) for number, row in enumerate(listed)]
 
 
-def _devices(plex: PlexServer, companion: Companion) -> list[Player]:
+def _fetch_devices(plex: PlexServer, companion: Companion) -> list[ControllablePlayer]:
     """Devices of the account that can play, from plex.tv."""
-    found = plex_tv(plex, "/api/v2/resources", includeHttps=1, includeRelay=1, includeIPv6=1)
+    found = get_plex_tv(plex, "/api/v2/resources", includeHttps=1, includeRelay=1, includeIPv6=1)
     rows = (row for row in found if "player" in row.get("provides", "").split(","))
     return [
-        Player(
+        ControllablePlayer(
             identifier=clean(row.get("clientIdentifier", "")),
-            name=_name(row, companion),
-            product=_text(row, "product"),
-            version=_text(row, "productVersion"),
-            platform=_text(row, "platform"),
-            platform_version=_text(row, "platformVersion"),
-            device=_text(row, "device"),
-            address=_address(row.get("publicAddress"), companion),
-            provides=_text(row, "provides"),
+            name=_read_name(row, companion),
+            product=_read_text(row, "product"),
+            version=_read_text(row, "productVersion"),
+            platform=_read_text(row, "platform"),
+            platform_version=_read_text(row, "platformVersion"),
+            device=_read_text(row, "device"),
+            address=_mask_address(row.get("publicAddress"), companion),
+            provides=_read_text(row, "provides"),
             present=row.get("presence") == "1",
         )
         for row in rows
@@ -188,28 +190,28 @@ def _devices(plex: PlexServer, companion: Companion) -> list[Player]:
     ]
 
 
-def _name(row: Element, companion: Companion) -> str | None:
+def _read_name(row: Element, companion: Companion) -> str | None:
     """People call devices after themselves, e-mail address and all."""
-    name = _text(row, "name")
+    name = _read_text(row, "name")
     return mask(name) if name and companion.settings.privacy else name
 
 
-def _text(row: Element, name: str) -> str | None:
+def _read_text(row: Element, name: str) -> str | None:
     return clean(row.get(name, "")) or None
 
 
-def find_client(plex: PlexServer, companion: Companion, name: str, *, writes: bool) -> Player:
+def find_client(plex: PlexServer, companion: Companion, name: str, *, writes: bool) -> ControllablePlayer:
     """The player of this machine identifier, or of this name.
 
     Raises:
         NotFound: none; the error lists the names.
         Several: more than one fits, or, for writes, none fits exactly.
     """
-    there = players(plex, companion)
+    there = list_players(plex, companion)
     if name.strip() in there.known:
         return there.known[name.strip()]
-    everyone = there.ordered()
-    fits = fits_of(everyone, name, lambda player: [player.name or ""])
+    everyone = there.sort()
+    fits = sort_fits(everyone, name, lambda player: [player.name or ""])
     if len(fits.exact) == 1:
         return fits.exact[0]
     if not fits.every:
@@ -221,10 +223,10 @@ def find_client(plex: PlexServer, companion: Companion, name: str, *, writes: bo
     message = (
         f"{len(fits.best)} clients fit '{name}': repeat the call with the machineIdentifier of the one that is meant."
     )
-    raise Several(message, [match_of(player) for player in fits.best])
+    raise MultipleMatches(message, [describe_match(player) for player in fits.best])
 
 
-def match_of(player: Player) -> dict[str, Any]:
+def describe_match(player: ControllablePlayer) -> dict[str, Any]:
     """A player as one of several that fit."""
     return {
         "title": player.name,
@@ -236,18 +238,20 @@ def match_of(player: Player) -> dict[str, Any]:
     }
 
 
-def told(companion: Companion, player: Player) -> dict[str, bool]:
+def read_command_history(companion: Companion, player: ControllablePlayer) -> dict[str, bool]:
     """Which commands this player obeyed and which it refused, since this process started."""
-    remembered: dict[str, bool] = companion.known.noted(("commands", player.identifier)) or {}
+    remembered: dict[str, bool] = companion.ttl_cache.recall(("commands", player.identifier)) or {}
     return remembered
 
 
-def controllable(companion: Companion, player: Player) -> bool:
+def is_controllable(companion: Companion, player: ControllablePlayer) -> bool:
     """What is known: it is there, and nothing it was told has been refused."""
-    return player.online and all(told(companion, player).values())
+    return player.online and all(read_command_history(companion, player).values())
 
 
-def command(plex: PlexServer, companion: Companion, player: Player, path: str, **params: object) -> str:
+def send_command(
+    plex: PlexServer, companion: Companion, player: ControllablePlayer, path: str, **params: object
+) -> str:
     """Tell a player something, through the server; gives what it answered.
 
     Apps answer `OK`, XML, or XML that is never closed, and a failure may be an HTTP 200 with a code inside.
@@ -255,9 +259,9 @@ def command(plex: PlexServer, companion: Companion, player: Player, path: str, *
     Raises:
         ClientUnreachable: it did not answer, or refused.
     """
-    number = companion.known.next_number(("commands of", player.identifier))
+    number = companion.ttl_cache.take_number(("commands of", player.identifier))
     headers = plex._headers(**{"X-Plex-Target-Client-Identifier": player.identifier})  # noqa: SLF001 - a copy: plexapi's PlexClient changes the ones everybody shares
-    url = plex.url(path_of(f"/player/{path}", {"commandID": number, **params}))
+    url = plex.url(build_path(f"/player/{path}", {"commandID": number, **params}))
     code = ""
     said = ""
     try:
@@ -266,17 +270,19 @@ def command(plex: PlexServer, companion: Companion, player: Player, path: str, *
     except PlexError as error:  # our session raises for a failure inside an HTTP 200
         code = str(error.facts.get("http_status", ""))
     if code in _PLEX_ITSELF:
-        from plex_companion.plex.translate import by_status  # noqa: PLC0415 - it brings requests along
+        from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - it brings requests along
 
-        raise by_status(int(code), CURRENT.get() or Errand(0))
+        raise translate_status(int(code), CURRENT_CALL.get() or PlexCall(0))
     if path != "timeline/poll":
-        companion.known.note(("commands", player.identifier), {**told(companion, player), path: not code})
+        companion.ttl_cache.remember(
+            ("commands", player.identifier), {**read_command_history(companion, player), path: not code}
+        )
     if code:
-        raise _unreachable(player, path, code)
+        raise _build_unreachable(player, path, code)
     return said
 
 
-def _unreachable(player: Player, path: str, code: str) -> ClientUnreachable:
+def _build_unreachable(player: ControllablePlayer, path: str, code: str) -> ClientUnreachable:
     can_stop = player.session is not None and player.session.session_id is not None
     message = (
         f"'{player.name or player.identifier}' did not obey {path.rsplit('/', 1)[-1]} (it answered {code}). "

@@ -8,65 +8,73 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
 from plex_companion.tools.arguments import choose
-from plex_companion.tools.ask import Page, clamped, get, get_if_there, page, send, whole
+from plex_companion.tools.ask import ResultPage, clamp_limit, get, get_all, get_or_none, get_page, send
 from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
-from plex_companion.tools.destroy import Victim, destroy
-from plex_companion.tools.facts import brief, first, flag, number, shortened, text, utc
+from plex_companion.tools.destroy import DestructionTarget, destroy_after_confirmation
+from plex_companion.tools.facts import (
+    read_brief_title,
+    read_flag,
+    read_number,
+    read_text,
+    read_utc,
+    shorten,
+    take_first,
+)
 from plex_companion.tools.find import find_library
 from plex_companion.tools.named import (
-    check_named,
-    check_title,
-    meant,
+    build_uri,
+    check_any_given,
+    clean_title,
     refuse_missing,
     refuse_nothing,
     refuse_unclear,
-    uri_of,
+    resolve_items,
 )
-from plex_companion.tools.people import as_user, find_user, seen_by, shown
-from plex_companion.tools.pictures import check_one_source, picture
+from plex_companion.tools.people import find_user, mask_name, switch_to, switch_user
+from plex_companion.tools.pictures import check_one_source, load_picture
 from plex_companion.tools.playlist_items import (
     PlaylistCopied,
     PlaylistCreated,
     PlaylistExtended,
     PlaylistShortened,
+    build_nothing_found,
     check_texts,
-    copied,
-    created,
-    entries,
+    copy_playlist,
     extend,
+    finish_creation,
     make_filled,
-    nothing_of,
+    remove_entries,
     rewrite,
+    select_entries,
     summarise,
-    taken_out,
 )
 from plex_companion.tools.playlists import (
     MEDIUMS,
-    again,
+    build_path,
     check_medium,
-    find_filled,
+    choose_medium,
+    create_playlist,
+    describe_item,
+    find_ordinary,
     find_playlist,
-    item_of,
-    key_of,
-    make,
-    medium_of,
-    path_of,
+    read_key,
+    reload,
 )
 from plex_companion.tools.smart import (
     DEFAULTS,
+    build_definition,
+    check_definition,
     check_limit,
-    checked,
-    definition_of,
+    choose_medium_for,
+    describe_smart,
     find_smart,
-    known_definition,
-    medium_of_type,
-    new_definition,
+    load_content,
+    parse_definition,
     redefine,
-    told,
-    with_content,
+    require_definition,
 )
-from plex_companion.tools.smart_fields import Field, choices_of, fields_of
-from plex_companion.tools.steps import confirmed
+from plex_companion.tools.smart_fields import FilterField, get_choices, get_fields
+from plex_companion.tools.steps import check_confirmed
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -109,16 +117,16 @@ def playlist_list(
 
     `content_type` is audio, video or photo; `library_name` keeps those with items of that library.
     """
-    limit = clamped(limit, CAP, offset)
+    limit = clamp_limit(limit, CAP, offset)
     content_type = choose(content_type, MEDIUMS) if content_type is not None else None
     if content_type is not None and content_type not in MEDIUMS:
         message = f"content_type must be one of {', '.join(MEDIUMS)}; got '{content_type}'."
         raise Invalid(message, argument="content_type", allowed=list(MEDIUMS))
-    section = find_library(plex, companion.known, library_name).section_id if library_name is not None else None
-    seen = as_user(plex, companion, username)
-    found = page(seen, "/playlists", offset, limit, playlistType=content_type, sectionID=section)
-    rows = [_listed(row) for row in found.rows if row.tag == "Playlist"]
-    return Playlists(rows, **found.facts(), message=None if found.total else "No playlists found.")
+    section = find_library(plex, companion.ttl_cache, library_name).section_id if library_name is not None else None
+    seen = switch_user(plex, companion, username)
+    found = get_page(seen, "/playlists", offset, limit, playlistType=content_type, sectionID=section)
+    rows = [_describe_playlist(row) for row in found.rows if row.tag == "Playlist"]
+    return Playlists(rows, **found.as_dict(), message=None if found.total else "No playlists found.")
 
 
 @PLAYLIST.tool(Access.READ)
@@ -135,11 +143,11 @@ def playlist_get_contents(
 
     `playlist_item_id` is what playlist_remove_from takes to remove one copy of a repeated item.
     """
-    limit = clamped(limit, CONTENTS_CAP, offset)
-    seen = as_user(plex, companion, username)
+    limit = clamp_limit(limit, CONTENTS_CAP, offset)
+    seen = switch_user(plex, companion, username)
     found = find_playlist(seen, playlist_title, playlist_id, writes=False)
-    items = page(seen, f"{path_of(found.row)}/items", offset, limit)
-    return {**_described(seen, found.row), **_contents(items), **found.guess}
+    items = get_page(seen, f"{build_path(found.row)}/items", offset, limit)
+    return {**_describe_details(seen, found.row), **_list_contents(items), **found.guess}
 
 
 @PLAYLIST.tool(Access.WRITE, additive=True, aliases={"title": "playlist_title", "items": "item_titles"})
@@ -158,17 +166,17 @@ def playlist_create(
     Items must be all video, all audio or all photos; a show, season, artist or album comes in as its episodes or
     tracks. When a title fits several items, the candidates are listed. `username`: whose playlist it becomes.
     """
-    title = check_title(playlist_title, "playlist_title")
-    check_named(item_titles, item_ids)
+    title = clean_title(playlist_title, "playlist_title")
+    check_any_given(item_titles, item_ids)
     section = None
     if library_name is not None:
-        section = find_library(plex, companion.known, library_name, writes=True)
-    seen = as_user(plex, companion, username)
-    items = meant(seen, item_titles, item_ids, section=section)
+        section = find_library(plex, companion.ttl_cache, library_name, writes=True)
+    seen = switch_user(plex, companion, username)
+    items = resolve_items(seen, item_titles, item_ids, section=section)
     refuse_unclear(items)
     refuse_missing(items)
-    made = make_filled(seen, title, medium_of(items.rows), items.keys)
-    return created(seen, made, title, summary, len(set(items.keys)))
+    made = make_filled(seen, title, choose_medium(items.rows), items.keys)
+    return finish_creation(seen, made, title, summary, len(set(items.keys)))
 
 
 @PLAYLIST.tool(Access.WRITE, additive=True)
@@ -191,14 +199,16 @@ def playlist_create_smart(
     lists fields and values. `sort` as "addedAt:desc". `libtype`: movie, episode, track by default; show and artist
     yield their episodes and tracks.
     """
-    title = check_title(playlist_title, "playlist_title")
+    title = clean_title(playlist_title, "playlist_title")
     check_limit(limit, 1)
-    library = find_library(plex, companion.known, library_name, writes=True)
-    seen = as_user(plex, companion, username)
-    definition = new_definition(seen, library, filters, sort, libtype, limit)
-    made = make(seen, title, medium_of_type(definition.libtype), uri_of(seen, definition.path), smart=True)
+    library = find_library(plex, companion.ttl_cache, library_name, writes=True)
+    seen = switch_user(plex, companion, username)
+    definition = build_definition(seen, library, filters, sort, libtype, limit)
+    made = create_playlist(
+        seen, title, choose_medium_for(definition.libtype), build_uri(seen, definition.path), smart=True
+    )
     summarise(seen, made, summary)
-    return told(seen, made, definition)
+    return describe_smart(seen, made, definition)
 
 
 @PLAYLIST.tool(Access.WRITE)
@@ -221,13 +231,13 @@ def playlist_edit_smart_filters(
     if filters is None and sort is None and limit is None and libtype is None:
         raise Invalid("Nothing to change: give filters, sort, limit or libtype.", argument="filters")
     check_limit(limit, 0)
-    seen = as_user(plex, companion, username)
+    seen = switch_user(plex, companion, username)
     row = find_smart(seen, playlist_title, playlist_id)
-    before = known_definition(row)
+    before = require_definition(row)
     wanted = before if limit is None else replace(before, limit=limit or None)
-    definition = checked(seen, wanted, filters, sort, libtype)
+    definition = check_definition(seen, wanted, filters, sort, libtype)
     redefine(seen, row, definition)
-    return told(seen, row, definition, previous_definition=before.facts())
+    return describe_smart(seen, row, definition, previous_definition=before.as_dict())
 
 
 @PLAYLIST.tool(Access.READ)
@@ -245,15 +255,15 @@ def playlist_get_smart_filter_options(
 
     Each operator says under `filter` what to write as a key of `filters`. `libtype` as for playlist_create_smart.
     """
-    limit = clamped(limit, CAP, offset)
-    library = find_library(plex, companion.known, library_name)
-    seen = as_user(plex, companion, username)
-    fields = fields_of(seen, library.section_id)
-    kind_name = fields.kind(libtype or DEFAULTS.get(library.type) or "").name
+    limit = clamp_limit(limit, CAP, offset)
+    library = find_library(plex, companion.ttl_cache, library_name)
+    seen = switch_user(plex, companion, username)
+    fields = get_fields(seen, library.section_id)
+    kind_name = fields.get_kind(libtype or DEFAULTS.get(library.type) or "").name
     head = {"library": library.title, "libtype": kind_name}
     if field is None:
-        return {**head, "fields": fields.shown(kind_name), "sorts": list(fields.kind(kind_name).sorts.values())}
-    return {**head, "field": field, **_choices(seen, fields.field(field, kind_name, "field"), offset, limit)}
+        return {**head, "fields": fields.describe(kind_name), "sorts": list(fields.get_kind(kind_name).sorts.values())}
+    return {**head, "field": field, **_list_choices(seen, fields.find_field(field, kind_name, "field"), offset, limit)}
 
 
 @PLAYLIST.tool(Access.WRITE)
@@ -269,17 +279,17 @@ def playlist_edit(
     """Change the title or summary of a playlist; an empty summary clears it."""
     wanted = {"title": new_title, "summary": new_summary}
     if new_title is not None:
-        wanted["title"] = check_title(new_title, "new_title")
-    seen = as_user(plex, companion, username)
+        wanted["title"] = clean_title(new_title, "new_title")
+    seen = switch_user(plex, companion, username)
     row = find_playlist(seen, playlist_title, playlist_id, writes=True).row
     edits = {name: value for name, value in wanted.items() if value is not None and (row.get(name, "") != value)}
     if not edits:
-        message = f"Nothing to change in '{text(row, 'title')}': no new value, or it is as asked already."
-        return {"updated": False, "title": text(row, "title"), "message": message, "playlist_id": key_of(row)}
+        message = f"Nothing to change in '{read_text(row, 'title')}': no new value, or it is as asked already."
+        return {"updated": False, "title": read_text(row, "title"), "message": message, "playlist_id": read_key(row)}
     rewrite(seen, row, edits)
-    now = again(seen, row)
+    now = reload(seen, row)
     check_texts(now, edits)
-    return {"updated": True, "title": text(now, "title"), "changes": list(edits), "playlist_id": key_of(row)}
+    return {"updated": True, "title": read_text(now, "title"), "changes": list(edits), "playlist_id": read_key(row)}
 
 
 @PLAYLIST.tool(Access.WRITE, aliases={"image_path": "poster_filepath"})
@@ -295,8 +305,8 @@ def playlist_upload_poster(
     """Give a playlist a poster, from an image address or from a file below the configured folder; one of the two."""
     names = ("poster_filepath", "poster_url")
     check_one_source(poster_filepath, poster_url, names)
-    drawn = picture(companion.settings, filepath=poster_filepath, url=poster_url, names=names)
-    seen = as_user(plex, companion, username)
+    drawn = load_picture(companion.settings, filepath=poster_filepath, url=poster_url, names=names)
+    seen = switch_user(plex, companion, username)
     row = find_playlist(seen, playlist_title, playlist_id, writes=True).row
     posters = f"/library/metadata/{row.get('ratingKey')}/posters"
     send(seen, "POST", posters, body=drawn.body)
@@ -304,8 +314,8 @@ def playlist_upload_poster(
     return {
         "updated": True,
         "poster_source": drawn.source,
-        "title": text(row, "title"),
-        "playlist_id": key_of(row),
+        "title": read_text(row, "title"),
+        "playlist_id": read_key(row),
     }
 
 
@@ -329,11 +339,11 @@ def playlist_copy_to_user(
     taker = find_user(plex, companion, username)
     if giver.account_id == taker.account_id:
         raise Invalid("username and source_username are the same user.", argument="username")
-    source = seen_by(plex, companion, giver)
+    source = switch_to(plex, companion, giver)
     row = find_playlist(source, playlist_title, playlist_id, writes=True).row
-    items = whole(source, f"{path_of(row)}/items")
-    names = (shown(giver.name, companion), shown(taker.name, companion))
-    return copied(seen_by(plex, companion, taker), row, items, names)
+    items = get_all(source, f"{build_path(row)}/items")
+    names = (mask_name(giver.name, companion), mask_name(taker.name, companion))
+    return copy_playlist(switch_to(plex, companion, taker), row, items, names)
 
 
 @PLAYLIST.tool(Access.WRITE, additive=True, aliases={"items": "item_titles"})
@@ -351,12 +361,12 @@ def playlist_add_to(
     Titles that are not found, or fit several items, are reported in `items_not_found` with their candidates; the
     others are added. An item that is in it already comes in once more. Smart playlists take nothing.
     """
-    check_named(item_titles, item_ids)
-    seen = as_user(plex, companion, username)
-    row = find_filled(seen, playlist_title, playlist_id)
-    items = meant(seen, item_titles, item_ids)
+    check_any_given(item_titles, item_ids)
+    seen = switch_user(plex, companion, username)
+    row = find_ordinary(seen, playlist_title, playlist_id)
+    items = resolve_items(seen, item_titles, item_ids)
     refuse_nothing(items)
-    check_medium(items.rows, text(row, "playlistType") or "")
+    check_medium(items.rows, read_text(row, "playlistType") or "")
     return extend(seen, row, items)
 
 
@@ -376,15 +386,15 @@ def playlist_remove_from(
     Of an item that is in it several times the first copy goes; `copies_left` tells of the others. When a title fits
     several items nothing is removed and the candidates are listed. The items stay in the library.
     """
-    check_named(item_titles, item_ids, playlist_item_ids)
-    seen = as_user(plex, companion, username)
-    row = find_filled(seen, playlist_title, playlist_id)
-    held = whole(seen, f"{path_of(row)}/items")
-    items = entries(held, item_titles, item_ids, playlist_item_ids)
+    check_any_given(item_titles, item_ids, playlist_item_ids)
+    seen = switch_user(plex, companion, username)
+    row = find_ordinary(seen, playlist_title, playlist_id)
+    held = get_all(seen, f"{build_path(row)}/items")
+    items = select_entries(held, item_titles, item_ids, playlist_item_ids)
     refuse_unclear(items)
     if not items.rows:
-        raise nothing_of(row, held)
-    return taken_out(seen, row, held, items)
+        raise build_nothing_found(row, held)
+    return remove_entries(seen, row, held, items)
 
 
 @PLAYLIST.tool(Access.DESTRUCTIVE)
@@ -401,91 +411,95 @@ async def playlist_delete(
     A person is asked first where the client can ask; otherwise `confirm=true` is needed.
     """
 
-    def look(plex: PlexServer) -> Victim:
+    def look(plex: PlexServer) -> DestructionTarget:
         person = find_user(plex, companion, username)
-        seen = seen_by(plex, companion, person)
+        seen = switch_to(plex, companion, person)
         row = find_playlist(seen, playlist_title, playlist_id, writes=True).row
-        return _victim(row, shown(person.name, companion))
+        return _describe_target(row, mask_name(person.name, companion))
 
-    def act(plex: PlexServer, victim: Victim) -> dict[str, Any]:
-        return _delete(as_user(plex, companion, username), victim)
+    def act(plex: PlexServer, victim: DestructionTarget) -> dict[str, Any]:
+        return _delete(switch_user(plex, companion, username), victim)
 
-    return await destroy(companion, caller, confirm=confirm, look=look, act=act)
+    return await destroy_after_confirmation(companion, caller, confirm=confirm, look=look, act=act)
 
 
-def _listed(row: Element) -> dict[str, Any]:
+def _describe_playlist(row: Element) -> dict[str, Any]:
     return {
-        "title": text(row, "title"),
-        "key": path_of(row),
-        "ratingKey": key_of(row),
-        "type": text(row, "playlistType"),
-        "summary": shortened(text(row, "summary")),
-        "duration": number(row, "duration"),
-        "item_count": number(row, "leafCount"),
-        "rating_key": key_of(row),
-        "smart": flag(row, "smart") or False,
-        "updated_at": utc(row, "updatedAt"),
+        "title": read_text(row, "title"),
+        "key": build_path(row),
+        "ratingKey": read_key(row),
+        "type": read_text(row, "playlistType"),
+        "summary": shorten(read_text(row, "summary")),
+        "duration": read_number(row, "duration"),
+        "item_count": read_number(row, "leafCount"),
+        "rating_key": read_key(row),
+        "smart": read_flag(row, "smart") or False,
+        "updated_at": read_utc(row, "updatedAt"),
     }
 
 
-def _described(seen: PlexServer, row: Element) -> dict[str, Any]:
-    smart = flag(row, "smart") or False
-    defined = definition_of(with_content(seen, row)) if smart else None
+def _describe_details(seen: PlexServer, row: Element) -> dict[str, Any]:
+    smart = read_flag(row, "smart") or False
+    defined = parse_definition(load_content(seen, row)) if smart else None
     return {
-        "title": text(row, "title"),
-        "id": key_of(row),
-        "rating_key": key_of(row),
-        "key": path_of(row),
-        "type": text(row, "playlistType"),
-        "summary": text(row, "summary"),
-        "duration": number(row, "duration"),
+        "title": read_text(row, "title"),
+        "id": read_key(row),
+        "rating_key": read_key(row),
+        "key": build_path(row),
+        "type": read_text(row, "playlistType"),
+        "summary": read_text(row, "summary"),
+        "duration": read_number(row, "duration"),
         "smart": smart,
-        **({"definition": defined.facts() if defined else {}} if smart else {}),
+        **({"definition": defined.as_dict() if defined else {}} if smart else {}),
     }
 
 
-def _contents(items: Page) -> dict[str, Any]:
-    return {"itemCount": items.total, "items": [item_of(row) for row in items.rows], **items.facts()}
+def _list_contents(items: ResultPage) -> dict[str, Any]:
+    return {"itemCount": items.total, "items": [describe_item(row) for row in items.rows], **items.as_dict()}
 
 
-def _choices(seen: PlexServer, one: Field, offset: int, limit: int) -> dict[str, Any]:
+def _list_choices(seen: PlexServer, one: FilterField, offset: int, limit: int) -> dict[str, Any]:
     if one.type == "boolean":
         return {"choices": [{"title": "true", "value": "1"}, {"title": "false", "value": "0"}], "type": one.type}
-    found = choices_of(seen, one, offset, limit)
-    choices = [{"title": text(row, "title"), "value": row.get("key")} for row in found.rows]
+    found = get_choices(seen, one, offset, limit)
+    choices = [{"title": read_text(row, "title"), "value": row.get("key")} for row in found.rows]
     free = {} if choices else {"message": f"Plex lists no values for {one.name}: any {one.type} can be given."}
-    return {"choices": choices, "type": one.type, **found.facts(), **free}
+    return {"choices": choices, "type": one.type, **found.as_dict(), **free}
 
 
 def _check_poster(seen: PlexServer, posters: str, row: Element) -> None:
-    chosen = first(one for one in get(seen, posters) if flag(one, "selected"))
+    chosen = take_first(one for one in get(seen, posters) if read_flag(one, "selected"))
     uploaded = chosen is not None and chosen.get("ratingKey", "").startswith("upload://")
-    message = f"Plex took the poster of '{text(row, 'title')}', and shows another one. Look again."
-    confirmed(requested=True, found=uploaded, message=message, playlist_id=key_of(row))
+    message = f"Plex took the poster of '{read_text(row, 'title')}', and shows another one. Look again."
+    check_confirmed(requested=True, found=uploaded, message=message, playlist_id=read_key(row))
 
 
-def _victim(row: Element, owner: str | None) -> Victim:
-    title, items, medium = brief(row, "title") or "?", number(row, "leafCount"), text(row, "playlistType")
+def _describe_target(row: Element, owner: str | None) -> DestructionTarget:
+    title, items, medium = (
+        read_brief_title(row, "title") or "?",
+        read_number(row, "leafCount"),
+        read_text(row, "playlistType"),
+    )
     facts = {
         "title": title,
-        "playlist_id": key_of(row),
-        "rating_key": key_of(row),
+        "playlist_id": read_key(row),
+        "rating_key": read_key(row),
         "type": medium,
         "item_count": items,
-        "smart": flag(row, "smart") or False,
+        "smart": read_flag(row, "smart") or False,
         "owner": owner,
     }
     sentence = (
         f"Delete the {medium} playlist '{title}' ({items} items) of {owner}? "
         "Its items stay in the library. This cannot be undone."
     )
-    return Victim(title, (key_of(row), row.get("title"), medium, items), facts, sentence)
+    return DestructionTarget(title, (read_key(row), row.get("title"), medium, items), facts, sentence)
 
 
-def _delete(seen: PlexServer, victim: Victim) -> dict[str, Any]:
+def _delete(seen: PlexServer, victim: DestructionTarget) -> dict[str, Any]:
     path = f"/playlists/{victim.facts['playlist_id']}"
     send(seen, "DELETE", path)
-    still = get_if_there(seen, path) is not None
+    still = get_or_none(seen, path) is not None
     message = f"Plex took the deletion of '{victim.title}', and it is still there. Look again with playlist_list."
-    confirmed(requested=False, found=still, message=message)
+    check_confirmed(requested=False, found=still, message=message)
     return {"deleted": True, **victim.facts}

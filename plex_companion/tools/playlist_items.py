@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import NotFound, NotSupported
 from plex_companion.tools.ask import portions, send
-from plex_companion.tools.facts import as_number, number, text
-from plex_companion.tools.named import Meant, among, current, items_uri, rows_of, titles_of
-from plex_companion.tools.playlists import again, key_of, make, medium_of, path_of, put_items
-from plex_companion.tools.steps import add_in_portions, confirmed, take
+from plex_companion.tools.facts import parse_identifier, read_number, read_text
+from plex_companion.tools.named import (
+    ResolvedItems,
+    build_items_uri,
+    get_rows,
+    list_current,
+    list_titles,
+    resolve_among,
+)
+from plex_companion.tools.playlists import add_items, build_path, choose_medium, create_playlist, read_key, reload
+from plex_companion.tools.steps import add_in_portions, check_confirmed, run_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,77 +78,80 @@ class PlaylistCopied:
     status: str = default(default="success")
 
 
-def entries(
+def select_entries(
     held: Sequence[Element], titles: Sequence[str] | None, ids: Sequence[str] | None, entry_ids: Sequence[str] | None
-) -> Meant:
+) -> ResolvedItems:
     """Which entries go; each of them once, however often it was named."""
-    items = among(held, titles, ids)
+    items = resolve_among(held, titles, ids)
     by_entry = {row.get("playlistItemID", ""): row for row in held}
     wanted = [one.strip() for one in entry_ids or ()]
     rows = [by_entry[one] for one in wanted if one in by_entry] + list(items.rows)
     distinct = {row.get("playlistItemID", ""): row for row in rows}
     missing = [one for one in wanted if one not in by_entry]
-    return Meant(tuple(distinct.values()), (*items.missing, *missing), items.unclear)
+    return ResolvedItems(tuple(distinct.values()), (*items.missing, *missing), items.unclear)
 
 
-def put_in(row: Element, items: Meant, now: Element) -> PlaylistExtended:
+def describe_added(row: Element, items: ResolvedItems, now: Element) -> PlaylistExtended:
     """What came into a playlist, which must hold more than before.
 
     Raises:
         NotConfirmed: it does not.
     """
-    before, after = number(row, "leafCount") or 0, number(now, "leafCount") or 0
-    message = f"Plex took the items for '{text(row, 'title')}', and it holds no more than before. Look again."
-    confirmed(requested=True, found=after > before, message=message, playlist_id=key_of(row))
+    before, after = read_number(row, "leafCount") or 0, read_number(now, "leafCount") or 0
+    message = f"Plex took the items for '{read_text(row, 'title')}', and it holds no more than before. Look again."
+    check_confirmed(requested=True, found=after > before, message=message, playlist_id=read_key(row))
     return PlaylistExtended(
         added=True,
-        title=text(row, "title"),
-        playlist_id=key_of(row),
-        items_added=titles_of(items.rows),
-        item_ids_added=[as_number(key) for key in items.keys],
+        title=read_text(row, "title"),
+        playlist_id=read_key(row),
+        items_added=list_titles(items.rows),
+        item_ids_added=[parse_identifier(key) for key in items.keys],
         items_not_found=items.not_found,
         total_items=after,
     )
 
 
-def nothing_of(row: Element, held: Sequence[Element]) -> NotFound:
+def build_nothing_found(row: Element, held: Sequence[Element]) -> NotFound:
     """The error that shows what the playlist holds instead."""
-    message = f"None of these is in the playlist '{text(row, 'title')}'; current_items shows what is."
+    message = f"None of these is in the playlist '{read_text(row, 'title')}'; current_items shows what is."
     return NotFound(
         message,
         what="item",
-        playlist_title=text(row, "title"),
-        playlist_id=key_of(row),
-        current_items=current(held),
+        playlist_title=read_text(row, "title"),
+        playlist_id=read_key(row),
+        current_items=list_current(held),
     )
 
 
-def taken_out(seen: PlexServer, row: Element, held: Sequence[Element], items: Meant) -> PlaylistShortened:
+def remove_entries(seen: PlexServer, row: Element, held: Sequence[Element], items: ResolvedItems) -> PlaylistShortened:
     """Take these entries out, one by one."""
     steps = [
-        (text(one, "title") or "?", partial(send, seen, "DELETE", f"{path_of(row)}/items/{one.get('playlistItemID')}"))
+        (
+            read_text(one, "title") or "?",
+            partial(send, seen, "DELETE", f"{build_path(row)}/items/{one.get('playlistItemID')}"),
+        )
         for one in items.rows
     ]
-    take(seen, steps)
-    remaining = number(again(seen, row), "leafCount")
+    run_steps(seen, steps)
+    remaining = read_number(reload(seen, row), "leafCount")
     expected = len(held) - len(items.rows)
-    message = f"Plex took items of '{text(row, 'title')}' away, and not as many are gone. Look again."
-    confirmed(requested=expected, found=remaining, message=message, playlist_id=key_of(row))
+    message = f"Plex took items of '{read_text(row, 'title')}' away, and not as many are gone. Look again."
+    check_confirmed(requested=expected, found=remaining, message=message, playlist_id=read_key(row))
     return PlaylistShortened(
         removed=True,
-        title=text(row, "title"),
-        playlist_id=key_of(row),
-        items_removed=titles_of(items.rows),
+        title=read_text(row, "title"),
+        playlist_id=read_key(row),
+        items_removed=list_titles(items.rows),
         items_not_found=items.not_found,
         remaining_items=remaining,
-        copies_left=_copies_left(held, items),
+        copies_left=_count_copies(held, items),
     )
 
 
-def _copies_left(held: Sequence[Element], items: Meant) -> dict[str, int]:
+def _count_copies(held: Sequence[Element], items: ResolvedItems) -> dict[str, int]:
     """By title."""
     left = Counter(row.get("ratingKey") for row in held) - Counter(items.keys)
-    gone = {row.get("ratingKey"): text(row, "title") or "?" for row in items.rows}
+    gone = {row.get("ratingKey"): read_text(row, "title") or "?" for row in items.rows}
     return {title: left[key] for key, title in gone.items() if left[key]}
 
 
@@ -152,19 +162,19 @@ def make_filled(seen: PlexServer, title: str, medium: str, keys: Sequence[str]) 
         Partial: the playlist is there, and not all of the items are in it.
     """
     first = portions(keys, title)[0]
-    made = make(seen, title, medium, items_uri(seen, first))
+    made = create_playlist(seen, title, medium, build_items_uri(seen, first))
     add_in_portions(
         seen,
         keys[len(first) :],
-        lambda part: put_items(seen, made, items_uri(seen, part)),
+        lambda part: add_items(seen, made, build_items_uri(seen, part)),
         begun=len(first),
-        playlist_id=key_of(made),
+        playlist_id=read_key(made),
         created=True,
     )
     return made
 
 
-def extend(seen: PlexServer, row: Element, items: Meant) -> PlaylistExtended:
+def extend(seen: PlexServer, row: Element, items: ResolvedItems) -> PlaylistExtended:
     """Add items to the end of a playlist, in their order.
 
     Raises:
@@ -175,25 +185,25 @@ def extend(seen: PlexServer, row: Element, items: Meant) -> PlaylistExtended:
 
     def add(part: list[str]) -> None:
         nonlocal now
-        now = put_items(seen, row, items_uri(seen, part))
+        now = add_items(seen, row, build_items_uri(seen, part))
 
-    add_in_portions(seen, items.keys, add, playlist_id=key_of(row))
-    return put_in(row, items, now)
+    add_in_portions(seen, items.keys, add, playlist_id=read_key(row))
+    return describe_added(row, items, now)
 
 
-def created(seen: PlexServer, made: Element, title: str, summary: str | None, least: int) -> PlaylistCreated:
+def finish_creation(seen: PlexServer, made: Element, title: str, summary: str | None, least: int) -> PlaylistCreated:
     """The summary, then see that it is there. A failure says that the playlist exists."""
-    key, edits = key_of(made), summarise(seen, made, summary)
-    now = again(seen, made)
+    key, edits = read_key(made), summarise(seen, made, summary)
+    now = reload(seen, made)
     check_texts(now, {"title": title, **edits})
     _check_count(now, least)
     data = {
-        "title": text(now, "title"),
-        "key": path_of(now),
+        "title": read_text(now, "title"),
+        "key": build_path(now),
         "ratingKey": key,
-        "item_count": number(now, "leafCount"),
+        "item_count": read_number(now, "leafCount"),
         "rating_key": key,
-        "summary": text(now, "summary"),
+        "summary": read_text(now, "summary"),
     }
     return PlaylistCreated(data, f"Playlist '{title}' created.")
 
@@ -202,7 +212,7 @@ def summarise(seen: PlexServer, made: Element, summary: str | None) -> dict[str,
     """Give a new playlist its summary, if any; gives what was edited."""
     edits = {"summary": summary} if summary else {}
     if edits:
-        take(seen, [("summary", partial(rewrite, seen, made, edits))], playlist_id=key_of(made), created=True)
+        run_steps(seen, [("summary", partial(rewrite, seen, made, edits))], playlist_id=read_key(made), created=True)
     return edits
 
 
@@ -210,7 +220,7 @@ def rewrite(seen: PlexServer, row: Element, edits: dict[str, str]) -> None:
     """Playlists are edited as items are: `.value`, and locked so that no agent takes it back."""
     values: dict[str, Any] = {f"{name}.value": value for name, value in edits.items()}
     locks: dict[str, Any] = {f"{name}.locked": 1 for name in edits}
-    send(seen, "PUT", path_of(row), **values, **locks)
+    send(seen, "PUT", build_path(row), **values, **locks)
 
 
 def check_texts(now: Element, edits: dict[str, str]) -> None:
@@ -220,27 +230,29 @@ def check_texts(now: Element, edits: dict[str, str]) -> None:
         NotConfirmed: it says something else.
     """
     found = {name: now.get(name, "") for name in edits}
-    message = f"Plex took the edit of the playlist '{text(now, 'title')}', and not all of it is so. Look again."
-    confirmed(requested=edits, found=found, message=message, playlist_id=key_of(now))
+    message = f"Plex took the edit of the playlist '{read_text(now, 'title')}', and not all of it is so. Look again."
+    check_confirmed(requested=edits, found=found, message=message, playlist_id=read_key(now))
 
 
-def copied(taker: PlexServer, row: Element, items: Sequence[Element], names: tuple[str | None, ...]) -> PlaylistCopied:
+def copy_playlist(
+    taker: PlexServer, row: Element, items: Sequence[Element], names: tuple[str | None, ...]
+) -> PlaylistCopied:
     """What the other user can see, as a playlist of theirs."""
-    title, (giver, to) = text(row, "title") or "?", names
-    there = rows_of(taker, [one.get("ratingKey", "") for one in items])
+    title, (giver, to) = read_text(row, "title") or "?", names
+    there = get_rows(taker, [one.get("ratingKey", "") for one in items])
     keys = [key for one in items if (key := one.get("ratingKey", "")) in there]
     if not keys:
         message = f"{to} can see none of the {len(items)} items of '{title}'. Nothing was copied."
         raise NotSupported(message, reason="empty" if not items else "unavailable")
-    medium = text(row, "playlistType") or medium_of(list(there.values()))
+    medium = read_text(row, "playlistType") or choose_medium(list(there.values()))
     made = make_filled(taker, title, medium, keys)
-    _check_count(again(taker, made), len(set(keys)))
+    _check_count(reload(taker, made), len(set(keys)))
     left = {one.get("ratingKey", ""): one for one in items if one.get("ratingKey", "") not in there}
     return PlaylistCopied(
         message=f"'{title}' copied to {to}: {len(keys)} of {len(items)} items.",
-        playlist_id=key_of(made),
+        playlist_id=read_key(made),
         items_copied=len(keys),
-        items_unavailable=current(left.values()),
+        items_unavailable=list_current(left.values()),
         source_user=giver,
         destination_user=to,
     )
@@ -248,6 +260,8 @@ def copied(taker: PlexServer, row: Element, items: Sequence[Element], names: tup
 
 def _check_count(now: Element, least: int) -> None:
     """At least as many: containers come in as their contents."""
-    found = number(now, "leafCount") or 0
-    message = f"Plex took the items for '{text(now, 'title')}', and holds {found}. Look with playlist_get_contents."
-    confirmed(requested=least, found=min(found, least), message=message, playlist_id=key_of(now))
+    found = read_number(now, "leafCount") or 0
+    message = (
+        f"Plex took the items for '{read_text(now, 'title')}', and holds {found}. Look with playlist_get_contents."
+    )
+    check_confirmed(requested=least, found=min(found, least), message=message, playlist_id=read_key(now))

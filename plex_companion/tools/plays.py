@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.tools.ask import get, page
-from plex_companion.tools.facts import as_number, local, match_of, number, performer, text, utc, without_nulls
-from plex_companion.tools.people import KEPT_SECONDS, shown
+from plex_companion.tools.ask import get, get_page
+from plex_companion.tools.facts import (
+    describe_match,
+    drop_nulls,
+    parse_identifier,
+    performer,
+    read_local_time,
+    read_number,
+    read_text,
+    read_utc,
+)
+from plex_companion.tools.people import KEPT_SECONDS, mask_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +33,7 @@ PAGE, PAGES = 200, 4
 
 
 @dataclass(slots=True)
-class Looking:
+class HistoryWalk:
     """A walk through the history of one account, newest first, as far as it is wanted and at most `PAGES` requests."""
 
     plex: PlexServer
@@ -41,7 +50,7 @@ class Looking:
         """Each play once: what is played meanwhile shifts the pages."""
         seen: set[str | None] = set()
         for start in range(0, PAGE * PAGES, PAGE):
-            found = page(
+            found = get_page(
                 self.plex, HISTORY, offset=start, limit=PAGE, sort=NEWEST_FIRST, accountID=self.account_id
             )  # fmt: skip
             self.total = found.total
@@ -54,7 +63,7 @@ class Looking:
                 return
 
 
-def once_each(rows: Iterator[Element]) -> Iterator[Element]:
+def drop_repeats(rows: Iterator[Element]) -> Iterator[Element]:
     """The newest play of each item. Rows of deleted items have no id and all stay."""
     seen: set[str] = set()
     for row in rows:
@@ -65,129 +74,129 @@ def once_each(rows: Iterator[Element]) -> Iterator[Element]:
             seen.add(key)
 
 
-def accounts(plex: PlexServer, companion: Companion) -> dict[int | None, str | None]:
+def get_accounts(plex: PlexServer, companion: Companion) -> dict[int | None, str | None]:
     """What the server calls its users, by account id; kept for ten minutes."""
 
     def ask() -> dict[int | None, str | None]:
-        return {number(row, "id"): text(row, "name") for row in get(plex, "/accounts").iter("Account")}
+        return {read_number(row, "id"): read_text(row, "name") for row in get(plex, "/accounts").iter("Account")}
 
-    return companion.known.kept("names of accounts", KEPT_SECONDS, ask)
+    return companion.ttl_cache.get_or_fetch("names of accounts", KEPT_SECONDS, ask)
 
 
-def devices(plex: PlexServer, companion: Companion) -> dict[int | None, str | None]:
+def get_devices(plex: PlexServer, companion: Companion) -> dict[int | None, str | None]:
     """What the server calls its players, by device id; kept for ten minutes."""
 
     def ask() -> dict[int | None, str | None]:
         rows = get(plex, "/devices").iter("Device")
-        return {number(row, "id"): shown(text(row, "name"), companion) for row in rows}
+        return {read_number(row, "id"): mask_name(read_text(row, "name"), companion) for row in rows}
 
-    return companion.known.kept("names of devices", KEPT_SECONDS, ask)
+    return companion.ttl_cache.get_or_fetch("names of devices", KEPT_SECONDS, ask)
 
 
-def when(row: Element) -> dict[str, Any]:
+def describe_time(row: Element) -> dict[str, Any]:
     """When it was played, and which row of the history says so."""
     return {
-        "rating_key": as_number(row.get("ratingKey")),
-        "viewed_at_utc": utc(row, "viewedAt"),
-        "history_key": text(row, "historyKey"),
+        "rating_key": parse_identifier(row.get("ratingKey")),
+        "viewed_at_utc": read_utc(row, "viewedAt"),
+        "history_key": read_text(row, "historyKey"),
     }
 
 
-def as_played(row: Element, names: dict[int | None, str | None]) -> dict[str, Any]:
+def describe_play(row: Element, names: dict[int | None, str | None]) -> dict[str, Any]:
     """A play, as one of somebody's."""
-    above: dict[str, Any] = {"year": year(row)}
+    above: dict[str, Any] = {"year": read_year(row)}
     if row.get("type") == "episode":
         above = {
-            "show": text(row, "grandparentTitle"),
-            "season": season(row),
-            "episodeNumber": number(row, "index"),
-            "seasonNumber": number(row, "parentIndex"),
+            "show": read_text(row, "grandparentTitle"),
+            "season": read_season(row),
+            "episodeNumber": read_number(row, "index"),
+            "seasonNumber": read_number(row, "parentIndex"),
         }
     if row.get("type") == "track":
-        above |= {"artist": text(row, "grandparentTitle"), "album": text(row, "parentTitle")}
-    above |= without_nulls({"performer": performer(row), "edition": text(row, "editionTitle")})
+        above |= {"artist": read_text(row, "grandparentTitle"), "album": read_text(row, "parentTitle")}
+    above |= drop_nulls({"performer": performer(row), "edition": read_text(row, "editionTitle")})
     return {
-        "type": text(row, "type"),
-        "title": text(row, "title"),
-        "ratingKey": as_number(row.get("ratingKey")),
+        "type": read_text(row, "type"),
+        "title": read_text(row, "title"),
+        "ratingKey": parse_identifier(row.get("ratingKey")),
         **above,
-        "viewedAt": local(row, "viewedAt", MINUTES),
-        **when(row),
-        "device": names.get(number(row, "deviceID")),
+        "viewedAt": read_local_time(row, "viewedAt", MINUTES),
+        **describe_time(row),
+        "device": names.get(read_number(row, "deviceID")),
     }
 
 
-def as_view(
+def describe_view(
     row: Element, companion: Companion, users: dict[int | None, str | None], players: dict[int | None, str | None]
 ) -> dict[str, Any]:
     """A play, as one of something's: who, when, on what."""
-    user_id = number(row, "accountID")
+    user_id = read_number(row, "accountID")
     return {
-        "user": shown(users.get(user_id), companion),
-        "viewed_at": local(row, "viewedAt", MINUTES),
-        "device": players.get(number(row, "deviceID")),
+        "user": mask_name(users.get(user_id), companion),
+        "viewed_at": read_local_time(row, "viewedAt", MINUTES),
+        "device": players.get(read_number(row, "deviceID")),
         "user_id": user_id,
-        **when(row),
-        "title": text(row, "title"),
+        **describe_time(row),
+        "title": read_text(row, "title"),
     }
 
 
-def year(row: Element) -> int | None:
+def read_year(row: Element) -> int | None:
     """Rows of the history name no year, but the day of release."""
     released = row.get("originallyAvailableAt", "")[:4]
-    return number(row, "year") or (int(released) if released.isdecimal() else None)
+    return read_number(row, "year") or (int(released) if released.isdecimal() else None)
 
 
-def season(row: Element) -> str | None:
+def read_season(row: Element) -> str | None:
     """The season's title; not every server puts it into the history."""
-    index = number(row, "parentIndex")
-    return text(row, "parentTitle") or (None if index is None else f"Season {index}")
+    index = read_number(row, "parentIndex")
+    return read_text(row, "parentTitle") or (None if index is None else f"Season {index}")
 
 
-def media_match(row: Element) -> dict[str, Any]:
+def describe_media_match(row: Element) -> dict[str, Any]:
     """An item as one of several, with what the predecessor's callers look for."""
-    known = media(row)
+    known = describe_media(row)
     more = {name: known.get(name) for name in ("media_id", "formatted_title", "show_title")}
-    numbers = {"episode_number": number(row, "index")} if row.get("type") == "episode" else {}
-    return {**match_of(row), **without_nulls(more), **numbers}
+    numbers = {"episode_number": read_number(row, "index")} if row.get("type") == "episode" else {}
+    return {**describe_match(row), **drop_nulls(more), **numbers}
 
 
-def media(row: Element) -> dict[str, Any]:
+def describe_media(row: Element) -> dict[str, Any]:
     """What was played, for the history of one item."""
-    rating_key, title = as_number(row.get("ratingKey")), text(row, "title")
+    rating_key, title = parse_identifier(row.get("ratingKey")), read_text(row, "title")
     known: dict[str, Any] = {
         "media_id": rating_key,
         "rating_key": rating_key,
-        "key": text(row, "key"),
-        "type": text(row, "type"),
-        "formatted_title": _formatted(row),
+        "key": read_text(row, "key"),
+        "type": read_text(row, "type"),
+        "formatted_title": _format_title(row),
         "title": title,
     }
     match row.get("type"):
         case "episode":
-            show = text(row, "grandparentTitle")
-            return {**known, "show_title": show, "season_title": season(row), "episode_title": title}
+            show = read_text(row, "grandparentTitle")
+            return {**known, "show_title": show, "season_title": read_season(row), "episode_title": title}
         case "season":
-            return {**known, "show_title": text(row, "parentTitle"), "season_title": title}
+            return {**known, "show_title": read_text(row, "parentTitle"), "season_title": title}
         case _:
-            return {**known, "year": year(row)}
+            return {**known, "year": read_year(row)}
 
 
-def _formatted(row: Element) -> str:
+def _format_title(row: Element) -> str:
     """One line for a person: `Show - S1E2 - Title`, `Show - Season 1`, `Artist - Album`, `Title (Year)`."""
-    title = text(row, "title") or "Unknown title"
+    title = read_text(row, "title") or "Unknown title"
     match row.get("type"):
         case "episode":
-            numbers = f"S{_number(row, 'parentIndex')}E{_number(row, 'index')}"
-            return f"{text(row, 'grandparentTitle') or 'Unknown show'} - {numbers} - {title}"
+            numbers = f"S{_read_number(row, 'parentIndex')}E{_read_number(row, 'index')}"
+            return f"{read_text(row, 'grandparentTitle') or 'Unknown show'} - {numbers} - {title}"
         case "season" | "album":
-            return f"{text(row, 'parentTitle') or 'Unknown'} - {title}"
+            return f"{read_text(row, 'parentTitle') or 'Unknown'} - {title}"
         case "track":
-            return f"{performer(row) or text(row, 'grandparentTitle') or 'Unknown artist'} - {title}"
+            return f"{performer(row) or read_text(row, 'grandparentTitle') or 'Unknown artist'} - {title}"
         case _:
-            return f"{title} ({year(row)})" if year(row) is not None else title
+            return f"{title} ({read_year(row)})" if read_year(row) is not None else title
 
 
-def _number(row: Element, name: str) -> str:
-    found = number(row, name)
+def _read_number(row: Element, name: str) -> str:
+    found = read_number(row, name)
     return "?" if found is None else str(found)

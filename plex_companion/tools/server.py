@@ -14,17 +14,17 @@ from plex_companion.errors import NotFound
 from plex_companion.text import clean, mask
 from plex_companion.tools import server_alerts, server_logs, server_statistics, server_trash
 from plex_companion.tools.arguments import choose
-from plex_companion.tools.ask import clamped, get, send
+from plex_companion.tools.ask import clamp_limit, get, send
 from plex_companion.tools.declare import Access, Caller, Id, Toolset
-from plex_companion.tools.destroy import destroy
-from plex_companion.tools.facts import flag, local, number, text, utc
+from plex_companion.tools.destroy import destroy_after_confirmation
+from plex_companion.tools.facts import read_flag, read_local_time, read_number, read_text, read_utc
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from plexapi.server import PlexServer
 
-    from plex_companion.tools.destroy import Victim
+    from plex_companion.tools.destroy import DestructionTarget
 
 SERVER = Toolset("server", "The Plex Media Server: information, logs, maintenance")
 
@@ -66,7 +66,7 @@ class ButlerTasks:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class TaskAccepted:
     """Plex was told to do something, and does it by itself."""
 
     status: str
@@ -95,14 +95,18 @@ class TrashEmptied:
 def server_get_info(plex: PlexServer, companion: Companion) -> ServerInfo:
     """Name, version, platform and transcoder of the Plex Media Server, asked afresh."""
     root = get(plex, "/")
-    data: dict[str, Any] = {ours: text(root, theirs) for ours, theirs in _TEXTS.items()}
+    data: dict[str, Any] = {ours: read_text(root, theirs) for ours, theirs in _TEXTS.items()}
     if companion.settings.privacy and data["my_plex_username"]:
         data["my_plex_username"] = mask(data["my_plex_username"])
-    data |= {ours: flag(root, theirs) for ours, theirs in _FLAGS.items()}
-    data |= {ours: [part for part in (text(root, theirs) or "").split(",") if part] for ours, theirs in _LISTS.items()}
-    data["allow_media_deletion"] = flag(root, "allowMediaDeletion") or False  # left out when it is off (PLEX.md 2.1)
-    data["transcoder_active_video_sessions"] = number(root, "transcoderActiveVideoSessions")
-    data |= {"updated_at": local(root, "updatedAt"), "updated_at_utc": utc(root, "updatedAt")}
+    data |= {ours: read_flag(root, theirs) for ours, theirs in _FLAGS.items()}
+    data |= {
+        ours: [part for part in (read_text(root, theirs) or "").split(",") if part] for ours, theirs in _LISTS.items()
+    }
+    data["allow_media_deletion"] = (
+        read_flag(root, "allowMediaDeletion") or False
+    )  # left out when it is off (PLEX.md 2.1)
+    data["transcoder_active_video_sessions"] = read_number(root, "transcoderActiveVideoSessions")
+    data |= {"updated_at": read_local_time(root, "updatedAt"), "updated_at_utc": read_utc(root, "updatedAt")}
     return ServerInfo("success", data)
 
 
@@ -124,13 +128,13 @@ def server_get_plex_logs(
     matches, and `n` is a match's line in the file. Tokens are hidden, addresses and e-mail too while privacy is on.
     The archive is read at most once a minute.
     """
-    wanted = server_logs.wanted_lines(num_lines, start_line, search_term)
+    wanted = server_logs.build_query(num_lines, start_line, search_term)
     if list_files:
-        files = server_logs.names_of(plex, companion.known)
+        files = server_logs.list_names(plex, companion.ttl_cache)
         return {"status": "success", "message": f"Plex has {len(files)} log files.", "mode": "list", "files": files}
-    name, lines = server_logs.lines_of(plex, companion.known, log_type)
-    found = server_logs.shown(name, lines, wanted, private=companion.settings.privacy)
-    return {"status": "success", "message": server_logs.heading(found, wanted), **found}
+    name, lines = server_logs.read_lines(plex, companion.ttl_cache, log_type)
+    found = server_logs.build_result(name, lines, wanted, private=companion.settings.privacy)
+    return {"status": "success", "message": server_logs.describe_lines(found, wanted), **found}
 
 
 @SERVER.tool(Access.READ)
@@ -147,8 +151,8 @@ def server_get_bandwidth(
     Each row is one user's device in one span. `total_bytes` is the sum of all rows, shown or not. `limit` is at most
     2000. A device that Plex has forgotten has only its number.
     """
-    span, local_only = server_statistics.span_of(timespan), server_statistics.lan_of(lan)
-    return server_statistics.bandwidth(plex, companion, span, local_only, offset, limit)
+    span, local_only = server_statistics.parse_span(timespan), server_statistics.parse_lan(lan)
+    return server_statistics.get_bandwidth(plex, companion, span, local_only, offset, limit)
 
 
 @SERVER.tool(Access.READ)
@@ -157,13 +161,13 @@ def server_get_current_resources(plex: PlexServer, offset: int = 0, limit: int =
 
     `current` is the newest measurement, `data` those of the last minutes, newest first; `limit` is at most 300.
     """
-    return server_statistics.resources(plex, offset, limit)
+    return server_statistics.get_resources(plex, offset, limit)
 
 
 @SERVER.tool(Access.READ)
 def server_get_butler_tasks(plex: PlexServer) -> ButlerTasks:
     """List the maintenance tasks that Plex runs at night, and whether they are on; `server_run_butler_task` runs one now."""
-    tasks = [_task(row) for row in _tasks(plex)]
+    tasks = [_describe_task(row) for row in _list_tasks(plex)]
     return ButlerTasks("success", tasks, len(tasks), None if tasks else "This server has no butler tasks.")
 
 
@@ -190,11 +194,11 @@ async def server_get_alerts(
     newer at once and listens only if there is nothing; `dropped` says that some of it is kept no more. Lines of
     Plex's log are left out. For what wants attention call `alerts_list`.
     """
-    most = clamped(limit, server_alerts.MOST)
-    cursor = await server_alerts.start_of(companion, since)
+    most = clamp_limit(limit, server_alerts.MOST)
+    cursor = await server_alerts.find_start(companion, since)
     enough = most if since is None else 1
-    page = await server_alerts.heard(companion, caller, cursor, types, most, enough=enough, seconds=timeout)
-    return server_alerts.alerts(companion, page, most)
+    page = await server_alerts.wait_for_events(companion, caller, cursor, types, most, enough=enough, seconds=timeout)
+    return server_alerts.build_result(companion, page, most)
 
 
 @SERVER.tool(Access.DESTRUCTIVE)
@@ -210,42 +214,44 @@ async def server_empty_trash(
     watched goes too. Mind that a disk which is not mounted looks like files that are gone. `items` is what was in the
     trash (films, episodes, tracks, photos), `items_left` what Plex had not yet removed.
     """
-    known = companion.known
-    look = partial(server_trash.look, known=known, library_name=library_name)
-    return await destroy(companion, caller, confirm=confirm, look=look, act=partial(_empty_trash, companion))
+    known = companion.ttl_cache
+    look = partial(server_trash.describe_trash, known=known, library_name=library_name)
+    return await destroy_after_confirmation(
+        companion, caller, confirm=confirm, look=look, act=partial(_empty_trash, companion)
+    )
 
 
 @SERVER.tool(Access.WRITE, additive=True)
-def server_optimize_database(plex: PlexServer) -> Started:
+def server_optimize_database(plex: PlexServer) -> TaskAccepted:
     """Make Plex tidy its database, as its settings page does. It runs on afterwards and may slow Plex down meanwhile."""
     send(plex, "PUT", "/library/optimize?async=1")
-    return Started("success", "Optimizing the database started.")
+    return TaskAccepted("success", "Optimizing the database started.")
 
 
 @SERVER.tool(Access.WRITE)
-def server_clean_bundles(plex: PlexServer) -> Started:
+def server_clean_bundles(plex: PlexServer) -> TaskAccepted:
     """Make Plex delete artwork and metadata files that no item uses any more. It runs on afterwards."""
     send(plex, "PUT", "/library/clean/bundles?async=1")
-    return Started("success", "Cleaning unused bundles started.")
+    return TaskAccepted("success", "Cleaning unused bundles started.")
 
 
-def _tasks(plex: PlexServer) -> list[Element]:
+def _list_tasks(plex: PlexServer) -> list[Element]:
     return get(plex, "/butler").findall("ButlerTask")
 
 
-def _task(row: Element) -> dict[str, Any]:
+def _describe_task(row: Element) -> dict[str, Any]:
     return {
-        "name": text(row, "name"),
-        "title": text(row, "title"),
-        "description": text(row, "description"),
-        "enabled": flag(row, "enabled"),
-        "interval": number(row, "interval"),
-        "scheduleRandomized": flag(row, "scheduleRandomized"),
+        "name": read_text(row, "name"),
+        "title": read_text(row, "title"),
+        "description": read_text(row, "description"),
+        "enabled": read_flag(row, "enabled"),
+        "interval": read_number(row, "interval"),
+        "scheduleRandomized": read_flag(row, "scheduleRandomized"),
     }
 
 
 def _find_task(plex: PlexServer, task_name: str) -> str:
-    names = [row.get("name", "") for row in _tasks(plex)]
+    names = [row.get("name", "") for row in _list_tasks(plex)]
     name = choose(task_name, names)
     if not name or name not in names:
         available = [clean(name) for name in names][:50]
@@ -267,7 +273,7 @@ def _begin(plex: PlexServer, path: str) -> bool:
     return True
 
 
-def _empty_trash(companion: Companion, plex: PlexServer, victim: Victim) -> TrashEmptied:
-    libraries = server_trash.empty(plex, companion.known, victim)
+def _empty_trash(companion: Companion, plex: PlexServer, victim: DestructionTarget) -> TrashEmptied:
+    libraries = server_trash.empty_trash(plex, companion.ttl_cache, victim)
     message = f"Emptying the trash of {victim.title} started."
     return TrashEmptied("success", message, libraries)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from plex_companion import wire
-from plex_companion.cache.read import events_after, last_event
+from plex_companion.cache.read import read_events_after, read_last_event_id
 from plex_companion.errors import Invalid
 
 if TYPE_CHECKING:
@@ -24,20 +24,20 @@ PROGRESS_SECONDS = 5.0
 WHY_NONE = "Plex announced nothing of the kind; see `connection` for whether it is heard."
 
 
-async def start_of(companion: Companion, since: int | None) -> int:
+async def find_start(companion: Companion, since: int | None) -> int:
     """The cursor to read from.
 
     Raises:
         Invalid: a cursor that no event has had.
     """
-    newest = await last_event(companion.cache)
+    newest = await read_last_event_id(companion.cache)
     if since is not None and since > newest:
         message = f"since {since} is from the future: the newest event is {newest}. Call without since to start anew."
         raise Invalid(message, argument="since")
     return newest if since is None else since
 
 
-async def heard(
+async def wait_for_events(
     companion: Companion,
     caller: Caller,
     cursor: int,
@@ -50,27 +50,27 @@ async def heard(
     """Events after the cursor: as soon as there are `enough` (or some are lost), else when the time is over."""
     started = anyio.current_time()
     while True:
-        changed = companion.live.change()  # before reading, or a commit during the reading would be missed
-        page = await _announced(companion, cursor, types, limit)
+        changed = companion.live.prepare_wait()  # before reading, or a commit during the reading would be missed
+        page = await _read_page(companion, cursor, types, limit)
         left = started + seconds - anyio.current_time()
         if len(page.rows) >= enough or page.gap or left <= 0:
             return page
         with anyio.move_on_after(min(left, PROGRESS_SECONDS)) as pause:
             await changed.wait()
         if pause.cancelled_caught:
-            await caller.progress(anyio.current_time() - started, seconds, "listening to Plex")
+            await caller.report_progress(anyio.current_time() - started, seconds, "listening to Plex")
 
 
-async def _announced(companion: Companion, cursor: int, types: list[str] | None, limit: int) -> JournalPage:
+async def _read_page(companion: Companion, cursor: int, types: list[str] | None, limit: int) -> JournalPage:
     """A page of the journal, without what this program itself did, unless that is asked for."""
-    page = await events_after(companion.cache, cursor, types, limit)
+    page = await read_events_after(companion.cache, cursor, types, limit)
     return page if types else replace(page, rows=[row for row in page.rows if row["type"] != "audit"])
 
 
-def alerts(companion: Companion, page: JournalPage, limit: int) -> dict[str, Any]:
+def build_result(companion: Companion, page: JournalPage, limit: int) -> dict[str, Any]:
     """The result."""
     now = companion.now_ms
-    data = [_alert(row) for row in page.rows]
+    data = [_describe_alert(row) for row in page.rows]
     return {
         "status": "success",
         **({} if data else {"message": WHY_NONE}),
@@ -79,15 +79,15 @@ def alerts(companion: Companion, page: JournalPage, limit: int) -> dict[str, Any
         "limit": limit,
         "next_cursor": page.next_cursor,
         "dropped": page.gap,
-        "as_of": wire.iso(now),
-        "connection": wire.connection(companion.state, now),
+        "as_of": wire.format_iso(now),
+        "connection": wire.serialize_connection(companion.state, now),
         "source": "cache",
     }
 
 
-def _alert(row: sqlite3.Row) -> dict[str, Any]:
+def _describe_alert(row: sqlite3.Row) -> dict[str, Any]:
     raw = json.loads(row["payload"])
-    title = _title(raw) or row["subject"] or row["type"]
+    title = _read_title(raw) or row["subject"] or row["type"]
     description = raw.get("description") if isinstance(raw.get("description"), str) else None
     description = description or row["summary"]
     return {
@@ -97,11 +97,11 @@ def _alert(row: sqlite3.Row) -> dict[str, Any]:
         "text": f"ALERT: {row['type']} - {title} - {description}",
         "raw_data": raw,
         "event_id": row["id"],
-        "received_at": wire.iso(row["at"]),
+        "received_at": wire.format_iso(row["at"]),
     }
 
 
-def _title(raw: dict[str, Any]) -> str | None:
+def _read_title(raw: dict[str, Any]) -> str | None:
     """What Plex calls it: its own title, or that of the activity it reports."""
     inner = raw.get("Activity")
     named = (part.get("title") for part in (raw, inner) if isinstance(part, dict))

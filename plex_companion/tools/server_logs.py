@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError, TooLarge
 from plex_companion.text import clean, mask, redact
 from plex_companion.tools.ask import download
-from plex_companion.tools.facts import shortened
+from plex_companion.tools.facts import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plexapi.server import PlexServer
 
-    from plex_companion.plex.known import Known
+    from plex_companion.plex.known import TtlCache
 
 ARCHIVE = "/diagnostics/logs"
 MOST_BYTES = 100_000_000
@@ -42,7 +42,7 @@ TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LogQuery:
     """Which lines: `start` counts lines of the file, or matches when something is searched; `None` is the tail."""
 
     lines: int
@@ -57,7 +57,7 @@ class Wanted:
         return "tail" if self.start is None else "range"
 
 
-def wanted_lines(num_lines: int, start_line: int | None, search_term: str | None) -> Wanted:
+def build_query(num_lines: int, start_line: int | None, search_term: str | None) -> LogQuery:
     """The lines to show, checked.
 
     Raises:
@@ -69,15 +69,15 @@ def wanted_lines(num_lines: int, start_line: int | None, search_term: str | None
         raise Invalid(f"start_line counts from 0; got {start_line}.", argument="start_line")
     if search_term is not None and not search_term:
         raise Invalid("search_term must not be empty; leave it out to see the end of the log.", argument="search_term")
-    return Wanted(min(num_lines, MOST_LINES), start_line, search_term)
+    return LogQuery(min(num_lines, MOST_LINES), start_line, search_term)
 
 
-def names_of(plex: PlexServer, known: Known) -> list[str]:
+def list_names(plex: PlexServer, known: TtlCache) -> list[str]:
     """The log files in the archive. At most one request a minute."""
-    return sorted(_logs(_archive(plex, known)))
+    return sorted(_list_logs(_get_archive(plex, known)))
 
 
-def lines_of(plex: PlexServer, known: Known, log_type: str) -> tuple[str, list[str]]:
+def read_lines(plex: PlexServer, known: TtlCache, log_type: str) -> tuple[str, list[str]]:
     """The file that is meant and all its lines. At most one request a minute.
 
     Raises:
@@ -85,14 +85,14 @@ def lines_of(plex: PlexServer, known: Known, log_type: str) -> tuple[str, list[s
         Ambiguous: several fit; the error lists them.
         TooLarge: the file is.
     """
-    archive = _archive(plex, known)
-    name = pick(_logs(archive), log_type)
-    text = text_of(archive, name, MOST_BYTES).replace("\r\n", "\n").removesuffix("\n")
+    archive = _get_archive(plex, known)
+    name = pick_file(_list_logs(archive), log_type)
+    text = read_text(archive, name, MOST_BYTES).replace("\r\n", "\n").removesuffix("\n")
     return name, text.split("\n") if text else []  # not `splitlines`: titles in a log may hold other separators
 
 
-def _archive(plex: PlexServer, known: Known) -> zipfile.ZipFile:
-    body = known.kept(ARCHIVE, KEPT_SECONDS, lambda: download(plex, ARCHIVE, MOST_BYTES))
+def _get_archive(plex: PlexServer, known: TtlCache) -> zipfile.ZipFile:
+    body = known.get_or_fetch(ARCHIVE, KEPT_SECONDS, lambda: download(plex, ARCHIVE, MOST_BYTES))
     try:
         return zipfile.ZipFile(io.BytesIO(body))
     except zipfile.BadZipFile:
@@ -100,11 +100,11 @@ def _archive(plex: PlexServer, known: Known) -> zipfile.ZipFile:
     raise PlexError(f"GET {ARCHIVE}: an answer that is no zip archive. Try again in a moment.")
 
 
-def _logs(archive: zipfile.ZipFile) -> list[str]:
+def _list_logs(archive: zipfile.ZipFile) -> list[str]:
     return [name for name in archive.namelist() if not name.endswith("/")]
 
 
-def text_of(archive: zipfile.ZipFile, name: str, most: int) -> str:
+def read_text(archive: zipfile.ZipFile, name: str, most: int) -> str:
     """A file of the archive; what its header says of its size is not trusted.
 
     Raises:
@@ -123,7 +123,7 @@ def text_of(archive: zipfile.ZipFile, name: str, most: int) -> str:
     raise PlexError(f"'{clean(name)}' in Plex's log archive cannot be unpacked ({unreadable}). Try again in a moment.")
 
 
-def pick(names: Sequence[str], log_type: str) -> str:
+def pick_file(names: Sequence[str], log_type: str) -> str:
     """The file that is meant: a known type, a file's name, or a part that only one name has."""
     wanted = log_type.strip().casefold()
     full = TYPES.get(wanted, log_type.strip()).casefold()
@@ -145,12 +145,12 @@ def pick(names: Sequence[str], log_type: str) -> str:
     return fitting[0]
 
 
-def shown(name: str, lines: Sequence[str], wanted: Wanted, *, private: bool) -> dict[str, Any]:
+def build_result(name: str, lines: Sequence[str], wanted: LogQuery, *, private: bool) -> dict[str, Any]:
     """The lines as a result: numbered from 0, without secrets, within the limits."""
-    numbered = _matching(lines, wanted.search, private=private) if wanted.search else list(enumerate(lines))
+    numbered = _filter_lines(lines, wanted.search, private=private) if wanted.search else list(enumerate(lines))
     first = max(0, len(numbered) - wanted.lines) if wanted.start is None else wanted.start
     window = numbered[first : first + wanted.lines]
-    kept = _within([{"n": n, "text": _harmless(line, private=private)} for n, line in window], wanted)
+    kept = _limit_lines([{"n": n, "text": _mask(line, private=private)} for n, line in window], wanted)
     first += len(window) - len(kept) if wanted.start is None else 0
     return {
         "file": name,
@@ -164,20 +164,20 @@ def shown(name: str, lines: Sequence[str], wanted: Wanted, *, private: bool) -> 
     }
 
 
-def _matching(lines: Sequence[str], term: str, *, private: bool) -> list[tuple[int, str]]:
+def _filter_lines(lines: Sequence[str], term: str, *, private: bool) -> list[tuple[int, str]]:
     """Lines that contain the term also when their secrets are hidden, so that nobody finds out a secret by searching."""
     wanted = term.casefold()
-    found = ((n, _harmless(line, private=private)) for n, line in enumerate(lines) if wanted in line.casefold())
+    found = ((n, _mask(line, private=private)) for n, line in enumerate(lines) if wanted in line.casefold())
     return [(n, line) for n, line in found if wanted in line.casefold()]
 
 
-def _harmless(line: str, *, private: bool) -> str:
+def _mask(line: str, *, private: bool) -> str:
     # Shortened last: half a token or address would not be recognised as one.
     text = redact(clean(line))
-    return shortened(mask(text) if private else text, LONGEST_LINE) or ""
+    return shorten(mask(text) if private else text, LONGEST_LINE) or ""
 
 
-def _within(lines: list[dict[str, Any]], wanted: Wanted) -> list[dict[str, Any]]:
+def _limit_lines(lines: list[dict[str, Any]], wanted: LogQuery) -> list[dict[str, Any]]:
     """As many as fit into one answer: of a tail the last ones, else the first."""
     tail = wanted.start is None
     left, kept = MOST_TEXT, []
@@ -189,7 +189,7 @@ def _within(lines: list[dict[str, Any]], wanted: Wanted) -> list[dict[str, Any]]
     return kept[::-1] if tail else kept
 
 
-def heading(found: dict[str, Any], wanted: Wanted) -> str:
+def describe_lines(found: dict[str, Any], wanted: LogQuery) -> str:
     """What the lines are, in a sentence."""
     name, count = clean(found["file"]), len(found["lines"])
     if wanted.search is not None:

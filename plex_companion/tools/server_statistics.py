@@ -7,9 +7,9 @@ from xml.etree.ElementTree import Element
 
 from plex_companion.errors import Invalid
 from plex_companion.tools import plays
-from plex_companion.tools.ask import Page, clamped, get
-from plex_companion.tools.facts import flag, local, number, real, text, utc
-from plex_companion.tools.people import KEPT_SECONDS, shown
+from plex_companion.tools.ask import ResultPage, clamp_limit, get
+from plex_companion.tools.facts import read_flag, read_float, read_local_time, read_number, read_text, read_utc
+from plex_companion.tools.people import KEPT_SECONDS, mask_name
 
 if TYPE_CHECKING:
     from plexapi.server import PlexServer
@@ -29,7 +29,7 @@ _LOADS = {
 }
 
 
-def span_of(timespan: str | None) -> int:
+def parse_span(timespan: str | None) -> int:
     """Plex's number of a span.
 
     Raises:
@@ -42,7 +42,7 @@ def span_of(timespan: str | None) -> int:
     return SPANS[wanted]
 
 
-def lan_of(lan: bool | str | None) -> bool | None:
+def parse_lan(lan: bool | str | None) -> bool | None:
     """Local only, remote only, or both.
 
     Raises:
@@ -55,63 +55,70 @@ def lan_of(lan: bool | str | None) -> bool | None:
     return known[wanted]
 
 
-def bandwidth(
+def get_bandwidth(
     plex: PlexServer, companion: Companion, span: int, lan: bool | None, offset: int, limit: int
 ) -> dict[str, Any]:
     """Rows with the names of user and device, newest first. At most three requests."""
-    most = clamped(limit, MOST_BANDWIDTH, offset)
+    most = clamp_limit(limit, MOST_BANDWIDTH, offset)
     found = get(plex, "/statistics/bandwidth", timespan=span, lan=lan).findall("StatisticsBandwidth")
-    rows = sorted(found, key=lambda row: number(row, "at") or 0, reverse=True)
-    some = Page(rows[offset : offset + most], len(rows), offset, most)
-    users = plays.accounts(plex, companion) if some.rows else {}
-    players = _devices(plex, companion) if some.rows else {}
+    rows = sorted(found, key=lambda row: read_number(row, "at") or 0, reverse=True)
+    some = ResultPage(rows[offset : offset + most], len(rows), offset, most)
+    users = plays.get_accounts(plex, companion) if some.rows else {}
+    players = _get_devices(plex, companion) if some.rows else {}
     data = [
-        _sent(row, shown(users.get(number(row, "accountID")), companion), players.get(row.get("deviceID")))
+        _describe_row(
+            row, mask_name(users.get(read_number(row, "accountID")), companion), players.get(row.get("deviceID"))
+        )
         for row in some.rows
     ]
-    total_bytes = sum(number(row, "bytes") or 0 for row in rows)
-    return {"status": "success", "data": data, "total_bytes": total_bytes, **some.facts()}
+    total_bytes = sum(read_number(row, "bytes") or 0 for row in rows)
+    return {"status": "success", "data": data, "total_bytes": total_bytes, **some.as_dict()}
 
 
-def _devices(plex: PlexServer, companion: Companion) -> dict[str | None, Element]:
+def _get_devices(plex: PlexServer, companion: Companion) -> dict[str | None, Element]:
     """Players by this server's number; kept for ten minutes."""
-    rows = companion.known.kept("devices", KEPT_SECONDS, lambda: tuple(get(plex, "/devices")))
+    rows = companion.ttl_cache.get_or_fetch("devices", KEPT_SECONDS, lambda: tuple(get(plex, "/devices")))
     return {row.get("id"): row for row in rows}
 
 
-def _sent(row: Element, account: str | None, device: Element | None) -> dict[str, Any]:
+def _describe_row(row: Element, account: str | None, device: Element | None) -> dict[str, Any]:
     """A row; of a device that Plex has forgotten only the number is left."""
     player = Element("Device") if device is None else device
     return {
         "account": account,
-        "device_id": number(row, "deviceID"),
-        "device_name": text(player, "name"),
-        "platform": text(player, "platform"),
-        "client_identifier": text(player, "clientIdentifier"),
-        "at": local(row, "at"),
-        "bytes": number(row, "bytes"),
-        "is_local": flag(row, "lan"),
-        "timespan (seconds)": LENGTHS.get(number(row, "timespan") or 0),
-        "account_id": number(row, "accountID"),
-        "at_utc": utc(row, "at"),
+        "device_id": read_number(row, "deviceID"),
+        "device_name": read_text(player, "name"),
+        "platform": read_text(player, "platform"),
+        "client_identifier": read_text(player, "clientIdentifier"),
+        "at": read_local_time(row, "at"),
+        "bytes": read_number(row, "bytes"),
+        "is_local": read_flag(row, "lan"),
+        "timespan (seconds)": LENGTHS.get(read_number(row, "timespan") or 0),
+        "account_id": read_number(row, "accountID"),
+        "at_utc": read_utc(row, "at"),
     }
 
 
-def resources(plex: PlexServer, offset: int, limit: int) -> dict[str, Any]:
+def get_resources(plex: PlexServer, offset: int, limit: int) -> dict[str, Any]:
     """Load of processor and memory, newest first. One request."""
-    most = clamped(limit, MOST_RESOURCES, offset)
+    most = clamp_limit(limit, MOST_RESOURCES, offset)
     found = get(plex, "/statistics/resources", timespan=SPANS["seconds"]).findall("StatisticsResources")
-    rows = sorted(found, key=lambda row: number(row, "at") or 0, reverse=True)
-    some = Page(rows[offset : offset + most], len(rows), offset, most)
-    current = _load(rows[0]) if rows else {}
-    return {"status": "success", "current": current, "data": [_load(row) for row in some.rows], **some.facts()}
+    rows = sorted(found, key=lambda row: read_number(row, "at") or 0, reverse=True)
+    some = ResultPage(rows[offset : offset + most], len(rows), offset, most)
+    current = _describe_load(rows[0]) if rows else {}
+    return {
+        "status": "success",
+        "current": current,
+        "data": [_describe_load(row) for row in some.rows],
+        **some.as_dict(),
+    }
 
 
-def _load(row: Element) -> dict[str, Any]:
+def _describe_load(row: Element) -> dict[str, Any]:
     """A measurement, in per cent."""
     return {
-        "timestamp": local(row, "at"),
-        **{ours: real(row, theirs) for ours, theirs in _LOADS.items()},
-        "timespan": number(row, "timespan"),
-        "timestamp_utc": utc(row, "at"),
+        "timestamp": read_local_time(row, "at"),
+        **{ours: read_float(row, theirs) for ours, theirs in _LOADS.items()},
+        "timespan": read_number(row, "timespan"),
+        "timestamp_utc": read_utc(row, "at"),
     }

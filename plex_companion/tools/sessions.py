@@ -8,18 +8,26 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plex_companion import wire
-from plex_companion.changes.sessions import session_of_row
+from plex_companion.changes.sessions import build_session
 from plex_companion.companion import Companion
 from plex_companion.errors import PlexError, TimedOut
 from plex_companion.events import Snapshot
 from plex_companion.models import Player, Transcode, User
 from plex_companion.plex import views
-from plex_companion.tools.ask import clamped, get, page
+from plex_companion.tools.ask import clamp_limit, get, get_page
 from plex_companion.tools.declare import Access, Id, Toolset
-from plex_companion.tools.facts import as_number, without_nulls
+from plex_companion.tools.facts import drop_nulls, parse_identifier
 from plex_companion.tools.find import find_item
 from plex_companion.tools.people import find_user
-from plex_companion.tools.plays import HISTORY, NEWEST_FIRST, accounts, as_view, devices, media, media_match
+from plex_companion.tools.plays import (
+    HISTORY,
+    NEWEST_FIRST,
+    describe_media,
+    describe_media_match,
+    describe_view,
+    get_accounts,
+    get_devices,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
     from plexapi.server import PlexServer
 
     from plex_companion.models import Item, Session, SessionRow
-    from plex_companion.tools.find import Found
+    from plex_companion.tools.find import FoundItem
 
 SESSIONS = Toolset("sessions", "Who plays what now, and who played it before")
 MINUTE_MS = 60_000
@@ -62,13 +70,13 @@ async def sessions_get_active(companion: Companion, unused: Any = None) -> Activ
     """
     state = companion.state
     if companion.is_live and state.sessions_read:
-        return _told(companion, state.sessions.values(), "cache")
+        return _build_answer(companion, state.sessions.values(), "cache")
     knows = state.sessions_read if not companion.is_live else bool(state.sessions_unreadable and state.sessions)
     if not knows:  # nothing is known to fall back to, or it is told to the owner only: the error says why
-        return _told(companion, await _asked(companion), "plex")
+        return _build_answer(companion, await _fetch_sessions(companion), "plex")
     with suppress(PlexError, TimedOut):
-        return _told(companion, await _asked(companion), "plex")
-    return _told(companion, companion.state.sessions.values(), "cache")
+        return _build_answer(companion, await _fetch_sessions(companion), "plex")
+    return _build_answer(companion, companion.state.sessions.values(), "cache")
 
 
 @SESSIONS.tool(Access.READ, open_world=True)
@@ -88,57 +96,57 @@ def sessions_get_media_playback_history(
     user's plays. Needs the owner's token. These are not all plays: Plex leaves out what was only marked as watched or
     stopped early.
     """
-    limit = clamped(limit, MOST_PLAYS, offset)
+    limit = clamp_limit(limit, MOST_PLAYS, offset)
     person = find_user(plex, companion, username) if username and username.strip() else None
-    found = _meant(plex, companion, media_title, media_id, library_name)
+    found = _find_item(plex, companion, media_title, media_id, library_name)
     about = {"metadataItemID": found.row.get("ratingKey"), "accountID": person.account_id if person else None}
-    plays = page(plex, HISTORY, offset=offset, limit=limit, sort=NEWEST_FIRST, **about)
+    plays = get_page(plex, HISTORY, offset=offset, limit=limit, sort=NEWEST_FIRST, **about)
     return {
         "status": "success",
-        "media": media(found.row),
+        "media": describe_media(found.row),
         "play_count": plays.total,
-        "history": _views(plex, companion, plays.rows),
-        **plays.facts(),
+        "history": _list_views(plex, companion, plays.rows),
+        **plays.as_dict(),
         **found.guess,
         **({} if plays.rows else {"message": "No plays found."}),
     }
 
 
-def _meant(
+def _find_item(
     plex: PlexServer, companion: Companion, title: str | None, media_id: str | None, library_name: str | None
-) -> Found:
+) -> FoundItem:
     return find_item(
         plex,
-        companion.known,
+        companion.ttl_cache,
         title=title,
         media_id=media_id,
         library_name=library_name,
         writes=False,
-        match=media_match,
+        match=describe_media_match,
     )
 
 
-def _views(plex: PlexServer, companion: Companion, rows: list[Element]) -> list[dict[str, Any]]:
+def _list_views(plex: PlexServer, companion: Companion, rows: list[Element]) -> list[dict[str, Any]]:
     """The names are asked for only when there is somebody to name."""
     if not rows:
         return []
-    people, players = accounts(plex, companion), devices(plex, companion)
-    return [as_view(row, companion, people, players) for row in rows]
+    people, players = get_accounts(plex, companion), get_devices(plex, companion)
+    return [describe_view(row, companion, people, players) for row in rows]
 
 
-async def _asked(companion: Companion) -> list[Session]:
+async def _fetch_sessions(companion: Companion) -> list[Session]:
     moment = companion.clock()
-    rows = await companion.gateway.call(partial(_rows, private=companion.settings.privacy))
+    rows = await companion.gateway.call(partial(_fetch_rows, private=companion.settings.privacy))
     asked = Snapshot(0, first=False, requested=moment)
-    return [session_of_row(row, row.session_key or "", number, asked, moment) for number, row in enumerate(rows)]
+    return [build_session(row, row.session_key or "", number, asked, moment) for number, row in enumerate(rows)]
 
 
-def _rows(plex: PlexServer, *, private: bool) -> list[SessionRow]:
+def _fetch_rows(plex: PlexServer, *, private: bool) -> list[SessionRow]:
     rows = get(plex, "/status/sessions")
-    return [views.session_row(row, private=private) for row in rows if row.tag in {"Video", "Track", "Photo"}]
+    return [views.parse_session_row(row, private=private) for row in rows if row.tag in {"Video", "Track", "Photo"}]
 
 
-def _told(companion: Companion, sessions: Iterable[Session], source: str) -> ActiveSessions:
+def _build_answer(companion: Companion, sessions: Iterable[Session], source: str) -> ActiveSessions:
     playing = sorted(sessions, key=lambda session: (session.started_at, session.play_id))
     decisions = [session.decision for session in playing]
     now, lacks = companion.now_ms, companion.state.connection.detail if source == "cache" else None
@@ -151,14 +159,14 @@ def _told(companion: Companion, sessions: Iterable[Session], source: str) -> Act
         direct_play_count=decisions.count("direct play"),
         direct_stream_count=decisions.count("direct stream"),
         total_bitrate_kbps=sum(session.bitrate_kbps or 0 for session in playing),
-        sessions=[_active(number, session) for number, session in enumerate(playing, 1)],
-        as_of=wire.iso(now) or "",
-        connection=wire.connection(companion.state, now),
+        sessions=[_describe_session(number, session) for number, session in enumerate(playing, 1)],
+        as_of=wire.format_iso(now) or "",
+        connection=wire.serialize_connection(companion.state, now),
         source=source,
     )
 
 
-def _active(number: int, session: Session) -> dict[str, Any]:
+def _describe_session(number: int, session: Session) -> dict[str, Any]:
     player, user, item = session.player or Player(), session.user or User(), session.item
     rating_key = item.rating_key
     shown: dict[str, Any] = {
@@ -167,8 +175,8 @@ def _active(number: int, session: Session) -> dict[str, Any]:
         "player_name": player.title,
         "user": user.name,
         "content_type": item.type,
-        **without_nulls({"year": item.year, "edition": item.edition, "performer": item.performer}),
-        "content_description": describe(item),
+        **drop_nulls({"year": item.year, "edition": item.edition, "performer": item.performer}),
+        "content_description": describe_item(item),
         "player": {
             "ip": player.address,
             "platform": player.platform,
@@ -176,14 +184,14 @@ def _active(number: int, session: Session) -> dict[str, Any]:
             "device": player.device,
             "version": player.version,
         },
-        "progress": _progress(session),
-        **_media_info(session),
-        "transcoding": _transcoding(session),
-        "session_key": as_number(session.session_key or None),
+        "progress": _describe_progress(session),
+        **_describe_media(session),
+        "transcoding": _describe_transcode(session),
+        "session_key": parse_identifier(session.session_key or None),
         "session_uuid": session.session_id,
-        "rating_key": as_number(rating_key),
+        "rating_key": parse_identifier(rating_key),
         "guid": item.guid,
-        "user_id": as_number(user.id),
+        "user_id": parse_identifier(user.id),
         "machine_identifier": player.client_identifier,
         "location": session.location,
         "view_offset_ms": session.view_offset_ms,
@@ -195,12 +203,12 @@ def _active(number: int, session: Session) -> dict[str, Any]:
     return shown
 
 
-def describe(item: Item) -> str:
+def describe_item(item: Item) -> str:
     """One line for a person: `Show - S1E2 - Title (TV Episode)`, `Title (Year) (Movie)`, `Title (type)`."""
     title = item.title or "Unknown title"
     match item.type:
         case "episode":
-            number = f"S{_or_unknown(item.parent_index)}E{_or_unknown(item.index)}"
+            number = f"S{_format_number(item.parent_index)}E{_format_number(item.index)}"
             return f"{item.grandparent_title or 'Unknown show'} - {number} - {title} (TV Episode)"
         case "movie":
             return f"{title} ({item.year}) (Movie)" if item.year is not None else f"{title} (Movie)"
@@ -208,35 +216,35 @@ def describe(item: Item) -> str:
             return f"{title} ({item.type or 'unknown'})"
 
 
-def _or_unknown(number: int | None) -> str:
+def _format_number(number: int | None) -> str:
     return "?" if number is None else str(number)
 
 
-def _progress(session: Session) -> dict[str, Any]:
+def _describe_progress(session: Session) -> dict[str, Any]:
     duration = session.item.duration_ms
     left = None if duration is None else max(0, duration - session.view_offset_ms) // MINUTE_MS
-    return {"percent": wire.percent(session.view_offset_ms, duration), "minutes_remaining": left}
+    return {"percent": wire.compute_percent(session.view_offset_ms, duration), "minutes_remaining": left}
 
 
-def _media_info(session: Session) -> dict[str, Any]:
+def _describe_media(session: Session) -> dict[str, Any]:
     if session.bitrate_kbps is None and session.video_resolution is None:
         return {}
     bitrate = None if session.bitrate_kbps is None else f"{session.bitrate_kbps} kbps"
     return {"media_info": {"bitrate": bitrate, "resolution": session.video_resolution}}
 
 
-def _transcoding(session: Session) -> dict[str, Any]:
+def _describe_transcode(session: Session) -> dict[str, Any]:
     job = session.transcode or Transcode("")
     if session.decision != "transcode":
         return {"active": False, "mode": "Direct Play/Stream"}
     return {
         "active": True,
-        "video": _turned(job.source_video_codec, job.video_codec),
-        "audio": _turned(job.source_audio_codec, job.audio_codec),
+        "video": _format_conversion(job.source_video_codec, job.video_codec),
+        "audio": _format_conversion(job.source_audio_codec, job.audio_codec),
         "resolution": f"{job.width}x{job.height}" if job.width and job.height else None,
     }
 
 
-def _turned(source: str | None, target: str | None) -> str | None:
+def _format_conversion(source: str | None, target: str | None) -> str | None:
     """One codec into another; `None` where Plex tells neither."""
     return f"{source or 'unknown'} → {target or 'unknown'}" if source or target else None

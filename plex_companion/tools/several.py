@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.tools.facts import shortened
+from plex_companion.tools.facts import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ LONGEST = 2000
 """Characters of a message, which may quote what the caller gave."""
 
 
-class Several(Exception):
+class MultipleMatches(Exception):
     """Ends a tool with the list of what fits; `call` turns it into the tool's answer."""
 
     def __init__(self, message: str, matches: Sequence[dict[str, Any]], **more: object) -> None:
@@ -22,7 +22,7 @@ class Several(Exception):
         self.matches = list(matches[:SHOWN])
         self.structured = {
             "status": "multiple_matches",
-            "message": shortened(message, LONGEST),
+            "message": shorten(message, LONGEST),
             "count": len(matches),
             "matches": self.matches,
             **more,

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from plex_companion.errors import Invalid, NotSupported, PlexError
-from plex_companion.tools.ask import page
-from plex_companion.tools.facts import as_number, flag, kind, text
-from plex_companion.tools.named import TYPE_NUMBERS, uri_of
-from plex_companion.tools.playlists import MEDIUMS, again, find_playlist, key_of, path_of, put_items
-from plex_companion.tools.smart_fields import Checked, fields_of, sort_of
-from plex_companion.tools.steps import confirmed
+from plex_companion.tools.ask import get_page
+from plex_companion.tools.facts import parse_identifier, read_flag, read_kind, read_text
+from plex_companion.tools.named import TYPE_NUMBERS, build_uri
+from plex_companion.tools.playlists import MEDIUMS, add_items, build_path, find_playlist, read_key, reload
+from plex_companion.tools.smart_fields import FilterParser, build_sort, get_fields
+from plex_companion.tools.steps import check_confirmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ _NO_FILTERS = frozenset({"type", "sort", "limit", "includeGuids"})
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class SmartDefinition:
     """Which items of a library are in a smart playlist, and in which order. `pairs` are filters as the query has them."""
 
     section_id: str
@@ -49,13 +49,13 @@ class Definition:
         given = [(name, str(value)) for name, value in head.items() if value is not None]
         return f"/library/sections/{self.section_id}/all?{urlencode([*given, *self.pairs])}"
 
-    def facts(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As tools show it: what is shown can be given back."""
-        filters = _filters(deque(self.pairs))
+        filters = _parse_filters(deque(self.pairs))
         return {"libtype": self.libtype, "filters": filters, "sort": self.sort, "limit": self.limit}
 
 
-def definition_of(row: Element) -> Definition | None:
+def parse_definition(row: Element) -> SmartDefinition | None:
     """Out of a smart playlist's `content`: a path of the library, escaped once more in most versions of Plex."""
     content = row.get("content", "")
     place = content if "/library/sections/" in content else unquote(content)
@@ -70,7 +70,7 @@ def definition_of(row: Element) -> Definition | None:
     ]
     plain = dict(found)
     limit = plain.get("limit", "")
-    return Definition(
+    return SmartDefinition(
         section_id=section[1],
         libtype=_KINDS.get(plain.get("type", "")),
         pairs=tuple(pair for pair in found if pair[0] not in _NO_FILTERS),
@@ -79,7 +79,7 @@ def definition_of(row: Element) -> Definition | None:
     )
 
 
-def _filters(pairs: deque[tuple[str, str]]) -> dict[str, Any]:
+def _parse_filters(pairs: deque[tuple[str, str]]) -> dict[str, Any]:
     """The filters up to the end of their group, which is what Plex's `push`, `pop`, `and` and `or` stand for."""
     groups: list[dict[str, Any]] = []
     joiner, current = "and", dict[str, Any]()
@@ -88,18 +88,18 @@ def _filters(pairs: deque[tuple[str, str]]) -> dict[str, Any]:
         if name == "pop":
             break
         if name == "push":
-            groups.append(_filters(pairs))
+            groups.append(_parse_filters(pairs))
         elif name in {"and", "or"}:
             joiner = name
             groups += [current] if current else []
             current = {}
         else:
-            _put(current, name, value)
+            _put_filter(current, name, value)
     groups += [current] if current else []
     return groups[0] if len(groups) == 1 else {joiner: groups} if groups else {}
 
 
-def _put(filters: dict[str, Any], name: str, value: str) -> None:
+def _put_filter(filters: dict[str, Any], name: str, value: str) -> None:
     """Several values are a list; a field named twice must fit both, which is written `field&`."""
     values = value.split(",")
     if name in filters or f"{name}&" in filters:
@@ -116,32 +116,32 @@ def find_smart(seen: PlexServer, title: str | None, playlist_id: str | None) -> 
         NotSupported: it is an ordinary one.
     """
     row = find_playlist(seen, title, playlist_id, writes=True).row
-    if not flag(row, "smart"):
-        message = f"'{text(row, 'title')}' is no smart playlist: it has items of its own, and no filters."
+    if not read_flag(row, "smart"):
+        message = f"'{read_text(row, 'title')}' is no smart playlist: it has items of its own, and no filters."
         raise NotSupported(message, reason="not smart")
-    return with_content(seen, row)
+    return load_content(seen, row)
 
 
-def with_content(seen: PlexServer, row: Element) -> Element:
+def load_content(seen: PlexServer, row: Element) -> Element:
     """A smart playlist with its `content`: its details have it where the list leaves it out."""
-    return row if row.get("content") else again(seen, row)
+    return row if row.get("content") else reload(seen, row)
 
 
-def known_definition(row: Element) -> Definition:
+def require_definition(row: Element) -> SmartDefinition:
     """The definition of a smart playlist that is to be changed.
 
     Raises:
         PlexError: it is written in a way not known here.
     """
-    found = definition_of(row)
+    found = parse_definition(row)
     if found is None:
-        raise PlexError(f"The filters of '{text(row, 'title')}' are written in a way that is not understood here.")
+        raise PlexError(f"The filters of '{read_text(row, 'title')}' are written in a way that is not understood here.")
     return found
 
 
-def checked(
-    seen: PlexServer, base: Definition, filters: Mapping[str, Any] | None, sort: str | None, libtype: str | None
-) -> Definition:
+def check_definition(
+    seen: PlexServer, base: SmartDefinition, filters: Mapping[str, Any] | None, sort: str | None, libtype: str | None
+) -> SmartDefinition:
     """The definition with other filters, sort or type, seen to be possible; `None` keeps, an empty one clears.
 
     One request for the library's fields, and one for every field whose tags are named; none when nothing is to be checked.
@@ -152,10 +152,10 @@ def checked(
     if not (filters or sort or libtype):
         cleared = replace(base, pairs=base.pairs if filters is None else ())
         return replace(cleared, sort=base.sort if sort is None else None)
-    fields = fields_of(seen, base.section_id)
-    chosen = fields.kind(libtype or base.libtype or next(iter(fields.kinds), "")).name
-    pairs = base.pairs if filters is None else tuple(Checked(seen, fields, chosen).pairs(filters))
-    order = base.sort if sort is None else sort_of(fields, chosen, sort) if sort.strip() else None
+    fields = get_fields(seen, base.section_id)
+    chosen = fields.get_kind(libtype or base.libtype or next(iter(fields.kinds), "")).name
+    pairs = base.pairs if filters is None else tuple(FilterParser(seen, fields, chosen).parse(filters))
+    order = base.sort if sort is None else build_sort(fields, chosen, sort) if sort.strip() else None
     return replace(base, libtype=chosen, pairs=pairs, sort=order)
 
 
@@ -169,48 +169,52 @@ def check_limit(limit: int | None, least: int) -> None:
         raise Invalid(f"limit must be at least {least}; got {limit}.", argument="limit")
 
 
-def medium_of_type(libtype: str | None) -> str:
+def choose_medium_for(libtype: str | None) -> str:
     """The type of playlist that can hold these."""
     return next((medium for medium, kinds in MEDIUMS.items() if libtype in kinds), "video")
 
 
-def new_definition(seen: PlexServer, library: Section, filters: Mapping[str, Any] | None, sort: str | None,
-                   libtype: str | None, limit: int | None) -> Definition:  # fmt: skip
+def build_definition(seen: PlexServer, library: Section, filters: Mapping[str, Any] | None, sort: str | None,
+                   libtype: str | None, limit: int | None) -> SmartDefinition:  # fmt: skip
     """A definition for a library."""
-    base = Definition(library.section_id, DEFAULTS.get(library.type), limit=limit)
-    return checked(seen, base, filters, sort, libtype)
+    base = SmartDefinition(library.section_id, DEFAULTS.get(library.type), limit=limit)
+    return check_definition(seen, base, filters, sort, libtype)
 
 
-def redefine(seen: PlexServer, row: Element, definition: Definition) -> None:
+def redefine(seen: PlexServer, row: Element, definition: SmartDefinition) -> None:
     """Give a smart playlist another definition, and see that Plex has it.
 
     Raises:
         NotConfirmed: Plex holds another one.
     """
-    now = put_items(seen, row, uri_of(seen, definition.path))
-    found = definition_of(now) if now.get("content") else None
+    now = add_items(seen, row, build_uri(seen, definition.path))
+    found = parse_definition(now) if now.get("content") else None
     if found is not None:
-        message = f"Plex took the filters of '{text(row, 'title')}', and holds others. Look with playlist_get_contents."
-        confirmed(requested=definition.facts(), found=found.facts(), message=message, playlist_id=key_of(row))
+        message = (
+            f"Plex took the filters of '{read_text(row, 'title')}', and holds others. Look with playlist_get_contents."
+        )
+        check_confirmed(
+            requested=definition.as_dict(), found=found.as_dict(), message=message, playlist_id=read_key(row)
+        )
 
 
-def told(seen: PlexServer, row: Element, definition: Definition, **more: Any) -> dict[str, Any]:
+def describe_smart(seen: PlexServer, row: Element, definition: SmartDefinition, **more: Any) -> dict[str, Any]:
     """A smart playlist as its tools show it, with the first items it holds now. One request."""
-    some = page(seen, f"{path_of(row)}/items", 0, PREVIEW)
+    some = get_page(seen, f"{build_path(row)}/items", 0, PREVIEW)
     return {
         "status": "success",
-        "title": text(row, "title"),
-        "playlist_id": key_of(row),
+        "title": read_text(row, "title"),
+        "playlist_id": read_key(row),
         "smart": True,
-        "definition": definition.facts(),
+        "definition": definition.as_dict(),
         "item_count": some.total,
-        "items": [_previewed(one) for one in some.rows],
+        "items": [_describe_preview(one) for one in some.rows],
         "preview_limit": PREVIEW,
         **more,
     }
 
 
-def _previewed(row: Element) -> dict[str, Any]:
-    key = as_number(row.get("ratingKey"))
-    show = text(row, "grandparentTitle")
-    return {"title": text(row, "title"), "media_id": key, "type": kind(row), "show": show, "rating_key": key}
+def _describe_preview(row: Element) -> dict[str, Any]:
+    key = parse_identifier(row.get("ratingKey"))
+    show = read_text(row, "grandparentTitle")
+    return {"title": read_text(row, "title"), "media_id": key, "type": read_kind(row), "show": show, "rating_key": key}

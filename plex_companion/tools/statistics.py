@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from plex_companion.cache.counts import UNKNOWN, Sum, plays_by_player
-from plex_companion.cache.plays import ledger
-from plex_companion.memory import enveloped, imported, server_of
-from plex_companion.memory.find import known_users
+from plex_companion.cache.counts import UNKNOWN, Sum, count_plays_by_player
+from plex_companion.cache.plays import read_history_status
+from plex_companion.memory import add_envelope, describe_import, find_server
+from plex_companion.memory.find import list_users
 from plex_companion.times import DAY_MS, Window
-from plex_companion.tools.facts import as_number
-from plex_companion.tools.people import seen_on_plex_tv
-from plex_companion.zones import zone_name
+from plex_companion.tools.facts import parse_identifier
+from plex_companion.tools.people import note_plex_tv_users
+from plex_companion.zones import name_zone
 
 if TYPE_CHECKING:
     import sqlite3
@@ -53,19 +53,19 @@ class _Usage:
             self.players[known] = self.players.get(known, Sum()).plus(some)
 
 
-async def statistics(companion: Companion, period: Period, user_id: str | None) -> dict[str, Any]:
+async def get_statistics(companion: Companion, period: Period, user_id: str | None) -> dict[str, Any]:
     """Return what everybody, or one user, played in a period. The sums are those of `history_stats`."""
     days, now = _DAYS[period], companion.now_ms
     window = Window(0 if days is None else max(0, now - days * DAY_MS), now)
     usages: dict[str, _Usage] = {}
-    for row in await plays_by_player(companion.cache, window):
+    for row in await count_plays_by_player(companion.cache, window):
         usages.setdefault(row["user"], _Usage()).add(row)
-    names = await known_users(companion)
+    names = await list_users(companion)
     shown = {key: usage for key, usage in usages.items() if user_id is None or key == user_id}
-    rows = [_shown(companion, key, usage, names) for key, usage in shown.items() if key != UNKNOWN]
+    rows = [_describe_user(companion, key, usage, names) for key, usage in shown.items() if key != UNKNOWN]
     rows.sort(key=lambda row: (-row["total_duration"], -row["total_plays"], row["user"] or ""))
     whole = Sum(*(sum(one) for one in zip((0, 0, 0), *(usage.whole for usage in shown.values()), strict=True)))
-    known = await ledger(companion.cache, server_of(companion))
+    known = await read_history_status(companion.cache, find_server(companion))
     told = {
         "time_period": period,
         "user_filter": None if user_id is None else names.get(user_id) or user_id,
@@ -75,14 +75,14 @@ async def statistics(companion: Companion, period: Period, user_id: str | None) 
         "total_plays": whole.plays,
         "timed_plays": whole.timed,
         "total_duration": whole.watched_ms // 1000,
-        "timezone": zone_name(companion.zone),
-        "history": imported(known),
-        **_message(whole, complete=known.complete),
+        "timezone": name_zone(companion.zone),
+        "history": describe_import(known),
+        **_build_message(whole, complete=known.complete),
     }
-    return enveloped(companion, told)
+    return add_envelope(companion, told)
 
 
-def _message(whole: Sum, *, complete: bool) -> dict[str, str]:
+def _build_message(whole: Sum, *, complete: bool) -> dict[str, str]:
     """Say what must be known to take the figures for what they are."""
     said = []
     if not whole.plays:
@@ -97,18 +97,18 @@ def _message(whole: Sum, *, complete: bool) -> dict[str, str]:
     return {"message": " ".join(said)} if said else {}
 
 
-def formatted(seconds: int) -> str:
+def format_duration(seconds: int) -> str:
     """As `3h 5m 0s`."""
     return f"{seconds // 3600}h {seconds // 60 % 60}m {seconds % 60}s"
 
 
-def _facts(sums: Sum) -> dict[str, Any]:
+def _describe_sums(sums: Sum) -> dict[str, Any]:
     seconds = sums.watched_ms // 1000
-    return {"duration": seconds, "count": sums.plays, "formatted_duration": formatted(seconds)}
+    return {"duration": seconds, "count": sums.plays, "formatted_duration": format_duration(seconds)}
 
 
-def _shown(companion: Companion, key: str, usage: _Usage, names: dict[str, str | None]) -> dict[str, Any]:
-    person = seen_on_plex_tv(companion).get(int(key)) if key.isdecimal() else None
+def _describe_user(companion: Companion, key: str, usage: _Usage, names: dict[str, str | None]) -> dict[str, Any]:
+    person = note_plex_tv_users(companion).get(int(key)) if key.isdecimal() else None
     seconds = usage.whole.watched_ms // 1000
     return {
         "user": key.removeprefix("=") if key.startswith("=") else names.get(key),
@@ -116,18 +116,18 @@ def _shown(companion: Companion, key: str, usage: _Usage, names: dict[str, str |
         "total_duration": seconds,
         "total_plays": usage.whole.plays,
         "timed_plays": usage.whole.timed,
-        "media_types": {kind: _facts(sums) for kind, sums in usage.kinds.items()},
-        "devices": _by_name(usage.players),
-        "formatted_duration": formatted(seconds),
-        "user_id": None if key.startswith("=") else as_number(key),
+        "media_types": {kind: _describe_sums(sums) for kind, sums in usage.kinds.items()},
+        "devices": _key_by_name(usage.players),
+        "formatted_duration": format_duration(seconds),
+        "user_id": None if key.startswith("=") else parse_identifier(key),
     }
 
 
-def _by_name(players: dict[Player, Sum]) -> dict[str, Any]:
+def _key_by_name(players: dict[Player, Sum]) -> dict[str, Any]:
     """Keyed by name; the second of two that share one is `name (id)`."""
     named: dict[str, Any] = {}
     for (identifier, title, platform), sums in players.items():
         name = title or platform or "Unnamed device"
         key = f"{name} ({identifier or platform})" if name in named else name
-        named[key] = {"platform": platform, **_facts(sums)}
+        named[key] = {"platform": platform, **_describe_sums(sums)}
     return named

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from plex_companion.errors import NotConfirmed, ToolError
-from plex_companion.plex.errands import CURRENT, Errand, Way, shown_few
+from plex_companion.plex.errands import CURRENT_CALL, PlexCall, StepProgress, list_few
 from plex_companion.tools.ask import portions
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Step = tuple[str, Callable[[], object]]
 
 
-def take(
+def run_steps(
     plex: PlexServer, steps: Iterable[Step], *, counts: Sequence[int] = (), begun: int = 0, **facts: object
 ) -> list[str]:
     """Take named steps in their order; gives the names.
@@ -34,40 +34,40 @@ def take(
     """
     from plex_companion.plex.translate import FAILURES  # noqa: PLC0415 - imports plexapi
 
-    todo, errand = list(steps), CURRENT.get() or Errand(0)
-    errand.way = way = Way([name for name, _ in todo], facts, counts=tuple(counts), begun=begun)
+    todo, errand = list(steps), CURRENT_CALL.get() or PlexCall(0)
+    errand.progress = way = StepProgress([name for name, _ in todo], facts, counts=tuple(counts), begun=begun)
     for name, step in todo:
         try:
             step()
         except (ToolError, *FAILURES) as error:
-            failure = _told(plex, error, errand)
+            failure = _translate(plex, error, errand)
         else:
             way.applied.append(name)
             continue
-        raise way.stopped(failure) if isinstance(failure, ToolError) else failure
+        raise way.build_partial_error(failure) if isinstance(failure, ToolError) else failure
     return way.applied
 
 
-def _told(plex: PlexServer, error: Exception, errand: Errand) -> Exception:
+def _translate(plex: PlexServer, error: Exception, errand: PlexCall) -> Exception:
     """The error in our words."""
-    from plex_companion.plex.translate import translated  # noqa: PLC0415 - imports plexapi
+    from plex_companion.plex.translate import translate  # noqa: PLC0415 - imports plexapi
 
-    return translated(error, errand, plex._token)  # noqa: SLF001 - only to hide it
+    return translate(error, errand, plex._token)  # noqa: SLF001 - only to hide it
 
 
-def confirmed(*, requested: object, found: object, message: str, **facts: object) -> None:
+def check_confirmed(*, requested: object, found: object, message: str, **facts: object) -> None:
     """See that what was asked for is there.
 
     Raises:
         NotConfirmed: it is not.
     """
     if requested != found:
-        seen = {**_shown("requested", requested), **_shown("found", found)}
+        seen = {**_describe_fact("requested", requested), **_describe_fact("found", found)}
         raise NotConfirmed(message, **seen, **facts)
 
 
-def _shown(name: str, value: object) -> dict[str, object]:
-    return shown_few(name, value) if isinstance(value, list) else {name: value}
+def _describe_fact(name: str, value: object) -> dict[str, object]:
+    return list_few(name, value) if isinstance(value, list) else {name: value}
 
 
 def add_in_portions(
@@ -84,4 +84,4 @@ def add_in_portions(
         (f"items {start + 1} to {start + len(part)}", partial(add, part))
         for start, part in zip(starts, some, strict=True)
     ]
-    take(plex, steps, counts=[len(part) for part in some], begun=begun, **facts)
+    run_steps(plex, steps, counts=[len(part) for part in some], begun=begun, **facts)

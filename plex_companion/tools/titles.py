@@ -60,7 +60,7 @@ class Fits(Generic[T]):
         return Fits(*kept)
 
 
-def exact_form(title: str) -> str:
+def fold_exactly(title: str) -> str:
     """Return the form in which exact titles are equal: composed, in one case, without blanks around it."""
     return compose(compose(title.strip()).casefold())
 
@@ -71,7 +71,7 @@ def split_year(title: str) -> tuple[str, int, bool] | None:
     return found and (found["title"].rstrip(" ,"), int(found["year"] or found["bare"]), found["year"] is not None)
 
 
-def fits_of(
+def sort_fits(
     rows: Iterable[T],
     title: str,
     names_of: Callable[[T], Iterable[str]],
@@ -101,7 +101,7 @@ def fits_of(
 
 def _fits(rows: Iterable[T], title: str, names_of: Callable[[T], Iterable[str]]) -> Fits[T]:
     ranked: list[list[T]] = [[], [], [], [], []]
-    asked = _Asked.of(title)
+    asked = _Asked.create(title)
     for row in rows:
         ranks = [rank for name in names_of(row) if (rank := asked.rank(name)) is not None]
         if ranks:
@@ -120,14 +120,14 @@ class _Asked:
     close: str
 
     @classmethod
-    def of(cls, title: str) -> _Asked:
-        return cls(compose(title.strip()), exact_form(title), fold(title), fold_closely(title))
+    def create(cls, title: str) -> _Asked:
+        return cls(compose(title.strip()), fold_exactly(title), fold(title), fold_closely(title))
 
     def rank(self, name: str) -> int | None:
         """Return 0 for the same name, up to 4 for one that contains it, nothing for another."""
         if compose(name.strip()) == self.composed:
             return 0
-        exact, folded = exact_form(name), fold(name)
+        exact, folded = fold_exactly(name), fold(name)
         if exact == self.exact:
             return 1
         if folded == self.folded:
@@ -137,7 +137,7 @@ class _Asked:
         return 4 if self.exact in exact or self.folded in folded else None
 
 
-def queries_for(title: str) -> list[str]:
+def list_queries(title: str) -> list[str]:
     """Return what to search for, one after another, until something fits: Plex finds only what is spelt as asked.
 
     The title comes first, then it without its year, its other Unicode form, and words of it that are spelt one way.
@@ -147,7 +147,7 @@ def queries_for(title: str) -> list[str]:
     bare = split[0] if split else first
     composed = compose(bare)
     other = unicodedata.normalize("NFD", composed) if bare == composed else composed
-    found = list(dict.fromkeys(map(cut_query, [first, bare, other, *_telling_words(bare), fold(bare)])))
+    found = list(dict.fromkeys(map(cut_query, [first, bare, other, *_pick_search_words(bare), fold(bare)])))
     return found[: MOST_QUERIES + (split is not None)]
 
 
@@ -162,20 +162,20 @@ def cut_query(text: str) -> str:
     return text[:LONGEST_QUERY]
 
 
-def _telling_words(title: str) -> list[str]:
+def _pick_search_words(title: str) -> list[str]:
     """Return words that any spelling of the title has, as far as can be told: those without accents; halves of a lone word."""
     words = [word for word in _WORD.findall(title[:LONGEST_QUERY]) if word.isascii()]
     if len(words) == 1 and len(words[0]) >= _SHORT:
         half = len(words[0]) // 2
         return [words[0], words[0][half:], words[0][:half]]
-    return sorted(words, key=_doubt)
+    return sorted(words, key=_describe_ambiguity)
 
 
-def _doubt(word: str) -> tuple[bool, bool, int, int]:
+def _describe_ambiguity(word: str) -> tuple[bool, bool, int, int]:
     small = word.casefold()
     return small in _FREQUENT, len(small) <= 1, sum(letter in _MARKED for letter in small), -len(small)
 
 
-def title_of(row: Any) -> list[str]:
+def read_title(row: Any) -> list[str]:
     """Return the title of an element of Plex's, as `fits_of` wants names."""
     return [row.get("title", "")]

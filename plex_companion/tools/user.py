@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any, Literal
 from plex_companion import wire
 from plex_companion.companion import Companion
 from plex_companion.folding import fold
-from plex_companion.tools.ask import clamped, page
+from plex_companion.tools.ask import clamp_limit, get_page
 from plex_companion.tools.declare import Access, Id, Toolset
-from plex_companion.tools.facts import as_number, flag, local, number, text, utc
+from plex_companion.tools.facts import parse_identifier, read_flag, read_local_time, read_number, read_text, read_utc
 from plex_companion.tools.people import (
-    Person,
-    access,
-    account,
+    ServerUser,
     find_user,
-    masked,
-    owner,
-    owner_account,
-    seen_by,
-    shown,
-    user_id_of,
-    users,
+    find_user_id,
+    get_access,
+    get_account,
+    get_owner_account,
+    list_users,
+    mask_name,
+    mask_user,
+    read_owner,
+    switch_to,
 )
-from plex_companion.tools.plays import Looking, as_played, devices, once_each
-from plex_companion.tools.statistics import Period, statistics
+from plex_companion.tools.plays import HistoryWalk, describe_play, drop_repeats, get_devices
+from plex_companion.tools.statistics import Period, get_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,11 +83,11 @@ def user_search_users(plex: PlexServer, companion: Companion, search_term: str |
     Found users come with their role and the libraries of this server that they may see.
     """
     if search_term is None or not search_term.strip():
-        return _everybody(plex, companion)
+        return _list_everybody(plex, companion)
     wanted = fold(search_term)
-    people = (owner(plex, companion), *users(plex, companion))
+    people = (read_owner(plex, companion), *list_users(plex, companion))
     found = [person for person in people if _contains(person, wanted)]
-    rows = [_found(plex, companion, person) for person in found]
+    rows = [_describe_found(plex, companion, person) for person in found]
     answer: dict[str, Any] = {"searchTerm": search_term, "usersFound": len(rows), "users": rows}
     return answer if rows else {**answer, "message": f"No user's name or e-mail contains '{search_term}'."}
 
@@ -95,8 +95,8 @@ def user_search_users(plex: PlexServer, companion: Companion, search_term: str |
 @USER.tool(Access.READ, open_world=True)
 def user_list_all_users(plex: PlexServer, companion: Companion) -> AllUsers:
     """List the owner and every home, managed and shared user, with their plex.tv ids."""
-    others = [_listed(masked(person, companion)) for person in users(plex, companion)]
-    me = masked(owner_account(plex, companion), companion)
+    others = [_describe_user(mask_user(person, companion)) for person in list_users(plex, companion)]
+    me = mask_user(get_owner_account(plex, companion), companion)
     names = {"id": me.id, "username": me.username, "email": me.email, "title": me.title, "uuid": me.uuid}
     return AllUsers({**names, "type": me.kind, "home": me.home, "homeAdmin": me.admin}, others, len(others))
 
@@ -109,10 +109,10 @@ def user_get_info(plex: PlexServer, companion: Companion, username: str | None =
     """
     person = find_user(plex, companion, username)
     if person.is_owner:
-        return _owner_info(plex, companion)
-    known = masked(person, companion)
+        return _describe_owner(plex, companion)
+    known = mask_user(person, companion)
     names = {"username": known.username, "email": known.email, "title": known.title, "id": known.id}
-    return {"role": known.kind, **names, "serverAccess": _server_access(plex, companion, person)}
+    return {"role": known.kind, **names, "serverAccess": _describe_access(plex, companion, person)}
 
 
 @USER.tool(Access.READ, open_world=True)
@@ -123,11 +123,11 @@ def user_get_on_deck(
 
     `username` is a username, title or e-mail; by default the owner.
     """
-    limit = clamped(limit, LISTED, offset)
+    limit = clamp_limit(limit, LISTED, offset)
     person = find_user(plex, companion, username)
-    found = page(seen_by(plex, companion, person), "/library/onDeck", offset=offset, limit=limit)
-    items = [_on_deck(row) for row in found.rows]
-    answer = {"username": shown(person.name, companion), "count": len(items), "items": items, **found.facts()}
+    found = get_page(switch_to(plex, companion, person), "/library/onDeck", offset=offset, limit=limit)
+    items = [_describe_on_deck(row) for row in found.rows]
+    answer = {"username": mask_name(person.name, companion), "count": len(items), "items": items, **found.as_dict()}
     return answer if items else {**answer, "message": "Nothing is on deck."}
 
 
@@ -143,10 +143,10 @@ def user_get_continue_watching(
 
     `username` is a username, title or e-mail, `user_id` the plex.tv id (it wins); by default the owner.
     """
-    limit = clamped(limit, LISTED)
-    seen = seen_by(plex, companion, find_user(plex, companion, username, user_id))
-    rows = page(seen, "/hubs/continueWatching/items", offset=0, limit=limit).rows
-    items = [_begun(row) for row in rows]
+    limit = clamp_limit(limit, LISTED)
+    seen = switch_to(plex, companion, find_user(plex, companion, username, user_id))
+    rows = get_page(seen, "/hubs/continueWatching/items", offset=0, limit=limit).rows
+    items = [_describe_begun(row) for row in rows]
     return ContinueWatching("success", len(items), limit, items, None if items else "Nothing has been begun.")
 
 
@@ -167,16 +167,16 @@ def user_get_watch_history(
     id (it wins); by default the owner. Looks through the newest 800 plays. Needs the owner's token. What was only
     marked as watched is not in Plex's history.
     """
-    asked, limit = limit, clamped(limit, HISTORY, offset)
+    asked, limit = limit, clamp_limit(limit, HISTORY, offset)
     person = find_user(plex, companion, username, user_id)
-    looking = Looking(plex, person.account_id)
-    rows = _kept(looking, content_type, repeats=include_repeats)
+    looking = HistoryWalk(plex, person.account_id)
+    rows = _filter_plays(looking, content_type, repeats=include_repeats)
     played = list(islice(rows, offset, offset + limit))
-    names = devices(plex, companion) if played else {}
-    items = [as_played(row, names) for row in played]
-    message = _how_far(looking, len(items), limit)
+    names = get_devices(plex, companion) if played else {}
+    items = [describe_play(row, names) for row in played]
+    message = _explain_extent(looking, len(items), limit)
     return WatchHistory(
-        username=shown(person.name, companion),
+        username=mask_name(person.name, companion),
         user_id=person.account_id,
         count=len(items),
         requestedLimit=asked,
@@ -197,32 +197,32 @@ async def user_get_statistics(
     `username` is a username, title, e-mail or id; by default everybody. Periods are the last so many times 24 hours. From
     the cache, with the figures of history_stats: seconds sum up the `timed_plays`, of the others Plex tells no watch time.
     """
-    user_id = await user_id_of(companion, username) if username and username.strip() else None
-    return await statistics(companion, time_period, user_id)
+    user_id = await find_user_id(companion, username) if username and username.strip() else None
+    return await get_statistics(companion, time_period, user_id)
 
 
-def _everybody(plex: PlexServer, companion: Companion) -> dict[str, Any]:
-    others = [masked(person, companion) for person in users(plex, companion)]
-    me = masked(owner_account(plex, companion), companion)
-    shared = [{**_names(person), "id": person.id} for person in others]
-    return {"totalUsers": len(others) + 1, "owner": _names(me), "sharedUsers": shared}
+def _list_everybody(plex: PlexServer, companion: Companion) -> dict[str, Any]:
+    others = [mask_user(person, companion) for person in list_users(plex, companion)]
+    me = mask_user(get_owner_account(plex, companion), companion)
+    shared = [{**_list_names(person), "id": person.id} for person in others]
+    return {"totalUsers": len(others) + 1, "owner": _list_names(me), "sharedUsers": shared}
 
 
-def _names(person: Person) -> dict[str, Any]:
+def _list_names(person: ServerUser) -> dict[str, Any]:
     return {"username": person.username, "email": person.email, "title": person.title}
 
 
-def _contains(person: Person, wanted: str) -> bool:
+def _contains(person: ServerUser, wanted: str) -> bool:
     return any(wanted in fold(name) for name in (person.username, person.email, person.title) if name)
 
 
-def _found(plex: PlexServer, companion: Companion, person: Person) -> dict[str, Any]:
-    row = {"role": person.kind, **_names(masked(person, companion)), "id": person.id}
-    granted = None if person.is_owner else access(plex, companion).get(person.id)
+def _describe_found(plex: PlexServer, companion: Companion, person: ServerUser) -> dict[str, Any]:
+    row = {"role": person.kind, **_list_names(mask_user(person, companion)), "id": person.id}
+    granted = None if person.is_owner else get_access(plex, companion).get(person.id)
     return row if person.is_owner else {**row, "libraries": list(granted.libraries) if granted else []}
 
 
-def _listed(person: Person) -> dict[str, Any]:
+def _describe_user(person: ServerUser) -> dict[str, Any]:
     return {
         "id": person.id,
         "title": person.title,
@@ -239,26 +239,26 @@ def _listed(person: Person) -> dict[str, Any]:
     }
 
 
-def _owner_info(plex: PlexServer, companion: Companion) -> dict[str, Any]:
-    me, found = masked(owner_account(plex, companion), companion), account(plex, companion)
+def _describe_owner(plex: PlexServer, companion: Companion) -> dict[str, Any]:
+    me, found = mask_user(get_owner_account(plex, companion), companion), get_account(plex, companion)
     subscription = found.find("subscription")
-    features = [] if subscription is None else [text(feature, "id") for feature in subscription.iter("feature")]
+    features = [] if subscription is None else [read_text(feature, "id") for feature in subscription.iter("feature")]
     return {
         "role": me.kind,
-        **_names(me),
+        **_list_names(me),
         "uuid": me.uuid,
         "subscription": {
-            "active": subscription is not None and flag(subscription, "active") is True,
+            "active": subscription is not None and read_flag(subscription, "active") is True,
             "features": [feature for feature in features if feature],
         },
-        "joinedAt": local(found, "joinedAt"),
-        "joined_at_utc": utc(found, "joinedAt"),
+        "joinedAt": read_local_time(found, "joinedAt"),
+        "joined_at_utc": read_utc(found, "joinedAt"),
     }
 
 
-def _server_access(plex: PlexServer, companion: Companion, person: Person) -> list[dict[str, Any]]:
+def _describe_access(plex: PlexServer, companion: Companion, person: ServerUser) -> list[dict[str, Any]]:
     """The libraries are known of this server only."""
-    granted = access(plex, companion).get(person.id)
+    granted = get_access(plex, companion).get(person.id)
     here = list(granted.libraries) if granted else []
     return [
         {
@@ -270,54 +270,54 @@ def _server_access(plex: PlexServer, companion: Companion, person: Person) -> li
     ]
 
 
-def _on_deck(row: Element) -> dict[str, Any]:
-    where = {"show": text(row, "grandparentTitle"), "season": text(row, "parentTitle")}
-    at, duration = number(row, "viewOffset") or 0, number(row, "duration")
+def _describe_on_deck(row: Element) -> dict[str, Any]:
+    where = {"show": read_text(row, "grandparentTitle"), "season": read_text(row, "parentTitle")}
+    at, duration = read_number(row, "viewOffset") or 0, read_number(row, "duration")
     return {
-        "type": text(row, "type"),
-        "title": text(row, "title"),
-        **(where if row.get("type") == "episode" else {"year": number(row, "year")}),
-        "progress": wire.percent(at, duration),
-        "current_time": _clock(at),
-        "total_time": None if duration is None else _clock(duration),
-        "rating_key": as_number(row.get("ratingKey")),
+        "type": read_text(row, "type"),
+        "title": read_text(row, "title"),
+        **(where if row.get("type") == "episode" else {"year": read_number(row, "year")}),
+        "progress": wire.compute_percent(at, duration),
+        "current_time": _format_clock(at),
+        "total_time": None if duration is None else _format_clock(duration),
+        "rating_key": parse_identifier(row.get("ratingKey")),
         "view_offset_ms": at,
         "duration_ms": duration,
     }
 
 
-def _begun(row: Element) -> dict[str, Any]:
+def _describe_begun(row: Element) -> dict[str, Any]:
     where = {
-        "show": text(row, "grandparentTitle"),
-        "season": number(row, "parentIndex"),
-        "episode": number(row, "index"),
+        "show": read_text(row, "grandparentTitle"),
+        "season": read_number(row, "parentIndex"),
+        "episode": read_number(row, "index"),
     }
-    at, duration = number(row, "viewOffset") or 0, number(row, "duration")
+    at, duration = read_number(row, "viewOffset") or 0, read_number(row, "duration")
     return {
-        "type": text(row, "type"),
-        "title": text(row, "title"),
-        "ratingKey": as_number(row.get("ratingKey")),
-        **(where if row.get("type") == "episode" else {"year": number(row, "year")}),
-        "progress": wire.percent(at, duration),
+        "type": read_text(row, "type"),
+        "title": read_text(row, "title"),
+        "ratingKey": parse_identifier(row.get("ratingKey")),
+        **(where if row.get("type") == "episode" else {"year": read_number(row, "year")}),
+        "progress": wire.compute_percent(at, duration),
         "remaining_minutes": None if duration is None else max(0, duration - at) // MINUTE_MS,
-        "rating_key": as_number(row.get("ratingKey")),
+        "rating_key": parse_identifier(row.get("ratingKey")),
         "view_offset_ms": at,
     }
 
 
-def _clock(milliseconds: int) -> str:
+def _format_clock(milliseconds: int) -> str:
     """As `83:05`."""
     seconds = milliseconds // SECOND_MS
     return f"{seconds // 60}:{seconds % 60:02}"
 
 
-def _kept(looking: Looking, content_type: str | None, *, repeats: bool) -> Iterator[Element]:
+def _filter_plays(looking: HistoryWalk, content_type: str | None, *, repeats: bool) -> Iterator[Element]:
     wanted = "episode" if content_type == "show" else content_type
     rows = (row for row in looking if wanted is None or row.get("type") == wanted)
-    return rows if repeats else once_each(rows)
+    return rows if repeats else drop_repeats(rows)
 
 
-def _how_far(looking: Looking, found: int, limit: int) -> str | None:
+def _explain_extent(looking: HistoryWalk, found: int, limit: int) -> str | None:
     if found < limit and looking.stopped_early:
         return f"Only the newest {looking.looked_at} of {looking.total} plays were looked through."
     return None if found else "No plays found."

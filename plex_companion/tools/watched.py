@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from plex_companion.tools.ask import Page, get, page
-from plex_companion.tools.facts import kind, number
-from plex_companion.wire import percent
+from plex_companion.tools.ask import ResultPage, get, get_page
+from plex_companion.tools.facts import read_kind, read_number
+from plex_companion.wire import compute_percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ MOST_BELOW = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedState:
     """`seen` of `total` parts; a film, an episode or a track is one part, perhaps `started`."""
 
     seen: int
@@ -36,7 +36,7 @@ class Watched:
             return "watched"
         return "partial" if self.seen or self.started else "unwatched"
 
-    def facts(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """What a container says of itself."""
         status = self.status
         return {
@@ -47,39 +47,39 @@ class Watched:
         }
 
 
-def watched_of(row: Element, albums: Iterable[Element] = ()) -> Watched:
+def read_watched_state(row: Element, albums: Iterable[Element] = ()) -> WatchedState:
     """From the item's own row; an artist's has no counts, so its albums' are summed."""
-    if kind(row) == "artist":
+    if read_kind(row) == "artist":
         counted = list(albums)
-        return Watched(_sum(counted, "viewedLeafCount"), _sum(counted, "leafCount"))
-    if kind(row) in CONTAINERS:
-        return Watched(number(row, "viewedLeafCount") or 0, number(row, "leafCount") or 0)
-    return Watched(int(bool(number(row, "viewCount"))), 1, started=bool(number(row, "viewOffset")))
+        return WatchedState(_sum(counted, "viewedLeafCount"), _sum(counted, "leafCount"))
+    if read_kind(row) in CONTAINERS:
+        return WatchedState(read_number(row, "viewedLeafCount") or 0, read_number(row, "leafCount") or 0)
+    return WatchedState(int(bool(read_number(row, "viewCount"))), 1, started=bool(read_number(row, "viewOffset")))
 
 
-def progress(row: Element) -> dict[str, Any]:
+def read_progress(row: Element) -> dict[str, Any]:
     """How far one film, episode or track is."""
-    offset = number(row, "viewOffset") or 0
-    views = number(row, "viewCount") or 0
+    offset = read_number(row, "viewOffset") or 0
+    views = read_number(row, "viewCount") or 0
     return {
         "view_count": views,
         "watched": views > 0,
         "playback_offset_ms": offset,
         "in_progress": offset > 0,
-        "progress_percent": percent(offset, number(row, "duration")),
+        "progress_percent": compute_percent(offset, read_number(row, "duration")),
     }
 
 
-def below(plex: PlexServer, row: Element) -> list[Element]:
+def get_children(plex: PlexServer, row: Element) -> list[Element]:
     """A season's episodes, an album's tracks, a show's seasons: by their number. One request."""
     key = row.get("ratingKey")
     found = get(plex, f"/library/metadata/{key}/children", excludeAllLeaves=1)
     return [child for child in found if child.get("ratingKey")]
 
 
-def albums_of(plex: PlexServer, artist: Element) -> list[Element]:
+def get_albums(plex: PlexServer, artist: Element) -> list[Element]:
     """An artist's albums, oldest first. One request."""
-    found = page(
+    found = get_page(
         plex,
         f"/library/sections/{artist.get('librarySectionID')}/all",
         offset=0,
@@ -88,13 +88,13 @@ def albums_of(plex: PlexServer, artist: Element) -> list[Element]:
         sort="originallyAvailableAt",
         **{"artist.id": artist.get("ratingKey")},
     )
-    return [row for row in found.rows if kind(row) == "album"]
+    return [row for row in found.rows if read_kind(row) == "album"]
 
 
-def part(rows: list[Element], offset: int, limit: int) -> Page:
+def cut_page(rows: list[Element], offset: int, limit: int) -> ResultPage:
     """A page of rows that are all there already."""
-    return Page(rows[offset : offset + limit], len(rows), offset, limit)
+    return ResultPage(rows[offset : offset + limit], len(rows), offset, limit)
 
 
 def _sum(rows: Iterable[Element], name: str) -> int:
-    return sum(number(row, name) or 0 for row in rows)
+    return sum(read_number(row, name) or 0 for row in rows)

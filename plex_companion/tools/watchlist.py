@@ -12,19 +12,19 @@ from pydantic import Field
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid, NotConfirmed, NotFound
-from plex_companion.tools.ask import at_addresses, get_if_there, page, read_json, send
+from plex_companion.tools.ask import get_or_none, get_page, read_json, send, use_full_addresses
 from plex_companion.tools.declare import Access, Id, Toolset
-from plex_companion.tools.facts import number, text, without_nulls
-from plex_companion.tools.profiles import chosen, profile, user_of
+from plex_companion.tools.facts import drop_nulls, read_number, read_text
+from plex_companion.tools.profiles import find_chosen_user, open_profile, parse_choice
 from plex_companion.tools.titles import cut_query
-from plex_companion.tools.wished import with_state
+from plex_companion.tools.wished import add_availability
 
 if TYPE_CHECKING:
     from plexapi.server import PlexServer
 
-    from plex_companion.tools.ask import Page
-    from plex_companion.tools.people import Person
-    from plex_companion.tools.profiles import Chosen
+    from plex_companion.tools.ask import ResultPage
+    from plex_companion.tools.people import ServerUser
+    from plex_companion.tools.profiles import ProfileChoice
 
 WATCHLIST = Toolset("watchlist", "The watchlist of the plex.tv account, or of a profile of the home")
 
@@ -41,7 +41,7 @@ Guid = Annotated[str, Field(description="As plex://movie/… or plex://show/…,
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class WatchlistChange:
     """What became of a title on the watchlist."""
 
     status: str
@@ -66,11 +66,11 @@ async def watchlist_list(
     `match_status` "not_found" means that no match was found, not that the server surely lacks the title.
     """
     _check_limit(limit, offset)
-    who = chosen(home_user_id, username, pin)
-    person, found = await companion.gateway.call(partial(_wished, companion, who, offset, limit))
-    items = [listed(row) for row in found.rows]
+    who = parse_choice(home_user_id, username, pin)
+    person, found = await companion.gateway.call(partial(_fetch_page, companion, who, offset, limit))
+    items = [describe_title(row) for row in found.rows]
     if include_state:
-        items = await with_state(companion, person, list(zip(found.rows, items, strict=True)))
+        items = await add_availability(companion, person, list(zip(found.rows, items, strict=True)))
     return {"items": items, "totalItems": found.total, "offset": offset, "limit": limit, "size": len(items)}
 
 
@@ -92,7 +92,7 @@ def watchlist_search(
     _check_limit(limit)
     if not query.strip():
         raise Invalid("query must not be empty.", argument="query")
-    seen = profile(plex, companion, chosen(home_user_id, username, pin))
+    seen = open_profile(plex, companion, parse_choice(home_user_id, username, pin))
     found = read_json(
         seen,
         f"{DISCOVER}/library/search",
@@ -102,8 +102,8 @@ def watchlist_search(
         searchProviders="discover",
         includeMetadata=1,
     )
-    rows = [row for row in _hits(found) if row.get("type") == (content_type or row.get("type"))]
-    items = [listed(row) for row in rows[:limit]]
+    rows = [row for row in _parse_hits(found) if row.get("type") == (content_type or row.get("type"))]
+    items = [describe_title(row) for row in rows[:limit]]
     return {"items": items, "size": len(items), **({} if items else {"message": f"plex.tv knows no '{query}'."})}
 
 
@@ -115,13 +115,15 @@ def watchlist_add(
     home_user_id: HomeUser = None,
     pin: Pin = None,
     username: str | None = None,
-) -> Wish:
+) -> WatchlistChange:
     """Put a film or show onto the watchlist; `changed` is false when it was there already.
 
     By default the owner's; `home_user_id` or `username` (with `pin` if it has one) name a profile of the Plex home.
     """
-    key = _key_of(guid)
-    return _made(profile(plex, companion, chosen(home_user_id, username, pin)), guid, key, wanted=True)
+    key = _parse_key(guid)
+    return _change_watchlist(
+        open_profile(plex, companion, parse_choice(home_user_id, username, pin)), guid, key, wanted=True
+    )
 
 
 @WATCHLIST.tool(Access.WRITE, open_world=True)
@@ -132,62 +134,68 @@ def watchlist_remove(
     home_user_id: HomeUser = None,
     pin: Pin = None,
     username: str | None = None,
-) -> Wish:
+) -> WatchlistChange:
     """Take a film or show off the watchlist; `changed` is false when it was not there. Media and watched state stay.
 
     By default the owner's; `home_user_id` or `username` (with `pin` if it has one) name a profile of the Plex home.
     """
-    key = _key_of(guid)
-    return _made(profile(plex, companion, chosen(home_user_id, username, pin)), guid, key, wanted=False)
+    key = _parse_key(guid)
+    return _change_watchlist(
+        open_profile(plex, companion, parse_choice(home_user_id, username, pin)), guid, key, wanted=False
+    )
 
 
-def listed(row: Element) -> dict[str, Any]:
+def describe_title(row: Element) -> dict[str, Any]:
     """A title as plex.tv knows it; what is not known but the year is left out."""
     return {
-        "guid": text(row, "guid"),
-        "title": text(row, "title"),
-        "type": text(row, "type"),
-        "year": number(row, "year"),
-        **without_nulls(
+        "guid": read_text(row, "guid"),
+        "title": read_text(row, "title"),
+        "type": read_text(row, "type"),
+        "year": read_number(row, "year"),
+        **drop_nulls(
             {
-                "release_date": text(row, "originallyAvailableAt"),
-                "duration_ms": number(row, "duration"),
-                "content_rating": text(row, "contentRating"),
+                "release_date": read_text(row, "originallyAvailableAt"),
+                "duration_ms": read_number(row, "duration"),
+                "content_rating": read_text(row, "contentRating"),
             }
         ),
     }
 
 
-def _wished(companion: Companion, who: Chosen, offset: int, limit: int, plex: PlexServer) -> tuple[Person, Page]:
-    person = user_of(plex, companion, who)
-    there = at_addresses(profile(plex, companion, who))
+def _fetch_page(
+    companion: Companion, who: ProfileChoice, offset: int, limit: int, plex: PlexServer
+) -> tuple[ServerUser, ResultPage]:
+    person = find_chosen_user(plex, companion, who)
+    there = use_full_addresses(open_profile(plex, companion, who))
     path = f"{DISCOVER}/library/sections/watchlist/all"
-    found = page(there, path, offset=offset, limit=limit, includeCollections=1, includeExternalMedia=1, includeGuids=1)
+    found = get_page(
+        there, path, offset=offset, limit=limit, includeCollections=1, includeExternalMedia=1, includeGuids=1
+    )
     return person, found
 
 
-def _made(seen: PlexServer, guid: str, key: str, *, wanted: bool) -> Wish:
+def _change_watchlist(seen: PlexServer, guid: str, key: str, *, wanted: bool) -> WatchlistChange:
     """The wish as wanted, and seen to be so."""
-    if _is_wished(seen, guid, key) == wanted:
-        return Wish("success", guid, wanted, changed=False)
+    if _is_watchlisted(seen, guid, key) == wanted:
+        return WatchlistChange("success", guid, wanted, changed=False)
     action = "addToWatchlist" if wanted else "removeFromWatchlist"
-    send(at_addresses(seen), "PUT", f"{DISCOVER}/actions/{action}", ratingKey=key)
-    if _is_wished(seen, guid, key) != wanted:
+    send(use_full_addresses(seen), "PUT", f"{DISCOVER}/actions/{action}", ratingKey=key)
+    if _is_watchlisted(seen, guid, key) != wanted:
         message = (
             f"plex.tv said yes, but {guid} is {'not' if wanted else 'still'} on the watchlist. Look again in a minute."
         )
         raise NotConfirmed(message, requested={"watchlisted": wanted}, found={"watchlisted": not wanted})
-    return Wish("success", guid, wanted, changed=True)
+    return WatchlistChange("success", guid, wanted, changed=True)
 
 
-def _is_wished(seen: PlexServer, guid: str, key: str) -> bool:
-    found = get_if_there(at_addresses(seen), f"{METADATA}/library/metadata/{key}/userState")
+def _is_watchlisted(seen: PlexServer, guid: str, key: str) -> bool:
+    found = get_or_none(use_full_addresses(seen), f"{METADATA}/library/metadata/{key}/userState")
     if found is None:
         raise NotFound(f"plex.tv knows no title {guid}. watchlist_search finds guids.", what="title")
     return any(state.get("watchlistedAt") for state in found.iter("UserState"))
 
 
-def _key_of(guid: str) -> str:
+def _parse_key(guid: str) -> str:
     """The last part, which is the id at plex.tv."""
     found = _GUID.fullmatch(guid.strip())
     if found is None:
@@ -203,24 +211,24 @@ def _check_limit(limit: int, offset: int = 0) -> None:
         raise Invalid(f"offset must not be negative; got {offset}.", argument="offset")
 
 
-def _hits(found: dict[str, Any]) -> list[Element]:
+def _parse_hits(found: dict[str, Any]) -> list[Element]:
     """The titles of the group `external`, as rows like everything else: plex.tv searches in JSON only."""
-    groups = _objects(_inside(found, "MediaContainer"), "SearchResults")
+    groups = _get_objects(_get_object(found, "MediaContainer"), "SearchResults")
     results = [
-        result for group in groups if group.get("id") == "external" for result in _objects(group, "SearchResult")
+        result for group in groups if group.get("id") == "external" for result in _get_objects(group, "SearchResult")
     ]
-    known = [_inside(result, "Metadata") for result in results]
+    known = [_get_object(result, "Metadata") for result in results]
     titles = [title for title in known if title.get("type") in {"movie", "show"}]
     return [Element("Video", {name: str(value) for name, value in title.items()}) for title in titles]
 
 
-def _inside(outer: dict[str, Any], name: str) -> dict[str, Any]:
+def _get_object(outer: dict[str, Any], name: str) -> dict[str, Any]:
     """The object of this name; an empty one where there is none."""
     found = outer.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def _objects(outer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def _get_objects(outer: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The objects in the list of this name, if there is one."""
     found = outer.get(name)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

@@ -13,7 +13,7 @@ from playwright.async_api import expect
 from pydantic import SecretStr
 
 from plex_companion.demo import Demo, frames, open_demo
-from plex_companion.plex.listener import PATIENT
+from plex_companion.plex.listener import DEFAULT_TIMEOUTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser
 
-    from plex_companion.demo.playback import Session
+    from plex_companion.demo.playback import DemoSession
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 HOSTILE = (
@@ -53,7 +53,7 @@ async def chromium() -> AsyncIterator[Browser]:
 @pytest.fixture
 async def it(tmp_path: Path) -> AsyncIterator[Home]:
     """As a household has it: with the patience that the program ships with."""
-    async with home(tmp_path, patience=PATIENT) as running:
+    async with home(tmp_path, patience=DEFAULT_TIMEOUTS) as running:
         yield running
 
 
@@ -66,8 +66,8 @@ async def seen(it: Home, chromium: Browser) -> AsyncIterator[Window]:
 
 async def test_a_session_appears_moves_and_pauses_without_a_reload(it: Home, seen: Window) -> None:
     cards = seen.page.locator(".session")
-    film = it.demo.movie(1)
-    playing: list[Session] = []
+    film = it.demo.get_movie(1)
+    playing: list[DemoSession] = []
 
     async def appear() -> None:
         if playing:
@@ -94,9 +94,9 @@ async def test_a_session_appears_moves_and_pauses_without_a_reload(it: Home, see
 
 
 async def test_time_goes_on_between_events_without_asking_and_stands_while_paused(it: Home, seen: Window) -> None:
-    session = it.demo.start(it.demo.movie(), offset=60_000)
+    session = it.demo.start(it.demo.get_movie(), offset=60_000)
     position = seen.page.locator(".position")
-    await expect(seen.page.locator("h3").filter(has_text=it.demo.movie().title)).to_be_visible()
+    await expect(seen.page.locator("h3").filter(has_text=it.demo.get_movie().title)).to_be_visible()
     asked = len([url for url in seen.requests if "/art/" not in url])
     await expect(position).to_have_text("1:02")
     assert len([url for url in seen.requests if "/art/" not in url]) == asked
@@ -120,8 +120,8 @@ async def test_the_page_outlives_a_restart_of_the_companion(chromium: Browser, t
         async with home(tmp_path, demo=demo, port=port):
             await expect(seen.page.locator("#lost")).to_be_hidden()
             await expect(seen.page.locator(".pill")).to_have_text("Live")
-            demo.start(demo.movie(2))
-            await expect(seen.page.locator(".session h3")).to_have_text(demo.movie(2).title)
+            demo.start(demo.get_movie(2))
+            await expect(seen.page.locator(".session h3")).to_have_text(demo.get_movie(2).title)
             assert await seen.page.evaluate("window.same"), "it was not loaded anew"
             await opened.__aexit__(None, None, None)
 
@@ -131,17 +131,17 @@ async def test_the_page_outlives_a_restart_of_plex_and_says_while_it_lasts_that_
 ) -> None:
     async with home(tmp_path) as it, window(chromium, it.url) as seen:
         await seen.page.evaluate("window.same = true")
-        it.demo.start(it.demo.movie(2), offset=60_000)
+        it.demo.start(it.demo.get_movie(2), offset=60_000)
         await expect(seen.page.locator(".session .state")).to_contain_text("Playing")
-        await it.demo.shut()
+        await it.demo.shut_down()
         await expect(seen.page.get_by_role("alert").filter(has_text="Plex is not heard")).to_be_visible()
         await expect(seen.page.locator(".pill")).to_have_text("Not heard")
         await expect(seen.page.locator(".session .state")).to_contain_text("Was playing")
         await it.demo.reopen()
         await expect(seen.page.locator(".pill")).to_have_text("Live")
         await expect(seen.page.locator(".now")).to_contain_text("Nothing is playing")
-        it.demo.start(it.demo.movie(3))
-        await expect(seen.page.locator(".session h3")).to_have_text(it.demo.movie(3).title)
+        it.demo.start(it.demo.get_movie(3))
+        await expect(seen.page.locator(".session h3")).to_have_text(it.demo.get_movie(3).title)
         assert await seen.page.evaluate("window.same"), "it was not loaded anew"
         assert seen.complaints == []
 
@@ -208,7 +208,7 @@ async def test_while_plex_is_away_the_page_says_what_was_and_nothing_of_what_is(
         if is_busy:
             await busy(it.demo)
             await expect(seen.page.locator(".session")).to_have_count(2)
-        await it.demo.shut()
+        await it.demo.shut_down()
         await expect(seen.page.locator(".pill")).to_have_text("Not heard")
         past = await _until_past(seen, "Plex not heard")
         assert ("What plays now is not known" in past) is not is_busy
@@ -229,7 +229,7 @@ async def test_the_title_of_a_page_that_nobody_looks_at_says_nothing_that_may_be
         await seen.page.clock.fast_forward(61_000)
         await expect(seen.page).to_have_title("plex-companion")
         assert PRESENT.findall(await _said(seen)) == []
-        it.demo.start(it.demo.movie(2))
+        it.demo.start(it.demo.get_movie(2))
         await seen.page.evaluate(HIDE.replace("HIDDEN", "false"))
         await expect(seen.page).to_have_title("1 playing \u2013 plex-companion")
         await expect(seen.page.locator(".session .state")).to_contain_text("Playing")
@@ -249,14 +249,14 @@ async def test_a_stream_that_died_unseen_is_opened_again(it: Home, chromium: Bro
 
 async def busy(demo: Demo) -> None:
     """A household with one of everything."""
-    demo.movie(4).title = HOSTILE
-    demo.start(demo.movie(4), player=0, transcode=True)
-    paused = demo.start(demo.episode(2), player=1, user=1)
+    demo.get_movie(4).title = HOSTILE
+    demo.start(demo.get_movie(4), player=0, transcode=True)
+    paused = demo.start(demo.get_episode(2), player=1, user=1)
     demo.pause(paused)
     for _ in range(4):
         demo.buffer(paused)
         demo.resume(paused)
-    demo.house.start_activity("library.update.section", "Scanning Films", cancellable=True)
+    demo.state.start_activity("library.update.section", "Scanning Films", cancellable=True)
     await demo.add_movie("Saffron Sky")
 
 
@@ -267,7 +267,7 @@ async def test_axe_finds_nothing_by_day_or_night_live_or_blind(it: Home, seen: W
     for scheme in SCHEMES:
         await seen.page.emulate_media(color_scheme=scheme)
         assert await seen.violations() == [], scheme
-    await it.demo.shut()
+    await it.demo.shut_down()
     await expect(seen.page.locator(".banner")).to_contain_text("Plex is not heard")
     for scheme in SCHEMES:
         await seen.page.emulate_media(color_scheme=scheme)
@@ -284,7 +284,7 @@ async def test_hostile_titles_are_text_and_nothing_is_wider_than_the_window(it: 
 
 
 async def test_the_first_paint_holds_what_plays_and_takes_less_than_300_ms(it: Home, chromium: Browser) -> None:
-    it.demo.start(it.demo.movie(1))
+    it.demo.start(it.demo.get_movie(1))
     await it.until(lambda: it.sessions and next(iter(it.sessions.values())).listed)
     async with window(chromium, it.url) as seen:
         took = []
@@ -293,7 +293,7 @@ async def test_the_first_paint_holds_what_plays_and_takes_less_than_300_ms(it: H
             took.append(await seen.page.evaluate(FIRST_PAINT))
         assert min(took) < 300
     async with chromium_without_script(chromium, it.url) as title:
-        assert title == it.demo.movie(1).title, "the server draws it, not the script"
+        assert title == it.demo.get_movie(1).title, "the server draws it, not the script"
 
 
 @asynccontextmanager
@@ -307,7 +307,7 @@ async def chromium_without_script(chromium: Browser, url: str) -> AsyncIterator[
 
 
 async def test_pictures_come_from_the_companion_and_are_there(it: Home, seen: Window) -> None:
-    it.demo.start(it.demo.movie(1))
+    it.demo.start(it.demo.get_movie(1))
     poster = seen.page.locator(".session img")
     await expect(poster).to_have_js_property("complete", value=True)
     assert await poster.evaluate("image => image.naturalWidth") > 100
@@ -315,19 +315,19 @@ async def test_pictures_come_from_the_companion_and_are_there(it: Home, seen: Wi
 
 
 async def test_what_has_the_focus_keeps_it_when_its_part_is_told_anew(it: Home, seen: Window) -> None:
-    it.demo.start(it.demo.movie(0))
+    it.demo.start(it.demo.get_movie(0))
     days = seen.page.locator(".days summary")
     await days.focus()
     await days.press("Enter")
     before = await seen.page.locator(".days figcaption p").text_content() or ""
-    it.demo.start(it.demo.movie(1), player=1, user=1)
+    it.demo.start(it.demo.get_movie(1), player=1, user=1)
     await expect(seen.page.locator(".days figcaption p")).not_to_have_text(before)
     await expect(days).to_be_focused()
     await expect(seen.page.locator(".days details")).to_have_attribute("open", "")
 
 
 async def test_an_alert_is_acknowledged_with_its_button_and_leaves(it: Home, seen: Window) -> None:
-    it.demo.announce(frames.status("The roof is being repaired"))
+    it.demo.announce(frames.build_status("The roof is being repaired"))
     alert = seen.page.locator(".alert")
     await expect(alert).to_contain_text("The roof is being repaired")
     await alert.get_by_role("button", name="Seen: The roof is being repaired").press("Enter")
@@ -336,13 +336,13 @@ async def test_an_alert_is_acknowledged_with_its_button_and_leaves(it: Home, see
 
 
 async def test_who_listens_is_told_of_what_begins_and_of_nothing_that_was_there(it: Home, chromium: Browser) -> None:
-    it.demo.start(it.demo.movie(1))
+    it.demo.start(it.demo.get_movie(1))
     await it.until(lambda: it.sessions and next(iter(it.sessions.values())).listed)
     async with window(chromium, it.url) as seen:
         await expect(seen.page.locator(".session")).to_have_count(1)
         await expect(seen.page.locator("#said")).to_be_empty()
-        it.demo.start(it.demo.movie(2), player=1, user=1)
-        await expect(seen.page.locator("#said")).to_contain_text(f"plays {it.demo.movie(2).title}")
+        it.demo.start(it.demo.get_movie(2), player=1, user=1)
+        await expect(seen.page.locator("#said")).to_contain_text(f"plays {it.demo.get_movie(2).title}")
 
 
 async def test_the_keyboard_begins_with_a_way_to_what_plays(seen: Window) -> None:
@@ -377,11 +377,11 @@ async def test_the_token_opens_the_page_which_then_moves_and_writes_by_the_cooki
         await expect(page.get_by_label("Token")).to_be_visible()
         await page.get_by_label("Token").fill(token)
         await page.get_by_role("button", name="Log in").click()
-        await expect(page.locator("h1")).to_contain_text(it.demo.house.name)
+        await expect(page.locator("h1")).to_contain_text(it.demo.state.name)
         complaints.clear()  # until here the browser was told 401, as it should be
         session = it.demo.start()
         await expect(page.locator(".session")).to_have_count(1)
-        it.demo.announce(frames.reachability(reachable=False))
+        it.demo.announce(frames.build_reachability(reachable=False))
         await page.get_by_role("button", name="Seen").click()
         await expect(page.get_by_role("button", name="Seen")).to_have_count(0)
         it.demo.stop(session)

@@ -8,10 +8,10 @@ import pytest
 from stories import DEN, START, Story, listed
 
 from plex_companion.cache import UNKNOWN, Cache, open_cache
-from plex_companion.cache.board import Bulletin, Deposed, Listening, Touched
-from plex_companion.cache.load import load_state, look
+from plex_companion.cache.board import LeaderCommit, LeadershipLost, LeaderStatus, TouchedUris
+from plex_companion.cache.load import load_committed, load_state
 from plex_companion.changes.kinds import Journaled
-from plex_companion.desk import FRESH_MS, Desk
+from plex_companion.desk import FRESH_MS, LeaderRecord
 from plex_companion.models import Connection, Moment
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def row(number: int) -> Journaled:
     return Journaled(number, START, "playing", None, "playing", "{}")
 
 
-def listening(connection: Connection = LIVE, refreshed_at: int = START) -> Listening:
+def listening(connection: Connection = LIVE, refreshed_at: int = START) -> LeaderStatus:
     counters = {"events": {"playing": 3}}
-    return Listening(
+    return LeaderStatus(
         4711,
         DEN.machine_identifier,
         connection,
@@ -45,8 +45,8 @@ def listening(connection: Connection = LIVE, refreshed_at: int = START) -> Liste
     )
 
 
-def bulletin(term: int | None = None, *urgent: str) -> Bulletin:
-    return Bulletin(START, term, Touched(set(urgent)), listening())
+def bulletin(term: int | None = None, *urgent: str) -> LeaderCommit:
+    return LeaderCommit(START, term, TouchedUris(set(urgent)), listening())
 
 
 async def test_a_first_transaction_begins_a_term_and_later_ones_belong_to_it(cache: Cache) -> None:
@@ -58,18 +58,18 @@ async def test_a_first_transaction_begins_a_term_and_later_ones_belong_to_it(cac
 async def test_of_a_term_that_is_over_nothing_is_written(cache: Cache) -> None:
     first = await cache.write([row(1)], UNKNOWN, START, bulletin())
     await cache.write([row(2)], UNKNOWN, START, bulletin())
-    with pytest.raises(Deposed):
+    with pytest.raises(LeadershipLost):
         await cache.write([row(3)], UNKNOWN, START, bulletin(first, "plex://events"))
     assert (await load_state(cache, NOW)).next_event == 3
-    assert (await look(cache, NOW, 0)).news.last == 0
+    assert (await load_committed(cache, NOW, 0)).announcements.last_id == 0
 
 
 async def test_what_is_pinned_up_is_seen_together_with_the_rows(cache: Cache) -> None:
     story = Story(connected=False)
     changes = [*story.connect(listed("1")), *story.plays("1", at=60)]
     await cache.write(changes, UNKNOWN, START, bulletin(None, "plex://sessions"))
-    found = await look(cache, NOW, 0)
-    assert found.listening == listening()
+    found = await load_committed(cache, NOW, 0)
+    assert found.leader == listening()
     assert found.state.connection == LIVE
     assert (found.state.server, found.state.sessions_read) == (DEN, True)
     assert (found.state.last_event_at, found.state.refreshed_at) == (START, START)
@@ -82,34 +82,36 @@ async def test_what_is_pinned_up_is_seen_together_with_the_rows(cache: Cache) ->
 
 async def test_sessions_of_a_connection_that_is_lost_are_stale_whatever_their_rows_say(cache: Cache) -> None:
     await cache.write(Story(connected=False).connect(listed("1")), UNKNOWN, START, bulletin())
-    down = Bulletin(START, 1, listening=listening(Connection("down", START, 7, "no pong")))
+    down = LeaderCommit(START, 1, status=listening(Connection("down", START, 7, "no pong")))
     await cache.write([], UNKNOWN, START, down)
-    assert [session.stale for session in (await look(cache, NOW, 0)).state.sessions.values()] == [True]
+    assert [session.stale for session in (await load_committed(cache, NOW, 0)).state.sessions.values()] == [True]
 
 
 async def test_announcements_add_up_and_what_is_urgent_once_is_urgent(cache: Cache) -> None:
     for touched in (
-        Touched({"plex://sessions"}, {"plex://clients"}),
-        Touched(set(), {"plex://sessions", "plex://history"}, listing=True),
-        Touched({"plex://events"}),
+        TouchedUris({"plex://sessions"}, {"plex://clients"}),
+        TouchedUris(set(), {"plex://sessions", "plex://history"}, listing=True),
+        TouchedUris({"plex://events"}),
     ):
-        await cache.write([], UNKNOWN, START, Bulletin(START, None, touched, listening()))
-    news = (await look(cache, NOW, 1)).news
-    assert (news.last, news.complete, news.committed_at) == (3, True, START)
-    assert news.touched == Touched({"plex://events"}, {"plex://sessions", "plex://history"}, listing=True)
-    assert (await look(cache, NOW, 0)).news.touched.urgent == {"plex://sessions", "plex://events"}
-    assert not (await look(cache, NOW, 3)).news.touched
+        await cache.write([], UNKNOWN, START, LeaderCommit(START, None, touched, listening()))
+    news = (await load_committed(cache, NOW, 1)).announcements
+    assert (news.last_id, news.complete, news.committed_at) == (3, True, START)
+    assert news.touched == TouchedUris({"plex://events"}, {"plex://sessions", "plex://history"}, listing=True)
+    assert (await load_committed(cache, NOW, 0)).announcements.touched.immediate == {"plex://sessions", "plex://events"}
+    assert not (await load_committed(cache, NOW, 3)).announcements.touched
 
 
 async def test_old_announcements_are_taken_down_and_whoever_missed_them_knows(cache: Cache) -> None:
     for n in range(3):
-        await cache.write([], UNKNOWN, START, Bulletin(START + n, None, Touched({"plex://events"}), listening()))
+        await cache.write(
+            [], UNKNOWN, START, LeaderCommit(START + n, None, TouchedUris({"plex://events"}), listening())
+        )
     await cache.prune(events_before=0, events_kept=100, alerts_before=0, announced_before=START + 2)
-    assert not (await look(cache, NOW, 0)).news.complete
-    assert (await look(cache, NOW, 2)).news.complete
+    assert not (await load_committed(cache, NOW, 0)).announcements.complete
+    assert (await load_committed(cache, NOW, 2)).announcements.complete
     await cache.prune(events_before=0, events_kept=100, alerts_before=0, announced_before=START + 9)
-    assert not (await look(cache, NOW, 2)).news.complete
-    assert (await look(cache, NOW, 3)).news.complete, "nothing new"
+    assert not (await load_committed(cache, NOW, 2)).announcements.complete
+    assert (await load_committed(cache, NOW, 3)).announcements.complete, "nothing new"
 
 
 async def test_the_connection_goes_on_counting_where_nothing_played_on_the_last_one(cache: Cache) -> None:
@@ -118,24 +120,24 @@ async def test_the_connection_goes_on_counting_where_nothing_played_on_the_last_
 
 
 def test_what_only_grows_fresher_waits_a_second_and_what_matters_does_not() -> None:
-    desk, state = Desk(4711, lambda _: Touched()), Story().state
-    first = desk.bulletin(state, {}, START)
-    assert first.listening is not None
-    desk.pinned_up(first, 1)
-    assert not desk.bulletin(state, {}, START + FRESH_MS), "the same again is worth no row"
-    assert not desk.bulletin(state, {"snapshots": 2}, START + FRESH_MS - 1)
-    assert desk.bulletin(state, {"snapshots": 2}, START + FRESH_MS)
-    assert desk.bulletin(state, {"snapshots": 2}, START - 5_000), "the clock was set back"
+    desk, state = LeaderRecord(4711, lambda _: TouchedUris()), Story().state
+    first = desk.build_commit(state, {}, START)
+    assert first.status is not None
+    desk.mark_committed(first, 1)
+    assert not desk.build_commit(state, {}, START + FRESH_MS), "the same again is worth no row"
+    assert not desk.build_commit(state, {"snapshots": 2}, START + FRESH_MS - 1)
+    assert desk.build_commit(state, {"snapshots": 2}, START + FRESH_MS)
+    assert desk.build_commit(state, {"snapshots": 2}, START - 5_000), "the clock was set back"
     state.connection = Connection("down", START, 1, "closed by Plex")
-    assert desk.bulletin(state, {}, START + 1)
+    assert desk.build_commit(state, {}, START + 1)
 
 
 def test_what_could_not_be_written_is_told_by_the_next_commit() -> None:
-    desk, state = Desk(4711, lambda _: Touched({"plex://events"})), Story().state
-    desk.take([], [])
-    desk.name = lambda _: Touched(set(), {"plex://clients"})
-    desk.take([], [])
-    told = desk.bulletin(state, {}, START)
-    assert told.touched == Touched({"plex://events"}, {"plex://clients"})
-    desk.pinned_up(told, 1)
-    assert not desk.bulletin(state, {}, START).touched
+    desk, state = LeaderRecord(4711, lambda _: TouchedUris({"plex://events"})), Story().state
+    desk.begin_batch([], [])
+    desk.find_uris = lambda _: TouchedUris(set(), {"plex://clients"})
+    desk.begin_batch([], [])
+    told = desk.build_commit(state, {}, START)
+    assert told.touched == TouchedUris({"plex://events"}, {"plex://clients"})
+    desk.mark_committed(told, 1)
+    assert not desk.build_commit(state, {}, START).touched

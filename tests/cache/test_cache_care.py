@@ -16,9 +16,9 @@ from stories import DEN, START, Story
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache import Cache, open_cache
-from plex_companion.cache.backup import Backup, back_up, backups, folder, is_due, stamp
-from plex_companion.cache.care import LONG_LOG, Care, cut_log, look_after
-from plex_companion.cache.migrate import migrate, shipped
+from plex_companion.cache.backup import Backup, back_up, find_backup_folder, format_stamp, is_due, list_backups
+from plex_companion.cache.care import LONG_WAL, MaintenancePlan, maintain, truncate_wal
+from plex_companion.cache.migrate import list_migrations, migrate
 from plex_companion.changes.kinds import Journaled
 from plex_companion.errors import BackupFailed, DatabaseUnusable
 
@@ -53,7 +53,7 @@ async def filled(cache: Cache, rows: int = 20, size: int = 10) -> None:
 
 
 def names(path: Path) -> list[str]:
-    return sorted(file.name for file in folder(path).iterdir())
+    return sorted(file.name for file in find_backup_folder(path).iterdir())
 
 
 def spoil(path: Path) -> None:
@@ -70,9 +70,9 @@ async def test_a_backup_is_one_file_that_stands_alone_and_is_its_owners(path: Pa
     async with open_cache(path) as cache:
         await filled(cache)
         made = await back_up(path, keep=3, at=START)
-        assert names(path) == [f"{stamp(START)}.sqlite3"]
+        assert names(path) == [f"{format_stamp(START)}.sqlite3"]
         assert rows_of(made.path) == rows_of(path)
-    assert folder(path).stat().st_mode & 0o777 == 0o700
+    assert find_backup_folder(path).stat().st_mode & 0o777 == 0o700
     assert made.path.stat().st_mode & 0o777 == 0o600
     assert rows_of(made.path, "PRAGMA journal_mode") == [("delete",)]
 
@@ -106,19 +106,19 @@ async def test_the_newest_backups_stay_and_the_one_just_made_does_whatever_the_c
         await filled(cache)
         for day in range(4):
             await back_up(path, keep=3, at=START + day * DAY)
-        assert [one.at for one in backups(path, START + 4 * DAY)] == [START + day * DAY for day in (3, 2, 1)]
+        assert [one.at for one in list_backups(path, START + 4 * DAY)] == [START + day * DAY for day in (3, 2, 1)]
         await back_up(path, keep=3, at=START + 900 * DAY)  # the clock was wrong for a moment
         await back_up(path, keep=1, at=START + 4 * DAY)
-        assert [one.at for one in backups(path, START + 4 * DAY)] == [START + 4 * DAY]
+        assert [one.at for one in list_backups(path, START + 4 * DAY)] == [START + 4 * DAY]
 
 
 async def test_a_file_of_somebody_else_beside_the_backups_is_left_alone(path: Path) -> None:
     async with open_cache(path):
-        folder(path).mkdir()
-        (folder(path) / "mine.sqlite3").write_text("mine")
+        find_backup_folder(path).mkdir()
+        (find_backup_folder(path) / "mine.sqlite3").write_text("mine")
         await back_up(path, keep=1, at=START)
         await back_up(path, keep=1, at=START + DAY)
-    assert names(path) == [f"{stamp(START + DAY)}.sqlite3", "mine.sqlite3"]
+    assert names(path) == [f"{format_stamp(START + DAY)}.sqlite3", "mine.sqlite3"]
 
 
 async def test_the_backup_of_a_damaged_database_takes_no_good_ones_place(path: Path) -> None:
@@ -129,8 +129,8 @@ async def test_the_backup_of_a_damaged_database_takes_no_good_ones_place(path: P
     with pytest.raises(BackupFailed) as failure:
         await back_up(path, keep=1, at=START + DAY)
     assert failure.value.facts == {"damaged": True}
-    assert names(path) == [f"{stamp(START)}.sqlite3"]
-    assert len(rows_of(backups(path, START)[0].path)) == 300
+    assert names(path) == [f"{format_stamp(START)}.sqlite3"]
+    assert len(rows_of(list_backups(path, START)[0].path)) == 300
 
 
 async def test_a_backup_that_is_no_longer_wanted_ends_at_once_and_leaves_nothing(path: Path) -> None:
@@ -139,7 +139,7 @@ async def test_a_backup_that_is_no_longer_wanted_ends_at_once_and_leaves_nothing
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: back_up(path, keep=1, at=START))
             with anyio.fail_after(HANG_SECONDS):
-                while not folder(path).exists() or not names(path):  # noqa: ASYNC110 - a file has no event
+                while not find_backup_folder(path).exists() or not names(path):  # noqa: ASYNC110 - a file has no event
                     await anyio.sleep(0.001)
             began = anyio.current_time()
             tasks.cancel_scope.cancel()
@@ -172,32 +172,32 @@ async def test_a_full_disk_fails_the_backup_and_leaves_the_old_one_and_no_remain
             [sys.executable, "-c", FULL_DISK, str(path), str(START + DAY)], capture_output=True, text=True, check=False
         )
         assert done.stdout.startswith("cache.sqlite3 cannot be copied: "), done.stderr
-        assert names(path) == [f"{stamp(START)}.sqlite3"]
+        assert names(path) == [f"{format_stamp(START)}.sqlite3"]
 
 
 async def test_a_migration_is_preceded_by_a_backup(path: Path) -> None:
-    migrate(path, shipped()[:1])
+    migrate(path, list_migrations()[:1])
     async with open_cache(path, now=lambda: START) as cache:
-        assert cache.schema == shipped()[-1].version
-    (made,) = backups(path, START)
+        assert cache.schema == list_migrations()[-1].version
+    (made,) = list_backups(path, START)
     assert rows_of(made.path, "SELECT max(version) FROM migrations") == [(1,)]
 
 
 async def test_without_its_backup_a_migration_is_not_begun_unless_backups_are_off(path: Path) -> None:
-    migrate(path, shipped()[:1])
-    folder(path).write_text("in the way")
+    migrate(path, list_migrations()[:1])
+    find_backup_folder(path).write_text("in the way")
     with pytest.raises(DatabaseUnusable, match="PLEX_COMPANION_BACKUPS=0"):
         async with open_cache(path):
             pass
     assert rows_of(path, "SELECT max(version) FROM migrations") == [(1,)]
     async with open_cache(path, backups=0) as cache:
-        assert cache.schema == shipped()[-1].version
+        assert cache.schema == list_migrations()[-1].version
 
 
 async def test_a_new_database_needs_no_backup(path: Path) -> None:
     async with open_cache(path):
         pass
-    assert not folder(path).exists()
+    assert not find_backup_folder(path).exists()
 
 
 # The one who looks after it
@@ -224,14 +224,14 @@ class Told:
 
 
 @asynccontextmanager
-async def looked_after(cache: Cache, told: Told, care: Care) -> AsyncIterator[None]:
+async def looked_after(cache: Cache, told: Told, care: MaintenancePlan) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(look_after, cache, care, lambda: told.now, told.tell)
+        tasks.start_soon(maintain, cache, care, lambda: told.now, told.tell)
         yield
         tasks.cancel_scope.cancel()
 
 
-QUICK = Care(backups=2, every_seconds=0.01)
+QUICK = MaintenancePlan(backups=2, every_seconds=0.01)
 
 
 async def test_a_backup_is_made_a_day_and_told(path: Path) -> None:
@@ -241,18 +241,18 @@ async def test_a_backup_is_made_a_day_and_told(path: Path) -> None:
         assert not is_due(path, told.now + DAY - 1_000)
         told.now += DAY
         assert await told.until(2) == [("backup", True)] * 2
-    assert [one.at for one in backups(path, told.now)] == [START + DAY, START]
+    assert [one.at for one in list_backups(path, told.now)] == [START + DAY, START]
 
 
 async def test_a_backup_that_fails_is_told_once_and_tried_until_it_succeeds(path: Path) -> None:
     told = Told()
     async with open_cache(path) as cache:
-        folder(path).write_text("in the way")
+        find_backup_folder(path).write_text("in the way")
         async with looked_after(cache, told, QUICK):
             assert await told.until(1) == [("backup", False)]
             for _ in range(5):
                 await anyio.sleep(0.02)
-            folder(path).unlink()
+            find_backup_folder(path).unlink()
             assert await told.until(2) == [("backup", False), ("backup", True)]
     assert "Not a directory" in told.reports[0].words or "exists" in told.reports[0].words
 
@@ -266,20 +266,20 @@ async def test_damage_found_by_a_backup_is_mended_at_the_next_start(path: Path) 
     spoil(path)
     told.now += DAY
     async with open_cache(path, now=lambda: START + 1) as cache, looked_after(cache, told, QUICK):
-        assert cache.mended is None, "a backup of the day vouched for it"
+        assert cache.repair_report is None, "a backup of the day vouched for it"
         assert await told.until(1) == [("backup", False)]
     async with open_cache(path, now=lambda: START + 2) as cache:
-        assert cache.mended is not None
+        assert cache.repair_report is not None
         assert len(rows_of(path)) == 300
 
 
 async def test_no_backup_is_made_where_none_is_wanted(path: Path) -> None:
     told = Told()
-    async with open_cache(path) as cache, looked_after(cache, told, Care(backups=0, every_seconds=0.001)):
+    async with open_cache(path) as cache, looked_after(cache, told, MaintenancePlan(backups=0, every_seconds=0.001)):
         for _ in range(10):
             await anyio.sleep(0.01)
     assert told.reports == []
-    assert not folder(path).exists()
+    assert not find_backup_folder(path).exists()
 
 
 async def test_the_planner_is_given_figures(path: Path) -> None:
@@ -299,7 +299,7 @@ def log_length(path: Path) -> int:
 
 
 async def cut(path: Path) -> bool:
-    return await cut_log(path)
+    return await truncate_wal(path)
 
 
 async def test_a_log_that_grew_under_a_long_reader_is_cut_when_the_reader_is_done(path: Path) -> None:
@@ -310,7 +310,7 @@ async def test_a_log_that_grew_under_a_long_reader_is_cut_when_the_reader_is_don
         payload = f'"{"x" * 20_000}"'
         for batch in range(3):
             await cache.write([journaled(100 + 200 * batch + n, payload) for n in range(200)], SERVER, START)
-        assert log_length(path) > LONG_LOG
+        assert log_length(path) > LONG_WAL
         assert not await cut(path), "the reader still needs it"
         began = anyio.current_time()
         await cache.write([journaled(9_000)], SERVER, START)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from memory_past import DAY, NOW, SERVER, episode, past, seen
 
-from plex_companion.cache.migrate import migrate, shipped
-from plex_companion.cache.record import upsert
+from plex_companion.cache.migrate import list_migrations, migrate
+from plex_companion.cache.record import build_upsert
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 async def test_plays_of_an_earlier_version_are_counted_and_found_after_the_migration(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite3"
-    migrate(path, shipped()[:2])
+    migrate(path, list_migrations()[:2])
     rows = [
         seen(1, NOW, library="Old name"),
         seen(2, NOW - 1, title="春の東京物語"),
@@ -27,7 +27,7 @@ async def test_plays_of_an_earlier_version_are_counted_and_found_after_the_migra
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("INSERT INTO servers VALUES (?, 'Den', '1.43.0', 'Linux', '6', 0, 1)", (SERVER,))
         for row in rows:
-            database.execute(upsert("plays", row), row)
+            database.execute(build_upsert("plays", row), row)
     newer = seen(5, NOW - 3, **episode("Harbour", 1, 2), grandparent_rating_key="21", grandparent_guid="plex://show/h")
     async with past(tmp_path, plays=[newer]) as it:
         users = await it.well("history_stats", by="user", period="all")

@@ -13,16 +13,16 @@ import anyio
 import pytest
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache.lease import Lease, open_lease
+from plex_companion.cache.lease import LeaderLock, open_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HOLD = """
 import pathlib, sys, time
-from plex_companion.cache.lease import Lease
-lease = Lease(pathlib.Path(sys.argv[1]))
-print(lease.take(), flush=True)
+from plex_companion.cache.lease import LeaderLock
+lease = LeaderLock(pathlib.Path(sys.argv[1]))
+print(lease.try_acquire(), flush=True)
 time.sleep(60)
 """
 
@@ -33,41 +33,41 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_one_has_it_and_the_others_do_not_also_within_one_process(path: Path) -> None:
-    first, second = Lease(path), Lease(path)
-    assert (first.take(), second.take(), second.take()) == (True, False, False)
-    assert (first.held, second.held) == (True, False)
-    assert first.take(), "it has it still"
-    first.give_back()
-    assert (first.held, second.take(), first.take()) == (False, True, False)
-    second.give_back()
+    first, second = LeaderLock(path), LeaderLock(path)
+    assert (first.try_acquire(), second.try_acquire(), second.try_acquire()) == (True, False, False)
+    assert (first.is_held, second.is_held) == (True, False)
+    assert first.try_acquire(), "it has it still"
+    first.release()
+    assert (first.is_held, second.try_acquire(), first.try_acquire()) == (False, True, False)
+    second.release()
 
 
 def test_it_is_given_back_at_the_end_of_the_block_whatever_happened(path: Path) -> None:
     def fail() -> None:
-        with open_lease(path) as lease:
-            assert lease.take()
+        with open_lock(path) as lease:
+            assert lease.try_acquire()
             raise ValueError("within")
 
     with pytest.raises(ValueError, match="within"):
         fail()
-    with open_lease(path) as lease:
-        assert lease.take()
+    with open_lock(path) as lease:
+        assert lease.try_acquire()
 
 
 def test_who_never_had_it_gives_nothing_back(path: Path) -> None:
-    first, second = Lease(path), Lease(path)
-    first.take()
-    second.give_back()
-    assert not second.take()
-    first.give_back()
+    first, second = LeaderLock(path), LeaderLock(path)
+    first.try_acquire()
+    second.release()
+    assert not second.try_acquire()
+    first.release()
 
 
 def test_the_file_is_the_owners_alone_and_stays(path: Path) -> None:
-    lease = Lease(path)
-    lease.take()
+    lease = LeaderLock(path)
+    lease.try_acquire()
     assert lease.path.name == "cache.sqlite3.lock"
     assert lease.path.stat().st_mode & 0o777 == 0o600
-    lease.give_back()
+    lease.release()
     assert lease.path.exists()
 
 
@@ -75,24 +75,24 @@ def test_it_is_one_by_whatever_name_the_database_is_called(path: Path, tmp_path:
     path.touch()
     (tmp_path / "link.sqlite3").symlink_to(path)
     (tmp_path / "folder").symlink_to(tmp_path)
-    first = Lease(path)
-    assert first.take()
-    assert not Lease(tmp_path / "link.sqlite3").take()
-    assert not Lease(tmp_path / "folder" / path.name).take()
-    first.give_back()
+    first = LeaderLock(path)
+    assert first.try_acquire()
+    assert not LeaderLock(tmp_path / "link.sqlite3").try_acquire()
+    assert not LeaderLock(tmp_path / "folder" / path.name).try_acquire()
+    first.release()
 
 
 async def test_the_kernel_gives_it_back_for_a_process_that_was_killed(path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as process:  # noqa: S603, ASYNC220 - our own code
         assert process.stdout
         assert process.stdout.readline() == b"True\n"
-        lease = Lease(path)
-        assert not lease.take()
+        lease = LeaderLock(path)
+        assert not lease.try_acquire()
         os.kill(process.pid, signal.SIGKILL)
         with anyio.fail_after(HANG_SECONDS):
-            while not lease.take():  # noqa: ASYNC110 - the kernel has no event for it
+            while not lease.try_acquire():  # noqa: ASYNC110 - the kernel has no event for it
                 await anyio.sleep(0.01)
-        lease.give_back()
+        lease.release()
 
 
 def test_where_nothing_can_be_locked_it_is_said_once_and_the_process_goes_on_as_if_alone(
@@ -100,10 +100,10 @@ def test_where_nothing_can_be_locked_it_is_said_once_and_the_process_goes_on_as_
 ) -> None:
     caplog.set_level(logging.WARNING)
     path.with_name("cache.sqlite3.lock").mkdir()
-    lease = Lease(path)
-    assert (lease.take(), lease.take(), lease.held) == (True, True, True)
+    lease = LeaderLock(path)
+    assert (lease.try_acquire(), lease.try_acquire(), lease.is_held) == (True, True, True)
     (record,) = caplog.records
     assert "cache.sqlite3.lock cannot be locked" in record.message
     assert "\n" not in record.message
-    lease.give_back()
-    assert (lease.held, lease.take()) == (False, False), "who was deposed does not come back"
+    lease.release()
+    assert (lease.is_held, lease.try_acquire()) == (False, False), "who was deposed does not come back"

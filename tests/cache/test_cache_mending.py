@@ -16,15 +16,15 @@ from stories import START
 from test_cache_care import DAY, SERVER, filled, journaled, names, rows_of, spoil
 
 from plex_companion.cache import open_cache
-from plex_companion.cache.backup import Backup, back_up, backups, stamp
-from plex_companion.cache.migrate import Migration, migrate, shipped
+from plex_companion.cache.backup import Backup, back_up, format_stamp, list_backups
+from plex_companion.cache.migrate import Migration, list_migrations, migrate
 from plex_companion.errors import DatabaseNewer, DatabaseUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LATER = START + 2 * DAY
-ASIDE = f"cache.sqlite3.corrupt-{stamp(LATER)}"
+ASIDE = f"cache.sqlite3.corrupt-{format_stamp(LATER)}"
 
 
 @pytest.fixture
@@ -75,16 +75,16 @@ async def test_a_damaged_database_is_put_aside_and_the_newest_good_backup_takes_
     damage(path)
     spoilt = path.read_bytes()
     async with open_cache(path, now=lambda: LATER) as cache:
-        assert cache.mended is not None
+        assert cache.repair_report is not None
         assert len(rows_of(path)) == 200
     assert path.with_name(ASIDE).read_bytes() == spoilt
     assert path.stat().st_mode & 0o777 == 0o600
     assert rows_of(path, "PRAGMA integrity_check") == [("ok",)]
     (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert ASIDE in line
-    assert f"restored from the backup of {stamp(START)}" in line
+    assert f"restored from the backup of {format_stamp(START)}" in line
     async with open_cache(path, now=lambda: LATER) as cache:
-        assert cache.mended is None, "once is enough"
+        assert cache.repair_report is None, "once is enough"
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
@@ -94,8 +94,8 @@ async def test_without_a_backup_it_begins_anew_and_keeps_what_was_there(
     await database(path, backup=False)
     damage(path)
     async with open_cache(path, now=lambda: LATER) as cache:
-        assert cache.mended is not None
-        assert cache.mended.backup is None
+        assert cache.repair_report is not None
+        assert cache.repair_report.backup is None
         assert rows_of(path) == []
     assert path.with_name(ASIDE).exists()
 
@@ -107,16 +107,16 @@ async def test_a_damaged_backup_is_passed_over_and_none_is_lost(path: Path) -> N
     spoil(newest.path)
     spoil(path)
     async with open_cache(path, now=lambda: LATER) as cache:
-        assert cache.mended is not None
-        assert cache.mended.backup == Backup(backups(path, LATER)[1].path, START)
-    assert names(path) == [f"{stamp(START)}.sqlite3", f"{stamp(START + DAY)}.sqlite3"]
+        assert cache.repair_report is not None
+        assert cache.repair_report.backup == Backup(list_backups(path, LATER)[1].path, START)
+    assert names(path) == [f"{format_stamp(START)}.sqlite3", f"{format_stamp(START + DAY)}.sqlite3"]
 
 
 async def test_rubbish_in_the_write_ahead_log_loses_no_more_than_the_log(path: Path) -> None:
     await database(path)
     Path(f"{path}-wal").write_bytes(b"\xa5" * 100_000)
     async with open_cache(path, now=lambda: LATER) as cache:
-        assert cache.mended is None
+        assert cache.repair_report is None
         assert len(rows_of(path)) == 300
 
 
@@ -131,7 +131,7 @@ async def test_the_log_of_a_damaged_database_goes_with_it(path: Path, tmp_path: 
     log = Path(f"{crashed}-wal").read_bytes()
     spoil(crashed)
     async with open_cache(crashed, now=lambda: LATER) as cache:
-        assert cache.mended is not None
+        assert cache.repair_report is not None
         assert rows_of(crashed) == []
     assert crashed.with_name(f"{ASIDE}-wal").read_bytes() == log
 
@@ -140,9 +140,9 @@ async def test_a_backup_of_the_day_vouches_for_a_database_that_was_closed_in_pea
     await database(path)
     spoil(path)
     async with open_cache(path, now=lambda: START + 1_000) as cache:
-        assert cache.mended is None, "nobody read every page"
+        assert cache.repair_report is None, "nobody read every page"
     async with open_cache(path, now=lambda: START + DAY) as cache:
-        assert cache.mended is not None, "a day later somebody does"
+        assert cache.repair_report is not None, "a day later somebody does"
 
 
 async def test_what_another_process_uses_is_not_touched(path: Path) -> None:
@@ -151,7 +151,7 @@ async def test_what_another_process_uses_is_not_touched(path: Path) -> None:
     spoilt = path.read_bytes()
     with FileLock(f"{path}.lock"):
         async with open_cache(path, now=lambda: LATER) as cache:
-            assert cache.mended is None
+            assert cache.repair_report is None
     assert path.read_bytes()[4096:] == spoilt[4096:]
     assert not path.with_name(ASIDE).exists()
 
@@ -166,7 +166,7 @@ async def test_a_picture_named_by_mistake_is_never_moved(path: Path) -> None:
 
 async def test_a_newer_database_is_refused_even_where_it_is_damaged(path: Path) -> None:
     await database(path)
-    migrate(path, [*shipped(), Migration(999, "tomorrow", "CREATE TABLE tomorrow (a INTEGER) STRICT;")])
+    migrate(path, [*list_migrations(), Migration(999, "tomorrow", "CREATE TABLE tomorrow (a INTEGER) STRICT;")])
     spoil(path)
     spoilt = path.read_bytes()
     with pytest.raises(DatabaseNewer):
@@ -190,7 +190,7 @@ async def test_damage_met_by_a_write_is_said_once_and_mended_at_the_next_start(
     assert len(errors) == 1
     assert "started again" in errors[0]
     async with open_cache(path, now=lambda: START + 1_000) as cache:
-        assert cache.mended is not None
+        assert cache.repair_report is not None
         assert len(rows_of(path)) == 200
 
 

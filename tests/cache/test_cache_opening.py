@@ -18,8 +18,8 @@ import pytest
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache import open_cache
-from plex_companion.cache.connect import connected
-from plex_companion.cache.migrate import Migration, migrate, shipped
+from plex_companion.cache.connect import open_connection
+from plex_companion.cache.migrate import Migration, list_migrations, migrate
 from plex_companion.errors import DatabaseNewer, DatabaseUnusable
 
 ONE = Migration(1, "one", "CREATE TABLE one (a INTEGER) STRICT; INSERT INTO one VALUES (1);")
@@ -71,7 +71,7 @@ def test_a_file_is_closed_to_others_before_anything_is_in_it(path: Path) -> None
 
 
 def test_the_shipped_migrations_are_numbered_without_gaps() -> None:
-    assert [migration.version for migration in shipped()] == list(range(1, len(shipped()) + 1))
+    assert [migration.version for migration in list_migrations()] == list(range(1, len(list_migrations()) + 1))
 
 
 OF_NO_SERVER = {"migrations", "servers", "about", "listener", "announcements", "letters", "deliveries"}
@@ -103,7 +103,7 @@ async def test_the_database_is_in_wal_mode_and_commits_reach_the_disk(path: Path
 
 
 def test_a_newer_database_is_refused_and_left_byte_for_byte_as_it_was(path: Path) -> None:
-    migrate(path, [*shipped(), Migration(999, "tomorrow", "CREATE TABLE tomorrow (a INTEGER) STRICT;")])
+    migrate(path, [*list_migrations(), Migration(999, "tomorrow", "CREATE TABLE tomorrow (a INTEGER) STRICT;")])
     before = path.read_bytes()
     with pytest.raises(DatabaseNewer, match="schema 999"):
         migrate(path)
@@ -111,7 +111,7 @@ def test_a_newer_database_is_refused_and_left_byte_for_byte_as_it_was(path: Path
 
 
 def test_a_newer_database_left_by_a_crash_keeps_its_write_ahead_log(path: Path, tmp_path: Path) -> None:
-    migrate(path, [*shipped(), Migration(999, "tomorrow", "CREATE TABLE tomorrow (a INTEGER) STRICT;")])
+    migrate(path, [*list_migrations(), Migration(999, "tomorrow", "CREATE TABLE tomorrow (a INTEGER) STRICT;")])
     with closing(sqlite3.connect(path, isolation_level=None)) as open_still:
         open_still.execute("INSERT INTO tomorrow VALUES (1)")
         crashed = tmp_path / "crashed.sqlite3"
@@ -210,7 +210,7 @@ def test_processes_that_start_at_once_on_a_new_file_all_get_it_open(path: Path) 
         for _ in range(6)
     ]
     answers = [process.communicate(timeout=HANG_SECONDS) for process in processes]
-    assert [(out.strip(), err) for out, err in answers] == [(str(len(shipped())).encode(), b"")] * 6
+    assert [(out.strip(), err) for out, err in answers] == [(str(len(list_migrations())).encode(), b"")] * 6
 
 
 async def test_a_connection_that_is_no_longer_wanted_while_it_is_opened_is_closed(path: Path) -> None:
@@ -219,7 +219,7 @@ async def test_a_connection_that_is_no_longer_wanted_while_it_is_opened_is_close
         async with anyio.create_task_group() as tasks:
 
             async def connect() -> None:
-                async with connected(path):
+                async with open_connection(path):
                     await anyio.sleep_forever()
 
             tasks.start_soon(connect)

@@ -13,7 +13,7 @@ from plex_companion.cache import Cache, open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.changes.kinds import PlaysRepeated
 from plex_companion.events import HistoryPage
-from plex_companion.models import Account, Device, History, HistoryRow, Item, PastPlay, Section, User
+from plex_companion.models import Account, Device, History, HistoryRow, ImportedPlay, Item, Section, User
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -241,7 +241,7 @@ async def test_how_far_it_was_read_and_the_players_are_there_after_a_restart(den
 
 async def test_a_page_that_cannot_be_written_leaves_neither_rows_nor_mark(den: Den) -> None:
     changes = den.story.hear(HistoryPage(1, (den.row(1),), mark_s=9))
-    broken = PastPlay(9, KEY.format(9), None, Item())  # type: ignore[arg-type]  # what the database must refuse
+    broken = ImportedPlay(9, KEY.format(9), None, Item())  # type: ignore[arg-type]  # what the database must refuse
     with pytest.raises(sqlite3.IntegrityError):
         await den.say([*changes, PlaysRepeated((broken,))])
     assert await den.plays() == []

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plex_companion.cache.migrate import migrate
-from plex_companion.cache.record import upsert
+from plex_companion.cache.record import build_upsert
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def test_roll_ups_and_the_title_index_agree_with_a_recount_whatever_is_written(
         db.execute("INSERT INTO servers VALUES (?, NULL, NULL, NULL, NULL, 0, 0)", (SERVER,))
         for play in plays:
             row = {**play, "server": SERVER, "live": 0, "listed": 0, "stale": 0, "updated_at": 0}
-            db.execute(upsert("plays", row), row)
+            db.execute(build_upsert("plays", row), row)
         for number in gone:
             db.execute("DELETE FROM plays WHERE id = ?", (number,))
         counts = "count(*), count(watched_ms), coalesce(sum(watched_ms), 0) FROM plays"

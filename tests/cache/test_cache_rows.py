@@ -14,15 +14,15 @@ from plex_companion import wire
 from plex_companion.cache import UNKNOWN, Cache, open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.cache.read import (
-    alert_by_id,
     count_plays,
-    events_after,
-    last_event,
-    marks_of,
-    newest_alerts,
-    newest_events,
+    read_alert,
+    read_events_after,
+    read_last_event_id,
+    read_newest_alerts,
+    read_newest_events,
+    read_play_events,
 )
-from plex_companion.cache.record import _KEYS, condensed
+from plex_companion.cache.record import _KEYS, coalesce
 from plex_companion.changes.kinds import (
     AccountsSeen,
     AlertAcknowledged,
@@ -30,13 +30,13 @@ from plex_companion.changes.kinds import (
     AlertResolved,
     Change,
     Journaled,
-    LibraryMoved,
-    Refreshed,
+    LibraryItemChanged,
+    RefreshRequested,
     SectionsSeen,
     SessionChanged,
     SessionEnded,
     SessionStarted,
-    Wanted,
+    StateConfirmed,
 )
 from plex_companion.models import Account, Alert, LibraryChange, Moment, Section, ServerIdentity
 
@@ -188,7 +188,7 @@ async def test_ids_go_on_after_everything_was_pruned(cache: Cache) -> None:
     assert await rows(cache, "SELECT count(*) FROM events UNION ALL SELECT count(*) FROM alerts") == [(0,), (0,)]
     loaded = await load_state(cache, Moment(START, 0))
     assert (loaded.next_event, loaded.next_alert) == (42, 8)
-    assert await last_event(cache) == 41
+    assert await read_last_event_id(cache) == 41
 
 
 # Pruning
@@ -226,7 +226,7 @@ async def test_open_alerts_are_never_pruned_and_resolved_ones_by_their_end(cache
 async def test_ended_activities_and_old_library_changes_go_and_what_is_shown_stays(cache: Cache) -> None:
     story = await known(cache)
     moved = [
-        LibraryMoved(LibraryChange(n, START, str(n), "1", "movie", None, "created", settled=True))
+        LibraryItemChanged(LibraryChange(n, START, str(n), "1", "movie", None, "created", settled=True))
         for n in range(1, 131)
     ]
     ended = story.say("activity", {"event": "ended", "uuid": "u1", "Activity": {}})
@@ -260,35 +260,35 @@ async def journal(cache: Cache) -> Cache:
 
 
 async def test_the_journal_is_read_on_from_a_cursor_in_pages(journal: Cache) -> None:
-    first = await events_after(journal, 3, None, 4)
+    first = await read_events_after(journal, 3, None, 4)
     assert (ids(first.rows), first.next_cursor, first.gap) == ([4, 5, 6, 7], 7, False)
-    rest = await events_after(journal, first.next_cursor, None, 4)
+    rest = await read_events_after(journal, first.next_cursor, None, 4)
     assert (ids(rest.rows), rest.next_cursor) == ([8, 9, 10, 11], 11)
-    end = await events_after(journal, rest.next_cursor, None, 4)
+    end = await read_events_after(journal, rest.next_cursor, None, 4)
     assert (ids(end.rows), end.next_cursor, end.gap) == ([], 11, False)
 
 
 async def test_a_cursor_moves_past_rows_of_other_types(journal: Cache) -> None:
-    page = await events_after(journal, 0, ["timeline"], 10)
+    page = await read_events_after(journal, 0, ["timeline"], 10)
     assert (ids(page.rows), page.next_cursor) == ([6, 11], 11)
-    page = await events_after(journal, 0, ["timeline", "activity"], 2)
+    page = await read_events_after(journal, 0, ["timeline", "activity"], 2)
     assert (ids(page.rows), page.next_cursor) == ([3, 6], 6)
-    page = await events_after(journal, 6, ["nothing of the kind"], 2)
+    page = await read_events_after(journal, 6, ["nothing of the kind"], 2)
     assert (ids(page.rows), page.next_cursor) == ([], 11)
 
 
 async def test_rows_that_were_pruned_unread_are_a_gap(journal: Cache) -> None:
     await journal.prune(events_before=0, events_kept=4, alerts_before=0)
-    assert (await events_after(journal, 3, None, 10)).gap
-    assert not (await events_after(journal, 7, None, 10)).gap
+    assert (await read_events_after(journal, 3, None, 10)).gap
+    assert not (await read_events_after(journal, 7, None, 10)).gap
     await journal.prune(events_before=START + 1, events_kept=4, alerts_before=0)
-    page = await events_after(journal, 7, None, 10)
+    page = await read_events_after(journal, 7, None, 10)
     assert (page.gap, page.next_cursor, page.rows) == (True, 11, [])
-    assert not (await events_after(journal, 11, None, 10)).gap
+    assert not (await read_events_after(journal, 11, None, 10)).gap
 
 
 async def test_the_newest_rows_come_first(journal: Cache) -> None:
-    assert ids(await newest_events(journal, 3)) == [11, 10, 9]
+    assert ids(await read_newest_events(journal, 3)) == [11, 10, 9]
 
 
 async def test_alerts_are_paged_newest_first_and_by_kind(cache: Cache) -> None:
@@ -296,11 +296,11 @@ async def test_alerts_are_paged_newest_first_and_by_kind(cache: Cache) -> None:
     opened = [AlertOpened(alert(n, "buffering" if n % 2 else "transcode_slow")) for n in range(1, 8)]
     resolved = AlertResolved(replace(alert(7), resolved_at=START + 99))
     await cache.write([*opened, resolved], SERVER, START)
-    page = await newest_alerts(cache, 3)
+    page = await read_newest_alerts(cache, 3)
     assert [(one.id, one.resolved_at) for one in page] == [(7, START + 99), (6, None), (5, None)]
     assert page[0].detail == {"n": 7}
-    assert [one.id for one in await newest_alerts(cache, 3, before=5)] == [4, 3, 2]
-    assert [one.id for one in await newest_alerts(cache, 9, kinds=["transcode_slow"])] == [6, 4, 2]
+    assert [one.id for one in await read_newest_alerts(cache, 3, before=5)] == [4, 3, 2]
+    assert [one.id for one in await read_newest_alerts(cache, 9, kinds=["transcode_slow"])] == [6, 4, 2]
 
 
 # Condensing what waits
@@ -313,7 +313,7 @@ def test_of_a_row_written_again_and_again_the_last_writing_stays_and_the_order_t
         changes += story.after(1).plays("1", at=second)
     changes += story.plays("1", "stopped", at=51)
     changes += story.plays("2", at=0, item="7002")
-    few = condensed(changes, 10)
+    few = coalesce(changes, 10)
     sessions = [change for change in few if isinstance(change, SessionStarted | SessionChanged | SessionEnded)]
     assert [(type(change).__name__, change.session_key) for change in sessions] == [
         ("SessionEnded", "1"),
@@ -321,7 +321,7 @@ def test_of_a_row_written_again_and_again_the_last_writing_stays_and_the_order_t
     ]
     journal = [change.id for change in few if isinstance(change, Journaled)]
     assert journal == list(range(story.state.next_event - 10, story.state.next_event))
-    assert not [change for change in few if isinstance(change, Refreshed | Wanted)]
+    assert not [change for change in few if isinstance(change, StateConfirmed | RefreshRequested)]
 
 
 async def test_condensed_changes_leave_the_same_rows_behind(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ async def test_condensed_changes_leave_the_same_rows_behind(tmp_path: Path) -> N
         changes += story.say("timeline", {"sectionID": "1", "itemID": "5", "state": second % 6})
     changes += [*story.plays("1", "stopped"), *story.look(server=DEN, activities=())]
     left = []
-    for name, written in (("all", changes), ("few", condensed(changes, 10_000))):
+    for name, written in (("all", changes), ("few", coalesce(changes, 10_000))):
         async with open_cache(tmp_path / name) as cache:
             await cache.write(written, UNKNOWN, START)
             left.append({table: await rows(cache, f"SELECT * FROM {table} ORDER BY 1, 2") for table in TABLES})  # noqa: S608 - our own table names
@@ -355,14 +355,14 @@ async def test_the_course_of_a_play_is_read_in_its_order_and_a_corrected_turn_on
     for state, at in (("playing", 0), ("paused", 1), ("playing", 600), ("stopped", 601)):
         await cache.write(story.after(1).plays("1", state, at=at), SERVER, START)  # each in a transaction of its own
     await cache.write(story.plays("2", client="stove", item="7002"), SERVER, START)
-    course = [wire.mark(one) for one in await marks_of(cache, 1)]
+    course = [wire.serialize_play_event(one) for one in await read_play_events(cache, 1)]
     assert [(mark["kind"], mark["view_offset_ms"], mark["detail"]) for mark in course] == [
         ("started", 0, {"state": "playing"}),
         ("seeked", 600_000, {"from_ms": 1_000, "to_ms": 600_000}),
         ("ended", 601_000, {"by": "stopped"}),
     ]
     assert set(course[0]) == {"at", "kind", "view_offset_ms", "detail"}
-    assert (await load_state(cache, story.now)).next_mark == story.state.next_mark
+    assert (await load_state(cache, story.now)).next_play_event == story.state.next_play_event
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one transaction", "two"])
@@ -374,10 +374,10 @@ async def test_an_acknowledgement_is_written_whether_its_alert_is_open_or_long_o
     for batch in [changes] if together else [[one] for one in changes]:
         await cache.write(batch, SERVER, START)
     await cache.write([AlertAcknowledged(7, START + 99), AlertAcknowledged(8, START)], SERVER, START)
-    found = await alert_by_id(cache, 7)
+    found = await read_alert(cache, 7)
     assert found is not None
     assert (found.acknowledged_at, found.resolved_at) == (START + 10, START + 9)
-    assert await alert_by_id(cache, 8) is None
+    assert await read_alert(cache, 8) is None
 
 
 async def test_an_alert_stays_with_the_server_it_was_opened_on(cache: Cache) -> None:
@@ -399,9 +399,9 @@ async def test_a_pause_and_the_hold_down_outlive_the_process(cache: Cache) -> No
     paused = story.now
     later = story.after(40).now
     loaded = await load_state(cache, Moment(later.at, 7_000_000))
-    assert loaded.since == {("paused_long", "1"): 7_000_000 - 40_000}
-    assert loaded.rested["connection_lost", "plex"].tick == 7_000_000 - 40_000
-    assert loaded.rested["connection_lost", "plex"].alert.resolved_at == paused.at
+    assert loaded.condition_since == {("paused_long", "1"): 7_000_000 - 40_000}
+    assert loaded.recently_resolved["connection_lost", "plex"].tick == 7_000_000 - 40_000
+    assert loaded.recently_resolved["connection_lost", "plex"].alert.resolved_at == paused.at
 
 
 async def test_how_often_a_session_ran_dry_outlives_the_process_for_five_minutes(cache: Cache) -> None:
@@ -411,4 +411,4 @@ async def test_how_often_a_session_ran_dry_outlives_the_process_for_five_minutes
         changes += [*story.after(after).plays("1", "buffering"), *story.after(1).plays("1")]
     await cache.write(changes, SERVER, START)
     loaded = await load_state(cache, Moment(story.after(100).now.at, 7_000_000))
-    assert loaded.buffered == {"1": (7_000_000 - 132_000, 7_000_000 - 101_000)}
+    assert loaded.buffer_ticks == {"1": (7_000_000 - 132_000, 7_000_000 - 101_000)}

@@ -13,7 +13,7 @@ import pytest
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache import Cache, open_cache
-from plex_companion.cache.transact import seen, written
+from plex_companion.cache.transact import run_read, run_write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ async def test_aiosqlite_runs_any_function_in_the_thread_of_the_connection_and_h
     assert list(inspect.signature(aiosqlite.Connection._execute).parameters) == ["self", "fn", "args", "kwargs"]
     assert isinstance(cache.writer._conn, sqlite3.Connection)
     there = await cache.writer._execute(threading.get_ident)  # type: ignore[no-untyped-call]  # as aiosqlite has it
-    assert there == await written(cache.writer, lambda _: threading.get_ident())
+    assert there == await run_write(cache.writer, lambda _: threading.get_ident())
     assert there != threading.get_ident()
 
 
@@ -50,12 +50,12 @@ async def test_functions_run_in_the_order_they_were_asked_for(cache: Cache) -> N
     order: list[int] = []
     async with anyio.create_task_group() as tasks:
         for number in range(20):
-            tasks.start_soon(written, cache.writer, lambda _, number=number: order.append(number))
+            tasks.start_soon(run_write, cache.writer, lambda _, number=number: order.append(number))
     assert order == list(range(20))
 
 
 async def test_what_is_written_is_there_as_a_whole(cache: Cache) -> None:
-    await written(cache.writer, lambda connection: add(connection, "one", "two"))
+    await run_write(cache.writer, lambda connection: add(connection, "one", "two"))
     assert await names(cache) == {"one", "two"}
 
 
@@ -66,9 +66,9 @@ async def test_of_work_that_raises_nothing_is_written_and_the_next_is(cache: Cac
         raise error
 
     with pytest.raises(error):
-        await written(cache.writer, work)
+        await run_write(cache.writer, work)
     assert not cache.writer.in_transaction
-    await written(cache.writer, lambda connection: add(connection, "two"))
+    await run_write(cache.writer, lambda connection: add(connection, "two"))
     assert await names(cache) == {"two"}
 
 
@@ -81,13 +81,13 @@ async def test_work_nobody_waits_for_any_more_is_finished_all_the_same(cache: Ca
         assert go_on.wait(10)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(written, cache.writer, work)
+        tasks.start_soon(run_write, cache.writer, work)
         with anyio.fail_after(HANG_SECONDS):
             while not begun.is_set():  # noqa: ASYNC110 - a thread sets it
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
     go_on.set()
-    await written(cache.writer, lambda connection: add(connection, "two"))
+    await run_write(cache.writer, lambda connection: add(connection, "two"))
     assert await names(cache) == {"one", "two"}
 
 
@@ -108,10 +108,10 @@ async def test_what_is_seen_together_is_of_one_moment(cache: Cache) -> None:
         async def write() -> None:
             while not begun.is_set():  # noqa: ASYNC110 - a thread sets it
                 await anyio.sleep(0.01)
-            await written(cache.writer, lambda connection: add(connection, "one"))
+            await run_write(cache.writer, lambda connection: add(connection, "one"))
             go_on.set()
 
         tasks.start_soon(write)
         with anyio.fail_after(HANG_SECONDS):
-            assert await seen(cache.reader, work) == (1, 1)
-    assert await seen(cache.reader, count) == 2
+            assert await run_read(cache.reader, work) == (1, 1)
+    assert await run_read(cache.reader, count) == 2

@@ -11,26 +11,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stories import START
 
-from plex_companion.changes.deliveries import GIVEN_UP_MS, LONGEST_WAIT_MS, Answer, Webhooks, after, deliveries_for
+from plex_companion.changes.deliveries import (
+    GIVEN_UP_MS,
+    LONGEST_WAIT_MS,
+    DeliveryAttempt,
+    WebhookRules,
+    queue_deliveries,
+    record_attempt,
+)
 from plex_companion.changes.kinds import AlertOpened, AlertReopened, AlertResolved, DeliveryChanged
 from plex_companion.changes.state import State, advance
 from plex_companion.models import Alert, Connection, Delivery, Moment
-from plex_companion.wire import alert_message
+from plex_companion.wire import build_alert_message
 
 if TYPE_CHECKING:
     from plex_companion.changes.kinds import Change
 
 HOLD = 60_000
-TWO = Webhooks(("one", "two"), alert_message, hold_ms=HOLD)
+TWO = WebhookRules(("one", "two"), build_alert_message, hold_ms=HOLD)
 ALERT = Alert(7, START, "buffering", "warning", "Keeps buffering", {}, "1")
 OVER = replace(ALERT, resolved_at=START + 1_000)
 WAITING = Delivery(1, "one", 7, "{}", START, START)
 
 
-def sent(*changes: Change, state: State | None = None, webhooks: Webhooks = TWO, at: int = START) -> list[Delivery]:
+def sent(*changes: Change, state: State | None = None, webhooks: WebhookRules = TWO, at: int = START) -> list[Delivery]:
     """The deliveries that changes mean; the state has advanced by all of it afterwards."""
     state = state or State(Connection("live", START))
-    found = deliveries_for(changes, state, Moment(at, at), webhooks)
+    found = queue_deliveries(changes, state, Moment(at, at), webhooks)
     for change in [*changes, *found]:
         advance(state, change)
     return [change.delivery for change in found if isinstance(change, DeliveryChanged)]
@@ -76,20 +83,20 @@ def test_what_happened_and_is_over_at_once_is_sent_once() -> None:
 
 @pytest.mark.parametrize("status", [200, 202, 204])
 def test_an_answer_of_success_ends_it(status: int) -> None:
-    done = after(WAITING, Answer(status, "fine"), START + 5, 0.5)
+    done = record_attempt(WAITING, DeliveryAttempt(status, "fine"), START + 5, 0.5)
     assert (done.done_at, done.outcome, done.tries) == (START + 5, "delivered", 1)
 
 
 @pytest.mark.parametrize("status", [None, 302, 400, 404, 429, 500, 503])
 def test_anything_else_is_tried_again(status: int | None) -> None:
-    again = after(WAITING, Answer(status, "no"), START, 1.0)
+    again = record_attempt(WAITING, DeliveryAttempt(status, "no"), START, 1.0)
     assert (again.done_at, again.due_at, again.outcome) == (None, START + 5_000, "no")
 
 
 def test_waits_double_up_to_an_hour_and_end_after_a_day() -> None:
     delivery, at, waits = WAITING, START, []
     while delivery.done_at is None:
-        delivery = after(delivery, Answer(500, "HTTP 500"), at, 1.0)
+        delivery = record_attempt(delivery, DeliveryAttempt(500, "HTTP 500"), at, 1.0)
         waits.append(delivery.due_at - at)
         at = delivery.due_at
     assert waits[:4] == [5_000, 10_000, 20_000, 40_000]
@@ -99,17 +106,17 @@ def test_waits_double_up_to_an_hour_and_end_after_a_day() -> None:
 
 
 def test_gone_is_given_up_at_once() -> None:
-    gone = after(WAITING, Answer(410, "HTTP 410"), START, 0.5)
+    gone = record_attempt(WAITING, DeliveryAttempt(410, "HTTP 410"), START, 0.5)
     assert (gone.outcome, gone.done_at) == ("given up: HTTP 410", START)
 
 
 def test_a_wait_that_is_asked_for_is_kept() -> None:
-    assert after(WAITING, Answer(429, "HTTP 429", 120_000), START, 0.5).due_at == START + 120_000
-    assert after(WAITING, Answer(503, "HTTP 503", 1), START, 1.0).due_at == START + 5_000
-    assert after(WAITING, Answer(503, "HTTP 503", 2 * GIVEN_UP_MS), START, 1.0).done_at is not None
+    assert record_attempt(WAITING, DeliveryAttempt(429, "HTTP 429", 120_000), START, 0.5).due_at == START + 120_000
+    assert record_attempt(WAITING, DeliveryAttempt(503, "HTTP 503", 1), START, 1.0).due_at == START + 5_000
+    assert record_attempt(WAITING, DeliveryAttempt(503, "HTTP 503", 2 * GIVEN_UP_MS), START, 1.0).done_at is not None
 
 
 @given(tries=st.integers(0, 10_000), chance=st.floats(0, 1), at=st.integers(0, GIVEN_UP_MS))
 def test_a_next_try_is_never_before_four_seconds_nor_after_an_hour(tries: int, chance: float, at: int) -> None:
-    again = after(replace(WAITING, tries=tries), Answer(500, "x"), START + at, chance)
+    again = record_attempt(replace(WAITING, tries=tries), DeliveryAttempt(500, "x"), START + at, chance)
     assert again.done_at is not None or 3_750 <= again.due_at - START - at <= LONGEST_WAIT_MS

@@ -7,9 +7,9 @@ from typing import Any
 
 from stories import DEN, Story, listed, of, wants
 
-from plex_companion.changes.kinds import Change, HistoryProgressed, HistoryTaken, PlaysImported, PlaysRepeated
+from plex_companion.changes.kinds import Change, HistoryPageWritten, HistoryProgressed, PlaysImported, PlaysRepeated
 from plex_companion.events import HistoryPage
-from plex_companion.models import Account, Device, History, HistoryRow, Item, PastPlay, Player, Section, User
+from plex_companion.models import Account, Device, History, HistoryRow, ImportedPlay, Item, Player, Section, User
 
 VIEWED_S = 1_790_000_000
 FILM = Item("501", "/library/metadata/501", type="movie", title="The Lamp", library_id="1")
@@ -35,7 +35,7 @@ def page(*rows: HistoryRow, number: int = 1, **said: Any) -> HistoryPage:
     return HistoryPage(number, rows, **said)
 
 
-def plays(changes: list[Change]) -> list[PastPlay]:
+def plays(changes: list[Change]) -> list[ImportedPlay]:
     return [play for change in of(changes, PlaysImported) for play in change.plays]
 
 
@@ -84,7 +84,7 @@ def test_progress_is_told_when_there_is_some() -> None:
     changes = story.hear(page(row(), mark_s=5, imported=1, total=2))
     assert of(changes, HistoryProgressed) == [HistoryProgressed(History(5, 1, 2))]
     changes = story.hear(page(number=2))
-    assert changes == [HistoryTaken(2)]
+    assert changes == [HistoryPageWritten(2)]
     story.hear(page(number=3, complete=True, imported=2))
     assert story.state.history == History(5, 2, 2, complete=True)
     assert story.state.history_page == 3
@@ -102,7 +102,7 @@ def test_why_it_cannot_be_read_is_told_and_forgotten_when_it_can() -> None:
 def test_nothing_is_taken_from_a_server_that_has_not_said_who_it_is() -> None:
     story = Story(connected=False)
     story.connect(server=None)
-    assert story.hear(page(row(), mark_s=5)) == [HistoryTaken(1)]
+    assert story.hear(page(row(), mark_s=5)) == [HistoryPageWritten(1)]
 
 
 def test_another_server_at_the_address_has_another_history() -> None:

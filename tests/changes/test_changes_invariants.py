@@ -16,7 +16,7 @@ from plex_companion.changes.kinds import (
     AlertOpened,
     Change,
     Journaled,
-    LibraryMoved,
+    LibraryItemChanged,
     SessionChanged,
     SessionEnded,
     SessionStarted,
@@ -153,7 +153,7 @@ def test_ids_are_unique_and_grow(seed: int) -> None:
         teller.one_more()
     changes = teller.story.changes
     moved: list[int] = []
-    for move in of(changes, LibraryMoved):
+    for move in of(changes, LibraryItemChanged):
         if move.change.id not in moved:
             moved.append(move.change.id)
     for ids in (

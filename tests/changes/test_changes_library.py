@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from stories import Story, of, wants
 
-from plex_companion.changes.additions import titles_of
-from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, LibraryMoved
+from plex_companion.changes.additions import summarize_titles
+from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, LibraryItemChanged
 from plex_companion.changes.state import RECENT
 from plex_companion.models import Activity, LibraryChange, Section
 
@@ -21,7 +21,7 @@ def step(item: str = "5", state: int = 5, **more: object) -> dict[str, object]:
 
 
 def moves(story: Story, *steps: dict[str, object]) -> list[LibraryChange]:
-    return [move.change for one in steps for move in of(story.say("timeline", one), LibraryMoved)]
+    return [move.change for one in steps for move in of(story.say("timeline", one), LibraryItemChanged)]
 
 
 # l: the life of an item
@@ -115,10 +115,10 @@ def test_an_item_of_a_large_import_is_counted_once_however_late_it_is_ready() ->
     items = [str(number) for number in range(RECENT + 20)]
     moves(story, *(step(item, state=0) for item in items))
     moves(story, *(step(item) for item in items))
-    assert story.state.added == {"1": RECENT + 20}
+    assert story.state.added_counts == {"1": RECENT + 20}
     story.say("activity", scan("ended"))
     assert story.alerts("scan_finished")[0].title == f"Scan of Films finished: {RECENT + 20} new"
-    assert story.state.added == {}
+    assert story.state.added_counts == {}
 
 
 # What Plex is doing (m)
@@ -220,7 +220,7 @@ def test_additions_are_named_by_film_season_and_album_in_the_order_they_came() -
         *(new(str(n), "track", f"Song {n}", "31", "30") for n in range(32, 35)),
         new("40", "movie", None),
     ]
-    assert titles_of(came) == [
+    assert summarize_titles(came) == [
         "The Tuesday Tide",
         "Harbour S01 (8 episodes)",
         "Night Post S02 E05",
@@ -230,18 +230,18 @@ def test_additions_are_named_by_film_season_and_album_in_the_order_they_came() -
 
 def test_episodes_without_a_parent_are_grouped_by_the_name_of_their_season() -> None:
     came = [new(str(n), "episode", f"Harbour S0{1 + n % 2} E{n:02}") for n in range(1, 6)]
-    assert titles_of(came) == ["Harbour S02 (3 episodes)", "Harbour S01 (2 episodes)"]
+    assert summarize_titles(came) == ["Harbour S02 (3 episodes)", "Harbour S01 (2 episodes)"]
 
 
 def test_at_most_twenty_additions_are_named() -> None:
-    assert len(titles_of(new(str(n), "movie", f"Film {n}") for n in range(1, 50))) == 20
+    assert len(summarize_titles(new(str(n), "movie", f"Film {n}") for n in range(1, 50))) == 20
 
 
 def test_a_scan_counts_episodes_and_not_the_seasons_and_shows_that_hold_them() -> None:
     story = Story()
     for item, kind in (("2", 2), ("3", 3), ("4", 4), ("5", 4)):
         moves(story, step(item, state=0, type=kind), step(item, type=kind))
-    assert story.state.added == {"1": 2}
+    assert story.state.added_counts == {"1": 2}
 
 
 # Whether a file was replaced

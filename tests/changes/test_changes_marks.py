@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from stories import Story, listed, of
 
-from plex_companion.changes.kinds import PlayMarked
+from plex_companion.changes.kinds import PlayEventRecorded
 from plex_companion.models import Transcode
 
 JOB = {
@@ -43,7 +43,7 @@ def test_an_ordinary_play_is_its_start_its_pause_its_going_on_its_seek_and_its_e
         ("seeked", {"from_ms": 50_000, "to_ms": 1_200_000}),
         ("ended", {"by": "stopped"}),
     ]
-    last = of(story.changes, PlayMarked)[-1]
+    last = of(story.changes, PlayEventRecorded)[-1]
     assert (last.play_id, last.at, last.view_offset_ms) == (1, story.now.at, 1_211_000)
 
 
@@ -92,8 +92,8 @@ def test_a_jump_while_paused_is_a_seek_and_the_pause_remains() -> None:
 def test_a_seek_shown_as_pause_and_play_is_one_even_when_the_pause_was_written_before() -> None:
     story = Story()
     story.plays("1")
-    pause = of(story.after(1).plays("1", "paused", at=1), PlayMarked)
-    seek = of(story.after(2).plays("1", at=600), PlayMarked)
+    pause = of(story.after(1).plays("1", "paused", at=1), PlayEventRecorded)
+    seek = of(story.after(2).plays("1", at=600), PlayEventRecorded)
     assert [mark.mark_id for mark in pause] == [mark.mark_id for mark in seek], "the row is corrected"
     assert [(mark.kind, mark.at) for mark in seek] == [("seeked", pause[0].at)]
     story.after(1).plays("1", "paused", at=601)
@@ -166,7 +166,7 @@ def test_a_stop_that_was_lost_ends_where_the_play_was_last_heard() -> None:
     heard = story.now.at
     story.after(400).tick()
     story.look()
-    last = of(story.changes, PlayMarked)[-1]
+    last = of(story.changes, PlayEventRecorded)[-1]
     assert (last.kind, last.at, dict(last.detail)) == ("ended", heard, {"by": "stale"})
 
 
@@ -183,8 +183,8 @@ def test_marks_of_plays_side_by_side_have_ids_of_their_own() -> None:
     story.after(1).plays("2", "paused", at=1, client="stove")
     story.after(0.1).plays("1", "paused", at=1)
     story.after(0.1).plays("2", at=300, client="stove")
-    marks = {mark.mark_id: (mark.play_id, mark.kind) for mark in of(story.changes, PlayMarked)}
+    marks = {mark.mark_id: (mark.play_id, mark.kind) for mark in of(story.changes, PlayEventRecorded)}
     assert marks == {1: (1, "started"), 2: (2, "started"), 3: (2, "seeked"), 4: (1, "paused")}
-    assert story.state.next_mark == 5
+    assert story.state.next_play_event == 5
     story.look(listed("1"), replace(listed("2", client="stove"), state="playing"))
-    assert story.state.next_mark == 5
+    assert story.state.next_play_event == 5

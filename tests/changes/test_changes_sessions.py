@@ -124,7 +124,7 @@ def test_a_stop_ends_the_session_and_is_remembered_as_the_clients_timeline() -> 
     assert (end.ended_by, end.ended_at) == ("stopped", story.now.at)
     assert (end.session.watched_ms, end.session.view_offset_ms, end.session.state) == (10_000, 10_000, "playing")
     assert story.state.sessions == {}
-    timeline = story.state.timeline_of("lamp")
+    timeline = story.state.find_timeline("lamp")
     assert timeline is not None
     assert (timeline.state, timeline.view_offset_ms) == ("stopped", 10_000)
 

@@ -12,12 +12,12 @@ from plex_companion.changes.kinds import (
     ClientSeen,
     ConnectionChanged,
     Journaled,
-    Refreshed,
     SectionsSeen,
     ServerSeen,
     SessionChanged,
     SessionEnded,
     SessionStarted,
+    StateConfirmed,
 )
 from plex_companion.models import Account, Client, Player, Section, ServerIdentity, Transcode
 
@@ -158,7 +158,7 @@ def test_a_snapshot_that_agrees_says_only_that_knowledge_is_fresh() -> None:
     story = Story(connected=False)
     story.connect(listed("1"))
     (fresh,) = story.after(60).look(listed("1"), server=DEN)
-    assert isinstance(fresh, Refreshed)
+    assert isinstance(fresh, StateConfirmed)
     assert fresh.at == story.now.at
 
 

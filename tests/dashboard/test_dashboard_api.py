@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from e2e_home import Home, home
 
-from plex_companion.dashboard.api import path_of
-from plex_companion.resources import RESOURCES, existing
+from plex_companion.dashboard.api import build_path
+from plex_companion.resources import RESOURCES, list_existing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
     async with home(tmp_path_factory.mktemp("api")) as running:
-        running.demo.start(running.demo.movie(1), transcode=True)
+        running.demo.start(running.demo.get_movie(1), transcode=True)
         await running.until(lambda: running.sessions)
         yield running
 
@@ -38,11 +38,11 @@ async def get(it: Home, path: str, **params: str) -> tuple[int, dict[str, Any]]:
 
 async def test_the_index_lists_a_path_for_every_resource(it: Home) -> None:
     _, body = await get(it, "/api/")
-    assert [one["path"] for one in body["resources"]] == [path_of(resource) for resource in RESOURCES]
+    assert [one["path"] for one in body["resources"]] == [build_path(resource) for resource in RESOURCES]
 
 
 async def test_every_resource_that_exists_answers_with_its_envelope(it: Home) -> None:
-    for _, uri, _ in existing(it.application.companion):
+    for _, uri, _ in list_existing(it.application.companion):
         status, body = await get(it, f"/api/{uri.removeprefix('plex://')}")
         assert (status, body["connection"]["state"]) == (200, "live"), uri
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from e2e_home import Home, home
 
-from plex_companion.dashboard.art import Picture, Pictures, poster_path
+from plex_companion.dashboard.art import CachedPicture, PictureCache, find_poster_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def get(it: Home, path: str, **headers: str) -> httpx2.Response:
 
 
 async def test_a_poster_comes_once_from_plex_and_then_from_memory(it: Home) -> None:
-    key = it.demo.movie(0).key
+    key = it.demo.get_movie(0).key
     it.demo.requests.clear()
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
@@ -50,7 +50,7 @@ async def test_a_poster_comes_once_from_plex_and_then_from_memory(it: Home) -> N
 
 
 async def test_the_token_is_in_nothing_that_is_given_out(it: Home) -> None:
-    answer = await get(it, f"/art/{it.demo.movie(1).key}")
+    answer = await get(it, f"/art/{it.demo.get_movie(1).key}")
     assert it.demo.token not in str(answer.headers)
     assert it.demo.token.encode() not in answer.content
 
@@ -77,16 +77,16 @@ async def test_what_is_no_rating_key_is_not_asked_for(it: Home, key: str) -> Non
 async def test_while_plex_is_away_what_is_kept_is_given_and_for_the_rest_a_placeholder_that_nobody_keeps(
     it: Home,
 ) -> None:
-    kept = it.demo.movie(0).key
+    kept = it.demo.get_movie(0).key
     assert (await get(it, f"/art/{kept}")).headers["content-type"] == "image/png"
-    await it.demo.shut()
+    await it.demo.shut_down()
     await it.until(lambda: not it.application.companion.is_live)
     assert (await get(it, f"/art/{kept}")).headers["content-type"] == "image/png"
-    other = await get(it, f"/art/{it.demo.movie(2).key}")
+    other = await get(it, f"/art/{it.demo.get_movie(2).key}")
     assert (other.headers["content-type"], other.headers["cache-control"]) == ("image/svg+xml", "no-store")
     await it.demo.reopen()
     await it.live()
-    back = await get(it, f"/art/{it.demo.movie(2).key}")
+    back = await get(it, f"/art/{it.demo.get_movie(2).key}")
     assert back.headers["content-type"] == "image/png"
 
 
@@ -94,7 +94,7 @@ async def test_what_plex_calls_a_picture_and_is_none_is_not_passed_on(it: Home) 
     it.demo.answer_with(
         200, b'<MediaContainer size="1"><Video type="movie" thumb="/library/metadata/1/thumb/2"/></MediaContainer>'
     )
-    answer = await get(it, f"/art/{it.demo.movie(5).key}")
+    answer = await get(it, f"/art/{it.demo.get_movie(5).key}")
     it.demo.answer_with(None)
     assert answer.headers["content-type"] == "image/svg+xml"
     assert b"MediaContainer" not in answer.content
@@ -106,36 +106,36 @@ def item(kind: str, **attributes: str) -> Element:
 
 def test_an_episode_is_shown_by_its_show_and_a_track_by_its_album() -> None:
     show, album = "/library/metadata/1/thumb/5", "/library/metadata/2/thumb/5"
-    assert poster_path(item("episode", thumb="/library/metadata/9/thumb/5", grandparentThumb=show)) == show
-    assert poster_path(item("track", parentThumb=album, grandparentThumb=show)) == album
+    assert find_poster_path(item("episode", thumb="/library/metadata/9/thumb/5", grandparentThumb=show)) == show
+    assert find_poster_path(item("track", parentThumb=album, grandparentThumb=show)) == album
 
 
 @pytest.mark.parametrize(
     "thumb", ["https://evil.test/a.png", "//evil.test/a", "/library/metadata/1/../../../:/prefs", "/:/prefs?a=1", ""]
 )
 def test_only_paths_of_the_library_are_followed(thumb: str) -> None:
-    assert poster_path(item("movie", thumb=thumb)) is None
+    assert find_poster_path(item("movie", thumb=thumb)) is None
 
 
-def picture(size: int, until: int = 100) -> Picture:
-    return Picture.of(b"x" * size, "image/png", until)
+def picture(size: int, until: int = 100) -> CachedPicture:
+    return CachedPicture.create(b"x" * size, "image/png", until)
 
 
 def test_the_pictures_used_longest_ago_go_when_room_is_short() -> None:
-    pictures = Pictures(lambda: 0, most_bytes=100, most=3)
+    pictures = PictureCache(lambda: 0, most_bytes=100, most=3)
     for key in "abc":
-        pictures.keep(key, picture(30))
-    assert pictures.known("a")
-    pictures.keep("d", picture(30))
-    assert (pictures.known("b"), len(pictures), pictures.bytes) == (None, 3, 90)
-    pictures.keep("e", picture(60))
+        pictures.put(key, picture(30))
+    assert pictures.get("a")
+    pictures.put("d", picture(30))
+    assert (pictures.get("b"), len(pictures), pictures.bytes) == (None, 3, 90)
+    pictures.put("e", picture(60))
     assert (len(pictures), pictures.bytes) == (2, 90)
-    pictures.keep("e", picture(10))
+    pictures.put("e", picture(10))
     assert pictures.bytes == 40
 
 
 def test_an_old_picture_is_given_only_where_that_is_better_than_none() -> None:
-    pictures = Pictures(lambda: 200)
-    pictures.keep("a", picture(1, until=100))
-    assert pictures.known("a") is None
-    assert pictures.known("a", stale=True) is not None
+    pictures = PictureCache(lambda: 200)
+    pictures.put("a", picture(1, until=100))
+    assert pictures.get("a") is None
+    assert pictures.get("a", stale=True) is not None

@@ -12,10 +12,10 @@ import pytest
 
 from plex_companion import words
 from plex_companion.cache import open_cache
-from plex_companion.cache.figures import Most, plays_by_quarter
+from plex_companion.cache.figures import Ranking, count_plays_by_quarter
 from plex_companion.changes import State
 from plex_companion.dashboard import cards, charts
-from plex_companion.dashboard.board import difference
+from plex_companion.dashboard.board import compute_difference
 from plex_companion.models import (
     Activity,
     Alert,
@@ -73,21 +73,21 @@ def state(*sessions: Session, link: str = "live") -> State:
 
 def test_a_card_of_what_plays_says_the_same_until_something_is_heard() -> None:
     playing = session()
-    assert cards.card(playing, state(playing), NOW) == cards.card(playing, state(playing), NOW + 30_000)
+    assert cards.build_card(playing, state(playing), NOW) == cards.build_card(playing, state(playing), NOW + 30_000)
 
 
 def test_what_plays_moves_by_itself_and_what_is_paused_or_unheard_stands() -> None:
     playing, paused = session(), session(state="paused")
-    assert cards.card(playing, state(playing), NOW).moving
-    assert not cards.card(paused, state(paused), NOW).moving
-    blind = cards.card(playing, state(playing, link="down"), NOW)
+    assert cards.build_card(playing, state(playing), NOW).moving
+    assert not cards.build_card(paused, state(paused), NOW).moving
+    blind = cards.build_card(playing, state(playing, link="down"), NOW)
     assert (blind.moving, blind.stale, blind.offset_ms) == (False, True, 603_000)
 
 
 def test_an_episode_leads_with_its_show_and_a_track_with_itself() -> None:
     episode = Item("1", type="episode", title="Fog", grandparent_title="Harbour", index=2, parent_index=1)
     track = Item("2", type="track", title="Rain", grandparent_title="Finch", parent_title="Lullabies")
-    shown = [cards.card(session(item=item), state(), NOW) for item in (episode, track, FILM)]
+    shown = [cards.build_card(session(item=item), state(), NOW) for item in (episode, track, FILM)]
     assert [(card.title, card.subtitle) for card in shown] == [
         ("Harbour", "S1 E2 · Fog"),
         ("Rain", "Finch · Lullabies"),
@@ -97,7 +97,7 @@ def test_an_episode_leads_with_its_show_and_a_track_with_itself() -> None:
 
 def test_live_television_has_no_picture_to_ask_for() -> None:
     live = session(item=Item("plex://episode/abc", title="News", live=True))
-    assert cards.card(live, state(), NOW).art is None
+    assert cards.build_card(live, state(), NOW).art is None
 
 
 @pytest.mark.parametrize(
@@ -114,23 +114,25 @@ def test_why_a_picture_is_converted_is_told_as_far_as_the_facts_go(
     changed: dict[str, object], resolution: str | None, words_: str
 ) -> None:
     job = replace(JOB, **changed)  # type: ignore[arg-type]  # the example says which
-    assert words.why(session(transcode=job, decision="transcode", video_resolution=resolution))[0] == words_
+    assert (
+        words.explain_transcode(session(transcode=job, decision="transcode", video_resolution=resolution))[0] == words_
+    )
 
 
 def test_why_something_was_converted_is_told_of_the_past_too() -> None:
     for changed in ({}, {"width": 1920}, {"video_codec": "hevc", "width": 1920}, {"subtitle_decision": "burn"}):
         job = replace(JOB, audio_decision="transcode", **changed)
         one = session(transcode=job, decision="transcode", video_resolution="1080")
-        present, past = words.why(one), words.why(one, past=True)
+        present, past = words.explain_transcode(one), words.explain_transcode(one, past=True)
         assert len(present) == len(past)
         assert not re.search(r"\b(is|are|has|does|asks)\b", " ".join(past))
     copied = session(transcode=replace(JOB, video_decision="copy"), decision="direct stream")
-    assert "as they were" in words.why(copied, past=True)[0]
+    assert "as they were" in words.explain_transcode(copied, past=True)[0]
 
 
 def test_sound_and_subtitles_are_told_beside_the_picture() -> None:
     job = replace(JOB, video_decision="copy", audio_decision="transcode", subtitle_decision="burn")
-    assert words.why(session(transcode=job)) == [
+    assert words.explain_transcode(session(transcode=job)) == [
         "Sound DTS → AAC: the player does not take DTS.",
         "Subtitles burnt into the picture.",
     ]
@@ -138,15 +140,15 @@ def test_sound_and_subtitles_are_told_beside_the_picture() -> None:
 
 def test_a_direct_stream_is_only_put_into_another_container_and_direct_play_needs_no_reason() -> None:
     job = replace(JOB, video_decision="copy")
-    assert "another container" in words.why(session(transcode=job, decision="direct stream"))[0]
-    assert words.why(session(decision="direct play")) == []
+    assert "another container" in words.explain_transcode(session(transcode=job, decision="direct stream"))[0]
+    assert words.explain_transcode(session(decision="direct play")) == []
 
 
 def test_the_summary_counts_streams_transcodes_and_the_line() -> None:
     two = (session(bandwidth_kbps=8_000), session(session_key="2", decision="transcode", bandwidth_kbps=4_000))
-    assert cards.summary(state(*two)).words == "2 streams · 1 transcoded · 12.0 Mbit/s"
-    assert cards.summary(state()).page == "Nothing playing"
-    assert cards.summary(state(link="down")).page == "Plex not heard"
+    assert cards.build_summary(state(*two)).words == "2 streams · 1 transcoded · 12.0 Mbit/s"
+    assert cards.build_summary(state()).page == "Nothing playing"
+    assert cards.build_summary(state(link="down")).page == "Plex not heard"
 
 
 def alert(number: int, **more: object) -> Alert:
@@ -164,13 +166,13 @@ def test_what_is_open_and_unknown_comes_first_and_what_is_over_and_known_or_old_
         alert(6, resolved_at=NOW, acknowledged_at=NOW),
         alert(3),
     ]
-    assert [notice.id for notice in cards.notices(told, NOW)] == [3, 2, 5, 4]
+    assert [notice.id for notice in cards.build_alert_cards(told, NOW)] == [3, 2, 5, 4]
 
 
 def test_a_task_of_unknown_progress_has_none() -> None:
     known = state()
     known.activities = {"u": Activity("u", title="Scanning", subtitle="Films", progress=-1)}
-    assert [(task.words, task.percent) for task in cards.tasks(known)] == [("Scanning: Films", None)]
+    assert [(task.words, task.percent) for task in cards.build_tasks(known)] == [("Scanning: Films", None)]
 
 
 def change(number: int, **more: object) -> LibraryChange:
@@ -185,7 +187,7 @@ def test_what_was_added_is_shown_once_ready_unless_it_is_gone_again() -> None:
         (change(1), change(2, settled=False), change(3, type="season"), change(4), change(5, change="updated"))
     )
     known.recent.append(change(6, item_id="4", change="deleted"))
-    assert [(one.title, one.library) for one in cards.arrivals(known, NOW)] == [("Film 1", "Films")]
+    assert [(one.title, one.library) for one in cards.build_new_items(known, NOW)] == [("Film 1", "Films")]
 
 
 CLOCK = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
@@ -194,47 +196,51 @@ QUARTER = int(CLOCK.timestamp()) // 900
 
 def test_days_end_with_today_and_count_by_the_clock_of_the_reader() -> None:
     late = QUARTER + 20  # 23:30 UTC is tomorrow in the east
-    assert charts.days({QUARTER: 2, late: 1}, CLOCK, UTC).bars[-1].plays == 3
-    east = charts.days({QUARTER: 2, late: 1}, CLOCK, timezone(timedelta(hours=3)))
+    assert charts.build_day_chart({QUARTER: 2, late: 1}, CLOCK, UTC).bars[-1].plays == 3
+    east = charts.build_day_chart({QUARTER: 2, late: 1}, CLOCK, timezone(timedelta(hours=3)))
     assert (east.bars[-1].plays, east.total) == (2, 2)
 
 
 def test_summer_time_counts_as_it_was_then() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     summer, winter = (datetime(2026, month, 21, 18, tzinfo=UTC) for month in (7, 11))
-    shown = [charts.quarter_of(int(at.timestamp()) // 900, berlin).hour for at in (summer, winter)]
+    shown = [charts.convert_quarter(int(at.timestamp()) // 900, berlin).hour for at in (summer, winter)]
     assert shown == [20, 19]
 
 
 def test_the_tallest_bar_fills_the_chart_and_one_play_is_still_seen() -> None:
-    drawn = charts.days({QUARTER: 900, QUARTER - 96: 1}, CLOCK, UTC)
+    drawn = charts.build_day_chart({QUARTER: 900, QUARTER - 96: 1}, CLOCK, UTC)
     assert [bar.height for bar in drawn.bars[-2:]] == [2, charts.HEIGHT]
     assert drawn.words == "901 plays in 30 days; most on Sun 22 Nov: 900 plays."
-    assert charts.days({}, CLOCK, UTC).words == "No plays in the last 30 days."
+    assert charts.build_day_chart({}, CLOCK, UTC).words == "No plays in the last 30 days."
 
 
 def test_the_heat_map_puts_an_hour_under_its_weekday() -> None:
-    drawn = charts.heat({QUARTER: 8, QUARTER - 7 * 96: 2, QUARTER - 4: 1}, UTC)
+    drawn = charts.build_heat_map({QUARTER: 8, QUARTER - 7 * 96: 2, QUARTER - 4: 1}, UTC)
     hottest = max(drawn.cells, key=lambda cell: cell.plays)
     assert (hottest.weekday, hottest.hour, hottest.plays, hottest.level) == (6, 18, 10, charts.LEVELS)
     assert [cell.level for cell in drawn.cells if cell.plays == 1] == [1]
-    assert charts.heat({}, UTC).words == "No plays yet."
+    assert charts.build_heat_map({}, UTC).words == "No plays yet."
     assert drawn.words == "The busiest hour: Sunday from 18:00 (10 plays)."
 
 
 def test_shares_are_measured_by_the_largest() -> None:
-    found = charts.shares([Most("Ada", 40, 9_000_000, 40), Most("Ben", 10, 120_000, 3), Most("Cy", 1, 0)])
+    found = charts.build_ranking(
+        [Ranking("Ada", 40, 9_000_000, 40), Ranking("Ben", 10, 120_000, 3), Ranking("Cy", 1, 0)]
+    )
     assert [(share.percent, share.watched) for share in found] == [(100, "2 h"), (25, "2 min (3 timed)"), (2, "")]
-    assert charts.shares([]) == []
+    assert charts.build_ranking([]) == []
 
 
 def test_only_what_changed_is_told() -> None:
     before = {"now": {"a": "1", "b": "2"}, "alerts": {}}
-    assert difference(before, before) == []
-    assert difference({}, {"alerts": {}}) == [{"part": "alerts", "order": [], "pieces": {}}]
+    assert compute_difference(before, before) == []
+    assert compute_difference({}, {"alerts": {}}) == [{"part": "alerts", "order": [], "pieces": {}}]
     after = {"now": {"b": "2", "a": "3"}, "alerts": {}}
-    assert difference(before, after) == [{"part": "now", "order": ["b", "a"], "pieces": {"a": "3"}}]
-    assert difference(before, {"now": {"a": "1"}, "alerts": {}}) == [{"part": "now", "order": ["a"], "pieces": {}}]
+    assert compute_difference(before, after) == [{"part": "now", "order": ["b", "a"], "pieces": {"a": "3"}}]
+    assert compute_difference(before, {"now": {"a": "1"}, "alerts": {}}) == [
+        {"part": "now", "order": ["a"], "pieces": {}}
+    ]
 
 
 PLAYS = (
@@ -256,4 +262,4 @@ async def test_the_figures_count_shows_as_one_and_leave_out_what_is_too_old(tmp_
                 (*play[:5], play[4], *play[5:], str(play[0])),
             )
         since = NOW - 30 * 86_400_000
-        assert await plays_by_quarter(cache, since) == {NOW // 900_000 - 4: 1, NOW // 900_000 - 8: 2}
+        assert await count_plays_by_quarter(cache, since) == {NOW // 900_000 - 4: 1, NOW // 900_000 - 8: 2}

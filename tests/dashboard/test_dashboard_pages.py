@@ -14,9 +14,9 @@ import pytest
 from e2e_home import Home, home
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache.read import last_event
+from plex_companion.cache.read import read_last_event_id
 from plex_companion.demo import frames, open_demo
-from plex_companion.resources import existing
+from plex_companion.resources import list_existing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -61,7 +61,7 @@ class Elements(HTMLParser):
 
 
 async def test_the_first_answer_holds_what_plays(it: Home) -> None:
-    session = it.demo.start(it.demo.episode(), offset=90_000)
+    session = it.demo.start(it.demo.get_episode(), offset=90_000)
     await it.until(lambda: it.sessions and next(iter(it.sessions.values())).listed)
     page = Elements((await get(it, "/")).text)
     assert "Harbour Street" in page.text
@@ -74,8 +74,8 @@ async def test_the_first_answer_holds_what_plays(it: Home) -> None:
 
 
 async def test_the_performer_of_a_track_and_the_edition_of_a_film_are_on_the_page(it: Home) -> None:
-    track = next(item for item in it.demo.house.items.values() if item.type == "track")
-    film = it.demo.movie(4)
+    track = next(item for item in it.demo.state.items.values() if item.type == "track")
+    film = it.demo.get_movie(4)
     track.original_title, film.edition_title = "Ada Kettle", "Long Cut"
     sessions = [it.demo.start(track), it.demo.start(film, user=1, player=2)]
     await it.until(lambda: len([one for one in it.sessions.values() if one.user]) == len(sessions))
@@ -88,7 +88,7 @@ async def test_the_performer_of_a_track_and_the_edition_of_a_film_are_on_the_pag
 
 
 async def test_titles_are_text_whatever_is_in_them(it: Home) -> None:
-    film = it.demo.movie(3)
+    film = it.demo.get_movie(3)
     film.title = HOSTILE
     session = it.demo.start(film)
     await it.until(lambda: any(one.item.title for one in it.sessions.values()))
@@ -205,7 +205,7 @@ async def test_a_page_hears_all_parts_first_and_then_only_what_changes(it: Home)
 
 
 async def test_messages_carry_the_cursor_of_the_journal_so_that_a_page_can_go_on(it: Home) -> None:
-    newest = await last_event(it.application.companion.cache)
+    newest = await read_last_event_id(it.application.companion.cache)
     async with watching(it, last_event_id=str(newest)) as stream:
         assert (await stream.next())[0] == "hello"
         kind, seen, _ = await stream.next()
@@ -223,7 +223,7 @@ async def test_a_page_that_missed_events_hears_a_gap_and_then_what_is_so_now(it:
 async def test_while_plex_is_away_the_page_says_so_and_that_it_shows_the_last_known(it: Home) -> None:
     session = it.demo.start()
     await it.until(lambda: it.sessions)
-    await it.demo.shut()
+    await it.demo.shut_down()
     await it.until(lambda: not it.application.companion.is_live)
     page = (await get(it, "/")).text
     assert 'data-link="down"' in page
@@ -237,7 +237,7 @@ async def test_while_plex_is_away_the_page_says_so_and_that_it_shows_the_last_kn
 
 
 async def test_an_empty_page_while_plex_is_away_does_not_say_that_nothing_plays(it: Home) -> None:
-    await it.demo.shut()
+    await it.demo.shut_down()
     await it.until(lambda: not it.application.companion.is_live)
     page = (await get(it, "/")).text
     assert "What plays now is not known" in page
@@ -254,7 +254,7 @@ async def post(it: Home, path: str, **headers: str) -> httpx2.Response:
 async def noted(it: Home) -> int:
     """The id of a new alert, which nobody has acknowledged."""
     before = it.application.companion.state.next_alert
-    it.demo.announce(frames.status("The roof is being repaired"))
+    it.demo.announce(frames.build_status("The roof is being repaired"))
     await it.until(lambda: it.application.companion.state.next_alert > before)
     return before
 
@@ -291,15 +291,15 @@ TOKEN, EMAIL, ADDRESS = "canary-Tok3n-4815162342", "canary.person@example.org", 
 
 async def test_no_token_email_or_address_is_on_the_page_in_the_feed_or_in_the_json(tmp_path: Path) -> None:
     async with open_demo(alive=False, require_token=TOKEN) as demo:
-        for key, user in list(demo.house.users.items()):
-            demo.house.users[key] = replace(user, name=EMAIL, email=EMAIL)
-        for identifier, player in list(demo.house.players.items()):
-            demo.house.players[identifier] = replace(player, address=ADDRESS)
-        demo.movie(3).title = f"All about {TOKEN}"
-        demo.start(demo.movie(3))
+        for key, user in list(demo.state.users.items()):
+            demo.state.users[key] = replace(user, name=EMAIL, email=EMAIL)
+        for identifier, player in list(demo.state.players.items()):
+            demo.state.players[identifier] = replace(player, address=ADDRESS)
+        demo.get_movie(3).title = f"All about {TOKEN}"
+        demo.start(demo.get_movie(3))
         async with home(tmp_path, demo=demo) as it:
             await it.until(lambda: it.sessions and next(iter(it.sessions.values())).listed)
-            paths = [f"/api/{uri.removeprefix('plex://')}" for _, uri, _ in existing(it.application.companion)]
+            paths = [f"/api/{uri.removeprefix('plex://')}" for _, uri, _ in list_existing(it.application.companion)]
             said = [(await get(it, path)).text for path in ("/", "/api/", *paths)]
             async with watching(it) as stream:
                 said += [str(await stream.next()) for _ in range(8)]

@@ -42,9 +42,9 @@ async def eventually(fact: Callable[[], object]) -> None:
 @asynccontextmanager
 async def listening(demo: Demo, path: str = PLURAL) -> AsyncIterator[ClientConnection]:
     """A websocket that the server knows of."""
-    before = demo.hub.joined
+    before = demo.subscribers.joined
     async with connect(demo.url.replace("http", "ws") + path, ping_interval=None, close_timeout=0.2) as socket:
-        await eventually(lambda: demo.hub.joined > before)
+        await eventually(lambda: demo.subscribers.joined > before)
         yield socket
 
 

@@ -336,7 +336,7 @@ async def _diverted(demo: Demo, work: Any) -> None:
 
 
 async def test_what_an_item_has_one_of_is_an_object_in_json(demo: Demo) -> None:
-    film = next(item for item in demo.house.of_kind("movie") if item.extras)
+    film = next(item for item in demo.state.list_kind("movie") if item.extras)
 
     def work(_: Any) -> Any:
         path = f"{demo.url}/library/metadata/{film.key}?includePreferences=1"

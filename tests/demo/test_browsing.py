@@ -30,7 +30,7 @@ async def get(demo: Demo, path: str, **headers: str) -> requests.Response:
 
 async def test_the_server_introduces_itself(demo: Demo) -> None:
     plex = await asked(demo, lambda plex: plex)
-    assert (plex.friendlyName, plex.machineIdentifier) == ("Lighthouse", demo.house.machine_identifier)
+    assert (plex.friendlyName, plex.machineIdentifier) == ("Lighthouse", demo.state.machine_identifier)
     assert plex.allowMediaDeletion is True
 
 
@@ -63,16 +63,16 @@ async def test_a_show_has_seasons_episodes_and_a_way_back(demo: Demo) -> None:
 
 
 async def test_what_comes_next_in_a_show_is_told(demo: Demo) -> None:
-    first = demo.episode(0)
-    demo.house.views = {}
-    demo.house.scrobble(demo.house.owner, first.key)
+    first = demo.get_episode(0)
+    demo.state.views = {}
+    demo.state.scrobble(demo.state.owner, first.key)
     following = await asked(demo, lambda plex: plex.library.section("Series").get("Harbour Street").onDeck())
-    assert str(following.ratingKey) == demo.episode(1).key
+    assert str(following.ratingKey) == demo.get_episode(1).key
 
 
 async def test_everything_playable_can_be_a_session(demo: Demo) -> None:
     for player, kind in enumerate(("movie", "episode", "track", "photo")):
-        demo.start(demo.house.of_kind(kind)[0], player=player)
+        demo.start(demo.state.list_kind(kind)[0], player=player)
     await demo.play("j")
     rows = await asked(demo, lambda plex: [(row.type, row.title) for row in plex.sessions()])
     assert [kind for kind, _ in rows] == ["episode", "track", "photo", "movie"]
@@ -177,7 +177,7 @@ async def test_collections_and_playlists_hold_their_items(demo: Demo) -> None:
 
 
 async def test_history_is_newest_first_and_can_be_narrowed(demo: Demo) -> None:
-    newest = demo.house.history[-1]
+    newest = demo.state.history[-1]
 
     def ask(plex: Any) -> tuple[Any, ...]:
         rows = plex.history()
@@ -192,14 +192,14 @@ async def test_history_is_newest_first_and_can_be_narrowed(demo: Demo) -> None:
 
 
 async def test_history_has_windows(demo: Demo) -> None:
-    middle = demo.house.history[160].viewed_at
+    middle = demo.state.history[160].viewed_at
     answer = await get(demo, f"/status/sessions/history/all?viewedAt%3E={middle}&X-Plex-Container-Size=0")
-    expected = sum(play.viewed_at >= middle for play in demo.house.history)
+    expected = sum(play.viewed_at >= middle for play in demo.state.history)
     assert f'totalSize="{expected}"' in answer.text
 
 
 async def test_a_session_names_user_player_and_transcode(demo: Demo) -> None:
-    demo.start(demo.episode(2), user=1, player=2, transcode=True, offset=90_000)
+    demo.start(demo.get_episode(2), user=1, player=2, transcode=True, offset=90_000)
 
     def ask(plex: Any) -> tuple[Any, ...]:
         session = plex.sessions()[0]
@@ -261,7 +261,7 @@ async def test_an_android_player_says_plain_ok(demo: Demo) -> None:
 
 
 async def test_marking_as_played_counts_but_makes_no_history(demo: Demo) -> None:
-    before = len(demo.house.history)
+    before = len(demo.state.history)
 
     def ask(plex: Any) -> tuple[bool, bool]:
         film = plex.library.section("Films").search(unwatched=True)[0]
@@ -269,11 +269,11 @@ async def test_marking_as_played_counts_but_makes_no_history(demo: Demo) -> None
         return film.reload().isPlayed, film.markUnplayed().reload().isPlayed
 
     assert await asked(demo, ask) == (True, False)
-    assert len(demo.house.history) == before
+    assert len(demo.state.history) == before
 
 
 async def test_a_film_played_to_its_end_becomes_history(demo: Demo) -> None:
-    film = demo.movie(3)
+    film = demo.get_movie(3)
     session = demo.start(film, offset=(film.duration or 0) - 5_000)
     demo.stop(session)
     newest = (await asked(demo, lambda plex: plex.history(maxresults=1)))[0]
@@ -298,7 +298,7 @@ async def test_unknown_paths_are_404_in_plex_form_and_counted(demo: Demo) -> Non
 
 
 async def test_pictures_are_pictures(demo: Demo) -> None:
-    film = demo.movie()
+    film = demo.get_movie()
     for path in (f"/library/metadata/{film.key}/thumb/1", "/photo/:/transcode?url=x&width=10&height=10"):
         answer = await get(demo, path)
         assert (answer.headers["content-type"], answer.content[:4]) == ("image/png", b"\x89PNG")
@@ -313,7 +313,7 @@ async def test_maintenance_is_503_and_a_slow_server_is_slow(demo: Demo) -> None:
     assert (await get(demo, "/")).content == b""
     assert (await get(demo, "/api/v2/ping")).status_code == 200
     demo.answer_with(None)
-    demo.plex_tv_answers(502)
+    demo.answer_plex_tv_with(502)
     assert [(await get(demo, path)).status_code for path in ("/api/v2/ping", "/library")] == [502, 200]
     demo.slow_down(0.2)
     assert (await get(demo, "/identity")).elapsed.total_seconds() >= 0.2
@@ -345,7 +345,7 @@ async def test_the_same_address_answers_for_plex_tv(demo: Demo) -> None:
                 switched.title,
                 resource.connections[0].uri,
                 len(account.devices()),
-                account.user("Mei 林").get_token(demo.house.machine_identifier),
+                account.user("Mei 林").get_token(demo.state.machine_identifier),
             )
 
     title, restricted, switched, uri, devices, token = await anyio.to_thread.run_sync(ask)
@@ -394,7 +394,7 @@ async def test_filters_know_unseen_episodes_the_trash_and_the_local_network(demo
     assert sum(map(int, shows)) == 6
     assert shows[1] != "0"
     assert await total("/library/sections/1/all?trash=1") == "0"
-    demo.trash_item(demo.movie(3).key)
+    demo.trash_item(demo.get_movie(3).key)
     assert await total("/library/sections/1/all?trash=1") == "1"
     sent = [(await get(demo, f"/statistics/bandwidth?timespan=6&lan={flag}")).text for flag in (0, 1)]
     assert [text.count("<StatisticsBandwidth") for text in sent] == [8, 16]

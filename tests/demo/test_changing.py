@@ -104,7 +104,7 @@ async def test_a_deleted_show_takes_its_episodes_with_it(demo: Demo) -> None:
 
 
 async def test_deletion_is_refused_while_it_is_off(demo: Demo) -> None:
-    demo.house.prefs["allowMediaDeletion"].value = False
+    demo.state.prefs["allowMediaDeletion"].value = False
     with pytest.raises(BadRequest, match="403"):
         await asked(demo, lambda plex: plex.library.section("Films").all()[0].delete())
     assert (await asked(demo, lambda plex: plex.allowMediaDeletion)) is None
@@ -146,7 +146,7 @@ async def test_the_logs_come_as_a_zip(demo: Demo) -> None:
 
 
 async def test_the_watchlist_belongs_to_its_user(demo: Demo) -> None:
-    key = demo.movie().guid.rpartition("/")[2]
+    key = demo.get_movie().guid.rpartition("/")[2]
 
     def call(method: str, path: str) -> str:
         return requests.request(
@@ -160,10 +160,10 @@ async def test_the_watchlist_belongs_to_its_user(demo: Demo) -> None:
 
 
 async def test_emptying_the_trash_deletes_what_is_in_it_and_nothing_else(demo: Demo) -> None:
-    before, film = len(demo.house.items), demo.movie(2)
+    before, film = len(demo.state.items), demo.get_movie(2)
     demo.trash_item(film.key)
     async with listening(demo) as socket:
         await asked(demo, lambda plex: plex.library.section("Films").emptyTrash())
         entry = (await heard_until(socket, '"deleted"'))[-1]["TimelineEntry"][0]
     assert entry["itemID"] == film.key
-    assert len(demo.house.items) == before - 1
+    assert len(demo.state.items) == before - 1

@@ -43,7 +43,7 @@ async def test_a_pin_is_made_without_a_token_and_shows_one_once_somebody_confirm
 async def test_a_pin_is_shown_to_its_maker_alone_and_not_for_ever(demo: Demo) -> None:
     pin = (await ask(demo, "POST", "/api/v2/pins")).json()
     assert (await ask(demo, "GET", f"/api/v2/pins/{pin['id']}", client="another")).status_code == 404
-    demo.house.pins[pin["id"]].seconds = 0
+    demo.state.pins[pin["id"]].seconds = 0
     gone = await ask(demo, "GET", f"/api/v2/pins/{pin['id']}")
     assert (gone.status_code, gone.json()["errors"][0]["code"]) == (404, 1020)
     assert (await ask(demo, "POST", "/api/v2/pins", client="")).status_code == 400
@@ -66,11 +66,11 @@ async def test_python_plexapi_links_a_pin(demo: Demo, monkeypatch: pytest.Monkey
         return MyPlexAccount(token=TOKEN).link(pin["code"])
 
     await anyio.to_thread.run_sync(link)
-    assert demo.house.pins[pin["id"]].token == TOKEN
+    assert demo.state.pins[pin["id"]].token == TOKEN
 
 
 async def test_the_servers_of_an_account_are_a_bare_list_of_json(demo: Demo) -> None:
     rows = (await ask(demo, "GET", "/api/v2/resources", **{"X-Plex-Token": TOKEN})).json()
-    assert rows[0]["clientIdentifier"] == demo.house.machine_identifier
+    assert rows[0]["clientIdentifier"] == demo.state.machine_identifier
     assert rows[0]["connections"][0]["uri"] == demo.url
     assert (await ask(demo, "GET", "/api/v2/resources")).status_code == 422

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest_demo import asked
 
-from plex_companion.demo import Household, open_demo, sentences
+from plex_companion.demo import Household, list_scenarios, open_demo
 from plex_companion.demo.control import CALLS
 from plex_companion.errors import SettingsError
 
@@ -46,17 +46,17 @@ async def test_the_documented_example_opens_and_browses(written: Callable[[Any],
 
 def test_the_document_lists_every_scenario_and_control_call() -> None:
     text = DOCUMENT.read_text("utf-8")
-    assert [name for name, sentence in sentences().items() if f"| `{name}` | {sentence} |" not in text] == []
+    assert [name for name, sentence in list_scenarios().items() if f"| `{name}` | {sentence} |" not in text] == []
     assert [call for call in CALLS if f"{call.split()[0]} /demo/{call.split()[1]}" not in text] == []
 
 
 def test_every_item_has_a_guid_of_its_own() -> None:
-    items = Household.built_in(now=1_790_000_000.0).items
+    items = Household.create_built_in(now=1_790_000_000.0).items
     assert len({item.guid for item in items}) == len(items)
 
 
 def test_the_same_household_is_built_for_the_same_moment() -> None:
-    assert Household.built_in(now=1_790_000_000.0) == Household.built_in(now=1_790_000_000.0)
+    assert Household.create_built_in(now=1_790_000_000.0) == Household.create_built_in(now=1_790_000_000.0)
 
 
 def test_tracks_photos_ids_and_days_can_be_named(written: Callable[[Any], Path]) -> None:

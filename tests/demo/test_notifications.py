@@ -16,7 +16,7 @@ from support.deadlines import HANG_SECONDS
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
-from plex_companion.demo import frames, open_demo, playback, sentences, serve_demo
+from plex_companion.demo import frames, list_scenarios, open_demo, playback, serve_demo
 from plex_companion.errors import PortInUse
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ async def test_python_plexapis_own_listener_hears(demo: Demo) -> None:
     plex = await anyio.to_thread.run_sync(lambda: PlexServer(demo.url, demo.token))
     listener = AlertListener(plex, heard.append)
     listener.start()
-    await eventually(lambda: demo.hub.sockets == 1)
-    demo.announce(frames.reachability(reachable=True))
+    await eventually(lambda: demo.subscribers.sockets == 1)
+    demo.announce(frames.build_reachability(reachable=True))
     await eventually(lambda: heard)
     # `listener.stop()` lets its thread sleep on for ten seconds; a reset wakes it.
     demo.reset_connections(websockets_only=True)
@@ -70,8 +70,8 @@ async def test_python_plexapis_own_listener_hears(demo: Demo) -> None:
 async def test_filters_choose_kinds(demo: Demo, query: str, kinds: list[str]) -> None:
     async with listening(demo, PLURAL + query) as socket:
         demo.start()
-        demo.announce(frames.reachability(reachable=True))
-        demo.announce(frames.log("a line", "Nov 22, 2026 11:00:09.977"))
+        demo.announce(frames.build_reachability(reachable=True))
+        demo.announce(frames.build_log("a line", "Nov 22, 2026 11:00:09.977"))
         demo.send_raw('{"NotificationContainer":{"type":"end"}}')
         assert [container["type"] for container in await heard_until(socket, "end")][:-1] == kinds
 
@@ -85,8 +85,8 @@ async def test_the_event_source_has_one_object_and_no_container(demo: Demo) -> N
     async with anyio.create_task_group() as tasks:
 
         async def speak() -> None:
-            await eventually(lambda: demo.hub.listeners == 1)
-            demo.announce(frames.reachability(reachable=True))
+            await eventually(lambda: demo.subscribers.listeners == 1)
+            demo.announce(frames.build_reachability(reachable=True))
 
         tasks.start_soon(speak)
         lines = await anyio.to_thread.run_sync(read)
@@ -119,24 +119,24 @@ async def test_a_scan_can_be_cancelled(demo: Demo) -> None:
     demo.speed = 0.1
     async with listening(demo) as socket:
         demo.start_scan("1", files=1_000)
-        await eventually(lambda: demo.house.activities)
+        await eventually(lambda: demo.state.activities)
         assert [row.type for row in await asked(demo, lambda plex: plex.activities)] == ["library.update.section"]
         await asked(demo, lambda plex: plex.library.section("Films").cancelUpdate())
         assert len(await raw_until(socket, "Library scan complete")) < 1_000
-    assert not demo.house.activities
+    assert not demo.state.activities
 
 
 async def test_a_deleted_item_is_announced_with_state_nine(demo: Demo) -> None:
-    film = demo.movie()
+    film = demo.get_movie()
     async with listening(demo) as socket:
         demo.delete_item(film.key)
         entry = (await heard_until(socket, "deleted"))[0]["TimelineEntry"][0]
     assert (entry["itemID"], entry["state"], entry["sectionID"]) == (film.key, 9, "1")
-    assert film.key not in demo.house.items
+    assert film.key not in demo.state.items
 
 
 async def test_a_clients_timeline_calls_make_move_and_end_a_session(demo: Demo) -> None:
-    film = demo.movie()
+    film = demo.get_movie()
     path = f"{demo.url}/:/timeline?ratingKey={film.key}&key=/library/metadata/{film.key}&identifier=x"
     headers = {"X-Plex-Client-Identifier": "demo-kitchen-web"}
 
@@ -152,7 +152,7 @@ async def test_a_clients_timeline_calls_make_move_and_end_a_session(demo: Demo) 
         ("paused", 70_000),
         ("stopped", 80_000),
     ]
-    assert demo.house.view(demo.house.owner, film.key).offset == 80_000
+    assert demo.state.get_view(demo.state.owner, film.key).offset == 80_000
 
 
 @pytest.mark.parametrize("status", [401, 498, 503])
@@ -217,7 +217,7 @@ async def test_a_cut_ends_a_socket_in_the_middle_of_a_frame(demo: Demo) -> None:
 
 async def test_a_server_that_was_shut_refuses_and_comes_back_on_its_port(demo: Demo) -> None:
     port = demo.port
-    await demo.shut()
+    await demo.shut_down()
     with pytest.raises(OSError, match=r"refused|failed"):
         await anyio.connect_tcp("127.0.0.1", port)
     await demo.reopen()
@@ -281,7 +281,7 @@ async def test_a_living_household_watches_by_itself() -> None:
     async with open_demo(speed=10 * FAST) as demo, listening(demo) as socket:
         entries = playing(await heard_until(socket, '"viewOffset":'))
         assert entries[-1]["state"] in {"playing", "paused", "buffering"}
-        await eventually(lambda: demo.house.history[-1].viewed_at >= demo.house.now - 60)
+        await eventually(lambda: demo.state.history[-1].viewed_at >= demo.state.now - 60)
 
 
 async def test_control_calls_drive_the_household_from_outside(demo: Demo) -> None:
@@ -295,7 +295,7 @@ async def test_control_calls_drive_the_household_from_outside(demo: Demo) -> Non
     played = await anyio.to_thread.run_sync(call, "POST", "scenarios/f")
     assert played["scenario"] == "f"
     listed = await anyio.to_thread.run_sync(call, "GET", "scenarios")
-    assert list(listed["scenarios"]) == list(sentences())
+    assert list(listed["scenarios"]) == list(list_scenarios())
     async with listening(demo) as socket:
         sent = await anyio.to_thread.run_sync(lambda: call("POST", "frames", data=b"raw \xff text"))
         assert sent == {"bytes": 10, "listeners": 1}
@@ -311,7 +311,7 @@ async def test_control_calls_refuse_web_pages(demo: Demo) -> None:
         )
     )
     assert answer.status_code == 404
-    assert not demo.house.faults.revoked
+    assert not demo.state.faults.revoked
 
 
 async def test_requests_are_recorded_without_tokens(demo: Demo) -> None:
@@ -323,8 +323,8 @@ async def test_requests_are_recorded_without_tokens(demo: Demo) -> None:
 
 
 async def test_a_frame_for_live_tv_names_no_play_queue(demo: Demo) -> None:
-    item = playback.live_item(demo.house, "77777")
-    session = playback.start(demo.house, item, demo.user(), demo.player(), live="a-live-session")
-    assert "playQueueID" not in session.entry()
+    item = playback.build_live_item(demo.state, "77777")
+    session = playback.start(demo.state, item, demo.get_user(), demo.get_player(), live="a-live-session")
+    assert "playQueueID" not in session.build_entry()
     (row,) = await asked(demo, lambda plex: plex.sessions())
     assert (row.live, row.key) == (True, "/livetv/sessions/a-live-session")

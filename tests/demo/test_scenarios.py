@@ -13,7 +13,7 @@ from support.deadlines import HANG_SECONDS
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from plex_companion.demo import sentences
+from plex_companion.demo import list_scenarios
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,8 @@ def containers(frames: list[bytes]) -> list[dict[str, Any]]:
 
 
 def test_there_is_a_scenario_for_every_letter_with_a_sentence() -> None:
-    assert list(sentences())[:20] == list("abcdefghijklmnopqrst")
-    assert all(sentence.endswith(".") for sentence in sentences().values())
+    assert list(list_scenarios())[:20] == list("abcdefghijklmnopqrst")
+    assert all(sentence.endswith(".") for sentence in list_scenarios().values())
 
 
 def states(entries: Entries) -> list[str]:
@@ -151,7 +151,7 @@ async def test_an_added_film_has_seven_entries_and_its_extra_is_in_section_minus
     assert set(own[4]) == {"identifier", "sectionID", "itemID", "type", "title", "state", "updatedAt"}
     assert {(e["sectionID"], e["type"]) for e in entries if e["itemID"] == done["extra"]} == {("-1", 12)}
     assert any(entry["identifier"].startswith("tv.plex.providers.epg") for entry in entries)
-    assert demo.house.items[done["rating_key"]].title == done["title"]
+    assert demo.state.items[done["rating_key"]].title == done["title"]
 
 
 async def test_a_scan_floods_and_leaves_no_activity(demo: Demo) -> None:
@@ -160,7 +160,7 @@ async def test_a_scan_floods_and_leaves_no_activity(demo: Demo) -> None:
     events = [c["ActivityNotification"][0]["event"] for c in containers(frames) if c["type"] == "activity"]
     assert (events.count("started"), events.count("updated"), events.count("ended")) == (1, 1556, 1)
     assert [c["type"] for c in containers(frames)][:: len(frames) - 1] == ["status", "status"]
-    assert not demo.house.activities
+    assert not demo.state.activities
 
 
 async def test_a_restart_resets_sockets_and_counts_session_keys_from_one(demo: Demo) -> None:

@@ -153,7 +153,7 @@ async def test_a_section_is_renamed_and_its_settings_change(demo: Demo) -> None:
         assert films.timeline().latestEntryTime > 0
 
     await asked(demo, work)
-    assert demo.house.sections["1"].title == "Pictures"
+    assert demo.state.sections["1"].title == "Pictures"
 
 
 async def test_playlists_history_and_progress_as_scripts_keep_them(demo: Demo, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import Application, open_application
 from plex_companion.demo import Demo, open_demo
-from plex_companion.plex.listener import Patience
+from plex_companion.plex.listener import ListenerTimeouts
 from plex_companion.server.web import serve_http
 from plex_companion.settings import Settings
 
@@ -48,15 +48,15 @@ def quick() -> Iterator[float]:
         yield 0.05
 
 
-HASTY = Patience(
+HASTY = ListenerTimeouts(
     ping=20,
     pong=20,
     refused=0.3,
     merge=0.05,
     late=20,
     failed=0.1,
-    counted=0.05,
-    counted_late=0.3,
+    after_play=0.05,
+    after_play_again=0.3,
     settled=0.0,
     waits=quick,
 )
@@ -84,7 +84,7 @@ class Home:
         """Return as soon as a commit makes the fact so."""
         with anyio.fail_after(seconds):
             while not fact():
-                await self.application.companion.live.changed()
+                await self.application.companion.live.wait_for_commit()
 
     async def live(self) -> None:
         """Wait until Plex is heard."""
@@ -93,7 +93,7 @@ class Home:
     async def left(self) -> None:
         """Wait until no trace of any client is left."""
         with anyio.fail_after(HANG_SECONDS):
-            while any(vars_of(self.application.notifier.counts())):  # noqa: ASYNC110 - leaving has no event to wait for
+            while any(vars_of(self.application.notifier.count())):  # noqa: ASYNC110 - leaving has no event to wait for
                 await anyio.sleep(0.01)
 
 
@@ -112,7 +112,7 @@ async def home(
     folder: Path,
     *,
     demo: Demo | None = None,
-    patience: Patience = HASTY,
+    patience: ListenerTimeouts = HASTY,
     tick: float = 0.5,
     port: int = 0,
     **more: Any,
@@ -137,7 +137,7 @@ async def home(
         open_application(settings, patience=patience, tick_seconds=tick) as application,
         anyio.create_task_group() as tasks,
     ):
-        web = application.http()
+        web = application.build_http_app()
 
         async def serve() -> None:
             await serve_http(web, "127.0.0.1", port, notifier=application.notifier, started=started)

@@ -11,8 +11,8 @@ from e2e_home import MODERN, body, home, known, settings_for, subscribed
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application
-from plex_companion.cache.read import marks_of
-from plex_companion.demo import frames, open_demo, sentences
+from plex_companion.cache.read import read_play_events
+from plex_companion.demo import frames, list_scenarios, open_demo
 from plex_companion.models import AlertKind
 
 if TYPE_CHECKING:
@@ -50,14 +50,14 @@ def of_kind(found: dict[str, Any], kind: str, *, is_open: bool | None = None) ->
 async def marked(it: Home, client: Client) -> dict[str, Any]:
     """The alerts once everything that was sent before is understood."""
     mark = it.application.companion.state.next_event
-    it.demo.announce(frames.background_queue())
+    it.demo.announce(frames.build_background_queue())
     await it.until(lambda: it.application.companion.is_live and it.application.companion.state.next_event > mark)
     return await body(client, ALERTS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_a_scenario_that_raises_it_and_one_that_must_not(kind: AlertKind) -> None:
-    assert {kind, f"{kind}_near"} <= sentences().keys()
+    assert {kind, f"{kind}_near"} <= list_scenarios().keys()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,7 +80,7 @@ async def test_an_alert_opens_is_announced_and_resolves_and_what_comes_near_it_i
         begun = await known(client, ALERTS, lambda found: of_kind(found, kind), ear)
         (opened,) = of_kind(begun, kind)
         assert opened["acknowledged_at"] is None
-        if f"{kind}_over" in sentences():
+        if f"{kind}_over" in list_scenarios():
             assert opened["resolved_at"] is None
             await demo.play(f"{kind}_over")
         found = await known(client, ALERTS, lambda found: of_kind(found, kind, is_open=False), ear)
@@ -127,7 +127,7 @@ async def test_what_ended_while_the_program_was_down_resolves_when_it_starts_and
             await demo.play("playback_error")
             await demo.play("transcode_4k")
             for number in range(4):
-                demo.start(demo.movie(number), player=(0, 1, 2, 4)[number], user=0)
+                demo.start(demo.get_movie(number), player=(0, 1, 2, 4)[number], user=0)
             await it.until(lambda: len(it.application.companion.state.alerts) == 3)
             before = dict(it.application.companion.state.alerts)
         gone = [session for session in demo.sessions.values() if session.transcode is None]
@@ -138,14 +138,14 @@ async def test_what_ended_while_the_program_was_down_resolves_when_it_starts_and
             assert companion.state.alerts == before
             with anyio.fail_after(HANG_SECONDS):
                 while len(companion.state.alerts) > 1:
-                    await companion.live.changed()
+                    await companion.live.wait_for_commit()
             (left,) = companion.state.alerts.values()
             assert left == before["transcode_4k", left.subject]
 
 
 async def test_the_course_of_a_play_is_kept(tmp_path: Path) -> None:
     async with home(tmp_path) as it:
-        session = it.demo.start(it.demo.movie())
+        session = it.demo.start(it.demo.get_movie())
         await it.until(lambda: it.sessions and it.sessions[session.key].listed)
         play = it.sessions[session.key].play_id
         it.demo.pause(session)
@@ -155,7 +155,7 @@ async def test_the_course_of_a_play_is_kept(tmp_path: Path) -> None:
         it.demo.resume(session)
         it.demo.stop(session)
         await it.until(lambda: not it.sessions)
-        course = await marks_of(it.application.companion.cache, play)
+        course = await read_play_events(it.application.companion.cache, play)
     kinds = [mark["kind"] for mark in course]
     assert kinds == ["started", "paused", "resumed", "seeked", "buffering", "resumed", "ended"]
     assert [mark["view_offset_ms"] for mark in course][-4:] == [20 * 60_000] * 4

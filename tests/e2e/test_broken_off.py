@@ -110,7 +110,7 @@ async def test_a_client_that_breaks_off_has_a_quiet_end_on_every_route(
         with anyio.fail_after(60):
             for request in sent:
                 await anyio.to_thread.run_sync(_break_off, it.url, request, leave)
-            while len(it.web.answers):  # noqa: ASYNC110 - nobody announces it
+            while len(it.web.responses):  # noqa: ASYNC110 - nobody announces it
                 await anyio.sleep(0.01)
             async with httpx2.AsyncClient() as web:
                 assert (await web.get(f"{it.url}/healthz/live")).status_code == 200
@@ -138,6 +138,6 @@ async def test_a_chunk_that_breaks_while_the_answer_is_under_way_ends_the_connec
                         except (anyio.EndOfStream, anyio.BrokenResourceError):
                             break
         with anyio.fail_after(60):
-            while len(it.web.answers):  # noqa: ASYNC110 - nobody announces it
+            while len(it.web.responses):  # noqa: ASYNC110 - nobody announces it
                 await anyio.sleep(0.01)
         assert _worth_a_line(caplog) == []

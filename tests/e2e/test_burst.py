@@ -14,7 +14,7 @@ from plex_companion.app import open_companion
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from plex_companion.cache.board import Touched
+    from plex_companion.cache.board import TouchedUris
 
 FRAMES = 10_000
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]  # Plex, companion and client share one process here
@@ -38,7 +38,7 @@ async def test_after_a_burst_the_final_state_is_right_and_memory_stayed_flat(tmp
             found = await known(client, "plex://sessions", lambda found: found["sessions"][0]["state"] == "paused", ear)
             assert found["sessions"][0]["view_offset_ms"] == session.offset
             assert _megabytes() - before < 20
-            counters = it.application.companion.counters()
+            counters = it.application.companion.read_counters()
             assert counters["malformed"] == 0
             assert counters["events"]["playing"] + counters["collapsed"] >= 2 * FRAMES
 
@@ -48,10 +48,12 @@ async def test_every_changed_uri_is_announced_after_its_last_change(tmp_path: Pa
         settings = it.application.companion.settings.model_copy(update={"database": tmp_path / "second.sqlite3"})
         last: dict[str, int | None] = {}
 
-        def announce(found: Touched) -> None:
+        def announce(found: TouchedUris) -> None:
             state = companion_of[0].state if companion_of else None
             playing = state.sessions.get(key) if state else None
-            last.update(dict.fromkeys(found.urgent | found.lazy, playing.view_offset_ms if playing else None))
+            last.update(
+                dict.fromkeys(found.immediate | found.progress_only, playing.view_offset_ms if playing else None)
+            )
 
         session = it.demo.start()
         key = session.key
@@ -59,10 +61,10 @@ async def test_every_changed_uri_is_announced_after_its_last_change(tmp_path: Pa
         async with open_companion(settings, announce) as companion:
             companion_of.append(companion)
             while not companion.is_live:
-                await companion.live.changed()
+                await companion.live.wait_for_commit()
             await it.demo.burst(FRAMES, session)
             while companion.state.sessions[key].view_offset_ms != session.offset:
-                await companion.live.changed()
+                await companion.live.wait_for_commit()
         assert last["plex://sessions"] == session.offset
         assert last[f"plex://sessions/{key}"] == session.offset
         assert last["plex://events"] == session.offset

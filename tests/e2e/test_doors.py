@@ -23,7 +23,7 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application
 from plex_companion.demo import open_demo
-from plex_companion.events import Heard, parse_frame
+from plex_companion.events import ReceivedEvent, parse_frame
 from plex_companion.server.door import OPEN
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ async def test_streams_that_nobody_reads_cost_only_themselves(tmp_path: Path, we
             async with anyio.create_task_group() as tasks:
                 for number in range(len(heard)):
                     await tasks.start(_count, web, it.url, heard, number)
-                open_before = len(it.web.answers)
+                open_before = len(it.web.responses)
                 frame = json.dumps({"NotificationContainer": {"type": "invented", "size": 1, "x": "y" * 16_000}})
                 for _ in range(10):
                     for _ in range(50):
@@ -149,7 +149,7 @@ async def test_streams_that_nobody_reads_cost_only_themselves(tmp_path: Path, we
                 with anyio.fail_after(HANG_SECONDS):
                     while min(heard) < 500:  # noqa: ASYNC110 - readers in other tasks
                         await anyio.sleep(0.02)
-                assert len(it.web.answers) == open_before, "the deaf were meant to be open still"
+                assert len(it.web.responses) == open_before, "the deaf were meant to be open still"
                 tasks.cancel_scope.cancel()
 
 
@@ -230,8 +230,8 @@ async def test_what_was_heard_before_the_end_is_written_by_then(tmp_path: Path) 
         frame = json.dumps({"NotificationContainer": {"type": "invented", "size": 0}})
         async with open_application(settings_for(demo, tmp_path)) as application:
             companion = application.companion
-            await companion.inbox.put(
-                [Heard(event, companion.clock()) for _ in range(2_000) for event in parse_frame(frame)]
+            await companion.event_queue.put(
+                [ReceivedEvent(event, companion.clock()) for _ in range(2_000) for event in parse_frame(frame)]
             )
     with sqlite3.connect(tmp_path / "cache.sqlite3") as database:
         (count,) = database.execute("SELECT count(*) FROM events WHERE type = 'invented'").fetchone()

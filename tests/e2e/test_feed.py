@@ -12,7 +12,7 @@ import pytest
 from e2e_home import Home, home
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache.read import last_event
+from plex_companion.cache.read import read_last_event_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,14 +59,14 @@ async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
 
 
 async def journal(it: Home) -> int:
-    return await last_event(it.application.companion.cache)
+    return await read_last_event_id(it.application.companion.cache)
 
 
 async def written(it: Home, event: int) -> None:
     """Wait until that event is in the journal."""
     with anyio.fail_after(HANG_SECONDS):
         while True:
-            changed = it.application.companion.live.change()
+            changed = it.application.companion.live.prepare_wait()
             if await journal(it) >= event:
                 return
             await changed.wait()

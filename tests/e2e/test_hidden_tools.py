@@ -13,14 +13,14 @@ from e2e_home import ERAS, MODERN, TRANSPORTS, home, program, transport
 from mcp import Client
 from mcp.client.stdio import stdio_client
 
-from plex_companion.tools import served
+from plex_companion.tools import select_tools
 from plex_companion.tools.declare import Access
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-WRITING = {tool.name for tool in served() if tool.access is not Access.READ}
-READING = {tool.name for tool in served()} - WRITING
+WRITING = {tool.name for tool in select_tools() if tool.access is not Access.READ}
+READING = {tool.name for tool in select_tools()} - WRITING
 TOKENS = 9_000
 """What `tools/list` may cost a model by default: characters of name, description and input schema, by four."""
 
@@ -91,7 +91,7 @@ async def test_only_the_hidden_tools_of_the_served_toolsets_count(tmp_path: Path
 
 
 def test_what_is_listed_by_default_costs_a_model_little() -> None:
-    shown = [tool for tool in served() if not tool.off]
+    shown = [tool for tool in select_tools() if not tool.off]
     texts = (f"{tool.name}{tool.description}{json.dumps(tool.input_schema, separators=(',', ':'))}" for tool in shown)
     assert sum(map(len, texts)) / 4 <= TOKENS
 

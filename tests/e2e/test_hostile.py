@@ -23,12 +23,12 @@ EVIL = f"{ORDER}\x1b[2J\x07\u202eevil\u2066\x00\r\n<script>alert(1)</script>"
 
 
 def _poison(demo: Demo) -> None:
-    for key, item in list(demo.house.items.items()):
-        demo.house.items[key] = replace(item, title=f"{EVIL} {key}")
-    for identifier, player in list(demo.house.players.items()):
-        demo.house.players[identifier] = replace(player, title=EVIL)
-    for user_key, user in list(demo.house.users.items()):
-        demo.house.users[user_key] = replace(user, name=EVIL)
+    for key, item in list(demo.state.items.items()):
+        demo.state.items[key] = replace(item, title=f"{EVIL} {key}")
+    for identifier, player in list(demo.state.players.items()):
+        demo.state.players[identifier] = replace(player, title=EVIL)
+    for user_key, user in list(demo.state.users.items()):
+        demo.state.users[user_key] = replace(user, name=EVIL)
 
 
 def _harmful(text: str) -> list[str]:
@@ -63,12 +63,12 @@ async def test_what_a_title_says_is_data_wherever_it_goes(tmp_path: Path) -> Non
 async def test_a_name_of_48_000_characters_keeps_no_client_waiting(tmp_path: Path) -> None:
     name = "@" + "a" * 48_000
     async with home(tmp_path, privacy=True) as it:
-        for key, item in list(it.demo.house.items.items()):
-            it.demo.house.items[key] = replace(item, title=f"{key} {name}")
-        for identifier, player in list(it.demo.house.players.items()):
-            it.demo.house.players[identifier] = replace(player, title=name)
-        for user_key, user in list(it.demo.house.users.items()):
-            it.demo.house.users[user_key] = replace(user, name=name)
+        for key, item in list(it.demo.state.items.items()):
+            it.demo.state.items[key] = replace(item, title=f"{key} {name}")
+        for identifier, player in list(it.demo.state.players.items()):
+            it.demo.state.players[identifier] = replace(player, title=name)
+        for user_key, user in list(it.demo.state.users.items()):
+            it.demo.state.users[user_key] = replace(user, name=name)
         async with subscribed(f"{it.url}/mcp", LEGACY, "plex://sessions") as (client, ear):
             it.demo.start()
             with anyio.fail_after(60):
@@ -76,7 +76,7 @@ async def test_a_name_of_48_000_characters_keeps_no_client_waiting(tmp_path: Pat
                     client, "plex://sessions", lambda seen: seen["count"] and seen["sessions"][0]["title"], ear
                 )
                 for _ in range(20):
-                    it.demo.announce(frames.status(name))
+                    it.demo.announce(frames.build_status(name))
                 for argument in ({"title": name}, {"user": name}):
                     answer = await client.call_tool("history_query", argument)
                     assert answer.is_error

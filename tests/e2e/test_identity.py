@@ -12,7 +12,7 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion
 from plex_companion.demo import Household, open_demo
-from plex_companion.memory.counts import counts
+from plex_companion.memory.counts import count_plays
 from plex_companion.times import Window
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def household(folder: Path) -> Household:
 async def until(companion: Companion, fact: Callable[[], object]) -> None:
     with anyio.fail_after(HANG_SECONDS):
         while not fact():
-            await companion.live.changed()
+            await companion.live.wait_for_commit()
 
 
 async def told(companion: Companion, by: Any) -> dict[str, int]:
-    answer = await counts(companion, by, Window(0, companion.now_ms), 50)
+    answer = await count_plays(companion, by, Window(0, companion.now_ms), 50)
     return {entry["label"]: entry["plays"] for entry in answer["entries"]}
 
 
@@ -75,6 +75,6 @@ async def test_what_was_imported_and_what_was_heard_is_counted_by_what_it_is(tmp
                 "Series": 2,
                 "More series": 2,
             }
-            demo.start(next(item for item in demo.house.items.values() if item.key == "12"))
+            demo.start(next(item for item in demo.state.items.values() if item.key == "12"))
             await until(companion, lambda: [one for one in companion.state.sessions.values() if one.listed])
             assert await told(companion, "title") == {**titles, "Twin Rivers (2019)": 3}

@@ -15,21 +15,21 @@ from e2e_home import settings_for
 from pydantic import SecretStr
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.app import _book, clock, open_companion
+from plex_companion.app import build_import_progress, open_companion, read_clock
 from plex_companion.changes import State
-from plex_companion.changes.kinds import HistoryProgressed, HistoryTaken, PlaysImported, PlaysRepeated
+from plex_companion.changes.kinds import HistoryPageWritten, HistoryProgressed, PlaysImported, PlaysRepeated
 from plex_companion.demo import Demo, Household, open_demo
 from plex_companion.ingest import Live
-from plex_companion.models import Connection, History, Item, Moment, PastPlay
-from plex_companion.resources import read, touched
+from plex_companion.models import Connection, History, ImportedPlay, Item, Moment
+from plex_companion.resources import find_touched_uris, read_resource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from plex_companion.cache.board import Touched
+    from plex_companion.cache.board import TouchedUris
     from plex_companion.companion import Companion
-    from plex_companion.demo.household import Item as Film
+    from plex_companion.demo.household import DemoItem as Film
 
 pytestmark = pytest.mark.slow
 
@@ -54,15 +54,15 @@ class Listener:
     """What was announced, batch by batch."""
 
     def __init__(self) -> None:
-        self.batches: list[Touched] = []
+        self.batches: list[TouchedUris] = []
 
-    def announce(self, touched: Touched) -> None:
+    def announce(self, touched: TouchedUris) -> None:
         self.batches.append(touched)
 
 
 @asynccontextmanager
 async def listening(
-    demo: Demo, folder: Path, listener: Listener | None = None, now: Callable[[], Moment] = clock
+    demo: Demo, folder: Path, listener: Listener | None = None, now: Callable[[], Moment] = read_clock
 ) -> AsyncIterator[Companion]:
     announce = (listener or Listener()).announce
     async with open_companion(settings_for(demo, folder), announce, now=now) as companion:
@@ -72,7 +72,7 @@ async def listening(
 async def until(companion: Companion, fact: Callable[[], object]) -> None:
     with anyio.fail_after(HANG_SECONDS):
         while not fact():
-            await companion.live.changed()
+            await companion.live.wait_for_commit()
 
 
 async def rows(companion: Companion, sql: str) -> list[tuple[Any, ...]]:
@@ -81,7 +81,7 @@ async def rows(companion: Companion, sql: str) -> list[tuple[Any, ...]]:
 
 def per_day(demo: Demo) -> Counter[tuple[str, str]]:
     """The demo's own rows, counted one by one."""
-    days = ((play.account_id, datetime.fromtimestamp(play.viewed_at, UTC).date()) for play in demo.house.history)
+    days = ((play.account_id, datetime.fromtimestamp(play.viewed_at, UTC).date()) for play in demo.state.history)
     return Counter((str(account), day.isoformat()) for account, day in days)
 
 
@@ -96,20 +96,20 @@ async def test_the_whole_history_is_there_and_answers_when_plex_is_switched_off(
         async with listening(demo, tmp_path) as companion:
             await until(companion, lambda: companion.state.history.complete)
             assert await counted(companion) == per_day(demo)
-        await demo.shut()
+        await demo.shut_down()
         async with listening(demo, tmp_path) as companion:
             await until(companion, lambda: companion.state.connection.detail)
-            server = json.loads(await read(companion, "plex://server"))
+            server = json.loads(await read_resource(companion, "plex://server"))
             assert server["connection"]["state"] == "offline"
             assert server["history"] == {"imported": ROWS, "total": ROWS, "complete": True, "detail": None}
             assert await counted(companion) == per_day(demo)
-            (newest, *_) = json.loads(await read(companion, "plex://history"))["plays"]
-        play = demo.house.history[-1]
-        item, user = demo.house.items[play.rating_key], demo.house.users[play.account_id]
-        player = next(one for one in demo.house.players.values() if one.id == play.device_id)
+            (newest, *_) = json.loads(await read_resource(companion, "plex://history"))["plays"]
+        play = demo.state.history[-1]
+        item, user = demo.state.items[play.rating_key], demo.state.users[play.account_id]
+        player = next(one for one in demo.state.players.values() if one.id == play.device_id)
         assert (newest["title"], newest["guid"], newest["year"]) == (item.title, item.guid, item.year)
         assert (newest["user"], newest["player"]["title"]) == ({"id": str(user.id), "name": user.name}, player.title)
-        assert (newest["library"], newest["duration_ms"]) == (demo.house.sections[item.section].title, item.duration)
+        assert (newest["library"], newest["duration_ms"]) == (demo.state.sections[item.section].title, item.duration)
         assert newest["started_at"] == newest["ended_at"] == newest["viewed_at"]
         assert [newest[name] for name in ("percent", "watched_ms", "paused_ms", "buffer_count", "decision")] == [
             None
@@ -119,7 +119,7 @@ async def test_the_whole_history_is_there_and_answers_when_plex_is_switched_off(
 
 async def test_a_pause_during_an_import_is_told_before_it_is_over_and_within_few_batches(tmp_path: Path) -> None:
     async with open_demo(alive=False, household=household(tmp_path)) as demo:
-        session, listener = demo.start(demo.movie()), Listener()
+        session, listener = demo.start(demo.get_movie()), Listener()
         waited: list[int] = []
         async with listening(demo, tmp_path, listener) as companion:
             for fifth in (1, 2, 3):
@@ -144,8 +144,8 @@ async def _told(companion: Companion, key: str, state: str) -> History:
     return companion.state.history
 
 
-def _imports(batch: Touched) -> bool:
-    return "plex://history" in batch.lazy
+def _imports(batch: TouchedUris) -> bool:
+    return "plex://history" in batch.progress_only
 
 
 async def test_an_import_cut_off_in_the_middle_goes_on_and_ends_without_doubles(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_an_import_cut_off_in_the_middle_goes_on_and_ends_without_doubles(
             shown = [left.imported]
             while not companion.state.history.complete:
                 with anyio.fail_after(HANG_SECONDS):
-                    await companion.live.changed()
+                    await companion.live.wait_for_commit()
                 shown.append(companion.state.history.imported)
             assert await rows(companion, "SELECT count(*), count(DISTINCT history_key) FROM plays") == [(3_000, 3_000)]
             assert await counted(companion) == per_day(demo)
@@ -171,11 +171,13 @@ async def test_an_import_cut_off_in_the_middle_goes_on_and_ends_without_doubles(
 
 
 def test_imported_plays_touch_the_history_and_that_of_their_user_and_repeated_ones_nothing() -> None:
-    play = PastPlay(1, "/status/sessions/history/1", 0, Item())
-    found = touched([PlaysImported((play,), "Ada"), HistoryProgressed(History(imported=1)), HistoryTaken(1)])
-    assert (found.lazy, found.urgent) == ({"plex://history", "plex://history/Ada", "plex://server"}, set())
-    assert touched([PlaysImported((play,), None)]).lazy == {"plex://history"}
-    assert touched([PlaysRepeated((play,))]).lazy == set()
+    play = ImportedPlay(1, "/status/sessions/history/1", 0, Item())
+    found = find_touched_uris(
+        [PlaysImported((play,), "Ada"), HistoryProgressed(History(imported=1)), HistoryPageWritten(1)]
+    )
+    assert (found.progress_only, found.immediate) == ({"plex://history", "plex://history/Ada", "plex://server"}, set())
+    assert find_touched_uris([PlaysImported((play,), None)]).progress_only == {"plex://history"}
+    assert find_touched_uris([PlaysRepeated((play,))]).progress_only == set()
 
 
 class Hours:
@@ -185,7 +187,7 @@ class Hours:
         self.ahead_ms = 0
 
     def __call__(self) -> Moment:
-        now = clock()
+        now = read_clock()
         return Moment(now.at + self.ahead_ms, now.tick + self.ahead_ms)
 
     def seconds(self) -> float:
@@ -206,7 +208,7 @@ async def test_plays_of_an_hour_in_which_nobody_listened_are_all_there_once(tmp_
         open_demo(alive=False, household=home, clock=hours.seconds) as demo,
         listening(demo, tmp_path, now=hours) as companion,
     ):
-        before, running, first, second, after = (demo.movie(n) for n in range(5))
+        before, running, first, second, after = (demo.get_movie(n) for n in range(5))
         session = demo.start(before, player=1)
         await until(companion, lambda: companion.state.sessions and companion.state.sessions[session.key].listed)
         session.offset = FILM_SECONDS * 990
@@ -214,7 +216,7 @@ async def test_plays_of_an_hour_in_which_nobody_listened_are_all_there_once(tmp_
         await until(companion, lambda: companion.state.history.imported == 1)
         session = demo.start(running)
         await until(companion, lambda: companion.state.sessions and companion.state.sessions[session.key].listed)
-        await demo.shut()
+        await demo.shut_down()
         await until(companion, lambda: companion.state.connection.state == "down")
 
         hours.ahead_ms = 20 * MINUTE_MS
@@ -240,9 +242,9 @@ async def test_plays_of_an_hour_in_which_nobody_listened_are_all_there_once(tmp_
             second.title: "imported",
             after.title: "stopped",
         }
-        assert len(plays) == len(demo.house.history) == 5
+        assert len(plays) == len(demo.state.history) == 5
         assert {key for _, _, key, *_ in plays} == {
-            f"/status/sessions/history/{play.id}" for play in demo.house.history
+            f"/status/sessions/history/{play.id}" for play in demo.state.history
         }
         assert sum((await counted(companion)).values()) == 5
         missed = next(play for play in plays if play[0] == running.title)
@@ -251,10 +253,10 @@ async def test_plays_of_an_hour_in_which_nobody_listened_are_all_there_once(tmp_
 
 async def test_with_a_guests_token_history_says_why_it_is_missing_and_all_else_goes_on(tmp_path: Path) -> None:
     async with open_demo(alive=False, household=household(tmp_path, 10)) as demo:
-        settings = settings_for(demo, tmp_path).model_copy(update={"plex_token": SecretStr(demo.user(1).token)})
+        settings = settings_for(demo, tmp_path).model_copy(update={"plex_token": SecretStr(demo.get_user(1).token)})
         async with open_companion(settings, Listener().announce) as companion:
             await until(companion, lambda: companion.state.history.detail)
-            server = json.loads(await read(companion, "plex://server"))
+            server = json.loads(await read_resource(companion, "plex://server"))
             assert (server["history"]["imported"], server["history"]["complete"]) == (0, False)
             assert "HTTP 403" in server["history"]["detail"]
             demo.start()
@@ -265,17 +267,17 @@ async def test_an_import_rests_while_nothing_can_be_written() -> None:
     live, went_on = Live(State(Connection("live", 0))), anyio.Event()
 
     async def wait() -> None:
-        await _book(live).written(3)
+        await build_import_progress(live).wait_until_written(3)
         went_on.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
         live.storage = "degraded"
         for page in (2, 3):
-            live.show(replace(live.state, history_page=page))
+            live.publish(replace(live.state, history_page=page))
             await anyio.wait_all_tasks_blocked()
             assert not went_on.is_set()
         live.storage = "ok"
-        live.show(live.state)
+        live.publish(live.state)
         await anyio.wait_all_tasks_blocked()
         assert went_on.is_set()

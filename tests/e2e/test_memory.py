@@ -66,7 +66,7 @@ async def test_after_a_restart_with_plex_switched_off_every_question_is_answered
             before = await asked(client, "history_query")
             counts = await asked(client, "history_stats", period="1h")
             assert len(before["plays"]) >= 3
-        await demo.shut()
+        await demo.shut_down()
         settings = settings_for(demo, tmp_path)
         async with open_application(settings, patience=HASTY) as application, Client(application.server) as client:
             after = await asked(client, "history_query")

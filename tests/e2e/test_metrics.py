@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.app import entry_of
+from plex_companion.app import build_auth_config
 from plex_companion.metrics import AREAS, METHODS
 from plex_companion.settings import Settings
 
@@ -175,7 +175,7 @@ async def test_ready_is_whoever_hears_plex_and_can_write_it_down(tmp_path: Path)
     async with home(tmp_path) as it:
         ready = await _get(it, "/healthz/ready")
         assert (ready.status_code, ready.json()) == (200, {"status": "ok"})
-        await it.demo.shut()
+        await it.demo.shut_down()
         await it.until(lambda: not it.application.companion.is_live)
         ready = await _get(it, "/healthz/ready")
         assert ready.status_code == 503
@@ -233,8 +233,8 @@ async def test_what_prometheus_is_given_works(it: Home) -> None:
 
 def test_beyond_this_machine_its_names_and_addresses_are_hosts() -> None:
     settings = Settings.load({"host": "0.0.0.0", "public_url": "https://plex.example:8443"})  # noqa: S104 - on purpose
-    entry = entry_of(settings.model_copy(update={"token": SecretStr(TOKEN)}))
+    entry = build_auth_config(settings.model_copy(update={"token": SecretStr(TOKEN)}))
     assert entry.any_address
     assert "plex.example:8443" in entry.hosts
     assert "https://plex.example:8443" in entry.origins
-    assert not entry_of(Settings.load({})).any_address
+    assert not build_auth_config(Settings.load({})).any_address

@@ -21,7 +21,7 @@ from memory_past import alert, write
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.migrate import migrate
-from plex_companion.cli import parser
+from plex_companion.cli import build_parser
 from plex_companion.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def test_the_example_prints_what_plays_when_somebody_presses_pause(era: st
         async with await anyio.open_process([sys.executable, "-W", "error", "-c", code], env=environment) as example:
             try:
                 with anyio.fail_after(HANG_SECONDS):
-                    while not it.application.notifier.counts().subscriptions:  # noqa: ASYNC110 - another process
+                    while not it.application.notifier.count().subscriptions:  # noqa: ASYNC110 - another process
                         await anyio.sleep(0.02)
                     it.demo.pause(session)
                     said = await _said(example, '"state":"paused"')
@@ -95,7 +95,7 @@ def test_every_command_shown_is_one_the_program_takes() -> None:
     shown = [command for row in rows for command in row.replace("`", "").split(", ") if command]
     assert {"history", "digest", "doctor"} <= set(shown)
     for command in shown:
-        assert parser().parse_args(shlex.split(command)).command
+        assert build_parser().parse_args(shlex.split(command)).command
 
 
 EMPTY = ("Nothing fits", "Nothing is remembered", "No events", "No alerts", "No plays")

@@ -78,10 +78,10 @@ async def _everything(client: Client) -> str:
 
 def _poison(demo: Demo) -> None:
     """A household full of what must not be shown, and frames that carry it."""
-    for key, user in list(demo.house.users.items()):
-        demo.house.users[key] = replace(user, name=EMAIL, email=EMAIL)
-    for identifier, player in list(demo.house.players.items()):
-        demo.house.players[identifier] = replace(player, address=ADDRESS)
+    for key, user in list(demo.state.users.items()):
+        demo.state.users[key] = replace(user, name=EMAIL, email=EMAIL)
+    for identifier, player in list(demo.state.players.items()):
+        demo.state.players[identifier] = replace(player, address=ADDRESS)
     demo.start(transcode=True)
     setting = {"id": "PlexOnlineToken", "type": "text", "value": TOKEN}
     entries = {

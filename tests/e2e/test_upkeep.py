@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion
-from plex_companion.cache.migrate import Migration, migrate, shipped
-from plex_companion.cache.read import newest_alerts, newest_events
+from plex_companion.cache.migrate import Migration, list_migrations, migrate
+from plex_companion.cache.read import read_newest_alerts, read_newest_events
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def test_what_cannot_be_restored_is_refused_in_one_line_and_changes_nothing(tmp_
     with closing(sqlite3.connect(tmp_path / "recipes.sqlite3")) as other:
         other.execute("CREATE TABLE recipes (title TEXT)")
     newer = tmp_path / "newer.sqlite3"
-    migrate(newer, [*shipped(), Migration(999, "tomorrow", "CREATE TABLE tomorrow (a INTEGER) STRICT;")])
+    migrate(newer, [*list_migrations(), Migration(999, "tomorrow", "CREATE TABLE tomorrow (a INTEGER) STRICT;")])
     refusals = {
         "nowhere.sqlite3": "nowhere.sqlite3",
         "words.txt": "not a database",
@@ -159,10 +159,10 @@ async def test_that_a_database_was_mended_is_an_alert_and_a_row_of_the_journal(t
     )
     async with open_companion(settings, lambda _: None) as companion:
         with anyio.fail_after(HANG_SECONDS):
-            while not [alert for alert in await newest_alerts(companion.cache, 10) if alert.kind == "storage"]:
-                await companion.live.changed()
-        (alert,) = [alert for alert in await newest_alerts(companion.cache, 10) if alert.kind == "storage"]
-        (row,) = await newest_events(companion.cache, 10, ["storage"])
+            while not [alert for alert in await read_newest_alerts(companion.cache, 10) if alert.kind == "storage"]:
+                await companion.live.wait_for_commit()
+        (alert,) = [alert for alert in await read_newest_alerts(companion.cache, 10) if alert.kind == "storage"]
+        (row,) = await read_newest_events(companion.cache, 10, ["storage"])
     assert alert.title == row["summary"]
     assert "begun anew" in alert.title
     assert alert.resolved_at is not None, "it is over: nothing remains to be done"
@@ -174,7 +174,7 @@ async def test_a_server_that_runs_is_backed_up_by_the_command(demo: Demo, tmp_pa
     async with open_companion(settings, lambda _: None) as companion:
         with anyio.fail_after(HANG_SECONDS):
             while not companion.is_live:
-                await companion.live.changed()
+                await companion.live.wait_for_commit()
         done = await anyio.run_process(
             [sys.executable, "-m", "plex_companion", "backup", "--database", str(settings.database)],
             env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},

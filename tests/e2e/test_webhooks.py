@@ -19,18 +19,18 @@ from pydantic import SecretStr
 from stories import DEN, START
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.app import clock, open_companion
+from plex_companion.app import open_companion, read_clock
 from plex_companion.cache import open_cache
 from plex_companion.cache.load import load_state
-from plex_companion.cache.read import deliveries, newest_alerts
-from plex_companion.changes.deliveries import Webhooks
-from plex_companion.deliver import Bell, Courier, Webhook, deliver
-from plex_companion.events import Connecting, DeliveryReport, Disconnected, Heard, Snapshot, StorageReport
-from plex_companion.ingest import Inbox, Live, ingest
+from plex_companion.cache.read import read_delivery_status, read_newest_alerts
+from plex_companion.changes.deliveries import WebhookRules
+from plex_companion.deliver import DeliveryContext, WakeUp, Webhook, deliver_alerts
+from plex_companion.events import Connecting, DeliveryReport, Disconnected, ReceivedEvent, Snapshot, StorageReport
+from plex_companion.ingest import EventQueue, Live, ingest
 from plex_companion.models import Moment
 from plex_companion.resources.server import read_server
 from plex_companion.settings import Settings
-from plex_companion.wire import alert_message
+from plex_companion.wire import build_alert_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import pytest
     from anyio.abc import SocketStream
 
-    from plex_companion.cache.board import Touched
+    from plex_companion.cache.board import TouchedUris
     from plex_companion.changes.kinds import Change
     from plex_companion.companion import Companion
 
@@ -119,13 +119,13 @@ def settings_of(folder: Path, *urls: str, **more: Any) -> Settings:
 async def until(companion: Companion, fact: Callable[[], Any]) -> None:
     with anyio.fail_after(HANG_SECONDS):
         while not await fact():
-            await companion.live.changed()
+            await companion.live.wait_for_commit()
 
 
 async def test_an_alert_arrives_signed_as_it_is_on_the_wire(tmp_path: Path) -> None:
     async with receiver() as hook, open_companion(settings_of(tmp_path, hook.url), lambda _: None) as companion:
         (got, *_) = await hook.until(1)
-        (alert,) = await newest_alerts(companion.cache, 1)
+        (alert,) = await read_newest_alerts(companion.cache, 1)
         assert got.path == PATH
         assert got.message["type"] == "alert.opened"
         assert (got.message["data"]["id"], got.message["data"]["title"]) == (str(alert.id), alert.title)
@@ -133,10 +133,10 @@ async def test_an_alert_arrives_signed_as_it_is_on_the_wire(tmp_path: Path) -> N
         signed = b".".join([got.id.encode(), got.headers["webhook-timestamp"].encode(), got.body])
         digest = base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
         assert got.headers["webhook-signature"] == f"v1,{digest}"
-        assert abs(int(got.headers["webhook-timestamp"]) - clock().at // 1000) < 60
+        assert abs(int(got.headers["webhook-timestamp"]) - read_clock().at // 1000) < 60
 
         async def told() -> bool:
-            return (await deliveries(companion.cache)).last_delivered_at is not None
+            return (await read_delivery_status(companion.cache)).last_delivered_at is not None
 
         await until(companion, told)
         shown = (await read_server(companion))["webhooks"]
@@ -170,10 +170,10 @@ async def test_a_restart_loses_none_and_one_that_nobody_took_comes_with_the_same
             return bool(list(rows))
 
         await until(companion, tried)
-        assert (await deliveries(companion.cache)).waiting == 1
+        assert (await read_delivery_status(companion.cache)).waiting == 1
 
     def later() -> Moment:
-        now = clock()
+        now = read_clock()
         return replace(now, at=now.at + 600_000)
 
     async with receiver(port=port) as hook, open_companion(settings, lambda _: None, now=later):
@@ -185,7 +185,7 @@ async def test_nothing_is_queued_or_sent_unless_it_is_asked_for(tmp_path: Path) 
     async with receiver() as hook, open_companion(settings_of(tmp_path), lambda _: None) as companion:
 
         async def alerted() -> bool:
-            return bool(await newest_alerts(companion.cache, 1))
+            return bool(await read_newest_alerts(companion.cache, 1))
 
         await until(companion, alerted)
         assert list(await companion.cache.reader.execute_fetchall("SELECT 1 FROM deliveries")) == []
@@ -221,7 +221,7 @@ class Post:
     """Ingest and delivery on a real file, under a clock that runs too fast."""
 
     live: Live
-    inbox: Inbox
+    inbox: EventQueue
     speed: float
     began: float = field(default_factory=anyio.current_time)
 
@@ -230,7 +230,7 @@ class Post:
         return Moment(START + passed, passed)
 
     async def say(self, *events: Any) -> None:
-        await self.inbox.put([Heard(event, self.now()) for event in events])
+        await self.inbox.put([ReceivedEvent(event, self.now()) for event in events])
 
     async def alert(self, subject: str) -> None:
         """Raise an alert of this subject."""
@@ -242,11 +242,13 @@ async def delivering(folder: Path, *urls: str, speed: float = 1_000) -> AsyncIte
     hooks = tuple(Webhook(f"hook{number}", url, KEY) for number, url in enumerate(urls))
     async with open_cache(folder / "cache.sqlite3") as cache, anyio.create_task_group() as tasks:
         state = await load_state(cache, Moment(START, 0))
-        live = Live(state, webhooks=Webhooks(tuple(hook.name for hook in hooks), alert_message, hold_ms=5_000))
-        it, bell = Post(live, Inbox(1_000, live.counters), speed), Bell()
+        live = Live(
+            state, webhooks=WebhookRules(tuple(hook.name for hook in hooks), build_alert_message, hold_ms=5_000)
+        )
+        it, bell = Post(live, EventQueue(1_000, live.counters), speed), WakeUp()
 
-        def announce(_: Sequence[Change], __: Touched) -> None:
-            bell.ring()
+        def announce(_: Sequence[Change], __: TouchedUris) -> None:
+            bell.wake()
 
         async def report(result: DeliveryReport) -> None:
             await it.say(result)
@@ -254,9 +256,9 @@ async def delivering(folder: Path, *urls: str, speed: float = 1_000) -> AsyncIte
         async def sleep(seconds: float) -> None:
             await anyio.sleep(seconds / speed)
 
-        courier = Courier(cache, bell, report, lambda: it.now().at, lambda: 1.0, sleep)
+        courier = DeliveryContext(cache, bell, report, lambda: it.now().at, lambda: 1.0, sleep)
         tasks.start_soon(ingest, it.inbox, live, cache, announce)
-        tasks.start_soon(deliver, hooks, courier)
+        tasks.start_soon(deliver_alerts, hooks, courier)
         snapshot = Snapshot(1, first=True, requested=it.now(), server=DEN, sessions=(), activities=())
         await it.say(Connecting(), snapshot)
         yield it

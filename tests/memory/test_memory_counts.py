@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from memory_past import DAY, HOUR, NOW, Row, episode, imported, past, running, seen, write
 
 from plex_companion.cache import open_cache
-from plex_companion.cache.counts import By, counted
+from plex_companion.cache.counts import By, count_plays_by
 from plex_companion.times import Window
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ async def test_any_window_is_counted_exactly_wherever_its_ends_are(path: Path, e
         database.row_factory = sqlite3.Row
         rows = [dict(row) for row in database.execute("SELECT * FROM plays")]
     async with open_cache(path) as cache:
-        found = await counted(cache, by, window)
+        found = await count_plays_by(cache, by, window)
     expected = recount(rows, by, window)
     assert sorted(found.entries.values()) == sorted(sums for key, sums in expected.items() if is_known(key))
     assert found.whole == tuple(map(sum, zip((0, 0, 0), *expected.values(), strict=True)))
@@ -215,7 +215,7 @@ async def test_whole_days_and_hours_come_out_of_the_roll_ups(path: Path, by: By)
     async with open_cache(path) as cache:
         told: list[str] = []
         await cache.archive.set_trace_callback(told.append)
-        await counted(cache, by, Window(NOW - 30 * DAY, NOW))
+        await count_plays_by(cache, by, Window(NOW - 30 * DAY, NOW))
         await cache.archive.set_trace_callback(None)  # type: ignore[arg-type]  # what sqlite3 wants
         plan = [str(row[3]) for row in await cache.archive.execute_fetchall(f"EXPLAIN QUERY PLAN {told[-1]}")]
     assert not [step for step in plan if step.startswith("SCAN plays")], plan

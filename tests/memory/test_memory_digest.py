@@ -25,7 +25,7 @@ from memory_past import (
     seen,
 )
 
-from plex_companion.memory.outages import Outage, _merged, within
+from plex_companion.memory.outages import Outage, _merge, select_within
 from plex_companion.times import Window
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ MINUTE = 60_000
 def listening(it: Past) -> None:
     """As if Plex were heard."""
     state = it.companion.live.state
-    it.companion.live.show(replace(state, connection=replace(state.connection, state="live"), down_since=None))
+    it.companion.live.publish(replace(state, connection=replace(state.connection, state="live"), down_since=None))
 
 
 async def test_plays_are_told_by_who_watched_what(tmp_path: Path) -> None:
@@ -177,14 +177,14 @@ OUTAGES = st.lists(
 @given(OUTAGES, st.integers(0, 99), st.integers(0, 99))
 def test_outages_that_overlap_are_one_and_cover_what_they_covered(found: list[Outage], a: int, b: int) -> None:
     window = Window(min(a, b), max(a, b))
-    merged = _merged(found)
+    merged = _merge(found)
     covered = {
         at
         for at in range(window.since, window.until)
         for one in found
         if one.since <= at < (10_000 if one.until is None else one.until)
     }
-    assert sum(one.blind_ms(window) for one in within(merged, window)) == len(covered)
+    assert sum(one.measure_blind_ms(window) for one in select_within(merged, window)) == len(covered)
     for one, after in pairwise(merged):
         assert one.until is not None
         assert one.until < after.since

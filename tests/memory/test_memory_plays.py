@@ -11,8 +11,15 @@ from mcp import MCPError
 from memory_past import DAY, HOUR, NOW, episode, imported, imported_so_far, past, running, seen, write
 
 from plex_companion.cache import open_cache
-from plex_companion.cache.plays import FEW, Place, Wish, libraries_of_plays, plays_page, users_of_plays
-from plex_companion.memory.find import words_of
+from plex_companion.cache.plays import (
+    FEW,
+    KeysetPosition,
+    PlayFilter,
+    list_play_libraries,
+    list_play_users,
+    read_plays_page,
+)
+from plex_companion.memory.find import build_title_match
 from plex_companion.times import Window
 
 if TYPE_CHECKING:
@@ -342,19 +349,19 @@ async def test_a_play_that_is_not_there_is_told(tmp_path: Path) -> None:
 # Plans
 
 
-WORD, MANY = words_of("lamp"), words_of("the")
+WORD, MANY = build_title_match("lamp"), build_title_match("the")
 DAYS = Window(NOW - 60 * DAY, NOW)
 WISHES = {
-    "all": (Wish(), "plays_by_time"),
-    "user": (Wish("1"), "plays_by_user"),
-    "library": (Wish(library_id="2"), "plays_by_library"),
-    "user and library": (Wish("1", "2"), "plays_by_"),
-    "time": (Wish(window=DAYS), "plays_by_time"),
-    "user and time": (Wish("1", window=DAYS), "plays_by_user"),
-    "title": (Wish(words=WORD), "VIRTUAL TABLE INDEX"),
-    "title, user and time": (Wish("1", words=WORD, window=DAYS), "VIRTUAL TABLE INDEX"),
-    "a word of very many": (Wish(words=MANY), "plays_by_time"),
-    "the same of a user": (Wish("1", words=MANY), "plays_by_user"),
+    "all": (PlayFilter(), "plays_by_time"),
+    "user": (PlayFilter("1"), "plays_by_user"),
+    "library": (PlayFilter(library_id="2"), "plays_by_library"),
+    "user and library": (PlayFilter("1", "2"), "plays_by_"),
+    "time": (PlayFilter(window=DAYS), "plays_by_time"),
+    "user and time": (PlayFilter("1", window=DAYS), "plays_by_user"),
+    "title": (PlayFilter(words=WORD), "VIRTUAL TABLE INDEX"),
+    "title, user and time": (PlayFilter("1", words=WORD, window=DAYS), "VIRTUAL TABLE INDEX"),
+    "a word of very many": (PlayFilter(words=MANY), "plays_by_time"),
+    "the same of a user": (PlayFilter("1", words=MANY), "plays_by_user"),
 }
 
 
@@ -370,17 +377,17 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("analyzed", [False, True])
-@pytest.mark.parametrize("place", [None, Place(NOW - 2 * HOUR, 2)], ids=["first", "next"])
+@pytest.mark.parametrize("place", [None, KeysetPosition(NOW - 2 * HOUR, 2)], ids=["first", "next"])
 @pytest.mark.parametrize("name", WISHES)
 async def test_every_question_goes_down_an_index_and_sorts_nothing_but_titles(
-    many: Path, name: str, place: Place | None, analyzed: bool
+    many: Path, name: str, place: KeysetPosition | None, analyzed: bool
 ) -> None:
     wish, index = WISHES[name]
     async with open_cache(many) as cache:
         await cache.writer.execute("ANALYZE" if analyzed else "DROP TABLE IF EXISTS sqlite_stat1")
         told: list[str] = []
         await cache.archive.set_trace_callback(told.append)
-        found = await plays_page(cache, wish, 50, place)
+        found = await read_plays_page(cache, wish, 50, place)
         await cache.archive.set_trace_callback(None)  # type: ignore[arg-type]  # what sqlite3 wants
         sql = next(one for one in told if one.startswith("SELECT * FROM plays"))
         plan = [str(row[3]) for row in await cache.archive.execute_fetchall(f"EXPLAIN QUERY PLAN {sql}")]
@@ -396,7 +403,7 @@ async def test_a_rare_and_a_common_word_find_the_same_as_a_look_at_every_play(ma
     async with open_cache(many) as cache:
         for words, like in ((WORD, "%lamp%"), (MANY, "%the%")):
             for user in (None, "2"):
-                found = await plays_page(cache, Wish(user, words=words), 200)
+                found = await read_plays_page(cache, PlayFilter(user, words=words), 200)
                 rows = await cache.reader.execute_fetchall(
                     "SELECT id FROM plays WHERE title LIKE ? AND (? IS NULL OR user_id = ?) "
                     "ORDER BY started_at DESC, id DESC LIMIT 200",
@@ -407,5 +414,5 @@ async def test_a_rare_and_a_common_word_find_the_same_as_a_look_at_every_play(ma
 
 async def test_who_and_which_libraries_is_found_from_one_to_the_next(many: Path) -> None:
     async with open_cache(many) as cache:
-        assert await users_of_plays(cache) == [("1", "Ada"), ("2", "Ada"), ("3", "Ada")]
-        assert await libraries_of_plays(cache) == [("1", "Films")]
+        assert await list_play_users(cache) == [("1", "Ada"), ("2", "Ada"), ("3", "Ada")]
+        assert await list_play_libraries(cache) == [("1", "Films")]

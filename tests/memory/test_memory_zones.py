@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from memory_past import DAY, HOUR, NOW, past, seen, write
 
 from plex_companion.cache import open_cache
-from plex_companion.cache.counts import counted
-from plex_companion.dashboard.board import Board
+from plex_companion.cache.counts import count_plays_by
+from plex_companion.dashboard.board import PageRenderer
 from plex_companion.errors import SettingsError
 from plex_companion.settings import Settings
-from plex_companion.times import Window, offsets
-from plex_companion.zones import host_zone, named_zone, zone_name
+from plex_companion.times import Window, list_offsets
+from plex_companion.zones import find_host_zone, find_zone, name_zone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ async def test_an_hour_and_a_day_are_those_of_the_zone_that_is_set(tmp_path: Pat
 
 async def test_the_page_counts_by_the_zone_that_is_set(tmp_path: Path) -> None:
     async with past(tmp_path, plays=[seen(1, ms(2026, 11, 21, 18, 20))], timezone="Asia/Kathmandu") as it:
-        parts = (await Board(it.companion).seen()).parts["charts"]
+        parts = (await PageRenderer(it.companion).render()).parts["charts"]
         assert "most on Sun 22 Nov" in parts["days"]
         assert "Sunday from 0:00" in parts["heat"]
         assert "Asia/Kathmandu" in parts["heat"]
@@ -65,7 +65,7 @@ async def test_the_page_ranks_as_the_statistics_do_and_tells_two_of_one_title_ap
         seen(3, NOW - 30 * DAY - 1),
     ]
     async with past(tmp_path, plays=plays) as it:
-        parts = (await Board(it.companion).seen()).parts["charts"]
+        parts = (await PageRenderer(it.companion).render()).parts["charts"]
         assert "Twin Rivers (1992)" in parts["titles"]
         assert "Twin Rivers (2019)" in parts["titles"]
         assert "The Lamp" not in parts["titles"]
@@ -87,15 +87,15 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_any_window_in_any_zone_is_counted_as_a_clock_there_counts(
     path: Path, name: str, ends: tuple[int, int]
 ) -> None:
-    zone, start = named_zone(name), ms(2026, 10, 18)
+    zone, start = find_zone(name), ms(2026, 10, 18)
     window = Window(start + min(ends), start + max(ends))
     plays = [start + n * 37 * 60_000 for n in range(540)]
     there = [
         datetime.fromtimestamp(at / 1000, UTC).astimezone(zone) for at in plays if window.since <= at <= window.until
     ]
     async with open_cache(path) as cache:
-        hours = (await counted(cache, "hour", window, zone)).entries
-        days = (await counted(cache, "day", window, zone)).entries
+        hours = (await count_plays_by(cache, "hour", window, zone)).entries
+        days = (await count_plays_by(cache, "day", window, zone)).entries
     assert {hour: sums.plays for hour, sums in hours.items()} == _tally(str(at.hour) for at in there)
     epoch = datetime(1970, 1, 1, tzinfo=UTC).date()
     assert {day: sums.plays for day, sums in days.items()} == _tally(str((at.date() - epoch).days) for at in there)
@@ -110,11 +110,11 @@ def _tally(keys: object) -> dict[str, int]:
 
 def test_the_stretches_of_one_offset_change_where_the_clock_does() -> None:
     vienna = ZoneInfo("Europe/Vienna")
-    found = offsets(vienna, ms(2026, 1, 1), ms(2026, 12, 31))
+    found = list_offsets(vienna, ms(2026, 1, 1), ms(2026, 12, 31))
     assert [offset // HOUR for _, _, offset in found] == [1, 2, 1]
     assert [start for start, _, _ in found[1:]] == [ms(2026, 3, 29, 1), ms(2026, 10, 25, 1)]
     assert all(before[1] + 1 == after[0] for before, after in pairwise(found))
-    assert offsets(UTC, 0, NOW) == [(0, NOW, 0)]
+    assert list_offsets(UTC, 0, NOW) == [(0, NOW, 0)]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_the_stretches_of_one_offset_change_where_the_clock_does() -> None:
                              (" America/New York ", "America/New_York")]
 )  # fmt: skip
 def test_a_zone_is_set_by_its_name_in_whatever_case(given_name: str, name: str) -> None:
-    assert zone_name(Settings.load({"timezone": given_name}).zone) == name
+    assert name_zone(Settings.load({"timezone": given_name}).zone) == name
 
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "../etc/passwd", "CEST+2", "x" * 300])
@@ -134,11 +134,11 @@ def test_a_zone_that_there_is_not_is_refused_with_an_example(name: str) -> None:
 
 def test_without_a_setting_it_is_the_zone_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "America/St_Johns")
-    assert zone_name(Settings.load({}).zone) == "America/St_Johns"
+    assert name_zone(Settings.load({}).zone) == "America/St_Johns"
     monkeypatch.setenv("TZ", "No/Such_Zone")
-    assert zone_name(host_zone()) == "UTC"
+    assert name_zone(find_host_zone()) == "UTC"
 
 
 def test_a_zone_without_a_name_is_called_by_its_offset() -> None:
-    assert zone_name(timezone(timedelta(hours=5, minutes=45))) == "UTC+05:45"
-    assert zone_name(timezone(-timedelta(hours=3, minutes=30))) == "UTC-03:30"
+    assert name_zone(timezone(timedelta(hours=5, minutes=45))) == "UTC+05:45"
+    assert name_zone(timezone(-timedelta(hours=3, minutes=30))) == "UTC-03:30"

@@ -14,23 +14,23 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.events import Disconnected, Snapshot
 from plex_companion.plex.gateway import open_gateway
-from plex_companion.plex.listener import Patience, listen
-from plex_companion.plex.wanted import Wanted
+from plex_companion.plex.listener import ListenerTimeouts, listen
+from plex_companion.plex.wanted import RefreshRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from anyio.streams.memory import MemoryObjectReceiveStream
 
-    from plex_companion.events import Event, Heard
-    from plex_companion.plex.history import Book
+    from plex_companion.events import Event, ReceivedEvent
+    from plex_companion.plex.history import ImportProgress
 
 
 def quickly() -> Iterator[float]:
     return repeat(0.01)
 
 
-HASTY = Patience(
+HASTY = ListenerTimeouts(
     opening=1,
     closing=0.1,
     refused=0.05,
@@ -38,8 +38,8 @@ HASTY = Patience(
     late=20,
     library=0.01,
     failed=0.01,
-    counted=0.02,
-    counted_late=0.1,
+    after_play=0.02,
+    after_play_again=0.1,
     waits=quickly,
 )
 
@@ -47,7 +47,7 @@ HASTY = Patience(
 class Ears:
     """What a listener has sent on."""
 
-    def __init__(self, heard: MemoryObjectReceiveStream[Heard], wanted: Wanted) -> None:
+    def __init__(self, heard: MemoryObjectReceiveStream[ReceivedEvent], wanted: RefreshRequests) -> None:
         self.wanted = wanted
         self._heard = heard
 
@@ -81,16 +81,16 @@ class Ears:
 
 @asynccontextmanager
 async def listening(
-    url: str, patience: Patience = HASTY, *, book: Book | None = None, **more: Any
+    url: str, patience: ListenerTimeouts = HASTY, *, book: ImportProgress | None = None, **more: Any
 ) -> AsyncIterator[Ears]:
-    send, receive = anyio.create_memory_object_stream["Heard"](math.inf)
+    send, receive = anyio.create_memory_object_stream["ReceivedEvent"](math.inf)
 
-    async def pass_on(heard: Sequence[Heard]) -> None:
+    async def pass_on(heard: Sequence[ReceivedEvent]) -> None:
         for one in heard:
             await send.send(one)
 
     settings = settings_for(url, **more)
-    wanted = Wanted()
+    wanted = RefreshRequests()
     with send, receive:
         async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 

@@ -13,7 +13,7 @@ from plex_companion.demo import Demo, open_demo
 from plex_companion.errors import PlexStarting, PlexUnauthorized, TimedOut
 from plex_companion.events import Disconnected, Playing
 from plex_companion.plex.gateway import open_gateway
-from plex_companion.plex.listener import Patience
+from plex_companion.plex.listener import ListenerTimeouts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ def _username(plex: Any) -> str:
 
 
 async def test_what_plays_is_in_the_first_snapshot_and_then_in_frames(demo: Demo) -> None:
-    session = demo.start(demo.episode(), user=1)
+    session = demo.start(demo.get_episode(), user=1)
     async with listening(demo.url) as ears:
         snapshot = await ears.live()
         assert snapshot.detail is None
@@ -61,7 +61,7 @@ async def test_a_restart_is_a_new_epoch_with_keys_from_one(demo: Demo) -> None:
 
 
 async def test_a_reset_of_all_connections_is_survived(demo: Demo) -> None:
-    async with listening(demo.url, Patience(closing=0.1)) as ears:
+    async with listening(demo.url, ListenerTimeouts(closing=0.1)) as ears:
         await ears.live()
         demo.reset_connections()
         assert (await ears.lost()).detail.startswith("connection ")
@@ -69,7 +69,7 @@ async def test_a_reset_of_all_connections_is_survived(demo: Demo) -> None:
 
 
 async def test_a_silent_server_is_noticed(demo: Demo) -> None:
-    async with listening(demo.url, Patience(closing=0.1, ping=0.1, pong=0.2, waits=quickly)) as ears:
+    async with listening(demo.url, ListenerTimeouts(closing=0.1, ping=0.1, pong=0.2, waits=quickly)) as ears:
         await ears.live()
         demo.go_silent(everything=True)
         assert await ears.lost() == Disconnected("no pong for 0.2 s")
@@ -81,7 +81,7 @@ async def test_a_revoked_token_and_its_return(demo: Demo) -> None:
     async with listening(demo.url) as ears:
         await ears.live()
         demo.revoke_token()
-        ears.wanted.snapshot()
+        ears.wanted.request_snapshot()
         assert (await ears.lost()).unauthorized
         demo.restore_token()
         await ears.live()

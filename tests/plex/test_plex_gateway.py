@@ -138,7 +138,7 @@ async def test_objects_do_not_reload_themselves(pretend: Pretend) -> None:
 
 async def test_who_is_there_can_be_asked_without_a_token(pretend: Pretend) -> None:
     async with open_gateway(settings_for(pretend.url)) as gateway:
-        identity = await gateway.identity()
+        identity = await gateway.fetch_identity()
     assert identity is not None
     assert identity.machine_identifier == "attic-1"
     assert "X-Plex-Token" not in pretend.headers[0]

@@ -19,9 +19,9 @@ from plex_companion.changes import advance, changes_for
 from plex_companion.changes.kinds import PlaysImported, PlaysRepeated
 from plex_companion.errors import PlexError
 from plex_companion.events import HistoryPage, Playing
-from plex_companion.models import History, Item, PastPlay
+from plex_companion.models import History, ImportedPlay, Item
 from plex_companion.plex.gateway import open_gateway
-from plex_companion.plex.history import ITEMS, PAGE, PATH, SLICE, Book, Facts, Reader
+from plex_companion.plex.history import ITEMS, PAGE, PATH, SLICE, HistoryImporter, ImportProgress, ItemEnricher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -113,7 +113,7 @@ class Desk:
     def __init__(self) -> None:
         self.story = Story(connected=False)
         self.story.connect(server=DEN)
-        self.plays: dict[str, PastPlay] = {}
+        self.plays: dict[str, ImportedPlay] = {}
         self.doubles: list[str] = []
         self.pages: list[HistoryPage] = []
 
@@ -131,8 +131,8 @@ class Desk:
         assert number == self.pages[-1].number
 
     @property
-    def book(self) -> Book:
-        return Book(lambda: self.story.state.history, self.written)
+    def book(self) -> ImportProgress:
+        return ImportProgress(lambda: self.story.state.history, self.written)
 
     @property
     def history(self) -> History:
@@ -147,15 +147,15 @@ async def plex() -> AsyncIterator[Pretend]:
 
 
 @asynccontextmanager
-async def reading(plex: Pretend, desk: Desk) -> AsyncIterator[Reader]:
+async def reading(plex: Pretend, desk: Desk) -> AsyncIterator[HistoryImporter]:
     async with open_gateway(settings_for(plex.url, plex_timeout_seconds=2)) as gateway:
-        yield Reader(gateway, desk.book, desk.say, count(1), Facts(), clock())
+        yield HistoryImporter(gateway, desk.book, desk.say, count(1), ItemEnricher(), clock())
 
 
 async def test_the_whole_history_comes_once_in_slices_that_end_with_a_mark(plex: Pretend) -> None:
     shelf, desk = Shelf(plex, [element(n) for n in range(PAGE + 310)]), Desk()
     async with reading(plex, desk) as reader:
-        await reader.read()
+        await reader.read_all()
     assert len(desk.plays) == len(shelf.rows)
     assert desk.doubles == []
     assert desk.history == History(BEGAN + (PAGE + 309) * 60, PAGE + 310, PAGE + 310, complete=True)
@@ -166,8 +166,8 @@ async def test_the_whole_history_comes_once_in_slices_that_end_with_a_mark(plex:
 async def test_it_is_asked_for_as_plex_documents_it(plex: Pretend) -> None:
     shelf, desk = Shelf(plex, [element(n) for n in range(3)]), Desk()
     async with reading(plex, desk) as reader:
-        await reader.read()
-        await reader.read()
+        await reader.read_all()
+        await reader.read_all()
     since = BEGAN + 120 - 86_400
     assert [path.partition("?")[2] for path in shelf.asked] == [
         "X-Plex-Container-Start=0&X-Plex-Container-Size=0",
@@ -195,8 +195,8 @@ async def test_rows_with_gaps_in_them_are_plays_with_gaps_in_them(plex: Pretend)
     desk = Desk()
     Shelf(plex, gaps)
     async with reading(plex, desk) as reader:
-        await reader.read()
-        await reader.read()
+        await reader.read_all()
+        await reader.read_all()
     assert len(desk.plays) == 7, "what has no time cannot be placed; one came twice"
     by_number = {key.rpartition("/")[2]: play for key, play in desk.plays.items()}
     assert by_number["1"].item == Item(title="Gone", type="movie")
@@ -209,7 +209,7 @@ async def test_without_totals_it_is_read_to_its_end_all_the_same(plex: Pretend) 
     shelf, desk = Shelf(plex, [element(n) for n in range(PAGE + 310)]), Desk()
     shelf.totals = False
     async with reading(plex, desk) as reader:
-        await reader.read()
+        await reader.read_all()
     assert len(desk.plays) == PAGE + 310
     assert desk.history == History(BEGAN + (PAGE + 309) * 60, PAGE + 310, None, complete=True)
 
@@ -220,9 +220,9 @@ async def test_what_is_torn_in_the_middle_goes_on_at_the_mark(plex: Pretend, ref
     shelf.refusals[3] = refusal
     async with reading(plex, desk) as reader:
         with pytest.raises(PlexError):
-            await reader.read()
+            await reader.read_all()
         assert (len(desk.plays), desk.history.complete) == (2 * PAGE - 1, False)
-        await reader.read()
+        await reader.read_all()
     assert len(desk.plays) == 3 * PAGE
     assert len(desk.doubles) <= 86_400 / 1800 + 2, "only the overlap is read again"
     assert desk.history.complete
@@ -232,7 +232,7 @@ async def test_a_row_of_history_learns_performer_and_edition_from_its_item(plex:
     shelf, desk = Shelf(plex, [element(1, type="track"), element(3)]), Desk()
     shelf.facts = {"type": "track", "originalTitle": "Ada Kettle", "editionTitle": "Long Cut"}
     async with reading(plex, desk) as reader:
-        await reader.read()
+        await reader.read_all()
     for number in (1, 3):
         item = desk.plays[f"/status/sessions/history/{number}"].item
         assert (item.performer, item.edition) == ("Ada Kettle", "Long Cut")
@@ -241,9 +241,9 @@ async def test_a_row_of_history_learns_performer_and_edition_from_its_item(plex:
 async def test_facts_of_items_are_asked_once_a_few_at_a_time_and_what_is_gone_has_none(plex: Pretend) -> None:
     shelf, desk = Shelf(plex, [element(n) for n in range(1, 260)]), Desk()
     async with reading(plex, desk) as reader:
-        await reader.read()
+        await reader.read_all()
         shelf.rows.append(element(1000, ratingKey=5))
-        await reader.read()
+        await reader.read_all()
     assert [len(keys) for keys in shelf.items] == [ITEMS, ITEMS, 59]
     asked = next(path for path in plex.asked if path.startswith("/library/metadata/"))
     assert "skipRefresh=1" in asked
@@ -258,7 +258,7 @@ async def test_without_the_facts_of_items_the_import_goes_on(plex: Pretend, refu
     shelf, desk = Shelf(plex, [element(n) for n in range(2 * PAGE)]), Desk()
     shelf.items_refused = refusal
     async with reading(plex, desk) as reader:
-        await reader.read()
+        await reader.read_all()
     assert len(desk.plays) == 2 * PAGE
     assert desk.history.complete
 
@@ -272,8 +272,8 @@ async def test_the_next_page_is_read_when_the_last_is_written(plex: Pretend) -> 
             await anyio.sleep(0.005)
 
     async with open_gateway(settings_for(plex.url)) as gateway, anyio.create_task_group() as tasks:
-        book = Book(lambda: desk.history, written)
-        tasks.start_soon(Reader(gateway, book, desk.say, count(1), Facts(), clock()).read)
+        book = ImportProgress(lambda: desk.history, written)
+        tasks.start_soon(HistoryImporter(gateway, book, desk.say, count(1), ItemEnricher(), clock()).read_all)
         await until(lambda: len(desk.pages) == 4)
         await anyio.wait_all_tasks_blocked()
         assert (len(desk.pages), len(shelf.asked)) == (4, 2)
@@ -285,7 +285,9 @@ async def test_the_next_page_is_read_when_the_last_is_written(plex: Pretend) -> 
 async def test_while_it_is_not_known_whose_history_it_is_none_is_read(plex: Pretend) -> None:
     shelf, desk = Shelf(plex, [element(1)]), Desk()
     async with open_gateway(settings_for(plex.url)) as gateway:
-        await Reader(gateway, Book(lambda: None, desk.written), desk.say, count(1), Facts(), clock()).read()
+        await HistoryImporter(
+            gateway, ImportProgress(lambda: None, desk.written), desk.say, count(1), ItemEnricher(), clock()
+        ).read_all()
     assert len(shelf.asked) == 1
     assert desk.plays == {}
 
@@ -301,11 +303,11 @@ async def pages(ears: Ears, desk: Desk, fact: Callable[[], object]) -> None:
             await desk.say(event)
 
 
-def at_once(desk: Desk) -> Book:
+def at_once(desk: Desk) -> ImportProgress:
     async def written(_: int) -> None:
         await anyio.lowlevel.checkpoint()
 
-    return Book(lambda: desk.history, written)
+    return ImportProgress(lambda: desk.history, written)
 
 
 async def test_on_every_connect_history_is_read_after_the_libraries(plex: Pretend) -> None:
@@ -324,7 +326,7 @@ async def test_after_an_ended_play_it_is_read_soon_and_once_more_a_little_later(
     async with listening(plex.url, book=at_once(desk)) as ears:
         await pages(ears, desk, lambda: desk.history.complete)
         for _ in range(5):
-            ears.wanted.history()
+            ears.wanted.request_history()
         await until(lambda: len(shelf.asked) == 4)
         shelf.rows.append(element(11))
         await until(lambda: len(shelf.asked) == 6)
@@ -341,7 +343,7 @@ async def test_history_that_is_the_owners_alone_stays_incomplete_and_breaks_noth
         await pages(ears, desk, lambda: desk.history.detail)
         assert PATH in (desk.history.detail or "")
         assert not desk.history.complete
-        ears.wanted.history()
+        ears.wanted.request_history()
         socket = await plex.socket()
         await socket.send(playing_frame("9"))
         while not isinstance(await ears.next(), Playing):
@@ -371,7 +373,7 @@ async def test_a_history_that_takes_long_holds_back_neither_frames_nor_snapshots
         while not isinstance(await ears.next(), Playing):
             pass
         asked = plex.asked.count("/status/sessions")
-        ears.wanted.snapshot()
+        ears.wanted.request_snapshot()
         await until(lambda: plex.asked.count("/status/sessions") == asked + 1)
         shelf.held.set()
         await pages(ears, desk, lambda: desk.history.complete)
@@ -406,7 +408,7 @@ async def test_a_row_that_cannot_be_read_is_passed_over_and_told_of(
     shelf.totals = totals
     desk = Desk()
     async with reading(plex, desk) as reader:
-        await reader.read()
+        await reader.read_all()
     assert {key.rpartition("/")[2] for key in desk.plays} == {str(n) for n in range(PAGE + 20)} - {"13"}
     assert desk.history.complete
     assert desk.history.detail == "1 row of Plex's history could not be read."
@@ -417,6 +419,6 @@ async def test_a_page_of_which_nothing_can_be_read_does_not_stop_the_reading(ple
     shelf, desk = Shelf(plex, [element(number) for number in range(PAGE + 5)]), Desk()
     shelf.refusals[1] = Answer(body=b'<MediaContainer totalSize="505"><Video viewedAt="1"')
     async with reading(plex, desk) as reader:
-        await reader.read()
+        await reader.read_all()
     assert len(desk.plays) >= PAGE + 4
     assert desk.history.complete

@@ -10,7 +10,7 @@ from zlib import crc32
 import pytest
 
 from plex_companion.models import History, HistoryRow, Item
-from plex_companion.plex.history import OVERLAP_S, PAGE, Page, Walk
+from plex_companion.plex.history import OVERLAP_S, PAGE, HistoryCursor, RawHistoryPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class Shelf:
     meanwhile: Callable[[Shelf], None] | None = None
     asked: list[tuple[str, int, int]] = field(default_factory=list)
 
-    def page(self, walk: Walk) -> Page:
+    def page(self, walk: HistoryCursor) -> RawHistoryPage:
         self.asked.append(("asc" if walk.ascending else "desc", walk.since, walk.start))
         rows = [one for one in self.rows if not self.filters or one.viewed_at_s >= walk.since]
         rising = self.order == "oldest first" or (self.order == "as asked" and walk.ascending)
@@ -52,14 +52,14 @@ class Shelf:
         found = rows[walk.start : walk.start + self.most] if self.pages else rows
         if self.meanwhile:
             self.meanwhile(self)
-        return Page(tuple(found), len(found), len(rows) if self.totals else None)
+        return RawHistoryPage(tuple(found), len(found), len(rows) if self.totals else None)
 
 
-def walked(shelf: Shelf, known: History | None = None, requests: int = 60) -> tuple[Walk, list[str]]:
+def walked(shelf: Shelf, known: History | None = None, requests: int = 60) -> tuple[HistoryCursor, list[str]]:
     """The walk at its end, and the keys that came with it."""
-    walk, keys = Walk(known or History(), NOW), []
+    walk, keys = HistoryCursor(known or History(), NOW), []
     while not walk.done:
-        keys += [one.history_key for one in walk.take(shelf.page(walk))]
+        keys += [one.history_key for one in walk.advance(shelf.page(walk))]
         assert len(shelf.asked) <= requests
     return walk, keys
 
@@ -76,15 +76,15 @@ def test_each_page_begins_at_the_time_where_the_last_one_ended() -> None:
     assert [start for _, _, start in shelf.asked] == [0] * len(shelf.asked)
     assert len(shelf.asked) == 4
     assert walk.mark_s == shelf.rows[-1].viewed_at_s
-    assert walk.progress(len(shelf.rows)) == len(shelf.rows)
+    assert walk.build_progress(len(shelf.rows)) == len(shelf.rows)
 
 
 def test_the_mark_and_the_progress_move_with_every_page() -> None:
-    shelf, walk = Shelf(year()), Walk(History(), NOW)
+    shelf, walk = Shelf(year()), HistoryCursor(History(), NOW)
     shown = []
     while not walk.done:
-        walk.take(shelf.page(walk))
-        shown.append((walk.mark_s, walk.progress(len(shelf.rows))))
+        walk.advance(shelf.page(walk))
+        shown.append((walk.mark_s, walk.build_progress(len(shelf.rows))))
     assert shown == sorted(shown)
     assert shown[0][1] == PAGE
 
@@ -96,13 +96,13 @@ def test_reading_on_begins_a_day_before_the_mark() -> None:
     walk, keys = walked(shelf, known)
     assert shelf.asked[0] == ("asc", mark - OVERLAP_S, 0)
     assert {one.history_key for one in shelf.rows if one.viewed_at_s >= mark - OVERLAP_S} == set(keys)
-    assert walk.progress(len(shelf.rows)) == len(shelf.rows)
+    assert walk.build_progress(len(shelf.rows)) == len(shelf.rows)
 
 
 def test_a_history_without_a_row_is_read_in_one_request() -> None:
     shelf = Shelf([])
     walk, keys = walked(shelf, requests=1)
-    assert (keys, walk.progress(0), walk.mark_s) == ([], 0, 0)
+    assert (keys, walk.build_progress(0), walk.mark_s) == ([], 0, 0)
 
 
 def test_more_rows_in_one_second_than_a_page_holds() -> None:
@@ -138,7 +138,11 @@ def test_every_row_comes_from_a_server_that(strange: dict[str, object], totals: 
     walk, keys = walked(shelf, History(mark, len(before)))
     assert missing(shelf, [*before, *keys]) == set()
     assert walk.mark_s == shelf.rows[-1].viewed_at_s
-    assert walk.progress(len(shelf.rows)) == walk.progress(len(shelf.rows) if totals else None) == len(shelf.rows)
+    assert (
+        walk.build_progress(len(shelf.rows))
+        == walk.build_progress(len(shelf.rows) if totals else None)
+        == len(shelf.rows)
+    )
 
 
 @pytest.mark.parametrize("order", ["as asked", "newest first"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plex_companion.plex.known import Known
+from plex_companion.plex.known import TtlCache
 
 
 class Oracle:
@@ -22,28 +22,32 @@ class Oracle:
 
 
 def known_of(oracle: Oracle) -> Any:
-    return Known(oracle.clock)
+    return TtlCache(oracle.clock)
 
 
 def test_an_answer_is_kept_for_its_seconds_and_each_name_has_its_own() -> None:
     oracle = Oracle()
     known = known_of(oracle)
-    assert [known.kept("a", 10, oracle), known.kept("a", 10, oracle), known.kept("b", 10, oracle)] == [1, 1, 2]
+    assert [
+        known.get_or_fetch("a", 10, oracle),
+        known.get_or_fetch("a", 10, oracle),
+        known.get_or_fetch("b", 10, oracle),
+    ] == [1, 1, 2]
     oracle.now = 10.0
-    assert known.kept("a", 10, oracle) == 3
+    assert known.get_or_fetch("a", 10, oracle) == 3
 
 
 def test_an_answer_for_another_version_is_old() -> None:
     oracle = Oracle()
     known = known_of(oracle)
-    told = [known.kept("a", 10, oracle, version=version) for version in (1, 1, 2, 1)]
+    told = [known.get_or_fetch("a", 10, oracle, version=version) for version in (1, 1, 2, 1)]
     assert told == [1, 1, 2, 3]
 
 
 def test_what_is_too_old_is_let_go_when_something_else_is_kept() -> None:
     oracle = Oracle()
     known = known_of(oracle)
-    known.kept("large", 10, oracle)
+    known.get_or_fetch("large", 10, oracle)
     oracle.now = 11.0
-    known.kept("other", 10, oracle)
+    known.get_or_fetch("other", 10, oracle)
     assert set(known._kept) == {"other"}

@@ -24,8 +24,8 @@ from plex_pretend import (
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.events import Connecting, Disconnected, Malformed, Playing, SessionsUnread, Snapshot, Unknown
-from plex_companion.plex.listener import Lost, Patience, Pauses, backoff
-from plex_companion.plex.wanted import Wanted
+from plex_companion.plex.listener import Backoff, Disconnect, ListenerTimeouts, generate_backoff
+from plex_companion.plex.wanted import RefreshRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -76,7 +76,7 @@ async def test_the_token_is_a_header_of_the_handshake(pretend: Pretend) -> None:
 
 
 async def test_a_clean_close_starts_again_at_once_as_a_new_epoch(pretend: Pretend) -> None:
-    async with listening(pretend.url, Patience(closing=0.1)) as ears:
+    async with listening(pretend.url, ListenerTimeouts(closing=0.1)) as ears:
         await ears.live()
         socket = await pretend.socket()
         await socket.send(playing_frame())
@@ -88,7 +88,7 @@ async def test_a_clean_close_starts_again_at_once_as_a_new_epoch(pretend: Preten
 
 
 async def test_a_reset_in_the_middle_of_a_frame(pretend: Pretend) -> None:
-    async with listening(pretend.url, Patience(closing=0.1)) as ears:
+    async with listening(pretend.url, ListenerTimeouts(closing=0.1)) as ears:
         await ears.live()
         socket = await pretend.socket()
         socket.transport.write(b"\x81\x7e\x04\x00" + b'{"Notif')
@@ -98,7 +98,7 @@ async def test_a_reset_in_the_middle_of_a_frame(pretend: Pretend) -> None:
 
 
 async def test_a_silent_peer_is_noticed_by_its_missing_pong(pretend: Pretend) -> None:
-    patience = Patience(closing=0.1, ping=0.1, pong=0.2, waits=quickly)
+    patience = ListenerTimeouts(closing=0.1, ping=0.1, pong=0.2, waits=quickly)
     async with listening(pretend.url, patience) as ears:
         await ears.live()
         socket = await pretend.socket()
@@ -116,7 +116,7 @@ async def test_a_refused_handshake_is_said_once_and_tried_rarely(pretend: Preten
         pretend.handshake = None
         assert isinstance(await ears.next(), Connecting)
     tries = len(pretend.headers)
-    async with listening(pretend.url, Patience(refused=60)) as ears:
+    async with listening(pretend.url, ListenerTimeouts(refused=60)) as ears:
         pretend.handshake = Answer(401)
         await ears.lost()
         await anyio.wait_all_tasks_blocked()
@@ -125,16 +125,16 @@ async def test_a_refused_handshake_is_said_once_and_tried_rarely(pretend: Preten
 
 async def test_a_token_refused_by_the_first_snapshot(pretend: Pretend) -> None:
     pretend.answers = dict.fromkeys(pretend.answers, Answer(401))
-    async with listening(pretend.url, Patience(refused=60)) as ears:
+    async with listening(pretend.url, ListenerTimeouts(refused=60)) as ears:
         assert isinstance(await ears.next(), Connecting)
         assert (await ears.lost()).unauthorized
 
 
 async def test_a_token_revoked_while_live(pretend: Pretend) -> None:
-    async with listening(pretend.url, Patience(refused=60)) as ears:
+    async with listening(pretend.url, ListenerTimeouts(refused=60)) as ears:
         await ears.live()
         pretend.answers = dict.fromkeys(pretend.answers, Answer(401))
-        ears.wanted.snapshot()
+        ears.wanted.request_snapshot()
         assert (await ears.lost()).unauthorized
 
 
@@ -205,7 +205,7 @@ async def test_what_does_not_answer_the_handshake() -> None:
     async def mute(_: SocketStream) -> None:
         await anyio.sleep_forever()
 
-    async with raw_server(mute) as url, listening(url, Patience(opening=0.1)) as ears:
+    async with raw_server(mute) as url, listening(url, ListenerTimeouts(opening=0.1)) as ears:
         assert await ears.lost() == Disconnected("no answer within 0.1 s")
 
 
@@ -300,32 +300,32 @@ async def _closed(socket: ServerConnection) -> None:
 async def test_a_wish_is_a_snapshot_without_the_library(pretend: Pretend) -> None:
     async with listening(pretend.url) as ears:
         await ears.live()
-        ears.wanted.snapshot()
+        ears.wanted.request_snapshot()
         snapshot = await ears.snapshot()
         assert (snapshot.first, snapshot.epoch, snapshot.sections) == (False, 5, None)
-        ears.wanted.library()
+        ears.wanted.request_library()
         assert (await ears.snapshot()).sections is not None
 
 
 async def test_wishes_merge(pretend: Pretend) -> None:
-    async with listening(pretend.url, Patience(merge=0.2)) as ears:
+    async with listening(pretend.url, ListenerTimeouts(merge=0.2)) as ears:
         await ears.live()
         pretend.asked.clear()
         started = time.monotonic()
-        ears.wanted.snapshot()
+        ears.wanted.request_snapshot()
         await ears.snapshot()
         for _ in range(100):
-            ears.wanted.snapshot()
+            ears.wanted.request_snapshot()
         await ears.snapshot()
         assert time.monotonic() - started >= 0.2
         assert len(pretend.asked) == 4
 
 
 async def test_the_library_is_not_read_for_every_episode_that_comes_in(pretend: Pretend) -> None:
-    async with listening(pretend.url, Patience(merge=0.01, library=60)) as ears:
+    async with listening(pretend.url, ListenerTimeouts(merge=0.01, library=60)) as ears:
         await ears.live()
-        ears.wanted.library()
-        ears.wanted.snapshot()
+        ears.wanted.request_library()
+        ears.wanted.request_snapshot()
         assert (await ears.snapshot()).sections is None
         await anyio.wait_all_tasks_blocked()
         assert ears.nothing()
@@ -342,7 +342,7 @@ async def test_frames_flow_while_a_snapshot_is_under_way(pretend: Pretend) -> No
         await ears.live()
         socket = await pretend.socket()
         pretend.answers["/status/sessions"] = pretend.never
-        ears.wanted.snapshot()
+        ears.wanted.request_snapshot()
         await until(lambda: pretend.asked.count("/status/sessions") == 2)
         await socket.send(playing_frame())
         assert isinstance(await ears.next(), Playing)
@@ -355,7 +355,7 @@ async def test_a_snapshot_that_fails_does_not_end_the_connection(pretend: Preten
         working = pretend.answers
         pretend.answers = dict.fromkeys(working, answer)
         asked = len(pretend.asked)
-        ears.wanted.snapshot()
+        ears.wanted.request_snapshot()
         event = await ears.next()
         assert isinstance(event, SessionsUnread)
         assert f"HTTP {answer.status}" in event.detail
@@ -377,7 +377,7 @@ async def test_an_answer_that_takes_long_is_told_of_before_it_comes(pretend: Pre
             return at_once
 
         pretend.answers["/status/sessions"] = late
-        ears.wanted.snapshot()
+        ears.wanted.request_snapshot()
         assert isinstance(await ears.next(), SessionsUnread)
         comes.set()
         assert (await ears.snapshot()).sessions
@@ -444,36 +444,36 @@ async def test_neither_token_nor_address_is_told_or_logged(pretend: Pretend, sta
 
 
 def test_waiting_doubles_up_to_a_minute_with_some_jitter() -> None:
-    waits = backoff(lambda: 0.0)
+    waits = generate_backoff(lambda: 0.0)
     assert [next(waits) for _ in range(9)] == [0, 1, 2, 4, 8, 16, 32, 60, 60]
-    shortest = backoff(lambda: 1.0)
+    shortest = generate_backoff(lambda: 1.0)
     assert [next(shortest) for _ in range(4)] == [0, 0.75, 1.5, 3]
 
 
 def test_after_a_while_without_plex_its_first_hanging_up_is_forgiven_at_once() -> None:
-    pauses = Pauses(Patience(waits=lambda: backoff(lambda: 0)))
-    away, brief, long = Lost("away"), Lost("closed", lived_ms=500), Lost("closed", lived_ms=20_000)
-    assert [pauses.after(away) for _ in range(5)] == [0, 1, 2, 4, 8]
-    assert [pauses.after(brief) for _ in range(4)] == [0, 1, 2, 4]
-    assert [pauses.after(long) for _ in range(3)] == [0, 0, 0]
+    pauses = Backoff(ListenerTimeouts(waits=lambda: generate_backoff(lambda: 0)))
+    away, brief, long = Disconnect("away"), Disconnect("closed", lived_ms=500), Disconnect("closed", lived_ms=20_000)
+    assert [pauses.compute_delay(away) for _ in range(5)] == [0, 1, 2, 4, 8]
+    assert [pauses.compute_delay(brief) for _ in range(4)] == [0, 1, 2, 4]
+    assert [pauses.compute_delay(long) for _ in range(3)] == [0, 0, 0]
 
 
 def test_what_is_too_large_is_never_asked_for_again_at_once() -> None:
-    pauses = Pauses(Patience(waits=lambda: backoff(lambda: 0)))
-    assert pauses.after(Lost("", too_large=True, lived_ms=20_000)) == 1
+    pauses = Backoff(ListenerTimeouts(waits=lambda: generate_backoff(lambda: 0)))
+    assert pauses.compute_delay(Disconnect("", too_large=True, lived_ms=20_000)) == 1
 
 
 def test_a_refused_token_is_tried_every_five_minutes() -> None:
-    assert Pauses(Patience()).after(Lost("", unauthorized=True)) == 300
+    assert Backoff(ListenerTimeouts()).compute_delay(Disconnect("", unauthorized=True)) == 300
 
 
 async def test_a_wish_is_kept_until_it_is_taken() -> None:
-    wanted = Wanted()
-    wanted.snapshot()
-    wanted.snapshot()
+    wanted = RefreshRequests()
+    wanted.request_snapshot()
+    wanted.request_snapshot()
     with anyio.fail_after(HANG_SECONDS):
-        await wanted.for_sessions.wait()
-    wanted.for_sessions.take()
+        await wanted.sessions.wait()
+    wanted.sessions.clear()
     with anyio.move_on_after(0.01) as scope:
-        await wanted.for_sessions.wait()
+        await wanted.sessions.wait()
     assert scope.cancelled_caught

@@ -109,7 +109,7 @@ def _same(value: Any, element: Element | None, names: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["session_base", "livetv_sessions", "session_transient"])
 def test_sessions(name: str) -> None:
     for element in _rows(f"home-assistant/{name}.xml"):
-        row = views.session_row(element, private=False)
+        row = views.parse_session_row(element, private=False)
         _same(row.item, element, ITEM)
         _same(row, element, {"sessionKey": "session_key", "viewOffset": "view_offset_ms"})
         assert row.item.live == (element.get("live") == "1")
@@ -119,7 +119,7 @@ def test_sessions(name: str) -> None:
 @pytest.mark.parametrize("name", ["session_base", "session_transient"])
 def test_sessions_with_user_and_player(name: str) -> None:
     for element in _rows(f"home-assistant/{name}.xml"):
-        row = views.session_row(element, private=False)
+        row = views.parse_session_row(element, private=False)
         _same(row.player, element.find("Player"), PLAYER)
         _same(row, element.find("Player"), {"state": "state"})
         _same(row.user, element.find("User"), {"id": "id", "title": "name"})
@@ -128,7 +128,7 @@ def test_sessions_with_user_and_player(name: str) -> None:
 
 
 def test_live_tv_has_no_session_key_user_or_player() -> None:
-    row = views.session_row(_rows("home-assistant/livetv_sessions.xml")[0], private=True)
+    row = views.parse_session_row(_rows("home-assistant/livetv_sessions.xml")[0], private=True)
     assert row.item.live
     assert (row.session_key, row.user, row.player, row.state) == (None,) * 4
     assert row.transcode is not None
@@ -136,7 +136,7 @@ def test_live_tv_has_no_session_key_user_or_player() -> None:
 
 
 def test_a_pre_roll_belongs_to_the_library_of_none() -> None:
-    row = views.session_row(_rows("home-assistant/session_transient.xml")[0], private=True)
+    row = views.parse_session_row(_rows("home-assistant/session_transient.xml")[0], private=True)
     assert (row.item.library_id, row.item.type) == ("-2", "clip")
     assert row.video_resolution == "1080"  # its media element says SD, which is what it is transcoded to
 
@@ -147,7 +147,7 @@ def test_transcode_jobs() -> None:
         recorded += _as_xml(f"plex-api.rs/transcode/{name}.json", "TranscodeSession")
     assert len(recorded) == 3
     for element in recorded:
-        job = views.transcode(element)
+        job = views.parse_transcode(element)
         _same(job, element, JOB)
         assert (job.throttled, job.complete) == (False, False)
         assert job.speed == float(element.get("speed", ""))
@@ -159,7 +159,7 @@ def test_sections() -> None:
     recorded += _as_xml("node-plex-api/library/sections.json", "Directory")
     assert len(recorded) > 3
     for element in recorded:
-        section = views.section(element)
+        section = views.parse_section(element)
         _same(section, element, SECTION)
         assert section is not None
         assert section.updated_at == int(element.get("updatedAt", "")) * 1000
@@ -168,12 +168,12 @@ def test_sections() -> None:
 
 def test_a_count() -> None:
     container = parsed((RECORDED / "home-assistant/library_movies_size.xml").read_bytes())
-    assert views.total(container) == 1
+    assert views.parse_total(container) == 1
 
 
 def test_accounts() -> None:
     for element in _rows("home-assistant/plex_server_accounts.xml"):
-        _same(views.account(element, private=True), element, {"id": "id", "name": "name"})
+        _same(views.parse_account(element, private=True), element, {"id": "id", "name": "name"})
 
 
 def test_clients() -> None:
@@ -182,12 +182,12 @@ def test_clients() -> None:
         recorded += _as_xml(f"node-plex-api/{name}.json", "Server")
     assert len(recorded) > 3
     for element in recorded:
-        _same(views.client(element, private=False, at=0), element, CLIENT)
+        _same(views.parse_client(element, private=False, at=0), element, CLIENT)
 
 
 def test_the_server() -> None:
     root = parsed((RECORDED / "home-assistant/plex_server_base.xml").read_bytes())
-    _same(views.server_identity(root), root, SERVER)
+    _same(views.parse_server_identity(root), root, SERVER)
 
 
 def test_an_activity_as_frames_show_it() -> None:
@@ -198,7 +198,7 @@ def test_an_activity_as_frames_show_it() -> None:
         element = Element("Activity", {k: _attribute(v) for k, v in raw.items() if k != "Context"})
         context = Element("Context", {k: _attribute(v) for k, v in raw.get("Context", {}).items()})
         element.append(context)
-        activity = views.activity(element, at=1)
+        activity = views.parse_activity(element, at=1)
         _same(activity, element, {n: n for n in ("uuid", "type", "title", "progress")} | {"userID": "user_id"})
         assert activity is not None
         assert dict(activity.context) == context.attrib

@@ -16,7 +16,7 @@ from plex_companion.errors import PlexUnreachable
 from plex_companion.events import Connecting
 from plex_companion.plex.gateway import NO_PORT, open_gateway
 from plex_companion.plex.listener import listen
-from plex_companion.plex.wanted import Wanted
+from plex_companion.plex.wanted import RefreshRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import SocketStream
 
-    from plex_companion.events import Event, Heard
+    from plex_companion.events import Event, ReceivedEvent
 
 OPENSSL = shutil.which("openssl")
 SECONDS = 60
@@ -83,7 +83,7 @@ async def test_the_websocket_goes_where_the_answer_came_from(pretend: Pretend) -
     said: list[Event] = []
     heard_something = anyio.Event()
 
-    async def take(heard: Sequence[Heard]) -> None:
+    async def take(heard: Sequence[ReceivedEvent]) -> None:
         said.extend(one.event for one in heard)
         heard_something.set()
 
@@ -91,7 +91,7 @@ async def test_the_websocket_goes_where_the_answer_came_from(pretend: Pretend) -
         async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 
             async def run() -> None:
-                await listen(gateway, settings, take, now=clock(), wanted=Wanted())
+                await listen(gateway, settings, take, now=clock(), wanted=RefreshRequests())
 
             tasks.start_soon(run)
             await heard_something.wait()

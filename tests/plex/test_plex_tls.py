@@ -17,13 +17,13 @@ from plex_companion.errors import PlexUnreachable, SettingsError
 from plex_companion.events import Connecting, Disconnected
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.listener import listen
-from plex_companion.plex.wanted import Wanted
+from plex_companion.plex.wanted import RefreshRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from plex_companion.events import Event, Heard
+    from plex_companion.events import Event, ReceivedEvent
 
 OPENSSL = shutil.which("openssl")
 pytestmark = pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificate")
@@ -51,15 +51,15 @@ async def pretend(certificate: Path) -> AsyncIterator[Pretend]:
 
 async def _first_said(url: str, **more: Any) -> Event:
     settings = settings_for(url, **more)
-    send, receive = anyio.create_memory_object_stream["Heard"](math.inf)
+    send, receive = anyio.create_memory_object_stream["ReceivedEvent"](math.inf)
 
-    async def pass_on(heard: Sequence[Heard]) -> None:
+    async def pass_on(heard: Sequence[ReceivedEvent]) -> None:
         await send.send(heard[0])
 
     async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 
         async def run() -> None:
-            await listen(gateway, settings, pass_on, now=clock(), wanted=Wanted())
+            await listen(gateway, settings, pass_on, now=clock(), wanted=RefreshRequests())
 
         tasks.start_soon(run)
         with send, receive, anyio.fail_after(HANG_SECONDS):

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from plex_companion.app import open_application
 from plex_companion.changes.state import MOST
-from plex_companion.plex.account import servers
+from plex_companion.plex.account import list_servers
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.settings import Settings
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from plex_companion.app import Application
 
 SECONDS = 60
-STEADY = replace(HASTY, ping=50, pong=50, opening=20, counted=SECONDS)
+STEADY = replace(HASTY, ping=50, pong=50, opening=20, after_play=SECONDS)
 PLAYER = '<Player machineIdentifier="a" state="playing" title="TV"/>'
 FINE = f'<Video sessionKey="1" ratingKey="3" key="/library/metadata/3" type="movie" title="Fine">{PLAYER}<User id="1" title="ada"/></Video>'
 TWICE = (
@@ -79,7 +79,7 @@ class Den:
     async def until(self, fact: Callable[[], object]) -> None:
         with anyio.fail_after(SECONDS):
             while not fact():
-                await self.application.companion.live.changed()
+                await self.application.companion.live.wait_for_commit()
 
     async def look(self) -> None:
         """Have a frame tell of a session that nobody knows, so that Plex is asked."""
@@ -114,7 +114,7 @@ async def den(folder: Path, *rows: str, first: Answer | None = None, **more: Any
         ):
             with anyio.fail_after(SECONDS):
                 while not application.companion.state.accounts:
-                    await application.companion.live.changed()
+                    await application.companion.live.wait_for_commit()
             yield Den(plex, application, client, await plex.socket())
         plex.close()
 
@@ -228,7 +228,7 @@ async def test_a_tool_that_asks_plex_goes_on_past_a_bad_row_and_says_so(tmp_path
         assert "incomplete" not in whole
         it.plex.answers["/library/sections"] = listing(good, '<Directory key="2" type="show" title="A" title="B"/>')
         for _ in range(2):  # nor is it remembered as if it were whole
-            it.application.companion.known.forget("sections")
+            it.application.companion.ttl_cache.forget("sections")
             found = await it.tool("library_list")
             assert found["incomplete"] is True
             assert "GET /library/sections: 1 row could not be read." in found["message"]
@@ -253,7 +253,7 @@ async def test_a_document_type_is_refused_in_what_plays_and_in_what_a_tool_asks(
         it.plex.answers["/status/sessions"] = it.plex.answers["/library/sections"] = hidden
         await it.look()
         await it.until(lambda: "declares a document type" in it.detail)
-        it.application.companion.known.forget("sections")
+        it.application.companion.ttl_cache.forget("sections")
         assert "declares a document type" in (await it.tool("library_list"))["message"]
 
 
@@ -343,6 +343,6 @@ async def test_a_server_of_the_account_that_cannot_be_read_hides_no_other() -> N
     async with pretend_plex() as plex:
         plex.answers["/api/v2/resources"] = Answer(body=json.dumps(told).encode())
         async with open_gateway(settings_for(plex.url, plex_tv_url=plex.url)) as gateway:
-            found = await gateway.plex_tv(partial(servers, token=SecretStr(TOKEN)))
+            found = await gateway.call_plex_tv(partial(list_servers, token=SecretStr(TOKEN)))
         assert [(one.name, len(one.connections)) for one in found] == [("Attic", 1)]
         plex.close()

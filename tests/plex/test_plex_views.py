@@ -16,7 +16,7 @@ def _first(xml: bytes) -> Element:
 
 
 def test_a_session_has_item_user_player_and_both_of_its_ids() -> None:
-    row = views.session_row(_first(SESSIONS), private=False)
+    row = views.parse_session_row(_first(SESSIONS), private=False)
 
     assert (row.session_key, row.session_id) == ("7", "s-abc")
     assert row.item == Item(
@@ -44,23 +44,23 @@ def test_a_session_has_item_user_player_and_both_of_its_ids() -> None:
 
 
 def test_privacy_hides_e_mail_and_address() -> None:
-    row = views.session_row(_first(SESSIONS), private=True)
+    row = views.parse_session_row(_first(SESSIONS), private=True)
     assert row.user == User("3", "hidden")
     assert row.player is not None
     assert row.player.address == "hidden"
-    client = views.client(_first(CLIENTS), private=True, at=5)
+    client = views.parse_client(_first(CLIENTS), private=True, at=5)
     assert client is not None
     assert client.address == "hidden"
 
 
 def test_a_bare_row_is_all_unknown() -> None:
-    row = views.session_row(Element("Video"), private=True)
+    row = views.parse_session_row(Element("Video"), private=True)
     assert row.item == Item()
     assert (row.session_key, row.user, row.player, row.decision, row.state) == (None,) * 5
 
 
 def test_live_tv_has_its_job_below_the_media_and_no_session_key() -> None:
-    row = views.session_row(
+    row = views.parse_session_row(
         parsed(
             '<Video live="1" key="/livetv/sessions/lt-1" title="News"><Media videoResolution="1080"><Part/>'
             '<TranscodeSession key="/transcode/sessions/job-1" videoDecision="copy" audioDecision="copy" progress="-1"/>'
@@ -86,13 +86,13 @@ def test_live_tv_has_its_job_below_the_media_and_no_session_key() -> None:
     ],
 )
 def test_without_a_job_the_part_decides(part: str, expected: str) -> None:
-    row = views.session_row(parsed(f"<Video><Media>{part}</Media></Video>"), private=True)
+    row = views.parse_session_row(parsed(f"<Video><Media>{part}</Media></Video>"), private=True)
     assert row.decision == expected
 
 
 def test_a_job_that_burns_subtitles_transcodes() -> None:
     job = '<TranscodeSession key="j" videoDecision="copy" audioDecision="copy" subtitleDecision="burn"/>'
-    assert views.session_row(parsed(f"<Video>{job}</Video>"), private=True).decision == "transcode"
+    assert views.parse_session_row(parsed(f"<Video>{job}</Video>"), private=True).decision == "transcode"
 
 
 @pytest.mark.parametrize(
@@ -102,26 +102,26 @@ def test_a_job_that_burns_subtitles_transcodes() -> None:
 def test_resolution_is_that_of_the_file_even_while_it_is_transcoded(media: str, title: str, expected: str) -> None:
     stream = f'<Stream streamType="1" displayTitle="{title}"/>'
     xml = f'<Video><Media videoResolution="{media}"><Part decision="transcode">{stream}</Part></Media></Video>'
-    assert views.session_row(parsed(xml), private=True).video_resolution == expected
+    assert views.parse_session_row(parsed(xml), private=True).video_resolution == expected
 
 
 def test_of_several_versions_the_selected_one_plays() -> None:
     xml = '<Video><Media bitrate="1"/><Media bitrate="2" selected="1"/></Video>'
-    assert views.session_row(parsed(xml), private=True).bitrate_kbps == 2
+    assert views.parse_session_row(parsed(xml), private=True).bitrate_kbps == 2
 
 
 @pytest.mark.parametrize("value", ["", "nan", "inf", "1e999", "x", "9" * 5000, "9" * 30, "-"])
 def test_a_number_that_is_none_is_unknown(value: str) -> None:
-    assert views.session_row(Element("Video", {"viewOffset": value}), private=True).view_offset_ms is None
+    assert views.parse_session_row(Element("Video", {"viewOffset": value}), private=True).view_offset_ms is None
 
 
 def test_names_are_cleaned_of_what_a_terminal_or_a_reader_would_obey() -> None:
-    row = views.session_row(Element("Track", {"title": "a\u202eb\x1b[2J\nc"}), private=True)
+    row = views.parse_session_row(Element("Track", {"title": "a\u202eb\x1b[2J\nc"}), private=True)
     assert row.item.title == "ab[2J c"
 
 
 def test_an_activity_keeps_its_context() -> None:
-    assert views.activity(_first(ACTIVITIES), at=9) == Activity(
+    assert views.parse_activity(_first(ACTIVITIES), at=9) == Activity(
         uuid="u-1",
         type="library.update.section",
         title="Scanning Series",
@@ -136,7 +136,7 @@ def test_an_activity_keeps_its_context() -> None:
 
 
 def test_a_section_has_times_in_milliseconds_and_a_counter_as_it_is() -> None:
-    assert views.section(_first(SECTIONS), count=3) == Section(
+    assert views.parse_section(_first(SECTIONS), count=3) == Section(
         section_id="1",
         title="Films",
         type="movie",
@@ -150,17 +150,17 @@ def test_a_section_has_times_in_milliseconds_and_a_counter_as_it_is() -> None:
         content_changed_at=42,
         locations=("/media/films",),
     )
-    second = views.section(parsed(SECTIONS)[1])
+    second = views.parse_section(parsed(SECTIONS)[1])
     assert second is not None
     assert second.refreshing
 
 
 def test_accounts_clients_and_the_server_itself() -> None:
-    assert [views.account(row, private=False) for row in parsed(ACCOUNTS)] == [
+    assert [views.parse_account(row, private=False) for row in parsed(ACCOUNTS)] == [
         Account("0", None),
         Account("1", "ada@example.org"),
     ]
-    assert views.client(_first(CLIENTS), private=False, at=5) == Client(
+    assert views.parse_client(_first(CLIENTS), private=False, at=5) == Client(
         client_identifier="tv-1",
         title="Big TV",
         product="Plex for Tizen",
@@ -171,25 +171,25 @@ def test_accounts_clients_and_the_server_itself() -> None:
         first_seen_at=5,
         last_seen_at=5,
     )
-    assert views.server_identity(parsed(ROOT)) == ServerIdentity("attic-1", "Attic", "1.43.3.1-x", "Linux")
-    assert views.server_identity(parsed(IDENTITY)) == ServerIdentity("attic-1", version="1.43.3.1-x")
+    assert views.parse_server_identity(parsed(ROOT)) == ServerIdentity("attic-1", "Attic", "1.43.3.1-x", "Linux")
+    assert views.parse_server_identity(parsed(IDENTITY)) == ServerIdentity("attic-1", version="1.43.3.1-x")
 
 
 def test_what_has_no_identity_is_no_thing() -> None:
     nothing = Element("Anything")
-    assert views.activity(nothing, at=0) is None
-    assert views.section(nothing) is None
-    assert views.account(nothing, private=True) is None
-    assert views.client(nothing, private=True, at=0) is None
-    assert views.server_identity(None) is None
-    assert views.total(None) is None
+    assert views.parse_activity(nothing, at=0) is None
+    assert views.parse_section(nothing) is None
+    assert views.parse_account(nothing, private=True) is None
+    assert views.parse_client(nothing, private=True, at=0) is None
+    assert views.parse_server_identity(None) is None
+    assert views.parse_total(None) is None
 
 
 def test_an_episode_knows_its_show_by_key_and_guid_and_a_row_of_history_by_its_path() -> None:
     session = Element("Video", ratingKey="9", type="episode", grandparentRatingKey="5", grandparentGuid="plex://show/a")
     history = Element("Video", ratingKey="9", type="episode", grandparentKey="/library/metadata/5")
-    assert [views.item(row).grandparent_rating_key for row in (session, history)] == ["5", "5"]
-    assert [views.item(row).grandparent_guid for row in (session, history)] == ["plex://show/a", None]
+    assert [views.parse_item(row).grandparent_rating_key for row in (session, history)] == ["5", "5"]
+    assert [views.parse_item(row).grandparent_guid for row in (session, history)] == ["plex://show/a", None]
 
 
 @pytest.mark.parametrize(
@@ -202,4 +202,4 @@ def test_an_episode_knows_its_show_by_key_and_guid_and_a_row_of_history_by_its_p
     ],
 )
 def test_the_year_of_a_row_without_one_is_that_of_its_release(facts: dict[str, str], year: int | None) -> None:
-    assert views.item(Element("Video", {"type": "movie", **facts})).year == year
+    assert views.parse_item(Element("Video", {"type": "movie", **facts})).year == year

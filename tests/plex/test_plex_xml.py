@@ -12,14 +12,14 @@ from plex_pretend import TOKEN, Answer, pretend_plex, settings_for
 
 from plex_companion.errors import PlexError
 from plex_companion.plex.gateway import open_gateway
-from plex_companion.plex.snapshot import query
+from plex_companion.plex.snapshot import fetch_xml
 from plex_companion.plex.xml_answer import (
     DEEPEST,
     LONGEST_TAG,
     PIECE,
     Damage,
     DocumentTypeDeclared,
-    collecting_damage,
+    collect_damage,
     read_xml,
     words_of,
 )
@@ -173,7 +173,7 @@ async def test_a_document_type_is_refused_of_plex_and_the_message_says_what_to_t
     async with pretend_plex() as plex, open_gateway(settings_for(plex.url)) as gateway:
         plex.answers["/thing"] = Answer(body=b" " * 64 + DOCTYPE.encode() + EMPTY)
         with pytest.raises(PlexError, match=r"GET /thing: .* declares a document type\. Check PLEX_URL\.$") as caught:
-            await gateway.call(lambda server: query(server, "/thing"))
+            await gateway.call(lambda server: fetch_xml(server, "/thing"))
         assert TOKEN not in str(caught.value)
         plex.close()
 
@@ -222,8 +222,8 @@ def test_a_reading_for_which_nobody_waits_ends_between_two_pieces() -> None:
 
 
 def test_the_same_damage_is_said_once_and_reaches_whoever_collects_outside() -> None:
-    with collecting_damage() as outer:
-        with collecting_damage() as inner:
+    with collect_damage() as outer:
+        with collect_damage() as inner:
             inner += [Damage("GET /a", cut=True), Damage("GET /a", cut=True), Damage("GET /b", repaired=2)]
         assert outer == inner
     assert (words_of(outer) or "").count("GET /a") == 1

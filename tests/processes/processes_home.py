@@ -12,15 +12,15 @@ import anyio.abc
 from pydantic import SecretStr
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.app import clock, open_companion
-from plex_companion.plex.listener import Patience
+from plex_companion.app import open_companion, read_clock
+from plex_companion.plex.listener import ListenerTimeouts
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from plex_companion.cache.board import Touched
+    from plex_companion.cache.board import TouchedUris
     from plex_companion.companion import Companion
     from plex_companion.demo import Demo
     from plex_companion.models import Moment
@@ -33,7 +33,7 @@ def quick() -> Iterator[float]:
         yield 0.05
 
 
-HASTY = Patience(ping=20, pong=20, merge=0.05, failed=0.1, settled=0.0, waits=quick)
+HASTY = ListenerTimeouts(ping=20, pong=20, merge=0.05, failed=0.1, settled=0.0, waits=quick)
 
 
 def settings_for(demo: Demo, folder: Path, **more: Any) -> Settings:
@@ -63,7 +63,7 @@ class Member:
         """Return as soon as something shown makes the fact so."""
         with anyio.fail_after(seconds):
             while not fact():
-                await self.companion.live.changed()
+                await self.companion.live.wait_for_commit()
 
     async def live(self) -> None:
         await self.until(lambda: self.companion.is_live)
@@ -76,13 +76,13 @@ class Member:
 
 @asynccontextmanager
 async def member(
-    demo: Demo, folder: Path, *, tick: float = 0.5, now: Callable[[], Moment] = clock, **more: Any
+    demo: Demo, folder: Path, *, tick: float = 0.5, now: Callable[[], Moment] = read_clock, **more: Any
 ) -> AsyncIterator[Member]:
     """A companion on the database of the folder."""
     told: list[str] = []
 
-    def announce(touched: Touched) -> None:
-        told.extend(touched.urgent | touched.lazy)
+    def announce(touched: TouchedUris) -> None:
+        told.extend(touched.immediate | touched.progress_only)
 
     settings = settings_for(demo, folder, **more)
     async with open_companion(settings, announce, now=now, patience=HASTY, tick_seconds=tick) as companion:

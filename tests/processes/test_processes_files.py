@@ -73,7 +73,7 @@ async def test_a_database_whose_files_are_removed_is_written_anew_with_all_that_
         await one.until(lambda: before.key in one.sessions)
         remove(tmp_path, *ends)
         await healed(one, tmp_path)
-        after = demo.start(demo.movie(1), player=1, user=1)
+        after = demo.start(demo.get_movie(1), player=1, user=1)
         await one.until(lambda: after.key in one.sessions)
         assert one.listens
     keys = [key for (key,) in rows(tmp_path, "SELECT session_key FROM plays WHERE session_key IS NOT NULL ORDER BY id")]

@@ -15,8 +15,8 @@ from test_processes_owners import NOWHERE
 from plex_companion.app import open_companion
 from plex_companion.demo import open_demo
 from plex_companion.errors import DatabaseUnusable
-from plex_companion.events import Audit, Heard
-from plex_companion.settings import database_path
+from plex_companion.events import Audit, ReceivedEvent
+from plex_companion.settings import find_database_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def is_there(path: Path) -> bool:
 async def until(companion: Companion, fact: Callable[[], object]) -> None:
     with anyio.fail_after(SECONDS):
         while not fact():
-            await companion.live.changed()
+            await companion.live.wait_for_commit()
 
 
 @pytest.mark.parametrize("url", [NOWHERE, "http://nowhere.invalid:32400", "https://127.0.0.1:9"])
@@ -86,9 +86,9 @@ async def test_what_was_kept_in_memory_is_in_the_file_after_the_first_answer(fol
     async with open_demo(alive=False) as gone:
         settings = unnamed(gone, folder)
         port = int(gone.url.rsplit(":", 1)[1])
-    path = database_path(settings)
+    path = find_database_path(settings)
     async with opened(settings) as companion:
-        await companion.inbox.put([Heard(Audit("playlist_delete", "done", {}), companion.clock())])
+        await companion.event_queue.put([ReceivedEvent(Audit("playlist_delete", "done", {}), companion.clock())])
         await until(companion, lambda: companion.state.next_event > 1 and companion.state.alerts)
         assert not is_there(folder)
         async with open_demo(alive=False, port=port) as back:
@@ -104,7 +104,7 @@ async def test_of_two_that_waited_in_memory_one_listens_and_the_other_follows(fo
     async with open_demo(alive=False) as gone:
         settings = unnamed(gone, folder)
         port = int(gone.url.rsplit(":", 1)[1])
-    path = database_path(settings)
+    path = find_database_path(settings)
     async with opened(settings) as first, opened(settings) as second, open_demo(alive=False, port=port) as back:
         session = back.start()
         for one in (first, second):
@@ -125,7 +125,7 @@ async def test_where_no_file_can_be_created_it_goes_on_in_memory_and_says_so(dem
     async with open_demo(alive=False) as gone:
         waiting = unnamed(gone, folder)
         port = int(gone.url.rsplit(":", 1)[1])
-    path = database_path(waiting)
+    path = find_database_path(waiting)
     async with opened(waiting) as companion:
         put(folder, "a file in place of the folder")
         async with open_demo(alive=False, port=port) as back:

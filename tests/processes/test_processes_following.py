@@ -13,15 +13,15 @@ from processes_home import Member, ending, member, rows, settings_for, two
 from support.deadlines import HANG_SECONDS
 
 from plex_companion import wire
-from plex_companion.app import clock
+from plex_companion.app import read_clock
 from plex_companion.cache import open_cache
-from plex_companion.cache.migrate import migrate, shipped
-from plex_companion.cache.read import events_after
-from plex_companion.events import Audit, Heard
+from plex_companion.cache.migrate import list_migrations, migrate
+from plex_companion.cache.read import read_events_after
+from plex_companion.events import Audit, ReceivedEvent
 from plex_companion.models import Moment
 from plex_companion.reports.asking import open_archive
 from plex_companion.resources.server import read_server
-from plex_companion.tools.notes import acknowledged
+from plex_companion.tools.notes import acknowledge_alert
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 def shown(one: Member) -> dict[str, object]:
     """What resources show of the state, but for what depends on when it is asked."""
-    found = {**wire.envelope(one.companion.state, 0), **wire.sessions(one.companion.state)}
+    found = {**wire.build_envelope(one.companion.state, 0), **wire.serialize_sessions(one.companion.state)}
     found["connection"] = {**found["connection"], "stale_seconds": None, "last_event_at": None}
     return found
 
 
 async def audit(one: Member, tool: str) -> None:
-    await one.companion.inbox.put([Heard(Audit(tool, "done", {"tool": tool}), one.companion.clock())])
+    await one.companion.event_queue.put([ReceivedEvent(Audit(tool, "done", {"tool": tool}), one.companion.clock())])
 
 
 async def test_one_listens_and_the_other_does_not_connect_to_plex(demo: Demo, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ async def test_one_listens_and_the_other_does_not_connect_to_plex(demo: Demo, tm
         assert (first.listens, second.listens) == (True, False)
         assert second.companion.is_live
         await anyio.wait_all_tasks_blocked()
-        assert demo.hub.sockets == 1
+        assert demo.subscribers.sockets == 1
 
 
 async def test_what_happens_is_shown_and_told_in_both(demo: Demo, tmp_path: Path) -> None:
@@ -77,24 +77,24 @@ async def test_who_waits_in_a_process_that_follows_is_woken_and_can_read_what_ha
 ) -> None:
     async with two(demo, tmp_path) as (_, second):
         before = second.companion.state.next_event - 1
-        changed = second.companion.live.change()
+        changed = second.companion.live.prepare_wait()
         demo.start()
         with anyio.fail_after(HANG_SECONDS):
             await changed.wait()
-            while not (await events_after(second.companion.cache, before, ["playing"], 10)).rows:
-                await second.companion.live.changed()
+            while not (await read_events_after(second.companion.cache, before, ["playing"], 10)).rows:
+                await second.companion.live.wait_for_commit()
 
 
 async def test_what_the_other_counts_and_how_it_is_connected_is_shown(demo: Demo, tmp_path: Path) -> None:
     async with two(demo, tmp_path) as (first, second):
         demo.start()
-        await second.until(lambda: second.companion.counters()["events"].get("playing"))
+        await second.until(lambda: second.companion.read_counters()["events"].get("playing"))
         body = await read_server(second.companion)
         assert body["process"]["role"] == "reader"
         assert body["process"]["listener_pid"] == body["process"]["pid"], "both are this process"
         assert body["counters"]["snapshots"] >= 1
         assert (await read_server(first.companion))["process"]["role"] == "listener"
-        await demo.shut()
+        await demo.shut_down()
         await second.until(lambda: second.companion.state.connection.state == "down")
         assert second.companion.state.connection == first.companion.state.connection
         assert all(session.stale for session in second.sessions.values())
@@ -105,25 +105,28 @@ async def test_what_a_tool_did_in_the_other_process_is_journaled_once_and_at_its
 ) -> None:
     async with two(demo, tmp_path) as (first, second):
         moment = second.companion.clock()
-        await second.companion.inbox.put(
-            [Heard(Audit("playlist_delete", "done", {"n": n}), Moment(moment.at - n, moment.tick)) for n in range(3)]
+        await second.companion.event_queue.put(
+            [
+                ReceivedEvent(Audit("playlist_delete", "done", {"n": n}), Moment(moment.at - n, moment.tick))
+                for n in range(3)
+            ]
         )
         with anyio.fail_after(HANG_SECONDS):
             while not rows(tmp_path, "SELECT 1 FROM events WHERE type = 'audit'") or rows(
                 tmp_path, "SELECT 1 FROM letters"
             ):
-                await first.companion.live.changed()
+                await first.companion.live.wait_for_commit()
         told = rows(tmp_path, "SELECT at, payload FROM events WHERE type = 'audit' ORDER BY id")
         assert [(moment.at - at, json.loads(payload)) for at, payload in told] == [(n, {"n": n}) for n in range(3)]
 
 
 async def test_an_alert_is_acknowledged_in_a_process_that_follows(demo: Demo, tmp_path: Path) -> None:
     async with two(demo, tmp_path) as (first, second):
-        await demo.shut()
+        await demo.shut_down()
         await second.until(lambda: second.companion.state.alerts)
         (alert,) = second.companion.state.alerts.values()
         with anyio.fail_after(HANG_SECONDS):
-            known = await acknowledged(second.companion, str(alert.id))
+            known = await acknowledge_alert(second.companion, str(alert.id))
         assert known.acknowledged_at is not None
         assert [one.acknowledged_at for one in first.companion.state.alerts.values()] == [known.acknowledged_at]
         await second.until(lambda: "plex://alerts" in second.told)
@@ -135,7 +138,7 @@ async def test_who_listens_and_tells_nothing_is_believed_for_three_minutes(demo:
     ahead = 0
 
     def later() -> Moment:
-        now = clock()
+        now = read_clock()
         return Moment(now.at + ahead, now.tick + ahead)
 
     async with member(demo, tmp_path) as first:
@@ -144,7 +147,7 @@ async def test_who_listens_and_tells_nothing_is_believed_for_three_minutes(demo:
         await first.until(lambda: first.sessions and first.sessions[session.key].listed)
         async with member(demo, tmp_path, now=later) as second:
             ahead = 170_000
-            await second.companion.live.changed()
+            await second.companion.live.wait_for_commit()
             demo.pause(session)
             await second.until(lambda: second.sessions[session.key].state == "paused")
             assert second.companion.is_live
@@ -173,14 +176,14 @@ async def test_a_process_starts_beside_one_that_keeps_the_database_locked(demo: 
 
 async def test_a_process_waits_for_another_one_that_migrates_the_database(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite3"
-    migrate(path, shipped()[:1])
+    migrate(path, list_migrations()[:1])
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         opened = anyio.Event()
 
         async def start() -> None:
             async with open_cache(path) as cache:
-                assert cache.schema == len(shipped())
+                assert cache.schema == len(list_migrations())
                 opened.set()
 
         async with anyio.create_task_group() as tasks:
@@ -219,7 +222,7 @@ async def test_a_letter_that_cannot_be_read_is_thrown_away_and_the_next_one_is_n
 async def test_when_the_first_ends_the_other_listens_and_goes_on(demo: Demo, tmp_path: Path) -> None:
     async with ending(demo, tmp_path) as (first, its):
         session = demo.start()
-        gone = demo.start(demo.movie(1), player=1, user=1)
+        gone = demo.start(demo.get_movie(1), player=1, user=1)
         await first.until(lambda: len(first.sessions) == 2 and all(one.listed for one in first.sessions.values()))
         async with member(demo, tmp_path) as second:
             play = second.sessions[session.key].play_id
@@ -231,7 +234,7 @@ async def test_when_the_first_ends_the_other_listens_and_goes_on(demo: Demo, tmp
             await its.end()
             with anyio.fail_after(HANG_SECONDS):
                 while not second.listens or not second.companion.is_live:
-                    await second.companion.live.changed()
+                    await second.companion.live.wait_for_commit()
                     states.append(second.companion.state.connection.state)
             assert "connecting" in states, "in between it says that nobody listens"
             assert second.companion.state.connection.epoch == epoch + 1
@@ -286,7 +289,7 @@ async def test_who_is_deposed_in_spite_of_its_lock_writes_nothing_more_and_follo
             assert [record.message.split(",")[0] for record in caplog.records] == ["Another process listens to Plex"]
         with anyio.fail_after(HANG_SECONDS):
             while not first.listens:
-                await first.companion.live.changed()
+                await first.companion.live.wait_for_commit()
     ids = [id_ for (id_,) in rows(tmp_path, "SELECT id FROM events ORDER BY id")]
     assert ids == list(range(1, len(ids) + 1))
     assert rows(tmp_path, "SELECT count(*) FROM plays WHERE session_key IS NOT NULL") == [(1,)]
@@ -311,6 +314,6 @@ async def test_an_idle_listener_writes_nothing(demo: Demo, tmp_path: Path) -> No
         await first.until(lambda: first.companion.state.sections and first.companion.state.history.complete)
         before: object = None
         with anyio.fail_after(HANG_SECONDS):
-            while before != (before := await other.version()):
+            while before != (before := await other.read_data_version()):
                 ticks = first.companion.live.now
                 await first.until(lambda: first.companion.live.now > ticks + 500)  # noqa: B023 - awaited before the next round

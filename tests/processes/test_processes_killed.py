@@ -20,7 +20,7 @@ from support.deadlines import HANG_SECONDS
 from benchmarks.listening import MODERN, subscribed
 from benchmarks.processes import fire, lost, wrong
 from benchmarks.programs import COMPANION, environment, running
-from plex_companion.cache.migrate import migrate, shipped
+from plex_companion.cache.migrate import list_migrations, migrate
 from plex_companion.demo import open_demo
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ async def test_when_the_listener_is_killed_the_clients_of_the_other_are_told_and
 async def test_five_started_at_once_on_a_database_of_an_older_version_all_serve_and_end_when_told(
     tmp_path: Path,
 ) -> None:
-    migrate(tmp_path / "cache.sqlite3", shipped()[:1])
+    migrate(tmp_path / "cache.sqlite3", list_migrations()[:1])
     async with open_demo(alive=False) as demo, anyio.create_task_group() as tasks:
 
         async def serve(said: list[str], *, task_status: anyio.abc.TaskStatus[int]) -> None:
@@ -115,7 +115,7 @@ async def test_five_started_at_once_on_a_database_of_an_older_version_all_serve_
             while listener(tmp_path)[1] != "live":  # noqa: ASYNC110 - the same
                 await anyio.sleep(0.02)
         assert listener(tmp_path)[0] in pids
-        assert demo.hub.sockets == 1, "one of them listens"
+        assert demo.subscribers.sockets == 1, "one of them listens"
         for pid in pids:
             os.kill(pid, signal.SIGTERM)
         with anyio.fail_after(HANG_SECONDS):

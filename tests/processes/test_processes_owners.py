@@ -13,7 +13,7 @@ import anyio
 import pytest
 from processes_home import Member, member, rows, settings_for
 
-from plex_companion.cli import _only
+from plex_companion.cli import _find_expected_error
 from plex_companion.demo import Household, open_demo
 from plex_companion.errors import DatabaseOfAnotherServer
 from plex_companion.ownership import address_mark
@@ -31,7 +31,7 @@ NOWHERE = "http://127.0.0.1:9"
 @asynccontextmanager
 async def cabin(port: int = 0) -> AsyncIterator[Demo]:
     """Another household, on a machine of its own."""
-    household = replace(Household.built_in(now=1_700_000_000), name="Cabin", machine_identifier="c" * 40)
+    household = replace(Household.create_built_in(now=1_700_000_000), name="Cabin", machine_identifier="c" * 40)
     async with open_demo(port=port, alive=False, household=household) as running:
         yield running
 
@@ -56,7 +56,7 @@ async def refused(demo: Demo, folder: Path, **more: Any) -> str:
         async with member(demo, folder, **more):
             await anyio.sleep_forever()
     error = raised.value
-    found = _only(error) if isinstance(error, BaseExceptionGroup) else error
+    found = _find_expected_error(error) if isinstance(error, BaseExceptionGroup) else error
     assert isinstance(found, DatabaseOfAnotherServer)
     assert "\n" not in found.message
     return found.message

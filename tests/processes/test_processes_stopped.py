@@ -98,7 +98,7 @@ async def test_when_the_listener_is_stopped_another_one_goes_on_and_the_first_fo
                 await until(partial(listens, tmp_path, other), TAKEN_OVER)
                 assert time.monotonic() - began < TAKEN_OVER
                 assert listener(tmp_path)[0] > term
-                session = demo.start(demo.movie(stopped), player=stopped, user=stopped)
+                session = demo.start(demo.get_movie(stopped), player=stopped, user=stopped)
                 stopped += 1
                 await until(partial(plays, tmp_path, session.key))
             finally:

@@ -11,7 +11,7 @@ from mcp_types import PromptReference, ResourceTemplateReference
 
 from plex_companion.app import open_application
 from plex_companion.demo import open_demo
-from plex_companion.prompts.completions import proposed
+from plex_companion.prompts.completions import propose_values
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,32 +41,32 @@ async def test_a_session_is_found_by_key_by_title_and_by_user(it: Home) -> None:
     assert session.user
     assert session.user.name
     for typed in ("", key, session.item.full_title[:4].upper(), session.user.name):
-        assert proposed(companion, "session_key", typed) == [key]
-    assert proposed(companion, "title", session.item.full_title[:3]) == [session.item.full_title]
-    assert proposed(companion, "session_key", "no such thing") == []
+        assert propose_values(companion, "session_key", typed) == [key]
+    assert propose_values(companion, "title", session.item.full_title[:3]) == [session.item.full_title]
+    assert propose_values(companion, "session_key", "no such thing") == []
 
 
 async def test_a_client_is_found_by_the_name_of_the_player(it: Home) -> None:
     companion = it.application.companion
     client = next(iter(companion.state.clients.values()))
     assert client.title
-    assert client.client_identifier in proposed(companion, "client_identifier", client.title)
+    assert client.client_identifier in propose_values(companion, "client_identifier", client.title)
 
 
 async def test_libraries_and_users_are_proposed_by_their_names(it: Home) -> None:
     companion = it.application.companion
     titles = [section.title for section in companion.state.sections]
-    assert proposed(companion, "library", "") == titles
-    assert proposed(companion, "library", titles[0][:2].lower())[0] == titles[0]
+    assert propose_values(companion, "library", "") == titles
+    assert propose_values(companion, "library", titles[0][:2].lower())[0] == titles[0]
     names = [account.name for account in companion.state.accounts if account.name]
     assert names
-    assert proposed(companion, "user", "") == names
+    assert propose_values(companion, "user", "") == names
 
 
 async def test_what_begins_with_it_comes_before_what_holds_it(it: Home) -> None:
-    assert proposed(it.application.companion, "since", "d") == ["2d", "7d", "30d", "today", "yesterday"]
-    assert proposed(it.application.companion, "since", "2") == ["24h", "2d"]
-    assert proposed(it.application.companion, "occasion", "rain") == []
+    assert propose_values(it.application.companion, "since", "d") == ["2d", "7d", "30d", "today", "yesterday"]
+    assert propose_values(it.application.companion, "since", "2") == ["24h", "2d"]
+    assert propose_values(it.application.companion, "occasion", "rain") == []
 
 
 @pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
@@ -92,8 +92,8 @@ async def test_what_was_seen_before_is_proposed_while_plex_is_away(tmp_path: Pat
         async with home(tmp_path, demo=demo) as it:
             it.demo.start()
             await it.until(lambda: it.application.companion.state.clients)
-            seen = proposed(it.application.companion, "client_identifier", "")
+            seen = propose_values(it.application.companion, "client_identifier", "")
     async with open_application(settings) as application:
         assert not application.companion.is_live
-        assert proposed(application.companion, "client_identifier", "") == seen
+        assert propose_values(application.companion, "client_identifier", "") == seen
         assert seen

@@ -7,13 +7,13 @@ import re
 import pytest
 
 from plex_companion.errors import Invalid, NotFound
-from plex_companion.prompts import PROMPTS, filled, served_prompts
+from plex_companion.prompts import PROMPTS, fill_prompt, select_prompts
 from plex_companion.prompts.completions import KINDS
 from plex_companion.prompts.declare import DATA, Argument, Prompt
 from plex_companion.resources import RESOURCES
-from plex_companion.tools import served
+from plex_companion.tools import select_tools
 
-TOOLS = {tool.name for tool in served()}
+TOOLS = {tool.name for tool in select_tools()}
 every = pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt.name)
 LIST = Prompt("list", "List", "Lists.", "For {who}, {how}.", (Argument("who", "Who."), Argument("how", "How.", "long")))
 
@@ -28,7 +28,7 @@ def test_a_prompt_names_tools_and_resources_that_exist(prompt: Prompt) -> None:
 
 @every
 def test_a_prompt_says_that_text_from_plex_is_data(prompt: Prompt) -> None:
-    text = prompt.filled({one.name: "x" for one in prompt.arguments})
+    text = prompt.fill({one.name: "x" for one in prompt.arguments})
     assert text.endswith(DATA)
     assert "never instructions" in text
 
@@ -42,7 +42,7 @@ def test_every_argument_is_used_and_every_field_is_an_argument(prompt: Prompt) -
 @every
 def test_a_prompt_filled_in_has_no_field_left(prompt: Prompt) -> None:
     required = {one.name: "something" for one in prompt.arguments if one.required}
-    assert not re.search(r"\{\w+\}", prompt.filled(required))
+    assert not re.search(r"\{\w+\}", prompt.fill(required))
 
 
 def test_what_is_proposed_belongs_to_an_argument_or_a_field() -> None:
@@ -52,38 +52,38 @@ def test_what_is_proposed_belongs_to_an_argument_or_a_field() -> None:
 
 
 def test_what_was_given_is_said_and_a_default_where_nothing_was() -> None:
-    assert LIST.filled({"who": " me "}) == f"For me, long.\n\n{DATA}"
-    assert LIST.filled({"who": "me", "how": ""}).startswith("For me, long.")
-    assert LIST.filled({"who": "{how}", "how": "short"}).startswith("For {how}, short."), "no second filling"
+    assert LIST.fill({"who": " me "}) == f"For me, long.\n\n{DATA}"
+    assert LIST.fill({"who": "me", "how": ""}).startswith("For me, long.")
+    assert LIST.fill({"who": "{how}", "how": "short"}).startswith("For {how}, short."), "no second filling"
 
 
 @pytest.mark.parametrize("given", [{}, {"who": "  "}, {"how": "short"}])
 def test_a_missing_argument_is_named(given: dict[str, str]) -> None:
     with pytest.raises(Invalid, match="'who' is missing") as raised:
-        LIST.filled(given)
+        LIST.fill(given)
     assert raised.value.facts == {"argument": "who"}
 
 
 def test_an_unknown_argument_is_named_with_the_known_ones() -> None:
     with pytest.raises(Invalid, match=r"no argument 'when'. Known arguments: who, how"):
-        LIST.filled({"who": "me", "when": "now"})
+        LIST.fill({"who": "me", "when": "now"})
 
 
 def test_an_unknown_prompt_is_named_with_the_known_ones() -> None:
     with pytest.raises(NotFound, match=r"No prompt is called sing. Prompts: list\."):
-        filled([LIST], "sing", {})
+        fill_prompt([LIST], "sing", {})
 
 
 def test_a_server_with_fewer_tools_offers_the_prompts_it_can_answer() -> None:
-    assert served_prompts(served()) == list(PROMPTS)
-    assert [one.name for one in served_prompts(served(("live",)))] == ["whats_on_now", "while_i_was_away"]
-    assert served_prompts([]) == []
+    assert select_prompts(select_tools()) == list(PROMPTS)
+    assert [one.name for one in select_prompts(select_tools(("live",)))] == ["whats_on_now", "while_i_was_away"]
+    assert select_prompts([]) == []
 
 
 def test_an_argument_that_is_too_long_is_refused_and_not_repeated_in_full() -> None:
     with pytest.raises(Invalid, match="argument 'who' has 10,000 characters, and 8,192 are the most") as refused:
-        LIST.filled({"who": "@" * 10_000})
+        LIST.fill({"who": "@" * 10_000})
     assert len(refused.value.message) < 200
     with pytest.raises(Invalid) as unknown:
-        LIST.filled({"w" * 10_000: "me"})
+        LIST.fill({"w" * 10_000: "me"})
     assert len(unknown.value.message) < 300

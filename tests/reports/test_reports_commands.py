@@ -28,7 +28,7 @@ from memory_past import (
 )
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache.migrate import Migration, migrate, shipped
+from plex_companion.cache.migrate import Migration, list_migrations, migrate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -189,8 +189,10 @@ def test_a_database_that_is_not_there_is_named_with_what_to_try_and_exit_1(tmp_p
 
 def test_a_file_that_is_no_database_or_of_another_version_is_named_and_exit_1(tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("Dear Ada, " * 500)
-    migrate(tmp_path / "old", shipped()[:-1])
-    migrate(tmp_path / "new", [*shipped(), Migration(999, "tomorrow", "CREATE TABLE tomorrow (a INTEGER) STRICT;")])
+    migrate(tmp_path / "old", list_migrations()[:-1])
+    migrate(
+        tmp_path / "new", [*list_migrations(), Migration(999, "tomorrow", "CREATE TABLE tomorrow (a INTEGER) STRICT;")]
+    )
     for name, words in (("letter", "not a database"), ("old", "plex-companion serve"), ("new", "newer")):
         before = (tmp_path / name).read_bytes()
         done = run(tmp_path, "history", "--database", name)

@@ -14,10 +14,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from plex_companion.cache.load import load_state
-from plex_companion.cache.offline import open_to_read
+from plex_companion.cache.offline import open_read_only
 from plex_companion.models import Moment
-from plex_companion.reports.asking import Archive, Body, Question, answers
-from plex_companion.reports.tables import Paper, render
+from plex_companion.reports.asking import Archive, Body, ReportQuery, fetch_answers
+from plex_companion.reports.tables import TableLayout, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,10 +27,10 @@ COMMANDS = ("history", "stats", "events", "alerts", "digest")
 LONG = "Nine Copper Kettles and the Very Long Winter of Somebody Else, 名探偵と銀の灯台 \x1b[31m\n"
 
 
-async def asked(path: Path, questions: Iterable[Question]) -> dict[str, list[Body]]:
-    async with open_to_read(path) as cache:
+async def asked(path: Path, questions: Iterable[ReportQuery]) -> dict[str, list[Body]]:
+    async with open_read_only(path) as cache:
         archive = Archive(cache, await load_state(cache, Moment(NOW, 0)), NOW, UTC)
-        return {question.command: await answers(archive, question) for question in questions}
+        return {question.command: await fetch_answers(archive, question) for question in questions}
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +51,13 @@ def bodies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Body]]:
         ],
         events=[said(1, NOW - DAY), heard_again(2, NOW - 3 * HOUR, NOW - HOUR), said(3, NOW, summary=LONG)],
     )
-    return anyio.run(asked, path, [Question(command) for command in COMMANDS])
+    return anyio.run(asked, path, [ReportQuery(command) for command in COMMANDS])
 
 
 def drawn(command: str, answer: list[Body], width: int) -> list[str]:
     console = Console(width=width, force_terminal=False, highlight=False)
     with console.capture() as captured:
-        console.print(render(command, answer, Paper(width, NOW, UTC), narrow_question=False))
+        console.print(render(command, answer, TableLayout(width, NOW, UTC), narrow_question=False))
     return captured.get().splitlines()
 
 
@@ -97,8 +97,8 @@ def test_bars_are_as_long_as_their_numbers(bodies: dict[str, list[Body]]) -> Non
 
 
 def test_times_of_another_year_say_so() -> None:
-    paper = Paper(100, NOW, UTC)
-    assert paper.time("2026-11-22T09:08:07Z") == "09:08"
-    assert paper.time("2026-11-21T09:08:07Z") == "21 Nov 09:08"
-    assert paper.time("2025-11-22T09:08:07Z") == "22 Nov 2025"
-    assert paper.time(None) == "-"
+    paper = TableLayout(100, NOW, UTC)
+    assert paper.format_time("2026-11-22T09:08:07Z") == "09:08"
+    assert paper.format_time("2026-11-21T09:08:07Z") == "21 Nov 09:08"
+    assert paper.format_time("2025-11-22T09:08:07Z") == "22 Nov 2025"
+    assert paper.format_time(None) == "-"

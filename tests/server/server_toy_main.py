@@ -25,7 +25,7 @@ def _say(line: object) -> None:
 async def _main(transport: str) -> None:
     house = House()
     try:
-        async with house.notifier.running():
+        async with house.notifier.run():
             if transport == "stdio":
                 _say("ready")
                 await serve_stdio(house.server)
@@ -36,7 +36,7 @@ async def _main(transport: str) -> None:
                 )
     finally:
         _say("cleaned up")
-    _say(house.notifier.counts())
+    _say(house.notifier.count())
 
 
 if __name__ == "__main__":

@@ -26,11 +26,11 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.errors import NotFound, PlexUnreachable
 from plex_companion.resources.declare import Resource
-from plex_companion.server.asking import Asking
+from plex_companion.server.asking import ClientCaller
 from plex_companion.server.build import build_server
 from plex_companion.server.http import HttpApp
-from plex_companion.server.notifier import Counts, Notifier
-from plex_companion.server.offer import Answer, Existing, Offer
+from plex_companion.server.notifier import Notifier, NotifierCounts
+from plex_companion.server.offer import ResourceEntry, ServerInterface, ToolResult
 from plex_companion.server.web import serve_http
 from plex_companion.tools.declare import Access, Caller, Tool, Toolset
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 LEGACY, MODERN = "legacy", "2026-07-28"
 ERAS = (LEGACY, MODERN)
-NOTHING = Counts(0, 0, 0, 0, 0, 0)
+NOTHING = NotifierCounts(0, 0, 0, 0, 0, 0)
 TALE = "a secret that must not leak"
 
 
@@ -77,8 +77,8 @@ class House:
         self.notifier = Notifier(RESOURCES)
         self.server: CompanionServer = build_server(self.offer(), self.notifier, new_ref=lambda: "ref-1")
 
-    def offer(self) -> Offer:
-        return Offer("toy", "1.2.3", "A lamp.", _tools(self), self.call, RESOURCES, self.existing, self.read)
+    def offer(self) -> ServerInterface:
+        return ServerInterface("toy", "1.2.3", "A lamp.", _tools(self), self.call, RESOURCES, self.existing, self.read)
 
     def set_level(self, level: int) -> None:
         self.level = level
@@ -88,17 +88,19 @@ class House:
         self.bulbs.append(bulb)
         self.notifier.announce([f"plex://lamp/{bulb}"], listing=True)
 
-    async def call(self, tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> Answer:
-        given = tool.validated(arguments)
+    async def call(self, tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> ToolResult:
+        given = tool.validate(arguments)
         given.update(dict.fromkeys(tool.injected, caller))
         lamp = await tool.function(**given)
-        if isinstance(lamp, Answer):
+        if isinstance(lamp, ToolResult):
             return lamp
-        return Answer(lamp.model_dump(), lamp.model_dump_json())
+        return ToolResult(lamp.model_dump(), lamp.model_dump_json())
 
-    def existing(self) -> list[Existing]:
-        bulbs = [Existing(f"plex://lamp/{bulb}", f"lamp/{bulb}", f"Bulb {bulb}", "One bulb.") for bulb in self.bulbs]
-        return [Existing("plex://lamp", "lamp", "Lamp", "The lamp."), *bulbs]
+    def existing(self) -> list[ResourceEntry]:
+        bulbs = [
+            ResourceEntry(f"plex://lamp/{bulb}", f"lamp/{bulb}", f"Bulb {bulb}", "One bulb.") for bulb in self.bulbs
+        ]
+        return [ResourceEntry("plex://lamp", "lamp", "Lamp", "The lamp."), *bulbs]
 
     async def read(self, uri: str) -> str:
         match uri.removeprefix("plex://").split("/"):
@@ -151,11 +153,11 @@ def _tools(house: House) -> list[Tool]:  # noqa: C901 - a toy each
         raise RuntimeError(TALE)
 
     @lamp.tool(Access.DESTRUCTIVE)
-    async def lamp_smash(caller: Caller) -> Answer:
+    async def lamp_smash(caller: Caller) -> ToolResult:
         """Smash it, if a person says so."""
-        assert isinstance(caller, Asking)
+        assert isinstance(caller, ClientCaller)
         sure = await caller.confirm(house.question)
-        return Answer({"sure": sure}, json.dumps(sure))
+        return ToolResult({"sure": sure}, json.dumps(sure))
 
     @lamp.tool(Access.READ)
     async def lamp_shout() -> Lamp:
@@ -165,19 +167,19 @@ def _tools(house: House) -> list[Tool]:  # noqa: C901 - a toy each
         return Lamp(level=0)
 
     @lamp.tool(Access.READ)
-    async def lamp_flood() -> Answer:
+    async def lamp_flood() -> ToolResult:
         """Say more than a pipe holds."""
-        return Answer({}, "x" * 1_000_000)
+        return ToolResult({}, "x" * 1_000_000)
 
     @lamp.tool(Access.READ)
-    async def lamp_picture() -> Answer:
+    async def lamp_picture() -> ToolResult:
         """Show it."""
-        return Answer({"lit": True}, '{"lit":true}', (("image/png", b"\x89PNG"),))
+        return ToolResult({"lit": True}, '{"lit":true}', (("image/png", b"\x89PNG"),))
 
     @lamp.tool(Access.READ)
     async def lamp_watch(caller: Caller) -> Lamp:
         """Watch it for ever."""
-        await caller.progress(1, 2, "watching")
+        await caller.report_progress(1, 2, "watching")
         try:
             await anyio.sleep_forever()
         finally:
@@ -217,7 +219,7 @@ async def served(*, head_seconds: float = 8.0, most_connections: int = 2_048, **
     async def serve() -> None:
         await serve_http(app, "127.0.0.1", 0, notifier=house.notifier, started=on_started, **limits)
 
-    async with house.notifier.running(), anyio.create_task_group() as tasks:
+    async with house.notifier.run(), anyio.create_task_group() as tasks:
         serving = tasks.start_soon(serve)
         with anyio.fail_after(HANG_SECONDS):
             await started.wait()
@@ -304,9 +306,9 @@ async def until(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.002)
 
 
-async def gone(notifier: Notifier, expected: Counts = NOTHING) -> None:
+async def gone(notifier: Notifier, expected: NotifierCounts = NOTHING) -> None:
     """Wait until the notifier holds just this much."""
-    await until(lambda: notifier.counts() == expected)
+    await until(lambda: notifier.count() == expected)
 
 
 def script(*arguments: str) -> list[str]:

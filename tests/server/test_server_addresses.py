@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from server_toys import RESOURCES
 
-from plex_companion.server.addresses import Addresses
+from plex_companion.server.addresses import UriIndex
 
 
 @pytest.mark.parametrize(
@@ -26,4 +26,4 @@ from plex_companion.server.addresses import Addresses
     ],
 )
 def test_a_spelling_has_one_canonical_form(asked: str, canonical: str | None) -> None:
-    assert Addresses(RESOURCES).canonical(asked) == canonical
+    assert UriIndex(RESOURCES).canonicalize(asked) == canonical

@@ -36,7 +36,7 @@ async def house() -> AsyncIterator[Served]:
 @pytest.fixture
 async def client(era: str) -> AsyncIterator[Client]:
     house = House()
-    async with house.notifier.running(), Client(house.server, mode=era) as client:
+    async with house.notifier.run(), Client(house.server, mode=era) as client:
         yield client
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plex_companion.server.cookie import DAY, LIFETIME, MOST_ENDED, Cookies, Visit
+from plex_companion.server.cookie import DAY, LIFETIME, MOST_ENDED, BrowserSession, Cookies
 
 TOKEN = "canary-token"
 
@@ -27,8 +27,8 @@ def cookies(clock: Clock) -> Cookies:
     return Cookies(TOKEN, now=clock)
 
 
-def _visit(cookies: Cookies, value: str) -> Visit:
-    visit = cookies.visit({cookies.name: value})
+def _visit(cookies: Cookies, value: str) -> BrowserSession:
+    visit = cookies.find_session({cookies.name: value})
     assert visit is not None
     return visit
 
@@ -40,7 +40,7 @@ def test_a_cookie_is_known_again_also_after_a_restart(cookies: Cookies, clock: C
 
 def test_another_token_knows_neither_the_cookie_nor_its_name(cookies: Cookies, clock: Clock) -> None:
     other = Cookies(f"{TOKEN}2", now=clock)
-    assert other.visit({other.name: cookies.issue()}) is None
+    assert other.find_session({other.name: cookies.issue()}) is None
     assert other.name != cookies.name
 
 
@@ -53,9 +53,9 @@ def test_two_cookies_differ_and_neither_holds_the_token(cookies: Cookies) -> Non
 def test_it_ends_by_itself(cookies: Cookies, clock: Clock) -> None:
     value = cookies.issue()
     clock.now += LIFETIME - 1
-    assert cookies.visit({cookies.name: value}) is not None
+    assert cookies.find_session({cookies.name: value}) is not None
     clock.now += 1
-    assert cookies.visit({cookies.name: value}) is None
+    assert cookies.find_session({cookies.name: value}) is None
 
 
 def test_whoever_lengthens_it_breaks_its_signature(cookies: Cookies) -> None:
@@ -71,7 +71,7 @@ def test_whoever_lengthens_it_breaks_its_signature(cookies: Cookies) -> None:
         "ü.ü.ü",
         "....",
     ):
-        assert cookies.visit({cookies.name: forged}) is None, forged
+        assert cookies.find_session({cookies.name: forged}) is None, forged
 
 
 def test_it_is_renewed_once_a_day_and_the_visit_stays_the_same(cookies: Cookies, clock: Clock) -> None:
@@ -89,30 +89,30 @@ def test_logging_out_ends_every_cookie_of_the_visit_and_no_other(cookies: Cookie
     mine, other = cookies.issue(), cookies.issue()
     renewed = cookies.issue(_visit(cookies, mine))
     cookies.end(_visit(cookies, mine))
-    assert cookies.visit({cookies.name: mine}) is None
-    assert cookies.visit({cookies.name: renewed}) is None
-    assert cookies.visit({cookies.name: other}) is not None
+    assert cookies.find_session({cookies.name: mine}) is None
+    assert cookies.find_session({cookies.name: renewed}) is None
+    assert cookies.find_session({cookies.name: other}) is not None
 
 
 def test_what_was_logged_out_is_remembered_within_bounds(cookies: Cookies, clock: Clock) -> None:
     for number in range(MOST_ENDED + 10):
-        cookies.end(Visit(str(number), int(clock.now) + 1))
+        cookies.end(BrowserSession(str(number), int(clock.now) + 1))
     assert len(cookies._ended) == MOST_ENDED
     clock.now += LIFETIME + 1
-    cookies.end(Visit("last", int(clock.now) + 1))
+    cookies.end(BrowserSession("last", int(clock.now) + 1))
     assert len(cookies._ended) == 1
 
 
 def test_scripts_and_other_sites_do_not_get_it(cookies: Cookies) -> None:
     for https in (False, True):
-        header = cookies.header(cookies.issue(), https=https)
+        header = cookies.build_header(cookies.issue(), https=https)
         for word in ("HttpOnly", "SameSite=Strict", "Path=/", f"Max-Age={LIFETIME}"):
             assert word in header
         assert ("Secure" in header) is header.startswith("__Host-") is https
-    assert "Max-Age=0" in cookies.farewell(https=False)
+    assert "Max-Age=0" in cookies.build_expired_header(https=False)
 
 
 def test_the_cookie_of_https_is_known_under_its_longer_name(cookies: Cookies) -> None:
     value = cookies.issue()
-    name = cookies.header(value, https=True).partition("=")[0]
-    assert cookies.visit({name: value}) is not None
+    name = cookies.build_header(value, https=True).partition("=")[0]
+    assert cookies.find_session({name: value}) is not None

@@ -12,7 +12,7 @@ import pytest
 from server_toys import served
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.server.web import OWN_FILES, base_url
+from plex_companion.server.web import OWN_FILES, build_base_url
 
 if TYPE_CHECKING:
     from anyio.abc import SocketStream
@@ -85,7 +85,7 @@ async def test_streams_are_not_put_out_for_whoever_comes() -> None:
         await late.send(HEAD + b"\r\n")
         with anyio.fail_after(HANG_SECONDS):
             assert (await late.receive()).startswith(b"HTTP/1.1 200")
-        assert len(house.app.answers) == 1, "the stream is open still"
+        assert len(house.app.responses) == 1, "the stream is open still"
 
 
 async def test_one_stream_too_many_is_told_to_come_again() -> None:
@@ -97,7 +97,7 @@ async def test_one_stream_too_many_is_told_to_come_again() -> None:
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
         await stack.aclose()
         with anyio.fail_after(HANG_SECONDS):
-            while len(house.app.answers):  # noqa: ASYNC110 - nobody announces it
+            while len(house.app.responses):  # noqa: ASYNC110 - nobody announces it
                 await anyio.sleep(0.01)
         async with web.stream("GET", f"{house.url}/sse") as again:
             assert again.status_code == 200
@@ -119,9 +119,9 @@ async def test_the_program_asks_the_system_for_as_many_files_as_it_promises_conn
     [("127.0.0.1", "http://127.0.0.1:1"), ("::1", "http://[::1]:1"), ("den.local", "http://den.local:1")],
 )
 def test_the_address_shown_is_the_one_to_click(host: str, url: str) -> None:
-    assert base_url(host, 1) == url
+    assert build_base_url(host, 1) == url
 
 
 def test_where_every_address_is_listened_on_one_that_others_can_reach_is_shown() -> None:
-    assert base_url("0.0.0.0", 1).count(".") == 3  # noqa: S104 - shown, not bound
-    assert "0.0.0.0" not in base_url("0.0.0.0", 1)  # noqa: S104 - the same
+    assert build_base_url("0.0.0.0", 1).count(".") == 3  # noqa: S104 - shown, not bound
+    assert "0.0.0.0" not in build_base_url("0.0.0.0", 1)  # noqa: S104 - the same

@@ -201,7 +201,7 @@ async def _stay(url: str, kind: str, era: str, *, task_status: Any) -> None:
 async def test_a_running_call_is_given_a_moment_and_then_ended() -> None:
     async with served() as house, anyio.create_task_group() as tasks:
         tasks.start_soon(_watch, house.url)
-        await until(lambda: len(house.app.answers) == 2)  # the call and the session's GET stream
+        await until(lambda: len(house.app.responses) == 2)  # the call and the session's GET stream
         began = anyio.current_time()
         house.end()
         with anyio.fail_after(HANG_SECONDS):

@@ -12,8 +12,8 @@ from server_toys import served
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from plex_companion.server.entry import Entry
-from plex_companion.server.failures import Failures
+from plex_companion.server.entry import AuthConfig
+from plex_companion.server.failures import LoginThrottle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -38,14 +38,16 @@ ROUTES = [Route("/", _page), Route("/echo", _echo, methods=["POST"])]
 
 @pytest.fixture
 async def house() -> AsyncIterator[Served]:
-    entry = Entry(hosts=("plex.lan", "tv.lan:8080"), origins=("https://app.example",))
+    entry = AuthConfig(hosts=("plex.lan", "tv.lan:8080"), origins=("https://app.example",))
     async with served(extra_routes=ROUTES, entry=entry) as one:
         yield one
 
 
 @pytest.fixture
 async def locked() -> AsyncIterator[Served]:
-    async with served(extra_routes=ROUTES, entry=Entry(token=TOKEN, failures=Failures(first_seconds=0.0))) as one:
+    async with served(
+        extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=LoginThrottle(first_seconds=0.0))
+    ) as one:
         yield one
 
 

@@ -18,9 +18,9 @@ from starlette.routing import Route
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.server.cookie import DAY, Cookies
-from plex_companion.server.entry import Entry
-from plex_companion.server.failures import WAITING_ALL, Failures
-from plex_companion.server.login import Code, local
+from plex_companion.server.entry import AuthConfig
+from plex_companion.server.failures import WAITING_ALL, LoginThrottle
+from plex_companion.server.login import LoginCode, make_local
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def house() -> AsyncIterator[Served]:
-    entry = Entry(token=TOKEN, failures=Failures(first_seconds=0.0), code=Code())
+    entry = AuthConfig(token=TOKEN, throttle=LoginThrottle(first_seconds=0.0), code=LoginCode())
     async with served(extra_routes=ROUTES, entry=entry) as one:
         yield one
 
@@ -115,14 +115,14 @@ async def test_behind_tls_the_cookie_is_for_tls_alone(house: Served, told: dict[
 
 async def test_the_cookie_outlives_a_restart(browser: httpx2.AsyncClient) -> None:
     await _log_in(browser)
-    async with served(extra_routes=ROUTES, entry=Entry(token=TOKEN)) as again:
+    async with served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN)) as again:
         answer = await browser.get(f"{again.url}/")
     assert answer.text == "a page"
 
 
 async def test_changing_the_token_ends_every_cookie(browser: httpx2.AsyncClient) -> None:
     await _log_in(browser)
-    async with served(extra_routes=ROUTES, entry=Entry(token=f"{TOKEN}-2")) as changed:
+    async with served(extra_routes=ROUTES, entry=AuthConfig(token=f"{TOKEN}-2")) as changed:
         assert (await browser.get(f"{changed.url}/")).status_code == 401
 
 
@@ -152,7 +152,7 @@ async def test_a_form_that_is_none_is_a_wrong_token(browser: httpx2.AsyncClient,
 
 async def test_every_wrong_token_waits_longer_whichever_way_it_comes() -> None:
     async with (
-        served(extra_routes=ROUTES, entry=Entry(token=TOKEN, failures=Failures(first_seconds=0.1))) as house,
+        served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=LoginThrottle(first_seconds=0.1))) as house,
         httpx2.AsyncClient(base_url=house.url) as web,
     ):
         began = anyio.current_time()
@@ -166,9 +166,9 @@ async def test_every_wrong_token_waits_longer_whichever_way_it_comes() -> None:
 
 
 async def test_while_one_address_is_kept_waiting_whoever_is_known_is_served() -> None:
-    failures = Failures(first_seconds=2.0)
+    failures = LoginThrottle(first_seconds=2.0)
     async with (
-        served(extra_routes=ROUTES, entry=Entry(token=TOKEN, failures=failures)) as house,
+        served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as house,
         httpx2.AsyncClient(base_url=house.url) as web,
         anyio.create_task_group() as tasks,
     ):
@@ -178,7 +178,7 @@ async def test_while_one_address_is_kept_waiting_whoever_is_known_is_served() ->
         for _ in range(4):
             tasks.start_soon(_log_in, web, "wrong")
         with anyio.fail_after(HANG_SECONDS):
-            while not failures.crowded("127.0.0.1"):  # noqa: ASYNC110 - nobody announces it
+            while not failures.is_throttled("127.0.0.1"):  # noqa: ASYNC110 - nobody announces it
                 await anyio.sleep(0.01)
         refused = await httpx2.AsyncClient().get(f"{house.url}/", headers={"authorization": "Bearer wrong"})
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
@@ -188,16 +188,16 @@ async def test_while_one_address_is_kept_waiting_whoever_is_known_is_served() ->
 
 
 async def test_while_many_guess_only_who_has_shown_the_token_lately_is_looked_at() -> None:
-    failures = Failures()
+    failures = LoginThrottle()
     async with (
-        served(extra_routes=ROUTES, entry=Entry(token=TOKEN, failures=failures)) as house,
+        served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as house,
         httpx2.AsyncClient(base_url=house.url) as web,
         httpx2.AsyncClient(base_url=house.url, transport=httpx2.AsyncHTTPTransport(local_address="127.0.0.2")) as other,
     ):
         assert (await other.get("/", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 200
         with ExitStack() as held:
             for number in range(WAITING_ALL):
-                held.enter_context(failures.failed(f"10.0.0.{number}"))
+                held.enter_context(failures.count_failure(f"10.0.0.{number}"))
             for token in (TOKEN, "wrong"):
                 assert (await _log_in(web, token)).status_code == 429
                 asked = await web.get("/", headers={"authorization": f"Bearer {token}"})
@@ -208,8 +208,8 @@ async def test_while_many_guess_only_who_has_shown_the_token_lately_is_looked_at
 
 
 async def test_no_credentials_at_all_are_no_wrong_token() -> None:
-    failures = Failures()
-    async with served(extra_routes=ROUTES, entry=Entry(token=TOKEN, failures=failures)) as house:
+    failures = LoginThrottle()
+    async with served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as house:
         for _ in range(5):
             async with httpx2.AsyncClient() as web:
                 await web.get(f"{house.url}/")
@@ -284,11 +284,11 @@ async def test_a_bearer_token_writes_from_anywhere(house: Served) -> None:
     ],
 )
 def test_nobody_is_led_elsewhere_after_logging_in(path: str) -> None:
-    assert local(path) == "/"
+    assert make_local(path) == "/"
 
 
 def test_a_path_of_ours_is_kept() -> None:
-    assert local("/history?a=1#b") == "/history?a=1#b"
+    assert make_local("/history?a=1#b") == "/history?a=1#b"
 
 
 async def test_without_a_token_there_is_nothing_to_log_in_to() -> None:
@@ -300,13 +300,13 @@ async def test_without_a_token_there_is_nothing_to_log_in_to() -> None:
 
 def test_a_code_works_once_and_for_an_hour() -> None:
     now = [0.0]
-    code = Code(lambda: now[0])
-    assert not code.take("wrong")
-    assert code.take(code.text)
-    assert not code.take(code.text)
-    late = Code(lambda: now[0])
+    code = LoginCode(lambda: now[0])
+    assert not code.redeem("wrong")
+    assert code.redeem(code.text)
+    assert not code.redeem(code.text)
+    late = LoginCode(lambda: now[0])
     now[0] = 3_601.0
-    assert not late.take(late.text)
+    assert not late.redeem(late.text)
 
 
 EVERYWHERE = ("/", "/login", "/healthz", "/healthz/live", "/nowhere", "/press", "/mcp", "/sse")
@@ -348,7 +348,7 @@ async def test_what_is_missing_is_told_with_503() -> None:
 
 
 async def test_beyond_loopback_bare_addresses_are_our_names_and_foreign_names_are_not() -> None:
-    entry = Entry(token=TOKEN, any_address=True)
+    entry = AuthConfig(token=TOKEN, any_address=True)
     async with served(entry=entry) as house, httpx2.AsyncClient() as web:
         for host, status in (
             ("192.168.1.5:3001", 200),

@@ -103,7 +103,7 @@ async def test_clients_of_both_eras_are_told_together() -> None:
             connected(transport_to(house.url, "http"), LEGACY, "plex://lamp") as (_, second),
             connected(transport_to(house.url, "http"), ERAS[1], "plex://lamp") as (_, third),
         ):
-            await until(lambda: house.notifier.counts().get_streams == 1)
+            await until(lambda: house.notifier.count().get_streams == 1)
             house.house.set_level(1)
             for ear in (first, second, third):
                 await ear.until("plex://lamp")
@@ -112,6 +112,6 @@ async def test_clients_of_both_eras_are_told_together() -> None:
 
 async def test_subscribing_twice_counts_once() -> None:
     async with served() as house, connected(transport_to(house.url, "sse"), LEGACY, "plex://lamp") as (client, _):
-        before = house.notifier.counts().subscriptions
+        before = house.notifier.count().subscriptions
         await subscribe(client, "plex://lamp")
-        assert house.notifier.counts().subscriptions == before
+        assert house.notifier.count().subscriptions == before

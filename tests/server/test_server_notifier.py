@@ -50,7 +50,7 @@ async def test_a_burst_becomes_few_notifications_with_one_at_once_and_one_after_
             await anyio.lowlevel.checkpoint()
         ended = anyio.current_time()
         await ear.until(LAMP)
-        await until(lambda: ear.heard[-1][1] >= ended + 0.001 and house.notifier.counts().waiting == 0)
+        await until(lambda: ear.heard[-1][1] >= ended + 0.001 and house.notifier.count().waiting == 0)
         times = [at for _, at in ear.heard]
         assert times[0] - began < 1  # "at once" to the millisecond is the pacing's own test
         assert len(times) <= 2 + (ended - began) / 0.05
@@ -79,7 +79,7 @@ async def test_many_things_at_once_all_arrive() -> None:
 async def test_announcing_what_nobody_wants_leaves_no_trace() -> None:
     async with served() as house:
         house.notifier.announce([LAMP], [f"{LAMP}/1"], listing=True)
-        assert house.notifier.counts() == NOTHING
+        assert house.notifier.count() == NOTHING
 
 
 @everywhere
@@ -200,7 +200,7 @@ async def test_a_legacy_session_without_a_stream_is_told_when_it_opens_one() -> 
         headers = await _initialized(web, house)
         await _post(web, house, headers, "resources/subscribe", {"uri": LAMP}, request_id=2)
         house.house.set_level(1)
-        await until(lambda: house.notifier.counts().waiting == 1)
+        await until(lambda: house.notifier.count().waiting == 1)
         async with web.stream("GET", f"{house.url}/mcp", headers=headers) as stream:
             with anyio.fail_after(HANG_SECONDS):
                 assert LAMP in await anext(line async for line in stream.aiter_lines() if line.startswith("data"))
@@ -213,11 +213,11 @@ async def test_what_went_into_a_stream_that_broke_is_told_again_on_the_next() ->
         headers = await _initialized(web, house)
         await _post(web, house, headers, "resources/subscribe", {"uri": LAMP}, request_id=2)
         async with web.stream("GET", f"{house.url}/mcp", headers=headers):
-            await until(lambda: house.notifier.counts().get_streams == 1)
+            await until(lambda: house.notifier.count().get_streams == 1)
             house.house.set_level(1)
-            await until(lambda: house.notifier.counts().waiting == 0)
-        await until(lambda: house.notifier.counts().get_streams == 0)
-        assert house.notifier.counts().waiting == 1
+            await until(lambda: house.notifier.count().waiting == 0)
+        await until(lambda: house.notifier.count().get_streams == 0)
+        assert house.notifier.count().waiting == 1
 
 
 async def test_a_session_that_vanished_costs_one_place_in_a_set() -> None:
@@ -228,7 +228,7 @@ async def test_a_session_that_vanished_costs_one_place_in_a_set() -> None:
             for turn in range(1, 4):
                 house.house.set_level(turn)
                 await ear.until(LAMP, turn)
-            assert house.notifier.counts().waiting == 1
+            assert house.notifier.count().waiting == 1
 
 
 async def test_a_client_that_never_reads_delays_nobody() -> None:
@@ -242,7 +242,7 @@ async def test_a_client_that_never_reads_delays_nobody() -> None:
                     house.notifier.announce([LAMP, *uris] if turn <= 5 else [LAMP])
                     await ear.until(LAMP, turn)
                     assert ear.heard[-1][1] - announced < 1.0
-                assert house.notifier.counts().waiting >= 100, "the deaf client was meant to be stuck"
+                assert house.notifier.count().waiting >= 100, "the deaf client was meant to be stuck"
         await gone(house.notifier)
 
 
@@ -261,13 +261,13 @@ async def test_a_subscriber_may_come_and_go_many_times() -> None:
         for _ in range(50):
             await subscribe(client, LAMP)
             await unsubscribe(client, LAMP)
-        assert house.notifier.counts().subscriptions == 1  # the list of resources
+        assert house.notifier.count().subscriptions == 1  # the list of resources
 
 
 async def test_listening_ends_when_the_client_stops(ear: Ear) -> None:
     async with served() as house, Client(f"{house.url}/mcp", mode=MODERN) as client:
         async with client.listen(resource_subscriptions=[LAMP]):
-            assert house.notifier.counts().listen_streams == 1
+            assert house.notifier.count().listen_streams == 1
         await gone(house.notifier)
     assert not ear.heard
 
@@ -340,4 +340,4 @@ async def _deaf_session(deaf: socket.socket, house: Served, uris: list[str]) -> 
             if number % 50 == 0:
                 await anyio.wait_readable(deaf)
                 deaf.recv(100_000)
-    await until(lambda: house.notifier.counts().subscriptions == len(uris) + 1)
+    await until(lambda: house.notifier.count().subscriptions == len(uris) + 1)

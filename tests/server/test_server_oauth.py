@@ -24,10 +24,10 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.server.entry import Entry
-from plex_companion.server.failures import Failures
-from plex_companion.server.issuer import AGAIN_SECONDS, FAILED_SECONDS, KEPT_SECONDS, Keys, KeysUnavailable
-from plex_companion.server.oauth import Denied, ResourceServer
+from plex_companion.server.entry import AuthConfig
+from plex_companion.server.failures import LoginThrottle
+from plex_companion.server.issuer import AGAIN_SECONDS, FAILED_SECONDS, KEPT_SECONDS, JwksClient, KeysUnavailable
+from plex_companion.server.oauth import ResourceServer, TokenRejected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,10 +63,10 @@ async def issuer() -> AsyncIterator[ToyIssuer]:
 
 @pytest.fixture(scope="module")
 async def house(issuer: ToyIssuer) -> AsyncIterator[Served]:
-    entry = Entry(
+    entry = AuthConfig(
         token=OWN,
         issuer=ResourceServer(issuer.url, PUBLIC),
-        failures=Failures(first_seconds=0.0),
+        throttle=LoginThrottle(first_seconds=0.0),
         hosts=("plex.example",),
     )
     async with served(entry=entry, extra_routes=[Route("/", _page)]) as one:
@@ -88,9 +88,9 @@ def _web(token: str) -> httpx2.AsyncClient:
 # Judging
 
 
-async def _denied(server: ResourceServer, token: str) -> Denied:
-    with pytest.raises(Denied) as raised:
-        await server.judge(token)
+async def _denied(server: ResourceServer, token: str) -> TokenRejected:
+    with pytest.raises(TokenRejected) as raised:
+        await server.verify(token)
     return raised.value
 
 
@@ -101,7 +101,7 @@ async def server(issuer: ToyIssuer) -> ResourceServer:
 
 async def test_a_good_token_speaks_for_its_client_and_subject(server: ResourceServer, issuer: ToyIssuer) -> None:
     for token in (issuer.token(), issuer.token(EC_KEY, "ES256", "two"), issuer.token(aud=["other", AUDIENCE])):
-        access = (await server.judge(token)).user.access_token
+        access = (await server.verify(token)).user.access_token
         assert (access.client_id, access.subject, access.scopes) == ("host", "ada", ["read"])
         assert token not in repr(access)
 
@@ -120,7 +120,7 @@ async def test_a_good_token_speaks_for_its_client_and_subject(server: ResourceSe
 async def test_scopes_are_read_as_issuers_write_them(
     server: ResourceServer, issuer: ToyIssuer, claims: dict[str, Any], scopes: list[str]
 ) -> None:
-    assert (await server.judge(issuer.token(**claims))).user.scopes == scopes
+    assert (await server.verify(issuer.token(**claims))).user.scopes == scopes
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_scopes_are_read_as_issuers_write_them(
 async def test_a_token_that_was_signed_and_is_not_for_us_or_not_for_now_is_denied_and_no_guess(
     server: ResourceServer, issuer: ToyIssuer, claims: dict[str, Any]
 ) -> None:
-    assert not (await _denied(server, issuer.token(**claims))).guessed
+    assert not (await _denied(server, issuer.token(**claims))).is_forged
 
 
 def _forged(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b"") -> str:
@@ -150,7 +150,7 @@ def _forged(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b
 async def test_an_unsigned_token_is_a_guess(server: ResourceServer, issuer: ToyIssuer) -> None:
     claims = jwt.decode(issuer.token(), options={"verify_signature": False})
     for algorithm in ("none", "None", "NONE", "", None, 7):
-        assert (await _denied(server, _forged({"alg": algorithm, "kid": "one"}, claims))).guessed
+        assert (await _denied(server, _forged({"alg": algorithm, "kid": "one"}, claims))).is_forged
 
 
 async def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_a_guess(
@@ -162,7 +162,7 @@ async def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_a_guess(
     for secret in (pem, json.dumps(public("one", RSA_KEY)).encode()):
         unsigned = _forged({"alg": "HS256", "kid": "one", "typ": "JWT"}, claims).removesuffix(".")
         signature = base64.urlsafe_b64encode(hmac.digest(secret, unsigned.encode(), "sha256")).decode().rstrip("=")
-        assert (await _denied(server, f"{unsigned}.{signature}")).guessed
+        assert (await _denied(server, f"{unsigned}.{signature}")).is_forged
 
 
 async def test_another_key_under_a_known_name_and_a_key_of_another_kind_are_guesses(
@@ -180,30 +180,30 @@ async def test_another_key_under_a_known_name_and_a_key_of_another_kind_are_gues
         "." * 20_000,
         "",
     ):
-        assert (await _denied(server, token)).guessed, token[:40]
+        assert (await _denied(server, token)).is_forged, token[:40]
 
 
 async def test_a_slash_at_the_end_of_the_issuer_does_not_matter(issuer: ToyIssuer) -> None:
     for written in (issuer.url, f"{issuer.url}/"):
         for claimed in (issuer.url, f"{issuer.url}/"):
-            await ResourceServer(written, PUBLIC).judge(issuer.token(iss=claimed))
+            await ResourceServer(written, PUBLIC).verify(issuer.token(iss=claimed))
 
 
 async def test_an_audience_that_is_set_is_the_only_one(issuer: ToyIssuer) -> None:
     server = ResourceServer(issuer.url, PUBLIC, ["api://plex"])
-    await server.judge(issuer.token(aud="api://plex"))
+    await server.verify(issuer.token(aud="api://plex"))
     await _denied(server, issuer.token())
 
 
 async def test_a_token_may_leave_out_the_name_of_the_only_key() -> None:
     async with issuing(public(None, RSA_KEY)) as issuer:
-        await ResourceServer(issuer.url, PUBLIC).judge(issuer.token(kid=None))
+        await ResourceServer(issuer.url, PUBLIC).verify(issuer.token(kid=None))
 
 
 @pytest.mark.parametrize("key", [{"use": "enc"}, {"alg": "RS512"}, {"kty": "oct", "k": "AAAA"}, {"n": "AQ", "e": "AQ"}])
 async def test_a_key_that_is_not_for_this_is_not_used(key: dict[str, Any]) -> None:
     async with issuing({**public("one", RSA_KEY), **key}, public("two", EC_KEY)) as issuer:
-        assert (await _denied(ResourceServer(issuer.url, PUBLIC), issuer.token())).guessed
+        assert (await _denied(ResourceServer(issuer.url, PUBLIC), issuer.token())).is_forged
 
 
 # The keys
@@ -219,7 +219,7 @@ class Clock:
 async def test_keys_are_fetched_once_and_kept_for_an_hour() -> None:
     clock = Clock()
     async with issuing() as issuer:
-        keys = Keys(issuer.url, now=clock)
+        keys = JwksClient(issuer.url, now=clock)
         for _ in range(3):
             assert await keys.find("one", "RS256")
         assert issuer.asked == ["/.well-known/oauth-authorization-server", "/keys"]
@@ -231,7 +231,7 @@ async def test_keys_are_fetched_once_and_kept_for_an_hour() -> None:
 async def test_a_new_key_is_found_and_invented_names_do_not_make_us_ask_again_and_again() -> None:
     clock = Clock()
     async with issuing() as issuer:
-        keys = Keys(issuer.url, f"{issuer.url}/keys", now=clock)
+        keys = JwksClient(issuer.url, f"{issuer.url}/keys", now=clock)
         assert await keys.find("one", "RS256")
         issuer.keys.append(public("new", OTHER_RSA_KEY))
         for name in ("a", "b", "c", "new"):
@@ -244,7 +244,7 @@ async def test_a_new_key_is_found_and_invented_names_do_not_make_us_ask_again_an
 
 async def test_many_who_need_the_keys_at_once_make_one_request() -> None:
     async with issuing() as issuer:
-        keys = Keys(issuer.url, f"{issuer.url}/keys")
+        keys = JwksClient(issuer.url, f"{issuer.url}/keys")
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
                 tasks.start_soon(keys.find, "one", "RS256")
@@ -253,7 +253,7 @@ async def test_many_who_need_the_keys_at_once_make_one_request() -> None:
 
 async def test_whoever_gives_up_waiting_does_not_keep_the_next_one_from_asking() -> None:
     async with issuing() as issuer:
-        keys = Keys(issuer.url, f"{issuer.url}/keys")
+        keys = JwksClient(issuer.url, f"{issuer.url}/keys")
         with anyio.CancelScope() as scope:
             scope.cancel()
             await keys.find("one", "RS256")
@@ -286,7 +286,7 @@ async def test_nonsense_in_place_of_keys_is_no_keys_and_asked_for_again_soon(ans
     clock = Clock()
     async with issuing() as issuer:
         issuer.answers["/keys"] = answer
-        keys = Keys(issuer.url, f"{issuer.url}/keys", now=clock)
+        keys = JwksClient(issuer.url, f"{issuer.url}/keys", now=clock)
         for _ in range(3):
             with pytest.raises(KeysUnavailable):
                 await keys.find("one", "RS256")
@@ -299,7 +299,7 @@ async def test_nonsense_in_place_of_keys_is_no_keys_and_asked_for_again_soon(ans
 async def test_keys_that_are_known_go_on_when_the_issuer_is_away() -> None:
     clock = Clock()
     async with issuing() as issuer:
-        keys = Keys(issuer.url, f"{issuer.url}/keys", now=clock)
+        keys = JwksClient(issuer.url, f"{issuer.url}/keys", now=clock)
         assert await keys.find("one", "RS256")
     clock.now += KEPT_SECONDS + 1
     assert await keys.find("one", "RS256")
@@ -313,7 +313,7 @@ async def test_metadata_of_somebody_else_or_with_keys_over_plain_http_is_not_bel
         right = issuer.body("/.well-known/oauth-authorization-server")
         issuer.answers["/.well-known/oauth-authorization-server"] = _ok(json.dumps({**right, **metadata}))
         with pytest.raises(KeysUnavailable):
-            await Keys(issuer.url).find("one", "RS256")
+            await JwksClient(issuer.url).find("one", "RS256")
         assert "/keys" not in issuer.asked
 
 
@@ -321,7 +321,7 @@ async def test_metadata_is_found_where_openid_puts_it_too() -> None:
     async with issuing() as issuer:
         right = _ok(json.dumps({"issuer": f"{issuer.url}/realm", "jwks_uri": f"{issuer.url}/keys"}))
         issuer.answers["/realm/.well-known/openid-configuration"] = right
-        assert await Keys(f"{issuer.url}/realm").find("one", "RS256")
+        assert await JwksClient(f"{issuer.url}/realm").find("one", "RS256")
 
 
 # The door
@@ -444,7 +444,7 @@ async def test_a_stream_ends_with_the_token_that_opened_it(house: Served, issuer
         with anyio.fail_after(HANG_SECONDS):
             async for _ in stream.aiter_bytes():
                 pass
-    await until(lambda: len(house.app.answers) == 0)
+    await until(lambda: len(house.app.responses) == 0)
 
 
 async def test_the_owners_own_token_opens_everything_and_the_issuers_only_mcp(house: Served, issuer: ToyIssuer) -> None:
@@ -457,12 +457,12 @@ async def test_the_owners_own_token_opens_everything_and_the_issuers_only_mcp(ho
 
 
 async def test_whoever_guesses_from_the_same_address_keeps_no_token_of_the_issuer_waiting(issuer: ToyIssuer) -> None:
-    failures = Failures()
-    entry = Entry(token=OWN, issuer=ResourceServer(issuer.url, PUBLIC), failures=failures)
+    failures = LoginThrottle()
+    entry = AuthConfig(token=OWN, issuer=ResourceServer(issuer.url, PUBLIC), throttle=failures)
     async with served(entry=entry) as house:
         with ExitStack() as held:
             for _ in range(4):
-                held.enter_context(failures.failed("127.0.0.1"))
+                held.enter_context(failures.count_failure("127.0.0.1"))
             assert (await _post(house, "wrong")).status_code == 429
             assert (await _post(house, OWN)).status_code == 429
             with anyio.fail_after(HANG_SECONDS):
@@ -470,7 +470,7 @@ async def test_whoever_guesses_from_the_same_address_keeps_no_token_of_the_issue
 
 
 async def test_while_the_issuer_cannot_be_asked_it_is_nobodys_fault(issuer: ToyIssuer) -> None:
-    entry = Entry(token=OWN, issuer=ResourceServer("http://127.0.0.1:9", PUBLIC))
+    entry = AuthConfig(token=OWN, issuer=ResourceServer("http://127.0.0.1:9", PUBLIC))
     async with served(entry=entry) as house:
         answer = await _post(house, issuer.token())
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

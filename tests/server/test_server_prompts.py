@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from plex_companion.server.offer import Offer
+    from plex_companion.server.offer import ServerInterface
 
 pytestmark = pytest.mark.parametrize("era", ERAS)
 
@@ -38,12 +38,12 @@ async def client(era: str, tmp_path: Path) -> AsyncIterator[Client]:
     page.write_text("<!doctype html><title>Lamp</title>", encoding="utf-8")
 
     class Prompting(House):
-        def offer(self) -> Offer:
+        def offer(self) -> ServerInterface:
             panel = Panel("ui://toy/lamp", "Lamp", "The lamp.", "lamp_level", page)
             return replace(super().offer(), prompts=[DIM], propose=_levels, panels=[panel])
 
     house = Prompting()
-    async with house.notifier.running(), Client(house.server, mode=LEGACY if era == LEGACY else "auto") as client:
+    async with house.notifier.run(), Client(house.server, mode=LEGACY if era == LEGACY else "auto") as client:
         yield client
 
 

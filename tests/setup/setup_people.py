@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plex_companion.setup.person import Person
+from plex_companion.setup.person import Prompter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,8 @@ class Scripted:
         self.told.append(text)
         self.hears(text)
 
-    def person(self, *, agrees_already: bool = False) -> Person:
-        return Person(self.answer, self.listen, agrees_already)
+    def person(self, *, agrees_already: bool = False) -> Prompter:
+        return Prompter(self.answer, self.listen, agrees_already)
 
     @property
     def heard(self) -> str:

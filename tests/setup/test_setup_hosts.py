@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plex_companion.setup.hosts import HOSTS, NotKept, Place, entry_in, is_ours, merged, snippet
+from plex_companion.setup.hosts import HOSTS, HostPaths, UnsafeEdit, find_entry, is_ours, merge_entry, render_snippet
 
 CURSOR, VSCODE = HOSTS["cursor"], HOSTS["vscode"]
-ENTRY = CURSOR.entry(["/opt/plex-companion", "serve"], {})
+ENTRY = CURSOR.build_entry(["/opt/plex-companion", "serve"], {})
 OTHER = {
     "mcpServers": {"files": {"command": "npx", "args": ["-y", "files"], "disabled": True}},
     "theme": "dark",
@@ -37,30 +37,30 @@ JSONS = st.recursive(
     ],
 )
 def test_each_host_has_its_file(name: str, system: str, expected: str) -> None:
-    place = Place(system, Path("/home"), Path("/settings"))
-    assert PurePosixPath(HOSTS[name].file(place).as_posix()) == PurePosixPath(f"/{expected}")
+    place = HostPaths(system, Path("/home"), Path("/settings"))
+    assert PurePosixPath(HOSTS[name].find_file(place).as_posix()) == PurePosixPath(f"/{expected}")
 
 
 def test_an_entry_is_what_the_host_expects() -> None:
     assert ENTRY == {"command": "/opt/plex-companion", "args": ["serve"]}
-    assert VSCODE.entry(["/opt/it"], {"PLEX_URL": "u"}) == {
+    assert VSCODE.build_entry(["/opt/it"], {"PLEX_URL": "u"}) == {
         "type": "stdio",
         "command": "/opt/it",
         "args": [],
         "env": {"PLEX_URL": "u"},
     }
-    assert json.loads(snippet(VSCODE, "plex", ENTRY)) == {"servers": {"plex": ENTRY}}
+    assert json.loads(render_snippet(VSCODE, "plex", ENTRY)) == {"servers": {"plex": ENTRY}}
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "{}", '{"mcpServers": {}}'])
 def test_an_empty_file_gets_the_entry_alone(text: str) -> None:
-    assert json.loads(merged(text, CURSOR, "plex", ENTRY)) == {"mcpServers": {"plex": ENTRY}}
+    assert json.loads(merge_entry(text, CURSOR, "plex", ENTRY)) == {"mcpServers": {"plex": ENTRY}}
 
 
 @pytest.mark.parametrize("indent", [2, 4, "\t"])
 def test_what_was_there_stays_in_its_order_and_indentation(indent: int | str) -> None:
     text = json.dumps(OTHER, indent=indent) + "\n"
-    after = merged(text, CURSOR, "plex", ENTRY)
+    after = merge_entry(text, CURSOR, "plex", ENTRY)
     whole = json.loads(after)
     assert list(whole) == list(OTHER)
     assert whole["mcpServers"].pop("plex") == ENTRY
@@ -73,7 +73,7 @@ def test_what_was_there_stays_in_its_order_and_indentation(indent: int | str) ->
 @given(st.dictionaries(st.text(), JSONS, max_size=4))
 def test_no_key_of_any_file_is_lost(whole: dict[str, Any]) -> None:
     whole.pop("mcpServers", None)
-    after = json.loads(merged(json.dumps(whole), CURSOR, "plex", ENTRY))
+    after = json.loads(merge_entry(json.dumps(whole), CURSOR, "plex", ENTRY))
     assert after == {**whole, "mcpServers": {"plex": ENTRY}}
 
 
@@ -85,12 +85,12 @@ def test_an_own_entry_keeps_the_keys_that_ours_does_not_have() -> None:
         "autoApprove": ["x"],
     }
     text = json.dumps({"mcpServers": {"plex": before}})
-    assert entry_in(merged(text, CURSOR, "plex", ENTRY), CURSOR, "plex") == {**before, **ENTRY}
+    assert find_entry(merge_entry(text, CURSOR, "plex", ENTRY), CURSOR, "plex") == {**before, **ENTRY}
 
 
 def test_another_programs_entry_leaves_nothing_behind() -> None:
     text = json.dumps({"mcpServers": {"plex": {"url": "http://elsewhere/mcp"}}})
-    assert entry_in(merged(text, CURSOR, "plex", ENTRY), CURSOR, "plex") == ENTRY
+    assert find_entry(merge_entry(text, CURSOR, "plex", ENTRY), CURSOR, "plex") == ENTRY
 
 
 @pytest.mark.parametrize(
@@ -124,5 +124,5 @@ def test_an_own_entry_is_known_by_its_program(entry: Any, *, ours: bool) -> None
     ],
 )
 def test_a_file_that_would_lose_something_is_refused(text: str, why: str) -> None:
-    with pytest.raises(NotKept, match=why):
-        merged(text, CURSOR, "plex", ENTRY)
+    with pytest.raises(UnsafeEdit, match=why):
+        merge_entry(text, CURSOR, "plex", ENTRY)

@@ -20,9 +20,16 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.errors import StartError
 from plex_companion.settings import APP, Settings
-from plex_companion.setup.hosts import HOSTS, Place
-from plex_companion.setup.install import Installation, Wish, here, install, is_passing, own_command
-from plex_companion.setup.keep import keep_settings, replace_file, user_dotenv
+from plex_companion.setup.hosts import HOSTS, HostPaths
+from plex_companion.setup.install import (
+    Installation,
+    InstallRequest,
+    detect_paths,
+    find_own_command,
+    install,
+    is_temporary,
+)
+from plex_companion.setup.keep import find_user_dotenv, replace_file, save_settings
 
 NOW = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
 TOKEN = "canary-Token-0123456789"
@@ -39,13 +46,13 @@ def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place("linux", tmp_path / "home", tmp_path / "config")
+def place(tmp_path: Path) -> HostPaths:
+    return HostPaths("linux", tmp_path / "home", tmp_path / "config")
 
 
 @pytest.fixture
-def file(place: Place) -> Path:
-    found = HOSTS["cursor"].file(place)
+def file(place: HostPaths) -> Path:
+    found = HOSTS["cursor"].find_file(place)
     found.parent.mkdir(parents=True)
     return found
 
@@ -55,46 +62,46 @@ def mode(path: Path) -> int:
 
 
 def run(
-    scripted: Scripted, place: Place, *, settings: Settings = BARE, yes: bool = False, **wish: object
+    scripted: Scripted, place: HostPaths, *, settings: Settings = BARE, yes: bool = False, **wish: object
 ) -> str | None:
     return attempt(scripted, place, settings=settings, yes=yes, **wish).text
 
 
 def attempt(
-    scripted: Scripted, place: Place, *, settings: Settings = BARE, yes: bool = False, **wish: object
+    scripted: Scripted, place: HostPaths, *, settings: Settings = BARE, yes: bool = False, **wish: object
 ) -> Installation:
-    asked = Wish(**{"host": "cursor", **wish})  # type: ignore[arg-type]  # as given
+    asked = InstallRequest(**{"host": "cursor", **wish})  # type: ignore[arg-type]  # as given
     return install(asked, settings, scripted.person(agrees_already=yes), place, NOW)
 
 
 def test_the_command_is_this_installation_by_its_absolute_path() -> None:
-    command = own_command()
+    command = find_own_command()
     assert Path(command[0]).is_absolute()
     assert Path(command[0]).parent == Path(sys.executable).parent
     told = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=HANG_SECONDS)  # noqa: S603
     assert told.stdout.startswith("plex-companion ")
 
 
-def test_a_new_file_is_written_after_a_yes_and_is_the_users_alone(place: Place) -> None:
+def test_a_new_file_is_written_after_a_yes_and_is_the_users_alone(place: HostPaths) -> None:
     scripted = Scripted(["y"])
     assert run(scripted, place) is None
-    file = HOSTS["cursor"].file(place)
+    file = HOSTS["cursor"].find_file(place)
     entry = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["plex"]
-    assert entry == {"command": own_command()[0], "args": [*own_command()[1:], "serve"]}
+    assert entry == {"command": find_own_command()[0], "args": [*find_own_command()[1:], "serve"]}
     assert mode(file) == 0o600
     assert "plex-companion login" in scripted.heard
     assert scripted.asked == [f"Add 'plex' to {file}? [y/N]"]
 
 
 @pytest.mark.parametrize("answer", ["n", "", "perhaps", "yes please"])
-def test_without_a_clear_yes_nothing_is_touched(place: Place, file: Path, answer: str) -> None:
+def test_without_a_clear_yes_nothing_is_touched(place: HostPaths, file: Path, answer: str) -> None:
     file.write_text('{"mine": 1}', encoding="utf-8")
     run(Scripted([answer]), place)
     assert file.read_text(encoding="utf-8") == '{"mine": 1}'
     assert [one.name for one in file.parent.iterdir()] == ["mcp.json"]
 
 
-def test_what_was_there_is_kept_as_a_copy_with_its_mode(place: Place, file: Path) -> None:
+def test_what_was_there_is_kept_as_a_copy_with_its_mode(place: HostPaths, file: Path) -> None:
     before = '{"mcpServers": {"files": {"command": "npx"}}, "other": [1, 2]}\n'
     file.write_text(before, encoding="utf-8")
     file.chmod(0o640)
@@ -107,7 +114,7 @@ def test_what_was_there_is_kept_as_a_copy_with_its_mode(place: Place, file: Path
     assert json.loads(file.read_text(encoding="utf-8"))["mcpServers"].keys() == {"files", "plex"}
 
 
-def test_a_second_time_there_is_nothing_to_do(place: Place, file: Path) -> None:
+def test_a_second_time_there_is_nothing_to_do(place: HostPaths, file: Path) -> None:
     run(Scripted(["y"]), place)
     written = file.read_bytes()
     scripted = Scripted()
@@ -117,7 +124,7 @@ def test_a_second_time_there_is_nothing_to_do(place: Place, file: Path) -> None:
     assert len(list(file.parent.iterdir())) == 1
 
 
-def test_an_entry_of_another_program_is_replaced_only_when_asked_about_by_name(place: Place, file: Path) -> None:
+def test_an_entry_of_another_program_is_replaced_only_when_asked_about_by_name(place: HostPaths, file: Path) -> None:
     file.write_text('{"mcpServers": {"plex": {"command": "uvx", "args": ["plex-mcp-server"]}}}', encoding="utf-8")
     scripted = Scripted(["n"])
     run(scripted, place)
@@ -126,20 +133,20 @@ def test_an_entry_of_another_program_is_replaced_only_when_asked_about_by_name(p
     assert json.loads(file.read_text(encoding="utf-8"))["mcpServers"].keys() == {"plex", "films"}
 
 
-def test_a_file_with_comments_is_left_alone_and_the_entry_is_shown(place: Place, file: Path) -> None:
+def test_a_file_with_comments_is_left_alone_and_the_entry_is_shown(place: HostPaths, file: Path) -> None:
     text = '{\n  // by hand\n  "mcpServers": {}\n}'
     file.write_text(text, encoding="utf-8")
     scripted = Scripted()
     shown = run(scripted, place, settings=KNOWN)
     assert shown is not None
-    assert json.loads(shown)["mcpServers"]["plex"]["command"] == own_command()[0]
+    assert json.loads(shown)["mcpServers"]["plex"]["command"] == find_own_command()[0]
     assert file.read_text(encoding="utf-8") == text
     assert "comments would be lost" in scripted.heard
     assert TOKEN not in shown + scripted.heard
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_printing_asks_nothing_and_writes_nothing(place: Place, tmp_path: Path, host: str) -> None:
+def test_printing_asks_nothing_and_writes_nothing(place: HostPaths, tmp_path: Path, host: str) -> None:
     before = sorted(tmp_path.rglob("*"))
     shown = run(Scripted(), place, settings=KNOWN, host=host, printed=True)
     assert shown is not None
@@ -148,33 +155,33 @@ def test_printing_asks_nothing_and_writes_nothing(place: Place, tmp_path: Path, 
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_token_known_to_the_shell_alone_is_kept_for_the_user_when_they_say_so(place: Place, file: Path) -> None:
+def test_a_token_known_to_the_shell_alone_is_kept_for_the_user_when_they_say_so(place: HostPaths, file: Path) -> None:
     scripted = Scripted(["1", "y"])
     run(scripted, place, settings=KNOWN)
     assert TOKEN not in file.read_text(encoding="utf-8")
-    assert dotenv.dotenv_values(user_dotenv()) == {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN}
-    assert mode(user_dotenv()) == 0o600
+    assert dotenv.dotenv_values(find_user_dotenv()) == {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN}
+    assert mode(find_user_dotenv()) == 0o600
     assert TOKEN not in scripted.heard
     again = Scripted()
     run(again, place, settings=KNOWN)
     assert "Address and token stay in" in again.heard
 
 
-def test_it_is_written_into_the_hosts_file_when_they_say_so(place: Place, file: Path) -> None:
+def test_it_is_written_into_the_hosts_file_when_they_say_so(place: HostPaths, file: Path) -> None:
     run(Scripted(["nonsense", "7", "2", "y"]), place, settings=KNOWN)
     entry = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["plex"]
     assert entry["env"] == {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN}
-    assert not user_dotenv().exists()
+    assert not find_user_dotenv().exists()
 
 
 @pytest.mark.parametrize(("answers", "yes"), [(["3", "y"], False), ([], True)])
-def test_otherwise_it_is_written_nowhere(place: Place, file: Path, answers: list[str], *, yes: bool) -> None:
+def test_otherwise_it_is_written_nowhere(place: HostPaths, file: Path, answers: list[str], *, yes: bool) -> None:
     run(Scripted(answers), place, settings=KNOWN, yes=yes)
     assert TOKEN not in file.read_text(encoding="utf-8")
-    assert not user_dotenv().exists()
+    assert not find_user_dotenv().exists()
 
 
-def test_the_demo_needs_no_token(place: Place, file: Path) -> None:
+def test_the_demo_needs_no_token(place: HostPaths, file: Path) -> None:
     scripted = Scripted(["y"])
     run(scripted, place, settings=KNOWN, demo=True)
     assert json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["plex"]["args"][-2:] == ["serve", "--demo"]
@@ -183,11 +190,11 @@ def test_the_demo_needs_no_token(place: Place, file: Path) -> None:
 
 def test_a_program_in_a_cache_is_called_passing() -> None:
     cache = platformdirs.user_cache_dir()
-    assert is_passing(f"{cache}/uv/archive-v0/abc/bin/plex-companion")
-    assert not is_passing("/home/me/.local/share/pipx/venvs/plex-companion/bin/plex-companion")
+    assert is_temporary(f"{cache}/uv/archive-v0/abc/bin/plex-companion")
+    assert not is_temporary("/home/me/.local/share/pipx/venvs/plex-companion/bin/plex-companion")
 
 
-def test_a_file_that_cannot_be_read_is_left_alone(place: Place, file: Path) -> None:
+def test_a_file_that_cannot_be_read_is_left_alone(place: HostPaths, file: Path) -> None:
     file.write_bytes(b"\xff\xfe{")
     with pytest.raises(StartError, match=r"not UTF-8 text\. --print"):
         run(Scripted(), place)
@@ -213,7 +220,7 @@ def test_settings_are_kept_among_what_is_there_and_closed_to_others(tmp_path: Pa
     path.parent.mkdir()
     path.write_text("# mine\nPLEX_TOKEN=old\nREAD_ONLY_MODE=false", encoding="utf-8")
     path.chmod(0o644)
-    keep_settings(path, {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": "it's \\ odd #1"})
+    save_settings(path, {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": "it's \\ odd #1"})
     assert path.read_text(encoding="utf-8").startswith("# mine\n")
     assert dotenv.dotenv_values(path) == {
         "PLEX_TOKEN": "it's \\ odd #1",
@@ -225,16 +232,16 @@ def test_settings_are_kept_among_what_is_there_and_closed_to_others(tmp_path: Pa
 
 def test_what_is_kept_is_what_the_settings_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    keep_settings(user_dotenv(), {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN})
+    save_settings(find_user_dotenv(), {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN})
     settings = Settings.load()
     assert settings.plex_url == "http://den:32400"
     assert settings.plex_token is not None
     assert settings.plex_token.get_secret_value() == TOKEN
-    assert user_dotenv() == Path(platformdirs.user_config_dir(APP)) / ".env"
+    assert find_user_dotenv() == Path(platformdirs.user_config_dir(APP)) / ".env"
 
 
 def test_this_machines_place_is_below_the_users_home(tmp_path: Path) -> None:
-    assert here().home == tmp_path / "home"
+    assert detect_paths().home == tmp_path / "home"
 
 
 @pytest.mark.parametrize(("said", "code"), [("y\n", 0), ("n\n", 1), ("", 1)])
@@ -265,7 +272,7 @@ def entry_of(file: Path) -> dict[str, Any]:
     return found
 
 
-def test_writes_and_toolsets_are_in_the_entry_where_they_are_asked_for(place: Place, file: Path) -> None:
+def test_writes_and_toolsets_are_in_the_entry_where_they_are_asked_for(place: HostPaths, file: Path) -> None:
     scripted = Scripted(["y"])
     run(scripted, place, allow_writes=True, toolsets=("live", "media"))
     assert entry_of(file)["env"] == {"READ_ONLY_MODE": "false"}
@@ -274,19 +281,19 @@ def test_writes_and_toolsets_are_in_the_entry_where_they_are_asked_for(place: Pl
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_the_printed_entry_has_them_too(place: Place, host: str) -> None:
+def test_the_printed_entry_has_them_too(place: HostPaths, host: str) -> None:
     shown = run(Scripted(), place, host=host, printed=True, allow_writes=True, toolsets=("live",))
     entry = json.loads(shown or "")[HOSTS[host].key]["plex"]
     assert (entry["env"], entry["args"][-2:]) == ({"READ_ONLY_MODE": "false"}, ["--toolsets", "live"])
 
 
-def test_allowing_writes_later_keeps_the_variables_that_the_entry_had(place: Place, file: Path) -> None:
+def test_allowing_writes_later_keeps_the_variables_that_the_entry_had(place: HostPaths, file: Path) -> None:
     run(Scripted(["2", "y"]), place, settings=KNOWN)
     run(Scripted(["3", "y"]), place, settings=KNOWN, allow_writes=True)
     assert entry_of(file)["env"] == {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN, "READ_ONLY_MODE": "false"}
 
 
-def test_it_is_complete_when_the_entry_is_there_and_only_then(place: Place, file: Path) -> None:
+def test_it_is_complete_when_the_entry_is_there_and_only_then(place: HostPaths, file: Path) -> None:
     assert not attempt(Scripted(["n"]), place).complete
     assert attempt(Scripted(["y"]), place).complete
     assert attempt(Scripted(), place).complete, "it was there already"

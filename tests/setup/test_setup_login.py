@@ -100,7 +100,7 @@ async def test_the_page_holds_a_strong_pin_and_nothing_else_tells_it(
     scripted = Scripted()
     with caplog.at_level(logging.DEBUG):
         await signed_in(demo, scripted, path)
-    (pin,) = demo.house.pins.values()
+    (pin,) = demo.state.pins.values()
     assert len(pin.code) == 25
     assert f"code={pin.code}&" in scripted.heard
     assert "clientID=" in scripted.heard
@@ -110,7 +110,7 @@ async def test_the_page_holds_a_strong_pin_and_nothing_else_tells_it(
 
 
 async def test_addresses_are_knocked_at_without_a_token(demo: Demo, path: Path) -> None:
-    demo.house.faults.revoked = False
+    demo.state.faults.revoked = False
     await signed_in(demo, Scripted(), path)
     asked = [row for row in demo.requests.log if not row[1].startswith("/api/v2/")]
     assert set(asked) == {("GET", "/identity")}
@@ -120,8 +120,8 @@ async def test_with_several_servers_the_person_chooses_and_is_told_whose_they_ar
     demo: Demo, path: Path, tmp_path: Path
 ) -> None:
     async with open_demo(alive=False) as guest:
-        guest.house.machine_identifier = "another"
-        demo.house.more_servers = [another(guest, "Attic")]
+        guest.state.machine_identifier = "another"
+        demo.state.more_servers = [another(guest, "Attic")]
         scripted = Scripted(["0", "2"])
         await signed_in(demo, scripted, path)
         assert dotenv.dotenv_values(path) == {"PLEX_URL": guest.url, "PLEX_TOKEN": "guest-Token-0123456789"}
@@ -134,7 +134,7 @@ async def test_with_several_servers_the_person_chooses_and_is_told_whose_they_ar
 
 
 async def test_a_stranger_at_a_known_address_is_not_taken_for_the_server(demo: Demo, path: Path) -> None:
-    demo.house.more_servers = [another(demo, "Attic", owned=True)]
+    demo.state.more_servers = [another(demo, "Attic", owned=True)]
     scripted = Scripted()
     await signed_in(demo, scripted, path)
     assert "Attic" not in scripted.heard
@@ -159,7 +159,7 @@ async def test_a_name_that_no_server_has_is_answered_with_those_there_are(demo: 
 async def test_nobody_who_confirms_ends_it_and_nothing_is_written(demo: Demo, path: Path) -> None:
     def expired(said: str) -> None:
         if "app.plex.tv/auth" in said:
-            for pin in demo.house.pins.values():
+            for pin in demo.state.pins.values():
                 pin.seconds = -1
 
     with anyio.fail_after(HANG_SECONDS), pytest.raises(StartError, match="Nobody allowed it in time"):
@@ -173,7 +173,7 @@ async def test_a_stumbling_plex_tv_is_asked_again(demo: Demo, path: Path, status
 
     def stumbles(said: str) -> None:
         if "app.plex.tv/auth" in said:
-            demo.house.faults.cloud_status = status
+            demo.state.faults.cloud_status = status
 
     scripted.hears = stumbles
     with anyio.fail_after(HANG_SECONDS):
@@ -182,7 +182,7 @@ async def test_a_stumbling_plex_tv_is_asked_again(demo: Demo, path: Path, status
             while demo.requests.count("/api/v2/pins/") < 1:  # noqa: ASYNC110 - another task's request
                 await anyio.sleep(0.01)
             demo.confirm()
-            demo.house.faults.cloud_status = None
+            demo.state.faults.cloud_status = None
     assert dotenv.dotenv_values(path)["PLEX_TOKEN"] == TOKEN
 
 
@@ -193,7 +193,7 @@ def says_what_can_be_done_by_hand(said: str, path: Path) -> bool:
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_without_plex_tv_it_says_what_can_be_done_by_hand(demo: Demo, path: Path, status: int) -> None:
-    demo.house.faults.cloud_status = status
+    demo.state.faults.cloud_status = status
     with pytest.raises(StartError, match=rf"HTTP {status}") as error:
         await signed_in(demo, Scripted(), path)
     assert says_what_can_be_done_by_hand(str(error.value), path)
@@ -217,7 +217,7 @@ def test_the_command_line_says_it_too_when_plex_tv_does_not_answer_at_all(tmp_pa
 
 
 async def test_an_account_without_servers_is_told_so(demo: Demo, path: Path) -> None:
-    demo.house.machine_identifier = ""
+    demo.state.machine_identifier = ""
     with pytest.raises(StartError, match="no server answers"):
         await signed_in(demo, Scripted(), path)
 
@@ -235,7 +235,7 @@ async def test_the_command_line_signs_in(demo: Demo, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "plex_companion", "login"]
     with anyio.fail_after(HANG_SECONDS):
         async with await anyio.open_process(command, env=environment, cwd=tmp_path) as process:
-            while not demo.house.pins:  # noqa: ASYNC110 - another process
+            while not demo.state.pins:  # noqa: ASYNC110 - another process
                 await anyio.sleep(0.02)
             demo.confirm()
             assert process.stderr is not None

@@ -23,7 +23,7 @@ from plex_companion.models import (
     Transcode,
     User,
 )
-from plex_companion.terminal.scene import Scene
+from plex_companion.terminal.scene import ViewModel
 from plex_companion.terminal.view import render
 
 if TYPE_CHECKING:
@@ -87,17 +87,17 @@ def scene(
     activities: Sequence[Activity] = (),
     now_ms: int = NOW,
     **more: Any,
-) -> Scene:
+) -> ViewModel:
     """The den at one moment; alerts that are over are past."""
     state = State(Connection(link, NOW - 5_000, 1, detail), ServerIdentity("den-1", "Den", "1.43.3.1-abc"))
     state.sessions = {one.session_key: one if link == "live" else replace(one, stale=True) for one in sessions}
     state.activities = {one.uuid: one for one in activities}
     state.alerts = {(one.kind, one.subject): one for one in alerts if one.resolved_at is None}
     state.refreshed_at = more.pop("refreshed_at", NOW)
-    return Scene(state, now_ms, [one for one in alerts if one.resolved_at is not None], zone=UTC, **more)
+    return ViewModel(state, now_ms, [one for one in alerts if one.resolved_at is not None], zone=UTC, **more)
 
 
-def drawn(it: Scene, width: int = 80, height: int | None = None) -> list[str]:
+def drawn(it: ViewModel, width: int = 80, height: int | None = None) -> list[str]:
     """The lines of the view, as a terminal of this size shows them without colours."""
     console = Console(file=io.StringIO(), width=width)
     console.print(render(it, height))
@@ -107,6 +107,6 @@ def drawn(it: Scene, width: int = 80, height: int | None = None) -> list[str]:
     return lines
 
 
-def text(it: Scene, width: int = 80) -> str:
+def text(it: ViewModel, width: int = 80) -> str:
     """The same as one text."""
     return "\n".join(drawn(it, width))

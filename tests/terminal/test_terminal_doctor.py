@@ -23,9 +23,9 @@ from pydantic import SecretStr
 from rich.console import Console
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache.lease import open_lease
+from plex_companion.cache.lease import open_lock
 from plex_companion.demo import Demo, open_demo
-from plex_companion.doctor import doctor
+from plex_companion.doctor import run_doctor
 from plex_companion.errors import SettingsError
 from plex_companion.settings import Settings
 
@@ -55,7 +55,7 @@ async def visit(folder: Path, url: str, token: str = TOKEN, **more: Any) -> Visi
     settings = Settings(**{"plex_url": url, "database": folder / "cache.sqlite3", "plex_timeout_seconds": 1, **more})
     console = Console(file=io.StringIO(), width=1_000)
     with anyio.fail_after(HANG_SECONDS):
-        code = await doctor(settings.model_copy(update={"plex_token": SecretStr(token)}), console=console)
+        code = await run_doctor(settings.model_copy(update={"plex_token": SecretStr(token)}), console=console)
     assert isinstance(console.file, io.StringIO)
     said = console.file.getvalue()
     for secret in (token, url.rpartition("://")[2]):
@@ -235,7 +235,7 @@ async def test_a_refused_token_says_how_to_find_one(demo: Demo, tmp_path: Path) 
 
 
 async def test_a_token_that_is_not_the_owners_says_what_will_not_work(demo: Demo, tmp_path: Path) -> None:
-    seen = await visit(tmp_path, demo.url, token=demo.user(1).token)
+    seen = await visit(tmp_path, demo.url, token=demo.get_user(1).token)
     assert (seen.code, seen.verdicts()) == (1, WELL + WELL + FAILED + WELL + WELL)
     assert "not the owner's" in seen.lines["owner"]
 
@@ -279,8 +279,8 @@ async def test_a_certificate_is_judged_and_the_ways_out_are_named(
 
 async def test_it_says_whether_another_process_listens(demo: Demo, tmp_path: Path) -> None:
     assert "No other process listens" in (await visit(tmp_path, demo.url)).lines["database"]
-    with open_lease(tmp_path / "cache.sqlite3") as lease:
-        assert lease.take(), "it was given back"
+    with open_lock(tmp_path / "cache.sqlite3") as lease:
+        assert lease.try_acquire(), "it was given back"
         seen = await visit(tmp_path, demo.url)
         assert (seen.code, seen.lines["database"][0]) == (0, WELL)
         assert "another process listens, this one would follow it" in seen.lines["database"]
@@ -320,7 +320,7 @@ async def test_the_database_is_made_for_its_owner_alone(demo: Demo, tmp_path: Pa
 
 async def test_without_a_server_there_is_nothing_to_examine() -> None:
     with pytest.raises(SettingsError):
-        await doctor(Settings(plex_url=None, plex_token=None))
+        await run_doctor(Settings(plex_url=None, plex_token=None))
 
 
 def test_the_command_says_all_is_well_of_the_demo_and_logs_nothing(tmp_path: Path) -> None:

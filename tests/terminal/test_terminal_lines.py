@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 from terminal_scenes import NOW, activity, alert, scene, session
 
 from plex_companion.models import History
-from plex_companion.terminal.lines import LONGEST, lines
+from plex_companion.terminal.lines import LONGEST, render_lines
 
 if TYPE_CHECKING:
-    from plex_companion.terminal.scene import Scene
+    from plex_companion.terminal.scene import ViewModel
 
 
-def told(before: Scene | None, after: Scene) -> list[str]:
+def told(before: ViewModel | None, after: ViewModel) -> list[str]:
     """Without the time in front."""
-    return [line.partition("  ")[2] for line in lines(before, after)]
+    return [line.partition("  ")[2] for line in render_lines(before, after)]
 
 
 def test_every_line_begins_with_the_time() -> None:
-    assert lines(None, scene())[0].startswith("18:00:00  ")
+    assert render_lines(None, scene())[0].startswith("18:00:00  ")
 
 
 def test_the_first_scene_is_told_as_a_whole() -> None:
@@ -89,7 +89,7 @@ def test_a_title_cannot_begin_a_line_of_its_own_nor_fill_a_pipe() -> None:
     assert len(line) <= LONGEST
 
 
-def imported(history: History, page: int = 1, **more: Any) -> Scene:
+def imported(history: History, page: int = 1, **more: Any) -> ViewModel:
     """A scene in which so much of Plex's history was read."""
     it = scene(**more)
     it.state.history, it.state.history_page = history, page
@@ -103,7 +103,7 @@ def test_begin_and_end_of_an_import_are_told_and_its_progress_is_not() -> None:
     assert told(begun, half) == []
     assert told(half, done) == ["Plex's history is imported: 100,000 plays"]
     assert told(done, imported(History(9, 100_001, 100_001, complete=True))) == []
-    assert any("importing Plex's history: 50,000 of 100,000 plays so far" in line for line in lines(None, half))
+    assert any("importing Plex's history: 50,000 of 100,000 plays so far" in line for line in render_lines(None, half))
 
 
 def test_why_history_cannot_be_read_is_told_once() -> None:

@@ -122,7 +122,7 @@ async def test_it_says_at_once_when_plex_is_gone_and_when_it_is_back(demo: Demo,
         await terminal.until("live")
         demo.start()
         await terminal.until("Playing (1)")
-        await demo.shut()
+        await demo.shut_down()
         await terminal.until("Last known (1)")
         seen = len(terminal.shown)
         await demo.reopen()
@@ -161,7 +161,7 @@ async def test_it_ends_cleanly_when_its_terminal_is_closed(demo: Demo, tmp_path:
     terminal = Terminal(process, keyboard, keyboard)
     async with process:
         await terminal.until("live")
-        await demo.shut()  # which is worth a line in the log
+        await demo.shut_down()  # which is worth a line in the log
         os.close(keyboard)
         process.send_signal(signal.SIGHUP)  # as the kernel does to whoever has it as the controlling terminal
         with anyio.fail_after(60):
@@ -170,7 +170,7 @@ async def test_it_ends_cleanly_when_its_terminal_is_closed(demo: Demo, tmp_path:
 
 
 async def test_it_ends_as_soon_while_plex_is_away(demo: Demo, tmp_path: Path) -> None:
-    await demo.shut()
+    await demo.shut_down()
     async with on_a_terminal(demo, tmp_path) as terminal:
         await terminal.until("connection refused")
         terminal.process.send_signal(signal.SIGINT)
@@ -220,7 +220,7 @@ async def test_a_pipe_gets_a_line_for_each_change_and_no_control_codes(demo: Dem
         assert f"{session.user.name}, {session.item.title}" in line
         demo.pause(session)
         await pipe.until("paused: ")
-        await demo.shut()
+        await demo.shut_down()
         await pipe.until("Plex is not heard")
         await pipe.until("alert: Plex cannot be heard")
         await demo.reopen()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from plex_companion.tools.image_urls import public, public_or_own
+from plex_companion.tools.image_urls import is_public, is_public_or_private
 
 if TYPE_CHECKING:
     import ssl
@@ -86,7 +86,7 @@ def picture_house(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") ->
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     house = PictureHouse(server.server_address[1])
-    handler.house = house  # type: ignore[attr-defined]  # made by `type`
+    handler.state = house  # type: ignore[attr-defined]  # made by `type`
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -109,6 +109,6 @@ def own_address() -> str | None:
             sock.connect((far, 9))
             own = str(sock.getsockname()[0])
             judged = ipaddress.ip_address(own)
-            if public_or_own(judged) and not public(judged):
+            if is_public_or_private(judged) and not is_public(judged):
                 return own
     return None

@@ -35,15 +35,15 @@ def optional(tool: Tool) -> list[str]:
 
 @every_tool
 def test_null_for_an_optional_argument_is_as_if_it_were_left_out(tool: Tool) -> None:
-    plain = tool.validated(needed(tool))
-    assert tool.validated(needed(tool) | dict.fromkeys([*optional(tool), *tool.aliases])) == plain
+    plain = tool.validate(needed(tool))
+    assert tool.validate(needed(tool) | dict.fromkeys([*optional(tool), *tool.aliases])) == plain
 
 
 @every_tool
 def test_an_empty_text_for_an_optional_argument_is_as_if_it_were_left_out(tool: Tool) -> None:
-    plain, empty = tool.validated(needed(tool)), dict.fromkeys(optional(tool), "")
+    plain, empty = tool.validate(needed(tool)), dict.fromkeys(optional(tool), "")
     clearing = {name: "" for name, one in tool.parameters.items() if one.empty_clears}
-    assert tool.validated(needed(tool) | empty) == plain | clearing
+    assert tool.validate(needed(tool) | empty) == plain | clearing
 
 
 def test_the_texts_that_an_empty_text_clears_are_these() -> None:
@@ -67,7 +67,7 @@ def test_the_texts_that_an_empty_text_clears_are_these() -> None:
 def test_a_required_argument_must_be_there(tool: Tool, nothing: str | None) -> None:
     for name in needed(tool):
         with pytest.raises(Invalid, match=f"argument '{name}' is needed"):
-            tool.validated(needed(tool) | {name: nothing})
+            tool.validate(needed(tool) | {name: nothing})
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_required_argument_must_be_there(tool: Tool, nothing: str | None) -> N
     ],
 )  # fmt: skip
 def test_what_is_clearly_meant_is_understood(name: str, given: dict[str, Any], understood: dict[str, Any]) -> None:
-    found = EVERY[name].validated(given)
+    found = EVERY[name].validate(given)
     assert {one: found[one] for one in understood} == understood
 
 
@@ -128,7 +128,7 @@ def test_what_is_clearly_meant_is_understood(name: str, given: dict[str, Any], u
 )
 def test_what_cannot_be_used_is_told_in_plain_words(name: str, given: dict[str, Any], said: str) -> None:
     with pytest.raises(Invalid) as told:
-        EVERY[name].validated(given)
+        EVERY[name].validate(given)
     assert said in told.value.message
     assert not {"valid", "Input", "parse", "unpack"} & set(told.value.message.replace("'", " ").split())
 
@@ -147,7 +147,7 @@ async def test_a_client_of_either_era_may_send_null_for_all_it_leaves_open(era: 
 @ERAS
 async def test_a_client_of_either_era_may_write_lists_into_texts(era: str, tmp_path: Path) -> None:
     async with tools_home(tmp_path, era=era) as tools:
-        keys = [film.key for film in tools.demo.house.in_section("1", "movie")[:2]]
+        keys = [film.key for film in tools.demo.state.list_section("1", "movie")[:2]]
         made = await tools.well("playlist_create", playlist_title=1984, item_ids=json.dumps(keys))
         assert (made["data"]["title"], made["data"]["item_count"]) == ("1984", 2)
 

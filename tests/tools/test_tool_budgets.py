@@ -28,7 +28,7 @@ async def over_budget(tools: Tools, calls: Sequence[Call]) -> list[str]:
     """Each call with nothing kept from before; those that failed, said nothing, or asked too much."""
     wrong = []
     for call in calls:
-        tools.application.companion.known.clear()
+        tools.application.companion.ttl_cache.clear()
         before = len(tools.demo.requests)
         said = await tools.ask(call.tool, **call.given)
         asked = list(tools.demo.requests.log)[before:]
@@ -49,9 +49,9 @@ def is_known(tools: Tools) -> bool:
 async def test_no_tool_asks_more_than_its_budget(tmp_path: Path) -> None:
     async with tools_home(tmp_path, household=big_household(tmp_path), reconcile_seconds=3600) as tools:
         demo = tools.demo
-        demo.start(demo.movie())
+        demo.start(demo.get_movie())
         await tools.until(lambda: is_known(tools))
-        demo.watchlists[demo.user().id] = wished(demo)
-        demo.house.announce = lambda _frame: None  # the listener would ask on its own, and be counted with the tool
+        demo.watchlists[demo.get_user().id] = wished(demo)
+        demo.state.announce = lambda _frame: None  # the listener would ask on its own, and be counted with the tool
         assert await over_budget(tools, READS) == []
         assert await over_budget(tools, WRITES) == []

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tools_home import tools_home
 
-from plex_companion.app import instructions
-from plex_companion.tools import TOOLSETS, served
+from plex_companion.app import build_instructions
+from plex_companion.tools import TOOLSETS, select_tools
 from plex_companion.tools.declare import Access
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_no_tool_function_is_longer_than_40_lines_or_catches_anything(tool: Tool
 
 
 def test_the_instructions_are_short() -> None:
-    assert all(len(instructions(served(read_only=closed)).split()) < 300 for closed in (True, False))
+    assert all(len(build_instructions(select_tools(read_only=closed)).split()) < 300 for closed in (True, False))
 
 
 def test_names_are_unique() -> None:
@@ -91,7 +91,7 @@ async def test_every_write_is_refused_in_read_only_mode_before_anything_is_asked
 
 
 def test_read_only_mode_switches_off_exactly_the_tools_that_write() -> None:
-    closed, opened = served(read_only=True), served(read_only=False)
+    closed, opened = select_tools(read_only=True), select_tools(read_only=False)
     assert [tool.name for tool in closed] == [tool.name for tool in opened]
     assert all(tool.off == (tool.access is not Access.READ) for tool in closed)
     assert not any(tool.off for tool in opened)
@@ -102,7 +102,7 @@ def test_read_only_mode_switches_off_exactly_the_tools_that_write() -> None:
     [((), "30 tools that change Plex"), (("library", "live"), "2 tools that"), (("live",), "None of the tools")],
 )
 def test_the_instructions_count_the_hidden_tools_of_the_served_toolsets(names: tuple[str, ...], said: str) -> None:
-    closed, opened = instructions(served(names)), instructions(served(names, read_only=False))
+    closed, opened = build_instructions(select_tools(names)), build_instructions(select_tools(names, read_only=False))
     assert said in closed
     assert ("READ_ONLY_MODE=false" in closed) == ("hidden" not in said and "None" not in said)
     assert "not listed" not in opened

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tools_home import tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import Playlist
+from plex_companion.demo.household import DemoPlaylist
 from plex_companion.tools.ask import LINE, portions
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
 
 
 def films(tools: Tools) -> list[str]:
-    return [film.key for film in tools.demo.house.in_section("1", "movie")]
+    return [film.key for film in tools.demo.state.list_section("1", "movie")]
 
 
 def many(tools: Tools) -> list[str]:
@@ -46,7 +46,7 @@ def many(tools: Tools) -> list[str]:
 
 
 def held(tools: Tools, title: str, user: int = 1) -> list[str]:
-    playlists = tools.demo.house.playlists.values()
+    playlists = tools.demo.state.playlists.values()
     return [key for row in playlists if (row.title, row.user) == (title, user) for _, key in row.entries]
 
 
@@ -82,10 +82,10 @@ async def test_many_items_are_added_to_a_playlist_in_order(tmp_path: Path) -> No
 
 
 async def test_a_playlist_of_many_items_is_copied_whole(tmp_path: Path) -> None:
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     keys = [item.key for item in built.items if item.type == "movie" and item.section == "1"]
     entries = [(5000 + place, keys[place % len(keys)]) for place in range(MANY)]
-    built.playlists.append(Playlist("81000", "Long", "video", 1, 1, 1, entries=entries))
+    built.playlists.append(DemoPlaylist("81000", "Long", "video", 1, 1, 1, entries=entries))
     async with home(tmp_path, household=built) as tools:
         copied = await tools.well("playlist_copy_to_user", playlist_title="Long", username=JASPER)
         taken = held(tools, "Long", 90002)
@@ -95,7 +95,7 @@ async def test_a_playlist_of_many_items_is_copied_whole(tmp_path: Path) -> None:
 
 
 def with_many_films() -> Household:
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     film = next(item for item in built.items if item.type == "movie" and item.section == "1")
     built.items += [replace(film, key=str(600_000 + place), title=f"Reel {place}") for place in range(MANY)]
     return built
@@ -110,22 +110,22 @@ async def test_a_collection_of_many_items_is_created_and_extended_whole(tmp_path
         assert made["items_added"] == MANY // 2
         added = await tools.well("collection_add_to", collection_id=made["id"], item_ids=wanted)
         assert added["total_items"] == MANY
-        assert list(tools.demo.house.collections[str(made["id"])].items) == wanted
+        assert list(tools.demo.state.collections[str(made["id"])].items) == wanted
 
 
 async def test_a_collection_that_takes_only_some_of_many_tells_how_many(tmp_path: Path) -> None:
     async with home(tmp_path, household=with_many_films()) as tools:
-        tools.demo.house.requests.log = Breaking(tools)
+        tools.demo.state.requests.log = Breaking(tools)
         wanted = [str(600_000 + place) for place in range(MANY)]
         error = await tools.refused("collection_create", collection_title="C", library_name="Films", item_ids=wanted)
         tools.demo.answer_with(None)
         assert (error["code"], error["items_requested"]) == ("partial", MANY)
-        assert error["items_done"] == len(tools.demo.house.collections[str(error["id"])].items)
+        assert error["items_done"] == len(tools.demo.state.collections[str(error["id"])].items)
 
 
 async def test_a_playlist_that_is_not_filled_to_its_end_tells_how_many_came_in(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        tools.demo.house.requests.log = Breaking(tools)
+        tools.demo.state.requests.log = Breaking(tools)
         error = await tools.refused("playlist_create", playlist_title="P", item_ids=many(tools))
         tools.demo.answer_with(None)
         assert error["code"] == "partial"
@@ -138,7 +138,7 @@ async def test_a_playlist_that_is_not_filled_to_its_end_tells_how_many_came_in(t
 async def test_a_playlist_that_takes_only_some_of_many_tells_how_many(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         await tools.well("playlist_create", playlist_title="P", item_ids=films(tools)[:1])
-        tools.demo.house.requests.log = Breaking(tools)
+        tools.demo.state.requests.log = Breaking(tools)
         error = await tools.refused("playlist_add_to", playlist_title="P", item_ids=many(tools))
         tools.demo.answer_with(None)
         assert (error["code"], error["items_requested"]) == ("partial", MANY)
@@ -164,9 +164,9 @@ async def test_an_error_lists_ten_of_many_ids_and_their_number(tmp_path: Path) -
 async def test_a_title_without_end_makes_no_request_without_end(tmp_path: Path) -> None:
     endless = "Rain \u6f22\u5b57 " * 1_000
     async with home(tmp_path) as tools:
-        tools.demo.movie(0).title = endless.strip()
+        tools.demo.get_movie(0).title = endless.strip()
         found = await tools.well("media_get_details", media_title=endless)
-        assert str(found["rating_key"]) == tools.demo.movie(0).key
+        assert str(found["rating_key"]) == tools.demo.get_movie(0).key
         for tool, given in (
             ("media_search", {"query": endless}),
             ("library_get_contents", {"title": endless, "library_name": "Films"}),
@@ -182,7 +182,7 @@ async def test_a_title_without_end_makes_no_request_without_end(tmp_path: Path) 
 
 async def test_long_texts_and_many_tags_are_sent_field_by_field(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        film = tools.demo.movie(0)
+        film = tools.demo.get_movie(0)
         tags = [f"Shelf {place}" for place in range(50)]
         given = {"new_summary": "word " * 500, "new_studio": "Hall " * 300, "new_tags": tags}
         edited = await tools.well("media_edit_metadata", media_id=film.key, **given)

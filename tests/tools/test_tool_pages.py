@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tools_home import tools_home
 
 from plex_companion.errors import PlexError
-from plex_companion.tools.ask import count, page_of, whole
+from plex_companion.tools.ask import count_rows, cut_page, get_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,17 +41,17 @@ def test_page_after_page_every_row_comes_once(length: int, limit: int, states_to
             | ({"totalSize": length} if states_total else {})
             | ({"offset": offset} if pages else {})
         )
-        page = page_of(answered(part, **said), offset, limit)
+        page = cut_page(answered(part, **said), offset, limit)
         found += keys(page.rows)
-        if not page.facts()["truncated"]:
+        if not page.as_dict()["truncated"]:
             assert page.total == length
             break
     assert found == list(range(length))
 
 
 def test_a_total_that_plex_does_not_state_is_more_than_a_full_page() -> None:
-    assert page_of(answered(range(5), size=5), 0, 5).facts()["truncated"] is True
-    assert page_of(answered(range(4), size=4), 0, 5).facts() == {
+    assert cut_page(answered(range(5), size=5), 0, 5).as_dict()["truncated"] is True
+    assert cut_page(answered(range(4), size=4), 0, 5).as_dict() == {
         "total": 4, "offset": 0, "limit": 5, "size": 4, "truncated": False,
     }  # fmt: skip
 
@@ -62,8 +62,8 @@ async def test_a_list_without_a_total_is_read_to_be_counted(length: int, tmp_pat
     async with tools_home(tmp_path) as tools:
         tools.demo.answer_with(200, f'<MediaContainer size="{length}">{rows}</MediaContainer>'.encode())
         ask = tools.application.companion.gateway.call
-        assert await ask(lambda plex: count(plex, "/library/sections/1/all")) == length
-        assert keys(await ask(lambda plex: whole(plex, "/library/sections/1/all"))) == list(range(length))
+        assert await ask(lambda plex: count_rows(plex, "/library/sections/1/all")) == length
+        assert keys(await ask(lambda plex: get_all(plex, "/library/sections/1/all"))) == list(range(length))
 
 
 async def test_a_list_without_end_is_plexs_fault(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ async def test_a_list_without_end_is_plexs_fault(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         tools.demo.answer_with(200, body.encode())
         with pytest.raises(PlexError, match="has not come to its end"):
-            await tools.application.companion.gateway.call(lambda plex: whole(plex, "/library/sections/1/all"))
+            await tools.application.companion.gateway.call(lambda plex: get_all(plex, "/library/sections/1/all"))
 
 
 async def test_a_limit_over_the_cap_is_cut_and_the_answer_shows_it(tmp_path: Path) -> None:

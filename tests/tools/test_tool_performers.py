@@ -14,7 +14,7 @@ from tools_home import tools_home
 from plex_companion.cache.migrate import migrate
 from plex_companion.demo import Household
 from plex_companion.models import Item
-from plex_companion.words import title as title_in_words
+from plex_companion.words import format_title as title_in_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pytest
     from tools_home import Tools
 
-    from plex_companion.demo.household import Item as DemoItem
+    from plex_companion.demo.household import DemoItem
 
 PERFORMER, EDITION = "Ada Kettle", "Director's Cut"
 ALBUM_ARTIST = "Various Artists"
@@ -31,7 +31,7 @@ ALBUM_ARTIST = "Various Artists"
 
 def household() -> Household:
     """The first track is on a compilation, the first film is an edition and has another title elsewhere."""
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     track = next(item for item in built.items if item.type == "track")
     film = next(item for item in built.items if item.type == "movie" and item.section == "1")
     by_key = {item.key: item for item in built.items}
@@ -49,7 +49,7 @@ async def home(folder: Path) -> AsyncIterator[Tools]:
 
 
 def track_of(tools: Tools) -> DemoItem:
-    return next(item for item in tools.demo.house.items.values() if item.original_title == PERFORMER)
+    return next(item for item in tools.demo.state.items.values() if item.original_title == PERFORMER)
 
 
 async def play(tools: Tools, item: DemoItem) -> Any:
@@ -80,7 +80,7 @@ async def test_the_performer_of_a_track_is_in_its_session_and_in_history(tmp_pat
 
 async def test_the_edition_of_a_film_is_in_its_session_and_in_history(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        film = tools.demo.movie(0)
+        film = tools.demo.get_movie(0)
         session = await play(tools, film)
         (live,) = (await tools.well("live_sessions"))["sessions"]
         assert (live["edition"], live["performer"]) == (EDITION, None)
@@ -107,8 +107,8 @@ async def test_the_performer_is_told_where_tracks_are_found_and_listed(tmp_path:
 
 async def test_the_edition_is_told_where_films_are_found_and_listed(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        film = tools.demo.movie(0)
-        tools.demo.movie(1).title = film.title
+        film = tools.demo.get_movie(0)
+        tools.demo.get_movie(1).title = film.title
         (hit, other) = (await tools.well("media_search", query=film.title))["results_by_type"]["movie"]
         assert {hit.get("edition"), other.get("edition")} == {EDITION, None}
         told = await tools.well("media_get_details", media_id=film.key)

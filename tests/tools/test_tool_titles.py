@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tools_home import tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import Playlist
-from plex_companion.tools.titles import LONGEST_QUERY, MOST_QUERIES, fits_of, queries_for, split_year
+from plex_companion.demo.household import DemoPlaylist
+from plex_companion.tools.titles import LONGEST_QUERY, MOST_QUERIES, list_queries, sort_fits, split_year
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,7 +58,7 @@ EXACT = {
 
 def household(titles: tuple[str, ...] = STORED, years: tuple[int, ...] = ()) -> Household:
     """The films have these titles, and these years."""
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     films = [item for item in built.items if item.type == "movie" and item.section == "1"]
     for film, title in zip(films, titles, strict=False):
         film.title = title
@@ -66,7 +66,7 @@ def household(titles: tuple[str, ...] = STORED, years: tuple[int, ...] = ()) -> 
         film.year = year
     now = films[0].added_at
     built.playlists += [
-        Playlist(f"8000{place}", title, "video", 1, now, now, entries=[(7000 + place, films[0].key)])
+        DemoPlaylist(f"8000{place}", title, "video", 1, now, now, entries=[(7000 + place, films[0].key)])
         for place, title in enumerate(titles)
     ]
     return built
@@ -79,7 +79,7 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
 
 
 def key_of(tools: Tools, title: str) -> int:
-    return next(int(film.key) for film in tools.demo.house.in_section("1", "movie") if film.title == title)
+    return next(int(film.key) for film in tools.demo.state.list_section("1", "movie") if film.title == title)
 
 
 @pytest.mark.parametrize(("asked", "stored"), [*SPELT.items(), *EXACT.items()])
@@ -101,7 +101,7 @@ async def test_a_write_knows_both_forms_of_unicode_as_one_title(tmp_path: Path) 
     async with home(tmp_path) as tools:
         for asked, stored in EXACT.items():
             made = await tools.well("playlist_create", playlist_title="New", item_titles=[asked])
-            (entry,) = next(row for row in tools.demo.house.playlists.values() if row.title == "New").entries
+            (entry,) = next(row for row in tools.demo.state.playlists.values() if row.title == "New").entries
             assert int(entry[1]) == key_of(tools, stored)
             await tools.well("playlist_delete", playlist_id=made["data"]["rating_key"], confirm=True)
         edited = await tools.well("playlist_edit", playlist_title=next(iter(EXACT)), new_summary="x")
@@ -122,7 +122,7 @@ async def test_a_write_is_offered_what_is_spelt_otherwise(asked: str, stored: st
             assert said["status"] == "multiple_matches", tool
             assert [match["title"] for match in said["matches"]] == [stored]
             assert said["matches"][0]["id"]
-            assert "New" not in {row.title for row in tools.demo.house.playlists.values()}
+            assert "New" not in {row.title for row in tools.demo.state.playlists.values()}
 
 
 async def test_titles_that_differ_only_in_their_marks_stay_apart(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ async def test_titles_that_differ_only_in_their_marks_stay_apart(tmp_path: Path)
 
 async def test_a_library_is_found_without_its_accents_and_a_write_is_offered_it(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        sections = tools.demo.house.sections
+        sections = tools.demo.state.sections
         sections["1"] = replace(sections["1"], title="Cin\u00e9ma")
         stats = await tools.well("library_get_stats", library_name="Cinema")
         assert stats["name"] == "Cin\u00e9ma"
@@ -177,7 +177,7 @@ YEARS = (2001, 2019, 2019, 1999, 1980, 2020)
 
 
 def year_of(tools: Tools, key: int) -> tuple[str, int | None]:
-    film = tools.demo.house.items[str(key)]
+    film = tools.demo.state.items[str(key)]
     return film.title, film.year
 
 
@@ -245,7 +245,7 @@ def test_a_year_is_four_digits_at_the_end(title: str, parts: object) -> None:
 
 @given(st.text())
 def test_a_title_is_searched_for_as_it_is_first_and_not_often(title: str) -> None:
-    queries = queries_for(title)
+    queries = list_queries(title)
     assert queries[0] == title.strip()[:LONGEST_QUERY]
     assert len(queries) <= MOST_QUERIES + 1
     assert len(set(queries)) == len(queries)
@@ -253,5 +253,5 @@ def test_a_title_is_searched_for_as_it_is_first_and_not_often(title: str) -> Non
 
 @given(st.text(min_size=1).filter(str.strip), st.lists(st.text()))
 def test_a_title_that_is_there_is_always_found(title: str, others: list[str]) -> None:
-    fits = fits_of([*others, title], title, lambda name: [name], lambda _: 2000)
+    fits = sort_fits([*others, title], title, lambda name: [name], lambda _: 2000)
     assert title in fits.exact

@@ -23,7 +23,7 @@ WRITES: dict[str, dict[str, Any]] = {
 
 async def _play(tools: Tools, identifier: str = HTPC, **more: Any) -> Any:
     """Something plays on this player, and the companion has heard who and what."""
-    player = next(n for n, one in enumerate(tools.demo.house.players.values()) if one.client_identifier == identifier)
+    player = next(n for n, one in enumerate(tools.demo.state.players.values()) if one.client_identifier == identifier)
     session = tools.demo.start(player=player, **more)
 
     def heard() -> bool:
@@ -62,7 +62,7 @@ async def test_the_list_can_be_brief_and_of_the_active_ones_only(tmp_path: Path)
 
 async def test_without_plex_tv_the_list_has_those_the_server_knows_and_a_note(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        tools.demo.plex_tv_answers(503)
+        tools.demo.answer_plex_tv_with(503)
         body = await tools.well("client_list")
         assert {ANDROID, HTPC} <= {client["machineIdentifier"] for client in body["clients"]}
         assert "plex.tv" in body["note"]
@@ -79,7 +79,7 @@ async def test_active_clients_cost_no_request_while_plex_is_heard(tmp_path: Path
         (client,) = body["active_clients"]
         assert client["machine_identifier"] == HTPC
         assert client["transcoding"]
-        assert client["media"]["title"] == tools.demo.movie().title
+        assert client["media"]["title"] == tools.demo.get_movie().title
 
 
 async def test_details_name_what_a_player_obeyed_and_refused(tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ async def test_details_name_what_a_player_obeyed_and_refused(tmp_path: Path) -> 
 
 async def test_a_player_seen_only_in_a_session_is_not_called_controllable(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        tools.demo.plex_tv_answers(503)
-        other = next(one for one in tools.demo.house.players.values() if not one.controllable)
+        tools.demo.answer_plex_tv_with(503)
+        other = next(one for one in tools.demo.state.players.values() if not one.controllable)
         await _play(tools, other.client_identifier)
         body = await tools.well("client_get_details", client_name=other.title)
         assert body["client"]["controllable"] is False
@@ -105,7 +105,7 @@ async def test_a_player_seen_only_in_a_session_is_not_called_controllable(tmp_pa
 @pytest.mark.parametrize("tool", ["client_get_details", "client_get_timelines"])
 async def test_a_part_of_a_name_that_fits_several_lists_them(tool: str, tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        names = [one.title for one in tools.demo.house.players.values()]
+        names = [one.title for one in tools.demo.state.players.values()]
         letter = next(part for part in "aeiou" if sum(part in name.casefold() for name in names) > 1)
         said = await tools.ask(tool, client_name=letter)
         assert said.body["status"] == "multiple_matches"
@@ -161,14 +161,14 @@ async def test_unmute_returns_to_the_volume_seen_before(tmp_path: Path) -> None:
         await tools.well("client_control_playback", client_name=HTPC, action="setVolume", parameter=37)
         await tools.well("client_control_playback", client_name=HTPC, action="mute")
         assert tools.requests <= 5
-        assert tools.demo.house.volumes[HTPC] == 0
+        assert tools.demo.state.volumes[HTPC] == 0
         await tools.well("client_control_playback", client_name=HTPC, action="unmute")
-        assert tools.demo.house.volumes[HTPC] == 37
+        assert tools.demo.state.volumes[HTPC] == 37
 
 
 async def test_a_player_that_cannot_be_controlled_is_stopped_by_ending_its_session(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        other = next(one for one in tools.demo.house.players.values() if not one.controllable)
+        other = next(one for one in tools.demo.state.players.values() if not one.controllable)
         session = await _play(tools, other.client_identifier)
         error = await tools.refused("client_control_playback", client_name=other.client_identifier, action="pause")
         assert error["code"] == "client_unreachable"
@@ -225,7 +225,7 @@ async def test_streams_must_be_those_of_what_plays(tmp_path: Path) -> None:
 
 async def test_starting_plays_the_item_on_the_player_with_a_delegation_token(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        movie = tools.demo.movie(3)
+        movie = tools.demo.get_movie(3)
         body = await tools.well("client_start_playback", rating_key=movie.key, client_name=HTPC, offset=5_000)
         assert tools.requests <= 8
         assert body["media"] == {
@@ -240,7 +240,7 @@ async def test_starting_plays_the_item_on_the_player_with_a_delegation_token(tmp
 
 async def test_without_a_client_nothing_starts_and_those_online_are_listed(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        body = await tools.well("client_start_playback", rating_key=tools.demo.movie().key)
+        body = await tools.well("client_start_playback", rating_key=tools.demo.get_movie().key)
         assert body["status"] == "client_selection"
         assert HTPC in {client["machine_identifier"] for client in body["available_clients"]}
         assert tools.demo.sessions == {}
@@ -248,7 +248,7 @@ async def test_without_a_client_nothing_starts_and_those_online_are_listed(tmp_p
 
 async def test_a_title_that_fits_only_in_part_starts_nothing(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        title = tools.demo.movie().title
+        title = tools.demo.get_movie().title
         said = await tools.ask("client_start_playback", media_title=title[:-2], client_name=HTPC)
         assert said.body["status"] == "multiple_matches"
         assert tools.demo.sessions == {}

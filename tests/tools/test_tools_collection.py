@@ -15,10 +15,10 @@ from support.deadlines import HANG_SECONDS
 from tools_home import Said, Tools, tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import Collection
+from plex_companion.demo.household import DemoCollection
 from plex_companion.errors import NotConfirmed, NotFound, Partial, TimedOut
 from plex_companion.tools.ask import send
-from plex_companion.tools.steps import confirmed, take
+from plex_companion.tools.steps import check_confirmed, run_steps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -43,7 +43,7 @@ FINDING = {name: given for name, given in EVERY.items() if "collection_title" in
 
 def household() -> Household:
     """Two collections called the same in two libraries, a smart one, a music one, and two films of one name."""
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     films = [item for item in built.items if item.type == "movie" and item.section == "1"]
     rainy = built.collections[0]
     rainy.items = [item.key for item in films[4:10]]
@@ -51,11 +51,11 @@ def household() -> Household:
     artist = next(item for item in built.items if item.type == "artist")
     now = films[0].added_at
     built.collections += [
-        Collection("90001", "Cosy Crime", "1", "movie", now, now, items=[films[0].key, films[1].key, films[2].key]),
-        Collection(
+        DemoCollection("90001", "Cosy Crime", "1", "movie", now, now, items=[films[0].key, films[1].key, films[2].key]),
+        DemoCollection(
             "90002", "All of them", "1", "movie", now, now, smart=True, content="/library/sections/1/all?type=1"
         ),
-        Collection("90003", "Kettles", "3", "artist", now, now, items=[artist.key]),
+        DemoCollection("90003", "Kettles", "3", "artist", now, now, items=[artist.key]),
     ]
     return built
 
@@ -73,11 +73,11 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
 
 
 def films(tools: Tools) -> list[Any]:
-    return tools.demo.house.in_section("1", "movie")
+    return tools.demo.state.list_section("1", "movie")
 
 
-def one(tools: Tools, title: str) -> Collection:
-    return next(row for row in tools.demo.house.collections.values() if row.title == title)
+def one(tools: Tools, title: str) -> DemoCollection:
+    return next(row for row in tools.demo.state.collections.values() if row.title == title)
 
 
 def writes(tools: Tools) -> int:
@@ -90,7 +90,7 @@ async def test_plex_that_starts_or_is_away_is_told(tmp_path: Path) -> None:
         for name, given in EVERY.items():
             assert (await tools.refused(name, **given))["code"] == "plex_starting"
         tools.demo.answer_with(None)
-        await tools.demo.shut()
+        await tools.demo.shut_down()
         for name, given in EVERY.items():
             assert (await tools.refused(name, **given))["code"] == "plex_unreachable"
 
@@ -119,7 +119,7 @@ async def test_an_id_of_another_kind_is_refused_and_the_kind_named(tmp_path: Pat
             assert "movie" in error["message"]
             error = await tools.refused(name, collection_id="Rainy Sundays", **rest)
             assert error["code"] == "invalid"
-            assert movie.key in tools.demo.house.items
+            assert movie.key in tools.demo.state.items
         assert writes(tools) == 0
 
 
@@ -260,9 +260,9 @@ async def test_what_cannot_be_created_is_refused_before_anything_changes(tmp_pat
 
 async def test_items_of_two_types_or_another_library_are_refused(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        house = tools.demo.house
-        show, episode, movie = (house.of_kind(kind)[0].key for kind in ("show", "episode", "movie"))
-        other = house.in_section("5", "movie")[0].key
+        house = tools.demo.state
+        show, episode, movie = (house.list_kind(kind)[0].key for kind in ("show", "episode", "movie"))
+        other = house.list_section("5", "movie")[0].key
         for library, keys in (("Series", [show, episode]), ("Series", [movie]), ("Films", [movie, other])):
             error = await tools.refused("collection_create", collection_title="X", library_name=library, item_ids=keys)
             assert (error["code"], error["argument"]) == ("invalid", "item_ids")
@@ -276,7 +276,7 @@ async def test_items_are_added_once_and_what_was_there_is_told(tmp_path: Path) -
     async with home(tmp_path) as tools:
         rainy, row = one(tools, "Rainy Sundays"), films(tools)
         before = list(rainy.items)
-        there = tools.demo.house.items[before[2]]
+        there = tools.demo.state.items[before[2]]
         new = [film for film in row[2:] if film.key not in before][:2]
         body = await tools.well(
             "collection_add_to",
@@ -316,7 +316,7 @@ async def test_a_smart_collection_takes_and_loses_nothing(tmp_path: Path, name: 
 
 async def test_items_that_do_not_fit_or_are_unclear_are_not_added(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        show, row = tools.demo.house.of_kind("show")[0].key, films(tools)
+        show, row = tools.demo.state.list_kind("show")[0].key, films(tools)
         error = await tools.refused("collection_add_to", collection_title="Rainy Sundays", item_ids=[show, row[9].key])
         assert (error["code"], error["argument"]) == ("invalid", "item_ids")
         error = await tools.refused("collection_add_to", collection_title="Rainy Sundays", item_titles=["Nope"])
@@ -333,7 +333,7 @@ async def test_items_are_removed_and_stay_in_the_library(tmp_path: Path) -> None
     async with home(tmp_path) as tools:
         rainy = one(tools, "Rainy Sundays")
         before = list(rainy.items)
-        gone = [tools.demo.house.items[key] for key in before[2:4]]
+        gone = [tools.demo.state.items[key] for key in before[2:4]]
         body = await tools.well(
             "collection_remove_from",
             collection_id=rainy.key,
@@ -342,7 +342,7 @@ async def test_items_are_removed_and_stay_in_the_library(tmp_path: Path) -> None
         )
         assert tools.requests <= 1 + 4 + 2
         assert rainy.items == before[:2] + before[4:]
-        assert all(item.key in tools.demo.house.items for item in gone)
+        assert all(item.key in tools.demo.state.items for item in gone)
         assert body == {
             "removed": True,
             "title": "Rainy Sundays",
@@ -506,8 +506,8 @@ async def test_a_collection_is_deleted_and_its_items_stay(tmp_path: Path) -> Non
             "collection_delete", collection_title="rainy sundays", library_name="Films", confirm=True
         )
         assert tools.requests <= 1 + 5
-        assert rainy.key not in tools.demo.house.collections
-        assert all(key in tools.demo.house.items for key in rainy.items)
+        assert rainy.key not in tools.demo.state.collections
+        assert all(key in tools.demo.state.items for key in rainy.items)
         assert body.keys() >= DELETED
         assert (body["title"], body["id"], body["library"]) == ("Rainy Sundays", int(rainy.key), "Films")
         assert (body["item_count"], body["smart"]) == (6, False)
@@ -553,7 +553,7 @@ async def test_a_write_that_stops_half_way_says_how_far_it_came(tmp_path: Path) 
 
         def half(plex: PlexServer) -> list[str]:
             gone = partial(send, plex, "DELETE", "/library/collections/999999")
-            return take(plex, [("first", list), ("second", gone), ("third", gone)])
+            return run_steps(plex, [("first", list), ("second", gone), ("third", gone)])
 
         with pytest.raises(Partial) as told:
             await tools.application.companion.gateway.call(half)
@@ -569,7 +569,7 @@ async def test_a_deadline_in_the_middle_of_a_write_says_how_far_it_came(tmp_path
 
         def half(plex: PlexServer) -> list[str]:
             gone = partial(send, plex, "DELETE", "/library/collections/999999")
-            return take(plex, [("first", list), ("second", gone), ("third", gone)])
+            return run_steps(plex, [("first", list), ("second", gone), ("third", gone)])
 
         with pytest.raises(Partial) as told:
             await call(half, timeout=0.2)
@@ -583,7 +583,7 @@ async def test_a_write_that_plex_answers_with_nonsense_half_way_is_partial(tmp_p
     async with home(tmp_path) as tools:
 
         def half(plex: PlexServer) -> list[str]:
-            return take(plex, [("first", list), ("second", partial(send, plex, "PUT", "/library/sections/1/all"))])
+            return run_steps(plex, [("first", list), ("second", partial(send, plex, "PUT", "/library/sections/1/all"))])
 
         with pytest.raises(Partial) as told:
             await tools.application.companion.gateway.call(half)
@@ -594,16 +594,16 @@ async def test_a_write_whose_first_request_fails_fails_as_that_does(tmp_path: Pa
     async with home(tmp_path) as tools:
 
         def nothing(plex: PlexServer) -> list[str]:
-            return take(plex, [("first", partial(send, plex, "DELETE", "/library/collections/999999"))])
+            return run_steps(plex, [("first", partial(send, plex, "DELETE", "/library/collections/999999"))])
 
         with pytest.raises(NotFound):
             await tools.application.companion.gateway.call(nothing)
 
 
 def test_what_is_not_so_afterwards_is_not_confirmed() -> None:
-    confirmed(requested=1, found=1, message="fine")
+    check_confirmed(requested=1, found=1, message="fine")
     with pytest.raises(NotConfirmed) as told:
-        confirmed(requested={"title": "A"}, found={"title": "B"}, message="Look again.")
+        check_confirmed(requested={"title": "A"}, found={"title": "B"}, message="Look again.")
     assert told.value.facts == {"requested": {"title": "A"}, "found": {"title": "B"}}
 
 
@@ -627,7 +627,7 @@ class Lasting(dict[str, Any]):
         """Keep it."""
 
 
-class Stubborn(Collection):
+class Stubborn(DemoCollection):
     """It stays as it is."""
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -637,11 +637,13 @@ class Stubborn(Collection):
 
 async def test_what_plex_forgets_is_not_reported_as_done(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        rainy, house = one(tools, "Rainy Sundays"), tools.demo.house
+        rainy, house = one(tools, "Rainy Sundays"), tools.demo.state
         rainy.items = Forgetful(rainy.items)
         new = films(tools)[12].key
         house.collections = Lasting(house.collections)
-        values = {field.name: getattr(one(tools, "Boats & Harbours ⚓"), field.name) for field in fields(Collection)}
+        values = {
+            field.name: getattr(one(tools, "Boats & Harbours ⚓"), field.name) for field in fields(DemoCollection)
+        }
         house.collections[values["key"]] = Stubborn(**values)
         for name, given in (
             ("collection_add_to", {"collection_id": rainy.key, "item_ids": [new]}),

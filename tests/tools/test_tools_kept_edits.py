@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from tools_home import Tools
 
-    from plex_companion.demo.household import Collection
+    from plex_companion.demo.household import DemoCollection
 
 
-def rainy(tools: Tools) -> Collection:
-    return next(row for row in tools.demo.house.collections.values() if row.title == "Rainy Sundays")
+def rainy(tools: Tools) -> DemoCollection:
+    return next(row for row in tools.demo.state.collections.values() if row.title == "Rainy Sundays")
 
 
 async def test_edits_of_a_collection_stay_and_lock_their_fields(tmp_path: Path) -> None:
@@ -34,28 +34,28 @@ async def test_edits_of_a_collection_stay_and_lock_their_fields(tmp_path: Path) 
 @pytest.mark.parametrize(("kind", "library"), [("movie", "Films"), ("show", "Series")])
 async def test_an_edited_release_date_is_the_one_that_filters_find(tmp_path: Path, kind: str, library: str) -> None:
     async with tools_home(tmp_path) as tools:
-        item = tools.demo.house.in_section("1" if kind == "movie" else "2", kind)[3]
+        item = tools.demo.state.list_section("1" if kind == "movie" else "2", kind)[3]
         await tools.well("media_edit_metadata", media_id=item.key, new_release_date="1931-05-06")
         assert "originallyAvailableAt" in item.locked
         filters = {f"{kind}.originallyAvailableAt>>": "1931-05-05", f"{kind}.originallyAvailableAt<<": "1931-05-07"}
         given = {"playlist_title": "Old", "library_name": library, "libtype": kind, "filters": filters}
         body = await tools.well("playlist_create_smart", **given)
-        wanted = {int(leaf.key) for leaf in tools.demo.house.leaves_of(item.key)}
+        wanted = {int(leaf.key) for leaf in tools.demo.state.list_leaves(item.key)}
         assert {row["rating_key"] for row in body["items"]} == wanted
 
 
 async def test_a_tag_that_a_search_finds_is_not_listed_as_an_item(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        film = tools.demo.house.in_section("1", "movie")[0]
+        film = tools.demo.state.list_section("1", "movie")[0]
         for tag in (film.tags["Genre"][0], film.tags["Director"][0], next(iter(film.roles))):
             found = await tools.well("media_search", query=tag)
             rows = [row for rows in found["results_by_type"].values() for row in rows]
-            assert all(str(row["rating_key"]) in tools.demo.house.items for row in rows), tag
+            assert all(str(row["rating_key"]) in tools.demo.state.items for row in rows), tag
 
 
 async def test_a_library_counts_its_items_and_not_its_collections(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        films = tools.demo.house.in_section("1", "movie")
+        films = tools.demo.state.list_section("1", "movie")
         rainy(tools).mode = 1  # the collection is shown instead of its items
         details = await tools.well("library_get_details", library_name="Films")
         contents = await tools.well("library_get_contents", library_name="Films", limit=200)
@@ -65,7 +65,7 @@ async def test_a_library_counts_its_items_and_not_its_collections(tmp_path: Path
 
 async def test_a_pin_that_the_owner_sets_is_asked_for_and_no_longer_when_it_is_taken_away(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        pip = next(user for user in tools.demo.house.users.values() if user.name == "Pip")
+        pip = next(user for user in tools.demo.state.users.values() if user.name == "Pip")
         path = f"{tools.demo.url}/api/v2/home/users/restricted/{pip.cloud_id}"
         async with httpx2.AsyncClient(headers={"X-Plex-Token": tools.demo.token}) as plex_tv:
             assert (await plex_tv.post(f"{path}?pin=4321")).is_success

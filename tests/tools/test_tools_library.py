@@ -63,7 +63,7 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
 
 def twins() -> Household:
     """Two libraries of one name."""
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     built.sections = [replace(one, title="Films") if one.key == "5" else one for one in built.sections]
     return built
 
@@ -82,7 +82,7 @@ async def test_every_tool_says_that_plex_is_starting_or_gone(tmp_path: Path) -> 
         for name, given in ASKING.items():
             assert (await tools.refused(name, **given))["code"] == "plex_starting"
         tools.demo.answer_with(None)
-        await tools.demo.shut()
+        await tools.demo.shut_down()
         for name, given in ASKING.items():
             assert (await tools.refused(name, **given))["code"] == "plex_unreachable"
 
@@ -123,7 +123,7 @@ async def test_libraries_are_listed_with_counts_as_a_list_and_by_title(tmp_path:
     async with home(tmp_path) as tools:
         listed = await tools.ask("library_list")
         assert tools.requests <= 1 + 5
-        films = len(tools.demo.house.in_section("1", "movie"))
+        films = len(tools.demo.state.list_section("1", "movie"))
     assert set(listed.body["libraries"][0]) == {
         "title", "type", "libraryId", "totalSize", "uuid", "locations", "updatedAt",
     }  # fmt: skip
@@ -134,7 +134,7 @@ async def test_libraries_are_listed_with_counts_as_a_list_and_by_title(tmp_path:
 
 async def test_a_server_without_libraries_says_so(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        tools.demo.house.sections.clear()
+        tools.demo.state.sections.clear()
         listed = await tools.ask("library_list")
         refresh = await tools.well("library_refresh")
     assert (listed.body["libraries"], listed.body["count"]) == ([], 0)
@@ -145,8 +145,8 @@ async def test_a_server_without_libraries_says_so(tmp_path: Path) -> None:
 async def test_a_library_that_changed_is_counted_anew(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         before = (await tools.ask("library_list")).text["Films"]["totalSize"]
-        tools.demo.house.remove(tools.demo.movie(0).key)
-        tools.application.companion.known.clear()
+        tools.demo.state.remove(tools.demo.get_movie(0).key)
+        tools.application.companion.ttl_cache.clear()
         assert (await tools.ask("library_list")).text["Films"]["totalSize"] == before - 1
 
 
@@ -157,7 +157,7 @@ async def test_films_are_counted_by_genre_director_studio_and_decade(tmp_path: P
     async with home(tmp_path) as tools:
         found = await tools.well("library_get_stats", library_name="films")
         assert tools.requests <= 1 + 4 + 10
-        films = tools.demo.house.in_section("1", "movie")
+        films = tools.demo.state.list_section("1", "movie")
         again = await tools.well("library_get_stats", library_name=1)
         assert tools.requests == 1
     stats = found["movieStats"]
@@ -177,8 +177,8 @@ async def test_films_are_counted_by_genre_director_studio_and_decade(tmp_path: P
 async def test_shows_are_counted_with_seasons_episodes_and_what_is_unseen(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         stats = (await tools.well("library_get_stats", library_name="Series"))["showStats"]
-        house = tools.demo.house
-        counts = [len(house.in_section("2", kind)) for kind in ("show", "season", "episode")]
+        house = tools.demo.state
+        counts = [len(house.list_section("2", kind)) for kind in ("show", "season", "episode")]
     assert set(stats) == {"shows", "seasons", "episodes", "unwatchedShows", "topGenres", "topStudios", "byDecade"}
     assert [stats["shows"], stats["seasons"], stats["episodes"]] == counts
     assert stats["topGenres"]["Drama"] == 6
@@ -186,7 +186,7 @@ async def test_shows_are_counted_with_seasons_episodes_and_what_is_unseen(tmp_pa
 
 async def test_music_is_counted_over_tracks_with_the_genres_of_their_artists(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        tools.demo.house.scrobble(tools.demo.user(), tools.demo.house.in_section("3", "artist")[0].key)
+        tools.demo.state.scrobble(tools.demo.get_user(), tools.demo.state.list_section("3", "artist")[0].key)
         found = await tools.well("library_get_stats", library_name="Music")
         assert tools.requests <= 1 + 4 + 10
     stats = found["musicStats"]
@@ -209,7 +209,7 @@ async def test_two_artists_of_one_name_are_counted_apart(tmp_path: Path) -> None
     path.write_text(json.dumps({"sections": [films, {"title": "Music", "type": "artist", "items": artists}]}))
     async with home(tmp_path, household=Household.load(path)) as tools:
         for key in ("71", "72"):
-            tools.demo.house.scrobble(tools.demo.user(), key)
+            tools.demo.state.scrobble(tools.demo.get_user(), key)
         stats = (await tools.well("library_get_stats", library_name="Music"))["musicStats"]
     assert set(stats["topArtists"]) == {"The Ferrymen (71)", "The Ferrymen (72)"}
     assert set(stats["topAlbums"]) == {"The Ferrymen - Dock", "The Ferrymen - Pier"}
@@ -232,7 +232,7 @@ async def test_a_library_beyond_ten_thousand_items_is_a_sample(tmp_path: Path) -
 
 
 async def test_an_empty_library_has_empty_statistics(tmp_path: Path) -> None:
-    household = Household.built_in(now=time.time())
+    household = Household.create_built_in(now=time.time())
     household.sections += [make_section("7", "Nothing", "movie"), make_section("8", "Silence", "artist")]
     async with home(tmp_path, household=household) as tools:
         films = (await tools.well("library_get_stats", library_name="Nothing"))["movieStats"]
@@ -294,7 +294,7 @@ async def test_a_folder_outside_the_library_is_not_scanned(tmp_path: Path, path:
 async def test_a_library_is_described_with_its_settings(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         await tools.well("library_list")
-        tools.demo.house.refreshing.add("1")
+        tools.demo.state.refreshing.add("1")
         found = await tools.well("library_get_details", library_name="Films")
         assert tools.requests <= 1 + 2
     assert set(found) == {
@@ -363,7 +363,7 @@ async def test_a_library_is_browsed_page_by_page(tmp_path: Path) -> None:
         last = await tools.well(CONTENTS, library_name="Films", limit=20, offset=40)
         capped = await tools.well(CONTENTS, library_name="Films", limit=5_000)
         beyond = await tools.well(CONTENTS, library_name="Films", offset=500)
-        stored = tools.demo.house.items[str(first["items"][0]["rating_key"])]
+        stored = tools.demo.state.items[str(first["items"][0]["rating_key"])]
     assert (first["name"], first["type"], first["totalItems"], first["offset"]) == ("Films", "movie", 54, 0)
     assert (first["limit"], first["size"], first["truncated"]) == (20, 20, True)
     assert (last["size"], last["truncated"], capped["limit"], capped["size"]) == (14, False, 500, 54)
@@ -381,12 +381,12 @@ async def test_a_library_is_browsed_page_by_page(tmp_path: Path) -> None:
 
 async def test_shows_tell_how_far_they_were_watched(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        house, owner = tools.demo.house, tools.demo.user()
-        shows = house.in_section("2", "show")
+        house, owner = tools.demo.state, tools.demo.get_user()
+        shows = house.list_section("2", "show")
         house.scrobble(owner, shows[0].key)
         house.unscrobble(owner, shows[1].key)
         house.unscrobble(owner, shows[2].key)
-        house.scrobble(owner, house.leaves_of(shows[2].key)[0].key)
+        house.scrobble(owner, house.list_leaves(shows[2].key)[0].key)
         found = await tools.well(CONTENTS, library_name="Series")
         assert tools.requests <= 1 + 1
         unseen = await tools.well(CONTENTS, library_name="Series", unwatched=True)
@@ -437,7 +437,7 @@ async def test_all_libraries_are_browsed_by_type(tmp_path: Path) -> None:
         network = await tools.well(CONTENTS, media_type="episode", network="Tall Heron Films")
         missing = await tools.refused(CONTENTS, media_type="movie", genre="Opera")
         artists = await tools.well(CONTENTS, media_type="artist")
-        house = tools.demo.house
+        house = tools.demo.state
         films = [item for item in house.items.values() if item.type == "movie"]
     assert (found["name"], found["type"], found["totalItems"]) == ("All Libraries", "movie", 60)
     assert {item["library"] for item in found["items"]} == {"Films", "Pip's Films"}
@@ -452,7 +452,7 @@ async def test_all_libraries_are_browsed_by_type(tmp_path: Path) -> None:
 
 def found_director(tools: Tools) -> str:
     """Somebody who made a drama."""
-    films = [item for item in tools.demo.house.items.values() if item.type == "movie"]
+    films = [item for item in tools.demo.state.items.values() if item.type == "movie"]
     return next(film.tags["Director"][0] for film in films if "Drama" in film.tags["Genre"])
 
 
@@ -481,7 +481,7 @@ async def test_films_are_filtered(tmp_path: Path, given: dict[str, Any], fits: A
     async with home(tmp_path) as tools:
         found = await tools.well(CONTENTS, library_name="Films", limit=500, **given)
         assert tools.requests <= 1 + 2 + len(given)
-        expected = {int(film.key) for film in tools.demo.house.in_section("1", "movie") if fits(film)}
+        expected = {int(film.key) for film in tools.demo.state.list_section("1", "movie") if fits(film)}
         asked = tools.demo.requests.log[-1][1]
     assert {item["rating_key"] for item in found["items"]} == expected
     assert "genre=Drama" not in asked
@@ -489,7 +489,7 @@ async def test_films_are_filtered(tmp_path: Path, given: dict[str, Any], fits: A
 
 async def test_films_are_filtered_by_what_was_watched_and_sorted(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        tools.demo.house.scrobble(tools.demo.user(), tools.demo.movie(0).key)
+        tools.demo.state.scrobble(tools.demo.get_user(), tools.demo.get_movie(0).key)
         unseen = await tools.well(CONTENTS, library_name="Films", unwatched=True, limit=500)
         seen = await tools.well(CONTENTS, library_name="Films", watched=True, limit=500, sort="year:desc")
         started = await tools.well(CONTENTS, library_name="Films", limit=500, sort="viewOffset:desc")
@@ -510,7 +510,7 @@ async def test_episodes_and_tracks_are_filtered_by_what_they_belong_to(tmp_path:
         tracks = await tools.well(CONTENTS, library_name="Music", media_type="track", year=2016, limit=500)
         albums = await tools.well(CONTENTS, library_name="Music", media_type="album", genre="folk")
         asked = "".join(path for _, path in tools.demo.requests.log)
-        episodes = len(tools.demo.house.of_kind("episode"))
+        episodes = len(tools.demo.state.list_kind("episode"))
     assert {item["show"] for item in mystery["items"]} == {"The Night Gardeners"}
     assert rated["totalItems"] == episodes
     assert tracks["totalItems"] == 28
@@ -536,16 +536,16 @@ async def test_an_unknown_name_is_refused_with_those_there_are(tmp_path: Path) -
 
 async def test_a_library_is_seen_as_another_user_sees_it(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        house, jasper = tools.demo.house, tools.demo.user(1)
-        film = tools.demo.movie(4)
-        house.unscrobble(tools.demo.user(), film.key)
+        house, jasper = tools.demo.state, tools.demo.get_user(1)
+        film = tools.demo.get_movie(4)
+        house.unscrobble(tools.demo.get_user(), film.key)
         house.scrobble(jasper, film.key)
         own = await tools.well(CONTENTS, library_name="Films", title=film.title)
         theirs = await tools.well(CONTENTS, library_name="Films", title=film.title, username="jasper@example.net")
         assert tools.requests <= 1 + 2 + 2
         nobody = await tools.refused(CONTENTS, library_name="Films", username="Nobody")
-        tools.demo.plex_tv_answers(503)
-        tools.application.companion.known.clear()
+        tools.demo.answer_plex_tv_with(503)
+        tools.application.companion.ttl_cache.clear()
         away = await tools.refused(CONTENTS, library_name="Films", username="Jasper O'Dell")
     assert [own["items"][0]["watched"], theirs["items"][0]["watched"]] == [False, True]
     assert (nobody["code"], nobody["what"]) == ("not_found", "user")

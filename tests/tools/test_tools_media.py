@@ -15,8 +15,8 @@ from picture_house import JPEG, PNG, own_address, picture_house
 from tools_home import Tools, tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import Item, View
-from plex_companion.tools.media_details import clock
+from plex_companion.demo.household import DemoItem, ViewState
+from plex_companion.tools.media_details import format_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -42,7 +42,7 @@ WRITING = ("media_set_watched_status", "media_edit_metadata", "media_delete", "m
 
 def household() -> Household:
     """Two films of one title; users have seen nothing."""
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     films = [item for item in built.items if item.type == "movie"]
     films[2].title = films[3].title = "Twice Told"
     built.views = {}
@@ -59,12 +59,12 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
         yield tools
 
 
-def first(tools: Tools, kind: str) -> Item:
-    return tools.demo.house.of_kind(kind)[0]
+def first(tools: Tools, kind: str) -> DemoItem:
+    return tools.demo.state.list_kind(kind)[0]
 
 
-def titled(tools: Tools, title: str) -> Item:
-    return next(item for item in tools.demo.house.items.values() if item.title == title)
+def titled(tools: Tools, title: str) -> DemoItem:
+    return next(item for item in tools.demo.state.items.values() if item.title == title)
 
 
 def writes(tools: Tools) -> list[str]:
@@ -81,7 +81,7 @@ async def test_plex_that_starts_or_is_away_is_told(tmp_path: Path) -> None:
         for name, given in EVERY.items():
             assert (await tools.refused(name, **given))["code"] == "plex_starting"
         tools.demo.answer_with(None)
-        await tools.demo.shut()
+        await tools.demo.shut_down()
         for name, given in EVERY.items():
             assert (await tools.refused(name, **given))["code"] == "plex_unreachable"
 
@@ -106,7 +106,7 @@ async def test_what_is_not_there_is_told_and_nothing_changes(tmp_path: Path) -> 
 
 async def test_an_id_of_another_kind_is_refused_and_the_right_tool_named(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        playlist, collection = next(iter(tools.demo.house.playlists)), next(iter(tools.demo.house.collections))
+        playlist, collection = next(iter(tools.demo.state.playlists)), next(iter(tools.demo.state.collections))
         marking = {"media_set_watched_status": {"watched": True}}
         for name, given in {**FINDING, **marking}.items():
             rest = {key: value for key, value in given.items() if key != "media_title"}
@@ -114,8 +114,8 @@ async def test_an_id_of_another_kind_is_refused_and_the_right_tool_named(tmp_pat
                 error = await tools.refused(name, media_id=key, **rest)
                 assert (error["code"], error["argument"]) == ("invalid", "media_id")
                 assert words in error["message"]
-        assert playlist in tools.demo.house.playlists
-        assert collection in tools.demo.house.collections
+        assert playlist in tools.demo.state.playlists
+        assert collection in tools.demo.state.collections
         assert writes(tools) == []
 
 
@@ -269,7 +269,7 @@ async def test_each_kind_is_told_in_full(
 async def test_a_show_has_its_seasons_and_a_page_of_its_episodes(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         show = first(tools, "show")
-        leaves = tools.demo.house.leaves_of(show.key)
+        leaves = tools.demo.state.list_leaves(show.key)
         body = await tools.well("media_get_details", media_title=show.title, limit=3, offset=1)
         assert tools.requests <= FIND + 3
         listed = [episode for season in body["seasons"] for episode in season["episodes"]]
@@ -290,13 +290,13 @@ async def test_a_limit_over_the_cap_is_clamped(tmp_path: Path) -> None:
 async def test_an_artist_is_counted_from_its_albums(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         artist = first(tools, "artist")
-        albums = tools.demo.house.children_of(artist.key)
-        tracks = tools.demo.house.leaves_of(artist.key)
-        tools.demo.house.scrobble(tools.demo.user(), albums[0].key)
+        albums = tools.demo.state.list_children(artist.key)
+        tracks = tools.demo.state.list_leaves(artist.key)
+        tools.demo.state.scrobble(tools.demo.get_user(), albums[0].key)
         body = await tools.well("media_get_details", media_id=artist.key, limit=1)
         assert (body["albums_count"], body["tracks_count"]) == (len(albums), len(tracks))
         assert (body["watch_status"], body["watched"]) == ("partial", False)
-        assert body["watched_count"] == len(tools.demo.house.leaves_of(albums[0].key))
+        assert body["watched_count"] == len(tools.demo.state.list_leaves(albums[0].key))
         assert [album["title"] for album in body["albums"]] == [albums[0].title]
 
 
@@ -309,8 +309,8 @@ async def test_the_owners_rating_goes_before_the_critics(tmp_path: Path) -> None
             movie.rating,
             None,
         )
-        tools.demo.house.own_view(tools.demo.user(), movie.key).rating = 9.0
-        tools.demo.house.changed()
+        tools.demo.state.get_own_view(tools.demo.get_user(), movie.key).rating = 9.0
+        tools.demo.state.mark_changed()
         own = await tools.well("media_get_details", media_id=movie.key)
         assert (own["rating"], own["critic_rating"], own["user_rating"]) == (9.0, movie.rating, 9.0)
 
@@ -324,8 +324,8 @@ async def test_a_part_of_a_title_finds_one_item_for_reading_and_says_so(tmp_path
 async def test_another_users_view_is_theirs(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         movie = titled(tools, "Salt & Ember")
-        jasper = tools.demo.house.users[JASPERS]
-        tools.demo.house.scrobble(jasper, movie.key)
+        jasper = tools.demo.state.users[JASPERS]
+        tools.demo.state.scrobble(jasper, movie.key)
         theirs = await tools.well("media_get_details", media_id=movie.key, username=jasper.name)
         assert tools.requests <= 1 + 2
         mine = await tools.well("media_get_details", media_id=movie.key)
@@ -339,7 +339,7 @@ async def test_another_users_view_is_theirs(tmp_path: Path) -> None:
     [(None, None), (0, None), (61_000, "00:01:01"), (90_000_000, "1:01:00:00"), (86_399_000, "23:59:59")],
 )
 def test_durations_are_written_as_clocks(milliseconds: int | None, shown: str | None) -> None:
-    assert clock(milliseconds, days=True) == shown
+    assert format_clock(milliseconds, days=True) == shown
 
 
 # -- watched
@@ -351,19 +351,19 @@ MARKED = {"status", "changed", "view_count", "media_id", "title", "type", "previ
 @pytest.mark.parametrize("kind", ["movie", "episode", "track", "show", "season", "album", "artist"])
 async def test_an_item_is_marked_and_unmarked_with_all_it_holds(tmp_path: Path, kind: str) -> None:
     async with home(tmp_path) as tools:
-        item, house, me = first(tools, kind), tools.demo.house, tools.demo.user()
-        leaves = house.leaves_of(item.key)
+        item, house, me = first(tools, kind), tools.demo.state, tools.demo.get_user()
+        leaves = house.list_leaves(item.key)
         budget = 5 if kind == "artist" else 3
         body = await tools.well("media_set_watched_status", media_id=int(item.key), watched=True)
         assert tools.requests <= budget
         assert MARKED - body.keys() == set()
         assert (body["changed"], body["previous_watch_status"], body["watch_status"]) == (True, "unwatched", "watched")
-        assert all(house.view(me, leaf.key).count for leaf in leaves)
+        assert all(house.get_view(me, leaf.key).count for leaf in leaves)
         assert body["affected"] == len(leaves)
         assert ("total_count" in body) == (kind not in {"movie", "episode", "track"})
         body = await tools.well("media_set_watched_status", media_id=item.key, watched=False)
         assert (body["previous_watched"], body["watched"], body["changed"]) == (True, False, True)
-        assert not any(house.view(me, leaf.key).count for leaf in leaves)
+        assert not any(house.get_view(me, leaf.key).count for leaf in leaves)
 
 
 @pytest.mark.parametrize("watched", [True, False])
@@ -371,7 +371,7 @@ async def test_what_is_so_already_is_not_asked_for(tmp_path: Path, watched: bool
     async with home(tmp_path) as tools:
         show = first(tools, "show")
         if watched:
-            tools.demo.house.scrobble(tools.demo.user(), show.key)
+            tools.demo.state.scrobble(tools.demo.get_user(), show.key)
         body = await tools.well("media_set_watched_status", media_id=show.key, watched=watched)
         assert (tools.requests, body["changed"], body["affected"], writes(tools)) == (1, False, 0, [])
 
@@ -379,22 +379,25 @@ async def test_what_is_so_already_is_not_asked_for(tmp_path: Path, watched: bool
 async def test_half_seen_counts_as_neither(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         movie = titled(tools, "Salt & Ember")
-        tools.demo.house.own_view(tools.demo.user(), movie.key).offset = 90_000
+        tools.demo.state.get_own_view(tools.demo.get_user(), movie.key).offset = 90_000
         body = await tools.well("media_set_watched_status", media_id=movie.key, watched=False)
         assert (body["previous_watch_status"], body["watch_status"], body["changed"]) == ("partial", "unwatched", True)
 
 
 async def test_marking_for_another_user_leaves_the_owner_alone(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        movie, house = titled(tools, "Salt & Ember"), tools.demo.house
+        movie, house = titled(tools, "Salt & Ember"), tools.demo.state
         await tools.well("media_set_watched_status", media_id=movie.key, watched=True, username="jasper o'dell")
         assert tools.requests <= 3 + 2
-        assert (house.view(house.users[JASPERS], movie.key).count, house.view(house.owner, movie.key).count) == (1, 0)
+        assert (
+            house.get_view(house.users[JASPERS], movie.key).count,
+            house.get_view(house.owner, movie.key).count,
+        ) == (1, 0)
 
 
 async def test_a_mark_that_plex_forgets_is_not_reported_as_done(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        tools.demo.house.own_view = lambda user, key: View()  # type: ignore[method-assign]  # noqa: ARG005  # Plex says yes and forgets
+        tools.demo.state.get_own_view = lambda user, key: ViewState()  # type: ignore[method-assign]  # noqa: ARG005  # Plex says yes and forgets
         error = await tools.refused("media_set_watched_status", media_id=103, watched=True)
         assert (error["code"], error["requested"], error["found"]) == ("not_confirmed", "watched", "unwatched")
 
@@ -423,7 +426,7 @@ async def test_everything_is_edited_in_one_put_and_a_rating(tmp_path: Path) -> N
         assert movie.tags["Genre"] == ("Romance", "Drama & Co")
         assert movie.tags["Director"] == (*was[4]["Director"], "Noor Ashby")
         assert movie.tags["Label"] == ("Best", "Old, but gold")
-        assert tools.demo.house.view(tools.demo.user(), movie.key).rating == 7.5
+        assert tools.demo.state.get_view(tools.demo.get_user(), movie.key).rating == 7.5
         assert {"title", "summary", "studio", "originallyAvailableAt", "genre", "director", "label"} <= movie.locked
         assert body["before"] == {
             "title": was[0], "summary": was[1], "studio": was[2], "release_date": was[3], "genres": list(was[4]["Genre"]),
@@ -466,7 +469,7 @@ async def test_what_a_kind_lacks_is_refused_before_any_edit(tmp_path: Path, kind
 
 async def test_an_album_is_not_merged_with_another_by_its_title(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        one, other = tools.demo.house.of_kind("album")[:2]
+        one, other = tools.demo.state.list_kind("album")[:2]
         error = await tools.refused("media_edit_metadata", media_id=one.key, new_title=other.title.upper())
         assert (error["code"], error["rating_key"]) == ("conflict", int(other.key))
         assert writes(tools) == []
@@ -489,14 +492,14 @@ async def test_an_edit_that_plex_forgets_is_not_reported_as_done(tmp_path: Path)
         movie = titled(tools, "Salt & Ember")
         kept = movie.summary
 
-        class Stubborn(Item):
+        class Stubborn(DemoItem):
             """Its summary stays as it is."""
 
             def __setattr__(self, name: str, value: object) -> None:
                 object.__setattr__(self, name, kept if name == "summary" else value)
 
         stubborn = Stubborn(**{field.name: getattr(movie, field.name) for field in fields(movie)})
-        tools.demo.house.items[movie.key] = stubborn
+        tools.demo.state.items[movie.key] = stubborn
         error = await tools.refused("media_edit_metadata", media_id=movie.key, new_summary="New")
         assert (error["code"], error["requested"]) == ("not_confirmed", ["summary"])
         error = await tools.refused("media_edit_metadata", media_id=movie.key, new_summary="New", new_title="New")
@@ -524,8 +527,8 @@ def saying(action: Literal["accept", "decline"], then: Callable[[], None] | None
 @pytest.mark.parametrize("kind", ["movie", "episode", "track", "show", "season", "album", "artist"])
 async def test_an_item_is_deleted_with_its_files(tmp_path: Path, kind: str) -> None:
     async with home(tmp_path) as tools:
-        item, house = first(tools, kind), tools.demo.house
-        files = [media for leaf in house.leaves_of(item.key) for media in leaf.media]
+        item, house = first(tools, kind), tools.demo.state
+        files = [media for leaf in house.list_leaves(item.key) for media in leaf.media]
         body = await tools.well("media_delete", media_id=item.key, confirm=True)
         assert tools.requests <= FIND + 6
         assert item.key not in house.items
@@ -546,7 +549,7 @@ async def test_a_show_is_deleted_by_its_title_within_the_budget(tmp_path: Path, 
         show = first(tools, "show")
         await tools.well("media_delete", media_title=show.title.lower(), confirm=True, **given)
         assert tools.requests <= FIND + 6
-        assert show.key not in tools.demo.house.items
+        assert show.key not in tools.demo.state.items
 
 
 async def test_without_a_person_to_ask_the_victim_is_named_and_stays(tmp_path: Path) -> None:
@@ -557,7 +560,7 @@ async def test_without_a_person_to_ask_the_victim_is_named_and_stays(tmp_path: P
         assert error["victim"]["files_on_disk"] == [movie.media[0].file]
         assert (error["victim"]["title"], error["victim"]["library"]) == ("Salt & Ember", "Films")
         assert "confirm=true" in error["message"]
-        assert (movie.key in tools.demo.house.items, writes(tools)) == (True, [])
+        assert (movie.key in tools.demo.state.items, writes(tools)) == (True, [])
 
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])
@@ -583,12 +586,12 @@ async def test_a_victim_that_changed_meanwhile_is_left_alone(tmp_path: Path, era
         key = titled(tools, "Salt & Ember").key
         said = await tools.ask("media_delete", media_title="Salt & Ember")
         assert said.code == "conflict" if era == "legacy" else said.body.get("deleted") is None
-        assert (key in tools.demo.house.items, writes(tools)) == (True, [])
+        assert (key in tools.demo.state.items, writes(tools)) == (True, [])
 
 
 async def test_a_server_that_does_not_delete_says_so_before_any_question(tmp_path: Path) -> None:
     async with home(tmp_path, answer=saying("accept")) as tools:
-        tools.demo.house.prefs["allowMediaDeletion"].value = False
+        tools.demo.state.prefs["allowMediaDeletion"].value = False
         error = await tools.refused("media_delete", media_title="Salt & Ember")
         assert (error["code"], writes(tools)) == ("not_supported", [])
 
@@ -640,7 +643,7 @@ async def test_a_url_is_plexs_path_without_a_token(tmp_path: Path) -> None:
 async def test_a_type_that_is_missing_fails_for_itself(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         types = ["Poster", "banner", "logo", "poster"]
-        album = tools.demo.house.of_kind("album")[0]
+        album = tools.demo.state.list_kind("album")[0]
         body = await tools.well("media_get_artwork", media_id=album.key, image_types=types)
         assert list(body) == ["poster", "banner", "logo"]
         assert "base64" in body["poster"]
@@ -651,7 +654,7 @@ async def test_a_type_that_is_missing_fails_for_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["movie", "show"])
 async def test_a_logo_is_shown_with_its_own_path_and_versions(tmp_path: Path, kind: str) -> None:
     async with home(tmp_path) as tools:
-        item = tools.demo.house.of_kind(kind)[0]
+        item = tools.demo.state.list_kind(kind)[0]
         body = await tools.well("media_get_artwork", media_id=item.key, image_types=["logo"])
         assert body["logo"]["versions_available"] == 2
         assert body["logo"]["base64"]
@@ -724,7 +727,7 @@ async def test_a_picture_of_a_file_is_uploaded_and_locked(
 async def test_without_lock_nothing_is_locked(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         body = await tools.well("media_set_artwork", media_id=103, filepath="p.png")
-        assert (body["locked"], tools.demo.house.items["103"].locked) == (False, set())
+        assert (body["locked"], tools.demo.state.items["103"].locked) == (False, set())
 
 
 async def test_plex_is_never_given_a_foreign_address(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from tools_home import Tools, tools_home
 
 from plex_companion.demo import Household
 from plex_companion.memory.find import find_user
-from plex_companion.prompts.completions import proposed
+from plex_companion.prompts.completions import propose_values
 from plex_companion.reports.asking import open_archive
-from plex_companion.usernames import ids_named
+from plex_companion.usernames import find_user_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ EVERY_NAME = ("Jasper O'Dell", "jasper odell", "JASPER O\u2019DELL", "Jasper", "
 
 def renamed_on_plex_tv(tools: Tools, user_id: int, name: str) -> None:
     """From now on plex.tv calls a user otherwise than the server did when its accounts were read."""
-    tools.demo.house.users[user_id] = replace(tools.demo.house.users[user_id], name=name)
+    tools.demo.state.users[user_id] = replace(tools.demo.state.users[user_id], name=name)
 
 
 async def ids_in_tools(tools: Tools, name: str) -> set[int]:
@@ -52,7 +52,7 @@ async def test_a_user_name_that_was_seen_at_plex_tv_is_known_to_the_command_line
         renamed_on_plex_tv(tools, JASPER, "jazz")
         await tools.well("user_list_all_users")
         await tools.until(lambda: tools.application.companion.state.plex_tv_users)
-        assert proposed(tools.application.companion, "user", "jaz") == ["Jasper O'Dell"]
+        assert propose_values(tools.application.companion, "user", "jaz") == ["Jasper O'Dell"]
         settings = tools.application.companion.settings
         async with open_archive(settings, demo=False) as archive:
             for name in EVERY_NAME:
@@ -82,7 +82,7 @@ async def test_no_address_is_kept_with_the_names(tmp_path: Path) -> None:
 
 
 async def test_a_first_name_of_two_is_ambiguous_and_a_whole_name_beats_it(tmp_path: Path) -> None:
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     names = {PIP: "Jasper", MEI: "Ottilie Lin"}
     built.users = [replace(user, name=names.get(user.id, user.name)) for user in built.users]
     async with tools_home(tmp_path, household=built, hushed=True) as tools:
@@ -113,5 +113,5 @@ NAMES: dict[str, list[str | None]] = {
     ],
 )  # fmt: skip
 def test_a_name_means_whom_it_fits_best(wanted: str, ids: list[str]) -> None:
-    found: Any = ids_named(wanted, NAMES)
+    found: Any = find_user_ids(wanted, NAMES)
     assert found == ids

@@ -38,7 +38,7 @@ def _with(question: Callable[..., Any], companion: Any, words: tuple[Any, ...], 
 
 def household(**changes: Any) -> Household:
     """The built-in household with one thing changed about Jasper."""
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     built.users = [replace(user, **changes) if user.id == JASPER else user for user in built.users]
     return built
 
@@ -119,37 +119,37 @@ async def test_a_number_that_nobody_has_is_nobody(tmp_path: Path, number: str) -
 
 async def test_the_server_as_somebody_else_sees_it_costs_two_requests_once(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        seen = await asked(tools, people.as_user, "Pip")
+        seen = await asked(tools, people.switch_user, "Pip")
         assert tools.requests == 2
         assert seen._token == "demo-token-pip"
-        await asked(tools, people.as_user, "Jasper O'Dell")
+        await asked(tools, people.switch_user, "Jasper O'Dell")
         assert tools.requests == 0
 
 
 async def test_the_owner_sees_the_server_itself(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         companion = tools.application.companion
-        assert await companion.gateway.call(lambda plex: people.as_user(plex, companion) is plex)
+        assert await companion.gateway.call(lambda plex: people.switch_user(plex, companion) is plex)
 
 
 async def test_somebody_without_access_is_told_so(tmp_path: Path) -> None:
     async with tools_home(tmp_path, household=household(shared=False)) as tools:
         with pytest.raises(PlexForbidden, match="has no access to this server"):
-            await asked(tools, people.as_user, "Jasper O'Dell")
+            await asked(tools, people.switch_user, "Jasper O'Dell")
         assert tools.requests == 2
 
 
 async def test_without_plex_tv_only_the_owner_is_found(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        tools.demo.plex_tv_answers(503)
+        tools.demo.answer_plex_tv_with(503)
         with pytest.raises(PlexTvUnreachable):
-            await asked(tools, people.as_user, "Pip")
+            await asked(tools, people.switch_user, "Pip")
         assert (await asked(tools, people.find_user, "Ottilie Brandt")).is_owner
 
 
 async def test_no_token_is_shown_by_what_is_kept(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        seen = await asked(tools, people.as_user, "Pip")
-        kept = repr(vars(tools.application.companion.known))
+        seen = await asked(tools, people.switch_user, "Pip")
+        kept = repr(vars(tools.application.companion.ttl_cache))
         assert "plex.tv access" in kept
         assert "demo-token" not in kept + repr(seen)

@@ -15,9 +15,9 @@ import pytest
 from picture_house import GIF, JPEG, PNG, WEBP, picture_house
 
 from plex_companion.errors import Conflict, Invalid, NotFound, PathNotAllowed, TimedOut, TooLarge, ToolError
-from plex_companion.settings import Settings, example
-from plex_companion.tools.image_urls import Reach, fetched, public, public_or_own, resolved
-from plex_companion.tools.pictures import LARGEST, SAME_NAMES, cleaned_name, keep, picture
+from plex_companion.settings import Settings, render_example
+from plex_companion.tools.image_urls import FetchPolicy, fetch_image, is_public, is_public_or_private, resolve_host
+from plex_companion.tools.pictures import LARGEST, SAME_NAMES, clean_name, load_picture, save_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +44,9 @@ def settings_of(folder: Path | None, **more: Any) -> Settings:
     return Settings().model_copy(update={"media_folder": folder, **more})
 
 
-def reach(*, authorities: str = certifi.where(), **names: list[str]) -> Reach:
+def reach(*, authorities: str = certifi.where(), **names: list[str]) -> FetchPolicy:
     """Loopback is open; every name is this machine's unless it is told otherwise."""
-    return Reach(lambda _: True, lambda host, _: names.get(host.partition(".")[0], ["127.0.0.1"]), authorities)
+    return FetchPolicy(lambda _: True, lambda host, _: names.get(host.partition(".")[0], ["127.0.0.1"]), authorities)
 
 
 # -- files
@@ -59,20 +59,20 @@ def reach(*, authorities: str = certifi.where(), **names: list[str]) -> Reach:
 )
 def test_the_kind_of_a_picture_is_told_by_its_content(folder: Path, body: bytes, mime: str) -> None:
     (folder / "lies.txt").write_bytes(body)
-    found = picture(settings_of(folder), filepath="lies.txt")
+    found = load_picture(settings_of(folder), filepath="lies.txt")
     assert (found.body, found.mime, found.source) == (body, mime, "file")
 
 
 def test_an_absolute_path_below_the_folder_is_taken(folder: Path) -> None:
     (folder / "a").mkdir()
     (folder / "a" / "p.png").write_bytes(PNG)
-    assert picture(settings_of(folder), filepath=str(folder / "a" / "p.png")).body == PNG
+    assert load_picture(settings_of(folder), filepath=str(folder / "a" / "p.png")).body == PNG
 
 
 def test_no_folder_is_open_unless_configured(tmp_path: Path) -> None:
     (tmp_path / "p.png").write_bytes(PNG)
     with pytest.raises(PathNotAllowed, match="PLEX_COMPANION_MEDIA_FOLDER"):
-        picture(settings_of(None), filepath=str(tmp_path / "p.png"))
+        load_picture(settings_of(None), filepath=str(tmp_path / "p.png"))
 
 
 @pytest.mark.parametrize(
@@ -85,25 +85,25 @@ def test_a_path_that_leads_outside_is_refused_whether_or_not_something_is_there(
     (folder / "link.png").symlink_to(folder.parent / "secret.png")
     (folder / "up").symlink_to(folder.parent / "nothing-there")
     with pytest.raises(PathNotAllowed, match="outside"):
-        picture(settings_of(folder), filepath=path)
+        load_picture(settings_of(folder), filepath=path)
 
 
 def test_a_link_that_stays_inside_is_followed(folder: Path) -> None:
     (folder / "p.png").write_bytes(PNG)
     (folder / "link.png").symlink_to("p.png")
-    assert picture(settings_of(folder), filepath="link.png").body == PNG
+    assert load_picture(settings_of(folder), filepath="link.png").body == PNG
 
 
 def test_a_folder_that_is_itself_a_link_is_the_folder_it_points_to(folder: Path) -> None:
     (folder / "p.png").write_bytes(PNG)
     (folder.parent / "here").symlink_to(folder)
-    assert picture(settings_of(folder.parent / "here"), filepath="p.png").body == PNG
+    assert load_picture(settings_of(folder.parent / "here"), filepath="p.png").body == PNG
 
 
 def test_a_hard_link_in_a_folder_of_our_own_is_taken(folder: Path) -> None:
     (folder.parent / "download.png").write_bytes(PNG)
     (folder / "p.png").hardlink_to(folder.parent / "download.png")
-    assert picture(settings_of(folder), filepath="p.png").body == PNG
+    assert load_picture(settings_of(folder), filepath="p.png").body == PNG
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
@@ -115,26 +115,26 @@ def test_a_hard_link_in_a_folder_of_somebody_else_is_refused(folder: Path, given
     (folder / "theirs" / "link.png").hardlink_to(folder.parent / "secret.png")
     (folder / "theirs" / "own.png").write_bytes(PNG)
     with pytest.raises(PathNotAllowed, match="hard link in a folder that belongs to another user"):
-        picture(settings_of(folder), filepath="theirs/link.png")
-    assert picture(settings_of(folder), filepath="theirs/own.png").body == PNG
+        load_picture(settings_of(folder), filepath="theirs/link.png")
+    assert load_picture(settings_of(folder), filepath="theirs/own.png").body == PNG
 
 
 @pytest.mark.parametrize("path", ["", "  ", "a\0b.png", "a\nb.png"])
 def test_what_is_no_path_is_invalid(folder: Path, path: str) -> None:
     with pytest.raises(Invalid):
-        picture(settings_of(folder), filepath=path)
+        load_picture(settings_of(folder), filepath=path)
 
 
 def test_a_file_that_is_not_there_is_not_found(folder: Path) -> None:
     with pytest.raises(NotFound, match="cannot be read"):
-        picture(settings_of(folder), filepath="p.png")
+        load_picture(settings_of(folder), filepath="p.png")
 
 
 def test_a_loop_of_links_ends(folder: Path) -> None:
     (folder / "a").symlink_to("b")
     (folder / "b").symlink_to("a")
     with pytest.raises(NotFound):
-        picture(settings_of(folder), filepath="a")
+        load_picture(settings_of(folder), filepath="a")
 
 
 def test_a_pipe_and_a_folder_are_no_files(folder: Path) -> None:
@@ -142,13 +142,13 @@ def test_a_pipe_and_a_folder_are_no_files(folder: Path) -> None:
     (folder / "sub").mkdir()
     for path in ("pipe", "sub"):
         with pytest.raises(ToolError):
-            picture(settings_of(folder), filepath=path)
+            load_picture(settings_of(folder), filepath=path)
 
 
 def test_a_file_that_is_no_picture_is_refused(folder: Path) -> None:
     (folder / "p.png").write_bytes(b"<svg onload=1/>")
     with pytest.raises(Invalid, match="PNG, JPEG, WebP or GIF"):
-        picture(settings_of(folder), filepath="p.png")
+        load_picture(settings_of(folder), filepath="p.png")
 
 
 def test_a_file_over_the_cap_is_too_large(folder: Path) -> None:
@@ -156,21 +156,21 @@ def test_a_file_over_the_cap_is_too_large(folder: Path) -> None:
         file.write(PNG)
         file.truncate(LARGEST + 1)
     with pytest.raises(TooLarge) as caught:
-        picture(settings_of(folder), filepath="p.png")
+        load_picture(settings_of(folder), filepath="p.png")
     assert caught.value.facts["limit_bytes"] == LARGEST
 
 
 @pytest.mark.parametrize("given", [{}, {"filepath": "p.png", "url": "http://example.org/p.png"}])
 def test_exactly_one_source_is_needed(folder: Path, given: dict[str, str]) -> None:
     with pytest.raises(Invalid, match="poster_filepath or poster_url"):
-        picture(settings_of(folder), **given, names=("poster_filepath", "poster_url"))  # type: ignore[arg-type]  # str values
+        load_picture(settings_of(folder), **given, names=("poster_filepath", "poster_url"))  # type: ignore[arg-type]  # str values
 
 
 # -- addresses
 
 
 def test_a_picture_is_fetched_from_the_address_that_was_judged_under_its_own_name(house: PictureHouse) -> None:
-    found = picture(settings_of(None), url=house.url("/a b/p.png?x=1"), reach=reach())
+    found = load_picture(settings_of(None), url=house.url("/a b/p.png?x=1"), reach=reach())
     assert (found.body, found.mime, found.source) == (PNG, "image/png", "url")
     assert house.asked == [("/a%20b/p.png?x=1", f"pictures.test:{house.port}")]
 
@@ -182,7 +182,7 @@ def test_a_name_is_looked_up_once_so_that_a_second_answer_cannot_change_it(house
         lookups.append(host)
         return ["127.0.0.1"] if len(lookups) == 1 else ["127.0.0.9"]
 
-    assert fetched(house.url(), Reach(lambda _: True, changing, certifi.where()), most=LARGEST) == PNG
+    assert fetch_image(house.url(), FetchPolicy(lambda _: True, changing, certifi.where()), most=LARGEST) == PNG
     assert lookups == ["pictures.test"]
 
 
@@ -192,7 +192,7 @@ def test_a_name_is_looked_up_once_so_that_a_second_answer_cannot_change_it(house
 @pytest.mark.parametrize("own_network", [False, True])
 def test_this_machine_is_never_asked_however_it_is_written(house: PictureHouse, host: str, own_network: bool) -> None:
     with pytest.raises((PathNotAllowed, Invalid)):
-        picture(settings_of(None, allow_private_image_urls=own_network), url=house.url(host=host))
+        load_picture(settings_of(None, allow_private_image_urls=own_network), url=house.url(host=host))
     assert house.asked == []
 
 
@@ -256,19 +256,19 @@ def test_this_machine_is_never_asked_however_it_is_written(house: PictureHouse, 
 )
 def test_which_addresses_may_be_asked(address: str, anybody: bool, at_home: bool) -> None:
     parsed = ipaddress.ip_address(address)
-    assert (public(parsed), public_or_own(parsed)) == (anybody, at_home)
+    assert (is_public(parsed), is_public_or_private(parsed)) == (anybody, at_home)
 
 
 def test_one_forbidden_address_among_several_refuses_the_name(house: PictureHouse) -> None:
-    mixed = Reach(public, lambda *_: ["93.184.215.14", "127.0.0.1"], certifi.where())
+    mixed = FetchPolicy(is_public, lambda *_: ["93.184.215.14", "127.0.0.1"], certifi.where())
     with pytest.raises(PathNotAllowed, match=r"pictures\.test"):
-        picture(settings_of(None), url=house.url(), reach=mixed)
+        load_picture(settings_of(None), url=house.url(), reach=mixed)
     assert house.asked == []
 
 
 def test_a_redirect_is_not_followed(house: PictureHouse) -> None:
     with pytest.raises(Invalid, match="redirects"):
-        picture(settings_of(None), url=house.url("/moved"), reach=reach())
+        load_picture(settings_of(None), url=house.url("/moved"), reach=reach())
     assert [path for path, _ in house.asked] == ["/moved"]
 
 
@@ -288,7 +288,7 @@ def test_only_plain_web_addresses_are_taken(url: str) -> None:
         return []
 
     with pytest.raises(Invalid):
-        picture(settings_of(None), url=url, reach=Reach(lambda _: True, noting, certifi.where()))
+        load_picture(settings_of(None), url=url, reach=FetchPolicy(lambda _: True, noting, certifi.where()))
     assert not [host for host in lookups if "/" in host or "@" in host]
 
 
@@ -306,34 +306,34 @@ def test_what_is_no_picture_of_a_fitting_size_is_refused(
     house: PictureHouse, path: str, error: type[ToolError], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        picture(settings_of(None), url=house.url(path), reach=reach())
+        load_picture(settings_of(None), url=house.url(path), reach=reach())
 
 
 def test_a_slow_drip_ends_at_the_deadline(house: PictureHouse) -> None:
     with pytest.raises(TimedOut, match=r"pictures\.test"):
-        fetched(house.url("/drip"), reach(), most=LARGEST, seconds=0.2)
+        fetch_image(house.url("/drip"), reach(), most=LARGEST, seconds=0.2)
 
 
 def test_a_server_that_says_nothing_ends_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://pictures.test:{silent.getsockname()[1]}/p.png"
         with pytest.raises(TimedOut):
-            fetched(url, reach(), most=LARGEST, seconds=0.2)
+            fetch_image(url, reach(), most=LARGEST, seconds=0.2)
 
 
 def test_the_next_address_of_a_name_is_tried_when_the_first_cannot_be_connected(house: PictureHouse) -> None:
-    assert fetched(house.url(), reach(pictures=["127.0.0.9", "127.0.0.1"]), most=LARGEST) == PNG
+    assert fetch_image(house.url(), reach(pictures=["127.0.0.9", "127.0.0.1"]), most=LARGEST) == PNG
 
 
 def test_nobody_there_and_no_such_name_are_told_in_plain_words() -> None:
     with pytest.raises(Invalid, match="connection refused"):
-        fetched("http://pictures.test:9/p.png", reach(), most=LARGEST)
+        fetch_image("http://pictures.test:9/p.png", reach(), most=LARGEST)
     with pytest.raises(Invalid, match="no address is known"):
-        fetched("http://pictures.invalid/p.png", Reach.of(own_network=True), most=LARGEST)
+        fetch_image("http://pictures.invalid/p.png", FetchPolicy.create(own_network=True), most=LARGEST)
 
 
 def test_the_system_finds_addresses() -> None:
-    assert "127.0.0.1" in resolved("localhost", 80)
+    assert "127.0.0.1" in resolve_host("localhost", 80)
 
 
 @pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificate")
@@ -348,19 +348,19 @@ def test_the_certificate_is_checked_against_the_name_and_not_the_address(tmp_pat
     context.sni_callback = lambda _, name, __: names.append(name)
     with picture_house(tls=context) as house:
         trusting = reach(authorities=str(cert))
-        assert fetched(house.url(scheme="https"), trusting, most=LARGEST) == PNG
+        assert fetch_image(house.url(scheme="https"), trusting, most=LARGEST) == PNG
         assert names == ["pictures.test"]
         with pytest.raises(Invalid, match="another name"):
-            fetched(house.url(scheme="https", host="other.test"), trusting, most=LARGEST)
+            fetch_image(house.url(scheme="https", host="other.test"), trusting, most=LARGEST)
         with pytest.raises(Invalid, match="authority is not known"):
-            fetched(house.url(scheme="https"), reach(), most=LARGEST)
+            fetch_image(house.url(scheme="https"), reach(), most=LARGEST)
 
 
 # -- keeping
 
 
 def test_artwork_is_kept_below_the_folder_under_a_fitting_name(folder: Path) -> None:
-    kept = keep(settings_of(folder), JPEG, folder="out/posters", name="Alien")
+    kept = save_picture(settings_of(folder), JPEG, folder="out/posters", name="Alien")
     assert kept == folder / "out" / "posters" / "Alien.jpg"
     assert kept.read_bytes() == JPEG
 
@@ -368,7 +368,7 @@ def test_artwork_is_kept_below_the_folder_under_a_fitting_name(folder: Path) -> 
 def test_nothing_that_is_there_is_overwritten(folder: Path) -> None:
     (folder / "Alien.png").write_bytes(b"mine")
     (folder / "Alien-2.png").symlink_to(folder.parent / "elsewhere.png")
-    assert keep(settings_of(folder), PNG, folder="./", name="Alien").name == "Alien-3.png"
+    assert save_picture(settings_of(folder), PNG, folder="./", name="Alien").name == "Alien-3.png"
     assert (folder / "Alien.png").read_bytes() == b"mine"
     assert not (folder.parent / "elsewhere.png").exists()
 
@@ -377,21 +377,21 @@ def test_a_crowd_of_same_names_is_a_conflict(folder: Path) -> None:
     for number in range(SAME_NAMES):
         (folder / (f"a-{number + 1}.png" if number else "a.png")).touch()
     with pytest.raises(Conflict):
-        keep(settings_of(folder), PNG, folder=".", name="a")
+        save_picture(settings_of(folder), PNG, folder=".", name="a")
 
 
 @pytest.mark.parametrize("where", ["..", "/tmp", "out/../../x", "link"])  # noqa: S108 - refused
 def test_nothing_is_written_outside_the_folder(folder: Path, where: str) -> None:
     (folder / "link").symlink_to(folder.parent)
     with pytest.raises(PathNotAllowed):
-        keep(settings_of(folder), PNG, folder=where, name="a")
+        save_picture(settings_of(folder), PNG, folder=where, name="a")
     assert [path.name for path in folder.parent.iterdir()] == ["media"]
 
 
 def test_a_file_where_the_folder_should_be_is_told(folder: Path) -> None:
     (folder / "file").touch()
     with pytest.raises(PathNotAllowed, match="Nothing can be written"):
-        keep(settings_of(folder), PNG, folder="file", name="a")
+        save_picture(settings_of(folder), PNG, folder="file", name="a")
 
 
 @pytest.mark.parametrize(
@@ -410,9 +410,9 @@ def test_a_file_where_the_folder_should_be_is_told(folder: Path) -> None:
     ],
 )
 def test_a_title_becomes_a_harmless_file_name(title: str, name: str) -> None:
-    assert cleaned_name(title) == name
+    assert clean_name(title) == name
 
 
 def test_both_settings_are_in_the_example() -> None:
-    assert "#PLEX_COMPANION_MEDIA_FOLDER=\n" in example()
-    assert "#PLEX_COMPANION_ALLOW_PRIVATE_IMAGE_URLS=false\n" in example()
+    assert "#PLEX_COMPANION_MEDIA_FOLDER=\n" in render_example()
+    assert "#PLEX_COMPANION_ALLOW_PRIVATE_IMAGE_URLS=false\n" in render_example()

@@ -15,8 +15,8 @@ from mcp_types import ElicitResult
 from tools_home import Tools, tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import Playlist
-from plex_companion.tools.smart import definition_of
+from plex_companion.demo.household import DemoPlaylist
+from plex_companion.tools.smart import parse_definition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -49,16 +49,16 @@ FINDING = {name: given for name, given in EVERY.items() if "playlist_title" in g
 
 def household() -> Household:
     """Two playlists of one name, an empty one, one with an item twice, and two films of one name."""
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     films = [item for item in built.items if item.type == "movie" and item.section == "1"]
     films[1].title = films[0].title
     now = films[0].added_at
     entries = [(7001, films[0].key), (7002, films[2].key), (7003, films[2].key), (7004, films[1].key)]
     built.playlists[0].entries = [(900 + place, item.key) for place, item in enumerate(films[4:9])]
     built.playlists += [
-        Playlist("80001", "Twins", "video", 1, now, now, entries=entries),
-        Playlist("80002", "Twins", "audio", 1, now, now),
-        Playlist("80003", "Empty", "video", 1, now, now),
+        DemoPlaylist("80001", "Twins", "video", 1, now, now, entries=entries),
+        DemoPlaylist("80002", "Twins", "audio", 1, now, now),
+        DemoPlaylist("80003", "Empty", "video", 1, now, now),
     ]
     return built
 
@@ -78,14 +78,14 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
 
 
 def films(tools: Tools) -> list[Any]:
-    return tools.demo.house.in_section("1", "movie")
+    return tools.demo.state.list_section("1", "movie")
 
 
-def one(tools: Tools, title: str, user: int = 1) -> Playlist:
-    return next(row for row in tools.demo.house.playlists.values() if (row.title, row.user) == (title, user))
+def one(tools: Tools, title: str, user: int = 1) -> DemoPlaylist:
+    return next(row for row in tools.demo.state.playlists.values() if (row.title, row.user) == (title, user))
 
 
-def keys(playlist: Playlist) -> list[str]:
+def keys(playlist: DemoPlaylist) -> list[str]:
     return [key for _, key in playlist.entries]
 
 
@@ -100,12 +100,12 @@ def without_title(name: str) -> dict[str, Any]:
 async def test_plex_that_starts_or_is_away_is_told(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         tools.demo.answer_with(503)
-        tools.demo.plex_tv_answers(None)
+        tools.demo.answer_plex_tv_with(None)
         for name, given in EVERY.items():
             if name != "playlist_copy_to_user":
                 assert (await tools.refused(name, **given))["code"] == "plex_starting", name
         tools.demo.answer_with(None)
-        await tools.demo.shut()
+        await tools.demo.shut_down()
         for name, given in EVERY.items():
             wanted = {"plex_unreachable", "plextv_unreachable"}
             assert (await tools.refused(name, **given))["code"] in wanted, name
@@ -126,14 +126,14 @@ async def test_a_playlist_that_is_not_there_is_told_and_nothing_changes(tmp_path
 
 async def test_an_id_of_another_kind_is_refused_and_the_kind_named(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        collection = next(iter(tools.demo.house.collections))
+        collection = next(iter(tools.demo.state.collections))
         for name in FINDING:
             for key, kind in ((films(tools)[0].key, "movie"), (collection, "collection"), ("Friday", "number")):
                 error = await tools.refused(name, playlist_id=key, **without_title(name))
                 assert (error["code"], error["argument"]) == ("invalid", "playlist_id")
                 assert kind in error["message"]
         assert writes(tools) == 0
-        assert films(tools)[0].key in tools.demo.house.items
+        assert films(tools)[0].key in tools.demo.state.items
 
 
 async def test_a_title_of_several_is_answered_with_what_fits(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ async def test_tracks_and_episodes_say_what_they_belong_to(tmp_path: Path) -> No
     async with home(tmp_path) as tools:
         tracks = await tools.well("playlist_get_contents", playlist_title="Washing Up", limit=1)
         assert {"artist", "album", "albumArtist"} <= tracks["items"][0].keys()
-        episode = tools.demo.house.of_kind("episode")[0].key
+        episode = tools.demo.state.list_kind("episode")[0].key
         one(tools, "Empty").entries = [(7100, episode)]
         episodes = await tools.well("playlist_get_contents", playlist_title="Empty")
         assert {"show", "season", "seasonNumber", "episodeNumber"} <= episodes["items"][0].keys()
@@ -285,16 +285,16 @@ async def test_a_playlist_is_created_in_the_order_asked_for(tmp_path: Path) -> N
 
 async def test_an_album_comes_in_as_its_tracks_for_another_user(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        album = tools.demo.house.of_kind("album")[0]
+        album = tools.demo.state.list_kind("album")[0]
         body = await tools.well("playlist_create", playlist_title="Loud", item_ids=[album.key], username=JASPER)
         assert tools.requests <= 4 + V
         made = one(tools, "Loud", 90002)
-        assert (made.kind, body["data"]["item_count"]) == ("audio", len(tools.demo.house.leaves_of(album.key)))
+        assert (made.kind, body["data"]["item_count"]) == ("audio", len(tools.demo.state.list_leaves(album.key)))
 
 
 async def test_a_library_decides_between_items_of_one_name(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        other = tools.demo.house.in_section("5", "movie")[0]
+        other = tools.demo.state.list_section("5", "movie")[0]
         other.title = films(tools)[3].title
         given = {"playlist_title": "X", "item_titles": [other.title]}
         assert (await tools.well("playlist_create", **given))["status"] == "multiple_matches"
@@ -318,7 +318,7 @@ async def test_all_items_or_none(tmp_path: Path) -> None:
             error = await tools.refused("playlist_create", playlist_title="X", **given)
             assert error["code"] == "not_found"
             assert error["items_not_found"] in (["Nope"], [UNKNOWN])
-        track = tools.demo.house.of_kind("track")[0].key
+        track = tools.demo.state.list_kind("track")[0].key
         error = await tools.refused("playlist_create", playlist_title="X", item_ids=[row[3].key, track])
         assert (error["code"], error["argument"]) == ("invalid", "item_ids")
         error = await tools.refused("playlist_create", playlist_title="X", item_ids=["80003"])
@@ -364,7 +364,7 @@ async def test_a_smart_playlist_is_created_within_its_budget_and_shows_what_it_h
         assert tools.requests == 1 + 5
         made = one(tools, "Clever & new")
         assert (made.smart, made.kind, made.summary) == (True, "video", "By itself.")
-        tag = str(tools.demo.house.tag_id("Genre", genre))
+        tag = str(tools.demo.state.get_tag_id("Genre", genre))
         assert clever(tools, "Clever & new") == [
             ("type", "1"),
             ("sort", "movie.year:desc,movie.titleSort"),
@@ -538,9 +538,9 @@ async def test_options_that_are_not_there_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_definition_is_read_however_it_is_escaped(content: str) -> None:
-    found = definition_of(Element("Playlist", content=content))
+    found = parse_definition(Element("Playlist", content=content))
     assert found is not None
-    assert found.facts() == {
+    assert found.as_dict() == {
         "libtype": "movie",
         "filters": {"title=": "A&B", "year": ["1", "2"]},
         "sort": None,
@@ -550,7 +550,7 @@ def test_a_definition_is_read_however_it_is_escaped(content: str) -> None:
 
 @pytest.mark.parametrize("content", ["", "nonsense", "library://x/item/5"])
 def test_what_is_no_definition_is_none(content: str) -> None:
-    assert definition_of(Element("Playlist", content=content)) is None
+    assert parse_definition(Element("Playlist", content=content)) is None
 
 
 # -- edit, poster
@@ -657,8 +657,8 @@ async def test_what_cannot_be_copied_is_refused(tmp_path: Path) -> None:
             assert (error["code"], error["argument"]) == ("invalid", "username")
         error = await tools.refused("playlist_copy_to_user", playlist_title="Empty", username=JASPER)
         assert (error["code"], error["reason"]) == ("not_supported", "empty")
-        tools.demo.plex_tv_answers(502)
-        tools.application.companion.known.clear()
+        tools.demo.answer_plex_tv_with(502)
+        tools.application.companion.ttl_cache.clear()
         error = await tools.refused("playlist_copy_to_user", **FRIDAY, username=JASPER)
         assert error["code"] == "plextv_unreachable"
         assert writes(tools) == 0
@@ -694,7 +694,7 @@ async def test_only_unclear_or_unknown_items_add_nothing(tmp_path: Path) -> None
         assert (body["status"], body["count"]) == ("multiple_matches", 2)
         error = await tools.refused("playlist_add_to", **FRIDAY, item_titles=["Nope"], item_ids=[UNKNOWN])
         assert (error["code"], error["items_not_found"]) == ("not_found", ["Nope", UNKNOWN])
-        track = tools.demo.house.of_kind("track")[0].key
+        track = tools.demo.state.list_kind("track")[0].key
         error = await tools.refused("playlist_add_to", **FRIDAY, item_ids=[track])
         assert (error["code"], error["argument"]) == ("invalid", "item_ids")
         assert (await tools.refused("playlist_add_to", **FRIDAY))["code"] == "invalid"
@@ -714,7 +714,7 @@ async def test_a_smart_playlist_takes_and_loses_nothing(tmp_path: Path, name: st
 
 async def test_the_first_copy_goes_and_the_others_are_counted(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        twins, film = tools.demo.house.playlists["80001"], films(tools)[2]
+        twins, film = tools.demo.state.playlists["80001"], films(tools)[2]
         body = await tools.well("playlist_remove_from", playlist_id="80001", items=[film.title, "Nope"])
         assert tools.requests <= 3 + 1
         assert [number for number, _ in twins.entries] == [7001, 7003, 7004]
@@ -727,12 +727,12 @@ async def test_the_first_copy_goes_and_the_others_are_counted(tmp_path: Path) ->
             "remaining_items": 3,
             "copies_left": {film.title: 1},
         }
-        assert film.key in tools.demo.house.items
+        assert film.key in tools.demo.state.items
 
 
 async def test_a_certain_copy_or_item_is_removed_by_id(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        twins = tools.demo.house.playlists["80001"]
+        twins = tools.demo.state.playlists["80001"]
         first = films(tools)[0].key
         given: dict[str, Any] = {"playlist_item_ids": [7003, 7003, 12], "item_ids": [int(first), UNKNOWN]}
         body = await tools.well("playlist_remove_from", playlist_id=80001, **given)
@@ -781,8 +781,8 @@ async def test_a_playlist_is_deleted_and_its_items_stay(tmp_path: Path) -> None:
         friday = one(tools, "Friday Films")
         body = await tools.well("playlist_delete", **FRIDAY, confirm=True)
         assert tools.requests == 4
-        assert friday.key not in tools.demo.house.playlists
-        assert all(key in tools.demo.house.items for key in keys(friday))
+        assert friday.key not in tools.demo.state.playlists
+        assert all(key in tools.demo.state.items for key in keys(friday))
         wanted = {"deleted": True, "title": "Friday Films", "playlist_id": int(friday.key), "type": "video"}
         assert {**wanted, "item_count": 5, "owner": "Ottilie Brandt"}.items() <= body.items()
 
@@ -792,7 +792,7 @@ async def test_another_users_playlist_is_deleted_with_their_token(tmp_path: Path
         body = await tools.well("playlist_delete", playlist_title="Jasper's Mix", username=JASPER, confirm=True)
         assert tools.requests == 4 + V
         assert body["owner"] == JASPER
-        assert "Jasper's Mix" not in {row.title for row in tools.demo.house.playlists.values()}
+        assert "Jasper's Mix" not in {row.title for row in tools.demo.state.playlists.values()}
 
 
 async def test_without_confirmation_the_victim_is_shown_and_nothing_deleted(tmp_path: Path) -> None:
@@ -844,7 +844,7 @@ class Lasting(dict[str, Any]):
         """Keep it."""
 
 
-class Stubborn(Playlist):
+class Stubborn(DemoPlaylist):
     """It stays as it is."""
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -854,10 +854,10 @@ class Stubborn(Playlist):
 
 async def test_what_plex_forgets_is_not_reported_as_done(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        house, friday = tools.demo.house, one(tools, "Friday Films")
+        house, friday = tools.demo.state, one(tools, "Friday Films")
         friday.entries = Forgetful(friday.entries)
         house.playlists = Lasting(house.playlists)
-        values = {field.name: getattr(one(tools, "Newest Ten"), field.name) for field in fields(Playlist)}
+        values = {field.name: getattr(one(tools, "Newest Ten"), field.name) for field in fields(DemoPlaylist)}
         house.playlists[values["key"]] = Stubborn(**values)
         for name, given in (
             ("playlist_add_to", {**FRIDAY, "item_ids": [films(tools)[12].key]}),

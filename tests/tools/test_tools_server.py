@@ -88,7 +88,7 @@ async def test_every_tool_says_that_plex_is_starting_or_gone_and_changes_nothing
             assert (await tools.refused(name, **given))["code"] == "plex_starting"
         assert (await tools.well("server_get_alerts", timeout=0))["connection"]["state"]
         tools.demo.answer_with(None)
-        await tools.demo.shut()
+        await tools.demo.shut_down()
         for name, given in ASKING.items():
             assert (await tools.refused(name, **given))["code"] == "plex_unreachable"
 
@@ -108,7 +108,7 @@ async def test_info_names_the_server_afresh_and_hides_the_owners_address(tmp_pat
     async with home(tmp_path) as tools:
         data = (await tools.well("server_get_info"))["data"]
         assert tools.requests == 1
-        tools.demo.house.prefs["FriendlyName"].value = "Windmill"
+        tools.demo.state.prefs["FriendlyName"].value = "Windmill"
         again = (await tools.well("server_get_info"))["data"]
     assert set(data) == {
         "version", "platform", "platform_version", "updated_at", "server_name", "machine_identifier", "my_plex_username",
@@ -219,7 +219,7 @@ def test_a_log_is_not_unpacked_beyond_the_cap_whatever_it_says_of_its_size() -> 
     bomb = zipped(**{"Plex Media Server.log": "a" * 5_000})
     assert len(bomb) < 1_000
     with zipfile.ZipFile(io.BytesIO(bomb)) as archive, pytest.raises(TooLarge):
-        server_logs.text_of(archive, "Plex Media Server.log", 1_000)
+        server_logs.read_text(archive, "Plex Media Server.log", 1_000)
 
 
 # -- server_get_bandwidth, server_get_current_resources
@@ -254,9 +254,9 @@ async def test_bandwidth_is_chosen_by_span_and_network(tmp_path: Path) -> None:
 
 async def test_bandwidth_of_a_forgotten_device_keeps_its_number(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        identifier = tools.demo.player(0).client_identifier
+        identifier = tools.demo.get_player(0).client_identifier
         rows = '<StatisticsBandwidth accountID="77" deviceID="88" timespan="6" at="1700000000" lan="1" bytes="5" />'
-        del tools.demo.house.players[identifier]
+        del tools.demo.state.players[identifier]
         await tools.well("server_get_bandwidth")
         tools.demo.answer_with(200, f'<MediaContainer size="1">{rows}</MediaContainer>'.encode())
         found = (await tools.well("server_get_bandwidth"))["data"][0]
@@ -304,14 +304,14 @@ async def test_a_butler_task_is_started_by_a_name_of_any_case(tmp_path: Path) ->
     async with home(tmp_path) as tools:
         done = await tools.well("server_run_butler_task", task_name="backupdatabase")
         assert asked_to_change(tools) == ["/butler/BackupDatabase"]
-        assert len(tools.demo.house.activities) == 1
+        assert len(tools.demo.state.activities) == 1
     assert done["task"] == "BackupDatabase"
     assert "started" in done["message"]
 
 
 async def test_a_butler_task_that_runs_already_is_no_failure(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        tools.demo.house.start_activity("butler.backupDatabase", "Running BackupDatabase")
+        tools.demo.state.start_activity("butler.backupDatabase", "Running BackupDatabase")
         done = await tools.well("server_run_butler_task", task_name="BackupDatabase")
     assert (done["status"], "already running" in done["message"]) == ("success", True)
 
@@ -333,7 +333,7 @@ async def test_alerts_without_a_cursor_are_what_arrives_meanwhile(tmp_path: Path
         async def play_on() -> None:
             while True:
                 tools.demo.move(session)
-                await companion.live.changed()
+                await companion.live.wait_for_commit()
 
         await tools.until(lambda: companion.state.sessions)
         before = companion.state.next_event
@@ -404,7 +404,7 @@ async def test_alerts_that_are_kept_no_more_are_said_to_be_dropped(tmp_path: Pat
 
 async def test_the_trash_of_one_library_is_emptied_after_confirmation(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        film, other = tools.demo.movie(3), tools.demo.house.in_section("5", "movie")[0]
+        film, other = tools.demo.get_movie(3), tools.demo.state.list_section("5", "movie")[0]
         tools.demo.trash_item(film.key)
         tools.demo.trash_item(other.key)
         asked = await tools.refused("server_empty_trash", library_name="films")
@@ -412,8 +412,8 @@ async def test_the_trash_of_one_library_is_emptied_after_confirmation(tmp_path: 
         done = await tools.well("server_empty_trash", library_name="films", confirm=True)
         assert asked_to_change(tools) == ["/library/sections/1/emptyTrash"]
         assert len(about_trash(tools)) == 1 + 4
-        assert film.key not in tools.demo.house.items
-        assert other.key in tools.demo.house.items
+        assert film.key not in tools.demo.state.items
+        assert other.key in tools.demo.state.items
     assert asked["code"] == "confirmation_required"
     assert asked["victim"]["libraries"] == [{"title": "Films", "library_id": 1, "items": 1}]
     assert "confirm=true" in asked["message"]
@@ -423,7 +423,7 @@ async def test_the_trash_of_one_library_is_emptied_after_confirmation(tmp_path: 
 
 async def test_without_a_name_the_trash_of_every_library_is_emptied(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        tools.demo.trash_item(tools.demo.episode(2).key)
+        tools.demo.trash_item(tools.demo.get_episode(2).key)
         done = await tools.well("server_empty_trash", confirm=True)
         assert len(asked_to_change(tools)) == 5
         assert len(about_trash(tools)) == 4 * 5
@@ -439,7 +439,7 @@ async def test_a_person_who_says_no_keeps_the_trash(tmp_path: Path, era: str) ->
         return ElicitResult(action="decline")
 
     async with home(tmp_path, answer=answer, era=era) as tools:
-        tools.demo.trash_item(tools.demo.movie(3).key)
+        tools.demo.trash_item(tools.demo.get_movie(3).key)
         error = await tools.refused("server_empty_trash", library_name="1", confirm=True)
         assert asked_to_change(tools) == []
     assert error["code"] == "declined"
@@ -455,7 +455,7 @@ async def test_a_trash_that_filled_while_a_person_was_asked_stays(tmp_path: Path
         return ElicitResult(action="accept", content={"confirm": True})
 
     async with home(tmp_path, answer=answer, era="legacy") as tools:
-        trashing.append(lambda: tools.demo.trash_item(tools.demo.movie(5).key))
+        trashing.append(lambda: tools.demo.trash_item(tools.demo.get_movie(5).key))
         error = await tools.refused("server_empty_trash", library_name="Films")
         assert asked_to_change(tools) == []
     assert error["code"] == "conflict"

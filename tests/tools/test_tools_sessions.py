@@ -16,7 +16,7 @@ from plex_companion.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from plex_companion.demo.household import Item
+    from plex_companion.demo.household import DemoItem
 
 ACTIVE, HISTORY = "sessions_get_active", "sessions_get_media_playback_history"
 PIP = 90003
@@ -30,14 +30,14 @@ async def playing(tools: Tools, **how: Any) -> None:
     await tools.until(lambda: all(s.user for s in tools.application.companion.state.sessions.values()))
 
 
-def played(tools: Tools, kind: str) -> Item:
+def played(tools: Tools, kind: str) -> DemoItem:
     """The item of this kind that was last played."""
-    rows = (tools.demo.house.items[play.rating_key] for play in reversed(tools.demo.house.history))
+    rows = (tools.demo.state.items[play.rating_key] for play in reversed(tools.demo.state.history))
     return next(item for item in rows if item.type == kind)
 
 
 def plays_of(tools: Tools, *keys: str) -> list[str]:
-    rows = sorted(tools.demo.house.history, key=lambda play: play.viewed_at, reverse=True)
+    rows = sorted(tools.demo.state.history, key=lambda play: play.viewed_at, reverse=True)
     return [f"/status/sessions/history/{play.id}" for play in rows if play.rating_key in keys]
 
 
@@ -47,7 +47,7 @@ def plays_of(tools: Tools, *keys: str) -> list[str]:
 async def test_while_plex_is_heard_nothing_is_asked(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         await playing(tools)
-        await playing(tools, item=tools.demo.episode(), user=1, player=2, transcode=True)
+        await playing(tools, item=tools.demo.get_episode(), user=1, player=2, transcode=True)
         found = await tools.well(ACTIVE)
         assert tools.requests == 0
         assert (found["sessions_count"], found["source"]) == (2, "cache")
@@ -58,9 +58,9 @@ async def test_while_plex_is_heard_nothing_is_asked(tmp_path: Path) -> None:
 
 async def test_a_session_holds_what_is_needed_to_act_on_it(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        await playing(tools, item=tools.demo.episode(), user=2, player=4)
+        await playing(tools, item=tools.demo.get_episode(), user=2, player=4)
         (session,) = (await tools.well(ACTIVE, unused="x"))["sessions"]
-        house = tools.demo.house
+        house = tools.demo.state
         live = next(iter(house.sessions.values()))
         assert (session["session_id"], session["session_uuid"]) == (1, live.id)
         assert str(session["session_key"]) == live.key
@@ -107,7 +107,7 @@ async def test_with_no_answer_and_nothing_known_it_is_not_claimed_that_nothing_p
 async def test_when_plex_is_away_the_last_known_is_told_as_such(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         await playing(tools)
-        await tools.demo.shut()
+        await tools.demo.shut_down()
         await tools.until(lambda: not tools.application.companion.is_live)
         found = await tools.well(ACTIVE)
         assert (found["sessions_count"], found["source"]) == (1, "cache")
@@ -134,7 +134,7 @@ async def test_the_plays_of_an_item_name_users_and_devices(tmp_path: Path) -> No
         }
         assert [play["history_key"] for play in found["history"]] == plays_of(tools, movie.key)
         assert found["play_count"] == len(found["history"])
-        first, house = found["history"][0], tools.demo.house
+        first, house = found["history"][0], tools.demo.state
         assert set(first) == {
             "user", "viewed_at", "device", "viewed_at_utc", "user_id", "history_key", "rating_key", "title",
         }  # fmt: skip
@@ -145,7 +145,7 @@ async def test_the_plays_of_an_item_name_users_and_devices(tmp_path: Path) -> No
 async def test_a_title_in_a_library_is_found_and_the_names_are_kept(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         movie = played(tools, "movie")
-        library = tools.demo.house.sections[movie.section].title
+        library = tools.demo.state.sections[movie.section].title
         await tools.well(HISTORY, media_title=movie.title, library_name=library)
         assert tools.requests <= 1 + 2 + 3
         await tools.well(HISTORY, media_id=movie.key)
@@ -155,11 +155,11 @@ async def test_a_title_in_a_library_is_found_and_the_names_are_kept(tmp_path: Pa
 @pytest.mark.parametrize("kind", ["show", "season"])
 async def test_a_container_counts_the_plays_of_its_parts(tmp_path: Path, kind: str) -> None:
     async with tools_home(tmp_path) as tools:
-        house = tools.demo.house
+        house = tools.demo.state
         above = house.items[played(tools, "episode").parent or ""]
         container = above if kind == "season" else house.items[above.parent or ""]
         found = await tools.well(HISTORY, media_id=int(container.key), limit=500)
-        keys = [leaf.key for leaf in house.leaves_of(container.key)]
+        keys = [leaf.key for leaf in house.list_leaves(container.key)]
         assert [play["history_key"] for play in found["history"]] == plays_of(tools, *keys)
         assert found["history"]
         assert found["media"]["type"] == kind
@@ -169,7 +169,7 @@ async def test_an_episode_is_told_with_its_show_and_season(tmp_path: Path) -> No
     async with tools_home(tmp_path) as tools:
         episode = played(tools, "episode")
         media = (await tools.well(HISTORY, media_id=episode.key))["media"]
-        house = tools.demo.house
+        house = tools.demo.state
         season = house.items[episode.parent or ""]
         show = house.items[season.parent or ""]
         assert (media["show_title"], media["season_title"]) == (show.title, season.title)
@@ -179,7 +179,7 @@ async def test_an_episode_is_told_with_its_show_and_season(tmp_path: Path) -> No
 
 async def test_one_users_plays_are_given_on_request(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        house = tools.demo.house
+        house = tools.demo.state
         row = next(play for play in house.history if play.account_id == PIP)
         found = await tools.well(HISTORY, media_id=row.rating_key, username="pip")
         assert tools.requests == 5
@@ -188,7 +188,7 @@ async def test_one_users_plays_are_given_on_request(tmp_path: Path) -> None:
 
 async def test_the_plays_come_in_pages(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        show = tools.demo.house.of_kind("show")[0]
+        show = tools.demo.state.list_kind("show")[0]
         whole = await tools.well(HISTORY, media_id=show.key, limit=10_000)
         part = await tools.well(HISTORY, media_id=show.key, limit=1, offset=1)
         assert whole["limit"] == 500
@@ -198,26 +198,26 @@ async def test_the_plays_come_in_pages(tmp_path: Path) -> None:
 
 async def test_no_plays_is_a_success(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        house = tools.demo.house
+        house = tools.demo.state
         house.history.clear()
-        house.changed()
-        found = await tools.well(HISTORY, media_id=tools.demo.movie().key)
+        house.mark_changed()
+        found = await tools.well(HISTORY, media_id=tools.demo.get_movie().key)
         assert tools.requests == 2
         assert (found["play_count"], found["history"], found["message"]) == (0, [], "No plays found.")
 
 
 async def test_several_items_of_a_title_are_listed_with_their_shows(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        house = tools.demo.house
-        first, second = house.leaves_of(house.of_kind("show")[0].key)[:2]
+        house = tools.demo.state
+        first, second = house.list_leaves(house.list_kind("show")[0].key)[:2]
         first.title = second.title = "The Same"
-        house.changed()
+        house.mark_changed()
         said = await tools.ask(HISTORY, media_title="the same")
         assert said.body["status"] == "multiple_matches"
         assert said.text == said.body["matches"]
         assert [match["media_id"] for match in said.text] == [int(first.key), int(second.key)]
         assert [match["episode_number"] for match in said.text] == [1, 2]
-        assert {match["show_title"] for match in said.text} == {house.of_kind("show")[0].title}
+        assert {match["show_title"] for match in said.text} == {house.list_kind("show")[0].title}
         assert all("The Same" in match["formatted_title"] for match in said.text)
 
 
@@ -242,7 +242,7 @@ async def test_what_is_not_there_is_told(tmp_path: Path, arguments: dict[str, An
 
 async def test_the_id_of_a_playlist_is_refused(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        playlist = next(iter(tools.demo.house.playlists))
+        playlist = next(iter(tools.demo.state.playlists))
         error = await tools.refused(HISTORY, media_id=playlist)
         assert error["code"] == "invalid"
         assert "playlist" in error["message"]
@@ -252,5 +252,5 @@ async def test_a_server_that_starts_or_is_gone_is_told(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         tools.demo.answer_with(503)
         assert (await tools.refused(HISTORY, media_id=103))["code"] == "plex_starting"
-        await tools.demo.shut()
+        await tools.demo.shut_down()
         assert (await tools.refused(HISTORY, media_id=103))["code"] == "plex_unreachable"

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from tools_home import Tools
 
-    from plex_companion.demo.household import Item
+    from plex_companion.demo.household import DemoItem
 
 
-def films(tools: Tools) -> list[Item]:
-    return tools.demo.house.in_section("1", "movie")
+def films(tools: Tools) -> list[DemoItem]:
+    return tools.demo.state.list_section("1", "movie")
 
 
 async def held(tools: Tools, library: str = "Films", **given: Any) -> list[int]:
@@ -27,7 +27,7 @@ async def held(tools: Tools, library: str = "Films", **given: Any) -> list[int]:
     return [int(item["rating_key"]) for item in contents["items"]]
 
 
-def keys(items: list[Item]) -> set[int]:
+def keys(items: list[DemoItem]) -> set[int]:
     return {int(item.key) for item in items}
 
 
@@ -65,20 +65,22 @@ async def test_a_release_date_is_compared_to_the_day(tmp_path: Path) -> None:
 
 async def test_a_sort_by_the_show_and_its_season_orders_episodes(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        house = tools.demo.house
+        house = tools.demo.state
         sort = "show.titleSort:desc,season.index,episode.index:desc"
         found = await held(tools, "Series", libtype="episode", sort=sort)
-        shows = sorted(house.of_kind("show"), key=lambda show: (show.title_sort or show.title).casefold(), reverse=True)
-        seasons = [season for show in shows for season in house.children_of(show.key)]
-        wanted = [int(leaf.key) for season in seasons for leaf in house.children_of(season.key)[::-1]]
+        shows = sorted(
+            house.list_kind("show"), key=lambda show: (show.title_sort or show.title).casefold(), reverse=True
+        )
+        seasons = [season for show in shows for season in house.list_children(show.key)]
+        wanted = [int(leaf.key) for season in seasons for leaf in house.list_children(season.key)[::-1]]
         assert found == wanted[: len(found)]
-        assert len(found) > len(house.leaves_of(shows[0].key))
+        assert len(found) > len(house.list_leaves(shows[0].key))
 
 
 async def test_a_smart_playlist_of_shows_counts_and_orders_episodes(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        house = tools.demo.house
-        show = house.of_kind("show")[0]
+        house = tools.demo.state
+        show = house.list_kind("show")[0]
         sort = "titleSort,season.index,episode.index"
         found = await held(tools, "Series", libtype="show", filters={"title": show.title}, sort=sort, limit=4)
-        assert found == [int(leaf.key) for leaf in house.leaves_of(show.key)][:4]
+        assert found == [int(leaf.key) for leaf in house.list_leaves(show.key)][:4]

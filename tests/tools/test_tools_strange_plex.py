@@ -108,7 +108,7 @@ async def test_an_endless_title_is_cut_in_questions_and_in_lists_of_matches(tmp_
         return ElicitResult(action="decline")
 
     async with tools_home(tmp_path, answer=declining, era="legacy") as tools:
-        first, second = tools.demo.movie(0), tools.demo.movie(1)
+        first, second = tools.demo.get_movie(0), tools.demo.get_movie(1)
         first.title = second.title = ENDLESS
         await tools.refused("media_delete", media_id=first.key)
         assert len(asked[0]) < 500

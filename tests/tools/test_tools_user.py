@@ -11,7 +11,7 @@ import pytest
 from tools_home import tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import View
+from plex_companion.demo.household import ViewState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +32,9 @@ OF_PLEX = tuple(tool for tool in EVERY if tool != "user_get_statistics")
 """What is asked of Plex; the statistics come out of the cache."""
 
 
-def household(**views: dict[str, View]) -> Household:
+def household(**views: dict[str, ViewState]) -> Household:
     """The built-in household, in which these users (by first name) are this far."""
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     ids = {user.name.split()[0].lower(): user.id for user in built.users}
     built.views = {ids[name]: view for name, view in views.items()}
     return built
@@ -46,9 +46,11 @@ def key_of(built: Household, kind: str) -> str:
 
 def begun() -> Household:
     """Pip has begun the first film (the older) and the first episode."""
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     movie, episode = key_of(built, "movie"), key_of(built, "episode")
-    return household(pip={movie: View(offset=185_000, viewed_at=100), episode: View(offset=600_000, viewed_at=200)})
+    return household(
+        pip={movie: ViewState(offset=185_000, viewed_at=100), episode: ViewState(offset=600_000, viewed_at=200)}
+    )
 
 
 # -- who they are
@@ -64,7 +66,7 @@ async def test_users_are_found_by_a_part_of_a_name_with_their_libraries(tmp_path
         assert (user["role"], user["username"], user["title"]) == ("Home User", "Jasper O'Dell", "Jasper O'Dell")
         assert user["id"] == JASPER
         assert user["email"] == "hidden"
-        assert user["libraries"] == [section.title for section in tools.demo.house.sections.values()]
+        assert user["libraries"] == [section.title for section in tools.demo.state.sections.values()]
 
 
 async def test_the_owner_is_found_too_and_without_an_account_at_plex_tv(tmp_path: Path) -> None:
@@ -129,8 +131,8 @@ async def test_a_users_information_holds_what_they_may_see(tmp_path: Path) -> No
         assert tools.requests == 2
         assert (found["role"], found["id"], found["email"]) == ("Shared User", MEI, "hidden")
         (server,) = found["serverAccess"]
-        assert server["name"] == tools.demo.house.name
-        assert server["libraries"] == [section.title for section in tools.demo.house.sections.values()]
+        assert server["name"] == tools.demo.state.name
+        assert server["libraries"] == [section.title for section in tools.demo.state.sections.values()]
         assert server["all_libraries"] is True
 
 
@@ -150,12 +152,12 @@ async def test_on_deck_is_the_users_own_and_says_how_far_they_are(tmp_path: Path
         }  # fmt: skip
         assert (movie["type"], movie["current_time"], movie["view_offset_ms"]) == ("movie", "3:05", 185_000)
         assert movie["progress"] == round(100 * 185_000 / movie["duration_ms"], 1)
-        assert movie["year"] == tools.demo.house.items[str(movie["rating_key"])].year
+        assert movie["year"] == tools.demo.state.items[str(movie["rating_key"])].year
 
 
 async def test_the_owners_deck_needs_no_plex_tv(tmp_path: Path) -> None:
     async with tools_home(tmp_path, household=begun()) as tools:
-        tools.demo.plex_tv_answers(503)
+        tools.demo.answer_plex_tv_with(503)
         found = await tools.well("user_get_on_deck", username="Ottilie Brandt")
         assert tools.requests == 1
         assert (found["username"], found["count"], found["items"]) == ("Ottilie Brandt", 0, [])
@@ -199,7 +201,7 @@ async def test_the_owners_history_is_newest_first_and_holds_each_item_once(tmp_p
     async with tools_home(tmp_path) as tools:
         found = await tools.well("user_get_watch_history", limit=500)
         assert tools.requests == 2
-        house = tools.demo.house
+        house = tools.demo.state
         keys = [play.rating_key for play in reversed(house.history) if play.account_id == OWNER]
         assert [str(item["rating_key"]) for item in found["items"]] == list(dict.fromkeys(keys))
         assert (found["username"], found["user_id"], found["count"]) == ("Ottilie Brandt", 1, len(set(keys)))
@@ -217,7 +219,7 @@ async def test_a_play_names_show_season_time_and_device(tmp_path: Path) -> None:
         }  # fmt: skip
         assert play["type"] == "episode"
         assert found["contentType"] == "show"
-        house = tools.demo.house
+        house = tools.demo.state
         row = next(row for row in house.history if f"/status/sessions/history/{row.id}" == play["history_key"])
         assert play["device"] == {player.id: player.title for player in house.players.values()}[row.device_id]
 
@@ -225,14 +227,14 @@ async def test_a_play_names_show_season_time_and_device(tmp_path: Path) -> None:
 async def test_repeats_and_pages_are_given_on_request(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         every = await tools.well("user_get_watch_history", limit=500, include_repeats=True)
-        plays = [play for play in tools.demo.house.history if play.account_id == OWNER]
+        plays = [play for play in tools.demo.state.history if play.account_id == OWNER]
         assert every["count"] == len(plays)
         part = await tools.well("user_get_watch_history", limit=5, offset=5, include_repeats=True)
         assert part["items"] == every["items"][5:10]
 
 
 async def test_a_long_history_is_looked_through_only_so_far(tmp_path: Path) -> None:
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     movie, first = key_of(built, "movie"), built.history[0]
     built.history = [replace(first, id=n, rating_key=movie, account_id=OWNER, viewed_at=n) for n in range(1, 1201)]
     async with tools_home(tmp_path, household=built) as tools:
@@ -243,7 +245,7 @@ async def test_a_long_history_is_looked_through_only_so_far(tmp_path: Path) -> N
 
 
 async def test_no_plays_is_a_success(tmp_path: Path) -> None:
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     built.history = []
     async with tools_home(tmp_path, household=built) as tools:
         found = await tools.well("user_get_watch_history")
@@ -252,7 +254,7 @@ async def test_no_plays_is_a_success(tmp_path: Path) -> None:
 
 
 async def test_the_row_of_a_deleted_item_stays(tmp_path: Path) -> None:
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     row = built.history[0]
     built.history = [replace(row, id=n, rating_key="999999", account_id=OWNER) for n in (1, 2)]
     async with tools_home(tmp_path, household=built) as tools:
@@ -273,7 +275,7 @@ async def test_an_unknown_user_is_not_found(tmp_path: Path, tool: str) -> None:
 
 @pytest.mark.parametrize("tool", NAMED)
 async def test_a_name_of_two_users_is_ambiguous(tmp_path: Path, tool: str) -> None:
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     built.users = [replace(user, name="Pip") if user.id == JASPER else user for user in built.users]
     async with tools_home(tmp_path, household=built) as tools:
         error = await tools.refused(tool, username="pip")
@@ -283,7 +285,7 @@ async def test_a_name_of_two_users_is_ambiguous(tmp_path: Path, tool: str) -> No
 
 @pytest.mark.parametrize("tool", SEEN_BY_SOMEBODY)
 async def test_somebody_without_access_sees_nothing(tmp_path: Path, tool: str) -> None:
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     built.users = [replace(user, shared=user.id != MEI) for user in built.users]
     async with tools_home(tmp_path, household=built) as tools:
         error = await tools.refused(tool, username="mei@example.org")
@@ -331,14 +333,14 @@ async def test_a_starting_server_is_said_to_be_starting(tmp_path: Path, tool: st
 @pytest.mark.parametrize("tool", NAMED[1:-1])
 async def test_a_server_that_is_gone_cannot_be_reached(tmp_path: Path, tool: str) -> None:
     async with tools_home(tmp_path) as tools:
-        await tools.demo.shut()
+        await tools.demo.shut_down()
         assert (await tools.refused(tool))["code"] == "plex_unreachable"
 
 
 @pytest.mark.parametrize("tool", OF_PLEX)
 async def test_without_plex_tv_other_users_are_out_of_reach(tmp_path: Path, tool: str) -> None:
     async with tools_home(tmp_path) as tools:
-        tools.demo.plex_tv_answers(502)
+        tools.demo.answer_plex_tv_with(502)
         arguments = {"username": "Pip"} if tool in NAMED else {}
         error = await tools.refused(tool, **arguments)
         assert error["code"] == "plextv_unreachable"

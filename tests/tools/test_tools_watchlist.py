@@ -11,13 +11,13 @@ import pytest
 from tools_home import Tools, tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import View
+from plex_companion.demo.household import ViewState
 from plex_companion.text import redact
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from plex_companion.demo.household import Item
+    from plex_companion.demo.household import DemoItem
 
 OWNER, JASPER, PIP, MEI = 1, 90002, 90003, 90004
 NOWHERE = "plex://movie/000000000000000000000000"
@@ -25,12 +25,12 @@ STATED = {"available_on_server", "match_status", "library_items"}
 
 
 def with_pin() -> Household:
-    built = Household.built_in(now=time.time())
+    built = Household.create_built_in(now=time.time())
     built.users = [replace(user, pin="4711") if user.id == JASPER else user for user in built.users]
     return built
 
 
-def wish(tools: Tools, *items: Item, user: int = OWNER) -> None:
+def wish(tools: Tools, *items: DemoItem, user: int = OWNER) -> None:
     """These are on the list, the last one first."""
     tools.demo.watchlists[user] = [item.guid.rpartition("/")[2] for item in items]
 
@@ -39,16 +39,16 @@ def wished(tools: Tools, user: int = OWNER) -> list[str]:
     return list(tools.demo.watchlists.get(user, []))
 
 
-def unowned(tools: Tools, **changes: Any) -> Item:
+def unowned(tools: Tools, **changes: Any) -> DemoItem:
     """A film that plex.tv knows and no library holds: a copy of the first one with another guid."""
     new = {"key": "999999", "guid": "plex://movie/5d77000000000000000000aa", "title": "Not Here", "external_ids": ()}
-    item = replace(tools.demo.movie(), **{**new, **changes})
+    item = replace(tools.demo.get_movie(), **{**new, **changes})
     tools.demo.unowned.append(item)
     return item
 
 
-def show_of(tools: Tools) -> Item:
-    return tools.demo.house.of_kind("show")[0]
+def show_of(tools: Tools) -> DemoItem:
+    return tools.demo.state.list_kind("show")[0]
 
 
 # -- the list
@@ -56,9 +56,9 @@ def show_of(tools: Tools) -> Item:
 
 async def test_the_owners_list_says_what_the_server_has_and_how_far_it_was_watched(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        movie, show, house = tools.demo.movie(), show_of(tools), tools.demo.house
-        house.views = {OWNER: {movie.key: View(offset=movie.duration // 2 if movie.duration else 0)}}
-        house.own_view(house.owner, house.leaves_of(show.key)[0].key).count = 1
+        movie, show, house = tools.demo.get_movie(), show_of(tools), tools.demo.state
+        house.views = {OWNER: {movie.key: ViewState(offset=movie.duration // 2 if movie.duration else 0)}}
+        house.get_own_view(house.owner, house.list_leaves(show.key)[0].key).count = 1
         wish(tools, movie, show)
         found = await tools.well("watchlist_list")
         assert tools.requests == 3
@@ -75,7 +75,7 @@ async def test_the_owners_list_says_what_the_server_has_and_how_far_it_was_watch
                 "watched": False,
                 "watch_status": "partial",
                 "watched_episode_count": 1,
-                "episode_count": len(house.leaves_of(show.key)),
+                "episode_count": len(house.list_leaves(show.key)),
             }
         ]
         (here,) = second["library_items"]
@@ -87,7 +87,7 @@ async def test_the_owners_list_says_what_the_server_has_and_how_far_it_was_watch
 
 async def test_without_state_the_server_is_not_asked(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        wish(tools, tools.demo.movie())
+        wish(tools, tools.demo.get_movie())
         tools.demo.answer_with(503)
         found = await tools.well("watchlist_list", include_state=False)
         assert tools.requests == 1
@@ -96,7 +96,7 @@ async def test_without_state_the_server_is_not_asked(tmp_path: Path) -> None:
 
 async def test_a_title_the_server_lacks_is_not_found_and_never_said_to_be_absent(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        wish(tools, tools.demo.movie(), unowned(tools))
+        wish(tools, tools.demo.get_movie(), unowned(tools))
         lacking, had = (await tools.well("watchlist_list"))["items"]
         assert tools.requests == 1 + 1 + 1
         assert (lacking["match_status"], lacking["available_on_server"]) == ("not_found", None)
@@ -106,7 +106,7 @@ async def test_a_title_the_server_lacks_is_not_found_and_never_said_to_be_absent
 
 async def test_a_title_of_another_agent_is_matched_by_its_ids_elsewhere(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        movie = tools.demo.movie()
+        movie = tools.demo.get_movie()
         wish(tools, unowned(tools, title=movie.title, external_ids=("imdb://tt0000001",)))
         movie.external_ids = ("imdb://tt0000001", "tmdb://2")
         (item,) = (await tools.well("watchlist_list"))["items"]
@@ -115,14 +115,14 @@ async def test_a_title_of_another_agent_is_matched_by_its_ids_elsewhere(tmp_path
 
 async def test_a_namesake_is_not_taken_for_the_title(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        wish(tools, unowned(tools, title=tools.demo.movie().title))
+        wish(tools, unowned(tools, title=tools.demo.get_movie().title))
         assert (await tools.well("watchlist_list"))["items"][0]["match_status"] == "not_found"
 
 
 @pytest.mark.parametrize("status", [503, 500, 403])
 async def test_the_list_stands_while_the_server_refuses(tmp_path: Path, status: int) -> None:
     async with tools_home(tmp_path) as tools:
-        wish(tools, tools.demo.movie())
+        wish(tools, tools.demo.get_movie())
         tools.demo.answer_with(status)
         (item,) = (await tools.well("watchlist_list"))["items"]
         assert (item["match_status"], item["available_on_server"]) == ("unavailable", None)
@@ -131,9 +131,9 @@ async def test_the_list_stands_while_the_server_refuses(tmp_path: Path, status: 
 
 async def test_the_list_comes_in_pages(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        wish(tools, *(tools.demo.movie(number) for number in range(5)))
+        wish(tools, *(tools.demo.get_movie(number) for number in range(5)))
         found = await tools.well("watchlist_list", offset=3, limit=1, include_state=False)
-        assert [item["guid"] for item in found["items"]] == [tools.demo.movie(1).guid]
+        assert [item["guid"] for item in found["items"]] == [tools.demo.get_movie(1).guid]
         assert (found["totalItems"], found["offset"], found["limit"], found["size"]) == (5, 3, 1, 1)
 
 
@@ -145,8 +145,8 @@ async def test_an_empty_list_is_a_success(tmp_path: Path) -> None:
 
 async def test_a_profiles_list_and_state_are_its_own(tmp_path: Path) -> None:
     async with tools_home(tmp_path, household=with_pin()) as tools:
-        movie, house = tools.demo.movie(), tools.demo.house
-        house.views = {JASPER: {movie.key: View(count=2)}}
+        movie, house = tools.demo.get_movie(), tools.demo.state
+        house.views = {JASPER: {movie.key: ViewState(count=2)}}
         wish(tools, movie, user=JASPER)
         (item,) = (await tools.well("watchlist_list", home_user_id=JASPER, pin=4711))["items"]
         assert tools.requests == 2 + 1 + 1 + 1
@@ -181,7 +181,7 @@ async def test_nothing_found_is_a_success(tmp_path: Path) -> None:
 
 async def test_a_title_is_added_once(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        guid = tools.demo.movie().guid
+        guid = tools.demo.get_movie().guid
         done = await tools.well("watchlist_add", guid=guid)
         assert done == {"status": "success", "guid": guid, "watchlisted": True, "changed": True}
         assert tools.requests == 3
@@ -192,7 +192,7 @@ async def test_a_title_is_added_once(tmp_path: Path) -> None:
 
 async def test_a_title_is_removed_once(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        first, second = tools.demo.movie(0), tools.demo.movie(1)
+        first, second = tools.demo.get_movie(0), tools.demo.get_movie(1)
         wish(tools, first, second)
         done = await tools.well("watchlist_remove", guid=first.guid)
         assert done == {"status": "success", "guid": first.guid, "watchlisted": False, "changed": True}
@@ -207,7 +207,7 @@ async def test_a_title_is_removed_once(tmp_path: Path) -> None:
 )
 async def test_a_profiles_list_is_changed_and_nobody_elses(tmp_path: Path, who: dict[str, Any]) -> None:
     async with tools_home(tmp_path) as tools:
-        guid = tools.demo.movie().guid
+        guid = tools.demo.get_movie().guid
         await tools.well("watchlist_add", guid=guid, **who)
         assert tools.requests == 2 + 3
         assert (wished(tools), wished(tools, PIP)) == ([], [guid.rpartition("/")[2]])
@@ -215,7 +215,7 @@ async def test_a_profiles_list_is_changed_and_nobody_elses(tmp_path: Path, who: 
 
 async def test_the_owner_may_be_named(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        await tools.well("watchlist_add", guid=tools.demo.movie().guid, username="Ottilie Brandt")
+        await tools.well("watchlist_add", guid=tools.demo.get_movie().guid, username="Ottilie Brandt")
         assert len(wished(tools)) == 1
         assert tools.requests == 3
 
@@ -230,7 +230,7 @@ class Forgetful(list[str]):
 async def test_an_addition_that_is_not_seen_is_not_reported_as_done(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         tools.demo.watchlists[OWNER] = Forgetful()
-        error = await tools.refused("watchlist_add", guid=tools.demo.movie().guid)
+        error = await tools.refused("watchlist_add", guid=tools.demo.get_movie().guid)
         assert error["code"] == "not_confirmed"
         assert (error["requested"], error["found"]) == ({"watchlisted": True}, {"watchlisted": False})
 
@@ -305,7 +305,7 @@ async def test_who_is_no_open_profile_of_the_home_is_refused(tmp_path: Path, who
 
 async def test_without_plex_tv_there_is_no_list(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        tools.demo.plex_tv_answers(503)
+        tools.demo.answer_plex_tv_with(503)
         for tool, arguments in ONE.items():
             assert (await tools.refused(tool, **arguments))["code"] == "plextv_unreachable"
 
@@ -313,7 +313,7 @@ async def test_without_plex_tv_there_is_no_list(tmp_path: Path) -> None:
 async def test_the_pin_is_in_no_journal_and_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with tools_home(tmp_path, household=with_pin()) as tools:
         with caplog.at_level("DEBUG"):
-            guid = tools.demo.movie().guid
+            guid = tools.demo.get_movie().guid
             await tools.well("watchlist_add", guid=guid, username="jasper@example.net", pin="4711")
         written = await tools.well("events_wait", cursor=0, types=["audit"], timeout=5)
         assert "4711" not in json.dumps(written)
@@ -332,7 +332,7 @@ async def test_the_pin_is_in_no_journal_and_no_log(tmp_path: Path, caplog: pytes
 )
 async def test_a_search_that_plex_tv_answers_oddly_finds_nothing(tmp_path: Path, body: str) -> None:
     async with tools_home(tmp_path) as tools:
-        tools.demo.plex_tv_answers(200, body.encode())
+        tools.demo.answer_plex_tv_with(200, body.encode())
         found = await tools.well("watchlist_search", query="comet")
         assert (found["items"], found["size"]) == ([], 0)
         assert "comet" in found["message"]

@@ -14,7 +14,7 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import Application, open_application
 from plex_companion.demo import Demo, Household, open_demo
-from plex_companion.plex.listener import Patience
+from plex_companion.plex.listener import ListenerTimeouts
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Tools:
         """Return as soon as a commit makes the fact so."""
         with anyio.fail_after(HANG_SECONDS):
             while not fact():
-                await self.application.companion.live.changed()
+                await self.application.companion.live.wait_for_commit()
 
 
 @asynccontextmanager
@@ -105,18 +105,18 @@ async def tools_home(
             "read_only": "false",
         }
         settings = Settings.load({**given, **more}).model_copy(update={"plex_token": SecretStr(demo.token)})
-        patience = Patience(merge=0.02, counted=3 * HANG_SECONDS, waits=quick)
+        patience = ListenerTimeouts(merge=0.02, after_play=3 * HANG_SECONDS, waits=quick)
         # An import would ask in between, and be counted with a tool.
-        plays, demo.house.history = demo.house.history, []
+        plays, demo.state.history = demo.state.history, []
         async with open_application(settings, patience=patience) as application:
             companion = application.companion
             with anyio.fail_after(HANG_SECONDS):
                 while not companion.is_live or not companion.state.history.complete:
-                    await companion.live.changed()
-            demo.house.history = [*plays, *demo.house.history]
-            demo.house.changed()
+                    await companion.live.wait_for_commit()
+            demo.state.history = [*plays, *demo.state.history]
+            demo.state.mark_changed()
             async with Client(application.server, mode=era, elicitation_callback=answer) as client:
                 if hushed:
-                    demo.house.announce = lambda _frame: None
-                companion.known.clear()
+                    demo.state.announce = lambda _frame: None
+                companion.ttl_cache.clear()
                 yield Tools(demo, application, client)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plex_companion.changes.alerts import server, sessions
-from plex_companion.changes.alerts.book import Book
+from plex_companion.changes.alerts.book import AlertTransitions
 from plex_companion.changes.alerts.rules import RULES, Thresholds
 from plex_companion.changes.kinds import AlertAcknowledged, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.events import Acknowledged, Disconnected, SessionsUnread, Snapshot, Tick
@@ -16,28 +16,32 @@ if TYPE_CHECKING:
     from plex_companion.events import Event
     from plex_companion.models import Moment
 
-__all__ = ["RULES", "Thresholds", "alerts_for"]
+__all__ = ["RULES", "Thresholds", "evaluate_alerts"]
 
 
-def alerts_for(event: Event, changes: list[Change], before: State, now: Moment, thresholds: Thresholds) -> list[Change]:
+def evaluate_alerts(
+    event: Event, changes: list[Change], before: State, now: Moment, thresholds: Thresholds
+) -> list[Change]:
     """The alerts that an event and the changes it means open and resolve."""
     if isinstance(event, Acknowledged):
         return [AlertAcknowledged(event.alert_id, now.at)]
-    book = Book(before, now, thresholds.hold_ms)
-    server.of_server(event, before, book)
-    server.of_reading(event, before, book, thresholds)
+    book = AlertTransitions(before, now, thresholds.hold_ms)
+    server.evaluate_server_event(event, before, book)
+    server.evaluate_reading(event, before, book, thresholds)
     for change in changes:
-        server.of_change(change, event, before, book)
+        server.evaluate_server_change(change, event, before, book)
     if isinstance(event, Disconnected):
-        sessions.unheard(book)
+        sessions.suspend_timers(book)
     elif isinstance(event, SessionsUnread):
         pass  # that sessions are marked says nothing of them
     else:
-        _of_sessions(event, changes, before, book, thresholds)
+        _evaluate_sessions(event, changes, before, book, thresholds)
     return book.changes
 
 
-def _of_sessions(event: Event, changes: list[Change], before: State, book: Book, thresholds: Thresholds) -> None:
+def _evaluate_sessions(
+    event: Event, changes: list[Change], before: State, book: AlertTransitions, thresholds: Thresholds
+) -> None:
     material = False
     for change in changes:
         match change:
@@ -45,19 +49,19 @@ def _of_sessions(event: Event, changes: list[Change], before: State, book: Book,
                 sessions.forget(session.session_key, book)
                 material = True
             case SessionStarted(session=session):
-                sessions.look_at(session, before, book, thresholds)
+                sessions.evaluate_session(session, before, book, thresholds)
                 material = True
             case SessionChanged(session=session, progress_only=progress_only):
-                sessions.look_at(session, before, book, thresholds)
+                sessions.evaluate_session(session, before, book, thresholds)
                 material = material or not progress_only
             case _:
                 pass
     looks = isinstance(event, Snapshot) or (isinstance(event, Tick) and before.connection.state == "live")
     if material or looks:
-        playing = sessions.sessions_after(changes, before)
+        playing = sessions.apply_session_changes(changes, before)
         if looks:
             for session in playing.values():
-                sessions.look_at(session, before, book, thresholds)
+                sessions.evaluate_session(session, before, book, thresholds)
             sessions.forget_gone(playing, book)
         if isinstance(event, Snapshot) or not before.sessions_unreadable:
             sessions.count_streams(playing, book, thresholds)
