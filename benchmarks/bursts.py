@@ -16,11 +16,13 @@ from benchmarks.listening import MODERN, subscribed, until_listed
 from benchmarks.programs import BARE, companion, running
 from benchmarks.workload import crowded, gather, last, mixture
 from plex_companion.app import read_clock
-from plex_companion.cache import open_cache
+from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.demo import open_demo
 from plex_companion.events import ReceivedEvent, parse_frame
-from plex_companion.ingest import QUEUE_LIMIT, EventQueue, Live, ingest
+from plex_companion.ingest.live import Live
+from plex_companion.ingest.loop import ingest
+from plex_companion.ingest.queue import QUEUE_LIMIT, EventQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from benchmarks.hose import Hose
     from benchmarks.listening import Ear
     from benchmarks.programs import Program
-    from plex_companion.cache.board import TouchedUris
+    from plex_companion.cache.leadership import TouchedUris
     from plex_companion.changes.kinds import Change
     from plex_companion.demo import Demo
     from plex_companion.demo.playback import DemoSession

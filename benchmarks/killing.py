@@ -24,18 +24,20 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from plex_companion.cache import open_cache
 from plex_companion.cache.backup import DAY_MS
-from plex_companion.cache.care import MaintenancePlan, maintain
+from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_state
+from plex_companion.cache.maintenance import MaintenancePlan, maintain
 from plex_companion.events import Connecting, Event, ReceivedEvent, Snapshot, parse_frame
-from plex_companion.ingest import EventQueue, Live, Retention, ingest
+from plex_companion.ingest.live import Live
+from plex_companion.ingest.loop import Retention, ingest
+from plex_companion.ingest.queue import EventQueue
 from plex_companion.models import Moment, ServerIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from plex_companion.cache.board import TouchedUris
+    from plex_companion.cache.leadership import TouchedUris
     from plex_companion.changes.kinds import Change
     from plex_companion.events import StorageReport
 

@@ -31,7 +31,7 @@ from benchmarks.programs import bare_server, running
 from benchmarks.tools_calls import FILM, READS, Call
 from benchmarks.tools_load import load
 from plex_companion.app import open_application
-from plex_companion.plex import wire
+from plex_companion.plex import session
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Cost:
 def watched() -> Iterator[list[float]]:
     """The milliseconds that each request to Plex takes, its answer's body included."""
     took: list[float] = []
-    door: Any = wire._PlexAdapter  # noqa: SLF001 - the one place through which every request goes
+    door: Any = session._PlexAdapter  # noqa: SLF001 - the one place through which every request goes
     send = door.send
 
     def timed(*args: Any, **options: Any) -> Any:

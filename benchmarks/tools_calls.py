@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import DemoCollection, DemoPlaylist
+from plex_companion.demo.household.model import DemoCollection, DemoPlaylist
 
 if TYPE_CHECKING:
     from pathlib import Path

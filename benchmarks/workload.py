@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from plex_companion.demo import frames
-from plex_companion.demo.household import Household
+from plex_companion.demo.household.model import Household
 from plex_companion.demo.playback import build_transcode_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from plex_companion.demo import Demo
-    from plex_companion.demo.household import DemoPlayer
+    from plex_companion.demo.household.model import DemoPlayer
     from plex_companion.demo.playback import DemoSession
 
 

@@ -23,9 +23,9 @@ from plex_companion.app import open_application
 from plex_companion.cli import RUNTIME, USAGE, build_parser
 from plex_companion.demo import open_demo
 from plex_companion.metrics import ClientCounts, Metrics
-from plex_companion.resources import RESOURCES
+from plex_companion.resources.registry import RESOURCES
 from plex_companion.settings import Settings
-from plex_companion.tools import TOOLSETS
+from plex_companion.tools.toolsets import TOOLSETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

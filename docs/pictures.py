@@ -22,11 +22,11 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
 from plex_companion.app import open_application
+from plex_companion.commands.terminal.view import render
+from plex_companion.commands.terminal.view_model import ViewModel
 from plex_companion.demo import Demo, open_demo
-from plex_companion.server.web import serve_http
+from plex_companion.server.http.web import serve_http
 from plex_companion.settings import Settings
-from plex_companion.terminal.scene import ViewModel
-from plex_companion.terminal.view import render
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from plex_companion.changes.alerts import RULES
+from plex_companion.changes.alerts.rules import RULES
 from plex_companion.demo import list_scenarios
-from plex_companion.prompts import render_prompt_table as prompts
-from plex_companion.resources import RESOURCES
+from plex_companion.prompts.prompt_list import render_prompt_table as prompts
+from plex_companion.resources.registry import RESOURCES
 from plex_companion.settings import Settings, format_default, name_variable, render_example
-from plex_companion.tools.listing import render_reference, render_schemas, render_table
+from plex_companion.tools.reference import render_reference, render_schemas, render_table
 
 ROOT = Path(__file__).parent.parent
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from plex_companion import __version__
-from plex_companion.arguments import Parser, file_path, listen_host, one_of, port, positive_number, whole_number
+from plex_companion.commands.flags import Parser, file_path, listen_host, one_of, port, positive_number, whole_number
+from plex_companion.commands.setup.hosts import HOSTS
 from plex_companion.errors import CompanionError, SettingsError, StartError
 from plex_companion.settings import Settings, find_database_path
-from plex_companion.setup.hosts import HOSTS
 from plex_companion.text import hide_secrets, redact
 
 if TYPE_CHECKING:
@@ -352,12 +352,12 @@ def _log_to_stderr(settings: Settings) -> _RedactingFormatter:
 
 def _run_with_settings(command: str, settings: Settings, discreet: _RedactingFormatter, *, demo: bool) -> int:
     if command == "doctor":
-        from plex_companion.doctor import run_doctor
+        from plex_companion.commands.doctor import run_doctor
 
         _check_toolsets(settings.toolsets)
         return anyio.run(partial(run_doctor, settings, demo=demo))
     if command == "watch":
-        from plex_companion.watch import watch
+        from plex_companion.commands.watch import watch
 
         anyio.run(partial(watch, settings, demo=demo))
         return 0
@@ -404,8 +404,8 @@ def _print_token(opening: StartInfo) -> list[str]:
 
 
 def _run_report(flags: argparse.Namespace) -> int:
-    from plex_companion.reports.asking import ReportQuery
-    from plex_companion.reports.show import report
+    from plex_companion.commands.reports.queries import ReportQuery
+    from plex_companion.commands.reports.show import report
 
     settings = _load(flags)
     _log_to_stderr(settings)
@@ -415,13 +415,13 @@ def _run_report(flags: argparse.Namespace) -> int:
 
 
 def _run_setup(flags: argparse.Namespace) -> int:
-    from plex_companion.setup.keep import find_user_dotenv
-    from plex_companion.setup.person import Prompter, ask_at_terminal
+    from plex_companion.commands.setup.config_files import find_user_dotenv
+    from plex_companion.commands.setup.prompter import Prompter, ask_at_terminal
 
     settings = _load_aloud(flags)
     _log_to_stderr(settings)
     if flags.command == "login":
-        from plex_companion.setup.login import login
+        from plex_companion.commands.setup.login import login
 
         # What is set already is what a new login replaces; an address on the command line is where to look.
         asked = settings.model_copy(update={"plex_url": flags.plex_url and settings.plex_url})
@@ -429,7 +429,7 @@ def _run_setup(flags: argparse.Namespace) -> int:
             partial(login, asked, Prompter(ask_at_terminal, _print_error), find_user_dotenv(), wanted=flags.server_name)
         )
         return 0
-    from plex_companion.setup.install import InstallRequest, detect_paths, install
+    from plex_companion.commands.setup.install import InstallRequest, detect_paths, install
 
     toolsets = _check_toolsets(settings.toolsets) if flags.toolsets else ()
     wish = InstallRequest(
@@ -444,15 +444,15 @@ def _run_setup(flags: argparse.Namespace) -> int:
 
 
 def _check_toolsets(names: tuple[str, ...]) -> tuple[str, ...]:
-    from plex_companion.tools import select_tools
+    from plex_companion.tools.toolsets import select_tools
 
     select_tools(names)
     return names
 
 
 def _print_tools(flags: argparse.Namespace) -> int:
-    from plex_companion.tools import select_tools
-    from plex_companion.tools.listing import render_plain, render_schemas, render_table
+    from plex_companion.tools.reference import render_plain, render_schemas, render_table
+    from plex_companion.tools.toolsets import select_tools
 
     if flags.markdown or flags.schemas:
         print(render_table() if flags.markdown else render_schemas())  # noqa: T201 - the answer
@@ -463,7 +463,7 @@ def _print_tools(flags: argparse.Namespace) -> int:
 
 
 def _run_maintenance(flags: argparse.Namespace) -> int:
-    from plex_companion import upkeep
+    from plex_companion.commands import database_file
 
     settings = _load(flags)
     _log_to_stderr(settings)
@@ -473,13 +473,13 @@ def _run_maintenance(flags: argparse.Namespace) -> int:
     path = find_database_path(settings, demo=flags.demo)
     match flags.command:
         case "backup":
-            said = anyio.run(upkeep.make_backup, path, flags.to, settings.backups)
+            said = anyio.run(database_file.make_backup, path, flags.to, settings.backups)
         case "restore" if flags.list:
-            said = upkeep.describe_backups(path)
+            said = database_file.describe_backups(path)
         case "restore":
-            said = anyio.run(upkeep.restore, path, flags.file)
+            said = anyio.run(database_file.restore, path, flags.file)
         case _:
-            said = anyio.run(upkeep.vacuum, path)
+            said = anyio.run(database_file.vacuum, path)
     print(said)  # noqa: T201 - the answer
     return 0
 

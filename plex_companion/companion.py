@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from plex_companion.cache import Cache
-    from plex_companion.changes import State
-    from plex_companion.ingest import EventQueue, Live
+    from plex_companion.cache.database import Cache
+    from plex_companion.changes.state import State
+    from plex_companion.ingest.live import Live
+    from plex_companion.ingest.queue import EventQueue
     from plex_companion.models import Moment
     from plex_companion.plex.gateway import Gateway
-    from plex_companion.plex.known import TtlCache
+    from plex_companion.plex.ttl_cache import TtlCache
     from plex_companion.settings import Settings
 
 

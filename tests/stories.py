@@ -6,7 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from plex_companion.changes import State, Thresholds, advance, changes_for
+from plex_companion.changes.alerts.rules import Thresholds
+from plex_companion.changes.derive import changes_for
 from plex_companion.changes.kinds import (
     AlertOpened,
     AlertReopened,
@@ -16,6 +17,7 @@ from plex_companion.changes.kinds import (
     RefreshRequested,
     SessionEnded,
 )
+from plex_companion.changes.state import State, advance
 from plex_companion.events import Connecting, Disconnected, Snapshot, Tick, parse_frame
 from plex_companion.models import Alert, Connection, Item, Moment, Player, ServerIdentity, SessionRow, User
 

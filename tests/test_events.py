@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from stories import LISTS, frame, report
 
 from plex_companion import events
-from plex_companion.cache import open_cache
-from plex_companion.changes import State
+from plex_companion.cache.database import open_cache
+from plex_companion.changes.state import State
 from plex_companion.events import (
     MOST_ENTRIES,
     ActivityReport,
@@ -27,7 +27,7 @@ from plex_companion.events import (
     Unknown,
     parse_frame,
 )
-from plex_companion.ingest import Live
+from plex_companion.ingest.live import Live
 from plex_companion.models import Connection, Moment
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plex_companion.folding import compose, fold, fold_closely
+from plex_companion.names.folding import compose, fold, fold_closely
 
 
 @pytest.mark.parametrize(

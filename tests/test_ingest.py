@@ -18,9 +18,9 @@ import pytest
 from stories import DEN, START, Story, frame, listed, report
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache import Cache, open_cache
+from plex_companion.cache.database import Cache, open_cache
 from plex_companion.cache.load import load_state
-from plex_companion.changes import Thresholds
+from plex_companion.changes.alerts.rules import Thresholds
 from plex_companion.changes.kinds import AlertOpened, Change, Journaled, SessionEnded, SessionStarted
 from plex_companion.events import (
     Connecting,
@@ -32,14 +32,16 @@ from plex_companion.events import (
     Unknown,
     parse_frame,
 )
-from plex_companion.ingest import BACKLOG, KINDS, Counters, EventQueue, Live, Retention, ingest
+from plex_companion.ingest.live import KINDS, Counters, Live
+from plex_companion.ingest.loop import BACKLOG, Retention, ingest
+from plex_companion.ingest.queue import EventQueue
 from plex_companion.models import Moment
-from plex_companion.resources import find_touched_uris
+from plex_companion.resources.registry import find_touched_uris
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from plex_companion.cache.board import TouchedUris
+    from plex_companion.cache.leadership import TouchedUris
     from plex_companion.events import Event
 
 
@@ -441,7 +443,6 @@ import pathlib, resource, sys
 import anyio
 sys.path.insert(0, sys.argv[2])
 from stories import frame, report
-from test_ingest import heart, playing
 from plex_companion.events import Tick
 
 async def main():

@@ -18,25 +18,25 @@ from plexapi.exceptions import BadRequest
 from starlette.requests import cookie_parser
 
 from plex_companion import times
-from plex_companion.changes import State
 from plex_companion.changes.journal import journal_event
+from plex_companion.changes.state import State
 from plex_companion.dashboard import cards
 from plex_companion.errors import CompanionError
 from plex_companion.events import parse_frame
-from plex_companion.memory.find import build_title_match
+from plex_companion.history.filters import build_title_match
 from plex_companion.models import Alert, Connection, Item, Moment, Player, Session, User
-from plex_companion.plex import views
-from plex_companion.plex.errands import PlexCall
+from plex_companion.plex.call import PlexCall
+from plex_companion.plex.pictures import clean_name
 from plex_companion.plex.translate import translate
-from plex_companion.prompts import PROMPTS, fill_prompt
-from plex_companion.resources import RESOURCES
-from plex_companion.server.addresses import UriIndex
-from plex_companion.server.cookie import Cookies
-from plex_companion.server.login import make_local, render_page
-from plex_companion.server.wanted import resolve_uris
+from plex_companion.plex.xml import attributes, views
+from plex_companion.prompts.prompt_list import PROMPTS, fill_prompt
+from plex_companion.resources.registry import RESOURCES
+from plex_companion.server.auth.cookie import Cookies
+from plex_companion.server.auth.login import make_local, render_page
+from plex_companion.server.mcp.limits import resolve_uris
+from plex_companion.server.mcp.uri_index import UriIndex
 from plex_companion.text import clean, cut, hide_keys, mask, redact, redact_personal
-from plex_companion.tools import TOOLSETS, facts
-from plex_companion.tools.pictures import clean_name
+from plex_companion.tools.toolsets import TOOLSETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,8 +153,8 @@ def _xml(text: str) -> None:
     views.parse_session_row(row, private=True)
     views.parse_client(row, private=True, at=0)
     views.parse_activity(row, at=0)
-    facts.describe_match(row)
-    facts.read_link(row, "thumb")
+    attributes.describe_match(row)
+    attributes.read_link(row, "thumb")
 
 
 def _tools(text: str) -> None:

@@ -58,7 +58,7 @@ import pathlib, sys
 checkout = sys.argv[2]
 sys.path = [place for place in sys.path if pathlib.Path(place).resolve() != pathlib.Path(checkout)]
 import anyio, plex_companion
-from plex_companion.cache import open_cache
+from plex_companion.cache.database import open_cache
 
 async def main():
     async with open_cache(pathlib.Path(sys.argv[1])) as cache:

@@ -21,8 +21,8 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion import __version__
 from plex_companion.cli import build_parser
+from plex_companion.commands.setup.hosts import HOSTS
 from plex_companion.settings import APP, Settings, format_default, name_variable
-from plex_companion.setup.hosts import HOSTS
 
 if TYPE_CHECKING:
     from pathlib import Path as Folder

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from plex_companion.wire import LAST_MS, format_iso
+from plex_companion.serialize import LAST_MS, format_iso
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plex_companion.cache.connect import is_damage, open_connection
+from plex_companion.cache.connections import is_damage, open_connection
 from plex_companion.errors import BackupFailed
 from plex_companion.private_files import make_folder
 

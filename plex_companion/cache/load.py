@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from plex_companion.cache import UNKNOWN
-from plex_companion.cache.board import Announcements, Base, LeaderStatus, parse_status, read_announcements_after
+from plex_companion.cache.connections import run_read
+from plex_companion.cache.leadership import Announcements, Base, LeaderStatus, parse_status, read_announcements_after
+from plex_companion.cache.open_files import UNKNOWN
 from plex_companion.cache.rows import (
     Row,
     parse_account,
@@ -24,7 +25,6 @@ from plex_companion.cache.rows import (
     parse_session,
     parse_timeline,
 )
-from plex_companion.cache.transact import run_read
 from plex_companion.changes.state import BUFFERING_MS, RECENT, REMEMBERED, RecentlyResolved, State
 from plex_companion.models import Connection
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-    from plex_companion.cache import Cache
+    from plex_companion.cache.database import Cache
     from plex_companion.models import Moment, Session
 
 DAY_MS = 86_400_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from plex_companion.cache.past import import_rows
-from plex_companion.cache.place import UNKNOWN
+from plex_companion.cache.history_import import import_rows
+from plex_companion.cache.open_files import UNKNOWN
 from plex_companion.cache.rows import (
     Row,
     build_activity_row,

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from plex_companion.errors import Invalid, NotFound, ToolError
-from plex_companion.resources import RESOURCES, read_resource
+from plex_companion.resources.registry import RESOURCES, read_resource
 from plex_companion.text import hide_secrets
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from plex_companion.errors import NotFound, PlexError, TimedOut, TooLarge
-from plex_companion.tools.ask import build_path, download, get
-from plex_companion.tools.pictures import find_mime
+from plex_companion.plex.pictures import find_mime
+from plex_companion.plex.query import build_path, download, get
 
 if TYPE_CHECKING:
     from collections.abc import Callable

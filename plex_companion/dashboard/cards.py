@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from plex_companion import words
+from plex_companion import wording
+from plex_companion.serialize import format_iso
 from plex_companion.text import clean
-from plex_companion.wire import format_iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from plex_companion.changes import State
+    from plex_companion.changes.state import State
     from plex_companion.models import Activity, Alert, LibraryChange, Session
 
 DAY_MS = 86_400_000
@@ -31,7 +31,7 @@ class When:
     @classmethod
     def create(cls, at: int, now_ms: int) -> When:
         """A time as seen now."""
-        return cls(at, format_iso(at) or "", words.format_ago(at, now_ms))
+        return cls(at, format_iso(at) or "", wording.format_ago(at, now_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def build_banner(state: State, now_ms: int, storage: str) -> ConnectionBanner:
     heard = state.refreshed_at
     return ConnectionBanner(
         name=connection.state,
-        words=words.format_connection(connection),
-        server=words.format_server(state),
+        words=wording.format_connection(connection),
+        server=wording.format_server(state),
         blind=not live,
         since=When.create(connection.since_at, now_ms),
         heard=When.create(heard, now_ms) if heard is not None else None,
@@ -104,9 +104,9 @@ class Card:
 
 def build_card(session: Session, state: State, now_ms: int) -> Card:
     """A session. Where it plays and is heard, nothing in it depends on `now`: the page counts on by itself."""
-    item, present = session.item, words.is_present(session, state)
+    item, present = session.item, wording.is_present(session, state)
     moving = present and session.state == "playing"
-    offset = session.view_offset_ms if moving else words.compute_position_ms(session, state, now_ms)
+    offset = session.view_offset_ms if moving else wording.compute_position_ms(session, state, now_ms)
     key = item.rating_key
     return Card(
         key=f"s{session.play_id}",
@@ -114,7 +114,7 @@ def build_card(session: Session, state: State, now_ms: int) -> Card:
         square=item.type == "track",
         title=_format_title(session),
         subtitle=_format_subtitle(session),
-        who=words.format_user(session),
+        who=wording.format_user(session),
         where=_format_where(session),
         state=clean(session.state),
         stale=not present,
@@ -122,22 +122,22 @@ def build_card(session: Session, state: State, now_ms: int) -> Card:
         offset_ms=offset,
         at=session.updated_at,
         duration_ms=item.duration_ms,
-        position=words.format_duration(offset),
-        duration="live" if item.live else words.format_duration(item.duration_ms) if item.duration_ms else "",
+        position=wording.format_duration(offset),
+        duration="live" if item.live else wording.format_duration(item.duration_ms) if item.duration_ms else "",
         live=item.live,
         decision=session.decision,
-        how=words.format_decision(session),
-        quality=words.format_quality(session),
-        delivery_path=words.format_delivery_path(session),
-        why=tuple(words.explain_transcode(session)),
-        was=tuple(words.explain_transcode(session, past=True)),
+        how=wording.format_decision(session),
+        quality=wording.format_quality(session),
+        delivery_path=wording.format_delivery_path(session),
+        why=tuple(wording.explain_transcode(session)),
+        was=tuple(wording.explain_transcode(session, past=True)),
         said=_build_announcement(session) if session.listed else "",
     )
 
 
 def _build_announcement(session: Session) -> str:
     verb = {"paused": "has paused", "buffering": "waits for", "error": "cannot play"}.get(session.state, "plays")
-    return f"{words.format_user(session)} {verb} {_format_title(session)} on {_format_where(session)}"
+    return f"{wording.format_user(session)} {verb} {_format_title(session)} on {_format_where(session)}"
 
 
 def _format_title(session: Session) -> str:
@@ -145,7 +145,7 @@ def _format_title(session: Session) -> str:
     return (
         clean(item.grandparent_title or "")
         if _is_episode(session)
-        else clean(item.title or words.format_title(session))
+        else clean(item.title or wording.format_title(session))
     )
 
 
@@ -168,7 +168,7 @@ def _format_subtitle(session: Session) -> str:
 
 def _format_where(session: Session) -> str:
     """The player's own name, and what it is when the name does not say."""
-    name, player = words.format_player(session), session.player
+    name, player = wording.format_player(session), session.player
     product = clean(player.product or player.platform or "") if player else ""
     return name if not product or product.lower() in name.lower() else f"{name} ({product})"
 
@@ -191,7 +191,7 @@ def build_summary(state: State) -> Summary:
     count = len(sessions)
     parts = [f"{count} {'stream' if count == 1 else 'streams'}"] if count else []
     parts += [f"{transcoding} transcoded"] if transcoding else []
-    parts += [words.format_bandwidth(kbps)] if kbps else []
+    parts += [wording.format_bandwidth(kbps)] if kbps else []
     page = f"{count} playing" if count else "Nothing playing"
     return Summary(count, " · ".join(parts), page if state.connection.state == "live" else "Plex not heard")
 
@@ -214,7 +214,7 @@ class Task:
 def build_tasks(state: State) -> list[Task]:
     """Scans and the like, oldest first."""
     running = sorted(state.activities.values(), key=lambda one: (one.started_at, one.uuid))
-    return [Task(f"t{one.uuid}", words.format_activity(one), _parse_percent(one)) for one in running]
+    return [Task(f"t{one.uuid}", wording.format_activity(one), _parse_percent(one)) for one in running]
 
 
 def _parse_percent(activity: Activity) -> int | None:
@@ -262,7 +262,7 @@ def _build_alert_card(alert: Alert, now_ms: int) -> AlertCard:
         is_open=alert.resolved_at is None,
         ended=alert.resolved_at is not None and alert.resolved_at > alert.at,
         known=alert.acknowledged_at is not None,
-        of_plex=alert.kind not in words.OWN_ALERTS,
+        of_plex=alert.kind not in wording.OWN_ALERTS,
         when=When.create(alert.at, now_ms),
     )
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, tzinfo
 
-    from plex_companion.cache.figures import Ranking
+    from plex_companion.cache.queries.chart_queries import Ranking
 
 QUARTER_MS, HOUR_MS, MINUTE_MS = 900_000, 3_600_000, 60_000
 DAYS = 30

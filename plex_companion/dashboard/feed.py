@@ -13,10 +13,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from plex_companion import wire
-from plex_companion.cache.read import read_events_after, read_last_event_before, read_last_event_id
-from plex_companion.dashboard.board import compute_difference
+from plex_companion import serialize
+from plex_companion.cache.queries.read import read_events_after, read_last_event_before, read_last_event_id
 from plex_companion.dashboard.pages import compute_build_id
+from plex_companion.dashboard.renderer import compute_difference
 from plex_companion.errors import Invalid
 from plex_companion.text import hide_secrets
 from plex_companion.times import parse_time
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from plex_companion.companion import Companion
-    from plex_companion.dashboard.board import Fragments, PageRenderer
+    from plex_companion.dashboard.renderer import Fragments, PageRenderer
 
 PAGE = 50
 """Events held for a client at a time: of many that do not read, each holds so many until it is let go."""
@@ -137,7 +137,7 @@ async def _stream_events(
             yield _encode_gap(cursor, DROPPED)
             yield _encode_state(companion)
         for row in page.rows:
-            body = json.dumps(wire.serialize_event(row), ensure_ascii=False, separators=(",", ":"))
+            body = json.dumps(serialize.serialize_event(row), ensure_ascii=False, separators=(",", ":"))
             yield ServerSentEvent(hide_secrets(body, companion.settings.list_secrets()), id=str(row["id"]))
         cursor = page.next_cursor
         if len(page.rows) < PAGE:
@@ -151,7 +151,7 @@ DROPPED = "Events after this one were already dropped from the journal."
 def _encode_state(companion: Companion) -> ServerSentEvent:
     """What is so now, for who cannot add up what it missed: what `plex://sessions` holds."""
     state = companion.state
-    payload = {**wire.build_envelope(state, companion.now_ms), **wire.serialize_sessions(state)}
+    payload = {**serialize.build_envelope(state, companion.now_ms), **serialize.serialize_sessions(state)}
     body = {"type": "state", "summary": "What is so now", "payload": payload}
     return ServerSentEvent(hide_secrets(json.dumps(body, ensure_ascii=False), companion.settings.list_secrets()))
 

@@ -15,18 +15,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from plex_companion import __version__, wire
+from plex_companion import __version__, serialize
 from plex_companion.dashboard import cards
 from plex_companion.errors import InsufficientScope, NotFound, ToolError
-from plex_companion.server.scopes import may_write
+from plex_companion.server.auth.scopes import may_write
 from plex_companion.text import hide_secrets
-from plex_companion.tools.notes import acknowledge_alert
+from plex_companion.tools.acknowledge import acknowledge_alert
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from plex_companion.companion import Companion
-    from plex_companion.dashboard.board import PageRenderer
+    from plex_companion.dashboard.renderer import PageRenderer
 
 FOLDER = Path(__file__).parent
 POLICY = (
@@ -106,7 +106,7 @@ def build_page_routes(companion: Companion, board: PageRenderer) -> list[Route]:
             status = HTTPStatus.NOT_FOUND if isinstance(error, NotFound) else HTTPStatus.SERVICE_UNAVAILABLE
             return Response(json.dumps(error.body()), status, HEADERS, media_type="application/json")
         if wants_json:
-            told = json.dumps({"alert": wire.serialize_alert(alert)}, ensure_ascii=False)
+            told = json.dumps({"alert": serialize.serialize_alert(alert)}, ensure_ascii=False)
             return Response(
                 hide_secrets(told, companion.settings.list_secrets()), 200, HEADERS, media_type="application/json"
             )

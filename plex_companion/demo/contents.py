@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from plex_companion.demo.query import select, select_params
+from plex_companion.demo.query.filtering import select, select_params
 
 if TYPE_CHECKING:
-    from plex_companion.demo.house import ServerState
-    from plex_companion.demo.household import DemoCollection, DemoItem, DemoPlaylist, DemoUser
-    from plex_companion.demo.query import Params
+    from plex_companion.demo.household.model import DemoCollection, DemoItem, DemoPlaylist, DemoUser
+    from plex_companion.demo.query.filtering import Params
+    from plex_companion.demo.server_state import ServerState
 
 KIND_OF = {"track": "audio", "album": "audio", "artist": "audio", "photo": "photo", "photoalbum": "photo"}
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from plex_companion.demo.scenarios import SCENARIOS, list_scenarios
+from plex_companion.demo.simulation.scenarios import SCENARIOS, list_scenarios
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
-    from plex_companion.demo.demo import Demo
+    from plex_companion.demo.demo_server import Demo
     from plex_companion.demo.playback import DemoSession
 
     Call = Callable[[Demo, "ControlArguments"], Awaitable[Any]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from plex_companion.demo.household import DemoCollection, DemoItem, DemoPlaylist
+    from plex_companion.demo.household.model import DemoCollection, DemoItem, DemoPlaylist
 
     Editable = DemoItem | DemoCollection | DemoPlaylist
 

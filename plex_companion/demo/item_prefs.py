@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from plex_companion.demo.prefs import Pref
 
 if TYPE_CHECKING:
-    from plex_companion.demo.house import ServerState
-    from plex_companion.demo.household import DemoItem
+    from plex_companion.demo.household.model import DemoItem
+    from plex_companion.demo.server_state import ServerState
 
 DEFAULT = "-1:Library default"
 ORIGINAL_TITLE = ("useOriginalTitle", "Use original title", f"{DEFAULT}|0:No|1:Yes")

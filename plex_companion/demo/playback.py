@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plex_companion.demo import frames
-from plex_companion.demo.household import DemoItem
+from plex_companion.demo.household.model import DemoItem
 
 if TYPE_CHECKING:
-    from plex_companion.demo.house import ServerState
-    from plex_companion.demo.household import DemoPlayer, DemoUser
+    from plex_companion.demo.household.model import DemoPlayer, DemoUser
+    from plex_companion.demo.server_state import ServerState
 
 TICK = 10.0  # seconds between a client's reports
 SEEN = 0.9  # from here on a play counts as seen

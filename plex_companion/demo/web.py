@@ -10,36 +10,36 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from plex_companion.demo import (
-    answers_account,
-    answers_browse,
-    answers_discover,
-    answers_library,
-    answers_managed_hubs,
-    answers_pictures,
-    answers_pins,
-    answers_players,
-    answers_queues,
-    answers_sections,
-    answers_server,
-    answers_sonic,
-    answers_status,
-    answers_streams,
-    answers_tv,
-    answers_writes,
-    control,
+from plex_companion.demo import control
+from plex_companion.demo.nodes.tree import Node, to_json, to_xml
+from plex_companion.demo.request import DemoAnswer, DemoRequest, HttpRefusal, build_error_page
+from plex_companion.demo.routes import (
+    account,
+    browse,
+    discover,
+    library,
+    managed_hubs,
+    pictures,
+    pins,
+    players,
+    plex_tv,
+    queues,
+    sections,
+    server,
+    sonic,
+    status,
+    streams,
+    writes,
 )
-from plex_companion.demo.ask import DemoAnswer, DemoRequest, HttpRefusal, build_error_page
-from plex_companion.demo.hub import FrameFilter
-from plex_companion.demo.tree import Node, to_json, to_xml
+from plex_companion.demo.subscribers import FrameFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import Receive, Scope, Send
 
-    from plex_companion.demo.demo import Demo
-    from plex_companion.demo.household import DemoUser
+    from plex_companion.demo.demo_server import Demo
+    from plex_companion.demo.household.model import DemoUser
 
     Handler = Callable[[DemoRequest], Node | DemoAnswer]
 
@@ -58,22 +58,22 @@ KINDS = {
 }
 # The first that fits answers, so particular paths stand before general ones.
 ROUTES: tuple[tuple[str, str, Any], ...] = (
-    *answers_discover.ROUTES,
-    *answers_server.ROUTES,
-    *answers_sections.ROUTES,
-    *answers_sonic.ROUTES,
-    *answers_pictures.ROUTES,
-    *answers_managed_hubs.ROUTES,
-    *answers_browse.ROUTES,
-    *answers_library.ROUTES,
-    *answers_status.ROUTES,
-    *answers_queues.ROUTES,
-    *answers_players.ROUTES,
-    *answers_writes.ROUTES,
-    *answers_streams.ROUTES,
-    *answers_account.ROUTES,
-    *answers_pins.ROUTES,
-    *answers_tv.ROUTES,
+    *discover.ROUTES,
+    *server.ROUTES,
+    *sections.ROUTES,
+    *sonic.ROUTES,
+    *pictures.ROUTES,
+    *managed_hubs.ROUTES,
+    *browse.ROUTES,
+    *library.ROUTES,
+    *status.ROUTES,
+    *queues.ROUTES,
+    *players.ROUTES,
+    *writes.ROUTES,
+    *streams.ROUTES,
+    *account.ROUTES,
+    *pins.ROUTES,
+    *plex_tv.ROUTES,
 )
 EVENT_SOURCE = "/:/eventsource/notifications"
 PLEX_TV = ("/api/", "/devices.xml", "/users/account")
@@ -175,7 +175,7 @@ class DemoWeb:
         if OPEN.fullmatch(path):
             return None
         if faults.revoked or self._find_user(params, headers) is None:
-            return answers_tv.INVALID_TOKEN if cloud else build_error_page(401)
+            return plex_tv.INVALID_TOKEN if cloud else build_error_page(401)
         return None
 
     def check_socket_access(

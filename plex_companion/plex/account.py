@@ -14,10 +14,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, TypeAdap
 from pydantic.alias_generators import to_camel
 
 from plex_companion.errors import PlexTvUnreachable
-from plex_companion.plex.errands import CURRENT_CALL, PlexCall
+from plex_companion.plex.call import CURRENT_CALL, PlexCall
 
 if TYPE_CHECKING:
-    from plex_companion.plex.wire import PlexSession
+    from plex_companion.plex.session import PlexSession
 
 T = TypeVar("T")
 

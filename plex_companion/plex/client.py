@@ -9,9 +9,9 @@ from plexapi.exceptions import BadRequest, NotFound, Unauthorized
 from plexapi.server import PlexServer
 
 from plex_companion.errors import PlexError
-from plex_companion.plex.errands import CURRENT_CALL, PlexCall
+from plex_companion.plex.call import CURRENT_CALL, PlexCall
 from plex_companion.plex.translate import SUCCESS
-from plex_companion.plex.xml_answer import DocumentTypeDeclared, read_xml, report_damage
+from plex_companion.plex.xml.answer import DocumentTypeDeclared, read_xml, report_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

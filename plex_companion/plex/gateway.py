@@ -14,9 +14,9 @@ import anyio.to_thread
 
 from plex_companion import __version__
 from plex_companion.errors import PlexError, PlexUnauthorized, PlexUnreachable, SettingsError, TimedOut
-from plex_companion.plex import views
-from plex_companion.plex.errands import CURRENT_CALL, PlexCall
+from plex_companion.plex.call import CURRENT_CALL, PlexCall
 from plex_companion.plex.tls import choose_verify
+from plex_companion.plex.xml import views
 from plex_companion.setting_values import has_port
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from plexapi.server import PlexServer
 
     from plex_companion.models import ServerIdentity
-    from plex_companion.plex.wire import PlexSession
+    from plex_companion.plex.session import PlexSession
     from plex_companion.settings import Settings
 
 T = TypeVar("T")
@@ -172,7 +172,7 @@ class Gateway:
 
     def _get_session(self) -> PlexSession:
         """The one HTTP session. Made in the thread that first needs it: requests takes long to import."""
-        from plex_companion.plex.wire import PlexSession  # noqa: PLC0415 - see above
+        from plex_companion.plex.session import PlexSession  # noqa: PLC0415 - see above
 
         if self._wire is None:
             if not _has_scheme(self._settings):
@@ -223,7 +223,7 @@ def _share_time() -> Iterator[None]:
 
 def _find_answering_scheme(settings: Settings, scheme: str) -> Settings | None:
     """Return the settings with this scheme, if what answers may be Plex."""
-    from plex_companion.plex.wire import PlexSession  # noqa: PLC0415 - takes long to import
+    from plex_companion.plex.session import PlexSession  # noqa: PLC0415 - takes long to import
 
     tried = settings.model_copy(update={"plex_url": f"{scheme}://{settings.plex_url}"})
     with closing(PlexSession(tried, 1)) as wire:

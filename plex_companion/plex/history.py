@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 
 from plex_companion.errors import NotFound, PlexError, ToolError
 from plex_companion.events import HistoryPage
-from plex_companion.plex import views
 from plex_companion.plex.snapshot import fetch_xml
-from plex_companion.plex.xml_answer import collect_damage
+from plex_companion.plex.xml import views
+from plex_companion.plex.xml.answer import collect_damage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,21 +17,21 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from plex_companion import __version__
 from plex_companion.errors import PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
 from plex_companion.events import Connecting, Disconnected, Event, ReceivedEvent, SessionsUnread, parse_frame
+from plex_companion.ingest.threads import compute_off_loop
+from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS, Backoff, Disconnect, ListenerTimeouts, explain_failure
 from plex_companion.plex.history import HistoryImporter, ItemEnricher
-from plex_companion.plex.plain_words import explain_failure
 from plex_companion.plex.snapshot import take_snapshot
 from plex_companion.plex.tls import build_tls_context
 from plex_companion.text import HIDDEN
-from plex_companion.threads import compute_off_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from plex_companion.events import Snapshot
     from plex_companion.models import Moment
     from plex_companion.plex.gateway import Gateway
     from plex_companion.plex.history import ImportProgress
-    from plex_companion.plex.wanted import RefreshFlag, RefreshRequests
+    from plex_companion.plex.refresh import RefreshFlag, RefreshRequests
     from plex_companion.settings import Settings
 
     Frame = tuple[bytes, Moment]
@@ -45,83 +44,11 @@ LARGE_FRAME, PORTION = 64 * 1024, 500
 """A larger frame is parsed off the loop; of one with more entries so many are handed on at a time."""
 WAITING_FRAMES = 4096
 """Kept unread while the first snapshot is taken; beyond it the socket is left alone, and Plex's pings with it."""
-_LONGEST_WAIT = 60.0
 _TOO_LARGE = 1009
 _POLITE = frozenset({1000, 1001, 1005})
 _log = logging.getLogger(__name__)
 _socket_log = logging.getLogger(f"{__name__}.socket")
 _socket_log.setLevel(logging.INFO)  # below it websockets writes down headers, the token among them
-
-
-def generate_backoff(chance: Callable[[], float] = random.random) -> Iterator[float]:
-    """Seconds to wait before each try: 0, 1, 2, 4 … 60, from the second on up to a quarter less."""
-    yield 0.0
-    wait = 1.0
-    while True:
-        yield wait * (1 - chance() / 4)
-        wait = min(wait * 2, _LONGEST_WAIT)
-
-
-@dataclass(frozen=True, slots=True)
-class ListenerTimeouts:
-    """How long the listener waits, in seconds. Tests have less of it."""
-
-    opening: float = 10
-    ping: float = 10
-    pong: float = 10
-    closing: float = 1
-    refused: float = 300
-    """Between tries with a token that Plex refuses."""
-    merge: float = 0.3
-    """Between snapshots of sessions, however many are wanted."""
-    library: float = 10
-    """Between those of libraries: while a season comes in, every episode wants one."""
-    late: float = 4
-    """For what plays; then it is shown as no longer certain, and the answer is waited for."""
-    failed: float = 5
-    """Before what failed is tried again. What plays is asked for again at once, then after longer and longer, up to
-    twice this."""
-    after_play: float = 2
-    """After a play has ended, before Plex's history is read: its row is written a moment later."""
-    after_play_again: float = 30
-    """Before it is looked at once more, as that moment can be long."""
-    settled: float = 1
-    """A connection that lived this long was a good one: the next is tried at once."""
-    waits: Callable[[], Iterator[float]] = generate_backoff
-
-
-DEFAULT_TIMEOUTS = ListenerTimeouts()
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """How a connection, or the try to make one, ended."""
-
-    detail: str
-    unauthorized: bool = False
-    too_large: bool = False
-    lived_ms: int | None = None
-    """How long it was live; `None` if it never was."""
-
-
-class Backoff:
-    """How long to wait before the next try. Back-off starts anew when Plex was heard again, unless it keeps hanging up."""
-
-    def __init__(self, patience: ListenerTimeouts) -> None:
-        self._patience = patience
-        self._waits = patience.waits()
-        self._failed = False
-
-    def compute_delay(self, lost: Disconnect) -> float:
-        """Seconds, now that a connection has ended in this way."""
-        settled = lost.lived_ms is not None and lost.lived_ms >= self._patience.settled * 1000
-        if settled or (lost.lived_ms is not None and self._failed):
-            self._waits = self._patience.waits()
-        self._failed = lost.lived_ms is None
-        if lost.unauthorized:
-            return self._patience.refused
-        wait = next(self._waits)
-        return wait or next(self._waits) if lost.too_large else wait
 
 
 async def listen(
@@ -223,7 +150,7 @@ class _Listener:
             address,
             additional_headers={"X-Plex-Token": token.get_secret_value()} if token else {},
             user_agent_header=f"plex-companion/{__version__}",
-            proxy=None,  # as in wire.py: the token is for the server alone
+            proxy=None,  # as in serialize.py: the token is for the server alone
             compression=None,
             open_timeout=self._timeouts.opening,
             ping_interval=self._timeouts.ping,

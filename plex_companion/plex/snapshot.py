@@ -14,8 +14,8 @@ from plex_companion.changes.sessions import key_of
 from plex_companion.changes.state import MOST
 from plex_companion.errors import PlexError, PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, ToolError
 from plex_companion.events import Snapshot
-from plex_companion.plex import views
-from plex_companion.plex.xml_answer import Damage, collect_damage, words_of
+from plex_companion.plex.xml import views
+from plex_companion.plex.xml.answer import Damage, collect_damage, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,11 +22,11 @@ from plex_companion.errors import (
     RateLimited,
     ToolError,
 )
-from plex_companion.plex.plain_words import explain_failure
+from plex_companion.plex.disconnects import explain_failure
 from plex_companion.text import HIDDEN, clean, redact
 
 if TYPE_CHECKING:
-    from plex_companion.plex.errands import PlexCall
+    from plex_companion.plex.call import PlexCall
 
 FAILURES = (
     PlexApiException,

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plex_companion.folding import fold
 from plex_companion.models import User
+from plex_companion.names.folding import fold
 from plex_companion.text import cut
 
 if TYPE_CHECKING:

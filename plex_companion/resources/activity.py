@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion import wire
+from plex_companion import serialize
 from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, ConnectionChanged, LibraryItemChanged
 from plex_companion.resources.declare import Resource
 
@@ -17,8 +17,8 @@ async def read_activity(companion: Companion) -> dict[str, Any]:
     state = companion.state
     running = sorted(state.activities.values(), key=lambda activity: activity.started_at)
     return {
-        "running": [wire.serialize_activity(activity) for activity in running],
-        "recent": [wire.serialize_library_change(change) for change in reversed(state.recent)],
+        "running": [serialize.serialize_activity(activity) for activity in running],
+        "recent": [serialize.serialize_library_change(change) for change in reversed(state.recent)],
     }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.changes.kinds import AlertAcknowledged, AlertOpened, AlertReopened, AlertResolved, ConnectionChanged
 from plex_companion.errors import Invalid
-from plex_companion.memory.alerts import LONGEST_ID, list_alerts
+from plex_companion.history.alert_pages import LONGEST_ID, list_alerts
 from plex_companion.resources.declare import Resource
 
 if TYPE_CHECKING:

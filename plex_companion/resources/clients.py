@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion import wire
+from plex_companion import serialize
 from plex_companion.changes.kinds import ClientSeen, ConnectionChanged, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.errors import NotFound
 from plex_companion.resources.declare import Resource
@@ -20,7 +20,9 @@ async def read_clients(companion: Companion) -> dict[str, Any]:
     state, now = companion.state, companion.now_ms
     seen = sorted(state.clients.values(), key=lambda client: client.last_seen_at, reverse=True)
     timelines = state.all_timelines()
-    return {"clients": [wire.serialize_client(one, timelines.get(one.client_identifier), state, now) for one in seen]}
+    return {
+        "clients": [serialize.serialize_client(one, timelines.get(one.client_identifier), state, now) for one in seen]
+    }
 
 
 async def read_timeline(companion: Companion, client_identifier: str) -> dict[str, Any]:
@@ -30,7 +32,7 @@ async def read_timeline(companion: Companion, client_identifier: str) -> dict[st
     if timeline is None:
         message = f"No timeline is known of a client '{client_identifier}'. plex://clients lists the known ones."
         raise NotFound(message, what="client", available=sorted(state.clients)[:50])
-    return {"timeline": wire.serialize_timeline(timeline, state, companion.now_ms)}
+    return {"timeline": serialize.serialize_timeline(timeline, state, companion.now_ms)}
 
 
 def list_timelines(companion: Companion) -> Iterable[Mapping[str, str]]:

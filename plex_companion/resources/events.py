@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion import wire
-from plex_companion.cache.read import read_last_event_id, read_newest_events
+from plex_companion import serialize
+from plex_companion.cache.queries.read import read_last_event_id, read_newest_events
 from plex_companion.changes.kinds import Journaled
 from plex_companion.resources.declare import Resource
 
@@ -19,7 +19,7 @@ async def read_events(companion: Companion) -> dict[str, Any]:
     """The newest events, newest first; `events_since(next_cursor)` goes on from here."""
     rows = await read_newest_events(companion.cache, SHOWN)
     cursor = rows[0]["id"] if rows else await read_last_event_id(companion.cache)
-    return {"events": [wire.serialize_event(row) for row in rows], "next_cursor": cursor}
+    return {"events": [serialize.serialize_event(row) for row in rows], "next_cursor": cursor}
 
 
 EVENTS = Resource(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.changes.kinds import ConnectionChanged, PlaysImported, SessionChanged, SessionEnded, SessionStarted
-from plex_companion.memory.plays import list_plays
+from plex_companion.history.play_pages import list_plays
 from plex_companion.models import User
 from plex_companion.resources.declare import Resource
 

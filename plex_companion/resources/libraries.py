@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion import wire
+from plex_companion import serialize
 from plex_companion.changes.kinds import ConnectionChanged, SectionsSeen
 from plex_companion.resources.declare import Resource
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 async def read_libraries(companion: Companion) -> dict[str, Any]:
     """Every library with its type and count."""
-    libraries = [wire.serialize_section(section) for section in companion.state.sections]
+    libraries = [serialize.serialize_section(section) for section in companion.state.sections]
     return {"libraries": libraries, "count": len(libraries)}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion import wire
-from plex_companion.cache.read import read_delivery_status
+from plex_companion import serialize
+from plex_companion.cache.queries.read import read_delivery_status
 from plex_companion.changes.kinds import ConnectionChanged, HistoryProgressed, ServerSeen
 from plex_companion.resources.declare import Resource
 
@@ -22,11 +22,11 @@ async def read_server(companion: Companion) -> dict[str, Any]:
         "counters": companion.read_counters(),
         "database": {
             "size_bytes": await companion.cache.read_size_bytes(),
-            "last_commit_at": wire.format_iso(companion.live.committed_at),
+            "last_commit_at": serialize.format_iso(companion.live.committed_at),
             "schema": companion.cache.schema,
         },
         "webhooks": await _describe_webhooks(companion),
-        "history": wire.serialize_history(companion.state.history),
+        "history": serialize.serialize_history(companion.state.history),
     }
 
 
@@ -38,7 +38,7 @@ async def _describe_webhooks(companion: Companion) -> dict[str, Any] | None:
     return {
         "waiting": found.waiting,
         "failed": found.failed,
-        "last_delivered_at": wire.format_iso(found.last_delivered_at),
+        "last_delivered_at": serialize.format_iso(found.last_delivered_at),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion import wire
+from plex_companion import serialize
 from plex_companion.changes.kinds import ConnectionChanged, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.errors import NotFound
 from plex_companion.resources.declare import Resource
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 async def read_sessions(companion: Companion) -> dict[str, Any]:
     """Every session, and their sums."""
-    return wire.serialize_sessions(companion.state)
+    return serialize.serialize_sessions(companion.state)
 
 
 async def read_session(companion: Companion, session_key: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ async def read_session(companion: Companion, session_key: str) -> dict[str, Any]
         playing = sorted(companion.state.sessions)
         message = f"No session with key {session_key} plays now. Playing: {', '.join(playing) or 'none'}."
         raise NotFound(message, what="session", available=playing)
-    return {"session": wire.serialize_session(session)}
+    return {"session": serialize.serialize_session(session)}
 
 
 def list_sessions(companion: Companion) -> Iterable[Mapping[str, str]]:

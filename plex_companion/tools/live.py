@@ -7,22 +7,22 @@ from typing import Annotated, Any
 import anyio
 from pydantic import Field
 
-from plex_companion import times, wire
-from plex_companion.cache.counts import By
-from plex_companion.cache.read import JournalPage, read_events_after, read_last_event_id, read_newest_events
+from plex_companion import serialize, times
+from plex_companion.cache.queries.counts import By
+from plex_companion.cache.queries.read import JournalPage, read_events_after, read_last_event_id, read_newest_events
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
-from plex_companion.memory import MOST, add_envelope
-from plex_companion.memory.alerts import list_alerts
-from plex_companion.memory.counts import count_plays
-from plex_companion.memory.digest import build_digest
-from plex_companion.memory.library import list_library_changes
-from plex_companion.memory.plays import get_play, list_plays
+from plex_companion.history.alert_pages import list_alerts
+from plex_companion.history.digest import build_digest
+from plex_companion.history.library import list_library_changes
+from plex_companion.history.play_counts import count_plays
+from plex_companion.history.play_pages import get_play, list_plays
+from plex_companion.history.source import MOST, add_envelope
 from plex_companion.resources.activity import read_activity
 from plex_companion.resources.server import read_server
+from plex_companion.tools.acknowledge import acknowledge_alert
 from plex_companion.tools.declare import ALLOW_WRITES, Access, Caller, Id, Told, Toolset
-from plex_companion.tools.notes import acknowledge_alert
-from plex_companion.tools.people import find_user_id
+from plex_companion.tools.users import find_user_id
 
 LIVE = Toolset("live", "What plays now, what happened, what wants attention: from the cache, also while Plex is away")
 
@@ -59,7 +59,7 @@ async def live_sessions(companion: Companion) -> Told:
 
     From the live cache, in a millisecond. When `connection.state` is not `live`, this is the last known state.
     """
-    return add_envelope(companion, wire.serialize_sessions(companion.state))
+    return add_envelope(companion, serialize.serialize_sessions(companion.state))
 
 
 @LIVE.tool(Access.READ)
@@ -70,7 +70,7 @@ async def client_timelines(companion: Companion) -> Told:
     """
     state, now = companion.state, companion.now_ms
     found = state.all_timelines()
-    timelines = [wire.serialize_timeline(found[one], state, now) for one in sorted(state.clients) if one in found]
+    timelines = [serialize.serialize_timeline(found[one], state, now) for one in sorted(state.clients) if one in found]
     return add_envelope(companion, {"timelines": timelines, "count": len(timelines)})
 
 
@@ -143,7 +143,7 @@ async def _check_cursor(companion: Companion, cursor: int) -> None:
 
 
 def _build_answer(companion: Companion, page: JournalPage, *, gap: bool, limit: int = MOST) -> dict[str, Any]:
-    events = [wire.serialize_event(row) for row in page.rows]
+    events = [serialize.serialize_event(row) for row in page.rows]
     body = {"events": events, "count": len(events), "limit": limit, "next_cursor": page.next_cursor, "gap": gap}
     return add_envelope(companion, body)
 
@@ -176,7 +176,7 @@ async def alert_acknowledge(
 
     An open alert stays open until its cause is gone. Acknowledging it again changes nothing.
     """
-    return add_envelope(companion, {"alert": wire.serialize_alert(await acknowledge_alert(companion, id))})
+    return add_envelope(companion, {"alert": serialize.serialize_alert(await acknowledge_alert(companion, id))})
 
 
 @LIVE.tool(Access.READ)

@@ -7,19 +7,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from plex_companion import wire
+from plex_companion import serialize
 from plex_companion.changes.sessions import build_session
 from plex_companion.companion import Companion
 from plex_companion.errors import PlexError, TimedOut
 from plex_companion.events import Snapshot
 from plex_companion.models import Player, Transcode, User
-from plex_companion.plex import views
-from plex_companion.tools.ask import clamp_limit, get, get_page
+from plex_companion.plex.lookup import find_item
+from plex_companion.plex.query import clamp_limit, get, get_page
+from plex_companion.plex.xml import views
+from plex_companion.plex.xml.attributes import drop_nulls, parse_identifier
 from plex_companion.tools.declare import Access, Id, Toolset
-from plex_companion.tools.facts import drop_nulls, parse_identifier
-from plex_companion.tools.find import find_item
-from plex_companion.tools.people import find_user
-from plex_companion.tools.plays import (
+from plex_companion.tools.play_history import (
     HISTORY,
     NEWEST_FIRST,
     describe_media,
@@ -28,6 +27,7 @@ from plex_companion.tools.plays import (
     get_accounts,
     get_devices,
 )
+from plex_companion.tools.users import find_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from plexapi.server import PlexServer
 
     from plex_companion.models import Item, Session, SessionRow
-    from plex_companion.tools.find import FoundItem
+    from plex_companion.plex.lookup import FoundItem
 
 SESSIONS = Toolset("sessions", "Who plays what now, and who played it before")
 MINUTE_MS = 60_000
@@ -160,8 +160,8 @@ def _build_answer(companion: Companion, sessions: Iterable[Session], source: str
         direct_stream_count=decisions.count("direct stream"),
         total_bitrate_kbps=sum(session.bitrate_kbps or 0 for session in playing),
         sessions=[_describe_session(number, session) for number, session in enumerate(playing, 1)],
-        as_of=wire.format_iso(now) or "",
-        connection=wire.serialize_connection(companion.state, now),
+        as_of=serialize.format_iso(now) or "",
+        connection=serialize.serialize_connection(companion.state, now),
         source=source,
     )
 
@@ -223,7 +223,7 @@ def _format_number(number: int | None) -> str:
 def _describe_progress(session: Session) -> dict[str, Any]:
     duration = session.item.duration_ms
     left = None if duration is None else max(0, duration - session.view_offset_ms) // MINUTE_MS
-    return {"percent": wire.compute_percent(session.view_offset_ms, duration), "minutes_remaining": left}
+    return {"percent": serialize.compute_percent(session.view_offset_ms, duration), "minutes_remaining": left}
 
 
 def _describe_media(session: Session) -> dict[str, Any]:

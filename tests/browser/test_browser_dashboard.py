@@ -13,7 +13,7 @@ from playwright.async_api import expect
 from pydantic import SecretStr
 
 from plex_companion.demo import Demo, frames, open_demo
-from plex_companion.plex.listener import DEFAULT_TIMEOUTS
+from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

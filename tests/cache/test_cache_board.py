@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from stories import DEN, START, Story, listed
 
-from plex_companion.cache import UNKNOWN, Cache, open_cache
-from plex_companion.cache.board import LeaderCommit, LeadershipLost, LeaderStatus, TouchedUris
+from plex_companion.cache.database import Cache, open_cache
+from plex_companion.cache.leadership import LeaderCommit, LeadershipLost, LeaderStatus, TouchedUris
 from plex_companion.cache.load import load_committed, load_state
+from plex_companion.cache.open_files import UNKNOWN
 from plex_companion.changes.kinds import Journaled
-from plex_companion.desk import FRESH_MS, LeaderRecord
+from plex_companion.ingest.leader import FRESH_MS, LeaderRecord
 from plex_companion.models import Connection, Moment
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import pytest
 from stories import DEN, START, Story
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache import Cache, open_cache
 from plex_companion.cache.backup import Backup, back_up, find_backup_folder, format_stamp, is_due, list_backups
-from plex_companion.cache.care import LONG_WAL, MaintenancePlan, maintain, truncate_wal
+from plex_companion.cache.database import Cache, open_cache
+from plex_companion.cache.maintenance import LONG_WAL, MaintenancePlan, maintain, truncate_wal
 from plex_companion.cache.migrate import list_migrations, migrate
 from plex_companion.changes.kinds import Journaled
 from plex_companion.errors import BackupFailed, DatabaseUnusable

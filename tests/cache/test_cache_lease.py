@@ -13,14 +13,14 @@ import anyio
 import pytest
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache.lease import LeaderLock, open_lock
+from plex_companion.cache.lock import LeaderLock, open_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HOLD = """
 import pathlib, sys, time
-from plex_companion.cache.lease import LeaderLock
+from plex_companion.cache.lock import LeaderLock
 lease = LeaderLock(pathlib.Path(sys.argv[1]))
 print(lease.try_acquire(), flush=True)
 time.sleep(60)

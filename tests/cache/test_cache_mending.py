@@ -15,8 +15,8 @@ from filelock import FileLock
 from stories import START
 from test_cache_care import DAY, SERVER, filled, journaled, names, rows_of, spoil
 
-from plex_companion.cache import open_cache
 from plex_companion.cache.backup import Backup, back_up, format_stamp, list_backups
+from plex_companion.cache.database import open_cache
 from plex_companion.cache.migrate import Migration, list_migrations, migrate
 from plex_companion.errors import DatabaseNewer, DatabaseUnusable
 

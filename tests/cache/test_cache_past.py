@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from stories import DEN, START, Story, listed
 
-from plex_companion.cache import Cache, open_cache
+from plex_companion.cache.database import Cache, open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.changes.kinds import PlaysRepeated
 from plex_companion.events import HistoryPage

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from stories import DEN, START, Story, listed
 
-from plex_companion import wire
-from plex_companion.cache import UNKNOWN, Cache, open_cache
+from plex_companion import serialize
+from plex_companion.cache.database import Cache, open_cache
 from plex_companion.cache.load import load_state
-from plex_companion.cache.read import (
+from plex_companion.cache.open_files import UNKNOWN
+from plex_companion.cache.queries.read import (
     count_plays,
     read_alert,
     read_events_after,
@@ -355,7 +356,7 @@ async def test_the_course_of_a_play_is_read_in_its_order_and_a_corrected_turn_on
     for state, at in (("playing", 0), ("paused", 1), ("playing", 600), ("stopped", 601)):
         await cache.write(story.after(1).plays("1", state, at=at), SERVER, START)  # each in a transaction of its own
     await cache.write(story.plays("2", client="stove", item="7002"), SERVER, START)
-    course = [wire.serialize_play_event(one) for one in await read_play_events(cache, 1)]
+    course = [serialize.serialize_play_event(one) for one in await read_play_events(cache, 1)]
     assert [(mark["kind"], mark["view_offset_ms"], mark["detail"]) for mark in course] == [
         ("started", 0, {"state": "playing"}),
         ("seeked", 600_000, {"from_ms": 1_000, "to_ms": 600_000}),

@@ -12,8 +12,8 @@ import anyio
 import pytest
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache import Cache, open_cache
-from plex_companion.cache.transact import run_read, run_write
+from plex_companion.cache.connections import run_read, run_write
+from plex_companion.cache.database import Cache, open_cache
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 from stories import DEN, Story, listed, of
 
-from plex_companion.changes import Thresholds
-from plex_companion.changes.alerts import RULES
-from plex_companion.changes.alerts.rules import AT_ONCE
+from plex_companion.changes.alerts.rules import AT_ONCE, RULES, Thresholds
 from plex_companion.changes.kinds import AlertAcknowledged, Journaled
 from plex_companion.events import Acknowledged, StorageReport
 from plex_companion.models import Account, AlertKind, Client, Device, Section, ServerIdentity, Transcode, User

@@ -22,7 +22,7 @@ from plex_companion.changes.deliveries import (
 from plex_companion.changes.kinds import AlertOpened, AlertReopened, AlertResolved, DeliveryChanged
 from plex_companion.changes.state import State, advance
 from plex_companion.models import Alert, Connection, Delivery, Moment
-from plex_companion.wire import build_alert_message
+from plex_companion.serialize import build_alert_message
 
 if TYPE_CHECKING:
     from plex_companion.changes.kinds import Change

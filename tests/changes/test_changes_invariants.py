@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from stories import START, Story, listed, of
 
-from plex_companion.cache import open_cache
+from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.changes.kinds import (
     AlertOpened,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from plex_companion.changes import State
+    from plex_companion.changes.state import State
     from plex_companion.models import Session, SessionRow
 
 KEYS = ("1", "2", "3", "4")

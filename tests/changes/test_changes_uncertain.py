@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 from stories import Story, frame, listed, of, report, wants
 
-from plex_companion.changes import Thresholds
-from plex_companion.changes.alerts.rules import RULES
+from plex_companion.changes.alerts.rules import RULES, Thresholds
 from plex_companion.changes.kinds import ReadabilityChanged, SessionChanged
 from plex_companion.changes.state import MOST
 from plex_companion.events import SessionsUnread, parse_frame

@@ -9,7 +9,7 @@ import pytest
 from e2e_home import Home, home
 
 from plex_companion.dashboard.api import build_path
-from plex_companion.resources import RESOURCES, list_existing
+from plex_companion.resources.registry import RESOURCES, list_existing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

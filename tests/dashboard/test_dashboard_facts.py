@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from plex_companion import words
-from plex_companion.cache import open_cache
-from plex_companion.cache.figures import Ranking, count_plays_by_quarter
-from plex_companion.changes import State
+from plex_companion import wording
+from plex_companion.cache.database import open_cache
+from plex_companion.cache.queries.chart_queries import Ranking, count_plays_by_quarter
+from plex_companion.changes.state import State
 from plex_companion.dashboard import cards, charts
-from plex_companion.dashboard.board import compute_difference
+from plex_companion.dashboard.renderer import compute_difference
 from plex_companion.models import (
     Activity,
     Alert,
@@ -115,7 +115,8 @@ def test_why_a_picture_is_converted_is_told_as_far_as_the_facts_go(
 ) -> None:
     job = replace(JOB, **changed)  # type: ignore[arg-type]  # the example says which
     assert (
-        words.explain_transcode(session(transcode=job, decision="transcode", video_resolution=resolution))[0] == words_
+        wording.explain_transcode(session(transcode=job, decision="transcode", video_resolution=resolution))[0]
+        == words_
     )
 
 
@@ -123,16 +124,16 @@ def test_why_something_was_converted_is_told_of_the_past_too() -> None:
     for changed in ({}, {"width": 1920}, {"video_codec": "hevc", "width": 1920}, {"subtitle_decision": "burn"}):
         job = replace(JOB, audio_decision="transcode", **changed)
         one = session(transcode=job, decision="transcode", video_resolution="1080")
-        present, past = words.explain_transcode(one), words.explain_transcode(one, past=True)
+        present, past = wording.explain_transcode(one), wording.explain_transcode(one, past=True)
         assert len(present) == len(past)
         assert not re.search(r"\b(is|are|has|does|asks)\b", " ".join(past))
     copied = session(transcode=replace(JOB, video_decision="copy"), decision="direct stream")
-    assert "as they were" in words.explain_transcode(copied, past=True)[0]
+    assert "as they were" in wording.explain_transcode(copied, past=True)[0]
 
 
 def test_sound_and_subtitles_are_told_beside_the_picture() -> None:
     job = replace(JOB, video_decision="copy", audio_decision="transcode", subtitle_decision="burn")
-    assert words.explain_transcode(session(transcode=job)) == [
+    assert wording.explain_transcode(session(transcode=job)) == [
         "Sound DTS → AAC: the player does not take DTS.",
         "Subtitles burnt into the picture.",
     ]
@@ -140,8 +141,8 @@ def test_sound_and_subtitles_are_told_beside_the_picture() -> None:
 
 def test_a_direct_stream_is_only_put_into_another_container_and_direct_play_needs_no_reason() -> None:
     job = replace(JOB, video_decision="copy")
-    assert "another container" in words.explain_transcode(session(transcode=job, decision="direct stream"))[0]
-    assert words.explain_transcode(session(decision="direct play")) == []
+    assert "another container" in wording.explain_transcode(session(transcode=job, decision="direct stream"))[0]
+    assert wording.explain_transcode(session(decision="direct play")) == []
 
 
 def test_the_summary_counts_streams_transcodes_and_the_line() -> None:

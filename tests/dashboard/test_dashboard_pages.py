@@ -14,9 +14,9 @@ import pytest
 from e2e_home import Home, home
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache.read import read_last_event_id
+from plex_companion.cache.queries.read import read_last_event_id
 from plex_companion.demo import frames, open_demo
-from plex_companion.resources import list_existing
+from plex_companion.resources.registry import list_existing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

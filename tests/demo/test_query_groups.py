@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from plex_companion.demo.query_groups import Condition, parse_groups
+from plex_companion.demo.query.filter_groups import Condition, parse_groups
 
 if TYPE_CHECKING:
-    from plex_companion.demo.query import Params
+    from plex_companion.demo.query.filtering import Params
 
 FIELDS = frozenset({"a", "b", "c"})
 

@@ -26,15 +26,15 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import Application, open_application
 from plex_companion.demo import Demo, open_demo
-from plex_companion.plex.listener import ListenerTimeouts
-from plex_companion.server.web import serve_http
+from plex_companion.plex.disconnects import ListenerTimeouts
+from plex_companion.server.http.web import serve_http
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from plex_companion.server.http import HttpApp
+    from plex_companion.server.http.http_app import HttpApp
 
 LEGACY, MODERN = "legacy", "2026-07-28"
 ERAS = (LEGACY, MODERN)

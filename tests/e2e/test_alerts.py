@@ -11,7 +11,7 @@ from e2e_home import MODERN, body, home, known, settings_for, subscribed
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application
-from plex_companion.cache.read import read_play_events
+from plex_companion.cache.queries.read import read_play_events
 from plex_companion.demo import frames, list_scenarios, open_demo
 from plex_companion.models import AlertKind
 

@@ -14,7 +14,7 @@ from plex_companion.app import open_companion
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from plex_companion.cache.board import TouchedUris
+    from plex_companion.cache.leadership import TouchedUris
 
 FRAMES = 10_000
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]  # Plex, companion and client share one process here

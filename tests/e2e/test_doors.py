@@ -24,7 +24,7 @@ from support.deadlines import HANG_SECONDS
 from plex_companion.app import open_application
 from plex_companion.demo import open_demo
 from plex_companion.events import ReceivedEvent, parse_frame
-from plex_companion.server.door import OPEN
+from plex_companion.server.auth.authenticate import OPEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -12,7 +12,7 @@ import pytest
 from e2e_home import Home, home
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache.read import read_last_event_id
+from plex_companion.cache.queries.read import read_last_event_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,8 +13,8 @@ from e2e_home import ERAS, MODERN, TRANSPORTS, home, program, transport
 from mcp import Client
 from mcp.client.stdio import stdio_client
 
-from plex_companion.tools import select_tools
 from plex_companion.tools.declare import Access
+from plex_companion.tools.toolsets import select_tools
 
 if TYPE_CHECKING:
     from pathlib import Path

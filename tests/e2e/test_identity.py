@@ -12,7 +12,7 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion
 from plex_companion.demo import Household, open_demo
-from plex_companion.memory.counts import count_plays
+from plex_companion.history.play_counts import count_plays
 from plex_companion.times import Window
 
 if TYPE_CHECKING:

@@ -15,21 +15,22 @@ from e2e_home import settings_for
 from pydantic import SecretStr
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.app import build_import_progress, open_companion, read_clock
-from plex_companion.changes import State
+from plex_companion.app import open_companion, read_clock
 from plex_companion.changes.kinds import HistoryPageWritten, HistoryProgressed, PlaysImported, PlaysRepeated
+from plex_companion.changes.state import State
 from plex_companion.demo import Demo, Household, open_demo
-from plex_companion.ingest import Live
+from plex_companion.duties import build_import_progress
+from plex_companion.ingest.live import Live
 from plex_companion.models import Connection, History, ImportedPlay, Item, Moment
-from plex_companion.resources import find_touched_uris, read_resource
+from plex_companion.resources.registry import find_touched_uris, read_resource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from plex_companion.cache.board import TouchedUris
+    from plex_companion.cache.leadership import TouchedUris
     from plex_companion.companion import Companion
-    from plex_companion.demo.household import DemoItem as Film
+    from plex_companion.demo.household.model import DemoItem as Film
 
 pytestmark = pytest.mark.slow
 

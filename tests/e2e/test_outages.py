@@ -11,10 +11,10 @@ from e2e_home import ERAS, MODERN, QUICK_PINGS, body, home, known, settings_for,
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application
-from plex_companion.cache.plays import PlayFilter, read_plays_page
-from plex_companion.cache.read import read_newest_alerts, read_newest_events
+from plex_companion.cache.queries.plays import PlayFilter, read_plays_page
+from plex_companion.cache.queries.read import read_newest_alerts, read_newest_events
 from plex_companion.demo import open_demo
-from plex_companion.plex.listener import DEFAULT_TIMEOUTS
+from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS
 
 if TYPE_CHECKING:
     from pathlib import Path

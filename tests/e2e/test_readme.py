@@ -22,7 +22,7 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.migrate import migrate
 from plex_companion.cli import build_parser
-from plex_companion.resources import RESOURCES
+from plex_companion.resources.registry import RESOURCES
 
 if TYPE_CHECKING:
     from anyio.abc import Process

@@ -18,7 +18,7 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion
 from plex_companion.cache.migrate import Migration, list_migrations, migrate
-from plex_companion.cache.read import read_newest_alerts, read_newest_events
+from plex_companion.cache.queries.read import read_newest_alerts, read_newest_events
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:

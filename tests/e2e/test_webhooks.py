@@ -20,17 +20,19 @@ from stories import DEN, START
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion, read_clock
-from plex_companion.cache import open_cache
+from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_state
-from plex_companion.cache.read import read_delivery_status, read_newest_alerts
+from plex_companion.cache.queries.read import read_delivery_status, read_newest_alerts
 from plex_companion.changes.deliveries import WebhookRules
-from plex_companion.deliver import DeliveryContext, WakeUp, Webhook, deliver_alerts
 from plex_companion.events import Connecting, DeliveryReport, Disconnected, ReceivedEvent, Snapshot, StorageReport
-from plex_companion.ingest import EventQueue, Live, ingest
+from plex_companion.ingest.live import Live
+from plex_companion.ingest.loop import ingest
+from plex_companion.ingest.queue import EventQueue
 from plex_companion.models import Moment
 from plex_companion.resources.server import read_server
+from plex_companion.serialize import build_alert_message
 from plex_companion.settings import Settings
-from plex_companion.wire import build_alert_message
+from plex_companion.webhooks import DeliveryContext, WakeUp, Webhook, deliver_alerts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     import pytest
     from anyio.abc import SocketStream
 
-    from plex_companion.cache.board import TouchedUris
+    from plex_companion.cache.leadership import TouchedUris
     from plex_companion.changes.kinds import Change
     from plex_companion.companion import Companion
 

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_past import DAY, HOUR, NOW, Row, episode, imported, past, running, seen, write
 
-from plex_companion.cache import open_cache
-from plex_companion.cache.counts import By, count_plays_by
+from plex_companion.cache.database import open_cache
+from plex_companion.cache.queries.counts import By, count_plays_by
 from plex_companion.times import Window
 
 if TYPE_CHECKING:

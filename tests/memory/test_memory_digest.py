@@ -25,7 +25,7 @@ from memory_past import (
     seen,
 )
 
-from plex_companion.memory.outages import Outage, _merge, select_within
+from plex_companion.history.outages import Outage, _merge, select_within
 from plex_companion.times import Window
 
 if TYPE_CHECKING:

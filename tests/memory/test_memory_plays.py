@@ -10,8 +10,8 @@ import pytest
 from mcp import MCPError
 from memory_past import DAY, HOUR, NOW, episode, imported, imported_so_far, past, running, seen, write
 
-from plex_companion.cache import open_cache
-from plex_companion.cache.plays import (
+from plex_companion.cache.database import open_cache
+from plex_companion.cache.queries.plays import (
     FEW,
     KeysetPosition,
     PlayFilter,
@@ -19,7 +19,7 @@ from plex_companion.cache.plays import (
     list_play_users,
     read_plays_page,
 )
-from plex_companion.memory.find import build_title_match
+from plex_companion.history.filters import build_title_match
 from plex_companion.times import Window
 
 if TYPE_CHECKING:

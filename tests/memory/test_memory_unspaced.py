@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from memory_past import NOW, Past, past, seen
 
-from plex_companion.cache import plays
+from plex_companion.cache.queries import plays
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_past import DAY, HOUR, NOW, past, seen, write
 
-from plex_companion.cache import open_cache
-from plex_companion.cache.counts import count_plays_by
-from plex_companion.dashboard.board import PageRenderer
+from plex_companion.cache.database import open_cache
+from plex_companion.cache.queries.counts import count_plays_by
+from plex_companion.dashboard.renderer import PageRenderer
 from plex_companion.errors import SettingsError
 from plex_companion.settings import Settings
 from plex_companion.times import Window, list_offsets

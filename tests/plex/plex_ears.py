@@ -13,9 +13,10 @@ from plex_pretend import clock, settings_for
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.events import Disconnected, Snapshot
+from plex_companion.plex.disconnects import ListenerTimeouts
 from plex_companion.plex.gateway import open_gateway
-from plex_companion.plex.listener import ListenerTimeouts, listen
-from plex_companion.plex.wanted import RefreshRequests
+from plex_companion.plex.listener import listen
+from plex_companion.plex.refresh import RefreshRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

@@ -12,8 +12,8 @@ from plex_pretend import TOKEN, settings_for
 from plex_companion.demo import Demo, open_demo
 from plex_companion.errors import PlexStarting, PlexUnauthorized, TimedOut
 from plex_companion.events import Disconnected, Playing
+from plex_companion.plex.disconnects import ListenerTimeouts
 from plex_companion.plex.gateway import open_gateway
-from plex_companion.plex.listener import ListenerTimeouts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,8 +15,9 @@ from plex_ears import listening
 from plex_pretend import Answer, Pretend, clock, playing_frame, pretend_plex, settings_for, until
 from stories import DEN, Story, of
 
-from plex_companion.changes import advance, changes_for
+from plex_companion.changes.derive import changes_for
 from plex_companion.changes.kinds import PlaysImported, PlaysRepeated
+from plex_companion.changes.state import advance
 from plex_companion.errors import PlexError
 from plex_companion.events import HistoryPage, Playing
 from plex_companion.models import History, ImportedPlay, Item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plex_companion.plex.known import TtlCache
+from plex_companion.plex.ttl_cache import TtlCache
 
 
 class Oracle:

@@ -24,8 +24,8 @@ from plex_pretend import (
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.events import Connecting, Disconnected, Malformed, Playing, SessionsUnread, Snapshot, Unknown
-from plex_companion.plex.listener import Backoff, Disconnect, ListenerTimeouts, generate_backoff
-from plex_companion.plex.wanted import RefreshRequests
+from plex_companion.plex.disconnects import Backoff, Disconnect, ListenerTimeouts, generate_backoff
+from plex_companion.plex.refresh import RefreshRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

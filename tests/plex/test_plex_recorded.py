@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 import pytest
 from plex_pretend import parsed
 
-from plex_companion.plex import views
+from plex_companion.plex.xml import views
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "plexdata"
 pytestmark = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded payloads are kept outside this repository")

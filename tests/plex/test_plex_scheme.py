@@ -16,7 +16,7 @@ from plex_companion.errors import PlexUnreachable
 from plex_companion.events import Connecting
 from plex_companion.plex.gateway import NO_PORT, open_gateway
 from plex_companion.plex.listener import listen
-from plex_companion.plex.wanted import RefreshRequests
+from plex_companion.plex.refresh import RefreshRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -17,7 +17,7 @@ from plex_companion.errors import PlexUnreachable, SettingsError
 from plex_companion.events import Connecting, Disconnected
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.listener import listen
-from plex_companion.plex.wanted import RefreshRequests
+from plex_companion.plex.refresh import RefreshRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

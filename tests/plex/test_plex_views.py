@@ -8,7 +8,7 @@ import pytest
 from plex_pretend import ACCOUNTS, ACTIVITIES, CLIENTS, IDENTITY, ROOT, SECTIONS, SESSIONS, parsed
 
 from plex_companion.models import Account, Activity, Client, Item, Player, Section, ServerIdentity, User
-from plex_companion.plex import views
+from plex_companion.plex.xml import views
 
 
 def _first(xml: bytes) -> Element:

@@ -13,7 +13,7 @@ from plex_pretend import TOKEN, Answer, pretend_plex, settings_for
 from plex_companion.errors import PlexError
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.snapshot import fetch_xml
-from plex_companion.plex.xml_answer import (
+from plex_companion.plex.xml.answer import (
     DEEPEST,
     LONGEST_TAG,
     PIECE,

@@ -13,14 +13,14 @@ from pydantic import SecretStr
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion, read_clock
-from plex_companion.plex.listener import ListenerTimeouts
+from plex_companion.plex.disconnects import ListenerTimeouts
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from plex_companion.cache.board import TouchedUris
+    from plex_companion.cache.leadership import TouchedUris
     from plex_companion.companion import Companion
     from plex_companion.demo import Demo
     from plex_companion.models import Moment

@@ -12,16 +12,16 @@ import anyio
 from processes_home import Member, ending, member, rows, settings_for, two
 from support.deadlines import HANG_SECONDS
 
-from plex_companion import wire
+from plex_companion import serialize
 from plex_companion.app import read_clock
-from plex_companion.cache import open_cache
+from plex_companion.cache.database import open_cache
 from plex_companion.cache.migrate import list_migrations, migrate
-from plex_companion.cache.read import read_events_after
+from plex_companion.cache.queries.read import read_events_after
+from plex_companion.commands.reports.queries import open_archive
 from plex_companion.events import Audit, ReceivedEvent
 from plex_companion.models import Moment
-from plex_companion.reports.asking import open_archive
 from plex_companion.resources.server import read_server
-from plex_companion.tools.notes import acknowledge_alert
+from plex_companion.tools.acknowledge import acknowledge_alert
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def shown(one: Member) -> dict[str, object]:
     """What resources show of the state, but for what depends on when it is asked."""
-    found = {**wire.build_envelope(one.companion.state, 0), **wire.serialize_sessions(one.companion.state)}
+    found = {**serialize.build_envelope(one.companion.state, 0), **serialize.serialize_sessions(one.companion.state)}
     found["connection"] = {**found["connection"], "stale_seconds": None, "last_event_at": None}
     return found
 

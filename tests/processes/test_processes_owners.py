@@ -16,7 +16,7 @@ from processes_home import Member, member, rows, settings_for
 from plex_companion.cli import _find_expected_error
 from plex_companion.demo import Household, open_demo
 from plex_companion.errors import DatabaseOfAnotherServer
-from plex_companion.ownership import address_mark
+from plex_companion.processes.ownership import address_mark
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

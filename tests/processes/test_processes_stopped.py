@@ -18,7 +18,7 @@ from processes_home import rows
 
 from benchmarks.programs import COMPANION, Program, running
 from plex_companion.demo import open_demo
-from plex_companion.follow import HUNG_SECONDS
+from plex_companion.processes.follower import HUNG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,11 +7,11 @@ import re
 import pytest
 
 from plex_companion.errors import Invalid, NotFound
-from plex_companion.prompts import PROMPTS, fill_prompt, select_prompts
 from plex_companion.prompts.completions import KINDS
 from plex_companion.prompts.declare import DATA, Argument, Prompt
-from plex_companion.resources import RESOURCES
-from plex_companion.tools import select_tools
+from plex_companion.prompts.prompt_list import PROMPTS, fill_prompt, select_prompts
+from plex_companion.resources.registry import RESOURCES
+from plex_companion.tools.toolsets import select_tools
 
 TOOLS = {tool.name for tool in select_tools()}
 every = pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt.name)

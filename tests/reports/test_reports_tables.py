@@ -14,10 +14,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from plex_companion.cache.load import load_state
-from plex_companion.cache.offline import open_read_only
+from plex_companion.cache.read_only import open_read_only
+from plex_companion.commands.reports.queries import Archive, Body, ReportQuery, fetch_answers
+from plex_companion.commands.reports.tables import TableLayout, render
 from plex_companion.models import Moment
-from plex_companion.reports.asking import Archive, Body, ReportQuery, fetch_answers
-from plex_companion.reports.tables import TableLayout, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from server_toys import House
 
-from plex_companion.server.http import HttpApp
-from plex_companion.server.stdio import serve_stdio
-from plex_companion.server.web import serve_http
+from plex_companion.server.http.http_app import HttpApp
+from plex_companion.server.http.web import serve_http
+from plex_companion.server.mcp.stdio import serve_stdio
 
 
 def _say(line: object) -> None:

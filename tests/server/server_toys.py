@@ -26,12 +26,12 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.errors import NotFound, PlexUnreachable
 from plex_companion.resources.declare import Resource
-from plex_companion.server.asking import ClientCaller
-from plex_companion.server.build import build_server
-from plex_companion.server.http import HttpApp
-from plex_companion.server.notifier import Notifier, NotifierCounts
-from plex_companion.server.offer import ResourceEntry, ServerInterface, ToolResult
-from plex_companion.server.web import serve_http
+from plex_companion.server.http.http_app import HttpApp
+from plex_companion.server.http.web import serve_http
+from plex_companion.server.mcp.build import build_server
+from plex_companion.server.mcp.elicitation import ClientCaller
+from plex_companion.server.mcp.interface import ResourceEntry, ServerInterface, ToolResult
+from plex_companion.server.mcp.notifier import Notifier, NotifierCounts
 from plex_companion.tools.declare import Access, Caller, Tool, Toolset
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from mcp.client.session import IncomingMessage
 
-    from plex_companion.server.build import CompanionServer
+    from plex_companion.server.mcp.build import CompanionServer
 
 LEGACY, MODERN = "legacy", "2026-07-28"
 ERAS = (LEGACY, MODERN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from server_toys import RESOURCES
 
-from plex_companion.server.addresses import UriIndex
+from plex_companion.server.mcp.uri_index import UriIndex
 
 
 @pytest.mark.parametrize(

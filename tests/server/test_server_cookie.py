@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plex_companion.server.cookie import DAY, LIFETIME, MOST_ENDED, BrowserSession, Cookies
+from plex_companion.server.auth.cookie import DAY, LIFETIME, MOST_ENDED, BrowserSession, Cookies
 
 TOKEN = "canary-token"
 

@@ -12,7 +12,7 @@ import pytest
 from server_toys import served
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.server.web import OWN_FILES, build_base_url
+from plex_companion.server.http.web import OWN_FILES, build_base_url
 
 if TYPE_CHECKING:
     from anyio.abc import SocketStream

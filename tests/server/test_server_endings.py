@@ -18,8 +18,8 @@ from server_toys import LEGACY, MODERN, NOTHING, House, connected, script, serve
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.errors import PortInUse, StartError
-from plex_companion.server.http import HttpApp
-from plex_companion.server.web import FINISH_SECONDS, UNREAD_BYTES, open_socket, serve_http
+from plex_companion.server.http.http_app import HttpApp
+from plex_companion.server.http.web import FINISH_SECONDS, UNREAD_BYTES, open_socket, serve_http
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from plex_companion.server.failures import (
+from plex_companion.server.auth.login_throttle import (
     FORGOTTEN_SECONDS,
     KNOWN_SECONDS,
     MOST_ADDRESSES,

@@ -12,8 +12,8 @@ from server_toys import served
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from plex_companion.server.entry import AuthConfig
-from plex_companion.server.failures import LoginThrottle
+from plex_companion.server.auth.config import AuthConfig
+from plex_companion.server.auth.login_throttle import LoginThrottle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

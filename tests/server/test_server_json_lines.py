@@ -11,7 +11,7 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 from server_toys import script
 
-from plex_companion.server.json_lines import BOM, UnreadableLine, read_message
+from plex_companion.server.mcp.json_lines import BOM, UnreadableLine, read_message
 
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}}
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600

@@ -17,10 +17,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.server.cookie import DAY, Cookies
-from plex_companion.server.entry import AuthConfig
-from plex_companion.server.failures import WAITING_ALL, LoginThrottle
-from plex_companion.server.login import LoginCode, make_local
+from plex_companion.server.auth.config import AuthConfig
+from plex_companion.server.auth.cookie import DAY, Cookies
+from plex_companion.server.auth.login import LoginCode, make_local
+from plex_companion.server.auth.login_throttle import WAITING_ALL, LoginThrottle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

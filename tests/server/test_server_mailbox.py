@@ -6,7 +6,7 @@ import anyio
 import pytest
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.server.mailbox import PendingUpdates
+from plex_companion.server.mcp.pending_updates import PendingUpdates
 
 
 async def _rest(box: PendingUpdates) -> list[str]:

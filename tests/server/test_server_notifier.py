@@ -30,8 +30,8 @@ from server_toys import (
 )
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.server.subscribers import Subscriber, Subscribers
-from plex_companion.server.wanted import LONGEST_BYTES, MOST_BYTES, MOST_TOGETHER, refuse_crowd
+from plex_companion.server.mcp.limits import LONGEST_BYTES, MOST_BYTES, MOST_TOGETHER, refuse_crowd
+from plex_companion.server.mcp.subscribers import Subscriber, Subscribers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

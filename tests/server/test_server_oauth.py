@@ -24,10 +24,10 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.server.entry import AuthConfig
-from plex_companion.server.failures import LoginThrottle
-from plex_companion.server.issuer import AGAIN_SECONDS, FAILED_SECONDS, KEPT_SECONDS, JwksClient, KeysUnavailable
-from plex_companion.server.oauth import ResourceServer, TokenRejected
+from plex_companion.server.auth.config import AuthConfig
+from plex_companion.server.auth.jwks import AGAIN_SECONDS, FAILED_SECONDS, KEPT_SECONDS, JwksClient, KeysUnavailable
+from plex_companion.server.auth.login_throttle import LoginThrottle
+from plex_companion.server.auth.oauth import ResourceServer, TokenRejected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

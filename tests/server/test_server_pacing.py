@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from plex_companion.server.pacing import MERGE, PROGRESS, NotificationThrottle
+from plex_companion.server.mcp.throttle import MERGE, PROGRESS, NotificationThrottle
 
 URI = "plex://sessions/1"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from plex_companion.server.offer import ServerInterface
+    from plex_companion.server.mcp.interface import ServerInterface
 
 pytestmark = pytest.mark.parametrize("era", ERAS)
 

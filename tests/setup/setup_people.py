@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plex_companion.setup.person import Prompter
+from plex_companion.commands.setup.prompter import Prompter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

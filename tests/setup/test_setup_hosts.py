@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plex_companion.setup.hosts import HOSTS, HostPaths, UnsafeEdit, find_entry, is_ours, merge_entry, render_snippet
+from plex_companion.commands.setup.hosts import (
+    HOSTS,
+    HostPaths,
+    UnsafeEdit,
+    find_entry,
+    is_ours,
+    merge_entry,
+    render_snippet,
+)
 
 CURSOR, VSCODE = HOSTS["cursor"], HOSTS["vscode"]
 ENTRY = CURSOR.build_entry(["/opt/plex-companion", "serve"], {})

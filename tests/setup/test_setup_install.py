@@ -18,10 +18,9 @@ from pydantic import SecretStr
 from setup_people import Scripted
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.errors import StartError
-from plex_companion.settings import APP, Settings
-from plex_companion.setup.hosts import HOSTS, HostPaths
-from plex_companion.setup.install import (
+from plex_companion.commands.setup.config_files import find_user_dotenv, replace_file, save_settings
+from plex_companion.commands.setup.hosts import HOSTS, HostPaths
+from plex_companion.commands.setup.install import (
     Installation,
     InstallRequest,
     detect_paths,
@@ -29,7 +28,8 @@ from plex_companion.setup.install import (
     install,
     is_temporary,
 )
-from plex_companion.setup.keep import find_user_dotenv, replace_file, save_settings
+from plex_companion.errors import StartError
+from plex_companion.settings import APP, Settings
 
 NOW = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
 TOKEN = "canary-Token-0123456789"

@@ -19,11 +19,11 @@ import pytest
 from setup_people import Scripted
 from support.deadlines import HANG_SECONDS
 
+from plex_companion.commands.setup.login import login
 from plex_companion.demo import Demo, open_demo
 from plex_companion.errors import StartError
 from plex_companion.plex.account import Pin, Server
 from plex_companion.settings import Settings
-from plex_companion.setup.login import login
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from rich.console import Console
 
-from plex_companion.changes import State
+from plex_companion.changes.state import State
+from plex_companion.commands.terminal.view import render
+from plex_companion.commands.terminal.view_model import ViewModel
 from plex_companion.models import (
     Activity,
     Alert,
@@ -23,8 +25,6 @@ from plex_companion.models import (
     Transcode,
     User,
 )
-from plex_companion.terminal.scene import ViewModel
-from plex_companion.terminal.view import render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,9 +23,9 @@ from pydantic import SecretStr
 from rich.console import Console
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.cache.lease import open_lock
+from plex_companion.cache.lock import open_lock
+from plex_companion.commands.doctor import run_doctor
 from plex_companion.demo import Demo, open_demo
-from plex_companion.doctor import run_doctor
 from plex_companion.errors import SettingsError
 from plex_companion.settings import Settings
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from terminal_scenes import NOW, activity, alert, scene, session
 
+from plex_companion.commands.terminal.lines import LONGEST, render_lines
 from plex_companion.models import History
-from plex_companion.terminal.lines import LONGEST, render_lines
 
 if TYPE_CHECKING:
-    from plex_companion.terminal.scene import ViewModel
+    from plex_companion.commands.terminal.view_model import ViewModel
 
 
 def told(before: ViewModel | None, after: ViewModel) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from plex_companion.tools.image_urls import is_public, is_public_or_private
+from plex_companion.plex.image_fetch import is_public, is_public_or_private
 
 if TYPE_CHECKING:
     import ssl

@@ -9,8 +9,8 @@ import pytest
 from tools_home import tools_home
 
 from plex_companion.errors import Invalid
-from plex_companion.tools import TOOLSETS
 from plex_companion.tools.declare import Access
+from plex_companion.tools.toolsets import TOOLSETS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import pytest
 from tools_home import Tools, tools_home
 
 from benchmarks.tools_calls import READS, WRITES, big_household, wished
-from plex_companion.tools import TOOLSETS
 from plex_companion.tools.declare import Access
+from plex_companion.tools.toolsets import TOOLSETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tools_home import tools_home
 
-from plex_companion.app import build_instructions
-from plex_companion.tools import TOOLSETS, select_tools
+from plex_companion.mcp_interface import build_instructions
 from plex_companion.tools.declare import Access
+from plex_companion.tools.toolsets import TOOLSETS, select_tools
 
 if TYPE_CHECKING:
     from plex_companion.tools.declare import Tool

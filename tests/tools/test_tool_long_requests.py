@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tools_home import tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import DemoPlaylist
-from plex_companion.tools.ask import LINE, portions
+from plex_companion.demo.household.model import DemoPlaylist
+from plex_companion.plex.query import LINE, portions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tools_home import tools_home
 
 from plex_companion.errors import PlexError
-from plex_companion.tools.ask import count_rows, cut_page, get_all
+from plex_companion.plex.query import count_rows, cut_page, get_all
 
 if TYPE_CHECKING:
     from pathlib import Path

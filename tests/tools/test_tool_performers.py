@@ -14,7 +14,7 @@ from tools_home import tools_home
 from plex_companion.cache.migrate import migrate
 from plex_companion.demo import Household
 from plex_companion.models import Item
-from plex_companion.words import format_title as title_in_words
+from plex_companion.wording import format_title as title_in_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pytest
     from tools_home import Tools
 
-    from plex_companion.demo.household import DemoItem
+    from plex_companion.demo.household.model import DemoItem
 
 PERFORMER, EDITION = "Ada Kettle", "Director's Cut"
 ALBUM_ARTIST = "Various Artists"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tools_home import tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import DemoPlaylist
-from plex_companion.tools.titles import LONGEST_QUERY, MOST_QUERIES, list_queries, sort_fits, split_year
+from plex_companion.demo.household.model import DemoPlaylist
+from plex_companion.plex.titles import LONGEST_QUERY, MOST_QUERIES, list_queries, sort_fits, split_year
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,10 +15,10 @@ from support.deadlines import HANG_SECONDS
 from tools_home import Said, Tools, tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import DemoCollection
+from plex_companion.demo.household.model import DemoCollection
 from plex_companion.errors import NotConfirmed, NotFound, Partial, TimedOut
-from plex_companion.tools.ask import send
-from plex_companion.tools.steps import check_confirmed, run_steps
+from plex_companion.plex.query import send
+from plex_companion.plex.steps import check_confirmed, run_steps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tools_home import Tools
 
-    from plex_companion.demo.household import DemoCollection
+    from plex_companion.demo.household.model import DemoCollection
 
 
 def rainy(tools: Tools) -> DemoCollection:

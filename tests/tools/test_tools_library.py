@@ -12,7 +12,7 @@ import pytest
 from tools_home import Tools, tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.invented import make_section
+from plex_companion.demo.household.built_in import make_section
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,8 +15,8 @@ from picture_house import JPEG, PNG, own_address, picture_house
 from tools_home import Tools, tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import DemoItem, ViewState
-from plex_companion.tools.media_details import format_clock
+from plex_companion.demo.household.model import DemoItem, ViewState
+from plex_companion.tools.media.item_details import format_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tools_home import Tools, tools_home
 
+from plex_companion.commands.reports.queries import open_archive
 from plex_companion.demo import Household
-from plex_companion.memory.find import find_user
+from plex_companion.history.filters import find_user
+from plex_companion.names.usernames import find_user_ids
 from plex_companion.prompts.completions import propose_values
-from plex_companion.reports.asking import open_archive
-from plex_companion.usernames import find_user_ids
 
 if TYPE_CHECKING:
     from pathlib import Path

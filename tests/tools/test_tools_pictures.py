@@ -15,9 +15,9 @@ import pytest
 from picture_house import GIF, JPEG, PNG, WEBP, picture_house
 
 from plex_companion.errors import Conflict, Invalid, NotFound, PathNotAllowed, TimedOut, TooLarge, ToolError
+from plex_companion.plex.image_fetch import FetchPolicy, fetch_image, is_public, is_public_or_private, resolve_host
+from plex_companion.plex.pictures import LARGEST, SAME_NAMES, clean_name, load_picture, save_picture
 from plex_companion.settings import Settings, render_example
-from plex_companion.tools.image_urls import FetchPolicy, fetch_image, is_public, is_public_or_private, resolve_host
-from plex_companion.tools.pictures import LARGEST, SAME_NAMES, clean_name, load_picture, save_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

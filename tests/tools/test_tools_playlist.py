@@ -15,8 +15,8 @@ from mcp_types import ElicitResult
 from tools_home import Tools, tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import DemoPlaylist
-from plex_companion.tools.smart import parse_definition
+from plex_companion.demo.household.model import DemoPlaylist
+from plex_companion.tools.playlist.smart import parse_definition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -15,8 +15,8 @@ from support.deadlines import HANG_SECONDS
 from tools_home import Tools, tools_home
 
 from plex_companion.errors import TooLarge
-from plex_companion.tools import server_logs
-from plex_companion.tools.ask import download
+from plex_companion.plex.query import download
+from plex_companion.tools.server import logs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -192,8 +192,8 @@ async def test_a_log_answer_stays_within_its_limits(tmp_path: Path) -> None:
         first = await tools.well("server_get_plex_logs", num_lines=9999, start_line=0)
     assert (tail["limit"], tail["truncated"], tail["last_line"]) == (1000, True, 2000)
     assert [line["n"] for line in tail["lines"]] == list(range(tail["first_line"], 2001))
-    assert len(tail["lines"][-1]["text"]) == server_logs.LONGEST_LINE
-    assert sum(len(line["text"]) for line in tail["lines"]) <= server_logs.MOST_TEXT
+    assert len(tail["lines"][-1]["text"]) == logs.LONGEST_LINE
+    assert sum(len(line["text"]) for line in tail["lines"]) <= logs.MOST_TEXT
     assert (first["first_line"], first["lines"][0]["n"], first["truncated"]) == (0, 0, True)
 
 
@@ -211,7 +211,7 @@ async def test_an_archive_beyond_the_cap_is_not_read_to_its_end(tmp_path: Path) 
     async with home(tmp_path) as tools:
         gateway = tools.application.companion.gateway
         with pytest.raises(TooLarge) as refused:
-            await gateway.call(lambda plex: download(plex, server_logs.ARCHIVE, 1_000))
+            await gateway.call(lambda plex: download(plex, logs.ARCHIVE, 1_000))
     assert refused.value.facts == {"limit_bytes": 1_000}
 
 
@@ -219,7 +219,7 @@ def test_a_log_is_not_unpacked_beyond_the_cap_whatever_it_says_of_its_size() -> 
     bomb = zipped(**{"Plex Media Server.log": "a" * 5_000})
     assert len(bomb) < 1_000
     with zipfile.ZipFile(io.BytesIO(bomb)) as archive, pytest.raises(TooLarge):
-        server_logs.read_text(archive, "Plex Media Server.log", 1_000)
+        logs.read_text(archive, "Plex Media Server.log", 1_000)
 
 
 # -- server_get_bandwidth, server_get_current_resources

@@ -16,7 +16,7 @@ from plex_companion.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from plex_companion.demo.household import DemoItem
+    from plex_companion.demo.household.model import DemoItem
 
 ACTIVE, HISTORY = "sessions_get_active", "sessions_get_media_playback_history"
 PIP = 90003

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tools_home import Tools
 
-    from plex_companion.demo.household import DemoItem
+    from plex_companion.demo.household.model import DemoItem
 
 
 def films(tools: Tools) -> list[DemoItem]:

@@ -10,7 +10,7 @@ from mcp_types import ElicitResult
 from tools_home import tools_home
 
 from plex_companion.text import HIDDEN
-from plex_companion.tools import TOOLSETS
+from plex_companion.tools.toolsets import TOOLSETS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -11,7 +11,7 @@ import pytest
 from tools_home import tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import ViewState
+from plex_companion.demo.household.model import ViewState
 
 if TYPE_CHECKING:
     from pathlib import Path

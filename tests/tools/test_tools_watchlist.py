@@ -11,13 +11,13 @@ import pytest
 from tools_home import Tools, tools_home
 
 from plex_companion.demo import Household
-from plex_companion.demo.household import ViewState
+from plex_companion.demo.household.model import ViewState
 from plex_companion.text import redact
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from plex_companion.demo.household import DemoItem
+    from plex_companion.demo.household.model import DemoItem
 
 OWNER, JASPER, PIP, MEI = 1, 90002, 90003, 90004
 NOWHERE = "plex://movie/000000000000000000000000"

@@ -14,7 +14,7 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import Application, open_application
 from plex_companion.demo import Demo, Household, open_demo
-from plex_companion.plex.listener import ListenerTimeouts
+from plex_companion.plex.disconnects import ListenerTimeouts
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:

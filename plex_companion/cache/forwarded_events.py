@@ -1,0 +1,61 @@
+"""Letters: what other processes have to tell the one that writes, kept in the database until it has written it down."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from plex_companion.events import Acknowledged, Audit, Event, Malformed, PlexTvUsersRead, ReceivedEvent
+from plex_companion.models import Moment
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from plex_companion.cache.database import Cache
+
+logger = logging.getLogger(__name__)
+
+FORWARDABLE = {kind.type: kind for kind in (Audit, Acknowledged, PlexTvUsersRead)}
+"""What may be sent: events that our own tools cause. Their fields must be JSON."""
+
+
+def is_forwardable(event: Event) -> bool:
+    """Whether it can be sent to another process."""
+    return event.type in FORWARDABLE
+
+
+async def write_forwarded(cache: Cache, letters: Sequence[ReceivedEvent]) -> None:
+    """Leave letters to the process that listens: all of them or, when it raises, none.
+
+    Raises:
+        StorageError: none was written.
+    """
+    rows = [(moment.at, event.type, json.dumps(asdict(event))) for event, moment, _ in letters]
+    sql = "INSERT INTO letters (at, kind, body) VALUES (?, ?, ?)"
+    await cache.transact(lambda connection: connection.executemany(sql, rows))
+
+
+async def read_forwarded(cache: Cache, last: int, now: Moment) -> list[ReceivedEvent]:
+    """The letters that came after the letter `last`, with the moments they were written at.
+
+    Their ids grow in the order of commits, so none is overlooked. What cannot be read is heard as `Malformed`.
+    """
+    sql = "SELECT * FROM letters WHERE id > ? ORDER BY id"
+    return list(_decode_rows(await cache.reader.execute_fetchall(sql, (last,)), now))
+
+
+def _decode_rows(rows: Iterable[sqlite3.Row], now: Moment) -> Iterator[ReceivedEvent]:
+    for row in rows:
+        moment = Moment(row["at"], now.tick - max(0, now.at - row["at"]))
+        yield ReceivedEvent(_decode_event(row), moment, row["id"])
+
+
+def _decode_event(row: sqlite3.Row) -> Event:
+    try:
+        return FORWARDABLE[row["kind"]](**json.loads(row["body"]))
+    except (KeyError, TypeError, ValueError):
+        logger.warning("A letter of the kind %r cannot be read and is thrown away", row["kind"])
+        return Malformed(f"a letter of the kind {row['kind']!r}")

@@ -1,0 +1,153 @@
+"""Plays grouped by what was played: by identity, never by name. A show's episodes and an artist's tracks are one group.
+
+The identity is the guid where there is one, else the rating key. SQL groups the rows of one guid and one key; what a guid
+has had under several keys, and rows that know the key only, are merged here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+
+    from plex_companion.cache.database import Cache
+    from plex_companion.times import Window
+
+_IS_PART = (
+    "(type IN ('episode', 'track') AND coalesce(grandparent_guid, grandparent_rating_key, grandparent_title) NOT NULL)"
+)
+_KIND = "CASE type WHEN 'episode' THEN 'show' WHEN 'track' THEN 'artist' ELSE type END"
+_IDENTIFIED = f"""
+    SELECT id, server, user_id, user_name, title, library, library_id, rating_key AS item_key, watched_ms, started_at,
+        {_KIND} AS kind,
+        CASE WHEN {_IS_PART} THEN grandparent_guid ELSE guid END AS guid,
+        CASE WHEN {_IS_PART} THEN grandparent_rating_key ELSE rating_key END AS rating_key,
+        CASE WHEN {_IS_PART} THEN grandparent_title ELSE title END AS name,
+        CASE WHEN {_IS_PART} THEN NULL ELSE year END AS year
+    FROM plays WHERE started_at BETWEEN :since AND :until
+"""  # noqa: S608 - our own expressions
+
+
+@dataclass(slots=True)
+class PlayGroup:
+    """The plays of one film, show, artist or the like. Names, keys and times are those of its latest play."""
+
+    server: str
+    user_id: str | None
+    user_name: str | None
+    kind: str | None
+    name: str | None
+    guid: str | None
+    rating_key: str | None
+    year: int | None
+    library_id: str | None
+    last_title: str | None
+    item_key: str | None
+    """The rating key of the item itself, as of an episode."""
+    last_at: int
+    plays: int
+    timed: int
+    watched_ms: int
+
+    @property
+    def key(self) -> str | None:
+        """What it is counted by; a name only where neither guid nor rating key is known."""
+        return self.guid or self.rating_key or self.name
+
+    def add(self, other: PlayGroup) -> None:
+        """Count the plays of another group too, and take over what this one does not know or the other knows later."""
+        late = other.last_at > self.last_at
+        for name in ("kind", "name", "guid", "rating_key", "year", "library_id", "last_title", "item_key", "user_name"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            setattr(self, name, (theirs if late else mine) or mine or theirs)
+        self.last_at = max(self.last_at, other.last_at)
+        self.plays += other.plays
+        self.timed += other.timed
+        self.watched_ms += other.watched_ms
+
+
+async def group_plays(cache: Cache, window: Window, *, by_user: bool = False) -> list[PlayGroup]:
+    """Return the plays of a window by what was played, and with `by_user` by whom; in no particular order."""
+    user = "coalesce(user_id, '=' || user_name), " if by_user else ""
+    unknown = "CASE WHEN coalesce(guid, rating_key) IS NULL THEN"
+    sql = f"""
+        SELECT server, user_id, user_name, kind, name, guid, rating_key, year, library_id, title AS last_title, item_key,
+            max(started_at) AS last_at, -- beside a lone max(), other columns are those of its row
+            count(*) AS plays, count(watched_ms) AS timed, coalesce(sum(watched_ms), 0) AS watched_ms
+        FROM ({_IDENTIFIED})
+        GROUP BY {user}server, guid, rating_key, kind, name IS NULL, {unknown} name END, {unknown} year END,
+            {unknown} library_id END
+    """  # noqa: S608 - our own expressions
+    rows = await cache.archive.execute_fetchall(sql, {"since": window.since, "until": window.until})
+    by_person: dict[str | None, list[PlayGroup]] = {}
+    for row in map(_find_group, rows):
+        by_person.setdefault((row.user_id or row.user_name) if by_user else None, []).append(row)
+    return [group for rows in by_person.values() for group in merge(rows)]
+
+
+def merge(rows: Iterable[PlayGroup]) -> list[PlayGroup]:
+    """Merge groups of one identity: of one guid, or of one rating key where there is no guid.
+
+    Plays that know neither join the only group of their kind and name, if there is just one that does not contradict.
+    """
+    merged: dict[tuple[str | None, str | None, str | None], PlayGroup] = {}
+    of_key: dict[tuple[str, str], PlayGroup] = {}
+    ordered = sorted(rows, key=lambda row: (row.guid is None, row.rating_key is None, -row.last_at))
+    nameless: list[PlayGroup] = []
+    for row in ordered:
+        if row.guid is None and row.rating_key is None:
+            nameless.append(row)
+            continue
+        key = (row.server, row.rating_key) if row.rating_key else None
+        known = merged.get((row.guid, None, None)) if row.guid else of_key.get(key or ("", ""))
+        if known is None:
+            known = merged[(row.guid, None, None) if row.guid else (None, *key)] = row  # type: ignore[misc]  # it has a key then
+        else:
+            known.add(row)
+        if key is not None:
+            of_key.setdefault(key, known)
+    found = list(merged.values())
+    _join_by_name(found, nameless)
+    return found
+
+
+def _join_by_name(found: list[PlayGroup], nameless: list[PlayGroup]) -> None:
+    """Put plays without identity where they belong, or beside the rest."""
+    named: dict[tuple[str | None, str | None], list[PlayGroup]] = {}
+    for group in found:
+        named.setdefault((group.kind, group.name), []).append(group)
+    for row in nameless:
+        same = named.setdefault((row.kind, row.name), [])
+        fitting = [group for group in same if _may_be(group, row)]
+        if len(fitting) == 1:
+            fitting[0].add(row)
+        else:
+            same.append(row)
+            found.append(row)
+
+
+def _may_be(group: PlayGroup, row: PlayGroup) -> bool:
+    """Say whether nothing speaks against plays being of a group: no other year, and no other library."""
+    pairs = ((group.year, row.year), (group.library_id, row.library_id))
+    return all(mine is None or theirs is None or mine == theirs for mine, theirs in pairs)
+
+
+def _find_group(row: sqlite3.Row) -> PlayGroup:
+    return PlayGroup(*row)
+
+
+def rank_groups(groups: Iterable[PlayGroup]) -> list[PlayGroup]:
+    """Return the groups that have a name, the most played first."""
+    return sorted(_name_groups(groups), key=lambda one: (-one.plays, -one.watched_ms, one.name or "", one.key or ""))
+
+
+def pick_latest(groups: Iterable[PlayGroup]) -> list[PlayGroup]:
+    """Return the groups that have a name, the one played last first."""
+    return sorted(_name_groups(groups), key=lambda one: (-one.last_at, -one.plays, one.name or "", one.key or ""))
+
+
+def _name_groups(groups: Iterable[PlayGroup]) -> Iterator[PlayGroup]:
+    return (group for group in groups if group.name is not None)

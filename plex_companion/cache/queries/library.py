@@ -1,0 +1,82 @@
+"""Questions to the library changes: what came, what got a better file, what went, a season's or album's import as one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from plex_companion.times import DAY_MS
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from plex_companion.cache.database import Cache
+    from plex_companion.times import Window
+
+Kind = Literal["new", "upgraded", "deleted", "refreshed"]
+NEW_MS = DAY_MS
+"""How long after it came an item is still being looked at for the first time: what Plex analyses then is no upgrade."""
+FIRST_TITLES = 5
+
+_KINDS = f"""
+    WITH fresh AS MATERIALIZED (
+        SELECT server, item_id, at FROM library_changes
+        WHERE change = 'created' AND at BETWEEN :since - {NEW_MS} AND :until
+    ), moved AS MATERIALIZED (
+        SELECT id, server, at, item_id, parent_item_id, root_item_id, section_id, type, title, CASE
+            WHEN change = 'created' THEN 'new'
+            WHEN change = 'deleted' THEN 'deleted'
+            WHEN analyzed AND NOT EXISTS (
+                SELECT 1 FROM fresh WHERE fresh.server = m.server AND fresh.item_id = m.item_id
+                    AND fresh.at BETWEEN m.at - {NEW_MS} AND m.at
+            ) THEN 'upgraded'
+            ELSE 'refreshed' END AS kind
+        FROM library_changes m
+        WHERE at BETWEEN :since AND :until AND coalesce(type, '') NOT IN ('collection', 'playlist', 'playlistfolder', 'person')
+    )
+"""  # noqa: S608 - our own numbers
+# An import of a season writes rows of the show, the season and every episode: the episodes are told, as one, and what
+# they hang from only where nothing below it came. Where an entry names no parent, episodes are alike but for their
+# number: `Show S01 E05`.
+_BUNDLES = f"""
+    {_KINDS}, above AS MATERIALIZED (
+        SELECT kind, server, parent_item_id AS item_id FROM moved WHERE parent_item_id <> item_id
+        UNION SELECT kind, server, root_item_id FROM moved WHERE root_item_id <> item_id
+    ), names AS MATERIALIZED (
+        SELECT server, item_id, max(title) AS title FROM moved GROUP BY 1, 2
+    ), told AS (
+        SELECT *, coalesce(parent_item_id, series, item_id) AS bundle,
+            row_number() OVER (PARTITION BY kind, server, section_id, coalesce(parent_item_id, series, item_id) ORDER BY id) AS place
+        FROM (SELECT *, CASE WHEN type = 'episode' AND title LIKE '% S_% E_%' THEN rtrim(title, '0123456789') END AS series FROM moved)
+        WHERE kind <> 'refreshed' AND (kind, server, item_id) NOT IN (SELECT kind, server, item_id FROM above)
+    ), bundles AS (
+        SELECT kind, server, section_id, bundle, max(type) AS type, count(DISTINCT item_id) AS items, min(item_id) AS item_id,
+            max(parent_item_id) AS parent_item_id, max(root_item_id) AS root_item_id, max(series) AS series,
+            min(at) AS first_at, max(at) AS last_at,
+            json_group_array(title) FILTER (WHERE place <= {FIRST_TITLES} AND title <> '') AS titles
+        FROM told GROUP BY 1, 2, 3, 4
+    ), ranked AS (
+        SELECT *, count(*) OVER (PARTITION BY kind) AS bundles, sum(items) OVER (PARTITION BY kind) AS all_items,
+            row_number() OVER (PARTITION BY kind ORDER BY last_at DESC, bundle) AS rank
+        FROM bundles
+    )
+    SELECT ranked.*, parent.title AS parent_title, root.title AS root_title FROM ranked
+    LEFT JOIN names AS parent ON parent.server = ranked.server AND parent.item_id = ranked.parent_item_id
+    LEFT JOIN names AS root ON root.server = ranked.server AND root.item_id = ranked.root_item_id
+    WHERE rank <= :limit ORDER BY kind, rank
+"""  # noqa: S608 - as above
+
+
+async def read_library_bundles(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
+    """What came, was upgraded or went in a window, by kind, the latest first: an import of a season or album is one.
+
+    `bundles` and `all_items` count beyond the limit, each of its kind.
+    """
+    values = {"since": window.since, "until": window.until, "limit": limit}
+    return list(await cache.archive.execute_fetchall(_BUNDLES, values))
+
+
+async def count_metadata_refreshes(cache: Cache, window: Window) -> int:
+    """How many items changed in what is known of them, and not in their files."""
+    sql = f"{_KINDS} SELECT count(DISTINCT item_id) AS items FROM moved WHERE kind = 'refreshed'"  # noqa: S608 - as above
+    (row,) = await cache.archive.execute_fetchall(sql, {"since": window.since, "until": window.until})
+    return int(row["items"])

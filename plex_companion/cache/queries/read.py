@@ -1,0 +1,195 @@
+"""What is read from the database rather than from memory: the journal, alerts, plays."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.cache.rows import parse_alert, parse_delivery
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from plex_companion.cache.database import Cache
+    from plex_companion.models import Alert, Delivery
+    from plex_companion.times import Window
+
+
+@dataclass(frozen=True, slots=True)
+class JournalPage:
+    """Rows of the journal, oldest first, and whether some before them were pruned unread."""
+
+    rows: list[sqlite3.Row]
+    next_cursor: int
+    gap: bool
+
+
+async def read_newest_events(cache: Cache, limit: int, types: Sequence[str] | None = None) -> list[sqlite3.Row]:
+    """The newest rows of the journal (of these types), newest first."""
+    wanted, values = _filter_types(types)
+    sql = f"SELECT * FROM events WHERE 1 {wanted} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - placeholders only
+    return await _read_rows(cache, sql, {"limit": limit, **values})
+
+
+async def read_events_within(
+    cache: Cache, window: Window, limit: int, types: Sequence[str] | None = None
+) -> list[sqlite3.Row]:
+    """Rows of the journal of a window (of these types), newest first."""
+    wanted, values = _filter_types(types)
+    sql = f"SELECT * FROM events WHERE at BETWEEN :since AND :until {wanted} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - placeholders only
+    return await _read_rows(cache, sql, {"since": window.since, "until": window.until, "limit": limit, **values})
+
+
+async def read_connections_since(cache: Cache, since: int) -> list[sqlite3.Row]:
+    """When Plex ceased to be heard and was heard again, oldest first. What ended later tells what was going on then."""
+    sql = "SELECT * FROM events WHERE type = 'connection' AND at >= :since ORDER BY id"
+    return await _read_rows(cache, sql, {"since": since})
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionBounds:
+    """How far back what is pruned still reaches: the time of the oldest row, and whether older ones are gone."""
+
+    events_at: int | None
+    events_pruned: bool
+    library_at: int | None
+    library_pruned: bool
+
+
+async def read_retention_bounds(cache: Cache) -> RetentionBounds:
+    """How far back the journal and the library changes reach."""
+    oldest = "(SELECT {} FROM {} ORDER BY id LIMIT 1)"
+    columns = [oldest.format(column, table) for table in ("events", "library_changes") for column in ("at", "id")]
+    gone = "(SELECT seq FROM sqlite_sequence WHERE name = '{}')"
+    columns += [gone.format(table) for table in ("events", "library_changes")]
+    (row,) = await _read_rows(cache, f"SELECT {', '.join(columns)}", {})
+    events_at, event, library_at, change, events, changes = row
+    return RetentionBounds(events_at, (event or (events or 0) + 1) > 1, library_at, (change or (changes or 0) + 1) > 1)
+
+
+async def read_last_event_id(cache: Cache) -> int:
+    """The id of the newest row ever written; 0 when there was none."""
+    rows = await _read_rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = 'events'", {})
+    return int(rows[0]["seq"]) if rows else 0
+
+
+async def read_events_after(cache: Cache, cursor: int, types: Sequence[str] | None, limit: int) -> JournalPage:
+    """Rows after a cursor. The cursor moves past rows of other types too, so that nothing is looked at twice."""
+    newest = await read_last_event_id(cache)
+    oldest = await _read_rows(cache, "SELECT min(id) AS id FROM events", {})
+    first = oldest[0]["id"] if oldest and oldest[0]["id"] is not None else newest + 1
+    wanted, values = _filter_types(types)
+    rows = await _read_rows(
+        cache,
+        f"SELECT * FROM events WHERE id > :cursor AND id <= :newest {wanted} ORDER BY id LIMIT :limit",  # noqa: S608 - placeholders only
+        {"cursor": cursor, "newest": newest, "limit": limit, **values},
+    )
+    end = int(rows[-1]["id"]) if len(rows) == limit else max(newest, cursor)
+    return JournalPage(rows, end, gap=cursor + 1 < first)
+
+
+def _filter_types(types: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
+    if not types:
+        return "", {}
+    return "AND type IN (SELECT value FROM json_each(:types))", {"types": json.dumps([*types])}
+
+
+async def read_newest_alerts(
+    cache: Cache,
+    limit: int,
+    *,
+    after: int | None = None,
+    kinds: Sequence[str] | None = None,
+    before: int | None = None,
+    window: Window | None = None,
+) -> list[Alert]:
+    """Alerts, newest first, of a window of time if there is one; with `before`, the ones older than that id."""
+    values: dict[str, Any] = {"kinds": json.dumps([*kinds])} if kinds else {}
+    wanted = ["kind IN (SELECT value FROM json_each(:kinds))"] if values else []
+    wanted += ["id > :after"] if after is not None else []
+    wanted += ["id < :before"] if before is not None else []
+    if window is not None:
+        wanted.append("at BETWEEN :since AND :until")
+        values |= {"since": window.since, "until": window.until}
+    where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
+    rows = await _read_rows(
+        cache,
+        f"SELECT * FROM alerts {where} ORDER BY id DESC LIMIT :limit",  # noqa: S608 - placeholders only
+        {"after": after, "before": before, "limit": limit, **values},
+    )
+    return [parse_alert(row) for row in rows]
+
+
+async def read_alert(cache: Cache, alert_id: int) -> Alert | None:
+    """One alert, open or not; `None` when there is none of that id."""
+    rows = await _read_rows(cache, "SELECT * FROM alerts WHERE id = :id", {"id": alert_id})
+    return parse_alert(rows[0]) if rows else None
+
+
+async def read_play_events(cache: Cache, play_id: int) -> list[sqlite3.Row]:
+    """The turns a play took, in their order."""
+    return await _read_rows(cache, "SELECT * FROM play_marks WHERE play_id = :play ORDER BY id", {"play": play_id})
+
+
+async def read_waiting_deliveries(cache: Cache, webhook: str, limit: int = 100) -> list[Delivery]:
+    """What is on its way to a webhook, what is due first before the rest."""
+    sql = "SELECT * FROM deliveries WHERE done_at IS NULL AND webhook = :webhook ORDER BY due_at, id LIMIT :limit"
+    return [parse_delivery(row) for row in await _read_rows(cache, sql, {"webhook": webhook, "limit": limit})]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStatus:
+    """How the webhooks fare, over the time that is kept."""
+
+    waiting: int
+    failed: int
+    last_delivered_at: int | None
+
+
+async def read_delivery_status(cache: Cache) -> DeliveryStatus:
+    """What waits, what was given up, and when something was delivered last."""
+    sql = """
+        SELECT count(*) FILTER (WHERE done_at IS NULL), count(*) FILTER (WHERE outcome LIKE 'given up%'),
+            max(done_at) FILTER (WHERE outcome = 'delivered') FROM deliveries
+    """
+    (row,) = await _read_rows(cache, sql, {})
+    return DeliveryStatus(*row)
+
+
+async def count_alerts(cache: Cache, window: Window) -> tuple[int, int]:
+    """How many alerts a window saw, and how many of them are open."""
+    sql = (
+        "SELECT count(*) AS seen, count(*) - count(resolved_at) AS open FROM alerts WHERE at BETWEEN :since AND :until"
+    )
+    (row,) = await _read_rows(cache, sql, {"since": window.since, "until": window.until})
+    return int(row["seen"]), int(row["open"])
+
+
+async def read_last_event_before(cache: Cache, at: int) -> int:
+    """Return the id of the newest kept event that was heard before a time; 0 when there is none."""
+    rows = await _read_rows(cache, "SELECT coalesce(max(id), 0) AS id FROM events WHERE at < :at", {"at": at})
+    return int(rows[0]["id"])
+
+
+async def read_last_event_at(cache: Cache) -> int | None:
+    """Return when the newest event was heard; `None` when none is kept."""
+    rows = await _read_rows(cache, "SELECT at FROM events ORDER BY id DESC LIMIT 1", {})
+    return int(rows[0]["at"]) if rows else None
+
+
+async def read_last_alert_id(cache: Cache) -> int:
+    """The id of the newest alert ever; 0 when there was none."""
+    rows = await _read_rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = 'alerts'", {})
+    return int(rows[0]["seq"]) if rows else 0
+
+
+async def count_plays(cache: Cache) -> int:
+    """How many plays are known, live ones included."""
+    rows = await _read_rows(cache, "SELECT coalesce(sum(plays), 0) AS plays FROM play_quarters", {})
+    return int(rows[0]["plays"])
+
+
+async def _read_rows(cache: Cache, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
+    return list(await cache.reader.execute_fetchall(sql, values))

@@ -1,0 +1,182 @@
+"""What an event means: `changes_for` decides, and touches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from plex_companion.changes import activities, history, library, sessions
+from plex_companion.changes.alerts.evaluate import evaluate_alerts
+from plex_companion.changes.alerts.rules import Thresholds
+from plex_companion.changes.journal import journal_event
+from plex_companion.changes.kinds import (
+    AccountsSeen,
+    Change,
+    ClientSeen,
+    ConnectionChanged,
+    DeliveryChanged,
+    DevicesSeen,
+    PlexTvUsersSeen,
+    ReadabilityChanged,
+    RefreshRequested,
+    SectionsSeen,
+    ServerSeen,
+    SessionEnded,
+    SessionStarted,
+    StateConfirmed,
+)
+from plex_companion.changes.play_events import derive_play_events
+from plex_companion.changes.state import State, advance
+from plex_companion.events import (
+    AccountUpdate,
+    ActivityReport,
+    Connecting,
+    DeliveryReport,
+    Disconnected,
+    Event,
+    HistoryPage,
+    Playing,
+    PlexTvUsersRead,
+    SessionsUnread,
+    Snapshot,
+    Tick,
+    TimelineEntry,
+    TranscodeReport,
+)
+from plex_companion.models import Connection
+
+if TYPE_CHECKING:
+    from plex_companion.models import Client, LinkState, Moment
+
+__all__ = ["State", "Thresholds", "advance", "changes_for"]
+
+DEFAULT = Thresholds()
+
+
+def changes_for(event: Event, before: State, now: Moment, thresholds: Thresholds = DEFAULT) -> list[Change]:
+    """What the event changes, given what was known. Pure; an empty list means silence."""
+    if isinstance(event, Snapshot) and not _is_current(event, before):
+        return []
+    changes = _derive(event, before, now)
+    row = journal_event(event, before, now)
+    marks = derive_play_events(changes, before, now)
+    alerts = evaluate_alerts(event, changes, before, now, thresholds)
+    counted = [RefreshRequested("history")] if any(isinstance(change, SessionEnded) for change in changes) else []
+    return [*([row] if row else []), *changes, *marks, *alerts, *counted]
+
+
+def _derive(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
+    match event:
+        case Playing():
+            return sessions.handle_playing(event, before, now)
+        case TranscodeReport():
+            return sessions.handle_transcode(event, before)
+        case ActivityReport():
+            return activities.handle_activity(event, before, now)
+        case TimelineEntry():
+            return library.handle_timeline(event, before, now)
+        case Snapshot():
+            return _handle_snapshot(event, before, now)
+        case SessionsUnread(detail=detail):
+            return _on_unread(detail, before, now)
+        case HistoryPage():
+            return history.handle_history_page(event, before)
+        case Tick():
+            return sessions.handle_tick(before, now)
+        case Connecting():
+            return _change_connection(before, now, "connecting", None)
+        case Disconnected():
+            return [*_handle_disconnect(event, before, now), *sessions.mark_stale(before)]
+        case DeliveryReport(delivery=delivery):
+            return [DeliveryChanged(delivery)]
+        case PlexTvUsersRead(users=users):
+            news = tuple(user for user in users if user not in before.plex_tv_users)
+            return [PlexTvUsersSeen(news)] if news else []
+        case AccountUpdate():
+            return [RefreshRequested("library")]
+        case _:
+            return []
+
+
+def _is_current(event: Snapshot, before: State) -> bool:
+    """A snapshot of a connection that is gone says nothing; only the first of a new one may be ahead."""
+    return event.first or event.epoch == before.connection.epoch
+
+
+def _change_connection(before: State, now: Moment, state: LinkState, detail: str | None) -> list[Change]:
+    known = before.connection
+    if (known.state, known.detail) == (state, detail):
+        return []
+    since = known.since_at if known.state == state else now.at
+    return [ConnectionChanged(replace(known, state=state, since_at=since, detail=detail))]
+
+
+def _handle_disconnect(event: Disconnected, before: State, now: Moment) -> list[Change]:
+    if event.unauthorized:
+        return _change_connection(before, now, "unauthorized", event.detail)
+    never_heard = before.refreshed_at is None
+    return _change_connection(before, now, "offline" if never_heard else "down", event.detail)
+
+
+def _handle_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
+    changes: list[Change] = []
+    if _is_another_server(event, before):
+        changes += [*sessions.end_all(before), ServerSeen(event.server)] if event.server else []
+        before = _apply_changes(before, changes)
+    elif event.server is not None and event.server != before.server:
+        changes.append(ServerSeen(event.server))
+    live = Connection("live", now.at, event.epoch, event.detail)
+    if not event.first:
+        live = replace(before.connection, detail=event.detail)
+    if live != before.connection:
+        changes.append(ConnectionChanged(live))
+    if event.is_unreadable != before.sessions_unreadable:
+        changes.append(ReadabilityChanged(event.is_unreadable))
+    changes += sessions.handle_session_snapshot(event, before, now)
+    changes += activities.handle_activity_snapshot(event, before, now)
+    if event.sections is not None and event.sections != before.sections:
+        changes.append(SectionsSeen(event.sections))
+    if event.accounts is not None and event.accounts != before.accounts:
+        changes.append(AccountsSeen(event.accounts))
+    if event.devices is not None and event.devices != before.devices:
+        changes.append(DevicesSeen(event.devices))
+    changes += _derive_clients(event.clients or (), changes, before, now)
+    told = None if event.sessions is None and not event.first else event.sessions is not None
+    judged = now.tick if event.first and event.sessions is not None else None
+    return [*changes, StateConfirmed(now.at, told, judged)]
+
+
+def _on_unread(detail: str, before: State, now: Moment) -> list[Change]:
+    """Frames go on, but nothing confirms what is known: it is shown as no longer certain."""
+    if before.connection.state != "live":
+        return []
+    changed: list[Change] = [] if before.sessions_unreadable else [ReadabilityChanged(unreadable=True)]
+    return [*_change_connection(before, now, "live", detail), *changed, *sessions.mark_stale(before)]
+
+
+def _is_another_server(event: Snapshot, before: State) -> bool:
+    """The same address, another machine: what was known is the other one's."""
+    known, seen = before.server, event.server
+    return known is not None and seen is not None and known.machine_identifier != seen.machine_identifier
+
+
+def _apply_changes(before: State, changes: list[Change]) -> State:
+    state = before.copy()
+    for change in changes:
+        advance(state, change)
+    return state
+
+
+def _derive_clients(listed: tuple[Client, ...], changes: list[Change], before: State, now: Moment) -> list[Change]:
+    """Players that announce themselves (`/clients`); a session that plays on one knows it better."""
+    playing = {change.client_identifier for change in changes if isinstance(change, SessionStarted | ClientSeen)}
+    seen: list[Change] = []
+    for client in listed:
+        known = before.clients.get(client.client_identifier)
+        if client.client_identifier in playing:
+            continue
+        first = known.first_seen_at if known else now.at
+        fresh = replace(client, first_seen_at=first, last_seen_at=known.last_seen_at if known else now.at)
+        if fresh != known:
+            seen.append(ClientSeen(replace(fresh, last_seen_at=now.at), new=known is None))
+    return seen

@@ -1,0 +1,1 @@
+"""Commands about the past that read the database alone."""

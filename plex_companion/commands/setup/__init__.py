@@ -1,0 +1,1 @@
+"""Getting started: a token from Plex, and an entry in an AI host."""

@@ -1,0 +1,108 @@
+"""The same for pipes and files: one line of plain text for each thing that changed between two scenes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plex_companion import wording
+from plex_companion.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from plex_companion.commands.terminal.view_model import ViewModel
+    from plex_companion.models import Session
+
+LONGEST = 900
+"""Characters of a line: in UTF-8 still less than what a pipe takes in one piece."""
+
+
+def render_lines(before: ViewModel | None, after: ViewModel) -> list[str]:
+    """What happened from one scene to the next; everything there is, if there was none before. Progress is no change."""
+    said = [
+        *_compare_connection(before, after),
+        *_compare_history(before, after),
+        *_compare_sessions(before, after),
+        *_compare_activities(before, after),
+        *_compare_alerts(before, after),
+    ]
+    time = after.format_time(after.now_ms)
+    return [f"{time}  {text}"[:LONGEST] for text in said]
+
+
+def _compare_connection(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
+    text = _format_connection(after)
+    if before is None or _format_connection(before) != text:
+        yield text
+        if after.is_certain and not after.sessions:
+            yield "nothing plays"
+
+
+def _format_connection(scene: ViewModel) -> str:
+    link = wording.format_connection(scene.state.connection)
+    if not scene.is_live:
+        return link
+    detail = clean(scene.state.connection.detail or "")
+    name = f"{link}: {wording.format_server(scene.state)}"
+    return f"{name}, but not all can be read: {detail}" if detail else name
+
+
+def _compare_history(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
+    """The begin and the end of an import; what comes later, play by play, is no news."""
+    old, new = before.state.history if before else None, after.state.history
+    if after.is_importing and not (before and before.is_importing):
+        yield f"importing Plex's history: {wording.format_import(new)} so far"
+    if before and new.complete and old is not None and not old.complete:
+        yield f"Plex's history is imported: {new.imported:,} plays"
+    if new.detail and (old is None or old.detail != new.detail):
+        yield f"Plex's history {'has gaps' if new.complete else 'cannot be read'}: {clean(new.detail)}"
+
+
+def _compare_sessions(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
+    old = {session.play_id: session for session in before.sessions} if before else {}
+    for session in after.sessions:
+        known = old.pop(session.play_id, None)
+        if before is None or known is None or _is_news(known, before, session, after):
+            mark = "" if wording.is_present(session, after.state) else "last known: "
+            position = wording.format_position(session, after.state, after.now_ms)
+            yield f"{mark}{clean(session.state)}: {_describe_session(session)}, at {position}"
+    for session in old.values():
+        yield f"ended: {_describe_session(session)}, at {wording.format_position(session, after.state, after.now_ms)}"
+
+
+def _is_news(old: Session, before: ViewModel, new: Session, after: ViewModel) -> bool:
+    """Going blind is said once, of the connection; coming back is said of every session that goes on."""
+    found_again = wording.is_present(new, after.state) and not wording.is_present(old, before.state)
+    return found_again or (old.state, _describe_session(old)) != (new.state, _describe_session(new))
+
+
+def _describe_session(session: Session) -> str:
+    parts = (
+        wording.format_user(session),
+        wording.format_title(session),
+        f"on {wording.format_player(session)}",
+        session.decision,
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def _compare_activities(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
+    old = before.state.activities if before else {}
+    for activity in after.activities:
+        if activity.uuid not in old:
+            yield f"busy: {wording.format_activity(activity)}"
+    for uuid, activity in old.items():
+        if uuid not in after.state.activities:
+            yield f"done: {wording.format_activity(activity)}"
+
+
+def _compare_alerts(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
+    """Old ones are no news: of the first scene only the open ones are told."""
+    told = {alert.id for alert in before.alerts} if before else {alert.id for alert in after.past}
+    for alert in reversed(after.alerts):
+        if alert.id not in told or (before is None and alert.resolved_at is None):
+            yield f"alert: {clean(alert.title)}"
+    still = {alert.id for alert in after.state.alerts.values()}
+    for alert in before.state.alerts.values() if before else ():
+        if alert.id not in still:
+            yield f"over: {clean(alert.title)}"

@@ -1,0 +1,266 @@
+"""The live view: connection, sessions, activities and alerts as one renderable, without clock, console or Plex."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from plex_companion import wording
+from plex_companion.text import clean
+
+if TYPE_CHECKING:
+    from plex_companion.commands.terminal.view_model import ViewModel
+    from plex_companion.models import Alert, LinkState, Session
+
+MARKS: dict[str, tuple[str, str]] = {
+    "playing": ("▶", "green"),
+    "paused": ("‖", "yellow"),
+    "buffering": ("◌", "magenta"),
+    "error": ("✗", "bold red"),
+}
+LINKS: dict[LinkState, tuple[str, str]] = {
+    "live": ("●", "bold green"),
+    "connecting": ("○", "bold yellow"),
+    "down": ("✗", "bold red"),
+    "unauthorized": ("✗", "bold red"),
+    "offline": ("○", "bold yellow"),
+}
+SEVERITIES = {"info": ("·", "cyan"), "warning": ("!", "yellow"), "error": ("✗", "bold red")}
+GREY = "grey50"
+MOST_ALERTS = 8
+LOW = 20
+"""Lines of a terminal in which one of each has to do."""
+FEW = 3
+"""Alerts and activities that keep their place however many sessions there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewLayout:
+    """How many of each thing fit."""
+
+    sessions: int
+    activities: int
+    alerts: int
+
+
+def fit_layout(scene: ViewModel, height: int | None) -> ViewLayout:
+    """Sessions come first, but never push the newest alerts off the screen."""
+    sessions, activities, alerts = len(scene.sessions), len(scene.activities), min(MOST_ALERTS, len(scene.alerts))
+    if height is None:
+        return ViewLayout(sessions, activities, alerts)
+    few = FEW if height >= LOW else 1
+    lines = height - len(_build_heading(scene)) - 2 - (activities > 0)  # headlines
+    activities = min(activities, few)
+    for_sessions = lines - activities - max(1, min(alerts, few))
+    shown = sessions if 2 * sessions <= for_sessions else max(1, (for_sessions - 1) // 2)
+    taken = 2 * shown + (shown < sessions) if sessions else 1
+    return ViewLayout(shown, activities, min(alerts, max(1, lines - activities - taken)))
+
+
+def render(scene: ViewModel, height: int | None = None) -> RenderableType:
+    """Everything, no taller than `height` lines if it can be helped; as wide as what it is printed on."""
+    room = fit_layout(scene, height)
+    parts = [_build_heading(scene), _render_sessions(scene, room.sessions)]
+    if room.activities:
+        parts.append(_render_activities(scene, room.activities))
+    parts.append(_render_alerts(scene, room.alerts))
+    taken = len(parts[0]) + 2 * room.sessions + room.activities + room.alerts + len(parts) + 2  # with spare lines
+    airy = height is None or taken + len(parts) <= height
+    return Group(*(line for part in parts for line in ([*part, ""] if airy else part)))
+
+
+def _build_line(*parts: str | tuple[str, str]) -> Text:
+    return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+
+
+def _build_headline(title: Text, scene: ViewModel) -> Rule:
+    title.stylize("bold" if scene.is_live else "bold dim")
+    return Rule(title, align="left", style="dim")
+
+
+def _build_heading(scene: ViewModel) -> list[RenderableType]:
+    """One line while all is well, another for whatever is not or not yet."""
+    link = scene.state.connection
+    mark, style = LINKS[link.state]
+    left = _build_line((f"{mark} {wording.format_connection(link)}", style), f"  {wording.format_server(scene.state)}")
+    first = Table.grid(expand=True, padding=(0, 1))
+    first.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    first.add_column(justify="right", no_wrap=True)
+    first.add_row(left, _build_line(("plex-companion  ", "dim"), scene.format_time(scene.now_ms)))
+    return [first, *_list_troubles(scene)]
+
+
+def _list_troubles(scene: ViewModel) -> list[RenderableType]:
+    link, fresh = scene.state.connection, scene.state.refreshed_at
+    lines: list[RenderableType] = []
+    if not scene.is_live and scene.state.sessions:
+        since = f" at {scene.format_time(fresh)}" if fresh is not None else ", perhaps long ago"
+        lines.append(_build_line((f"  What follows is the last known, confirmed{since}.", "yellow")))
+    elif not scene.is_live and link.detail:
+        lines.append(
+            _build_line((f"  Since {scene.format_time(link.since_at)}. It is tried again from time to time.", "yellow"))
+        )
+    if scene.is_live and link.detail:
+        lines.append(_build_line((f"  Not all can be read: {clean(link.detail)}", "yellow")))
+    history = scene.state.history
+    if scene.is_importing:
+        lines.append(_build_line((f"  Plex's history is being imported: {wording.format_import(history)}.", "cyan")))
+    if scene.is_live and history.detail:
+        lines.append(
+            _build_line(
+                (
+                    f"  Plex's history {'has gaps' if history.complete else 'cannot be read'}: {clean(history.detail)}",
+                    "yellow",
+                )
+            )
+        )
+    if scene.storage != "ok":
+        lines.append(_build_line(("  The database cannot be written: nothing is remembered for later.", "bold red")))
+    return lines
+
+
+def _render_sessions(scene: ViewModel, most: int) -> list[RenderableType]:
+    sessions = scene.sessions
+    if not sessions:
+        known = "Nothing plays." if scene.is_certain else "Not known." if not scene.is_live else "No session is known."
+        title = Text("Playing" if scene.is_live else "Last known")
+        return [_build_headline(title, scene), _build_line((f"  {known}", "dim"))]
+    table = _build_table()
+    for width in (1, None, None, None):
+        table.add_column(width=width, no_wrap=True)
+    table.columns[1].ratio, table.columns[1].overflow = 2, "ellipsis"
+    table.columns[2].ratio, table.columns[2].overflow = 5, "ellipsis"
+    table.columns[3].justify = "right"
+    for session in sessions[:most]:
+        table.add_row(*_render_session(session, scene), style="" if wording.is_present(session, scene.state) else "dim")
+    left_out = len(sessions) - most
+    more = [_build_line((f"  … and {left_out} more", "dim"))] if left_out > 0 else []
+    return [_build_headline(_render_sums(scene), scene), table, *more]
+
+
+def _build_table() -> Table:
+    return Table(box=None, show_header=False, expand=True, padding=(0, 1, 0, 0), pad_edge=False)
+
+
+def _render_sums(scene: ViewModel) -> Text:
+    sessions = scene.sessions
+    transcoding = sum(session.decision == "transcode" for session in sessions)
+    sums = (
+        f"{'Playing' if scene.is_live else 'Last known'} ({len(sessions)})",
+        f"{transcoding} transcoding" if transcoding else "",
+        wording.format_bandwidth(sum(session.bandwidth_kbps or 0 for session in sessions)),
+    )
+    return Text(" · ".join(part for part in sums if part))
+
+
+def _render_session(session: Session, scene: ViewModel) -> tuple[Text, Group, Group, Group]:
+    mark, style = _choose_mark(session, scene)
+    slow = session.transcode is not None and session.transcode.is_slow
+    return (
+        Text(mark, style),
+        Group(
+            _build_line((wording.format_user(session), "bold")), _build_line((wording.format_player(session), "dim"))
+        ),
+        Group(_build_line(wording.format_title(session)), _render_progress(session, scene)),
+        Group(
+            _build_line(
+                (
+                    wording.format_decision(session),
+                    GREY if style == GREY else "bold red" if slow else _choose_style(session),
+                )
+            ),
+            _build_line((wording.format_bandwidth(session.bandwidth_kbps), "dim")),
+        ),
+    )
+
+
+def _choose_mark(session: Session, scene: ViewModel) -> tuple[str, str]:
+    """Colours are for the present."""
+    mark, style = MARKS.get(session.state, ("?", "dim"))
+    return mark, style if wording.is_present(session, scene.state) else GREY
+
+
+def _choose_style(session: Session) -> str:
+    return "yellow" if session.decision == "transcode" else "green"
+
+
+def _render_progress(session: Session, scene: ViewModel) -> RenderableType:
+    _, style = _choose_mark(session, scene)
+    grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
+    grid.add_column(ratio=1)
+    grid.add_column(
+        no_wrap=True, min_width=17, justify="right"
+    )  # `1:02:03 / 2:30:00`, so that bars end below one another
+    duration, here = session.item.duration_ms, wording.compute_position_ms(session, scene.state, scene.now_ms)
+    bar: RenderableType = _render_bar(here, duration, style) if duration and not session.item.live else ""
+    present = wording.is_present(session, scene.state)
+    state = (
+        f"was {clean(session.state)} "
+        if not present
+        else ""
+        if session.state == "playing"
+        else f"{clean(session.state)} "
+    )
+    grid.add_row(bar, _build_line((state, style), wording.format_position(session, scene.state, scene.now_ms)))
+    return grid
+
+
+def _render_bar(done: int, total: int, style: str) -> ProgressBar:
+    return ProgressBar(total=total, completed=done, complete_style=style, finished_style=style, style="grey30")
+
+
+def _render_activities(scene: ViewModel, most: int) -> list[RenderableType]:
+    table = _build_table()
+    table.add_column(width=1)
+    table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
+    table.add_column(ratio=1)
+    table.add_column(justify="right", no_wrap=True, width=5)
+    for activity in scene.activities[:most]:
+        done = activity.progress if activity.progress is not None and activity.progress >= 0 else None
+        bar: RenderableType = "" if done is None else _render_bar(done, 100, "cyan")
+        table.add_row(
+            Text("»", "cyan"), _build_line(wording.format_activity(activity)), bar, "…" if done is None else f"{done} %"
+        )
+    return [
+        _build_headline(Text(f"Plex {'is' if scene.is_live else 'was'} busy ({len(scene.activities)})"), scene),
+        table,
+    ]
+
+
+def _render_alerts(scene: ViewModel, most: int) -> list[RenderableType]:
+    alerts = scene.alerts
+    opened = len(scene.state.alerts)
+    title = Text(f"Alerts ({opened} open)" if opened else "Alerts")
+    if not alerts:
+        return [
+            _build_headline(title, scene),
+            _build_line(("  None." if scene.is_live else "  None that is known.", "dim")),
+        ]
+    table = _build_table()
+    table.add_column(width=1)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", no_wrap=True)
+    for alert in alerts[:most]:
+        table.add_row(*_render_alert(alert, scene), style="" if alert.resolved_at is None else "dim")
+    return [_build_headline(title, scene), table]
+
+
+def _render_alert(alert: Alert, scene: ViewModel) -> tuple[Text, str, Text, str]:
+    mark, style = SEVERITIES.get(alert.severity, ("?", "dim"))
+    lasted = 0 if alert.resolved_at is None else alert.resolved_at - alert.at
+    known = scene.is_live or alert.kind in wording.OWN_ALERTS
+    end = (
+        ("open" if known else "was open")
+        if alert.resolved_at is None
+        else f"lasted {wording.format_duration(lasted)}"
+        if lasted
+        else ""
+    )
+    return Text(mark, style), scene.format_time(alert.at), _build_line(clean(alert.title)), end

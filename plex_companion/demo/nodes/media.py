@@ -1,0 +1,125 @@
+"""Files of items as an answer shows them: media, parts and streams, with what somebody chose or sent in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from plex_companion.demo.nodes.tree import Node, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from plex_companion.demo.household.model import DemoItem, DemoMedia, DemoUser
+    from plex_companion.demo.playback import DemoSession
+    from plex_companion.demo.routes.streams import SentSubtitle
+    from plex_companion.demo.server_state import ServerState
+
+PARTS = 1_000_000
+"""What the numbers of files begin with."""
+CHANNELS = {1: "Mono", 2: "Stereo", 6: "5.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """Which streams of a file a user chose, and the subtitles that were sent in for it."""
+
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    sent: Sequence[SentSubtitle] = ()
+
+
+def stream_facts(house: ServerState, user: DemoUser, item: DemoItem, media: DemoMedia) -> StreamFacts:
+    """Return what is known of the streams of a file beyond the file itself."""
+    sent = [row for row in house.sent_subtitles.values() if row.rating_key == item.key]
+    return StreamFacts(house.chosen_streams.get((user.id, media.id + PARTS), {}), sent)
+
+
+def media_node(
+    item: DemoItem,
+    media: DemoMedia,
+    *,
+    full: bool = False,
+    session: DemoSession | None = None,
+    streams: StreamFacts | None = None,
+) -> Node:
+    """A file with its part; streams only where Plex gives them: in full answers and in sessions."""
+    facts: dict[str, Value] = {
+        "id": media.id, "duration": item.duration, "bitrate": media.bitrate or None, "width": media.width or None,
+        "height": media.height or None, "audioChannels": media.audio_channels if media.audio_codec else None,
+        "audioCodec": media.audio_codec or None, "videoCodec": media.video_codec or None,
+        "videoResolution": media.resolution or None, "container": media.container,
+        "videoFrameRate": "24p" if media.video_codec else None, "selected": True if session else None,
+    }  # fmt: skip
+    node = Node("Media", facts)
+    node.children.append(_part(item, media, full=full, session=session, streams=streams or StreamFacts()))
+    return node
+
+
+def _part(item: DemoItem, media: DemoMedia, *, full: bool, session: DemoSession | None, streams: StreamFacts) -> Node:
+    suffix = media.file.rpartition(".")[2]
+    part = Node("Part", {
+        "id": media.id + PARTS, "key": f"/library/parts/{media.id + PARTS}/{item.added_at}/file.{suffix}",
+        "duration": item.duration, "file": media.file, "size": media.size, "container": media.container,
+        "decision": (("transcode" if session.transcode else "directplay") if session else None),
+        "selected": True if session else None, "accessible": True if full else None, "exists": True if full else None,
+    })  # fmt: skip
+    if full or session:
+        part.children += _streams(media, session, streams)
+    return part
+
+
+def _streams(media: DemoMedia, session: DemoSession | None, facts: StreamFacts) -> list[Node]:
+    number, streams = media.id * 10 + 10_000_000, []
+    work = session.transcode if session else None
+    if media.video_codec:
+        title = f"{media.resolution.upper() if media.resolution == '4k' else media.resolution + 'p'} ({media.video_codec.upper()})"
+        streams.append(Node("Stream", {
+            "id": number, "streamType": 1, "default": True, "codec": media.video_codec, "index": 0, "bitrate": media.bitrate,
+            "width": media.width, "height": media.height, "frameRate": 23.976, "displayTitle": title,
+            "extendedDisplayTitle": title, "decision": work.video_decision if work else None,
+            "location": ("segments-video" if work else "direct") if session else None,
+        }))  # fmt: skip
+    if media.audio_codec:
+        streams += _audio_streams(media, number, session, facts)
+    if media.video_codec and media.container != "mp4":
+        streams.append(Node("Stream", {
+            "id": number + 3, "streamType": 3, "codec": "srt", "index": 3, "language": "English", "languageTag": "en",
+            "languageCode": "eng", "displayTitle": "English (SRT)", "extendedDisplayTitle": "English (SRT)",
+            "selected": True if _choose_subtitle(session, facts) == str(number + 3) else None,
+        }))  # fmt: skip
+    return streams + _sent_streams(session, facts)
+
+
+def _choose_subtitle(session: DemoSession | None, facts: StreamFacts) -> str:
+    return (session.subtitle_stream if session else None) or facts.chosen.get("subtitleStreamID", "")
+
+
+def _sent_streams(session: DemoSession | None, facts: StreamFacts) -> list[Node]:
+    """Subtitles that somebody sent in: they alone have a path, by which they can be fetched and taken away."""
+    return [
+        Node("Stream", {
+            "id": row.id, "key": f"/library/streams/{row.id}", "streamType": 3, "codec": row.codec, "format": row.codec,
+            "title": row.title, "languageTag": row.language or None, "displayTitle": f"{row.title} ({row.codec.upper()} External)",
+            "extendedDisplayTitle": f"{row.title} ({row.codec.upper()} External)",
+            "selected": True if _choose_subtitle(session, facts) == str(row.id) else None,
+        })
+        for row in facts.sent
+    ]  # fmt: skip
+
+
+def _audio_streams(media: DemoMedia, number: int, session: DemoSession | None, facts: StreamFacts) -> list[Node]:
+    work, layout = session.transcode if session else None, CHANNELS.get(media.audio_channels, "5.1")
+    chosen = (session.audio_stream if session else None) or facts.chosen.get("audioStreamID") or str(number + 1)
+    spoken = media.video_codec and media.container != "mp4"
+    languages = (("English", "en", "eng"), ("Français", "fr", "fra")) if spoken else (("", "", ""),)
+    return [
+        Node("Stream", {
+            "id": number + 1 + n, "streamType": 2, "selected": True if chosen == str(number + 1 + n) else None,
+            "default": True if n == 0 else None, "codec": media.audio_codec, "index": n + 1, "channels": media.audio_channels,
+            "bitrate": 448, "language": name or None, "languageTag": tag or None, "languageCode": code or None,
+            "audioChannelLayout": layout.lower(), "displayTitle": f"{name or 'Unknown'} ({media.audio_codec.upper()} {layout})",
+            "extendedDisplayTitle": f"{name or 'Unknown'} ({media.audio_codec.upper()} {layout})",
+            "decision": work.audio_decision if work else None,
+        })
+        for n, (name, tag, code) in enumerate(languages)
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Selecting and searching as Plex does."""

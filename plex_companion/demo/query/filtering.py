@@ -1,0 +1,265 @@
+"""Selecting as Plex does: sorts, filters and pages out of a query string."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.demo.household.model import TYPE_NAMES, TYPE_NUMBERS
+from plex_companion.demo.query.filter_groups import Condition, parse_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plex_companion.demo.household.model import DemoItem, DemoUser
+    from plex_companion.demo.server_state import ServerState
+
+Params = list[tuple[str, str]]
+TAG_FIELDS = {
+    "genre": "Genre", "director": "Director", "writer": "Writer", "producer": "Producer", "country": "Country", "actor": "Role",
+    "collection": "Collection", "label": "Label", "mood": "Mood", "style": "Style", "format": "Format",
+    "subformat": "Subformat", "similar": "Similar", "tag": "Tag",
+}  # fmt: skip
+TEXT_FIELDS = {"title", "titleSort", "originalTitle", "editionTitle", "studio", "network", "contentRating", "guid", "summary",
+               "tagline"}  # fmt: skip
+DATE_FIELDS = {"addedAt", "updatedAt", "lastViewedAt", "lastRatedAt", "originallyAvailableAt"}
+NUMBER_FIELDS = {
+    "year",
+    "decade",
+    "rating",
+    "audienceRating",
+    "userRating",
+    "duration",
+    "viewCount",
+    "index",
+    "viewOffset",
+    "ratingCount",
+    "id",
+    "unviewedLeafCount",
+    "mediaHeight",
+    "mediaBitrate",
+    "mediaSize",
+}
+FLAG_FIELDS = {"unwatched", "unwatchedLeaves", "inProgress", "trash", "duplicate", "unmatched", "hdr"}
+SPANS = {"s": 1, "h": 3600, "d": 86_400, "w": 604_800, "mon": 2_592_000, "y": 31_536_000}
+FIELDS = frozenset(TAG_FIELDS.keys() | TEXT_FIELDS | DATE_FIELDS | NUMBER_FIELDS | FLAG_FIELDS | {"resolution"})
+"""What can be filtered by."""
+
+
+class FieldReader:
+    """Answers "what is this item's `field`?" for one user, with Plex's names for fields."""
+
+    def __init__(self, house: ServerState, user: DemoUser) -> None:
+        self.house, self.user = house, user
+
+    def read_value(self, item: DemoItem, field: str) -> Any:
+        """The value to sort or compare by; `None` if the item has none."""
+        if field in SPECIAL:
+            return SPECIAL[field](self, item)
+        found = getattr(item, PLAIN.get(field, ""), None)
+        return None if found == "" else found
+
+    def list_tags(self, item: DemoItem, kind: str) -> tuple[str, ...]:
+        """The tags of a kind; roles are the actors' names; collections are those that hold the item."""
+        if kind == "Role":
+            return tuple(item.roles)
+        if kind == "Collection":
+            return tuple(c.title for c in self.house.collections.values() if item.key in c.items)
+        return item.tags.get(kind, ())
+
+    def has_unwatched(self, item: DemoItem) -> bool:
+        """Whether something below is unseen by the user."""
+        return any(not self.house.get_view(self.user, leaf.key).count for leaf in self.house.list_leaves(item.key))
+
+    def unviewed_leaves(self, item: DemoItem) -> int:
+        """How many things below are unseen by the user."""
+        return sum(not self.house.get_view(self.user, leaf.key).count for leaf in self.house.list_leaves(item.key))
+
+    def has_in_progress(self, item: DemoItem) -> bool:
+        """Whether something below is half seen."""
+        return any(self.house.get_view(self.user, leaf.key).offset for leaf in self.house.list_leaves(item.key))
+
+    def read_view_count(self, item: DemoItem) -> int:
+        """Plays by the user."""
+        return self.house.get_view(self.user, item.key).count
+
+    def find_newest_leaf(self, item: DemoItem) -> int:
+        """When the newest thing below was added: how shows are sorted by recency."""
+        return max((leaf.added_at for leaf in self.house.list_leaves(item.key)), default=item.added_at)
+
+
+PLAIN = {
+    "title": "title", "addedAt": "added_at", "updatedAt": "updated_at", "originallyAvailableAt": "released", "year": "year",
+    "rating": "rating", "audienceRating": "audience_rating", "contentRating": "content_rating", "duration": "duration",
+    "index": "index", "studio": "studio", "network": "studio", "guid": "guid", "summary": "summary", "tagline": "tagline",
+    "originalTitle": "original_title", "editionTitle": "edition_title",
+}  # fmt: skip
+SPECIAL: dict[str, Callable[[FieldReader, DemoItem], Any]] = {
+    "titleSort": lambda _, item: (item.title_sort or item.title).casefold(),
+    "viewCount": FieldReader.read_view_count,
+    "viewOffset": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).offset,
+    "lastViewedAt": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).viewed_at or None,
+    "userRating": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).rating,
+    "decade": lambda _, item: item.year - item.year % 10 if item.year else None,
+    "resolution": lambda _, item: item.media[0].resolution if item.media else "",
+    "mediaHeight": lambda _, item: item.media[0].height if item.media else 0,
+    "mediaBitrate": lambda _, item: item.media[0].bitrate if item.media else 0,
+    "unwatched": FieldReader.has_unwatched,
+    "unwatchedLeaves": FieldReader.has_unwatched,
+    "trash": lambda _, item: "deletedAt" in item.fields,
+    "inProgress": FieldReader.has_in_progress,
+    "unviewedLeafCount": FieldReader.unviewed_leaves,
+    "id": lambda _, item: int(item.key) if item.key.isdigit() else 0,
+    "mediaSize": lambda _, item: sum(media.size for media in item.media),
+    "lastRatedAt": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).rated_at or None,
+    "duplicate": lambda _, item: len(item.media) > 1,
+    "ratingCount": lambda _, item: len(item.title),  # how popular it is elsewhere: invented
+}
+
+
+def sort_items(chooser: FieldReader, items: list[DemoItem], sort: str) -> list[DemoItem]:
+    """`[type.]field[:desc]`, several joined by commas; the first counts most. Unknown fields keep the order."""
+    for part in reversed([p for p in sort.split(",") if p]):
+        name, *flags = part.split(":")
+        kind, _, field = name.rpartition(".")
+        if field == "random":
+            items = items[:]
+            chooser.house.rng.shuffle(items)
+            continue
+        items = _sort_once(chooser, items, kind, field, flags)
+    return items
+
+
+def _sort_once(chooser: FieldReader, items: list[DemoItem], kind: str, field: str, flags: list[str]) -> list[DemoItem]:
+    """Items without a value come first, as SQLite puts them; last in descending order, or where `nullsLast` asks for it."""
+    values = {item.key: _sort_value(chooser, item, kind, field) for item in items}
+    known = [item for item in items if values[item.key] is not None]
+    unknown = [item for item in items if values[item.key] is None]
+    descending = "desc" in flags
+    known.sort(key=lambda item: values[item.key], reverse=descending)
+    return known + unknown if descending or "nullsLast" in flags else unknown + known
+
+
+def _sort_value(chooser: FieldReader, item: DemoItem, kind: str, field: str) -> Any:
+    """The value of the item, of the relative above it that the sort names, or the greatest of those below it."""
+    relatives = find_relative(chooser.house, item, kind)
+    found = [value for other in relatives if (value := chooser.read_value(other, field)) is not None]
+    return max(found, default=None)
+
+
+def find_relative(house: ServerState, item: DemoItem, kind: str) -> list[DemoItem]:
+    """What a filter such as `artist.id` or `episode.has_unwatched` looks at: the item, one above it, or those below."""
+    above: DemoItem | None = item
+    while above is not None:
+        if kind in {"", above.type}:
+            return [above]
+        above = house.items.get(above.parent or "")
+    return [leaf for leaf in house.list_leaves(item.key) if leaf.type == kind] or [item]
+
+
+def match_condition(chooser: FieldReader, item: DemoItem, wanted: Condition) -> bool:
+    """Whether an item satisfies a filter, itself or through its relative of the type that the filter names."""
+    if wanted.kind in {"", item.type}:
+        return _match_values(chooser, item, wanted)
+    return any(_match_values(chooser, other, wanted) for other in find_relative(chooser.house, item, wanted.kind))
+
+
+def _match_values(chooser: FieldReader, item: DemoItem, wanted: Condition) -> bool:
+    """Several values mean any of them, all of them with `&`, or none of them with `!`."""
+    negative = wanted.operator.startswith("!")
+    if wanted.field in FLAG_FIELDS:
+        asked = wanted.values[0] not in {"0", "false"}
+        return bool(chooser.read_value(item, wanted.field)) is (asked is not negative)
+    operator = wanted.operator.strip("!&")
+    hits = (_match_one(chooser, item, wanted.field, operator, text) for text in wanted.values)
+    return (all(hits) if "&" in wanted.operator else any(hits)) is not negative
+
+
+def _match_one(chooser: FieldReader, item: DemoItem, field: str, operator: str, text: str) -> bool:
+    if field in TAG_FIELDS:
+        kind = TAG_FIELDS[field]
+        return any(text in {tag, str(chooser.house.get_tag_id(kind, tag))} for tag in chooser.list_tags(item, kind))
+    value = chooser.read_value(item, field)
+    if field in DATE_FIELDS:
+        return _match_date(value, operator, text, chooser.house.clock())
+    if field in NUMBER_FIELDS:
+        return _match_number(value, operator, text)
+    return _match_text(str(value or ""), operator, text, exact=field in {"contentRating", "guid", "resolution", "id"})
+
+
+def _match_text(value: str, operator: str, text: str, *, exact: bool) -> bool:
+    value, text = value.casefold(), text.casefold()
+    if exact or operator == "=":
+        return value == text
+    if operator == "<":
+        return value.startswith(text)
+    return value.endswith(text) if operator == ">" else text in value
+
+
+def _match_number(value: Any, operator: str, text: str) -> bool:
+    try:
+        number = float(text)
+    except ValueError:
+        return False
+    if value is None:
+        return False
+    if operator in {">>", ">"}:
+        return bool(value > number)
+    return bool(value < number) if operator in {"<<", "<"} else bool(value == number)
+
+
+def _match_date(value: Any, operator: str, text: str, now: float) -> bool:
+    if not value:
+        return False
+    moment, at = parse_moment(text, now), parse_moment(str(value), now)
+    return at > moment if operator in {">>", ">"} else at < moment if operator in {"<<", "<"} else at == moment
+
+
+def parse_moment(text: str, now: float) -> float:
+    """Return the epoch seconds of an epoch, of a `YYYY-MM-DD` (its midnight in UTC) or of a span back such as `-30d`."""
+    span = re.fullmatch(r"-?(\d+)(s|h|d|w|mon|y)", text)
+    if span:
+        return now - int(span[1]) * SPANS[span[2]]
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return int(text) if text.lstrip("-").isdigit() else 0
+
+
+def select_params(params: Params, kind: str, default: str) -> Params:
+    """Return a query that selects another type: fields and sorts without a type keep meaning the one it named before."""
+    asked = dict(params).get("type", "")
+    before = TYPE_NAMES.get(int(asked), default) if asked.isdigit() else default
+    if before == kind:
+        return params
+    made = [("type", str(TYPE_NUMBERS[kind]))]
+    for name, value in params:
+        if name == "sort":
+            fields = (field if "." in field else f"{before}.{field}" for field in value.split(","))
+            made.append((name, ",".join(fields)))
+        elif name != "type":
+            bare = parse_groups([(name, value)], FIELDS).members and "." not in name
+            made.append((f"{before}.{name}" if bare else name, value))
+    return made
+
+
+def select(house: ServerState, user: DemoUser, section: str | None, params: Params, default: str) -> list[DemoItem]:
+    """The items of a section, or of all, that a query asks for, sorted; remembered until the library changes."""
+    wanted = dict(params)
+    numbers = [int(text) for text in wanted.get("type", "").split(",") if text.isdigit()]
+    kinds = tuple(TYPE_NAMES[number] for number in numbers if number in TYPE_NAMES) or (default,)
+    tests, sort = parse_groups(params, FIELDS), wanted.get("sort", "titleSort")
+    key = ("select", user.id, section, kinds, repr(tests), sort, wanted.get("limit"))
+
+    def make() -> list[DemoItem]:
+        chooser = FieldReader(house, user)
+        pool = [i for kind in kinds for i in (house.list_section(section, kind) if section else house.list_kind(kind))]
+        kept = [item for item in pool if tests.holds(partial(match_condition, chooser, item))]
+        ordered = sort_items(chooser, kept, sort)
+        return ordered[: int(wanted["limit"])] if wanted.get("limit", "").isdigit() else ordered
+
+    if "random" in sort:
+        return make()
+    return house.get_listing(key, make)

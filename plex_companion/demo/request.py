@@ -1,0 +1,162 @@
+"""One request as an answer sees it, and the forms an answer can take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from plex_companion.demo.nodes.describe import build_item_node
+from plex_companion.demo.nodes.tree import Node, Value, build_container
+from plex_companion.demo.server_state import OWNER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from plex_companion.demo.demo_server import Demo
+    from plex_companion.demo.household.model import DemoItem, DemoPlayer, DemoSection, DemoUser
+    from plex_companion.demo.query.filtering import Params
+    from plex_companion.demo.server_state import ServerState
+
+T = TypeVar("T")
+# PLEX.md 2.1, recorded word for word.
+ERROR_PAGE = "<html><head><title>{name}</title></head><body><h1>{status} {name}</h1></body></html>"
+NAMES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict",
+         500: "Internal Server Error", 502: "Bad Gateway"}  # fmt: skip
+STARTING = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Response code="503" title="Maintenance" '
+    'status="Plex Media Server is currently running database migrations." />\n'
+)
+
+
+class HttpRefusal(Exception):
+    """Ends a request with a status and Plex's page for it."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAnswer:
+    """An answer that is no tree."""
+
+    body: bytes = b""
+    status: int = 200
+    media_type: str = "text/html"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+DONE = DemoAnswer()
+"""Action calls answer 200, empty, `text/html`."""
+
+
+def build_error_page(status: int) -> DemoAnswer:
+    """Plex's page for a refused call; 503 is XML, as at start-up."""
+    if status == 503:  # noqa: PLR2004  # the status
+        return DemoAnswer(STARTING.encode(), status, "text/xml")
+    name = NAMES.get(status, "Error")
+    return DemoAnswer(
+        ERROR_PAGE.format(name=name, status=status).encode(), status, headers={"Cache-Control": "no-cache"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DemoRequest:
+    """A request: who asks (the owner unless the token says otherwise), what, with which arguments of path and query."""
+
+    demo: Demo
+    user: DemoUser
+    method: str
+    path: str
+    params: Params
+    args: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    @property
+    def state(self) -> ServerState:
+        """What is asked about."""
+        return self.demo.state
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first value of a query argument."""
+        return next((value for key, value in self.params if key == name), default)
+
+    def get_number(self, name: str, default: int = 0) -> int:
+        """A query argument as a number; nonsense is the default."""
+        text = self.get(name)
+        return int(text) if text.lstrip("-").isdigit() else default
+
+    def find_token(self, user: DemoUser) -> str:
+        """A user's token. The owner's may have been chosen when the server was started."""
+        return self.demo.token if user.id == OWNER else user.token
+
+    def require_owner(self) -> None:
+        """Refuse others with 403, as Plex does since 2025."""
+        if self.user.id != OWNER:
+            raise HttpRefusal(403)
+
+    def find_section(self) -> DemoSection:
+        """The section of the path, or 404."""
+        return find_or_404(self.state.sections, self.args["section"])
+
+    def find_item(self, name: str = "id") -> DemoItem:
+        """The item of the path, or 404."""
+        return find_or_404(self.state.items, self.args[name])
+
+    def find_target(self) -> DemoPlayer:
+        """The player that a command is for."""
+        name = self.headers.get("x-plex-target-client-identifier") or self.get("X-Plex-Target-Client-Identifier")
+        return find_or_404(self.state.players, name)
+
+    def read_paging(self) -> tuple[int, int] | None:
+        """The page asked for, by header or by query; `None` if the whole list is."""
+        start = self._read_paging_value("X-Plex-Container-Start")
+        size = self._read_paging_value("X-Plex-Container-Size")
+        if start is None and size is None:
+            return None
+        return start or 0, 1_000_000 if size is None else size
+
+    def _read_paging_value(self, name: str) -> int | None:
+        text = self.get(name) or self.headers.get(name.lower(), "")
+        return int(text) if text.isdigit() else None
+
+
+def find_or_404(pool: Mapping[str, T], key: str) -> T:
+    """The thing of that key, or 404."""
+    if key not in pool:
+        raise HttpRefusal(404)
+    return pool[key]
+
+
+def drop_excluded(ask: DemoRequest, nodes: list[Node]) -> list[Node]:
+    """Return the rows without what `excludeElements=` and `excludeFields=` name, at whatever depth."""
+    elements, fields = set(ask.get("excludeElements").split(",")), ask.get("excludeFields").split(",")
+    kept = [node for node in nodes if node.tag not in elements]
+    if elements == {""} and fields == [""]:
+        return kept
+    for node in kept:
+        node.children = drop_excluded(ask, node.children)
+        for name in fields:
+            node.attributes.pop(name, None)
+    return kept
+
+
+def build_page(ask: DemoRequest, rows: Sequence[Any], make: Callable[[Any], Node], **facts: Value) -> Node:
+    """A container with the page asked for. `totalSize` and `offset` come only with paging, and are what clients count by."""
+    window = ask.read_paging()
+    if window is None:
+        return build_container(drop_excluded(ask, [make(row) for row in rows]), **facts)
+    start, size = window
+    nodes = drop_excluded(ask, [make(row) for row in rows[start : start + size]])
+    return build_container(nodes, totalSize=len(rows), offset=start, **facts)
+
+
+def build_items_page(ask: DemoRequest, items: Sequence[DemoItem], **facts: Value) -> Node:
+    """A page of items."""
+    head: dict[str, Value] = {"allowSync": True, "identifier": "com.plexapp.plugins.library",
+                              "mediaTagPrefix": "/system/bundle/media/flags/", "mediaTagVersion": 1700000000}  # fmt: skip
+    guids = ask.get("includeGuids") == "1"
+    return build_page(
+        ask, items, lambda item: build_item_node(ask.state, ask.user, item, guids=guids), **(head | facts)
+    )

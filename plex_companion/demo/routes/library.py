@@ -1,0 +1,502 @@
+"""The library over HTTP: sections, listings, items, hubs, collections, playlists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plex_companion.demo import frames
+from plex_companion.demo.contents import list_collection_items, list_playlist_entries
+from plex_companion.demo.household.model import TYPE_NAMES, TYPE_NUMBERS
+from plex_companion.demo.item_prefs import prefs_of_item
+from plex_companion.demo.nodes.describe import (
+    build_collection_node,
+    build_item_node,
+    build_playlist_node,
+    build_section_facts,
+    build_section_node,
+)
+from plex_companion.demo.nodes.details import review_nodes
+from plex_companion.demo.nodes.meta import build_meta_node
+from plex_companion.demo.nodes.tree import Node, build_container
+from plex_companion.demo.prefs import Pref
+from plex_companion.demo.query.collection_search import find_collections, mix_in_collections
+from plex_companion.demo.query.filter_groups import parse_groups
+from plex_companion.demo.query.filtering import FIELDS, TAG_FIELDS, FieldReader, select
+from plex_companion.demo.query.hub_search import tag_hubs
+from plex_companion.demo.request import DONE, DemoAnswer, HttpRefusal, build_items_page, build_page, find_or_404
+from plex_companion.demo.routes.server import build_pref_node
+from plex_companion.demo.routes.sonic import stations_hub
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from plex_companion.demo.household.model import DemoCollection, DemoItem, DemoPlaylist, DemoSection
+    from plex_companion.demo.request import DemoRequest
+
+COLLECTION = TYPE_NUMBERS["collection"]
+HUBS = ("movie", "show", "season", "episode", "artist", "album", "track", "photoalbum", "photo")
+
+
+def get_library(_: DemoRequest) -> Node:
+    """`GET /library`."""
+    return build_container([Node("Directory", {"key": key, "title": title}) for key, title in (("sections", "Library Sections"), ("recentlyAdded", "Recently Added"), ("onDeck", "On Deck"))],
+                     allowSync=False, art="/:/resources/library-art.png", content="", identifier=frames.LIBRARY,
+                     mediaTagPrefix="/system/bundle/media/flags/", mediaTagVersion=1700000000, title1="Plex Library", title2="")  # fmt: skip
+
+
+def get_sections(ask: DemoRequest) -> Node:
+    """`GET /library/sections`."""
+    return build_container([build_section_node(ask.state, section) for section in ask.state.sections.values()], allowSync=False,
+                     title1="Plex Library")  # fmt: skip
+
+
+def get_one_section(ask: DemoRequest) -> Node:
+    """`GET /library/sections/N`: what can be browsed in it."""
+    section = ask.find_section()
+    if ask.get("includeDetails") == "1":
+        return build_container([build_section_node(ask.state, section)])
+    rows = [Node("Directory", {"key": key, "title": title}) for key, title in (("all", "All"), ("recentlyAdded", "Recently Added"), ("onDeck", "On Deck"), ("collection", "By Collection"), ("genre", "By Genre"))]  # fmt: skip
+    return build_container(rows, librarySectionID=section.key, title1=section.title, viewGroup="secondary")
+
+
+def get_section_all(ask: DemoRequest) -> Node:
+    """`GET /library/sections/N/all`: a page of what the query selects, with `<Meta>` if asked."""
+    section, house = ask.find_section(), ask.state
+    facts = build_section_facts(house, section.key) | {"librarySectionUUID": section.uuid, "title1": section.title,
+                                                 "viewGroup": section.type}  # fmt: skip
+    kind = house.list_levels(section.key)[0]
+    if ask.get_number("type") == COLLECTION:
+        rows = find_collections(house, ask.user, section.key, ask.params)
+        answer = build_page(ask, rows, lambda row: _collection(ask, row), **facts)
+    elif _requests_collections(ask, kind):
+        items = select(house, ask.user, section.key, ask.params, kind)
+        mixed = mix_in_collections(house, ask.user, section.key, items, ask.get("sort", "titleSort"))
+        answer = build_page(ask, mixed, lambda row: _find_item_or_collection(ask, row), **facts)
+    else:
+        answer = build_items_page(ask, select(house, ask.user, section.key, ask.params, kind), **facts)
+    if ask.get("includeMeta") == "1":
+        kinds = tuple(k for k in house.list_levels(section.key))
+        answer.children.insert(0, build_meta_node(section, kinds))
+    return answer
+
+
+def _requests_collections(ask: DemoRequest, kind: str) -> bool:
+    """Whether collections stand among the items: only in an unfiltered list of what the library is about."""
+    asked, limited = ask.get_number("type", TYPE_NUMBERS[kind]), bool(ask.get("limit"))
+    filtered = bool(parse_groups(ask.params, FIELDS).members)
+    return ask.get("includeCollections") == "1" and asked == TYPE_NUMBERS[kind] and not filtered and not limited
+
+
+def _find_item_or_collection(ask: DemoRequest, row: DemoItem) -> Node:
+    if row.type == "collection":
+        return _collection(ask, ask.state.collections[row.key])
+    return build_item_node(ask.state, ask.user, row, guids=ask.get("includeGuids") == "1")
+
+
+def _collection(ask: DemoRequest, row: DemoCollection, *, full: bool = False) -> Node:
+    return build_collection_node(ask.state, ask.user, row, list_collection_items(ask.state, ask.user, row), full=full)
+
+
+def get_section_collections(ask: DemoRequest) -> Node:
+    """`GET /library/sections/N/collections`: the same as `all?type=18`."""
+    section = ask.find_section()
+    rows = find_collections(ask.state, ask.user, section.key, ask.params)
+    answer = build_page(ask, rows, lambda row: _collection(ask, row), **build_section_facts(ask.state, section.key))
+    if ask.get("includeMeta") == "1":
+        answer.children.insert(0, build_meta_node(section, ("collection",)))
+    return answer
+
+
+def get_section_choices(ask: DemoRequest) -> Node:
+    """`GET /library/sections/N/genre` and its like: what a filter can be set to."""
+    section, field, house = ask.find_section(), ask.args["field"], ask.state
+    kind = TYPE_NAMES.get(ask.get_number("type"), house.list_levels(section.key)[0])
+    chooser, items = FieldReader(house, ask.user), house.list_section(section.key, kind)
+    if field in TAG_FIELDS:
+        tags = sorted({tag for item in items for tag in chooser.list_tags(item, TAG_FIELDS[field])})
+        pairs = [(str(house.get_tag_id(TAG_FIELDS[field], tag)), tag) for tag in tags]
+    elif field in {"year", "decade", "contentRating", "resolution", "studio", "network"}:
+        values = sorted(
+            {str(chooser.read_value(item, field)) for item in items if chooser.read_value(item, field)},
+            reverse=field == "year",
+        )
+        pairs = [(value, value) for value in values]
+    else:
+        raise HttpRefusal(404)
+    path = f"/library/sections/{section.key}/all?{field}="
+    rows = [
+        Node("Directory", {"fastKey": f"{path}{key}", "key": key, "title": title, "type": field})
+        for key, title in pairs
+    ]
+    return build_page(ask, rows, lambda row: row, title1=section.title, title2=field)
+
+
+# plexapi's `TAGTYPES`, those that filter lists.
+NETWORKS = "319"
+TAG_NUMBERS = {
+    "1": "Genre",
+    "4": "Director",
+    "5": "Writer",
+    "6": "Role",
+    "7": "Producer",
+    "8": "Country",
+    "11": "Label",
+}
+
+
+def get_tags(ask: DemoRequest) -> Node:
+    """`GET /library/tags?type=N`: every tag of a kind, of all libraries, as plexapi's `get_library.get_tags` reads them."""
+    number, house = ask.get("type"), ask.state
+    if number == NETWORKS:
+        pairs = {item.studio: item.studio for item in house.list_kind("show")}
+    else:
+        kind, chooser = find_or_404(TAG_NUMBERS, number), FieldReader(house, ask.user)
+        pairs = {
+            tag: str(house.get_tag_id(kind, tag))
+            for item in house.items.values()
+            for tag in chooser.list_tags(item, kind)
+        }
+    rows = [Node("Directory", {"id": key, "tag": tag, "tagType": number}) for tag, key in sorted(pairs.items())]
+    return build_page(ask, rows, lambda row: row)
+
+
+def get_first_characters(ask: DemoRequest) -> Node:
+    """`GET /library/sections/N/firstCharacter`."""
+    section, sums = ask.find_section(), dict[str, int]()
+    for item in select(ask.state, ask.user, section.key, [], ask.state.list_levels(section.key)[0]):
+        letter = (item.title_sort or item.title)[:1].upper()
+        sums[letter] = sums.get(letter, 0) + 1
+    return build_container(
+        [Node("Directory", {"size": count, "key": letter, "title": letter}) for letter, count in sorted(sums.items())]
+    )
+
+
+def refresh_section(ask: DemoRequest) -> DemoAnswer:
+    """`GET` or `POST /library/sections/N/refresh`: a scan, announced as it goes; `force=1` fetches all metadata anew."""
+    ask.require_owner()
+    ask.demo.start_scan(ask.find_section().key, force=ask.get("force") == "1", path=ask.get("path"))
+    return DONE
+
+
+def refresh_all(ask: DemoRequest) -> DemoAnswer:
+    """`/library/sections/all/refresh`."""
+    ask.require_owner()
+    for key in ask.state.sections:
+        ask.demo.start_scan(key, force=ask.get("force") == "1")
+    return DONE
+
+
+def cancel_refresh(ask: DemoRequest) -> DemoAnswer:
+    """`DELETE …/refresh`: the scan ends early."""
+    ask.require_owner()
+    wanted = [ask.args["section"]] if "section" in ask.args else list(ask.state.sections)
+    ask.state.refreshing.difference_update(wanted)
+    return DONE
+
+
+def get_library_all(ask: DemoRequest) -> Node:
+    """`GET /library/all`: every section; `guid=` takes several (unverified)."""
+    if "type" not in dict(ask.params) and not ask.get("guid"):
+        kinds = ",".join(str(TYPE_NUMBERS[kind]) for kind in HUBS)
+        return build_items_page(ask, select(ask.state, ask.user, None, [*ask.params, ("type", kinds)], "movie"))
+    return build_items_page(ask, select(ask.state, ask.user, None, ask.params, "movie"))
+
+
+def get_recently_added(ask: DemoRequest) -> Node:
+    """`GET /library/recentlyAdded` and a section's: newest first; series show as seasons, music as albums."""
+    wanted, house = ask.args.get("section"), ask.state
+
+    def make() -> list[DemoItem]:
+        kinds = {"movie": "movie", "show": "season", "artist": "album", "photo": "photoalbum"}
+        keys = [wanted] if wanted else list(house.sections)
+        rows = [item for key in keys for item in house.list_section(key, kinds[find_or_404(house.sections, key).type])]
+        chooser = FieldReader(house, ask.user)
+        return sorted(rows, key=chooser.find_newest_leaf, reverse=True)
+
+    return build_items_page(
+        ask, house.get_listing(("recent", wanted), make), mixedParents=True, title1="Recently Added"
+    )
+
+
+def list_on_deck(ask: DemoRequest, section: str | None) -> list[DemoItem]:
+    """Half-seen films and episodes, then the episode after the last one seen; the most recent first."""
+    house, user = ask.state, ask.user
+    views = house.views.get(user.id, {})
+    started = [house.items[key] for key, view in views.items() if view.offset and key in house.items]
+    rows = [item for item in started if item.type in {"movie", "episode"} and (not section or item.section == section)]
+    following = [
+        item for item in _find_next_episodes(ask, ask.state.list_kind("show")) if not section or item.section == section
+    ]
+    rows.sort(key=lambda item: views[item.key].viewed_at, reverse=True)
+    return rows + [item for item in following if item not in rows]
+
+
+def _find_next_episodes(ask: DemoRequest, shows: list[DemoItem]) -> Iterable[DemoItem]:
+    for show in shows:
+        leaves = ask.state.list_leaves(show.key)
+        seen = [n for n, leaf in enumerate(leaves) if ask.state.get_view(ask.user, leaf.key).count]
+        if seen and seen[-1] + 1 < len(leaves):
+            yield leaves[seen[-1] + 1]
+
+
+def get_on_deck(ask: DemoRequest) -> Node:
+    """`GET /library/onDeck`, a section's, and Continue Watching."""
+    section = ask.args.get("section")
+    if section:
+        ask.find_section()
+    return build_items_page(ask, list_on_deck(ask, section), mixedParents=True)
+
+
+def get_metadata(ask: DemoRequest) -> Node:
+    """`GET /library/metadata/ID[,ID]`: full items; unknown ids are left out, 404 if none is known."""
+    house, rows = ask.state, []
+    for key in ask.args["ids"].split(","):
+        if key in house.items:
+            rows.append(_build_full_node(ask, house.items[key]))
+        elif key in house.collections:
+            rows.append(_build_full_collection(ask, house.collections[key]))
+        elif key in house.playlists:
+            rows.append(_build_playlist(ask, house.playlists[key], full=True))
+    if not rows:
+        raise HttpRefusal(404)
+    first = house.items.get(ask.args["ids"].partition(",")[0])
+    facts = build_section_facts(house, first.section) if first else {}
+    return build_page(ask, rows, lambda row: row, identifier=frames.LIBRARY, **facts)
+
+
+def _build_full_node(ask: DemoRequest, item: DemoItem) -> Node:
+    node = build_item_node(ask.state, ask.user, item, full=True)
+    if ask.get("includePreferences") == "1":
+        node.add("Preferences").children += [build_pref_node(pref) for pref in prefs_of_item(ask.state, item).values()]
+    if ask.get("includeReviews") == "1":
+        node.children += review_nodes(item)
+    if item.type == "show" and ask.get("includeOnDeck") == "1":
+        following = [build_item_node(ask.state, ask.user, episode) for episode in _find_next_episodes(ask, [item])]
+        node.children.append(Node("OnDeck", {"size": len(following)}, following))
+    return node
+
+
+def get_children(ask: DemoRequest) -> Node:
+    """`GET /library/metadata/ID/children`; a show's list begins with "All episodes" unless excluded."""
+    item = ask.find_item()
+    rows = ask.state.list_children(item.key)
+    rows.sort(key=lambda child: (child.index is None, child.index or 0))
+    answer = build_items_page(ask, rows, key=item.key, parentTitle=item.title, parentIndex=item.index, parentYear=item.year,
+                        title2=item.title, **build_section_facts(ask.state, item.section))  # fmt: skip
+    if item.type == "show" and ask.get("excludeAllLeaves") != "1":
+        answer.children.insert(0, Node("Directory", {"leafCount": len(ask.state.list_leaves(item.key)), "title": "All episodes",
+                                                     "key": f"/library/metadata/{item.key}/allLeaves"}))  # fmt: skip
+    return answer
+
+
+def get_all_leaves(ask: DemoRequest) -> Node:
+    """`GET /library/metadata/ID/allLeaves`: all episodes or tracks below."""
+    item = ask.find_item()
+    return build_items_page(ask, ask.state.list_leaves(item.key), key=item.key, parentTitle=item.title)
+
+
+def get_extras(ask: DemoRequest) -> Node:
+    """`GET /library/metadata/ID/extras`."""
+    return build_items_page(ask, [ask.state.items[key] for key in ask.find_item().extras if key in ask.state.items])
+
+
+def _alike(ask: DemoRequest) -> list[DemoItem]:
+    """Others of the same genre."""
+    item, genres = ask.find_item(), set(ask.find_item().tags.get("Genre", ()))
+    return [
+        other
+        for other in ask.state.list_section(item.section, item.type)
+        if other is not item and genres & set(other.tags.get("Genre", ()))
+    ]
+
+
+def get_similar(ask: DemoRequest) -> Node:
+    """`GET /library/metadata/ID/similar`."""
+    return build_items_page(ask, _alike(ask)[:8])
+
+
+def related(ask: DemoRequest) -> Node:
+    """`GET /library/metadata/ID/related`: one hub of what is similar."""
+    item, rows = ask.find_item(), _alike(ask)
+    hub = _build_hub(ask, item.type, f"Related {item.type.capitalize()}s", rows[:8])
+    hub.attributes |= {
+        "context": f"hub.{item.type}.similar", "hubIdentifier": f"{item.type}.similar", "random": False,
+        "hubKey": f"/library/metadata/{','.join(row.key for row in rows[:8])}", "key": f"/library/metadata/{item.key}/similar",
+    }  # fmt: skip
+    return build_container([hub], **build_section_facts(ask.state, item.section))
+
+
+def _build_hub(ask: DemoRequest, kind: str, title: str, rows: list[DemoItem]) -> Node:
+    nodes = [build_item_node(ask.state, ask.user, row) for row in rows]
+    return Node("Hub", {"hubKey": "", "key": "", "title": title, "type": "photo" if kind == "photoalbum" else kind,
+                        "hubIdentifier": kind, "context": f"hub.search.{kind}", "size": len(nodes), "more": False,
+                        "style": "shelf"}, nodes)  # fmt: skip
+
+
+def search(ask: DemoRequest) -> Node:
+    """`GET /hubs/search`: a hub for every kind, empty ones too; people and collections have their own."""
+    query, limit, house = ask.get("query").casefold(), ask.get_number("limit", 3), ask.state
+    section = ask.get("sectionId")
+    hubs = []
+    for kind in HUBS:
+        rows = house.list_section(section, kind) if section else house.list_kind(kind)
+        hits = [item for item in rows if query and query in item.title.casefold()]
+        hits.sort(key=lambda item: (not item.title.casefold().startswith(query), item.title))
+        hubs.append(_build_hub(ask, kind, kind.capitalize(), hits[:limit]))
+    hubs += [_build_collection_hub(ask, query, limit, section), *tag_hubs(house, ask.user, query, limit, section)]
+    return build_container(hubs, identifier=frames.LIBRARY)
+
+
+def _build_collection_hub(ask: DemoRequest, query: str, limit: int, section: str) -> Node:
+    rows = [
+        c
+        for c in ask.state.collections.values()
+        if query and query in c.title.casefold() and section in {"", c.section}
+    ]
+    hub = _build_hub(ask, "collection", "Collections", [])
+    hub.children = [_collection(ask, row) for row in rows[:limit]]
+    hub.attributes["size"] = len(hub.children)
+    return hub
+
+
+def get_hubs(ask: DemoRequest) -> Node:
+    """`GET /hubs` and `/hubs/sections/N`: recently added per section, and stations where music has them."""
+    wanted = [ask.find_section()] if "section" in ask.args else list(ask.state.sections.values())
+    rows = [_recent_hub(ask, section) for section in wanted]
+    rows += [
+        stations_hub(section.key)
+        for section in wanted
+        if section.type == "artist" and ask.get("includeStations", "1") != "0"
+    ]
+    facts = build_section_facts(ask.state, wanted[0].key) if "section" in ask.args else {}
+    return build_page(ask, rows, lambda row: row, **facts)
+
+
+def _recent_hub(ask: DemoRequest, section: DemoSection) -> Node:
+    kind = ask.state.list_levels(section.key)[0]
+    items = sorted(ask.state.list_section(section.key, kind), key=lambda item: -item.added_at)[
+        : ask.get_number("count", 6)
+    ]
+    hub = _build_hub(ask, section.type, f"Recently Added in {section.title}", items)
+    path = f"/hubs/home/recentlyAdded?type={TYPE_NUMBERS[kind]}&sectionID={section.key}"
+    return Node(hub.tag, {
+        **hub.attributes, "hubKey": f"/library/metadata/{','.join(item.key for item in items)}", "key": path,
+        "hubIdentifier": f"{section.type}.recentlyadded.{section.key}", "context": f"hub.{section.type}.recentlyadded",
+        "more": True, "random": False, "promoted": True,
+    }, hub.children)  # fmt: skip
+
+
+def get_one_collection(ask: DemoRequest) -> Node:
+    """`GET /library/collections/ID`, with its settings if asked."""
+    return build_container([_build_full_collection(ask, find_or_404(ask.state.collections, ask.args["id"]))])
+
+
+def _build_full_collection(ask: DemoRequest, row: DemoCollection) -> Node:
+    node = _collection(ask, row, full=True)
+    if ask.get("includePreferences") == "1":
+        node.children.append(_build_collection_settings(row))
+    return node
+
+
+def _build_collection_settings(row: DemoCollection) -> Node:
+    # python-plexapi matches the new value against these choices.
+    modes = "-1:Library default|0:Hide collection|1:Hide items in this collection|2:Show this collection and its items"
+    rows = (
+        Pref("collectionMode", "Collection mode", "int", -1, row.mode, "", choices=modes),
+        Pref("collectionSort", "Order", "int", 0, row.sort, "", choices="0:Release date|1:Alphabetical|2:Custom"),
+        Pref("collectionFilterBasedOnUser", "Filter", "int", 0, row.filter_by_user, "", choices="0:Admin user|1:User watching"),
+    )  # fmt: skip
+    return Node("Preferences", {}, [build_pref_node(pref) for pref in rows])
+
+
+def get_collection_children(ask: DemoRequest) -> Node:
+    """`GET /library/collections/ID/children`."""
+    return build_items_page(
+        ask, list_collection_items(ask.state, ask.user, find_or_404(ask.state.collections, ask.args["id"]))
+    )
+
+
+def _build_playlist(ask: DemoRequest, row: DemoPlaylist, *, full: bool = False) -> Node:
+    return build_playlist_node(row, [item for _, item in list_playlist_entries(ask.state, ask.user, row)], full=full)
+
+
+def find_own_playlist(ask: DemoRequest) -> DemoPlaylist:
+    """The playlist of the path, if it is the asker's."""
+    row: DemoPlaylist = find_or_404(ask.state.playlists, ask.args["id"])
+    if row.user != ask.user.id:
+        raise HttpRefusal(404)
+    return row
+
+
+def get_playlists(ask: DemoRequest) -> Node:
+    """`GET /playlists`: the asker's own, by title, type and section."""
+    title, kind, section = ask.get("title"), ask.get("playlistType"), ask.get("sectionID")
+    rows = [row for row in ask.state.playlists.values() if row.user == ask.user.id and kind in {"", row.kind}]
+    rows = [row for row in rows if not title or title.casefold() in row.title.casefold()]
+    if section:
+        rows = [
+            row for row in rows if any(i.section == section for _, i in list_playlist_entries(ask.state, ask.user, row))
+        ]
+    if ask.get("type") == "42":
+        rows = []
+    return build_page(ask, rows, lambda row: _build_playlist(ask, row))
+
+
+def get_one_playlist(ask: DemoRequest) -> Node:
+    """`GET /playlists/ID`."""
+    return build_container([_build_playlist(ask, find_own_playlist(ask), full=True)])
+
+
+def get_playlist_items(ask: DemoRequest) -> Node:
+    """`GET /playlists/ID/items`: items with their `playlistItemID`."""
+    row = find_own_playlist(ask)
+
+    def node(entry: tuple[int, DemoItem]) -> Node:
+        made = build_item_node(ask.state, ask.user, entry[1])
+        made.attributes["playlistItemID"] = entry[0]
+        return made
+
+    entries = list_playlist_entries(ask.state, ask.user, row)
+    return build_page(ask, entries, node, title=row.title, smart=row.smart, playlistType=row.kind, leafCount=len(entries),
+                duration=sum(i.duration or 0 for _, i in entries) // 1000, ratingKey=row.key)  # fmt: skip
+
+
+ROUTES = (
+    ("GET", "/library", get_library),
+    ("GET", "/library/sections", get_sections),
+    ("GET", "/library/sections/all/refresh", refresh_all),
+    ("POST", "/library/sections/all/refresh", refresh_all),
+    ("DELETE", "/library/sections/all/refresh", cancel_refresh),
+    ("GET", "/library/sections/{section}", get_one_section),
+    ("GET", "/library/sections/{section}/all", get_section_all),
+    ("GET", "/library/sections/{section}/refresh", refresh_section),
+    ("POST", "/library/sections/{section}/refresh", refresh_section),
+    ("DELETE", "/library/sections/{section}/refresh", cancel_refresh),
+    ("GET", "/library/sections/{section}/onDeck", get_on_deck),
+    ("GET", "/library/sections/{section}/recentlyAdded", get_recently_added),
+    ("GET", "/library/sections/{section}/collections", get_section_collections),
+    ("GET", "/library/sections/{section}/firstCharacter", get_first_characters),
+    ("GET", "/library/sections/{section}/{field}", get_section_choices),
+    ("GET", "/library/all", get_library_all),
+    ("GET", "/library/tags", get_tags),
+    ("GET", "/library/recentlyAdded", get_recently_added),
+    ("GET", "/library/onDeck", get_on_deck),
+    ("GET", "/library/metadata/{ids}", get_metadata),
+    ("GET", "/library/metadata/{id}/children", get_children),
+    ("GET", "/library/metadata/{id}/allLeaves", get_all_leaves),
+    ("GET", "/library/metadata/{id}/grandchildren", get_all_leaves),
+    ("GET", "/library/metadata/{id}/extras", get_extras),
+    ("GET", "/library/metadata/{id}/related", related),
+    ("GET", "/library/metadata/{id}/similar", get_similar),
+    ("GET", "/hubs", get_hubs),
+    ("GET", "/hubs/search", search),
+    ("GET", "/hubs/continueWatching/items", get_on_deck),
+    ("GET", "/hubs/sections/{section}", get_hubs),
+    ("GET", "/hubs/sections/{section}/continueWatching/items", get_on_deck),
+    ("GET", "/library/collections/{id}", get_one_collection),
+    ("GET", "/library/collections/{id}/children", get_collection_children),
+    ("GET", "/library/collections/{id}/items", get_collection_children),
+    ("GET", "/playlists", get_playlists),
+    ("GET", "/playlists/{id}", get_one_playlist),
+    ("GET", "/playlists/{id}/items", get_playlist_items),
+)

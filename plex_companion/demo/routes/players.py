@@ -1,0 +1,164 @@
+"""Remote control: `/player/…` with a target player, as python-plexapi sends it through the server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plex_companion.demo import playback
+from plex_companion.demo.contents import choose_playlist_kind
+from plex_companion.demo.nodes.tree import Node, build_container, to_xml
+from plex_companion.demo.request import DemoAnswer, DemoRequest, HttpRefusal, find_or_404
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plex_companion.demo.household.model import DemoPlayer
+    from plex_companion.demo.playback import DemoSession
+
+STEP_FORWARD, STEP_BACK = 30_000, -10_000  # ms
+CONTROLLABLE = (
+    "playPause,stop,volume,shuffle,repeat,audioStream,subtitleStream,seekTo,skipPrevious,skipNext,stepBack,stepForward"
+)
+
+
+def _find_session(ask: DemoRequest, player: DemoPlayer) -> DemoSession | None:
+    return next((s for s in ask.state.sessions.values() if s.player is player), None)
+
+
+def _find_player(ask: DemoRequest) -> DemoPlayer:
+    player = ask.find_target()
+    if not player.controllable:
+        raise HttpRefusal(404)
+    return player
+
+
+def build_reply(player: DemoPlayer, code: int = 200) -> DemoAnswer:
+    """What the player says: Android apps a bare `OK`, others XML. A failure is a 200 with a code inside."""
+    if player.product.startswith("Plex for Android"):
+        return DemoAnswer(b"OK", media_type="text/plain") if code == 200 else _build_xml(code)  # noqa: PLR2004  # the status
+    return _build_xml(code)
+
+
+def _build_xml(code: int) -> DemoAnswer:
+    names = {200: "OK", 400: "Bad Request"}
+    return DemoAnswer(to_xml(Node("Response", {"code": code, "status": names[code]})), media_type="text/xml")
+
+
+def _seek(ask: DemoRequest, session: DemoSession, offset: int) -> None:
+    playback.seek(ask.state, session, max(0, min(offset, session.item.duration or offset)))
+
+
+def _skip(ask: DemoRequest, session: DemoSession, by: int) -> None:
+    siblings = ask.state.list_children(session.item.parent or "")
+    keys = [item.key for item in siblings]
+    place = keys.index(session.item.key) + by if session.item.key in keys else -1
+    if 0 <= place < len(siblings):
+        playback.start(ask.state, siblings[place], session.user, session.player)
+    else:
+        _seek(ask, session, 0)
+
+
+COMMANDS: dict[str, Callable[[DemoRequest, DemoSession], None]] = {
+    "play": lambda ask, session: playback.report(ask.state, session, "playing"),
+    "pause": lambda ask, session: playback.report(ask.state, session, "paused"),
+    "stop": lambda ask, session: playback.stop(ask.state, session),
+    "seekTo": lambda ask, session: _seek(ask, session, ask.get_number("offset")),
+    "stepForward": lambda ask, session: _seek(ask, session, session.offset + STEP_FORWARD),
+    "stepBack": lambda ask, session: _seek(ask, session, session.offset + STEP_BACK),
+    "skipNext": lambda ask, session: _skip(ask, session, 1),
+    "skipPrevious": lambda ask, session: _skip(ask, session, -1),
+}
+
+
+def send_command(ask: DemoRequest) -> DemoAnswer:
+    """`/player/playback/NAME`: acts on what the player plays; nothing playing is a refusal inside a 200."""
+    player, name = _find_player(ask), ask.args["name"]
+    if name == "setParameters":
+        ask.state.volumes[player.client_identifier] = ask.get_number(
+            "volume", ask.state.volumes.get(player.client_identifier, 100)
+        )
+        return build_reply(player)
+    session = _find_session(ask, player)
+    if session is None:
+        return build_reply(player, 400)
+    if name == "setStreams":
+        session.audio_stream = ask.get("audioStreamID", session.audio_stream)
+        session.subtitle_stream = ask.get("subtitleStreamID", session.subtitle_stream)
+        playback.report(ask.state, session)
+    elif name in COMMANDS:
+        COMMANDS[name](ask, session)
+    else:
+        raise HttpRefusal(404)
+    return build_reply(player)
+
+
+def play_media(ask: DemoRequest) -> DemoAnswer:
+    """`/player/playback/playMedia?key=&offset=`: the player begins; what it played before is replaced."""
+    player, house = _find_player(ask), ask.state
+    key = ask.get("key").removeprefix("/library/metadata/").removesuffix("/children")
+    leaves = house.list_leaves(find_or_404(house.items, key).key)
+    if not leaves:
+        return build_reply(player, 400)
+    playback.start(house, leaves[0], ask.user, player, offset=ask.get_number("offset"))
+    return build_reply(player)
+
+
+def navigate(ask: DemoRequest) -> DemoAnswer:
+    """`/player/navigation/NAME`: nobody sees the demo's screens, so it only says yes."""
+    player = _find_player(ask)
+    return build_reply(player, 200 if "navigation" in player.capabilities else 400)
+
+
+def show_mirror(ask: DemoRequest) -> DemoAnswer:
+    """`/player/mirror/details`."""
+    return build_reply(_find_player(ask))
+
+
+def poll_timeline(ask: DemoRequest) -> Node:
+    """`/player/timeline/poll`: one timeline each for music, photo and video."""
+    player = _find_player(ask)
+    session = _find_session(ask, player)
+    kind = (
+        {"audio": "music"}.get(choose_playlist_kind(session.item), choose_playlist_kind(session.item))
+        if session
+        else ""
+    )
+    rows = [
+        _build_timeline(ask, player, name, session if name == kind else None) for name in ("music", "photo", "video")
+    ]
+    return build_container(rows, commandID=ask.get("commandID") or None, location="fullScreenVideo" if session else "navigation",
+                     machineIdentifier=player.client_identifier)  # fmt: skip
+
+
+def _build_timeline(ask: DemoRequest, player: DemoPlayer, kind: str, session: DemoSession | None) -> Node:
+    node = Node("Timeline", {"type": kind, "state": "stopped"})
+    if session:
+        item = session.item
+        node.attributes |= {
+            "state": session.state, "time": session.offset, "duration": item.duration, "key": f"/library/metadata/{item.key}",
+            "ratingKey": item.key, "guid": item.guid, "itemType": item.type, "machineIdentifier": ask.state.machine_identifier,
+            "playQueueID": session.queue_id, "playQueueItemID": session.queue_item_id, "playQueueVersion": 1,
+            "containerKey": f"/playQueues/{session.queue_id}", "volume": ask.state.volumes.get(player.client_identifier, 100),
+            "shuffle": False, "repeat": 0, "muted": False, "controllable": CONTROLLABLE, "protocol": "http", "address": "127.0.0.1",
+            "port": ask.demo.port, "seekRange": f"0-{item.duration or 0}", "providerIdentifier": "com.plexapp.plugins.library",
+        }  # fmt: skip
+    return node
+
+
+def get_player_resources(ask: DemoRequest) -> Node:
+    """`GET /resources` of a player, asked through the server."""
+    player = _find_player(ask)
+    return build_container([Node("Player", {"machineIdentifier": player.client_identifier, "deviceClass": player.device_class,
+                                      "platform": player.platform, "platformVersion": player.platform_version,
+                                      "product": player.product, "protocol": "plex", "protocolCapabilities": player.capabilities,
+                                      "protocolVersion": "3", "title": player.title, "version": player.version})])  # fmt: skip
+
+
+ROUTES = (
+    ("GET", "/player/playback/playMedia", play_media),
+    ("GET", "/player/playback/{name}", send_command),
+    ("GET", "/player/navigation/{name}", navigate),
+    ("GET", "/player/mirror/details", show_mirror),
+    ("GET", "/player/timeline/poll", poll_timeline),
+    ("GET", "/resources", get_player_resources),
+)

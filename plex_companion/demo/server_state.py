@@ -1,0 +1,361 @@
+"""The running server's memory: what is in the library, who has seen what, what is going on."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.demo import frames
+from plex_companion.demo.household.model import LEVELS, TYPE_NUMBERS, DemoPlay, ViewState
+from plex_companion.demo.prefs import build_default_prefs, build_section_prefs
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Iterable
+
+    from plex_companion.demo.household.model import (
+        DemoCollection,
+        DemoItem,
+        DemoPlayer,
+        DemoPlaylist,
+        DemoSection,
+        DemoUser,
+        Household,
+    )
+    from plex_companion.demo.playback import DemoSession
+    from plex_companion.demo.prefs import Pref
+    from plex_companion.demo.routes.managed_hubs import ManagedHub
+    from plex_companion.demo.routes.pins import DemoPin
+    from plex_companion.demo.routes.streams import SentSubtitle
+
+OWNER = 1
+
+
+@dataclass(slots=True)
+class SimulatedFaults:
+    """How the server misbehaves just now. `status` answers every call, with `body` instead of Plex's page if there is one;
+    `cloud_status` and `cloud_body` do the same for plex.tv; `delay` holds every answer back, in seconds. Paths with their
+    query that are longer than `longest_path` are refused with 414.
+    """
+
+    status: int | None = None
+    body: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    cloud_status: int | None = None
+    cloud_body: bytes | None = None
+    delay: float = 0.0
+    revoked: bool = False
+    longest_path: int | None = None
+
+
+@dataclass(slots=True)
+class RequestLog:
+    """What was asked, newest last: (method, path with query), without tokens. Tests count and clear it."""
+
+    log: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=20_000))
+    unknown: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=1_000))
+
+    def __len__(self) -> int:
+        """How many were asked since the last `clear`."""
+        return len(self.log)
+
+    def count(self, start: str = "", method: str | None = None) -> int:
+        """How many requests had a path that begins with `start`."""
+        return sum(path.startswith(start) and method in {None, verb} for verb, path in self.log)
+
+    def clear(self) -> None:
+        """Forget what was asked."""
+        self.log.clear()
+        self.unknown.clear()
+
+
+@dataclass(slots=True)
+class PlayQueue:
+    """A play queue; `entries` are (play queue item id, rating key)."""
+
+    id: int
+    entries: list[tuple[int, str]]
+    source: str
+    version: int = 1
+    selected: int = 0
+    shuffled: bool = False
+
+
+class ServerState:
+    """All state of one demo server. Every change bumps `revision`, which empties the caches of listings."""
+
+    def __init__(
+        self,
+        household: Household,
+        *,
+        clock: Callable[[], float],
+        rng: random.Random,
+        announce: Callable[[frames.Frame], None],
+    ) -> None:
+        household = copy.copy(household)
+        self.name, self.machine_identifier, self.version = (
+            household.name,
+            household.machine_identifier,
+            household.version,
+        )
+        self.clock, self.rng, self.announce = clock, rng, announce
+        self.url = ""
+        self.token: str | None = None
+        self.faults, self.requests = SimulatedFaults(), RequestLog()
+        self.revision = 0
+        self.listings: dict[tuple[object, ...], list[Any]] = {}
+        self._fill_library(household)
+        self._fill_people(household)
+        self.sessions: dict[str, DemoSession] = {}
+        self.activities: dict[str, frames.Entry] = {}
+        self.refreshing: set[str] = set()
+        self.volumes: dict[str, int] = {}
+        self.play_queues: dict[int, PlayQueue] = {}
+        self.prefs: dict[str, Pref] = build_default_prefs(self.name)
+        self._section_prefs: dict[str, dict[str, Pref]] = {}
+        self.next_session, self.next_queue, self.next_queue_item = 1, 40, 7000
+        self.command_ids: dict[str, int] = {}
+        self.pins: dict[int, DemoPin] = {}
+        self.chosen_pictures: dict[tuple[str, str], str] = {}
+        self.sent_pictures: dict[tuple[str, str], list[str]] = {}
+        self.managed_hubs: dict[str, list[ManagedHub]] = {}
+        self.chosen_streams: dict[tuple[int, int], dict[str, str]] = {}
+        """Which streams a user chose of a file, by user and number of the part."""
+        self.sent_subtitles: dict[int, SentSubtitle] = {}
+        self.last_subtitle = 90_000_000
+        self.claimed = True
+        self.account: dict[str, Any] = {
+            "webhooks": [], "optOutPlayback": False, "optOutLibraryStats": False, "consent": False,
+        }  # fmt: skip
+        """What the owner has set at plex.tv."""
+        self.item_prefs: dict[str, dict[str, Pref]] = {}
+        self.more_servers: list[dict[str, Any]] = []
+        """What plex.tv knows besides this server, as `/api/v2/resources` lists it."""
+
+    def _fill_library(self, household: Household) -> None:
+        self.sections: dict[str, DemoSection] = {section.key: section for section in household.sections}
+        self.items: dict[str, DemoItem] = {item.key: replace(item, tags=dict(item.tags)) for item in household.items}
+        self.children: dict[str, list[str]] = {}
+        self.of_type: dict[tuple[str, str], list[str]] = {}
+        for item in self.items.values():
+            self._index(item)
+        self.playlists: dict[str, DemoPlaylist] = {p.key: copy.deepcopy(p) for p in household.playlists}
+        self.collections: dict[str, DemoCollection] = {c.key: copy.deepcopy(c) for c in household.collections}
+        keys = (int(key) for pool in (self.items, self.playlists, self.collections) for key in pool if key.isdigit())
+        self.last_key = max(keys, default=100)
+        self.tag_ids: dict[tuple[str, str], int] = {}
+        self.scanned_at = {key: int(self.clock()) for key in self.sections}
+        self.changed_at = {key: 100_000 + int(key) if key.isdigit() else 100_000 for key in self.sections}
+
+    def _fill_people(self, household: Household) -> None:
+        self.users: dict[int, DemoUser] = {user.id: user for user in household.users}
+        self.by_token = {user.token: user for user in household.users}
+        self.players: dict[str, DemoPlayer] = {player.client_identifier: player for player in household.players}
+        # Oldest first inside, because that is where rows are appended.
+        self.history: list[DemoPlay] = sorted(household.history, key=lambda play: (play.viewed_at, play.id))
+        self.views = copy.deepcopy(household.views)
+        self.next_play = max((play.id for play in self.history), default=0) + 1
+
+    def _index(self, item: DemoItem) -> None:
+        if item.parent:
+            self.children.setdefault(item.parent, []).append(item.key)
+        self.of_type.setdefault((item.section, item.type), []).append(item.key)
+
+    # -- reading
+
+    @property
+    def now(self) -> int:
+        """Epoch seconds, the server's own clock."""
+        return int(self.clock())
+
+    @property
+    def owner(self) -> DemoUser:
+        """Who owns the server."""
+        return self.users[OWNER]
+
+    def new_key(self) -> str:
+        """A rating key that was never used."""
+        self.last_key += 1
+        return str(self.last_key)
+
+    def new_uuid(self) -> str:
+        """A reproducible UUID."""
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+
+    def mark_changed(self, section: str | None = None) -> None:
+        """Note that something changed: listings are made anew, the section's `contentChangedAt` moves."""
+        self.revision += 1
+        self.listings.clear()
+        if section in self.changed_at:
+            self.changed_at[section] += 1
+
+    def get_listing(self, key: tuple[object, ...], make: Callable[[], list[Any]]) -> list[Any]:
+        """A selected and sorted list, remembered until the next change, because clients read lists page by page."""
+        if key not in self.listings:
+            if len(self.listings) > 200:  # noqa: PLR2004  # enough for every client that pages at once
+                self.listings.clear()
+            self.listings[key] = make()
+        return self.listings[key]
+
+    def list_section(self, section: str, kind: str) -> list[DemoItem]:
+        """The items of one type in a section, in the order they came."""
+        return [self.items[key] for key in self.of_type.get((section, kind), ())]
+
+    def list_kind(self, kind: str) -> list[DemoItem]:
+        """The items of one type in every section."""
+        return [item for section in self.sections for item in self.list_section(section, kind)]
+
+    def list_children(self, key: str) -> list[DemoItem]:
+        """The direct children."""
+        return [self.items[child] for child in self.children.get(key, ())]
+
+    def list_leaves(self, key: str) -> list[DemoItem]:
+        """Everything playable below an item; the item itself if it is playable."""
+        below = self.list_children(key)
+        if not below:
+            return [self.items[key]] if self.items[key].type in {"movie", "episode", "track", "photo", "clip"} else []
+        return [leaf for child in below for leaf in self.list_leaves(child.key)]
+
+    def get_view(self, user: DemoUser, key: str) -> ViewState:
+        """How far the user is with an item; an empty view if they never touched it."""
+        return self.views.get(user.id, {}).get(key) or ViewState()
+
+    def get_own_view(self, user: DemoUser, key: str) -> ViewState:
+        """The same, to be changed."""
+        return self.views.setdefault(user.id, {}).setdefault(key, ViewState())
+
+    def get_tag_id(self, kind: str, tag: str) -> int:
+        """The number of a tag; the same tag keeps its number."""
+        return self.tag_ids.setdefault((kind, tag), 1000 + len(self.tag_ids))
+
+    # -- writing
+
+    def add(self, item: DemoItem) -> DemoItem:
+        """Put an item into the library, without a word to anybody."""
+        self.items[item.key] = item
+        self._index(item)
+        self.mark_changed(item.section)
+        return item
+
+    def remove(self, key: str) -> list[DemoItem]:
+        """Take an item and everything below it out; returns what went, innermost first."""
+        gone = [item for child in list(self.children.get(key, ())) for item in self.remove(child)]
+        item = self.items.pop(key)
+        self.of_type[item.section, item.type].remove(key)
+        self.children.pop(key, None)
+        if item.parent in self.children:
+            self.children[item.parent].remove(key)
+        self._forget_entries(key)
+        self.mark_changed(item.section)
+        return [*gone, item]
+
+    def _forget_entries(self, key: str) -> None:
+        for playlist in self.playlists.values():
+            playlist.entries = [entry for entry in playlist.entries if entry[1] != key]
+        for collection in self.collections.values():
+            collection.items = [held for held in collection.items if held != key]
+
+    def scrobble(self, user: DemoUser, key: str) -> None:
+        """Count everything playable below `key` as seen. No history row: that is Plex's way since 2023."""
+        for leaf in self.list_leaves(key):
+            view = self.get_own_view(user, leaf.key)
+            view.count, view.offset, view.viewed_at = view.count + 1, 0, self.now
+        self.mark_changed()
+
+    def unscrobble(self, user: DemoUser, key: str) -> None:
+        """Count everything playable below `key` as unseen."""
+        for leaf in self.list_leaves(key):
+            view = self.get_own_view(user, leaf.key)
+            view.count, view.offset = 0, 0
+        self.mark_changed()
+
+    def rate(self, user: DemoUser, key: str, rating: float | None) -> None:
+        """Keep a user's rating of an item or a collection, or take it back."""
+        view = self.get_own_view(user, key)
+        view.rating, view.rated_at = rating, self.now
+        self.mark_changed()
+
+    def add_play(self, session: DemoSession) -> DemoPlay:
+        """A history row for a play that reached its end."""
+        play = DemoPlay(self.next_play, session.item.key, self.now, session.user.id, session.player.id)
+        self.next_play += 1
+        self.history.append(play)
+        self.mark_changed()
+        return play
+
+    def change_user(self, user: DemoUser) -> DemoUser:
+        """Put a user in place of the one with the same id, or beside the others."""
+        known = self.users.get(user.id)
+        self.users[user.id] = user
+        # The owner's token may have been chosen when the server was started.
+        tokens = [token for token, holder in self.by_token.items() if holder is known] or [user.token]
+        self.by_token |= dict.fromkeys(tokens, user)
+        return user
+
+    def forget_user(self, user: DemoUser) -> None:
+        """Take a user and their tokens away; what they played stays."""
+        self.users.pop(user.id, None)
+        self.by_token = {token: holder for token, holder in self.by_token.items() if holder.id != user.id}
+
+    # -- announcing
+
+    def announce_timeline(self, item: DemoItem, state: int, *, title: str | None = None, **more: Any) -> None:
+        """One step in an item's life."""
+        name = self.format_timeline_title(item) if title is None else title
+        self.announce(
+            frames.build_timeline(item.section, item.key, TYPE_NUMBERS[item.type], name, state, self.now, **more)
+        )
+
+    def announce_deleted(self, items: Iterable[DemoItem]) -> None:
+        """State 9 for each of them."""
+        for item in items:
+            self.announce_timeline(item, 9, metadataState="deleted")
+
+    def format_timeline_title(self, item: DemoItem) -> str:
+        """The title as timelines carry it: an episode names its show."""
+        season = self.items.get(item.parent or "") if item.type == "episode" else None
+        show = self.items.get(season.parent or "") if season else None
+        if season is None or show is None:
+            return item.title
+        return f"{show.title} S{season.index or 0:02} E{item.index or 0:02}"
+
+    def start_activity(
+        self, kind: str, title: str, subtitle: str = "", *, user: int = 1, cancellable: bool = False
+    ) -> str:
+        """Begin an activity, announce it and return its uuid."""
+        name = self.new_uuid()
+        self.activities[name] = {
+            "uuid": name, "type": kind, "cancellable": cancellable, "userID": user, "title": title, "subtitle": subtitle,
+            "progress": 0,
+        }  # fmt: skip
+        self.announce(frames.build_activity("started", dict(self.activities[name])))
+        return name
+
+    def move_activity(self, name: str, progress: int, subtitle: str | None = None, **context: Any) -> None:
+        """Report on an activity; ignored once it has ended."""
+        entry = self.activities.get(name)
+        if entry is None:
+            return
+        entry["progress"] = progress
+        if subtitle is not None:
+            entry["subtitle"] = subtitle
+        if context:
+            entry["Context"] = {**entry.get("Context", {}), **context}
+        self.announce(frames.build_activity("updated", dict(entry)))
+
+    def end_activity(self, name: str) -> None:
+        """End an activity; `ended` repeats its last context with progress 100."""
+        entry = self.activities.pop(name, None)
+        if entry is not None:
+            self.announce(frames.build_activity("ended", {**entry, "progress": 100}))
+
+    def get_prefs(self, section: str) -> dict[str, Pref]:
+        """The settings of a library."""
+        return self._section_prefs.setdefault(section, build_section_prefs())
+
+    def list_levels(self, section: str) -> tuple[str, ...]:
+        """The types a section holds, outermost first."""
+        return LEVELS[self.sections[section].type]

@@ -1,0 +1,1 @@
+"""What happens in the demo household by itself, and scenarios on request."""

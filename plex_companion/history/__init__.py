@@ -1,0 +1,1 @@
+"""Questions about the past, in one shape for tools, resources and the command line."""

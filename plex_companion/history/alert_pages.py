@@ -1,0 +1,72 @@
+"""Alerts by id, by time, by kind, page by page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+from plex_companion import serialize
+from plex_companion.cache.queries.read import read_last_alert_id, read_newest_alerts
+from plex_companion.errors import Invalid
+from plex_companion.models import AlertKind
+from plex_companion.times import parse_window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plex_companion.history.source import HistorySource
+    from plex_companion.times import Window
+
+LONGEST_ID = 18
+"""Digits of what SQLite can hold."""
+
+
+async def list_alerts(
+    memory: HistorySource,
+    limit: int,
+    *,
+    since: int | str | None = None,
+    until: str | None = None,
+    kinds: Sequence[str] | None = None,
+    before: int | None = None,
+) -> dict[str, Any]:
+    """Alerts, newest first. `since` is an id, after which they come, or a time; `before` is `next_cursor` of a page.
+
+    Raises:
+        Invalid: a time cannot be read, a kind is none, or an id is one that no alert has had yet.
+    """
+    _refuse_unknown(kinds or ())
+    after, bounds = _resolve_since(since, until, memory)
+    await _refuse_future(memory, since=after, cursor=before)
+    found = await read_newest_alerts(memory.cache, limit + 1, after=after, kinds=kinds, before=before, window=bounds)
+    more, found = len(found) > limit, found[:limit]
+    told = [serialize.serialize_alert(alert) for alert in found]
+    return {"alerts": told, "count": len(told), "next_cursor": found[-1].id if more else None}
+
+
+def _resolve_since(
+    since: int | str | None, until: str | None, memory: HistorySource
+) -> tuple[int | None, Window | None]:
+    now, zone = memory.now_ms, memory.zone
+    if isinstance(since, str) and since.isascii() and since.isdecimal() and len(since) <= LONGEST_ID:
+        since = int(since)
+    if isinstance(since, int):
+        return since, None if until is None else parse_window(None, until, now, zone)
+    return None, None if since is None and until is None else parse_window(since, until, now, zone)
+
+
+def _refuse_unknown(kinds: Sequence[str]) -> None:
+    known = get_args(AlertKind)
+    if unknown := [kind for kind in kinds if kind not in known]:
+        message = f"No alert is of the kind {unknown[0][:40]!r}. Kinds: {', '.join(known)}."
+        raise Invalid(message, argument="kinds", allowed=list(known))
+
+
+async def _refuse_future(memory: HistorySource, **given: int | None) -> None:
+    newest = await read_last_alert_id(memory.cache)
+    for name, number in given.items():
+        if number is not None and number > newest:
+            message = (
+                f"{name} {number} is from the future: the newest alert is {newest}. It may belong to another database; "
+                f"leave {name} out to begin with the newest."
+            )
+            raise Invalid(message, argument=name)

@@ -1,0 +1,151 @@
+"""Who and which library is meant, and titles as they are searched for."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from plex_companion.cache.queries.plays import Words, list_play_libraries, list_play_users
+from plex_companion.errors import Ambiguous, Invalid, NotFound
+from plex_companion.names.folding import fold
+from plex_companion.names.usernames import find_user_ids
+from plex_companion.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from plex_companion.changes.state import State
+    from plex_companion.history.source import HistorySource
+
+NAMES = 50
+"""Named in an error at most."""
+WORDS = 32
+"""Of a title at most."""
+
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
+    "\uff66-\uffdc\U00020000-\U0003fffd]"
+)
+"""Characters of scripts that put no spaces between words; the triggers of `plays` have the same."""
+
+Names = dict[str, str | None]
+
+
+async def list_users(memory: HistorySource) -> Names:
+    """Everybody who has an account here or ever played something, by id."""
+    return _users_by_id(memory.state, dict(await list_play_users(memory.cache)))
+
+
+def _users_by_id(state: State, played: Names) -> Names:
+    accounts = state.accounts  # Plex lists one that is nobody's, 0, without a name
+    named = {one.id: one.name or played.get(one.id) for one in accounts if one.name or one.id in played}
+    elsewhere: Names = {one.id: one.title or one.username for one in state.plex_tv_users}
+    return elsewhere | played | named
+
+
+async def list_libraries(memory: HistorySource) -> Names:
+    """Every library there is or ever was, as far as something was played from it, by id."""
+    played: Names = dict(await list_play_libraries(memory.cache))
+    return played | {section.section_id: section.title for section in memory.state.sections}
+
+
+def present_names(state: State) -> tuple[Names, Names]:
+    """Return what the libraries and the users that Plex has now are called, by id."""
+    libraries: Names = {section.section_id: section.title for section in state.sections}
+    return libraries, {account.id: account.name for account in state.accounts}
+
+
+async def find_user(memory: HistorySource, wanted: str) -> str:
+    """Return the id of the user that an id, a name, a user name at plex.tv or a first name means.
+
+    Raises:
+        NotFound: there is none; the message names those there are.
+        Ambiguous: several have this name.
+    """
+    if any(account.id == wanted and account.name for account in memory.state.accounts):
+        return wanted
+    played: Names = dict(await list_play_users(memory.cache))
+    names: dict[str, set[str | None]] = {id_: {name} for id_, name in played.items()}
+    ids = find_user_ids(wanted, list_names(memory.state, names))
+    known = _users_by_id(memory.state, played)
+    return _take_only("user", wanted, ids or _index_by_plex_tv_id(memory.state, wanted), known)
+
+
+async def find_library(memory: HistorySource, wanted: str) -> str:
+    """The id of the library with this id, or with this name in whatever case.
+
+    Raises:
+        NotFound: there is none; the message names those there are.
+        Ambiguous: several have this name.
+    """
+    known = await list_libraries(memory)
+    return _take_only("library", wanted, _find_named_libraries(wanted, known), known)
+
+
+def list_names(state: State, more: Mapping[str, Collection[str | None]]) -> dict[str, set[str | None]]:
+    """Return the names of every user, by id: as the server has them, as plex.tv had them, and more."""
+    names: dict[str, set[str | None]] = {id_: set(known) for id_, known in more.items()}
+    for account in state.accounts:
+        if account.name:
+            names.setdefault(account.id, set()).add(account.name)
+    for user in state.plex_tv_users:
+        names.setdefault(user.id, set()).update((user.username, user.title))
+    return names
+
+
+def _index_by_plex_tv_id(state: State, wanted: str) -> list[str]:
+    """Return the owner for the number that the owner has at plex.tv."""
+    return [user.id for user in state.plex_tv_users if user.plex_tv_id == wanted.strip()]
+
+
+def _find_named_libraries(wanted: str, known: Names) -> list[str]:
+    """Return the ids of the libraries of this id, of exactly this name, or of nearly this name."""
+    if wanted.strip() in known:
+        return [wanted.strip()]
+    rules: tuple[Callable[[str], str], ...] = (str.casefold, fold)
+    for rule in rules:
+        found = [id_ for id_, called in known.items() if called and rule(called) == rule(wanted.strip())]
+        if found:
+            return found
+    return []
+
+
+def _take_only(what: str, wanted: str, fitting: list[str], known: Names) -> str:
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        matches = [{"id": id_, "name": known.get(id_)} for id_ in fitting]
+        message = f"{len(fitting)} have the name '{wanted}': give the id instead, one of {', '.join(fitting)}."
+        raise Ambiguous(message, argument=what, matches=matches)
+    names = sorted({called or id_ for id_, called in known.items()}, key=str.casefold)[:NAMES]
+    message = f"No {what} '{wanted}' is known. Known: {', '.join(names) or 'none yet'}."
+    raise NotFound(message, what=what, available=names)
+
+
+def build_title_match(title: str) -> Words:
+    """Return what to search titles for: every word, or the beginning of one, has to be there. Never the caller's own.
+
+    A word of a script without spaces (Chinese, Japanese, Korean, Thai …) may stand anywhere inside a title.
+
+    Raises:
+        Invalid: there is no word in it.
+    """
+    words = [word for word in _add_spaces(clean(title)).split() if any(char.isalnum() for char in word)]
+    if not words:
+        message = f"title {title[:40]!r} has no word to search for: give a word of the title, or its beginning."
+        raise Invalid(message, argument="title")
+    unspaced = [word for word in words[:WORDS] if _UNSPACED.search(word)]
+    quoted = ['"{}"*'.format(word.replace('"', '""')) for word in words[:WORDS] if not _UNSPACED.search(word)]
+    return Words(" ".join(quoted) or None, tuple(map(_list_forms, unspaced)))
+
+
+def _add_spaces(title: str) -> str:
+    """Return the title with blanks for the punctuation of scripts without spaces."""
+    return "".join(" " if _UNSPACED.match(char) and unicodedata.category(char)[0] in "PSZ" else char for char in title)
+
+
+def _list_forms(word: str) -> tuple[str, ...]:
+    """Return a word as it may be written: composed or not, with wide letters or not."""
+    forms = (word, *(unicodedata.normalize(form, word) for form in ("NFC", "NFD", "NFKC", "NFKD")))
+    return tuple(dict.fromkeys(forms))

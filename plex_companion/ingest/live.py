@@ -1,0 +1,129 @@
+"""The live state: what a batch of events changes, what readers see, and who waits for the next commit."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+import anyio.lowlevel
+
+from plex_companion.changes.deliveries import queue_deliveries
+from plex_companion.changes.derive import DEFAULT, changes_for
+from plex_companion.changes.state import State, advance
+from plex_companion.events import Malformed, Snapshot, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plex_companion.cache.leadership import LeaderStatus
+    from plex_companion.changes.alerts.rules import Thresholds
+    from plex_companion.changes.deliveries import WebhookRules
+    from plex_companion.changes.kinds import Change
+    from plex_companion.events import Event, ReceivedEvent
+    from plex_companion.models import Moment
+
+logger = logging.getLogger(__name__)
+
+KINDS = 100
+"""Unknown types counted by name; what is more, or longer than any type on record, counts as `other`."""
+
+
+LONGEST_KIND = 64
+
+
+@dataclass(slots=True)
+class Counters:
+    """What was heard since this process started."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    unrecognized: int = 0
+    malformed: int = 0
+    snapshots: int = 0
+    connects: int = 0
+    collapsed: int = 0
+
+    def count(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case Malformed():
+                self.malformed += 1
+            case Snapshot(first=first):
+                self.snapshots += 1
+                self.connects += first
+            case Unknown(type=kind):
+                self.unrecognized += 1
+                few = kind in self.events or (len(self.events) < KINDS and len(kind) <= LONGEST_KIND)
+                self.events[kind if few else "other"] += 1
+            case _ if hasattr(event, "raw"):
+                self.events[event.type] += 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """As they are shown."""
+        return {
+            "events": dict(sorted(self.events.items())),
+            "unrecognized": self.unrecognized,
+            "malformed": self.malformed,
+            "reconnects": max(0, self.connects - 1),
+            "snapshots": self.snapshots,
+            "collapsed": self.collapsed,
+        }
+
+
+class Live:
+    """What is known now. `state` is what readers see: it is replaced as a whole, after the commit."""
+
+    def __init__(self, state: State, thresholds: Thresholds = DEFAULT, webhooks: WebhookRules | None = None) -> None:
+        self.state = state
+        self.thresholds = thresholds
+        self.webhooks = webhooks
+        self.counters = Counters()
+        self.storage: Literal["ok", "degraded"] = "ok"
+        self.unwritten: list[Change] = []
+        self.committed_at: int | None = None
+        self.now = 0
+        self.listens = True
+        """Whether this process hears Plex and writes; otherwise it shows what another one committed."""
+        self.leader: LeaderStatus | None = None
+        """What that other one says of itself."""
+        self.written_out: dict[str, str] = {}
+        """What readers were told of this very state, by URI: after a notification many read the same."""
+        self._shown = anyio.Event()
+
+    def apply(self, batch: Sequence[ReceivedEvent]) -> tuple[State, list[Change]]:
+        """The state after a batch and the changes that lead there. Nothing is visible yet."""
+        state, changes = self.state.copy(), []
+        for event, moment, letter in batch:
+            self.counters.count(event)
+            if letter is None:  # which may be old
+                self.now = moment.at
+            for change in self._derive_changes(event, state, moment):
+                advance(state, change)
+                changes.append(change)
+        return state, changes
+
+    def _derive_changes(self, event: Event, state: State, moment: Moment) -> list[Change]:
+        try:
+            changes = changes_for(event, state, moment, self.thresholds)
+            return changes + (queue_deliveries(changes, state, moment, self.webhooks) if self.webhooks else [])
+        except Exception:  # a rule that fails on one event must not make the program deaf to all others
+            self.counters.malformed += 1
+            logger.exception("An event of type %s could not be understood", event.type)
+            return []
+
+    def publish(self, state: State) -> None:
+        """Readers see this from now on, and whoever waits is woken."""
+        self.state = state
+        self.written_out.clear()
+        self._shown.set()
+        self._shown = anyio.Event()
+
+    def prepare_wait(self) -> anyio.Event:
+        """What the next commit sets. Take it before reading, wait for it after: nothing falls between."""
+        return self._shown
+
+    async def wait_for_commit(self) -> None:
+        """Wait for the next commit."""
+        await self._shown.wait()

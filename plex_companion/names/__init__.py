@@ -1,0 +1,1 @@
+"""Names and titles: when two spellings are equal, and who is meant."""

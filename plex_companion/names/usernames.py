@@ -1,0 +1,42 @@
+"""Who is meant by a name: one rule for every tool, resource and command. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plex_companion.names.folding import fold
+from plex_companion.text import HIDDEN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+
+def find_user_ids(wanted: str, names: Mapping[str, Collection[str | None]]) -> list[str]:
+    """Return the ids of the users that a text means: none, the one, or several between which it does not decide.
+
+    An id beats a name, a name in whatever case one that differs in accents, and any whole name a first name.
+
+    Args:
+        wanted: what a caller wrote.
+        names: the names of every user, by id.
+    """
+    given = wanted.strip().removeprefix("@").strip()
+    if given in names:
+        return [given]
+    rules: tuple[Callable[[str], str], ...] = (str.casefold, fold)
+    for rule in (*rules, _take_first_name):
+        folded = fold(given) if rule is _take_first_name else rule(given)
+        found = [
+            id_ for id_, known in names.items() if folded and any(folded == rule(name) for name in _normalize(known))
+        ]
+        if found:
+            return found
+    return []
+
+
+def _take_first_name(name: str) -> str:
+    return fold(name).partition(" ")[0]
+
+
+def _normalize(names: Collection[str | None]) -> list[str]:
+    return [name for name in names if name and name != HIDDEN]

@@ -1,0 +1,295 @@
+"""Fetches a picture from an address that a caller gave, and from nowhere else.
+
+The name is looked up once; every address it has is judged before anything is sent; the connection goes to the address
+that was judged (the name is still what the certificate must be for); no redirect is followed, no proxy is asked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import certifi
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from plex_companion import __version__
+from plex_companion.errors import Invalid, PathNotAllowed, TimedOut, TooLarge
+from plex_companion.plex.call import CURRENT_CALL
+from plex_companion.plex.disconnects import explain_failure
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+    from urllib3.util import Url
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Rule = Callable[[Address], bool]
+Resolver = Callable[[str, int], Sequence[str]]
+
+SECONDS = 15.0
+CONNECT_SECONDS = 4.0
+TRIED = 4
+"""Addresses of one name, in the system's order of preference."""
+_CHUNK = 64 * 1024
+_PORTS = {"http": 80, "https": 443}
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that is handed out to the internet of IPv6 (RFC 4291 and IANA's registry of address space); the rest is not."""
+_SPECIAL = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            # IANA's registries of special-purpose addresses. Python's `is_global` lacks some of them, each version others.
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+            *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24"),
+            *("203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+        ),
+    )
+)
+_OWN = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+"""Homes, and what VPNs like Tailscale use for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPolicy:
+    """What may be asked, and how it is found. Tests change it; nothing else needs to."""
+
+    allowed: Rule
+    resolve: Resolver
+    authorities: str
+    """File of the certificate authorities that are trusted."""
+
+    @classmethod
+    def create(cls, *, own_network: bool) -> FetchPolicy:
+        """The public internet; with `own_network` also private addresses, yet never this machine or link-local ones."""
+        return cls(is_public_or_private if own_network else is_public, resolve_host, certifi.where())
+
+
+def is_public(address: Address) -> bool:
+    """Return whether anybody on the internet could be asked there: what is not known to be public is not."""
+    inner = _unwrap(address)
+    handed_out = isinstance(inner, ipaddress.IPv4Address) or inner in _UNICAST
+    return handed_out and not _is_in(inner, _SPECIAL)
+
+
+def is_public_or_private(address: Address) -> bool:
+    """The same, or a private network's. Link-local stays closed (clouds keep credentials there), and so does loopback."""
+    inner = _unwrap(address)
+    return is_public(inner) or _is_in(inner, _OWN)
+
+
+def _is_in(address: Address, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
+
+
+def _unwrap(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 one leads to by its form: in a socket, or where a network has nothing but IPv6.
+
+    Tunnels to IPv4 (6to4, Teredo) are nobody's way to a picture any more; as they are, none of them is public.
+    """
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address
+
+
+def resolve_host(host: str, port: int) -> list[str]:
+    """The addresses of a name, by the system. Also where the odd ways to write one (`127.1`, `0x7f.1`) are seen through."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class _DeadlinePassed(OSError):
+    """Our own deadline passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _FetchRequest:
+    """A picture that is to be fetched."""
+
+    url: Url
+    argument: str
+    reach: FetchPolicy
+    most: int
+    ends: float
+
+    @property
+    def host(self) -> str:
+        return (self.url.host or "").strip("[]")
+
+    @property
+    def port(self) -> int:
+        return self.url.port or _PORTS[self.url.scheme or "http"]
+
+    def compute_remaining(self) -> float:
+        """Seconds, of ours and of the whole call's."""
+        left = _compute_remaining(self.ends - time.monotonic())
+        if left <= 0:
+            raise _DeadlinePassed
+        return left
+
+    def build_timeout(self, seconds: float) -> TimedOut:
+        return TimedOut(f"{self.argument}: {self.host} did not deliver the picture in {seconds:g} s.")
+
+    def build_invalid(self, words: str) -> Invalid:
+        return Invalid(f"{self.argument}: no picture from {self.host}: {words}.", argument=self.argument)
+
+
+def fetch_image(url: str, reach: FetchPolicy, *, most: int, argument: str = "url", seconds: float = SECONDS) -> bytes:
+    """What lies at the address.
+
+    Raises:
+        Invalid: no address, or nothing can be had there.
+        PathNotAllowed: an address that must not be asked; nothing was sent.
+        TooLarge: more than `most` bytes.
+        TimedOut: it took longer than `seconds`.
+    """
+    wanted = _FetchRequest(_parse(url, argument), argument, reach, most, time.monotonic() + seconds)
+    addresses = _resolve_allowed(wanted)
+    try:
+        return _request_any(wanted, addresses)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        late = isinstance(error, _DeadlinePassed | urllib3.exceptions.ReadTimeoutError)
+        raise (
+            wanted.build_timeout(seconds) if late else wanted.build_invalid(explain_failure(error).partition(";")[0])
+        ) from None
+    finally:
+        _attach_socket(None)
+
+
+def _parse(url: str, argument: str) -> Url:
+    try:
+        asked = urllib3.util.parse_url(url.strip())
+    except urllib3.exceptions.LocationParseError:
+        asked = urllib3.util.Url()
+    if asked.scheme not in _PORTS or not asked.host or asked.port == 0:
+        raise Invalid(f"{argument} must be an http:// or https:// address of a picture.", argument=argument)
+    if asked.auth:
+        raise Invalid(f"{argument} must not hold a name or password.", argument=argument)
+    return asked
+
+
+def _resolve_allowed(wanted: _FetchRequest) -> list[str]:
+    """The addresses of the host, if every one of them may be asked."""
+    try:
+        addresses = list(wanted.reach.resolve(wanted.host, wanted.port))
+    except (OSError, UnicodeError):
+        addresses = []
+    if not addresses:
+        raise wanted.build_invalid("no address is known for this name")
+    if not all(wanted.reach.allowed(ipaddress.ip_address(address)) for address in addresses):
+        message = (
+            f"{wanted.argument}: '{wanted.host}' is an address in a private network or of this machine, and is not asked. "
+            "Use a public address or a file; PLEX_COMPANION_ALLOW_PRIVATE_IMAGE_URLS=true opens private networks."
+        )
+        raise PathNotAllowed(message)
+    return addresses[:TRIED]
+
+
+def _request_any(wanted: _FetchRequest, addresses: Sequence[str]) -> bytes:
+    """From the first of the addresses that can be connected to."""
+    for address in addresses[:-1]:
+        try:
+            return _request(wanted, address)
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
+            continue
+    return _request(wanted, addresses[-1])
+
+
+def _request(wanted: _FetchRequest, address: str) -> bytes:
+    headers = {
+        "Host": wanted.url.netloc or "",
+        "Accept": "image/*",
+        "Accept-Encoding": "identity",
+        "User-Agent": f"plex-companion/{__version__}",
+    }
+    path = wanted.url.request_uri
+    with (
+        closing(_build_pool(wanted, address)) as pool,
+        closing(
+            pool.urlopen("GET", path, headers=headers, retries=False, redirect=False, preload_content=False)
+        ) as response,
+    ):
+        _check(wanted, response)
+        return _read_body(wanted, response)
+
+
+def _build_pool(wanted: _FetchRequest, address: str) -> HTTPConnectionPool:
+    where = f"[{address}]" if ":" in address else address
+    left = wanted.compute_remaining()
+    timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left)
+    if wanted.url.scheme == "http":
+        return _FetchHttpPool(where, wanted.port, timeout=timeout, maxsize=1)
+    return _FetchHttpsPool(
+        where,
+        wanted.port,
+        timeout=timeout,
+        maxsize=1,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=wanted.reach.authorities,
+        server_hostname=wanted.host,
+    )
+
+
+def _check(wanted: _FetchRequest, response: BaseHTTPResponse) -> None:
+    if response.get_redirect_location():
+        raise wanted.build_invalid("it redirects, which is not followed; give the final address")
+    if response.status != 200:  # noqa: PLR2004 - OK
+        raise wanted.build_invalid(f"it says HTTP {response.status}")
+
+
+def _read_body(wanted: _FetchRequest, response: BaseHTTPResponse) -> bytes:
+    stated = response.headers.get("Content-Length", "")
+    body = bytearray()
+    while not _build_too_large(stated, wanted.most) and len(body) <= wanted.most:
+        wanted.compute_remaining()
+        # What has come, not a full chunk: a timeout is one of silence, and a slow drip would go on for ever.
+        part = response.read1(_CHUNK, decode_content=False)
+        if not part:
+            return bytes(body)
+        body += part
+    message = f"{wanted.argument}: the picture at {wanted.host} is larger than {wanted.most >> 20} MiB."
+    raise TooLarge(message, limit_bytes=wanted.most)
+
+
+def _build_too_large(stated: str, most: int) -> bool:
+    return stated.isdecimal() and int(stated[:20]) > most
+
+
+def _compute_remaining(seconds: float) -> float:
+    errand = CURRENT_CALL.get()
+    return min(seconds, errand.compute_remaining()) if errand is not None else seconds
+
+
+def _attach_socket(sock: socket.socket | None) -> None:
+    """The errand of this call can then end the wait when the call is over."""
+    errand = CURRENT_CALL.get()
+    if errand is not None:
+        errand.attach_socket(sock)
+
+
+class _FetchHttp(HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        _attach_socket(self.sock)
+
+
+class _FetchHttps(HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        _attach_socket(self.sock)
+
+
+class _FetchHttpPool(HTTPConnectionPool):
+    ConnectionCls = _FetchHttp
+
+
+class _FetchHttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _FetchHttps

@@ -1,0 +1,223 @@
+"""Pictures that a caller names by file or address: their bytes for Plex, and artwork of Plex kept as a file.
+
+Files are read and written only below the configured folder, after resolving links. Plex is never told to fetch an
+address itself: it would ask with its own place in the network, and follow where it is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from plex_companion.errors import Conflict, Invalid, NotFound, PathNotAllowed, TooLarge
+from plex_companion.private_files import make_folder
+from plex_companion.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from plex_companion.plex.image_fetch import FetchPolicy
+    from plex_companion.settings import Settings
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of a picture, from a file or an address."""
+LONGEST_NAME = 120
+SAME_NAMES = 99
+_WORDS = "PNG, JPEG, WebP or GIF"
+EXTENSIONS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}
+_UNFIT = re.compile(r'[<>:"/\\|?*\s]+')
+_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture whose kind was told from its content."""
+
+    body: bytes
+    mime: str
+    source: Literal["file", "url"]
+
+
+def check_one_source(filepath: str | None, url: str | None, names: tuple[str, str] = ("filepath", "url")) -> None:
+    """Insist on one of the two.
+
+    Raises:
+        Invalid: neither or both.
+    """
+    given = [name for name, value in zip(names, (filepath, url), strict=True) if value is not None]
+    if len(given) != 1:
+        found = "both were given" if given else "neither was"
+        raise Invalid(f"Give either {names[0]} or {names[1]}; {found}.", argument=given[0] if given else names[0])
+
+
+def load_picture(
+    settings: Settings,
+    *,
+    filepath: str | None = None,
+    url: str | None = None,
+    names: tuple[str, str] = ("filepath", "url"),
+    reach: FetchPolicy | None = None,
+) -> Picture:
+    """The picture of a file below the media folder, or of an address. Call it from a plain tool: it may take seconds.
+
+    Args:
+        settings: the media folder, and whether private addresses may be asked.
+        filepath: absolute, or relative to the media folder.
+        url: http or https.
+        names: what the tool calls the two, for its errors.
+        reach: what may be asked, and how it is found; by default what the settings allow.
+
+    Raises:
+        Invalid: neither or both, no picture, or the address cannot be fetched.
+        PathNotAllowed: outside the folder, no folder configured, or an address that must not be asked.
+        NotFound: no such file.
+        TooLarge: over `LARGEST` bytes.
+        TimedOut: the address took too long.
+    """
+    check_one_source(filepath, url, names)
+    if filepath is not None:
+        body = _read(resolve_inside(settings, filepath, names[0]), names[0], find_media_folder(settings))
+        return Picture(body, detect_mime(body, names[0]), "file")
+    from plex_companion.plex.image_fetch import FetchPolicy, fetch_image  # noqa: PLC0415 - urllib3 takes long to import
+
+    allowed = reach or FetchPolicy.create(own_network=settings.allow_private_image_urls)
+    body = fetch_image(str(url), allowed, most=LARGEST, argument=names[1])
+    return Picture(body, detect_mime(body, names[1]), "url")
+
+
+def detect_mime(body: bytes, argument: str = "filepath") -> str:
+    """The kind of a picture by its first bytes; names and headers are not believed.
+
+    Raises:
+        Invalid: none of the four kinds that Plex takes.
+    """
+    found = find_mime(body)
+    if found is None:
+        raise Invalid(f"{argument} holds no picture: its content is not {_WORDS}.", argument=argument)
+    return found
+
+
+def find_mime(body: bytes) -> str | None:
+    """The same, or `None`."""
+    if body.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if body.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if body.startswith(b"RIFF") and body[8:12] == b"WEBP":
+        return "image/webp"
+    return "image/gif" if body.startswith((b"GIF87a", b"GIF89a")) else None
+
+
+def find_media_folder(settings: Settings) -> Path:
+    """The folder, itself resolved.
+
+    Raises:
+        PathNotAllowed: none is configured, or it is not there.
+    """
+    if settings.media_folder is None:
+        message = "No folder is open to file paths. Set PLEX_COMPANION_MEDIA_FOLDER to one, or use another way."
+        raise PathNotAllowed(message)
+    folder = Path(os.path.realpath(settings.media_folder.expanduser()))
+    if not folder.is_dir():
+        raise PathNotAllowed("The folder of PLEX_COMPANION_MEDIA_FOLDER is not there, so no file path can be used.")
+    return folder
+
+
+def resolve_inside(settings: Settings, path: str, argument: str) -> Path:
+    """The path with its links resolved, if it is below the folder.
+
+    Whether something exists elsewhere is not told: the answer for every path outside is the same.
+    """
+    folder = find_media_folder(settings)
+    if not path.strip() or not path.isprintable():
+        raise Invalid(f"{argument} is not a path.", argument=argument)
+    resolved = Path(os.path.realpath(folder / path))
+    if not resolved.is_relative_to(folder):
+        message = (
+            f"{argument} '{path}' leads outside the folder that is open to file paths. "
+            "Put the file below PLEX_COMPANION_MEDIA_FOLDER and name it relative to that folder."
+        )
+        raise PathNotAllowed(message)
+    return resolved
+
+
+def _read(path: Path, argument: str, folder: Path) -> bytes:
+    try:
+        with open(path, "rb", opener=_open_carefully) as file:
+            facts = os.fstat(file.fileno())
+            regular = stat.S_ISREG(facts.st_mode)
+            foreign = facts.st_nlink > 1 and _is_somebody_elses(path, folder)
+            body = file.read(LARGEST + 1) if regular and not foreign and facts.st_size <= LARGEST else b""
+    except OSError as error:
+        message = f"{argument} '{path.name}' cannot be read: {error.strerror}. Check the name and its permissions."
+        raise NotFound(message, what="file") from None
+    if not regular:
+        raise Invalid(f"{argument} '{path.name}' is not a file.", argument=argument)
+    if foreign:
+        message = (
+            f"{argument} '{path.name}' is a hard link in a folder that belongs to another user, and may be a file from "
+            "elsewhere. Put a copy there."
+        )
+        raise PathNotAllowed(message)
+    if facts.st_size > LARGEST or len(body) > LARGEST:
+        raise TooLarge(f"'{path.name}' is larger than {LARGEST >> 20} MiB.", limit_bytes=LARGEST)
+    return body
+
+
+def _is_somebody_elses(path: Path, folder: Path) -> bool:
+    """Return whether another user owns one of the folders on the way: that user can link our own files to there."""
+    way = [one for one in path.parents if one.is_relative_to(folder)]
+    return hasattr(os, "geteuid") and any(one.stat().st_uid != os.geteuid() for one in way)
+
+
+def _open_carefully(path: str, flags: int) -> int:
+    """Opens so that a link put there meanwhile, or a pipe without a writer, cannot surprise."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
+def save_picture(settings: Settings, body: bytes, *, folder: str, name: str) -> Path:
+    """Save a picture below the media folder, under a cleaned name. A file that is there is never overwritten.
+
+    Args:
+        settings: the media folder.
+        body: the picture.
+        folder: absolute or relative to the media folder; made when it is not there.
+        name: what the file shall be called, without extension; whatever could lead elsewhere is taken out of it.
+
+    Raises:
+        PathNotAllowed: outside the folder, or it cannot be written.
+        Conflict: `SAME_NAMES` files of that name are there.
+    """
+    place = resolve_inside(settings, folder, "output_dir")
+    try:
+        make_folder(place, 0o755)
+        return _write(place, clean_name(name), EXTENSIONS[detect_mime(body, "artwork")], body)
+    except OSError as error:
+        raise PathNotAllowed(f"Nothing can be written in output_dir: {error.strerror}.") from None
+
+
+def _write(folder: Path, stem: str, extension: str, body: bytes) -> Path:
+    for candidate in _list_names(stem, extension):
+        try:
+            with (folder / candidate).open("xb") as file:  # also refuses a link that lies there waiting
+                file.write(body)
+        except FileExistsError:
+            continue
+        return folder / candidate
+    raise Conflict(f"output_dir holds {SAME_NAMES} files called '{stem}'. Tidy up, or name another folder.")
+
+
+def _list_names(stem: str, extension: str) -> Iterator[str]:
+    yield f"{stem}{extension}"
+    yield from (f"{stem}-{number}{extension}" for number in range(2, SAME_NAMES + 1))
+
+
+def clean_name(name: str) -> str:
+    """A name that is one on every system: no separators, no leading dot, no device of Windows, at most 120 bytes."""
+    harmless = _UNFIT.sub("_", clean(name)).strip("._ ")
+    short = harmless.encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("._ ")
+    return f"_{short}" if _DEVICES.match(short) else short or "picture"

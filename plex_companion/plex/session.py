@@ -1,0 +1,248 @@
+"""The one HTTP session to Plex and plex.tv: bounded, never redirected, and closed to every other host."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from plex_companion.errors import PlexError, SettingsError
+from plex_companion.plex.call import CURRENT_CALL, PlexCall
+from plex_companion.plex.tls import choose_verify
+from plex_companion.text import HIDDEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from urllib.parse import SplitResult
+
+    from requests import Response
+
+    from plex_companion.settings import Settings
+
+PLEX_TV = "https://plex.tv"
+LARGEST = 64 * 1024 * 1024
+"""Bytes of an answer, unpacked. Downloads that are streamed are bounded by who reads them."""
+CONNECT_SECONDS = 4.0
+_CHUNK = 64 * 1024
+_PORTS = {"http": 80, "https": 443}
+_REFUSAL = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?<Response\b[^>]*\bcode=\"([45]\d\d)\"")
+_log = logging.getLogger(__name__)
+
+
+class PlexSession(requests.Session):
+    """What plexapi speaks through. `doors` is how many connections are kept open."""
+
+    def __init__(self, settings: Settings, doors: int) -> None:
+        super().__init__()
+        self._door = _PlexAdapter(settings, doors)
+        self.mount("https://", self._door)
+        self.mount("http://", self._door)
+        if not settings.plex_verify:
+            _log.warning("The certificate of the Plex server is not checked, as PLEX_COMPANION_PLEX_VERIFY asks")
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, above
+
+    def request(  # type: ignore[override]  # of the many things that requests takes, those that plexapi and we give
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+        timeout: object = None,  # noqa: ARG002 - ours is stricter
+        allow_redirects: bool = True,  # noqa: ARG002 - none is followed
+    ) -> Response:
+        """Ask once, and nothing of what requests does around that, which costs as much processor time again.
+
+        No password from `~/.netrc`, no cookies, and no redirect: the token travels in a header that requests does not
+        know to be secret.
+        """
+        request = PreparedRequest()
+        request.prepare(method, url, {**self.headers, **(headers or {})}, data=data, params=params, json=json)
+        return self._door.send(request, stream)
+
+
+class _TrackedConnection:
+    """A connection that tells the current errand which socket it waits on."""
+
+    sock: Any
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]  # a mixin before urllib3's connections
+        _attach_socket(self.sock)
+
+    def request(self, *args: Any, **options: Any) -> None:
+        _attach_socket(self.sock)
+        super().request(*args, **options)  # type: ignore[misc]  # the same
+
+
+def _attach_socket(sock: Any) -> None:
+    errand = CURRENT_CALL.get()
+    if errand is not None:
+        errand.attach_socket(sock)
+
+
+class _TrackedHttp(_TrackedConnection, HTTPConnection):
+    pass
+
+
+class _TrackedHttps(_TrackedConnection, HTTPSConnection):
+    pass
+
+
+class _TrackedHttpPool(HTTPConnectionPool):
+    ConnectionCls = _TrackedHttp
+
+
+class _TrackedHttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _TrackedHttps
+
+
+class _PlexAdapter(HTTPAdapter):
+    """Every request and every answer passes here."""
+
+    def __init__(self, settings: Settings, doors: int) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=doors)
+        self.poolmanager.pool_classes_by_scheme = {"http": _TrackedHttpPool, "https": _TrackedHttpsPool}
+        self._origin = _parse_origin(urlsplit(settings.plex_url or ""))
+        self._plex_tv = None if settings.plex_tv_url == PLEX_TV else _find_replacement(settings.plex_tv_url)
+        self._verify = choose_verify(settings)
+        self._patience = settings.plex_timeout_seconds
+        self._secrets = [secret.encode() for secret in settings.list_secrets()]
+
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: object = None,  # noqa: ARG002 - ours is stricter
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> Response:
+        """Send one request and read its whole answer, unless it is streamed.
+
+        Raises:
+            TimedOut: nobody waits any more.
+            PlexError: another host, an answer that is too large or holds a refusal.
+        """
+        errand = CURRENT_CALL.get() or PlexCall(self._patience)
+        address = urlsplit(str(request.url))
+        plex_tv = self._is_plex_tv(address)
+        errand.begin_request(request.method or "GET", address.path or "/", plex_tv=plex_tv)
+        if plex_tv and self._plex_tv:
+            self._replace_plex_tv(request, address)
+        elif plex_tv:
+            proxies, verify = _read_proxies(str(request.url))
+        else:
+            # A proxy would be told the token of a server that is next door.
+            verify = self._verify
+        left = errand.compute_remaining()
+        try:
+            response = super().send(request, stream, (min(CONNECT_SECONDS, left), left), verify, cert, proxies)
+            errand.status = response.status_code
+            errand.retry_after_s = _parse_seconds(response.headers.get("Retry-After"))
+            if stream:
+                return response
+            with closing(response):  # its connection goes back to the pool, or ends with an answer that is refused
+                return _read(response, errand, () if plex_tv else self._secrets)
+        finally:
+            if not stream:
+                errand.attach_socket(None)
+
+    def _is_plex_tv(self, address: SplitResult) -> bool:
+        host = address.hostname or ""
+        if address.scheme == "https" and (host == "plex.tv" or host.endswith(".plex.tv")):
+            return True
+        if _parse_origin(address) == self._origin:
+            return False
+        raise PlexError("A request to a host that is neither the Plex server nor plex.tv was refused.")
+
+    def _replace_plex_tv(self, request: PreparedRequest, address: SplitResult) -> None:
+        request.url = f"{self._plex_tv}{address.path}" + (f"?{address.query}" if address.query else "")
+        request.headers["X-Forwarded-Host"] = address.hostname or ""
+
+
+def _read_proxies(url: str) -> tuple[Any, Any]:
+    """The proxies, and the file of authorities that vouch for them."""
+    found = requests.Session().merge_environment_settings(url, {}, stream=False, verify=None, cert=None)
+    return found["proxies"], found["verify"]
+
+
+def _parse_origin(address: SplitResult) -> tuple[str, str | None, int | None]:
+    return address.scheme, address.hostname, address.port or _PORTS.get(address.scheme)
+
+
+def _find_replacement(address: str) -> str:
+    """An address that plays plex.tv.
+
+    Raises:
+        SettingsError: it is not on this machine, so a real token might leave it.
+    """
+    host = urlsplit(address).hostname or ""
+    if host != "localhost" and not _is_loopback(host):
+        raise SettingsError("PLEX_TV_URL must be https://plex.tv or an address of this machine.")
+    return address
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parse_seconds(value: str | None) -> int | None:
+    return int(value) if value and value.isascii() and value.isdecimal() and len(value) < 6 else None  # noqa: PLR2004 - a day
+
+
+def _read(response: Response, errand: PlexCall, secrets: Iterable[bytes]) -> Response:
+    """The same answer with its body in memory, checked, and without the token that Plex may repeat in it."""
+    body = bytearray()
+    announced = response.headers.get("Content-Length", "")
+    too_large = announced.isdecimal() and int(announced[:20]) > LARGEST
+    chunks = iter(()) if too_large else response.iter_content(_CHUNK)
+    for chunk in chunks:
+        body += chunk
+        errand.compute_remaining()  # the timeout of requests is one of silence: a slow drip would go on for ever
+        too_large = too_large or len(body) > LARGEST
+        if too_large:
+            break
+    if too_large:
+        raise PlexError(f"{errand.last_request}: the answer is larger than {LARGEST >> 20} MB. Ask for a smaller part.")
+    for secret in secrets:
+        body = body.replace(secret, HIDDEN.encode())
+    return _fill_response(response, _check_body(bytes(body), errand))
+
+
+def _fill_response(response: Response, body: bytes) -> Response:
+    response._content = body  # noqa: SLF001 - requests has no other way to hand a body over
+    # PMS says utf-8 or nothing; without this requests takes text/xml for latin-1 or guesses, which takes seconds.
+    response.encoding = "utf-8"
+    return response
+
+
+def _check_body(body: bytes, errand: PlexCall) -> bytes:
+    """The body, unless it is a refusal under HTTP 200.
+
+    Raises:
+        PlexError: it is one.
+    """
+    if errand.status is None or not requests.codes.ok <= errand.status < requests.codes.multiple_choices:
+        return body
+    if refusal := _REFUSAL.match(body, 0, 1024):
+        # Companion players answer so, through the server (PLEX.md 2.1).
+        status = int(refusal[1])
+        raise PlexError(f"{errand.last_request}: Plex refused it with code {status}.", http_status=status)
+    return body

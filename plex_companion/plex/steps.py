@@ -1,0 +1,87 @@
+"""Writes of several requests: seen afterwards, and when one fails half way, told how far they came."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from plex_companion.errors import NotConfirmed, ToolError
+from plex_companion.plex.call import CURRENT_CALL, PlexCall, StepProgress, list_few
+from plex_companion.plex.query import portions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from plexapi.server import PlexServer
+
+    Step = tuple[str, Callable[[], object]]
+
+
+def run_steps(
+    plex: PlexServer, steps: Iterable[Step], *, counts: Sequence[int] = (), begun: int = 0, **facts: object
+) -> list[str]:
+    """Take named steps in their order; gives the names.
+
+    Args:
+        plex: whose token no error may tell.
+        steps: a name for the caller, and what to do.
+        counts: how many items each step brings, where a `Partial` shall tell the number that is in.
+        begun: how many are in before the first step.
+        facts: what a `Partial` says besides, as the id of what was made.
+
+    Raises:
+        Partial: a step failed after others (or something in `facts`) had taken effect.
+    """
+    from plex_companion.plex.translate import FAILURES  # noqa: PLC0415 - imports plexapi
+
+    todo, errand = list(steps), CURRENT_CALL.get() or PlexCall(0)
+    errand.progress = way = StepProgress([name for name, _ in todo], facts, counts=tuple(counts), begun=begun)
+    for name, step in todo:
+        try:
+            step()
+        except (ToolError, *FAILURES) as error:
+            failure = _translate(plex, error, errand)
+        else:
+            way.applied.append(name)
+            continue
+        raise way.build_partial_error(failure) if isinstance(failure, ToolError) else failure
+    return way.applied
+
+
+def _translate(plex: PlexServer, error: Exception, errand: PlexCall) -> Exception:
+    """The error in our words."""
+    from plex_companion.plex.translate import translate  # noqa: PLC0415 - imports plexapi
+
+    return translate(error, errand, plex._token)  # noqa: SLF001 - only to hide it
+
+
+def check_confirmed(*, requested: object, found: object, message: str, **facts: object) -> None:
+    """See that what was asked for is there.
+
+    Raises:
+        NotConfirmed: it is not.
+    """
+    if requested != found:
+        seen = {**_describe_fact("requested", requested), **_describe_fact("found", found)}
+        raise NotConfirmed(message, **seen, **facts)
+
+
+def _describe_fact(name: str, value: object) -> dict[str, object]:
+    return list_few(name, value) if isinstance(value, list) else {name: value}
+
+
+def add_in_portions(
+    plex: PlexServer, keys: Sequence[str], add: Callable[[list[str]], object], *, begun: int = 0, **facts: object
+) -> None:
+    """Add items in their order, in requests short enough for any server; `begun` were added before.
+
+    Raises:
+        Partial: Plex took some of them only; it says how many are in.
+    """
+    some = portions(keys)
+    starts = [begun + sum(map(len, some[:place])) for place in range(len(some))]
+    steps = [
+        (f"items {start + 1} to {start + len(part)}", partial(add, part))
+        for start, part in zip(starts, some, strict=True)
+    ]
+    run_steps(plex, steps, counts=[len(part) for part in some], begun=begun, **facts)

@@ -1,0 +1,181 @@
+"""Which of several things a caller means by a title: one comparison for items, libraries, playlists, collections and players.
+
+An exact title is one that differs in nothing but case and Unicode form. A title that is alike differs in accents,
+punctuation, dashes or spaces as well: enough for a read when one thing fits, never for a write.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from plex_companion.names.folding import compose, fold, fold_closely
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
+
+MOST_QUERIES = 3
+"""Searches for one title, of which the later ones are only made when the earlier found nothing that fits."""
+LONGEST_QUERY = 200
+"""Characters of a search: with a longer one the request line would grow with what is asked."""
+_YEAR = re.compile(r"(?P<title>.*\S)(?:\s*[(\[]\s*(?P<year>\d{4})\s*[)\]]|(?:,\s*|\s+)(?P<bare>\d{4}))")
+_WORD = re.compile(r"[^\W_]+")
+_FREQUENT = frozenset({
+    "a", "an", "and", "auf", "das", "de", "der", "des", "die", "du", "el", "en", "et", "i", "il", "in", "la",
+    "las", "le", "les", "los", "no", "of", "og", "on", "or", "part", "the", "to", "und", "une", "von", "with",
+    "y",
+})  # fmt: skip
+"""Words that half a library has in its titles."""
+_MARKED = frozenset("aeiou")
+"""Letters that carry accents most often: of two words the one with fewer of them is rather spelt as asked."""
+_SHORT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Fits(Generic[T]):
+    """What fits a title, the best first. `offered` has the title, and not the year that was asked for."""
+
+    exact: list[T] = field(default_factory=list)
+    alike: list[T] = field(default_factory=list)
+    containing: list[T] = field(default_factory=list)
+    offered: list[T] = field(default_factory=list)
+
+    @property
+    def best(self) -> list[T]:
+        """The best that fit."""
+        return self.exact or self.alike or self.offered or self.containing
+
+    @property
+    def every(self) -> list[T]:
+        """All that fit, the best first."""
+        return [*self.exact, *self.alike, *self.offered, *self.containing]
+
+    def keep(self, wanted: Callable[[T], bool]) -> Fits[T]:
+        """Return only those that are wanted."""
+        kept = ([one for one in some if wanted(one)] for some in (self.exact, self.alike, self.containing))
+        return Fits(*kept)
+
+
+def fold_exactly(title: str) -> str:
+    """Return the form in which exact titles are equal: composed, in one case, without blanks around it."""
+    return compose(compose(title.strip()).casefold())
+
+
+def split_year(title: str) -> tuple[str, int, bool] | None:
+    """Split `Title (2019)` or `Title [2019]` into title, year, and whether brackets make it certain that it is one."""
+    found = _YEAR.fullmatch(title.strip())
+    return found and (found["title"].rstrip(" ,"), int(found["year"] or found["bare"]), found["year"] is not None)
+
+
+def sort_fits(
+    rows: Iterable[T],
+    title: str,
+    names_of: Callable[[T], Iterable[str]],
+    year_of: Callable[[T], int | None] | None = None,
+) -> Fits[T]:
+    """Sort rows by how well one of their names fits a title.
+
+    Where rows have years, a title that ends in one also means the row of the title before it and of that year. A row
+    whose name has the year in it wins.
+    """
+    every = list(rows)
+    whole, split = _fits(every, title, names_of), split_year(title)
+    if whole.exact or split is None or year_of is None:
+        return whole
+    bare, year, certain = split
+    there = _fits(every, bare, names_of)
+    dated = there.keep(lambda row: year_of(row) == year)
+    if dated.exact or (dated.alike and not whole.alike):
+        return Fits(dated.exact, dated.alike)
+    if whole.alike or whole.containing or not certain:
+        return whole
+    offered = there.exact or there.alike
+    if offered or not dated.containing:
+        return Fits(offered=offered or there.containing)
+    return Fits(containing=dated.containing)
+
+
+def _fits(rows: Iterable[T], title: str, names_of: Callable[[T], Iterable[str]]) -> Fits[T]:
+    ranked: list[list[T]] = [[], [], [], [], []]
+    asked = _Asked.create(title)
+    for row in rows:
+        ranks = [rank for name in names_of(row) if (rank := asked.rank(name)) is not None]
+        if ranks:
+            ranked[min(ranks)].append(row)
+    same, other_case, alike, close, containing = ranked
+    return Fits(same or other_case, alike or close, containing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A title in all the forms that it is compared in."""
+
+    composed: str
+    exact: str
+    folded: str
+    close: str
+
+    @classmethod
+    def create(cls, title: str) -> _Asked:
+        return cls(compose(title.strip()), fold_exactly(title), fold(title), fold_closely(title))
+
+    def rank(self, name: str) -> int | None:
+        """Return 0 for the same name, up to 4 for one that contains it, nothing for another."""
+        if compose(name.strip()) == self.composed:
+            return 0
+        exact, folded = fold_exactly(name), fold(name)
+        if exact == self.exact:
+            return 1
+        if folded == self.folded:
+            return 2
+        if folded.replace(" ", "") == self.close:
+            return 3
+        return 4 if self.exact in exact or self.folded in folded else None
+
+
+def list_queries(title: str) -> list[str]:
+    """Return what to search for, one after another, until something fits: Plex finds only what is spelt as asked.
+
+    The title comes first, then it without its year, its other Unicode form, and words of it that are spelt one way.
+    """
+    first = title.strip()
+    split = split_year(first)
+    bare = split[0] if split else first
+    composed = compose(bare)
+    other = unicodedata.normalize("NFD", composed) if bare == composed else composed
+    found = list(dict.fromkeys(map(cut_query, [first, bare, other, *_pick_search_words(bare), fold(bare)])))
+    return found[: MOST_QUERIES + (split is not None)]
+
+
+def exact_queries(title: str) -> list[str]:
+    """Return what to search for where only an exact title counts: the title, and its other Unicode form if it has one."""
+    composed = compose(title)
+    return list(dict.fromkeys(map(cut_query, [title, composed, unicodedata.normalize("NFD", composed)])))
+
+
+def cut_query(text: str) -> str:
+    """Return as much of a text as is worth searching for: what contains the whole contains its beginning."""
+    return text[:LONGEST_QUERY]
+
+
+def _pick_search_words(title: str) -> list[str]:
+    """Return words that any spelling of the title has, as far as can be told: those without accents; halves of a lone word."""
+    words = [word for word in _WORD.findall(title[:LONGEST_QUERY]) if word.isascii()]
+    if len(words) == 1 and len(words[0]) >= _SHORT:
+        half = len(words[0]) // 2
+        return [words[0], words[0][half:], words[0][:half]]
+    return sorted(words, key=_describe_ambiguity)
+
+
+def _describe_ambiguity(word: str) -> tuple[bool, bool, int, int]:
+    small = word.casefold()
+    return small in _FREQUENT, len(small) <= 1, sum(letter in _MARKED for letter in small), -len(small)
+
+
+def read_title(row: Any) -> list[str]:
+    """Return the title of an element of Plex's, as `fits_of` wants names."""
+    return [row.get("title", "")]

@@ -1,0 +1,1 @@
+"""Plex's answers: read as XML, repaired, and turned into models."""

@@ -1,0 +1,203 @@
+"""Reads an answer of Plex as XML: in pieces, within limits, and past what cannot be read. No document type passes."""
+
+from __future__ import annotations
+
+import codecs
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import ParseError, TreeBuilder, XMLParser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from xml.etree.ElementTree import Element
+
+PIECE = 64 * 1024
+"""Bytes parsed at a time. Between two pieces other threads run, and whoever waits no longer is noticed."""
+LONGEST_TAG = 512 * 1024
+"""Bytes without a `<`. One tag is parsed in one go, which takes 0.1 s for each MB of attributes."""
+MOST_TAGS = 1_000_000
+"""Start and end tags of what is kept: 5,000 items of a library have some 200,000."""
+DEEPEST = 64
+"""Elements inside one another; Plex nests six."""
+
+
+class DocumentTypeDeclared(Exception):
+    """The answer declares a document type, which Plex never does."""
+
+
+@dataclass(slots=True)
+class Damage:
+    """What of an answer could not be read as it came."""
+
+    asked: str = ""
+    """As `GET /library/sections`."""
+    skipped: list[Element] = field(default_factory=list)
+    """Rows that are left out, with those of their attributes that are certain."""
+    repaired: int = 0
+    """Rows that are used, though they broke the rules of XML."""
+    beyond: int = 0
+    """Rows over the limit."""
+    cut: bool = False
+    """Whether rows may be missing after the last one."""
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.skipped or self.repaired or self.beyond or self.cut)
+
+    def words(self) -> str:
+        """Say it to a person."""
+        said = [
+            f"{_rows(len(self.skipped))} could not be read" if self.skipped else "",
+            f"{_rows(self.repaired)} could not be read as Plex wrote it, and what is certain of it is used"
+            if self.repaired
+            else "",
+            f"{_rows(self.beyond)} more than can be kept" if self.beyond else "",
+            "the rest could not be read" if self.cut else "",
+        ]
+        return f"{self.asked}: {'; '.join(part for part in said if part)}."
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number} rows"
+
+
+_FOUND: ContextVar[list[Damage] | None] = ContextVar("damage", default=None)
+
+
+@contextmanager
+def collect_damage() -> Iterator[list[Damage]]:
+    """Collect the damage of every answer read inside the block, also in threads that it starts."""
+    outer, found = _FOUND.get(), list[Damage]()
+    mark = _FOUND.set(found)
+    try:
+        yield found
+    finally:
+        _FOUND.reset(mark)
+        if outer is not None:
+            outer += found
+
+
+def report_damage(damage: Damage) -> None:
+    """Hand damage to the innermost `collect_damage`."""
+    found = _FOUND.get()
+    if damage and found is not None:
+        found.append(damage)
+
+
+def words_of(found: Sequence[Damage]) -> str | None:
+    """Say what several answers lack, once for each request; `None` if nothing."""
+    return " ".join(dict.fromkeys(damage.words() for damage in found)) or None
+
+
+def read_xml(
+    body: bytes, *, most_rows: int | None = None, check: Callable[[], object] = lambda: None
+) -> tuple[Element | None, Damage]:
+    """Return the root element of an answer and what could not be read; no element for an answer without content.
+
+    Args:
+        body: the answer, which is UTF-8 whatever it says of itself.
+        most_rows: how many children of the root are kept.
+        check: called between pieces; what it raises ends the reading.
+
+    Raises:
+        DocumentTypeDeclared: it declares a document type, wherever that stands.
+        ParseError: it is not XML, and nothing can be made of it.
+    """
+    if not body or body.isspace():
+        return None, Damage()
+    body = _encode_utf8(body)
+    try:
+        return _read_strictly(body, most_rows, check)
+    except ParseError:
+        from plex_companion.plex.xml.xml_repair import repair_xml  # noqa: PLC0415 - seldom needed
+
+        return repair_xml(body, most_rows, check)
+
+
+def _encode_utf8(body: bytes) -> bytes:
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return body.decode("utf-16", "replace").encode()
+    return body.removeprefix(codecs.BOM_UTF8)
+
+
+class _Refusing(TreeBuilder):
+    """Builds elements, and refuses a document type before any entity of it is known."""
+
+    def doctype(self, *_: object) -> None:
+        raise DocumentTypeDeclared
+
+
+def _read_strictly(body: bytes, most_rows: int | None, check: Callable[[], object]) -> tuple[Element | None, Damage]:
+    # The parser takes the bytes for UTF-8 whatever they declare, so a document type cannot hide in another encoding;
+    # UTF-16 alone it recognizes by its NULs. The slower builder is only needed where one may be declared.
+    builder = _Refusing() if b"<!DOCTYPE" in body or b"\x00" in body else TreeBuilder()
+    parser = XMLParser(target=builder, encoding="utf-8")  # noqa: S314 - without a document type there are no entities
+    if len(body) <= PIECE:
+        parser.feed(body)
+        root: Element = parser.close()
+        return root, _trim(root, most_rows, Damage())
+    return _read_in_pieces(body, builder, parser, most_rows, check)
+
+
+def _read_in_pieces(
+    body: bytes, builder: TreeBuilder, parser: XMLParser, most_rows: int | None, check: Callable[[], object]
+) -> tuple[Element | None, Damage]:
+    damage, limits = Damage(), Limits()
+    for start in range(0, len(body), PIECE):
+        check()
+        piece = body[start : start + PIECE]
+        if not limits.allow(piece):
+            damage.cut = True
+            break
+        parser.feed(piece)
+        root: Element | None = builder.close()  # what there is of it: the builder goes on
+        if root is not None:
+            beyond = damage.beyond
+            if _trim(root, most_rows, damage, open_rows=1).beyond > beyond:
+                limits.tags = 0  # what is left out takes no memory
+            if is_too_deep(root):
+                root[-1:] = []
+                damage.cut = True
+                break
+    else:
+        parser.close()
+    root = builder.close()
+    if root is None:
+        raise ParseError("no element")
+    return root, _trim(root, most_rows, damage)
+
+
+@dataclass(slots=True)
+class Limits:
+    """Counts what an answer asks of memory and time."""
+
+    tags: int = 0
+    silent: int = 0
+
+    def allow(self, piece: bytes) -> bool:
+        """Whether this piece may be parsed too."""
+        tags = piece.count(b"<")
+        self.tags += tags
+        self.silent = 0 if tags else self.silent + len(piece)
+        return self.tags <= MOST_TAGS and self.silent <= LONGEST_TAG
+
+
+def _trim(root: Element, most_rows: int | None, damage: Damage, open_rows: int = 0) -> Damage:
+    """Leave out rows over the limit, except the last one while it may be open."""
+    if most_rows is not None and len(root) > most_rows + open_rows:
+        over = len(root) - most_rows - open_rows
+        damage.beyond += over
+        del root[most_rows : most_rows + over]
+    return damage
+
+
+def is_too_deep(root: Element) -> bool:
+    """Whether the elements that were opened last lie too deep in one another."""
+    element = root
+    for _ in range(DEEPEST):
+        if not len(element):
+            return False
+        element = element[-1]
+    return True

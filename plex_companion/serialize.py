@@ -1,0 +1,336 @@
+"""The models as JSON objects, one shape for resources, tools and pages."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.cache.rows import parse_item, parse_player, parse_user
+from plex_companion.models import KEYLESS, Player, User
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from plex_companion.cache.rows import Row
+    from plex_companion.changes.state import State
+    from plex_companion.models import (
+        Activity,
+        Alert,
+        Client,
+        Connection,
+        History,
+        Item,
+        LibraryChange,
+        Section,
+        Session,
+        Timeline,
+        Transcode,
+    )
+
+Json = dict[str, Any]
+DAY_MS = 86_400_000
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+LAST_MS = 253_402_300_799_000
+"""The end of the year 9999; what is later, or before 1970, is no time of Plex's."""
+
+
+def format_iso(at_ms: int | None) -> str | None:
+    """Milliseconds since 1970 as ISO 8601 in UTC, with `Z`."""
+    if at_ms is None or not 0 <= at_ms <= LAST_MS:
+        return None
+    days, rest = divmod(at_ms, DAY_MS)
+    seconds, ms = divmod(rest, 1000)
+    return f"{_format_date(days)}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _format_date(days: int) -> str:
+    """A page of history names few days many times; the rest of a time is arithmetic."""
+    return date.fromordinal(EPOCH_DAY + days).isoformat()
+
+
+def build_envelope(state: State, now_ms: int) -> Json:
+    """How fresh what follows is, and whose it is."""
+    server = state.server
+    return {
+        "as_of": format_iso(now_ms),
+        "connection": serialize_connection(state, now_ms),
+        "server": {
+            "name": server.name if server else None,
+            "machine_identifier": server.machine_identifier if server else None,
+            "version": server.version if server else None,
+        },
+    }
+
+
+def serialize_connection(state: State, now_ms: int) -> Json:
+    """Whether Plex is heard. `stale_seconds`: since a frame or a snapshot last confirmed what is known."""
+    link: Connection = state.connection
+    fresh = state.refreshed_at
+    return {
+        "state": link.state,
+        "since": format_iso(link.since_at),
+        "last_event_at": format_iso(state.last_event_at),
+        "stale_seconds": None if fresh is None else round(max(0, now_ms - fresh) / 1000, 1),
+        "detail": link.detail,
+    }
+
+
+def serialize_item(of: Item) -> Json:
+    """What is played."""
+    return {
+        "rating_key": of.rating_key,
+        "guid": of.guid,
+        "type": of.type,
+        "title": of.title,
+        "grandparent_title": of.grandparent_title,
+        "parent_title": of.parent_title,
+        "performer": of.performer,
+        "edition": of.edition,
+        "full_title": of.full_title,
+        "year": of.year,
+        "library": of.library,
+        "library_id": of.library_id,
+    }
+
+
+def serialize_user(of: User | None) -> Json:
+    """Who plays."""
+    known = of or User()
+    return {"id": known.id, "name": known.name}
+
+
+def serialize_player(of: Player | None) -> Json:
+    """Where it plays."""
+    known = of or Player()
+    return {
+        "client_identifier": known.client_identifier,
+        "title": known.title,
+        "product": known.product,
+        "platform": known.platform,
+        "device": known.device,
+        "address": known.address,
+        "local": known.local,
+    }
+
+
+def serialize_transcode(of: Transcode | None) -> Json | None:
+    """What the transcoder does."""
+    if of is None:
+        return None
+    names = (
+        "video_decision",
+        "audio_decision",
+        "source_video_codec",
+        "video_codec",
+        "speed",
+        "throttled",
+        "progress",
+        "hardware",
+    )
+    return {name: getattr(of, name) for name in names}
+
+
+def compute_percent(offset_ms: int | None, duration_ms: int | None) -> float | None:
+    """How far, 0 to 100 with one decimal; `None` where position or duration is unknown."""
+    if offset_ms is None or not duration_ms or duration_ms < 0:
+        return None
+    return round(min(100.0, 100 * max(0, offset_ms) / duration_ms), 1)
+
+
+def serialize_session(of: Session) -> Json:
+    """A session that plays now."""
+    what = serialize_item(of.item)
+    return {
+        "session_key": of.session_key,
+        "session_id": of.session_id,
+        **what,
+        "user": serialize_user(of.user),
+        "player": serialize_player(of.player),
+        "state": of.state,
+        "view_offset_ms": of.view_offset_ms,
+        "duration_ms": of.item.duration_ms,
+        "progress_percent": compute_percent(of.view_offset_ms, of.item.duration_ms),
+        "started_at": format_iso(of.started_at),
+        "updated_at": format_iso(of.updated_at),
+        "paused_ms": of.paused_ms,
+        "buffer_count": of.buffer_count,
+        "live": of.item.live,
+        "decision": of.decision,
+        "transcode": serialize_transcode(of.transcode),
+        "bandwidth_kbps": of.bandwidth_kbps,
+        "location": of.location,
+        "stale": of.stale,
+    }
+
+
+def serialize_sessions(state: State) -> Json:
+    """All sessions and their sums."""
+    playing = [
+        serialize_session(one) for one in sorted(state.sessions.values(), key=lambda one: (one.started_at, one.play_id))
+    ]
+    return {
+        "sessions": playing,
+        "count": len(playing),
+        "transcoding": sum(one["decision"] == "transcode" for one in playing),
+        "bandwidth_kbps": sum(one["bandwidth_kbps"] or 0 for one in playing),
+    }
+
+
+def serialize_play(row: sqlite3.Row | Row) -> Json:
+    """A play, live or ended, out of its row."""
+    return {
+        "id": str(row["id"]),
+        **serialize_item(parse_item(row)),
+        "user": serialize_user(parse_user(row)),
+        "player": serialize_player(parse_player(row)),
+        "started_at": format_iso(row["started_at"]),
+        "ended_at": format_iso(row["ended_at"]),
+        "ended_by": row["ended_by"],
+        "watched_ms": row["watched_ms"],
+        "paused_ms": row["paused_ms"],
+        "buffer_count": row["buffer_count"],
+        "duration_ms": row["duration_ms"],
+        "percent": compute_percent(row["view_offset_ms"], row["duration_ms"]),
+        "decision": row["decision"],
+        "history_key": _describe_source(row["history_key"]),
+        "viewed_at": format_iso(row["viewed_at"]),
+    }
+
+
+def _describe_source(history_key: str | None) -> str | None:
+    return None if history_key is None or history_key.startswith(KEYLESS) else history_key
+
+
+def serialize_alert(of: Alert) -> Json:
+    """Something that wants, or wanted, attention."""
+    return {
+        "id": str(of.id),
+        "at": format_iso(of.at),
+        "kind": of.kind,
+        "severity": of.severity,
+        "title": of.title,
+        "detail": dict(of.detail),
+        "subject": of.subject,
+        "resolved_at": format_iso(of.resolved_at),
+        "acknowledged_at": format_iso(of.acknowledged_at),
+    }
+
+
+def serialize_play_event(row: sqlite3.Row) -> Json:
+    """A turn in the course of a play, out of its row."""
+    return {
+        "at": format_iso(row["at"]),
+        "kind": row["kind"],
+        "view_offset_ms": row["view_offset_ms"],
+        "detail": json.loads(row["detail"]),
+    }
+
+
+def build_alert_message(what: str, of: Alert, at: int) -> str:
+    """What a webhook is sent, as JSON: an alert opened or was resolved."""
+    message = {"type": what, "timestamp": format_iso(at), "data": serialize_alert(of)}
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+def serialize_event(row: sqlite3.Row) -> Json:
+    """A row of the journal."""
+    return {
+        "id": str(row["id"]),
+        "at": format_iso(row["at"]),
+        "type": row["type"],
+        "subject": row["subject"],
+        "summary": row["summary"],
+        "payload": json.loads(row["payload"]),
+    }
+
+
+def serialize_history(of: History) -> Json:
+    """How far Plex's own history was read."""
+    return {"imported": of.imported, "total": of.total, "complete": of.complete, "detail": of.detail}
+
+
+def serialize_activity(of: Activity) -> Json:
+    """Something Plex is doing."""
+    return {
+        "uuid": of.uuid,
+        "type": of.type,
+        "title": of.title,
+        "subtitle": of.subtitle,
+        "progress": of.progress,
+        "cancellable": of.cancellable,
+        "user_id": of.user_id,
+        "context": dict(of.context),
+        "started_at": format_iso(of.started_at),
+        "updated_at": format_iso(of.updated_at),
+    }
+
+
+def serialize_library_change(of: LibraryChange) -> Json:
+    """An item that came, changed or went."""
+    return {
+        "id": str(of.id),
+        "at": format_iso(of.at),
+        "item_id": of.item_id,
+        "section_id": of.section_id,
+        "type": of.type,
+        "title": of.title,
+        "change": of.change,
+        "settled": of.settled,
+        "analyzed": of.analyzed,
+    }
+
+
+def serialize_timeline(of: Timeline, state: State, now_ms: int) -> Json:
+    """Where a client is; `estimated_offset_ms` goes on counting while it plays and is heard."""
+    playing = of.state == "playing" and state.connection.state == "live"
+    offset = of.view_offset_ms + (max(0, now_ms - of.updated_at) if playing else 0)
+    return {
+        "client_identifier": of.client_identifier,
+        "state": of.state,
+        "type": of.type,
+        "rating_key": of.rating_key,
+        "title": of.title,
+        "view_offset_ms": of.view_offset_ms,
+        "estimated_offset_ms": min(offset, of.duration_ms) if of.duration_ms else offset,
+        "duration_ms": of.duration_ms,
+        "session_key": of.session_key,
+        "updated_at": format_iso(of.updated_at),
+    }
+
+
+def serialize_client(of: Client, last: Timeline | None, state: State, now_ms: int) -> Json:
+    """A player, with its last timeline."""
+    return {
+        "client_identifier": of.client_identifier,
+        "title": of.title,
+        "product": of.product,
+        "platform": of.platform,
+        "device": of.device,
+        "version": of.version,
+        "address": of.address,
+        "local": of.local,
+        "provides": of.provides.split(",") if of.provides else None,
+        "first_seen_at": format_iso(of.first_seen_at),
+        "last_seen_at": format_iso(of.last_seen_at),
+        "timeline": serialize_timeline(last, state, now_ms) if last else None,
+    }
+
+
+def serialize_section(of: Section) -> Json:
+    """A library, as last seen."""
+    return {
+        "section_id": of.section_id,
+        "title": of.title,
+        "type": of.type,
+        "uuid": of.uuid,
+        "agent": of.agent,
+        "scanner": of.scanner,
+        "language": of.language,
+        "count": of.count,
+        "refreshing": of.refreshing,
+        "updated_at": format_iso(of.updated_at),
+        "scanned_at": format_iso(of.scanned_at),
+    }

@@ -1,0 +1,202 @@
+"""The page on which a browser shows the token once, and what it is given for it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import html
+import secrets
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import anyio
+from starlette.requests import cookie_parser
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.datastructures import Headers
+    from starlette.requests import Request
+    from starlette.types import Scope
+
+    from plex_companion.server.auth.cookie import BrowserSession, Cookies
+    from plex_companion.server.auth.login_throttle import LoginThrottle
+
+LOGIN, LOGOUT = "/login", "/logout"
+CODE_SECONDS = 3_600.0
+_STYLE = """
+:root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}
+body{display:grid;place-content:center;min-height:90vh;margin:0 1rem}
+main{max-width:24rem}
+h1{font-size:1.3rem}
+input,button{box-sizing:border-box;width:100%;padding:.6rem;margin:.3rem 0 .8rem;font:inherit}
+[role=alert]{border-left:.25rem solid;padding-left:.75rem}
+"""
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>plex-companion: log in</title><style>{style}</style></head>
+<body><main><h1>plex-companion</h1>{said}
+<form method="post" action="{action}"><input type="hidden" name="next" value="{after}">
+<label for="token">Token</label>
+<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
+<button>Log in</button></form>
+<p>It is the value of <code>PLEX_COMPANION_TOKEN</code>, or was printed at the first start and lies in the file
+<code>http-token</code> beside the database.</p>
+<p>Already logged in, and came here by a link? <a href="{after}">Go on</a>.</p></main></body></html>"""
+
+
+def _compute_digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_compute_digest(_STYLE)}'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+class LoginCode:
+    """Logs one browser in, once, within an hour of the start: the token itself belongs into no address."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.text = secrets.token_urlsafe(24)
+        self._now = now
+        self._until = now() + CODE_SECONDS
+        self._used = False
+
+    def redeem(self, given: str) -> bool:
+        """Whether this is it; true once."""
+        fits = hmac.compare_digest(given.encode(), self.text.encode())
+        if not fits or self._used or self._now() > self._until:
+            return False
+        self._used = True
+        return True
+
+
+class LoginPages:
+    """`/login` and `/logout`."""
+
+    def __init__(
+        self, token: str | None, cookies: Cookies | None, failures: LoginThrottle, code: LoginCode | None
+    ) -> None:
+        self._token = token.encode() if token else None
+        self._cookies = cookies
+        self._failures = failures
+        self._code = code
+
+    def build_routes(self) -> list[Route]:
+        """Both, to be reached without the token."""
+        return [
+            Route(LOGIN, self._show_page, methods=["GET"]),
+            Route(LOGIN, self._log_in, methods=["POST"]),
+            Route(LOGOUT, self._log_out, methods=["POST"]),
+        ]
+
+    async def _show_page(self, request: Request) -> Response:
+        """The page; or with the one-time code of the first start, the dashboard at once."""
+        after = make_local(request.query_params.get("next", "/"))
+        given = request.query_params.get("code")
+        if self._cookies is None:
+            return _redirect(after)
+        if given is not None and self._code is not None and self._code.redeem(given):
+            return self._log_browser_in(request, self._cookies, "/")
+        said = None if given is None else "This address has been used, or is too old. Log in with the token."
+        status = HTTPStatus.OK if given is None else HTTPStatus.UNAUTHORIZED
+        return HTMLResponse(render_page(after, said), status, {"content-security-policy": POLICY})
+
+    async def _log_in(self, request: Request) -> Response:
+        form = _parse_form(await request.body())
+        after = make_local(form.get("next", ["/"])[0])
+        if self._cookies is None or self._token is None:
+            return _redirect(after)
+        address = read_address(request.scope)
+        if self._failures.is_throttled(address):
+            told = render_page(after, "Too many wrong tokens. Wait a little.")
+            headers = {"content-security-policy": POLICY, "retry-after": "10"}
+            return HTMLResponse(told, HTTPStatus.TOO_MANY_REQUESTS, headers)
+        given = form.get("token", [""])[0].strip().encode()
+        if hmac.compare_digest(given, self._token):
+            self._failures.reset(address)
+            return self._log_browser_in(request, self._cookies, after)
+        with self._failures.count_failure(address) as seconds:
+            await anyio.sleep(seconds)
+        told = render_page(after, "That is not the token.")
+        return HTMLResponse(told, HTTPStatus.UNAUTHORIZED, {"content-security-policy": POLICY})
+
+    def _log_browser_in(self, request: Request, cookies: Cookies, after: str) -> Response:
+        cookie = cookies.build_header(cookies.issue(), https=is_https(request.scope, request.headers))
+        return _redirect(after, cookie)
+
+    async def _log_out(self, request: Request) -> Response:
+        """End the visit. A request that is none of our own pages' ends nothing."""
+        visit = find_session(request.headers, self._cookies)
+        if self._cookies is None or visit is None:
+            return _redirect(LOGIN)
+        if not is_own_page(request.headers):
+            return Response("Only a page of this server may log you out.", HTTPStatus.FORBIDDEN)
+        self._cookies.end(visit)
+        return _redirect(LOGIN, self._cookies.build_expired_header(https=is_https(request.scope, request.headers)))
+
+
+def render_page(after: str, said: str | None = None) -> str:
+    """The page, leading on to a local path."""
+    told = f'<p role="alert">{html.escape(said)}</p>' if said else ""
+    return _PAGE.format(style=_STYLE, said=told, action=LOGIN, after=html.escape(after))
+
+
+def make_local(path: str) -> str:
+    """The path if it leads nowhere else: for a browser two slashes of either kind begin another host."""
+    leads_home = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if leads_home and not path.startswith((LOGIN, LOGOUT)) else "/"
+
+
+def find_session(headers: Headers, cookies: Cookies | None) -> BrowserSession | None:
+    """The visit that a request belongs to by its cookie."""
+    return cookies.find_session(cookie_parser(headers.get("cookie", ""))) if cookies else None
+
+
+def is_own_page(headers: Headers) -> bool:
+    """Whether a page of this very server sent the request: browsers send cookies along from other ports as well.
+
+    `Sec-Fetch-Site` says so where there is TLS or loopback, `Origin` everywhere; a header of our own cannot be set by
+    a page of another origin at all.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = headers.get("origin")
+    if origin is not None:
+        return origin.lower().partition("://")[2] == headers.get("host", "").lower()
+    return "x-plex-companion" in headers
+
+
+def is_https(scope: Scope, headers: Headers) -> bool:
+    """Whether the browser came over TLS, perhaps to a proxy. Who lies about it harms his own cookie only."""
+    said = (scope.get("scheme"), headers.get("x-forwarded-proto"), headers.get("origin", "").partition("://")[0])
+    return "https" in said
+
+
+def read_address(scope: Scope) -> str:
+    """Where a request came from."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def _parse_form(body: bytes) -> dict[str, list[str]]:
+    """What a form has sent; nothing when it cannot be our form."""
+    try:
+        return parse_qs(body.decode(), max_num_fields=10)
+    except ValueError:
+        return {}
+
+
+def _redirect(path: str, cookie: str | None = None) -> Response:
+    answer = RedirectResponse(path, HTTPStatus.SEE_OTHER)
+    if cookie is not None:
+        answer.headers["set-cookie"] = cookie
+    return answer

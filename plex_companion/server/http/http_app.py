@@ -1,0 +1,204 @@
+"""The HTTP surface: both MCP transports, health and the dashboard's routes behind one guard."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import anyio
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+from plex_companion.server.auth.authenticate import MESSAGES
+from plex_companion.server.auth.config import OPEN_ACCESS
+from plex_companion.server.http.guard import BODY_SECONDS
+from plex_companion.server.http.headers import SecurityHeaders
+from plex_companion.server.http.responses import OpenResponses
+from plex_companion.server.http.timing import RequestTiming
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from plex_companion.server.auth.config import AuthConfig
+    from plex_companion.server.mcp.build import CompanionServer
+    from plex_companion.server.mcp.notifier import Notifier
+
+MAX_STREAMS = 1_200
+
+
+def _ignore(route: str, method: str, status: int, seconds: float) -> None:
+    """Nobody counts."""
+
+
+class HttpApp:
+    """An ASGI application without lifespan: enter `run` once per process, around whatever serves it."""
+
+    def __init__(
+        self,
+        server: CompanionServer,
+        notifier: Notifier,
+        *,
+        health: Callable[[], Mapping[str, Any]],
+        missing: Callable[[], Mapping[str, str]] = dict,
+        observe: Callable[[str, str, int, float], None] = _ignore,
+        extra_routes: Sequence[BaseRoute] = (),
+        entry: AuthConfig = OPEN_ACCESS,
+        max_sessions: int = 500,
+        max_streams: int = MAX_STREAMS,
+        idle_seconds: float = 1800,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        """Give it what it serves and whom.
+
+        Args:
+            server: built for the same offer as the notifier.
+            notifier: told which legacy sessions can be reached.
+            health: what `/healthz` answers.
+            missing: what keeps us from being ready, and why; nothing when we are.
+            observe: told of each answer: pattern of its route, method, status, seconds.
+            extra_routes: the dashboard and whatever else stands behind the same guard.
+            entry: who is let in.
+            max_sessions: of legacy clients of `/mcp`; the next one is answered 503.
+            max_streams: of `/sse`; the same.
+            idle_seconds: such a session ends when nothing was asked of it for so long.
+            body_seconds: a request body must have arrived by then.
+        """
+        self._sessions = StreamableHTTPSessionManager(
+            server.lowlevel, max_sessions=max_sessions, session_idle_timeout=idle_seconds
+        )
+        sse = _Sse(server, max_streams)
+        self.routes: list[BaseRoute] = [
+            Route("/mcp", _StreamableHttp(self._sessions, notifier)),
+            Route("/sse", sse, methods=["GET"]),
+            Mount(MESSAGES, sse.post),
+            *_build_health_routes(health, missing),
+            *entry.build_routes(),
+            *extra_routes,
+        ]
+        routed = Starlette(routes=self.routes, exception_handlers={HTTPException: _answer_http_error})
+        guard = entry.build_guard(_make_redirects_relative(routed), writes=server.is_write, body_seconds=body_seconds)
+        self.responses = OpenResponses(RequestTiming(SecurityHeaders(guard), observe))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":  # the web server is started without lifespan and without websockets
+            await self.responses(scope, receive, send)
+
+    def run(self) -> AbstractAsyncContextManager[None]:
+        """Hold the sessions of Streamable HTTP while entered; leaving ends them."""
+        return self._sessions.run()
+
+
+class _StreamableHttp:
+    """`/mcp`, both eras. Tells the notifier which legacy sessions can be reached."""
+
+    def __init__(self, sessions: StreamableHTTPSessionManager, notifier: Notifier) -> None:
+        self._sessions = sessions
+        self._notifier = notifier
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        session_id = Headers(scope=scope).get(MCP_SESSION_ID_HEADER)
+        if scope["method"] == "GET" and session_id is not None:
+            await self._open_stream(session_id, scope, receive, send)
+        else:
+            await self._sessions.handle_request(scope, receive, send)
+
+    async def _open_stream(self, session_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        with ExitStack() as open_stream:
+
+            async def send_and_watch(message: Message) -> None:
+                await send(message)
+                # The SDK starts reading for the stream in the same turn of the loop in which it sends these headers.
+                if message["type"] == "http.response.start" and message["status"] == HTTPStatus.OK:
+                    open_stream.enter_context(self._notifier.open_get_stream(session_id))
+
+            await self._sessions.handle_request(scope, receive, send_and_watch)
+
+
+class _Sse:
+    """`/sse` and `/messages/`. The SDK's own `sse_app` raises at shutdown, and takes in any number."""
+
+    def __init__(self, server: CompanionServer, most: int) -> None:
+        self._server = server
+        self._transport = SseServerTransport(MESSAGES)
+        self._most = most
+        self._open = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._open >= self._most:
+            await _build_busy_response(self._most)(scope, receive, send)
+            return
+        self._open += 1
+        try:
+            async with self._transport.connect_sse(scope, receive, send) as (read, write):
+                await self._server.serve(read, write)
+        finally:
+            self._open -= 1
+
+    async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the stream ended under the message
+            await self._transport.handle_post_message(scope, receive, send)
+
+
+async def _answer_http_error(_: Request, error: Exception) -> Response:
+    """No such route, or not by that method: told as every other refusal is."""
+    told = cast("HTTPException", error)  # Starlette's handlers are typed for any
+    return JSONResponse({"error": told.detail}, told.status_code, told.headers)
+
+
+def _make_redirects_relative(app: ASGIApp) -> ASGIApp:
+    """The application, whose redirects name no scheme or host: behind a TLS proxy it would be the wrong one.
+
+    Starlette leads from `/mcp/` to `http://…/mcp`, and a client that follows would send its token in the clear.
+    """
+
+    async def run_app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_relative(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if "location" in headers:
+                    headers["location"] = urlunsplit(("", "", *urlsplit(headers["location"])[2:]))
+            await send(message)
+
+        await app(scope, receive, send_relative)
+
+    return run_app
+
+
+def _build_busy_response(most: int) -> JSONResponse:
+    told = {"error": f"{most} streams are open already. Try again later."}
+    return JSONResponse(told, HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "60"})
+
+
+def _build_health_routes(
+    health: Callable[[], Mapping[str, Any]], missing: Callable[[], Mapping[str, str]]
+) -> Iterator[Route]:
+    """What is told to whoever watches: everything; only that we run; and whether we can do our work."""
+
+    async def report_health(_: Request) -> JSONResponse:  # a plain function would be run in a thread
+        return JSONResponse(dict(health()))
+
+    async def report_live(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def report_ready(_: Request) -> JSONResponse:
+        lacking = dict(missing())
+        status = HTTPStatus.SERVICE_UNAVAILABLE if lacking else HTTPStatus.OK
+        return JSONResponse({"status": "not ready" if lacking else "ok", **lacking}, status)
+
+    for path, answer in (("/healthz", report_health), ("/healthz/live", report_live), ("/healthz/ready", report_ready)):
+        yield Route(path, answer, methods=["GET"])

@@ -1,0 +1,84 @@
+"""The client behind a call, as a tool sees it: it can be told of progress, and a person there can be asked."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from plex_companion.server.mcp.limits import LONGEST_BYTES
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import Context
+
+_KEY = "confirm"
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {_KEY: {"type": "boolean", "title": "Yes, do it", "default": False}},
+    "required": [_KEY],
+}
+
+
+class ElicitationRequired(Exception):
+    """A person must be asked first (2026-07-28): no error, the call ends here and comes again with the answer."""
+
+    def __init__(self, result: InputRequiredResult) -> None:
+        super().__init__("A person must be asked first.")
+        self.result = result
+
+
+class ClientCaller:
+    """One call's client (a `Caller`)."""
+
+    def __init__(self, context: Context[Any, Any] | None) -> None:
+        self._context = context
+
+    async def report_progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Report progress; nothing happens when the client did not ask for it, or by a token too long to repeat."""
+        if self._context is not None and not _is_long(self._context):
+            await self._context.report_progress(done, total, message)
+
+    async def confirm(self, question: str) -> bool | None:
+        """Ask a person yes or no; `None` when the client has no way to ask.
+
+        In the modern era the first call ends with the question and the whole tool runs again with the answer, so
+        nothing may be changed before this. An answer counts only for exactly this question: if a fact named in it
+        has changed meanwhile, the person is asked again.
+
+        Raises:
+            QuestionOpen: let it pass.
+        """
+        if self._context is None or not _can_ask(self._context):
+            return None
+        if self._context.request_context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            return _is_yes(_read_answer(self._context, question))
+        session = self._context.request_context.session
+        return _is_yes(await session.elicit_form(question, _FORM, self._context.request_id))
+
+
+def _is_long(context: Context[Any, Any]) -> bool:
+    meta = context.request_context.meta or {}
+    return len(str(meta.get("progress_token", ""))) > LONGEST_BYTES
+
+
+def _can_ask(context: Context[Any, Any]) -> bool:
+    capabilities = context.request_context.session.client_capabilities
+    elicitation = capabilities.elicitation if capabilities else None
+    # Nothing said of either mode means forms (2025-06-18).
+    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+
+
+def _read_answer(context: Context[Any, Any], question: str) -> ElicitResult:
+    """What the person answered to this question, brought back by the client together with the question's digest."""
+    digest = hashlib.sha256(question.encode()).hexdigest()
+    answer = (context.input_responses or {}).get(_KEY)
+    if isinstance(answer, ElicitResult) and context.request_state == digest:
+        return answer
+    request = ElicitRequest(params=ElicitRequestFormParams(message=question, requested_schema=_FORM))
+    raise ElicitationRequired(InputRequiredResult(input_requests={_KEY: request}, request_state=digest))
+
+
+def _is_yes(answer: ElicitResult) -> bool:
+    return answer.action == "accept" and (answer.content or {}).get(_KEY) is True

@@ -1,0 +1,83 @@
+"""Which URIs a client may subscribe to: those of declared resources, and neither endlessly many nor endlessly long ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plex_companion.server.mcp.subscribers import Subscribers
+    from plex_companion.server.mcp.uri_index import UriIndex
+
+MOST = 1024
+"""Subscriptions of one client."""
+LONGEST_BYTES = 2_048
+"""A URI, and whatever else a client gives that is kept while it listens."""
+MOST_BYTES = 1024 * 1024
+"""The URIs of one client together."""
+MOST_TOGETHER = 64 * 1024 * 1024
+"""The URIs of all clients together, in characters."""
+_SHOWN = 100
+
+
+def resolve_uris(addresses: UriIndex, uris: Sequence[str]) -> dict[str, str]:
+    """The canonical URIs, each with the spelling asked for.
+
+    Raises:
+        MCPError: -32602 with `data.uri` for a URI that no declared resource has or that is too long, or for too many.
+    """
+    check_limit(uris)
+    wanted: dict[str, str] = {}
+    for uri in uris:
+        canonical = addresses.canonicalize(uri)
+        if canonical is None:
+            raise MCPError(INVALID_PARAMS, f"No resource is called {uri}. See resources/list.", {"uri": uri})
+        wanted[canonical] = uri
+    return wanted
+
+
+def check_limit(uris: Sequence[str]) -> None:
+    """Refuse what one client may not hold. It may name a URI again, which counts again where it is kept twice.
+
+    Raises:
+        MCPError: -32602 with `data.uri` for a URI that is too long, for too many, or for too many bytes.
+    """
+    for uri in uris:
+        refuse_too_long(uri)
+    if len(uris) > MOST:
+        raise MCPError(INVALID_PARAMS, f"One client may hold {MOST} subscriptions.", {"uri": uris[MOST]})
+    if sum(map(_count_bytes, uris)) > MOST_BYTES:
+        message = f"The URIs that one client subscribes to may have {MOST_BYTES:,} bytes together."
+        raise MCPError(INVALID_PARAMS, message, {"uri": uris[-1]})
+
+
+def refuse_crowd(subscribers: Subscribers) -> None:
+    """Refuse one more subscription while all clients together hold as much as may be.
+
+    Raises:
+        MCPError: -32603.
+    """
+    if subscribers.characters > MOST_TOGETHER:
+        raise MCPError(INTERNAL_ERROR, "The clients of this server hold too many subscriptions. Try again later.")
+
+
+def refuse_too_long(uri: str) -> None:
+    """Refuse a URI that none of ours can be.
+
+    Raises:
+        MCPError: -32602 with the beginning of it as `data.uri`.
+    """
+    size = _count_bytes(uri)
+    if size > LONGEST_BYTES:
+        message = f"The URI {uri[:_SHOWN]}… has {size:,} bytes, and {LONGEST_BYTES:,} are the most. See resources/list."
+        raise MCPError(INVALID_PARAMS, message, {"uri": uri[:_SHOWN]})
+    if not uri.isascii() and any("\ud800" <= char <= "\udfff" for char in uri):
+        raise MCPError(INVALID_PARAMS, "A URI cannot hold half a character. See resources/list.", {"uri": ""})
+
+
+def _count_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

@@ -1,0 +1,55 @@
+"""What the companion notes for itself when it is told to. Plex is not asked and not changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from plex_companion.cache.queries.read import read_alert
+from plex_companion.errors import NotFound, TimedOut
+from plex_companion.events import Acknowledged, ReceivedEvent
+
+if TYPE_CHECKING:
+    from plex_companion.companion import Companion
+    from plex_companion.models import Alert
+
+SECONDS = 10.0
+"""How long the writing may take: longer when the storage refuses."""
+LONGEST_ID = 18
+
+
+async def acknowledge_alert(companion: Companion, alert_id: str) -> Alert:
+    """The alert, once its acknowledgement is committed; at once when it was acknowledged before.
+
+    Raises:
+        NotFound: there is no such alert, or it is not kept any more.
+        TimedOut: it could not be written in time; it is written as soon as it can.
+    """
+    alert = await _read_alert(companion, alert_id)
+    if alert.acknowledged_at is not None:
+        return alert
+    changed = companion.live.prepare_wait()  # before telling, or the commit could go by unseen
+    await companion.event_queue.put([ReceivedEvent(Acknowledged(alert.id), companion.clock())])
+    with anyio.move_on_after(SECONDS):
+        while True:
+            await changed.wait()
+            changed = companion.live.prepare_wait()
+            alert = await _read_alert(companion, alert_id)
+            if alert.acknowledged_at is not None:
+                return alert
+    message = (
+        f"Alert {alert_id} is not acknowledged yet: the cache cannot be written just now (see companion_status). "
+        "It will be as soon as it can."
+    )
+    raise TimedOut(message)
+
+
+async def _read_alert(companion: Companion, alert_id: str) -> Alert:
+    number = alert_id.strip()
+    usable = number.isdecimal() and len(number) <= LONGEST_ID
+    alert = await read_alert(companion.cache, int(number)) if usable else None
+    if alert is None:
+        message = f"There is no alert '{alert_id}'. alerts_list names the ids of those that are kept."
+        raise NotFound(message, what="alert", alert_id=alert_id)
+    return alert

@@ -1,0 +1,593 @@
+"""Toolset `collection`: groups of items inside one library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from plex_companion.companion import Companion
+from plex_companion.errors import Conflict, Invalid, NotFound, NotSupported, PlexError
+from plex_companion.plex.lookup import FoundItem, find_by_id, find_library, pick_row
+from plex_companion.plex.query import clamp_limit, get, get_all, get_or_none, get_page, portions, send
+from plex_companion.plex.steps import add_in_portions, check_confirmed, run_steps
+from plex_companion.plex.titles import exact_queries, list_queries, read_title, sort_fits
+from plex_companion.plex.xml.attributes import (
+    drop_nulls,
+    parse_identifier,
+    read_brief_title,
+    read_flag,
+    read_kind,
+    read_number,
+    read_text,
+    shorten,
+)
+from plex_companion.tools.collection.edits import CollectionEdits, build_edits
+from plex_companion.tools.confirm import DestructionTarget, destroy_after_confirmation
+from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
+from plex_companion.tools.item_list import (
+    TYPE_NUMBERS,
+    ResolvedItems,
+    build_items_uri,
+    check_any_given,
+    check_kinds,
+    clean_title,
+    list_current,
+    list_titles,
+    refuse_nothing,
+    refuse_unclear,
+    resolve_among,
+    resolve_items,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.models import Section
+    from plex_companion.plex.titles import Fits
+
+COLLECTION = Toolset("collection", "Collections: list, create, fill, edit, delete")
+KINDS = {
+    "movie": ("movie",),
+    "show": ("show", "season", "episode"),
+    "artist": ("artist", "album", "track"),
+    "photo": ("photoalbum", "photo"),
+}
+"""What a library holds; its collections hold one of these."""
+LISTED = ("movie", "show", "artist")
+TYPE = 18
+DEFAULT, CAP = 50, 500
+SEARCHED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Collections:
+    """Collections of one library or of all, and how many each library has."""
+
+    collections: list[dict[str, Any]]
+    libraries: list[dict[str, Any]]
+    total: int
+    offset: int
+    limit: int
+    size: int
+    truncated: bool
+    one_library: Annotated[bool, Field(exclude=True)]
+    message: str | None = None
+
+    def as_text(self) -> Any:
+        """Of one library the bare list; of all an object keyed by library, the second of a name as `Name (id)`."""
+        if self.one_library:
+            return self.collections
+        keyed: dict[str, Any] = {}
+        for library in self.libraries:
+            name = library["library"] if library["library"] not in keyed else f"{library['library']} ({library['id']})"
+            shown = [row for row in self.collections if row["library_id"] == library["id"]]
+            keyed[name] = {
+                "type": library["type"],
+                "collections_count": library["collections_count"],
+                "collections": shown,
+            }
+        return keyed
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionCreated:
+    """A new collection."""
+
+    created: bool
+    title: str
+    id: int | str | None
+    rating_key: int | str | None
+    library: str
+    items_added: int
+    item_ids_added: list[int | str | None]
+    items_not_found: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionExtended:
+    """What came into a collection, and what was in it already."""
+
+    added: bool
+    title: str | None
+    id: int | str | None
+    items_added: list[str | None]
+    items_already_in_collection: list[str | None]
+    items_not_found: list[str | dict[str, Any]]
+    total_items: int
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionShortened:
+    """What was taken out of a collection."""
+
+    removed: bool
+    title: str | None
+    id: int | str | None
+    items_removed: list[str | None]
+    items_not_found: list[str | dict[str, Any]]
+    remaining_items: int
+
+
+@COLLECTION.tool(Access.READ)
+def collection_list(
+    plex: PlexServer, companion: Companion, library_name: Id | None = None, limit: int = DEFAULT, offset: int = 0
+) -> Collections:
+    """List the collections of one library, or of every movie, show and music library.
+
+    `ID` is what the other collection_ tools take as collection_id; `items` is how many items a collection holds.
+    """
+    limit = clamp_limit(limit, CAP, offset)
+    libraries = [find_library(plex, companion.ttl_cache, library_name)] if library_name is not None else None
+    known = libraries or [one for one in companion.ttl_cache.list_sections(plex) if one.type in LISTED]
+    rows, counts, seen = list[dict[str, Any]](), list[dict[str, Any]](), 0
+    for library in known:
+        some = get_page(plex, _build_path(library), max(0, offset - seen), limit - len(rows), type=TYPE)
+        rows += [_describe_collection(row, library) for row in some.rows]
+        counts.append(_describe_library(library, some.total))
+        seen += some.total
+    return Collections(
+        collections=rows,
+        libraries=counts,
+        total=seen,
+        offset=offset,
+        limit=limit,
+        size=len(rows),
+        truncated=offset + len(rows) < seen,
+        one_library=libraries is not None,
+        message=None if seen else "No collections found.",
+    )
+
+
+@COLLECTION.tool(Access.WRITE, additive=True, aliases={"title": "collection_title", "items": "item_titles"})
+def collection_create(
+    plex: PlexServer,
+    companion: Companion,
+    collection_title: str,
+    library_name: Id,
+    item_titles: list[str] | None = None,
+    item_ids: list[Id] | None = None,
+) -> CollectionCreated:
+    """Create a collection in a library from items of that library, by exact title or by id.
+
+    All items must be of one type. Titles that nothing is called are left out and reported in `items_not_found`; when a
+    title fits several items nothing is created and the candidates are listed.
+    """
+    title = clean_title(collection_title, "collection_title")
+    check_any_given(item_titles, item_ids)
+    library = find_library(plex, companion.ttl_cache, library_name, writes=True)
+    _check_free(plex, library, title)
+    kinds = KINDS.get(library.type, ())
+    items = resolve_items(plex, item_titles, item_ids, section=library, kinds=kinds)
+    refuse_unclear(items)
+    refuse_nothing(items)
+    _check_fit(items.rows, library.section_id, kinds)
+    keys = list(dict.fromkeys(items.keys))
+    made = _create_of(plex, library, title, items.rows[0], keys)
+    _check_holds(plex, made, keys)
+    return CollectionCreated(
+        created=True,
+        title=title,
+        id=parse_identifier(made),
+        rating_key=parse_identifier(made),
+        library=library.title,
+        items_added=len(keys),
+        item_ids_added=[parse_identifier(key) for key in keys],
+        items_not_found=list(items.missing),
+    )
+
+
+@COLLECTION.tool(Access.WRITE, additive=True, aliases={"items": "item_titles"})
+def collection_add_to(
+    plex: PlexServer,
+    companion: Companion,
+    collection_title: str | None = None,
+    collection_id: Id | None = None,
+    library_name: Id | None = None,
+    item_titles: list[str] | None = None,
+    item_ids: list[Id] | None = None,
+) -> CollectionExtended:
+    """Add items of the same library to a collection, by exact title or by id. What is in it already stays once.
+
+    Titles that are not found, or fit several items, are reported in `items_not_found` with their candidates; the
+    others are added. Smart collections fill themselves and take nothing.
+    """
+    check_any_given(item_titles, item_ids)
+    row = _find_ordinary(plex, companion, collection_title, collection_id, library_name)
+    section = _find_section(plex, companion, row)
+    kinds = _list_kinds(row, section)
+    items = resolve_items(plex, item_titles, item_ids, section=section, kinds=kinds)
+    refuse_nothing(items)
+    _check_fit(items.rows, section.section_id, kinds)
+    return _extend(plex, row, items)
+
+
+@COLLECTION.tool(Access.WRITE, aliases={"items": "item_titles"})
+def collection_remove_from(
+    plex: PlexServer,
+    companion: Companion,
+    collection_title: str | None = None,
+    collection_id: Id | None = None,
+    library_name: Id | None = None,
+    item_titles: list[str] | None = None,
+    item_ids: list[Id] | None = None,
+) -> CollectionShortened:
+    """Take items out of a collection, by exact title or by id. The items stay in the library.
+
+    When a title fits several items of the collection nothing is removed and the candidates are listed.
+    """
+    check_any_given(item_titles, item_ids)
+    row = _find_ordinary(plex, companion, collection_title, collection_id, library_name)
+    held = get_all(plex, f"{_find_parent_library(row)}/children")
+    items = resolve_among(held, item_titles, item_ids)
+    refuse_unclear(items)
+    if not items.rows:
+        raise _build_nothing_found(row, held)
+    return _shorten(plex, row, items)
+
+
+@COLLECTION.tool(Access.WRITE)
+def collection_edit(
+    plex: PlexServer,
+    companion: Companion,
+    collection_title: str | None = None,
+    collection_id: Id | None = None,
+    library_name: Id | None = None,
+    new_title: str | None = None,
+    new_sort_title: Clearable | None = None,
+    new_summary: Clearable | None = None,
+    new_content_rating: Clearable | None = None,
+    new_labels: list[str] | None = None,
+    add_labels: list[str] | None = None,
+    remove_labels: list[str] | None = None,
+    poster_path: str | None = None,
+    poster_url: str | None = None,
+    background_path: str | None = None,
+    background_url: str | None = None,
+    new_advanced_settings: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Change a collection's title, sort title, summary, content rating, labels, poster, background or settings.
+
+    What is left out stays; an empty text clears. `new_labels` replaces all labels ([] clears them) and excludes
+    `add_labels` and `remove_labels`. Settings: collectionMode (default, hide, hideItems, showItems), collectionSort
+    (release, alpha, custom), collectionFilterBasedOnUser (admin, user). `changes` lists what is different now.
+    """
+    edits = build_edits(
+        companion.settings,
+        (new_title, new_sort_title, new_summary, new_content_rating),
+        (new_labels, add_labels, remove_labels),
+        (poster_path, poster_url),
+        (background_path, background_url),
+        new_advanced_settings,
+    )
+    found = _find(plex, companion, collection_title, collection_id, library_name, writes=True)
+    row = found.row if found.matched == "id" else _get_full(plex, found.row)
+    return _describe_edit(row, edits, edits.apply(plex, row, partial(_get_full, plex, row)))
+
+
+@COLLECTION.tool(Access.DESTRUCTIVE)
+async def collection_delete(
+    companion: Companion,
+    caller: Caller,
+    collection_title: str | None = None,
+    collection_id: Id | None = None,
+    library_name: Id | None = None,
+    confirm: bool = False,
+) -> dict[str, Any]:
+    """Delete a collection, by id or exact title. The items in it stay in the library; it cannot be undone.
+
+    A person is asked first where the client can ask; otherwise `confirm=true` is needed.
+    """
+
+    def look(plex: PlexServer) -> DestructionTarget:
+        return _describe_target(_find(plex, companion, collection_title, collection_id, library_name, writes=True).row)
+
+    return await destroy_after_confirmation(companion, caller, confirm=confirm, look=look, act=_delete)
+
+
+def _build_path(library: Section) -> str:
+    return f"/library/sections/{library.section_id}/all"
+
+
+def _find_parent_library(row: Element) -> str:
+    return f"/library/collections/{row.get('ratingKey')}"
+
+
+def _describe_library(library: Section, total: int) -> dict[str, Any]:
+    number = parse_identifier(library.section_id)
+    return {"library": library.title, "id": number, "type": library.type, "collections_count": total}
+
+
+def _describe_collection(row: Element, library: Section) -> dict[str, Any]:
+    key = parse_identifier(row.get("ratingKey"))
+    return {
+        "title": read_text(row, "title"),
+        "summary": shorten(read_text(row, "summary")),
+        "is_smart": read_flag(row, "smart") or False,
+        "ID": key,
+        "items": read_number(row, "childCount"),
+        "rating_key": key,
+        "library": library.title,
+        "library_id": parse_identifier(library.section_id),
+    }
+
+
+def _describe_match(row: Element) -> dict[str, Any]:
+    key = parse_identifier(row.get("ratingKey"))
+    found = {
+        "title": read_brief_title(row, "title"),
+        "id": key,
+        "rating_key": key,
+        "type": "collection",
+        "library": read_brief_title(row, "librarySectionTitle"),
+        "item_count": read_number(row, "childCount"),
+    }
+    return drop_nulls(found)
+
+
+def _find(
+    plex: PlexServer,
+    companion: Companion,
+    title: str | None,
+    collection_id: str | None,
+    library_name: str | None,
+    *,
+    writes: bool,
+) -> FoundItem:
+    """The collection that is meant: one request, two with the libraries."""
+    if collection_id is not None:
+        return FoundItem(find_by_id(plex, collection_id, ("collection",), "collection_id"), "id")
+    if title is None or not title.strip():
+        message = "Name the collection: collection_id or collection_title is needed."
+        raise Invalid(message, argument="collection_title")
+    section = None
+    if library_name is not None:
+        section = find_library(plex, companion.ttl_cache, library_name, writes=writes)
+    return pick_row(
+        _fits(plex, section, title),
+        title,
+        writes=writes,
+        what="collection",
+        match=_describe_match,
+        finder="collection_list",
+    )
+
+
+def _fits(plex: PlexServer, section: Section | None, title: str) -> Fits[Element]:
+    """The collections that a title may mean, in one library or in all. One request; up to two more while none fits."""
+    rows: list[Element] = []
+    for query in list_queries(title):
+        rows = _find_titled(plex, section, query) if section is not None else _search(plex, query)
+        if sort_fits(rows, title, read_title).every:
+            break
+    return sort_fits(rows, title, read_title)
+
+
+def _find_titled(plex: PlexServer, section: Section, title: str) -> list[Element]:
+    return _drop_tags(get_page(plex, _build_path(section), 0, CAP, type=TYPE, title=title).rows)
+
+
+def _search(plex: PlexServer, title: str) -> list[Element]:
+    """In every library. Plex before 1.19 listed collections here as tags without a key; those are left out."""
+    hubs = get(plex, "/hubs/search", query=title, limit=SEARCHED, includeCollections=1)
+    return _drop_tags(hubs.iter("Directory"))
+
+
+def _drop_tags(rows: Iterable[Element]) -> list[Element]:
+    """Collections that have a key, each once."""
+    found = {row.get("ratingKey"): row for row in rows if read_kind(row) == "collection"}
+    return [row for key, row in found.items() if key]
+
+
+def _find_ordinary(
+    plex: PlexServer, companion: Companion, title: str | None, key: str | None, library: str | None
+) -> Element:
+    """The collection, if items can come and go."""
+    row = _find(plex, companion, title, key, library, writes=True).row
+    if read_flag(row, "smart"):
+        message = (
+            f"'{read_text(row, 'title')}' is a smart collection: it holds what its filters find, and nothing else."
+        )
+        raise NotSupported(message, reason="smart")
+    return row
+
+
+def _get_full(plex: PlexServer, row: Element) -> Element:
+    return find_by_id(plex, row.get("ratingKey", ""), ("collection",), "collection_id")
+
+
+def _find_section(plex: PlexServer, companion: Companion, row: Element) -> Section:
+    sections = {section.section_id: section for section in companion.ttl_cache.list_sections(plex)}
+    found = sections.get(row.get("librarySectionID", ""))
+    if found is None:
+        raise PlexError(f"Plex does not say which library '{read_text(row, 'title')}' is in.")
+    return found
+
+
+def _list_kinds(row: Element, section: Section) -> tuple[str, ...]:
+    subtype = read_text(row, "subtype")
+    return (subtype,) if subtype in TYPE_NUMBERS else KINDS.get(section.type, ())
+
+
+def _check_free(plex: PlexServer, library: Section, title: str) -> None:
+    rows = [row for query in exact_queries(title) for row in _find_titled(plex, library, query)]
+    for row in sort_fits(rows, title, read_title).exact:
+        message = (
+            f"'{library.title}' already has a collection called '{read_text(row, 'title')}'. Nothing has been changed; "
+            "collection_add_to adds to it."
+        )
+        raise Conflict(message, rating_key=parse_identifier(row.get("ratingKey")))
+
+
+def _check_fit(rows: Sequence[Element], section_id: str, kinds: tuple[str, ...]) -> None:
+    """Only items of one kind, and of this library."""
+    check_kinds(rows, kinds, f"this collection takes {', '.join(kinds)}")
+    first = read_kind(rows[0]) or ""
+    check_kinds(rows, (first,), f"a collection holds items of one type, here {first}")
+    stray = next((row for row in rows if row.get("librarySectionID") not in {None, section_id}), None)
+    if stray is not None:
+        where = read_text(stray, "librarySectionTitle") or "another library"
+        message = f"'{read_text(stray, 'title')}' ({stray.get('ratingKey')}) is in {where}: a collection stays in its library."
+        raise Invalid(message, argument="item_ids")
+
+
+def _create_of(plex: PlexServer, library: Section, title: str, example: Element, keys: Sequence[str]) -> str:
+    """Make a collection of these items, all of the kind of `example`; gives its id. One request for some hundred."""
+    first = portions(keys, title)[0]
+    made = _create(plex, library, title, example, first)
+    rest = partial(_put_in, plex, made)
+    add_in_portions(plex, keys[len(first) :], rest, begun=len(first), id=parse_identifier(made), created=True)
+    return made
+
+
+def _create(plex: PlexServer, library: Section, title: str, first: Element, keys: Sequence[str]) -> str:
+    """The id of the new collection."""
+    made = send(
+        plex,
+        "POST",
+        "/library/collections",
+        type=TYPE_NUMBERS.get(read_kind(first) or ""),
+        title=title,
+        smart=False,
+        sectionId=library.section_id,
+        uri=build_items_uri(plex, keys),
+    )
+    found = [] if made is None else [row.get("ratingKey") for row in made if row.get("ratingKey")]
+    message = f"Plex took the collection '{title}' and does not say where it is. collection_list may show it."
+    check_confirmed(requested=True, found=bool(found), message=message)
+    return str(found[0])
+
+
+def _put_in(plex: PlexServer, key: str, keys: list[str]) -> None:
+    send(plex, "PUT", f"/library/collections/{key}/items", uri=build_items_uri(plex, keys))
+
+
+def _check_holds(plex: PlexServer, key: str, keys: Sequence[str]) -> int:
+    """See that the collection holds these; gives how many it holds in all."""
+    held = {row.get("ratingKey") for row in get_all(plex, f"/library/collections/{key}/children")}
+    message = f"Plex took the items, and not all of them are in collection {key}. Look again with collection_list."
+    missing = [one for one in keys if one not in held]
+    check_confirmed(requested=[], found=missing, message=message, rating_key=parse_identifier(key))
+    return len(held)
+
+
+def _extend(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionExtended:
+    """Add what is not in it yet."""
+    before = {one.get("ratingKey") for one in get_all(plex, f"{_find_parent_library(row)}/children")}
+    new = {one.get("ratingKey", ""): one for one in items.rows if one.get("ratingKey") not in before}
+    total = len(before)
+    if new:
+        add_in_portions(plex, list(new), partial(_put_in, plex, row.get("ratingKey", "")))
+        total = _check_holds(plex, row.get("ratingKey", ""), list(new))
+    return CollectionExtended(
+        added=bool(new),
+        title=read_text(row, "title"),
+        id=parse_identifier(row.get("ratingKey")),
+        items_added=list_titles(new.values()),
+        items_already_in_collection=list_titles(one for one in items.rows if one.get("ratingKey") in before),
+        items_not_found=items.not_found,
+        total_items=total,
+        message=None if new else "Nothing was added: every item was in the collection already.",
+    )
+
+
+def _shorten(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionShortened:
+    """Take these out, one by one."""
+    steps = [
+        (read_text(one, "title") or "?", partial(_take_out, plex, row, one.get("ratingKey", ""))) for one in items.rows
+    ]
+    run_steps(plex, steps)
+    left = {one.get("ratingKey") for one in get_all(plex, f"{_find_parent_library(row)}/children")}
+    message = f"Plex took the items of '{read_text(row, 'title')}' away, and some are still there. Look again."
+    check_confirmed(requested=[], found=[key for key in items.keys if key in left], message=message)
+    return CollectionShortened(
+        removed=True,
+        title=read_text(row, "title"),
+        id=parse_identifier(row.get("ratingKey")),
+        items_removed=list_titles(items.rows),
+        items_not_found=items.not_found,
+        remaining_items=len(left),
+    )
+
+
+def _take_out(plex: PlexServer, row: Element, key: str) -> None:
+    send(plex, "DELETE", f"{_find_parent_library(row)}/items/{key}")
+
+
+def _build_nothing_found(row: Element, held: Sequence[Element]) -> NotFound:
+    message = f"None of these is in the collection '{read_text(row, 'title')}'; current_items shows what is."
+    return NotFound(
+        message,
+        what="item",
+        collection_title=read_text(row, "title"),
+        collection_id=parse_identifier(row.get("ratingKey")),
+        current_items=list_current(held),
+    )
+
+
+def _describe_edit(row: Element, edits: CollectionEdits, changes: Sequence[str]) -> dict[str, Any]:
+    if not changes:
+        return {
+            "updated": False,
+            "message": f"Nothing to change in '{read_text(row, 'title')}': no new value, or it is as asked already.",
+        }
+    title = edits.texts.get("title", read_text(row, "title"))
+    return {"updated": True, "title": title, "changes": list(changes), "id": parse_identifier(row.get("ratingKey"))}
+
+
+def _describe_target(row: Element) -> DestructionTarget:
+    title, items, library = (
+        read_brief_title(row, "title") or "?",
+        read_number(row, "childCount"),
+        read_brief_title(row, "librarySectionTitle"),
+    )
+    key = parse_identifier(row.get("ratingKey"))
+    facts = {
+        "title": title,
+        "id": key,
+        "rating_key": key,
+        "type": "collection",
+        "library": library,
+        "item_count": items,
+        "smart": read_flag(row, "smart") or False,
+    }
+    sentence = (
+        f"Delete the collection '{title}' ({items} items) of library '{library}'? "
+        "The items stay in the library. This cannot be undone."
+    )
+    return DestructionTarget(title, (key, row.get("title"), items), facts, sentence)
+
+
+def _delete(plex: PlexServer, victim: DestructionTarget) -> dict[str, Any]:
+    path = f"/library/collections/{victim.facts['id']}"
+    send(plex, "DELETE", path)
+    still = get_or_none(plex, path) is not None
+    message = f"Plex took the deletion of '{victim.title}', and it is still there. Look again with collection_list."
+    check_confirmed(requested=False, found=still, message=message)
+    return {"deleted": True, **victim.facts}

@@ -1,0 +1,156 @@
+"""An item of a library's listing as `library_get_contents` shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.plex.query import build_path, get_page, portions, try_request
+from plex_companion.plex.xml.attributes import (
+    drop_nulls,
+    parse_identifier,
+    performer,
+    read_kind,
+    read_number,
+    read_text,
+)
+from plex_companion.serialize import compute_percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.models import Section
+
+HOUR_MS, MINUTE_MS = 3_600_000, 60_000
+ALBUMS = 5000
+Albums = dict[str, tuple[int, int]]
+"""How many albums and tracks an artist has, by the artist's id."""
+
+
+def get_albums(plex: PlexServer, path: str, artists: Sequence[Element]) -> Albums | None:
+    """What these artists have, in one request for some hundred; `None` when Plex does not tell, for the list is worth showing without.
+
+    That `artist.id` takes several ids is unverified: when other artists' albums come, it was ignored.
+    """
+    albums: Albums = {}
+    for keys in portions(row.get("ratingKey", "") for row in artists):
+        some = _albums_of(plex, path, keys)
+        if some is None:
+            return None
+        albums |= some
+    return albums
+
+
+def _albums_of(plex: PlexServer, path: str, keys: list[str]) -> Albums | None:
+    asked = build_path(path, {"type": 9, "artist.id": ",".join(keys)})
+    found = try_request(lambda: get_page(plex, asked, 0, ALBUMS))
+    if (
+        found is None
+        or found.total > len(found.rows)
+        or any(row.get("parentRatingKey") not in keys for row in found.rows)
+    ):
+        return None
+    albums: Albums = dict.fromkeys(keys, (0, 0))
+    for row in found.rows:
+        count, tracks = albums[row.get("parentRatingKey", "")]
+        albums[row.get("parentRatingKey", "")] = (count + 1, tracks + (read_number(row, "leafCount") or 0))
+    return albums
+
+
+def describe_item(row: Element, library: Section | None, albums: Albums | None) -> dict[str, Any]:
+    """The keys of every item, and those of its type."""
+    key = parse_identifier(row.get("ratingKey"))
+    return {
+        "media_id": key,
+        "rating_key": key,
+        "title": read_text(row, "title"),
+        "type": read_kind(row),
+        "guid": read_text(row, "guid"),
+        # Rows of one library leave it to their list to say whose they are.
+        "library": read_text(row, "librarySectionTitle") or (library.title if library else None),
+        "library_id": parse_identifier(row.get("librarySectionID") or (library.section_id if library else None)),
+        **_describe_kind(row, albums),
+    }
+
+
+def _describe_kind(row: Element, albums: Albums | None) -> dict[str, Any]:
+    match read_kind(row):
+        case "movie" | "episode" | "track":
+            return {**_describe_parents(row), **_describe_plays(row)}
+        case "show":
+            return _describe_show(row)
+        case "artist":
+            return _describe_artist(row, albums)
+        case "album":
+            return {
+                "artist": read_text(row, "parentTitle"),
+                "viewCount": read_number(row, "viewCount") or 0,
+                "watched": _is_played(row),
+            }
+        case _:
+            return {}
+
+
+def _describe_parents(row: Element) -> dict[str, Any]:
+    """Where it belongs: the show of an episode, the artist of a track."""
+    match read_kind(row):
+        case "episode":
+            numbers = {"season": read_number(row, "parentIndex"), "episode": read_number(row, "index")}
+            return {"show": read_text(row, "grandparentTitle"), **numbers}
+        case "track":
+            artist = {"artist": read_text(row, "grandparentTitle"), **drop_nulls({"performer": performer(row)})}
+            return {**artist, "album": read_text(row, "parentTitle")}
+        case "movie":
+            return drop_nulls({"edition": read_text(row, "editionTitle")})
+        case _:
+            return {}
+
+
+def _describe_plays(row: Element) -> dict[str, Any]:
+    """Of what can be played itself."""
+    duration, offset, media = read_number(row, "duration"), read_number(row, "viewOffset") or 0, row.find("Media")
+    resolution = read_text(media, "videoResolution") if media is not None else None
+    codec = read_text(media, "videoCodec") or read_text(media, "audioCodec") if media is not None else None
+    return {
+        "year": read_number(row, "year"),
+        "duration": None
+        if duration is None
+        else {"hours": duration // HOUR_MS, "minutes": duration % HOUR_MS // MINUTE_MS},
+        "mediaInfo": {"resolution": resolution, "codec": codec},
+        "watched": bool(read_number(row, "viewCount")),
+        "inProgress": offset > 0,
+        "progressPercent": compute_percent(offset, duration),
+    }
+
+
+def _describe_show(row: Element) -> dict[str, Any]:
+    episodes, seen = read_number(row, "leafCount") or 0, read_number(row, "viewedLeafCount") or 0
+    status = "unwatched" if not seen else "watched" if seen >= episodes else "partial"
+    return {
+        "year": read_number(row, "year"),
+        "seasonCount": read_number(row, "childCount"),
+        "episodeCount": episodes,
+        "watchedEpisodeCount": seen,
+        "watchStatus": status,
+        "watched": status == "watched",
+    }
+
+
+def _describe_artist(row: Element, albums: Albums | None) -> dict[str, Any]:
+    own = (read_number(row, "childCount"), read_number(row, "leafCount"))
+    count, tracks = own if albums is None else albums[row.get("ratingKey", "")]
+    return {
+        "albumCount": count,
+        "trackCount": tracks,
+        "viewCount": read_number(row, "viewCount") or 0,
+        "skipCount": read_number(row, "skipCount") or 0,
+        "watched": _is_played(row),
+    }
+
+
+def _is_played(row: Element) -> bool:
+    """Whether all of it was played, where Plex counts that; else whether any of it was."""
+    tracks, heard = read_number(row, "leafCount"), read_number(row, "viewedLeafCount")
+    return heard >= tracks > 0 if tracks is not None and heard is not None else bool(read_number(row, "viewCount"))

@@ -1,0 +1,237 @@
+"""Toolset `library`: the libraries as a whole."""
+
+from __future__ import annotations
+
+import ntpath
+import posixpath
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from plex_companion.companion import Companion
+from plex_companion.errors import Invalid
+from plex_companion.plex.lookup import find_library
+from plex_companion.plex.query import call_action, count_rows
+from plex_companion.plex.xml.attributes import parse_identifier
+from plex_companion.serialize import format_iso
+from plex_companion.tools.declare import Access, Id, Toolset
+from plex_companion.tools.library import contents, details, recent, stats
+from plex_companion.tools.users import switch_user
+
+if TYPE_CHECKING:
+    from plexapi.server import PlexServer
+
+    from plex_companion.models import Section
+
+LIBRARY = Toolset("library", "Libraries: list, count, browse, scan, refresh")
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """One library, under the names callers of its predecessor know."""
+
+    title: str
+    type: str
+    libraryId: int | str | None  # noqa: N815 - the contract's name
+    totalSize: int | None  # noqa: N815 - the same
+    uuid: str | None
+    locations: list[str]
+    updatedAt: str | None  # noqa: N815 - the same
+
+
+@dataclass(frozen=True, slots=True)
+class Libraries:
+    """All libraries."""
+
+    libraries: list[Library]
+    count: int
+    message: str | None = None
+    status: str = field(default="success")
+
+    def as_text(self) -> dict[str, Any]:
+        """An object keyed by title; the second of two that share one is `Title (id)`."""
+        keyed: dict[str, Any] = {}
+        for library in self.libraries:
+            key = library.title if library.title not in keyed else f"{library.title} ({library.libraryId})"
+            keyed[key] = {
+                "type": library.type,
+                "libraryId": library.libraryId,
+                "totalSize": library.totalSize,
+                "uuid": library.uuid,
+                "locations": library.locations,
+                "updatedAt": library.updatedAt,
+            }
+        return keyed or {"message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshStarted:
+    """Plex was told to fetch metadata anew."""
+
+    success: bool
+    message: str
+    libraries: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStarted:
+    """Plex was told to look for new files."""
+
+    success: bool
+    message: str
+    library_id: int | str | None
+
+
+@LIBRARY.tool(Access.READ)
+def library_list(plex: PlexServer, companion: Companion) -> Libraries:
+    """List every library with its type, id, number of items and folders."""
+    known = {section.section_id: section for section in companion.state.sections}
+    sections = [
+        _update_count(plex, section, known.get(section.section_id))
+        for section in companion.ttl_cache.list_sections(plex)
+    ]
+    libraries = [
+        Library(
+            title=section.title,
+            type=section.type,
+            libraryId=parse_identifier(section.section_id),
+            totalSize=section.count,
+            uuid=section.uuid,
+            locations=list(section.locations),
+            updatedAt=format_iso(section.updated_at),
+        )
+        for section in sections
+    ]
+    return Libraries(libraries, len(libraries), None if libraries else "This server has no libraries.")
+
+
+@LIBRARY.tool(Access.READ)
+def library_get_stats(plex: PlexServer, companion: Companion, library_name: Id) -> dict[str, Any]:
+    """Count what a library holds, and list its most frequent genres, directors, studios, decades, artists, albums.
+
+    `library_name` is a library's name or id. `unwatchedShows` have at least one unseen episode. `topArtists`,
+    `topAlbums` and `totalPlays` count plays, the other lists items. Of libraries with more than 10,000 items the lists
+    are a sample (`sampled`); they may be ten minutes old.
+    """
+    return stats.compute_stats(plex, companion.ttl_cache, find_library(plex, companion.ttl_cache, library_name))
+
+
+@LIBRARY.tool(Access.WRITE, additive=True)
+def library_refresh(plex: PlexServer, companion: Companion, library_name: Id | None = None) -> RefreshStarted:
+    """Make Plex fetch all metadata and artwork of a library anew; without `library_name`, of every library.
+
+    Takes long and runs on afterwards. To find new files call `library_scan`, which is quick.
+    """
+    known = companion.ttl_cache
+    libraries = (
+        known.list_sections(plex) if library_name is None else (find_library(plex, known, library_name, writes=True),)
+    )
+    call_action(plex, f"/library/sections/{'all' if library_name is None else libraries[0].section_id}/refresh?force=1")
+    titles = [library.title for library in libraries]
+    return RefreshStarted(
+        success=True, message=f"Refresh started of: {', '.join(titles) or 'nothing'}.", libraries=titles
+    )
+
+
+@LIBRARY.tool(Access.WRITE)
+def library_scan(plex: PlexServer, companion: Companion, library_name: Id, path: str | None = None) -> ScanStarted:
+    """Make Plex look for new files in a library, or in one folder of it. The scan runs on afterwards.
+
+    `library_name` is a library's name or id; `path` is a folder on the server, below one of the library's own.
+    Watch `plex://activity` or `activity_list` for its progress.
+    """
+    library = find_library(plex, companion.ttl_cache, library_name, writes=True)
+    if path is not None:
+        _check_below(library, path)
+    call_action(plex, f"/library/sections/{library.section_id}/refresh", path=path)
+    started = f"Scan of '{library.title}' started" + (f" in {path}." if path else ".")
+    return ScanStarted(success=True, message=started, library_id=parse_identifier(library.section_id))
+
+
+@LIBRARY.tool(Access.READ)
+def library_get_details(plex: PlexServer, companion: Companion, library_name: Id) -> dict[str, Any]:
+    """One library in detail: folders, agent, scanner, language, settings, and when it was last scanned or changed.
+
+    `library_name` is a library's name or id. `content_changed_at` is Plex's own counter, not a time.
+    """
+    library, created_at = details.get_fresh(plex, companion.ttl_cache, library_name)
+    known = {section.section_id: section for section in companion.state.sections}
+    counted = _update_count(plex, library, known.get(library.section_id))
+    settings = details.get_settings(plex, library, private=companion.settings.privacy)
+    return details.build_details(counted, created_at, settings)
+
+
+@LIBRARY.tool(Access.READ, aliases={"limit": "count"})
+def library_get_recently_added(
+    plex: PlexServer, companion: Companion, count: int = 50, library_name: Id | None = None
+) -> dict[str, Any]:
+    """What was added last, newest first, grouped by type.
+
+    Of one library (name or id): films, episodes, albums or photos. Of all together: as Plex groups them, shows by
+    season and music by album. `count` is at most 500.
+    """
+    recent.clamp_count(count)
+    library = None if library_name is None else find_library(plex, companion.ttl_cache, library_name)
+    return recent.get_recent(plex, library, count)
+
+
+@LIBRARY.tool(Access.READ)
+def library_get_contents(
+    plex: PlexServer,
+    companion: Companion,
+    library_name: Id | None = None,
+    unwatched: bool = False,
+    watched: bool = False,
+    sort: Annotated[str | None, Field(description="As titleSort:asc, addedAt:desc, year:desc, random.")] = None,
+    offset: int = 0,
+    limit: int = 50,
+    genre: str | None = None,
+    year: int | str | None = None,
+    content_rating: str | None = None,
+    director: str | None = None,
+    actor: str | None = None,
+    writer: str | None = None,
+    resolution: Annotated[str | None, Field(description="sd, 480, 576, 720, 1080, 2k, 4k or 8k.")] = None,
+    network: str | None = None,
+    studio: str | None = None,
+    username: str | None = None,
+    title: str | None = None,
+    media_type: Annotated[str | None, Field(description="movie, show, episode, artist, album or track.")] = None,
+) -> dict[str, Any]:
+    """Browse a library page by page: filtered, sorted, with what was watched, as the owner or as `username` sees it.
+
+    `library_name` is a name or id; without it all libraries are listed, and `media_type` is needed. `limit` is at most
+    500. `title` finds words in titles. A filter that the type does not have is refused, and so is an unknown name.
+    """
+    filters = {"genre": genre, "year": year, "content_rating": content_rating, "director": director, "actor": actor,
+               "writer": writer, "resolution": resolution, "network": network, "studio": studio}  # fmt: skip
+    asked = contents.build_query(
+        media_type, unwatched=unwatched, watched=watched, sort=sort, title=title, filters=filters, offset=offset,
+        limit=limit, everywhere=library_name is None,
+    )  # fmt: skip
+    library = None if library_name is None else find_library(plex, companion.ttl_cache, library_name)
+    return contents.get_contents(switch_user(plex, companion, username), library, asked)
+
+
+def _update_count(plex: PlexServer, section: Section, known: Section | None) -> Section:
+    """The section with its count: the one already known when its content has not changed since."""
+    changed = section.content_changed_at
+    if known is not None and known.count is not None and changed is not None and known.content_changed_at == changed:
+        return replace(section, count=known.count)
+    return replace(section, count=count_rows(plex, f"/library/sections/{section.section_id}/all", includeCollections=0))
+
+
+def _check_below(library: Section, path: str) -> None:
+    if not any(_is_below(path, location) for location in library.locations):
+        message = (
+            f"'{path}' is not below a folder of library '{library.title}'. Its folders: {', '.join(library.locations)}."
+        )
+        raise Invalid(message, argument="path", allowed=list(library.locations))
+
+
+def _is_below(path: str, location: str) -> bool:
+    """By the rules of the server's own system, which need not be ours."""
+    system = ntpath if "\\" in location or location[1:2] == ":" else posixpath
+    inner, outer = system.normcase(system.normpath(path)), system.normcase(system.normpath(location))
+    return inner == outer or str(inner).startswith(outer.rstrip("\\/") + system.sep)

@@ -1,0 +1,267 @@
+"""What goes into a playlist and out of it: the items that are meant, the writes, and what is told of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from dataclasses import field as default
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.errors import NotFound, NotSupported
+from plex_companion.plex.query import portions, send
+from plex_companion.plex.steps import add_in_portions, check_confirmed, run_steps
+from plex_companion.plex.xml.attributes import parse_identifier, read_number, read_text
+from plex_companion.tools.item_list import (
+    ResolvedItems,
+    build_items_uri,
+    get_rows,
+    list_current,
+    list_titles,
+    resolve_among,
+)
+from plex_companion.tools.playlist.find import add_items, build_path, choose_medium, create_playlist, read_key, reload
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistCreated:
+    """A new playlist."""
+
+    data: dict[str, Any]
+    message: str
+    status: str = default(default="success")
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistExtended:
+    """What came into a playlist."""
+
+    added: bool
+    title: str | None
+    playlist_id: int | str | None
+    items_added: list[str | None]
+    item_ids_added: list[int | str | None]
+    items_not_found: list[str | dict[str, Any]]
+    total_items: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistShortened:
+    """What was taken out of a playlist. `copies_left`: of items that were in it more than once, how often they still are."""
+
+    removed: bool
+    title: str | None
+    playlist_id: int | str | None
+    items_removed: list[str | None]
+    items_not_found: list[str | dict[str, Any]]
+    remaining_items: int | None
+    copies_left: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistCopied:
+    """A playlist of one user, given to another."""
+
+    message: str
+    playlist_id: int | str | None
+    items_copied: int
+    items_unavailable: list[dict[str, Any]]
+    source_user: str | None
+    destination_user: str | None
+    copied_as: str = default(default="static")
+    status: str = default(default="success")
+
+
+def select_entries(
+    held: Sequence[Element], titles: Sequence[str] | None, ids: Sequence[str] | None, entry_ids: Sequence[str] | None
+) -> ResolvedItems:
+    """Which entries go; each of them once, however often it was named."""
+    items = resolve_among(held, titles, ids)
+    by_entry = {row.get("playlistItemID", ""): row for row in held}
+    wanted = [one.strip() for one in entry_ids or ()]
+    rows = [by_entry[one] for one in wanted if one in by_entry] + list(items.rows)
+    distinct = {row.get("playlistItemID", ""): row for row in rows}
+    missing = [one for one in wanted if one not in by_entry]
+    return ResolvedItems(tuple(distinct.values()), (*items.missing, *missing), items.unclear)
+
+
+def describe_added(row: Element, items: ResolvedItems, now: Element) -> PlaylistExtended:
+    """What came into a playlist, which must hold more than before.
+
+    Raises:
+        NotConfirmed: it does not.
+    """
+    before, after = read_number(row, "leafCount") or 0, read_number(now, "leafCount") or 0
+    message = f"Plex took the items for '{read_text(row, 'title')}', and it holds no more than before. Look again."
+    check_confirmed(requested=True, found=after > before, message=message, playlist_id=read_key(row))
+    return PlaylistExtended(
+        added=True,
+        title=read_text(row, "title"),
+        playlist_id=read_key(row),
+        items_added=list_titles(items.rows),
+        item_ids_added=[parse_identifier(key) for key in items.keys],
+        items_not_found=items.not_found,
+        total_items=after,
+    )
+
+
+def build_nothing_found(row: Element, held: Sequence[Element]) -> NotFound:
+    """The error that shows what the playlist holds instead."""
+    message = f"None of these is in the playlist '{read_text(row, 'title')}'; current_items shows what is."
+    return NotFound(
+        message,
+        what="item",
+        playlist_title=read_text(row, "title"),
+        playlist_id=read_key(row),
+        current_items=list_current(held),
+    )
+
+
+def remove_entries(seen: PlexServer, row: Element, held: Sequence[Element], items: ResolvedItems) -> PlaylistShortened:
+    """Take these entries out, one by one."""
+    steps = [
+        (
+            read_text(one, "title") or "?",
+            partial(send, seen, "DELETE", f"{build_path(row)}/items/{one.get('playlistItemID')}"),
+        )
+        for one in items.rows
+    ]
+    run_steps(seen, steps)
+    remaining = read_number(reload(seen, row), "leafCount")
+    expected = len(held) - len(items.rows)
+    message = f"Plex took items of '{read_text(row, 'title')}' away, and not as many are gone. Look again."
+    check_confirmed(requested=expected, found=remaining, message=message, playlist_id=read_key(row))
+    return PlaylistShortened(
+        removed=True,
+        title=read_text(row, "title"),
+        playlist_id=read_key(row),
+        items_removed=list_titles(items.rows),
+        items_not_found=items.not_found,
+        remaining_items=remaining,
+        copies_left=_count_copies(held, items),
+    )
+
+
+def _count_copies(held: Sequence[Element], items: ResolvedItems) -> dict[str, int]:
+    """By title."""
+    left = Counter(row.get("ratingKey") for row in held) - Counter(items.keys)
+    gone = {row.get("ratingKey"): read_text(row, "title") or "?" for row in items.rows}
+    return {title: left[key] for key, title in gone.items() if left[key]}
+
+
+def make_filled(seen: PlexServer, title: str, medium: str, keys: Sequence[str]) -> Element:
+    """Make a playlist of these items, in their order. One request for some hundred.
+
+    Raises:
+        Partial: the playlist is there, and not all of the items are in it.
+    """
+    first = portions(keys, title)[0]
+    made = create_playlist(seen, title, medium, build_items_uri(seen, first))
+    add_in_portions(
+        seen,
+        keys[len(first) :],
+        lambda part: add_items(seen, made, build_items_uri(seen, part)),
+        begun=len(first),
+        playlist_id=read_key(made),
+        created=True,
+    )
+    return made
+
+
+def extend(seen: PlexServer, row: Element, items: ResolvedItems) -> PlaylistExtended:
+    """Add items to the end of a playlist, in their order.
+
+    Raises:
+        Partial: Plex took some of them only.
+        NotConfirmed: it holds no more than before.
+    """
+    now = row
+
+    def add(part: list[str]) -> None:
+        nonlocal now
+        now = add_items(seen, row, build_items_uri(seen, part))
+
+    add_in_portions(seen, items.keys, add, playlist_id=read_key(row))
+    return describe_added(row, items, now)
+
+
+def finish_creation(seen: PlexServer, made: Element, title: str, summary: str | None, least: int) -> PlaylistCreated:
+    """The summary, then see that it is there. A failure says that the playlist exists."""
+    key, edits = read_key(made), summarise(seen, made, summary)
+    now = reload(seen, made)
+    check_texts(now, {"title": title, **edits})
+    _check_count(now, least)
+    data = {
+        "title": read_text(now, "title"),
+        "key": build_path(now),
+        "ratingKey": key,
+        "item_count": read_number(now, "leafCount"),
+        "rating_key": key,
+        "summary": read_text(now, "summary"),
+    }
+    return PlaylistCreated(data, f"Playlist '{title}' created.")
+
+
+def summarise(seen: PlexServer, made: Element, summary: str | None) -> dict[str, str]:
+    """Give a new playlist its summary, if any; gives what was edited."""
+    edits = {"summary": summary} if summary else {}
+    if edits:
+        run_steps(seen, [("summary", partial(rewrite, seen, made, edits))], playlist_id=read_key(made), created=True)
+    return edits
+
+
+def rewrite(seen: PlexServer, row: Element, edits: dict[str, str]) -> None:
+    """Playlists are edited as items are: `.value`, and locked so that no agent takes it back."""
+    values: dict[str, Any] = {f"{name}.value": value for name, value in edits.items()}
+    locks: dict[str, Any] = {f"{name}.locked": 1 for name in edits}
+    send(seen, "PUT", build_path(row), **values, **locks)
+
+
+def check_texts(now: Element, edits: dict[str, str]) -> None:
+    """See that a playlist says so.
+
+    Raises:
+        NotConfirmed: it says something else.
+    """
+    found = {name: now.get(name, "") for name in edits}
+    message = f"Plex took the edit of the playlist '{read_text(now, 'title')}', and not all of it is so. Look again."
+    check_confirmed(requested=edits, found=found, message=message, playlist_id=read_key(now))
+
+
+def copy_playlist(
+    taker: PlexServer, row: Element, items: Sequence[Element], names: tuple[str | None, ...]
+) -> PlaylistCopied:
+    """What the other user can see, as a playlist of theirs."""
+    title, (giver, to) = read_text(row, "title") or "?", names
+    there = get_rows(taker, [one.get("ratingKey", "") for one in items])
+    keys = [key for one in items if (key := one.get("ratingKey", "")) in there]
+    if not keys:
+        message = f"{to} can see none of the {len(items)} items of '{title}'. Nothing was copied."
+        raise NotSupported(message, reason="empty" if not items else "unavailable")
+    medium = read_text(row, "playlistType") or choose_medium(list(there.values()))
+    made = make_filled(taker, title, medium, keys)
+    _check_count(reload(taker, made), len(set(keys)))
+    left = {one.get("ratingKey", ""): one for one in items if one.get("ratingKey", "") not in there}
+    return PlaylistCopied(
+        message=f"'{title}' copied to {to}: {len(keys)} of {len(items)} items.",
+        playlist_id=read_key(made),
+        items_copied=len(keys),
+        items_unavailable=list_current(left.values()),
+        source_user=giver,
+        destination_user=to,
+    )
+
+
+def _check_count(now: Element, least: int) -> None:
+    """At least as many: containers come in as their contents."""
+    found = read_number(now, "leafCount") or 0
+    message = (
+        f"Plex took the items for '{read_text(now, 'title')}', and holds {found}. Look with playlist_get_contents."
+    )
+    check_confirmed(requested=least, found=min(found, least), message=message, playlist_id=read_key(now))

@@ -1,0 +1,216 @@
+"""A user's playlists: how one is found among them, what it is shown as, and how one is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.errors import Invalid, NotConfirmed, NotFound, NotSupported
+from plex_companion.plex.lookup import RIGHT_TOOL, FoundItem, pick_row
+from plex_companion.plex.query import get, get_or_none, send
+from plex_companion.plex.titles import read_title, sort_fits
+from plex_companion.plex.xml.attributes import (
+    drop_nulls,
+    parse_identifier,
+    performer,
+    read_brief_title,
+    read_flag,
+    read_kind,
+    read_link,
+    read_local_time,
+    read_number,
+    read_text,
+    read_utc,
+    take_first,
+)
+from plex_companion.tools.item_list import check_kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+MEDIUMS = {
+    "video": ("movie", "show", "season", "episode", "clip"),
+    "audio": ("artist", "album", "track"),
+    "photo": ("photoalbum", "photo"),
+}
+"""What the three types of playlists can be filled with; shows, seasons, artists and albums come in as their contents."""
+
+
+def build_path(row: Element) -> str:
+    """`/playlists/ID`: playlists are changed by this path only, so that nothing else can be hit."""
+    return f"/playlists/{row.get('ratingKey')}"
+
+
+def read_key(row: Element) -> int | str | None:
+    """The id as results show it."""
+    return parse_identifier(row.get("ratingKey"))
+
+
+def describe_match(row: Element) -> dict[str, Any]:
+    """A playlist as one of several that fit."""
+    found = {
+        "title": read_brief_title(row, "title"),
+        "id": read_key(row),
+        "rating_key": read_key(row),
+        "type": read_text(row, "playlistType"),
+        "item_count": read_number(row, "leafCount"),
+    }
+    return drop_nulls(found)
+
+
+def find_playlist(seen: PlexServer, title: str | None, playlist_id: str | None, *, writes: bool) -> FoundItem:
+    """The playlist that is meant, among those of the user whose view this is. One request, two for a wrong id.
+
+    Raises:
+        Invalid: neither id nor title, or the id of something that is no playlist.
+        NotFound: the user has no such playlist.
+        Several: more than one fits, or, for writes, none fits exactly.
+    """
+    if playlist_id is not None:
+        return FoundItem(_find_by_id(seen, playlist_id.strip()), "id")
+    if title is None or not title.strip():
+        message = "Name the playlist: playlist_id or playlist_title is needed."
+        raise Invalid(message, argument="playlist_title")
+    fits = sort_fits(_list_playlists(seen), title, read_title)
+    return pick_row(fits, title, writes=writes, what="playlist", match=describe_match, finder="playlist_list")
+
+
+def _list_playlists(seen: PlexServer) -> list[Element]:
+    return [row for row in get(seen, "/playlists") if row.tag == "Playlist"]
+
+
+def _find_by_id(seen: PlexServer, playlist_id: str) -> Element:
+    if not playlist_id.isdecimal():
+        message = f"playlist_id must be a number, as rating_key in other answers; got '{playlist_id}'."
+        raise Invalid(message, argument="playlist_id")
+    row = take_first(row for row in _list_playlists(seen) if row.get("ratingKey") == playlist_id)
+    if row is None:
+        raise _explain_not_playlist(seen, playlist_id)
+    return row
+
+
+def _explain_not_playlist(seen: PlexServer, playlist_id: str) -> Invalid | NotFound:
+    """What the id is instead."""
+    answer = get_or_none(seen, f"/library/metadata/{playlist_id}")
+    other = None if answer is None else take_first(answer)
+    if other is None or read_kind(other) in {None, "playlist"}:
+        message = f"This user has no playlist with id {playlist_id}. playlist_list shows ids."
+        return NotFound(message, what="playlist")
+    right = RIGHT_TOOL.get(read_kind(other) or "", "the media_ tools")
+    message = f"playlist_id {playlist_id} is a {read_kind(other)} ('{read_text(other, 'title')}') and no playlist: use {right}."
+    return Invalid(message, argument="playlist_id", allowed=["playlist"])
+
+
+def find_ordinary(seen: PlexServer, title: str | None, playlist_id: str | None) -> Element:
+    """The playlist, if items can come and go.
+
+    Raises:
+        NotSupported: it is a smart one.
+    """
+    row = find_playlist(seen, title, playlist_id, writes=True).row
+    if read_flag(row, "smart"):
+        message = (
+            f"'{read_text(row, 'title')}' is a smart playlist: it holds what its filters find. Edit those instead."
+        )
+        raise NotSupported(message, reason="smart")
+    return row
+
+
+def reload(seen: PlexServer, row: Element) -> Element:
+    """The playlist as it is now, in full. One request.
+
+    Raises:
+        NotFound: it is gone.
+    """
+    answer = get_or_none(seen, build_path(row))
+    found = None if answer is None else _read_playlist(answer)
+    if found is None:
+        message = f"The playlist '{read_text(row, 'title')}' is gone. playlist_list shows what is there."
+        raise NotFound(message, what="playlist")
+    return found
+
+
+def _read_playlist(answer: Iterable[Element] | None) -> Element | None:
+    rows = () if answer is None else answer
+    return take_first(row for row in rows if row.tag == "Playlist" and row.get("ratingKey"))
+
+
+def choose_medium(rows: Sequence[Element]) -> str:
+    """The one type of playlist that can hold all of these.
+
+    Raises:
+        Invalid: there is none.
+    """
+    medium = next((name for name, kinds in MEDIUMS.items() if read_kind(rows[0]) in kinds), "video")
+    check_medium(rows, medium)
+    return medium
+
+
+def check_medium(rows: Sequence[Element], medium: str) -> None:
+    """Refuse what a playlist of this type cannot hold.
+
+    Raises:
+        Invalid: naming it.
+    """
+    kinds = MEDIUMS.get(medium, ())
+    check_kinds(rows, kinds, f"a playlist of type {medium} holds {', '.join(kinds)} only")
+
+
+def create_playlist(seen: PlexServer, title: str, medium: str, uri: str, *, smart: bool = False) -> Element:
+    """A new playlist of the user whose view this is, as Plex answers it. One request.
+
+    Raises:
+        NotConfirmed: Plex does not say what it made.
+    """
+    answer = send(seen, "POST", "/playlists", type=medium, title=title, smart=smart, uri=uri)
+    made = _read_playlist(answer)
+    if made is None:
+        message = f"Plex took the playlist '{title}' and does not say where it is. playlist_list may show it."
+        raise NotConfirmed(message, requested=title, found=None)
+    return made
+
+
+def add_items(seen: PlexServer, row: Element, uri: str) -> Element:
+    """Add items, or give a smart playlist another query; gives the playlist as it is then. One request, or two."""
+    answer = _read_playlist(send(seen, "PUT", f"{build_path(row)}/items", uri=uri))
+    return reload(seen, row) if answer is None else answer
+
+
+def describe_item(row: Element) -> dict[str, Any]:
+    """An item of a playlist."""
+    key = parse_identifier(row.get("ratingKey"))
+    found: dict[str, Any] = {
+        "title": read_text(row, "title"),
+        "type": read_kind(row),
+        "ratingKey": key,
+        "addedAt": read_local_time(row, "addedAt"),
+        "duration": read_number(row, "duration"),
+        "thumb": read_link(row, "thumb"),
+        "rating_key": key,
+        "playlist_item_id": read_number(row, "playlistItemID"),
+        "added_at_utc": read_utc(row, "addedAt"),
+    }
+    return found | _describe_kind(row)
+
+
+def _describe_kind(row: Element) -> dict[str, Any]:
+    match read_kind(row):
+        case "episode":
+            return {
+                "show": read_text(row, "grandparentTitle"),
+                "season": read_text(row, "parentTitle"),
+                "seasonNumber": read_number(row, "parentIndex"),
+                "episodeNumber": read_number(row, "index"),
+            }
+        case "track":
+            album_artist = read_text(row, "grandparentTitle")
+            return {
+                "artist": performer(row) or album_artist,
+                **drop_nulls({"performer": performer(row)}),
+                "album": read_text(row, "parentTitle"),
+                "albumArtist": album_artist,
+            }
+        case _:
+            return {"year": read_number(row, "year")}

@@ -1,0 +1,220 @@
+"""Smart playlists: what one holds by definition, written as Plex writes it, and read back."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from plex_companion.errors import Invalid, NotSupported, PlexError
+from plex_companion.plex.query import get_page
+from plex_companion.plex.steps import check_confirmed
+from plex_companion.plex.xml.attributes import parse_identifier, read_flag, read_kind, read_text
+from plex_companion.tools.item_list import TYPE_NUMBERS, build_uri
+from plex_companion.tools.playlist.find import MEDIUMS, add_items, build_path, find_playlist, read_key, reload
+from plex_companion.tools.playlist.smart_fields import FilterParser, build_sort, get_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.models import Section
+
+DEFAULTS = {"movie": "movie", "show": "episode", "artist": "track", "photo": "photo"}
+"""What a smart playlist of a library holds unless told; shows and artists yield their episodes and tracks."""
+PREVIEW = 20
+_KINDS = {str(number): name for name, number in TYPE_NUMBERS.items()}
+_SECTION = re.compile(r"/library/sections/(\w+)/all")
+_NO_FILTERS = frozenset({"type", "sort", "limit", "includeGuids"})
+
+
+@dataclass(frozen=True, slots=True)
+class SmartDefinition:
+    """Which items of a library are in a smart playlist, and in which order. `pairs` are filters as the query has them."""
+
+    section_id: str
+    libtype: str | None
+    pairs: tuple[tuple[str, str], ...] = ()
+    sort: str | None = None
+    limit: int | None = None
+
+    @property
+    def path(self) -> str:
+        """The query."""
+        head = {"type": TYPE_NUMBERS.get(self.libtype or ""), "sort": self.sort, "limit": self.limit}
+        given = [(name, str(value)) for name, value in head.items() if value is not None]
+        return f"/library/sections/{self.section_id}/all?{urlencode([*given, *self.pairs])}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As tools show it: what is shown can be given back."""
+        filters = _parse_filters(deque(self.pairs))
+        return {"libtype": self.libtype, "filters": filters, "sort": self.sort, "limit": self.limit}
+
+
+def parse_definition(row: Element) -> SmartDefinition | None:
+    """Out of a smart playlist's `content`: a path of the library, escaped once more in most versions of Plex."""
+    content = row.get("content", "")
+    place = content if "/library/sections/" in content else unquote(content)
+    parts = urlsplit(place[max(0, place.find("/library/sections/")) :])
+    section = _SECTION.fullmatch(parts.path)
+    if section is None:
+        return None
+    # `title==X` is the field `title=` with the value X, however it was escaped.
+    found = [
+        (f"{name}=", value[1:]) if value.startswith("=") else (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+    ]
+    plain = dict(found)
+    limit = plain.get("limit", "")
+    return SmartDefinition(
+        section_id=section[1],
+        libtype=_KINDS.get(plain.get("type", "")),
+        pairs=tuple(pair for pair in found if pair[0] not in _NO_FILTERS),
+        sort=plain.get("sort") or None,
+        limit=int(limit) if limit.isdecimal() else None,
+    )
+
+
+def _parse_filters(pairs: deque[tuple[str, str]]) -> dict[str, Any]:
+    """The filters up to the end of their group, which is what Plex's `push`, `pop`, `and` and `or` stand for."""
+    groups: list[dict[str, Any]] = []
+    joiner, current = "and", dict[str, Any]()
+    while pairs:
+        name, value = pairs.popleft()
+        if name == "pop":
+            break
+        if name == "push":
+            groups.append(_parse_filters(pairs))
+        elif name in {"and", "or"}:
+            joiner = name
+            groups += [current] if current else []
+            current = {}
+        else:
+            _put_filter(current, name, value)
+    groups += [current] if current else []
+    return groups[0] if len(groups) == 1 else {joiner: groups} if groups else {}
+
+
+def _put_filter(filters: dict[str, Any], name: str, value: str) -> None:
+    """Several values are a list; a field named twice must fit both, which is written `field&`."""
+    values = value.split(",")
+    if name in filters or f"{name}&" in filters:
+        before = filters.pop(name, None) or filters.pop(f"{name}&")
+        filters[f"{name}&"] = [*(before if isinstance(before, list) else [before]), *values]
+    else:
+        filters[name] = values if len(values) > 1 else value
+
+
+def find_smart(seen: PlexServer, title: str | None, playlist_id: str | None) -> Element:
+    """The smart playlist that is meant, with its `content`.
+
+    Raises:
+        NotSupported: it is an ordinary one.
+    """
+    row = find_playlist(seen, title, playlist_id, writes=True).row
+    if not read_flag(row, "smart"):
+        message = f"'{read_text(row, 'title')}' is no smart playlist: it has items of its own, and no filters."
+        raise NotSupported(message, reason="not smart")
+    return load_content(seen, row)
+
+
+def load_content(seen: PlexServer, row: Element) -> Element:
+    """A smart playlist with its `content`: its details have it where the list leaves it out."""
+    return row if row.get("content") else reload(seen, row)
+
+
+def require_definition(row: Element) -> SmartDefinition:
+    """The definition of a smart playlist that is to be changed.
+
+    Raises:
+        PlexError: it is written in a way not known here.
+    """
+    found = parse_definition(row)
+    if found is None:
+        raise PlexError(f"The filters of '{read_text(row, 'title')}' are written in a way that is not understood here.")
+    return found
+
+
+def check_definition(
+    seen: PlexServer, base: SmartDefinition, filters: Mapping[str, Any] | None, sort: str | None, libtype: str | None
+) -> SmartDefinition:
+    """The definition with other filters, sort or type, seen to be possible; `None` keeps, an empty one clears.
+
+    One request for the library's fields, and one for every field whose tags are named; none when nothing is to be checked.
+
+    Raises:
+        Invalid: the library cannot do it.
+    """
+    if not (filters or sort or libtype):
+        cleared = replace(base, pairs=base.pairs if filters is None else ())
+        return replace(cleared, sort=base.sort if sort is None else None)
+    fields = get_fields(seen, base.section_id)
+    chosen = fields.get_kind(libtype or base.libtype or next(iter(fields.kinds), "")).name
+    pairs = base.pairs if filters is None else tuple(FilterParser(seen, fields, chosen).parse(filters))
+    order = base.sort if sort is None else build_sort(fields, chosen, sort) if sort.strip() else None
+    return replace(base, libtype=chosen, pairs=pairs, sort=order)
+
+
+def check_limit(limit: int | None, least: int) -> None:
+    """Refuse what is no number of items.
+
+    Raises:
+        Invalid: below `least`.
+    """
+    if limit is not None and limit < least:
+        raise Invalid(f"limit must be at least {least}; got {limit}.", argument="limit")
+
+
+def choose_medium_for(libtype: str | None) -> str:
+    """The type of playlist that can hold these."""
+    return next((medium for medium, kinds in MEDIUMS.items() if libtype in kinds), "video")
+
+
+def build_definition(seen: PlexServer, library: Section, filters: Mapping[str, Any] | None, sort: str | None,
+                   libtype: str | None, limit: int | None) -> SmartDefinition:  # fmt: skip
+    """A definition for a library."""
+    base = SmartDefinition(library.section_id, DEFAULTS.get(library.type), limit=limit)
+    return check_definition(seen, base, filters, sort, libtype)
+
+
+def redefine(seen: PlexServer, row: Element, definition: SmartDefinition) -> None:
+    """Give a smart playlist another definition, and see that Plex has it.
+
+    Raises:
+        NotConfirmed: Plex holds another one.
+    """
+    now = add_items(seen, row, build_uri(seen, definition.path))
+    found = parse_definition(now) if now.get("content") else None
+    if found is not None:
+        message = (
+            f"Plex took the filters of '{read_text(row, 'title')}', and holds others. Look with playlist_get_contents."
+        )
+        check_confirmed(
+            requested=definition.as_dict(), found=found.as_dict(), message=message, playlist_id=read_key(row)
+        )
+
+
+def describe_smart(seen: PlexServer, row: Element, definition: SmartDefinition, **more: Any) -> dict[str, Any]:
+    """A smart playlist as its tools show it, with the first items it holds now. One request."""
+    some = get_page(seen, f"{build_path(row)}/items", 0, PREVIEW)
+    return {
+        "status": "success",
+        "title": read_text(row, "title"),
+        "playlist_id": read_key(row),
+        "smart": True,
+        "definition": definition.as_dict(),
+        "item_count": some.total,
+        "items": [_describe_preview(one) for one in some.rows],
+        "preview_limit": PREVIEW,
+        **more,
+    }
+
+
+def _describe_preview(row: Element) -> dict[str, Any]:
+    key = parse_identifier(row.get("ratingKey"))
+    show = read_text(row, "grandparentTitle")
+    return {"title": read_text(row, "title"), "media_id": key, "type": read_kind(row), "show": show, "rating_key": key}

@@ -1,0 +1,93 @@
+"""The tools, listed for people and for snapshots: everything here derives from their declarations."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.tools.declare import ALLOW_WRITES, Access
+from plex_companion.tools.toolsets import TOOLSETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from plex_companion.tools.declare import Tool, Toolset
+
+CHARACTERS_A_TOKEN = 4
+"""A rule of thumb for English and JSON; models count differently."""
+
+
+def render_plain(tools: Sequence[Tool]) -> str:
+    """Return one line a tool, by toolset. A tool that read-only mode hides from clients is marked."""
+    lines = []
+    for toolset in TOOLSETS:
+        if mine := [tool for tool in tools if tool.toolset == toolset.name]:
+            lines += [f"{toolset.name}: {toolset.summary}", *map(_line, mine)]
+    if hidden := sum(tool.off for tool in tools):
+        lines += [
+            "",
+            f"* {hidden} tools that change Plex are hidden from clients: the companion is read-only. {ALLOW_WRITES}",
+        ]
+    return "\n".join(lines)
+
+
+def _line(tool: Tool) -> str:
+    return f"{'*' if tool.off else ' '} {tool.name:38} {tool.access.value:12} {_take_first_line(tool)}"
+
+
+def render_table() -> str:
+    """The table of the README: a row a toolset, with what its schemas cost a model's context."""
+    head = ["| toolset | tools | tokens | with writes |", "|---|---|---|---|"]
+    return "\n".join([*head, *(_render_row(toolset) for toolset in TOOLSETS)])
+
+
+def _render_row(toolset: Toolset) -> str:
+    names = ", ".join(f"`{tool.name}`{_render_mark(tool)}" for tool in toolset.tools)
+    reading = [tool for tool in toolset.tools if tool.access is Access.READ]
+    return f"| **{toolset.name}**: {toolset.summary} | {names} | {estimate_tokens(reading):,} | {estimate_tokens(toolset.tools):,} |"
+
+
+def _render_mark(tool: Tool) -> str:
+    return {"read": "", "write": " ✎", "destructive": " ⚠"}[tool.access.value]
+
+
+def estimate_tokens(tools: Iterable[Tool]) -> int:
+    """Estimate how many tokens of a model's context the schemas of tools take, to the next 50."""
+    characters = sum(len(json.dumps(describe_tool(tool), separators=(",", ":"))) for tool in tools)
+    return -(-characters // CHARACTERS_A_TOKEN // 50) * 50
+
+
+def describe_tool(tool: Tool) -> dict[str, Any]:
+    """What a client is told of a tool, but for annotations."""
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "inputSchema": tool.input_schema,
+        "outputSchema": tool.output_schema,
+    }
+
+
+def render_reference() -> str:
+    """A section a toolset, a paragraph a tool: what it takes and does."""
+    return "\n\n".join(
+        part
+        for toolset in TOOLSETS
+        for part in (f"## {toolset.name}", toolset.summary + ".", *map(_render_paragraph, toolset.tools))
+    )
+
+
+def _render_paragraph(tool: Tool) -> str:
+    given = tool.input_schema.get("properties", {})
+    needed = tool.input_schema.get("required", [])
+    arguments = ", ".join(name if name in needed else f"{name}?" for name in given)
+    return f"### `{tool.name}({arguments})`{_render_mark(tool)}\n\n{tool.description}"
+
+
+def render_schemas() -> str:
+    """Every tool as clients see it, with its access class: the text of the recorded snapshot."""
+    listed = [{"access": tool.access.value, **describe_tool(tool)} for toolset in TOOLSETS for tool in toolset.tools]
+    return json.dumps(listed, indent=1, ensure_ascii=False)
+
+
+def _take_first_line(tool: Tool) -> str:
+    return tool.description.splitlines()[0]

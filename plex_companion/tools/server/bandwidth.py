@@ -1,0 +1,124 @@
+"""What Plex has counted: bytes by user and device, load of processor and memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import Element
+
+from plex_companion.errors import Invalid
+from plex_companion.plex.query import ResultPage, clamp_limit, get
+from plex_companion.plex.xml.attributes import read_flag, read_float, read_local_time, read_number, read_text, read_utc
+from plex_companion.tools import play_history
+from plex_companion.tools.users import KEPT_SECONDS, mask_name
+
+if TYPE_CHECKING:
+    from plexapi.server import PlexServer
+
+    from plex_companion.companion import Companion
+
+MOST_BANDWIDTH = 2000
+MOST_RESOURCES = 300
+SPANS = {"months": 1, "weeks": 2, "days": 3, "hours": 4, "seconds": 6}
+LENGTHS = {1: 2_592_000, 2: 604_800, 3: 86_400, 4: 3_600, 6: 1}
+"""Seconds of each of Plex's spans; a month has 30 days."""
+_LOADS = {
+    "host_cpu_utilization": "hostCpuUtilization",
+    "host_memory_utilization": "hostMemoryUtilization",
+    "process_cpu_utilization": "processCpuUtilization",
+    "process_memory_utilization": "processMemoryUtilization",
+}
+
+
+def parse_span(timespan: str | None) -> int:
+    """Plex's number of a span.
+
+    Raises:
+        Invalid: an unknown one; the error lists them.
+    """
+    wanted = "seconds" if timespan is None else timespan.strip().casefold()
+    if wanted not in SPANS:
+        message = f"timespan must be one of {', '.join(SPANS)}; got '{timespan}'."
+        raise Invalid(message, argument="timespan", allowed=list(SPANS))
+    return SPANS[wanted]
+
+
+def parse_lan(lan: bool | str | None) -> bool | None:
+    """Local only, remote only, or both.
+
+    Raises:
+        Invalid: neither true nor false.
+    """
+    known = {"none": None, "": None, "true": True, "false": False}
+    wanted = str(lan).strip().casefold()
+    if wanted not in known:
+        raise Invalid(f"lan must be true, false or left out; got '{lan}'.", argument="lan", allowed=["true", "false"])
+    return known[wanted]
+
+
+def get_bandwidth(
+    plex: PlexServer, companion: Companion, span: int, lan: bool | None, offset: int, limit: int
+) -> dict[str, Any]:
+    """Rows with the names of user and device, newest first. At most three requests."""
+    most = clamp_limit(limit, MOST_BANDWIDTH, offset)
+    found = get(plex, "/statistics/bandwidth", timespan=span, lan=lan).findall("StatisticsBandwidth")
+    rows = sorted(found, key=lambda row: read_number(row, "at") or 0, reverse=True)
+    some = ResultPage(rows[offset : offset + most], len(rows), offset, most)
+    users = play_history.get_accounts(plex, companion) if some.rows else {}
+    players = _get_devices(plex, companion) if some.rows else {}
+    data = [
+        _describe_row(
+            row, mask_name(users.get(read_number(row, "accountID")), companion), players.get(row.get("deviceID"))
+        )
+        for row in some.rows
+    ]
+    total_bytes = sum(read_number(row, "bytes") or 0 for row in rows)
+    return {"status": "success", "data": data, "total_bytes": total_bytes, **some.as_dict()}
+
+
+def _get_devices(plex: PlexServer, companion: Companion) -> dict[str | None, Element]:
+    """Players by this server's number; kept for ten minutes."""
+    rows = companion.ttl_cache.get_or_fetch("devices", KEPT_SECONDS, lambda: tuple(get(plex, "/devices")))
+    return {row.get("id"): row for row in rows}
+
+
+def _describe_row(row: Element, account: str | None, device: Element | None) -> dict[str, Any]:
+    """A row; of a device that Plex has forgotten only the number is left."""
+    player = Element("Device") if device is None else device
+    return {
+        "account": account,
+        "device_id": read_number(row, "deviceID"),
+        "device_name": read_text(player, "name"),
+        "platform": read_text(player, "platform"),
+        "client_identifier": read_text(player, "clientIdentifier"),
+        "at": read_local_time(row, "at"),
+        "bytes": read_number(row, "bytes"),
+        "is_local": read_flag(row, "lan"),
+        "timespan (seconds)": LENGTHS.get(read_number(row, "timespan") or 0),
+        "account_id": read_number(row, "accountID"),
+        "at_utc": read_utc(row, "at"),
+    }
+
+
+def get_resources(plex: PlexServer, offset: int, limit: int) -> dict[str, Any]:
+    """Load of processor and memory, newest first. One request."""
+    most = clamp_limit(limit, MOST_RESOURCES, offset)
+    found = get(plex, "/statistics/resources", timespan=SPANS["seconds"]).findall("StatisticsResources")
+    rows = sorted(found, key=lambda row: read_number(row, "at") or 0, reverse=True)
+    some = ResultPage(rows[offset : offset + most], len(rows), offset, most)
+    current = _describe_load(rows[0]) if rows else {}
+    return {
+        "status": "success",
+        "current": current,
+        "data": [_describe_load(row) for row in some.rows],
+        **some.as_dict(),
+    }
+
+
+def _describe_load(row: Element) -> dict[str, Any]:
+    """A measurement, in per cent."""
+    return {
+        "timestamp": read_local_time(row, "at"),
+        **{ours: read_float(row, theirs) for ours, theirs in _LOADS.items()},
+        "timespan": read_number(row, "timespan"),
+        "timestamp_utc": read_utc(row, "at"),
+    }

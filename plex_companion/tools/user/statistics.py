@@ -1,0 +1,133 @@
+"""Who played how much, by kind of media and by device: out of the plays that the companion keeps, as `history_stats`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from plex_companion.cache.queries.counts import UNKNOWN, Sum, count_plays_by_player
+from plex_companion.cache.queries.plays import read_history_status
+from plex_companion.history.filters import list_users
+from plex_companion.history.source import add_envelope, describe_import, find_server
+from plex_companion.plex.xml.attributes import parse_identifier
+from plex_companion.times import DAY_MS, Window
+from plex_companion.tools.users import note_plex_tv_users
+from plex_companion.zones import name_zone
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from plex_companion.companion import Companion
+
+Period = Literal["last_24_hours", "last_7_days", "last_30_days", "last_90_days", "last_year", "all_time"]
+_DAYS: dict[Period, int | None] = {
+    "last_24_hours": 1,
+    "last_7_days": 7,
+    "last_30_days": 30,
+    "last_90_days": 90,
+    "last_year": 365,
+    "all_time": None,
+}
+"""Days of 24 hours before now."""
+Player = tuple[str | None, str | None, str | None]
+
+
+@dataclass(slots=True)
+class _Usage:
+    """What one user played. What is not known of a play is in the whole, and in no kind and of no device."""
+
+    whole: Sum = field(default_factory=Sum)
+    kinds: dict[str, Sum] = field(default_factory=dict)
+    players: dict[Player, Sum] = field(default_factory=dict)
+
+    def add(self, row: sqlite3.Row) -> None:
+        """Count plays of one kind on one player."""
+        some = Sum(row["plays"], row["timed"], row["watched_ms"])
+        self.whole = self.whole.plus(some)
+        if row["type"]:
+            self.kinds[row["type"]] = self.kinds.get(row["type"], Sum()).plus(some)
+        player = (row["client_identifier"], row["player_title"], row["platform"])
+        if any(player):
+            known = next((one for one in self.players if one[0] and one[0] == player[0]), player)
+            self.players[known] = self.players.get(known, Sum()).plus(some)
+
+
+async def get_statistics(companion: Companion, period: Period, user_id: str | None) -> dict[str, Any]:
+    """Return what everybody, or one user, played in a period. The sums are those of `history_stats`."""
+    days, now = _DAYS[period], companion.now_ms
+    window = Window(0 if days is None else max(0, now - days * DAY_MS), now)
+    usages: dict[str, _Usage] = {}
+    for row in await count_plays_by_player(companion.cache, window):
+        usages.setdefault(row["user"], _Usage()).add(row)
+    names = await list_users(companion)
+    shown = {key: usage for key, usage in usages.items() if user_id is None or key == user_id}
+    rows = [_describe_user(companion, key, usage, names) for key, usage in shown.items() if key != UNKNOWN]
+    rows.sort(key=lambda row: (-row["total_duration"], -row["total_plays"], row["user"] or ""))
+    whole = Sum(*(sum(one) for one in zip((0, 0, 0), *(usage.whole for usage in shown.values()), strict=True)))
+    known = await read_history_status(companion.cache, find_server(companion))
+    told = {
+        "time_period": period,
+        "user_filter": None if user_id is None else names.get(user_id) or user_id,
+        "total_users": len(rows),
+        "stats_generated_at": f"{datetime.fromtimestamp(now / 1000, UTC).astimezone(companion.zone):%Y-%m-%d %H:%M:%S}",
+        "users": rows,
+        "total_plays": whole.plays,
+        "timed_plays": whole.timed,
+        "total_duration": whole.watched_ms // 1000,
+        "timezone": name_zone(companion.zone),
+        "history": describe_import(known),
+        **_build_message(whole, complete=known.complete),
+    }
+    return add_envelope(companion, told)
+
+
+def _build_message(whole: Sum, *, complete: bool) -> dict[str, str]:
+    """Say what must be known to take the figures for what they are."""
+    said = []
+    if not whole.plays:
+        said.append("Nothing was played in this period.")
+    elif whole.timed < whole.plays:
+        said.append(
+            f"The watch time of {whole.timed} of {whole.plays} plays is known; the others are known from Plex's history "
+            "alone, which tells none."
+        )
+    if not complete:
+        said.append("Plex's own history is not imported completely yet: plays may be missing.")
+    return {"message": " ".join(said)} if said else {}
+
+
+def format_duration(seconds: int) -> str:
+    """As `3h 5m 0s`."""
+    return f"{seconds // 3600}h {seconds // 60 % 60}m {seconds % 60}s"
+
+
+def _describe_sums(sums: Sum) -> dict[str, Any]:
+    seconds = sums.watched_ms // 1000
+    return {"duration": seconds, "count": sums.plays, "formatted_duration": format_duration(seconds)}
+
+
+def _describe_user(companion: Companion, key: str, usage: _Usage, names: dict[str, str | None]) -> dict[str, Any]:
+    person = note_plex_tv_users(companion).get(int(key)) if key.isdecimal() else None
+    seconds = usage.whole.watched_ms // 1000
+    return {
+        "user": key.removeprefix("=") if key.startswith("=") else names.get(key),
+        "user_thumb": person.thumb if person else None,
+        "total_duration": seconds,
+        "total_plays": usage.whole.plays,
+        "timed_plays": usage.whole.timed,
+        "media_types": {kind: _describe_sums(sums) for kind, sums in usage.kinds.items()},
+        "devices": _key_by_name(usage.players),
+        "formatted_duration": format_duration(seconds),
+        "user_id": None if key.startswith("=") else parse_identifier(key),
+    }
+
+
+def _key_by_name(players: dict[Player, Sum]) -> dict[str, Any]:
+    """Keyed by name; the second of two that share one is `name (id)`."""
+    named: dict[str, Any] = {}
+    for (identifier, title, platform), sums in players.items():
+        name = title or platform or "Unnamed device"
+        key = f"{name} ({identifier or platform})" if name in named else name
+        named[key] = {"platform": platform, **_describe_sums(sums)}
+    return named

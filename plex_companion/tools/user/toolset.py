@@ -1,0 +1,330 @@
+"""Toolset `user`: who uses the server, and what they have watched and are watching."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+from plex_companion import serialize
+from plex_companion.companion import Companion
+from plex_companion.names.folding import fold
+from plex_companion.plex.query import clamp_limit, get_page
+from plex_companion.plex.xml.attributes import (
+    parse_identifier,
+    read_flag,
+    read_local_time,
+    read_number,
+    read_text,
+    read_utc,
+)
+from plex_companion.tools.declare import Access, Id, Toolset
+from plex_companion.tools.play_history import HistoryWalk, describe_play, drop_repeats, get_devices
+from plex_companion.tools.user.statistics import Period, get_statistics
+from plex_companion.tools.users import (
+    ServerUser,
+    find_user,
+    find_user_id,
+    get_access,
+    get_account,
+    get_owner_account,
+    list_users,
+    mask_name,
+    mask_user,
+    read_owner,
+    switch_to,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+USER = Toolset("user", "Users: who they are, what they watch, what they have watched")
+
+LISTED = HISTORY = 500
+MINUTE_MS, SECOND_MS = 60_000, 1_000
+ContentType = Literal["movie", "show", "episode", "track", "photo", "clip"]
+
+
+@dataclass(frozen=True, slots=True)
+class AllUsers:
+    """Everybody who may use the server; `total_users` counts without the owner."""
+
+    owner: dict[str, Any]
+    users: list[dict[str, Any]]
+    total_users: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchHistory:
+    """What somebody played, newest first."""
+
+    username: str | None
+    user_id: int | None
+    count: int
+    requestedLimit: int  # noqa: N815 - the contract's name
+    contentType: str | None  # noqa: N815 - the same
+    limit: int
+    offset: int
+    items: list[dict[str, Any]]
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContinueWatching:
+    """What somebody has begun."""
+
+    status: str
+    count: int
+    limit: int
+    items: list[dict[str, Any]]
+    message: str | None = None
+
+
+@USER.tool(Access.READ, open_world=True)
+def user_search_users(plex: PlexServer, companion: Companion, search_term: str | None = None) -> dict[str, Any]:
+    """Find users whose username, title or e-mail contains a text; without a text, list the owner and everybody else.
+
+    Found users come with their role and the libraries of this server that they may see.
+    """
+    if search_term is None or not search_term.strip():
+        return _list_everybody(plex, companion)
+    wanted = fold(search_term)
+    people = (read_owner(plex, companion), *list_users(plex, companion))
+    found = [person for person in people if _contains(person, wanted)]
+    rows = [_describe_found(plex, companion, person) for person in found]
+    answer: dict[str, Any] = {"searchTerm": search_term, "usersFound": len(rows), "users": rows}
+    return answer if rows else {**answer, "message": f"No user's name or e-mail contains '{search_term}'."}
+
+
+@USER.tool(Access.READ, open_world=True)
+def user_list_all_users(plex: PlexServer, companion: Companion) -> AllUsers:
+    """List the owner and every home, managed and shared user, with their plex.tv ids."""
+    others = [_describe_user(mask_user(person, companion)) for person in list_users(plex, companion)]
+    me = mask_user(get_owner_account(plex, companion), companion)
+    names = {"id": me.id, "username": me.username, "email": me.email, "title": me.title, "uuid": me.uuid}
+    return AllUsers({**names, "type": me.kind, "home": me.home, "homeAdmin": me.admin}, others, len(others))
+
+
+@USER.tool(Access.READ, open_world=True)
+def user_get_info(plex: PlexServer, companion: Companion, username: str | None = None) -> dict[str, Any]:
+    """Look at one user: role, names, and what they may see on which server; for the owner (the default) the subscription.
+
+    `username` is a username, title or e-mail.
+    """
+    person = find_user(plex, companion, username)
+    if person.is_owner:
+        return _describe_owner(plex, companion)
+    known = mask_user(person, companion)
+    names = {"username": known.username, "email": known.email, "title": known.title, "id": known.id}
+    return {"role": known.kind, **names, "serverAccess": _describe_access(plex, companion, person)}
+
+
+@USER.tool(Access.READ, open_world=True)
+def user_get_on_deck(
+    plex: PlexServer, companion: Companion, username: str | None = None, limit: int = 50, offset: int = 0
+) -> dict[str, Any]:
+    """What a user would watch next: begun films and episodes, and the episode after the last one seen.
+
+    `username` is a username, title or e-mail; by default the owner.
+    """
+    limit = clamp_limit(limit, LISTED, offset)
+    person = find_user(plex, companion, username)
+    found = get_page(switch_to(plex, companion, person), "/library/onDeck", offset=offset, limit=limit)
+    items = [_describe_on_deck(row) for row in found.rows]
+    answer = {"username": mask_name(person.name, companion), "count": len(items), "items": items, **found.as_dict()}
+    return answer if items else {**answer, "message": "Nothing is on deck."}
+
+
+@USER.tool(Access.READ, open_world=True)
+def user_get_continue_watching(
+    plex: PlexServer,
+    companion: Companion,
+    limit: int = 10,
+    username: str | None = None,
+    user_id: Id | None = None,
+) -> ContinueWatching:
+    """What a user has begun and not finished, the most recent first, and how many minutes are left of it.
+
+    `username` is a username, title or e-mail, `user_id` the plex.tv id (it wins); by default the owner.
+    """
+    limit = clamp_limit(limit, LISTED)
+    seen = switch_to(plex, companion, find_user(plex, companion, username, user_id))
+    rows = get_page(seen, "/hubs/continueWatching/items", offset=0, limit=limit).rows
+    items = [_describe_begun(row) for row in rows]
+    return ContinueWatching("success", len(items), limit, items, None if items else "Nothing has been begun.")
+
+
+@USER.tool(Access.READ, open_world=True)
+def user_get_watch_history(
+    plex: PlexServer,
+    companion: Companion,
+    username: str | None = None,
+    limit: int = 10,
+    content_type: ContentType | None = None,
+    user_id: Id | None = None,
+    offset: int = 0,
+    include_repeats: bool = False,
+) -> WatchHistory:
+    """What a user played to the end on this server, newest first; each item once unless `include_repeats`.
+
+    `content_type` narrows it ("show" means episodes). `username` is a username, title or e-mail, `user_id` the plex.tv
+    id (it wins); by default the owner. Looks through the newest 800 plays. Needs the owner's token. What was only
+    marked as watched is not in Plex's history.
+    """
+    asked, limit = limit, clamp_limit(limit, HISTORY, offset)
+    person = find_user(plex, companion, username, user_id)
+    looking = HistoryWalk(plex, person.account_id)
+    rows = _filter_plays(looking, content_type, repeats=include_repeats)
+    played = list(islice(rows, offset, offset + limit))
+    names = get_devices(plex, companion) if played else {}
+    items = [describe_play(row, names) for row in played]
+    message = _explain_extent(looking, len(items), limit)
+    return WatchHistory(
+        username=mask_name(person.name, companion),
+        user_id=person.account_id,
+        count=len(items),
+        requestedLimit=asked,
+        contentType=content_type,
+        limit=limit,
+        offset=offset,
+        items=items,
+        message=message,
+    )
+
+
+@USER.tool(Access.READ, open_world=True)
+async def user_get_statistics(
+    companion: Companion, time_period: Period = "last_24_hours", username: str | None = None
+) -> dict[str, Any]:
+    """How much each user played in a period: plays and seconds, by kind of media and by device; who played longest first.
+
+    `username` is a username, title, e-mail or id; by default everybody. Periods are the last so many times 24 hours. From
+    the cache, with the figures of history_stats: seconds sum up the `timed_plays`, of the others Plex tells no watch time.
+    """
+    user_id = await find_user_id(companion, username) if username and username.strip() else None
+    return await get_statistics(companion, time_period, user_id)
+
+
+def _list_everybody(plex: PlexServer, companion: Companion) -> dict[str, Any]:
+    others = [mask_user(person, companion) for person in list_users(plex, companion)]
+    me = mask_user(get_owner_account(plex, companion), companion)
+    shared = [{**_list_names(person), "id": person.id} for person in others]
+    return {"totalUsers": len(others) + 1, "owner": _list_names(me), "sharedUsers": shared}
+
+
+def _list_names(person: ServerUser) -> dict[str, Any]:
+    return {"username": person.username, "email": person.email, "title": person.title}
+
+
+def _contains(person: ServerUser, wanted: str) -> bool:
+    return any(wanted in fold(name) for name in (person.username, person.email, person.title) if name)
+
+
+def _describe_found(plex: PlexServer, companion: Companion, person: ServerUser) -> dict[str, Any]:
+    row = {"role": person.kind, **_list_names(mask_user(person, companion)), "id": person.id}
+    granted = None if person.is_owner else get_access(plex, companion).get(person.id)
+    return row if person.is_owner else {**row, "libraries": list(granted.libraries) if granted else []}
+
+
+def _describe_user(person: ServerUser) -> dict[str, Any]:
+    return {
+        "id": person.id,
+        "title": person.title,
+        "username": person.username,
+        "email": person.email,
+        "uuid": person.uuid,
+        "thumb": person.thumb,
+        "home": person.home,
+        "guest": person.guest,
+        "restricted": person.restricted,
+        "admin": person.admin,
+        "protected": person.protected,
+        "type": person.kind,
+    }
+
+
+def _describe_owner(plex: PlexServer, companion: Companion) -> dict[str, Any]:
+    me, found = mask_user(get_owner_account(plex, companion), companion), get_account(plex, companion)
+    subscription = found.find("subscription")
+    features = [] if subscription is None else [read_text(feature, "id") for feature in subscription.iter("feature")]
+    return {
+        "role": me.kind,
+        **_list_names(me),
+        "uuid": me.uuid,
+        "subscription": {
+            "active": subscription is not None and read_flag(subscription, "active") is True,
+            "features": [feature for feature in features if feature],
+        },
+        "joinedAt": read_local_time(found, "joinedAt"),
+        "joined_at_utc": read_utc(found, "joinedAt"),
+    }
+
+
+def _describe_access(plex: PlexServer, companion: Companion, person: ServerUser) -> list[dict[str, Any]]:
+    """The libraries are known of this server only."""
+    granted = get_access(plex, companion).get(person.id)
+    here = list(granted.libraries) if granted else []
+    return [
+        {
+            "name": share.name,
+            "libraries": here if share.machine_identifier == plex.machineIdentifier else [],
+            "all_libraries": share.all_libraries,
+        }
+        for share in person.shares
+    ]
+
+
+def _describe_on_deck(row: Element) -> dict[str, Any]:
+    where = {"show": read_text(row, "grandparentTitle"), "season": read_text(row, "parentTitle")}
+    at, duration = read_number(row, "viewOffset") or 0, read_number(row, "duration")
+    return {
+        "type": read_text(row, "type"),
+        "title": read_text(row, "title"),
+        **(where if row.get("type") == "episode" else {"year": read_number(row, "year")}),
+        "progress": serialize.compute_percent(at, duration),
+        "current_time": _format_clock(at),
+        "total_time": None if duration is None else _format_clock(duration),
+        "rating_key": parse_identifier(row.get("ratingKey")),
+        "view_offset_ms": at,
+        "duration_ms": duration,
+    }
+
+
+def _describe_begun(row: Element) -> dict[str, Any]:
+    where = {
+        "show": read_text(row, "grandparentTitle"),
+        "season": read_number(row, "parentIndex"),
+        "episode": read_number(row, "index"),
+    }
+    at, duration = read_number(row, "viewOffset") or 0, read_number(row, "duration")
+    return {
+        "type": read_text(row, "type"),
+        "title": read_text(row, "title"),
+        "ratingKey": parse_identifier(row.get("ratingKey")),
+        **(where if row.get("type") == "episode" else {"year": read_number(row, "year")}),
+        "progress": serialize.compute_percent(at, duration),
+        "remaining_minutes": None if duration is None else max(0, duration - at) // MINUTE_MS,
+        "rating_key": parse_identifier(row.get("ratingKey")),
+        "view_offset_ms": at,
+    }
+
+
+def _format_clock(milliseconds: int) -> str:
+    """As `83:05`."""
+    seconds = milliseconds // SECOND_MS
+    return f"{seconds // 60}:{seconds % 60:02}"
+
+
+def _filter_plays(looking: HistoryWalk, content_type: str | None, *, repeats: bool) -> Iterator[Element]:
+    wanted = "episode" if content_type == "show" else content_type
+    rows = (row for row in looking if wanted is None or row.get("type") == wanted)
+    return rows if repeats else drop_repeats(rows)
+
+
+def _explain_extent(looking: HistoryWalk, found: int, limit: int) -> str | None:
+    if found < limit and looking.stopped_early:
+        return f"Only the newest {looking.looked_at} of {looking.total} plays were looked through."
+    return None if found else "No plays found."

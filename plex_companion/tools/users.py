@@ -1,0 +1,342 @@
+"""Who uses the server, found by name or id, and the server as one of them sees it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexForbidden, ToolError
+from plex_companion.events import PlexTvUsersRead, ReceivedEvent
+from plex_companion.history import filters as memory
+from plex_companion.history.filters import list_names
+from plex_companion.models import PlexTvUser
+from plex_companion.names.usernames import find_user_ids
+from plex_companion.plex.query import get_plex_tv, switch_token
+from plex_companion.plex.xml.attributes import read_flag, read_link, read_number, read_text
+from plex_companion.text import HIDDEN, mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.companion import Companion
+
+OWNER = 1
+"""The owner's number on their own server; everybody else has the same number there as at plex.tv."""
+KEPT_SECONDS = 600.0
+ASKED_SECONDS = 5.0
+"""How long a question about the past waits for plex.tv to say who somebody is."""
+_USERS, _ACCESS, _ACCOUNT = "plex.tv users", "plex.tv access", "plex.tv account"
+_SEEN, _TOLD = "users seen at plex.tv", "users told to the cache"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerShare:
+    """A server that somebody may use."""
+
+    machine_identifier: str | None
+    name: str | None
+    all_libraries: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserAccess:
+    """What somebody may do with this server. The token is theirs; it is kept in memory only and shown nowhere."""
+
+    token: SecretStr
+    libraries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUser:
+    """A user. `id` is plex.tv's number, `account_id` the server's. Names and e-mail are as they came, not masked."""
+
+    id: int | None
+    account_id: int | None
+    username: str | None
+    title: str | None
+    email: str | None = None
+    uuid: str | None = None
+    thumb: str | None = None
+    home: bool = False
+    guest: bool = False
+    restricted: bool = False
+    admin: bool = False
+    protected: bool = False
+    shares: tuple[ServerShare, ...] = field(default=())
+
+    @property
+    def is_owner(self) -> bool:
+        """Whose server it is."""
+        return self.account_id == OWNER
+
+    @property
+    def kind(self) -> str:
+        """How they belong to the owner: Owner, Home User, Home User (Managed) or Shared User."""
+        if self.is_owner:
+            return "Owner"
+        if not self.home:
+            return "Shared User"
+        return "Home User (Managed)" if self.restricted else "Home User"
+
+    @property
+    def name(self) -> str:
+        """What to call them."""
+        return self.title or self.username or self.email or f"user {self.account_id}"
+
+    def matches(self, wanted: str) -> bool:
+        """Whether this, without regard to case, is one of their names."""
+        folded = wanted.strip().casefold()
+        return any(folded == name.casefold() for name in (self.username, self.title, self.email) if name)
+
+
+def mask_user(person: ServerUser, companion: Companion) -> ServerUser:
+    """The person as they may be shown: e-mail addresses (names can be some) hidden, unless privacy is off."""
+    return replace(
+        person,
+        username=mask_name(person.username, companion),
+        title=mask_name(person.title, companion),
+        email=mask_name(person.email, companion),
+    )
+
+
+def mask_name(name: str | None, companion: Companion) -> str | None:
+    """A name or address as it may be shown."""
+    return mask(name) if name and companion.settings.privacy else name
+
+
+def read_owner(plex: PlexServer, companion: Companion) -> ServerUser:
+    """The owner, as far as the server knows them: no request."""
+    names = [account.name for account in companion.state.accounts if account.id == str(OWNER)]
+    title = names[0] if names and names[0] != HIDDEN else None
+    signed_in: str | None = plex.myPlexUsername  # newer servers give the e-mail address, older ones the name
+    email = signed_in if signed_in and "@" in signed_in else None
+    username = title if email else signed_in or title
+    return ServerUser(None, OWNER, username, title or username, email, admin=True)
+
+
+def get_account(plex: PlexServer, companion: Companion) -> Element:
+    """The owner's account at plex.tv; at most one request in ten minutes. It holds tokens: show chosen attributes only."""
+    return companion.ttl_cache.get_or_fetch(_ACCOUNT, KEPT_SECONDS, lambda: get_plex_tv(plex, "/api/v2/user"))
+
+
+def get_owner_account(plex: PlexServer, companion: Companion) -> ServerUser:
+    """The owner as plex.tv knows them; at most one request."""
+    known = replace(_parse_user(get_account(plex, companion)), account_id=OWNER)
+    _note(companion, [known])
+    return known
+
+
+def list_users(plex: PlexServer, companion: Companion) -> tuple[ServerUser, ...]:
+    """Everybody else: the home and the friends of the owner. At most one request in ten minutes.
+
+    Raises:
+        PlexTvUnreachable: plex.tv is away.
+    """
+    found = companion.ttl_cache.get_or_fetch(_USERS, KEPT_SECONDS, lambda: _fetch_users(plex))
+    _note(companion, found)
+    return found
+
+
+def find_user(
+    plex: PlexServer, companion: Companion, username: str | None = None, user_id: str | int | None = None
+) -> ServerUser:
+    """Return the user of this id, else the one whom a name means (see `usernames`); the owner when neither is given.
+
+    Names are the username, title and e-mail of plex.tv and the name on this server; a first name is enough where only one
+    has it. The owner costs no request when named as the server names them, anybody else at most one, a stranger two.
+
+    Raises:
+        NotFound: nobody; the error lists the names.
+        Ambiguous: several; the error lists their ids.
+        PlexTvUnreachable: plex.tv is away and the owner is not meant.
+    """
+    here = read_owner(plex, companion)
+    if user_id is not None:
+        return _find_by_id(plex, companion, here, str(user_id).strip())
+    if username is None or not username.strip():
+        return here
+    if here.matches(username) and not _has_namesake(companion, username):
+        return here
+    people = {
+        str(person.account_id): person for person in (here, *_list_former(companion), *list_users(plex, companion))
+    }
+    names = {id_: {person.username, person.title, person.email} for id_, person in people.items()}
+    fitting = [people[id_] for id_ in find_user_ids(username, list_names(companion.state, names)) if id_ in people]
+    if len(fitting) > 1:
+        matches = [_describe_match(mask_user(person, companion)) for person in fitting]
+        owners = " Leave username out to mean the owner." if here in fitting else ""
+        message = f"{len(fitting)} users are called '{username}': use another of their names.{owners}"
+        raise Ambiguous(message, argument="username", matches=matches)
+    return fitting[0] if fitting else _match_owner(plex, companion, "username", username)
+
+
+def switch_user(
+    plex: PlexServer, companion: Companion, username: str | None = None, user_id: str | int | None = None
+) -> PlexServer:
+    """The server as this user sees it; `plex` itself for the owner. At most two requests, both kept for ten minutes.
+
+    Raises:
+        PlexForbidden: the user may not use this server.
+        ToolError: as `find_user`.
+    """
+    return switch_to(plex, companion, find_user(plex, companion, username, user_id))
+
+
+def switch_to(plex: PlexServer, companion: Companion, person: ServerUser) -> PlexServer:
+    """The server as this person sees it; see `as_user`."""
+    if person.is_owner:
+        return plex
+    found = get_access(plex, companion).get(person.id)
+    if found is None:
+        companion.ttl_cache.forget(_ACCESS)  # the owner may share the server right now
+        name = mask_name(person.name, companion)
+        message = f"'{name}' has no access to this server. Share a library with them in Plex, then try again."
+        raise PlexForbidden(message)
+    return switch_token(plex, found.token.get_secret_value())
+
+
+def get_access(plex: PlexServer, companion: Companion) -> dict[int | None, UserAccess]:
+    """What everybody but the owner may do here, by plex.tv's numbers. At most one request in ten minutes."""
+    return companion.ttl_cache.get_or_fetch(_ACCESS, KEPT_SECONDS, lambda: _fetch_access(plex))
+
+
+def _find_by_id(plex: PlexServer, companion: Companion, here: ServerUser, user_id: str) -> ServerUser:
+    if not (user_id.isascii() and user_id.isdecimal()):
+        raise Invalid(f"user_id must be a number, as user_list_all_users gives; got '{user_id}'.", argument="user_id")
+    wanted = user_id.lstrip("0")
+    if wanted == str(OWNER):
+        return here
+    found = (person for person in list_users(plex, companion) if str(person.id) == wanted)
+    return next(found, None) or _match_owner(plex, companion, "user_id", user_id)
+
+
+def _match_owner(plex: PlexServer, companion: Companion, argument: str, asked: str) -> ServerUser:
+    """The owner may have been named as only plex.tv knows them.
+
+    Raises:
+        NotFound: the owner is not meant either.
+    """
+    known = get_owner_account(plex, companion)
+    if asked == str(known.id) or (argument != "user_id" and known.matches(asked)):
+        return known
+    available = [mask_user(person, companion).name for person in (known, *list_users(plex, companion))][:50]
+    companion.ttl_cache.forget(_USERS)  # somebody may be invited right now
+    message = f"No user with {argument} '{asked}'. Users: {', '.join(available)}."
+    raise NotFound(message, what="user", available=available)
+
+
+def _list_former(companion: Companion) -> list[ServerUser]:
+    """Return the users that the server still has accounts of; plex.tv tells of those who share it now."""
+    accounts = (one for one in companion.state.accounts if one.name and one.id.isdecimal() and one.id != str(OWNER))
+    return [ServerUser(int(one.id), int(one.id), None, None if one.name == HIDDEN else one.name) for one in accounts]
+
+
+def note_plex_tv_users(companion: Companion) -> dict[int, ServerUser]:
+    """Return the users that plex.tv named while this process runs, by account id."""
+    found: dict[int, ServerUser] = companion.ttl_cache.recall(_SEEN) or {}
+    return found
+
+
+async def keep_names(companion: Companion) -> None:
+    """Have the names written down that plex.tv told, where they are news: the command line knows them by these too."""
+    seen = [mask_user(person, companion) for person in note_plex_tv_users(companion).values()]
+    named = tuple(
+        PlexTvUser(str(one.account_id), str(one.id), _load_kept(one.username), _load_kept(one.title)) for one in seen
+    )
+    news = tuple(user for user in named if user not in companion.state.plex_tv_users)
+    if news and companion.ttl_cache.recall(_TOLD) != news:
+        companion.ttl_cache.remember(_TOLD, news)
+        await companion.event_queue.put([ReceivedEvent(PlexTvUsersRead(news), companion.clock())])
+
+
+def _load_kept(name: str | None) -> str | None:
+    return None if name is None or "@" in name or name == HIDDEN else name
+
+
+async def find_user_id(companion: Companion, wanted: str) -> str:
+    """Return the account id of the user whom a text means, as `find_user` does; plex.tv is asked of strangers only.
+
+    Raises:
+        NotFound: nobody; the message names those there are.
+        Ambiguous: several.
+    """
+    try:
+        return await memory.find_user(companion, wanted)
+    except NotFound:
+        with suppress(ToolError):
+            ask = partial(find_user, companion=companion, username=wanted)
+            person = await companion.gateway.call(ask, timeout=ASKED_SECONDS)
+            await keep_names(companion)
+            return str(person.account_id)
+        raise
+
+
+def _note(companion: Companion, people: Iterable[ServerUser]) -> None:
+    named = {one.account_id: one for one in people if one.account_id is not None and one.id is not None}
+    companion.ttl_cache.remember(_SEEN, {**note_plex_tv_users(companion), **named})
+
+
+def _has_namesake(companion: Companion, username: str) -> bool:
+    """Whether somebody else on the server has the owner's name, as far as the server told when it was last read."""
+    wanted = username.strip().casefold()
+    others = (one.name for one in companion.state.accounts if one.id != str(OWNER) and one.name)
+    return any(name.casefold() == wanted for name in others)
+
+
+def _describe_match(person: ServerUser) -> dict[str, object]:
+    return {
+        "title": person.title,
+        "id": person.id or person.account_id,
+        "username": person.username,
+        "email": person.email,
+    }
+
+
+def _fetch_users(plex: PlexServer) -> tuple[ServerUser, ...]:
+    return tuple(_parse_user(row) for row in get_plex_tv(plex, "/api/users/").iter("User"))
+
+
+def _fetch_access(plex: PlexServer) -> dict[int | None, UserAccess]:
+    """The home's users are here too: plexapi's `switchUser` takes the tokens of both from this list."""
+    shared = get_plex_tv(plex, f"/api/servers/{plex.machineIdentifier}/shared_servers").iter("SharedServer")
+    return {
+        read_number(row, "userID"): UserAccess(SecretStr(row.get("accessToken", "")), _parse_libraries(row))
+        for row in shared
+        if row.get("accessToken")
+    }
+
+
+def _parse_libraries(row: Element) -> tuple[str, ...]:
+    sections = (section for section in row.iter("Section") if read_flag(section, "shared") is not False)
+    return tuple(title for section in sections if (title := read_text(section, "title")))
+
+
+def _parse_user(row: Element) -> ServerUser:
+    return ServerUser(
+        id=read_number(row, "id"),
+        account_id=read_number(row, "id"),
+        username=read_text(row, "username"),
+        title=read_text(row, "title"),
+        email=read_text(row, "email"),
+        uuid=read_text(row, "uuid"),
+        thumb=read_link(row, "thumb"),
+        home=read_flag(row, "home") or False,
+        guest=read_flag(row, "guest") or False,
+        restricted=read_flag(row, "restricted") or False,
+        admin=read_flag(row, "admin") or read_flag(row, "homeAdmin") or False,
+        protected=read_flag(row, "protected") or False,
+        shares=tuple(_parse_share(server) for server in row.iter("Server")),
+    )
+
+
+def _parse_share(server: Element) -> ServerShare:
+    return ServerShare(
+        read_text(server, "machineIdentifier"), read_text(server, "name"), read_flag(server, "allLibraries")
+    )

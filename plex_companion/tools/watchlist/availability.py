@@ -1,0 +1,127 @@
+"""Which of the titles that plex.tv knows are on this server, and how far somebody is with them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from plex_companion import serialize
+from plex_companion.errors import NotFound, PlexError, TimedOut
+from plex_companion.plex.query import get, get_page, portions
+from plex_companion.plex.xml.attributes import parse_identifier, read_number, read_text
+from plex_companion.tools.users import switch_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.companion import Companion
+    from plex_companion.tools.users import ServerUser
+
+    Wished = tuple[Element, dict[str, Any]]
+
+AT_ONCE = 4
+NAMESAKES = 50
+_NUMBERS = {"movie": 1, "show": 2}
+_ELSEWHERE = ("imdb://", "tmdb://", "tvdb://")
+
+
+async def add_availability(companion: Companion, person: ServerUser, wishes: Sequence[Wished]) -> list[dict[str, Any]]:
+    """The items, with where they are in the library and how far this person is; the server's failure is told in each.
+
+    One request for each kind finds what has the same guid (that `guid=` takes several is unverified); each title that
+    it does not find costs one more, which looks for its name and compares guids and the ids of IMDb, TMDB and TVDB.
+    """
+    found = await _try_request(companion, partial(_find_by_guid, companion, person, [row for row, _ in wishes]))
+    if isinstance(found, str):
+        return [_describe_state(item, found) for _, item in wishes]
+    items: list[dict[str, Any]] = [{} for _ in wishes]
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+
+    async def fill(place: int, row: Element, item: dict[str, Any]) -> None:
+        same = found.get(row.get("guid", "")) or []
+        async with limiter:
+            items[place] = _describe_state(
+                item, same or await _try_request(companion, partial(_find_by_name, companion, person, row))
+            )
+
+    async with anyio.create_task_group() as tasks:
+        for place, (row, item) in enumerate(wishes):
+            tasks.start_soon(fill, place, row, item)
+    return items
+
+
+async def _try_request(companion: Companion, question: Callable[[PlexServer], Any]) -> Any:
+    """The answer, or in words why there is none: the list itself is plex.tv's and stands."""
+    try:
+        return await companion.gateway.call(question)
+    except (PlexError, TimedOut, NotFound) as error:
+        return error.message
+
+
+def _find_by_guid(
+    companion: Companion, person: ServerUser, rows: Sequence[Element], plex: PlexServer
+) -> dict[str, list[Element]]:
+    seen = switch_to(plex, companion, person)
+    found: dict[str, list[Element]] = {}
+    for kind, kind_number in _NUMBERS.items():
+        guids = [row.get("guid", "") for row in rows if row.get("type") == kind]
+        for some in portions(guids):
+            for row in get(seen, "/library/all", type=kind_number, guid=",".join(some), includeGuids=1):
+                found.setdefault(row.get("guid", ""), []).append(row)
+    return found
+
+
+def _find_by_name(companion: Companion, person: ServerUser, wish: Element, plex: PlexServer) -> list[Element]:
+    seen = switch_to(plex, companion, person)
+    kind, title = _NUMBERS.get(wish.get("type", "")), wish.get("title", "")
+    rows = get_page(seen, "/library/all", offset=0, limit=NAMESAKES, type=kind, title=title, includeGuids=1).rows
+    return [row for row in rows if _list_ids(row) & _list_ids(wish)]
+
+
+def _list_ids(row: Element) -> set[str]:
+    """The guid, and the ids elsewhere that mean the same title everywhere."""
+    others = {guid.get("id", "") for guid in row.iter("Guid")}
+    return {row.get("guid", ""), *(other for other in others if other.startswith(_ELSEWHERE))} - {""}
+
+
+def _describe_state(item: dict[str, Any], found: list[Element] | str) -> dict[str, Any]:
+    if isinstance(found, str):
+        unknown: dict[str, Any] = {"available_on_server": None, "match_status": "unavailable", "library_items": []}
+        return {**item, **unknown, "state_error": found}
+    status = "matched" if found else "not_found"
+    here = [_describe_in_library(row) for row in found]
+    return {**item, "available_on_server": True if found else None, "match_status": status, "library_items": here}
+
+
+def _describe_in_library(row: Element) -> dict[str, Any]:
+    rating_key = parse_identifier(row.get("ratingKey"))
+    names = {"media_id": rating_key, "rating_key": rating_key, "library": read_text(row, "librarySectionTitle")}
+    return {**names, **(_describe_show(row) if row.get("type") == "show" else _describe_movie(row))}
+
+
+def _describe_show(row: Element) -> dict[str, Any]:
+    watched, whole = read_number(row, "viewedLeafCount") or 0, read_number(row, "leafCount")
+    done = whole is not None and 0 < whole <= watched
+    return {
+        "watched": done,
+        "watch_status": "watched" if done else "partial" if watched else "unwatched",
+        "watched_episode_count": watched,
+        "episode_count": whole,
+    }
+
+
+def _describe_movie(row: Element) -> dict[str, Any]:
+    count, at = read_number(row, "viewCount") or 0, read_number(row, "viewOffset") or 0
+    return {
+        "watched": count > 0,
+        "watch_status": "watched" if count else "partial" if at else "unwatched",
+        "view_count": count,
+        "playback_offset_ms": at,
+        "in_progress": at > 0,
+        "progress_percent": serialize.compute_percent(at, read_number(row, "duration")),
+    }

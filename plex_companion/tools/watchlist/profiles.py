@@ -1,0 +1,88 @@
+"""Whose account at plex.tv is meant: the owner's, or a profile of the home with its own token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from plex_companion.errors import Invalid, PlexError, PlexForbidden
+from plex_companion.plex.query import send, switch_token, use_full_addresses
+from plex_companion.plex.xml.attributes import read_number
+from plex_companion.tools.users import find_user, mask_name
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from plexapi.server import PlexServer
+
+    from plex_companion.companion import Companion
+    from plex_companion.tools.users import ServerUser
+
+UNAUTHORIZED, FORBIDDEN = 401, 403
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChoice:
+    """Who was named. The PIN is shown nowhere."""
+
+    user_id: str | None
+    username: str | None
+    pin: str | None = field(repr=False)
+
+
+def parse_choice(home_user_id: str | None, username: str | None, pin: str | None) -> ProfileChoice:
+    """The caller's three arguments, checked before anything is asked.
+
+    Raises:
+        Invalid: an id that is no number, or a PIN for nobody.
+    """
+    if home_user_id is not None and not home_user_id.strip().isdecimal():
+        message = f"home_user_id must be a number, as user_list_all_users gives; got '{home_user_id}'."
+        raise Invalid(message, argument="home_user_id")
+    named = username if username and username.strip() else None
+    if pin is not None and home_user_id is None and named is None:
+        raise Invalid("pin needs home_user_id or username: whose PIN is it?", argument="pin")
+    return ProfileChoice(home_user_id, named, pin)
+
+
+def find_chosen_user(plex: PlexServer, companion: Companion, who: ProfileChoice) -> ServerUser:
+    """The user who was named; the owner when nobody was. At most one request, a stranger costs two."""
+    return find_user(plex, companion, who.username, who.user_id)
+
+
+def open_profile(plex: PlexServer, companion: Companion, who: ProfileChoice) -> PlexServer:
+    """Plex with the token of the profile that was named, for as long as the caller holds it; `plex` for the owner.
+
+    Raises:
+        PlexForbidden: a friend outside the home, or the PIN is missing or wrong.
+        PlexError: plex.tv switched to somebody else.
+    """
+    person = find_chosen_user(plex, companion, who)
+    if person.is_owner:
+        return plex
+    name = mask_name(person.name, companion)
+    if not person.home:
+        message = f"'{name}' is not in the Plex home. Only profiles of the home have a watchlist that can be reached."
+        raise PlexForbidden(message)
+    switched = _switch(plex, person, who.pin)
+    if switched is None:
+        raise PlexForbidden(f"plex.tv refused to switch to '{name}': the PIN is missing or wrong.")
+    token = switched.get("authenticationToken") or switched.get("authToken")
+    if read_number(switched, "id") != person.id or not token:
+        raise PlexError(f"plex.tv did not switch to '{name}'. Nothing was changed; try again later.")
+    return switch_token(plex, token)
+
+
+def _switch(plex: PlexServer, person: ServerUser, pin: str | None) -> Element | None:
+    """The account switched to; `None` if refused. What plexapi says of a refusal quotes the PIN, so it ends here."""
+    from plexapi.exceptions import BadRequest  # noqa: PLC0415 - importing plexapi takes long
+
+    from plex_companion.plex.call import CURRENT_CALL  # noqa: PLC0415 - only here
+
+    try:
+        return send(use_full_addresses(plex), "POST", f"https://plex.tv/api/home/users/{person.id}/switch", pin=pin)
+    except BadRequest:
+        errand = CURRENT_CALL.get()
+        if errand is None or errand.status not in {UNAUTHORIZED, FORBIDDEN}:
+            raise
+    return None

@@ -1,0 +1,234 @@
+"""Toolset `watchlist`: what somebody wants to watch, which plex.tv keeps and not the server."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from xml.etree.ElementTree import Element
+
+from pydantic import Field
+
+from plex_companion.companion import Companion
+from plex_companion.errors import Invalid, NotConfirmed, NotFound
+from plex_companion.plex.query import get_or_none, get_page, read_json, send, use_full_addresses
+from plex_companion.plex.titles import cut_query
+from plex_companion.plex.xml.attributes import drop_nulls, read_number, read_text
+from plex_companion.tools.declare import Access, Id, Toolset
+from plex_companion.tools.watchlist.availability import add_availability
+from plex_companion.tools.watchlist.profiles import find_chosen_user, open_profile, parse_choice
+
+if TYPE_CHECKING:
+    from plexapi.server import PlexServer
+
+    from plex_companion.plex.query import ResultPage
+    from plex_companion.tools.users import ServerUser
+    from plex_companion.tools.watchlist.profiles import ProfileChoice
+
+WATCHLIST = Toolset("watchlist", "The watchlist of the plex.tv account, or of a profile of the home")
+
+DISCOVER = "https://discover.provider.plex.tv"
+METADATA = "https://metadata.provider.plex.tv"
+MOST = 100
+_GUID = re.compile(r"plex://(?:movie|show)/([0-9A-Za-z]+)")
+_GROUPS = {None: "movies,tv", "movie": "movies", "show": "tv"}
+
+Limit = Annotated[int, Field(description="1 to 100.")]
+HomeUser = Annotated[Id | None, Field(description="plex.tv id of a profile of the home; wins over username.")]
+Pin = Annotated[Id | None, Field(description="The profile's PIN, if it has one.")]
+Guid = Annotated[str, Field(description="As plex://movie/… or plex://show/…, from watchlist_search.")]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchlistChange:
+    """What became of a title on the watchlist."""
+
+    status: str
+    guid: str
+    watchlisted: bool
+    changed: bool
+
+
+@WATCHLIST.tool(Access.READ, open_world=True)
+async def watchlist_list(
+    companion: Companion,
+    offset: int = 0,
+    limit: Limit = 50,
+    home_user_id: HomeUser = None,
+    pin: Pin = None,
+    username: str | None = None,
+    include_state: bool = True,
+) -> dict[str, Any]:
+    """List the watchlist, newest first, and for each title whether this server has it and how far it was watched.
+
+    By default the owner's; `home_user_id` or `username` (with `pin` if it has one) name a profile of the Plex home.
+    `match_status` "not_found" means that no match was found, not that the server surely lacks the title.
+    """
+    _check_limit(limit, offset)
+    who = parse_choice(home_user_id, username, pin)
+    person, found = await companion.gateway.call(partial(_fetch_page, companion, who, offset, limit))
+    items = [describe_title(row) for row in found.rows]
+    if include_state:
+        items = await add_availability(companion, person, list(zip(found.rows, items, strict=True)))
+    return {"items": items, "totalItems": found.total, "offset": offset, "limit": limit, "size": len(items)}
+
+
+@WATCHLIST.tool(Access.READ, open_world=True)
+def watchlist_search(
+    plex: PlexServer,
+    companion: Companion,
+    query: str,
+    content_type: Literal["movie", "show"] | None = None,
+    limit: Limit = 20,
+    home_user_id: HomeUser = None,
+    pin: Pin = None,
+    username: str | None = None,
+) -> dict[str, Any]:
+    """Search all films and shows that plex.tv knows, to find the guid that watchlist_add takes.
+
+    These need not be on this server; media_search finds what is.
+    """
+    _check_limit(limit)
+    if not query.strip():
+        raise Invalid("query must not be empty.", argument="query")
+    seen = open_profile(plex, companion, parse_choice(home_user_id, username, pin))
+    found = read_json(
+        seen,
+        f"{DISCOVER}/library/search",
+        query=cut_query(query),
+        limit=limit,
+        searchTypes=_GROUPS[content_type],
+        searchProviders="discover",
+        includeMetadata=1,
+    )
+    rows = [row for row in _parse_hits(found) if row.get("type") == (content_type or row.get("type"))]
+    items = [describe_title(row) for row in rows[:limit]]
+    return {"items": items, "size": len(items), **({} if items else {"message": f"plex.tv knows no '{query}'."})}
+
+
+@WATCHLIST.tool(Access.WRITE, additive=True, open_world=True)
+def watchlist_add(
+    plex: PlexServer,
+    companion: Companion,
+    guid: Guid,
+    home_user_id: HomeUser = None,
+    pin: Pin = None,
+    username: str | None = None,
+) -> WatchlistChange:
+    """Put a film or show onto the watchlist; `changed` is false when it was there already.
+
+    By default the owner's; `home_user_id` or `username` (with `pin` if it has one) name a profile of the Plex home.
+    """
+    key = _parse_key(guid)
+    return _change_watchlist(
+        open_profile(plex, companion, parse_choice(home_user_id, username, pin)), guid, key, wanted=True
+    )
+
+
+@WATCHLIST.tool(Access.WRITE, open_world=True)
+def watchlist_remove(
+    plex: PlexServer,
+    companion: Companion,
+    guid: Guid,
+    home_user_id: HomeUser = None,
+    pin: Pin = None,
+    username: str | None = None,
+) -> WatchlistChange:
+    """Take a film or show off the watchlist; `changed` is false when it was not there. Media and watched state stay.
+
+    By default the owner's; `home_user_id` or `username` (with `pin` if it has one) name a profile of the Plex home.
+    """
+    key = _parse_key(guid)
+    return _change_watchlist(
+        open_profile(plex, companion, parse_choice(home_user_id, username, pin)), guid, key, wanted=False
+    )
+
+
+def describe_title(row: Element) -> dict[str, Any]:
+    """A title as plex.tv knows it; what is not known but the year is left out."""
+    return {
+        "guid": read_text(row, "guid"),
+        "title": read_text(row, "title"),
+        "type": read_text(row, "type"),
+        "year": read_number(row, "year"),
+        **drop_nulls(
+            {
+                "release_date": read_text(row, "originallyAvailableAt"),
+                "duration_ms": read_number(row, "duration"),
+                "content_rating": read_text(row, "contentRating"),
+            }
+        ),
+    }
+
+
+def _fetch_page(
+    companion: Companion, who: ProfileChoice, offset: int, limit: int, plex: PlexServer
+) -> tuple[ServerUser, ResultPage]:
+    person = find_chosen_user(plex, companion, who)
+    there = use_full_addresses(open_profile(plex, companion, who))
+    path = f"{DISCOVER}/library/sections/watchlist/all"
+    found = get_page(
+        there, path, offset=offset, limit=limit, includeCollections=1, includeExternalMedia=1, includeGuids=1
+    )
+    return person, found
+
+
+def _change_watchlist(seen: PlexServer, guid: str, key: str, *, wanted: bool) -> WatchlistChange:
+    """The wish as wanted, and seen to be so."""
+    if _is_watchlisted(seen, guid, key) == wanted:
+        return WatchlistChange("success", guid, wanted, changed=False)
+    action = "addToWatchlist" if wanted else "removeFromWatchlist"
+    send(use_full_addresses(seen), "PUT", f"{DISCOVER}/actions/{action}", ratingKey=key)
+    if _is_watchlisted(seen, guid, key) != wanted:
+        message = (
+            f"plex.tv said yes, but {guid} is {'not' if wanted else 'still'} on the watchlist. Look again in a minute."
+        )
+        raise NotConfirmed(message, requested={"watchlisted": wanted}, found={"watchlisted": not wanted})
+    return WatchlistChange("success", guid, wanted, changed=True)
+
+
+def _is_watchlisted(seen: PlexServer, guid: str, key: str) -> bool:
+    found = get_or_none(use_full_addresses(seen), f"{METADATA}/library/metadata/{key}/userState")
+    if found is None:
+        raise NotFound(f"plex.tv knows no title {guid}. watchlist_search finds guids.", what="title")
+    return any(state.get("watchlistedAt") for state in found.iter("UserState"))
+
+
+def _parse_key(guid: str) -> str:
+    """The last part, which is the id at plex.tv."""
+    found = _GUID.fullmatch(guid.strip())
+    if found is None:
+        message = f"guid must be like plex://movie/5d77… or plex://show/5d9c…; got '{guid}'. watchlist_search finds it."
+        raise Invalid(message, argument="guid")
+    return found[1]
+
+
+def _check_limit(limit: int, offset: int = 0) -> None:
+    if not 1 <= limit <= MOST:
+        raise Invalid(f"limit must be 1 to {MOST}; got {limit}.", argument="limit")
+    if offset < 0:
+        raise Invalid(f"offset must not be negative; got {offset}.", argument="offset")
+
+
+def _parse_hits(found: dict[str, Any]) -> list[Element]:
+    """The titles of the group `external`, as rows like everything else: plex.tv searches in JSON only."""
+    groups = _get_objects(_get_object(found, "MediaContainer"), "SearchResults")
+    results = [
+        result for group in groups if group.get("id") == "external" for result in _get_objects(group, "SearchResult")
+    ]
+    known = [_get_object(result, "Metadata") for result in results]
+    titles = [title for title in known if title.get("type") in {"movie", "show"}]
+    return [Element("Video", {name: str(value) for name, value in title.items()}) for title in titles]
+
+
+def _get_object(outer: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object of this name; an empty one where there is none."""
+    found = outer.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _get_objects(outer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in the list of this name, if there is one."""
+    found = outer.get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

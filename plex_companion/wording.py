@@ -1,0 +1,249 @@
+"""Facts in the words of a person: times, positions, who plays what where and how."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from plex_companion.text import clean
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from plex_companion.changes.state import State
+    from plex_companion.models import Activity, Connection, History, Session, Transcode
+
+UNREACHED = "Plex has not been heard yet"
+
+
+def format_time(ms: int, now_ms: int, zone: tzinfo | None) -> str:
+    """A wall-clock time as `12:03:04`, with the day if it is another one. A zone of `None` is this machine's."""
+    moment, now = _to_datetime(ms, zone), _to_datetime(now_ms, zone)
+    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%d %b %H:%M}"
+
+
+def _to_datetime(ms: int, zone: tzinfo | None) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
+
+
+def format_duration(ms: int) -> str:
+    """A duration or position as `1:02:03` or `2:03`."""
+    minutes, seconds = divmod(max(0, ms) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def is_present(session: Session, state: State) -> bool:
+    """Whether what is known of a session is the present, and not only the last that was heard."""
+    return state.connection.state == "live" and not session.stale
+
+
+def compute_position_ms(session: Session, state: State, now_ms: int) -> int:
+    """Where it is now: goes on between reports while it plays and Plex is heard, and stands still when Plex falls silent."""
+    heard_until = session.updated_at
+    if state.connection.state != "live":
+        heard_until = state.refreshed_at or heard_until
+    elif not session.stale:
+        heard_until = now_ms
+    moved = max(0, heard_until - session.updated_at) if session.state == "playing" else 0
+    offset, duration = session.view_offset_ms + moved, session.item.duration_ms
+    return min(offset, duration) if duration else offset
+
+
+def format_position(session: Session, state: State, now_ms: int) -> str:
+    """`21:03 / 1:32:00`; a broadcast has no end."""
+    here = format_duration(compute_position_ms(session, state, now_ms))
+    if session.item.live:
+        return f"live {here}"
+    return f"{here} / {format_duration(session.item.duration_ms)}" if session.item.duration_ms else here
+
+
+def format_title(session: Session) -> str:
+    """What plays. Frames alone do not say; then Plex's own number has to do."""
+    return clean(session.item.full_title or f"item {session.item.rating_key or 'unknown'}")
+
+
+def format_user(session: Session) -> str:
+    """Who plays."""
+    return clean((session.user and session.user.name) or "somebody")
+
+
+def format_player(session: Session) -> str:
+    """Where it plays."""
+    player = session.player
+    if player is None:
+        return "somewhere"
+    return clean(player.title or player.device or player.product or "somewhere")
+
+
+def format_decision(session: Session) -> str:
+    """`direct play`, `direct stream`, `transcode 1.4x`."""
+    return " ".join(part for part in (session.decision or "", format_speed(session.transcode)) if part)
+
+
+def format_speed(job: Transcode | None) -> str:
+    """How much faster than life a transcoder is; one that is far enough ahead rests, and its speed says nothing."""
+    if job is None or job.speed is None or job.speed <= 0 or job.throttled or job.complete:
+        return ""
+    return f"{job.speed:.1f}x"
+
+
+def format_bandwidth(kbps: int | None) -> str:
+    """`8.1 Mbit/s`, `320 kbit/s`."""
+    if not kbps:
+        return ""
+    return f"{kbps / 1000:.1f} Mbit/s" if kbps >= 1000 else f"{kbps} kbit/s"  # noqa: PLR2004 - kilo
+
+
+def format_activity(activity: Activity) -> str:
+    """What Plex is doing."""
+    parts = (activity.title or activity.type or "something", activity.subtitle)
+    return clean(": ".join(part for part in parts if part))
+
+
+def format_import(history: History) -> str:
+    """How far the import is, as `12,500 of 100,000 plays`."""
+    whole = "" if history.total is None else f" of {history.total:,}"
+    return f"{history.imported:,}{whole} plays"
+
+
+def format_connection(connection: Connection) -> str:
+    """Whether Plex is heard, and if not, why."""
+    detail = clean(connection.detail or "")
+    match connection.state:
+        case "live":
+            return "live"
+        case "connecting":
+            return "connecting"
+        case "unauthorized":
+            return "Plex refuses the token: set a new PLEX_TOKEN"
+        case "down":
+            return f"Plex is not heard: {detail}" if detail else "Plex is not heard"
+        case "offline":
+            return f"{UNREACHED}: {detail}" if detail else UNREACHED
+
+
+def format_server(state: State) -> str:
+    """Which server it is, as far as is known."""
+    if state.server is None:
+        return ""
+    version = (state.server.version or "").split("-")[0]
+    return clean(" ".join(part for part in (state.server.name, version) if part))
+
+
+OWN_ALERTS = frozenset({"connection_lost", "unauthorized", "listener_gap", "sessions_unreadable", "storage"})
+"""Kinds of alerts that tell of the companion, or of its connection: they are true while Plex is not heard as well."""
+_NAMES = {"h264": "H.264", "hevc": "HEVC", "mpeg2video": "MPEG-2", "mpeg4": "MPEG-4", "eac3": "E-AC-3", "ac3": "AC-3"}
+_NAMES |= {"dca": "DTS", "vc1": "VC-1", "truehd": "TrueHD", "opus": "Opus", "vorbis": "Vorbis"}
+
+
+def format_codec(name: str | None) -> str:
+    """As people write it: `H.264`, `DTS`."""
+    return clean(_NAMES.get(name.lower(), name.upper())) if name else "another codec"
+
+
+_CLASSES = {"sd": "SD", "4k": "4K", "8k": "8K"}
+_LINES = ((2160, "4K"), (1440, "1440p"), (1080, "1080p"), (720, "720p"), (480, "480p"))
+
+
+def format_resolution(named: str | None) -> str:
+    """Plex's `4k`, `1080` as `4K`, `1080p`."""
+    if not named:
+        return ""
+    return _CLASSES.get(named, f"{named}p" if named.isdecimal() else clean(named))
+
+
+def format_size(job: Transcode) -> str:
+    """What a transcoder makes, by the nearest class of resolution: a wide film has fewer lines than its class."""
+    lines = max(job.height or 0, round((job.width or 0) * 9 / 16))
+    return next((name for least, name in _LINES if lines >= least - 8), f"{lines}p" if lines else "")
+
+
+def format_quality(session: Session) -> str:
+    """Of the file: `4K, 24.1 Mbit/s`."""
+    return ", ".join(
+        part for part in (format_resolution(session.video_resolution), format_bandwidth(session.bitrate_kbps)) if part
+    )
+
+
+def format_delivery_path(session: Session) -> str:
+    """How it gets there: `sent at 8.1 Mbit/s over the internet`."""
+    place = {"lan": "at home", "wan": "over the internet", "cellular": "over a phone network"}.get(
+        session.location or ""
+    )
+    rate = format_bandwidth(session.bandwidth_kbps)
+    return " ".join(part for part in (f"sent at {rate}" if rate else "", place) if part)
+
+
+def explain_transcode(session: Session, *, past: bool = False) -> list[str]:
+    """Return what is done to the file on its way, and what made Plex do it as far as the facts tell. Plex gives no reason.
+
+    With `past`, return what was done: Plex is not heard, and nobody knows what is.
+    """
+    job = session.transcode
+    if job is None:
+        return []
+    told = [_explain_picture(session, job, past=past), _explain_sound(job, past=past), _explain_subtitles(job)]
+    sentences = [sentence for sentence in told if sentence]
+    if not sentences and session.decision == "direct stream":
+        as_is = "as they were" if past else "as they are"
+        return [f"Picture and sound {as_is}, in another container: the player {_takes_not(past=past)} this one."]
+    return sentences
+
+
+def _takes_not(*, past: bool) -> str:
+    return "did not take" if past else "does not take"
+
+
+def _explain_picture(session: Session, job: Transcode, *, past: bool) -> str:
+    if job.video_decision != "transcode":
+        return ""
+    before, after = format_resolution(session.video_resolution), format_size(job)
+    source = " ".join(part for part in (before, format_codec(job.source_video_codec)) if part)
+    target = " ".join(part for part in (after, format_codec(job.video_codec)) if part)
+    cause = _explain_picture_cause(job, before, after, past=past)
+    return f"Picture {source} → {target}{', in hardware' if job.hardware else ''}: {cause}."
+
+
+def _explain_picture_cause(job: Transcode, before: str, after: str, *, past: bool) -> str:
+    if job.subtitle_decision == "burn":
+        return "subtitles were burnt into it" if past else "subtitles are burnt into it"
+    if before and after and before != after:
+        if past:
+            return "the player asked for less than the file had, or the line was too narrow"
+        return "the player asks for less than the file has, or the line is too narrow"
+    if job.source_video_codec and job.source_video_codec != job.video_codec:
+        return f"the player {_takes_not(past=past)} {format_codec(job.source_video_codec)}"
+    return f"a lower bit rate {'was' if past else 'is'} asked for"
+
+
+def _explain_sound(job: Transcode, *, past: bool) -> str:
+    if job.audio_decision != "transcode":
+        return ""
+    before, after = format_codec(job.source_audio_codec), format_codec(job.audio_codec)
+    asked = f"other channels or a lower bit rate {'were' if past else 'are'} asked for"
+    cause = f"the player {_takes_not(past=past)} {before}" if before != after else asked
+    return f"Sound {before} → {after}: {cause}."
+
+
+def _explain_subtitles(job: Transcode) -> str:
+    match job.subtitle_decision:
+        case "burn":
+            return "Subtitles burnt into the picture."
+        case "transcode":
+            return "Subtitles converted."
+        case _:
+            return ""
+
+
+_SPANS = ((60_000, "min"), (3_600_000, "h"), (86_400_000, "d"))
+
+
+def format_ago(ms: int, now_ms: int) -> str:
+    """`just now`, `5 min ago`, `3 d ago`."""
+    past = now_ms - ms
+    fitting = [(span, name) for span, name in _SPANS if past >= span]
+    if not fitting:
+        return "just now"
+    span, name = fitting[-1]
+    return f"{past // span} {name} ago"
