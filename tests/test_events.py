@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from stories import LISTS, frame, report
+from support.frames import LISTS, frame, report
 
 from plex_companion import events
 from plex_companion.cache.database import open_cache

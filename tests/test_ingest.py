@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 import pytest
-from stories import DEN, START, Story, frame, listed, report
 from support.deadlines import HANG_SECONDS
+from support.frames import DEN, START, Story, frame, listed, report
 
 from plex_companion.cache.database import Cache, open_cache
 from plex_companion.cache.load import load_state
@@ -442,7 +442,7 @@ FULL_DISK = """
 import pathlib, resource, sys
 import anyio
 sys.path.insert(0, sys.argv[2])
-from stories import frame, report
+from support.frames import frame, report
 from plex_companion.events import Tick
 
 async def main():

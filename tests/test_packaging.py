@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import pytest
-from e2e_home import home
 from pydantic import SecretStr
+from support.application import home
 from support.deadlines import HANG_SECONDS
 
 from plex_companion import __version__

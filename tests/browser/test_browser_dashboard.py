@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from browser_window import CHROMIUM, MISSING, Window, browser, window
-from e2e_home import Home, home
 from playwright.async_api import expect
 from pydantic import SecretStr
+from support.application import Home, home
+from support.browser import CHROMIUM, MISSING, Window, browser, window
 
 from plex_companion.demo import Demo, frames, open_demo
 from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS

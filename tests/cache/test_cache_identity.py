@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from memory_past import DAY, NOW, SERVER, episode, past, seen
+from support.recorded_plays import DAY, NOW, SERVER, episode, past, seen
 
 from plex_companion.cache.migrate import list_migrations, migrate
 from plex_companion.cache.record import build_upsert

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from stories import DEN, START, Story, listed
+from support.frames import DEN, START, Story, listed
 
 from plex_companion import serialize
 from plex_companion.cache.database import Cache, open_cache

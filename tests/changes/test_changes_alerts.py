@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
-from stories import DEN, Story, listed, of
+from support.frames import DEN, Story, listed, of
 
 from plex_companion.changes.alerts.rules import AT_ONCE, RULES, Thresholds
 from plex_companion.changes.kinds import AlertAcknowledged, Journaled

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stories import START
+from support.frames import START
 
 from plex_companion.changes.deliveries import (
     GIVEN_UP_MS,

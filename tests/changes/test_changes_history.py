@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from stories import DEN, Story, listed, of, wants
+from support.frames import DEN, Story, listed, of, wants
 
 from plex_companion.changes.kinds import Change, HistoryPageWritten, HistoryProgressed, PlaysImported, PlaysRepeated
 from plex_companion.events import HistoryPage

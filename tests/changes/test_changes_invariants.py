@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from stories import START, Story, listed, of
+from support.frames import START, Story, listed, of
 
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_state

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from stories import Story, frame, listed, of
+from support.frames import Story, frame, listed, of
 
 from plex_companion.changes.kinds import Journaled
 from plex_companion.events import Acknowledged, parse_frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stories import Story, of, wants
+from support.frames import Story, of, wants
 
 from plex_companion.changes.additions import summarize_titles
 from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, LibraryItemChanged

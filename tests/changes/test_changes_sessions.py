@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stories import Story, frame, listed, of, report, wants
+from support.frames import Story, frame, listed, of, report, wants
 
 from plex_companion.changes.kinds import ClientSeen, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.events import parse_frame

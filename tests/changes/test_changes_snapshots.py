@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from stories import DEN, Story, listed, of
+from support.frames import DEN, Story, listed, of
 
 from plex_companion.changes.kinds import (
     AccountsSeen,

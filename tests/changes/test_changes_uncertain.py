@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from stories import Story, frame, listed, of, report, wants
+from support.frames import Story, frame, listed, of, report, wants
 
 from plex_companion.changes.alerts.rules import RULES, Thresholds
 from plex_companion.changes.kinds import ReadabilityChanged, SessionChanged

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from e2e_home import Home, home
+from support.application import Home, home
 
 from plex_companion.dashboard.api import build_path
 from plex_companion.resources.registry import RESOURCES, list_existing

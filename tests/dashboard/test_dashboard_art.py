@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 import anyio
 import httpx2
 import pytest
-from e2e_home import Home, home
+from support.application import Home, home
 
 from plex_companion.dashboard.art import CachedPicture, PictureCache, find_poster_path
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from conftest_demo import asked
 from plexapi.exceptions import BadRequest, NotFound, Unauthorized
+from support.demo_clients import asked
 
 from plex_companion.demo import open_demo
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 import requests
-from conftest_demo import asked
 from plexapi.exceptions import BadRequest, NotFound
 from plexapi.myplex import MyPlexAccount
 from requests.adapters import HTTPAdapter
 from support.deadlines import HANG_SECONDS
+from support.demo_clients import asked
 
 from plex_companion.demo import Household, open_demo
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 import requests
-from conftest_demo import asked, heard_until, listening
 from plexapi.exceptions import BadRequest, NotFound
 from support.deadlines import HANG_SECONDS
+from support.demo_clients import asked, heard_until, listening
 
 if TYPE_CHECKING:
     from plex_companion.demo import Demo

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest_demo import asked
+from support.demo_clients import asked
 
 from plex_companion.demo import Household, list_scenarios, open_demo
 from plex_companion.demo.control import CALLS

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 import requests
-from conftest_demo import FAST, PLURAL, asked, eventually, heard_until, listening, playing, raw_until
 from plexapi.alert import AlertListener
 from plexapi.exceptions import Unauthorized
 from plexapi.server import PlexServer
 from support.deadlines import HANG_SECONDS
+from support.demo_clients import FAST, PLURAL, asked, eventually, heard_until, listening, playing, raw_until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 

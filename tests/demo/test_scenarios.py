@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 import requests
-from conftest_demo import eventually, everything_of, listening, playing, raw_until
 from support.deadlines import HANG_SECONDS
+from support.demo_clients import eventually, everything_of, listening, playing, raw_until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest_demo import asked
 from plexapi.exceptions import NotFound
 from plexapi.playqueue import PlayQueue
+from support.demo_clients import asked
 
 from plex_companion.demo import open_demo
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import anyio
 import pytest
-from e2e_home import MODERN, body, home, known, settings_for, subscribed
+from support.application import MODERN, body, home, known, settings_for, subscribed
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application
@@ -18,8 +18,8 @@ from plex_companion.models import AlertKind
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from e2e_home import Home
     from mcp import Client
+    from support.application import Home
 
 ALERTS = "plex://alerts"
 SPEED = 20

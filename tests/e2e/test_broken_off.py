@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx2
 import pytest
-from e2e_home import home
+from support.application import home
 
 if TYPE_CHECKING:
     from collections.abc import Callable

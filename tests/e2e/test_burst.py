@@ -6,7 +6,7 @@ import resource
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e_home import MODERN, home, known, subscribed
+from support.application import MODERN, home, known, subscribed
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from memory_past import alert, episode, seen, write
+from support.recorded_plays import alert, episode, seen, write
 
 from plex_companion.cli import main
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx2
 import pytest
-from e2e_home import Home, home
+from support.application import Home, home
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.queries.read import read_last_event_id

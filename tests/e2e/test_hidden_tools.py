@@ -9,9 +9,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from e2e_home import ERAS, MODERN, TRANSPORTS, home, program, transport
 from mcp import Client
 from mcp.client.stdio import stdio_client
+from support.application import ERAS, MODERN, TRANSPORTS, home, program, transport
 
 from plex_companion.tools.declare import Access
 from plex_companion.tools.toolsets import select_tools

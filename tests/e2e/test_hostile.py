@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import httpx2
-from e2e_home import LEGACY, body, home, known, subscribed
+from support.application import LEGACY, body, home, known, subscribed
 
 from plex_companion.demo import frames
 from plex_companion.text import LONGEST

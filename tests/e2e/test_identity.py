@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from e2e_home import HASTY, settings_for
+from support.application import HASTY, settings_for
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion

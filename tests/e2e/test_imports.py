@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from e2e_home import settings_for
 from pydantic import SecretStr
+from support.application import settings_for
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion, read_clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from e2e_home import ERAS, TRANSPORTS, body, home, known, subscribed, transport
+from support.application import ERAS, TRANSPORTS, body, home, known, subscribed, transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from e2e_home import Home, home
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
+from support.application import Home, home
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import build_auth_config

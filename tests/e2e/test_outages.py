@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from e2e_home import ERAS, MODERN, QUICK_PINGS, body, home, known, settings_for, subscribed
+from support.application import ERAS, MODERN, QUICK_PINGS, body, home, known, settings_for, subscribed
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application
@@ -103,7 +103,7 @@ async def test_with_plex_down_at_start_everything_is_served_as_offline_until_it_
     async with open_demo(alive=False) as demo:
         await demo.shut_down()
         settings = settings_for(demo, tmp_path)
-        from e2e_home import HASTY  # noqa: PLC0415 - the one test that opens the application itself
+        from support.application import HASTY  # noqa: PLC0415 - the one test that opens the application itself
 
         async with open_application(settings, patience=HASTY) as application:
             companion = application.companion

@@ -16,9 +16,9 @@ import anyio
 import httpx2
 import pytest
 from anyio.streams.text import TextReceiveStream
-from e2e_home import home
-from memory_past import alert, write
+from support.application import home
 from support.deadlines import HANG_SECONDS
+from support.recorded_plays import alert, write
 
 from plex_companion.cache.migrate import migrate
 from plex_companion.cli import build_parser

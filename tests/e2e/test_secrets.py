@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from e2e_home import LEGACY, body, program
 from mcp import Client
 from mcp.client.stdio import stdio_client
 from mcp_types import PromptReference
+from support.application import LEGACY, body, program
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.demo import open_demo

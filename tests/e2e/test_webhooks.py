@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.abc import SocketAttribute
 from pydantic import SecretStr
-from stories import DEN, START
 from support.deadlines import HANG_SECONDS
+from support.frames import DEN, START
 
 from plex_companion.app import open_companion, read_clock
 from plex_companion.cache.database import open_cache

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from anyio.streams.text import TextReceiveStream
-from e2e_home import home
+from support.application import home
 from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:

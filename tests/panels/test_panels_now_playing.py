@@ -12,8 +12,8 @@ from typing import Any
 
 import anyio
 import pytest
-from e2e_home import home
 from mcp import Client
+from support.application import home
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.panels import NOW_PLAYING, PANELS

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from plex_ears import listening, quickly
-from plex_pretend import TOKEN, settings_for
+from support.running_listener import listening, quickly
+from support.scripted_plex import TOKEN, settings_for
 
 from plex_companion.demo import Demo, open_demo
 from plex_companion.errors import PlexStarting, PlexUnauthorized, TimedOut

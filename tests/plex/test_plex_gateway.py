@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from plex_pretend import (
+from support.deadlines import HANG_SECONDS
+from support.scripted_plex import (
     EMPTY,
     ROOT,
     STARTING,
@@ -21,7 +22,6 @@ from plex_pretend import (
     settings_for,
     until,
 )
-from support.deadlines import HANG_SECONDS
 
 from plex_companion.errors import (
     NotFound,

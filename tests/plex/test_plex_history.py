@@ -11,9 +11,9 @@ from xml.sax.saxutils import quoteattr
 import anyio
 import anyio.lowlevel
 import pytest
-from plex_ears import listening
-from plex_pretend import Answer, Pretend, clock, playing_frame, pretend_plex, settings_for, until
-from stories import DEN, Story, of
+from support.frames import DEN, Story, of
+from support.running_listener import listening
+from support.scripted_plex import Answer, Pretend, clock, playing_frame, pretend_plex, settings_for, until
 
 from plex_companion.changes.derive import changes_for
 from plex_companion.changes.kinds import PlaysImported, PlaysRepeated
@@ -27,7 +27,7 @@ from plex_companion.plex.history import ITEMS, PAGE, PATH, SLICE, HistoryImporte
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from plex_ears import Ears
+    from support.running_listener import Ears
 
 BEGAN = 1_700_000_000
 Attributes = dict[str, object]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from plex_ears import HASTY, listening, quickly
-from plex_pretend import (
+from support.deadlines import HANG_SECONDS
+from support.running_listener import HASTY, listening, quickly
+from support.scripted_plex import (
     STARTING,
     TOKEN,
     Answer,
@@ -21,7 +22,6 @@ from plex_pretend import (
     raw_server,
     until,
 )
-from support.deadlines import HANG_SECONDS
 
 from plex_companion.events import Connecting, Disconnected, Malformed, Playing, SessionsUnread, Snapshot, Unknown
 from plex_companion.plex.disconnects import Backoff, Disconnect, ListenerTimeouts, generate_backoff

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
-from plex_pretend import parsed
+from support.scripted_plex import parsed
 
 from plex_companion.plex.xml import views
 

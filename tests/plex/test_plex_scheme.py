@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from plex_pretend import TOKEN, Pretend, clock, pretend_plex, raw_server, settings_for
+from support.scripted_plex import TOKEN, Pretend, clock, pretend_plex, raw_server, settings_for
 
 from plex_companion.errors import PlexUnreachable
 from plex_companion.events import Connecting

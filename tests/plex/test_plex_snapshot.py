@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from plex_pretend import STARTING, Answer, Pretend, clock, pretend_plex, settings_for
 from support.deadlines import HANG_SECONDS
+from support.scripted_plex import STARTING, Answer, Pretend, clock, pretend_plex, settings_for
 
 from plex_companion.errors import PlexError, PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
 from plex_companion.plex.gateway import Gateway, open_gateway

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from plex_pretend import Pretend, clock, pretend_plex, settings_for
 from support.deadlines import HANG_SECONDS
+from support.scripted_plex import Pretend, clock, pretend_plex, settings_for
 
 from plex_companion.errors import PlexUnreachable, SettingsError
 from plex_companion.events import Connecting, Disconnected

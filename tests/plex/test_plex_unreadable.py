@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from mcp import Client
-from plex_ears import HASTY
-from plex_pretend import ROOT, TOKEN, Answer, Pretend, playing_frame, pretend_plex, settings_for
 from pydantic import SecretStr
+from support.running_listener import HASTY
+from support.scripted_plex import ROOT, TOKEN, Answer, Pretend, playing_frame, pretend_plex, settings_for
 
 from plex_companion.app import open_application
 from plex_companion.changes.state import MOST

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element
 
 import pytest
-from plex_pretend import ACCOUNTS, ACTIVITIES, CLIENTS, IDENTITY, ROOT, SECTIONS, SESSIONS, parsed
+from support.scripted_plex import ACCOUNTS, ACTIVITIES, CLIENTS, IDENTITY, ROOT, SECTIONS, SESSIONS, parsed
 
 from plex_companion.models import Account, Activity, Client, Item, Player, Section, ServerIdentity, User
 from plex_companion.plex.xml import views

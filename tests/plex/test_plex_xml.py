@@ -8,7 +8,7 @@ from xml.etree.ElementTree import ParseError
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plex_pretend import TOKEN, Answer, pretend_plex, settings_for
+from support.scripted_plex import TOKEN, Answer, pretend_plex, settings_for
 
 from plex_companion.errors import PlexError
 from plex_companion.plex.gateway import open_gateway

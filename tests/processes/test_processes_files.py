@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from processes_home import Member, member, rows, two
+from support.several_processes import Member, member, rows, two
 
 from plex_companion.cache.migrate import migrate
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from processes_home import HASTY, settings_for
+from support.several_processes import HASTY, settings_for
 from test_processes_owners import NOWHERE
 
 from plex_companion.app import open_companion

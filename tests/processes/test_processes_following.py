@@ -9,8 +9,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import anyio
-from processes_home import Member, ending, member, rows, settings_for, two
 from support.deadlines import HANG_SECONDS
+from support.several_processes import Member, ending, member, rows, settings_for, two
 
 from plex_companion import serialize
 from plex_companion.app import read_clock

@@ -14,8 +14,8 @@ import anyio
 import pytest
 from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
-from processes_home import rows
 from support.deadlines import HANG_SECONDS
+from support.several_processes import rows
 
 from benchmarks.listening import MODERN, subscribed
 from benchmarks.processes import fire, lost, wrong

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from processes_home import Member, member, rows, settings_for
+from support.several_processes import Member, member, rows, settings_for
 
 from plex_companion.cli import _find_expected_error
 from plex_companion.demo import Household, open_demo

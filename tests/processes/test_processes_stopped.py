@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from processes_home import rows
+from support.several_processes import rows
 
 from benchmarks.programs import COMPANION, Program, running
 from plex_companion.demo import open_demo

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e_home import Home, home, settings_for
 from mcp import Client
 from mcp_types import PromptReference, ResourceTemplateReference
+from support.application import Home, home, settings_for
 
 from plex_companion.app import open_application
 from plex_companion.demo import open_demo

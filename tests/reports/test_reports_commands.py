@@ -12,7 +12,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from memory_past import (
+from support.deadlines import HANG_SECONDS
+from support.recorded_plays import (
     DAY,
     HOUR,
     alert,
@@ -26,14 +27,13 @@ from memory_past import (
     seen,
     write,
 )
-from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.migrate import Migration, list_migrations, migrate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from memory_past import Row
+    from support.recorded_plays import Row
 
 pytestmark = pytest.mark.slow
 

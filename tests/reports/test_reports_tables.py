@@ -9,9 +9,22 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_past import DAY, HOUR, NOW, alert, change, episode, heard_again, imported, running, said, seen, write
 from rich.cells import cell_len
 from rich.console import Console
+from support.recorded_plays import (
+    DAY,
+    HOUR,
+    NOW,
+    alert,
+    change,
+    episode,
+    heard_again,
+    imported,
+    running,
+    said,
+    seen,
+    write,
+)
 
 from plex_companion.cache.load import load_state
 from plex_companion.cache.read_only import open_read_only

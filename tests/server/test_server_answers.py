@@ -18,8 +18,8 @@ from mcp_types import (
     ResourceTemplateReference,
     ToolsCapability,
 )
-from server_toys import ERAS, LEGACY, MODERN, TALE, House, Served, served, transport_to
 from support.deadlines import HANG_SECONDS
+from support.mcp_server import ERAS, LEGACY, MODERN, TALE, House, Served, served, transport_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx2
 import pytest
-from server_toys import served
 from support.deadlines import HANG_SECONDS
+from support.mcp_server import served
 
 from plex_companion.server.http.web import OWN_FILES, build_base_url
 

@@ -14,8 +14,8 @@ import anyio
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.shared.exceptions import MCPError
-from server_toys import LEGACY, MODERN, NOTHING, House, connected, script, served, transport_to, until
 from support.deadlines import HANG_SECONDS
+from support.mcp_server import LEGACY, MODERN, NOTHING, House, connected, script, served, transport_to, until
 
 from plex_companion.errors import PortInUse, StartError
 from plex_companion.server.http.http_app import HttpApp

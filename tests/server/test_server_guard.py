@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx2
 import pytest
-from server_toys import served
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from support.mcp_server import served
 
 from plex_companion.server.auth.config import AuthConfig
 from plex_companion.server.auth.login_throttle import LoginThrottle
@@ -18,8 +18,8 @@ from plex_companion.server.auth.login_throttle import LoginThrottle
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from server_toys import Served
     from starlette.requests import Request
+    from support.mcp_server import Served
 
 TOKEN = "canary-token"
 PATHS = ("/mcp", "/sse", "/messages/?session_id=0", "/healthz", "/", "/nowhere")

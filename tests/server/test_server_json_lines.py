@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
-from server_toys import script
+from support.mcp_server import script
 
 from plex_companion.server.mcp.json_lines import BOM, UnreadableLine, read_message
 

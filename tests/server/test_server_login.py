@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx2
 import pytest
-from server_toys import served
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 from support.deadlines import HANG_SECONDS
+from support.mcp_server import served
 
 from plex_companion.server.auth.config import AuthConfig
 from plex_companion.server.auth.cookie import DAY, Cookies
@@ -25,8 +25,8 @@ from plex_companion.server.auth.login_throttle import WAITING_ALL, LoginThrottle
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from server_toys import Served
     from starlette.requests import Request
+    from support.mcp_server import Served
 
 TOKEN = "canary-token"
 PAGE = {"accept": "text/html,*/*"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from mcp.client.stdio import stdio_client
-from server_toys import (
+from support.mcp_server import (
     ERAS,
     LEGACY,
     NOTHING,

@@ -13,7 +13,8 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, ErrorData
-from server_toys import (
+from support.deadlines import HANG_SECONDS
+from support.mcp_server import (
     ERAS,
     LEGACY,
     MODERN,
@@ -28,7 +29,6 @@ from server_toys import (
     unsubscribe,
     until,
 )
-from support.deadlines import HANG_SECONDS
 
 from plex_companion.server.mcp.limits import LONGEST_BYTES, MOST_BYTES, MOST_TOGETHER, refuse_crowd
 from plex_companion.server.mcp.subscribers import Subscriber, Subscribers

@@ -14,15 +14,15 @@ import httpx2
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from issuer_toys import AUDIENCE, EC_KEY, OTHER_RSA_KEY, PUBLIC, RSA_KEY, ToyIssuer, issuing, public
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from server_toys import LEGACY, MODERN, served, until
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from support.deadlines import HANG_SECONDS
+from support.mcp_server import LEGACY, MODERN, served, until
+from support.oauth_issuer import AUDIENCE, EC_KEY, OTHER_RSA_KEY, PUBLIC, RSA_KEY, ToyIssuer, issuing, public
 
 from plex_companion.server.auth.config import AuthConfig
 from plex_companion.server.auth.jwks import AGAIN_SECONDS, FAILED_SECONDS, KEPT_SECONDS, JwksClient, KeysUnavailable
@@ -32,8 +32,8 @@ from plex_companion.server.auth.oauth import ResourceServer, TokenRejected
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from server_toys import Served
     from starlette.requests import Request
+    from support.mcp_server import Served
 
 OWN = "the-owners-own-token"
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}

@@ -9,7 +9,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, PromptReference, ResourceTemplateReference
-from server_toys import ERAS, LEGACY, House
+from support.mcp_server import ERAS, LEGACY, House
 
 from plex_companion.panels.declare import Panel
 from plex_companion.prompts.declare import DATA, Argument, Prompt

@@ -12,7 +12,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.session import ServerSession
 from mcp.server.stdio import stdio_server
 from mcp_types import EmptyResult, NotificationParams, SubscribeRequestParams
-from server_toys import LEGACY, House, subscribe
+from support.mcp_server import LEGACY, House, subscribe
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import dotenv
 import platformdirs
 import pytest
 from pydantic import SecretStr
-from setup_people import Scripted
 from support.deadlines import HANG_SECONDS
+from support.scripted_prompter import Scripted
 
 from plex_companion.commands.setup.config_files import find_user_dotenv, replace_file, save_settings
 from plex_companion.commands.setup.hosts import HOSTS, HostPaths

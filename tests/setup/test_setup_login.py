@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import dotenv
 import pytest
-from setup_people import Scripted
 from support.deadlines import HANG_SECONDS
+from support.scripted_prompter import Scripted
 
 from plex_companion.commands.setup.login import login
 from plex_companion.demo import Demo, open_demo

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from terminal_scenes import NOW, activity, alert, scene, session
+from support.view_models import NOW, activity, alert, scene, session
 
 from plex_companion.commands.terminal.lines import LONGEST, render_lines
 from plex_companion.models import History

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from terminal_scenes import FILM, NOW, activity, alert, drawn, job, scene, session, text
+from support.view_models import FILM, NOW, activity, alert, drawn, job, scene, session, text
 
 from plex_companion.models import History, Item, LinkState, Player, User
 

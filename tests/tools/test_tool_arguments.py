@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tools_home import tools_home
+from support.tools import tools_home
 
 from plex_companion.errors import Invalid
 from plex_companion.tools.declare import Access

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools_home import tools_home
+from support.tools import tools_home
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tools_home import Tools, tools_home
+from support.tools import Tools, tools_home
 
 from benchmarks.tools_calls import READS, WRITES, big_household, wished
 from plex_companion.tools.declare import Access

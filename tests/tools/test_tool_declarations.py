@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tools_home import tools_home
+from support.tools import tools_home
 
 from plex_companion.mcp_interface import build_instructions
 from plex_companion.tools.declare import Access

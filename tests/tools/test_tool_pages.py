@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tools_home import tools_home
+from support.tools import tools_home
 
 from plex_companion.errors import PlexError
 from plex_companion.plex.query import count_rows, cut_page, get_all

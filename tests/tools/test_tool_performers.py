@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tools_home import tools_home
+from support.tools import tools_home
 
 from plex_companion.cache.migrate import migrate
 from plex_companion.demo import Household
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from tools_home import Tools
+    from support.tools import Tools
 
     from plex_companion.demo.household.model import DemoItem
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tools_home import tools_home
+from support.tools import tools_home
 
 from plex_companion.demo import Household
 from plex_companion.demo.household.model import DemoPlaylist
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tools_home import Tools
+    from support.tools import Tools
 
 STORED = (
     "U\u0308ber den Ba\u0308umen",

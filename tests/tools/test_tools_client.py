@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tools_home import tools_home
+from support.tools import tools_home
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tools_home import Tools
+    from support.tools import Tools
 
 ANDROID, HTPC = "demo-livingroom-stb", "demo-study-htpc"
 WRITES: dict[str, dict[str, Any]] = {

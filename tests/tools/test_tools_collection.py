@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import pytest
 from mcp_types import ElicitResult
 from support.deadlines import HANG_SECONDS
-from tools_home import Said, Tools, tools_home
+from support.tools import Said, Tools, tools_home
 
 from plex_companion.demo import Household
 from plex_companion.demo.household.model import DemoCollection

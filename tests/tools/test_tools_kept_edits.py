@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
-from tools_home import tools_home
+from support.tools import tools_home
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tools_home import Tools
+    from support.tools import Tools
 
     from plex_companion.demo.household.model import DemoCollection
 

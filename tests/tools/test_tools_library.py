@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tools_home import Tools, tools_home
+from support.tools import Tools, tools_home
 
 from plex_companion.demo import Household
 from plex_companion.demo.household.built_in import make_section

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from mcp_types import ElicitResult
-from picture_house import JPEG, PNG, own_address, picture_house
-from tools_home import Tools, tools_home
+from support.picture_server import JPEG, PNG, own_address, picture_house
+from support.tools import Tools, tools_home
 
 from plex_companion.demo import Household
 from plex_companion.demo.household.model import DemoItem, ViewState

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tools_home import Tools, tools_home
+from support.tools import Tools, tools_home
 
 from plex_companion.commands.reports.queries import open_archive
 from plex_companion.demo import Household

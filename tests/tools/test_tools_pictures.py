@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import certifi
 import pytest
-from picture_house import GIF, JPEG, PNG, WEBP, picture_house
+from support.picture_server import GIF, JPEG, PNG, WEBP, picture_house
 
 from plex_companion.errors import Conflict, Invalid, NotFound, PathNotAllowed, TimedOut, TooLarge, ToolError
 from plex_companion.plex.image_fetch import FetchPolicy, fetch_image, is_public, is_public_or_private, resolve_host
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from picture_house import PictureHouse
+    from support.picture_server import PictureHouse
 
 OPENSSL = shutil.which("openssl")
 

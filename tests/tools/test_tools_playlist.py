@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 from mcp_types import ElicitResult
-from tools_home import Tools, tools_home
+from support.tools import Tools, tools_home
 
 from plex_companion.demo import Household
 from plex_companion.demo.household.model import DemoPlaylist

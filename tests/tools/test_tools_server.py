@@ -12,7 +12,7 @@ import anyio
 import pytest
 from mcp_types import ElicitResult
 from support.deadlines import HANG_SECONDS
-from tools_home import Tools, tools_home
+from support.tools import Tools, tools_home
 
 from plex_companion.errors import TooLarge
 from plex_companion.plex.query import download

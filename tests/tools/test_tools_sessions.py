@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mcp import Client
 from pydantic import SecretStr
-from tools_home import Tools, tools_home
+from support.tools import Tools, tools_home
 
 from plex_companion.app import open_application
 from plex_companion.settings import Settings

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tools_home import tools_home
+from support.tools import tools_home
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tools_home import Tools
+    from support.tools import Tools
 
     from plex_companion.demo.household.model import DemoItem
 

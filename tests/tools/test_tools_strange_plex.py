@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from mcp_types import ElicitResult
-from tools_home import tools_home
+from support.tools import tools_home
 
 from plex_companion.text import HIDDEN
 from plex_companion.tools.toolsets import TOOLSETS
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from tools_home import Tools
+    from support.tools import Tools
 
     from plex_companion.tools.declare import Toolset
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tools_home import tools_home
+from support.tools import tools_home
 
 from plex_companion.demo import Household
 from plex_companion.demo.household.model import ViewState

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from stories import DEN, START, Story
 from support.deadlines import HANG_SECONDS
+from support.frames import DEN, START, Story
 
 from plex_companion.cache.backup import Backup, back_up, find_backup_folder, format_stamp, is_due, list_backups
 from plex_companion.cache.database import Cache, open_cache

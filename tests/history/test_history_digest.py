@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_past import (
+from support.recorded_plays import (
     DAY,
     HOUR,
     NOW,
@@ -31,7 +31,7 @@ from plex_companion.times import Window
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from memory_past import Past
+    from support.recorded_plays import Past
 
 HAPPENED, ALERTS = "what_happened", "alerts_list"
 MINUTE = 60_000

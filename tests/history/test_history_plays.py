@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from mcp import MCPError
-from memory_past import DAY, HOUR, NOW, episode, imported, imported_so_far, past, running, seen, write
+from support.recorded_plays import DAY, HOUR, NOW, episode, imported, imported_so_far, past, running, seen, write
 
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.queries.plays import (
@@ -25,7 +25,7 @@ from plex_companion.times import Window
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from memory_past import Past, Row
+    from support.recorded_plays import Past, Row
 
 HISTORY = "history_query"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mcp import Client
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult, InputResponses
-from server_toys import ERAS, MODERN, Served, served, transport_to
+from support.mcp_server import ERAS, MODERN, Served, served, transport_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

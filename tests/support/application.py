@@ -22,13 +22,13 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 from pydantic import SecretStr
-from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import Application, open_application
 from plex_companion.demo import Demo, open_demo
 from plex_companion.plex.disconnects import ListenerTimeouts
 from plex_companion.server.http.web import serve_http
 from plex_companion.settings import Settings
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.abc
 from pydantic import SecretStr
-from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion, read_clock
 from plex_companion.plex.disconnects import ListenerTimeouts
 from plex_companion.settings import Settings
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

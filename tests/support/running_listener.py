@@ -9,14 +9,14 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from plex_pretend import clock, settings_for
-from support.deadlines import HANG_SECONDS
 
 from plex_companion.events import Disconnected, Snapshot
 from plex_companion.plex.disconnects import ListenerTimeouts
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.listener import listen
 from plex_companion.plex.refresh import RefreshRequests
+from support.deadlines import HANG_SECONDS
+from support.scripted_plex import clock, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from plexapi.server import PlexServer
-from support.deadlines import HANG_SECONDS
 from websockets.asyncio.client import connect
+
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

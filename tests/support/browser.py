@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # a small package
 from playwright.async_api import async_playwright, expect
+
 from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from memory_past import DAY, HOUR, NOW, episode, imported, past, running, seen
+from support.recorded_plays import DAY, HOUR, NOW, episode, imported, past, running, seen
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from memory_past import DAY, HOUR, NOW, change, past
+from support.recorded_plays import DAY, HOUR, NOW, change, past
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from memory_past import Row
+    from support.recorded_plays import Row
 
 CHANGES = "library_changes"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from memory_past import DAY, HOUR, NOW, Row, episode, imported, past, seen
+from support.recorded_plays import DAY, HOUR, NOW, Row, episode, imported, past, seen
 
 if TYPE_CHECKING:
     from pathlib import Path

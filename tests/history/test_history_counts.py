@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from memory_past import DAY, HOUR, NOW, Row, episode, imported, past, running, seen, write
+from support.recorded_plays import DAY, HOUR, NOW, Row, episode, imported, past, running, seen, write
 
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.queries.counts import By, count_plays_by

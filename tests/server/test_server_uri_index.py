@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from server_toys import RESOURCES
+from support.mcp_server import RESOURCES
 
 from plex_companion.server.mcp.uri_index import UriIndex
 

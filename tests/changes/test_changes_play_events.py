@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from stories import Story, listed, of
+from support.frames import Story, listed, of
 
 from plex_companion.changes.kinds import PlayEventRecorded
 from plex_companion.models import Transcode

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from e2e_home import settings_for
 from filelock import FileLock
 from pydantic import SecretStr
+from support.application import settings_for
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion

@@ -6,7 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from memory_past import NOW, Past, past, seen
+from support.recorded_plays import NOW, Past, past, seen
 
 from plex_companion.cache.queries import plays
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stories import DEN, START, Story, listed
+from support.frames import DEN, START, Story, listed
 
 from plex_companion.cache.database import Cache, open_cache
 from plex_companion.cache.load import load_state

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx2
 import pytest
-from e2e_home import LEGACY, Home, home, program, settings_for
 from mcp import Client
 from mcp.client.sse import sse_client
 from starlette.routing import Mount, Route
+from support.application import LEGACY, Home, home, program, settings_for
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from e2e_home import ERAS, HASTY, Home, body, home, known, settings_for, subscribed, transport
 from mcp import Client
+from support.application import ERAS, HASTY, Home, body, home, known, settings_for, subscribed, transport
 
 from plex_companion.app import open_application
 from plex_companion.demo import open_demo

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
-from stories import START
-from test_cache_care import DAY, SERVER, filled, journaled, names, rows_of, spoil
+from support.frames import START
+from test_cache_maintenance import DAY, SERVER, filled, journaled, names, rows_of, spoil
 
 from plex_companion.cache.backup import Backup, back_up, format_stamp, list_backups
 from plex_companion.cache.database import open_cache

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tools_home import Tools, tools_home
+from support.tools import Tools, tools_home
 
 from plex_companion.demo import Household
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexForbidden, PlexTvUnreachable

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from mcp import Client
 from pydantic import SecretStr
-from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import Application, open_application
 from plex_companion.demo import Demo, Household, open_demo
 from plex_companion.plex.disconnects import ListenerTimeouts
 from plex_companion.settings import Settings
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from memory_past import DAY, HOUR, NOW, past, seen, write
+from support.recorded_plays import DAY, HOUR, NOW, past, seen, write
 
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.queries.counts import count_plays_by

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from stories import DEN, START, Story, listed
+from support.frames import DEN, START, Story, listed
 
 from plex_companion.cache.database import Cache, open_cache
 from plex_companion.cache.leadership import LeaderCommit, LeadershipLost, LeaderStatus, TouchedUris

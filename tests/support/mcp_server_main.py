@@ -8,13 +8,12 @@ from pathlib import Path
 import anyio
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from server_toys import House
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from plex_companion.server.http.http_app import HttpApp
 from plex_companion.server.http.web import serve_http
 from plex_companion.server.mcp.stdio import serve_stdio
+from support.mcp_server import House
 
 
 def _say(line: object) -> None:

@@ -22,7 +22,6 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 from pydantic import BaseModel
-from support.deadlines import HANG_SECONDS
 
 from plex_companion.errors import NotFound, PlexUnreachable
 from plex_companion.resources.declare import Resource
@@ -33,6 +32,7 @@ from plex_companion.server.mcp.elicitation import ClientCaller
 from plex_companion.server.mcp.interface import ResourceEntry, ServerInterface, ToolResult
 from plex_companion.server.mcp.notifier import Notifier, NotifierCounts
 from plex_companion.tools.declare import Access, Caller, Tool, Toolset
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -313,7 +313,7 @@ async def gone(notifier: Notifier, expected: NotifierCounts = NOTHING) -> None:
 
 def script(*arguments: str) -> list[str]:
     """The command that serves the toy house in a process of its own."""
-    return [sys.executable, str(Path(__file__).with_name("server_toy_main.py")), *arguments]
+    return [sys.executable, str(Path(__file__).with_name("mcp_server_main.py")), *arguments]
 
 
 def over_stdio() -> StdioServerParameters:
