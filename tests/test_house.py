@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,28 +19,23 @@ PACKAGE = ROOT / "plex_companion"
 ORDER = (
     "errors",
     "text",
-    "folding",
-    "times",
     "private_files",
+    "times",
+    "names",
     "zones",
-    "usernames",
-    "threads",
     "models",
     "setting_values",
     "settings",
     "events",
     "changes",
     "cache",
-    "desk",
+    "serialize",
     "ingest",
-    "follow",
-    "deliver",
+    "webhooks",
     "plex",
-    "ownership",
     "companion",
-    "wire",
-    "words",
-    "memory",
+    "wording",
+    "history",
     "metrics",
     "resources",
     "tools",
@@ -46,16 +43,13 @@ ORDER = (
     "panels",
     "server",
     "dashboard",
-    "terminal",
-    "reports",
+    "processes",
+    "policies",
+    "duties",
+    "mcp_interface",
     "demo",
-    "roles",
     "app",
-    "doctor",
-    "watch",
-    "upkeep",
-    "setup",
-    "arguments",
+    "commands",
     "cli",
     "__main__",
 )
@@ -192,7 +186,7 @@ def names_in(file: Path) -> Iterator[tuple[int, str]]:
 def test_worker_threads_are_started_in_two_places() -> None:
     starts = {"to_thread", "Thread", "ThreadPoolExecutor", "ProcessPoolExecutor", "run_in_executor", "start_new_thread"}
     found = {str(file.relative_to(PACKAGE)) for file in files() for _, name in names_in(file) if name in starts}
-    assert found == {"plex/gateway.py", "threads.py"}
+    assert found == {"plex/gateway.py", "ingest/threads.py"}
 
 
 def test_no_task_is_started_outside_a_task_group() -> None:
@@ -232,7 +226,196 @@ def test_everything_is_caught_at_the_border_of_the_server_and_where_one_event_mu
         for node in ast.walk(tree(file))
         if isinstance(node, ast.ExceptHandler) and swallows_everything(node)
     }
-    assert broad <= {"server/build.py", "ingest.py"}
+    assert broad <= {"server/mcp/build.py", "ingest/live.py"}
+
+
+# Names
+
+MOST_FILES = 20
+NOUNS = frozenset(
+    {"alerts", "clients", "declare", "events", "history", "library", "live", "server", "sessions", "toolset"}
+)
+"""Modules in packages of one parent may share these, where both are about the same thing of Plex's."""
+BANNED = frozenset(
+    [
+        "alarms",
+        "asking",
+        "bell",
+        "board",
+        "bulletin",
+        "carried",
+        "courier",
+        "crowded",
+        "deposed",
+        "desk",
+        "dressed",
+        "errand",
+        "farewell",
+        "gathered",
+        "ghost",
+        "heard",
+        "hasty",
+        "inbox",
+        "keyless",
+        "knock",
+        "lease",
+        "ledger",
+        "letter",
+        "letters",
+        "mail",
+        "mailbox",
+        "mended",
+        "nobody",
+        "painting",
+        "paintings",
+        "patience",
+        "patient",
+        "pauses",
+        "quotable",
+        "refreshed",
+        "rested",
+        "road",
+        "several",
+        "stand",
+        "told",
+        "toy",
+        "understood",
+        "victim",
+        "wish",
+        "wished",
+    ]
+)
+"""Words that no module, class or function has in its name: one must have read the code to know what they mean."""
+PREPOSITIONS = frozenset(
+    {"about", "after", "as", "at", "before", "by", "from", "in", "into", "of", "until", "with", "without"}
+)
+"""A function's name does not begin with one: it says what the function does."""
+PARTICIPLES = frozenset(
+    [
+        "added",
+        "announced",
+        "answered",
+        "asked",
+        "begun",
+        "believed",
+        "built",
+        "checked",
+        "chosen",
+        "closed",
+        "completed",
+        "counted",
+        "described",
+        "done",
+        "drawn",
+        "ended",
+        "fetched",
+        "filled",
+        "formatted",
+        "found",
+        "given",
+        "held",
+        "kept",
+        "known",
+        "listed",
+        "made",
+        "marked",
+        "masked",
+        "meant",
+        "merged",
+        "moved",
+        "named",
+        "noted",
+        "opened",
+        "parsed",
+        "picked",
+        "played",
+        "received",
+        "resolved",
+        "said",
+        "seen",
+        "served",
+        "shown",
+        "sorted",
+        "started",
+        "taken",
+        "translated",
+        "wanted",
+        "watched",
+        "written",
+    ]
+)
+"""Nor with one of these."""
+
+
+def names_of(file: Path) -> Iterator[tuple[int, str]]:
+    """Every class and function of a file with its line."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.lineno, node.name
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name in either case: `_PlexAdapter` is plex and adapter."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return [word.lower() for word in spaced.split("_") if word]
+
+
+def test_there_is_no_code_in_a_package_s_face() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{line} {name}"
+        for file in files()
+        if file.name == "__init__.py"
+        for line, name in names_of(file)
+    ]
+    assert found == []
+
+
+def test_no_folder_has_more_files_than_one_reads_at_a_glance() -> None:
+    counts = Counter(file.parent for file in files() if file.name != "__init__.py")
+    assert {str(folder): count for folder, count in counts.items() if count > MOST_FILES} == {}
+
+
+def test_modules_of_neighbouring_packages_have_names_of_their_own() -> None:
+    places: dict[tuple[Path, str], list[str]] = {}
+    for file in files():
+        if file.stem != "__init__" and file.stem not in NOUNS:
+            shown = str(file.relative_to(PACKAGE))
+            for parent in {file.parent, file.parent.parent} - {ROOT}:
+                places.setdefault((parent, file.stem), []).append(shown)
+    assert [found for found in places.values() if len(found) > 1] == []
+
+
+def test_no_two_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for file in files():
+        for node in ast.walk(tree(file)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(file.relative_to(PACKAGE)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_names_say_something_to_whoever_knows_plex_and_python() -> None:
+    scenarios = PACKAGE / "demo" / "simulation"  # their names are on the wire
+    found = [
+        f"{file.relative_to(ROOT)}:{line} {name}"
+        for file in files()
+        if file.parent != scenarios
+        for line, name in [(1, file.stem), *names_of(file)]
+        if BANNED & set(words_of(name))
+    ]
+    assert found == []
+
+
+def test_a_function_is_called_what_it_does() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for file in files()
+        for node in functions(file)
+        if not any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+        if not node.name.startswith("__") and (first := words_of(node.name)[0])
+        if first in PREPOSITIONS | PARTICIPLES and node.name not in {"as_dict", "as_text", "as_images"}
+    ]
+    assert found == []
 
 
 # The tests themselves
