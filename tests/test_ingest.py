@@ -442,7 +442,8 @@ FULL_DISK = """
 import pathlib, resource, sys
 import anyio
 sys.path.insert(0, sys.argv[2])
-from support.frames import frame, report
+from support.frames import frame
+from test_ingest import heart, playing
 from plex_companion.events import Tick
 
 async def main():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OPEN = "import os; os.umask(0)\n"
 MAKERS = {
-    "database": "from plex_companion.cache.database.migrate import migrate; migrate(place / 'cache.sqlite3')",
+    "database": "from plex_companion.cache.migrate import migrate; migrate(place / 'cache.sqlite3')",
     "lock": "from plex_companion.cache.connections import hold_exclusive\nwith hold_exclusive(place / 'cache.sqlite3'): pass",
     "token": "from plex_companion.server.auth.token_file import load_or_create_token; load_or_create_token(place)",
     "dotenv": "from plex_companion.commands.setup.config_files import save_settings; save_settings(place / '.env', {'PLEX_URL': 'x'})",
@@ -27,7 +27,7 @@ MAKERS = {
     "backup": "import anyio; from plex_companion.cache.backup import copy_to_named_file\n"
     "anyio.run(copy_to_named_file, pathlib.Path('source.sqlite3'), place / 'copy.sqlite3')",
     "backup of the day": "import anyio; from plex_companion.cache.backup import back_up\n"
-    "from plex_companion.cache.database.migrate import migrate; migrate(place / 'c'); "
+    "from plex_companion.cache.migrate import migrate; migrate(place / 'c'); "
     "anyio.run(lambda: back_up(place / 'c', keep=1, at=1))",
 }
 

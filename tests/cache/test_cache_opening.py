@@ -204,7 +204,7 @@ async def test_an_error_of_the_one_who_uses_the_cache_stays_his_own(path: Path) 
 
 
 def test_processes_that_start_at_once_on_a_new_file_all_get_it_open(path: Path) -> None:
-    code = "import sys, pathlib; from plex_companion.cache.database.migrate import migrate; print(migrate(pathlib.Path(sys.argv[1])))"
+    code = "import sys, pathlib; from plex_companion.cache.migrate import migrate; print(migrate(pathlib.Path(sys.argv[1])))"
     processes = [
         subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 - our own code
         for _ in range(6)
