@@ -222,7 +222,7 @@ def test_make_says_what_it_does_the_first_time_and_how_long_it_takes(target: str
     if make is None:
         pytest.skip("no make here")
     command = [make, "--dry-run", "--no-print-directory", target, f"VENV={tmp_path / 'venv'}"]
-    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)  # noqa: S603
     lines = planned.stdout.splitlines()
     said = [line for line in lines if line.startswith("echo ")]
     assert re.search(r"Installing \d+ pinned packages.*minutes", planned.stdout)

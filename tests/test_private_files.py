@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.cache.migrate import migrate
 from plex_companion.private_files import make_folder
@@ -40,7 +41,7 @@ def mode(path: Path) -> int:
 def test_with_an_open_umask_each_missing_folder_and_file_is_for_the_owner_alone(maker: str, tmp_path: Path) -> None:
     migrate(tmp_path / "source.sqlite3")
     code = f"{OPEN}import pathlib; place = pathlib.Path('one/two/three')\n{MAKERS[maker]}\n"
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)  # noqa: S603 - our own program
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=HANG_SECONDS)  # noqa: S603 - our own program
     made = list((tmp_path / "one").rglob("*"))
     assert [path for path in made if path.is_file()]
     for path in [tmp_path / "one", *made]:
@@ -73,7 +74,7 @@ def test_with_demo_the_database_of_the_demo_household_is_looked_after(command: s
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG_SECONDS,
             check=False,
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from plexapi.exceptions import BadRequest, NotFound, Unauthorized
+from support.deadlines import HANG_SECONDS
 from support.demo_clients import asked
 
 from plex_companion.demo import open_demo
@@ -340,7 +341,7 @@ async def test_what_an_item_has_one_of_is_an_object_in_json(demo: Demo) -> None:
 
     def work(_: Any) -> Any:
         path = f"{demo.url}/library/metadata/{film.key}?includePreferences=1"
-        return requests.get(path, headers={"Accept": "application/json"}, timeout=20).json()
+        return requests.get(path, headers={"Accept": "application/json"}, timeout=HANG_SECONDS).json()
 
     row = (await asked(demo, work))["MediaContainer"]["Metadata"][0]
     assert row["Extras"]["Metadata"][0]["key"] == row["primaryExtraKey"] == f"/library/metadata/{film.extras[0]}"

@@ -11,6 +11,7 @@ import anyio
 import httpx2
 import pytest
 from support.application import home
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +85,7 @@ def _reset(client: socket.socket) -> None:
 
 def _break_off(url: str, sent: bytes, leave: Callable[[socket.socket], None]) -> None:
     host, port = url.removeprefix("http://").split(":")
-    client = socket.create_connection((host, int(port)), timeout=60)
+    client = socket.create_connection((host, int(port)), timeout=HANG_SECONDS)
     try:
         client.sendall(sent)
         leave(client)
@@ -107,7 +108,7 @@ async def test_a_client_that_breaks_off_has_a_quiet_end_on_every_route(
         head = "POST {} HTTP/1.1\r\nHost: localhost\r\n" + (f"Authorization: Bearer {token}\r\n" if token else "")
         heads = [head.format(path).encode() for path in PATHS]
         sent = [line + rest for line in heads for rest in BROKEN.values()] + list(STRANGE)
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG_SECONDS):
             for request in sent:
                 await anyio.to_thread.run_sync(_break_off, it.url, request, leave)
             while len(it.web.responses):  # noqa: ASYNC110 - nobody announces it
@@ -131,13 +132,13 @@ async def test_a_chunk_that_breaks_while_the_answer_is_under_way_ends_the_connec
                 if path not in {"/login", "/logout"}:
                     await stream.receive()  # the refusal, which lets a client finish speaking
                 await stream.send(rest)
-                with anyio.fail_after(60):
+                with anyio.fail_after(HANG_SECONDS):
                     while True:
                         try:
                             await stream.receive()
                         except (anyio.EndOfStream, anyio.BrokenResourceError):
                             break
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG_SECONDS):
             while len(it.web.responses):  # noqa: ASYNC110 - nobody announces it
                 await anyio.sleep(0.01)
         assert _worth_a_line(caplog) == []

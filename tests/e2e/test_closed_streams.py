@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ def run(folder: Path, command: str, streams: str) -> int:
         cwd=folder,
         env={"HOME": str(folder), "PATH": os.environ["PATH"]},
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     ).returncode
 

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from support.deadlines import HANG_SECONDS
 from support.recorded_plays import alert, episode, seen, write
 
 from plex_companion.cli import main
@@ -28,7 +29,7 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
         env={"HOME": str(folder), "PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx2
 from support.application import LEGACY, body, home, known, subscribed
+from support.deadlines import HANG_SECONDS
 
 from plex_companion.demo import frames
 from plex_companion.text import LONGEST
@@ -71,7 +72,7 @@ async def test_a_name_of_48_000_characters_keeps_no_client_waiting(tmp_path: Pat
             it.demo.state.users[user_key] = replace(user, name=name)
         async with subscribed(f"{it.url}/mcp", LEGACY, "plex://sessions") as (client, ear):
             it.demo.start()
-            with anyio.fail_after(60):
+            with anyio.fail_after(HANG_SECONDS):
                 found = await known(
                     client, "plex://sessions", lambda seen: seen["count"] and seen["sessions"][0]["title"], ear
                 )

@@ -123,7 +123,7 @@ async def test_the_questions_about_the_past_have_answers_in_the_demo_household(t
 async def _remember_the_demo_household(folder: Path, environment: dict[str, str]) -> None:
     """Run the demo household until its history is imported and somebody plays something."""
     command = [sys.executable, "-m", "plex_companion", "serve", "--demo", "--transport", "http", "--port", "0"]
-    with anyio.fail_after(60):
+    with anyio.fail_after(HANG_SECONDS):
         async with await anyio.open_process(command, env=environment, cwd=folder, stdin=subprocess.DEVNULL) as process:
             url = await _dashboard(process)
             async with httpx2.AsyncClient(base_url=url) as web:

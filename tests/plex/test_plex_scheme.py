@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from support.deadlines import HANG_SECONDS
 from support.scripted_plex import TOKEN, Pretend, clock, pretend_plex, raw_server, settings_for
 
 from plex_companion.errors import PlexUnreachable
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from plex_companion.events import Event, ReceivedEvent
 
 OPENSSL = shutil.which("openssl")
-SECONDS = 60
 
 
 @pytest.fixture
@@ -62,14 +62,14 @@ def speaking_tls(certificate: Path) -> ssl.SSLContext:
 
 
 async def test_a_server_that_speaks_only_http_is_found_without_its_scheme(pretend: Pretend) -> None:
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         async with open_gateway(settings_for(f"127.0.0.1:{pretend.port}")) as gateway:
             assert await gateway.call(lambda plex: str(plex.friendlyName)) == "Attic"
             assert gateway.url == await gateway.find_url() == f"http://127.0.0.1:{pretend.port}"
 
 
 async def test_a_server_that_speaks_https_is_never_asked_over_http(certificate: Path) -> None:
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         async with pretend_plex(tls=speaking_tls(certificate)) as plex:
             settings = settings_for(f"localhost:{plex.port}", plex_ca_file=certificate)
             async with open_gateway(settings) as gateway:
@@ -87,7 +87,7 @@ async def test_the_websocket_goes_where_the_answer_came_from(pretend: Pretend) -
         said.extend(one.event for one in heard)
         heard_something.set()
 
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 
             async def run() -> None:

@@ -15,6 +15,7 @@ import anyio
 import pytest
 from mcp import Client
 from pydantic import SecretStr
+from support.deadlines import HANG_SECONDS
 from support.running_listener import HASTY
 from support.scripted_plex import ROOT, TOKEN, Answer, Pretend, playing_frame, pretend_plex, settings_for
 
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 
     from plex_companion.app import Application
 
-SECONDS = 60
-STEADY = replace(HASTY, ping=50, pong=50, opening=20, after_play=SECONDS)
+STEADY = replace(HASTY, ping=50, pong=50, opening=20, after_play=HANG_SECONDS)
 PLAYER = '<Player machineIdentifier="a" state="playing" title="TV"/>'
 FINE = f'<Video sessionKey="1" ratingKey="3" key="/library/metadata/3" type="movie" title="Fine">{PLAYER}<User id="1" title="ada"/></Video>'
 TWICE = (
@@ -77,7 +77,7 @@ class Den:
         return self.application.companion.state.connection.detail or ""
 
     async def until(self, fact: Callable[[], object]) -> None:
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             while not fact():
                 await self.application.companion.live.wait_for_commit()
 
@@ -112,7 +112,7 @@ async def den(folder: Path, *rows: str, first: Answer | None = None, **more: Any
             open_application(settings, patience=STEADY, tick_seconds=0.05) as application,
             Client(application.server) as client,
         ):
-            with anyio.fail_after(SECONDS):
+            with anyio.fail_after(HANG_SECONDS):
                 while not application.companion.state.accounts:
                     await application.companion.live.wait_for_commit()
             yield Den(plex, application, client, await plex.socket())
@@ -327,7 +327,7 @@ async def test_the_program_ends_when_it_is_told_to_while_it_reads_far_too_much(t
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_URL": plex.url, "PLEX_TOKEN": TOKEN}
         command = [sys.executable, "-m", "plex_companion", "serve", "--transport", "http", "--port", "0"]
         async with await anyio.open_process(command, env=environment, stdout=None, stderr=None) as process:
-            with anyio.fail_after(SECONDS):
+            with anyio.fail_after(HANG_SECONDS):
                 await plex.socket()
                 while "/status/sessions" not in plex.asked:  # noqa: ASYNC110 - nobody announces it
                     await anyio.sleep(0.01)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from support.deadlines import HANG_SECONDS
 from support.several_processes import Member, member, rows, two
 
 from plex_companion.cache.migrate import migrate
@@ -21,12 +22,10 @@ if TYPE_CHECKING:
 
     from plex_companion.demo import Demo
 
-SECONDS = 20
-
 
 async def until(fact: Callable[[], object]) -> None:
     """Wait for what nothing announces: a file."""
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         while not fact():  # noqa: ASYNC110 - see above
             await anyio.sleep(0.02)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from support.deadlines import HANG_SECONDS
 from support.several_processes import HASTY, settings_for
 from test_processes_owners import NOWHERE
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
     from plex_companion.demo import Demo
     from plex_companion.settings import Settings
-
-SECONDS = 20
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def is_there(path: Path) -> bool:
 
 
 async def until(companion: Companion, fact: Callable[[], object]) -> None:
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         while not fact():
             await companion.live.wait_for_commit()
 
@@ -109,7 +108,7 @@ async def test_of_two_that_waited_in_memory_one_listens_and_the_other_follows(fo
         session = back.start()
         for one in (first, second):
             await until(one, partial(shows, one, session.key))
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(HANG_SECONDS):
             while first.live.listens == second.live.listens:  # noqa: ASYNC110 - two companions
                 await anyio.sleep(0.02)
     assert rows_of(path, "SELECT session_key FROM plays WHERE session_key IS NOT NULL") == [(session.key,)]

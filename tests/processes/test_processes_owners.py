@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from support.deadlines import HANG_SECONDS
 from support.several_processes import Member, member, rows, settings_for
 
 from plex_companion.cli import _find_expected_error
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from plex_companion.demo import Demo
 
-SECONDS = 20
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -45,7 +45,7 @@ async def heard(demo: Demo, folder: Path) -> None:
 async def recorded(one: Member, demo: Demo, folder: Path) -> None:
     await one.live()
     mark = address_mark(settings_for(demo, folder))
-    with anyio.fail_after(SECONDS):
+    with anyio.fail_after(HANG_SECONDS):
         while rows(folder, "PRAGMA user_version") != [(mark,)]:  # noqa: ASYNC110 - nothing is announced
             await anyio.sleep(0.02)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from support.deadlines import HANG_SECONDS
 from support.several_processes import rows
 
 from benchmarks.programs import COMPANION, Program, running
@@ -30,10 +31,9 @@ pytestmark = pytest.mark.slow
 
 TAKEN_OVER = 30.0
 """Seconds within which another process listens after the one that did was stopped."""
-SECONDS = 60
 
 
-async def until(fact: Callable[[], object], seconds: float = SECONDS) -> None:
+async def until(fact: Callable[[], object], seconds: float = HANG_SECONDS) -> None:
     with anyio.fail_after(seconds):
         while not fact():  # noqa: ASYNC110 - other processes
             await anyio.sleep(0.05)
@@ -59,7 +59,7 @@ def follows(url: str) -> bool:
 
 def health(url: str) -> tuple[str, str, str]:
     """Role, connection and storage."""
-    with urllib.request.urlopen(f"{url}/healthz", timeout=10) as answer:  # noqa: S310 - our own program
+    with urllib.request.urlopen(f"{url}/healthz", timeout=HANG_SECONDS) as answer:  # noqa: S310 - our own program
         found: dict[str, Any] = json.load(answer)
     return found["role"], found["connection"], found["storage"]
 

@@ -143,7 +143,7 @@ async def test_a_signal_ends_a_stdio_server_whose_client_does_not_read() -> None
 
 async def test_who_ignores_the_end_of_the_terminal_goes_on() -> None:
     async with _running("stdio", "sh", "-c", 'trap "" HUP; exec "$@"', "sh") as toy:
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG_SECONDS):
             await toy.say("initialize", HELLO, id=1)
             await toy.hear()
             toy.process.send_signal(signal.SIGHUP)

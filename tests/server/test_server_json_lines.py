@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
+from support.deadlines import HANG_SECONDS
 from support.mcp_server import script
 
 from plex_companion.server.mcp.json_lines import BOM, UnreadableLine, read_message
@@ -118,7 +119,7 @@ async def test_the_server_answers_each_unreadable_line_once_with_a_warning_and_g
         assert process.stdout
         assert process.stderr
         out = BufferedByteReceiveStream(process.stdout)
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG_SECONDS):
             await process.stdin.send(b"\n".join([*lines, b""]))
             answers = [json.loads(await out.receive_until(b"\n", 1_000_000)) for _ in range(5)]
             await process.stdin.aclose()
@@ -138,7 +139,7 @@ async def test_a_host_that_sends_and_never_reads_ends_the_server_with_a_line() -
         assert process.stdin
         assert process.stderr
         await process.stdin.send(json.dumps(greeting).encode() + b"\n")
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG_SECONDS):
             try:
                 for number in range(2, 10_000):
                     await process.stdin.send(json.dumps(flood | {"id": number}).encode() + b"\n")

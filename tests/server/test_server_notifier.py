@@ -189,7 +189,7 @@ async def test_a_listen_request_that_would_fill_the_memory_is_refused(stuffing: 
     }
     async with served() as house, httpx2.AsyncClient() as web:
         body = json.dumps(message) + stuffing.get("blank", "")
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG_SECONDS):
             answer = await web.post(f"{house.url}/mcp", content=body, headers=headers)
         assert "2,097,152 bytes" in answer.text
         await gone(house.notifier)

@@ -382,7 +382,7 @@ async def test_noting_that_something_was_seen_needs_the_scope_write(
 ) -> None:
     house.house.seen = 0
     async with _client(house, issuer.token(), era, kind) as client:
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG_SECONDS):
             try:
                 told = (await client.call_tool("lamp_seen", {})).model_dump_json()
             except MCPError as error:  # the SDK's own words for a 403

@@ -324,5 +324,12 @@ def shell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "plex_companion", "install", "--host", "cursor", *arguments]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     return subprocess.run(  # noqa: S603 - ours
-        command, capture_output=True, text=True, env=environment, cwd=folder, check=False, timeout=60, input=""
+        command,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=folder,
+        check=False,
+        timeout=HANG_SECONDS,
+        input="",
     )

@@ -206,7 +206,7 @@ def test_the_command_line_says_it_too_when_plex_tv_does_not_answer_at_all(tmp_pa
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_TV_URL": f"http://127.0.0.1:{port}"}
     done = subprocess.run(
         [sys.executable, "-m", "plex_companion", "login"],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=HANG_SECONDS,
     )  # fmt: skip
     assert done.returncode == 1
     assert "connection refused" in done.stderr

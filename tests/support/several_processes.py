@@ -44,7 +44,7 @@ def settings_for(demo: Demo, folder: Path, **more: Any) -> Settings:
 
 def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
     """What is on the disk."""
-    with closing(connect(folder / "cache.sqlite3", timeout=10)) as reader:
+    with closing(connect(folder / "cache.sqlite3", timeout=HANG_SECONDS)) as reader:
         return reader.execute(sql).fetchall()
 
 

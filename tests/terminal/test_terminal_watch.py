@@ -164,7 +164,7 @@ async def test_it_ends_cleanly_when_its_terminal_is_closed(demo: Demo, tmp_path:
         await demo.shut_down()  # which is worth a line in the log
         os.close(keyboard)
         process.send_signal(signal.SIGHUP)  # as the kernel does to whoever has it as the controlling terminal
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG_SECONDS):
             assert await process.wait() == 0
     assert "Traceback" not in log.read_text()
 
