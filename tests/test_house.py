@@ -19,6 +19,7 @@ PACKAGE = ROOT / "plex_companion"
 ORDER = (
     "errors",
     "text",
+    "parsing",
     "private_files",
     "times",
     "names",

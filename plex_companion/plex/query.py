@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from plex_companion.errors import Invalid, PlexError, PlexTvUnreachable, TooLarge
+from plex_companion.plex.xml.attributes import read_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -133,8 +134,7 @@ def get_page(plex: PlexServer, path: str, /, offset: int, limit: int, **params: 
 
 def cut_page(found: Element, offset: int, limit: int) -> ResultPage:
     """The page that was asked for out of what came: Plex does not state every total, nor cut every list."""
-    rows, stated = list(found), found.get("totalSize", "")
-    total = int(stated) if stated.isdecimal() else None
+    rows, total = list(found), read_number(found, "totalSize")
     if len(rows) > limit or (offset and total is None and found.get("offset") is None):
         return ResultPage(rows[offset : offset + limit], max(total or 0, len(rows)), offset, limit)
     read = offset + len(rows)
@@ -161,8 +161,8 @@ def get_all(plex: PlexServer, path: str, /, **params: object) -> list[Element]:
 def count_rows(plex: PlexServer, path: str, /, **params: object) -> int:
     """How many rows a list has, without reading them; only where Plex does not say, they are read and counted."""
     found = get(plex, path, **params, **{"X-Plex-Container-Start": 0, "X-Plex-Container-Size": 0})
-    stated = found.get("totalSize", "")
-    return int(stated) if stated.isdecimal() else len(found) or len(get_all(plex, path, **params))
+    total = read_number(found, "totalSize")
+    return total if total is not None else len(found) or len(get_all(plex, path, **params))
 
 
 def send(plex: PlexServer, method: str, path: str, /, *, body: bytes | None = None, **params: object) -> Element | None:

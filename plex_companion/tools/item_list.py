@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 
     from plex_companion.models import Section
 
-TYPE_NUMBERS = {
-    "movie": 1, "show": 2, "season": 3, "episode": 4, "artist": 8, "album": 9, "track": 10, "clip": 12, "photo": 13,
-    "photoalbum": 14,
-}  # fmt: skip
-"""What `type=` calls the kinds (PLEX.md 1.2)."""
 CURRENT = 50
 
 

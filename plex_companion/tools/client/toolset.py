@@ -16,10 +16,10 @@ from plex_companion.plex.query import call_action, get, send
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
-    performer,
     read_flag,
     read_kind,
     read_number,
+    read_performer,
     read_text,
 )
 from plex_companion.tools.arguments import choose
@@ -502,7 +502,7 @@ def _describe_start(player: ControllablePlayer, row: Element, offset: int) -> di
 
 def _format_title(row: Element) -> str:
     parts = (
-        performer(row) or read_text(row, "grandparentTitle"),
+        read_performer(row) or read_text(row, "grandparentTitle"),
         read_text(row, "parentTitle"),
         read_text(row, "title"),
     )

@@ -192,7 +192,7 @@ def media_edit_metadata(
         new_studio=new_studio,
         new_tags=new_tags,
     )
-    row = _find_one(plex, companion, media_title, media_id, library_name, tuple(editing.TYPE_NUMBERS), full=True)
+    row = _find_one(plex, companion, media_title, media_id, library_name, editing.EDITABLE, full=True)
     return _apply_edits(plex, row, wanted, refresh=refresh)
 
 
