@@ -23,10 +23,9 @@ from plex_companion.text import HIDDEN, clean, mask
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.companion import Companion
     from plex_companion.models import Session
+    from plex_companion.plex.client import PlexServer
 
 DEVICES_SECONDS = 300.0
 _PLEX_ITSELF = frozenset({"401", "403", "429", "503"})
@@ -257,12 +256,11 @@ def send_command(
         ClientUnreachable: it did not answer, or refused.
     """
     number = companion.ttl_cache.take_number(("commands of", player.identifier))
-    headers = plex._headers(**{"X-Plex-Target-Client-Identifier": player.identifier})  # noqa: SLF001 - a copy: plexapi's PlexClient changes the ones everybody shares
-    url = plex.url(build_path(f"/player/{path}", {"commandID": number, **params}))
+    command = build_path(f"/player/{path}", {"commandID": number, **params})
     code = ""
     said = ""
     try:
-        answer = plex._session.get(url, headers=headers, timeout=plex._timeout)  # noqa: SLF001 - `query` insists on XML
+        answer = plex.fetch(command, headers={"X-Plex-Target-Client-Identifier": player.identifier})
         said, code = answer.text, "" if answer.ok else str(answer.status_code)
     except PlexError as error:  # our session raises for a failure inside an HTTP 200
         code = str(error.facts.get("http_status", ""))

@@ -38,9 +38,8 @@ from plex_companion.tools.sessions import describe_item
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Session
+    from plex_companion.plex.client import PlexServer
 
 CLIENT = Toolset("client", "Players: what is there, what it plays, and remote control")
 ALIAS = {"client_id": "client_name"}

@@ -46,9 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.titles import Fits
 
 COLLECTION = Toolset("collection", "Collections: list, create, fill, edit, delete")

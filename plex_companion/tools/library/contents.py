@@ -19,9 +19,8 @@ from plex_companion.tools.library.recent import EVERYWHERE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
 MOST = 500
 _DIRECTION = re.compile(r":(?:asc|desc)\b", re.IGNORECASE)

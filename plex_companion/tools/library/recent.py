@@ -20,9 +20,8 @@ from plex_companion.plex.xml.attributes import (
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
 MOST = 500
 EVERYWHERE = "All Libraries"

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
 LIBRARY = "com.plexapp.plugins.library"
 EDITABLE = ("movie", "show", "season", "episode", "artist", "album", "track")
 _EVERY = {"new_title", "new_rating", "new_tags"}

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
 _PEOPLE = {"genres": "Genre", "directors": "Director", "writers": "Writer", "actors": "Role"}
 _LACKS = {"episode": ("studio",), "artist": ("content_rating", "duration", "studio", "year")}
 _DAY = 86_400

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
 ORDER = ("track", "album", "artist", "movie", "show", "season", "episode")
 GROUPS = {

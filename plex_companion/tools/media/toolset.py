@@ -26,8 +26,7 @@ from plex_companion.tools.watched_state import CONTAINERS, WatchedState, cut_pag
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.lookup import FoundItem
     from plex_companion.tools.confirm import DestructionTarget
 

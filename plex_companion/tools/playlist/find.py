@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
 MEDIUMS = {
     "video": ("movie", "show", "season", "episode", "clip"),
     "audio": ("artist", "album", "track"),

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
 DEFAULTS = {"movie": "movie", "show": "episode", "artist": "track", "photo": "photo"}
 """What a smart playlist of a library holds unless told; shows and artists yield their episodes and tracks."""

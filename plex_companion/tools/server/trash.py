@@ -14,9 +14,8 @@ from plex_companion.plex.xml.attributes import parse_identifier
 from plex_companion.tools.confirm import DestructionTarget
 
 if TYPE_CHECKING:
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.ttl_cache import TtlCache
 
 LEAVES = {
