@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from plex_companion.models import PlexTvUser, Transcode
+from plex_companion.parsing.values import parse_bool, parse_float, parse_int, parse_text
 from plex_companion.text import clean
 
 if TYPE_CHECKING:
@@ -428,85 +429,42 @@ def _refuse(constant: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
-def _parse_text(value: object) -> str | None:
-    """A text; numbers are taken too (ids were integers in 2018), the empty text is nothing."""
-    if isinstance(value, str):
-        return clean(value) or None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return None
-
-
-def _parse_int(value: object) -> int | None:
-    """A whole number that SQLite can hold too."""
-    try:
-        number = int(value) if isinstance(value, int | float | str) else None
-    except (ValueError, OverflowError):
-        return None
-    return number if number is not None and abs(number) < _LARGE else None
-
-
-def _parse_float(value: object) -> float | None:
-    try:
-        number = float(value) if isinstance(value, int | float | str) else None
-    except (ValueError, OverflowError):
-        return None
-    return number if number is not None and abs(number) < _HUGE else None
-
-
-_LARGE = 2**62
-_HUGE = 1e300
-
-
-def _parse_bool(value: object) -> bool | None:
-    """Plex writes true and false in JSON, 1 and 0 in XML."""
-    match value:
-        case bool():
-            return value
-        case 0 | "0" | "false":
-            return False
-        case 1 | "1" | "true":
-            return True
-        case _:
-            return None
-
-
 def _strip_path(value: object) -> str | None:
     """The last part of `/transcode/sessions/<id>`; the key may be bare already."""
-    text = _parse_text(value)
+    text = parse_text(value)
     return text.rsplit("/", 1)[-1] if text else None
 
 
 def _parse_playing(_kind: str, raw: Raw) -> Frame:
     return Playing(
-        session_key=_parse_text(raw.get("sessionKey")),
-        client_identifier=_parse_text(raw.get("clientIdentifier")),
-        rating_key=_parse_text(raw.get("ratingKey")),
-        key=_parse_text(raw.get("key")),
-        guid=_parse_text(raw.get("guid")),
-        state=_parse_text(raw.get("state")) or "",
-        view_offset_ms=_parse_int(raw.get("viewOffset")),
+        session_key=parse_text(raw.get("sessionKey")),
+        client_identifier=parse_text(raw.get("clientIdentifier")),
+        rating_key=parse_text(raw.get("ratingKey")),
+        key=parse_text(raw.get("key")),
+        guid=parse_text(raw.get("guid")),
+        state=parse_text(raw.get("state")) or "",
+        view_offset_ms=parse_int(raw.get("viewOffset")),
         transcode_key=_strip_path(raw.get("transcodeSession")),
-        play_queue_id=_parse_text(raw.get("playQueueID")),
-        play_queue_item_id=_parse_text(raw.get("playQueueItemID")),
+        play_queue_id=parse_text(raw.get("playQueueID")),
+        play_queue_item_id=parse_text(raw.get("playQueueItemID")),
         raw=raw,
     )
 
 
 def _parse_timeline(_kind: str, raw: Raw) -> Frame:
     return TimelineEntry(
-        identifier=_parse_text(raw.get("identifier")),
-        section_id=_parse_text(raw.get("sectionID")),
-        item_id=_parse_text(raw.get("itemID")),
-        parent_item_id=_parse_text(raw.get("parentItemID")),
-        root_item_id=_parse_text(raw.get("rootItemID")),
-        media_type=_parse_int(raw.get("type")),
-        title=_parse_text(raw.get("title")),
-        state=_parse_int(raw.get("state")),
-        metadata_state=_parse_text(raw.get("metadataState")),
-        media_state=_parse_text(raw.get("mediaState")),
-        queue_size=_parse_int(raw.get("queueSize")),
-        updated_at_s=_parse_int(raw.get("updatedAt")),
+        identifier=parse_text(raw.get("identifier")),
+        section_id=parse_text(raw.get("sectionID")),
+        item_id=parse_text(raw.get("itemID")),
+        parent_item_id=parse_text(raw.get("parentItemID")),
+        root_item_id=parse_text(raw.get("rootItemID")),
+        media_type=parse_int(raw.get("type")),
+        title=parse_text(raw.get("title")),
+        state=parse_int(raw.get("state")),
+        metadata_state=parse_text(raw.get("metadataState")),
+        media_state=parse_text(raw.get("mediaState")),
+        queue_size=parse_int(raw.get("queueSize")),
+        updated_at_s=parse_int(raw.get("updatedAt")),
         raw=raw,
     )
 
@@ -516,14 +474,14 @@ def _parse_activity(_kind: str, raw: Raw) -> Frame:
     activity: Raw = inner if isinstance(inner, dict) else {}
     context = activity.get("Context")
     return ActivityReport(
-        phase=_parse_text(raw.get("event")) or "",
-        uuid=_parse_text(raw.get("uuid")) or _parse_text(activity.get("uuid")),
-        activity_type=_parse_text(activity.get("type")),
-        title=_parse_text(activity.get("title")),
-        subtitle=_parse_text(activity.get("subtitle")),
-        progress=_parse_int(activity.get("progress")),
-        cancellable=_parse_bool(activity.get("cancellable")),
-        user_id=_parse_text(activity.get("userID")),
+        phase=parse_text(raw.get("event")) or "",
+        uuid=parse_text(raw.get("uuid")) or parse_text(activity.get("uuid")),
+        activity_type=parse_text(activity.get("type")),
+        title=parse_text(activity.get("title")),
+        subtitle=parse_text(activity.get("subtitle")),
+        progress=parse_int(activity.get("progress")),
+        cancellable=parse_bool(activity.get("cancellable")),
+        user_id=parse_text(activity.get("userID")),
         context=_parse_facts(context) if isinstance(context, dict) else {},
         raw=raw,
     )
@@ -542,9 +500,9 @@ def _parse_fact(value: object) -> str | int | float | bool | None:
         case str():
             return clean(value)
         case int():
-            return _parse_int(value)
+            return parse_int(value)
         case float():
-            return _parse_float(value)
+            return parse_float(value)
         case _:
             return None
 
@@ -552,26 +510,26 @@ def _parse_fact(value: object) -> str | int | float | bool | None:
 def build_transcode(raw: Mapping[str, Any]) -> Transcode:
     """A transcoder job out of a frame's JSON or an element's attributes: the names are the same in both."""
     hardware = [raw.get(name) for name in ("transcodeHwDecoding", "transcodeHwEncoding")]
-    asked = _parse_bool(raw.get("transcodeHwRequested"))
+    asked = parse_bool(raw.get("transcodeHwRequested"))
     return Transcode(
         key=_strip_path(raw.get("key")) or "",
-        video_decision=_parse_text(raw.get("videoDecision")),
-        audio_decision=_parse_text(raw.get("audioDecision")),
-        subtitle_decision=_parse_text(raw.get("subtitleDecision")),
-        source_video_codec=_parse_text(raw.get("sourceVideoCodec")),
-        source_audio_codec=_parse_text(raw.get("sourceAudioCodec")),
-        video_codec=_parse_text(raw.get("videoCodec")),
-        audio_codec=_parse_text(raw.get("audioCodec")),
-        container=_parse_text(raw.get("container")),
-        protocol=_parse_text(raw.get("protocol")),
-        width=_parse_int(raw.get("width")),
-        height=_parse_int(raw.get("height")),
-        speed=_parse_float(raw.get("speed")),
-        throttled=_parse_bool(raw.get("throttled")),
-        complete=_parse_bool(raw.get("complete")),
-        progress=_parse_float(raw.get("progress")),
+        video_decision=parse_text(raw.get("videoDecision")),
+        audio_decision=parse_text(raw.get("audioDecision")),
+        subtitle_decision=parse_text(raw.get("subtitleDecision")),
+        source_video_codec=parse_text(raw.get("sourceVideoCodec")),
+        source_audio_codec=parse_text(raw.get("sourceAudioCodec")),
+        video_codec=parse_text(raw.get("videoCodec")),
+        audio_codec=parse_text(raw.get("audioCodec")),
+        container=parse_text(raw.get("container")),
+        protocol=parse_text(raw.get("protocol")),
+        width=parse_int(raw.get("width")),
+        height=parse_int(raw.get("height")),
+        speed=parse_float(raw.get("speed")),
+        throttled=parse_bool(raw.get("throttled")),
+        complete=parse_bool(raw.get("complete")),
+        progress=parse_float(raw.get("progress")),
         hardware=any(hardware) if asked is not None or any(hardware) else None,
-        error=_parse_bool(raw.get("error")),
+        error=parse_bool(raw.get("error")),
     )
 
 
@@ -581,47 +539,47 @@ def _parse_transcode(kind: str, raw: Raw) -> Frame:
         type=kind,
         phase=phases.get(kind.rsplit(".", 1)[-1], "end"),
         transcode=build_transcode(raw),
-        context=_parse_text(raw.get("context")),
-        duration_ms=_parse_int(raw.get("duration")),
-        remaining_s=_parse_int(raw.get("remaining")),
-        size_bytes=_parse_int(raw.get("size")),
-        audio_channels=_parse_int(raw.get("audioChannels")),
-        time_stamp_s=_parse_float(raw.get("timeStamp")),
-        max_offset_available_s=_parse_float(raw.get("maxOffsetAvailable")),
-        min_offset_available_s=_parse_float(raw.get("minOffsetAvailable")),
+        context=parse_text(raw.get("context")),
+        duration_ms=parse_int(raw.get("duration")),
+        remaining_s=parse_int(raw.get("remaining")),
+        size_bytes=parse_int(raw.get("size")),
+        audio_channels=parse_int(raw.get("audioChannels")),
+        time_stamp_s=parse_float(raw.get("timeStamp")),
+        max_offset_available_s=parse_float(raw.get("maxOffsetAvailable")),
+        min_offset_available_s=parse_float(raw.get("minOffsetAvailable")),
         raw=raw,
     )
 
 
 def _parse_status(_kind: str, raw: Raw) -> Frame:
     return StatusNote(
-        _parse_text(raw.get("title")),
-        _parse_text(raw.get("description")),
-        _parse_text(raw.get("notificationName")),
+        parse_text(raw.get("title")),
+        parse_text(raw.get("description")),
+        parse_text(raw.get("notificationName")),
         raw,
     )
 
 
 def _parse_queue(_kind: str, raw: Raw) -> Frame:
-    return BackgroundQueue(_parse_text(raw.get("queueID")), _parse_text(raw.get("event")), raw)
+    return BackgroundQueue(parse_text(raw.get("queueID")), parse_text(raw.get("event")), raw)
 
 
 def _parse_reachability(_kind: str, raw: Raw) -> Frame:
-    return Reachability(_parse_bool(raw.get("reachability")), raw)
+    return Reachability(parse_bool(raw.get("reachability")), raw)
 
 
 def _parse_update(_kind: str, raw: Raw) -> Frame:
-    return UpdateState(_parse_text(raw.get("key")), _parse_text(raw.get("version")), _parse_text(raw.get("state")), raw)
+    return UpdateState(parse_text(raw.get("key")), parse_text(raw.get("version")), parse_text(raw.get("state")), raw)
 
 
 def _parse_progress(_kind: str, raw: Raw) -> Frame:
-    return ScanProgress(_parse_text(raw.get("message")), raw)
+    return ScanProgress(parse_text(raw.get("message")), raw)
 
 
 def _parse_preference(_kind: str, raw: Raw) -> Frame:
     value = raw.get("value")
     plain = clean(value) if isinstance(value, str) else value if isinstance(value, int | float) else None
-    return Preference(_parse_text(raw.get("id")), _parse_text(raw.get("label")), plain, raw)
+    return Preference(parse_text(raw.get("id")), parse_text(raw.get("label")), plain, raw)
 
 
 def _parse_account(_kind: str, raw: Raw) -> Frame:
@@ -629,8 +587,8 @@ def _parse_account(_kind: str, raw: Raw) -> Frame:
 
 
 def _parse_log(_kind: str, raw: Raw) -> Frame:
-    level, thread, time = _parse_int(raw.get("level")), _parse_text(raw.get("thread")), _parse_text(raw.get("time"))
-    return LogLine(level, thread, time, _parse_text(raw.get("message")), raw)
+    level, thread, time = parse_int(raw.get("level")), parse_text(raw.get("thread")), parse_text(raw.get("time"))
+    return LogLine(level, thread, time, parse_text(raw.get("message")), raw)
 
 
 _KINDS: dict[str, tuple[str, Callable[[str, Raw], Frame]]] = {

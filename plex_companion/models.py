@@ -7,6 +7,7 @@ Identifiers are strings, as Plex's own are. What is not known is `None`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.text import HIDDEN
@@ -39,6 +40,34 @@ AlertKind = Literal[
 
 
 PlayEventKind = Literal["started", "paused", "resumed", "seeked", "buffering", "decision", "error", "ended"]
+
+
+class MediaType(IntEnum):
+    """The numbers that Plex gives to kinds of media, in timeline entries and as `type=` in requests (PLEX.md 1.2)."""
+
+    MOVIE = 1
+    SHOW = 2
+    SEASON = 3
+    EPISODE = 4
+    TRAILER = 5
+    COMIC = 6
+    PERSON = 7
+    ARTIST = 8
+    ALBUM = 9
+    TRACK = 10
+    PICTURE = 11
+    CLIP = 12
+    PHOTO = 13
+    PHOTOALBUM = 14
+    PLAYLIST = 15
+    PLAYLISTFOLDER = 16
+    COLLECTION = 18
+    OPTIMIZEDVERSION = 42
+
+
+TYPE_NUMBERS = {one.name.lower(): one for one in MediaType}
+"""The number of each kind by its name, as Plex writes it in the attribute `type`."""
+TYPE_NAMES = {number.value: name for name, number in TYPE_NUMBERS.items()}
 
 
 @dataclass(frozen=True, slots=True)

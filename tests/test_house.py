@@ -19,6 +19,7 @@ PACKAGE = ROOT / "plex_companion"
 ORDER = (
     "errors",
     "text",
+    "parsing",
     "private_files",
     "times",
     "names",
@@ -57,6 +58,8 @@ ORDER = (
 ALONE = {"demo": {"errors", "settings"}}
 """Rooms that know fewer of the earlier ones than the order would let them."""
 LONGEST = 50
+SEEN_AS_PLEX = frozenset({"plex", "seen", "there", "server", "plexapi"})
+"""What variables are called that hold a `PlexServer`, and the module it comes from."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,19 @@ def test_sqlite_is_known_in_the_cache_room_alone_but_for_the_type_of_a_row() -> 
 
 
 def test_plexapi_is_known_where_plex_is_asked_alone() -> None:
-    assert used_outside("plexapi", rooms={"plex", "tools"}, annotations=True) == []
+    assert used_outside("plexapi", rooms={"plex"}, annotations=False) == []
+
+
+def test_private_names_of_plexapi_are_used_in_one_module() -> None:
+    private = {"_session", "_token", "_headers", "_timeout", "_baseurl", "_data", "_server", "CONFIG", "BASE_HEADERS"}
+    found = [
+        f"{file.relative_to(PACKAGE)}:{node.lineno} {node.attr}"
+        for file in files()
+        if file != PACKAGE / "plex" / "client.py"
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Attribute) and node.attr in private and ast.unparse(node.value) in SEEN_AS_PLEX
+    ]
+    assert found == []
 
 
 def names_in(file: Path) -> Iterator[tuple[int, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from plex_companion.changes.kinds import Change, LibraryItemChanged, RefreshRequested
-from plex_companion.models import LibraryChange
+from plex_companion.models import TYPE_NAMES, LibraryChange, MediaType
 
 if TYPE_CHECKING:
     from plex_companion.changes.state import State
@@ -13,28 +13,8 @@ if TYPE_CHECKING:
     from plex_companion.models import Moment
 
 LIBRARY = "com.plexapp.plugins.library"
-TYPES = {
-    1: "movie",
-    2: "show",
-    3: "season",
-    4: "episode",
-    5: "trailer",
-    6: "comic",
-    7: "person",
-    8: "artist",
-    9: "album",
-    10: "track",
-    11: "picture",
-    12: "clip",
-    13: "photo",
-    14: "photoalbum",
-    15: "playlist",
-    16: "playlistfolder",
-    18: "collection",
-    42: "optimizedversion",
-}
 CREATED, PROGRESS, PROCESSED, DELETED = 0, 1, 5, 9
-AGENTLESS = frozenset({11, 13, 14})
+AGENTLESS = frozenset({MediaType.PICTURE, MediaType.PHOTO, MediaType.PHOTOALBUM})
 """Photos have no agent: progress (1) is the last state they reach."""
 
 
@@ -57,7 +37,7 @@ def handle_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Ch
         at=now.at,
         item_id=event.item_id,
         section_id=event.section_id or (known.section_id if known else None),
-        type=TYPES.get(event.media_type) if event.media_type is not None else known.type if known else None,
+        type=TYPE_NAMES.get(event.media_type) if event.media_type is not None else known.type if known else None,
         title=event.title or (known.title if known else None),
         change=change,
         settled=settled,

@@ -6,7 +6,7 @@ import logging
 import os
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
 import anyio.lowlevel
@@ -41,10 +41,9 @@ from plex_companion.text import clean
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from plexapi.server import PlexServer
-
     from plex_companion.cache.database import Cache
     from plex_companion.events import Event, ReceivedEvent
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.gateway import Gateway
     from plex_companion.settings import Settings
 
@@ -239,7 +238,7 @@ async def _fetch_root(patient: DoctorTarget, path: str, *, refused: str = REFUSE
     """The answer's root element."""
 
     def ask(plex: PlexServer) -> Any:
-        return cast("Any", plex).query(path)  # plexapi annotates nothing
+        return plex.query(path)
 
     try:
         return await patient.gateway.call(ask)

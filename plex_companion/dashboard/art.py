@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
     from starlette.requests import Request
 
     from plex_companion.companion import Companion
+    from plex_companion.plex.client import PlexServer
 
 WIDTH, HEIGHT = 360, 540
 LARGEST = 1024 * 1024

@@ -144,11 +144,10 @@ def _usable(kind: type[T], rows: object) -> list[T]:
 def _request(
     wire: PlexSession, method: str, address: str, kind: type[T], *, headers: dict[str, str] | None = None, **more: Any
 ) -> T:
-    from plexapi import BASE_HEADERS  # noqa: PLC0415 - takes long to import
-
+    from plex_companion.plex.client import build_headers  # noqa: PLC0415 - imports plexapi
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - the same
 
-    sent = {**BASE_HEADERS, "Accept": "application/json", "X-Plex-Product": "plex-companion", **(headers or {})}
+    sent = {**build_headers("application/json"), **(headers or {})}
     response = wire.request(method, address, headers=sent, **more)
     errand = CURRENT_CALL.get() or PlexCall(0)
     if not response.ok or response.is_redirect:

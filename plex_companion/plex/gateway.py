@@ -6,13 +6,12 @@ import gc
 import re
 from collections import Counter
 from contextlib import asynccontextmanager, closing, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
 
-from plex_companion import __version__
 from plex_companion.errors import PlexError, PlexUnauthorized, PlexUnreachable, SettingsError, TimedOut
 from plex_companion.plex.call import CURRENT_CALL, PlexCall
 from plex_companion.plex.tls import choose_verify
@@ -22,9 +21,8 @@ from plex_companion.setting_values import has_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import ServerIdentity
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.session import PlexSession
     from plex_companion.settings import Settings
 
@@ -36,7 +34,6 @@ AHEAD = 4
 """The same for the listener, which never waits behind tools."""
 MOST_THREADS = 4 * (TOOLS + AHEAD)
 """With those that were given up and have not yet noticed (a name lookup cannot be interrupted)."""
-PAGE = 500
 HTTPS_SECONDS = 2.0
 """How long an address without a scheme may take to answer over https, before http is tried."""
 NO_PORT = "PLEX_URL names no port: Plex's is usually 32400."
@@ -151,9 +148,7 @@ class Gateway:
         """The one `PlexServer`; making it asks `GET /`."""
         async with self._making:
             if self._plex is None:
-                self._plex = await self._send(
-                    errand, lambda: _make_plex_server(self._get_session(), self._settings), ahead
-                )
+                self._plex = await self._send(errand, lambda: _connect(self._get_session(), self._settings), ahead)
                 _spare_from_collection()
             return self._plex
 
@@ -267,20 +262,11 @@ def _run_translated(function: Callable[[], T], errand: PlexCall, token: str) -> 
     raise failure
 
 
-def _make_plex_server(wire: PlexSession, settings: Settings) -> PlexServer:
-    """Plexapi, taught what its configuration file or environment would otherwise decide."""
-    import plexapi.base  # noqa: PLC0415 - takes long to import
+def _connect(wire: PlexSession, settings: Settings) -> PlexServer:
+    """Return the one `PlexServer`; asks `GET /`."""
+    from plex_companion.plex.client import connect  # noqa: PLC0415 - imports plexapi
 
-    from plex_companion.plex.client import TolerantPlexServer  # noqa: PLC0415 - the same
-
-    # Objects read this when they are made; left on, a list of 500 partial objects can cost 501 requests (PLEX.md 0.10).
-    plexapi.CONFIG.data.setdefault("plexapi", {})["autoreload"] = "false"
-    plexapi.CONFIG.data.pop("auth", None)
-    vars(plexapi.base)["X_PLEX_CONTAINER_SIZE"] = PAGE
-    plexapi.BASE_HEADERS.update({"X-Plex-Product": "plex-companion", "X-Plex-Version": __version__})
-    token = settings.plex_token.get_secret_value() if settings.plex_token else None
-    make: Callable[..., PlexServer] = cast("Any", TolerantPlexServer)  # plexapi annotates nothing
-    return make(settings.plex_url, token, session=wire, timeout=settings.plex_timeout_seconds)
+    return connect(wire, settings)
 
 
 def _spare_from_collection() -> None:

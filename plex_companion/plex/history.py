@@ -17,9 +17,8 @@ from plex_companion.plex.xml.answer import collect_damage
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import History, HistoryRow, Item, Moment
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.gateway import Gateway
 
 PATH = "/status/sessions/history/all"

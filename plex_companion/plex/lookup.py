@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.titles import Fits
     from plex_companion.plex.ttl_cache import TtlCache
 

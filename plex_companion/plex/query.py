@@ -6,21 +6,20 @@ plexapi carries them (token, session, limits); its objects are not used, because
 
 from __future__ import annotations
 
-import copy
 import json
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from plex_companion.errors import Invalid, PlexError, PlexTvUnreachable, TooLarge
+from plex_companion.errors import Invalid, NotFound, PlexError, PlexTvUnreachable, TooLarge
+from plex_companion.plex.xml.attributes import read_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
 
 T = TypeVar("T")
 
@@ -118,8 +117,6 @@ def check_container(found: Element | None, path: str) -> Element:
 
 def get_or_none(plex: PlexServer, path: str, /, **params: object) -> Element | None:
     """GET, or `None` when Plex says 404."""
-    from plexapi.exceptions import NotFound  # noqa: PLC0415 - importing plexapi takes long
-
     with suppress(NotFound):
         return get(plex, path, **params)
     return None
@@ -133,8 +130,7 @@ def get_page(plex: PlexServer, path: str, /, offset: int, limit: int, **params: 
 
 def cut_page(found: Element, offset: int, limit: int) -> ResultPage:
     """The page that was asked for out of what came: Plex does not state every total, nor cut every list."""
-    rows, stated = list(found), found.get("totalSize", "")
-    total = int(stated) if stated.isdecimal() else None
+    rows, total = list(found), read_number(found, "totalSize")
     if len(rows) > limit or (offset and total is None and found.get("offset") is None):
         return ResultPage(rows[offset : offset + limit], max(total or 0, len(rows)), offset, limit)
     read = offset + len(rows)
@@ -161,8 +157,8 @@ def get_all(plex: PlexServer, path: str, /, **params: object) -> list[Element]:
 def count_rows(plex: PlexServer, path: str, /, **params: object) -> int:
     """How many rows a list has, without reading them; only where Plex does not say, they are read and counted."""
     found = get(plex, path, **params, **{"X-Plex-Container-Start": 0, "X-Plex-Container-Size": 0})
-    stated = found.get("totalSize", "")
-    return int(stated) if stated.isdecimal() else len(found) or len(get_all(plex, path, **params))
+    total = read_number(found, "totalSize")
+    return total if total is not None else len(found) or len(get_all(plex, path, **params))
 
 
 def send(plex: PlexServer, method: str, path: str, /, *, body: bytes | None = None, **params: object) -> Element | None:
@@ -172,9 +168,7 @@ def send(plex: PlexServer, method: str, path: str, /, *, body: bytes | None = No
         PlexError: the address names no thing, because Plex told of one without an id; nothing was sent. Or a web page came.
     """
     _require_target(method, path, params)
-    verb = getattr(plex._session, method.lower())  # noqa: SLF001 - plexapi's own callers pass it the same way
-    extra: dict[str, Any] = {} if body is None else {"data": body}
-    answer: Element | None = plex.query(build_path(path, params), method=verb, **extra)
+    answer = plex.send(method, build_path(path, params), body)
     return answer if answer is None else check_container(answer, path)
 
 
@@ -185,7 +179,7 @@ def call_action(plex: PlexServer, path: str, /, **params: object) -> None:
         PlexError: as `send`.
     """
     _require_target("GET", path, params)
-    answer: Element | None = plex.query(build_path(path, params))
+    answer = plex.query(build_path(path, params))
     if answer is not None:
         check_container(answer, path)
 
@@ -211,8 +205,7 @@ def download(plex: PlexServer, path: str, most: int) -> bytes:
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - imports plexapi
 
     errand, body = CURRENT_CALL.get() or PlexCall(0), bytearray()
-    url, headers = plex.url(path), plex._headers()  # noqa: SLF001 - what plexapi's own download sends
-    with plex._session.get(url, headers=headers, stream=True) as response:  # noqa: SLF001 - the same
+    with plex.fetch(path, stream=True) as response:
         if response.status_code != 200:  # noqa: PLR2004 - the status
             raise translate_status(response.status_code, errand)
         for chunk in response.iter_content(65_536):
@@ -227,20 +220,13 @@ def download(plex: PlexServer, path: str, most: int) -> bytes:
     return bytes(body)
 
 
-def switch_token(plex: PlexServer, token: str) -> PlexServer:
-    """The same server seen with another user's token, over the same connections. No request."""
-    seen = copy.copy(plex)
-    seen._token = token  # noqa: SLF001 - what plexapi's switchUser sets, without its two requests
-    return seen
-
-
 def get_plex_tv(plex: PlexServer, path: str, /, **params: object) -> Element:
     """GET from plex.tv with the owner's token.
 
     Raises:
         PlexError: plex.tv answered with nothing.
     """
-    found: Element | None = use_full_addresses(plex).query(build_path(f"https://plex.tv{path}", params))
+    found = plex.use_full_addresses().query(build_path(f"https://plex.tv{path}", params))
     if found is None or found.tag.lower() == "html":
         raise PlexTvUnreachable(
             f"plex.tv answered GET {path} with {'nothing' if found is None else 'a web page'}. Try again later."
@@ -250,19 +236,11 @@ def get_plex_tv(plex: PlexServer, path: str, /, **params: object) -> Element:
 
 def try_request(ask: Callable[[], T]) -> T | None:
     """What was asked, or `None` when there is no answer: for what a tool can do without, as plex.tv for the server's tools."""
-    from plexapi.exceptions import PlexApiException  # noqa: PLC0415 - importing plexapi takes long
-    from requests import RequestException  # noqa: PLC0415 - the same
+    from requests import RequestException  # noqa: PLC0415 - takes long to import
 
-    with suppress(PlexApiException, RequestException, PlexError, TypeError):  # TypeError: plexapi on 498 (PLEX.md 2.1)
+    with suppress(RequestException, PlexError, NotFound):
         return ask()
     return None
-
-
-def use_full_addresses(plex: PlexServer) -> PlexServer:
-    """The same token and connections for whole addresses instead of paths; the wire lets only plex.tv's through."""
-    there = copy.copy(plex)
-    there._baseurl = ""  # noqa: SLF001 - so that an address passes through `query`, with its errors and headers
-    return there
 
 
 def read_json(plex: PlexServer, address: str, /, **params: object) -> dict[str, Any]:
@@ -275,8 +253,7 @@ def read_json(plex: PlexServer, address: str, /, **params: object) -> dict[str, 
     from plex_companion.plex.call import CURRENT_CALL, PlexCall  # noqa: PLC0415 - only here and in `download`
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - imports plexapi
 
-    headers = plex._headers(Accept="application/json")  # noqa: SLF001 - what plexapi's own account sends
-    response = plex._session.get(build_path(address, params), headers=headers)  # noqa: SLF001 - the same
+    response = plex.use_full_addresses().fetch(build_path(address, params), headers={"Accept": "application/json"})
     errand = CURRENT_CALL.get() or PlexCall(0)
     if response.status_code != 200:  # noqa: PLR2004 - the status
         raise translate_status(response.status_code, errand)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 from xml.etree.ElementTree import Element
 
@@ -20,9 +20,8 @@ from plex_companion.plex.xml.answer import Damage, collect_damage, words_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Account, Activity, Client, Device, Moment, Section, ServerIdentity, SessionRow
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.gateway import Gateway
 
 T = TypeVar("T")
@@ -195,5 +194,4 @@ def _fetch_root(plex: PlexServer) -> Element | None:
 
 def fetch_xml(plex: PlexServer, path: str, *, most_rows: int | None = None) -> Element | None:
     """The XML itself: plexapi's objects fall over rows that lack what they expect (PLEX.md 2.1)."""
-    found: Element | None = cast("Any", plex).query(path, most_rows=most_rows)  # plexapi annotates nothing
-    return found
+    return plex.query(path, most_rows=most_rows)

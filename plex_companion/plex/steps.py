@@ -12,7 +12,7 @@ from plex_companion.plex.query import portions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from plexapi.server import PlexServer
+    from plex_companion.plex.client import PlexServer
 
     Step = tuple[str, Callable[[], object]]
 
@@ -52,7 +52,7 @@ def _translate(plex: PlexServer, error: Exception, errand: PlexCall) -> Exceptio
     """The error in our words."""
     from plex_companion.plex.translate import translate  # noqa: PLC0415 - imports plexapi
 
-    return translate(error, errand, plex._token)  # noqa: SLF001 - only to hide it
+    return translate(error, errand, plex.token)
 
 
 def check_confirmed(*, requested: object, found: object, message: str, **facts: object) -> None:

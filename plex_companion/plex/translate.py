@@ -129,7 +129,7 @@ def translate_status(status: int, errand: PlexCall) -> ToolError:  # noqa: PLR09
             return PlexTvUnreachable(f"{asked}: HTTP {status}. {AWAY}", http_status=status)
         case 503:
             return PlexStarting(f"{asked}: Plex is starting or in maintenance (HTTP 503). Try again later.", **later)
-        case _ if status < requests.codes.bad_request:
+        case _ if requests.codes.multiple_choices <= status < requests.codes.bad_request:
             message = f"{asked}: a redirect (HTTP {status}), which is not followed. Set PLEX_URL to where Plex is."
             return PlexError(message, http_status=status)
         case _:

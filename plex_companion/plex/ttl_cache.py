@@ -14,9 +14,8 @@ from plex_companion.plex.xml.answer import collect_damage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
 T = TypeVar("T")
 MINUTE = 60.0

@@ -10,9 +10,8 @@ from plex_companion.errors import ConfirmationRequired, Conflict, Declined
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plexapi.server import PlexServer
-
     from plex_companion.companion import Companion
+    from plex_companion.plex.client import PlexServer
     from plex_companion.tools.declare import Caller
 
 R = TypeVar("R")

@@ -22,15 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
-TYPE_NUMBERS = {
-    "movie": 1, "show": 2, "season": 3, "episode": 4, "artist": 8, "album": 9, "track": 10, "clip": 12, "photo": 13,
-    "photoalbum": 14,
-}  # fmt: skip
-"""What `type=` calls the kinds (PLEX.md 1.2)."""
 CURRENT = 50
 
 

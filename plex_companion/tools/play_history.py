@@ -10,11 +10,12 @@ from plex_companion.plex.xml.attributes import (
     describe_match,
     drop_nulls,
     parse_identifier,
-    performer,
     read_local_time,
     read_number,
+    read_performer,
     read_text,
     read_utc,
+    read_year,
 )
 from plex_companion.tools.users import KEPT_SECONDS, mask_name
 
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.companion import Companion
+    from plex_companion.plex.client import PlexServer
 
 HISTORY = "/status/sessions/history/all"
 NEWEST_FIRST = "viewedAt:desc"
@@ -114,7 +114,7 @@ def describe_play(row: Element, names: dict[int | None, str | None]) -> dict[str
         }
     if row.get("type") == "track":
         above |= {"artist": read_text(row, "grandparentTitle"), "album": read_text(row, "parentTitle")}
-    above |= drop_nulls({"performer": performer(row), "edition": read_text(row, "editionTitle")})
+    above |= drop_nulls({"performer": read_performer(row), "edition": read_text(row, "editionTitle")})
     return {
         "type": read_text(row, "type"),
         "title": read_text(row, "title"),
@@ -139,12 +139,6 @@ def describe_view(
         **describe_time(row),
         "title": read_text(row, "title"),
     }
-
-
-def read_year(row: Element) -> int | None:
-    """Rows of the history name no year, but the day of release."""
-    released = row.get("originallyAvailableAt", "")[:4]
-    return read_number(row, "year") or (int(released) if released.isdecimal() else None)
 
 
 def read_season(row: Element) -> str | None:
@@ -192,7 +186,7 @@ def _format_title(row: Element) -> str:
         case "season" | "album":
             return f"{read_text(row, 'parentTitle') or 'Unknown'} - {title}"
         case "track":
-            return f"{performer(row) or read_text(row, 'grandparentTitle') or 'Unknown artist'} - {title}"
+            return f"{read_performer(row) or read_text(row, 'grandparentTitle') or 'Unknown artist'} - {title}"
         case _:
             return f"{title} ({read_year(row)})" if read_year(row) is not None else title
 

@@ -12,7 +12,7 @@ from plex_companion.errors import ToolError
 from plex_companion.events import Audit, ReceivedEvent
 from plex_companion.plex.lookup import LONGEST, MultipleMatches
 from plex_companion.plex.xml.answer import collect_damage, words_of
-from plex_companion.plex.xml.attributes import find_zone, shorten
+from plex_companion.plex.xml.attributes import shorten, use_zone
 from plex_companion.text import hide_secrets
 from plex_companion.tools.users import keep_names
 
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import tzinfo
 
-    from plexapi.server import PlexServer
-
     from plex_companion.companion import Companion
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.xml.answer import Damage
     from plex_companion.tools.declare import Caller, Tool
 
@@ -129,7 +128,7 @@ def _run_with_plex(
     zone: tzinfo,
 ) -> Answered:
     """In a worker thread, so that no long answer keeps the event loop from others."""
-    with find_zone(zone):
+    with use_zone(zone):
         found = tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
     return _encode_result(tool, found, secrets, damage)
 

@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Item, Session, SessionRow
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.lookup import FoundItem
 
 SESSIONS = Toolset("sessions", "Who plays what now, and who played it before")

@@ -15,7 +15,7 @@ from plex_companion.history import filters as memory
 from plex_companion.history.filters import list_names
 from plex_companion.models import PlexTvUser
 from plex_companion.names.usernames import find_user_ids
-from plex_companion.plex.query import get_plex_tv, switch_token
+from plex_companion.plex.query import get_plex_tv
 from plex_companion.plex.xml.attributes import read_flag, read_link, read_number, read_text
 from plex_companion.text import HIDDEN, mask
 
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.companion import Companion
+    from plex_companion.plex.client import PlexServer
 
 OWNER = 1
 """The owner's number on their own server; everybody else has the same number there as at plex.tv."""
@@ -199,7 +198,7 @@ def switch_to(plex: PlexServer, companion: Companion, person: ServerUser) -> Ple
         name = mask_name(person.name, companion)
         message = f"'{name}' has no access to this server. Share a library with them in Plex, then try again."
         raise PlexForbidden(message)
-    return switch_token(plex, found.token.get_secret_value())
+    return plex.switch_token(found.token.get_secret_value())
 
 
 def get_access(plex: PlexServer, companion: Companion) -> dict[int | None, UserAccess]:

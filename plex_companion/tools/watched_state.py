@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
 CONTAINERS = ("show", "season", "artist", "album")
 ALBUM = 9
 MOST_BELOW = 1000

@@ -17,15 +17,15 @@ from plex_companion.plex.lookup import MultipleMatches
 from plex_companion.plex.query import build_path, get, get_plex_tv, try_request
 from plex_companion.plex.titles import sort_fits
 from plex_companion.plex.xml import views
+from plex_companion.plex.xml.attributes import read_flag, read_text
 from plex_companion.text import HIDDEN, clean, mask
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.companion import Companion
     from plex_companion.models import Session
+    from plex_companion.plex.client import PlexServer
 
 DEVICES_SECONDS = 300.0
 _PLEX_ITSELF = frozenset({"401", "403", "429", "503"})
@@ -125,13 +125,13 @@ def _fetch_announced(plex: PlexServer, companion: Companion) -> list[Controllabl
         ControllablePlayer(
             identifier=clean(row.get("machineIdentifier", "")),
             name=_read_name(row, companion),
-            product=_read_text(row, "product"),
-            version=_read_text(row, "version"),
-            device_class=_read_text(row, "deviceClass"),
+            product=read_text(row, "product"),
+            version=read_text(row, "version"),
+            device_class=read_text(row, "deviceClass"),
             address=_mask_address(row.get("address"), companion),
             local=True,
-            protocol=_read_text(row, "protocol"),
-            protocol_version=_read_text(row, "protocolVersion"),
+            protocol=read_text(row, "protocol"),
+            protocol_version=read_text(row, "protocolVersion"),
             capabilities=tuple(part for part in row.get("protocolCapabilities", "").split(",") if part),
             provides="client",
             announced=True,
@@ -176,14 +176,14 @@ def _fetch_devices(plex: PlexServer, companion: Companion) -> list[ControllableP
         ControllablePlayer(
             identifier=clean(row.get("clientIdentifier", "")),
             name=_read_name(row, companion),
-            product=_read_text(row, "product"),
-            version=_read_text(row, "productVersion"),
-            platform=_read_text(row, "platform"),
-            platform_version=_read_text(row, "platformVersion"),
-            device=_read_text(row, "device"),
+            product=read_text(row, "product"),
+            version=read_text(row, "productVersion"),
+            platform=read_text(row, "platform"),
+            platform_version=read_text(row, "platformVersion"),
+            device=read_text(row, "device"),
             address=_mask_address(row.get("publicAddress"), companion),
-            provides=_read_text(row, "provides"),
-            present=row.get("presence") == "1",
+            provides=read_text(row, "provides"),
+            present=read_flag(row, "presence") is True,
         )
         for row in rows
         if row.get("clientIdentifier")
@@ -192,12 +192,8 @@ def _fetch_devices(plex: PlexServer, companion: Companion) -> list[ControllableP
 
 def _read_name(row: Element, companion: Companion) -> str | None:
     """People call devices after themselves, e-mail address and all."""
-    name = _read_text(row, "name")
+    name = read_text(row, "name")
     return mask(name) if name and companion.settings.privacy else name
-
-
-def _read_text(row: Element, name: str) -> str | None:
-    return clean(row.get(name, "")) or None
 
 
 def find_client(plex: PlexServer, companion: Companion, name: str, *, writes: bool) -> ControllablePlayer:
@@ -260,12 +256,11 @@ def send_command(
         ClientUnreachable: it did not answer, or refused.
     """
     number = companion.ttl_cache.take_number(("commands of", player.identifier))
-    headers = plex._headers(**{"X-Plex-Target-Client-Identifier": player.identifier})  # noqa: SLF001 - a copy: plexapi's PlexClient changes the ones everybody shares
-    url = plex.url(build_path(f"/player/{path}", {"commandID": number, **params}))
+    command = build_path(f"/player/{path}", {"commandID": number, **params})
     code = ""
     said = ""
     try:
-        answer = plex._session.get(url, headers=headers, timeout=plex._timeout)  # noqa: SLF001 - `query` insists on XML
+        answer = plex.fetch(command, headers={"X-Plex-Target-Client-Identifier": player.identifier})
         said, code = answer.text, "" if answer.ok else str(answer.status_code)
     except PlexError as error:  # our session raises for a failure inside an HTTP 200
         code = str(error.facts.get("http_status", ""))

@@ -16,10 +16,10 @@ from plex_companion.plex.query import call_action, get, send
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
-    performer,
     read_flag,
     read_kind,
     read_number,
+    read_performer,
     read_text,
 )
 from plex_companion.tools.arguments import choose
@@ -38,9 +38,8 @@ from plex_companion.tools.sessions import describe_item
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Session
+    from plex_companion.plex.client import PlexServer
 
 CLIENT = Toolset("client", "Players: what is there, what it plays, and remote control")
 ALIAS = {"client_id": "client_name"}
@@ -502,7 +501,7 @@ def _describe_start(player: ControllablePlayer, row: Element, offset: int) -> di
 
 def _format_title(row: Element) -> str:
     parts = (
-        performer(row) or read_text(row, "grandparentTitle"),
+        read_performer(row) or read_text(row, "grandparentTitle"),
         read_text(row, "parentTitle"),
         read_text(row, "title"),
     )

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from plex_companion.errors import Invalid
+from plex_companion.models import MediaType
 from plex_companion.plex.pictures import check_one_source, load_picture
 from plex_companion.plex.query import fits_line, send
 from plex_companion.plex.steps import check_confirmed, run_steps
 from plex_companion.plex.titles import fold_exactly
-from plex_companion.plex.xml.attributes import read_tags, read_text
+from plex_companion.plex.xml.attributes import read_number, read_tags, read_text
 from plex_companion.tools.arguments import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.steps import Step
     from plex_companion.settings import Settings
 
@@ -37,7 +37,6 @@ SETTINGS = {
 """The advanced settings of a collection with python-plexapi's words for their values; the numbers do too."""
 ABSENT = {"collectionMode": -1, "collectionSort": 0, "collectionFilterBasedOnUser": 0}
 """What a missing attribute stands for, as python-plexapi reads it."""
-TYPE = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +163,9 @@ def _build_steps(
     if parts and fits_line(path, whole):
         parts = [(", ".join(name for name, _ in parts), whole)]
     steps: list[Step] = [
-        (name, partial(send, plex, "PUT", path, type=TYPE, id=key, **fields)) for name, fields in parts if fields
+        (name, partial(send, plex, "PUT", path, type=MediaType.COLLECTION, id=key, **fields))
+        for name, fields in parts
+        if fields
     ]
     if settings:
         path = f"/library/collections/{key}/prefs"
@@ -195,8 +196,8 @@ def _upload_picture(plex: PlexServer, row: Element, kind: str, body: bytes) -> N
 
 
 def _read_setting(row: Element, name: str) -> int:
-    value = row.get(name, "")
-    return int(value) if value.lstrip("-").isdecimal() else ABSENT[name]
+    value = read_number(row, name)
+    return ABSENT[name] if value is None else value
 
 
 def _check(row: Element, texts: Mapping[str, str], labels: list[str] | None, settings: Mapping[str, int]) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Conflict, Invalid, NotFound, NotSupported, PlexError
+from plex_companion.models import TYPE_NUMBERS, MediaType
 from plex_companion.plex.lookup import FoundItem, find_by_id, find_library, pick_row
 from plex_companion.plex.query import clamp_limit, get, get_all, get_or_none, get_page, portions, send
 from plex_companion.plex.steps import add_in_portions, check_confirmed, run_steps
@@ -28,7 +29,6 @@ from plex_companion.tools.collection.edits import CollectionEdits, build_edits
 from plex_companion.tools.confirm import DestructionTarget, destroy_after_confirmation
 from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
 from plex_companion.tools.item_list import (
-    TYPE_NUMBERS,
     ResolvedItems,
     build_items_uri,
     check_any_given,
@@ -46,9 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.titles import Fits
 
 COLLECTION = Toolset("collection", "Collections: list, create, fill, edit, delete")
@@ -60,7 +59,6 @@ KINDS = {
 }
 """What a library holds; its collections hold one of these."""
 LISTED = ("movie", "show", "artist")
-TYPE = 18
 DEFAULT, CAP = 50, 500
 SEARCHED = 50
 
@@ -148,7 +146,7 @@ def collection_list(
     known = libraries or [one for one in companion.ttl_cache.list_sections(plex) if one.type in LISTED]
     rows, counts, seen = list[dict[str, Any]](), list[dict[str, Any]](), 0
     for library in known:
-        some = get_page(plex, _build_path(library), max(0, offset - seen), limit - len(rows), type=TYPE)
+        some = get_page(plex, _build_path(library), max(0, offset - seen), limit - len(rows), type=MediaType.COLLECTION)
         rows += [_describe_collection(row, library) for row in some.rows]
         counts.append(_describe_library(library, some.total))
         seen += some.total
@@ -390,7 +388,7 @@ def _fits(plex: PlexServer, section: Section | None, title: str) -> Fits[Element
 
 
 def _find_titled(plex: PlexServer, section: Section, title: str) -> list[Element]:
-    return _drop_tags(get_page(plex, _build_path(section), 0, CAP, type=TYPE, title=title).rows)
+    return _drop_tags(get_page(plex, _build_path(section), 0, CAP, type=MediaType.COLLECTION, title=title).rows)
 
 
 def _search(plex: PlexServer, title: str) -> list[Element]:

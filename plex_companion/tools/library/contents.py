@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
+from plex_companion.models import TYPE_NUMBERS
 from plex_companion.plex.lookup import is_match
 from plex_companion.plex.query import ResultPage, build_path, clamp_limit, get_page
 from plex_companion.plex.titles import cut_query, list_queries
@@ -18,9 +19,8 @@ from plex_companion.tools.library.recent import EVERYWHERE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
 MOST = 500
 _DIRECTION = re.compile(r":(?:asc|desc)\b", re.IGNORECASE)
@@ -111,7 +111,7 @@ def _build_params(
     filters = resolve_filters(plex, library, kind, asked.filters)
     unseen = "show.unwatchedLeaves" if kind == "show" else "unwatched"
     return {
-        "type": KINDS.get(kind or ""),
+        "type": TYPE_NUMBERS.get(kind or ""),
         "sort": asked.sort,
         "title": cut_query(asked.title) if asked.title else None,
         unseen: asked.unwatched,

@@ -16,9 +16,8 @@ from plex_companion.text import HIDDEN, hide_keys, mask
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.ttl_cache import TtlCache
 
 _SECRET = re.compile(r"(?i)token|secret|passw|pwd|credential|[a-z]key$|(?:^|[_.\-])(?:key|pin)$")

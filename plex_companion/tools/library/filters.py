@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
+from plex_companion.models import TYPE_NUMBERS
 from plex_companion.plex.query import get
 from plex_companion.plex.titles import sort_fits
 from plex_companion.plex.xml.attributes import read_text
@@ -14,12 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
-KINDS = {"movie": 1, "show": 2, "episode": 4, "artist": 8, "album": 9, "track": 10}
-"""What can be listed, with Plex's numbers (PLEX.md 1.2)."""
+KINDS = ("movie", "show", "episode", "artist", "album", "track")
+"""What can be listed."""
 HELD = {"movie": ("movie",), "show": ("show", "episode"), "artist": ("artist", "album", "track")}
 """What libraries hold, by their type; the first is listed unless another is asked for."""
 _ALL = {
@@ -51,7 +51,7 @@ def choose_kind(library: Section | None, media_type: str | None) -> str | None:
     if media_type is None:
         return HELD.get(library.type, (None,))[0] if library else None
     wanted = media_type.strip().casefold()
-    held = HELD.get(library.type, ()) if library else tuple(KINDS)
+    held = HELD.get(library.type, ()) if library else KINDS
     if wanted not in held:
         where = f"Library '{library.title}' lists" if library else "media_type must be one of"
         message = f"{where} {', '.join(held) or 'no types of media'}; got media_type '{media_type}'."
@@ -117,7 +117,7 @@ def _list_choices(plex: PlexServer, library: Section | None, kind: str | None, n
         return [_parse_choice(row, "id", "tag") for row in rows]
     prefix, _, field = FIELDS[kind][name].rpartition(".")
     path = f"/library/sections/{library.section_id}/{field}"
-    return [_parse_choice(row, "key", "title") for row in get(plex, path, type=KINDS[prefix or kind or ""])]
+    return [_parse_choice(row, "key", "title") for row in get(plex, path, type=TYPE_NUMBERS[prefix or kind or ""])]
 
 
 def _parse_choice(row: Element, key: str, title: str) -> tuple[str, str]:

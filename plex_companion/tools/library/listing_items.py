@@ -8,9 +8,9 @@ from plex_companion.plex.query import build_path, get_page, portions, try_reques
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
-    performer,
     read_kind,
     read_number,
+    read_performer,
     read_text,
 )
 from plex_companion.serialize import compute_percent
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 ALBUMS = 5000
@@ -100,7 +99,7 @@ def _describe_parents(row: Element) -> dict[str, Any]:
             numbers = {"season": read_number(row, "parentIndex"), "episode": read_number(row, "index")}
             return {"show": read_text(row, "grandparentTitle"), **numbers}
         case "track":
-            artist = {"artist": read_text(row, "grandparentTitle"), **drop_nulls({"performer": performer(row)})}
+            artist = {"artist": read_text(row, "grandparentTitle"), **drop_nulls({"performer": read_performer(row)})}
             return {**artist, "album": read_text(row, "parentTitle")}
         case "movie":
             return drop_nulls({"edition": read_text(row, "editionTitle")})

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.models import MediaType
 from plex_companion.plex.query import build_path, clamp_limit, get_page
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
-    performer,
     read_kind,
     read_local_time,
     read_number,
+    read_performer,
     read_text,
     read_utc,
 )
@@ -19,14 +20,18 @@ from plex_companion.plex.xml.attributes import (
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
 MOST = 500
 EVERYWHERE = "All Libraries"
 NEWEST_FIRST = "addedAt:desc"
-NEWS = {"movie": 1, "show": 4, "artist": 9, "photo": 13}
+NEWS = {
+    "movie": MediaType.MOVIE,
+    "show": MediaType.EPISODE,
+    "artist": MediaType.ALBUM,
+    "photo": MediaType.PHOTO,
+}
 """What is news in a library of each type: films, episodes, albums, photos."""
 
 
@@ -81,7 +86,7 @@ def _describe_names(row: Element) -> dict[str, Any]:
         case "album":
             return {"artist": read_text(row, "parentTitle"), "title": title}
         case "track":
-            above = {"artist": read_text(row, "grandparentTitle"), **drop_nulls({"performer": performer(row)})}
+            above = {"artist": read_text(row, "grandparentTitle"), **drop_nulls({"performer": read_performer(row)})}
             return {**above, "album": read_text(row, "parentTitle"), "title": title}
         case "movie" | "show":
             edition = drop_nulls({"edition": read_text(row, "editionTitle")})

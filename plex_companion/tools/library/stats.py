@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.models import MediaType
 from plex_companion.plex.query import build_path, count_rows, get_page
 from plex_companion.plex.xml.attributes import read_number, read_tags, read_text
 
@@ -13,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.ttl_cache import TtlCache
 
 PAGE, PAGES = 1000, 10
@@ -66,12 +66,12 @@ def compute_stats(plex: PlexServer, known: TtlCache, library: Section) -> dict[s
 
 def _sum_photos(plex: PlexServer, _: TtlCache, library: Section) -> tuple[Sums, int, dict[str, Any]]:
     total = _count(plex, library, includeCollections=0)
-    return Sums(), total, {"photoStats": {"count": _count(plex, library, type=13)}}
+    return Sums(), total, {"photoStats": {"count": _count(plex, library, type=MediaType.PHOTO)}}
 
 
 def _sum_movies(plex: PlexServer, known: TtlCache, library: Section) -> tuple[Sums, int, dict[str, Any]]:
     sums = _sum_items(plex, known, library, 1, VIDEO_EXTRA, _add_video)
-    counts = {"count": sums.total, "unwatched": _count(plex, library, type=1, unwatched=1)}
+    counts = {"count": sums.total, "unwatched": _count(plex, library, type=MediaType.MOVIE, unwatched=1)}
     tops = {
         "topGenres": sums.list_top("genre", TOP),
         "topDirectors": sums.list_top("director", TOP),
@@ -84,8 +84,8 @@ def _sum_shows(plex: PlexServer, known: TtlCache, library: Section) -> tuple[Sum
     sums = _sum_items(plex, known, library, 2, VIDEO_EXTRA, _add_video)
     counts = {
         "shows": sums.total,
-        "seasons": _count(plex, library, type=3),
-        "episodes": _count(plex, library, type=4),
+        "seasons": _count(plex, library, type=MediaType.SEASON),
+        "episodes": _count(plex, library, type=MediaType.EPISODE),
         "unwatchedShows": _count(plex, library, **{"type": 2, "show.unwatchedLeaves": 1}),
     }
     tops = {"topGenres": sums.list_top("genre", TOP), "topStudios": sums.list_top("studio", TOP)}
@@ -100,7 +100,7 @@ def _sum_music(plex: PlexServer, known: TtlCache, library: Section) -> tuple[Sum
     music = {
         "count": artists.total,
         "totalTracks": sums.total,
-        "totalAlbums": _count(plex, library, type=9),
+        "totalAlbums": _count(plex, library, type=MediaType.ALBUM),
         "totalPlays": sums.plays,
         "topGenres": sums.list_top("genre", TOP_MUSIC),
         "topArtists": sums.list_top("artist", TOP_MUSIC),

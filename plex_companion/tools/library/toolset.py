@@ -20,9 +20,8 @@ from plex_companion.tools.library import contents, details, recent, stats
 from plex_companion.tools.users import switch_user
 
 if TYPE_CHECKING:
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
 LIBRARY = Toolset("library", "Libraries: list, count, browse, scan, refresh")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.errors import Invalid, NotConfirmed, NotFound, NotSupported, Partial, TooLarge
+from plex_companion.models import TYPE_NUMBERS
 from plex_companion.plex import pictures
 from plex_companion.plex.lookup import find_by_id
 from plex_companion.plex.pictures import EXTENSIONS, clean_name, find_mime, save_picture
@@ -15,15 +16,13 @@ from plex_companion.plex.steps import run_steps
 from plex_companion.plex.xml.attributes import parse_identifier, read_flag, read_kind, read_link, read_text
 from plex_companion.text import hide_keys
 from plex_companion.tools.arguments import choose
-from plex_companion.tools.media.edit import TYPE_NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.pictures import Picture
     from plex_companion.settings import Settings
 
@@ -58,6 +57,7 @@ KINDS = {
 }
 SETTABLE = ("poster", "background", "art", "logo")
 SHOWABLE = (*KINDS, "banner")
+ILLUSTRATED = ("movie", "show", "season", "episode", "artist", "album")
 
 
 class ArtworkResult(dict[str, Any]):
@@ -231,7 +231,7 @@ def check_settable(row: Element, art_type: str) -> None:
     Raises:
         NotSupported: a track shows its album's, photos and clips are their own.
     """
-    if read_kind(row) not in TYPE_NUMBERS or read_kind(row) == "track":
+    if read_kind(row) not in ILLUSTRATED:
         message = f"A {read_kind(row)} has no {art_type} of its own ('{read_text(row, 'title')}'): for a track, set its album's."
         raise NotSupported(message, reason="item type")
 

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.lookup import FoundItem
 
 DELETABLE = ("movie", "show", "season", "episode", "artist", "album", "track")

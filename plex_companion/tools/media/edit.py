@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from plex_companion.errors import Conflict, Invalid, NotConfirmed, NotSupported, Partial
+from plex_companion.models import TYPE_NUMBERS
 from plex_companion.names.folding import compose
 from plex_companion.plex.lookup import find_by_id
 from plex_companion.plex.query import fits_line, get, send
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
 LIBRARY = "com.plexapp.plugins.library"
-TYPE_NUMBERS = {"movie": 1, "show": 2, "season": 3, "episode": 4, "artist": 8, "album": 9, "track": 10}
+EDITABLE = ("movie", "show", "season", "episode", "artist", "album", "track")
 _EVERY = {"new_title", "new_rating", "new_tags"}
 _GENRE = {"new_genre", "remove_genre"}
 SUPPORTED: dict[str, set[str]] = {

@@ -8,11 +8,11 @@ from plex_companion.plex.query import get_page
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
-    performer,
     read_float,
     read_kind,
     read_local_time,
     read_number,
+    read_performer,
     read_tags,
     read_text,
     read_utc,
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
 _PEOPLE = {"genres": "Genre", "directors": "Director", "writers": "Writer", "actors": "Role"}
 _LACKS = {"episode": ("studio",), "artist": ("content_rating", "duration", "studio", "year")}
 _DAY = 86_400
@@ -159,7 +158,7 @@ def _describe_child(row: Element, position: str) -> dict[str, Any]:
         "rating_key": parse_identifier(row.get("ratingKey")),
         position: read_number(row, "index"),
         "duration": format_clock(read_number(row, "duration")),
-        **drop_nulls({"performer": performer(row)}),
+        **drop_nulls({"performer": read_performer(row)}),
     }
 
 
@@ -175,7 +174,7 @@ def _describe_episode(row: Element) -> dict[str, Any]:
 def _describe_track(row: Element) -> dict[str, Any]:
     return {
         "artist": read_text(row, "grandparentTitle"),
-        **drop_nulls({"performer": performer(row)}),
+        **drop_nulls({"performer": read_performer(row)}),
         "artist_id": parse_identifier(row.get("grandparentRatingKey")),
         "album": read_text(row, "parentTitle"),
         "album_id": parse_identifier(row.get("parentRatingKey")),

@@ -11,11 +11,11 @@ from plex_companion.plex.titles import cut_query
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
-    performer,
     read_float,
     read_kind,
     read_link,
     read_number,
+    read_performer,
     read_text,
     shorten,
     take_first,
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
 ORDER = ("track", "album", "artist", "movie", "show", "season", "episode")
 GROUPS = {
@@ -126,7 +125,7 @@ def _describe_context(row: Element) -> dict[str, Any]:  # noqa: PLR0911 - a tabl
 def _describe_track(row: Element) -> dict[str, Any]:
     return {
         "artist": read_text(row, "grandparentTitle"),
-        **drop_nulls({"performer": performer(row)}),
+        **drop_nulls({"performer": read_performer(row)}),
         "album": read_text(row, "parentTitle"),
         "track_number": read_number(row, "index"),
         "duration": read_number(row, "duration"),

@@ -26,8 +26,7 @@ from plex_companion.tools.watched_state import CONTAINERS, WatchedState, cut_pag
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.lookup import FoundItem
     from plex_companion.tools.confirm import DestructionTarget
 
@@ -192,7 +191,7 @@ def media_edit_metadata(
         new_studio=new_studio,
         new_tags=new_tags,
     )
-    row = _find_one(plex, companion, media_title, media_id, library_name, tuple(editing.TYPE_NUMBERS), full=True)
+    row = _find_one(plex, companion, media_title, media_id, library_name, editing.EDITABLE, full=True)
     return _apply_edits(plex, row, wanted, refresh=refresh)
 
 

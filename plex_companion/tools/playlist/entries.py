@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
+    from plex_companion.plex.client import PlexServer
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from plex_companion.plex.titles import read_title, sort_fits
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
-    performer,
     read_brief_title,
     read_flag,
     read_kind,
     read_link,
     read_local_time,
     read_number,
+    read_performer,
     read_text,
     read_utc,
     take_first,
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
 MEDIUMS = {
     "video": ("movie", "show", "season", "episode", "clip"),
     "audio": ("artist", "album", "track"),
@@ -207,8 +206,8 @@ def _describe_kind(row: Element) -> dict[str, Any]:
         case "track":
             album_artist = read_text(row, "grandparentTitle")
             return {
-                "artist": performer(row) or album_artist,
-                **drop_nulls({"performer": performer(row)}),
+                "artist": read_performer(row) or album_artist,
+                **drop_nulls({"performer": read_performer(row)}),
                 "album": read_text(row, "parentTitle"),
                 "albumArtist": album_artist,
             }

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from plex_companion.errors import Invalid, NotSupported, PlexError
+from plex_companion.models import TYPE_NAMES, TYPE_NUMBERS
+from plex_companion.parsing.values import parse_int
 from plex_companion.plex.query import get_page
 from plex_companion.plex.steps import check_confirmed
 from plex_companion.plex.xml.attributes import parse_identifier, read_flag, read_kind, read_text
-from plex_companion.tools.item_list import TYPE_NUMBERS, build_uri
+from plex_companion.tools.item_list import build_uri
 from plex_companion.tools.playlist.find import MEDIUMS, add_items, build_path, find_playlist, read_key, reload
 from plex_companion.tools.playlist.smart_fields import FilterParser, build_sort, get_fields
 
@@ -20,14 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
 
 DEFAULTS = {"movie": "movie", "show": "episode", "artist": "track", "photo": "photo"}
 """What a smart playlist of a library holds unless told; shows and artists yield their episodes and tracks."""
 PREVIEW = 20
-_KINDS = {str(number): name for name, number in TYPE_NUMBERS.items()}
 _SECTION = re.compile(r"/library/sections/(\w+)/all")
 _NO_FILTERS = frozenset({"type", "sort", "limit", "includeGuids"})
 
@@ -69,13 +69,12 @@ def parse_definition(row: Element) -> SmartDefinition | None:
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
     plain = dict(found)
-    limit = plain.get("limit", "")
     return SmartDefinition(
         section_id=section[1],
-        libtype=_KINDS.get(plain.get("type", "")),
+        libtype=TYPE_NAMES.get(parse_int(plain.get("type")) or 0),
         pairs=tuple(pair for pair in found if pair[0] not in _NO_FILTERS),
         sort=plain.get("sort") or None,
-        limit=int(limit) if limit.isdecimal() else None,
+        limit=parse_int(plain.get("limit")),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
+    from plex_companion.plex.client import PlexServer
 
     Pairs = list[tuple[str, str]]
 

@@ -79,8 +79,7 @@ from plex_companion.tools.users import find_user, mask_name, switch_to, switch_u
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
 PLAYLIST = Toolset("playlist", "Playlists: list, create, fill, edit, copy to a user, delete; smart ones with filters")
 DEFAULT, CAP = 50, 500
 CONTENTS, CONTENTS_CAP = 200, 1000

@@ -12,9 +12,8 @@ from plex_companion.tools import play_history
 from plex_companion.tools.users import KEPT_SECONDS, mask_name
 
 if TYPE_CHECKING:
-    from plexapi.server import PlexServer
-
     from plex_companion.companion import Companion
+    from plex_companion.plex.client import PlexServer
 
 MOST_BANDWIDTH = 2000
 MOST_RESOURCES = 300

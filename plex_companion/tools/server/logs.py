@@ -16,8 +16,7 @@ from plex_companion.text import clean, mask, redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.ttl_cache import TtlCache
 
 ARCHIVE = "/diagnostics/logs"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from plex_companion.companion import Companion
-from plex_companion.errors import NotFound
+from plex_companion.errors import NotFound, PlexError
 from plex_companion.plex.query import clamp_limit, get, send
 from plex_companion.plex.xml.attributes import read_flag, read_local_time, read_number, read_text, read_utc
 from plex_companion.text import clean, mask
@@ -22,12 +22,12 @@ from plex_companion.tools.server import bandwidth, logs, plex_alerts, trash
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
     from plex_companion.tools.confirm import DestructionTarget
 
 SERVER = Toolset("server", "The Plex Media Server: information, logs, maintenance")
 
+ALREADY_RUNNING = 202
 _TEXTS = {
     "version": "version",
     "platform": "platform",
@@ -261,13 +261,11 @@ def _find_task(plex: PlexServer, task_name: str) -> str:
 
 
 def _begin(plex: PlexServer, path: str) -> bool:
-    """Whether Plex begins now; 202 says that it is already at it (plex-api-spec), which plexapi takes for a failure."""
-    from plexapi.exceptions import BadRequest  # noqa: PLC0415 - importing plexapi takes long
-
+    """Start a task, and return whether Plex begins it now: 202 says that it is already running (plex-api-spec)."""
     try:
         send(plex, "POST", path)
-    except BadRequest as error:
-        if str(error).startswith("(202)"):
+    except PlexError as error:
+        if error.facts.get("http_status") == ALREADY_RUNNING:
             return False
         raise
     return True

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import NotFound
+from plex_companion.models import MediaType
 from plex_companion.plex.lookup import find_library
 from plex_companion.plex.query import count_rows, send
 from plex_companion.plex.steps import run_steps
@@ -13,12 +14,16 @@ from plex_companion.plex.xml.attributes import parse_identifier
 from plex_companion.tools.confirm import DestructionTarget
 
 if TYPE_CHECKING:
-    from plexapi.server import PlexServer
-
     from plex_companion.models import Section
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.ttl_cache import TtlCache
 
-LEAVES = {"movie": 1, "show": 4, "artist": 10, "photo": 13}
+LEAVES = {
+    "movie": MediaType.MOVIE,
+    "show": MediaType.EPISODE,
+    "artist": MediaType.TRACK,
+    "photo": MediaType.PHOTO,
+}
 """What has files in a library of each type."""
 
 

@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
 USER = Toolset("user", "Users: who they are, what they watch, what they have watched")
 
 LISTED = HISTORY = 500

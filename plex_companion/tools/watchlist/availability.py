@@ -9,6 +9,7 @@ import anyio
 
 from plex_companion import serialize
 from plex_companion.errors import NotFound, PlexError, TimedOut
+from plex_companion.models import TYPE_NUMBERS
 from plex_companion.plex.query import get, get_page, portions
 from plex_companion.plex.xml.attributes import parse_identifier, read_number, read_text
 from plex_companion.tools.users import switch_to
@@ -17,16 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.companion import Companion
+    from plex_companion.plex.client import PlexServer
     from plex_companion.tools.users import ServerUser
 
     Wished = tuple[Element, dict[str, Any]]
 
 AT_ONCE = 4
 NAMESAKES = 50
-_NUMBERS = {"movie": 1, "show": 2}
+_KINDS = ("movie", "show")
 _ELSEWHERE = ("imdb://", "tmdb://", "tvdb://")
 
 
@@ -68,17 +68,17 @@ def _find_by_guid(
 ) -> dict[str, list[Element]]:
     seen = switch_to(plex, companion, person)
     found: dict[str, list[Element]] = {}
-    for kind, kind_number in _NUMBERS.items():
+    for kind in _KINDS:
         guids = [row.get("guid", "") for row in rows if row.get("type") == kind]
         for some in portions(guids):
-            for row in get(seen, "/library/all", type=kind_number, guid=",".join(some), includeGuids=1):
+            for row in get(seen, "/library/all", type=TYPE_NUMBERS[kind], guid=",".join(some), includeGuids=1):
                 found.setdefault(row.get("guid", ""), []).append(row)
     return found
 
 
 def _find_by_name(companion: Companion, person: ServerUser, wish: Element, plex: PlexServer) -> list[Element]:
     seen = switch_to(plex, companion, person)
-    kind, title = _NUMBERS.get(wish.get("type", "")), wish.get("title", "")
+    kind, title = TYPE_NUMBERS.get(wish.get("type", "")), wish.get("title", "")
     rows = get_page(seen, "/library/all", offset=0, limit=NAMESAKES, type=kind, title=title, includeGuids=1).rows
     return [row for row in rows if _list_ids(row) & _list_ids(wish)]
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plex_companion.errors import Invalid, PlexError, PlexForbidden
-from plex_companion.plex.query import send, switch_token, use_full_addresses
+from plex_companion.errors import Invalid, PlexError, PlexForbidden, PlexUnauthorized
+from plex_companion.plex.query import send
 from plex_companion.plex.xml.attributes import read_number
 from plex_companion.tools.users import find_user, mask_name
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from plexapi.server import PlexServer
-
     from plex_companion.companion import Companion
+    from plex_companion.plex.client import PlexServer
     from plex_companion.tools.users import ServerUser
 
 UNAUTHORIZED, FORBIDDEN = 401, 403
@@ -70,18 +69,16 @@ def open_profile(plex: PlexServer, companion: Companion, who: ProfileChoice) -> 
     token = switched.get("authenticationToken") or switched.get("authToken")
     if read_number(switched, "id") != person.id or not token:
         raise PlexError(f"plex.tv did not switch to '{name}'. Nothing was changed; try again later.")
-    return switch_token(plex, token)
+    return plex.switch_token(token)
 
 
 def _switch(plex: PlexServer, person: ServerUser, pin: str | None) -> Element | None:
-    """The account switched to; `None` if refused. What plexapi says of a refusal quotes the PIN, so it ends here."""
-    from plexapi.exceptions import BadRequest  # noqa: PLC0415 - importing plexapi takes long
-
+    """Return the account switched to, or `None` if plex.tv refuses the PIN."""
     from plex_companion.plex.call import CURRENT_CALL  # noqa: PLC0415 - only here
 
     try:
-        return send(use_full_addresses(plex), "POST", f"https://plex.tv/api/home/users/{person.id}/switch", pin=pin)
-    except BadRequest:
+        return send(plex.use_full_addresses(), "POST", f"https://plex.tv/api/home/users/{person.id}/switch", pin=pin)
+    except (PlexUnauthorized, PlexForbidden):
         errand = CURRENT_CALL.get()
         if errand is None or errand.status not in {UNAUTHORIZED, FORBIDDEN}:
             raise

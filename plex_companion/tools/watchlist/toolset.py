@@ -12,7 +12,7 @@ from pydantic import Field
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid, NotConfirmed, NotFound
-from plex_companion.plex.query import get_or_none, get_page, read_json, send, use_full_addresses
+from plex_companion.plex.query import get_or_none, get_page, read_json, send
 from plex_companion.plex.titles import cut_query
 from plex_companion.plex.xml.attributes import drop_nulls, read_number, read_text
 from plex_companion.tools.declare import Access, Id, Toolset
@@ -20,8 +20,7 @@ from plex_companion.tools.watchlist.availability import add_availability
 from plex_companion.tools.watchlist.profiles import find_chosen_user, open_profile, parse_choice
 
 if TYPE_CHECKING:
-    from plexapi.server import PlexServer
-
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.query import ResultPage
     from plex_companion.tools.users import ServerUser
     from plex_companion.tools.watchlist.profiles import ProfileChoice
@@ -166,7 +165,7 @@ def _fetch_page(
     companion: Companion, who: ProfileChoice, offset: int, limit: int, plex: PlexServer
 ) -> tuple[ServerUser, ResultPage]:
     person = find_chosen_user(plex, companion, who)
-    there = use_full_addresses(open_profile(plex, companion, who))
+    there = open_profile(plex, companion, who).use_full_addresses()
     path = f"{DISCOVER}/library/sections/watchlist/all"
     found = get_page(
         there, path, offset=offset, limit=limit, includeCollections=1, includeExternalMedia=1, includeGuids=1
@@ -179,7 +178,7 @@ def _change_watchlist(seen: PlexServer, guid: str, key: str, *, wanted: bool) ->
     if _is_watchlisted(seen, guid, key) == wanted:
         return WatchlistChange("success", guid, wanted, changed=False)
     action = "addToWatchlist" if wanted else "removeFromWatchlist"
-    send(use_full_addresses(seen), "PUT", f"{DISCOVER}/actions/{action}", ratingKey=key)
+    send(seen.use_full_addresses(), "PUT", f"{DISCOVER}/actions/{action}", ratingKey=key)
     if _is_watchlisted(seen, guid, key) != wanted:
         message = (
             f"plex.tv said yes, but {guid} is {'not' if wanted else 'still'} on the watchlist. Look again in a minute."
@@ -189,7 +188,7 @@ def _change_watchlist(seen: PlexServer, guid: str, key: str, *, wanted: bool) ->
 
 
 def _is_watchlisted(seen: PlexServer, guid: str, key: str) -> bool:
-    found = get_or_none(use_full_addresses(seen), f"{METADATA}/library/metadata/{key}/userState")
+    found = get_or_none(seen.use_full_addresses(), f"{METADATA}/library/metadata/{key}/userState")
     if found is None:
         raise NotFound(f"plex.tv knows no title {guid}. watchlist_search finds guids.", what="title")
     return any(state.get("watchlistedAt") for state in found.iter("UserState"))

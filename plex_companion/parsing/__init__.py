@@ -1,0 +1,1 @@
+"""How values that Plex wrote are read, whatever they came in."""
