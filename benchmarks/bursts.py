@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from benchmarks.listening import Ear
     from benchmarks.programs import Program
     from plex_companion.cache.leadership import TouchedUris
-    from plex_companion.changes.kinds import Change
+    from plex_companion.changes.kinds import Effect
     from plex_companion.demo import Demo
     from plex_companion.demo.playback import DemoSession
 
@@ -130,7 +130,7 @@ async def _ingested(path: Path, texts: Sequence[str]) -> tuple[float, Live]:
         live = Live(await load_state(cache, read_clock()))
         inbox = EventQueue(QUEUE_LIMIT, live.counters)
 
-        def announce(_: Sequence[Change], __: TouchedUris) -> None:
+        def announce(_: Sequence[Effect], __: TouchedUris) -> None:
             if live.counters.events.total() + live.counters.unrecognized == len(texts):
                 done.set()
 

@@ -30,15 +30,16 @@ from plex_companion.cache.load import load_state
 from plex_companion.cache.maintenance import MaintenancePlan, maintain
 from plex_companion.events import Connecting, Event, ReceivedEvent, Snapshot, parse_frame
 from plex_companion.ingest.live import Live
-from plex_companion.ingest.loop import Retention, ingest
+from plex_companion.ingest.loop import ingest
 from plex_companion.ingest.queue import EventQueue
+from plex_companion.ingest.retention import Retention
 from plex_companion.models import Moment, ServerIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from plex_companion.cache.leadership import TouchedUris
-    from plex_companion.changes.kinds import Change
+    from plex_companion.changes.kinds import Effect
     from plex_companion.events import StorageReport
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +87,7 @@ def household(first: int) -> Iterator[Event]:
 async def live(path: Path) -> None:
     """Ingest until killed."""
 
-    def announce(_: Sequence[Change], __: TouchedUris) -> None:
+    def announce(_: Sequence[Effect], __: TouchedUris) -> None:
         pass
 
     async def tell(_: StorageReport) -> None:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from plex_companion.cache.database import Cache
     from plex_companion.cache.leadership import TouchedUris
-    from plex_companion.changes.kinds import Change
+    from plex_companion.changes.kinds import Effect
     from plex_companion.server.auth.config import AuthConfig
     from plex_companion.server.auth.login import LoginCode
     from plex_companion.server.auth.oauth import ResourceServer
@@ -101,7 +101,7 @@ async def open_companion(
     live = Live(State(Connection("offline", now().at)), build_thresholds(settings), build_webhook_rules(settings))
     inbox = EventQueue(QUEUE_LIMIT, live.counters)
 
-    def on_commit(changes: Sequence[Change], touched: TouchedUris) -> None:
+    def on_commit(changes: Sequence[Effect], touched: TouchedUris) -> None:
         request_refreshes(changes, wanted, bell)
         announce(touched)
 

@@ -10,8 +10,7 @@ import anyio
 
 from plex_companion.cache.leadership import TouchedUris
 from plex_companion.cache.maintenance import MaintenancePlan, maintain
-from plex_companion.changes.kinds import Change, DeliveryChanged
-from plex_companion.changes.kinds import RefreshRequested as WantedChange
+from plex_companion.changes.kinds import DeliveryChanged, Effect, RefreshRequest
 from plex_companion.events import ReceivedEvent, Tick
 from plex_companion.plex.history import ImportProgress
 from plex_companion.resources.registry import list_existing
@@ -59,15 +58,15 @@ def build_import_progress(live: Live) -> ImportProgress:
     return ImportProgress(read_progress, wait_until_written)
 
 
-def request_refreshes(changes: Sequence[Change], wanted: RefreshRequests, bell: WakeUp) -> None:
+def request_refreshes(changes: Sequence[Effect], wanted: RefreshRequests, bell: WakeUp) -> None:
     """What only Plex can tell is asked for as soon as it is missed; what is to be delivered rings the bell."""
     for change in changes:
         match change:
-            case WantedChange(what="library"):
+            case RefreshRequest(what="library"):
                 wanted.request_library()
-            case WantedChange(what="history"):
+            case RefreshRequest(what="history"):
                 wanted.request_history()
-            case WantedChange():
+            case RefreshRequest():
                 wanted.request_snapshot()
             case DeliveryChanged():
                 bell.wake()

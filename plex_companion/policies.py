@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from plex_companion.changes.alerts.rules import Thresholds
 from plex_companion.changes.deliveries import WebhookRules
-from plex_companion.ingest.loop import Retention
+from plex_companion.ingest.retention import Retention
 from plex_companion.serialize import build_alert_message
 
 if TYPE_CHECKING:

@@ -397,7 +397,7 @@ async def test_no_mutated_frame_stops_the_road_to_the_disk(
         for frames in batches:
             moment = Moment(moment.at + 7_000, moment.tick + 7_000)
             heard = [events.ReceivedEvent(event, moment) for text in frames for event in parse_frame(text)]
-            state, changes = live.apply(heard)
+            state, changes, _ = live.apply(heard)
             await cache.write(changes, "unknown", moment.at)
             live.publish(state)
         rows = list(await cache.reader.execute_fetchall("SELECT type, payload FROM events ORDER BY id"))

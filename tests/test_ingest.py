@@ -21,7 +21,7 @@ from support.frames import DEN, START, Story, frame, listed, report
 from plex_companion.cache.database import Cache, open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.changes.alerts.rules import Thresholds
-from plex_companion.changes.kinds import AlertOpened, Change, Journaled, SessionEnded, SessionStarted
+from plex_companion.changes.kinds import AlertOpened, Effect, Journaled, RefreshRequest, SessionEnded, SessionStarted
 from plex_companion.events import (
     Connecting,
     Disconnected,
@@ -33,8 +33,10 @@ from plex_companion.events import (
     parse_frame,
 )
 from plex_companion.ingest.live import KINDS, Counters, Live
-from plex_companion.ingest.loop import BACKLOG, Retention, ingest
+from plex_companion.ingest.loop import ingest
 from plex_companion.ingest.queue import EventQueue
+from plex_companion.ingest.retention import Retention
+from plex_companion.ingest.writer import BACKLOG
 from plex_companion.models import Moment
 from plex_companion.resources.registry import find_touched_uris
 
@@ -67,10 +69,10 @@ class Heart:
     inbox: EventQueue
     cache: Cache
     clock: Clock = field(default_factory=Clock)
-    told: list[list[Change]] = field(default_factory=list)
+    told: list[list[Effect]] = field(default_factory=list)
     rows_when_told: list[int] = field(default_factory=list)
 
-    def announce(self, changes: Sequence[Change], _: TouchedUris) -> None:
+    def announce(self, changes: Sequence[Effect], _: TouchedUris) -> None:
         """Note what was told, and what a reader would find on the disk at that moment."""
         self.told.append(list(changes))
         with closing(connect(self.path)) as reader:
@@ -142,7 +144,7 @@ async def test_readers_see_the_state_before_they_are_told(tmp_path: Path) -> Non
     seen: list[bool] = []
     async with heart(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
 
-        def announce(changes: Sequence[Change], _: TouchedUris) -> None:
+        def announce(changes: Sequence[Effect], _: TouchedUris) -> None:
             started = [change.session_key for change in changes if isinstance(change, SessionStarted)]
             seen.extend(key in it.live.state.sessions for key in started)
 
@@ -155,7 +157,7 @@ async def test_readers_see_the_state_before_they_are_told(tmp_path: Path) -> Non
 
 async def test_nothing_is_visible_before_it_is_committed(tmp_path: Path) -> None:
     async with heart(tmp_path, running=False) as it:
-        state, changes = it.live.apply([ReceivedEvent(event, it.clock.now) for event in parse_frame(playing())])
+        state, changes, _ = it.live.apply([ReceivedEvent(event, it.clock.now) for event in parse_frame(playing())])
         assert (list(state.sessions), it.live.state.sessions) == (["1"], {})
         assert changes
 
@@ -205,7 +207,7 @@ def test_an_event_that_breaks_a_rule_is_counted_and_the_next_one_is_heard() -> N
         for at, text in enumerate(frames, 60_000_000)
         for event in parse_frame(text)
     ]
-    state, changes = live.apply(heard)
+    state, changes, _ = live.apply(heard)
     assert live.counters.malformed == 2
     assert [change.type for change in changes if isinstance(change, Journaled)] == ["status"]
     assert state.next_event == live.state.next_event + 1
@@ -487,7 +489,7 @@ async def test_a_database_that_breaks_meanwhile_degrades_the_storage_once_and_th
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with heart(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
-        told: list[Change] = []
+        told: list[Effect] = []
         tasks.start_soon(ingest, it.inbox, it.live, it.cache, lambda changes, _: told.extend(changes))
         await it.say(Connecting(), first_snapshot(it.clock))
         await it.until(lambda: it.live.state.connection.state == "live")
@@ -529,7 +531,7 @@ async def test_ten_thousand_frames_end_in_the_right_state_with_every_uri_told_af
     assert {session.view_offset_ms for session in it.live.state.sessions.values()} == {199_000}
     final: dict[str, int] = {}
     for number, changes in enumerate(it.told):
-        found = find_touched_uris(changes)
+        found = find_touched_uris([change for change in changes if not isinstance(change, RefreshRequest)])
         final |= dict.fromkeys(found.immediate | found.progress_only, number)
     for key in keys:
         newest = max(
@@ -554,7 +556,7 @@ async def test_memory_stays_flat_while_the_same_goes_on(tmp_path: Path) -> None:
                     for key in "12345"
                     for event in parse_frame(playing(key, at=second))
                 ]
-                state, changes = live.apply(batch)
+                state, changes, _ = live.apply(batch)
                 await it.cache.write(changes, "unknown", it.clock.now.at)
                 live.publish(state)
 

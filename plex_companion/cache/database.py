@@ -31,7 +31,6 @@ from plex_companion.cache.open_files import (
 )
 from plex_companion.cache.record import Statements, coalesce
 from plex_companion.cache.repair import RepairReport, repair, watch_for_damage
-from plex_companion.changes.state import RECENT
 from plex_companion.errors import BackupFailed, DatabaseBusy, DatabaseUnusable
 
 if TYPE_CHECKING:
@@ -53,36 +52,6 @@ WAL_LIMIT = 16_000_000
 """What the write-ahead log shrinks to, in bytes, after it had to grow."""
 MIGRATION_WAIT_SECONDS = 120
 """How long the start waits for another process that migrates the database."""
-_PRUNE_STEP = 2_000
-# Each looks at no more rows than it may drop, so that a step costs the same whatever there is. Rows of the journal are
-# written in the order of time and go in that order, without holes: a cursor must see that rows before it are missing.
-_PRUNE = (
-    """
-    DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT :step) AND id < max(
-        coalesce(
-            (SELECT min(id) FROM (SELECT id, at FROM events ORDER BY id LIMIT :step) WHERE at >= :before),
-            (SELECT max(id) FROM events) + 1
-        ),
-        (SELECT max(id) FROM events) + 1 - :kept
-    )
-    """,
-    """
-    DELETE FROM library_changes WHERE id IN (
-        SELECT id FROM library_changes INDEXED BY library_changes_by_time
-        WHERE at < :before AND id <= (SELECT max(id) FROM library_changes) - :recent ORDER BY at LIMIT :step)
-    """,
-    """
-    DELETE FROM activities WHERE (server, uuid) IN (
-        SELECT server, uuid FROM activities WHERE ended_at < :before LIMIT :step)
-    """,
-    """
-    DELETE FROM deliveries WHERE id IN (
-        SELECT id FROM deliveries WHERE coalesce(done_at, created_at) < :before ORDER BY id LIMIT :step)
-    """,
-    """
-    DELETE FROM announcements WHERE id IN (SELECT id FROM announcements ORDER BY id LIMIT :step) AND at < :announced
-    """,
-)
 
 
 @dataclass(slots=True)
@@ -186,9 +155,19 @@ class Cache:
         Raises:
             StorageError: it cannot be written.
         """
+        async with self.hold_writer() as writer:
+            await writer.execute(f"PRAGMA user_version = {mark:d}")
+
+    @asynccontextmanager
+    async def hold_writer(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Yield the writer, in autocommit mode. The file keeps its name and its content is not copied meanwhile.
+
+        Raises:
+            DatabaseMoved: the file was removed, renamed or replaced.
+        """
         async with self._moving:
             self.insist_on_place()
-            await self.writer.execute(f"PRAGMA user_version = {mark:d}")
+            yield self.writer
 
     async def write_anew(self) -> None:
         """Copy what is open into a new file of its name, and use that from now on.
@@ -243,21 +222,6 @@ class Cache:
         """Close every connection."""
         await self._opened.aclose()
         await self._retired.aclose()
-
-    async def prune(
-        self, *, events_before: int, events_kept: int, alerts_before: int, announced_before: int = 0
-    ) -> bool:
-        """Drop what has been kept for long enough, a small step of each. Returns whether there may be more of it.
-
-        Library changes and ended activities go with the journal's age; the changes shown as recent stay.
-        """
-        step = {"before": events_before, "kept": events_kept, "recent": RECENT, "step": _PRUNE_STEP}
-        step["announced"] = announced_before
-        async with self._moving:
-            self.insist_on_place()
-            dropped = [(await self.writer.execute(sql, step)).rowcount for sql in _PRUNE]
-            await self.writer.execute("DELETE FROM alerts WHERE resolved_at < :before", {"before": alerts_before})
-        return _PRUNE_STEP in dropped
 
     async def set_lock_timeout(self, milliseconds: int) -> None:
         """How long a write waits for another process to finish its own."""

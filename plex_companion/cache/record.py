@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from plex_companion.cache.history_import import import_rows
 from plex_companion.cache.open_files import UNKNOWN
@@ -28,8 +28,11 @@ from plex_companion.changes.kinds import (
     AlertResolved,
     Change,
     ClientSeen,
+    ConditionSeen,
+    ConnectionChanged,
     DeliveryChanged,
     DevicesSeen,
+    HistoryPageWritten,
     HistoryProgressed,
     Journaled,
     LibraryItemChanged,
@@ -37,11 +40,14 @@ from plex_companion.changes.kinds import (
     PlaysImported,
     PlaysRepeated,
     PlexTvUsersSeen,
+    ReadabilityChanged,
     SectionsSeen,
     ServerSeen,
     SessionChanged,
     SessionEnded,
     SessionStarted,
+    StateConfirmed,
+    TranscodeSeen,
 )
 from plex_companion.changes.state import build_timeline
 
@@ -97,9 +103,13 @@ def _identify_row(change: Change) -> tuple[str, object] | None:  # noqa: C901, P
         case PlexTvUsersSeen():
             return "plex_tv_users", change
         case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
-            return "past plays", plays[0].play_id
-        case _:
+            return "imported plays", plays[0].play_id
+        case TranscodeSeen() | HistoryPageWritten() | ConnectionChanged():
             return None
+        case StateConfirmed() | ReadabilityChanged() | ConditionSeen():
+            return None
+        case _:
+            assert_never(change)
 
 
 class Statements:
@@ -169,8 +179,12 @@ class Statements:
                 self.past |= {(self.server, play.history_key): build_imported_row(play, self.server) for play in plays}
             case HistoryProgressed(history=history):
                 self._put("history", self.server, build_history_row(history, self.server))
+            case TranscodeSeen() | HistoryPageWritten() | ConditionSeen():
+                pass  # kept in memory only
+            case ConnectionChanged() | StateConfirmed() | ReadabilityChanged():
+                pass  # the leader's status row says it, see `leadership.py`
             case _:
-                pass
+                assert_never(change)
 
     def _put(self, table: str, key: object, row: Row) -> None:
         self.tables.setdefault(table, {})[key] = row

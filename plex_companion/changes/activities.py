@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, Change, RefreshRequested
+from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, Effect, RefreshRequest
 from plex_companion.changes.state import MOST
 from plex_companion.models import Activity
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 SCAN = "library.update.section"
 
 
-def handle_activity(event: ActivityReport, before: State, now: Moment) -> list[Change]:
+def handle_activity(event: ActivityReport, before: State, now: Moment) -> list[Effect]:
     """An activity started, moved on or ended. A report without an identifier is of no use."""
     if event.uuid is None:
         return []
     known = before.activities.get(event.uuid)
     activity = _merge_report(event, event.uuid, known, now)
     if event.phase == "ended":
-        ended: list[Change] = [ActivityEnded(activity)]
-        return [*ended, RefreshRequested("library")] if activity.type == SCAN else ended
+        ended: list[Effect] = [ActivityEnded(activity)]
+        return [*ended, RefreshRequest("library")] if activity.type == SCAN else ended
     if known is None and len(before.activities) >= MOST:
         return []
     return [ActivityChanged(activity)]
@@ -55,7 +55,7 @@ def _merge_report(event: ActivityReport, uuid: str, known: Activity | None, now:
     )
 
 
-def handle_activity_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
+def handle_activity_snapshot(event: Snapshot, before: State, now: Moment) -> list[Effect]:
     """`/activities` lists what runs: an end that was missed is noticed here."""
     if event.activities is None:
         return []
@@ -66,7 +66,7 @@ def handle_activity_snapshot(event: Snapshot, before: State, now: Moment) -> lis
         # One reported "later" than now was reported before the clock was set back.
         if uuid not in listed and not event.requested.at <= activity.updated_at <= now.at
     ]
-    scanned: list[Change] = [RefreshRequested("library")] if any(ended.activity.type == SCAN for ended in gone) else []
+    scanned: list[Effect] = [RefreshRequest("library")] if any(ended.activity.type == SCAN for ended in gone) else []
     room = max(0, MOST - len(before.activities) + len(gone))
     new = [
         ActivityChanged(replace(activity, started_at=now.at, updated_at=now.at))

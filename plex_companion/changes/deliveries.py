@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Literal
 
-from plex_companion.changes.kinds import AlertOpened, AlertReopened, AlertResolved, Change, DeliveryChanged
+from plex_companion.changes.kinds import AlertOpened, AlertReopened, AlertResolved, Change, DeliveryChanged, Effect
 from plex_companion.models import Delivery
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class DeliveryAttempt:
         return status is None or status >= _SERVER_ERROR or status < _BAD_REQUEST or status in _LATER
 
 
-def queue_deliveries(changes: Iterable[Change], before: State, now: Moment, webhooks: WebhookRules) -> list[Change]:
+def queue_deliveries(changes: Iterable[Effect], before: State, now: Moment, webhooks: WebhookRules) -> list[Change]:
     """The messages that these changes send on their way, or call back."""
     ids = count(before.next_delivery)
     found: list[Change] = []

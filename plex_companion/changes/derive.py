@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from plex_companion.changes import activities, history, library, sessions
 from plex_companion.changes.alerts.evaluate import evaluate_alerts
@@ -16,9 +16,10 @@ from plex_companion.changes.kinds import (
     ConnectionChanged,
     DeliveryChanged,
     DevicesSeen,
+    Effect,
     PlexTvUsersSeen,
     ReadabilityChanged,
-    RefreshRequested,
+    RefreshRequest,
     SectionsSeen,
     ServerSeen,
     SessionEnded,
@@ -29,23 +30,37 @@ from plex_companion.changes.play_events import derive_play_events
 from plex_companion.changes.state import State, advance
 from plex_companion.events import (
     AccountUpdate,
+    Acknowledged,
     ActivityReport,
+    Audit,
+    BackgroundQueue,
     Connecting,
     DeliveryReport,
     Disconnected,
     Event,
     HistoryPage,
+    LogLine,
+    Malformed,
     Playing,
     PlexTvUsersRead,
+    Preference,
+    Reachability,
+    ScanProgress,
     SessionsUnread,
     Snapshot,
+    StatusNote,
+    StorageReport,
     Tick,
     TimelineEntry,
     TranscodeReport,
+    Unknown,
+    UpdateState,
 )
 from plex_companion.models import Connection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from plex_companion.models import Client, LinkState, Moment
 
 __all__ = ["State", "Thresholds", "advance", "changes_for"]
@@ -53,24 +68,30 @@ __all__ = ["State", "Thresholds", "advance", "changes_for"]
 DEFAULT = Thresholds()
 
 
-def changes_for(event: Event, before: State, now: Moment, thresholds: Thresholds = DEFAULT) -> list[Change]:
-    """What the event changes, given what was known. Pure; an empty list means silence."""
+def changes_for(event: Event, before: State, now: Moment, thresholds: Thresholds = DEFAULT) -> list[Effect]:
+    """Return the changes that an event means, given what was known, then the orders to read more from Plex.
+
+    Pure: nothing is altered. An empty list means that the event says nothing new.
+    """
     if isinstance(event, Snapshot) and not _is_current(event, before):
         return []
-    changes = _derive(event, before, now)
+    effects = _derive_effects(event, before, now)
+    requests = [effect for effect in effects if isinstance(effect, RefreshRequest)]
+    changes = [effect for effect in effects if not isinstance(effect, RefreshRequest)]
     row = journal_event(event, before, now)
-    marks = derive_play_events(changes, before, now)
+    play_events = derive_play_events(changes, before, now)
     alerts = evaluate_alerts(event, changes, before, now, thresholds)
-    counted = [RefreshRequested("history")] if any(isinstance(change, SessionEnded) for change in changes) else []
-    return [*([row] if row else []), *changes, *marks, *alerts, *counted]
+    if any(isinstance(change, SessionEnded) for change in changes):
+        requests.append(RefreshRequest("history"))
+    return [*([row] if row else []), *changes, *play_events, *alerts, *requests]
 
 
-def _derive(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
+def _derive_effects(event: Event, before: State, now: Moment) -> list[Effect]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
     match event:
         case Playing():
             return sessions.handle_playing(event, before, now)
         case TranscodeReport():
-            return sessions.handle_transcode(event, before)
+            return [*sessions.handle_transcode(event, before)]
         case ActivityReport():
             return activities.handle_activity(event, before, now)
         case TimelineEntry():
@@ -78,13 +99,13 @@ def _derive(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: 
         case Snapshot():
             return _handle_snapshot(event, before, now)
         case SessionsUnread(detail=detail):
-            return _on_unread(detail, before, now)
+            return [*_handle_unread(detail, before, now)]
         case HistoryPage():
-            return history.handle_history_page(event, before)
+            return [*history.handle_history_page(event, before)]
         case Tick():
             return sessions.handle_tick(before, now)
         case Connecting():
-            return _change_connection(before, now, "connecting", None)
+            return [*_change_connection(before, now, "connecting", None)]
         case Disconnected():
             return [*_handle_disconnect(event, before, now), *sessions.mark_stale(before)]
         case DeliveryReport(delivery=delivery):
@@ -93,9 +114,13 @@ def _derive(event: Event, before: State, now: Moment) -> list[Change]:  # noqa: 
             news = tuple(user for user in users if user not in before.plex_tv_users)
             return [PlexTvUsersSeen(news)] if news else []
         case AccountUpdate():
-            return [RefreshRequested("library")]
+            return [RefreshRequest("library")]
+        case StatusNote() | BackgroundQueue() | Reachability() | UpdateState() | ScanProgress() | Preference():
+            return []  # journaled, and some raise alerts
+        case LogLine() | Unknown() | Malformed() | Audit() | Acknowledged() | StorageReport():
+            return []  # the same
         case _:
-            return []
+            assert_never(event)
 
 
 def _is_current(event: Snapshot, before: State) -> bool:
@@ -118,11 +143,12 @@ def _handle_disconnect(event: Disconnected, before: State, now: Moment) -> list[
     return _change_connection(before, now, "offline" if never_heard else "down", event.detail)
 
 
-def _handle_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
-    changes: list[Change] = []
-    if _is_another_server(event, before):
-        changes += [*sessions.end_all(before), ServerSeen(event.server)] if event.server else []
-        before = _apply_changes(before, changes)
+def _handle_snapshot(event: Snapshot, before: State, now: Moment) -> list[Effect]:
+    changes: list[Effect] = []
+    if event.server is not None and _is_another_server(event, before):
+        replaced = [*sessions.end_all(before), ServerSeen(event.server)]
+        changes += replaced
+        before = _apply_changes(before, replaced)
     elif event.server is not None and event.server != before.server:
         changes.append(ServerSeen(event.server))
     live = Connection("live", now.at, event.epoch, event.detail)
@@ -141,12 +167,12 @@ def _handle_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change
     if event.devices is not None and event.devices != before.devices:
         changes.append(DevicesSeen(event.devices))
     changes += _derive_clients(event.clients or (), changes, before, now)
-    told = None if event.sessions is None and not event.first else event.sessions is not None
-    judged = now.tick if event.first and event.sessions is not None else None
-    return [*changes, StateConfirmed(now.at, told, judged)]
+    sessions_read = None if event.sessions is None and not event.first else event.sessions is not None
+    first_snapshot_tick = now.tick if event.first and event.sessions is not None else None
+    return [*changes, StateConfirmed(now.at, sessions_read, first_snapshot_tick)]
 
 
-def _on_unread(detail: str, before: State, now: Moment) -> list[Change]:
+def _handle_unread(detail: str, before: State, now: Moment) -> list[Change]:
     """Frames go on, but nothing confirms what is known: it is shown as no longer certain."""
     if before.connection.state != "live":
         return []
@@ -167,7 +193,7 @@ def _apply_changes(before: State, changes: list[Change]) -> State:
     return state
 
 
-def _derive_clients(listed: tuple[Client, ...], changes: list[Change], before: State, now: Moment) -> list[Change]:
+def _derive_clients(listed: tuple[Client, ...], changes: Iterable[Effect], before: State, now: Moment) -> list[Change]:
     """Players that announce themselves (`/clients`); a session that plays on one knows it better."""
     playing = {change.client_identifier for change in changes if isinstance(change, SessionStarted | ClientSeen)}
     seen: list[Change] = []

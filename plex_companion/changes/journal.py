@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from plex_companion.changes.kinds import Journaled
 from plex_companion.events import (
+    AccountUpdate,
     Acknowledged,
     ActivityReport,
     Audit,
@@ -29,6 +30,7 @@ from plex_companion.events import (
     Tick,
     TimelineEntry,
     TranscodeReport,
+    Unknown,
     UpdateState,
 )
 from plex_companion.text import HIDDEN, LONGEST, clean, redact_personal
@@ -37,6 +39,24 @@ if TYPE_CHECKING:
     from plex_companion.changes.state import State
     from plex_companion.events import Event
     from plex_companion.models import Moment
+
+_Summarized = (
+    Playing
+    | TimelineEntry
+    | ActivityReport
+    | TranscodeReport
+    | StatusNote
+    | BackgroundQueue
+    | Reachability
+    | UpdateState
+    | ScanProgress
+    | Preference
+    | AccountUpdate
+    | Unknown
+    | Audit
+    | StorageReport
+)
+"""Events whose row is their own words; a new kind is a type error until it is here or in `journal_event`."""
 
 _SECRET_NAMES = ("token", "secret", "password", "api_key", "apikey")
 _SECRET_SETTINGS = (*_SECRET_NAMES, "mail")
@@ -126,7 +146,7 @@ def _may_hold_secrets(text: str) -> bool:
     return any(word in small for word in _SECRET_NAMES)
 
 
-def _summarize(event: Event, before: State) -> tuple[str | None, str]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
+def _summarize(event: _Summarized, before: State) -> tuple[str | None, str]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
     match event:
         case Playing(session_key=key, state=state):
             session = before.sessions.get(key or "")
@@ -154,5 +174,7 @@ def _summarize(event: Event, before: State) -> tuple[str | None, str]:  # noqa: 
             return part, words
         case BackgroundQueue(queue_id=queue, event=what):
             return queue, what or "background queue"
-        case _:
+        case AccountUpdate() | Unknown():
             return None, event.type
+        case _:
+            assert_never(event)

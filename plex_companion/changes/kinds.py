@@ -286,13 +286,6 @@ class DeliveryChanged:
     delivery: Delivery
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshRequested:
-    """Plex must be asked: an event alone does not say enough."""
-
-    what: Literal["sessions", "library", "history"]
-
-
 Change = (
     Journaled
     | SessionStarted
@@ -322,5 +315,16 @@ Change = (
     | AlertAcknowledged
     | ConditionSeen
     | DeliveryChanged
-    | RefreshRequested
 )
+"""Where a kind must be handled, `match` ends in `assert_never`: a new kind is then a type error until it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRequest:
+    """An order to read something from Plex again, because an event alone does not say enough. It changes nothing."""
+
+    what: Literal["sessions", "library", "history"]
+
+
+Effect = Change | RefreshRequest
+"""What an event leads to: changes to write down, and orders to read from Plex."""

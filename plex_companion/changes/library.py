@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from plex_companion.changes.kinds import Change, LibraryItemChanged, RefreshRequested
+from plex_companion.changes.kinds import Effect, LibraryItemChanged, RefreshRequest
 from plex_companion.models import TYPE_NAMES, LibraryChange, MediaType
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ AGENTLESS = frozenset({MediaType.PICTURE, MediaType.PHOTO, MediaType.PHOTOALBUM}
 """Photos have no agent: progress (1) is the last state they reach."""
 
 
-def handle_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Change]:
+def handle_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Effect]:
     """An item came, changed or went. The programme guide and extras (section -1) are not the library."""
     of_library = event.identifier in {None, LIBRARY} and event.section_id != "-1"
     if not of_library or event.item_id is None or event.state is None:
@@ -46,7 +46,7 @@ def handle_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Ch
         root_item_id=event.root_item_id or (known.root_item_id if known else None),
         analyzed=event.media_state == "analyzing" or (known is not None and continued and known.analyzed),
     )
-    return [LibraryItemChanged(moved), RefreshRequested("library")] if settled else [LibraryItemChanged(moved)]
+    return [LibraryItemChanged(moved), RefreshRequest("library")] if settled else [LibraryItemChanged(moved)]
 
 
 def _is_ready(event: TimelineEntry) -> bool:

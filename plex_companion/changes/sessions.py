@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from plex_companion.changes.kinds import (
     Change,
     ClientSeen,
-    RefreshRequested,
+    Effect,
+    RefreshRequest,
     SessionChanged,
     SessionEnded,
     SessionStarted,
@@ -41,18 +42,18 @@ LONGEST_KEY = 18
 STATES = frozenset({"playing", "paused", "buffering", "error"})
 
 
-def handle_playing(event: Playing, before: State, now: Moment) -> list[Change]:
+def handle_playing(event: Playing, before: State, now: Moment) -> list[Effect]:
     """A client reports. Unknown sessions are shown at once and asked about; `/status/sessions` knows the rest."""
     fitting = _find_reported(event, before, now)
     if len(fitting) > 1:
-        return [RefreshRequested("sessions")]  # a guess would be written down for ever; Plex knows
+        return [RefreshRequest("sessions")]  # a guess would be written down for ever; Plex knows
     known = fitting[0] if fitting else None
     if event.state == "stopped":
         return _handle_stop(event, known, before, now)
     return _continued(event, known, before, now)
 
 
-def _continued(event: Playing, known: Session | None, before: State, now: Moment) -> list[Change]:
+def _continued(event: Playing, known: Session | None, before: State, now: Moment) -> list[Effect]:
     if event.state not in STATES or (known is None and _parse_counter(event.session_key) is None):
         return []
     if known is None:
@@ -61,20 +62,18 @@ def _continued(event: Playing, known: Session | None, before: State, now: Moment
     if lost or _is_other_item(event, known):
         over = _end(known, "inferred", known.updated_at) if lost else _end(known, "replaced", now.at)
         if _parse_counter(event.session_key) is None:
-            return [over, RefreshRequested("sessions")]
-        return [over, SessionStarted(_start(event, before, now, before.next_play)), RefreshRequested("sessions")]
+            return [over, RefreshRequest("sessions")]
+        return [over, SessionStarted(_start(event, before, now, before.next_play)), RefreshRequest("sessions")]
     return _handle_progress(known, event, before, now)
 
 
-def _handle_unknown(event: Playing, before: State, now: Moment) -> list[Change]:
+def _handle_unknown(event: Playing, before: State, now: Moment) -> list[Effect]:
     if now.tick < before.first_snapshot_tick:
-        return [
-            RefreshRequested("sessions")
-        ]  # Plex has told since what plays, without it: it is over, or not listed yet
+        return [RefreshRequest("sessions")]  # Plex has told since what plays, without it: it is over, or not listed yet
     if len(before.sessions) >= MOST:
         return []
     begun = _start(event, before, now, before.next_play)
-    return [*_find_session_without_key(event, before, now), SessionStarted(begun), RefreshRequested("sessions")]
+    return [*_find_session_without_key(event, before, now), SessionStarted(begun), RefreshRequest("sessions")]
 
 
 def _parse_counter(key: str | None) -> int | None:
@@ -133,7 +132,7 @@ def _is_other_item(event: Playing, session: Session) -> bool:
     return event.key is None or event.key != session.item.key
 
 
-def _handle_stop(event: Playing, session: Session | None, before: State, now: Moment) -> list[Change]:
+def _handle_stop(event: Playing, session: Session | None, before: State, now: Moment) -> list[Effect]:
     if session is not None and _is_lost(session, event, before, now):
         return [_end(session, "inferred", session.updated_at)]
     if session is not None and not _is_other_item(event, session):
@@ -144,7 +143,7 @@ def _handle_stop(event: Playing, session: Session | None, before: State, now: Mo
     renamed = _find_renamed(event, before)
     if renamed is not None:
         return [_end(_update_position(renamed, event, before, now), "stopped", now.at)]
-    return [RefreshRequested("sessions")] if before.sessions else []
+    return [RefreshRequest("sessions")] if before.sessions else []
 
 
 def _find_renamed(event: Playing, before: State) -> Session | None:
@@ -205,16 +204,16 @@ def _build_player(client: Client) -> Player:
     )
 
 
-def _handle_progress(known: Session, event: Playing, before: State, now: Moment) -> list[Change]:
+def _handle_progress(known: Session, event: Playing, before: State, now: Moment) -> list[Effect]:
     session = _update_position(known, event, before, now)
     material = (
         session.state != known.state or session.transcode_key != known.transcode_key or session.stale != known.stale
     )
-    changes: list[Change] = [SessionChanged(session, progress_only=not material)]
+    effects: list[Effect] = [SessionChanged(session, progress_only=not material)]
     unexplained = session.transcode_key != known.transcode_key and session.transcode is None and session.transcode_key
     if unexplained or _is_still_unlisted(known, now):
-        changes.append(RefreshRequested("sessions"))
-    return changes
+        effects.append(RefreshRequest("sessions"))
+    return effects
 
 
 def _is_still_unlisted(known: Session, now: Moment) -> bool:
@@ -500,11 +499,14 @@ def is_quiet(session: Session, now: Moment) -> bool:
     return now.tick - session.heard_tick > QUIET_MS
 
 
-def handle_tick(before: State, now: Moment) -> list[Change]:
+def handle_tick(before: State, now: Moment) -> list[Effect]:
     """Sessions that fell silent are marked; a snapshot decides whether they are over."""
     quiet = [s for s in before.sessions.values() if not s.stale and is_quiet(s, now)]
-    changes: list[Change] = [SessionChanged(replace(session, stale=True)) for session in quiet]
-    return [*changes, RefreshRequested("sessions")] if changes else []
+    return (
+        [*(SessionChanged(replace(session, stale=True)) for session in quiet), RefreshRequest("sessions")]
+        if quiet
+        else []
+    )
 
 
 def mark_stale(before: State) -> list[Change]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from plex_companion.changes.kinds import (
     AccountsSeen,
@@ -151,27 +151,10 @@ class State:
     next_delivery: int = 1
 
     def copy(self) -> State:
-        """A copy to alter; the values inside are frozen and shared."""
-        return replace(
-            self,
-            sessions=self.sessions.copy(),
-            ended=self.ended.copy(),
-            transcodes=self.transcodes.copy(),
-            timelines=self.timelines.copy(),
-            clients=self.clients.copy(),
-            activities=self.activities.copy(),
-            unsettled=self.unsettled.copy(),
-            recent=self.recent.copy(),
-            alerts=self.alerts.copy(),
-            recently_resolved=self.recently_resolved.copy(),
-            condition_since=self.condition_since.copy(),
-            last_play_events=self.last_play_events.copy(),
-            buffer_ticks=self.buffer_ticks.copy(),
-            waiting_deliveries=self.waiting_deliveries.copy(),
-            added_counts=self.added_counts.copy(),
-            new_items=self.new_items.copy(),
-            known_history_keys=self.known_history_keys.copy(),
-        )
+        """Return a copy to alter: its tables are its own, the frozen values in them are shared."""
+        values = ((name, getattr(self, name)) for name in self.__dataclass_fields__)
+        tables: dict[str, Any] = {name: value.copy() for name, value in values if isinstance(value, dict | deque)}
+        return replace(self, **tables)
 
     def sessions_of(self, client_identifier: str) -> list[Session]:
         """The sessions that play on a client now; mostly there is one."""
@@ -252,7 +235,7 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
         case DeliveryChanged(delivery=delivery):
             _update_delivery(state, delivery)
         case _:
-            pass
+            assert_never(change)
 
 
 def _refresh(state: State, change: StateConfirmed | ReadabilityChanged) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import anyio
 import anyio.lowlevel
 
 from plex_companion.changes.deliveries import queue_deliveries
 from plex_companion.changes.derive import DEFAULT, changes_for
+from plex_companion.changes.kinds import RefreshRequest
 from plex_companion.changes.state import State, advance
 from plex_companion.events import Malformed, Snapshot, Unknown
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from plex_companion.cache.leadership import LeaderStatus
     from plex_companion.changes.alerts.rules import Thresholds
     from plex_companion.changes.deliveries import WebhookRules
-    from plex_companion.changes.kinds import Change
+    from plex_companion.changes.kinds import Change, Effect
     from plex_companion.events import Event, ReceivedEvent
     from plex_companion.models import Moment
 
@@ -72,6 +73,14 @@ class Counters:
         }
 
 
+class AppliedBatch(NamedTuple):
+    """The state after a batch of events, the changes that lead there, and what must be read from Plex."""
+
+    state: State
+    changes: list[Change]
+    requests: list[RefreshRequest]
+
+
 class Live:
     """What is known now. `state` is what readers see: it is replaced as a whole, after the commit."""
 
@@ -92,22 +101,25 @@ class Live:
         """What readers were told of this very state, by URI: after a notification many read the same."""
         self._shown = anyio.Event()
 
-    def apply(self, batch: Sequence[ReceivedEvent]) -> tuple[State, list[Change]]:
-        """The state after a batch and the changes that lead there. Nothing is visible yet."""
-        state, changes = self.state.copy(), []
-        for event, moment, letter in batch:
+    def apply(self, events: Sequence[ReceivedEvent]) -> AppliedBatch:
+        """Apply a batch of events to a copy of the state. Readers see nothing of it before `publish`."""
+        batch = AppliedBatch(self.state.copy(), [], [])
+        for event, moment, forwarded_id in events:
             self.counters.count(event)
-            if letter is None:  # which may be old
+            if forwarded_id is None:  # a forwarded event may be old
                 self.now = moment.at
-            for change in self._derive_changes(event, state, moment):
-                advance(state, change)
-                changes.append(change)
-        return state, changes
+            for effect in self._derive_effects(event, batch.state, moment):
+                if isinstance(effect, RefreshRequest):
+                    batch.requests.append(effect)
+                else:
+                    advance(batch.state, effect)
+                    batch.changes.append(effect)
+        return batch
 
-    def _derive_changes(self, event: Event, state: State, moment: Moment) -> list[Change]:
+    def _derive_effects(self, event: Event, state: State, moment: Moment) -> list[Effect]:
         try:
-            changes = changes_for(event, state, moment, self.thresholds)
-            return changes + (queue_deliveries(changes, state, moment, self.webhooks) if self.webhooks else [])
+            effects = changes_for(event, state, moment, self.thresholds)
+            return effects + (queue_deliveries(effects, state, moment, self.webhooks) if self.webhooks else [])
         except Exception:  # a rule that fails on one event must not make the program deaf to all others
             self.counters.malformed += 1
             logger.exception("An event of type %s could not be understood", event.type)

@@ -18,7 +18,6 @@ from plex_companion.events import (
     Snapshot,
     TranscodeReport,
 )
-from plex_companion.ingest.loop import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,94 +27,99 @@ if TYPE_CHECKING:
 
 QUEUE_LIMIT = 4_096
 """Events that may wait; some 2 kB each."""
+BATCH_SIZE = 500
+"""Events per transaction at most, so that a flood never blocks the event loop for long."""
+ALL_SUBJECTS = "*"
 
 
 class EventQueue:
-    """What was heard and waits to be written. Bounded: when full, repeated progress collapses, then the sender waits."""
+    """Received events that wait to be written. When it is full, repeated progress collapses, then senders wait."""
 
     def __init__(self, limit: int, counters: Counters) -> None:
         self.limit, self.counters = limit, counters
-        self._heard: deque[ReceivedEvent] = deque()
+        self._waiting: deque[ReceivedEvent] = deque()
         self._filled, self._drained = anyio.Event(), anyio.Event()
 
     def __len__(self) -> int:
-        """How much waits."""
-        return len(self._heard)
+        """Return how many events wait."""
+        return len(self._waiting)
 
-    async def put(self, heard: Sequence[ReceivedEvent]) -> None:
-        """Take in what was heard, in order."""
-        for one in heard:
-            while len(self._heard) >= self.limit:
+    async def put(self, events: Sequence[ReceivedEvent]) -> None:
+        """Append events, in order. Wait while the queue is full."""
+        for event in events:
+            while len(self._waiting) >= self.limit:
                 self._collapse()
                 await anyio.lowlevel.checkpoint()
-                if len(self._heard) >= self.limit - self.limit // 16:  # or every event would look through all of them
+                if len(self._waiting) >= self.limit - self.limit // 16:  # or every event would walk through the queue
                     if self._drained.is_set():  # otherwise another sender waits for it already
                         self._drained = anyio.Event()
                     await self._drained.wait()
-            self._heard.append(one)
+            self._waiting.append(event)
             self._filled.set()
         await anyio.lowlevel.checkpoint()  # a reader that never suspends starves the rest during a burst
 
     async def drain(self, most: int) -> list[ReceivedEvent]:
-        """Wait for something, then take what is there."""
-        if not self._heard:
+        """Wait until there are events, then remove and return up to `most` of them, oldest first."""
+        if not self._waiting:
             self._filled = anyio.Event()
             await self._filled.wait()
-        taken = [self._heard.popleft() for _ in range(min(most, len(self._heard)))]
+        drained = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
         self._drained.set()
-        return taken
+        return drained
 
-    def put_back(self, heard: Sequence[ReceivedEvent]) -> None:
-        """What was taken out comes next again."""
-        self._heard.extendleft(reversed(heard))
+    def put_back(self, events: Sequence[ReceivedEvent]) -> None:
+        """Return drained events to the front of the queue, in their order."""
+        self._waiting.extendleft(reversed(events))
         self._filled.set()
 
-    def filter(self, wanted: Callable[[ReceivedEvent], bool]) -> None:
-        """Forget all but these."""
-        self._heard = deque(heard for heard in self._heard if wanted(heard))
+    def filter(self, keep: Callable[[ReceivedEvent], bool]) -> None:
+        """Drop every event for which `keep` is false."""
+        self._waiting = deque(event for event in self._waiting if keep(event))
 
     def _collapse(self) -> None:
-        """Of a run of reports that only move a session, a job or an activity on, keep the first, which may begin it,
-        and the newest. State changes stay, and a run ends where something else is said of its subject.
+        """Drop repeated progress: of a run of reports that only move a session, a transcode or an activity on.
+
+        The first report of a run stays, because it may begin the session, and so does the newest. State changes stay.
+        A run ends where something else is reported of its subject.
         """
         runs: dict[str, _ProgressRun] = {}
         kept: list[ReceivedEvent | None] = []
-        for heard in self._heard:
-            subject, said = _split_progress(heard.event)
-            if subject == EVERYTHING:
+        for received in self._waiting:
+            subject, identity = _split_progress(received.event)
+            if subject == ALL_SUBJECTS:
                 runs.clear()
             elif subject is not None:
                 run = runs.get(subject)
-                if said is None or run is None or run.identity != said:
-                    runs[subject] = _ProgressRun(said)
+                if identity is None or run is None or run.identity != identity:
+                    runs[subject] = _ProgressRun(identity)
                 else:
                     if run.newest is not None:
                         kept[run.newest] = None
                     run.newest = len(kept)
-            kept.append(heard)
-        self._heard = deque(heard for heard in kept if heard is not None)
-        self.counters.collapsed += len(kept) - len(self._heard)
+            kept.append(received)
+        self._waiting = deque(received for received in kept if received is not None)
+        self.counters.collapsed += len(kept) - len(self._waiting)
 
 
 @dataclass(slots=True)
 class _ProgressRun:
-    """Reports on one subject that say the same but for progress, and where the newest of them is kept."""
+    """Reports on one subject that differ only in progress, and the index of the newest."""
 
     identity: object
     newest: int | None = None
 
 
 def _split_progress(event: Event) -> tuple[str | None, object]:
-    """What an event is about, and what it says beyond progress: `None` when it says more than that."""
+    """Return the subject of an event and what it says apart from progress; `None` when it says more than progress."""
     match event:
         case Playing(session_key=None) | Snapshot() | SessionsUnread() | Connecting() | Disconnected():
-            return EVERYTHING, None
+            return ALL_SUBJECTS, None
         case Playing(state="playing" | "paused"):
             return f"session {event.session_key}", (event.state, event.rating_key, event.transcode_key)
         case Playing():
             return f"session {event.session_key}", None
-        case TranscodeReport(phase=phase, transcode=job):
-            return f"job {job.key}", phase if phase == "update" else None
+        case TranscodeReport(phase=phase, transcode=transcode):
+            return f"transcode {transcode.key}", phase if phase == "update" else None
         case ActivityReport(phase=phase):
             return f"activity {event.uuid}", phase if phase == "updated" else None
         case _:

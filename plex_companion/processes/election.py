@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from plex_companion.cache.leadership import Base, TouchedUris
     from plex_companion.cache.lock import LeaderLock
     from plex_companion.cache.open_files import Taken
-    from plex_companion.changes.kinds import Change
+    from plex_companion.changes.kinds import Effect
     from plex_companion.changes.state import State
     from plex_companion.ingest.live import Live
-    from plex_companion.ingest.loop import Retention
     from plex_companion.ingest.queue import EventQueue
+    from plex_companion.ingest.retention import Retention
     from plex_companion.models import Moment
     from plex_companion.processes.follower import Follower
 
@@ -69,7 +69,7 @@ class Election:
     event_queue: EventQueue
     follower: Follower
     now: Callable[[], Moment]
-    announce: Callable[[Sequence[Change], TouchedUris], None]
+    announce: Callable[[Sequence[Effect], TouchedUris], None]
     retention: Retention
     leader_record: LeaderRecord = field(default_factory=lambda: LeaderRecord(os.getpid(), find_touched_uris))
     own_address: int = 0

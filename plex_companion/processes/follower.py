@@ -14,7 +14,7 @@ from plex_companion.cache.forwarded_events import is_forwardable, write_forwarde
 from plex_companion.cache.load import load_committed
 from plex_companion.cache.open_files import DatabaseMoved, find_replacement, owner_of
 from plex_companion.errors import StartError
-from plex_companion.ingest.loop import BATCH
+from plex_companion.ingest.queue import BATCH_SIZE
 from plex_companion.models import Connection
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Follower:
     async def forward(self) -> None:
         """Send what this process has to say to the one that writes, for ever."""
         while True:
-            letters = [heard for heard in await self.inbox.drain(BATCH) if is_forwardable(heard.event)]
+            letters = [heard for heard in await self.inbox.drain(BATCH_SIZE) if is_forwardable(heard.event)]
             try:
                 while letters:
                     if await self._try_forward(letters):

@@ -11,6 +11,7 @@ from plex_companion.cache.database import Cache, open_cache
 from plex_companion.cache.leadership import LeaderCommit, LeadershipLost, LeaderStatus, TouchedUris
 from plex_companion.cache.load import load_committed, load_state
 from plex_companion.cache.open_files import UNKNOWN
+from plex_companion.cache.prune import prune
 from plex_companion.changes.kinds import Journaled
 from plex_companion.ingest.leader import FRESH_MS, LeaderRecord
 from plex_companion.models import Connection, Moment
@@ -107,10 +108,10 @@ async def test_old_announcements_are_taken_down_and_whoever_missed_them_knows(ca
         await cache.write(
             [], UNKNOWN, START, LeaderCommit(START + n, None, TouchedUris({"plex://events"}), listening())
         )
-    await cache.prune(events_before=0, events_kept=100, alerts_before=0, announced_before=START + 2)
+    await prune(cache, events_before=0, events_kept=100, alerts_before=0, announced_before=START + 2)
     assert not (await load_committed(cache, NOW, 0)).announcements.complete
     assert (await load_committed(cache, NOW, 2)).announcements.complete
-    await cache.prune(events_before=0, events_kept=100, alerts_before=0, announced_before=START + 9)
+    await prune(cache, events_before=0, events_kept=100, alerts_before=0, announced_before=START + 9)
     assert not (await load_committed(cache, NOW, 2)).announcements.complete
     assert (await load_committed(cache, NOW, 3)).announcements.complete, "nothing new"
 

@@ -19,6 +19,7 @@ from plex_companion.cache.backup import Backup, back_up, find_backup_folder, for
 from plex_companion.cache.database import Cache, open_cache
 from plex_companion.cache.maintenance import LONG_WAL, MaintenancePlan, maintain, truncate_wal
 from plex_companion.cache.migrate import list_migrations, migrate
+from plex_companion.cache.prune import prune
 from plex_companion.changes.kinds import Journaled
 from plex_companion.errors import BackupFailed, DatabaseUnusable
 
@@ -355,6 +356,6 @@ async def cost_of_a_step(cache: Cache) -> int:
         return 0
 
     await cache.writer.set_progress_handler(count, 100)
-    assert await cache.prune(events_before=START + DAY, events_kept=10**9, alerts_before=0)
+    assert await prune(cache, events_before=START + DAY, events_kept=10**9, alerts_before=0)
     await cache.writer.set_progress_handler(None, 0)  # type: ignore[arg-type]  # how it is taken away
     return steps

@@ -14,6 +14,7 @@ from plex_companion import serialize
 from plex_companion.cache.database import Cache, open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.cache.open_files import UNKNOWN
+from plex_companion.cache.prune import prune
 from plex_companion.cache.queries.read import (
     count_plays,
     read_alert,
@@ -32,7 +33,6 @@ from plex_companion.changes.kinds import (
     Change,
     Journaled,
     LibraryItemChanged,
-    RefreshRequested,
     SectionsSeen,
     SessionChanged,
     SessionEnded,
@@ -185,7 +185,7 @@ async def test_a_silence_while_no_process_ran_counts_as_silence(cache: Cache) ->
 async def test_ids_go_on_after_everything_was_pruned(cache: Cache) -> None:
     await known(cache)
     await cache.write([row(41), AlertOpened(alert(7, resolved_at=START))], SERVER, START)
-    await cache.prune(events_before=START + DAY, events_kept=0, alerts_before=START + DAY)
+    await prune(cache, events_before=START + DAY, events_kept=0, alerts_before=START + DAY)
     assert await rows(cache, "SELECT count(*) FROM events UNION ALL SELECT count(*) FROM alerts") == [(0,), (0,)]
     loaded = await load_state(cache, Moment(START, 0))
     assert (loaded.next_event, loaded.next_alert) == (42, 8)
@@ -198,9 +198,9 @@ async def test_ids_go_on_after_everything_was_pruned(cache: Cache) -> None:
 async def test_old_and_surplus_rows_go_and_the_rest_stays(cache: Cache) -> None:
     await known(cache)
     await cache.write([row(n, at=START + n) for n in range(2, 102)], SERVER, START)
-    await cache.prune(events_before=START + 50, events_kept=1_000, alerts_before=0)
+    await prune(cache, events_before=START + 50, events_kept=1_000, alerts_before=0)
     assert await rows(cache, "SELECT min(id), max(id) FROM events") == [(50, 101)]
-    await cache.prune(events_before=0, events_kept=10, alerts_before=0)
+    await prune(cache, events_before=0, events_kept=10, alerts_before=0)
     assert await rows(cache, "SELECT min(id), max(id) FROM events") == [(92, 101)]
 
 
@@ -209,7 +209,7 @@ async def test_pruning_goes_in_steps_and_says_when_it_is_done(cache: Cache) -> N
     await cache.write([row(n) for n in range(2, 5_002)], SERVER, START)
     left, steps = [], []
     for _ in range(3):
-        steps.append(await cache.prune(events_before=START + 1, events_kept=10, alerts_before=0))
+        steps.append(await prune(cache, events_before=START + 1, events_kept=10, alerts_before=0))
         left += await rows(cache, "SELECT count(*) FROM events")
     assert steps == [True, True, False]
     assert left[-1] == (0,)
@@ -220,7 +220,7 @@ async def test_open_alerts_are_never_pruned_and_resolved_ones_by_their_end(cache
     await known(cache)
     alerts = [alert(1), alert(2, resolved_at=START), alert(3, resolved_at=START + DAY)]
     await cache.write([AlertOpened(one) for one in alerts], SERVER, START)
-    await cache.prune(events_before=0, events_kept=10, alerts_before=START + 1)
+    await prune(cache, events_before=0, events_kept=10, alerts_before=START + 1)
     assert await rows(cache, "SELECT id FROM alerts ORDER BY id") == [(1,), (3,)]
 
 
@@ -233,7 +233,7 @@ async def test_ended_activities_and_old_library_changes_go_and_what_is_shown_sta
     ended = story.say("activity", {"event": "ended", "uuid": "u1", "Activity": {}})
     running = story.say("activity", {"event": "started", "uuid": "u2", "Activity": {}})
     await cache.write([*moved, *ended, *running], SERVER, START)
-    await cache.prune(events_before=START + DAY, events_kept=10, alerts_before=0)
+    await prune(cache, events_before=START + DAY, events_kept=10, alerts_before=0)
     assert await rows(cache, "SELECT uuid FROM activities") == [("u2",)]
     assert await rows(cache, "SELECT min(id), count(*) FROM library_changes") == [(31, 100)]
 
@@ -241,7 +241,7 @@ async def test_ended_activities_and_old_library_changes_go_and_what_is_shown_sta
 async def test_plays_are_kept_for_ever(cache: Cache) -> None:
     story = await known(cache)
     await cache.write([*story.plays("1"), *story.plays("1", "stopped")], SERVER, START)
-    await cache.prune(events_before=START * 2, events_kept=0, alerts_before=START * 2)
+    await prune(cache, events_before=START * 2, events_kept=0, alerts_before=START * 2)
     assert await count_plays(cache) == 1
 
 
@@ -279,10 +279,10 @@ async def test_a_cursor_moves_past_rows_of_other_types(journal: Cache) -> None:
 
 
 async def test_rows_that_were_pruned_unread_are_a_gap(journal: Cache) -> None:
-    await journal.prune(events_before=0, events_kept=4, alerts_before=0)
+    await prune(journal, events_before=0, events_kept=4, alerts_before=0)
     assert (await read_events_after(journal, 3, None, 10)).gap
     assert not (await read_events_after(journal, 7, None, 10)).gap
-    await journal.prune(events_before=START + 1, events_kept=4, alerts_before=0)
+    await prune(journal, events_before=START + 1, events_kept=4, alerts_before=0)
     page = await read_events_after(journal, 7, None, 10)
     assert (page.gap, page.next_cursor, page.rows) == (True, 11, [])
     assert not (await read_events_after(journal, 11, None, 10)).gap
@@ -322,7 +322,7 @@ def test_of_a_row_written_again_and_again_the_last_writing_stays_and_the_order_t
     ]
     journal = [change.id for change in few if isinstance(change, Journaled)]
     assert journal == list(range(story.state.next_event - 10, story.state.next_event))
-    assert not [change for change in few if isinstance(change, StateConfirmed | RefreshRequested)]
+    assert not [change for change in few if isinstance(change, StateConfirmed)]
 
 
 async def test_condensed_changes_leave_the_same_rows_behind(tmp_path: Path) -> None:

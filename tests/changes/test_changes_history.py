@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from support.frames import DEN, Story, listed, of, wants
+from support.frames import DEN, Story, listed, of
 
 from plex_companion.changes.kinds import Change, HistoryPageWritten, HistoryProgressed, PlaysImported, PlaysRepeated
 from plex_companion.events import HistoryPage
@@ -116,8 +116,12 @@ def test_another_server_at_the_address_has_another_history() -> None:
 
 def test_when_a_play_has_ended_history_is_wanted() -> None:
     story = Story()
-    assert not wants(story.plays("1"), "history")
-    assert not wants(story.plays("1", "paused", at=10), "history")
-    assert wants(story.plays("1", "stopped", at=20), "history")
+    story.plays("1")
+    assert "history" not in story.requests
+    story.plays("1", "paused", at=10)
+    assert "history" not in story.requests
+    story.plays("1", "stopped", at=20)
+    assert "history" in story.requests
     story.connect(listed("2"))
-    assert wants(story.look(), "history"), "ended while nobody looked"
+    story.look()
+    assert "history" in story.requests, "ended while nobody looked"

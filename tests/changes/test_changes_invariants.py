@@ -208,3 +208,11 @@ async def test_what_is_loaded_is_what_was_known(seed: int, batch: int, tmp_path:
     assert _comparable(loaded) == _comparable(teller.story.state)
     assert loaded.connection.state == "offline"
     assert all(session.stale for session in loaded.sessions.values())
+
+
+def test_a_copy_of_the_state_shares_no_table_with_the_original() -> None:
+    state = Story().state
+    copied = state.copy()
+    tables = {name for name in state.__dataclass_fields__ if hasattr(getattr(state, name), "copy")}
+    assert len(tables) > 10
+    assert [name for name in tables if getattr(copied, name) is getattr(state, name)] == []

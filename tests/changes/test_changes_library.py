@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.frames import Story, of, wants
+from support.frames import Story, of
 
 from plex_companion.changes.additions import summarize_titles
 from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, LibraryItemChanged
@@ -62,8 +62,10 @@ def test_only_the_first_step_names_the_parents_and_they_are_kept() -> None:
 
 def test_a_ready_item_asks_for_the_libraries_and_one_under_way_does_not() -> None:
     story = Story()
-    assert not wants(story.say("timeline", step(state=0)), "library")
-    assert wants(story.say("timeline", step()), "library")
+    story.say("timeline", step(state=0))
+    assert "library" not in story.requests
+    story.say("timeline", step())
+    assert "library" in story.requests
 
 
 @pytest.mark.parametrize("last", [{"state": 9}, {"state": 9, "metadataState": "deleted"}, {"metadataState": "deleted"}])
@@ -152,7 +154,7 @@ def test_an_activity_starts_moves_on_and_ends() -> None:
     (ended,) = of(changes, ActivityEnded)
     assert (ended.activity.context, ended.activity.started_at) == ({"librarySectionID": "1"}, began)
     assert story.state.activities == {}
-    assert wants(changes, "library"), "a scan may have brought something"
+    assert "library" in story.requests, "a scan may have brought something"
 
 
 def test_a_flood_of_one_scan_is_one_activity() -> None:
@@ -174,7 +176,7 @@ def test_an_end_that_was_missed_is_noticed_when_activities_are_listed() -> None:
     changes = story.look(activities=(Activity("u2", "media.download"), Activity("u3", "media.optimize")))
     assert [end.activity.uuid for end in of(changes, ActivityEnded)] == ["u1"]
     assert set(story.state.activities) == {"u2", "u3"}
-    assert wants(changes, "library")
+    assert "library" in story.requests
     assert story.alerts("scan_finished"), "the scan has finished all the same"
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.frames import Story, frame, listed, of, report, wants
+from support.frames import Story, frame, listed, of, report
 
 from plex_companion.changes.kinds import ClientSeen, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.events import parse_frame
@@ -34,12 +34,12 @@ def with_item(row: SessionRow, item: Item) -> SessionRow:
 def test_an_unknown_session_is_visible_at_once_and_wants_a_snapshot() -> None:
     story = Story()
 
-    changes = story.plays("1", at=5)
+    story.plays("1", at=5)
 
     assert story.session().state == "playing"
     assert (story.session().view_offset_ms, story.session().client_identifier) == (5_000, "lamp")
     assert (story.session().started_at, story.session().item.title) == (story.now.at, None)
-    assert wants(changes, "sessions")
+    assert "sessions" in story.requests
 
 
 def test_what_waited_for_the_first_snapshot_begins_no_play_that_it_did_not_list() -> None:
@@ -52,7 +52,7 @@ def test_what_waited_for_the_first_snapshot_begins_no_play_that_it_did_not_list(
 
     assert of(changes, SessionStarted) == []
     assert of(changes, SessionEnded) == []
-    assert wants(changes, "sessions"), "Plex may list it late"
+    assert "sessions" in story.requests, "Plex may list it late"
     story.plays("2", at=9, client="stove")
     assert story.session("2").view_offset_ms == 9_000, "what it listed goes on"
     story.now = live
@@ -179,10 +179,10 @@ def test_auto_advance_ends_one_play_and_begins_the_next_under_its_new_key() -> N
 def test_another_item_under_the_same_key_replaces_the_play() -> None:
     story = Story()
     story.plays("1", at=100)
-    changes = story.after(10).plays("1", at=0, item="7002")
+    story.after(10).plays("1", at=0, item="7002")
     assert [(end.ended_by, end.session.item.rating_key) for end in story.ended] == [("replaced", "7001")]
     assert story.session().item.rating_key == "7002"
-    assert (story.session().play_id, story.session().watched_ms, wants(changes, "sessions")) == (2, 0, True)
+    assert (story.session().play_id, story.session().watched_ms, "sessions" in story.requests) == (2, 0, True)
 
 
 # Stops (c, d, f) without their key, under another one, again, late
@@ -200,9 +200,9 @@ def test_a_stop_without_a_session_key_ends_what_its_client_plays() -> None:
 def test_a_stop_without_key_and_client_leaves_the_decision_to_a_snapshot() -> None:
     story = Story()
     story.plays("1", at=10)
-    changes = story.after(1).plays(None, "stopped", item="", client=None)
+    story.after(1).plays(None, "stopped", item="", client=None)
     assert story.ended == []
-    assert wants(changes, "sessions")
+    assert "sessions" in story.requests
     story.look(listed("1"))
     story.after(3).look()
     assert [end.ended_by for end in story.ended] == ["inferred"]
@@ -225,9 +225,9 @@ def test_a_stop_under_a_new_key_that_fits_two_sessions_ends_neither() -> None:
     story = Story()
     story.plays("88", at=10, client=None)
     story.plays("89", at=10, client=None)
-    changes = story.plays("90", "stopped", at=12, client=None)
+    story.plays("90", "stopped", at=12, client=None)
     assert story.ended == []
-    assert wants(changes, "sessions")
+    assert "sessions" in story.requests
 
 
 def test_a_stop_under_an_older_key_is_not_the_newer_sessions() -> None:
@@ -281,9 +281,9 @@ def test_a_session_that_falls_silent_is_marked_and_asked_about() -> None:
     story = Story()
     story.plays("1", at=10)
     assert story.after(299).tick() == []
-    changes = story.after(2).tick()
+    story.after(2).tick()
     assert story.session().stale
-    assert wants(changes, "sessions")
+    assert "sessions" in story.requests
     assert story.tick() == []
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from anyio.abc import SocketStream
 
     from plex_companion.cache.leadership import TouchedUris
-    from plex_companion.changes.kinds import Change
+    from plex_companion.changes.kinds import Effect
     from plex_companion.companion import Companion
 
 WEBHOOKS_PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
@@ -249,7 +249,7 @@ async def delivering(folder: Path, *urls: str, speed: float = 1_000) -> AsyncIte
         )
         it, bell = Post(live, EventQueue(1_000, live.counters), speed), WakeUp()
 
-        def announce(_: Sequence[Change], __: TouchedUris) -> None:
+        def announce(_: Sequence[Effect], __: TouchedUris) -> None:
             bell.wake()
 
         async def report(result: DeliveryReport) -> None:

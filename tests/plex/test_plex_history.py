@@ -15,9 +15,7 @@ from support.frames import DEN, Story, of
 from support.running_listener import listening
 from support.scripted_plex import Answer, Pretend, clock, playing_frame, pretend_plex, settings_for, until
 
-from plex_companion.changes.derive import changes_for
 from plex_companion.changes.kinds import PlaysImported, PlaysRepeated
-from plex_companion.changes.state import advance
 from plex_companion.errors import PlexError
 from plex_companion.events import HistoryPage, Playing
 from plex_companion.models import History, ImportedPlay, Item
@@ -120,9 +118,7 @@ class Desk:
 
     async def say(self, page: HistoryPage) -> None:
         self.pages.append(page)
-        changes = changes_for(page, self.story.state, self.story.now)
-        for change in changes:
-            advance(self.story.state, change)
+        changes = self.story.hear(page)
         news = [play for change in of(changes, PlaysImported) for play in change.plays]
         again = [play for change in of(changes, PlaysRepeated) for play in change.plays]
         self.doubles += [play.history_key for play in again]

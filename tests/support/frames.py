@@ -14,7 +14,7 @@ from plex_companion.changes.kinds import (
     AlertResolved,
     Change,
     PlayEventRecorded,
-    RefreshRequested,
+    RefreshRequest,
     SessionEnded,
 )
 from plex_companion.changes.state import State, advance
@@ -98,6 +98,8 @@ class Story:
         self.now = Moment(START, 50_000_000)
         self.thresholds = thresholds or Thresholds()
         self.changes: list[Change] = []
+        self.requests: set[str] = set()
+        """What must be read from Plex after the latest frame or event."""
         self.epoch = 0
         if connected:
             self.connect()
@@ -113,17 +115,23 @@ class Story:
         self.now = replace(self.now, at=self.now.at + seconds * 1000)
         return self
 
-    def hear(self, event: Event) -> list[Change]:
-        """One event: what it means, taken over."""
-        changes = changes_for(event, self.state, self.now, self.thresholds)
-        for change in changes:
-            advance(self.state, change)
-        self.changes += changes
-        return changes
+    def hear(self, *events: Event) -> list[Change]:
+        """Apply events at one moment; returns the changes they mean."""
+        found: list[Change] = []
+        self.requests = set()
+        for event in events:
+            effects = changes_for(event, self.state, self.now, self.thresholds)
+            changes = [effect for effect in effects if not isinstance(effect, RefreshRequest)]
+            self.requests |= {effect.what for effect in effects if isinstance(effect, RefreshRequest)}
+            for change in changes:
+                advance(self.state, change)
+            found += changes
+        self.changes += found
+        return found
 
     def say(self, kind: str, *entries: object) -> list[Change]:
-        """Plex sends a frame."""
-        return [change for event in parse_frame(frame(kind, *entries)) for change in self.hear(event)]
+        """Apply a frame that Plex sends."""
+        return self.hear(*parse_frame(frame(kind, *entries)))
 
     def plays(self, session_key: str | None = "1", state: str = "playing", at: int = 0, **more: object) -> list[Change]:
         """A client reports."""
@@ -190,8 +198,3 @@ class Story:
 def of(changes: Sequence[Change], kind: type[K]) -> list[K]:
     """The changes of a kind."""
     return [change for change in changes if isinstance(change, kind)]
-
-
-def wants(changes: Sequence[Change], what: str) -> bool:
-    """Whether Plex is to be asked."""
-    return any(isinstance(change, RefreshRequested) and change.what == what for change in changes)

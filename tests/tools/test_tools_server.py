@@ -14,6 +14,7 @@ from mcp_types import ElicitResult
 from support.deadlines import HANG_SECONDS
 from support.tools import Tools, tools_home
 
+from plex_companion.cache.prune import prune
 from plex_companion.errors import TooLarge
 from plex_companion.plex.query import download
 from plex_companion.tools.server import logs
@@ -392,8 +393,11 @@ async def test_alerts_that_are_kept_no_more_are_said_to_be_dropped(tmp_path: Pat
         for number in range(5):
             tools.demo.run_activity("demo", f"Job {number}")
         await tools.until(lambda: tools.application.companion.state.next_event > 5)
-        await tools.application.companion.cache.prune(
-            events_before=tools.application.companion.now_ms + 10_000, events_kept=0, alerts_before=0
+        await prune(
+            tools.application.companion.cache,
+            events_before=tools.application.companion.now_ms + 10_000,
+            events_kept=0,
+            alerts_before=0,
         )
         found = await tools.well("server_get_alerts", timeout=60, since=0)
     assert found["dropped"] is True
