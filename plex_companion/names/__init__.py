@@ -1,1 +1,1 @@
-"""Names and titles: when two spellings are equal, and who is meant."""
+"""Names and titles: when two spellings are equal, and which user a name identifies."""

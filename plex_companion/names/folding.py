@@ -1,4 +1,4 @@
-"""Titles and names in the form in which two spellings of one name are equal."""
+"""Folding titles and names to a form in which spelling variants are equal."""
 
 from __future__ import annotations
 
@@ -23,43 +23,44 @@ _LETTERS = str.maketrans(
         "&": " and ",
     }
 )
-"""Letters that Unicode does not decompose, in lower case, and what is written for them."""
+"""Lower-case letters that Unicode does not decompose, with their usual replacement."""
 _SEPARATING_SYMBOLS = frozenset("~|^<>\u2044")
 _VOWEL_POINTS = range(10, 37)
-"""Canonical combining classes of Hebrew points and Arabic vowels, which are mostly left out in writing."""
+"""Canonical combining classes of Hebrew points and Arabic vowels, which are usually omitted in writing."""
 _ACCENTS = range(200, 256)
-"""Combining classes of accents. Kana voicing (8), nukta (7), virama (9), Thai and Lao tones (103 to 122) are below: they are letters."""
+"""Combining classes of accents. Kana voicing (8), nukta (7), virama (9), Thai and Lao tones (103 to 122) are lower:
+they are letters."""
 _OVERLAY = 1
 _JOINER = "\u034f"
 
 
 def compose(text: str) -> str:
-    """Return the text in Unicode's composed form (NFC): a library read from a Mac's disk has decomposed titles."""
+    """Return the text in Unicode's composed form (NFC). Libraries read from a Mac's disk have decomposed titles."""
     return unicodedata.normalize("NFC", text)
 
 
 def fold(text: str) -> str:
-    """Return the text without case, accents, apostrophes and punctuation, with single spaces between its words.
+    """Return the text without case, accents, apostrophes and punctuation, with single spaces between words.
 
-    Compatible characters are one (NFKC), a dotless i is an i. Marks that are letters of their script stay. A text that
-    has nothing but punctuation stays what it is, so it equals only itself. Folding twice changes nothing.
+    Compatibility characters are unified (NFKC), and a dotless i equals an i. Marks that are letters of their script
+    stay. A text of nothing but punctuation stays as it is, so it equals only itself. Folding twice changes nothing.
     """
     return " ".join(_reduce(text).split()) or _squeeze(text)
 
 
 def fold_closely(text: str) -> str:
-    """Return the folded text without its spaces: "Rain-Man", "Rain Man" and "Rainman" are one."""
+    """Return the folded text without spaces: "Rain-Man", "Rain Man" and "Rainman" are equal."""
     return fold(text).replace(" ", "")
 
 
 def _squeeze(text: str) -> str:
-    """Return what a text without words consists of."""
+    """Return the characters of a text that has no words."""
     plain = "".join(unicodedata.normalize("NFKC", text).casefold().split())
     return unicodedata.normalize("NFKC", plain)
 
 
 def _reduce(text: str) -> str:
-    """Return the text with words only, and blanks where anything else was."""
+    """Return the words of the text, with spaces in place of everything else."""
     if text.isascii():
         plain = text.casefold().translate(_WITHOUT_TRACE).translate(_LETTERS)
     else:
@@ -71,7 +72,7 @@ def _reduce(text: str) -> str:
 
 
 def _is_dropped(char: str) -> bool:
-    """Say whether a character of a decomposed text is an accent, or is not seen at all."""
+    """Return whether a character of a decomposed text is an accent or invisible."""
     match unicodedata.category(char):
         case "Mn":
             order = unicodedata.combining(char)

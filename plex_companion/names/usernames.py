@@ -1,4 +1,4 @@
-"""Who is meant by a name: one rule for every tool, resource and command. Pure."""
+"""Which user a name identifies: one rule for every tool, resource and command. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def find_user_ids(wanted: str, names: Mapping[str, Collection[str | None]]) -> list[str]:
-    """Return the ids of the users that a text means: none, the one, or several between which it does not decide.
+    """Return the ids of the users that a text identifies: none, one, or several if it is ambiguous.
 
-    An id beats a name, a name in whatever case one that differs in accents, and any whole name a first name.
+    An id beats a name, an exact name (in any case) beats one with other accents, and a whole name beats a first name.
 
     Args:
-        wanted: what a caller wrote.
+        wanted: the caller's text.
         names: the names of every user, by id.
     """
     given = wanted.strip().removeprefix("@").strip()

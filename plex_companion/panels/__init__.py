@@ -1,4 +1,4 @@
-"""The panels, in a tuple: pages that hosts with MCP Apps show instead of what a tool answers."""
+"""The panels in a tuple: pages that hosts with MCP Apps show in place of a tool's answer."""
 
 from __future__ import annotations
 

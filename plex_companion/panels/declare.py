@@ -1,4 +1,4 @@
-"""How a panel is declared: an HTML page without anything from elsewhere, and the tool whose answers it shows."""
+"""Panel declarations: a self-contained HTML page, and the tool whose answers it shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Panel:
-    """One page of the extension MCP Apps (SEP-1865). The host shows it in a frame and passes it the tool's answers."""
+    """One page of the MCP Apps extension (SEP-1865). The host shows it in a frame and passes it the tool's answers."""
 
     uri: str
     title: str
@@ -20,5 +20,5 @@ class Panel:
     page: Path
 
     def read_html(self) -> str:
-        """The page."""
+        """Return the page."""
         return self.page.read_text(encoding="utf-8")

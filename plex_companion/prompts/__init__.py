@@ -1,1 +1,1 @@
-"""The prompts, in a tuple: questions that people ask often, with the shortest way to an answer."""
+"""MCP prompts: frequent questions, with the shortest way to an answer."""

@@ -1,4 +1,4 @@
-"""What may be meant while somebody types: values of prompt arguments and of fields in URIs, out of memory alone."""
+"""Completions for prompt arguments and URI fields while a person types, from memory alone."""
 
 from __future__ import annotations
 
@@ -18,35 +18,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A value, and the words people know it by."""
+    """A value, and the words that people know it by."""
 
     value: str
     known_as: str = ""
 
 
 def list_sessions(companion: Companion) -> Iterable[Candidate]:
-    """Keys of the sessions, found by title and user too."""
+    """Yield the keys of the sessions, which are also found by title and user."""
     for key, session in companion.state.sessions.items():
         who = session.user.name if session.user else None
         yield Candidate(key, f"{session.item.full_title or ''} {who or ''}")
 
 
 def list_titles(companion: Companion) -> Iterable[Candidate]:
-    """What plays now."""
+    """Yield the titles that are playing now."""
     for session in companion.state.sessions.values():
         if session.item.full_title:
             yield Candidate(session.item.full_title)
 
 
 def list_clients(companion: Companion) -> Iterable[Candidate]:
-    """Identifiers of the players, found by name and product too; the one seen last comes first."""
+    """Yield the identifiers of the players, last seen first. They are also found by name and product."""
     seen = sorted(companion.state.clients.values(), key=lambda client: client.last_seen_at, reverse=True)
     for client in seen:
         yield Candidate(client.client_identifier, f"{client.title or ''} {client.product or ''}")
 
 
 def list_users(companion: Companion) -> Iterable[Candidate]:
-    """Names of the users, or ids of those whose names are hidden or not theirs alone; found by plex.tv's names too."""
+    """Yield the names of the users, or the ids of users whose names are hidden or not unique. plex.tv's names find them
+    too.
+    """
     state = companion.state
     elsewhere = {user.id: f"{user.username or ''} {user.title or ''}" for user in state.plex_tv_users}
     names = Counter((account.name or "").casefold() for account in state.accounts)
@@ -59,7 +61,7 @@ def list_users(companion: Companion) -> Iterable[Candidate]:
 
 
 def list_libraries(companion: Companion) -> Iterable[Candidate]:
-    """Titles of the libraries, or ids of those that share one."""
+    """Yield the titles of the libraries, or the ids of libraries that share a title."""
     titles = Counter(section.title.casefold() for section in companion.state.sections)
     for section in companion.state.sections:
         shared = titles[section.title.casefold()] > 1
@@ -67,7 +69,7 @@ def list_libraries(companion: Companion) -> Iterable[Candidate]:
 
 
 def list_spans(_: Companion) -> Iterable[Candidate]:
-    """Spans back from now."""
+    """Yield time spans that count back from now."""
     return (Candidate(span) for span in ("1h", "8h", "24h", "2d", "7d", "30d", "today", "yesterday", "1month", "1y"))
 
 
@@ -79,11 +81,11 @@ KINDS: dict[str, Callable[[Companion], Iterable[Candidate]]] = {
     "library": list_libraries,
     "since": list_spans,
 }
-"""By the name of the argument or field."""
+"""The candidates by name of the argument or field."""
 
 
 def propose_values(companion: Companion, name: str, typed: str) -> list[str]:
-    """Values for the argument or field of that name: those that begin with what was typed, then those that hold it."""
+    """Return values for an argument or field: those that begin with the typed text, then those that contain it."""
     wanted = fold(cut(typed))
     kind = KINDS.get(name)
     found = list(kind(companion)) if kind else []

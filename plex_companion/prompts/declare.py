@@ -1,4 +1,4 @@
-"""How a prompt is declared: its arguments, its text, and which tools it sends the model to."""
+"""Prompt declarations: arguments, text, and the tools that the text names."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ known."""
 
 @dataclass(frozen=True)
 class Argument:
-    """What a person may fill in."""
+    """A value that a person may fill in."""
 
     name: str
-    """Also the kind of value that is proposed while it is typed, see `completions`."""
+    """Also selects the values proposed while a person types, see `completions`."""
     description: str
     default: str | None = None
-    """What the text says without it; `None`: it must be given."""
+    """The text used if the argument is omitted; `None` makes the argument required."""
 
     @property
     def required(self) -> bool:
-        """Whether the prompt means nothing without it."""
+        """Whether the prompt needs this argument."""
         return self.default is None
 
 
@@ -48,15 +48,15 @@ class Prompt:
 
     @property
     def tools(self) -> frozenset[str]:
-        """The tools it names, by which a server that serves fewer leaves it out."""
+        """The tools that the text names. A server that does not offer all of them leaves the prompt out."""
         return frozenset(_NAMED.findall(self.text))
 
     def find_argument(self, name: str) -> Argument | None:
-        """The argument of that name."""
+        """Return the argument with that name, if there is one."""
         return next((one for one in self.arguments if one.name == name), None)
 
     def fill(self, given: Mapping[str, str]) -> str:
-        """What the model is told. A blank argument counts as none.
+        """Return the text for the model, with the arguments filled in. A blank argument counts as omitted.
 
         Raises:
             Invalid: an argument is missing or unknown.
@@ -67,7 +67,9 @@ class Prompt:
                 message = f"{self.name}: there is no argument '{name[:100]}'. Known arguments: {known}."
                 raise Invalid(message, argument=name[:100])
             if len(value) > LONGEST:
-                message = f"{self.name}: argument '{name}' has {len(value):,} characters, and {LONGEST:,} are the most."
+                message = (
+                    f"{self.name}: argument '{name}' has {len(value):,} characters; at most {LONGEST:,} are allowed."
+                )
                 raise Invalid(message, argument=name)
         values = {one.name: self._choose_value(one, given) for one in self.arguments}
         return f"{_FIELD.sub(lambda found: values[found[1]], self.text)}\n\n{DATA}"

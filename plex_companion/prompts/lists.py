@@ -1,4 +1,4 @@
-"""Prompts that make or tidy lists; what they change, they show first."""
+"""Prompts that make or tidy lists. They show every change before they make it."""
 
 from __future__ import annotations
 

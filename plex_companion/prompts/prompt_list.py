@@ -1,4 +1,4 @@
-"""The prompts, in a tuple: questions that people ask often, with the shortest way to an answer."""
+"""The prompts in a tuple, in the order in which they are listed."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ PROMPTS: tuple[Prompt, ...] = (NOW, WHILE_AWAY, WHY_BUFFERING, SERVER_HEALTH, WA
 
 
 def select_prompts(tools: Iterable[Tool]) -> list[Prompt]:
-    """The prompts that these tools can answer."""
+    """Return the prompts that need no other than these tools."""
     names = {tool.name for tool in tools}
     return [prompt for prompt in PROMPTS if prompt.tools <= names]
 
 
 def fill_prompt(prompts: Sequence[Prompt], name: str, given: Mapping[str, str]) -> tuple[Prompt, str]:
-    """A prompt and what the model is told.
+    """Return the prompt of that name and its text for the model.
 
     Raises:
-        NotFound: no prompt has the name.
+        NotFound: no prompt has that name.
         Invalid: an argument is missing or unknown.
     """
     for prompt in prompts:
@@ -39,7 +39,7 @@ def fill_prompt(prompts: Sequence[Prompt], name: str, given: Mapping[str, str]) 
 
 
 def render_prompt_table() -> str:
-    """The table of the README."""
+    """Return the README table."""
     rows = [f"| `{prompt.name}` | {prompt.description} | {_format_arguments(prompt)} |" for prompt in PROMPTS]
     return "\n".join(["| prompt | asks | arguments |", "|---|---|---|", *rows])
 

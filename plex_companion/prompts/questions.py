@@ -1,4 +1,4 @@
-"""Prompts about what happens in the household, and to the server."""
+"""Prompts that ask what is happening in the household and on the server."""
 
 from __future__ import annotations
 

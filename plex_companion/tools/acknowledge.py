@@ -1,4 +1,4 @@
-"""What the companion notes for itself when it is told to. Plex is not asked and not changed."""
+"""Acknowledging alerts. This is the companion's own note; Plex is neither queried nor changed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from plex_companion.models import Alert
 
 SECONDS = 10.0
-"""How long the writing may take: longer when the storage refuses."""
+"""How long the write may take. It takes longer when the storage refuses."""
 LONGEST_ID = 18
 
 
 async def acknowledge_alert(companion: Companion, alert_id: str) -> Alert:
-    """The alert, once its acknowledgement is committed; at once when it was acknowledged before.
+    """Acknowledge an alert and return it once that is committed. Return at once if it was acknowledged before.
 
     Raises:
-        NotFound: there is no such alert, or it is not kept any more.
-        TimedOut: it could not be written in time; it is written as soon as it can.
+        NotFound: there is no such alert, or it has been deleted since.
+        TimedOut: the write did not finish in time; it is retried until it succeeds.
     """
     alert = await _read_alert(companion, alert_id)
     if alert.acknowledged_at is not None:
         return alert
-    changed = companion.live.prepare_wait()  # before telling, or the commit could go by unseen
+    changed = companion.live.prepare_wait()  # before sending, or the commit could be missed
     await companion.event_queue.put([ReceivedEvent(Acknowledged(alert.id), companion.clock())])
     with anyio.move_on_after(SECONDS):
         while True:
@@ -39,8 +39,8 @@ async def acknowledge_alert(companion: Companion, alert_id: str) -> Alert:
             if alert.acknowledged_at is not None:
                 return alert
     message = (
-        f"Alert {alert_id} is not acknowledged yet: the cache cannot be written just now (see companion_status). "
-        "It will be as soon as it can."
+        f"Alert {alert_id} is not acknowledged yet: the cache cannot be written right now (see companion_status). "
+        "The companion keeps trying."
     )
     raise TimedOut(message)
 
@@ -50,6 +50,6 @@ async def _read_alert(companion: Companion, alert_id: str) -> Alert:
     usable = number.isdecimal() and len(number) <= LONGEST_ID
     alert = await read_alert(companion.cache, int(number)) if usable else None
     if alert is None:
-        message = f"There is no alert '{alert_id}'. alerts_list names the ids of those that are kept."
+        message = f"There is no alert '{alert_id}'. alerts_list shows the ids."
         raise NotFound(message, what="alert", alert_id=alert_id)
     return alert

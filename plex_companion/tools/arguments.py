@@ -1,7 +1,7 @@
-"""Arguments as hosts and models send them, brought to the types of a tool's schema before they are validated.
+"""Arguments as hosts and models send them, converted to the types of a tool's schema before validation.
 
-Hosts send `null` and `""` for what a person left empty, models write lists and objects into strings, numbers for texts and
-`1917.0` for `1917`. Only the top level is touched.
+Hosts send `null` and `""` for fields that a person left empty. Models write lists and objects as strings, numbers for
+texts and `1917.0` for `1917`. Only the top level is converted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 LARGEST = 2**53
-"""Beyond it JSON does not tell one whole number from the next, and no list is so long."""
+"""The largest whole number that JSON represents exactly. No list is that long."""
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(?:\.0*)?")
 _FRACTION = re.compile(r"[0-9]{1,18}\.0+")
@@ -30,7 +30,7 @@ _WORDS = {
     "object": "an object",
 }
 _SHOWN = 80
-"""Characters of a value in a message."""
+"""How many characters of a value an error message shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ class Parameter:
     least: float | None = None
     most: float | None = None
     empty_clears: bool = False
-    """An empty text is a value: it clears what is there."""
+    """An empty text is a value that clears the field."""
     is_id: bool = False
-    """Holds ids of Plex, whose digits may be written as those of a number."""
+    """Holds ids of Plex, which some callers write as numbers."""
 
     def is_unset(self, value: object) -> bool:
-        """Whether this is what hosts send for an argument that nobody filled in."""
+        """Return whether the value is what hosts send for an argument that nobody filled in."""
         if isinstance(value, str):
             if "string" in self.types:
                 return value == "" and not self.empty_clears
@@ -55,7 +55,7 @@ class Parameter:
         return value is None
 
     def coerce(self, value: Any) -> Any:
-        """Return the value in the type of the schema where it is clear what is meant, else unchanged."""
+        """Return the value in the type of the schema if its meaning is clear, else unchanged."""
         if not self.types:
             return value
         if isinstance(value, str):
@@ -69,7 +69,7 @@ class Parameter:
         return self._text(value) if self.types == ("string",) else value
 
     def _text(self, value: Any) -> Any:
-        """Return a number as text; an id without the fraction that some write after it."""
+        """Return a number as text. An id loses the `.0` that some callers append."""
         if self.is_id and isinstance(value, str) and _FRACTION.fullmatch(value.strip()):
             return value.strip().partition(".")[0]
         return _format_text(value)
@@ -92,7 +92,7 @@ class Parameter:
 
     @property
     def expected(self) -> str:
-        """What to write, as an error says it."""
+        """What to write for this argument, as error messages say it."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         words = " or ".join(_WORDS[one] for one in self.types) or "something else"
@@ -102,7 +102,9 @@ class Parameter:
 
 
 def list_parameters(properties: Mapping[str, Any], clearing: Collection[str]) -> dict[str, Parameter]:
-    """Return what the properties of a JSON schema say; an empty text has a meaning for those in `clearing`."""
+    """Return the parameters that the properties of a JSON schema describe. `clearing` names those where an empty text
+    is a value.
+    """
     return {
         name: _describe_parameter(name, schema, empty_clears=name in clearing) for name, schema in properties.items()
     }
@@ -121,7 +123,7 @@ def _describe_parameter(name: str, schema: Mapping[str, Any], *, empty_clears: b
 
 
 def drop_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a property's schema without `null`: an argument that is not given is left out."""
+    """Return a property's schema without `null`: callers omit arguments instead."""
     forms = [form for form in schema.get("anyOf", ()) if form.get("type") != "null"]
     plain = {name: value for name, value in schema.items() if name != "default" or value is not None}
     if len(forms) == 1:
@@ -131,12 +133,12 @@ def drop_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def choose(value: str, choices: Collection[str]) -> str:
-    """Return the choice that is meant, whatever its case and separators: `Skip_Next` is `skipNext`; else the value."""
+    """Return the choice that matches regardless of case and separators (`Skip_Next` is `skipNext`), else the value."""
     return next((one for one in choices if _strip_quotes(one) == _strip_quotes(value)), value)
 
 
 def quote_value(value: object) -> str:
-    """Return a value as a message shows it."""
+    """Return a value as an error message shows it."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
@@ -146,7 +148,7 @@ def _strip_quotes(word: str) -> str:
 
 
 def _format_text(value: Any) -> Any:
-    """Return a number as text, `1917.0` as `1917`; anything else as it is."""
+    """Return a number as text, `1917.0` as `1917`; anything else unchanged."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     if abs(value) > LARGEST or not math.isfinite(value):
@@ -155,7 +157,7 @@ def _format_text(value: Any) -> Any:
 
 
 def _decode(text: str, opening: str) -> Any:
-    """Return what a text that may be JSON holds, or nothing."""
+    """Return the parsed content of a text that looks like JSON, or `None`."""
     if text.lstrip().startswith(opening):
         with suppress(ValueError, RecursionError):
             return json.loads(text)

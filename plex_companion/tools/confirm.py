@@ -1,4 +1,4 @@
-"""How something is destroyed: looked at, a person asked, looked at again, and only then gone."""
+"""Confirmed deletion: describe the target, ask a person, look again, and only then delete."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class DestructionTarget:
-    """What would be destroyed. `facts` go into the question and the answer; `identity` must not change meanwhile."""
+    """What would be destroyed. `facts` go into the question and the answer. `identity` must not change in between."""
 
     title: str
     identity: tuple[object, ...]
     facts: dict[str, Any]
     sentence: str
-    """For the person who is asked: what it is, how much of it, and that it cannot be undone."""
+    """The question for the person: what it is, how much it is, and that it cannot be undone."""
 
 
 async def destroy_after_confirmation(
@@ -37,26 +37,26 @@ async def destroy_after_confirmation(
     act: Callable[[PlexServer, DestructionTarget], R],
     again: Callable[[PlexServer, DestructionTarget], DestructionTarget] | None = None,
 ) -> R:
-    """Destroy the victim that `look` finds, when a person (or `confirm`, where nobody can be asked) says yes.
+    """Destroy the target that `look` finds if a person, or `confirm` where the client cannot ask, says yes.
 
     Args:
-        companion: the way to Plex.
+        companion: gives access to Plex.
         caller: the client, which may be able to ask.
-        confirm: what the caller passed; counts only when the client cannot ask.
-        look: finds and describes the victim, and refuses what cannot be destroyed.
-        act: destroys it, sees that it is gone, and gives the result.
-        again: the second look, at the victim of the first: by its id, where `look` goes by a title. By default `look`.
+        confirm: the caller's argument; it counts only if the client cannot ask.
+        look: finds and describes the target, and refuses what cannot be destroyed.
+        act: destroys the target, verifies that it is gone, and returns the result.
+        again: finds the first target again, by id where `look` goes by title. By default `look`.
 
     Raises:
         Declined: the person said no.
         ConfirmationRequired: the client cannot ask and `confirm` is not set.
-        Conflict: the victim changed while the person was asked; nothing was destroyed.
+        Conflict: the target changed while the person was asked; nothing was destroyed.
     """
     victim = await companion.gateway.call(look)
-    # With its id: where the whole tool runs again with the answer, the answer is for this very thing.
+    # The question names the id: if the whole tool runs again with the answer, the answer applies to this target only.
     answer = await caller.confirm(f"{victim.sentence} (id {victim.facts.get('rating_key')})")
     if answer is False:
-        raise Declined(f"'{victim.title}' was not destroyed: the person who was asked said no.", victim=victim.facts)
+        raise Declined(f"'{victim.title}' was not destroyed: the user declined.", victim=victim.facts)
     if answer is None and not confirm:
         message = f"{victim.sentence} To do it, repeat the call with confirm=true."
         raise ConfirmationRequired(message, victim=victim.facts)
@@ -64,7 +64,7 @@ async def destroy_after_confirmation(
     def destroy_unchanged(plex: PlexServer) -> R:
         now = look(plex) if again is None else again(plex, victim)
         if now.identity != victim.identity:
-            message = f"'{victim.title}' changed meanwhile. Nothing was destroyed; look again and repeat the call."
+            message = f"'{victim.title}' changed in the meantime. Nothing was destroyed; check it and repeat the call."
             raise Conflict(message, rating_key=victim.facts.get("rating_key"))
         return act(plex, now)
 

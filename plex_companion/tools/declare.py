@@ -1,4 +1,7 @@
-"""How a tool is declared: once, with its access class. Schemas, the gate, the README table and snapshots derive from it."""
+"""Tool declarations: each tool is declared once, with its access class.
+
+Schemas, the read-only check, the README table and the snapshots derive from the declaration.
+"""
 
 from __future__ import annotations
 
@@ -28,35 +31,35 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-"""Characters that no text has: XML and addresses cannot carry them."""
+"""Characters that XML and URLs cannot carry."""
 
 Id = Annotated[str, Field(coerce_numbers_to_str=True)]
-"""An identifier: a string in the schema, and the number that models like to send is taken too."""
+"""An identifier. The schema says string; numbers, which models like to send, are accepted too."""
 
 _EMPTY_CLEARS = object()
 Clearable = Annotated[str, _EMPTY_CLEARS]
-"""A text whose empty form is a value: it clears what is there. Any other empty text counts as not given."""
+"""A text whose empty form is a value that clears the field. Any other empty text counts as not given."""
 
 ALLOW_WRITES = "To allow them, set READ_ONLY_MODE=false in the companion's environment and restart it."
-"""What to tell the person who wants something changed while the companion is read-only."""
+"""How a person can allow writes while the companion is read-only."""
 
 _AS_IT_IS = object()
 Told = Annotated[dict[str, Any], _AS_IT_IS]
-"""A result that is JSON already: it is passed on as it is, since looking at every value of a long answer takes longer
-than finding it."""
+"""A result that is JSON already. It is passed on unchanged, because validating every value of a long answer takes
+longer than computing it."""
 
 
 def _empty_clears(hint: object) -> bool:
-    return any(_EMPTY_CLEARS in getattr(form, "__metadata__", ()) for form in (hint, *typing.get_args(hint)))
+    return _EMPTY_CLEARS in getattr(hint, "__metadata__", ()) or any(map(_empty_clears, typing.get_args(hint)))
 
 
 def _find_unusable(value: object) -> str | None:
-    """Why nothing can be done with this, or with something inside it."""
+    """Return why a value, or something inside it, cannot be used; `None` if it can."""
     match value:
         case int() if abs(value) > LARGEST:
             return "the number is too large"
         case float() if not math.isfinite(value):
-            return "this is no number"
+            return "it is not a number"
         case str():
             return _find_unusable_text(value)
         case list():
@@ -68,8 +71,8 @@ def _find_unusable(value: object) -> str | None:
 
 def _find_unusable_text(value: str) -> str | None:
     if len(value) > LONGEST:
-        return f"the text has {len(value):,} characters, and {LONGEST:,} are the most"
-    return "the text holds control characters" if _UNFIT.search(value) else None
+        return f"the text has {len(value):,} characters; at most {LONGEST:,} are allowed"
+    return "the text contains control characters" if _UNFIT.search(value) else None
 
 
 class Access(enum.Enum):
@@ -81,20 +84,20 @@ class Access(enum.Enum):
 
 
 class Caller(Protocol):
-    """Who called a tool, as far as a tool may know."""
+    """The caller of a tool, as far as a tool may know it."""
 
     async def report_progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
-        """Tell the caller how far a long call has come; nothing happens when it did not ask."""
+        """Report the progress of a long call. Does nothing if the caller did not ask for progress."""
 
     async def confirm(self, question: str) -> bool | None:
-        """Ask the person in front of the client; `None` when the client cannot ask.
+        """Ask the person in front of the client for confirmation. Return `None` if the client cannot ask.
 
-        The tool may be run anew once the answer is there, so nothing may change before this returns.
+        The tool may run again from the start once the answer is there, so nothing may change before this returns.
         """
 
 
 class _PlexServer:
-    """Stands for plexapi's class where annotations are resolved: importing plexapi takes long, and nobody needs it yet."""
+    """Placeholder for plexapi's class when annotations are resolved, because importing plexapi is slow."""
 
 
 _INJECTED: dict[object, str] = {_PlexServer: "plex", Companion: "companion", Caller: "caller"}
@@ -102,7 +105,7 @@ _INJECTED: dict[object, str] = {_PlexServer: "plex", Companion: "companion", Cal
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool. A plain function asks Plex and runs in a worker thread; a coroutine function reads the cache."""
+    """One tool. A plain function queries Plex and runs in a worker thread; a coroutine function reads the cache."""
 
     name: str
     toolset: str
@@ -111,27 +114,28 @@ class Tool:
     additive: bool = False
     """A write that only adds: `destructiveHint` is false."""
     open_world: bool = False
-    """Reaches plex.tv."""
+    """The tool reaches plex.tv or a player: `openWorldHint` is true."""
     aliases: Mapping[str, Alias] = field(default_factory=dict)
-    """Other names callers know: the parameter's name, or what makes arguments of the value. Accepted, not advertised."""
+    """Other names that callers use for arguments: either the parameter's name, or a function that turns the value into
+    arguments. Accepted but not advertised."""
     writes_when: Callable[[Mapping[str, Any]], bool] | None = None
-    """For a tool that reads but for some arguments: whether these make it a write."""
+    """For a read tool that writes with certain arguments: tells whether the given arguments make it a write."""
     seconds: float | None = None
-    """A deadline of its own, where the usual one does not fit."""
+    """The tool's own deadline, where the default does not fit."""
     notes: bool = False
-    """Changes nothing of Plex's, only what the companion notes for itself: allowed in read-only mode, though no mere
-    reading, so `readOnlyHint` is false."""
+    """The tool changes only the companion's own notes, nothing in Plex. It is allowed in read-only mode, but
+    `readOnlyHint` is false."""
     off: bool = False
-    """Refused by read-only mode, and so not listed."""
+    """Read-only mode refuses the tool, so it is not listed."""
 
     @property
     def description(self) -> str:
-        """The function's docstring: user interface, written for a model choosing among sixty."""
+        """The function's docstring. It is user interface: a model reads it to choose among some eighty tools."""
         return inspect.getdoc(self.function) or ""
 
     @property
     def asks_plex(self) -> bool:
-        """Whether it is a plain function, to be run in the gateway's worker threads."""
+        """Whether the function is a plain one that runs in the gateway's worker threads."""
         return not inspect.iscoroutinefunction(self.function)
 
     @functools.cached_property
@@ -141,12 +145,12 @@ class Tool:
 
     @functools.cached_property
     def injected(self) -> dict[str, str]:
-        """Which parameters the companion fills, and with what: `{"parameter": "plex" | "companion" | "caller"}`."""
+        """The parameters that the companion fills, and with what: `{"parameter": "plex" | "companion" | "caller"}`."""
         return {name: _INJECTED[hint] for name, hint in self.hints.items() if name != "return" and hint in _INJECTED}
 
     @functools.cached_property
     def arguments(self) -> type[BaseModel]:
-        """The model of what a caller may pass."""
+        """The model of the arguments that a caller may pass."""
         fields: dict[str, Any] = {}
         for name, parameter in inspect.signature(self.function).parameters.items():
             if name not in self.injected:
@@ -156,7 +160,7 @@ class Tool:
 
     @functools.cached_property
     def input_schema(self) -> dict[str, Any]:
-        """JSON schema of the arguments. `null` is taken and not advertised."""
+        """The JSON schema of the arguments. `null` is accepted but not advertised."""
         schema = self.arguments.model_json_schema()
         schema.pop("title", None)
         for name, prop in schema.get("properties", {}).items():
@@ -166,13 +170,13 @@ class Tool:
 
     @functools.cached_property
     def parameters(self) -> dict[str, Parameter]:
-        """What the schema says about each argument."""
+        """The parameters by name, as the schema describes them."""
         clearing = {name for name, hint in self.hints.items() if _empty_clears(hint)}
         return list_parameters(self.input_schema.get("properties", {}), clearing)
 
     @functools.cached_property
     def result(self) -> TypeAdapter[Any]:
-        """Turns what the function returns into JSON."""
+        """The adapter that turns the function's result into JSON."""
         return TypeAdapter(self.hints["return"])
 
     @functools.cached_property
@@ -182,9 +186,9 @@ class Tool:
 
     @functools.cached_property
     def output_schema(self) -> dict[str, Any]:
-        """JSON schema of the result: an object without required keys, open to more.
+        """The JSON schema of the result: an object without required keys that allows more.
 
-        A reply that lists several matches comes from the same tool and must validate too.
+        An answer that lists several matches comes from the same tool and must validate too.
         """
         schema = self.result.json_schema(mode="serialization")
         schema.pop("required", None)
@@ -192,10 +196,10 @@ class Tool:
         return {**schema, "type": "object", "additionalProperties": True}
 
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the function takes them.
+        """Return the arguments as the function takes them.
 
         Raises:
-            Invalid: an argument is missing, unknown or of the wrong kind; the message names the known ones.
+            Invalid: an argument is missing, unknown or of the wrong type; the message lists the known ones.
         """
         real = self._prepared(arguments)
         try:
@@ -210,7 +214,7 @@ class Tool:
         return given
 
     def _prepared(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments that were given, by their real names and in the types of the schema."""
+        """Return the given arguments under their real names and in the types of the schema."""
         real = self._resolve_aliases(
             {name: value for name, value in arguments.items() if not self._is_unset(name, value)}
         )
@@ -225,13 +229,13 @@ class Tool:
         return known.is_unset(value)
 
     def _invalid(self, name: str, why: str, given: Mapping[str, Any]) -> Invalid:
-        """The error that says what to write for an argument; `why` is the validator's name of what is wrong."""
+        """Return the error that says what to write for an argument. `why` is pydantic's error type."""
         known = f"Known arguments: {', '.join(self.arguments.model_fields) or 'none'}."
         one = self.parameters.get(name)
         if one is None:
             return Invalid(f"{self.name}: there is no argument '{name}'. {known}", argument=name)
         if why == "missing":
-            return Invalid(f"{self.name}: argument '{name}' is needed: {one.expected}. {known}", argument=name)
+            return Invalid(f"{self.name}: argument '{name}' is required: {one.expected}. {known}", argument=name)
         message = f"{self.name}: argument '{name}' must be {one.expected}; got {quote_value(given.get(name))}."
         return Invalid(message, argument=name)
 
@@ -242,21 +246,23 @@ class Tool:
                 alias = self.aliases[name]
                 real = {alias: value} if isinstance(alias, str) else dict(alias(value))
                 if twice := sorted(real.keys() & given.keys()):
-                    message = f"{self.name}: '{name}' is another name of '{twice[0]}': give one of them."
+                    message = f"{self.name}: '{name}' is another name of '{twice[0]}': use only one of them."
                     raise Invalid(message, argument=name)
                 given |= real
         return given
 
     def is_write(self, arguments: Mapping[str, Any]) -> bool:
-        """Whether a call with these arguments may change something."""
+        """Return whether a call with these arguments may change Plex."""
         return self.access is not Access.READ or (self.writes_when is not None and self.writes_when(arguments))
 
     def needs_write(self, arguments: Mapping[str, Any]) -> bool:
-        """Return whether a call with these arguments needs the scope `write`: what is noted here is changed too."""
+        """Return whether a call with these arguments needs the scope `write`. The companion's own notes count as a
+        change here.
+        """
         return self.notes or self.is_write(arguments)
 
     def check_allowed(self, *, read_only: bool, arguments: Mapping[str, Any] | None = None) -> None:
-        """The read-only gate, for every tool in this one place.
+        """Refuse writes in read-only mode. This is the only place that does so.
 
         Raises:
             ReadOnly: the tool writes and the companion is read-only.
@@ -271,7 +277,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Toolset:
-    """A named group of tools, in the order they are declared."""
+    """A named group of tools, in the order of their declaration."""
 
     name: str
     summary: str
@@ -288,7 +294,7 @@ class Toolset:
         seconds: float | None = None,
         notes: bool = False,
     ) -> Callable[[F], F]:
-        """Declare the decorated function as a tool of this set; the function itself is returned unchanged."""
+        """Declare the decorated function as a tool of this set. The function itself is returned unchanged."""
 
         def declare(function: F) -> F:
             name = function.__name__

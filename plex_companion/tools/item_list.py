@@ -1,4 +1,4 @@
-"""Titles and ids that a caller lists for a playlist or a collection, as the items that are meant."""
+"""Titles and ids that a caller lists for a playlist or collection, resolved to items."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CURRENT = 50
 
 @dataclass(frozen=True, slots=True)
 class ResolvedItems:
-    """What a caller's titles and ids stand for. `unclear` titles fit several items, or none exactly."""
+    """The items that a caller's titles and ids resolve to. `unclear` titles match several items, or none exactly."""
 
     rows: tuple[Element, ...]
     missing: tuple[str, ...]
@@ -38,33 +38,33 @@ class ResolvedItems:
 
     @property
     def keys(self) -> list[str]:
-        """The rating keys, in the order they were asked for."""
+        """The rating keys, in the requested order."""
         return [row.get("ratingKey", "") for row in self.rows]
 
     @property
     def not_found(self) -> list[str | dict[str, Any]]:
-        """Everything that stands for no item, as a result tells it."""
+        """Everything that resolves to no item, as results report it."""
         return [*self.missing, *self.unclear]
 
 
 def check_any_given(titles: Sequence[str] | None, *ids: Sequence[str] | None) -> None:
-    """Insist on something to act on, before anything is asked.
+    """Check that titles or ids are given and well-formed. Makes no request.
 
     Raises:
-        Invalid: nothing named, a blank title, an id that is no number.
+        Invalid: nothing is named, a title is blank, or an id is not a number.
     """
     if not titles and not any(ids):
-        raise Invalid("Name the items: item_titles or item_ids is needed.", argument="item_titles")
+        raise Invalid("item_titles or item_ids is required.", argument="item_titles")
     if any(not title.strip() for title in titles or ()):
-        raise Invalid("item_titles holds a blank title.", argument="item_titles")
+        raise Invalid("item_titles contains a blank title.", argument="item_titles")
     wrong = [one for some in ids for one in some or () if not one.strip().isdecimal()]
     if wrong:
-        message = f"item_ids must be numbers, as rating_key in other answers; got '{wrong[0]}'."
+        message = f"item_ids must be numbers, such as rating_key in other answers; got '{wrong[0]}'."
         raise Invalid(message, argument="item_ids")
 
 
 def clean_title(title: str, argument: str) -> str:
-    """The title without blanks around it.
+    """Return the title without surrounding whitespace.
 
     Raises:
         Invalid: nothing is left.
@@ -82,7 +82,7 @@ def resolve_items(
     section: Section | None = None,
     kinds: Collection[str] = MEDIA,
 ) -> ResolvedItems:
-    """The items of these titles, then of these ids. A search for every title, one request for some hundred ids."""
+    """Resolve titles, then ids, to items of the server. Costs a search per title and one request per few hundred ids."""
     by_title = sort_matches((title, search(plex, title, section, kinds)) for title in titles or ())
     by_id = get_rows(plex, ids or ())
     missing = [wanted for wanted in ids or () if wanted.strip() not in by_id]
@@ -91,7 +91,7 @@ def resolve_items(
 
 
 def resolve_among(rows: Iterable[Element], titles: Sequence[str] | None, ids: Sequence[str] | None) -> ResolvedItems:
-    """The same out of the items of a list, each of them once. No request."""
+    """Resolve titles, then ids, to items of the given rows. Each item appears once. Makes no request."""
     held: dict[str, Element] = {}
     for row in rows:
         held.setdefault(row.get("ratingKey", ""), row)
@@ -103,7 +103,7 @@ def resolve_among(rows: Iterable[Element], titles: Sequence[str] | None, ids: Se
 
 
 def sort_matches(candidates: Iterable[tuple[str, Iterable[Element]]]) -> ResolvedItems:
-    """Sort each title into the one item that is called exactly so, missing, or unclear."""
+    """Sort each requested title into matched, missing or ambiguous."""
     rows: list[Element] = []
     missing: list[str] = []
     unclear: list[dict[str, Any]] = []
@@ -120,7 +120,7 @@ def sort_matches(candidates: Iterable[tuple[str, Iterable[Element]]]) -> Resolve
 
 
 def get_rows(plex: PlexServer, ids: Sequence[str]) -> dict[str, Element]:
-    """The items of these ids by id; ids that Plex does not know are left out."""
+    """Return the items with these ids, by id. Ids that Plex does not know are left out."""
     wanted = list(dict.fromkeys(one.strip() for one in ids))
     found: dict[str, Element] = {}
     for part in portions(wanted):
@@ -131,10 +131,10 @@ def get_rows(plex: PlexServer, ids: Sequence[str]) -> dict[str, Element]:
 
 
 def check_kinds(rows: Iterable[Element], kinds: Collection[str], why: str) -> None:
-    """Refuse items that the list cannot hold.
+    """Refuse items of a kind that the list cannot hold.
 
     Raises:
-        Invalid: one of another kind; the error names it.
+        Invalid: an item has another kind; the error names it.
     """
     wrong = next((row for row in rows if read_kind(row) not in kinds), None)
     if wrong is not None:
@@ -143,39 +143,39 @@ def check_kinds(rows: Iterable[Element], kinds: Collection[str], why: str) -> No
 
 
 def refuse_unclear(items: ResolvedItems) -> None:
-    """End the tool with what the unclear titles may mean, if there are any.
+    """Refuse to continue if some titles are ambiguous.
 
     Raises:
-        Several: with `unresolved`, the same by title.
+        MultipleMatches: the candidates, also by title in `unresolved`.
     """
     if items.unclear:
         titles = few([f"'{one['title']}'" for one in items.unclear])
         matches = [match for one in items.unclear for match in one["possible_matches"]]
         message = (
-            f"No single item is called exactly {titles}: repeat the call with item_ids of those that are meant. "
+            f"No single item is called exactly {titles}: repeat the call with the item_ids you mean. "
             "Nothing has been changed."
         )
         raise MultipleMatches(message, matches, **list_few("unresolved", items.unclear))
 
 
 def refuse_missing(items: ResolvedItems) -> None:
-    """Refuse to go on without some of the items.
+    """Refuse to continue without some of the items.
 
     Raises:
-        NotFound: naming them.
+        NotFound: the titles and ids that match nothing.
     """
     if items.missing:
         names = few([f"'{name}'" for name in items.missing])
-        message = f"Nothing found for {names}, and nothing has been changed. Check the spelling, or use media_search."
+        message = f"Nothing found for {names}. Nothing has been changed. Check the spelling, or use media_search."
         raise NotFound(message, what="item", **list_few("items_not_found", items.missing))
 
 
 def refuse_nothing(items: ResolvedItems) -> None:
-    """Refuse to go on when not one title or id is clear.
+    """Refuse to continue if not a single title or id resolves to an item.
 
     Raises:
-        Several: some titles fit several items.
-        NotFound: nothing fits.
+        MultipleMatches: some titles match several items.
+        NotFound: nothing matches.
     """
     if not items.rows:
         refuse_unclear(items)
@@ -183,7 +183,7 @@ def refuse_nothing(items: ResolvedItems) -> None:
 
 
 def list_current(rows: Iterable[Element]) -> list[dict[str, Any]]:
-    """What a list holds, for a caller who named something else."""
+    """Describe the items of a list, for a caller who named items it does not hold."""
     shown = [
         drop_nulls(
             {
@@ -198,15 +198,15 @@ def list_current(rows: Iterable[Element]) -> list[dict[str, Any]]:
 
 
 def list_titles(rows: Iterable[Element]) -> list[str | None]:
-    """What items are called."""
+    """Return the titles of items."""
     return [read_text(row, "title") for row in rows]
 
 
 def build_uri(plex: PlexServer, path: str) -> str:
-    """A path of this server as `uri=` arguments name it."""
+    """Return a path of this server in the form that `uri=` arguments take."""
     return f"server://{plex.machineIdentifier}/com.plexapp.plugins.library{path}"
 
 
 def build_items_uri(plex: PlexServer, keys: Iterable[str]) -> str:
-    """These items, in this order."""
+    """Return the `uri=` argument for these items, in this order."""
     return build_uri(plex, f"/library/metadata/{','.join(keys)}")

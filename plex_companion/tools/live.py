@@ -1,4 +1,4 @@
-"""Toolset `live`: what the resources hold, for hosts that do not read resources, and the past. Nothing here asks Plex."""
+"""Toolset `live`: the resources and the history, for hosts that do not read resources. Nothing here queries Plex."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from plex_companion.tools.acknowledge import acknowledge_alert
 from plex_companion.tools.declare import ALLOW_WRITES, Access, Caller, Id, Told, Toolset
 from plex_companion.tools.users import find_user_id
 
-LIVE = Toolset("live", "What plays now, what happened, what wants attention: from the cache, also while Plex is away")
+LIVE = Toolset("live", "Live state, history and alerts from the cache, even while Plex is down")
 
-Limit = Annotated[int, Field(ge=1, description="How many at most.")]
-Cursor = Annotated[int | None, Field(ge=0, description="next_cursor of the last answer.")]
-Types = Annotated[list[str] | None, Field(description="Plex's type names, as playing, timeline, activity.")]
-WHEN = "As 24h, 7d, 1month, today, 2026-11-22, 2026-11-22T17:00."
+Limit = Annotated[int, Field(ge=1, description="Maximum number of entries.")]
+Cursor = Annotated[int | None, Field(ge=0, description="next_cursor of the previous answer.")]
+Types = Annotated[list[str] | None, Field(description="Event types, such as playing, timeline, activity.")]
+WHEN = "Such as 24h, 7d, 1month, today, 2026-11-22, 2026-11-22T17:00."
 Since = Annotated[str | None, Field(description=WHEN)]
-Until = Annotated[str | None, Field(description="The same; a date to its end.")]
+Until = Annotated[str | None, Field(description="Same formats; a date includes that whole day.")]
 PROGRESS_SECONDS = 5.0
 
 
 @LIVE.tool(Access.READ)
 async def companion_status(companion: Companion) -> Told:
-    """Whether Plex is heard, since when, what was heard, how large the cache is, and the versions at work.
+    """Report whether Plex is connected, since when, how large the cache is, and which versions run.
 
-    Look here first when answers seem old: `connection.state` is `live` only while Plex is being listened to.
-    `tools` says how many tools are hidden because the companion is read-only, and how to allow them.
+    Call this first when answers look old: data is current only while `connection.state` is "live". `tools` says how
+    many tools read-only mode hides and how to allow them.
     """
-    told = {**await read_server(companion), "tools": _list_hidden_tools(companion.hidden_tools)}
-    return add_envelope(companion, {**told, "versions": companion.versions})
+    status = {**await read_server(companion), "tools": _list_hidden_tools(companion.hidden_tools)}
+    return add_envelope(companion, {**status, "versions": companion.versions})
 
 
 def _list_hidden_tools(count: int) -> dict[str, Any]:
-    """Return how many tools are hidden, and what a person must do to get them."""
+    """Return how many tools are hidden, and how a person can allow them."""
     if not count:
         return {"hidden": 0}
     return {"hidden": count, "message": f"{count} tools that change Plex are not listed. {ALLOW_WRITES}"}
@@ -55,18 +55,18 @@ def _list_hidden_tools(count: int) -> dict[str, Any]:
 
 @LIVE.tool(Access.READ)
 async def live_sessions(companion: Companion) -> Told:
-    """Who plays what right now, where, how far, and whether it is transcoded.
+    """List what is playing right now: who, what, where, progress, and whether it is transcoded.
 
-    From the live cache, in a millisecond. When `connection.state` is not `live`, this is the last known state.
+    Answers from the cache within milliseconds. When `connection.state` is not "live", this is the last known state.
     """
     return add_envelope(companion, serialize.serialize_sessions(companion.state))
 
 
 @LIVE.tool(Access.READ)
 async def client_timelines(companion: Companion) -> Told:
-    """Where every known player is, or last was: state, title, position.
+    """List the state, title and position of every known player, including those that have stopped.
 
-    `estimated_offset_ms` is the position now, counted on from the last report.
+    `estimated_offset_ms` is the current position, extrapolated from the last report.
     """
     state, now = companion.state, companion.now_ms
     found = state.all_timelines()
@@ -76,14 +76,14 @@ async def client_timelines(companion: Companion) -> Told:
 
 @LIVE.tool(Access.READ)
 async def events_since(companion: Companion, cursor: Cursor = None, types: Types = None, limit: Limit = 100) -> Told:
-    """What Plex said since a cursor, oldest first; without a cursor, the newest events.
+    """Return journal events after `cursor`, oldest first. Without a cursor, return the newest events.
 
-    Pass `next_cursor` of one answer as `cursor` of the next to miss nothing. `gap` is true when events after the
-    cursor were already dropped from the journal (it keeps a week).
+    Pass `next_cursor` as the next `cursor` to miss nothing. `gap` is true when events after the cursor have already
+    been deleted; the journal keeps a week.
     """
     limit = min(limit, MOST)
     if cursor is None:
-        end = await read_last_event_id(companion.cache)  # before reading: rather told twice than never
+        end = await read_last_event_id(companion.cache)  # before reading: better to report an event twice than never
         page = JournalPage((await read_newest_events(companion.cache, limit, types))[::-1], end, gap=False)
         return _build_answer(companion, page, gap=False, limit=limit)
     await _check_cursor(companion, cursor)
@@ -97,11 +97,11 @@ async def events_wait(
     caller: Caller,
     cursor: Cursor = None,
     types: Types = None,
-    timeout: Annotated[float, Field(ge=0, le=120, description="Seconds to wait at most.")] = 30,  # noqa: ASYNC109 - the caller's, named by the contract
+    timeout: Annotated[float, Field(ge=0, le=120, description="Maximum seconds to wait.")] = 30,  # noqa: ASYNC109 - the caller's, named by the contract
 ) -> Told:
-    """Wait until Plex says something (of these types), and return it at once; after `timeout` seconds, nothing.
+    """Wait for the next Plex event and return it at once. Return nothing after `timeout` seconds.
 
-    With a cursor, events since then count too, so that nothing is missed between two calls.
+    With a cursor, events since then also count, so nothing is missed between two calls.
     """
     if cursor is None:
         cursor = await read_last_event_id(companion.cache)
@@ -118,18 +118,18 @@ async def events_wait(
 async def _wait_for_page(
     companion: Companion, caller: Caller, cursor: int, types: list[str] | None, started: float, seconds: float
 ) -> JournalPage:
-    seen, told = cursor, started
+    seen, reported_at = cursor, started
     while True:
         changed = companion.live.prepare_wait()  # before reading, or a commit during the reading would be missed
         page = await read_events_after(companion.cache, seen, types, MOST)
         if page.rows or (page.gap and seen == cursor):
             return page
         seen = page.next_cursor
-        with anyio.move_on_after(told + PROGRESS_SECONDS - anyio.current_time()):
+        with anyio.move_on_after(reported_at + PROGRESS_SECONDS - anyio.current_time()):
             await changed.wait()
-        if anyio.current_time() >= told + PROGRESS_SECONDS:
-            told = anyio.current_time()
-            await caller.report_progress(told - started, seconds, "waiting for Plex to say something")
+        if anyio.current_time() >= reported_at + PROGRESS_SECONDS:
+            reported_at = anyio.current_time()
+            await caller.report_progress(reported_at - started, seconds, "waiting for an event from Plex")
 
 
 async def _check_cursor(companion: Companion, cursor: int) -> None:
@@ -137,7 +137,7 @@ async def _check_cursor(companion: Companion, cursor: int) -> None:
     if cursor > newest:
         message = (
             f"Cursor {cursor} is from the future: the newest event is {newest}. It may belong to another database; "
-            "call events_since without a cursor to start anew."
+            "call events_since without a cursor to start over."
         )
         raise Invalid(message, argument="cursor")
 
@@ -152,16 +152,16 @@ def _build_answer(companion: Companion, page: JournalPage, *, gap: bool, limit: 
 async def alerts_list(
     companion: Companion,
     since: Annotated[
-        int | str | None, Field(description="An id, for alerts with a larger one; or a time, as 24h or 2026-11-22.")
+        int | str | None, Field(description="Only newer alerts: an alert id, or a time such as 24h or 2026-11-22.")
     ] = None,
-    kinds: Annotated[list[str] | None, Field(description="As buffering, connection_lost, scan_finished.")] = None,
+    kinds: Annotated[list[str] | None, Field(description="Such as buffering, connection_lost, scan_finished.")] = None,
     limit: Limit = 50,
     until: Until = None,
     cursor: Cursor = None,
 ) -> Told:
-    """What wants, or wanted, attention, newest first: lost connection, buffering, slow transcoding, finished scans.
+    """List alerts, newest first: lost connection, buffering, slow transcoding, finished scans and more.
 
-    An alert without `resolved_at` is still open. `next_cursor` goes on with older ones.
+    An alert without `resolved_at` is still open. Pass `next_cursor` as `cursor` to get older alerts.
     """
     found = await list_alerts(companion, min(limit, MOST), since=since, until=until, kinds=kinds, before=cursor)
     return add_envelope(companion, found)
@@ -170,18 +170,18 @@ async def alerts_list(
 @LIVE.tool(Access.READ, notes=True)
 async def alert_acknowledge(
     companion: Companion,
-    id: Annotated[Id, Field(description="The alert's id, as alerts_list names it.")],  # noqa: A002 - the wire's name
+    id: Annotated[Id, Field(description="Alert id from alerts_list.")],  # noqa: A002 - the wire's name
 ) -> Told:
-    """Note that a person knows of an alert: it gets an `acknowledged_at`. Nothing changes in Plex.
+    """Mark an alert as acknowledged by the user. Changes nothing in Plex.
 
-    An open alert stays open until its cause is gone. Acknowledging it again changes nothing.
+    An open alert stays open until its cause is gone. Acknowledging an alert twice has no further effect.
     """
     return add_envelope(companion, {"alert": serialize.serialize_alert(await acknowledge_alert(companion, id))})
 
 
 @LIVE.tool(Access.READ)
 async def activity_list(companion: Companion, limit: Limit = 50) -> Told:
-    """What Plex is doing now (scans, refreshes, downloads), and the items that lately came, changed or went."""
+    """List what Plex is doing now (scans, refreshes, downloads) and the items it recently added, changed or removed."""
     body = await read_activity(companion)
     return add_envelope(companion, {**body, "recent": body["recent"][:limit]})
 
@@ -191,18 +191,20 @@ async def history_query(
     companion: Companion,
     user: Annotated[str | None, Field(description="Name or id.", coerce_numbers_to_str=True)] = None,
     title: Annotated[
-        str | None, Field(description="Words of title, show, season, artist or album; beginnings do.")
+        str | None, Field(description="Words, or beginnings of words, of title, show, season, artist or album.")
     ] = None,
     library: Annotated[str | None, Field(description="Name or id.", coerce_numbers_to_str=True)] = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
-    cursor: Annotated[str | None, Field(description="next_cursor of the last answer, the rest unchanged.")] = None,
+    cursor: Annotated[
+        str | None, Field(description="next_cursor of the previous answer; keep the other arguments.")
+    ] = None,
 ) -> Told:
-    """What was played, newest first: by whom, where, how long. Running plays and Plex's own history are included.
+    """List plays, newest first: who, what, where and for how long. Includes running plays and Plex's own history.
 
-    From the cache, also while Plex is away. While `history.complete` is false, older plays may be missing. Of plays that
-    come from Plex's history only (`ended_by` imported) Plex tells when they ended, and no watch time.
+    Answers from the cache, even while Plex is down. Older plays may be missing while `history.complete` is false. For
+    plays with `ended_by` "imported", Plex gives an end time but no watch time.
     """
     user = None if user is None else await find_user_id(companion, user)
     asked = {"user": user, "title": title, "library": library, "since": since, "until": until, "after": cursor}
@@ -212,29 +214,29 @@ async def history_query(
 @LIVE.tool(Access.READ)
 async def history_stats(
     companion: Companion,
-    period: Annotated[str, Field(description="As 24h, 30d, 1y; today; yesterday; all.")] = "30d",
+    period: Annotated[str, Field(description="Such as 24h, 30d, 1y, today, yesterday, all.")] = "30d",
     by: By = "user",
     limit: Limit = 20,
 ) -> Told:
-    """How much was played in a period: plays and watch time by user, title (shows and artists as one), library,
-    platform, day or hour of day (in the time zone that `timezone` names).
+    """Sum up plays and watch time in a period by user, title, library, platform, day or hour of day.
 
-    `watched_ms` sums up the `timed` plays; of the others Plex tells no watch time. `label` tells entries of one name
-    apart. Days and hours without plays are told too, and `limit` does not cut them. From the cache, also while Plex is away.
+    Shows and artists count as one title. Days and hours follow `timezone`; empty ones are included and `limit` does not
+    cut them. `watched_ms` covers the `timed` plays only, because Plex gives no watch time for the others. `label` tells
+    entries with the same name apart. Answers from the cache.
     """
-    told = await count_plays(
+    counts = await count_plays(
         companion, by, times.parse_period(period, companion.now_ms, companion.zone), min(limit, MOST)
     )
-    return add_envelope(companion, {"period": period, **told})
+    return add_envelope(companion, {"period": period, **counts})
 
 
 @LIVE.tool(Access.READ)
 async def play_get(
     companion: Companion,
-    id: Annotated[Id, Field(description="Of a play, from history_query.")],  # noqa: A002 - as it is called on the wire
+    id: Annotated[Id, Field(description="Play id from history_query.")],  # noqa: A002 - as it is called on the wire
 ) -> Told:
-    """One play from start to end: its pauses, seeks, buffering, changes of quality (`marks`), and the row of Plex's own
-    history that belongs to it.
+    """Show one play from start to end: pauses, seeks, buffering and quality changes (`marks`), and its row in Plex's
+    own history.
     """
     return add_envelope(companion, await get_play(companion, id))
 
@@ -243,11 +245,10 @@ async def play_get(
 async def what_happened(
     companion: Companion, since: Annotated[str, Field(description=WHEN)], until: Until = None
 ) -> Told:
-    """What happened while somebody was away or asleep, in one digest: who watched what, what came into the libraries,
-    alerts, and outages, in which nobody listened.
+    """Summarize a period: who watched what, new items in the libraries, alerts, and times without a connection to Plex.
 
-    Lists are cut to the latest, with totals. `notes` say what cannot be known: read them before saying that nothing
-    happened.
+    Lists are cut to the latest entries; totals count all of them. Read `notes` before you say that nothing happened:
+    they name what is not known.
     """
     return add_envelope(
         companion, await build_digest(companion, times.parse_window(since, until, companion.now_ms, companion.zone))
@@ -258,10 +259,10 @@ async def what_happened(
 async def library_changes(
     companion: Companion, since: Annotated[str, Field(description=WHEN)], until: Until = None, limit: Limit = 50
 ) -> Told:
-    """What is new in the libraries, what got a better file (upgraded), and what was deleted; the import of a season or an
-    album is one entry. Mere refreshes are counted.
+    """List items that were added to the libraries, upgraded to a better file, or deleted.
 
-    `incomplete` is true when the time begins before `kept_since`, the oldest change that is still kept.
+    A season or album imported as a whole is one entry. Metadata refreshes are only counted. `incomplete` is true when
+    the period starts before `kept_since`, the oldest change still stored.
     """
     window = times.parse_window(since, until, companion.now_ms, companion.zone)
     return add_envelope(companion, await list_library_changes(companion, window, min(limit, MOST)))

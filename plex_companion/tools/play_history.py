@@ -1,4 +1,4 @@
-"""The server's history of plays: its rows, and the names behind their numbers."""
+"""The server's own play history: its rows, and the names behind its numbers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PAGE, PAGES = 200, 4
 
 @dataclass(slots=True)
 class HistoryWalk:
-    """A walk through the history of one account, newest first, as far as it is wanted and at most `PAGES` requests."""
+    """An iteration over one account's history, newest first, with at most `PAGES` requests."""
 
     plex: PlexServer
     account_id: int | None
@@ -43,11 +43,11 @@ class HistoryWalk:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether there are older plays that were not looked at."""
+        """Whether there are older plays that were not read."""
         return self.looked_at < self.total
 
     def __iter__(self) -> Iterator[Element]:
-        """Each play once: what is played meanwhile shifts the pages."""
+        """Yield each play once, although plays that begin meanwhile shift the pages."""
         seen: set[str | None] = set()
         for start in range(0, PAGE * PAGES, PAGE):
             found = get_page(
@@ -64,7 +64,7 @@ class HistoryWalk:
 
 
 def drop_repeats(rows: Iterator[Element]) -> Iterator[Element]:
-    """The newest play of each item. Rows of deleted items have no id and all stay."""
+    """Return the newest play of each item. Rows of deleted items have no id and all stay."""
     seen: set[str] = set()
     for row in rows:
         key = row.get("ratingKey")
@@ -75,7 +75,7 @@ def drop_repeats(rows: Iterator[Element]) -> Iterator[Element]:
 
 
 def get_accounts(plex: PlexServer, companion: Companion) -> dict[int | None, str | None]:
-    """What the server calls its users, by account id; kept for ten minutes."""
+    """Return the server's names of its users by account id, cached for ten minutes."""
 
     def ask() -> dict[int | None, str | None]:
         return {read_number(row, "id"): read_text(row, "name") for row in get(plex, "/accounts").iter("Account")}
@@ -84,7 +84,7 @@ def get_accounts(plex: PlexServer, companion: Companion) -> dict[int | None, str
 
 
 def get_devices(plex: PlexServer, companion: Companion) -> dict[int | None, str | None]:
-    """What the server calls its players, by device id; kept for ten minutes."""
+    """Return the server's names of its players by device id, cached for ten minutes."""
 
     def ask() -> dict[int | None, str | None]:
         rows = get(plex, "/devices").iter("Device")
@@ -94,7 +94,7 @@ def get_devices(plex: PlexServer, companion: Companion) -> dict[int | None, str 
 
 
 def describe_time(row: Element) -> dict[str, Any]:
-    """When it was played, and which row of the history says so."""
+    """Return when the item was played, and the id of the history row."""
     return {
         "rating_key": parse_identifier(row.get("ratingKey")),
         "viewed_at_utc": read_utc(row, "viewedAt"),
@@ -103,7 +103,7 @@ def describe_time(row: Element) -> dict[str, Any]:
 
 
 def describe_play(row: Element, names: dict[int | None, str | None]) -> dict[str, Any]:
-    """A play, as one of somebody's."""
+    """Describe a play in a user's history."""
     above: dict[str, Any] = {"year": read_year(row)}
     if row.get("type") == "episode":
         above = {
@@ -129,7 +129,7 @@ def describe_play(row: Element, names: dict[int | None, str | None]) -> dict[str
 def describe_view(
     row: Element, companion: Companion, users: dict[int | None, str | None], players: dict[int | None, str | None]
 ) -> dict[str, Any]:
-    """A play, as one of something's: who, when, on what."""
+    """Describe a play in an item's history: user, time, device."""
     user_id = read_number(row, "accountID")
     return {
         "user": mask_name(users.get(user_id), companion),
@@ -142,13 +142,13 @@ def describe_view(
 
 
 def read_season(row: Element) -> str | None:
-    """The season's title; not every server puts it into the history."""
+    """Return the season's title. Not every server puts it into the history."""
     index = read_number(row, "parentIndex")
     return read_text(row, "parentTitle") or (None if index is None else f"Season {index}")
 
 
 def describe_media_match(row: Element) -> dict[str, Any]:
-    """An item as one of several, with what the predecessor's callers look for."""
+    """Describe an item as one of several matches, with the keys that callers of the predecessor expect."""
     known = describe_media(row)
     more = {name: known.get(name) for name in ("media_id", "formatted_title", "show_title")}
     numbers = {"episode_number": read_number(row, "index")} if row.get("type") == "episode" else {}
@@ -156,7 +156,7 @@ def describe_media_match(row: Element) -> dict[str, Any]:
 
 
 def describe_media(row: Element) -> dict[str, Any]:
-    """What was played, for the history of one item."""
+    """Describe the item whose history is shown."""
     rating_key, title = parse_identifier(row.get("ratingKey")), read_text(row, "title")
     known: dict[str, Any] = {
         "media_id": rating_key,
@@ -177,7 +177,7 @@ def describe_media(row: Element) -> dict[str, Any]:
 
 
 def _format_title(row: Element) -> str:
-    """One line for a person: `Show - S1E2 - Title`, `Show - Season 1`, `Artist - Album`, `Title (Year)`."""
+    """Return one line for a person: `Show - S1E2 - Title`, `Show - Season 1`, `Artist - Album`, `Title (Year)`."""
     title = read_text(row, "title") or "Unknown title"
     match row.get("type"):
         case "episode":

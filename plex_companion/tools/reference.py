@@ -1,4 +1,4 @@
-"""The tools, listed for people and for snapshots: everything here derives from their declarations."""
+"""Lists of the tools for people and for snapshots. Everything here derives from the declarations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHARACTERS_A_TOKEN = 4
 
 
 def render_plain(tools: Sequence[Tool]) -> str:
-    """Return one line a tool, by toolset. A tool that read-only mode hides from clients is marked."""
+    """Return one line per tool, by toolset. Tools that read-only mode hides from clients are marked."""
     lines = []
     for toolset in TOOLSETS:
         if mine := [tool for tool in tools if tool.toolset == toolset.name]:
@@ -36,7 +36,7 @@ def _line(tool: Tool) -> str:
 
 
 def render_table() -> str:
-    """The table of the README: a row a toolset, with what its schemas cost a model's context."""
+    """Return the README table: one row per toolset, with the tokens that its schemas cost a model."""
     head = ["| toolset | tools | tokens | with writes |", "|---|---|---|---|"]
     return "\n".join([*head, *(_render_row(toolset) for toolset in TOOLSETS)])
 
@@ -52,13 +52,13 @@ def _render_mark(tool: Tool) -> str:
 
 
 def estimate_tokens(tools: Iterable[Tool]) -> int:
-    """Estimate how many tokens of a model's context the schemas of tools take, to the next 50."""
+    """Estimate how many tokens the schemas of tools cost a model, rounded up to the next 50."""
     characters = sum(len(json.dumps(describe_tool(tool), separators=(",", ":"))) for tool in tools)
     return -(-characters // CHARACTERS_A_TOKEN // 50) * 50
 
 
 def describe_tool(tool: Tool) -> dict[str, Any]:
-    """What a client is told of a tool, but for annotations."""
+    """Return a tool as clients see it, without annotations."""
     return {
         "name": tool.name,
         "description": tool.description,
@@ -68,7 +68,7 @@ def describe_tool(tool: Tool) -> dict[str, Any]:
 
 
 def render_reference() -> str:
-    """A section a toolset, a paragraph a tool: what it takes and does."""
+    """Return one section per toolset and one paragraph per tool: its arguments and its description."""
     return "\n\n".join(
         part
         for toolset in TOOLSETS
@@ -84,7 +84,7 @@ def _render_paragraph(tool: Tool) -> str:
 
 
 def render_schemas() -> str:
-    """Every tool as clients see it, with its access class: the text of the recorded snapshot."""
+    """Return all tools as clients see them, with their access class: the text of the recorded snapshot."""
     listed = [{"access": tool.access.value, **describe_tool(tool)} for toolset in TOOLSETS for tool in toolset.tools]
     return json.dumps(listed, indent=1, ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""Runs a tool: the gate first, then the arguments, then the function where it belongs."""
+"""Running a tool: check whether it is allowed, validate the arguments, call the function where it belongs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from plex_companion.tools.users import keep_names
 
 SECRET = frozenset({"pin"})
 UNDONE = frozenset({"multiple_matches", "client_selection"})
-"""Answers after which nothing has been changed."""
+"""Statuses of answers that changed nothing."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 
 async def call_tool(companion: Companion, tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> Answered:
-    """Run a tool; gives its result as a JSON object, as the text for a model, and the images to show (MIME type, bytes).
+    """Run a tool. Return its result as a JSON object, as text for a model, and the images to show (MIME type, bytes).
 
     Raises:
-        ToolError: what the caller is told.
+        ToolError: the message for the caller.
     """
     tool.check_allowed(read_only=companion.settings.read_only, arguments=arguments)
     try:
@@ -64,12 +64,12 @@ async def _run(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answe
         except ToolError as error:
             raise _complete(error, damage, secrets) from error
         except MultipleMatches as several:
-            told = _mark_incomplete(several.structured, damage)
-            return _hide_secrets(told, secrets)[0], hide_secrets(_encode(several.matches), secrets), ()
+            structured = _mark_incomplete(several.structured, damage)
+            return _hide_secrets(structured, secrets)[0], hide_secrets(_encode(several.matches), secrets), ()
 
 
 def _complete(error: ToolError, damage: Sequence[Damage], secrets: tuple[str, ...]) -> ToolError:
-    """Say what Plex's answers lacked, as that may be the cause, and take our secrets out."""
+    """Add to an error what was missing in Plex's answers, which may be its cause, and remove our secrets."""
     if missing := words_of(damage):
         error.message = f"{error.message} {missing}"
         error.facts["incomplete"] = True
@@ -77,7 +77,7 @@ def _complete(error: ToolError, damage: Sequence[Damage], secrets: tuple[str, ..
 
 
 def _mark_incomplete(structured: dict[str, Any], damage: Sequence[Damage]) -> dict[str, Any]:
-    """The result, saying so where an answer of Plex could not be read whole."""
+    """Return the result with a note if an answer of Plex could not be read completely."""
     missing = shorten(words_of(damage), LONGEST)
     if not missing:
         return structured
@@ -85,32 +85,34 @@ def _mark_incomplete(structured: dict[str, Any], damage: Sequence[Damage]) -> di
 
 
 def _is_harmless(error: ToolError, secrets: tuple[str, ...]) -> ToolError:
-    """Cut an error's message and take our secrets out of it: it may quote what the caller wrote."""
+    """Shorten an error's message and remove our secrets. The message may quote what the caller wrote."""
     error.message = shorten(hide_secrets(error.message, secrets), LONGEST) or ""
     error.facts = json.loads(hide_secrets(json.dumps(error.facts, default=str), secrets))
     return error
 
 
 async def _run_audited(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
-    """The same, and a row in the journal, whatever comes of it."""
-    told: dict[str, Any] = {"tool": tool.name, "arguments": _describe_arguments(tool, given), "outcome": "unfinished"}
+    """Run a writing tool and record the call in the journal, whatever its outcome."""
+    entry: dict[str, Any] = {"tool": tool.name, "arguments": _describe_arguments(tool, given), "outcome": "unfinished"}
     try:
         answered = await _run(companion, tool, given)
         structured = answered[0]
-        told["outcome"] = structured["status"] if structured.get("status") in UNDONE else "done"
-        told["before"] = structured.get("before") or structured.get("previous_definition")
+        entry["outcome"] = structured["status"] if structured.get("status") in UNDONE else "done"
+        entry["before"] = structured.get("before") or structured.get("previous_definition")
     except ToolError as error:
-        told |= {"outcome": error.code, "message": error.message}
+        entry |= {"outcome": error.code, "message": error.message}
         raise
     finally:
         with anyio.CancelScope(shield=True):
-            safe, _ = _hide_secrets(told, companion.settings.list_secrets())
-            await companion.event_queue.put([ReceivedEvent(Audit(tool.name, told["outcome"], safe), companion.clock())])
+            safe, _ = _hide_secrets(entry, companion.settings.list_secrets())
+            await companion.event_queue.put(
+                [ReceivedEvent(Audit(tool.name, entry["outcome"], safe), companion.clock())]
+            )
     return answered
 
 
 def _describe_arguments(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that were given, without what nobody else should read."""
+    """Return the given arguments without secrets, for the journal."""
     return {
         name: str(value) if isinstance(value, bytes) else value
         for name, value in given.items()
@@ -127,14 +129,14 @@ def _run_with_plex(
     *,
     zone: tzinfo,
 ) -> Answered:
-    """In a worker thread, so that no long answer keeps the event loop from others."""
+    """Run the function and encode its result in the worker thread: a long answer must not block the event loop."""
     with use_zone(zone):
         found = tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
     return _encode_result(tool, found, secrets, damage)
 
 
 def _encode_result(tool: Tool, result: Any, secrets: tuple[str, ...], damage: Sequence[Damage]) -> Answered:
-    """The result as an object and as text; whatever Plex put into it, no secret of ours is in either."""
+    """Return the result as an object and as text, without our secrets in either."""
     structured: dict[str, Any] = result if tool.is_json else tool.result.dump_python(result, mode="json")
     if structured.get("message", "") is None:
         del structured["message"]
@@ -145,7 +147,7 @@ def _encode_result(tool: Tool, result: Any, secrets: tuple[str, ...], damage: Se
 
 
 def _hide_secrets(structured: dict[str, Any], secrets: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-    """The object without our secrets, and its JSON."""
+    """Return the object without our secrets, and its JSON."""
     text = _encode(structured)
     harmless = hide_secrets(text, secrets)
     return (structured if harmless is text else json.loads(harmless)), harmless

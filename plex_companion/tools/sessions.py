@@ -1,4 +1,4 @@
-"""Toolset `sessions`: who plays what, under the names callers of the predecessor know."""
+"""Toolset `sessions`: current sessions and plays of an item, under the names that callers of the predecessor know."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from plex_companion.plex.lookup import find_item
 from plex_companion.plex.query import clamp_limit, get, get_page
 from plex_companion.plex.xml import views
 from plex_companion.plex.xml.attributes import drop_nulls, parse_identifier
-from plex_companion.tools.declare import Access, Id, Toolset
+from plex_companion.tools.declare import Access, Toolset
+from plex_companion.tools.parameters import LibraryName, MediaId, MediaTitle, Username
 from plex_companion.tools.play_history import (
     HISTORY,
     NEWEST_FIRST,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from plex_companion.plex.client import PlexServer
     from plex_companion.plex.lookup import FoundItem
 
-SESSIONS = Toolset("sessions", "Who plays what now, and who played it before")
+SESSIONS = Toolset("sessions", "Who is playing what, and the plays of one item")
 MINUTE_MS = 60_000
 MOST_PLAYS = 500
 _DECISIONS = {"direct play": "direct_play", "direct stream": "direct_stream", "transcode": "transcode"}
@@ -45,7 +46,7 @@ _DECISIONS = {"direct play": "direct_play", "direct stream": "direct_stream", "t
 
 @dataclass(frozen=True, slots=True)
 class ActiveSessions:
-    """Everyone who plays something, and how many do how."""
+    """All current sessions, and how many of them are delivered in which way."""
 
     status: str
     message: str
@@ -62,16 +63,16 @@ class ActiveSessions:
 
 @SESSIONS.tool(Access.READ)
 async def sessions_get_active(companion: Companion, unused: Any = None) -> ActiveSessions:  # noqa: ARG001 - the predecessor's parameter
-    """Who plays what right now: player, user, progress, quality, transcoding, and the ids to act on.
+    """List what is playing right now: player, user, progress, quality, transcoding, and ids for follow-up calls.
 
-    Answered from what Plex reports live; Plex is only asked while the companion does not hear it. `source` says
-    which, and with `source` "cache" while `connection.state` is not "live" this is the last known state.
+    Answers from live data and asks Plex only while the connection is down. `source` says which. With `source` "cache"
+    and a `connection.state` other than "live", this is the last known state.
     """
     state = companion.state
     if companion.is_live and state.sessions_read:
         return _build_answer(companion, state.sessions.values(), "cache")
     knows = state.sessions_read if not companion.is_live else bool(state.sessions_unreadable and state.sessions)
-    if not knows:  # nothing is known to fall back to, or it is told to the owner only: the error says why
+    if not knows:  # there is no cached state, or only the owner may know: the error says why
         return _build_answer(companion, await _fetch_sessions(companion), "plex")
     with suppress(PlexError, TimedOut):
         return _build_answer(companion, await _fetch_sessions(companion), "plex")
@@ -82,18 +83,17 @@ async def sessions_get_active(companion: Companion, unused: Any = None) -> Activ
 def sessions_get_media_playback_history(
     plex: PlexServer,
     companion: Companion,
-    media_title: str | None = None,
-    library_name: Id | None = None,
-    media_id: Id | None = None,
-    username: str | None = None,
+    media_title: MediaTitle | None = None,
+    library_name: LibraryName | None = None,
+    media_id: MediaId | None = None,
+    username: Username | None = None,
     limit: int = 50,
     offset: int = 0,
 ) -> dict[str, Any]:
-    """Who played an item, when and on what device, newest first; a show or album counts the plays of its parts.
+    """List who played an item, when and on which device, newest first. Shows and albums include plays of their parts.
 
-    Name it by `media_id`, or by `media_title` (and `library_name`). `username` (username, title or e-mail) keeps one
-    user's plays. Needs the owner's token. These are not all plays: Plex leaves out what was only marked as watched or
-    stopped early.
+    Needs the owner's token. Plex's history leaves out items that were only marked as watched or stopped early;
+    `history_query` has more.
     """
     limit = clamp_limit(limit, MOST_PLAYS, offset)
     person = find_user(plex, companion, username) if username and username.strip() else None
@@ -126,7 +126,7 @@ def _find_item(
 
 
 def _list_views(plex: PlexServer, companion: Companion, rows: list[Element]) -> list[dict[str, Any]]:
-    """The names are asked for only when there is somebody to name."""
+    """Describe the plays. The names of users and devices are fetched only if there is a play to describe."""
     if not rows:
         return []
     people, players = get_accounts(plex, companion), get_devices(plex, companion)
@@ -203,7 +203,7 @@ def _describe_session(number: int, session: Session) -> dict[str, Any]:
 
 
 def describe_item(item: Item) -> str:
-    """One line for a person: `Show - S1E2 - Title (TV Episode)`, `Title (Year) (Movie)`, `Title (type)`."""
+    """Return one line for a person: `Show - S1E2 - Title (TV Episode)`, `Title (Year) (Movie)`, `Title (type)`."""
     title = item.title or "Unknown title"
     match item.type:
         case "episode":
@@ -245,5 +245,5 @@ def _describe_transcode(session: Session) -> dict[str, Any]:
 
 
 def _format_conversion(source: str | None, target: str | None) -> str | None:
-    """One codec into another; `None` where Plex tells neither."""
+    """Return the codec and its target; `None` if Plex gives neither."""
     return f"{source or 'unknown'} → {target or 'unknown'}" if source or target else None

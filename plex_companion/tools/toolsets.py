@@ -1,4 +1,4 @@
-"""The toolsets, in a tuple."""
+"""The toolsets in a tuple, in the order in which they are listed."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ TOOLSETS: tuple[Toolset, ...] = (LIVE, LIBRARY, MEDIA, PLAYLIST, COLLECTION, USE
 
 
 def select_tools(names: Sequence[str] = (), *, read_only: bool = True) -> list[Tool]:
-    """Return the tools of these toolsets, or of all, in their order. In read-only mode those that write are `off`.
+    """Return the tools of these toolsets, or of all, in order. In read-only mode the tools that write are `off`.
 
     Raises:
-        SettingsError: a name is no toolset's.
+        SettingsError: a name is not a toolset.
     """
     known = [toolset.name for toolset in TOOLSETS]
     unknown = [name for name in names if name not in known]

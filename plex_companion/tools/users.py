@@ -1,4 +1,4 @@
-"""Who uses the server, found by name or id, and the server as one of them sees it."""
+"""Finding a user of the server by name or id, and viewing the server as that user."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from plex_companion.plex.client import PlexServer
 
 OWNER = 1
-"""The owner's number on their own server; everybody else has the same number there as at plex.tv."""
+"""The owner's account id on their own server. All other users have the same id there as at plex.tv."""
 KEPT_SECONDS = 600.0
 ASKED_SECONDS = 5.0
-"""How long a question about the past waits for plex.tv to say who somebody is."""
+"""How long a query of the history waits for plex.tv to identify a user."""
 _USERS, _ACCESS, _ACCOUNT = "plex.tv users", "plex.tv access", "plex.tv account"
-_SEEN, _TOLD = "users seen at plex.tv", "users told to the cache"
+_SEEN, _TOLD = "users from plex.tv", "users stored in the cache"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerShare:
-    """A server that somebody may use."""
+    """A server that is shared with a user."""
 
     machine_identifier: str | None
     name: str | None
@@ -46,7 +46,7 @@ class ServerShare:
 
 @dataclass(frozen=True, slots=True)
 class UserAccess:
-    """What somebody may do with this server. The token is theirs; it is kept in memory only and shown nowhere."""
+    """A user's access to this server. Their token is kept in memory only and never shown."""
 
     token: SecretStr
     libraries: tuple[str, ...]
@@ -54,7 +54,7 @@ class UserAccess:
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """A user. `id` is plex.tv's number, `account_id` the server's. Names and e-mail are as they came, not masked."""
+    """A user. `id` is plex.tv's number, `account_id` the server's. Names and e-mail are not masked."""
 
     id: int | None
     account_id: int | None
@@ -72,12 +72,12 @@ class ServerUser:
 
     @property
     def is_owner(self) -> bool:
-        """Whose server it is."""
+        """Whether the user owns this server."""
         return self.account_id == OWNER
 
     @property
     def kind(self) -> str:
-        """How they belong to the owner: Owner, Home User, Home User (Managed) or Shared User."""
+        """The user's relation to the owner: Owner, Home User, Home User (Managed) or Shared User."""
         if self.is_owner:
             return "Owner"
         if not self.home:
@@ -86,17 +86,17 @@ class ServerUser:
 
     @property
     def name(self) -> str:
-        """What to call them."""
+        """The name to display."""
         return self.title or self.username or self.email or f"user {self.account_id}"
 
     def matches(self, wanted: str) -> bool:
-        """Whether this, without regard to case, is one of their names."""
+        """Return whether the text is one of the user's names, ignoring case."""
         folded = wanted.strip().casefold()
         return any(folded == name.casefold() for name in (self.username, self.title, self.email) if name)
 
 
 def mask_user(person: ServerUser, companion: Companion) -> ServerUser:
-    """The person as they may be shown: e-mail addresses (names can be some) hidden, unless privacy is off."""
+    """Return the user with e-mail addresses masked, also where they serve as names, unless privacy is off."""
     return replace(
         person,
         username=mask_name(person.username, companion),
@@ -106,37 +106,39 @@ def mask_user(person: ServerUser, companion: Companion) -> ServerUser:
 
 
 def mask_name(name: str | None, companion: Companion) -> str | None:
-    """A name or address as it may be shown."""
+    """Return a name or address as it may be displayed."""
     return mask(name) if name and companion.settings.privacy else name
 
 
 def read_owner(plex: PlexServer, companion: Companion) -> ServerUser:
-    """The owner, as far as the server knows them: no request."""
+    """Return the owner as far as the server knows them. Makes no request."""
     names = [account.name for account in companion.state.accounts if account.id == str(OWNER)]
     title = names[0] if names and names[0] != HIDDEN else None
-    signed_in: str | None = plex.myPlexUsername  # newer servers give the e-mail address, older ones the name
+    signed_in: str | None = plex.myPlexUsername  # newer servers return the e-mail address, older ones the name
     email = signed_in if signed_in and "@" in signed_in else None
     username = title if email else signed_in or title
     return ServerUser(None, OWNER, username, title or username, email, admin=True)
 
 
 def get_account(plex: PlexServer, companion: Companion) -> Element:
-    """The owner's account at plex.tv; at most one request in ten minutes. It holds tokens: show chosen attributes only."""
+    """Return the owner's account at plex.tv, from at most one request in ten minutes. It holds tokens: show chosen
+    attributes only.
+    """
     return companion.ttl_cache.get_or_fetch(_ACCOUNT, KEPT_SECONDS, lambda: get_plex_tv(plex, "/api/v2/user"))
 
 
 def get_owner_account(plex: PlexServer, companion: Companion) -> ServerUser:
-    """The owner as plex.tv knows them; at most one request."""
+    """Return the owner as plex.tv knows them. At most one request."""
     known = replace(_parse_user(get_account(plex, companion)), account_id=OWNER)
     _note(companion, [known])
     return known
 
 
 def list_users(plex: PlexServer, companion: Companion) -> tuple[ServerUser, ...]:
-    """Everybody else: the home and the friends of the owner. At most one request in ten minutes.
+    """Return the owner's home users and friends, without the owner. At most one request in ten minutes.
 
     Raises:
-        PlexTvUnreachable: plex.tv is away.
+        PlexTvUnreachable: plex.tv is down.
     """
     found = companion.ttl_cache.get_or_fetch(_USERS, KEPT_SECONDS, lambda: _fetch_users(plex))
     _note(companion, found)
@@ -146,15 +148,16 @@ def list_users(plex: PlexServer, companion: Companion) -> tuple[ServerUser, ...]
 def find_user(
     plex: PlexServer, companion: Companion, username: str | None = None, user_id: str | int | None = None
 ) -> ServerUser:
-    """Return the user of this id, else the one whom a name means (see `usernames`); the owner when neither is given.
+    """Return the user with this id, else the one a name identifies (see `usernames`), else the owner.
 
-    Names are the username, title and e-mail of plex.tv and the name on this server; a first name is enough where only one
-    has it. The owner costs no request when named as the server names them, anybody else at most one, a stranger two.
+    Names are the username, title and e-mail of plex.tv and the name on this server; a first name is enough if only one
+    user has it. The owner costs no request under the server's name for them, anybody else at most one, an unknown name
+    two.
 
     Raises:
-        NotFound: nobody; the error lists the names.
-        Ambiguous: several; the error lists their ids.
-        PlexTvUnreachable: plex.tv is away and the owner is not meant.
+        NotFound: no user matches; the error lists the names.
+        Ambiguous: several users match; the error lists their ids.
+        PlexTvUnreachable: plex.tv is down and the name is not the owner's.
     """
     here = read_owner(plex, companion)
     if user_id is not None:
@@ -170,7 +173,7 @@ def find_user(
     fitting = [people[id_] for id_ in find_user_ids(username, list_names(companion.state, names)) if id_ in people]
     if len(fitting) > 1:
         matches = [_describe_match(mask_user(person, companion)) for person in fitting]
-        owners = " Leave username out to mean the owner." if here in fitting else ""
+        owners = " Omit username for the owner." if here in fitting else ""
         message = f"{len(fitting)} users are called '{username}': use another of their names.{owners}"
         raise Ambiguous(message, argument="username", matches=matches)
     return fitting[0] if fitting else _match_owner(plex, companion, "username", username)
@@ -179,7 +182,8 @@ def find_user(
 def switch_user(
     plex: PlexServer, companion: Companion, username: str | None = None, user_id: str | int | None = None
 ) -> PlexServer:
-    """The server as this user sees it; `plex` itself for the owner. At most two requests, both kept for ten minutes.
+    """Return the server as this user sees it; `plex` itself for the owner. At most two requests, both cached for ten
+    minutes.
 
     Raises:
         PlexForbidden: the user may not use this server.
@@ -189,12 +193,16 @@ def switch_user(
 
 
 def switch_to(plex: PlexServer, companion: Companion, person: ServerUser) -> PlexServer:
-    """The server as this person sees it; see `as_user`."""
+    """Return the server as this user sees it; `plex` itself for the owner.
+
+    Raises:
+        PlexForbidden: the user may not use this server.
+    """
     if person.is_owner:
         return plex
     found = get_access(plex, companion).get(person.id)
     if found is None:
-        companion.ttl_cache.forget(_ACCESS)  # the owner may share the server right now
+        companion.ttl_cache.forget(_ACCESS)  # the owner may be sharing the server right now
         name = mask_name(person.name, companion)
         message = f"'{name}' has no access to this server. Share a library with them in Plex, then try again."
         raise PlexForbidden(message)
@@ -202,13 +210,13 @@ def switch_to(plex: PlexServer, companion: Companion, person: ServerUser) -> Ple
 
 
 def get_access(plex: PlexServer, companion: Companion) -> dict[int | None, UserAccess]:
-    """What everybody but the owner may do here, by plex.tv's numbers. At most one request in ten minutes."""
+    """Return the access of all users but the owner, by plex.tv id. At most one request in ten minutes."""
     return companion.ttl_cache.get_or_fetch(_ACCESS, KEPT_SECONDS, lambda: _fetch_access(plex))
 
 
 def _find_by_id(plex: PlexServer, companion: Companion, here: ServerUser, user_id: str) -> ServerUser:
     if not (user_id.isascii() and user_id.isdecimal()):
-        raise Invalid(f"user_id must be a number, as user_list_all_users gives; got '{user_id}'.", argument="user_id")
+        raise Invalid(f"user_id must be a number from user_list_all_users; got '{user_id}'.", argument="user_id")
     wanted = user_id.lstrip("0")
     if wanted == str(OWNER):
         return here
@@ -217,34 +225,34 @@ def _find_by_id(plex: PlexServer, companion: Companion, here: ServerUser, user_i
 
 
 def _match_owner(plex: PlexServer, companion: Companion, argument: str, asked: str) -> ServerUser:
-    """The owner may have been named as only plex.tv knows them.
+    """Return the owner if only plex.tv knows them by this name.
 
     Raises:
-        NotFound: the owner is not meant either.
+        NotFound: the name is not the owner's either.
     """
     known = get_owner_account(plex, companion)
     if asked == str(known.id) or (argument != "user_id" and known.matches(asked)):
         return known
     available = [mask_user(person, companion).name for person in (known, *list_users(plex, companion))][:50]
-    companion.ttl_cache.forget(_USERS)  # somebody may be invited right now
+    companion.ttl_cache.forget(_USERS)  # a new user may be joining right now
     message = f"No user with {argument} '{asked}'. Users: {', '.join(available)}."
     raise NotFound(message, what="user", available=available)
 
 
 def _list_former(companion: Companion) -> list[ServerUser]:
-    """Return the users that the server still has accounts of; plex.tv tells of those who share it now."""
+    """Return the users that the server still has accounts for; plex.tv lists only those who have access now."""
     accounts = (one for one in companion.state.accounts if one.name and one.id.isdecimal() and one.id != str(OWNER))
     return [ServerUser(int(one.id), int(one.id), None, None if one.name == HIDDEN else one.name) for one in accounts]
 
 
 def note_plex_tv_users(companion: Companion) -> dict[int, ServerUser]:
-    """Return the users that plex.tv named while this process runs, by account id."""
+    """Return the users that plex.tv named while this process has been running, by account id."""
     found: dict[int, ServerUser] = companion.ttl_cache.recall(_SEEN) or {}
     return found
 
 
 async def keep_names(companion: Companion) -> None:
-    """Have the names written down that plex.tv told, where they are news: the command line knows them by these too."""
+    """Store new names that plex.tv gave, so that the command line knows users by them too."""
     seen = [mask_user(person, companion) for person in note_plex_tv_users(companion).values()]
     named = tuple(
         PlexTvUser(str(one.account_id), str(one.id), _load_kept(one.username), _load_kept(one.title)) for one in seen
@@ -260,11 +268,11 @@ def _load_kept(name: str | None) -> str | None:
 
 
 async def find_user_id(companion: Companion, wanted: str) -> str:
-    """Return the account id of the user whom a text means, as `find_user` does; plex.tv is asked of strangers only.
+    """Return the account id of a user as `find_user` finds them. Queries plex.tv for unknown names only.
 
     Raises:
-        NotFound: nobody; the message names those there are.
-        Ambiguous: several.
+        NotFound: no user matches; the message lists the names.
+        Ambiguous: several users match.
     """
     try:
         return await memory.find_user(companion, wanted)
@@ -283,7 +291,7 @@ def _note(companion: Companion, people: Iterable[ServerUser]) -> None:
 
 
 def _has_namesake(companion: Companion, username: str) -> bool:
-    """Whether somebody else on the server has the owner's name, as far as the server told when it was last read."""
+    """Return whether another user of the server has the owner's name, according to the last list of accounts."""
     wanted = username.strip().casefold()
     others = (one.name for one in companion.state.accounts if one.id != str(OWNER) and one.name)
     return any(name.casefold() == wanted for name in others)
@@ -303,7 +311,9 @@ def _fetch_users(plex: PlexServer) -> tuple[ServerUser, ...]:
 
 
 def _fetch_access(plex: PlexServer) -> dict[int | None, UserAccess]:
-    """The home's users are here too: plexapi's `switchUser` takes the tokens of both from this list."""
+    """Fetch everybody's access. It includes the home users: plexapi's `switchUser` takes both kinds of tokens from this
+    list.
+    """
     shared = get_plex_tv(plex, f"/api/servers/{plex.machineIdentifier}/shared_servers").iter("SharedServer")
     return {
         read_number(row, "userID"): UserAccess(SecretStr(row.get("accessToken", "")), _parse_libraries(row))

@@ -1,4 +1,4 @@
-"""How much of an item somebody has seen, whatever kind it is."""
+"""How much of an item a user has watched, for every kind of item."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 CONTAINERS = ("show", "season", "artist", "album")
 ALBUM = 9
 MOST_BELOW = 1000
-"""Seasons, episodes, albums or tracks of one item that are read at once."""
+"""How many seasons, episodes, albums or tracks of one item are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedState:
-    """`seen` of `total` parts; a film, an episode or a track is one part, perhaps `started`."""
+    """`seen` of `total` parts. A film, an episode or a track is one part, which may be `started`."""
 
     seen: int
     total: int
@@ -30,13 +30,13 @@ class WatchedState:
 
     @property
     def status(self) -> Literal["unwatched", "partial", "watched"]:
-        """Of all parts together."""
+        """The status of all parts together."""
         if self.total and self.seen >= self.total:
             return "watched"
         return "partial" if self.seen or self.started else "unwatched"
 
     def as_dict(self) -> dict[str, Any]:
-        """What a container says of itself."""
+        """Return the state of a container as results show it."""
         status = self.status
         return {
             "watched": status == "watched",
@@ -47,7 +47,9 @@ class WatchedState:
 
 
 def read_watched_state(row: Element, albums: Iterable[Element] = ()) -> WatchedState:
-    """From the item's own row; an artist's has no counts, so its albums' are summed."""
+    """Return an item's watched state from its own row. An artist's row has no counts, so those of the albums are summed
+    up.
+    """
     if read_kind(row) == "artist":
         counted = list(albums)
         return WatchedState(_sum(counted, "viewedLeafCount"), _sum(counted, "leafCount"))
@@ -57,7 +59,7 @@ def read_watched_state(row: Element, albums: Iterable[Element] = ()) -> WatchedS
 
 
 def read_progress(row: Element) -> dict[str, Any]:
-    """How far one film, episode or track is."""
+    """Return the progress of one film, episode or track."""
     offset = read_number(row, "viewOffset") or 0
     views = read_number(row, "viewCount") or 0
     return {
@@ -70,14 +72,14 @@ def read_progress(row: Element) -> dict[str, Any]:
 
 
 def get_children(plex: PlexServer, row: Element) -> list[Element]:
-    """A season's episodes, an album's tracks, a show's seasons: by their number. One request."""
+    """Return a season's episodes, an album's tracks or a show's seasons, ordered by number. One request."""
     key = row.get("ratingKey")
     found = get(plex, f"/library/metadata/{key}/children", excludeAllLeaves=1)
     return [child for child in found if child.get("ratingKey")]
 
 
 def get_albums(plex: PlexServer, artist: Element) -> list[Element]:
-    """An artist's albums, oldest first. One request."""
+    """Return an artist's albums, oldest first. One request."""
     found = get_page(
         plex,
         f"/library/sections/{artist.get('librarySectionID')}/all",
@@ -91,7 +93,7 @@ def get_albums(plex: PlexServer, artist: Element) -> list[Element]:
 
 
 def cut_page(rows: list[Element], offset: int, limit: int) -> ResultPage:
-    """A page of rows that are all there already."""
+    """Return one page of rows that are all loaded already."""
     return ResultPage(rows[offset : offset + limit], len(rows), offset, limit)
 
 

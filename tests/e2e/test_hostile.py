@@ -81,7 +81,7 @@ async def test_a_name_of_48_000_characters_keeps_no_client_waiting(tmp_path: Pat
                 for argument in ({"title": name}, {"user": name}):
                     answer = await client.call_tool("history_query", argument)
                     assert answer.is_error
-                    assert "48,001 characters, and 8,192 are the most" in str(answer.content)
+                    assert "48,001 characters; at most 8,192 are allowed" in str(answer.content)
         (session,) = found["sessions"]
         assert len(session["title"]) <= LONGEST
         async with httpx2.AsyncClient() as web:

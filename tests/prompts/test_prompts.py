@@ -81,7 +81,7 @@ def test_a_server_with_fewer_tools_offers_the_prompts_it_can_answer() -> None:
 
 
 def test_an_argument_that_is_too_long_is_refused_and_not_repeated_in_full() -> None:
-    with pytest.raises(Invalid, match="argument 'who' has 10,000 characters, and 8,192 are the most") as refused:
+    with pytest.raises(Invalid, match="argument 'who' has 10,000 characters; at most 8,192 are allowed") as refused:
         LIST.fill({"who": "@" * 10_000})
     assert len(refused.value.message) < 200
     with pytest.raises(Invalid) as unknown:

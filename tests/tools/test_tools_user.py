@@ -241,7 +241,7 @@ async def test_a_long_history_is_looked_through_only_so_far(tmp_path: Path) -> N
         found = await tools.well("user_get_watch_history", limit=10)
         assert tools.requests == 5
         assert found["count"] == 1
-        assert found["message"] == "Only the newest 800 of 1200 plays were looked through."
+        assert found["message"] == "Only the newest 800 of 1200 plays were read."
 
 
 async def test_no_plays_is_a_success(tmp_path: Path) -> None:

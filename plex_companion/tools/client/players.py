@@ -1,7 +1,7 @@
-"""The players: who they are, what they play, and how they are told what to do.
+"""The players: identity, state, and sending them commands.
 
-They are always told through the server (`X-Plex-Target-Client-Identifier`): a player's own address is never connected to,
-and the owner's token never leaves for it.
+Commands always go through the server (`X-Plex-Target-Client-Identifier`). The companion never connects to a player's
+own address, and never sends it the owner's token.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 DEVICES_SECONDS = 300.0
 _PLEX_ITSELF = frozenset({"401", "403", "429", "503"})
-"""Answers of the server, which never reached the player."""
+"""HTTP statuses that come from the server itself: the command never reached the player."""
 PLAYING = frozenset({"playing", "paused", "buffering"})
 
 
 @dataclass(frozen=True, slots=True)
 class ControllablePlayer:
-    """One player, as told by `/clients`, by a session, or by plex.tv; later sources fill what earlier ones leave open."""
+    """One player, as `/clients`, a session or plex.tv describe it. Later sources fill the gaps of earlier ones."""
 
     identifier: str
     name: str | None = None
@@ -54,23 +54,23 @@ class ControllablePlayer:
     capabilities: tuple[str, ...] = ()
     provides: str | None = None
     announced: bool = False
-    """`/clients` lists it: it says itself that it can be told things."""
+    """`/clients` lists the player: it says that it accepts commands."""
     present: bool = False
-    """Seen by the server or by plex.tv just now."""
+    """The server or plex.tv currently sees the player."""
     session: Session | None = None
 
     @property
     def online(self) -> bool:
-        """Whether anything says that it is there."""
+        """Whether any source says that the player is there."""
         return self.announced or self.present or self.session is not None
 
     @property
     def active(self) -> bool:
-        """Whether it plays, or has paused."""
+        """Whether the player is playing or paused."""
         return self.session is not None and self.session.state in PLAYING
 
     def complete(self, other: ControllablePlayer) -> ControllablePlayer:
-        """This, with what only the other knows."""
+        """Return the player with its gaps filled from another source."""
         names = (name for name in type(self).__dataclass_fields__ if name != "identifier")
         open_ = {name: getattr(other, name) for name in names if getattr(self, name) in {None, (), False}}
         return replace(self, **open_)
@@ -78,18 +78,18 @@ class ControllablePlayer:
 
 @dataclass(frozen=True, slots=True)
 class PlayerList:
-    """Everyone there is, and what could not be found out."""
+    """All players found, and which sources failed."""
 
     known: dict[str, ControllablePlayer]
     note: str | None = None
 
     def sort(self) -> list[ControllablePlayer]:
-        """Those that are there first, then by name."""
+        """Return the players, online ones first, then by name."""
         return sorted(self.known.values(), key=lambda player: (not player.online, player.name or "", player.identifier))
 
 
 def list_players(plex: PlexServer, companion: Companion) -> PlayerList:
-    """Every player. At most 3 requests; with plex.tv down, those the server knows, and a note."""
+    """Return all players. At most 3 requests. If plex.tv is down, return those the server knows, and a note."""
     found: dict[str, ControllablePlayer] = {}
     for player in [*_fetch_announced(plex, companion), *_fetch_playing(plex, companion)]:
         _add(found, player)
@@ -100,12 +100,12 @@ def list_players(plex: PlexServer, companion: Companion) -> PlayerList:
     )
     for player in devices or ():
         _add(found, player)
-    note = "plex.tv did not answer: players that neither play nor announce themselves are missing."
+    note = "plex.tv did not answer: players that are idle and do not announce themselves are missing."
     return PlayerList(found, note if devices is None else None)
 
 
 def list_active_players(plex: PlexServer, companion: Companion) -> list[ControllablePlayer]:
-    """Those in sessions. No request while Plex is heard, else one."""
+    """Return the players in sessions. No request while the connection to Plex is live, else one."""
     return [player for player in _fetch_playing(plex, companion) if player.active]
 
 
@@ -119,7 +119,9 @@ def _mask_address(value: str | None, companion: Companion) -> str | None:
 
 
 def _fetch_announced(plex: PlexServer, companion: Companion) -> list[ControllablePlayer]:
-    """`/clients`. Empty in most homes: only old players announce themselves on the local network (plexapi #115)."""
+    """Fetch `/clients`. It is empty in most homes: only old players announce themselves on the local network (plexapi
+    #115).
+    """
     rows = (row for row in get(plex, "/clients") if row.get("machineIdentifier"))
     return [
         ControllablePlayer(
@@ -169,7 +171,7 @@ def _try_request(plex: PlexServer, companion: Companion) -> list[Session]:
 
 
 def _fetch_devices(plex: PlexServer, companion: Companion) -> list[ControllablePlayer]:
-    """Devices of the account that can play, from plex.tv."""
+    """Fetch the account's devices that can play, from plex.tv."""
     found = get_plex_tv(plex, "/api/v2/resources", includeHttps=1, includeRelay=1, includeIPv6=1)
     rows = (row for row in found if "player" in row.get("provides", "").split(","))
     return [
@@ -191,17 +193,17 @@ def _fetch_devices(plex: PlexServer, companion: Companion) -> list[ControllableP
 
 
 def _read_name(row: Element, companion: Companion) -> str | None:
-    """People call devices after themselves, e-mail address and all."""
+    """Return the device's name, masked: people name devices after themselves, some with their e-mail address."""
     name = read_text(row, "name")
     return mask(name) if name and companion.settings.privacy else name
 
 
 def find_client(plex: PlexServer, companion: Companion, name: str, *, writes: bool) -> ControllablePlayer:
-    """The player of this machine identifier, or of this name.
+    """Find the player with this machine identifier or name.
 
     Raises:
-        NotFound: none; the error lists the names.
-        Several: more than one fits, or, for writes, none fits exactly.
+        NotFound: no player matches; the error lists the names.
+        MultipleMatches: more than one matches or, for writes, none matches exactly.
     """
     there = list_players(plex, companion)
     if name.strip() in there.known:
@@ -217,13 +219,13 @@ def find_client(plex: PlexServer, companion: Companion, name: str, *, writes: bo
     if len(fits.best) == 1 and not writes:
         return fits.best[0]
     message = (
-        f"{len(fits.best)} clients fit '{name}': repeat the call with the machineIdentifier of the one that is meant."
+        f"{len(fits.best)} clients match '{name}': repeat the call with the machineIdentifier of the one you mean."
     )
     raise MultipleMatches(message, [describe_match(player) for player in fits.best])
 
 
 def describe_match(player: ControllablePlayer) -> dict[str, Any]:
-    """A player as one of several that fit."""
+    """Describe a player as one of several matches."""
     return {
         "title": player.name,
         "id": player.identifier,
@@ -235,25 +237,25 @@ def describe_match(player: ControllablePlayer) -> dict[str, Any]:
 
 
 def read_command_history(companion: Companion, player: ControllablePlayer) -> dict[str, bool]:
-    """Which commands this player obeyed and which it refused, since this process started."""
+    """Return which commands this player accepted and refused since this process started."""
     remembered: dict[str, bool] = companion.ttl_cache.recall(("commands", player.identifier)) or {}
     return remembered
 
 
 def is_controllable(companion: Companion, player: ControllablePlayer) -> bool:
-    """What is known: it is there, and nothing it was told has been refused."""
+    """Return whether the player is online and has not refused a command so far."""
     return player.online and all(read_command_history(companion, player).values())
 
 
 def send_command(
     plex: PlexServer, companion: Companion, player: ControllablePlayer, path: str, **params: object
 ) -> str:
-    """Tell a player something, through the server; gives what it answered.
+    """Send a command to a player through the server and return the player's answer.
 
-    Apps answer `OK`, XML, or XML that is never closed, and a failure may be an HTTP 200 with a code inside.
+    Apps answer `OK`, XML, or XML that is never closed. A failure may come as HTTP 200 with an error code inside.
 
     Raises:
-        ClientUnreachable: it did not answer, or refused.
+        ClientUnreachable: the player did not answer, or refused.
     """
     number = companion.ttl_cache.take_number(("commands of", player.identifier))
     command = build_path(f"/player/{path}", {"commandID": number, **params})
@@ -262,10 +264,10 @@ def send_command(
     try:
         answer = plex.fetch(command, headers={"X-Plex-Target-Client-Identifier": player.identifier})
         said, code = answer.text, "" if answer.ok else str(answer.status_code)
-    except PlexError as error:  # our session raises for a failure inside an HTTP 200
+    except PlexError as error:  # our session raises on an error inside an HTTP 200
         code = str(error.facts.get("http_status", ""))
     if code in _PLEX_ITSELF:
-        from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - it brings requests along
+        from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - it imports requests
 
         raise translate_status(int(code), CURRENT_CALL.get() or PlexCall(0))
     if path != "timeline/poll":
@@ -280,8 +282,8 @@ def send_command(
 def _build_unreachable(player: ControllablePlayer, path: str, code: str) -> ClientUnreachable:
     can_stop = player.session is not None and player.session.session_id is not None
     message = (
-        f"'{player.name or player.identifier}' did not obey {path.rsplit('/', 1)[-1]} (it answered {code}). "
-        "Many apps (Plex Web, Desktop, most televisions) cannot be controlled from outside."
+        f"'{player.name or player.identifier}' refused {path.rsplit('/', 1)[-1]} (it answered {code}). "
+        "Many apps (Plex Web, Desktop, most TVs) do not allow remote control."
     )
     more = {"available_actions": ["stop"]} if can_stop else {}
     return ClientUnreachable(message, **more)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
+
+from pydantic import Field
 
 from plex_companion import serialize
 from plex_companion.companion import Companion
@@ -33,6 +35,7 @@ from plex_companion.tools.client.players import (
     send_command,
 )
 from plex_companion.tools.declare import Access, Id, Toolset
+from plex_companion.tools.parameters import ClientName, LibraryName, MediaId, MediaTitle
 from plex_companion.tools.sessions import describe_item
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from plex_companion.models import Session
     from plex_companion.plex.client import PlexServer
 
-CLIENT = Toolset("client", "Players: what is there, what it plays, and remote control")
+CLIENT = Toolset("client", "Players: list, details, timelines, remote control")
 ALIAS = {"client_id": "client_name"}
 SEEK_MS = 30_000
 FULL_VOLUME = 100
@@ -52,16 +55,17 @@ MOVES = ("moveUp", "moveDown", "moveLeft", "moveRight", "select", "back", "home"
 PLAYABLE = ("movie", "show", "season", "episode", "artist", "album", "track", "photo", "clip")
 
 
-# -- who is there
+# -- listing players
 
 
 @CLIENT.tool(Access.READ, open_world=True)
 def client_list(
     plex: PlexServer, companion: Companion, include_details: bool = True, active_only: bool = False
 ) -> dict[str, Any]:
-    """List the players: those that play, those that announce themselves, and those of the account at plex.tv.
+    """List the players: those playing, those that announce themselves, and those of the plex.tv account. Online ones
+    come first.
 
-    Online ones come first. `controllable` says that nothing is known against it; many apps refuse remote control.
+    `controllable` means that no command has failed so far; many apps refuse remote control.
     """
     there = list_players(plex, companion)
     shown = [player for player in there.sort() if player.active or not active_only]
@@ -73,7 +77,7 @@ def client_list(
         "clients": clients,
         **_describe_freshness(companion, "plex"),
     }
-    return listed if not clients else {**listed, "note": there.note or "Control goes through the server."}
+    return listed if not clients else {**listed, "note": there.note or "Commands go through the server."}
 
 
 def _describe_player(companion: Companion, player: ControllablePlayer, *, brief: bool) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def _describe_state(player: ControllablePlayer) -> str:
 
 @CLIENT.tool(Access.READ)
 def client_get_active(plex: PlexServer, companion: Companion) -> dict[str, Any]:
-    """List the players that play or have paused something right now, with what and how far."""
+    """List the players that are playing or paused right now, with title and progress."""
     active = [
         _describe_active(player, player.session) for player in list_active_players(plex, companion) if player.session
     ]
@@ -125,7 +129,7 @@ def client_get_active(plex: PlexServer, companion: Companion) -> dict[str, Any]:
 
 
 def _describe_freshness(companion: Companion, source: str) -> dict[str, Any]:
-    """When this was so, who said it, and whether Plex is heard."""
+    """Return the time and source of the data, and whether the connection to Plex is live."""
     now = companion.now_ms
     return {
         "as_of": serialize.format_iso(now),
@@ -162,8 +166,8 @@ def _describe_active(player: ControllablePlayer, session: Session) -> dict[str, 
 
 
 @CLIENT.tool(Access.READ, open_world=True, aliases=ALIAS)
-def client_get_details(plex: PlexServer, companion: Companion, client_name: Id) -> dict[str, Any]:
-    """Everything known of one player, by name or machine identifier, and which commands it obeyed or refused lately."""
+def client_get_details(plex: PlexServer, companion: Companion, client_name: ClientName) -> dict[str, Any]:
+    """Show everything known about one player, including which commands it recently accepted or refused."""
     player = find_client(plex, companion, client_name, writes=False)
     details: dict[str, Any] = {
         "machineIdentifier": player.identifier,
@@ -188,19 +192,19 @@ def client_get_details(plex: PlexServer, companion: Companion, client_name: Id) 
         },
     }
     if not player.announced and not player.present:
-        note = "Seen only in a session: whether it can be controlled is unknown until it is tried."
+        note = "Seen only in a session: only a command can show whether it can be controlled."
         details |= {"controllable": False, "note": note}
     return {"status": "success", "client": details}
 
 
-# -- where it is
+# -- timelines
 
 
 @CLIENT.tool(Access.READ, open_world=True, aliases=ALIAS)
-def client_get_timelines(plex: PlexServer, companion: Companion, client_name: Id) -> dict[str, Any]:
-    """Where one player is: title, state, position, duration, and where it can be asked, volume and repeat.
+def client_get_timelines(plex: PlexServer, companion: Companion, client_name: ClientName) -> dict[str, Any]:
+    """Get the state, title, position and duration of one player, plus volume and repeat where it reports them.
 
-    What it reports live is used while it plays; otherwise it is asked. One that does not answer is no error.
+    Uses live data while it plays; otherwise asks the player. A player that does not answer is not an error.
     """
     player = find_client(plex, companion, client_name, writes=False)
     name = player.name or player.identifier
@@ -217,7 +221,7 @@ def client_get_timelines(plex: PlexServer, companion: Companion, client_name: Id
         return {"status": "success", "client_name": name, "source": "timeline", "timeline": timeline}
     if player.online:
         return {"status": "info", "message": f"'{name}' plays nothing.", "client_name": name}
-    return {"status": "warning", "message": f"'{name}' does not answer: it seems to be off.", "client_name": name}
+    return {"status": "warning", "message": f"'{name}' does not answer. It seems to be off.", "client_name": name}
 
 
 def _describe_session(session: Session) -> dict[str, Any]:
@@ -236,12 +240,12 @@ def _describe_session(session: Session) -> dict[str, Any]:
 
 
 def _poll_timeline(plex: PlexServer, companion: Companion, player: ControllablePlayer) -> Element | None:
-    """The timeline of what plays, asked of the player; `None` when nothing does."""
+    """Ask the player for the timeline of what it plays; `None` if it plays nothing."""
     from xml.etree.ElementTree import ParseError  # noqa: PLC0415 - only here
 
     from plex_companion.plex.client import read_answer  # noqa: PLC0415 - imports plexapi
 
-    with suppress(ClientUnreachable, ParseError):  # some answer nothing, or what is no XML: no answer, no error
+    with suppress(ClientUnreachable, ParseError):  # some apps answer nothing or invalid XML; that is not an error
         said = read_answer(send_command(plex, companion, player, "timeline/poll", wait=0).encode())
         rows = () if said is None else said.iter("Timeline")
         return next((row for row in rows if row.get("state", "stopped") != "stopped"), None)
@@ -274,7 +278,7 @@ def _describe_timeline(row: Element, session: Session | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """A player did what it was told."""
+    """A command that a player accepted."""
 
     status: str
     message: str
@@ -286,16 +290,18 @@ class CommandResult:
 def client_control_playback(
     plex: PlexServer,
     companion: Companion,
-    client_name: Id,
+    client_name: ClientName,
     action: str,
-    parameter: int | None = None,
+    parameter: Annotated[
+        int | None,
+        Field(description="seekTo: milliseconds. seekForward, seekBack: seconds (default 30). setVolume: 0 to 100."),
+    ] = None,
     media_type: Literal["video", "music", "photo"] = "video",
 ) -> dict[str, Any]:
-    """Control what a player plays: play, pause, stop, skipNext, skipPrevious, stepForward, stepBack, seekTo, seekForward,
+    """Control a player: play, pause, stop, skipNext, skipPrevious, stepForward, stepBack, seekTo, seekForward,
     seekBack, mute, unmute, setVolume.
 
-    `parameter`: milliseconds for seekTo, seconds for seekForward and seekBack (30), 0 to 100 for setVolume. A player that
-    cannot be controlled can still be stopped, by ending its session on the server.
+    If the player refuses remote control, `stop` ends its session on the server instead.
     """
     action = choose(action, ACTIONS)
     _check_action(action, parameter)
@@ -303,7 +309,7 @@ def client_control_playback(
     path, more = _build_command(companion, player, action, parameter)
     done: dict[str, Any] = {
         "status": "success",
-        "message": f"'{player.name}' was told to {action}.",
+        "message": f"Asked '{player.name}' to {action}.",
         "action": action,
         "client": player.name,
         "parameter": parameter,
@@ -331,7 +337,7 @@ def _check_action(action: str, parameter: int | None) -> None:
         unit = "milliseconds" if action == "seekTo" else "0 to 100"
         raise Invalid(f"{action} needs `parameter`: {unit}.", argument="parameter")
     if action == "setVolume" and not 0 <= (parameter or 0) <= FULL_VOLUME:
-        raise Invalid(f"A volume is 0 to 100; got {parameter}.", argument="parameter")
+        raise Invalid(f"The volume must be 0 to 100; got {parameter}.", argument="parameter")
     if parameter is not None and parameter < 0:
         raise Invalid(f"`parameter` must not be negative; got {parameter}.", argument="parameter")
 
@@ -339,7 +345,7 @@ def _check_action(action: str, parameter: int | None) -> None:
 def _build_command(  # noqa: PLR0911 - a table
     companion: Companion, player: ControllablePlayer, action: str, parameter: int | None
 ) -> tuple[str, dict[str, object]]:
-    """The path and parameters of an action."""
+    """Return the path and parameters of an action."""
     here = _find_position(companion, player)
     far = (parameter or 0) * 1000 or SEEK_MS
     match action:
@@ -362,14 +368,14 @@ def _build_command(  # noqa: PLR0911 - a table
 
 
 def _remember_volume(companion: Companion, player: ControllablePlayer, row: Element | None) -> None:
-    """What unmute goes back to."""
+    """Remember the volume that unmute restores."""
     volume = read_number(row, "volume") if row is not None else None
     if volume:
         companion.ttl_cache.remember(("volume", player.identifier), volume)
 
 
 def _find_position(companion: Companion, player: ControllablePlayer) -> int:
-    """Where it is now, as far as it was heard."""
+    """Return the current position in milliseconds, as far as live data tells."""
     if player.session is None:
         return 0
     timeline = companion.state.find_timeline(player.identifier)
@@ -384,13 +390,13 @@ def _find_position(companion: Companion, player: ControllablePlayer) -> int:
 def _require_reachable(player: ControllablePlayer, action: str) -> None:
     if player.online:
         return
-    message = f"'{player.name or player.identifier}' is offline, so it cannot be told to {action}. client_list shows who is there."
+    message = f"'{player.name or player.identifier}' is offline and cannot {action}. client_list shows which players are online."
     raise ClientUnreachable(message)
 
 
 @CLIENT.tool(Access.WRITE, additive=True, open_world=True, aliases={**ALIAS, "command": "action"})
-def client_navigate(plex: PlexServer, companion: Companion, client_name: Id, action: str) -> CommandResult:
-    """Move through a player's own screens: moveUp, moveDown, moveLeft, moveRight, select, back, home, contextMenu."""
+def client_navigate(plex: PlexServer, companion: Companion, client_name: ClientName, action: str) -> CommandResult:
+    """Navigate a player's menus: moveUp, moveDown, moveLeft, moveRight, select, back, home, contextMenu."""
     action = choose(action, MOVES)
     if action not in MOVES:
         message = f"No move '{action}'. Moves: {', '.join(MOVES)}."
@@ -398,19 +404,19 @@ def client_navigate(plex: PlexServer, companion: Companion, client_name: Id, act
     player = find_client(plex, companion, client_name, writes=True)
     _require_reachable(player, action)
     send_command(plex, companion, player, f"navigation/{action}")
-    return CommandResult("success", f"'{player.name}' was told to {action}.", action, player.name)
+    return CommandResult("success", f"Asked '{player.name}' to {action}.", action, player.name)
 
 
 @CLIENT.tool(Access.WRITE, additive=True, open_world=True, aliases=ALIAS)
 def client_set_streams(
     plex: PlexServer,
     companion: Companion,
-    client_name: Id,
+    client_name: ClientName,
     audio_stream_id: Id | None = None,
-    subtitle_stream_id: Id | None = None,
+    subtitle_stream_id: Annotated[Id | None, Field(description="0 switches subtitles off.")] = None,
     video_stream_id: Id | None = None,
 ) -> dict[str, Any]:
-    """Choose audio, subtitles or video of what a player plays, by stream id; subtitle id 0 switches subtitles off."""
+    """Select the audio, subtitle or video stream of what a player is playing, by stream id."""
     asked = {
         "audio_stream": ("audioStreamID", 2, audio_stream_id),
         "subtitle_stream": ("subtitleStreamID", 3, subtitle_stream_id),
@@ -418,55 +424,58 @@ def client_set_streams(
     }
     chosen = {name: what for name, what in asked.items() if what[2] is not None}
     if not chosen:
-        raise Invalid(
-            "Name a stream: audio_stream_id, subtitle_stream_id or video_stream_id.", argument="audio_stream_id"
-        )
+        raise Invalid("audio_stream_id, subtitle_stream_id or video_stream_id is required.", argument="audio_stream_id")
     player = find_client(plex, companion, client_name, writes=True)
     if player.session is None:
-        message = f"'{player.name}' plays nothing, so there are no streams to choose."
+        message = f"'{player.name}' is not playing anything, so there are no streams to choose."
         raise NotSupported(message, reason="nothing is playing")
     _check_streams(plex, player.session, chosen)
     send_command(
         plex, companion, player, "playback/setStreams", type=VIDEO, **{what[0]: what[2] for what in chosen.values()}
     )
     changes = {name: parse_identifier(what[2]) for name, what in chosen.items()}
-    return {"status": "success", "message": f"'{player.name}' was told.", "client": player.name, "changes": changes}
+    return {
+        "status": "success",
+        "message": f"Asked '{player.name}' to change streams.",
+        "client": player.name,
+        "changes": changes,
+    }
 
 
 def _check_streams(plex: PlexServer, session: Session, chosen: dict[str, tuple[str, int, str | None]]) -> None:
-    """The streams must be those of what plays: another item's ids would be taken and do nothing."""
+    """Check that the streams belong to what plays: Plex accepts ids of another item and does nothing."""
     container = get(plex, f"/library/metadata/{session.item.rating_key}")
     streams = [(stream.get("streamType"), stream.get("id")) for stream in container.iter("Stream")]
     for name, (_, kind_number, identifier) in chosen.items():
         allowed = [found for of, found in streams if of == str(kind_number)]
         off = name == "subtitle_stream" and identifier == "0"
         if not off and identifier not in allowed:
-            message = f"{name}_id {identifier} is no {name.split('_')[0]} stream of what plays. Its ids: {', '.join(map(str, allowed)) or 'none'}."
+            message = f"{name}_id {identifier} is not one of the {name.split('_')[0]} streams of what is playing. Ids: {', '.join(map(str, allowed)) or 'none'}."
             raise Invalid(message, argument=f"{name}_id", allowed=allowed)
 
 
-# -- starting something
+# -- starting playback
 
 
 @CLIENT.tool(Access.WRITE, additive=True, open_world=True, aliases=ALIAS)
 def client_start_playback(
     plex: PlexServer,
     companion: Companion,
-    media_title: str | None = None,
-    client_name: Id | None = None,
-    offset: int = 0,
-    library_name: Id | None = None,
-    use_external_player: bool = False,
-    rating_key: Id | None = None,
+    media_title: MediaTitle | None = None,
+    client_name: ClientName | None = None,
+    offset: Annotated[int, Field(description="Start position in milliseconds.")] = 0,
+    library_name: LibraryName | None = None,
+    use_external_player: Annotated[bool, Field(description="Not supported.")] = False,
+    rating_key: MediaId | None = None,
 ) -> dict[str, Any]:
-    """Start playing something on a player, by title or rating_key, from `offset` milliseconds on.
+    """Start playing an item on a player. Replaces what the player is playing.
 
-    What the player played before is replaced. Without `client_name` nothing starts, and the players to choose from are
-    listed.
+    Without `client_name`, nothing starts and the answer lists the available players.
     """
     if use_external_player:
         raise NotSupported(
-            "Only players that Plex knows can be told; use_external_player is gone.", reason="no such call"
+            "use_external_player is not supported: only players that Plex knows can be controlled.",
+            reason="no such call",
         )
     if offset < 0:
         raise Invalid(f"offset must not be negative; got {offset}.", argument="offset")
@@ -491,7 +500,7 @@ def _describe_start(player: ControllablePlayer, row: Element, offset: int) -> di
     }
     return {
         "status": "success",
-        "message": f"'{player.name}' was told to play '{media['title']}'.",
+        "message": f"Asked '{player.name}' to play '{media['title']}'.",
         "media": media,
         "client": player.name,
         "offset": offset,
@@ -509,24 +518,26 @@ def _format_title(row: Element) -> str:
 
 
 def _choose(plex: PlexServer, companion: Companion) -> dict[str, Any]:
-    """Nobody was named: who could be."""
+    """List the players to choose from, when none was named."""
     online = [player for player in list_players(plex, companion).sort() if player.online]
     if not online:
         raise ClientUnreachable("No client is online. Open Plex on a player and try again.", available_actions=[])
     available = [{"name": one.name, "platform": one.platform, "machine_identifier": one.identifier} for one in online]
-    message = "Nothing was started: repeat the call with client_name, one of these."
+    message = "Nothing was started: repeat the call with one of these as client_name."
     return {"status": "client_selection", "message": message, "available_clients": available}
 
 
 def _play(plex: PlexServer, companion: Companion, player: ControllablePlayer, row: Element, offset: int) -> None:
-    """A play queue on the server, a delegation token, and the order to fetch it. Three requests, four with the address."""
+    """Create a play queue and a delegation token, and send the player the command. Three requests, four with the
+    address.
+    """
     key, medium = row.get("key", "").removesuffix("/children"), _choose_medium(row)
     machine = plex.machineIdentifier
     uri = f"server://{machine}/com.plexapp.plugins.library{key}"
     queue = send(plex, "POST", "/playQueues", type=medium, uri=uri, shuffle=0, repeat=0, continuous=0)
     queue_id = queue.get("playQueueID") if queue is not None else None
     if queue_id is None:
-        raise PlexError(f"Plex made no play queue of '{row.get('title')}'. Nothing was started.")
+        raise PlexError(f"Plex created no play queue for '{row.get('title')}'. Nothing was started.")
     token = get(plex, "/security/token", type="delegation", scope="all").get("token")
     send_command(
         plex,
@@ -555,7 +566,7 @@ def _choose_medium(row: Element) -> str:
 
 
 def _parse_server_address(companion: Companion) -> dict[str, object]:
-    """Where the player fetches from: the address of the server, taken apart properly."""
+    """Return the server's address in parts, so that the player can fetch the media from it."""
     parts = urlsplit(companion.gateway.url)
     port = parts.port or {"https": 443}.get(parts.scheme, 80)
     return {"protocol": parts.scheme, "address": parts.hostname, "port": port}

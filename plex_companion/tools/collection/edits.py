@@ -1,4 +1,4 @@
-"""What can be edited of a collection: checked before anything is asked, sent in few requests, and seen afterwards."""
+"""Edits of a collection: checked before any request, sent in few requests, and verified afterwards."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     Source = tuple[str | None, str | None]
 
 NAMES = {"title": "title", "titleSort": "sort_title", "summary": "summary", "contentRating": "content_rating"}
-"""Plex's fields, and what results call them."""
+"""Plex's fields, and their names in results."""
 SETTINGS = {
     "collectionMode": {"default": -1, "hide": 0, "hideItems": 1, "showItems": 2},
     "collectionSort": {"release": 0, "alpha": 1, "custom": 2},
     "collectionFilterBasedOnUser": {"admin": 0, "user": 1},
 }
-"""The advanced settings of a collection with python-plexapi's words for their values; the numbers do too."""
+"""The advanced settings of a collection, with python-plexapi's words for their values. The numbers are accepted too."""
 ABSENT = {"collectionMode": -1, "collectionSort": 0, "collectionFilterBasedOnUser": 0}
-"""What a missing attribute stands for, as python-plexapi reads it."""
+"""The meaning of a missing attribute, as python-plexapi reads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionEdits:
-    """Everything that is to be different. Labels are `None` when they are not touched; pictures are bytes."""
+    """The requested state of a collection. `replace` is `None` if the labels are not replaced; pictures are bytes."""
 
     texts: dict[str, str]
     replace: list[str] | None
@@ -51,11 +51,11 @@ class CollectionEdits:
     settings: dict[str, int] = field(default_factory=dict)
 
     def apply(self, plex: PlexServer, row: Element, again: Callable[[], Element]) -> list[str]:
-        """Send what differs from `row`, look `again`, and name what is different now.
+        """Send what differs from `row`, reload the row with `again`, and return the names of what changed.
 
         Raises:
-            Partial: Plex took some of it only.
-            NotConfirmed: Plex took it, and it is not so.
+            Partial: Plex accepted only some of the edits.
+            NotConfirmed: Plex accepted the edits but does not show them.
         """
         texts = {name: value for name, value in self.texts.items() if (read_text(row, name) or "") != value}
         labels = self.compute_labels(read_tags(row, "Label"))
@@ -71,7 +71,7 @@ class CollectionEdits:
         return named + [name for _, _, name in self._list_pictures()] + list(settings)
 
     def compute_labels(self, old: Sequence[str]) -> list[str] | None:
-        """The labels as they shall be; `None` if they already are."""
+        """Return the labels after the edit; `None` if nothing changes."""
         base = list(old) if self.replace is None else self.replace
         gone = {fold_exactly(label) for label in self.remove}
         wanted = {fold_exactly(label): label for label in (*base, *self.add) if fold_exactly(label) not in gone}
@@ -90,10 +90,10 @@ def build_edits(
     background: Source,
     asked: Mapping[str, Any] | None,
 ) -> CollectionEdits:
-    """The edits a caller asks for, pictures fetched; `texts` in the order of `NAMES`. Asks Plex nothing.
+    """Check a caller's edits and load the pictures. `texts` are in the order of `NAMES`. Makes no request to Plex.
 
     Raises:
-        Invalid: a blank title, labels both replaced and added, an unknown setting or value.
+        Invalid: a blank title, labels both replaced and added, or an unknown setting or value.
         ToolError: a picture cannot be used.
     """
     wanted = {name: value.strip() for name, value in zip(NAMES, texts, strict=True) if value is not None}
@@ -119,10 +119,10 @@ def _check_labels(labels: Labels) -> tuple[list[str] | None, list[str], list[str
         raise Invalid(message, argument="new_labels")
     for name, some in (("new_labels", replace), ("add_labels", add), ("remove_labels", remove)):
         if any(not label.strip() for label in some or ()):
-            raise Invalid(f"{name} holds a blank label.", argument=name)
+            raise Invalid(f"{name} contains a blank label.", argument=name)
     both = {fold_exactly(label) for label in add or ()} & {fold_exactly(label) for label in remove or ()}
     if both:
-        message = f"'{min(both)}' is to be both added and removed."
+        message = f"'{min(both)}' is both in add_labels and in remove_labels."
         raise Invalid(message, argument="add_labels")
     return replace, add or [], remove or []
 
@@ -153,7 +153,7 @@ def _build_steps(
     labels: list[str] | None,
     settings: Mapping[str, int],
 ) -> list[Step]:
-    """Texts and labels in one request, or each in its own where that is too long; settings in another."""
+    """Return the requests: texts and labels together, or one each where the URL gets too long, and the settings."""
     key = row.get("ratingKey", "")
     path = f"/library/sections/{row.get('librarySectionID')}/all"
     parts = [(NAMES[name], _build_text_fields({name: value})) for name, value in texts.items()]
@@ -179,14 +179,16 @@ def _build_text_fields(texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _build_label_fields(old: Sequence[str], new: list[str] | None) -> dict[str, Any]:
-    """The list as it shall be, and by name what goes: whether a shorter list alone takes labels away is unverified."""
+    """Return the new list of labels, and by name those to remove: it is unverified that Plex removes labels missing
+    from the list.
+    """
     if new is None:
         return {}
     kept = {fold_exactly(label) for label in new}
     gone = [label for label in old if fold_exactly(label) not in kept]
     fields: dict[str, Any] = {f"label[{place}].tag.tag": label for place, label in enumerate(new)}
     if gone:
-        # Escaped twice on the wire, as python-plexapi does it: the comma separates.
+        # Escaped twice on the wire, as in python-plexapi, because a comma separates the labels.
         fields["label[].tag.tag-"] = ",".join(quote(label) for label in gone)
     return fields | {"label.locked": 1}
 
@@ -201,12 +203,12 @@ def _read_setting(row: Element, name: str) -> int:
 
 
 def _check(row: Element, texts: Mapping[str, str], labels: list[str] | None, settings: Mapping[str, int]) -> None:
-    """See that it is so. Plex capitalises labels, so their case does not count."""
+    """Verify the edits. Plex capitalises labels, so their case does not count."""
     requested: dict[str, object] = {**texts, **settings}
     found: dict[str, object] = {name: read_text(row, name) or "" for name in texts}
     found |= {name: _read_setting(row, name) for name in settings}
     if labels is not None:
         requested["labels"] = sorted(fold_exactly(label) for label in labels)
         found["labels"] = sorted(fold_exactly(label) for label in read_tags(row, "Label"))
-    message = f"Plex took the edit of '{read_text(row, 'title')}', and not all of it is so. Look again."
+    message = f"Plex accepted the edit of '{read_text(row, 'title')}' but does not show all of it. Check it again."
     check_confirmed(requested=requested, found=found, message=message)

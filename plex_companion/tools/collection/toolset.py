@@ -27,7 +27,7 @@ from plex_companion.plex.xml.attributes import (
 )
 from plex_companion.tools.collection.edits import CollectionEdits, build_edits
 from plex_companion.tools.confirm import DestructionTarget, destroy_after_confirmation
-from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
+from plex_companion.tools.declare import Access, Caller, Clearable, Toolset
 from plex_companion.tools.item_list import (
     ResolvedItems,
     build_items_uri,
@@ -41,6 +41,7 @@ from plex_companion.tools.item_list import (
     resolve_among,
     resolve_items,
 )
+from plex_companion.tools.parameters import CollectionId, CollectionTitle, Confirm, ItemIds, ItemTitles, LibraryName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +58,7 @@ KINDS = {
     "artist": ("artist", "album", "track"),
     "photo": ("photoalbum", "photo"),
 }
-"""What a library holds; its collections hold one of these."""
+"""The kinds of items in each type of library. A collection holds one of these kinds."""
 LISTED = ("movie", "show", "artist")
 DEFAULT, CAP = 50, 500
 SEARCHED = 50
@@ -65,7 +66,7 @@ SEARCHED = 50
 
 @dataclass(frozen=True, slots=True)
 class Collections:
-    """Collections of one library or of all, and how many each library has."""
+    """Collections of one library or of all, with the number of collections per library."""
 
     collections: list[dict[str, Any]]
     libraries: list[dict[str, Any]]
@@ -78,7 +79,9 @@ class Collections:
     message: str | None = None
 
     def as_text(self) -> Any:
-        """Of one library the bare list; of all an object keyed by library, the second of a name as `Name (id)`."""
+        """Return the bare list for one library; for all, an object keyed by library. A repeated name becomes `Name
+        (id)`.
+        """
         if self.one_library:
             return self.collections
         keyed: dict[str, Any] = {}
@@ -109,7 +112,7 @@ class CollectionCreated:
 
 @dataclass(frozen=True, slots=True)
 class CollectionExtended:
-    """What came into a collection, and what was in it already."""
+    """Items added to a collection, and items that were already in it."""
 
     added: bool
     title: str | None
@@ -123,7 +126,7 @@ class CollectionExtended:
 
 @dataclass(frozen=True, slots=True)
 class CollectionShortened:
-    """What was taken out of a collection."""
+    """Items removed from a collection."""
 
     removed: bool
     title: str | None
@@ -135,11 +138,15 @@ class CollectionShortened:
 
 @COLLECTION.tool(Access.READ)
 def collection_list(
-    plex: PlexServer, companion: Companion, library_name: Id | None = None, limit: int = DEFAULT, offset: int = 0
+    plex: PlexServer,
+    companion: Companion,
+    library_name: LibraryName | None = None,
+    limit: int = DEFAULT,
+    offset: int = 0,
 ) -> Collections:
-    """List the collections of one library, or of every movie, show and music library.
+    """List the collections of one library, or of all movie, show and music libraries.
 
-    `ID` is what the other collection_ tools take as collection_id; `items` is how many items a collection holds.
+    Pass `ID` as `collection_id` to other tools. `items` is the number of items.
     """
     limit = clamp_limit(limit, CAP, offset)
     libraries = [find_library(plex, companion.ttl_cache, library_name)] if library_name is not None else None
@@ -168,14 +175,14 @@ def collection_create(
     plex: PlexServer,
     companion: Companion,
     collection_title: str,
-    library_name: Id,
-    item_titles: list[str] | None = None,
-    item_ids: list[Id] | None = None,
+    library_name: LibraryName,
+    item_titles: ItemTitles | None = None,
+    item_ids: ItemIds | None = None,
 ) -> CollectionCreated:
-    """Create a collection in a library from items of that library, by exact title or by id.
+    """Create a collection in a library from items of that library, by exact title or id.
 
-    All items must be of one type. Titles that nothing is called are left out and reported in `items_not_found`; when a
-    title fits several items nothing is created and the candidates are listed.
+    All items must have the same type. Titles that match nothing are listed in `items_not_found`. If a title matches
+    several items, nothing is created and the candidates are listed.
     """
     title = clean_title(collection_title, "collection_title")
     check_any_given(item_titles, item_ids)
@@ -205,16 +212,16 @@ def collection_create(
 def collection_add_to(
     plex: PlexServer,
     companion: Companion,
-    collection_title: str | None = None,
-    collection_id: Id | None = None,
-    library_name: Id | None = None,
-    item_titles: list[str] | None = None,
-    item_ids: list[Id] | None = None,
+    collection_title: CollectionTitle | None = None,
+    collection_id: CollectionId | None = None,
+    library_name: LibraryName | None = None,
+    item_titles: ItemTitles | None = None,
+    item_ids: ItemIds | None = None,
 ) -> CollectionExtended:
-    """Add items of the same library to a collection, by exact title or by id. What is in it already stays once.
+    """Add items of the same library to a collection by exact title or id.
 
-    Titles that are not found, or fit several items, are reported in `items_not_found` with their candidates; the
-    others are added. Smart collections fill themselves and take nothing.
+    Titles that match nothing or several items are listed in `items_not_found`; the others are added. Items already in
+    the collection are not added twice. Smart collections cannot be filled by hand.
     """
     check_any_given(item_titles, item_ids)
     row = _find_ordinary(plex, companion, collection_title, collection_id, library_name)
@@ -230,15 +237,15 @@ def collection_add_to(
 def collection_remove_from(
     plex: PlexServer,
     companion: Companion,
-    collection_title: str | None = None,
-    collection_id: Id | None = None,
-    library_name: Id | None = None,
-    item_titles: list[str] | None = None,
-    item_ids: list[Id] | None = None,
+    collection_title: CollectionTitle | None = None,
+    collection_id: CollectionId | None = None,
+    library_name: LibraryName | None = None,
+    item_titles: ItemTitles | None = None,
+    item_ids: ItemIds | None = None,
 ) -> CollectionShortened:
-    """Take items out of a collection, by exact title or by id. The items stay in the library.
+    """Remove items from a collection by exact title or id. They stay in the library.
 
-    When a title fits several items of the collection nothing is removed and the candidates are listed.
+    If a title matches several items of the collection, nothing is removed and the candidates are listed.
     """
     check_any_given(item_titles, item_ids)
     row = _find_ordinary(plex, companion, collection_title, collection_id, library_name)
@@ -254,9 +261,9 @@ def collection_remove_from(
 def collection_edit(
     plex: PlexServer,
     companion: Companion,
-    collection_title: str | None = None,
-    collection_id: Id | None = None,
-    library_name: Id | None = None,
+    collection_title: CollectionTitle | None = None,
+    collection_id: CollectionId | None = None,
+    library_name: LibraryName | None = None,
     new_title: str | None = None,
     new_sort_title: Clearable | None = None,
     new_summary: Clearable | None = None,
@@ -264,17 +271,17 @@ def collection_edit(
     new_labels: list[str] | None = None,
     add_labels: list[str] | None = None,
     remove_labels: list[str] | None = None,
-    poster_path: str | None = None,
+    poster_path: Annotated[str | None, Field(description="A file below the companion's media folder.")] = None,
     poster_url: str | None = None,
-    background_path: str | None = None,
+    background_path: Annotated[str | None, Field(description="A file below the companion's media folder.")] = None,
     background_url: str | None = None,
     new_advanced_settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Change a collection's title, sort title, summary, content rating, labels, poster, background or settings.
+    """Edit a collection's title, sort title, summary, content rating, labels, poster, background or settings.
 
-    What is left out stays; an empty text clears. `new_labels` replaces all labels ([] clears them) and excludes
+    Omitted arguments stay; an empty text clears. `new_labels` replaces all labels ([] clears them) and excludes
     `add_labels` and `remove_labels`. Settings: collectionMode (default, hide, hideItems, showItems), collectionSort
-    (release, alpha, custom), collectionFilterBasedOnUser (admin, user). `changes` lists what is different now.
+    (release, alpha, custom), collectionFilterBasedOnUser (admin, user).
     """
     edits = build_edits(
         companion.settings,
@@ -293,14 +300,14 @@ def collection_edit(
 async def collection_delete(
     companion: Companion,
     caller: Caller,
-    collection_title: str | None = None,
-    collection_id: Id | None = None,
-    library_name: Id | None = None,
-    confirm: bool = False,
+    collection_title: CollectionTitle | None = None,
+    collection_id: CollectionId | None = None,
+    library_name: LibraryName | None = None,
+    confirm: Confirm = False,
 ) -> dict[str, Any]:
-    """Delete a collection, by id or exact title. The items in it stay in the library; it cannot be undone.
+    """Delete a collection by id or exact title. Its items stay in the library. This cannot be undone.
 
-    A person is asked first where the client can ask; otherwise `confirm=true` is needed.
+    The user is asked to confirm; a client that cannot ask needs `confirm=true`.
     """
 
     def look(plex: PlexServer) -> DestructionTarget:
@@ -358,11 +365,11 @@ def _find(
     *,
     writes: bool,
 ) -> FoundItem:
-    """The collection that is meant: one request, two with the libraries."""
+    """Find the requested collection. One request, two if the libraries are not cached."""
     if collection_id is not None:
         return FoundItem(find_by_id(plex, collection_id, ("collection",), "collection_id"), "id")
     if title is None or not title.strip():
-        message = "Name the collection: collection_id or collection_title is needed."
+        message = "collection_id or collection_title is required."
         raise Invalid(message, argument="collection_title")
     section = None
     if library_name is not None:
@@ -378,7 +385,9 @@ def _find(
 
 
 def _fits(plex: PlexServer, section: Section | None, title: str) -> Fits[Element]:
-    """The collections that a title may mean, in one library or in all. One request; up to two more while none fits."""
+    """Return the collections that a title may refer to, in one library or in all. One request, up to two more if none
+    fits.
+    """
     rows: list[Element] = []
     for query in list_queries(title):
         rows = _find_titled(plex, section, query) if section is not None else _search(plex, query)
@@ -392,13 +401,15 @@ def _find_titled(plex: PlexServer, section: Section, title: str) -> list[Element
 
 
 def _search(plex: PlexServer, title: str) -> list[Element]:
-    """In every library. Plex before 1.19 listed collections here as tags without a key; those are left out."""
+    """Search all libraries for collections. Plex before 1.19 lists collections here as tags without a key; those are
+    left out.
+    """
     hubs = get(plex, "/hubs/search", query=title, limit=SEARCHED, includeCollections=1)
     return _drop_tags(hubs.iter("Directory"))
 
 
 def _drop_tags(rows: Iterable[Element]) -> list[Element]:
-    """Collections that have a key, each once."""
+    """Return the collections that have a key, each once."""
     found = {row.get("ratingKey"): row for row in rows if read_kind(row) == "collection"}
     return [row for key, row in found.items() if key]
 
@@ -406,12 +417,14 @@ def _drop_tags(rows: Iterable[Element]) -> list[Element]:
 def _find_ordinary(
     plex: PlexServer, companion: Companion, title: str | None, key: str | None, library: str | None
 ) -> Element:
-    """The collection, if items can come and go."""
+    """Find the requested collection and check that items can be added and removed.
+
+    Raises:
+        NotSupported: it is a smart collection.
+    """
     row = _find(plex, companion, title, key, library, writes=True).row
     if read_flag(row, "smart"):
-        message = (
-            f"'{read_text(row, 'title')}' is a smart collection: it holds what its filters find, and nothing else."
-        )
+        message = f"'{read_text(row, 'title')}' is a smart collection: only its filters decide what it holds."
         raise NotSupported(message, reason="smart")
     return row
 
@@ -444,10 +457,10 @@ def _check_free(plex: PlexServer, library: Section, title: str) -> None:
 
 
 def _check_fit(rows: Sequence[Element], section_id: str, kinds: tuple[str, ...]) -> None:
-    """Only items of one kind, and of this library."""
-    check_kinds(rows, kinds, f"this collection takes {', '.join(kinds)}")
+    """Check that the items have one kind and belong to this library."""
+    check_kinds(rows, kinds, f"this collection holds {', '.join(kinds)} only")
     first = read_kind(rows[0]) or ""
-    check_kinds(rows, (first,), f"a collection holds items of one type, here {first}")
+    check_kinds(rows, (first,), f"all items of a collection have one type, here {first}")
     stray = next((row for row in rows if row.get("librarySectionID") not in {None, section_id}), None)
     if stray is not None:
         where = read_text(stray, "librarySectionTitle") or "another library"
@@ -456,7 +469,9 @@ def _check_fit(rows: Sequence[Element], section_id: str, kinds: tuple[str, ...])
 
 
 def _create_of(plex: PlexServer, library: Section, title: str, example: Element, keys: Sequence[str]) -> str:
-    """Make a collection of these items, all of the kind of `example`; gives its id. One request for some hundred."""
+    """Create a collection of these items, all of the kind of `example`, and return its id. One request per few hundred
+    items.
+    """
     first = portions(keys, title)[0]
     made = _create(plex, library, title, example, first)
     rest = partial(_put_in, plex, made)
@@ -465,7 +480,7 @@ def _create_of(plex: PlexServer, library: Section, title: str, example: Element,
 
 
 def _create(plex: PlexServer, library: Section, title: str, first: Element, keys: Sequence[str]) -> str:
-    """The id of the new collection."""
+    """Create a collection and return its id."""
     made = send(
         plex,
         "POST",
@@ -477,7 +492,7 @@ def _create(plex: PlexServer, library: Section, title: str, first: Element, keys
         uri=build_items_uri(plex, keys),
     )
     found = [] if made is None else [row.get("ratingKey") for row in made if row.get("ratingKey")]
-    message = f"Plex took the collection '{title}' and does not say where it is. collection_list may show it."
+    message = f"Plex accepted the collection '{title}' but did not return its id. collection_list may show it."
     check_confirmed(requested=True, found=bool(found), message=message)
     return str(found[0])
 
@@ -487,16 +502,16 @@ def _put_in(plex: PlexServer, key: str, keys: list[str]) -> None:
 
 
 def _check_holds(plex: PlexServer, key: str, keys: Sequence[str]) -> int:
-    """See that the collection holds these; gives how many it holds in all."""
+    """Verify that the collection holds these items and return how many it holds in total."""
     held = {row.get("ratingKey") for row in get_all(plex, f"/library/collections/{key}/children")}
-    message = f"Plex took the items, and not all of them are in collection {key}. Look again with collection_list."
+    message = f"Plex accepted the items, but not all of them are in collection {key}. Check it with collection_list."
     missing = [one for one in keys if one not in held]
     check_confirmed(requested=[], found=missing, message=message, rating_key=parse_identifier(key))
     return len(held)
 
 
 def _extend(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionExtended:
-    """Add what is not in it yet."""
+    """Add the items that are not in the collection yet."""
     before = {one.get("ratingKey") for one in get_all(plex, f"{_find_parent_library(row)}/children")}
     new = {one.get("ratingKey", ""): one for one in items.rows if one.get("ratingKey") not in before}
     total = len(before)
@@ -511,18 +526,20 @@ def _extend(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionE
         items_already_in_collection=list_titles(one for one in items.rows if one.get("ratingKey") in before),
         items_not_found=items.not_found,
         total_items=total,
-        message=None if new else "Nothing was added: every item was in the collection already.",
+        message=None if new else "Nothing was added: every item is already in the collection.",
     )
 
 
 def _shorten(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionShortened:
-    """Take these out, one by one."""
+    """Remove these items one by one."""
     steps = [
         (read_text(one, "title") or "?", partial(_take_out, plex, row, one.get("ratingKey", ""))) for one in items.rows
     ]
     run_steps(plex, steps)
     left = {one.get("ratingKey") for one in get_all(plex, f"{_find_parent_library(row)}/children")}
-    message = f"Plex took the items of '{read_text(row, 'title')}' away, and some are still there. Look again."
+    message = (
+        f"Plex accepted the removal, but some of the items are still in '{read_text(row, 'title')}'. Check it again."
+    )
     check_confirmed(requested=[], found=[key for key in items.keys if key in left], message=message)
     return CollectionShortened(
         removed=True,
@@ -539,7 +556,7 @@ def _take_out(plex: PlexServer, row: Element, key: str) -> None:
 
 
 def _build_nothing_found(row: Element, held: Sequence[Element]) -> NotFound:
-    message = f"None of these is in the collection '{read_text(row, 'title')}'; current_items shows what is."
+    message = f"None of these is in the collection '{read_text(row, 'title')}'; current_items lists its items."
     return NotFound(
         message,
         what="item",
@@ -553,7 +570,7 @@ def _describe_edit(row: Element, edits: CollectionEdits, changes: Sequence[str])
     if not changes:
         return {
             "updated": False,
-            "message": f"Nothing to change in '{read_text(row, 'title')}': no new value, or it is as asked already.",
+            "message": f"Nothing to change in '{read_text(row, 'title')}': no new values, or they are already set.",
         }
     title = edits.texts.get("title", read_text(row, "title"))
     return {"updated": True, "title": title, "changes": list(changes), "id": parse_identifier(row.get("ratingKey"))}
@@ -586,6 +603,6 @@ def _delete(plex: PlexServer, victim: DestructionTarget) -> dict[str, Any]:
     path = f"/library/collections/{victim.facts['id']}"
     send(plex, "DELETE", path)
     still = get_or_none(plex, path) is not None
-    message = f"Plex took the deletion of '{victim.title}', and it is still there. Look again with collection_list."
+    message = f"Plex accepted the deletion of '{victim.title}', but it still exists. Check it with collection_list."
     check_confirmed(requested=False, found=still, message=message)
     return {"deleted": True, **victim.facts}

@@ -1,4 +1,4 @@
-"""A page of a library, or of all libraries: filtered, sorted, as one user sees it."""
+"""One page of a library or of all libraries: filtered, sorted, as one user sees it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DIRECTION = re.compile(r":(?:asc|desc)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ContentsQuery:
-    """What to list. `unwatched` is true for what is unseen, false for what was seen, `None` for both."""
+    """What to list. `unwatched` is true for unwatched items, false for watched ones, `None` for both."""
 
     media_type: str | None
     unwatched: bool | None
@@ -51,17 +51,17 @@ def build_query(
     limit: int,
     everywhere: bool,
 ) -> ContentsQuery:
-    """What to list, checked as far as that needs no request.
+    """Return the query, checked as far as possible without a request.
 
     Raises:
-        Invalid: an argument that cannot be, both flags, no type for all libraries.
+        Invalid: an impossible argument, both watched flags, or no type for all libraries.
     """
     if unwatched and watched:
-        raise Invalid("Ask for unwatched or for watched items, not for both at once.", argument="watched")
+        raise Invalid("Use either unwatched or watched, not both.", argument="watched")
     if everywhere:
         choose_kind(None, media_type)
         if media_type is None:
-            message = f"Without library_name, media_type is needed: one of {', '.join(KINDS)}."
+            message = f"Without library_name, media_type is required: one of {', '.join(KINDS)}."
             raise Invalid(message, argument="media_type", allowed=list(KINDS))
     sort = None if sort is None else _DIRECTION.sub(lambda found: found[0].lower(), sort.strip())
     check_filters(sort, filters)
@@ -70,7 +70,9 @@ def build_query(
 
 
 def get_contents(plex: PlexServer, library: Section | None, asked: ContentsQuery) -> dict[str, Any]:
-    """The page. One request, one more for each filter by name, one more for artists, two where no title is spelt so."""
+    """Return the page. One request, plus one per filter by name, one for artists, and two if no title has that
+    spelling.
+    """
     kind = choose_kind(library, asked.media_type)
     path = "/library/all" if library is None else f"/library/sections/{library.section_id}/all"
     params = _build_params(plex, library, kind, asked)
@@ -95,7 +97,7 @@ def get_contents(plex: PlexServer, library: Section | None, asked: ContentsQuery
 def _spelt_otherwise(
     plex: PlexServer, path: str, params: Mapping[str, object], title: str, asked: ContentsQuery
 ) -> ResultPage | None:
-    """The page of what has the title in another spelling, which Plex does not find by it."""
+    """Return the page of items whose title has another spelling, which Plex's own search misses."""
     for query in list_queries(title)[1:]:
         rows = get_page(plex, build_path(path, {**params, "title": query}), 0, MOST).rows
         fitting = {id(row) for row in is_match(rows, title).every}

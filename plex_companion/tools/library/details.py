@@ -1,4 +1,4 @@
-"""One library as Plex keeps it: its row, asked afresh, and its settings."""
+"""The details of one library: its row, freshly fetched, and its settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Setting = str | int | float | bool | None
 
 
 def get_fresh(plex: PlexServer, known: TtlCache, name: str) -> tuple[Section, str | None]:
-    """The library of this name or id, and when it was made. One request, whatever is kept.
+    """Return the library with this name or id, and when it was created. One request, bypassing the cache.
 
     Raises:
         NotFound, Ambiguous: as `find_library`.
@@ -41,9 +41,10 @@ def get_fresh(plex: PlexServer, known: TtlCache, name: str) -> tuple[Section, st
 
 
 def get_settings(plex: PlexServer, library: Section, *, private: bool) -> dict[str, Setting]:
-    """The library's settings, scanner's and agent's among them: Plex has one list. One request.
+    """Return the library's settings, including the scanner's and the agent's: Plex keeps one list. One request.
 
-    Agents keep keys and passwords of other services there; these are not shown, nor, with `private`, e-mail addresses.
+    Agents keep keys and passwords of other services there; these are left out, and so are e-mail addresses if
+    `private`.
     """
     rows = get(plex, f"/library/sections/{library.section_id}/prefs").findall("Setting")
     return {
@@ -53,7 +54,7 @@ def get_settings(plex: PlexServer, library: Section, *, private: bool) -> dict[s
 
 
 def build_details(library: Section, created_at: str | None, advanced: dict[str, Setting]) -> dict[str, Any]:
-    """The result."""
+    """Return the result of the tool."""
     return {
         "name": library.title,
         "library_id": parse_identifier(library.section_id),
@@ -80,7 +81,7 @@ def _mask(name: str, value: Setting, *, private: bool) -> Setting:
 
 
 def _parse_value(row: Element) -> Setting:
-    """A setting's value in its own type; what does not fit its type stays a text."""
+    """Return a setting's value in its own type, or as text if it does not fit that type."""
     read = {"bool": read_flag, "int": read_number, "double": read_float}.get(row.get("type", ""))
     value: Setting = read(row, "value") if read else None
     return read_text(row, "value") if value is None else value

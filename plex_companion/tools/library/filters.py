@@ -1,4 +1,4 @@
-"""What a library's listing can be filtered by, and the caller's names as the values Plex filters by."""
+"""The filters of a library's listing, and names of genres, people and so on as the values Plex filters by."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from plex_companion.plex.client import PlexServer
 
 KINDS = ("movie", "show", "episode", "artist", "album", "track")
-"""What can be listed."""
+"""The kinds that can be listed."""
 HELD = {"movie": ("movie",), "show": ("show", "episode"), "artist": ("artist", "album", "track")}
-"""What libraries hold, by their type; the first is listed unless another is asked for."""
+"""The kinds in a library, by its type. The first is the default."""
 _ALL = {
     "genre": "genre", "year": "year", "content_rating": "contentRating", "director": "director", "actor": "actor",
     "writer": "writer", "resolution": "resolution", "network": "network", "studio": "studio",
@@ -35,18 +35,18 @@ FIELDS: dict[str | None, dict[str, str]] = {
     "album": {"genre": "genre", "year": "year", "studio": "studio"},
     "track": {"genre": "genre", "year": "album.year", "studio": "album.studio"},
 }
-"""By type: the argument, and the field it filters."""
+"""The argument and the field it filters, by kind."""
 TAGS = {"genre": 1, "director": 4, "writer": 5, "actor": 6, "network": 319}
-"""plexapi's numbers of tags, which `/library/tags` lists for all libraries."""
+"""plexapi's numbers of tag types, which `/library/tags` lists for all libraries."""
 RESOLUTIONS = ("sd", "480", "576", "720", "1080", "2k", "4k", "8k")
 _SORT = re.compile(r"(?:\w+\.)?\w+(?::(?:asc|desc))?(?:,(?:\w+\.)?\w+(?::(?:asc|desc))?)*")
 
 
 def choose_kind(library: Section | None, media_type: str | None) -> str | None:
-    """The type to list; `None` for a library of photos.
+    """Return the kind to list; `None` for a photo library.
 
     Raises:
-        Invalid: unknown, or not held by the library.
+        Invalid: the kind is unknown, or the library does not hold it.
     """
     if media_type is None:
         return HELD.get(library.type, (None,))[0] if library else None
@@ -60,17 +60,19 @@ def choose_kind(library: Section | None, media_type: str | None) -> str | None:
 
 
 def check_filters(sort: str | None, filters: Mapping[str, Any]) -> None:
-    """Refuse what no library can understand, before anything is asked.
+    """Refuse filters that no library supports. Makes no request.
 
     Raises:
-        Invalid: the sort, the year or the resolution is none.
+        Invalid: the sort, the year or the resolution is not valid.
     """
     if sort is not None and not _SORT.fullmatch(sort):
-        message = f"sort must be a field with :asc or :desc, as titleSort:asc, addedAt:desc or year:desc; got '{sort}'."
+        message = (
+            f"sort must be a field with :asc or :desc, such as titleSort:asc, addedAt:desc or year:desc; got '{sort}'."
+        )
         raise Invalid(message, argument="sort")
     year, resolution = filters.get("year"), filters.get("resolution")
     if year is not None and not re.fullmatch(r"\d{4}(,\d{4})*", str(year).replace(" ", "")):
-        raise Invalid(f"year must be four digits, or several with commas; got '{year}'.", argument="year")
+        raise Invalid(f"year must have four digits (several separated by commas); got '{year}'.", argument="year")
     if resolution is not None and _parse_resolution(resolution) not in RESOLUTIONS:
         message = f"resolution must be one of {', '.join(RESOLUTIONS)}; got '{resolution}'."
         raise Invalid(message, argument="resolution", allowed=list(RESOLUTIONS))
@@ -79,15 +81,15 @@ def check_filters(sort: str | None, filters: Mapping[str, Any]) -> None:
 def resolve_filters(
     plex: PlexServer, library: Section | None, kind: str | None, filters: Mapping[str, Any]
 ) -> dict[str, str]:
-    """The filters as Plex wants them. One request for each that is a name.
+    """Return the filters as Plex takes them. One request per filter that is a name.
 
     Raises:
-        Invalid: one that the type does not have, or a name that nothing in the library has; the error lists what there is.
+        Invalid: the kind has no such filter, or nothing in the library has that value; the error lists the valid ones.
     """
     fields, given = FIELDS.get(kind, {}), {name: value for name, value in filters.items() if value is not None}
     wrong = next((name for name in given if name not in fields), None)
     if wrong is not None:
-        message = f"{kind or 'photo'} cannot be filtered by {wrong}; by {', '.join(fields) or 'nothing'} it can."
+        message = f"{kind or 'photo'} cannot be filtered by {wrong}. Its filters: {', '.join(fields) or 'none'}."
         raise Invalid(message, argument=wrong, allowed=list(fields))
     return {fields[name]: _resolve_value(plex, library, kind, name, str(value)) for name, value in given.items()}
 
@@ -98,7 +100,7 @@ def _resolve_value(plex: PlexServer, library: Section | None, kind: str | None, 
     if name == "resolution":
         return _parse_resolution(value)
     if library is None and name not in TAGS:
-        return value.strip()  # ratings and studios are filtered by name, and no list of them spans the libraries
+        return value.strip()  # ratings and studios are filtered by name, and Plex has no list of them across libraries
     choices = _list_choices(plex, library, kind, name)
     fits = sort_fits(choices, value, lambda choice: choice)
     keys = [key for key, _ in fits.exact or fits.alike]
@@ -111,7 +113,7 @@ def _resolve_value(plex: PlexServer, library: Section | None, kind: str | None, 
 
 
 def _list_choices(plex: PlexServer, library: Section | None, kind: str | None, name: str) -> list[tuple[str, str]]:
-    """What a filter can be set to: (value, name)."""
+    """Return the values a filter can have, as (value, name)."""
     if library is None:
         rows = get(plex, "/library/tags", type=TAGS[name])
         return [_parse_choice(row, "id", "tag") for row in rows]

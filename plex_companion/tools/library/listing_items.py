@@ -1,4 +1,4 @@
-"""An item of a library's listing as `library_get_contents` shows it."""
+"""An item of a library's listing, as `library_get_contents` shows it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 ALBUMS = 5000
 Albums = dict[str, tuple[int, int]]
-"""How many albums and tracks an artist has, by the artist's id."""
+"""The numbers of albums and tracks, by artist id."""
 
 
 def get_albums(plex: PlexServer, path: str, artists: Sequence[Element]) -> Albums | None:
-    """What these artists have, in one request for some hundred; `None` when Plex does not tell, for the list is worth showing without.
+    """Return the numbers of albums and tracks of these artists, in one request per few hundred.
 
-    That `artist.id` takes several ids is unverified: when other artists' albums come, it was ignored.
+    Return `None` if Plex does not answer: the list is useful without them. It is unverified that `artist.id` takes
+    several ids: if albums of other artists come back, Plex ignored it.
     """
     albums: Albums = {}
     for keys in portions(row.get("ratingKey", "") for row in artists):
@@ -59,7 +60,7 @@ def _albums_of(plex: PlexServer, path: str, keys: list[str]) -> Albums | None:
 
 
 def describe_item(row: Element, library: Section | None, albums: Albums | None) -> dict[str, Any]:
-    """The keys of every item, and those of its type."""
+    """Describe an item: the keys common to all, and those of its kind."""
     key = parse_identifier(row.get("ratingKey"))
     return {
         "media_id": key,
@@ -67,7 +68,7 @@ def describe_item(row: Element, library: Section | None, albums: Albums | None) 
         "title": read_text(row, "title"),
         "type": read_kind(row),
         "guid": read_text(row, "guid"),
-        # Rows of one library leave it to their list to say whose they are.
+        # Rows of one library do not name it: only their container does.
         "library": read_text(row, "librarySectionTitle") or (library.title if library else None),
         "library_id": parse_identifier(row.get("librarySectionID") or (library.section_id if library else None)),
         **_describe_kind(row, albums),
@@ -93,7 +94,7 @@ def _describe_kind(row: Element, albums: Albums | None) -> dict[str, Any]:
 
 
 def _describe_parents(row: Element) -> dict[str, Any]:
-    """Where it belongs: the show of an episode, the artist of a track."""
+    """Return the show of an episode, or the artist and album of a track."""
     match read_kind(row):
         case "episode":
             numbers = {"season": read_number(row, "parentIndex"), "episode": read_number(row, "index")}
@@ -108,7 +109,7 @@ def _describe_parents(row: Element) -> dict[str, Any]:
 
 
 def _describe_plays(row: Element) -> dict[str, Any]:
-    """Of what can be played itself."""
+    """Return the play state of an item that is playable itself."""
     duration, offset, media = read_number(row, "duration"), read_number(row, "viewOffset") or 0, row.find("Media")
     resolution = read_text(media, "videoResolution") if media is not None else None
     codec = read_text(media, "videoCodec") or read_text(media, "audioCodec") if media is not None else None
@@ -150,6 +151,6 @@ def _describe_artist(row: Element, albums: Albums | None) -> dict[str, Any]:
 
 
 def _is_played(row: Element) -> bool:
-    """Whether all of it was played, where Plex counts that; else whether any of it was."""
+    """Return whether all of the item was played if Plex counts that, else whether any of it was."""
     tracks, heard = read_number(row, "leafCount"), read_number(row, "viewedLeafCount")
     return heard >= tracks > 0 if tracks is not None and heard is not None else bool(read_number(row, "viewCount"))

@@ -1,4 +1,4 @@
-"""What came into the libraries last."""
+"""Items recently added to the libraries."""
 
 from __future__ import annotations
 
@@ -32,23 +32,27 @@ NEWS = {
     "artist": MediaType.ALBUM,
     "photo": MediaType.PHOTO,
 }
-"""What is news in a library of each type: films, episodes, albums, photos."""
+"""What counts as new in each type of library: films, episodes, albums, photos."""
 
 
 def get_recent(plex: PlexServer, library: Section | None, wanted: int) -> dict[str, Any]:
-    """The newest items by type. One request."""
+    """Return the newest items by type. One request."""
     most = clamp_count(wanted)
     found = get_page(plex, _build_path(library), 0, most).rows
     items = dict[str, list[dict[str, Any]]]()
     for row in found:
         items.setdefault(read_kind(row) or "unknown", []).append(_describe_item(row, library))
     named = EVERYWHERE if library is None else library.title
-    nothing = {} if found else {"message": f"Nothing was added to {named} yet."}
+    nothing = {} if found else {"message": f"Nothing has been added to {named} yet."}
     return {"count": len(found), "requestedCount": wanted, "limit": most, "library": named, "items": items, **nothing}
 
 
 def clamp_count(wanted: int) -> int:
-    """How many may come; raises `Invalid` below 1."""
+    """Return the count, at most the allowed maximum.
+
+    Raises:
+        Invalid: it is below 1.
+    """
     return clamp_limit(wanted, MOST, argument="count")
 
 
@@ -66,7 +70,7 @@ def _describe_item(row: Element, library: Section | None) -> dict[str, Any]:
         "added_at_utc": read_utc(row, "addedAt"),
         "rating_key": parse_identifier(row.get("ratingKey")),
         "guid": read_text(row, "guid"),
-        # Rows of one library leave it to their list to say whose they are.
+        # Rows of one library do not name it: only their container does.
         "library": read_text(row, "librarySectionTitle") or (library.title if library else None),
     }
 

@@ -1,4 +1,4 @@
-"""What a library is made of: counts, and the most frequent genres, people, years, out of one walk through its items."""
+"""Statistics of a library: counts, and the most frequent genres, people and years, from one pass over its items."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 PAGE, PAGES = 1000, 10
 KEPT_SECONDS = 600.0
-"""Plays do not move `contentChangedAt`."""
+"""How long the statistics are cached, because plays do not change `contentChangedAt`."""
 TOP, TOP_MUSIC = 5, 10
 VIDEO_EXTRA = "Media,Role,Writer,Country,Producer,Collection,Guid,Image,Rating,UltraBlurColors"
 TRACK_EXTRA = "Part,Guid,Image,Rating,UltraBlurColors"
-"""What rows need not bring: most of their bytes."""
+"""Elements that rows can leave out; they make up most of the bytes."""
 
 
 @dataclass(slots=True)
@@ -35,15 +35,15 @@ class Sums:
     seen: int = 0
     plays: int = 0
     by: dict[str, Counter[tuple[str, str | None]]] = field(default_factory=dict)
-    """How often each value was, with the rating key where a name alone is none."""
+    """How often each value occurs, with the rating key where a name is not unique."""
 
     def add(self, what: str, value: str | None, times: int = 1, key: str | None = None) -> None:
-        """Count a value; what a row does not say is not counted. `key` tells artists of one name apart."""
+        """Count a value. Missing values are ignored. `key` tells artists with the same name apart."""
         if value is not None and times:
             self.by.setdefault(what, Counter())[value, key] += times
 
     def list_top(self, what: str, most: int | None = None) -> dict[str, int]:
-        """The most frequent values first; of several of one name, all are named with their rating keys."""
+        """Return the most frequent values first. Values that share a name get their rating keys."""
         found = self.by.get(what, Counter())
         names = Counter(value for value, _ in found)
         return {
@@ -52,12 +52,12 @@ class Sums:
         }
 
     def list_in_order(self, what: str) -> dict[str, int]:
-        """The values in their own order, as years."""
+        """Return the values in their own order, such as years."""
         return {value: times for (value, _), times in sorted(self.by.get(what, Counter()).items())}
 
 
 def compute_stats(plex: PlexServer, known: TtlCache, library: Section) -> dict[str, Any]:
-    """The result for a library. At most fourteen requests."""
+    """Return the statistics of a library. At most fourteen requests."""
     make = {"movie": _sum_movies, "show": _sum_shows, "artist": _sum_music}.get(library.type, _sum_photos)
     sums, total, found = make(plex, known, library)
     head = {"name": library.title, "type": library.type, "totalItems": total}
@@ -93,7 +93,9 @@ def _sum_shows(plex: PlexServer, known: TtlCache, library: Section) -> tuple[Sum
 
 
 def _sum_music(plex: PlexServer, known: TtlCache, library: Section) -> tuple[Sums, int, dict[str, Any]]:
-    """Tracks seldom say their genre (their artists do), so the first thousand artists are read too."""
+    """Sum up a music library. Tracks rarely have a genre but their artists do, so the first thousand artists are read
+    too.
+    """
     artists = get_page(plex, build_path(_build_path(library), {"type": 8, "excludeElements": TRACK_EXTRA}), 0, PAGE)
     genres = {row.get("ratingKey"): read_tags(row, "Genre") for row in artists.rows}
     sums = _sum_items(plex, known, library, 10, TRACK_EXTRA, lambda row, sums: _add_track(row, sums, genres))
@@ -114,7 +116,7 @@ def _sum_music(plex: PlexServer, known: TtlCache, library: Section) -> tuple[Sum
 def _sum_items(
     plex: PlexServer, known: TtlCache, library: Section, kind: int, extra: str, add: Callable[[Element, Sums], None]
 ) -> Sums:
-    """The sums over all items of a kind, at most ten thousand; kept while the library's content stays as it is."""
+    """Return the sums over the items of a kind, at most ten thousand, cached until the library's content changes."""
 
     def walk() -> Sums:
         sums, path = Sums(), build_path(_build_path(library), {"type": kind, "excludeElements": extra})

@@ -15,8 +15,9 @@ from plex_companion.plex.lookup import find_library
 from plex_companion.plex.query import call_action, count_rows
 from plex_companion.plex.xml.attributes import parse_identifier
 from plex_companion.serialize import format_iso
-from plex_companion.tools.declare import Access, Id, Toolset
+from plex_companion.tools.declare import Access, Toolset
 from plex_companion.tools.library import contents, details, recent, stats
+from plex_companion.tools.parameters import LibraryName, Username
 from plex_companion.tools.users import switch_user
 
 if TYPE_CHECKING:
@@ -28,15 +29,15 @@ LIBRARY = Toolset("library", "Libraries: list, count, browse, scan, refresh")
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """One library, under the names callers of its predecessor know."""
+    """One library, under the names that callers of the predecessor know."""
 
     title: str
     type: str
     libraryId: int | str | None  # noqa: N815 - the contract's name
-    totalSize: int | None  # noqa: N815 - the same
+    totalSize: int | None  # noqa: N815 - the contract's name
     uuid: str | None
     locations: list[str]
-    updatedAt: str | None  # noqa: N815 - the same
+    updatedAt: str | None  # noqa: N815 - the contract's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Libraries:
     status: str = field(default="success")
 
     def as_text(self) -> dict[str, Any]:
-        """An object keyed by title; the second of two that share one is `Title (id)`."""
+        """Return an object keyed by title. A repeated title becomes `Title (id)`."""
         keyed: dict[str, Any] = {}
         for library in self.libraries:
             key = library.title if library.title not in keyed else f"{library.title} ({library.libraryId})"
@@ -66,7 +67,7 @@ class Libraries:
 
 @dataclass(frozen=True, slots=True)
 class RefreshStarted:
-    """Plex was told to fetch metadata anew."""
+    """A metadata refresh that Plex has started."""
 
     success: bool
     message: str
@@ -75,7 +76,7 @@ class RefreshStarted:
 
 @dataclass(frozen=True, slots=True)
 class ScanStarted:
-    """Plex was told to look for new files."""
+    """A scan for new files that Plex has started."""
 
     success: bool
     message: str
@@ -84,7 +85,7 @@ class ScanStarted:
 
 @LIBRARY.tool(Access.READ)
 def library_list(plex: PlexServer, companion: Companion) -> Libraries:
-    """List every library with its type, id, number of items and folders."""
+    """List all libraries with type, id, number of items and folders."""
     known = {section.section_id: section for section in companion.state.sections}
     sections = [
         _update_count(plex, section, known.get(section.section_id))
@@ -106,21 +107,21 @@ def library_list(plex: PlexServer, companion: Companion) -> Libraries:
 
 
 @LIBRARY.tool(Access.READ)
-def library_get_stats(plex: PlexServer, companion: Companion, library_name: Id) -> dict[str, Any]:
-    """Count what a library holds, and list its most frequent genres, directors, studios, decades, artists, albums.
+def library_get_stats(plex: PlexServer, companion: Companion, library_name: LibraryName) -> dict[str, Any]:
+    """Count what a library holds and list its most frequent genres, directors, studios, decades, artists and albums.
 
-    `library_name` is a library's name or id. `unwatchedShows` have at least one unseen episode. `topArtists`,
-    `topAlbums` and `totalPlays` count plays, the other lists items. Of libraries with more than 10,000 items the lists
-    are a sample (`sampled`); they may be ten minutes old.
+    `unwatchedShows` have at least one unwatched episode. `topArtists`, `topAlbums` and `totalPlays` count plays; the
+    other lists count items. In libraries with more than 10,000 items the lists are a sample (`sampled`). They may be
+    ten minutes old.
     """
     return stats.compute_stats(plex, companion.ttl_cache, find_library(plex, companion.ttl_cache, library_name))
 
 
 @LIBRARY.tool(Access.WRITE, additive=True)
-def library_refresh(plex: PlexServer, companion: Companion, library_name: Id | None = None) -> RefreshStarted:
-    """Make Plex fetch all metadata and artwork of a library anew; without `library_name`, of every library.
+def library_refresh(plex: PlexServer, companion: Companion, library_name: LibraryName | None = None) -> RefreshStarted:
+    """Refresh all metadata and artwork of a library. Without `library_name`, refresh all libraries.
 
-    Takes long and runs on afterwards. To find new files call `library_scan`, which is quick.
+    Slow; runs in the background. To find new files, use `library_scan`, which is quick.
     """
     known = companion.ttl_cache
     libraries = (
@@ -128,17 +129,21 @@ def library_refresh(plex: PlexServer, companion: Companion, library_name: Id | N
     )
     call_action(plex, f"/library/sections/{'all' if library_name is None else libraries[0].section_id}/refresh?force=1")
     titles = [library.title for library in libraries]
-    return RefreshStarted(
-        success=True, message=f"Refresh started of: {', '.join(titles) or 'nothing'}.", libraries=titles
-    )
+    return RefreshStarted(success=True, message=f"Refresh started: {', '.join(titles) or 'nothing'}.", libraries=titles)
 
 
 @LIBRARY.tool(Access.WRITE)
-def library_scan(plex: PlexServer, companion: Companion, library_name: Id, path: str | None = None) -> ScanStarted:
-    """Make Plex look for new files in a library, or in one folder of it. The scan runs on afterwards.
+def library_scan(
+    plex: PlexServer,
+    companion: Companion,
+    library_name: LibraryName,
+    path: Annotated[
+        str | None, Field(description="A folder on the server, inside one of the library's folders.")
+    ] = None,
+) -> ScanStarted:
+    """Scan a library, or one of its folders, for new files. Runs in the background.
 
-    `library_name` is a library's name or id; `path` is a folder on the server, below one of the library's own.
-    Watch `plex://activity` or `activity_list` for its progress.
+    Follow the progress with `activity_list`.
     """
     library = find_library(plex, companion.ttl_cache, library_name, writes=True)
     if path is not None:
@@ -149,10 +154,10 @@ def library_scan(plex: PlexServer, companion: Companion, library_name: Id, path:
 
 
 @LIBRARY.tool(Access.READ)
-def library_get_details(plex: PlexServer, companion: Companion, library_name: Id) -> dict[str, Any]:
-    """One library in detail: folders, agent, scanner, language, settings, and when it was last scanned or changed.
+def library_get_details(plex: PlexServer, companion: Companion, library_name: LibraryName) -> dict[str, Any]:
+    """Show a library's folders, agent, scanner, language, settings, and when it was last scanned or changed.
 
-    `library_name` is a library's name or id. `content_changed_at` is Plex's own counter, not a time.
+    `content_changed_at` is Plex's own counter, not a time.
     """
     library, created_at = details.get_fresh(plex, companion.ttl_cache, library_name)
     known = {section.section_id: section for section in companion.state.sections}
@@ -163,12 +168,15 @@ def library_get_details(plex: PlexServer, companion: Companion, library_name: Id
 
 @LIBRARY.tool(Access.READ, aliases={"limit": "count"})
 def library_get_recently_added(
-    plex: PlexServer, companion: Companion, count: int = 50, library_name: Id | None = None
+    plex: PlexServer,
+    companion: Companion,
+    count: Annotated[int, Field(description="1 to 500.")] = 50,
+    library_name: LibraryName | None = None,
 ) -> dict[str, Any]:
-    """What was added last, newest first, grouped by type.
+    """List the most recently added items, newest first, grouped by type.
 
-    Of one library (name or id): films, episodes, albums or photos. Of all together: as Plex groups them, shows by
-    season and music by album. `count` is at most 500.
+    For one library: films, episodes, albums or photos. Without `library_name`: grouped as Plex does, shows by season
+    and music by album.
     """
     recent.clamp_count(count)
     library = None if library_name is None else find_library(plex, companion.ttl_cache, library_name)
@@ -179,10 +187,10 @@ def library_get_recently_added(
 def library_get_contents(
     plex: PlexServer,
     companion: Companion,
-    library_name: Id | None = None,
+    library_name: LibraryName | None = None,
     unwatched: bool = False,
     watched: bool = False,
-    sort: Annotated[str | None, Field(description="As titleSort:asc, addedAt:desc, year:desc, random.")] = None,
+    sort: Annotated[str | None, Field(description="Such as titleSort:asc, addedAt:desc, year:desc, random.")] = None,
     offset: int = 0,
     limit: int = 50,
     genre: str | None = None,
@@ -194,14 +202,14 @@ def library_get_contents(
     resolution: Annotated[str | None, Field(description="sd, 480, 576, 720, 1080, 2k, 4k or 8k.")] = None,
     network: str | None = None,
     studio: str | None = None,
-    username: str | None = None,
-    title: str | None = None,
+    username: Username | None = None,
+    title: Annotated[str | None, Field(description="Words of the title.")] = None,
     media_type: Annotated[str | None, Field(description="movie, show, episode, artist, album or track.")] = None,
 ) -> dict[str, Any]:
-    """Browse a library page by page: filtered, sorted, with what was watched, as the owner or as `username` sees it.
+    """List the items of a library, filtered and sorted, with their watched state.
 
-    `library_name` is a name or id; without it all libraries are listed, and `media_type` is needed. `limit` is at most
-    500. `title` finds words in titles. A filter that the type does not have is refused, and so is an unknown name.
+    Without `library_name`, lists all libraries and needs `media_type`. Not every media type has every filter; an
+    unknown filter value is an error that lists the valid ones. `limit` is at most 500.
     """
     filters = {"genre": genre, "year": year, "content_rating": content_rating, "director": director, "actor": actor,
                "writer": writer, "resolution": resolution, "network": network, "studio": studio}  # fmt: skip
@@ -214,7 +222,7 @@ def library_get_contents(
 
 
 def _update_count(plex: PlexServer, section: Section, known: Section | None) -> Section:
-    """The section with its count: the one already known when its content has not changed since."""
+    """Return the section with its count. The known count is reused if the content has not changed since."""
     changed = section.content_changed_at
     if known is not None and known.count is not None and changed is not None and known.content_changed_at == changed:
         return replace(section, count=known.count)
@@ -223,14 +231,12 @@ def _update_count(plex: PlexServer, section: Section, known: Section | None) -> 
 
 def _check_below(library: Section, path: str) -> None:
     if not any(_is_below(path, location) for location in library.locations):
-        message = (
-            f"'{path}' is not below a folder of library '{library.title}'. Its folders: {', '.join(library.locations)}."
-        )
+        message = f"'{path}' is not inside a folder of library '{library.title}'. Its folders: {', '.join(library.locations)}."
         raise Invalid(message, argument="path", allowed=list(library.locations))
 
 
 def _is_below(path: str, location: str) -> bool:
-    """By the rules of the server's own system, which need not be ours."""
+    """Compare paths by the rules of the server's operating system, which need not be ours."""
     system = ntpath if "\\" in location or location[1:2] == ":" else posixpath
     inner, outer = system.normcase(system.normpath(path)), system.normcase(system.normpath(location))
     return inner == outer or str(inner).startswith(outer.rstrip("\\/") + system.sep)

@@ -1,4 +1,4 @@
-"""Posters, backgrounds and logos of an item: which there are, how they look, and setting another."""
+"""Posters, backgrounds and logos of an item: listing, fetching and replacing them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 Output = Literal["base64", "url", "file_path", "image"]
 OUTPUTS: tuple[Output, ...] = ("base64", "url", "file_path", "image")
 LARGEST = 256 * 1024
-"""Bytes of a picture inside an answer."""
+"""The maximum size in bytes of a picture inside an answer."""
 WIDEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class PictureKind:
-    """A kind of picture: the list of its versions, the attribute of an item, the lock, the format to ask for."""
+    """A kind of picture: the path of its versions, the item's attribute, the lock, and the format to request."""
 
     listed: str
     field: str
@@ -61,22 +61,22 @@ ILLUSTRATED = ("movie", "show", "season", "episode", "artist", "album")
 
 
 class ArtworkResult(dict[str, Any]):
-    """The answer by type of picture, and the pictures themselves where a client shows them."""
+    """The answer by kind of picture, and the pictures themselves for clients that show them."""
 
-    def __init__(self, told: dict[str, Any], images: tuple[tuple[str, bytes], ...] = ()) -> None:
-        super().__init__(told)
+    def __init__(self, entries: dict[str, Any], images: tuple[tuple[str, bytes], ...] = ()) -> None:
+        super().__init__(entries)
         self._images = images
 
     def as_images(self) -> tuple[tuple[str, bytes], ...]:
-        """MIME type and bytes of each."""
+        """Return the MIME type and bytes of each picture."""
         return self._images
 
 
 def find_kind(art_type: str, argument: str = "art_type") -> PictureKind:
-    """The kind of that name.
+    """Return the kind of picture with that name.
 
     Raises:
-        Invalid: none.
+        Invalid: there is no such kind.
     """
     name = art_type.strip().lower()
     if name not in SETTABLE:
@@ -86,23 +86,23 @@ def find_kind(art_type: str, argument: str = "art_type") -> PictureKind:
 
 
 def check_types(image_types: Sequence[str]) -> list[str]:
-    """The types asked for, each once.
+    """Return the requested types, each once.
 
     Raises:
-        Invalid: none, or an unknown one.
+        Invalid: the list is empty, or a type is unknown.
     """
     names = list(dict.fromkeys(name.strip().lower() for name in image_types))
     if not names or not set(names) <= set(SHOWABLE):
-        message = f"image_types must be some of {', '.join(SHOWABLE)}; got {', '.join(names) or 'none'}."
+        message = f"image_types must be among {', '.join(SHOWABLE)}; got {', '.join(names) or 'none'}."
         raise Invalid(message, argument="image_types", allowed=list(SHOWABLE))
     return names
 
 
 def check_output(output_format: str) -> Output:
-    """The output format of that name.
+    """Return the output format with that name.
 
     Raises:
-        Invalid: none.
+        Invalid: there is no such format.
     """
     for known in OUTPUTS:
         if known == choose(output_format, OUTPUTS):
@@ -111,17 +111,17 @@ def check_output(output_format: str) -> Output:
     raise Invalid(message, argument="output_format", allowed=list(OUTPUTS))
 
 
-# -- what there is
+# -- available versions
 
 
 def list_versions(plex: PlexServer, row: Element, of: PictureKind) -> list[Element]:
-    """All versions that Plex offers. One request."""
+    """Return all versions that Plex offers. One request."""
     found = get_or_none(plex, f"/library/metadata/{row.get('ratingKey')}/{of.listed}")
     return [] if found is None else [child for child in found if child.get("ratingKey") or child.get("key")]
 
 
 def describe_version(index: int, row: Element) -> dict[str, Any]:
-    """One of them, without the keys of other services that an address may carry."""
+    """Describe one version, without keys of other services that its URL may contain."""
     return {
         "index": index,
         "provider": read_text(row, "provider"),
@@ -131,12 +131,12 @@ def describe_version(index: int, row: Element) -> dict[str, Any]:
     }
 
 
-# -- how it looks
+# -- fetching pictures
 
 
 @dataclass(frozen=True, slots=True)
 class ArtworkOptions:
-    """How pictures are wanted."""
+    """The form in which pictures are wanted."""
 
     output: Output
     folder: str
@@ -145,27 +145,27 @@ class ArtworkOptions:
 
     @property
     def most(self) -> int:
-        """Bytes of one picture: an answer holds less than a file may."""
+        """The maximum size in bytes of one picture; an answer allows less than a file."""
         return pictures.LARGEST if self.output == "file_path" else LARGEST
 
 
 def fetch_artwork(plex: PlexServer, row: Element, types: Sequence[str], wish: ArtworkOptions) -> ArtworkResult:
-    """The pictures of these types; each costs at most two requests, and fails for itself."""
-    told, images = dict[str, Any](), list[tuple[str, bytes]]()
+    """Return the pictures of these types. Each costs at most two requests, and a failure affects only that picture."""
+    entries, images = dict[str, Any](), list[tuple[str, bytes]]()
     for name in types:
         address = _find_address(row, name)
-        told[name] = (
+        entries[name] = (
             {"error": f"'{read_text(row, 'title')}' has no {name}."}
             if address is None
             else _add_picture(plex, row, name, address, wish, images)
         )
-    return ArtworkResult(told, tuple(images))
+    return ArtworkResult(entries, tuple(images))
 
 
 def _find_address(row: Element, name: str) -> str | None:
-    """The Plex path of the picture, without a token."""
+    """Return the picture's path on Plex, without a token."""
     if name == "banner":
-        return read_text(row, "banner")  # newer servers have none
+        return read_text(row, "banner")  # newer servers omit it
     if KINDS[name] is LOGO:
         logos = [image for image in row.iter("Image") if image.get("type") == "clearLogo"]
         return read_text(logos[0], "url") if logos else None
@@ -176,26 +176,26 @@ def _add_picture(
     plex: PlexServer, row: Element, name: str, address: str, wish: ArtworkOptions, images: list[tuple[str, bytes]]
 ) -> dict[str, Any]:
     of = KINDS.get(name)
-    told = {
+    entries = {
         "type": name,
         "versions_available": len(list_versions(plex, row, of)) if of else 1,
         "rating_key": parse_identifier(row.get("ratingKey")),
     }
     stem = clean_name(f"{read_text(row, 'title')}_{name}")
     if wish.output == "url":
-        return {"filename": f"{stem}.jpg", **told, "url": hide_keys(address)}
+        return {"filename": f"{stem}.jpg", **entries, "url": hide_keys(address)}
     body = _fetch_picture(plex, address, of.format if of else "jpeg", wish)
     if isinstance(body, str):
         return {"error": body}
     mime = find_mime(body)
     if mime is None:
-        return {"error": f"What Plex gave as {name} is no picture."}
-    told |= {"filename": f"{stem}{EXTENSIONS[mime]}", "mime": mime}
-    return told | _build_entry(body, mime, stem, wish, images)
+        return {"error": f"Plex's {name} is not an image."}
+    entries |= {"filename": f"{stem}{EXTENSIONS[mime]}", "mime": mime}
+    return entries | _build_entry(body, mime, stem, wish, images)
 
 
 def _fetch_picture(plex: PlexServer, address: str, form: str, wish: ArtworkOptions) -> bytes | str:
-    """The picture, at most so wide; or why there is none. One request."""
+    """Return the picture, scaled down to the maximum width, or why there is none. One request."""
     path = build_path(
         "/photo/:/transcode",
         {"url": address, "width": wish.width, "height": 2 * wish.width, "minSize": 0, "upscale": 0, "format": form},
@@ -203,9 +203,9 @@ def _fetch_picture(plex: PlexServer, address: str, form: str, wish: ArtworkOptio
     try:
         return download(plex, path, wish.most)
     except NotFound:
-        return "Plex names a picture, but does not have it. Refreshing the item may help."
+        return "Plex lists an image but does not have it. Refreshing the item may help."
     except TooLarge:
-        return f"The picture has more than {wish.most >> 10} KiB: ask for a smaller max_width than {wish.width}."
+        return f"The image is larger than {wish.most >> 10} KiB: use a smaller max_width than {wish.width}."
 
 
 def _build_entry(
@@ -222,26 +222,26 @@ def _build_entry(
             return {"base64": base64.b64encode(body).decode()}
 
 
-# -- setting another
+# -- setting a picture
 
 
 def check_settable(row: Element, art_type: str) -> None:
-    """See that this kind of item has pictures of its own.
+    """Check that this kind of item has pictures of its own.
 
     Raises:
-        NotSupported: a track shows its album's, photos and clips are their own.
+        NotSupported: a track shows its album's picture, and photos and clips are their own.
     """
     if read_kind(row) not in ILLUSTRATED:
-        message = f"A {read_kind(row)} has no {art_type} of its own ('{read_text(row, 'title')}'): for a track, set its album's."
+        message = f"A {read_kind(row)} has no {art_type} of its own ('{read_text(row, 'title')}'): for a track, use its album."
         raise NotSupported(message, reason="item type")
 
 
 def upload_and_check(plex: PlexServer, row: Element, of: PictureKind, picture: Picture, *, lock: bool) -> None:
-    """Upload a picture, which Plex then shows; lock it if asked; and see both. At most four requests.
+    """Upload a picture, lock it if requested, and verify both. At most four requests.
 
     Raises:
-        NotConfirmed: Plex said yes, and shows another.
-        Partial: it is there but not locked.
+        NotConfirmed: Plex accepted the picture but shows another.
+        Partial: the picture is set but not locked.
     """
     key = row.get("ratingKey")
     place = f"/library/sections/{row.get('librarySectionID')}/all"
@@ -261,7 +261,7 @@ def upload_and_check(plex: PlexServer, row: Element, of: PictureKind, picture: P
 def _check_shown(plex: PlexServer, row: Element, of: PictureKind) -> None:
     chosen = [one.get("ratingKey", "") for one in list_versions(plex, row, of) if read_flag(one, "selected")]
     if not any(name.startswith("upload://") for name in chosen):
-        message = f"Plex took the picture, but '{read_text(row, 'title')}' shows another. Try again in a moment."
+        message = f"Plex accepted the image, but '{read_text(row, 'title')}' shows another. Try again in a moment."
         found = [hide_keys(name) for name in chosen]
         raise NotConfirmed(message, requested="upload", found=found)
 

@@ -1,4 +1,4 @@
-"""Deleting an item with its files: what it is and holds, whether Plex would do it, and that it is gone."""
+"""Deleting an item with its files: describe it, check that Plex allows it, verify that it is gone."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _STEP = 1000
 
 
 def check_deletion_is_on(plex: PlexServer) -> None:
-    """Ask the server whether it deletes at all. One request.
+    """Check that the server's settings allow deletion. One request.
 
     Raises:
-        NotSupported: its setting says no.
+        NotSupported: they do not.
     """
-    if not read_flag(get(plex, "/"), "allowMediaDeletion"):  # left out when it is off (PLEX.md 2.1)
+    if not read_flag(get(plex, "/"), "allowMediaDeletion"):  # omitted when off (PLEX.md 2.1)
         message = (
             "This Plex server does not let clients delete media. Its owner can allow it: "
             "Settings, Library, 'Allow media deletion'."
@@ -48,14 +48,16 @@ def check_deletion_is_on(plex: PlexServer) -> None:
 
 
 def describe_found_target(plex: PlexServer, found: FoundItem) -> DestructionTarget:
-    """What would be deleted: a container's row is enough, of anything else the full one has the files."""
+    """Describe the item that would be deleted. A container's short row is enough; other items need the full row for
+    their files.
+    """
     is_whole = found.matched == "id" or read_kind(found.row) in CONTAINERS
     row = found.row if is_whole else find_by_id(plex, found.row.get("ratingKey") or "", DELETABLE)
     return describe_target(plex, row)
 
 
 def describe_target(plex: PlexServer, row: Element) -> DestructionTarget:
-    """The item of a row with its files. A container costs one request."""
+    """Describe the item of a row with its files. A container costs one request."""
     leaves, items = [row], 1
     if read_kind(row) in CONTAINERS:
         path = f"/library/metadata/{row.get('ratingKey')}/allLeaves"
@@ -107,7 +109,7 @@ def _format_size(size: int) -> str:
 
 
 def delete(plex: PlexServer, doomed: DestructionTarget) -> dict[str, Any]:
-    """Delete it, see that it is gone, and name it. Two requests.
+    """Delete the item, verify that it is gone, and describe it. Two requests.
 
     Raises:
         NotConfirmed: it is still there.
@@ -115,8 +117,8 @@ def delete(plex: PlexServer, doomed: DestructionTarget) -> dict[str, Any]:
     key = doomed.facts["rating_key"]
     send(plex, "DELETE", f"/library/metadata/{key}")
     if get_or_none(plex, f"/library/metadata/{key}") is not None:
-        message = f"Plex was told to delete '{doomed.title}', but it is still there. Look again in a moment."
+        message = f"Plex accepted the deletion of '{doomed.title}', but it is still there. Check again in a moment."
         raise NotConfirmed(message, requested="deleted", found=doomed.facts)
-    told = {"deleted": True, "year": None, "library": None, **doomed.facts}
-    told.pop("items")
-    return told
+    result = {"deleted": True, "year": None, "library": None, **doomed.facts}
+    result.pop("items")
+    return result

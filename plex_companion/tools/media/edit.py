@@ -1,4 +1,4 @@
-"""Editing what Plex says of an item: worked out from what is there, sent at once, and seen afterwards."""
+"""Editing an item's metadata: compute the changes, send them together, verify them."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ SUPPORTED: dict[str, set[str]] = {
     "album": _EVERY | _GENRE | {"new_summary", "new_studio", "new_release_date"},
     "track": _EVERY | _GENRE,
 }
-"""What python-plexapi can edit of each kind, counted on 4.18.3."""
+"""The fields that python-plexapi 4.18.3 can edit, by kind."""
 TEXTS = {
     "new_title": ("title", "title", "title changed to '{}'"),
     "new_summary": ("summary", "summary", "summary updated"),
     "new_studio": ("studio", "studio", "studio changed to '{}'"),
     "new_release_date": ("originallyAvailableAt", "release_date", "updated release date to '{}'"),
 }
-"""Plex's name of a field, ours in `before`, and the sentence for `changes`."""
+"""Plex's name of a field, our name in `before`, and the sentence for `changes`."""
 MERGED = ("artist", "album")
-"""Giving one of these the title of another merges the two (PLEX spec, `/library/sections/{id}/all`)."""
+"""Renaming one of these to the title of another merges the two (PLEX spec, `/library/sections/{id}/all`)."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _BEST = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class MediaEdit:
-    """One thing to change: what it was, how Plex is told, and how to see that it is done."""
+    """One change: the old value, the request fields, and how to verify it."""
 
     name: str
     old: Any
@@ -64,10 +64,10 @@ class MediaEdit:
 
 
 def check_arguments(**arguments: Any) -> dict[str, Any]:
-    """The arguments that were given, looked at before anything is asked.
+    """Return the arguments that were given, checked without a request.
 
     Raises:
-        Invalid: one cannot be used.
+        Invalid: an argument cannot be used.
     """
     wanted = drop_nulls(arguments)
     _check_values(wanted)
@@ -79,13 +79,13 @@ def _check_values(wanted: Mapping[str, Any]) -> None:
         if name in wanted and not wanted[name].strip():
             raise Invalid(f"{name} must not be empty.", argument=name)
     if not all(tag.strip() for tag in wanted.get("new_tags", ())):
-        raise Invalid("new_tags must not hold an empty tag.", argument="new_tags")
+        raise Invalid("new_tags must not contain an empty tag.", argument="new_tags")
     rating = wanted.get("new_rating", 0.0)
     if not 0 <= rating <= _BEST:
         raise Invalid(f"new_rating must be 0 to 10; got {rating:g}.", argument="new_rating")
     released = wanted.get("new_release_date", "")
     if released and not _is_date(released):
-        message = f"new_release_date must be a date as 2001-12-31, or empty to clear it; got '{released}'."
+        message = f"new_release_date must be a date such as 2001-12-31, or empty to clear it; got '{released}'."
         raise Invalid(message, argument="new_release_date")
 
 
@@ -96,10 +96,10 @@ def _is_date(value: str) -> bool:
 
 
 def check_kind(row: Element, wanted: Mapping[str, Any]) -> None:
-    """See that this kind of item has all these fields, before any is changed.
+    """Check that this kind of item has all these fields, before anything changes.
 
     Raises:
-        NotSupported: it lacks one.
+        NotSupported: a field is missing.
     """
     lacking = [name for name in wanted if name not in SUPPORTED[read_kind(row) or ""]]
     if lacking:
@@ -108,7 +108,7 @@ def check_kind(row: Element, wanted: Mapping[str, Any]) -> None:
 
 
 def build_edits(row: Element, wanted: Mapping[str, Any]) -> list[MediaEdit]:
-    """What is to be changed; nothing for what is so already."""
+    """Return the edits that change something."""
     found = [_build_text_edit(row, name, wanted[name]) for name in TEXTS if name in wanted]
     removed = [wanted["remove_genre"]] if "remove_genre" in wanted else []
     added = [wanted["new_genre"]] if "new_genre" in wanted else []
@@ -136,7 +136,9 @@ def _is_same(one: str, other: str) -> bool:
 def _build_tag_edit(
     row: Element, field: str, tag: str, added: Sequence[str], removed: Sequence[str]
 ) -> MediaEdit | None:
-    """Plex replaces a list of tags, so all that stay are sent along; those that go are named too."""
+    """Return the edit of a list of tags. Plex replaces the list, so all that stay are sent too, and removed ones are
+    named.
+    """
     old = read_tags(row, tag)
     going = [name for name in old if _contains(name, removed) and not _contains(name, added)]
     coming = [name.strip() for name in dict.fromkeys(added) if not _contains(name, old)]
@@ -162,7 +164,7 @@ def _is_set(found: Sequence[str], wanted: Sequence[str]) -> bool:
 
 
 def build_rating_edit(row: Element, rating: float | None) -> MediaEdit | None:
-    """The owner's own rating; it has a request of its own."""
+    """Return the edit of the owner's own rating, which has a request of its own."""
     old = read_float(row, "userRating")
     if rating is None or old == rating:
         return None
@@ -172,10 +174,10 @@ def build_rating_edit(row: Element, rating: float | None) -> MediaEdit | None:
 
 
 def check_title_is_free(plex: PlexServer, row: Element, wanted: Mapping[str, Any]) -> None:
-    """See that a new title will not merge this artist or album with another. One request, for those two kinds.
+    """Check that a new title will not merge this artist or album with another. One request, for those two kinds.
 
     Raises:
-        Conflict: the library has one of that title.
+        Conflict: the library already has one with that title.
     """
     title, this = wanted.get("new_title", "").strip(), read_kind(row)
     if not title or this not in MERGED or _is_same(read_text(row, "title") or "", title):
@@ -191,11 +193,12 @@ def check_title_is_free(plex: PlexServer, row: Element, wanted: Mapping[str, Any
 def apply_edits(
     plex: PlexServer, row: Element, edits: Sequence[MediaEdit], rating: MediaEdit | None, value: float | None
 ) -> Element:
-    """Change it and look again; gives the row as it is now. At most three requests, one for each field where they are long.
+    """Apply the edits, verify them, and return the new row. At most three requests, or one per field if the URL gets
+    too long.
 
     Raises:
-        Partial: some of it took effect.
-        NotConfirmed: none did, though Plex said yes.
+        Partial: only some of the edits took effect.
+        NotConfirmed: none took effect, although Plex accepted them.
     """
     key = row.get("ratingKey")
     place = f"/library/sections/{row.get('librarySectionID')}/all"
@@ -213,7 +216,7 @@ def apply_edits(
 
 
 def _sendable(place: str, edits: Sequence[MediaEdit]) -> list[tuple[str, dict[str, Any]]]:
-    """All fields for one request, or, where that is too long, each for one of its own."""
+    """Return all fields in one request or, if that is too long, one request per field."""
     fields: dict[str, Any] = {name: value for one in edits for name, value in one.params.items()}
     if len(edits) > 1 and not fits_line(place, fields):
         return [(one.name, dict(one.params)) for one in edits]
@@ -226,9 +229,11 @@ def _check_done(now: Element, edits: Sequence[MediaEdit]) -> None:
         return
     applied = [edit.name for edit in edits if edit.name not in missing]
     if applied:
-        message = f"Plex took only a part of it: {', '.join(missing)} of '{read_text(now, 'title')}' did not change."
+        message = (
+            f"Plex applied only part of the edit: {', '.join(missing)} of '{read_text(now, 'title')}' did not change."
+        )
         raise Partial(message, applied=applied, failed=missing)
     message = (
-        f"Plex accepted the change of '{read_text(now, 'title')}', but {', '.join(missing)} is as it was. Try again."
+        f"Plex accepted the edit of '{read_text(now, 'title')}', but {', '.join(missing)} did not change. Try again."
     )
     raise NotConfirmed(message, requested=missing, found={edit.name: edit.old for edit in edits})

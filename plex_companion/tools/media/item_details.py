@@ -1,4 +1,4 @@
-"""Everything that Plex tells of one item, under the names callers of the predecessor know."""
+"""Everything Plex knows about one item, under the names that callers of the predecessor know."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _DAY = 86_400
 
 
 def get_details(plex: PlexServer, row: Element, *, offset: int, limit: int) -> dict[str, Any]:
-    """The item of a full row, and a page of what is below it. At most two requests."""
-    told = _describe_common(row)
+    """Describe the item of a full row, with one page of its children. At most two requests."""
+    described = _describe_common(row)
     match read_kind(row):
         case "show":
-            told |= _describe_show(plex, row, offset, limit)
+            described |= _describe_show(plex, row, offset, limit)
         case "season":
-            told |= _describe_season(plex, row, offset, limit)
+            described |= _describe_season(plex, row, offset, limit)
         case "artist":
-            told |= _describe_artist(plex, row, offset, limit)
+            described |= _describe_artist(plex, row, offset, limit)
         case "album":
-            told |= _describe_album(plex, row, offset, limit)
+            described |= _describe_album(plex, row, offset, limit)
         case "track":
-            told |= read_progress(row) | _describe_track(row)
+            described |= read_progress(row) | _describe_track(row)
         case "episode":
-            told |= read_progress(row) | _describe_episode(row)
+            described |= read_progress(row) | _describe_episode(row)
         case _:
             names = {"original_title": read_text(row, "originalTitle"), "edition": read_text(row, "editionTitle")}
-            told |= read_progress(row) | {"summary": read_text(row, "summary"), **drop_nulls(names)}
+            described |= read_progress(row) | {"summary": read_text(row, "summary"), **drop_nulls(names)}
     lacks = _LACKS.get(read_kind(row) or "", ())
-    return {name: value for name, value in told.items() if name not in lacks}
+    return {name: value for name, value in described.items() if name not in lacks}
 
 
 def _describe_common(row: Element) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _describe_track(row: Element) -> dict[str, Any]:
 
 
 def format_clock(duration_ms: int | None, *, days: bool = False) -> str | None:
-    """`HH:MM:SS`; with `days`, `D:HH:MM:SS` from a day on."""
+    """Return `HH:MM:SS`, or with `days` `D:HH:MM:SS` from one day on."""
     if not duration_ms:
         return None
     seconds = duration_ms // 1000

@@ -1,4 +1,4 @@
-"""What a search of Plex finds, by kind."""
+"""Plex search results by kind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GROUPS = {
 
 
 def parse_kinds(content_type: str | None) -> Collection[str]:
-    """The kinds that a caller asks for: one of them, or groups of them joined by commas.
+    """Return the requested kinds: a single kind, or a comma list of groups.
 
     Raises:
         Invalid: a word is neither.
@@ -58,7 +58,9 @@ def parse_kinds(content_type: str | None) -> Collection[str]:
 def find_hits(
     plex: PlexServer, query: str, *, section: Section | None, kinds: Collection[str], limit: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """At most `limit` of each kind, as Plex ranks them. One request; a few more when it finds nothing spelt so."""
+    """Return at most `limit` hits of each kind, in Plex's ranking. One request, a few more if nothing has that
+    spelling.
+    """
     section_id = section.section_id if section else None
     hubs = get(
         plex,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid, NotSupported
@@ -14,12 +16,13 @@ from plex_companion.plex.steps import check_confirmed, run_steps
 from plex_companion.plex.xml.attributes import parse_identifier, read_kind, read_number, read_text
 from plex_companion.tools.arguments import choose
 from plex_companion.tools.confirm import destroy_after_confirmation
-from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
+from plex_companion.tools.declare import Access, Caller, Clearable, Toolset
 from plex_companion.tools.media import artwork
 from plex_companion.tools.media import delete as deleting
 from plex_companion.tools.media import edit as editing
 from plex_companion.tools.media.item_details import get_details
 from plex_companion.tools.media.search import find_hits, parse_kinds
+from plex_companion.tools.parameters import Confirm, LibraryName, MediaId, MediaTitle, Username
 from plex_companion.tools.users import switch_user
 from plex_companion.tools.watched_state import CONTAINERS, WatchedState, cut_page, get_albums, read_watched_state
 
@@ -30,12 +33,13 @@ if TYPE_CHECKING:
     from plex_companion.plex.lookup import FoundItem
     from plex_companion.tools.confirm import DestructionTarget
 
-MEDIA = Toolset("media", "One film, show, album or track: find, look closer, edit, mark, delete, artwork")
+MEDIA = Toolset("media", "One film, show, album or track: search, details, edit, mark, delete, artwork")
 LIBRARY = "com.plexapp.plugins.library"
 WATCHABLE = ("movie", "show", "season", "episode", "artist", "album", "track", "clip")
 SEARCH_MOST = 100
 CHILDREN_MOST = 1000
 ARTWORK_MOST = 500
+ImageTypes = Annotated[list[str], Field(description="poster (thumb, thumbnail), background (art), logo.")]
 ART_ALIASES = {
     "poster_path": lambda path: {"filepath": path, "art_type": "poster"},
     "poster_url": lambda url: {"url": url, "art_type": "poster"},
@@ -48,18 +52,22 @@ ART_ALIASES = {
 def media_search(
     plex: PlexServer,
     companion: Companion,
-    query: str,
-    content_type: str | None = None,
-    library_name: Id | None = None,
-    limit: int = 100,
+    query: Annotated[str, Field(description="Words of the title.")],
+    content_type: Annotated[
+        str | None,
+        Field(
+            description="movie, show, season, episode, artist, album or track; or a comma list of movies, tv, music."
+        ),
+    ] = None,
+    library_name: LibraryName | None = None,
+    limit: Annotated[int, Field(description="Per type, 1 to 100.")] = 100,
 ) -> dict[str, Any]:
-    """Search films, shows, seasons, episodes, artists, albums and tracks by words of their title; gives their ids.
+    """Search the server for films, shows, seasons, episodes, artists, albums and tracks by words of the title.
 
-    `content_type` is movie, show, season, episode, artist, album or track, or a comma list of movies, tv, music.
-    `limit` (1 to 100) counts for each kind. The `rating_key` of a result is the `media_id` of other tools.
+    Pass a result's `rating_key` as `media_id` to other tools.
     """
     if not query.strip():
-        raise Invalid("query must not be empty: give words of a title.", argument="query")
+        raise Invalid("query must not be empty: use words of a title.", argument="query")
     kinds, limit = parse_kinds(content_type), clamp_limit(limit, SEARCH_MOST)
     section = find_library(plex, companion.ttl_cache, library_name) if library_name is not None else None
     found = find_hits(plex, query, section=section, kinds=kinds, limit=limit)
@@ -80,49 +88,49 @@ def media_search(
 def media_get_details(
     plex: PlexServer,
     companion: Companion,
-    media_title: str | None = None,
-    media_id: Id | None = None,
-    library_name: Id | None = None,
-    username: str | None = None,
+    media_title: MediaTitle | None = None,
+    media_id: MediaId | None = None,
+    library_name: LibraryName | None = None,
+    username: Username | None = None,
     limit: int = 200,
     offset: int = 0,
 ) -> dict[str, Any]:
-    """Everything about one film, show, season, episode, artist, album or track: people, ratings, files, watch state.
+    """Show everything about one film, show, season, episode, artist, album or track: people, ratings, files, watched
+    state.
 
-    Name it by `media_id` (from media_search) or by `media_title`, with `library_name` if the title is in several.
-    `username` shows it as that user sees it: watch state and rating are theirs. What is below it (episodes of a show or
-    season, albums, tracks) comes in pages of `limit` (at most 1000) from `offset`.
+    With `username`, shows that user's watched state and rating. The episodes, albums or tracks below the item come in
+    pages of `limit` (at most 1000).
     """
     limit = clamp_limit(limit, CHILDREN_MOST, offset)
     seen = switch_user(plex, companion, username)
     found = find_item(
         seen, companion.ttl_cache, title=media_title, media_id=media_id, library_name=library_name, writes=False
     )
-    told = get_details(seen, get_full(seen, found), offset=offset, limit=limit)
-    return {**told, **found.guess}
+    details = get_details(seen, get_full(seen, found), offset=offset, limit=limit)
+    return {**details, **found.guess}
 
 
 @MEDIA.tool(Access.WRITE)
 def media_set_watched_status(
-    plex: PlexServer, companion: Companion, media_id: Id, watched: bool, username: str | None = None
+    plex: PlexServer, companion: Companion, media_id: MediaId, watched: bool, username: Username | None = None
 ) -> dict[str, Any]:
-    """Mark a film, episode or track as watched or unwatched; a show, season, artist or album with all it holds.
+    """Mark an item as watched or unwatched. A show, season, artist or album is marked with all its parts.
 
-    `username` does it for that user, otherwise it is for the owner. Nothing is asked of Plex when it is so already.
-    Marking makes no row in the history, and unmarking a container forgets which of its parts were seen.
+    Applies to the owner unless `username` is given. Marking adds nothing to the play history. Unmarking a whole show or
+    album loses which parts were watched.
     """
     seen = switch_user(plex, companion, username)
     row = find_by_id(seen, media_id, WATCHABLE)
     before = _read_state(seen, row)
     wanted = "watched" if watched else "unwatched"
     if not before.total:
-        raise NotSupported(f"'{read_text(row, 'title')}' holds nothing that could be watched.", reason="empty")
+        raise NotSupported(f"'{read_text(row, 'title')}' has nothing to watch.", reason="empty")
     if before.status == wanted:
         return _describe_change(row, before, before)
     call_action(seen, f"/:/{'scrobble' if watched else 'unscrobble'}", key=media_id.strip(), identifier=LIBRARY)
     row = find_by_id(seen, media_id, WATCHABLE)
     after = _read_state(seen, row)
-    message = f"Plex was told that '{read_text(row, 'title')}' is {wanted}, but still says {after.status}. Try again."
+    message = f"Plex accepted '{read_text(row, 'title')}' as {wanted}, but still shows it as {after.status}. Try again."
     check_confirmed(requested=wanted, found=after.status, message=message)
     return _describe_change(row, before, after)
 
@@ -152,7 +160,7 @@ def _describe_change(row: Element, before: WatchedState, after: WatchedState) ->
 
 
 def get_full(plex: PlexServer, found: FoundItem) -> Element:
-    """The item's full row: the one of an id is, the one of a search is not. At most one request."""
+    """Return the item's full row. An item found by id has it already; one found by search costs a request."""
     return found.row if found.matched == "id" else find_by_id(plex, found.row.get("ratingKey") or "")
 
 
@@ -160,25 +168,25 @@ def get_full(plex: PlexServer, found: FoundItem) -> Element:
 def media_edit_metadata(
     plex: PlexServer,
     companion: Companion,
-    media_title: str | None = None,
-    library_name: Id | None = None,
+    media_title: MediaTitle | None = None,
+    library_name: LibraryName | None = None,
     new_title: str | None = None,
     new_summary: Clearable | None = None,
-    new_rating: float | None = None,
-    new_release_date: Clearable | None = None,
+    new_rating: Annotated[float | None, Field(description="0 to 10.")] = None,
+    new_release_date: Annotated[Clearable | None, Field(description="YYYY-MM-DD.")] = None,
     new_genre: str | None = None,
     remove_genre: str | None = None,
     new_director: str | None = None,
     new_studio: Clearable | None = None,
     new_tags: list[str] | None = None,
-    media_id: Id | None = None,
-    refresh: bool = False,
+    media_id: MediaId | None = None,
+    refresh: Annotated[bool, Field(description="Let Plex fetch the other fields again.")] = False,
 ) -> dict[str, Any]:
-    """Change title, summary, own rating (0 to 10), release date, genres, director, studio or labels of one item.
+    """Edit title, summary, own rating, release date, genres, director, studio or labels of one item.
 
-    Name it by `media_id`, or by its exact `media_title`. Texts replace (an empty one clears), except the title;
-    `new_genre`, `new_director` and `new_tags` (labels) are added. What is changed gets locked, so that Plex keeps it;
-    `refresh` makes Plex fetch the other fields anew. `before` in the answer holds what was there, to go back.
+    The title must be exact. Texts replace the old value, and an empty one clears it (except the title). `new_genre`,
+    `new_director` and `new_tags` (labels) are added. Edited fields are locked so that Plex keeps them. `before` in the
+    answer holds the old values, to undo the edit.
     """
     wanted = editing.check_arguments(
         new_title=new_title,
@@ -198,11 +206,11 @@ def media_edit_metadata(
 def _apply_edits(plex: PlexServer, row: Element, wanted: dict[str, Any], *, refresh: bool) -> dict[str, Any]:
     editing.check_kind(row, wanted)
     edits, rating = editing.build_edits(row, wanted), editing.build_rating_edit(row, wanted.get("new_rating"))
-    told = {"media_id": parse_identifier(row.get("ratingKey")), "rating_key": parse_identifier(row.get("ratingKey"))}
+    ids = {"media_id": parse_identifier(row.get("ratingKey")), "rating_key": parse_identifier(row.get("ratingKey"))}
     every = [*edits, *([rating] if rating else [])]
     if not every:
         title = read_text(row, "title")
-        return {"updated": False, "title": title, "message": f"No changes were made to '{title}'.", **told}
+        return {"updated": False, "title": title, "message": f"No changes were made to '{title}'.", **ids}
     editing.check_title_is_free(plex, row, wanted)
     now = editing.apply_edits(plex, row, edits, rating, wanted.get("new_rating"))
     changes = [said for one in every for said in one.changes]
@@ -213,7 +221,7 @@ def _apply_edits(plex: PlexServer, row: Element, wanted: dict[str, Any], *, refr
     return {
         "updated": True,
         "title": read_text(now, "title"),
-        **told,
+        **ids,
         "changes": changes,
         "message": message + (" A refresh was started." if refresh else ""),
         "before": {one.name: one.old for one in every},
@@ -230,7 +238,7 @@ def _find_one(
     *,
     full: bool = False,
 ) -> Element:
-    """The item that a write is meant for."""
+    """Find the one item that a write applies to."""
     found = find_item(
         plex,
         companion.ttl_cache,
@@ -247,15 +255,15 @@ def _find_one(
 async def media_delete(
     companion: Companion,
     caller: Caller,
-    media_title: str | None = None,
-    media_id: Id | None = None,
-    library_name: Id | None = None,
-    confirm: bool = False,
+    media_title: MediaTitle | None = None,
+    media_id: MediaId | None = None,
+    library_name: LibraryName | None = None,
+    confirm: Confirm = False,
 ) -> dict[str, Any]:
-    """Delete a film, show, season, episode, artist, album or track with its files on disk. This cannot be undone.
+    """Delete a film, show, season, episode, artist, album or track and its files on disk. This cannot be undone.
 
-    Name it by `media_id`, or by an exact `media_title` that only one item has. A person is asked where the client can
-    ask; elsewhere `confirm=true` is needed, and without it the answer tells what would be deleted.
+    A title must be exact and match one item only. The user is asked to confirm; if the client cannot ask, the answer
+    without `confirm=true` shows what would be deleted.
     """
 
     def look(plex: PlexServer) -> DestructionTarget:
@@ -288,19 +296,20 @@ async def media_delete(
 def media_get_artwork(
     plex: PlexServer,
     companion: Companion,
-    media_title: str | None = None,
-    media_id: Id | None = None,
-    library_name: Id | None = None,
-    image_types: list[str] = ["poster"],  # noqa: B006 - never changed, and the schema shows it
-    output_format: str = "base64",
-    output_dir: str = "./",
+    media_title: MediaTitle | None = None,
+    media_id: MediaId | None = None,
+    library_name: LibraryName | None = None,
+    image_types: ImageTypes = ["poster"],  # noqa: B006 - never changed, and the schema shows it
+    output_format: Annotated[
+        str,
+        Field(description="base64 (inside the answer), image (shown), url (Plex path), or file_path (saved; a write)."),
+    ] = "base64",
+    output_dir: Annotated[str, Field(description="For file_path: a folder below the companion's media folder.")] = "./",
     max_width: int = 600,
 ) -> dict[str, Any]:
-    """Pictures of one item: poster (thumb, thumbnail), background (art), logo.
+    """Get the poster (thumb, thumbnail), background (art) or logo of one item.
 
-    `output_format`: "image" shows them, "base64" puts them into the answer, "url" names Plex's path, "file_path" saves
-    them in `output_dir` below the companion's media folder (a write). Pictures are at most `max_width` wide, and
-    in answers at most 256 KiB. One that is missing gets an `error` of its own.
+    An image that is missing has its own `error`. Images in answers are at most 256 KiB each.
     """
     types, output = artwork.check_types(image_types), artwork.check_output(output_format)
     width = clamp_limit(max_width, artwork.WIDEST, argument="max_width")
@@ -317,19 +326,17 @@ def media_get_artwork(
 def media_set_artwork(
     plex: PlexServer,
     companion: Companion,
-    media_title: str | None = None,
-    library_name: Id | None = None,
-    art_type: str = "poster",
-    filepath: str | None = None,
-    url: str | None = None,
-    lock: bool = False,
-    media_id: Id | None = None,
+    media_title: MediaTitle | None = None,
+    library_name: LibraryName | None = None,
+    art_type: Annotated[str, Field(description="poster, background (art) or logo.")] = "poster",
+    filepath: Annotated[str | None, Field(description="A file below the companion's media folder.")] = None,
+    url: Annotated[str | None, Field(description="A public address; redirects are not followed.")] = None,
+    lock: Annotated[bool, Field(description="Keep Plex from replacing it.")] = False,
+    media_id: MediaId | None = None,
 ) -> dict[str, Any]:
-    """Give one item another poster, background (art) or logo, from a file or a web address.
+    """Replace the poster, background (art) or logo of one item with an image from a file or URL.
 
-    Name it by `media_id`, or by its exact `media_title`. `filepath` lies below the companion's media folder; `url` is
-    fetched by the companion, from public addresses and without redirects. PNG, JPEG, WebP or GIF up to 16 MiB.
-    `lock` keeps Plex from replacing it.
+    The title must be exact. Takes PNG, JPEG, WebP or GIF up to 16 MiB.
     """
     of = artwork.find_kind(art_type)
     check_one_source(filepath, url)
@@ -354,16 +361,16 @@ def media_set_artwork(
 def media_list_available_artwork(
     plex: PlexServer,
     companion: Companion,
-    media_title: str | None = None,
-    media_id: Id | None = None,
-    library_name: Id | None = None,
-    art_type: str = "poster",
+    media_title: MediaTitle | None = None,
+    media_id: MediaId | None = None,
+    library_name: LibraryName | None = None,
+    art_type: Annotated[str, Field(description="poster, background (art) or logo.")] = "poster",
     limit: int = 100,
     offset: int = 0,
 ) -> dict[str, Any]:
-    """List the posters, backgrounds (art) or logos that Plex has for one item, and which one it shows.
+    """List the posters, backgrounds (art) or logos available for one item, and which one is selected.
 
-    `limit` is at most 500. media_get_artwork shows the chosen one; media_set_artwork sets another.
+    `limit` is at most 500.
     """
     of, limit = artwork.find_kind(art_type), clamp_limit(limit, ARTWORK_MOST, offset)
     row = find_item(

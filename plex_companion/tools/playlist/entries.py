@@ -1,4 +1,4 @@
-"""What goes into a playlist and out of it: the items that are meant, the writes, and what is told of them."""
+"""Adding, removing and copying the items of a playlist, and the results that report it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PlaylistCreated:
 
 @dataclass(frozen=True, slots=True)
 class PlaylistExtended:
-    """What came into a playlist."""
+    """Items added to a playlist."""
 
     added: bool
     title: str | None
@@ -53,7 +53,7 @@ class PlaylistExtended:
 
 @dataclass(frozen=True, slots=True)
 class PlaylistShortened:
-    """What was taken out of a playlist. `copies_left`: of items that were in it more than once, how often they still are."""
+    """Items removed from a playlist. `copies_left` counts the remaining copies of repeated items."""
 
     removed: bool
     title: str | None
@@ -66,7 +66,7 @@ class PlaylistShortened:
 
 @dataclass(frozen=True, slots=True)
 class PlaylistCopied:
-    """A playlist of one user, given to another."""
+    """A user's playlist, copied to another user."""
 
     message: str
     playlist_id: int | str | None
@@ -81,7 +81,7 @@ class PlaylistCopied:
 def select_entries(
     held: Sequence[Element], titles: Sequence[str] | None, ids: Sequence[str] | None, entry_ids: Sequence[str] | None
 ) -> ResolvedItems:
-    """Which entries go; each of them once, however often it was named."""
+    """Return the entries to remove, each once, however often it was named."""
     items = resolve_among(held, titles, ids)
     by_entry = {row.get("playlistItemID", ""): row for row in held}
     wanted = [one.strip() for one in entry_ids or ()]
@@ -92,13 +92,13 @@ def select_entries(
 
 
 def describe_added(row: Element, items: ResolvedItems, now: Element) -> PlaylistExtended:
-    """What came into a playlist, which must hold more than before.
+    """Describe the items added to a playlist, and verify that it holds more than before.
 
     Raises:
         NotConfirmed: it does not.
     """
     before, after = read_number(row, "leafCount") or 0, read_number(now, "leafCount") or 0
-    message = f"Plex took the items for '{read_text(row, 'title')}', and it holds no more than before. Look again."
+    message = f"Plex accepted the items for '{read_text(row, 'title')}', but it has no more items than before. Check it again."
     check_confirmed(requested=True, found=after > before, message=message, playlist_id=read_key(row))
     return PlaylistExtended(
         added=True,
@@ -112,8 +112,8 @@ def describe_added(row: Element, items: ResolvedItems, now: Element) -> Playlist
 
 
 def build_nothing_found(row: Element, held: Sequence[Element]) -> NotFound:
-    """The error that shows what the playlist holds instead."""
-    message = f"None of these is in the playlist '{read_text(row, 'title')}'; current_items shows what is."
+    """Return the error that lists what the playlist holds."""
+    message = f"None of these is in the playlist '{read_text(row, 'title')}'; current_items lists its items."
     return NotFound(
         message,
         what="item",
@@ -124,7 +124,11 @@ def build_nothing_found(row: Element, held: Sequence[Element]) -> NotFound:
 
 
 def remove_entries(seen: PlexServer, row: Element, held: Sequence[Element], items: ResolvedItems) -> PlaylistShortened:
-    """Take these entries out, one by one."""
+    """Remove these entries one by one, and verify how many remain.
+
+    Raises:
+        NotConfirmed: the playlist does not hold the expected number.
+    """
     steps = [
         (
             read_text(one, "title") or "?",
@@ -135,7 +139,7 @@ def remove_entries(seen: PlexServer, row: Element, held: Sequence[Element], item
     run_steps(seen, steps)
     remaining = read_number(reload(seen, row), "leafCount")
     expected = len(held) - len(items.rows)
-    message = f"Plex took items of '{read_text(row, 'title')}' away, and not as many are gone. Look again."
+    message = f"Plex accepted the removal from '{read_text(row, 'title')}', but its number of items is not as expected. Check it again."
     check_confirmed(requested=expected, found=remaining, message=message, playlist_id=read_key(row))
     return PlaylistShortened(
         removed=True,
@@ -149,17 +153,17 @@ def remove_entries(seen: PlexServer, row: Element, held: Sequence[Element], item
 
 
 def _count_copies(held: Sequence[Element], items: ResolvedItems) -> dict[str, int]:
-    """By title."""
+    """Count the remaining copies by title."""
     left = Counter(row.get("ratingKey") for row in held) - Counter(items.keys)
     gone = {row.get("ratingKey"): read_text(row, "title") or "?" for row in items.rows}
     return {title: left[key] for key, title in gone.items() if left[key]}
 
 
 def make_filled(seen: PlexServer, title: str, medium: str, keys: Sequence[str]) -> Element:
-    """Make a playlist of these items, in their order. One request for some hundred.
+    """Create a playlist of these items, in order. One request per few hundred items.
 
     Raises:
-        Partial: the playlist is there, and not all of the items are in it.
+        Partial: the playlist exists but does not hold all items.
     """
     first = portions(keys, title)[0]
     made = create_playlist(seen, title, medium, build_items_uri(seen, first))
@@ -175,11 +179,11 @@ def make_filled(seen: PlexServer, title: str, medium: str, keys: Sequence[str]) 
 
 
 def extend(seen: PlexServer, row: Element, items: ResolvedItems) -> PlaylistExtended:
-    """Add items to the end of a playlist, in their order.
+    """Add items to the end of a playlist, in order.
 
     Raises:
-        Partial: Plex took some of them only.
-        NotConfirmed: it holds no more than before.
+        Partial: Plex accepted only some of them.
+        NotConfirmed: the playlist holds no more than before.
     """
     now = row
 
@@ -192,7 +196,7 @@ def extend(seen: PlexServer, row: Element, items: ResolvedItems) -> PlaylistExte
 
 
 def finish_creation(seen: PlexServer, made: Element, title: str, summary: str | None, least: int) -> PlaylistCreated:
-    """The summary, then see that it is there. A failure says that the playlist exists."""
+    """Set the summary and verify the new playlist. Errors say that the playlist exists."""
     key, edits = read_key(made), summarise(seen, made, summary)
     now = reload(seen, made)
     check_texts(now, {"title": title, **edits})
@@ -209,7 +213,7 @@ def finish_creation(seen: PlexServer, made: Element, title: str, summary: str | 
 
 
 def summarise(seen: PlexServer, made: Element, summary: str | None) -> dict[str, str]:
-    """Give a new playlist its summary, if any; gives what was edited."""
+    """Set the summary of a new playlist, if there is one. Return the edited fields."""
     edits = {"summary": summary} if summary else {}
     if edits:
         run_steps(seen, [("summary", partial(rewrite, seen, made, edits))], playlist_id=read_key(made), created=True)
@@ -217,27 +221,27 @@ def summarise(seen: PlexServer, made: Element, summary: str | None) -> dict[str,
 
 
 def rewrite(seen: PlexServer, row: Element, edits: dict[str, str]) -> None:
-    """Playlists are edited as items are: `.value`, and locked so that no agent takes it back."""
+    """Edit a playlist. As for items, fields are sent as `.value` and locked so that no agent reverts them."""
     values: dict[str, Any] = {f"{name}.value": value for name, value in edits.items()}
     locks: dict[str, Any] = {f"{name}.locked": 1 for name in edits}
     send(seen, "PUT", build_path(row), **values, **locks)
 
 
 def check_texts(now: Element, edits: dict[str, str]) -> None:
-    """See that a playlist says so.
+    """Verify that a playlist shows the edited texts.
 
     Raises:
-        NotConfirmed: it says something else.
+        NotConfirmed: it shows something else.
     """
     found = {name: now.get(name, "") for name in edits}
-    message = f"Plex took the edit of the playlist '{read_text(now, 'title')}', and not all of it is so. Look again."
+    message = f"Plex accepted the edit of the playlist '{read_text(now, 'title')}' but does not show all of it. Check it again."
     check_confirmed(requested=edits, found=found, message=message, playlist_id=read_key(now))
 
 
 def copy_playlist(
     taker: PlexServer, row: Element, items: Sequence[Element], names: tuple[str | None, ...]
 ) -> PlaylistCopied:
-    """What the other user can see, as a playlist of theirs."""
+    """Copy the items that the other user can see into a new playlist of that user."""
     title, (giver, to) = read_text(row, "title") or "?", names
     there = get_rows(taker, [one.get("ratingKey", "") for one in items])
     keys = [key for one in items if (key := one.get("ratingKey", "")) in there]
@@ -259,9 +263,7 @@ def copy_playlist(
 
 
 def _check_count(now: Element, least: int) -> None:
-    """At least as many: containers come in as their contents."""
+    """Verify that the playlist holds at least this many items: containers are added as their contents."""
     found = read_number(now, "leafCount") or 0
-    message = (
-        f"Plex took the items for '{read_text(now, 'title')}', and holds {found}. Look with playlist_get_contents."
-    )
+    message = f"Plex accepted the items for '{read_text(now, 'title')}', but it holds {found}. Check it with playlist_get_contents."
     check_confirmed(requested=least, found=min(found, least), message=message, playlist_id=read_key(now))

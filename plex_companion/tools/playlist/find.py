@@ -1,4 +1,4 @@
-"""A user's playlists: how one is found among them, what it is shown as, and how one is made."""
+"""A user's playlists: finding, describing and creating them."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ MEDIUMS = {
     "audio": ("artist", "album", "track"),
     "photo": ("photoalbum", "photo"),
 }
-"""What the three types of playlists can be filled with; shows, seasons, artists and albums come in as their contents."""
+"""The kinds of items for each type of playlist. Shows, seasons, artists and albums are added as their contents."""
 
 
 def build_path(row: Element) -> str:
-    """`/playlists/ID`: playlists are changed by this path only, so that nothing else can be hit."""
+    """Return `/playlists/ID`. Playlists are changed by this path only, so that no other item can be hit."""
     return f"/playlists/{row.get('ratingKey')}"
 
 
 def read_key(row: Element) -> int | str | None:
-    """The id as results show it."""
+    """Return the id as results show it."""
     return parse_identifier(row.get("ratingKey"))
 
 
 def describe_match(row: Element) -> dict[str, Any]:
-    """A playlist as one of several that fit."""
+    """Describe a playlist as one of several matches."""
     found = {
         "title": read_brief_title(row, "title"),
         "id": read_key(row),
@@ -60,17 +60,17 @@ def describe_match(row: Element) -> dict[str, Any]:
 
 
 def find_playlist(seen: PlexServer, title: str | None, playlist_id: str | None, *, writes: bool) -> FoundItem:
-    """The playlist that is meant, among those of the user whose view this is. One request, two for a wrong id.
+    """Find a playlist of the user whose view `seen` is. One request, two for a wrong id.
 
     Raises:
-        Invalid: neither id nor title, or the id of something that is no playlist.
+        Invalid: neither id nor title is given, or the id belongs to something else.
         NotFound: the user has no such playlist.
-        Several: more than one fits, or, for writes, none fits exactly.
+        MultipleMatches: more than one matches or, for writes, none matches exactly.
     """
     if playlist_id is not None:
         return FoundItem(_find_by_id(seen, playlist_id.strip()), "id")
     if title is None or not title.strip():
-        message = "Name the playlist: playlist_id or playlist_title is needed."
+        message = "playlist_id or playlist_title is required."
         raise Invalid(message, argument="playlist_title")
     fits = sort_fits(_list_playlists(seen), title, read_title)
     return pick_row(fits, title, writes=writes, what="playlist", match=describe_match, finder="playlist_list")
@@ -82,7 +82,7 @@ def _list_playlists(seen: PlexServer) -> list[Element]:
 
 def _find_by_id(seen: PlexServer, playlist_id: str) -> Element:
     if not playlist_id.isdecimal():
-        message = f"playlist_id must be a number, as rating_key in other answers; got '{playlist_id}'."
+        message = f"playlist_id must be a number, such as rating_key in other answers; got '{playlist_id}'."
         raise Invalid(message, argument="playlist_id")
     row = take_first(row for row in _list_playlists(seen) if row.get("ratingKey") == playlist_id)
     if row is None:
@@ -91,34 +91,34 @@ def _find_by_id(seen: PlexServer, playlist_id: str) -> Element:
 
 
 def _explain_not_playlist(seen: PlexServer, playlist_id: str) -> Invalid | NotFound:
-    """What the id is instead."""
+    """Return the error that says what the id belongs to."""
     answer = get_or_none(seen, f"/library/metadata/{playlist_id}")
     other = None if answer is None else take_first(answer)
     if other is None or read_kind(other) in {None, "playlist"}:
         message = f"This user has no playlist with id {playlist_id}. playlist_list shows ids."
         return NotFound(message, what="playlist")
     right = RIGHT_TOOL.get(read_kind(other) or "", "the media_ tools")
-    message = f"playlist_id {playlist_id} is a {read_kind(other)} ('{read_text(other, 'title')}') and no playlist: use {right}."
+    message = f"playlist_id {playlist_id} is a {read_kind(other)} ('{read_text(other, 'title')}') and not a playlist: use {right}."
     return Invalid(message, argument="playlist_id", allowed=["playlist"])
 
 
 def find_ordinary(seen: PlexServer, title: str | None, playlist_id: str | None) -> Element:
-    """The playlist, if items can come and go.
+    """Find a playlist and check that items can be added and removed.
 
     Raises:
-        NotSupported: it is a smart one.
+        NotSupported: it is a smart playlist.
     """
     row = find_playlist(seen, title, playlist_id, writes=True).row
     if read_flag(row, "smart"):
         message = (
-            f"'{read_text(row, 'title')}' is a smart playlist: it holds what its filters find. Edit those instead."
+            f"'{read_text(row, 'title')}' is a smart playlist: its filters decide what it holds. Edit those instead."
         )
         raise NotSupported(message, reason="smart")
     return row
 
 
 def reload(seen: PlexServer, row: Element) -> Element:
-    """The playlist as it is now, in full. One request.
+    """Return the playlist's current full row. One request.
 
     Raises:
         NotFound: it is gone.
@@ -126,7 +126,7 @@ def reload(seen: PlexServer, row: Element) -> Element:
     answer = get_or_none(seen, build_path(row))
     found = None if answer is None else _read_playlist(answer)
     if found is None:
-        message = f"The playlist '{read_text(row, 'title')}' is gone. playlist_list shows what is there."
+        message = f"The playlist '{read_text(row, 'title')}' no longer exists. playlist_list shows the playlists."
         raise NotFound(message, what="playlist")
     return found
 
@@ -137,7 +137,7 @@ def _read_playlist(answer: Iterable[Element] | None) -> Element | None:
 
 
 def choose_medium(rows: Sequence[Element]) -> str:
-    """The one type of playlist that can hold all of these.
+    """Return the one type of playlist that can hold all of these items.
 
     Raises:
         Invalid: there is none.
@@ -148,37 +148,37 @@ def choose_medium(rows: Sequence[Element]) -> str:
 
 
 def check_medium(rows: Sequence[Element], medium: str) -> None:
-    """Refuse what a playlist of this type cannot hold.
+    """Refuse items that a playlist of this type cannot hold.
 
     Raises:
-        Invalid: naming it.
+        Invalid: an item does not fit; the error names it.
     """
     kinds = MEDIUMS.get(medium, ())
     check_kinds(rows, kinds, f"a playlist of type {medium} holds {', '.join(kinds)} only")
 
 
 def create_playlist(seen: PlexServer, title: str, medium: str, uri: str, *, smart: bool = False) -> Element:
-    """A new playlist of the user whose view this is, as Plex answers it. One request.
+    """Create a playlist for the user whose view `seen` is, and return its row. One request.
 
     Raises:
-        NotConfirmed: Plex does not say what it made.
+        NotConfirmed: Plex does not say what it created.
     """
     answer = send(seen, "POST", "/playlists", type=medium, title=title, smart=smart, uri=uri)
     made = _read_playlist(answer)
     if made is None:
-        message = f"Plex took the playlist '{title}' and does not say where it is. playlist_list may show it."
+        message = f"Plex accepted the playlist '{title}' but did not return its id. playlist_list may show it."
         raise NotConfirmed(message, requested=title, found=None)
     return made
 
 
 def add_items(seen: PlexServer, row: Element, uri: str) -> Element:
-    """Add items, or give a smart playlist another query; gives the playlist as it is then. One request, or two."""
+    """Add items, or give a smart playlist another query. Return the playlist's new row. One or two requests."""
     answer = _read_playlist(send(seen, "PUT", f"{build_path(row)}/items", uri=uri))
     return reload(seen, row) if answer is None else answer
 
 
 def describe_item(row: Element) -> dict[str, Any]:
-    """An item of a playlist."""
+    """Describe an item of a playlist."""
     key = parse_identifier(row.get("ratingKey"))
     found: dict[str, Any] = {
         "title": read_text(row, "title"),

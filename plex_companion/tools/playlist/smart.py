@@ -1,4 +1,4 @@
-"""Smart playlists: what one holds by definition, written as Plex writes it, and read back."""
+"""Smart playlists: their definition, written and read in Plex's query syntax."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from plex_companion.plex.client import PlexServer
 
 DEFAULTS = {"movie": "movie", "show": "episode", "artist": "track", "photo": "photo"}
-"""What a smart playlist of a library holds unless told; shows and artists yield their episodes and tracks."""
+"""The default item type by type of library. Shows and artists add their episodes and tracks."""
 PREVIEW = 20
 _SECTION = re.compile(r"/library/sections/(\w+)/all")
 _NO_FILTERS = frozenset({"type", "sort", "limit", "includeGuids"})
@@ -34,7 +34,7 @@ _NO_FILTERS = frozenset({"type", "sort", "limit", "includeGuids"})
 
 @dataclass(frozen=True, slots=True)
 class SmartDefinition:
-    """Which items of a library are in a smart playlist, and in which order. `pairs` are filters as the query has them."""
+    """Which items of a library a smart playlist holds, and in which order. `pairs` are the filters in query syntax."""
 
     section_id: str
     libtype: str | None
@@ -44,26 +44,26 @@ class SmartDefinition:
 
     @property
     def path(self) -> str:
-        """The query."""
+        """The query as a path of the server."""
         head = {"type": TYPE_NUMBERS.get(self.libtype or ""), "sort": self.sort, "limit": self.limit}
         given = [(name, str(value)) for name, value in head.items() if value is not None]
         return f"/library/sections/{self.section_id}/all?{urlencode([*given, *self.pairs])}"
 
     def as_dict(self) -> dict[str, Any]:
-        """As tools show it: what is shown can be given back."""
+        """Return the definition as tools show it. Callers can pass the values back."""
         filters = _parse_filters(deque(self.pairs))
         return {"libtype": self.libtype, "filters": filters, "sort": self.sort, "limit": self.limit}
 
 
 def parse_definition(row: Element) -> SmartDefinition | None:
-    """Out of a smart playlist's `content`: a path of the library, escaped once more in most versions of Plex."""
+    """Parse a smart playlist's `content`: a path of the library, escaped once more in most versions of Plex."""
     content = row.get("content", "")
     place = content if "/library/sections/" in content else unquote(content)
     parts = urlsplit(place[max(0, place.find("/library/sections/")) :])
     section = _SECTION.fullmatch(parts.path)
     if section is None:
         return None
-    # `title==X` is the field `title=` with the value X, however it was escaped.
+    # `title==X` is the field `title=` with the value X, in either escaping.
     found = [
         (f"{name}=", value[1:]) if value.startswith("=") else (name, value)
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
@@ -79,7 +79,7 @@ def parse_definition(row: Element) -> SmartDefinition | None:
 
 
 def _parse_filters(pairs: deque[tuple[str, str]]) -> dict[str, Any]:
-    """The filters up to the end of their group, which is what Plex's `push`, `pop`, `and` and `or` stand for."""
+    """Parse the filters up to the end of their group, which Plex writes as `push`, `pop`, `and` and `or`."""
     groups: list[dict[str, Any]] = []
     joiner, current = "and", dict[str, Any]()
     while pairs:
@@ -99,7 +99,7 @@ def _parse_filters(pairs: deque[tuple[str, str]]) -> dict[str, Any]:
 
 
 def _put_filter(filters: dict[str, Any], name: str, value: str) -> None:
-    """Several values are a list; a field named twice must fit both, which is written `field&`."""
+    """Add a filter. Several values become a list; a field used twice must match both, which is written `field&`."""
     values = value.split(",")
     if name in filters or f"{name}&" in filters:
         before = filters.pop(name, None) or filters.pop(f"{name}&")
@@ -109,44 +109,46 @@ def _put_filter(filters: dict[str, Any], name: str, value: str) -> None:
 
 
 def find_smart(seen: PlexServer, title: str | None, playlist_id: str | None) -> Element:
-    """The smart playlist that is meant, with its `content`.
+    """Find a smart playlist, with its `content`.
 
     Raises:
-        NotSupported: it is an ordinary one.
+        NotSupported: it is an ordinary playlist.
     """
     row = find_playlist(seen, title, playlist_id, writes=True).row
     if not read_flag(row, "smart"):
-        message = f"'{read_text(row, 'title')}' is no smart playlist: it has items of its own, and no filters."
+        message = f"'{read_text(row, 'title')}' is not a smart playlist: it has a fixed list of items and no filters."
         raise NotSupported(message, reason="not smart")
     return load_content(seen, row)
 
 
 def load_content(seen: PlexServer, row: Element) -> Element:
-    """A smart playlist with its `content`: its details have it where the list leaves it out."""
+    """Return the smart playlist with its `content`, which the details have if the list leaves it out."""
     return row if row.get("content") else reload(seen, row)
 
 
 def require_definition(row: Element) -> SmartDefinition:
-    """The definition of a smart playlist that is to be changed.
+    """Return the definition of a smart playlist that is about to change.
 
     Raises:
-        PlexError: it is written in a way not known here.
+        PlexError: its syntax is unknown.
     """
     found = parse_definition(row)
     if found is None:
-        raise PlexError(f"The filters of '{read_text(row, 'title')}' are written in a way that is not understood here.")
+        raise PlexError(
+            f"The filters of '{read_text(row, 'title')}' have a syntax that the companion does not understand."
+        )
     return found
 
 
 def check_definition(
     seen: PlexServer, base: SmartDefinition, filters: Mapping[str, Any] | None, sort: str | None, libtype: str | None
 ) -> SmartDefinition:
-    """The definition with other filters, sort or type, seen to be possible; `None` keeps, an empty one clears.
+    """Return the definition with other filters, sort or type, validated. `None` keeps a value, an empty one clears it.
 
-    One request for the library's fields, and one for every field whose tags are named; none when nothing is to be checked.
+    One request for the library's fields and one per field with named tags; none if there is nothing to check.
 
     Raises:
-        Invalid: the library cannot do it.
+        Invalid: the library does not support it.
     """
     if not (filters or sort or libtype):
         cleared = replace(base, pairs=base.pairs if filters is None else ())
@@ -159,46 +161,44 @@ def check_definition(
 
 
 def check_limit(limit: int | None, least: int) -> None:
-    """Refuse what is no number of items.
+    """Refuse an invalid number of items.
 
     Raises:
-        Invalid: below `least`.
+        Invalid: it is below `least`.
     """
     if limit is not None and limit < least:
         raise Invalid(f"limit must be at least {least}; got {limit}.", argument="limit")
 
 
 def choose_medium_for(libtype: str | None) -> str:
-    """The type of playlist that can hold these."""
+    """Return the type of playlist that can hold this item type."""
     return next((medium for medium, kinds in MEDIUMS.items() if libtype in kinds), "video")
 
 
 def build_definition(seen: PlexServer, library: Section, filters: Mapping[str, Any] | None, sort: str | None,
                    libtype: str | None, limit: int | None) -> SmartDefinition:  # fmt: skip
-    """A definition for a library."""
+    """Return a definition for a library."""
     base = SmartDefinition(library.section_id, DEFAULTS.get(library.type), limit=limit)
     return check_definition(seen, base, filters, sort, libtype)
 
 
 def redefine(seen: PlexServer, row: Element, definition: SmartDefinition) -> None:
-    """Give a smart playlist another definition, and see that Plex has it.
+    """Give a smart playlist another definition and verify it.
 
     Raises:
-        NotConfirmed: Plex holds another one.
+        NotConfirmed: Plex shows another definition.
     """
     now = add_items(seen, row, build_uri(seen, definition.path))
     found = parse_definition(now) if now.get("content") else None
     if found is not None:
-        message = (
-            f"Plex took the filters of '{read_text(row, 'title')}', and holds others. Look with playlist_get_contents."
-        )
+        message = f"Plex accepted the filters of '{read_text(row, 'title')}' but shows others. Check it with playlist_get_contents."
         check_confirmed(
             requested=definition.as_dict(), found=found.as_dict(), message=message, playlist_id=read_key(row)
         )
 
 
 def describe_smart(seen: PlexServer, row: Element, definition: SmartDefinition, **more: Any) -> dict[str, Any]:
-    """A smart playlist as its tools show it, with the first items it holds now. One request."""
+    """Describe a smart playlist, with the first items it holds now. One request."""
     some = get_page(seen, f"{build_path(row)}/items", 0, PREVIEW)
     return {
         "status": "success",

@@ -1,4 +1,4 @@
-"""What a library can be filtered and sorted by, as Plex's `<Meta>` block tells it, and a caller's filters checked by it."""
+"""The filters and sorts of a library from Plex's `<Meta>` block, and validation of a caller's filters against them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNLISTED = {
     "id": "integer", "index": "integer", "rating": "integer", "audienceRating": "integer", "duration": "integer",
     "viewOffset": "integer", "updatedAt": "date", "lastRatedAt": "date",
 }  # fmt: skip
-"""Fields that Plex takes and does not name (python-plexapi's list)."""
+"""Fields that Plex accepts but does not list (python-plexapi's list)."""
 UNLISTED_SORTS = ("updatedAt", "index", "summary")
 _FILTER = re.compile(r"(?:([a-zA-Z]+)\.)?([a-zA-Z0-9]+)([!<>=&]*)")
 _SORT = re.compile(r"(?:([a-zA-Z]+)\.)?([a-zA-Z]+)(?::([a-zA-Z]*))?")
@@ -37,7 +37,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 @dataclass(frozen=True, slots=True)
 class FilterField:
-    """Something to filter by. `key` is what the query calls it, `choices` where its values are listed."""
+    """A field to filter by. `key` is its name in the query, `choices` the path that lists its values."""
 
     name: str
     key: str
@@ -48,7 +48,7 @@ class FilterField:
 
 @dataclass(frozen=True, slots=True)
 class LibraryKind:
-    """One type of items of a library, with its fields and sorts by name."""
+    """One item type of a library, with its fields and sorts by name."""
 
     name: str
     fields: dict[str, FilterField]
@@ -57,13 +57,13 @@ class LibraryKind:
 
 @dataclass(frozen=True, slots=True)
 class FilterFields:
-    """All of a library. `operators`: by type of field, Plex's keys and what they mean."""
+    """All item types of a library. `operators`: by type of field, Plex's keys and their meaning."""
 
     kinds: dict[str, LibraryKind]
     operators: dict[str, dict[str, str | None]]
 
     def get_kind(self, libtype: str) -> LibraryKind:
-        """One type.
+        """Return one item type.
 
         Raises:
             Invalid: the library has no such type.
@@ -75,10 +75,11 @@ class FilterFields:
         return self.kinds[libtype]
 
     def find_field(self, name: str, libtype: str, argument: str = "filters") -> FilterField:
-        """A field by name, of this type or named with its own (`show.genre`); else of the innermost type that has it.
+        """Return a field by name, of this type or with its type's name (`show.genre`), else of the innermost type that
+        has it.
 
         Raises:
-            Invalid: there is none; the error lists those there are.
+            Invalid: there is none; the error lists the fields.
         """
         prefix, _, bare = name.rpartition(".")
         own = self.get_kind(prefix or libtype).fields
@@ -93,7 +94,7 @@ class FilterFields:
         raise Invalid(message, argument=argument, allowed=list(own))
 
     def describe(self, libtype: str) -> list[dict[str, Any]]:
-        """The fields of a type; `filter` of an operator is what to write as a key of `filters`."""
+        """Describe the fields of a type. The `filter` of an operator is the key to use in `filters`."""
         return [
             {"field": one.name, "title": one.title, "type": one.type, "operators": self._list_operators(one)}
             for one in self.get_kind(libtype).fields.values()
@@ -105,7 +106,7 @@ class FilterFields:
 
 
 def get_fields(seen: PlexServer, section_id: str) -> FilterFields:
-    """What a library can be filtered by. One request, without items."""
+    """Fetch the fields that a library can be filtered by. One request, without items."""
     paging = {"X-Plex-Container-Start": 0, "X-Plex-Container-Size": 0}
     answer = get(seen, f"/library/sections/{section_id}/all", includeMeta=1, includeAdvanced=1, **paging)
     kinds = [_parse_kind(row) for row in answer.iter("Type") if row.get("type") not in {None, "collection", "folder"}]
@@ -139,17 +140,17 @@ def _parse_field(row: Element, paths: Mapping[str, str | None]) -> FilterField:
 
 
 def get_choices(seen: PlexServer, one: FilterField, offset: int, limit: int) -> ResultPage:
-    """What a field can be set to. One request; none for a field without a list."""
+    """Return the values of a field. One request; none for a field without a list."""
     if one.choices is None:
         return ResultPage([], 0, offset, limit)
     return get_page(seen, one.choices, offset, limit)
 
 
 def build_sort(fields: FilterFields, libtype: str, sort: str) -> str:
-    """A sort as Plex takes it: `addedAt:desc`, or several with commas.
+    """Return a sort as Plex takes it: `addedAt:desc`, or several separated by commas.
 
     Raises:
-        Invalid: an unknown field or direction.
+        Invalid: a field or direction is unknown.
     """
     return ",".join(_build_one_sort(fields, libtype, part.strip()) for part in sort.split(","))
 
@@ -170,7 +171,7 @@ def _build_one_sort(fields: FilterFields, libtype: str, part: str) -> str:
 
 @dataclass(slots=True)
 class FilterParser:
-    """Filters of one type on their way to a query; names of tags are looked up once."""
+    """Translates filters of one item type into a query. Tag names are looked up once."""
 
     seen: PlexServer
     fields: FilterFields
@@ -178,10 +179,10 @@ class FilterParser:
     looked_up: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def parse(self, filters: Mapping[str, Any]) -> Pairs:
-        """The filters as arguments of a query; `{"or": [{…}, {…}]}` and `and` nest.
+        """Return the filters as query arguments. `{"or": [{…}, {…}]}` and `and` can be nested.
 
         Raises:
-            Invalid: an unknown field, operator or value.
+            Invalid: a field, operator or value is unknown.
         """
         found: Pairs = []
         for name, value in filters.items():
@@ -192,7 +193,7 @@ class FilterParser:
 
     def _parse_group(self, name: str, members: Any) -> Pairs:
         if not isinstance(members, list) or not members or not all(isinstance(one, dict) for one in members):
-            raise Invalid(f"'{name}' takes a list of objects, each with filters.", argument="filters")
+            raise Invalid(f"'{name}' takes a list of objects with filters.", argument="filters")
         found: Pairs = [("push", "1")]
         for place, one in enumerate(members):
             found += [(name, "1")] if place else []
@@ -202,7 +203,9 @@ class FilterParser:
     def _parse_filter(self, name: str, value: Any) -> Pairs:
         match = _FILTER.fullmatch(name.strip())
         if match is None:
-            raise Invalid(f"'{name}' is no filter: a field, then perhaps ! = < > << or >>.", argument="filters")
+            raise Invalid(
+                f"'{name}' is not a filter: use a field, optionally followed by ! = < > << or >>.", argument="filters"
+            )
         prefix, bare, sign = match.groups()
         one = self.fields.find_field(f"{prefix}.{bare}" if prefix else bare, self.libtype)
         values = [self._parse_value(one, part) for part in (value if isinstance(value, list) else [value])]
@@ -213,7 +216,9 @@ class FilterParser:
         return [(one.key + self._choose_operator(one, sign), ",".join(values))]
 
     def _choose_operator(self, one: FilterField, sign: str) -> str:
-        """What stands before the last `=`. For texts `title=` is equality and `title` contains, as python-plexapi has it."""
+        """Return the operator before the last `=`. As in python-plexapi, for texts `title=` means equal and `title`
+        contains.
+        """
         if one.type == "string" and sign in {"=", "!="}:
             sign += "="
         operator = sign.removesuffix("=") + "="
@@ -238,7 +243,7 @@ class FilterParser:
                 return self._find_tag(one, _parse_words(one, value).strip())
 
     def _find_tag(self, one: FilterField, value: str) -> str:
-        """The number of a tag by its name; numbers and fields without a list pass as they are."""
+        """Return a tag's number by name. Numbers and fields without a list pass unchanged."""
         if value.isdecimal() or one.choices is None:
             return value
         if one.key not in self.looked_up:
@@ -249,7 +254,7 @@ class FilterParser:
         keys = list(dict.fromkeys(known[name] for name in fits.exact or fits.alike))
         if len(keys) != 1:
             some = [name for name in known if not name.isdecimal()][:50]
-            message = f"No {one.name} '{value}' here; playlist_get_smart_filter_options lists what there is."
+            message = f"No {one.name} '{value}' in this library; playlist_get_smart_filter_options lists the values."
             raise Invalid(message, argument="filters", allowed=some)
         return keys[0]
 
@@ -261,19 +266,19 @@ def _list_names(row: Element) -> tuple[str, str]:
 def _parse_flag(one: FilterField, value: Any) -> str:
     found = {"1": "1", "true": "1", "yes": "1", "0": "0", "false": "0", "no": "0"}.get(str(value).strip().lower())
     if found is None:
-        raise Invalid(f"{one.name} is true or false; got '{value}'.", argument="filters")
+        raise Invalid(f"{one.name} must be true or false; got '{value}'.", argument="filters")
     return found
 
 
 def _parse_number(one: FilterField, value: Any) -> str:
     written = str(value).strip()
     if isinstance(value, bool) or not re.fullmatch(r"-?\d+(\.\d+)?", written):
-        raise Invalid(f"{one.name} is a number; got '{value}'.", argument="filters")
+        raise Invalid(f"{one.name} must be a number; got '{value}'.", argument="filters")
     return written
 
 
 def _parse_date(one: FilterField, value: Any) -> str:
-    """Epoch seconds of a day in UTC, or a span back from now as `-30d`."""
+    """Return the epoch seconds of a UTC day, or a span back from now such as `-30d`."""
     written = str(value).strip()
     if _SPAN.fullmatch(written):
         return f"-{written.removeprefix('-')}"
@@ -285,12 +290,13 @@ def _parse_date(one: FilterField, value: Any) -> str:
     if written.isdecimal() and not isinstance(value, bool):
         return written
     raise Invalid(
-        f"{one.name} is a date as 2024-12-31, or a span back as 30d or 6mon; got '{value}'.", argument="filters"
+        f"{one.name} must be a date such as 2024-12-31, or a span such as 30d or 6mon; got '{value}'.",
+        argument="filters",
     )
 
 
 def _parse_words(one: FilterField, value: Any) -> str:
-    """A text as it is. Plex takes a comma in it for "or", and knows no way to write one."""
+    """Return a text unchanged. Plex reads a comma in it as "or" and offers no way to escape it."""
     written = str(value) if isinstance(value, str | int | float) else ""
     if not written.strip():
         raise Invalid(f"{one.name} needs a text or a list of texts; got '{value}'.", argument="filters")

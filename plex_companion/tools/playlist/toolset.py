@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
@@ -31,6 +33,15 @@ from plex_companion.tools.item_list import (
     refuse_nothing,
     refuse_unclear,
     resolve_items,
+)
+from plex_companion.tools.parameters import (
+    Confirm,
+    ItemIds,
+    ItemTitles,
+    LibraryName,
+    PlaylistId,
+    PlaylistTitle,
+    Username,
 )
 from plex_companion.tools.playlist.entries import (
     PlaylistCopied,
@@ -80,14 +91,17 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from plex_companion.plex.client import PlexServer
-PLAYLIST = Toolset("playlist", "Playlists: list, create, fill, edit, copy to a user, delete; smart ones with filters")
+
+PLAYLIST = Toolset(
+    "playlist", "Playlists: list, create, fill, edit, copy to a user, delete; smart playlists with filters"
+)
 DEFAULT, CAP = 50, 500
 CONTENTS, CONTENTS_CAP = 200, 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Playlists:
-    """Some playlists of a user."""
+    """A page of a user's playlists."""
 
     playlists: list[dict[str, Any]]
     total: int
@@ -98,7 +112,7 @@ class Playlists:
     message: str | None = None
 
     def as_text(self) -> list[dict[str, Any]]:
-        """The bare list."""
+        """Return the bare list."""
         return self.playlists
 
 
@@ -106,16 +120,13 @@ class Playlists:
 def playlist_list(
     plex: PlexServer,
     companion: Companion,
-    library_name: Id | None = None,
-    content_type: str | None = None,
-    username: str | None = None,
+    library_name: LibraryName | None = None,
+    content_type: Annotated[str | None, Field(description="audio, video or photo.")] = None,
+    username: Username | None = None,
     limit: int = DEFAULT,
     offset: int = 0,
 ) -> Playlists:
-    """List playlists of the server's owner, or of `username`, with their ids and how many items they hold.
-
-    `content_type` is audio, video or photo; `library_name` keeps those with items of that library.
-    """
+    """List the playlists of the owner, or of `username`, with ids and numbers of items."""
     limit = clamp_limit(limit, CAP, offset)
     content_type = choose(content_type, MEDIUMS) if content_type is not None else None
     if content_type is not None and content_type not in MEDIUMS:
@@ -132,15 +143,15 @@ def playlist_list(
 def playlist_get_contents(
     plex: PlexServer,
     companion: Companion,
-    playlist_title: str | None = None,
-    playlist_id: Id | None = None,
-    username: str | None = None,
+    playlist_title: PlaylistTitle | None = None,
+    playlist_id: PlaylistId | None = None,
+    username: Username | None = None,
     limit: int = CONTENTS,
     offset: int = 0,
 ) -> dict[str, Any]:
-    """Show a playlist and the items in it, in their order; of a smart playlist also its filters (`definition`).
+    """List the items of a playlist in order. A smart playlist also has its filters in `definition`.
 
-    `playlist_item_id` is what playlist_remove_from takes to remove one copy of a repeated item.
+    `playlist_item_id` identifies one copy of a repeated item for `playlist_remove_from`.
     """
     limit = clamp_limit(limit, CONTENTS_CAP, offset)
     seen = switch_user(plex, companion, username)
@@ -154,16 +165,16 @@ def playlist_create(
     plex: PlexServer,
     companion: Companion,
     playlist_title: str,
-    item_titles: list[str] | None = None,
-    library_name: Id | None = None,
+    item_titles: ItemTitles | None = None,
+    library_name: LibraryName | None = None,
     summary: str | None = None,
-    username: str | None = None,
-    item_ids: list[Id] | None = None,
+    username: Username | None = None,
+    item_ids: ItemIds | None = None,
 ) -> PlaylistCreated:
-    """Create a playlist from exact titles or ids, in this order; all of them, or nothing is created.
+    """Create a playlist from exact titles or ids, in the given order. If one cannot be found, nothing is created.
 
-    Items must be all video, all audio or all photos; a show, season, artist or album comes in as its episodes or
-    tracks. When a title fits several items, the candidates are listed. `username`: whose playlist it becomes.
+    All items must be video, all audio or all photos. Shows, seasons, artists and albums are added as their episodes or
+    tracks. If a title matches several items, the answer lists the candidates.
     """
     title = clean_title(playlist_title, "playlist_title")
     check_any_given(item_titles, item_ids)
@@ -183,20 +194,22 @@ def playlist_create_smart(
     plex: PlexServer,
     companion: Companion,
     playlist_title: str,
-    library_name: Id,
+    library_name: LibraryName,
     filters: dict[str, Any] | None = None,
-    sort: str | None = None,
-    limit: int | None = None,
-    libtype: str | None = None,
+    sort: Annotated[str | None, Field(description="Such as addedAt:desc.")] = None,
+    limit: Annotated[int | None, Field(description="Most items it holds.")] = None,
+    libtype: Annotated[
+        str | None,
+        Field(description="Item type; default movie, episode or track. show and artist add their episodes or tracks."),
+    ] = None,
     summary: str | None = None,
-    username: str | None = None,
+    username: Username | None = None,
 ) -> dict[str, Any]:
-    """Create a playlist that fills itself with what filters find in one library, as {"genre": "Comedy", "year>>": 1999}.
+    """Create a smart playlist: Plex fills it with the items of one library that match filters.
 
-    A filter is a field, with ! (not), = (exactly), < (begins, before) or > (ends) after it, << and >> for numbers and
-    dates, & for all of several values; a list means any of them; {"or": [{…}, {…}]} nests. playlist_get_smart_filter_options
-    lists fields and values. `sort` as "addedAt:desc". `libtype`: movie, episode, track by default; show and artist
-    yield their episodes and tracks.
+    Filters look like {"genre": "Comedy", "year>>": 1999}. Suffixes: ! not, = exactly, < begins with or before, > ends
+    with or after, << and >> less and greater, & all of several values. A list means any of its values; {"or": [{…},
+    {…}]} nests. `playlist_get_smart_filter_options` lists fields and values.
     """
     title = clean_title(playlist_title, "playlist_title")
     check_limit(limit, 1)
@@ -214,21 +227,21 @@ def playlist_create_smart(
 def playlist_edit_smart_filters(
     plex: PlexServer,
     companion: Companion,
-    playlist_title: str | None = None,
-    playlist_id: Id | None = None,
+    playlist_title: PlaylistTitle | None = None,
+    playlist_id: PlaylistId | None = None,
     filters: dict[str, Any] | None = None,
-    sort: Clearable | None = None,
+    sort: Annotated[Clearable | None, Field(description="Such as addedAt:desc.")] = None,
     limit: int | None = None,
-    libtype: str | None = None,
-    username: str | None = None,
+    libtype: Annotated[str | None, Field(description="Item type.")] = None,
+    username: Username | None = None,
 ) -> dict[str, Any]:
-    """Change filters, sort, limit or libtype of a smart playlist. What is left out stays; {}, "" and 0 clear.
+    """Change the filters, sort, limit or item type of a smart playlist. Omitted arguments stay; {}, "" and 0 clear.
 
-    `filters` replaces all filters; they are written as for playlist_create_smart. The answer holds the
-    `previous_definition`, whose values can be given back to undo the change.
+    `filters` replaces all filters; see `playlist_create_smart` for the syntax. To undo, pass the values of
+    `previous_definition` back.
     """
     if filters is None and sort is None and limit is None and libtype is None:
-        raise Invalid("Nothing to change: give filters, sort, limit or libtype.", argument="filters")
+        raise Invalid("Nothing to change: use filters, sort, limit or libtype.", argument="filters")
     check_limit(limit, 0)
     seen = switch_user(plex, companion, username)
     row = find_smart(seen, playlist_title, playlist_id)
@@ -243,16 +256,16 @@ def playlist_edit_smart_filters(
 def playlist_get_smart_filter_options(
     plex: PlexServer,
     companion: Companion,
-    library_name: Id,
-    field: str | None = None,
-    libtype: str | None = None,
-    username: str | None = None,
+    library_name: LibraryName,
+    field: Annotated[str | None, Field(description="The field whose values to list.")] = None,
+    libtype: Annotated[str | None, Field(description="Item type; default movie, episode or track.")] = None,
+    username: Username | None = None,
     limit: int = DEFAULT,
     offset: int = 0,
 ) -> dict[str, Any]:
-    """What smart playlists of a library can be filtered and sorted by; with `field`, the values it can have.
+    """List the fields a smart playlist can filter and sort by or, with `field`, the values that field can have.
 
-    Each operator says under `filter` what to write as a key of `filters`. `libtype` as for playlist_create_smart.
+    The `filter` of each operator is the key to use in `filters`.
     """
     limit = clamp_limit(limit, CAP, offset)
     library = find_library(plex, companion.ttl_cache, library_name)
@@ -269,13 +282,13 @@ def playlist_get_smart_filter_options(
 def playlist_edit(
     plex: PlexServer,
     companion: Companion,
-    playlist_title: str | None = None,
-    playlist_id: Id | None = None,
+    playlist_title: PlaylistTitle | None = None,
+    playlist_id: PlaylistId | None = None,
     new_title: str | None = None,
     new_summary: Clearable | None = None,
-    username: str | None = None,
+    username: Username | None = None,
 ) -> dict[str, Any]:
-    """Change the title or summary of a playlist; an empty summary clears it."""
+    """Change the title or summary of a playlist. An empty summary clears it."""
     wanted = {"title": new_title, "summary": new_summary}
     if new_title is not None:
         wanted["title"] = clean_title(new_title, "new_title")
@@ -283,7 +296,7 @@ def playlist_edit(
     row = find_playlist(seen, playlist_title, playlist_id, writes=True).row
     edits = {name: value for name, value in wanted.items() if value is not None and (row.get(name, "") != value)}
     if not edits:
-        message = f"Nothing to change in '{read_text(row, 'title')}': no new value, or it is as asked already."
+        message = f"Nothing to change in '{read_text(row, 'title')}': no new values, or they are already set."
         return {"updated": False, "title": read_text(row, "title"), "message": message, "playlist_id": read_key(row)}
     rewrite(seen, row, edits)
     now = reload(seen, row)
@@ -295,13 +308,13 @@ def playlist_edit(
 def playlist_upload_poster(
     plex: PlexServer,
     companion: Companion,
-    playlist_title: str | None = None,
-    playlist_id: Id | None = None,
-    poster_url: str | None = None,
-    poster_filepath: str | None = None,
-    username: str | None = None,
+    playlist_title: PlaylistTitle | None = None,
+    playlist_id: PlaylistId | None = None,
+    poster_url: Annotated[str | None, Field(description="A public address; redirects are not followed.")] = None,
+    poster_filepath: Annotated[str | None, Field(description="A file below the companion's media folder.")] = None,
+    username: Username | None = None,
 ) -> dict[str, Any]:
-    """Give a playlist a poster, from an image address or from a file below the configured folder; one of the two."""
+    """Set a playlist's poster from a URL or a file. Give exactly one of them."""
     names = ("poster_filepath", "poster_url")
     check_one_source(poster_filepath, poster_url, names)
     drawn = load_picture(companion.settings, filepath=poster_filepath, url=poster_url, names=names)
@@ -322,18 +335,18 @@ def playlist_upload_poster(
 def playlist_copy_to_user(
     plex: PlexServer,
     companion: Companion,
-    playlist_title: str | None = None,
-    playlist_id: Id | None = None,
-    username: str | None = None,
-    source_username: str | None = None,
+    playlist_title: PlaylistTitle | None = None,
+    playlist_id: PlaylistId | None = None,
+    username: Username | None = None,
+    source_username: Annotated[str | None, Field(description="Whose playlist it is; by default the owner's.")] = None,
 ) -> PlaylistCopied:
-    """Copy a playlist to another user (`username`, needed), from the owner or from `source_username`.
+    """Copy a playlist to another user. `username` is required.
 
-    Items which that user cannot see are left out and listed. A smart playlist is copied as it stands today, with fixed
-    items. The copy is the user's own: later changes do not reach it.
+    Items that the other user cannot see are left out and listed. A smart playlist becomes an ordinary one with today's
+    items. Later changes do not reach the copy.
     """
     if username is None or not username.strip():
-        raise Invalid("Name the user who gets the copy: username is needed.", argument="username")
+        raise Invalid("username is required: the user who gets the copy.", argument="username")
     giver = find_user(plex, companion, source_username)
     taker = find_user(plex, companion, username)
     if giver.account_id == taker.account_id:
@@ -349,16 +362,16 @@ def playlist_copy_to_user(
 def playlist_add_to(
     plex: PlexServer,
     companion: Companion,
-    playlist_title: str | None = None,
-    playlist_id: Id | None = None,
-    item_titles: list[str] | None = None,
-    item_ids: list[Id] | None = None,
-    username: str | None = None,
+    playlist_title: PlaylistTitle | None = None,
+    playlist_id: PlaylistId | None = None,
+    item_titles: ItemTitles | None = None,
+    item_ids: ItemIds | None = None,
+    username: Username | None = None,
 ) -> PlaylistExtended:
-    """Add items to the end of a playlist, by exact title or by id, in this order.
+    """Add items to the end of a playlist by exact title or id, in the given order.
 
-    Titles that are not found, or fit several items, are reported in `items_not_found` with their candidates; the
-    others are added. An item that is in it already comes in once more. Smart playlists take nothing.
+    Titles that match nothing or several items are listed in `items_not_found`; the others are added. Items already in
+    the playlist are added again. Smart playlists cannot be filled by hand.
     """
     check_any_given(item_titles, item_ids)
     seen = switch_user(plex, companion, username)
@@ -373,17 +386,19 @@ def playlist_add_to(
 def playlist_remove_from(
     plex: PlexServer,
     companion: Companion,
-    playlist_title: str | None = None,
-    playlist_id: Id | None = None,
-    item_titles: list[str] | None = None,
-    username: str | None = None,
-    item_ids: list[Id] | None = None,
-    playlist_item_ids: list[Id] | None = None,
+    playlist_title: PlaylistTitle | None = None,
+    playlist_id: PlaylistId | None = None,
+    item_titles: ItemTitles | None = None,
+    username: Username | None = None,
+    item_ids: ItemIds | None = None,
+    playlist_item_ids: Annotated[
+        list[Id] | None, Field(description="playlist_item_id from playlist_get_contents.")
+    ] = None,
 ) -> PlaylistShortened:
-    """Take items out of a playlist, by exact title, by id, or by playlist_item_id for one certain copy.
+    """Remove items from a playlist by exact title, id or `playlist_item_id`. They stay in the library.
 
-    Of an item that is in it several times the first copy goes; `copies_left` tells of the others. When a title fits
-    several items nothing is removed and the candidates are listed. The items stay in the library.
+    Of a repeated item only the first copy is removed; `copies_left` counts the rest. If a title matches several items,
+    nothing is removed and the candidates are listed.
     """
     check_any_given(item_titles, item_ids, playlist_item_ids)
     seen = switch_user(plex, companion, username)
@@ -400,14 +415,14 @@ def playlist_remove_from(
 async def playlist_delete(
     companion: Companion,
     caller: Caller,
-    playlist_title: str | None = None,
-    playlist_id: Id | None = None,
-    username: str | None = None,
-    confirm: bool = False,
+    playlist_title: PlaylistTitle | None = None,
+    playlist_id: PlaylistId | None = None,
+    username: Username | None = None,
+    confirm: Confirm = False,
 ) -> dict[str, Any]:
-    """Delete a playlist of the owner, or of `username`, by id or exact title. Its items stay; it cannot be undone.
+    """Delete a playlist of the owner, or of `username`, by id or exact title. Its items stay. This cannot be undone.
 
-    A person is asked first where the client can ask; otherwise `confirm=true` is needed.
+    The user is asked to confirm; a client that cannot ask needs `confirm=true`.
     """
 
     def look(plex: PlexServer) -> DestructionTarget:
@@ -462,14 +477,14 @@ def _list_choices(seen: PlexServer, one: FilterField, offset: int, limit: int) -
         return {"choices": [{"title": "true", "value": "1"}, {"title": "false", "value": "0"}], "type": one.type}
     found = get_choices(seen, one, offset, limit)
     choices = [{"title": read_text(row, "title"), "value": row.get("key")} for row in found.rows]
-    free = {} if choices else {"message": f"Plex lists no values for {one.name}: any {one.type} can be given."}
+    free = {} if choices else {"message": f"Plex lists no values for {one.name}: any {one.type} is allowed."}
     return {"choices": choices, "type": one.type, **found.as_dict(), **free}
 
 
 def _check_poster(seen: PlexServer, posters: str, row: Element) -> None:
     chosen = take_first(one for one in get(seen, posters) if read_flag(one, "selected"))
     uploaded = chosen is not None and chosen.get("ratingKey", "").startswith("upload://")
-    message = f"Plex took the poster of '{read_text(row, 'title')}', and shows another one. Look again."
+    message = f"Plex accepted the poster of '{read_text(row, 'title')}' but shows another one. Check it again."
     check_confirmed(requested=True, found=uploaded, message=message, playlist_id=read_key(row))
 
 
@@ -499,6 +514,6 @@ def _delete(seen: PlexServer, victim: DestructionTarget) -> dict[str, Any]:
     path = f"/playlists/{victim.facts['playlist_id']}"
     send(seen, "DELETE", path)
     still = get_or_none(seen, path) is not None
-    message = f"Plex took the deletion of '{victim.title}', and it is still there. Look again with playlist_list."
+    message = f"Plex accepted the deletion of '{victim.title}', but it still exists. Check it with playlist_list."
     check_confirmed(requested=False, found=still, message=message)
     return {"deleted": True, **victim.facts}

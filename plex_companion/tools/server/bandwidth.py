@@ -1,4 +1,4 @@
-"""What Plex has counted: bytes by user and device, load of processor and memory."""
+"""Plex's own statistics: bytes by user and device, load of processor and memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_BANDWIDTH = 2000
 MOST_RESOURCES = 300
 SPANS = {"months": 1, "weeks": 2, "days": 3, "hours": 4, "seconds": 6}
 LENGTHS = {1: 2_592_000, 2: 604_800, 3: 86_400, 4: 3_600, 6: 1}
-"""Seconds of each of Plex's spans; a month has 30 days."""
+"""Seconds in each of Plex's time spans; a month has 30 days."""
 _LOADS = {
     "host_cpu_utilization": "hostCpuUtilization",
     "host_memory_utilization": "hostMemoryUtilization",
@@ -29,10 +29,10 @@ _LOADS = {
 
 
 def parse_span(timespan: str | None) -> int:
-    """Plex's number of a span.
+    """Return Plex's number for a time span.
 
     Raises:
-        Invalid: an unknown one; the error lists them.
+        Invalid: the span is unknown; the error lists the known ones.
     """
     wanted = "seconds" if timespan is None else timespan.strip().casefold()
     if wanted not in SPANS:
@@ -42,22 +42,22 @@ def parse_span(timespan: str | None) -> int:
 
 
 def parse_lan(lan: bool | str | None) -> bool | None:
-    """Local only, remote only, or both.
+    """Return true for local traffic only, false for remote only, `None` for both.
 
     Raises:
-        Invalid: neither true nor false.
+        Invalid: the value is neither true nor false.
     """
     known = {"none": None, "": None, "true": True, "false": False}
     wanted = str(lan).strip().casefold()
     if wanted not in known:
-        raise Invalid(f"lan must be true, false or left out; got '{lan}'.", argument="lan", allowed=["true", "false"])
+        raise Invalid(f"lan must be true, false or omitted; got '{lan}'.", argument="lan", allowed=["true", "false"])
     return known[wanted]
 
 
 def get_bandwidth(
     plex: PlexServer, companion: Companion, span: int, lan: bool | None, offset: int, limit: int
 ) -> dict[str, Any]:
-    """Rows with the names of user and device, newest first. At most three requests."""
+    """Return rows with the names of user and device, newest first. At most three requests."""
     most = clamp_limit(limit, MOST_BANDWIDTH, offset)
     found = get(plex, "/statistics/bandwidth", timespan=span, lan=lan).findall("StatisticsBandwidth")
     rows = sorted(found, key=lambda row: read_number(row, "at") or 0, reverse=True)
@@ -75,13 +75,13 @@ def get_bandwidth(
 
 
 def _get_devices(plex: PlexServer, companion: Companion) -> dict[str | None, Element]:
-    """Players by this server's number; kept for ten minutes."""
+    """Return the players by this server's device id, cached for ten minutes."""
     rows = companion.ttl_cache.get_or_fetch("devices", KEPT_SECONDS, lambda: tuple(get(plex, "/devices")))
     return {row.get("id"): row for row in rows}
 
 
 def _describe_row(row: Element, account: str | None, device: Element | None) -> dict[str, Any]:
-    """A row; of a device that Plex has forgotten only the number is left."""
+    """Describe a row. A device that Plex has forgotten has only its number."""
     player = Element("Device") if device is None else device
     return {
         "account": account,
@@ -99,7 +99,7 @@ def _describe_row(row: Element, account: str | None, device: Element | None) -> 
 
 
 def get_resources(plex: PlexServer, offset: int, limit: int) -> dict[str, Any]:
-    """Load of processor and memory, newest first. One request."""
+    """Return the load of processor and memory, newest first. One request."""
     most = clamp_limit(limit, MOST_RESOURCES, offset)
     found = get(plex, "/statistics/resources", timespan=SPANS["seconds"]).findall("StatisticsResources")
     rows = sorted(found, key=lambda row: read_number(row, "at") or 0, reverse=True)
@@ -114,7 +114,7 @@ def get_resources(plex: PlexServer, offset: int, limit: int) -> dict[str, Any]:
 
 
 def _describe_load(row: Element) -> dict[str, Any]:
-    """A measurement, in per cent."""
+    """Describe one measurement, in percent."""
     return {
         "timestamp": read_local_time(row, "at"),
         **{ours: read_float(row, theirs) for ours, theirs in _LOADS.items()},

@@ -1,4 +1,4 @@
-"""Plex's log files: the archive that Plex packs, opened in memory, and the lines that were asked for."""
+"""Plex's log files: the archive that Plex builds, opened in memory, and the requested lines."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 ARCHIVE = "/diagnostics/logs"
 MOST_BYTES = 100_000_000
-"""Of the archive, and of one file unpacked."""
+"""The maximum size of the archive, and of one unpacked file."""
 MOST_LINES = 1000
 MOST_TEXT = 256 * 1024
-"""Bytes of lines in one answer."""
+"""The maximum size in bytes of the lines in one answer."""
 LONGEST_LINE = 4_000
 KEPT_SECONDS = 60.0
 TYPES = {
@@ -42,7 +42,7 @@ TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """Which lines: `start` counts lines of the file, or matches when something is searched; `None` is the tail."""
+    """Which lines to read. `start` counts lines of the file, or matches in a search; `None` reads the end."""
 
     lines: int
     start: int | None
@@ -50,44 +50,44 @@ class LogQuery:
 
     @property
     def mode(self) -> str:
-        """What the answer calls it."""
+        """The name of the mode in the answer."""
         if self.search is not None:
             return "search"
         return "tail" if self.start is None else "range"
 
 
 def build_query(num_lines: int, start_line: int | None, search_term: str | None) -> LogQuery:
-    """The lines to show, checked.
+    """Return the validated query.
 
     Raises:
-        Invalid: fewer than one line, a negative start, nothing to search for.
+        Invalid: fewer than one line, a negative start, or an empty search term.
     """
     if num_lines < 1:
         raise Invalid(f"num_lines must be at least 1; got {num_lines}.", argument="num_lines")
     if start_line is not None and start_line < 0:
         raise Invalid(f"start_line counts from 0; got {start_line}.", argument="start_line")
     if search_term is not None and not search_term:
-        raise Invalid("search_term must not be empty; leave it out to see the end of the log.", argument="search_term")
+        raise Invalid("search_term must not be empty; omit it to see the end of the log.", argument="search_term")
     return LogQuery(min(num_lines, MOST_LINES), start_line, search_term)
 
 
 def list_names(plex: PlexServer, known: TtlCache) -> list[str]:
-    """The log files in the archive. At most one request a minute."""
+    """Return the names of the log files in the archive. At most one request a minute."""
     return sorted(_list_logs(_get_archive(plex, known)))
 
 
 def read_lines(plex: PlexServer, known: TtlCache, log_type: str) -> tuple[str, list[str]]:
-    """The file that is meant and all its lines. At most one request a minute.
+    """Return the name and all lines of the requested file. At most one request a minute.
 
     Raises:
-        NotFound: no such file; the error lists their names.
-        Ambiguous: several fit; the error lists them.
-        TooLarge: the file is.
+        NotFound: there is no such file; the error lists the names.
+        Ambiguous: several match; the error lists them.
+        TooLarge: the file is too large.
     """
     archive = _get_archive(plex, known)
     name = pick_file(_list_logs(archive), log_type)
     text = read_text(archive, name, MOST_BYTES).replace("\r\n", "\n").removesuffix("\n")
-    return name, text.split("\n") if text else []  # not `splitlines`: titles in a log may hold other separators
+    return name, text.split("\n") if text else []  # not `splitlines`: titles in a log may contain other separators
 
 
 def _get_archive(plex: PlexServer, known: TtlCache) -> zipfile.ZipFile:
@@ -96,7 +96,7 @@ def _get_archive(plex: PlexServer, known: TtlCache) -> zipfile.ZipFile:
         return zipfile.ZipFile(io.BytesIO(body))
     except zipfile.BadZipFile:
         known.forget(ARCHIVE)
-    raise PlexError(f"GET {ARCHIVE}: an answer that is no zip archive. Try again in a moment.")
+    raise PlexError(f"GET {ARCHIVE}: the answer is not a zip archive. Try again in a moment.")
 
 
 def _list_logs(archive: zipfile.ZipFile) -> list[str]:
@@ -104,7 +104,7 @@ def _list_logs(archive: zipfile.ZipFile) -> list[str]:
 
 
 def read_text(archive: zipfile.ZipFile, name: str, most: int) -> str:
-    """A file of the archive; what its header says of its size is not trusted.
+    """Return the text of a file of the archive. The size in its header is not trusted.
 
     Raises:
         TooLarge: it has more than `most` bytes.
@@ -117,13 +117,13 @@ def read_text(archive: zipfile.ZipFile, name: str, most: int) -> str:
         unreadable = type(error).__name__
     else:
         if len(body) > most:
-            raise TooLarge(f"'{clean(name)}' has more than {most} bytes, and was not shown.", limit_bytes=most)
+            raise TooLarge(f"'{clean(name)}' has more than {most} bytes and is too large to show.", limit_bytes=most)
         return body.decode("utf-8", "replace")
     raise PlexError(f"'{clean(name)}' in Plex's log archive cannot be unpacked ({unreadable}). Try again in a moment.")
 
 
 def pick_file(names: Sequence[str], log_type: str) -> str:
-    """The file that is meant: a known type, a file's name, or a part that only one name has."""
+    """Return the file for a known log type, a file name, or a part that only one name contains."""
     wanted = log_type.strip().casefold()
     full = TYPES.get(wanted, log_type.strip()).casefold()
     rules: tuple[Callable[[str], bool], ...] = (
@@ -138,14 +138,14 @@ def pick_file(names: Sequence[str], log_type: str) -> str:
         raise NotFound(message, what="log", available=available)
     if len(fitting) > 1:
         message = (
-            f"{len(fitting)} logs fit '{log_type}': {', '.join(sorted(fitting)[:50])}. Give one file's whole name."
+            f"{len(fitting)} logs match '{log_type}': {', '.join(sorted(fitting)[:50])}. Use the full name of one file."
         )
         raise Ambiguous(message, argument="log_type", matches=sorted(fitting)[:50])
     return fitting[0]
 
 
 def build_result(name: str, lines: Sequence[str], wanted: LogQuery, *, private: bool) -> dict[str, Any]:
-    """The lines as a result: numbered from 0, without secrets, within the limits."""
+    """Return the lines as a result: numbered from 0, without secrets, within the limits."""
     numbered = _filter_lines(lines, wanted.search, private=private) if wanted.search else list(enumerate(lines))
     first = max(0, len(numbered) - wanted.lines) if wanted.start is None else wanted.start
     window = numbered[first : first + wanted.lines]
@@ -164,20 +164,22 @@ def build_result(name: str, lines: Sequence[str], wanted: LogQuery, *, private: 
 
 
 def _filter_lines(lines: Sequence[str], term: str, *, private: bool) -> list[tuple[int, str]]:
-    """Lines that contain the term also when their secrets are hidden, so that nobody finds out a secret by searching."""
+    """Return the lines that contain the term even with secrets masked, so that nobody can find out a secret by
+    searching.
+    """
     wanted = term.casefold()
     found = ((n, _mask(line, private=private)) for n, line in enumerate(lines) if wanted in line.casefold())
     return [(n, line) for n, line in found if wanted in line.casefold()]
 
 
 def _mask(line: str, *, private: bool) -> str:
-    # Shortened last: half a token or address would not be recognised as one.
+    # Shortened last: a truncated token or address would not be recognised and masked.
     text = redact(clean(line))
     return shorten(mask(text) if private else text, LONGEST_LINE) or ""
 
 
 def _limit_lines(lines: list[dict[str, Any]], wanted: LogQuery) -> list[dict[str, Any]]:
-    """As many as fit into one answer: of a tail the last ones, else the first."""
+    """Return as many lines as fit into one answer: the last ones when reading the end, else the first."""
     tail = wanted.start is None
     left, kept = MOST_TEXT, []
     for line in reversed(lines) if tail else lines:
@@ -189,12 +191,12 @@ def _limit_lines(lines: list[dict[str, Any]], wanted: LogQuery) -> list[dict[str
 
 
 def describe_lines(found: dict[str, Any], wanted: LogQuery) -> str:
-    """What the lines are, in a sentence."""
+    """Describe the lines in a sentence."""
     name, count = clean(found["file"]), len(found["lines"])
     if wanted.search is not None:
         return f"Found {found['total_matches']} lines with '{wanted.search}' in {name}; showing {count}."
     if wanted.start is None:
         return f"Last {count} of {found['total_lines']} lines of {name}."
     if not count:
-        return f"{name} has {found['total_lines']} lines, none at {wanted.start} or after it (they count from 0)."
+        return f"{name} has {found['total_lines']} lines, none from {wanted.start} on (they count from 0)."
     return f"Lines {found['first_line']} to {found['last_line']} of the {found['total_lines']} of {name}, from 0."

@@ -1,4 +1,4 @@
-"""What Plex announced, out of the journal, in the form of the predecessor's alerts."""
+"""Plex's notifications from the journal, in the format of the predecessor's alerts."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 MOST = 500
 PROGRESS_SECONDS = 5.0
-WHY_NONE = "Plex announced nothing of the kind; see `connection` for whether it is heard."
+WHY_NONE = "No such events arrived. `connection` says whether the companion is connected to Plex."
 
 
 async def find_start(companion: Companion, since: int | None) -> int:
-    """The cursor to read from.
+    """Return the cursor to read from.
 
     Raises:
-        Invalid: a cursor that no event has had.
+        Invalid: no event has had that cursor yet.
     """
     newest = await read_last_event_id(companion.cache)
     if since is not None and since > newest:
-        message = f"since {since} is from the future: the newest event is {newest}. Call without since to start anew."
+        message = f"since {since} is from the future: the newest event is {newest}. Call without since to start over."
         raise Invalid(message, argument="since")
     return newest if since is None else since
 
@@ -47,7 +47,7 @@ async def wait_for_events(
     enough: int,
     seconds: float,
 ) -> JournalPage:
-    """Events after the cursor: as soon as there are `enough` (or some are lost), else when the time is over."""
+    """Return events after the cursor as soon as there are `enough` or some are lost, else when the time is over."""
     started = anyio.current_time()
     while True:
         changed = companion.live.prepare_wait()  # before reading, or a commit during the reading would be missed
@@ -62,13 +62,13 @@ async def wait_for_events(
 
 
 async def _read_page(companion: Companion, cursor: int, types: list[str] | None, limit: int) -> JournalPage:
-    """A page of the journal, without what this program itself did, unless that is asked for."""
+    """Return a page of the journal, without the companion's own entries unless they are requested."""
     page = await read_events_after(companion.cache, cursor, types, limit)
     return page if types else replace(page, rows=[row for row in page.rows if row["type"] != "audit"])
 
 
 def build_result(companion: Companion, page: JournalPage, limit: int) -> dict[str, Any]:
-    """The result."""
+    """Return the result of the tool."""
     now = companion.now_ms
     data = [_describe_alert(row) for row in page.rows]
     return {
@@ -102,7 +102,7 @@ def _describe_alert(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def _read_title(raw: dict[str, Any]) -> str | None:
-    """What Plex calls it: its own title, or that of the activity it reports."""
+    """Return the event's own title, or that of the activity it reports."""
     inner = raw.get("Activity")
     named = (part.get("title") for part in (raw, inner) if isinstance(part, dict))
     return next((title for title in named if isinstance(title, str) and title), None)

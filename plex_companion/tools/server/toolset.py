@@ -16,7 +16,8 @@ from plex_companion.plex.xml.attributes import read_flag, read_local_time, read_
 from plex_companion.text import clean, mask
 from plex_companion.tools.arguments import choose
 from plex_companion.tools.confirm import destroy_after_confirmation
-from plex_companion.tools.declare import Access, Caller, Id, Toolset
+from plex_companion.tools.declare import Access, Caller, Toolset
+from plex_companion.tools.parameters import Confirm, LibraryName
 from plex_companion.tools.server import bandwidth, logs, plex_alerts, trash
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _LISTS = {
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What the server says of itself."""
+    """The server's description of itself."""
 
     status: str
     data: dict[str, Any]
@@ -57,7 +58,7 @@ class ServerInfo:
 
 @dataclass(frozen=True, slots=True)
 class ButlerTasks:
-    """The jobs of Plex's night."""
+    """Plex's nightly maintenance tasks."""
 
     status: str
     data: list[dict[str, Any]]
@@ -67,7 +68,7 @@ class ButlerTasks:
 
 @dataclass(frozen=True, slots=True)
 class TaskAccepted:
-    """Plex was told to do something, and does it by itself."""
+    """A background job that Plex has started."""
 
     status: str
     message: str
@@ -75,7 +76,7 @@ class TaskAccepted:
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
-    """Plex was told to run a task of its butler."""
+    """A maintenance task that Plex has started."""
 
     status: str
     message: str
@@ -84,7 +85,7 @@ class TaskStarted:
 
 @dataclass(frozen=True, slots=True)
 class TrashEmptied:
-    """Plex was told to empty the trash of some libraries."""
+    """The libraries whose trash Plex is emptying."""
 
     status: str
     message: str
@@ -93,7 +94,7 @@ class TrashEmptied:
 
 @SERVER.tool(Access.READ)
 def server_get_info(plex: PlexServer, companion: Companion) -> ServerInfo:
-    """Name, version, platform and transcoder of the Plex Media Server, asked afresh."""
+    """Get the name, version, platform and transcoder of the Plex Media Server."""
     root = get(plex, "/")
     data: dict[str, Any] = {ours: read_text(root, theirs) for ours, theirs in _TEXTS.items()}
     if companion.settings.privacy and data["my_plex_username"]:
@@ -102,9 +103,7 @@ def server_get_info(plex: PlexServer, companion: Companion) -> ServerInfo:
     data |= {
         ours: [part for part in (read_text(root, theirs) or "").split(",") if part] for ours, theirs in _LISTS.items()
     }
-    data["allow_media_deletion"] = (
-        read_flag(root, "allowMediaDeletion") or False
-    )  # left out when it is off (PLEX.md 2.1)
+    data["allow_media_deletion"] = read_flag(root, "allowMediaDeletion") or False  # omitted when off (PLEX.md 2.1)
     data["transcoder_active_video_sessions"] = read_number(root, "transcoderActiveVideoSessions")
     data |= {"updated_at": read_local_time(root, "updatedAt"), "updated_at_utc": read_utc(root, "updatedAt")}
     return ServerInfo("success", data)
@@ -114,19 +113,18 @@ def server_get_info(plex: PlexServer, companion: Companion) -> ServerInfo:
 def server_get_plex_logs(
     plex: PlexServer,
     companion: Companion,
-    num_lines: int = 100,
+    num_lines: Annotated[int, Field(description="At most 1000.")] = 100,
     log_type: str = "server",
-    start_line: int | None = None,
+    start_line: Annotated[int | None, Field(description="Counts from 0; without it the last lines.")] = None,
     list_files: bool = False,
     search_term: str | None = None,
 ) -> dict[str, Any]:
-    """Read Plex's own log files: the last lines, a range of lines, or the lines that contain a text.
+    """Read Plex's log files: the last lines, a range of lines, or the lines that contain a text.
 
     `log_type` is server, scanner, transcoder, updater, tuner, scanner-deep-analysis, credits, chapter-thumbnails,
-    crash-uploader, or a file's name or a part of it; `list_files` names the files. Lines count from 0. Without
-    `start_line` the last `num_lines` (at most 1000) come; with `search_term`, `start_line` and `first_line` count
-    matches, and `n` is a match's line in the file. Tokens are hidden, addresses and e-mail too while privacy is on.
-    The archive is read at most once a minute.
+    crash-uploader, or part of a file name; `list_files` lists the names. With `search_term`, `start_line` and
+    `first_line` count matches, and `n` is the line in the file. Tokens are hidden, and so are addresses and e-mails in
+    privacy mode. Logs may be a minute old.
     """
     wanted = logs.build_query(num_lines, start_line, search_term)
     if list_files:
@@ -142,14 +140,14 @@ def server_get_bandwidth(
     plex: PlexServer,
     companion: Companion,
     timespan: Annotated[str | None, Field(description="months, weeks, days, hours or seconds (the default).")] = None,
-    lan: Annotated[bool | str | None, Field(description="true: only local, false: only remote.")] = None,
+    lan: Annotated[bool | str | None, Field(description="true: local traffic only, false: remote only.")] = None,
     offset: int = 0,
     limit: int = 200,
 ) -> dict[str, Any]:
-    """How many bytes Plex sent, by user and device, newest first.
+    """List how many bytes Plex sent, by user and device, newest first.
 
-    Each row is one user's device in one span. `total_bytes` is the sum of all rows, shown or not. `limit` is at most
-    2000. A device that Plex has forgotten has only its number.
+    Each row covers one device of one user in one time span. `total_bytes` sums up all rows, including those not shown.
+    `limit` is at most 2000.
     """
     span, local_only = bandwidth.parse_span(timespan), bandwidth.parse_lan(lan)
     return bandwidth.get_bandwidth(plex, companion, span, local_only, offset, limit)
@@ -157,23 +155,25 @@ def server_get_bandwidth(
 
 @SERVER.tool(Access.READ)
 def server_get_current_resources(plex: PlexServer, offset: int = 0, limit: int = 30) -> dict[str, Any]:
-    """Load of processor and memory, of the machine (`host_`) and of Plex alone (`process_`), in per cent.
+    """Get the processor and memory load of the machine (`host_`) and of Plex alone (`process_`), in percent.
 
-    `current` is the newest measurement, `data` those of the last minutes, newest first; `limit` is at most 300.
+    `current` is the newest measurement; `data` holds those of the last minutes, newest first. `limit` is at most 300.
     """
     return bandwidth.get_resources(plex, offset, limit)
 
 
 @SERVER.tool(Access.READ)
 def server_get_butler_tasks(plex: PlexServer) -> ButlerTasks:
-    """List the maintenance tasks that Plex runs at night, and whether they are on; `server_run_butler_task` runs one now."""
+    """List Plex's nightly maintenance tasks and whether they are enabled. `server_run_butler_task` starts one now."""
     tasks = [_describe_task(row) for row in _list_tasks(plex)]
     return ButlerTasks("success", tasks, len(tasks), None if tasks else "This server has no butler tasks.")
 
 
 @SERVER.tool(Access.WRITE)
-def server_run_butler_task(plex: PlexServer, task_name: str) -> TaskStarted:
-    """Start one of the maintenance tasks now, by the name that `server_get_butler_tasks` gives. It runs on afterwards."""
+def server_run_butler_task(
+    plex: PlexServer, task_name: Annotated[str, Field(description="Name from server_get_butler_tasks.")]
+) -> TaskStarted:
+    """Start a maintenance task now. It runs in the background."""
     name = _find_task(plex, task_name)
     begun = _begin(plex, f"/butler/{quote(name, safe='')}")
     return TaskStarted("success", f"Task {name} {'started' if begun else 'is already running'}.", name)
@@ -184,15 +184,15 @@ async def server_get_alerts(
     companion: Companion,
     caller: Caller,
     timeout: Annotated[int, Field(ge=0, le=60, description="Seconds to listen.")] = 15,  # noqa: ASYNC109 - the caller's, named by the contract
-    since: Annotated[int | None, Field(ge=0, description="next_cursor of the last answer.")] = None,
-    types: Annotated[list[str] | None, Field(description="Plex's type names, as playing, timeline, activity.")] = None,
+    since: Annotated[int | None, Field(ge=0, description="next_cursor of the previous answer.")] = None,
+    types: Annotated[list[str] | None, Field(description="Event types, such as playing, timeline, activity.")] = None,
     limit: int = 100,
 ) -> dict[str, Any]:
-    """What Plex announces: playback, library changes, activities, settings, as Plex sent it.
+    """Return Plex's raw notifications: playback, library changes, activities, settings.
 
-    Without `since`, listens for `timeout` seconds and returns what arrived meanwhile. With it, returns everything
-    newer at once and listens only if there is nothing; `dropped` says that some of it is kept no more. Lines of
-    Plex's log are left out. For what wants attention call `alerts_list`.
+    Without `since`, listens for `timeout` seconds. With it, returns everything newer at once and listens only if there
+    is nothing. `dropped` is true when some events are no longer stored. For problems that need attention, use
+    `alerts_list`.
     """
     most = clamp_limit(limit, plex_alerts.MOST)
     cursor = await plex_alerts.find_start(companion, since)
@@ -205,14 +205,14 @@ async def server_get_alerts(
 async def server_empty_trash(
     companion: Companion,
     caller: Caller,
-    library_name: Id | None = None,
-    confirm: bool = False,
+    library_name: LibraryName | None = None,
+    confirm: Confirm = False,
 ) -> TrashEmptied:
-    """Make Plex forget for good the items whose files are gone, in one library (name or id) or, without one, in all.
+    """Empty the trash of one library, or of all: Plex forgets items whose files are gone. This cannot be undone.
 
-    A person is asked first; where the client cannot ask, `confirm=true` is needed. Cannot be undone, and what was
-    watched goes too. Mind that a disk which is not mounted looks like files that are gone. `items` is what was in the
-    trash (films, episodes, tracks, photos), `items_left` what Plex had not yet removed.
+    The user is asked to confirm; a client that cannot ask needs `confirm=true`. The items' watch history is lost too.
+    An unmounted disk puts everything on it into the trash. `items` counts what was in the trash, `items_left` what Plex
+    has not removed yet.
     """
     known = companion.ttl_cache
     look = partial(trash.describe_trash, known=known, library_name=library_name)
@@ -223,14 +223,14 @@ async def server_empty_trash(
 
 @SERVER.tool(Access.WRITE, additive=True)
 def server_optimize_database(plex: PlexServer) -> TaskAccepted:
-    """Make Plex tidy its database, as its settings page does. It runs on afterwards and may slow Plex down meanwhile."""
+    """Start an optimization of Plex's database. It runs in the background and may slow Plex down."""
     send(plex, "PUT", "/library/optimize?async=1")
     return TaskAccepted("success", "Optimizing the database started.")
 
 
 @SERVER.tool(Access.WRITE)
 def server_clean_bundles(plex: PlexServer) -> TaskAccepted:
-    """Make Plex delete artwork and metadata files that no item uses any more. It runs on afterwards."""
+    """Start the removal of artwork and metadata files that no item uses. It runs in the background."""
     send(plex, "PUT", "/library/clean/bundles?async=1")
     return TaskAccepted("success", "Cleaning unused bundles started.")
 
@@ -261,7 +261,7 @@ def _find_task(plex: PlexServer, task_name: str) -> str:
 
 
 def _begin(plex: PlexServer, path: str) -> bool:
-    """Start a task, and return whether Plex begins it now: 202 says that it is already running (plex-api-spec)."""
+    """Start a job and return whether Plex started it now: 202 means that it is running already (plex-api-spec)."""
     try:
         send(plex, "POST", path)
     except PlexError as error:

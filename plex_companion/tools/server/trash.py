@@ -1,4 +1,4 @@
-"""Emptying the trash: what Plex keeps of files that are gone is forgotten for good."""
+"""Emptying the trash: Plex permanently forgets the items whose files are gone."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ LEAVES = {
     "artist": MediaType.TRACK,
     "photo": MediaType.PHOTO,
 }
-"""What has files in a library of each type."""
+"""The kind that has files, by type of library."""
 
 
 def describe_trash(plex: PlexServer, known: TtlCache, library_name: str | None) -> DestructionTarget:
-    """The trash of one library, or of all. Counts of it are an estimate: the filter `trash` is plexapi's, not documented."""
+    """Describe the trash of one library, or of all. The counts are an estimate: plexapi's filter `trash` is not
+    documented.
+    """
     libraries = (
         known.list_sections(plex) if library_name is None else (find_library(plex, known, library_name, writes=True),)
     )
@@ -36,24 +38,24 @@ def describe_trash(plex: PlexServer, known: TtlCache, library_name: str | None) 
         raise NotFound("This server has no libraries, so there is no trash.", what="library", available=[])
     counted = [(library, _count_trash(plex, library.section_id, library.type)) for library in libraries]
     title = "all libraries" if library_name is None else libraries[0].title
-    told = [_describe_library(library, items) for library, items in counted]
+    described = [_describe_library(library, items) for library, items in counted]
     items = sum(items for _, items in counted)
     listed = ", ".join(f"{library.title}: {items}" for library, items in counted)
     sentence = (
-        f"Empty the trash of {title} ({listed} items)? Plex then forgets these items for good, with what was watched "
-        "of them. This cannot be undone. An unplugged or unmounted disk also puts everything on it into the trash."
+        f"Empty the trash of {title} ({listed} items)? Plex permanently forgets these items and their watch "
+        "history. This cannot be undone. An unplugged or unmounted disk also puts everything on it into the trash."
     )
-    facts = {"title": title, "type": "trash", "items": items, "libraries": told}
+    facts = {"title": title, "type": "trash", "items": items, "libraries": described}
     return DestructionTarget(
         title, tuple((library.section_id, library.title, items) for library, items in counted), facts, sentence
     )
 
 
 def empty_trash(plex: PlexServer, known: TtlCache, victim: DestructionTarget) -> list[dict[str, Any]]:
-    """Tell Plex to empty it, and look how much is left: Plex goes on by itself.
+    """Start emptying the trash and count what is left. Plex continues in the background.
 
     Raises:
-        Partial: some libraries were emptied, and then one failed.
+        Partial: some libraries were emptied before one failed.
     """
     libraries: list[dict[str, Any]] = victim.facts["libraries"]
     types = {parse_identifier(library.section_id): library.type for library in known.list_sections(plex)}

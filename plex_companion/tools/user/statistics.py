@@ -1,4 +1,4 @@
-"""Who played how much, by kind of media and by device: out of the plays that the companion keeps, as `history_stats`."""
+"""Plays by user, media type and device, from the plays that the companion stores, as `history_stats` counts them."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _DAYS: dict[Period, int | None] = {
     "last_year": 365,
     "all_time": None,
 }
-"""Days of 24 hours before now."""
+"""The periods in days of 24 hours before now."""
 Player = tuple[str | None, str | None, str | None]
 
 
 @dataclass(slots=True)
 class _Usage:
-    """What one user played. What is not known of a play is in the whole, and in no kind and of no device."""
+    """One user's plays. A play with unknown type or device counts only in the total."""
 
     whole: Sum = field(default_factory=Sum)
     kinds: dict[str, Sum] = field(default_factory=dict)
     players: dict[Player, Sum] = field(default_factory=dict)
 
     def add(self, row: sqlite3.Row) -> None:
-        """Count plays of one kind on one player."""
+        """Count plays of one media type on one player."""
         some = Sum(row["plays"], row["timed"], row["watched_ms"])
         self.whole = self.whole.plus(some)
         if row["type"]:
@@ -54,7 +54,7 @@ class _Usage:
 
 
 async def get_statistics(companion: Companion, period: Period, user_id: str | None) -> dict[str, Any]:
-    """Return what everybody, or one user, played in a period. The sums are those of `history_stats`."""
+    """Return what all users, or one, played in a period. The sums equal those of `history_stats`."""
     days, now = _DAYS[period], companion.now_ms
     window = Window(0 if days is None else max(0, now - days * DAY_MS), now)
     usages: dict[str, _Usage] = {}
@@ -66,7 +66,7 @@ async def get_statistics(companion: Companion, period: Period, user_id: str | No
     rows.sort(key=lambda row: (-row["total_duration"], -row["total_plays"], row["user"] or ""))
     whole = Sum(*(sum(one) for one in zip((0, 0, 0), *(usage.whole for usage in shown.values()), strict=True)))
     known = await read_history_status(companion.cache, find_server(companion))
-    told = {
+    result = {
         "time_period": period,
         "user_filter": None if user_id is None else names.get(user_id) or user_id,
         "total_users": len(rows),
@@ -79,18 +79,18 @@ async def get_statistics(companion: Companion, period: Period, user_id: str | No
         "history": describe_import(known),
         **_build_message(whole, complete=known.complete),
     }
-    return add_envelope(companion, told)
+    return add_envelope(companion, result)
 
 
 def _build_message(whole: Sum, *, complete: bool) -> dict[str, str]:
-    """Say what must be known to take the figures for what they are."""
+    """Return the caveats that a reader of the figures needs."""
     said = []
     if not whole.plays:
         said.append("Nothing was played in this period.")
     elif whole.timed < whole.plays:
         said.append(
-            f"The watch time of {whole.timed} of {whole.plays} plays is known; the others are known from Plex's history "
-            "alone, which tells none."
+            f"The watch time of {whole.timed} of {whole.plays} plays is known. The others come from Plex's own history, "
+            "which has no watch time."
         )
     if not complete:
         said.append("Plex's own history is not imported completely yet: plays may be missing.")
@@ -98,7 +98,7 @@ def _build_message(whole: Sum, *, complete: bool) -> dict[str, str]:
 
 
 def format_duration(seconds: int) -> str:
-    """As `3h 5m 0s`."""
+    """Return a duration such as `3h 5m 0s`."""
     return f"{seconds // 3600}h {seconds // 60 % 60}m {seconds % 60}s"
 
 
@@ -124,7 +124,7 @@ def _describe_user(companion: Companion, key: str, usage: _Usage, names: dict[st
 
 
 def _key_by_name(players: dict[Player, Sum]) -> dict[str, Any]:
-    """Keyed by name; the second of two that share one is `name (id)`."""
+    """Return the entries keyed by name. A repeated name becomes `name (id)`."""
     named: dict[str, Any] = {}
     for (identifier, title, platform), sums in players.items():
         name = title or platform or "Unnamed device"

@@ -1,10 +1,12 @@
-"""Toolset `user`: who uses the server, and what they have watched and are watching."""
+"""Toolset `user`: the users of the server, what they watched, and what they can watch next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from plex_companion import serialize
 from plex_companion.companion import Companion
@@ -18,7 +20,8 @@ from plex_companion.plex.xml.attributes import (
     read_text,
     read_utc,
 )
-from plex_companion.tools.declare import Access, Id, Toolset
+from plex_companion.tools.declare import Access, Toolset
+from plex_companion.tools.parameters import UserId, Username
 from plex_companion.tools.play_history import HistoryWalk, describe_play, drop_repeats, get_devices
 from plex_companion.tools.user.statistics import Period, get_statistics
 from plex_companion.tools.users import (
@@ -40,16 +43,19 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from plex_companion.plex.client import PlexServer
-USER = Toolset("user", "Users: who they are, what they watch, what they have watched")
+
+USER = Toolset("user", "Users: roles, libraries, on deck, watch history, statistics")
 
 LISTED = HISTORY = 500
 MINUTE_MS, SECOND_MS = 60_000, 1_000
-ContentType = Literal["movie", "show", "episode", "track", "photo", "clip"]
+ContentType = Annotated[
+    Literal["movie", "show", "episode", "track", "photo", "clip"], Field(description="show means its episodes.")
+]
 
 
 @dataclass(frozen=True, slots=True)
 class AllUsers:
-    """Everybody who may use the server; `total_users` counts without the owner."""
+    """All users of the server. `total_users` does not count the owner."""
 
     owner: dict[str, Any]
     users: list[dict[str, Any]]
@@ -58,13 +64,13 @@ class AllUsers:
 
 @dataclass(frozen=True, slots=True)
 class WatchHistory:
-    """What somebody played, newest first."""
+    """A user's plays, newest first."""
 
     username: str | None
     user_id: int | None
     count: int
     requestedLimit: int  # noqa: N815 - the contract's name
-    contentType: str | None  # noqa: N815 - the same
+    contentType: str | None  # noqa: N815 - the contract's name
     limit: int
     offset: int
     items: list[dict[str, Any]]
@@ -73,7 +79,7 @@ class WatchHistory:
 
 @dataclass(frozen=True, slots=True)
 class ContinueWatching:
-    """What somebody has begun."""
+    """The items that a user has started but not finished."""
 
     status: str
     count: int
@@ -84,9 +90,9 @@ class ContinueWatching:
 
 @USER.tool(Access.READ, open_world=True)
 def user_search_users(plex: PlexServer, companion: Companion, search_term: str | None = None) -> dict[str, Any]:
-    """Find users whose username, title or e-mail contains a text; without a text, list the owner and everybody else.
+    """Find users whose username, title or e-mail contains a text. Without a text, list the owner and the other users.
 
-    Found users come with their role and the libraries of this server that they may see.
+    Each user found has their role and the libraries of this server they can see.
     """
     if search_term is None or not search_term.strip():
         return _list_everybody(plex, companion)
@@ -100,7 +106,7 @@ def user_search_users(plex: PlexServer, companion: Companion, search_term: str |
 
 @USER.tool(Access.READ, open_world=True)
 def user_list_all_users(plex: PlexServer, companion: Companion) -> AllUsers:
-    """List the owner and every home, managed and shared user, with their plex.tv ids."""
+    """List the owner and all home, managed and shared users with their plex.tv ids."""
     others = [_describe_user(mask_user(person, companion)) for person in list_users(plex, companion)]
     me = mask_user(get_owner_account(plex, companion), companion)
     names = {"id": me.id, "username": me.username, "email": me.email, "title": me.title, "uuid": me.uuid}
@@ -108,10 +114,9 @@ def user_list_all_users(plex: PlexServer, companion: Companion) -> AllUsers:
 
 
 @USER.tool(Access.READ, open_world=True)
-def user_get_info(plex: PlexServer, companion: Companion, username: str | None = None) -> dict[str, Any]:
-    """Look at one user: role, names, and what they may see on which server; for the owner (the default) the subscription.
-
-    `username` is a username, title or e-mail.
+def user_get_info(plex: PlexServer, companion: Companion, username: Username | None = None) -> dict[str, Any]:
+    """Show one user: role, names, and the servers and libraries they can see. For the owner (the default), also the
+    subscription.
     """
     person = find_user(plex, companion, username)
     if person.is_owner:
@@ -123,11 +128,11 @@ def user_get_info(plex: PlexServer, companion: Companion, username: str | None =
 
 @USER.tool(Access.READ, open_world=True)
 def user_get_on_deck(
-    plex: PlexServer, companion: Companion, username: str | None = None, limit: int = 50, offset: int = 0
+    plex: PlexServer, companion: Companion, username: Username | None = None, limit: int = 50, offset: int = 0
 ) -> dict[str, Any]:
-    """What a user would watch next: begun films and episodes, and the episode after the last one seen.
+    """List what a user can watch next: unfinished films and episodes, and the episode after the last one watched.
 
-    `username` is a username, title or e-mail; by default the owner.
+    By default for the owner.
     """
     limit = clamp_limit(limit, LISTED, offset)
     person = find_user(plex, companion, username)
@@ -142,36 +147,35 @@ def user_get_continue_watching(
     plex: PlexServer,
     companion: Companion,
     limit: int = 10,
-    username: str | None = None,
-    user_id: Id | None = None,
+    username: Username | None = None,
+    user_id: UserId | None = None,
 ) -> ContinueWatching:
-    """What a user has begun and not finished, the most recent first, and how many minutes are left of it.
+    """List what a user has started but not finished, most recent first, with the minutes left.
 
-    `username` is a username, title or e-mail, `user_id` the plex.tv id (it wins); by default the owner.
+    By default for the owner.
     """
     limit = clamp_limit(limit, LISTED)
     seen = switch_to(plex, companion, find_user(plex, companion, username, user_id))
     rows = get_page(seen, "/hubs/continueWatching/items", offset=0, limit=limit).rows
     items = [_describe_begun(row) for row in rows]
-    return ContinueWatching("success", len(items), limit, items, None if items else "Nothing has been begun.")
+    return ContinueWatching("success", len(items), limit, items, None if items else "Nothing has been started.")
 
 
 @USER.tool(Access.READ, open_world=True)
 def user_get_watch_history(
     plex: PlexServer,
     companion: Companion,
-    username: str | None = None,
+    username: Username | None = None,
     limit: int = 10,
     content_type: ContentType | None = None,
-    user_id: Id | None = None,
+    user_id: UserId | None = None,
     offset: int = 0,
     include_repeats: bool = False,
 ) -> WatchHistory:
-    """What a user played to the end on this server, newest first; each item once unless `include_repeats`.
+    """List what a user has played to the end, newest first. Each item appears once unless `include_repeats` is set.
 
-    `content_type` narrows it ("show" means episodes). `username` is a username, title or e-mail, `user_id` the plex.tv
-    id (it wins); by default the owner. Looks through the newest 800 plays. Needs the owner's token. What was only
-    marked as watched is not in Plex's history.
+    By default for the owner. Reads the newest 800 plays and needs the owner's token. Plex's history does not include
+    items that were only marked as watched.
     """
     asked, limit = limit, clamp_limit(limit, HISTORY, offset)
     person = find_user(plex, companion, username, user_id)
@@ -196,12 +200,12 @@ def user_get_watch_history(
 
 @USER.tool(Access.READ, open_world=True)
 async def user_get_statistics(
-    companion: Companion, time_period: Period = "last_24_hours", username: str | None = None
+    companion: Companion, time_period: Period = "last_24_hours", username: Username | None = None
 ) -> dict[str, Any]:
-    """How much each user played in a period: plays and seconds, by kind of media and by device; who played longest first.
+    """Compare users by plays and seconds watched in a period, by media type and device, longest first.
 
-    `username` is a username, title, e-mail or id; by default everybody. Periods are the last so many times 24 hours. From
-    the cache, with the figures of history_stats: seconds sum up the `timed_plays`, of the others Plex tells no watch time.
+    By default for all users. Periods are multiples of 24 hours. Answers from the cache. Seconds cover the `timed_plays`
+    only, because Plex gives no watch time for the others.
     """
     user_id = await find_user_id(companion, username) if username and username.strip() else None
     return await get_statistics(companion, time_period, user_id)
@@ -263,7 +267,7 @@ def _describe_owner(plex: PlexServer, companion: Companion) -> dict[str, Any]:
 
 
 def _describe_access(plex: PlexServer, companion: Companion, person: ServerUser) -> list[dict[str, Any]]:
-    """The libraries are known of this server only."""
+    """Describe the servers a user can see. Only this server's libraries are known."""
     granted = get_access(plex, companion).get(person.id)
     here = list(granted.libraries) if granted else []
     return [
@@ -312,7 +316,7 @@ def _describe_begun(row: Element) -> dict[str, Any]:
 
 
 def _format_clock(milliseconds: int) -> str:
-    """As `83:05`."""
+    """Return minutes and seconds such as `83:05`."""
     seconds = milliseconds // SECOND_MS
     return f"{seconds // 60}:{seconds % 60:02}"
 
@@ -325,5 +329,5 @@ def _filter_plays(looking: HistoryWalk, content_type: str | None, *, repeats: bo
 
 def _explain_extent(looking: HistoryWalk, found: int, limit: int) -> str | None:
     if found < limit and looking.stopped_early:
-        return f"Only the newest {looking.looked_at} of {looking.total} plays were looked through."
+        return f"Only the newest {looking.looked_at} of {looking.total} plays were read."
     return None if found else "No plays found."

@@ -1,4 +1,4 @@
-"""Which of the titles that plex.tv knows are on this server, and how far somebody is with them."""
+"""Which titles of plex.tv this server has, and a user's watched state of them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _ELSEWHERE = ("imdb://", "tmdb://", "tvdb://")
 
 
 async def add_availability(companion: Companion, person: ServerUser, wishes: Sequence[Wished]) -> list[dict[str, Any]]:
-    """The items, with where they are in the library and how far this person is; the server's failure is told in each.
+    """Return the items with their library entries and watched state. If the server fails, each item says so.
 
-    One request for each kind finds what has the same guid (that `guid=` takes several is unverified); each title that
-    it does not find costs one more, which looks for its name and compares guids and the ids of IMDb, TMDB and TVDB.
+    One request per kind finds items with the same guid; it is unverified that `guid=` takes several. Each title not
+    found costs one more request, which searches by title and compares guids and the ids of IMDb, TMDB and TVDB.
     """
     found = await _try_request(companion, partial(_find_by_guid, companion, person, [row for row, _ in wishes]))
     if isinstance(found, str):
@@ -56,7 +56,9 @@ async def add_availability(companion: Companion, person: ServerUser, wishes: Seq
 
 
 async def _try_request(companion: Companion, question: Callable[[PlexServer], Any]) -> Any:
-    """The answer, or in words why there is none: the list itself is plex.tv's and stands."""
+    """Return the answer, or the error message: the watchlist comes from plex.tv and is valid without the server's
+    answer.
+    """
     try:
         return await companion.gateway.call(question)
     except (PlexError, TimedOut, NotFound) as error:
@@ -84,7 +86,7 @@ def _find_by_name(companion: Companion, person: ServerUser, wish: Element, plex:
 
 
 def _list_ids(row: Element) -> set[str]:
-    """The guid, and the ids elsewhere that mean the same title everywhere."""
+    """Return the guid, and the ids that identify a title at other services."""
     others = {guid.get("id", "") for guid in row.iter("Guid")}
     return {row.get("guid", ""), *(other for other in others if other.startswith(_ELSEWHERE))} - {""}
 

@@ -1,4 +1,4 @@
-"""Whose account at plex.tv is meant: the owner's, or a profile of the home with its own token."""
+"""The plex.tv account to use: the owner's, or a profile of the Plex home with its own token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNAUTHORIZED, FORBIDDEN = 401, 403
 
 @dataclass(frozen=True, slots=True)
 class ProfileChoice:
-    """Who was named. The PIN is shown nowhere."""
+    """The profile that the caller named. The PIN is never shown."""
 
     user_id: str | None
     username: str | None
@@ -30,38 +30,38 @@ class ProfileChoice:
 
 
 def parse_choice(home_user_id: str | None, username: str | None, pin: str | None) -> ProfileChoice:
-    """The caller's three arguments, checked before anything is asked.
+    """Return the profile choice from the caller's arguments. Makes no request.
 
     Raises:
-        Invalid: an id that is no number, or a PIN for nobody.
+        Invalid: an id is not a number, or a PIN has no profile.
     """
     if home_user_id is not None and not home_user_id.strip().isdecimal():
-        message = f"home_user_id must be a number, as user_list_all_users gives; got '{home_user_id}'."
+        message = f"home_user_id must be a number from user_list_all_users; got '{home_user_id}'."
         raise Invalid(message, argument="home_user_id")
     named = username if username and username.strip() else None
     if pin is not None and home_user_id is None and named is None:
-        raise Invalid("pin needs home_user_id or username: whose PIN is it?", argument="pin")
+        raise Invalid("pin needs home_user_id or username.", argument="pin")
     return ProfileChoice(home_user_id, named, pin)
 
 
 def find_chosen_user(plex: PlexServer, companion: Companion, who: ProfileChoice) -> ServerUser:
-    """The user who was named; the owner when nobody was. At most one request, a stranger costs two."""
+    """Return the chosen user, the owner by default. At most one request, two for an unknown name."""
     return find_user(plex, companion, who.username, who.user_id)
 
 
 def open_profile(plex: PlexServer, companion: Companion, who: ProfileChoice) -> PlexServer:
-    """Plex with the token of the profile that was named, for as long as the caller holds it; `plex` for the owner.
+    """Return Plex with the chosen profile's token, which is not kept; `plex` itself for the owner.
 
     Raises:
-        PlexForbidden: a friend outside the home, or the PIN is missing or wrong.
-        PlexError: plex.tv switched to somebody else.
+        PlexForbidden: the user is a friend outside the home, or the PIN is missing or wrong.
+        PlexError: plex.tv switched to another user.
     """
     person = find_chosen_user(plex, companion, who)
     if person.is_owner:
         return plex
     name = mask_name(person.name, companion)
     if not person.home:
-        message = f"'{name}' is not in the Plex home. Only profiles of the home have a watchlist that can be reached."
+        message = f"'{name}' is not in the Plex home. Only the watchlists of home profiles are accessible."
         raise PlexForbidden(message)
     switched = _switch(plex, person, who.pin)
     if switched is None:
@@ -73,7 +73,7 @@ def open_profile(plex: PlexServer, companion: Companion, who: ProfileChoice) -> 
 
 
 def _switch(plex: PlexServer, person: ServerUser, pin: str | None) -> Element | None:
-    """Return the account switched to, or `None` if plex.tv refuses the PIN."""
+    """Switch to the profile and return its account; `None` if plex.tv refuses the PIN."""
     from plex_companion.plex.call import CURRENT_CALL  # noqa: PLC0415 - only here
 
     try:

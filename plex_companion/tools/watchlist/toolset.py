@@ -1,4 +1,4 @@
-"""Toolset `watchlist`: what somebody wants to watch, which plex.tv keeps and not the server."""
+"""Toolset `watchlist`: the titles that a user wants to watch. plex.tv stores them, not the server."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from plex_companion.plex.query import get_or_none, get_page, read_json, send
 from plex_companion.plex.titles import cut_query
 from plex_companion.plex.xml.attributes import drop_nulls, read_number, read_text
 from plex_companion.tools.declare import Access, Id, Toolset
+from plex_companion.tools.parameters import Username
 from plex_companion.tools.watchlist.availability import add_availability
 from plex_companion.tools.watchlist.profiles import find_chosen_user, open_profile, parse_choice
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from plex_companion.tools.users import ServerUser
     from plex_companion.tools.watchlist.profiles import ProfileChoice
 
-WATCHLIST = Toolset("watchlist", "The watchlist of the plex.tv account, or of a profile of the home")
+WATCHLIST = Toolset("watchlist", "The watchlist of the plex.tv account or of a Plex Home profile")
 
 DISCOVER = "https://discover.provider.plex.tv"
 METADATA = "https://metadata.provider.plex.tv"
@@ -34,14 +35,14 @@ _GUID = re.compile(r"plex://(?:movie|show)/([0-9A-Za-z]+)")
 _GROUPS = {None: "movies,tv", "movie": "movies", "show": "tv"}
 
 Limit = Annotated[int, Field(description="1 to 100.")]
-HomeUser = Annotated[Id | None, Field(description="plex.tv id of a profile of the home; wins over username.")]
+HomeUser = Annotated[Id | None, Field(description="plex.tv id of a profile of the Plex home; beats username.")]
 Pin = Annotated[Id | None, Field(description="The profile's PIN, if it has one.")]
-Guid = Annotated[str, Field(description="As plex://movie/… or plex://show/…, from watchlist_search.")]
+Guid = Annotated[str, Field(description="plex://movie/… or plex://show/…, from watchlist_search.")]
 
 
 @dataclass(frozen=True, slots=True)
 class WatchlistChange:
-    """What became of a title on the watchlist."""
+    """The state of a title after a change of the watchlist."""
 
     status: str
     guid: str
@@ -56,13 +57,13 @@ async def watchlist_list(
     limit: Limit = 50,
     home_user_id: HomeUser = None,
     pin: Pin = None,
-    username: str | None = None,
+    username: Username | None = None,
     include_state: bool = True,
 ) -> dict[str, Any]:
-    """List the watchlist, newest first, and for each title whether this server has it and how far it was watched.
+    """List a watchlist, newest first, with each title's availability on this server and watched state.
 
-    By default the owner's; `home_user_id` or `username` (with `pin` if it has one) name a profile of the Plex home.
-    `match_status` "not_found" means that no match was found, not that the server surely lacks the title.
+    By default the owner's; `home_user_id` or `username` select a profile of the Plex home. `match_status` "not_found"
+    means that no match was found; the server may still have the title.
     """
     _check_limit(limit, offset)
     who = parse_choice(home_user_id, username, pin)
@@ -82,11 +83,11 @@ def watchlist_search(
     limit: Limit = 20,
     home_user_id: HomeUser = None,
     pin: Pin = None,
-    username: str | None = None,
+    username: Username | None = None,
 ) -> dict[str, Any]:
-    """Search all films and shows that plex.tv knows, to find the guid that watchlist_add takes.
+    """Search all films and shows known to plex.tv, to find the `guid` that `watchlist_add` takes.
 
-    These need not be on this server; media_search finds what is.
+    Results need not be on this server; `media_search` finds what is.
     """
     _check_limit(limit)
     if not query.strip():
@@ -103,7 +104,11 @@ def watchlist_search(
     )
     rows = [row for row in _parse_hits(found) if row.get("type") == (content_type or row.get("type"))]
     items = [describe_title(row) for row in rows[:limit]]
-    return {"items": items, "size": len(items), **({} if items else {"message": f"plex.tv knows no '{query}'."})}
+    return {
+        "items": items,
+        "size": len(items),
+        **({} if items else {"message": f"plex.tv found nothing for '{query}'."}),
+    }
 
 
 @WATCHLIST.tool(Access.WRITE, additive=True, open_world=True)
@@ -113,11 +118,11 @@ def watchlist_add(
     guid: Guid,
     home_user_id: HomeUser = None,
     pin: Pin = None,
-    username: str | None = None,
+    username: Username | None = None,
 ) -> WatchlistChange:
-    """Put a film or show onto the watchlist; `changed` is false when it was there already.
+    """Add a film or show to a watchlist. `changed` is false if it was already there.
 
-    By default the owner's; `home_user_id` or `username` (with `pin` if it has one) name a profile of the Plex home.
+    By default the owner's; `home_user_id` or `username` select a profile of the Plex home.
     """
     key = _parse_key(guid)
     return _change_watchlist(
@@ -132,11 +137,11 @@ def watchlist_remove(
     guid: Guid,
     home_user_id: HomeUser = None,
     pin: Pin = None,
-    username: str | None = None,
+    username: Username | None = None,
 ) -> WatchlistChange:
-    """Take a film or show off the watchlist; `changed` is false when it was not there. Media and watched state stay.
+    """Remove a film or show from a watchlist. `changed` is false if it was not there. Media and watched state stay.
 
-    By default the owner's; `home_user_id` or `username` (with `pin` if it has one) name a profile of the Plex home.
+    By default the owner's; `home_user_id` or `username` select a profile of the Plex home.
     """
     key = _parse_key(guid)
     return _change_watchlist(
@@ -145,7 +150,7 @@ def watchlist_remove(
 
 
 def describe_title(row: Element) -> dict[str, Any]:
-    """A title as plex.tv knows it; what is not known but the year is left out."""
+    """Describe a title as plex.tv knows it. Unknown values are left out, except the year."""
     return {
         "guid": read_text(row, "guid"),
         "title": read_text(row, "title"),
@@ -174,15 +179,13 @@ def _fetch_page(
 
 
 def _change_watchlist(seen: PlexServer, guid: str, key: str, *, wanted: bool) -> WatchlistChange:
-    """The wish as wanted, and seen to be so."""
+    """Add or remove the title if needed, and verify it."""
     if _is_watchlisted(seen, guid, key) == wanted:
         return WatchlistChange("success", guid, wanted, changed=False)
     action = "addToWatchlist" if wanted else "removeFromWatchlist"
     send(seen.use_full_addresses(), "PUT", f"{DISCOVER}/actions/{action}", ratingKey=key)
     if _is_watchlisted(seen, guid, key) != wanted:
-        message = (
-            f"plex.tv said yes, but {guid} is {'not' if wanted else 'still'} on the watchlist. Look again in a minute."
-        )
+        message = f"plex.tv accepted the change, but {guid} is {'not' if wanted else 'still'} on the watchlist. Check again in a minute."
         raise NotConfirmed(message, requested={"watchlisted": wanted}, found={"watchlisted": not wanted})
     return WatchlistChange("success", guid, wanted, changed=True)
 
@@ -190,15 +193,17 @@ def _change_watchlist(seen: PlexServer, guid: str, key: str, *, wanted: bool) ->
 def _is_watchlisted(seen: PlexServer, guid: str, key: str) -> bool:
     found = get_or_none(seen.use_full_addresses(), f"{METADATA}/library/metadata/{key}/userState")
     if found is None:
-        raise NotFound(f"plex.tv knows no title {guid}. watchlist_search finds guids.", what="title")
+        raise NotFound(f"plex.tv has no title {guid}. watchlist_search finds guids.", what="title")
     return any(state.get("watchlistedAt") for state in found.iter("UserState"))
 
 
 def _parse_key(guid: str) -> str:
-    """The last part, which is the id at plex.tv."""
+    """Return the last part of the guid, which is the id at plex.tv."""
     found = _GUID.fullmatch(guid.strip())
     if found is None:
-        message = f"guid must be like plex://movie/5d77… or plex://show/5d9c…; got '{guid}'. watchlist_search finds it."
+        message = (
+            f"guid must look like plex://movie/5d77… or plex://show/5d9c…; got '{guid}'. watchlist_search finds it."
+        )
         raise Invalid(message, argument="guid")
     return found[1]
 
@@ -211,7 +216,7 @@ def _check_limit(limit: int, offset: int = 0) -> None:
 
 
 def _parse_hits(found: dict[str, Any]) -> list[Element]:
-    """The titles of the group `external`, as rows like everything else: plex.tv searches in JSON only."""
+    """Return the titles of the group `external` as elements: plex.tv searches in JSON only."""
     groups = _get_objects(_get_object(found, "MediaContainer"), "SearchResults")
     results = [
         result for group in groups if group.get("id") == "external" for result in _get_objects(group, "SearchResult")
@@ -222,12 +227,12 @@ def _parse_hits(found: dict[str, Any]) -> list[Element]:
 
 
 def _get_object(outer: dict[str, Any], name: str) -> dict[str, Any]:
-    """The object of this name; an empty one where there is none."""
+    """Return the object with this name, or an empty one."""
     found = outer.get(name)
     return found if isinstance(found, dict) else {}
 
 
 def _get_objects(outer: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects in the list of this name, if there is one."""
+    """Return the objects in the list with this name."""
     found = outer.get(name)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
