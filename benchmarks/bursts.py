@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from plex_companion.cache.leadership import TouchedUris
     from plex_companion.changes.kinds import Effect
     from plex_companion.demo import Demo
-    from plex_companion.demo.playback import DemoSession
+    from plex_companion.demo.sessions import DemoSession
 
 FRAMES = 10_000
 PEOPLE = 20

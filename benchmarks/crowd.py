@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from benchmarks.programs import Program
     from plex_companion.demo import Demo
-    from plex_companion.demo.playback import DemoSession
+    from plex_companion.demo.sessions import DemoSession
 
 GOOD, DEAF, DRIPPING = 900, 100, 1_000
 ROUNDS, WARM, PRESSES, CALLS = 5, 4, 6, 60

@@ -26,7 +26,7 @@ import anyio.to_thread
 from benchmarks.figures import Figure, Spread, machine, percentile, show
 from benchmarks.listening import MODERN, subscribed, text, until_listed
 from benchmarks.programs import COMPANION, peak_mb, running
-from plex_companion.demo import Household, open_demo
+from plex_companion.demo import load_household, open_demo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +131,7 @@ def _counted(database: Path) -> Counter[tuple[str, str]]:
 
 async def house(home: str) -> None:
     """The program that plays Plex: somebody watches a film."""
-    async with open_demo(alive=False, household=Household.load(home)) as demo:
+    async with open_demo(alive=False, household=load_household(home)) as demo:
         demo.start(demo.get_movie())
         print(f"serves {demo.url}", flush=True)
         await anyio.sleep_forever()

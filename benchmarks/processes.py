@@ -34,7 +34,7 @@ from plex_companion.demo import open_demo
 if TYPE_CHECKING:
     from benchmarks.listening import Ear
     from plex_companion.demo import Demo
-    from plex_companion.demo.playback import DemoSession
+    from plex_companion.demo.sessions import DemoSession
 
 PROCESSES, KILLS = 5, 10
 PEOPLE = 24

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from benchmarks.hose import Hose
     from benchmarks.listening import Ear
     from plex_companion.demo import Demo
-    from plex_companion.demo.playback import DemoSession
+    from plex_companion.demo.sessions import DemoSession
 
 PRESSES = 20
 QUIET = 0.07

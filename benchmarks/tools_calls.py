@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.demo import Household
+from plex_companion.demo import Household, load_household
 from plex_companion.demo.household.model import DemoCollection, DemoPlaylist
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def big_household(folder: Path) -> Household:
     """The household. Its seldom titles are the ones that are looked for; all else is invented."""
     file = folder / "household.json"
     file.write_text(json.dumps(_PLAN), encoding="utf-8")
-    household = Household.load(file)
+    household = load_household(file)
     films = [item.key for item in household.items if item.type == "movie"]
     now = household.items[0].added_at
     newest = "/library/sections/1/all?type=1&sort=movie.addedAt%3Adesc&limit=10"

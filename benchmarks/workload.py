@@ -8,21 +8,20 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from plex_companion.demo import frames
-from plex_companion.demo.household.model import Household
+from plex_companion.demo import build_household, frames
 from plex_companion.demo.playback import build_transcode_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from plex_companion.demo import Demo
+    from plex_companion.demo import Demo, Household
     from plex_companion.demo.household.model import DemoPlayer
-    from plex_companion.demo.playback import DemoSession
+    from plex_companion.demo.sessions import DemoSession
 
 
 def crowded(players: int) -> Household:
     """The built-in household with so many players."""
-    household = Household.create_built_in(now=time.time())
+    household = build_household(now=time.time())
     pattern = household.players[0]
     more = range(len(household.players), players)
     household.players = [*household.players, *(_player(pattern, number) for number in more)][:players]

@@ -485,13 +485,13 @@ def _run_maintenance(flags: argparse.Namespace) -> int:
 
 
 def _run_demo(flags: argparse.Namespace) -> int:
-    from plex_companion.demo import Demo, Household, serve_demo
+    from plex_companion.demo import Demo, load_household, serve_demo
 
     def on_ready(demo: Demo) -> None:
         token = f"PLEX_TOKEN={demo.token}" if flags.require_token else f"PLEX_TOKEN={demo.token} (or any other)"
         _print_error(f"A demo Plex server with an invented household: PLEX_URL={demo.url} {token}")
 
-    household = Household.load(flags.library) if flags.library else None
+    household = load_household(flags.library) if flags.library else None
     options = {"speed": flags.speed, "household": household, "require_token": flags.require_token, "ready": on_ready}
     anyio.run(partial(serve_demo, flags.host, flags.port, **options))
     return 0

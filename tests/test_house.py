@@ -151,6 +151,40 @@ def test_a_room_that_stands_alone_knows_only_what_it_may(room: str) -> None:
     assert known <= ALONE[room]
 
 
+def modules_imported_by(file: Path) -> set[str]:
+    """The modules of the package that a file imports, annotations and local imports included."""
+    found = set()
+    for node in ast.walk(tree(file)):
+        match node:
+            case ast.ImportFrom(module=str() as module, names=names):
+                found |= {module, *(f"{module}.{name.name}" for name in names)}
+            case ast.Import(names=names):
+                found |= {name.name for name in names}
+            case _:
+                pass
+    return found
+
+
+def test_no_modules_of_the_demo_import_each_other_in_a_circle() -> None:
+    demo = files(PACKAGE / "demo")
+    names = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in demo if file.stem != "__init__"}
+    open_ = {name: modules_imported_by(file) & names.keys() for name, file in names.items()}
+    while leaves := [name for name, imported in open_.items() if not imported & open_.keys()]:
+        for name in leaves:
+            del open_[name]
+    assert {name: sorted(imported & open_.keys()) for name, imported in open_.items()} == {}
+
+
+def test_the_routes_of_the_demo_are_given_its_state_and_do_not_know_the_server() -> None:
+    knowing = [
+        str(found)
+        for found in EVERY_IMPORT
+        if found.file.is_relative_to(PACKAGE / "demo" / "routes")
+        if found.module in {"plex_companion.demo.demo_server", "plex_companion.demo.serve", "plex_companion.demo.web"}
+    ]
+    assert knowing == []
+
+
 def test_nobody_imports_by_dots() -> None:
     assert [str(found) for found in EVERY_IMPORT if found.module == "."] == []
 

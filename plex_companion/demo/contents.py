@@ -21,59 +21,59 @@ def choose_playlist_kind(item: DemoItem) -> str:
     return KIND_OF.get(item.type, "video")
 
 
-def resolve_uri(house: ServerState, user: DemoUser, uri: str) -> list[DemoItem]:
+def resolve_uri(server: ServerState, user: DemoUser, uri: str) -> list[DemoItem]:
     """The items behind `server://MACHINE/com.plexapp.plugins.library/…`, `library://…` or a bare path."""
     text = unquote(uri) if "%2F" in uri.partition("?")[0] else uri
     path = text[text.index("/library/") :] if "/library/" in text else text
     keys = re.search(r"/library/metadata/([\w,]+)", path)
     if keys:
-        return [house.items[key] for key in keys[1].split(",") if key in house.items]
+        return [server.items[key] for key in keys[1].split(",") if key in server.items]
     collection = re.search(r"/library/collections/(\w+)", path)
-    if collection and collection[1] in house.collections:
-        return list_collection_items(house, user, house.collections[collection[1]])
+    if collection and collection[1] in server.collections:
+        return list_collection_items(server, user, server.collections[collection[1]])
     playlist = re.search(r"/playlists/(\w+)", text)
-    if playlist and playlist[1] in house.playlists:
-        return [item for _, item in list_playlist_entries(house, user, house.playlists[playlist[1]])]
-    return select_items(house, user, path)
+    if playlist and playlist[1] in server.playlists:
+        return [item for _, item in list_playlist_entries(server, user, server.playlists[playlist[1]])]
+    return select_items(server, user, path)
 
 
-def select_items(house: ServerState, user: DemoUser, path: str) -> list[DemoItem]:
+def select_items(server: ServerState, user: DemoUser, path: str) -> list[DemoItem]:
     """The items a smart path asks for; containers give what is playable in them."""
-    section, params = _build_query(house, path)
-    return select(house, user, section, params, house.list_levels(section)[0]) if section else []
+    section, params = _build_query(server, path)
+    return select(server, user, section, params, server.list_levels(section)[0]) if section else []
 
 
-def _build_query(house: ServerState, path: str) -> tuple[str, Params]:
+def _build_query(server: ServerState, path: str) -> tuple[str, Params]:
     parts = urlsplit(path)
     section = re.match(r"/library/sections/(\w+)/all", parts.path)
-    if not section or section[1] not in house.sections:
+    if not section or section[1] not in server.sections:
         return "", []
     return section[1], parse_qsl(parts.query, keep_blank_values=True)
 
 
-def list_query_leaves(house: ServerState, user: DemoUser, path: str) -> list[DemoItem]:
+def list_query_leaves(server: ServerState, user: DemoUser, path: str) -> list[DemoItem]:
     """The playable items a smart path asks for. Its order and its limit count these, whatever type it names."""
-    section, params = _build_query(house, path)
+    section, params = _build_query(server, path)
     if not section:
         return []
-    leaf = house.list_levels(section)[-1]
-    return select(house, user, section, select_params(params, leaf, house.list_levels(section)[0]), leaf)
+    leaf = server.list_levels(section)[-1]
+    return select(server, user, section, select_params(params, leaf, server.list_levels(section)[0]), leaf)
 
 
-def list_playlist_entries(house: ServerState, user: DemoUser, playlist: DemoPlaylist) -> list[tuple[int, DemoItem]]:
+def list_playlist_entries(server: ServerState, user: DemoUser, playlist: DemoPlaylist) -> list[tuple[int, DemoItem]]:
     """(playlist item id, item) in order; a smart list has what its query gives now."""
     if playlist.smart:
-        return list(enumerate(list_query_leaves(house, user, playlist.content), 1))
-    return [(number, house.items[key]) for number, key in playlist.entries if key in house.items]
+        return list(enumerate(list_query_leaves(server, user, playlist.content), 1))
+    return [(number, server.items[key]) for number, key in playlist.entries if key in server.items]
 
 
-def list_collection_items(house: ServerState, user: DemoUser, collection: DemoCollection) -> list[DemoItem]:
+def list_collection_items(server: ServerState, user: DemoUser, collection: DemoCollection) -> list[DemoItem]:
     """What a collection holds."""
     if collection.smart:
-        return select_items(house, user, collection.content)
-    return [house.items[key] for key in collection.items if key in house.items]
+        return select_items(server, user, collection.content)
+    return [server.items[key] for key in collection.items if key in server.items]
 
 
-def resolve_uri_leaves(house: ServerState, user: DemoUser, uri: str) -> list[DemoItem]:
+def resolve_uri_leaves(server: ServerState, user: DemoUser, uri: str) -> list[DemoItem]:
     """The same as `resolve_uri`, down to what can be played."""
-    return [leaf for item in resolve_uri(house, user, uri) for leaf in house.list_leaves(item.key)]
+    return [leaf for item in resolve_uri(server, user, uri) for leaf in server.list_leaves(item.key)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from plex_companion.demo.demo_server import Demo
-    from plex_companion.demo.playback import DemoSession
+    from plex_companion.demo.sessions import DemoSession
 
     Call = Callable[[Demo, "ControlArguments"], Awaitable[Any]]
 
@@ -286,7 +286,7 @@ async def _forget_requests(demo: Demo, _: ControlArguments) -> Any:
 
 async def _describe_state(demo: Demo, _: ControlArguments) -> Any:
     return {"name": demo.state.name, "items": len(demo.state.items), "history": len(demo.state.history), "listeners": demo.subscribers.listeners,
-            "sockets": demo.subscribers.sockets, "frames": demo.subscribers.sent, "sessions": len(demo.sessions), "speed": demo.speed}  # fmt: skip
+            "sockets": demo.subscribers.sockets, "frames": demo.subscribers.sent, "sessions": len(demo.sessions), "speed": demo.state.speed}  # fmt: skip
 
 
 CALLS: dict[str, Call] = {

@@ -37,7 +37,7 @@ def _set_field(row: Editable, field: str, value: str) -> None:
     if not hasattr(row, own):
         return
     if field == "originallyAvailableAt":
-        setattr(row, own, _day_of(value))
+        setattr(row, own, _parse_day(value))
     elif field in TEXTS:
         setattr(row, own, value)
     elif field in RATINGS:
@@ -46,7 +46,7 @@ def _set_field(row: Editable, field: str, value: str) -> None:
         setattr(row, own, int(value) if value else None)
 
 
-def _day_of(value: str) -> str:
+def _parse_day(value: str) -> str:
     """Return the day of a date with or without a time, or of epoch seconds."""
     if value.isdigit():
         return datetime.fromtimestamp(int(value), UTC).date().isoformat()

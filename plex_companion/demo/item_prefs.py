@@ -35,22 +35,24 @@ PREFS = {
 }  # fmt: skip
 
 
-def prefs_of_item(house: ServerState, item: DemoItem) -> dict[str, Pref]:
+def get_item_prefs(server: ServerState, item: DemoItem) -> dict[str, Pref]:
     """Return the settings of an item, to be read or changed; empty for types that have none."""
-    return house.item_prefs.setdefault(item.key, {id_: _make(id_, *rest) for id_, *rest in PREFS.get(item.type, ())})
+    return server.item_prefs.setdefault(
+        item.key, {id_: _build_pref(id_, *rest) for id_, *rest in PREFS.get(item.type, ())}
+    )
 
 
-def _make(id_: str, label: str, choices: str) -> Pref:
+def _build_pref(id_: str, label: str, choices: str) -> Pref:
     default = int(choices.partition(":")[0])
     return Pref(id_, label, "int", default, default, "", choices=choices)
 
 
-def changed_prefs(house: ServerState, item: DemoItem) -> dict[str, str]:
+def list_changed_prefs(server: ServerState, item: DemoItem) -> dict[str, str]:
     """Return the settings that are not at their default: items carry them as attributes."""
-    prefs = house.item_prefs.get(item.key, {})
+    prefs = server.item_prefs.get(item.key, {})
     return {id_: str(pref.value) for id_, pref in prefs.items() if str(pref.value) != str(pref.default)}
 
 
-def seasons_hidden(house: ServerState, show: DemoItem) -> bool:
+def hides_seasons(server: ServerState, show: DemoItem) -> bool:
     """Return whether the seasons of a show are skipped when it is browsed."""
-    return changed_prefs(house, show).get("flattenSeasons") == "1"
+    return list_changed_prefs(server, show).get("flattenSeasons") == "1"

@@ -12,7 +12,6 @@ from plex_companion.demo.server_state import OWNER
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from plex_companion.demo.demo_server import Demo
     from plex_companion.demo.household.model import DemoItem, DemoPlayer, DemoSection, DemoUser
     from plex_companion.demo.query.filtering import Params
     from plex_companion.demo.server_state import ServerState
@@ -64,7 +63,7 @@ def build_error_page(status: int) -> DemoAnswer:
 class DemoRequest:
     """A request: who asks (the owner unless the token says otherwise), what, with which arguments of path and query."""
 
-    demo: Demo
+    state: ServerState
     user: DemoUser
     method: str
     path: str
@@ -72,11 +71,6 @@ class DemoRequest:
     args: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = b""
-
-    @property
-    def state(self) -> ServerState:
-        """What is asked about."""
-        return self.demo.state
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of a query argument."""
@@ -89,7 +83,7 @@ class DemoRequest:
 
     def find_token(self, user: DemoUser) -> str:
         """A user's token. The owner's may have been chosen when the server was started."""
-        return self.demo.token if user.id == OWNER else user.token
+        return self.state.owner_token if user.id == OWNER else user.token
 
     def require_owner(self) -> None:
         """Refuse others with 403, as Plex does since 2025."""
@@ -129,34 +123,34 @@ def find_or_404(pool: Mapping[str, T], key: str) -> T:
     return pool[key]
 
 
-def drop_excluded(ask: DemoRequest, nodes: list[Node]) -> list[Node]:
+def drop_excluded(request: DemoRequest, nodes: list[Node]) -> list[Node]:
     """Return the rows without what `excludeElements=` and `excludeFields=` name, at whatever depth."""
-    elements, fields = set(ask.get("excludeElements").split(",")), ask.get("excludeFields").split(",")
+    elements, fields = set(request.get("excludeElements").split(",")), request.get("excludeFields").split(",")
     kept = [node for node in nodes if node.tag not in elements]
     if elements == {""} and fields == [""]:
         return kept
     for node in kept:
-        node.children = drop_excluded(ask, node.children)
+        node.children = drop_excluded(request, node.children)
         for name in fields:
             node.attributes.pop(name, None)
     return kept
 
 
-def build_page(ask: DemoRequest, rows: Sequence[Any], make: Callable[[Any], Node], **facts: Value) -> Node:
+def build_page(request: DemoRequest, rows: Sequence[Any], make: Callable[[Any], Node], **facts: Value) -> Node:
     """A container with the page asked for. `totalSize` and `offset` come only with paging, and are what clients count by."""
-    window = ask.read_paging()
+    window = request.read_paging()
     if window is None:
-        return build_container(drop_excluded(ask, [make(row) for row in rows]), **facts)
+        return build_container(drop_excluded(request, [make(row) for row in rows]), **facts)
     start, size = window
-    nodes = drop_excluded(ask, [make(row) for row in rows[start : start + size]])
+    nodes = drop_excluded(request, [make(row) for row in rows[start : start + size]])
     return build_container(nodes, totalSize=len(rows), offset=start, **facts)
 
 
-def build_items_page(ask: DemoRequest, items: Sequence[DemoItem], **facts: Value) -> Node:
+def build_items_page(request: DemoRequest, items: Sequence[DemoItem], **facts: Value) -> Node:
     """A page of items."""
     head: dict[str, Value] = {"allowSync": True, "identifier": "com.plexapp.plugins.library",
                               "mediaTagPrefix": "/system/bundle/media/flags/", "mediaTagVersion": 1700000000}  # fmt: skip
-    guids = ask.get("includeGuids") == "1"
+    guids = request.get("includeGuids") == "1"
     return build_page(
-        ask, items, lambda item: build_item_node(ask.state, ask.user, item, guids=guids), **(head | facts)
+        request, items, lambda item: build_item_node(request.state, request.user, item, guids=guids), **(head | facts)
     )

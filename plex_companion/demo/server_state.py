@@ -8,13 +8,17 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from plex_companion.demo import frames
 from plex_companion.demo.household.model import LEVELS, TYPE_NUMBERS, DemoPlay, ViewState
 from plex_companion.demo.prefs import build_default_prefs, build_section_prefs
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine
+
+    from anyio.abc import TaskGroup
 
     from plex_companion.demo.household.model import (
         DemoCollection,
@@ -25,11 +29,8 @@ if TYPE_CHECKING:
         DemoUser,
         Household,
     )
-    from plex_companion.demo.playback import DemoSession
     from plex_companion.demo.prefs import Pref
-    from plex_companion.demo.routes.managed_hubs import ManagedHub
-    from plex_companion.demo.routes.pins import DemoPin
-    from plex_companion.demo.routes.streams import SentSubtitle
+    from plex_companion.demo.sessions import DemoSession
 
 OWNER = 1
 
@@ -84,8 +85,45 @@ class PlayQueue:
     shuffled: bool = False
 
 
+@dataclass(slots=True)
+class ManagedHub:
+    """One row of the recommendations of a library. Only promoted collections can be removed again."""
+
+    identifier: str
+    title: str
+    deletable: bool = False
+    shown: dict[str, bool] | None = None
+
+
+@dataclass(slots=True)
+class DemoPin:
+    """A pin of plex.tv. `token` is set once somebody has confirmed it."""
+
+    id: int
+    code: str
+    client_identifier: str
+    product: str
+    created_at: int
+    seconds: int
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedSubtitle:
+    """A subtitle that somebody uploaded for an item."""
+
+    id: int
+    rating_key: str
+    title: str
+    codec: str
+    language: str
+
+
 class ServerState:
-    """All state of one demo server. Every change bumps `revision`, which empties the caches of listings."""
+    """All state of one demo server. Every change empties the cache of listings."""
+
+    tasks: TaskGroup
+    """Runs what happens in the background; there while the server runs."""
 
     def __init__(
         self,
@@ -95,17 +133,15 @@ class ServerState:
         rng: random.Random,
         announce: Callable[[frames.Frame], None],
     ) -> None:
-        household = copy.copy(household)
-        self.name, self.machine_identifier, self.version = (
-            household.name,
-            household.machine_identifier,
-            household.version,
-        )
+        self.name, self.version = household.name, household.version
+        self.machine_identifier = household.machine_identifier
         self.clock, self.rng, self.announce = clock, rng, announce
-        self.url = ""
+        self.url, self.port = "", 0
+        """The public address, once the server listens."""
+        self.speed = 1.0
+        """How many household seconds pass in one of ours."""
         self.token: str | None = None
         self.faults, self.requests = SimulatedFaults(), RequestLog()
-        self.revision = 0
         self.listings: dict[tuple[object, ...], list[Any]] = {}
         self._fill_library(household)
         self._fill_people(household)
@@ -117,21 +153,27 @@ class ServerState:
         self.prefs: dict[str, Pref] = build_default_prefs(self.name)
         self._section_prefs: dict[str, dict[str, Pref]] = {}
         self.next_session, self.next_queue, self.next_queue_item = 1, 40, 7000
-        self.command_ids: dict[str, int] = {}
-        self.pins: dict[int, DemoPin] = {}
         self.chosen_pictures: dict[tuple[str, str], str] = {}
-        self.sent_pictures: dict[tuple[str, str], list[str]] = {}
+        self.uploaded_pictures: dict[tuple[str, str], list[str]] = {}
         self.managed_hubs: dict[str, list[ManagedHub]] = {}
         self.chosen_streams: dict[tuple[int, int], dict[str, str]] = {}
         """Which streams a user chose of a file, by user and number of the part."""
-        self.sent_subtitles: dict[int, SentSubtitle] = {}
+        self.uploaded_subtitles: dict[int, UploadedSubtitle] = {}
         self.last_subtitle = 90_000_000
+        self.item_prefs: dict[str, dict[str, Pref]] = {}
+        self._fill_plex_tv()
+
+    def _fill_plex_tv(self) -> None:
         self.claimed = True
+        self.pins: dict[int, DemoPin] = {}
         self.account: dict[str, Any] = {
             "webhooks": [], "optOutPlayback": False, "optOutLibraryStats": False, "consent": False,
         }  # fmt: skip
         """What the owner has set at plex.tv."""
-        self.item_prefs: dict[str, dict[str, Pref]] = {}
+        self.watchlists: dict[int, list[str]] = {}
+        """Discover's rating keys by user id, oldest first."""
+        self.unowned: list[DemoItem] = []
+        """Films and shows that plex.tv knows and the household does not own."""
         self.more_servers: list[dict[str, Any]] = []
         """What plex.tv knows besides this server, as `/api/v2/resources` lists it."""
 
@@ -176,6 +218,11 @@ class ServerState:
         """Who owns the server."""
         return self.users[OWNER]
 
+    @property
+    def owner_token(self) -> str:
+        """The owner's token, which may have been chosen when the server was started."""
+        return self.token or self.owner.token
+
     def new_key(self) -> str:
         """A rating key that was never used."""
         self.last_key += 1
@@ -187,7 +234,6 @@ class ServerState:
 
     def mark_changed(self, section: str | None = None) -> None:
         """Note that something changed: listings are made anew, the section's `contentChangedAt` moves."""
-        self.revision += 1
         self.listings.clear()
         if section in self.changed_at:
             self.changed_at[section] += 1
@@ -300,6 +346,21 @@ class ServerState:
         self.users.pop(user.id, None)
         self.by_token = {token: holder for token, holder in self.by_token.items() if holder.id != user.id}
 
+    def delete_item(self, key: str) -> None:
+        """Remove an item and everything below it, and announce each with state 9."""
+        for item in self.remove(key):
+            self.announce_timeline(item, 9, metadataState="deleted")
+
+    # -- time
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until so many household seconds have passed."""
+        await anyio.sleep(seconds / self.speed)
+
+    def run_later(self, work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> None:
+        """Run `work` in the background until it ends or the server closes."""
+        self.tasks.start_soon(work, *arguments)
+
     # -- announcing
 
     def announce_timeline(self, item: DemoItem, state: int, *, title: str | None = None, **more: Any) -> None:
@@ -308,11 +369,6 @@ class ServerState:
         self.announce(
             frames.build_timeline(item.section, item.key, TYPE_NUMBERS[item.type], name, state, self.now, **more)
         )
-
-    def announce_deleted(self, items: Iterable[DemoItem]) -> None:
-        """State 9 for each of them."""
-        for item in items:
-            self.announce_timeline(item, 9, metadataState="deleted")
 
     def format_timeline_title(self, item: DemoItem) -> str:
         """The title as timelines carry it: an episode names its show."""

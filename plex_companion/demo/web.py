@@ -125,7 +125,7 @@ class DemoWeb:
         self._log_request(request.method, request.url.path, params)
         await anyio.sleep(self._demo.state.faults.delay)
         headers = dict(request.headers)
-        refusal = self._too_long(request) or self.check_access(request.url.path, params, headers)
+        refusal = self._refuse_long_path(request) or self.check_access(request.url.path, params, headers)
         if refusal is not None:
             return _build_plain(refusal)
         if request.url.path == EVENT_SOURCE:
@@ -145,9 +145,11 @@ class DemoWeb:
         for pattern, handler in self._routes.get(method, ()):
             match = pattern.match(path)
             if match:
-                ask = DemoRequest(self._demo, user, method, path, params, match.groupdict(), headers, body)
+                demo_request = DemoRequest(
+                    self._demo.state, user, method, path, params, match.groupdict(), headers, body
+                )
                 try:
-                    return _build_response(handler(ask), headers)
+                    return _build_response(handler(demo_request), headers)
                 except HttpRefusal as refused:
                     return _build_plain(build_error_page(refused.status))
         self._demo.state.requests.unknown.append((method, path))
@@ -157,7 +159,7 @@ class DemoWeb:
         query = urlencode([(name, value) for name, value in params if name != "X-Plex-Token"])
         self._demo.state.requests.log.append((method, f"{path}?{query}" if query else path))
 
-    def _too_long(self, request: Request) -> DemoAnswer | None:
+    def _refuse_long_path(self, request: Request) -> DemoAnswer | None:
         longest, line = self._demo.state.faults.longest_path, request.scope["raw_path"] + request.scope["query_string"]
         return build_error_page(414) if longest is not None and len(line) > longest else None
 
@@ -190,10 +192,10 @@ class DemoWeb:
 
     def _find_user(self, params: list[tuple[str, str]], headers: dict[str, str]) -> DemoUser | None:
         """Whose token it is; without a required token a stranger counts as the owner."""
-        house = self._demo.state
+        state = self._demo.state
         token = headers.get("x-plex-token") or next((v for n, v in params if n == "X-Plex-Token"), "")
-        user = house.by_token.get(token)
-        return house.owner if user is None and house.token is None else user
+        user = state.by_token.get(token)
+        return state.owner if user is None and state.token is None else user
 
 
 async def _read_body(request: Request) -> bytes | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser
 
-    from plex_companion.demo.playback import DemoSession
+    from plex_companion.demo.sessions import DemoSession
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 HOSTILE = (

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from support.deadlines import HANG_SECONDS
 from support.demo_clients import asked
 
-from plex_companion.demo import Household, open_demo
+from plex_companion.demo import load_household, open_demo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -413,7 +413,7 @@ async def huge(tmp_path: Path) -> AsyncIterator[Demo]:
     path.write_text(
         json.dumps({"sections": [{"title": "Films", "type": "movie", "generate": 20_000}], "generate_history": 100_000})
     )
-    async with open_demo(alive=False, household=Household.load(path)) as running:
+    async with open_demo(alive=False, household=load_household(path)) as running:
         yield running
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.demo_clients import asked
 
-from plex_companion.demo import Household, list_scenarios, open_demo
+from plex_companion.demo import build_household, list_scenarios, load_household, open_demo
 from plex_companion.demo.control import CALLS
 from plex_companion.errors import SettingsError
 
@@ -32,7 +32,7 @@ def written(tmp_path: Path) -> Callable[[Any], Path]:
 
 async def test_the_documented_example_opens_and_browses(written: Callable[[Any], Path]) -> None:
     example = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)[0]
-    async with open_demo(alive=False, household=Household.load(written(example))) as demo:
+    async with open_demo(alive=False, household=load_household(written(example))) as demo:
 
         def ask(plex: Any) -> Any:
             return {
@@ -51,18 +51,18 @@ def test_the_document_lists_every_scenario_and_control_call() -> None:
 
 
 def test_every_item_has_a_guid_of_its_own() -> None:
-    items = Household.create_built_in(now=1_790_000_000.0).items
+    items = build_household(now=1_790_000_000.0).items
     assert len({item.guid for item in items}) == len(items)
 
 
 def test_the_same_household_is_built_for_the_same_moment() -> None:
-    assert Household.create_built_in(now=1_790_000_000.0) == Household.create_built_in(now=1_790_000_000.0)
+    assert build_household(now=1_790_000_000.0) == build_household(now=1_790_000_000.0)
 
 
 def test_tracks_photos_ids_and_days_can_be_named(written: Callable[[Any], Path]) -> None:
     album = {"title": "Gravel", "year": 1994, "tracks": ["Slow Dust", "Fast Dust"]}
     film = {"title": "Low Water", "countries": ["Norland"], "external_ids": ["tmdb://12"], "released": "1994-05-06"}
-    household = Household.load(written({"sections": [
+    household = load_household(written({"sections": [
         {"title": "Music", "type": "artist", "items": [{"title": "Marlow", "albums": [album, "Dock"]}]},
         {"title": "Photos", "type": "photo", "items": [{"title": "Summer", "photos": ["boat", "pier"]}]},
         {"title": "Films", "type": "movie", "items": [film]},
@@ -82,7 +82,7 @@ def test_tracks_photos_ids_and_days_can_be_named(written: Callable[[Any], Path])
 def test_a_library_lies_where_its_named_files_do(written: Callable[[Any], Path]) -> None:
     files = ["/data/films/a/One.mp4", "/data/films/b/Two.avi"]
     items = [{"title": file, "file": file} for file in files]
-    household = Household.load(written({"sections": [{"title": "Films", "type": "movie", "items": items}]}))
+    household = load_household(written({"sections": [{"title": "Films", "type": "movie", "items": items}]}))
     assert household.sections[0].paths == ("/data/films",)
     media = [item.media[0] for item in household.items if item.type == "movie"]
     assert [one.container for one in media] == ["mp4", "avi"]
@@ -123,10 +123,10 @@ def test_a_wrong_file_is_one_message_that_names_the_place(
 ) -> None:
     path = written(content)
     with pytest.raises(SettingsError, match=re.escape(problem)) as error:
-        Household.load(path)
+        load_household(path)
     assert str(path) in error.value.message
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read"):
-        Household.load(tmp_path / "none.json")
+        load_household(tmp_path / "none.json")

@@ -116,7 +116,7 @@ async def test_a_scan_over_http_announces_its_course(demo: Demo) -> None:
 
 
 async def test_a_scan_can_be_cancelled(demo: Demo) -> None:
-    demo.speed = 0.1
+    demo.state.speed = 0.1
     async with listening(demo) as socket:
         demo.start_scan("1", files=1_000)
         await eventually(lambda: demo.state.activities)

@@ -11,7 +11,7 @@ from support.application import HASTY, settings_for
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion
-from plex_companion.demo import Household, open_demo
+from plex_companion.demo import Household, load_household, open_demo
 from plex_companion.history.play_counts import count_plays
 from plex_companion.times import Window
 
@@ -37,12 +37,12 @@ def household(folder: Path) -> Household:
     ]
     file = folder / "home.json"
     file.write_text(json.dumps({"sections": sections}))
-    built = Household.load(file)
+    built = load_household(file)
     episodes = [item for item in built.items if item.type == "episode"]
     played = ["11", "12", "12", "13", "14", *(episode.key for episode in episodes)]
     plays = [{"rating_key": key, "viewed_at": at + n, "user": 1} for n, key in enumerate(played)]
     file.write_text(json.dumps({"sections": sections, "history": plays}))
-    return Household.load(file)
+    return load_household(file)
 
 
 async def until(companion: Companion, fact: Callable[[], object]) -> None:

@@ -18,7 +18,7 @@ from support.deadlines import HANG_SECONDS
 from plex_companion.app import open_companion, read_clock
 from plex_companion.changes.kinds import HistoryPageWritten, HistoryProgressed, PlaysImported, PlaysRepeated
 from plex_companion.changes.state import State
-from plex_companion.demo import Demo, Household, open_demo
+from plex_companion.demo import Demo, Household, load_household, open_demo
 from plex_companion.duties import build_import_progress
 from plex_companion.ingest.live import Live
 from plex_companion.models import Connection, History, ImportedPlay, Item, Moment
@@ -48,7 +48,7 @@ def household(folder: Path, rows: int = ROWS) -> Household:
     ]
     file = folder / "home.json"
     file.write_text(json.dumps({"sections": sections, "generate_history": rows}))
-    return Household.load(file)
+    return load_household(file)
 
 
 class Listener:

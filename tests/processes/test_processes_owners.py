@@ -15,7 +15,7 @@ from support.deadlines import HANG_SECONDS
 from support.several_processes import Member, member, rows, settings_for
 
 from plex_companion.cli import _find_expected_error
-from plex_companion.demo import Household, open_demo
+from plex_companion.demo import build_household, open_demo
 from plex_companion.errors import DatabaseOfAnotherServer
 from plex_companion.processes.ownership import address_mark
 
@@ -31,7 +31,7 @@ NOWHERE = "http://127.0.0.1:9"
 @asynccontextmanager
 async def cabin(port: int = 0) -> AsyncIterator[Demo]:
     """Another household, on a machine of its own."""
-    household = replace(Household.create_built_in(now=1_700_000_000), name="Cabin", machine_identifier="c" * 40)
+    household = replace(build_household(now=1_700_000_000), name="Cabin", machine_identifier="c" * 40)
     async with open_demo(port=port, alive=False, household=household) as running:
         yield running
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tools import tools_home
 
-from plex_companion.demo import Household
+from plex_companion.demo import Household, build_household
 from plex_companion.demo.household.model import DemoPlaylist
 from plex_companion.plex.query import LINE, portions
 
@@ -82,7 +82,7 @@ async def test_many_items_are_added_to_a_playlist_in_order(tmp_path: Path) -> No
 
 
 async def test_a_playlist_of_many_items_is_copied_whole(tmp_path: Path) -> None:
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     keys = [item.key for item in built.items if item.type == "movie" and item.section == "1"]
     entries = [(5000 + place, keys[place % len(keys)]) for place in range(MANY)]
     built.playlists.append(DemoPlaylist("81000", "Long", "video", 1, 1, 1, entries=entries))
@@ -95,7 +95,7 @@ async def test_a_playlist_of_many_items_is_copied_whole(tmp_path: Path) -> None:
 
 
 def with_many_films() -> Household:
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     film = next(item for item in built.items if item.type == "movie" and item.section == "1")
     built.items += [replace(film, key=str(600_000 + place), title=f"Reel {place}") for place in range(MANY)]
     return built

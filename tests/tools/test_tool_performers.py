@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.tools import tools_home
 
 from plex_companion.cache.migrate import migrate
-from plex_companion.demo import Household
+from plex_companion.demo import Household, build_household
 from plex_companion.models import Item
 from plex_companion.wording import format_title as title_in_words
 
@@ -31,7 +31,7 @@ ALBUM_ARTIST = "Various Artists"
 
 def household() -> Household:
     """The first track is on a compilation, the first film is an edition and has another title elsewhere."""
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     track = next(item for item in built.items if item.type == "track")
     film = next(item for item in built.items if item.type == "movie" and item.section == "1")
     by_key = {item.key: item for item in built.items}

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tools import tools_home
 
-from plex_companion.demo import Household
+from plex_companion.demo import Household, build_household
 from plex_companion.demo.household.model import DemoPlaylist
 from plex_companion.plex.titles import LONGEST_QUERY, MOST_QUERIES, list_queries, sort_fits, split_year
 
@@ -58,7 +58,7 @@ EXACT = {
 
 def household(titles: tuple[str, ...] = STORED, years: tuple[int, ...] = ()) -> Household:
     """The films have these titles, and these years."""
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     films = [item for item in built.items if item.type == "movie" and item.section == "1"]
     for film, title in zip(films, titles, strict=False):
         film.title = title

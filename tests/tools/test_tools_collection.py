@@ -14,7 +14,7 @@ from mcp_types import ElicitResult
 from support.deadlines import HANG_SECONDS
 from support.tools import Said, Tools, tools_home
 
-from plex_companion.demo import Household
+from plex_companion.demo import Household, build_household
 from plex_companion.demo.household.model import DemoCollection
 from plex_companion.errors import NotConfirmed, NotFound, Partial, TimedOut
 from plex_companion.plex.query import send
@@ -42,7 +42,7 @@ FINDING = {name: given for name, given in EVERY.items() if "collection_title" in
 
 def household() -> Household:
     """Two collections called the same in two libraries, a smart one, a music one, and two films of one name."""
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     films = [item for item in built.items if item.type == "movie" and item.section == "1"]
     rainy = built.collections[0]
     rainy.items = [item.key for item in films[4:10]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.tools import Tools, tools_home
 
-from plex_companion.demo import Household
+from plex_companion.demo import Household, build_household, load_household
 from plex_companion.demo.household.built_in import make_section
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
 
 def twins() -> Household:
     """Two libraries of one name."""
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     built.sections = [replace(one, title="Films") if one.key == "5" else one for one in built.sections]
     return built
 
@@ -207,7 +207,7 @@ async def test_two_artists_of_one_name_are_counted_apart(tmp_path: Path) -> None
     ]
     films = {"title": "Films", "type": "movie", "generate": 30}
     path.write_text(json.dumps({"sections": [films, {"title": "Music", "type": "artist", "items": artists}]}))
-    async with home(tmp_path, household=Household.load(path)) as tools:
+    async with home(tmp_path, household=load_household(path)) as tools:
         for key in ("71", "72"):
             tools.demo.state.scrobble(tools.demo.get_user(), key)
         stats = (await tools.well("library_get_stats", library_name="Music"))["musicStats"]
@@ -225,14 +225,14 @@ async def test_photos_are_counted(tmp_path: Path) -> None:
 async def test_a_library_beyond_ten_thousand_items_is_a_sample(tmp_path: Path) -> None:
     path = tmp_path / "huge.json"
     path.write_text(json.dumps({"sections": [{"title": "Films", "type": "movie", "generate": 10_400}]}))
-    async with home(tmp_path, household=Household.load(path)) as tools:
+    async with home(tmp_path, household=load_household(path)) as tools:
         found = await tools.well("library_get_stats", library_name="Films")
         assert tools.requests <= 1 + 4 + 10
     assert (found["sampled"], found["sample_size"], found["movieStats"]["count"]) == (True, 10_000, 10_400)
 
 
 async def test_an_empty_library_has_empty_statistics(tmp_path: Path) -> None:
-    household = Household.create_built_in(now=time.time())
+    household = build_household(now=time.time())
     household.sections += [make_section("7", "Nothing", "movie"), make_section("8", "Silence", "artist")]
     async with home(tmp_path, household=household) as tools:
         films = (await tools.well("library_get_stats", library_name="Nothing"))["movieStats"]

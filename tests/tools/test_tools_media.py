@@ -14,7 +14,7 @@ from mcp_types import ElicitResult
 from support.picture_server import JPEG, PNG, own_address, picture_house
 from support.tools import Tools, tools_home
 
-from plex_companion.demo import Household
+from plex_companion.demo import Household, build_household
 from plex_companion.demo.household.model import DemoItem, ViewState
 from plex_companion.tools.media.item_details import format_clock
 
@@ -42,7 +42,7 @@ WRITING = ("media_set_watched_status", "media_edit_metadata", "media_delete", "m
 
 def household() -> Household:
     """Two films of one title; users have seen nothing."""
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     films = [item for item in built.items if item.type == "movie"]
     films[2].title = films[3].title = "Twice Told"
     built.views = {}

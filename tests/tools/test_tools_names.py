@@ -12,7 +12,7 @@ import pytest
 from support.tools import Tools, tools_home
 
 from plex_companion.commands.reports.queries import open_archive
-from plex_companion.demo import Household
+from plex_companion.demo import build_household
 from plex_companion.history.filters import find_user
 from plex_companion.names.usernames import find_user_ids
 from plex_companion.prompts.completions import propose_values
@@ -82,7 +82,7 @@ async def test_no_address_is_kept_with_the_names(tmp_path: Path) -> None:
 
 
 async def test_a_first_name_of_two_is_ambiguous_and_a_whole_name_beats_it(tmp_path: Path) -> None:
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     names = {PIP: "Jasper", MEI: "Ottilie Lin"}
     built.users = [replace(user, name=names.get(user.id, user.name)) for user in built.users]
     async with tools_home(tmp_path, household=built, hushed=True) as tools:

@@ -14,7 +14,7 @@ import pytest
 from mcp_types import ElicitResult
 from support.tools import Tools, tools_home
 
-from plex_companion.demo import Household
+from plex_companion.demo import Household, build_household
 from plex_companion.demo.household.model import DemoPlaylist
 from plex_companion.tools.playlist.smart import parse_definition
 
@@ -49,7 +49,7 @@ FINDING = {name: given for name, given in EVERY.items() if "playlist_title" in g
 
 def household() -> Household:
     """Two playlists of one name, an empty one, one with an item twice, and two films of one name."""
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     films = [item for item in built.items if item.type == "movie" and item.section == "1"]
     films[1].title = films[0].title
     now = films[0].added_at

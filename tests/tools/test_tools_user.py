@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.tools import tools_home
 
-from plex_companion.demo import Household
+from plex_companion.demo import Household, build_household
 from plex_companion.demo.household.model import ViewState
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ OF_PLEX = tuple(tool for tool in EVERY if tool != "user_get_statistics")
 
 def household(**views: dict[str, ViewState]) -> Household:
     """The built-in household, in which these users (by first name) are this far."""
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     ids = {user.name.split()[0].lower(): user.id for user in built.users}
     built.views = {ids[name]: view for name, view in views.items()}
     return built
@@ -46,7 +46,7 @@ def key_of(built: Household, kind: str) -> str:
 
 def begun() -> Household:
     """Pip has begun the first film (the older) and the first episode."""
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     movie, episode = key_of(built, "movie"), key_of(built, "episode")
     return household(
         pip={movie: ViewState(offset=185_000, viewed_at=100), episode: ViewState(offset=600_000, viewed_at=200)}
@@ -234,7 +234,7 @@ async def test_repeats_and_pages_are_given_on_request(tmp_path: Path) -> None:
 
 
 async def test_a_long_history_is_looked_through_only_so_far(tmp_path: Path) -> None:
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     movie, first = key_of(built, "movie"), built.history[0]
     built.history = [replace(first, id=n, rating_key=movie, account_id=OWNER, viewed_at=n) for n in range(1, 1201)]
     async with tools_home(tmp_path, household=built) as tools:
@@ -245,7 +245,7 @@ async def test_a_long_history_is_looked_through_only_so_far(tmp_path: Path) -> N
 
 
 async def test_no_plays_is_a_success(tmp_path: Path) -> None:
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     built.history = []
     async with tools_home(tmp_path, household=built) as tools:
         found = await tools.well("user_get_watch_history")
@@ -254,7 +254,7 @@ async def test_no_plays_is_a_success(tmp_path: Path) -> None:
 
 
 async def test_the_row_of_a_deleted_item_stays(tmp_path: Path) -> None:
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     row = built.history[0]
     built.history = [replace(row, id=n, rating_key="999999", account_id=OWNER) for n in (1, 2)]
     async with tools_home(tmp_path, household=built) as tools:
@@ -275,7 +275,7 @@ async def test_an_unknown_user_is_not_found(tmp_path: Path, tool: str) -> None:
 
 @pytest.mark.parametrize("tool", NAMED)
 async def test_a_name_of_two_users_is_ambiguous(tmp_path: Path, tool: str) -> None:
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     built.users = [replace(user, name="Pip") if user.id == JASPER else user for user in built.users]
     async with tools_home(tmp_path, household=built) as tools:
         error = await tools.refused(tool, username="pip")
@@ -285,7 +285,7 @@ async def test_a_name_of_two_users_is_ambiguous(tmp_path: Path, tool: str) -> No
 
 @pytest.mark.parametrize("tool", SEEN_BY_SOMEBODY)
 async def test_somebody_without_access_sees_nothing(tmp_path: Path, tool: str) -> None:
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     built.users = [replace(user, shared=user.id != MEI) for user in built.users]
     async with tools_home(tmp_path, household=built) as tools:
         error = await tools.refused(tool, username="mei@example.org")

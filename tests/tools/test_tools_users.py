@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.tools import Tools, tools_home
 
-from plex_companion.demo import Household
+from plex_companion.demo import Household, build_household
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexForbidden, PlexTvUnreachable
 from plex_companion.tools import users
 
@@ -38,7 +38,7 @@ def _with(question: Callable[..., Any], companion: Any, words: tuple[Any, ...], 
 
 def household(**changes: Any) -> Household:
     """The built-in household with one thing changed about Jasper."""
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     built.users = [replace(user, **changes) if user.id == JASPER else user for user in built.users]
     return built
 

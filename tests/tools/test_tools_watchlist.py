@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.tools import Tools, tools_home
 
-from plex_companion.demo import Household
+from plex_companion.demo import Household, build_household
 from plex_companion.demo.household.model import ViewState
 from plex_companion.text import redact
 
@@ -25,7 +25,7 @@ STATED = {"available_on_server", "match_status", "library_items"}
 
 
 def with_pin() -> Household:
-    built = Household.create_built_in(now=time.time())
+    built = build_household(now=time.time())
     built.users = [replace(user, pin="4711") if user.id == JASPER else user for user in built.users]
     return built
 

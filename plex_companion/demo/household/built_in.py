@@ -157,105 +157,107 @@ def pick_film_tags(rng: random.Random) -> dict[str, tuple[str, ...]]:
     }
 
 
-def add_movie(build: HouseholdBuilder, section: str, title: str, *, days: int = 900) -> DemoItem:
+def add_movie(builder: HouseholdBuilder, section: str, title: str, *, days: int = 900) -> DemoItem:
     """One film with its trailer."""
-    rng, key, year = build.rng, build.take_key(), build.rng.randrange(1961, 2026)
-    minutes, added = rng.randrange(72, 165), build.pick_added_at(days)
+    rng, key, year = builder.rng, builder.take_key(), builder.rng.randrange(1961, 2026)
+    minutes, added = rng.randrange(72, 165), builder.pick_added_at(days)
     movie = DemoItem(
         key, "movie", section, title, added, added + 600, summary=build_sentence(rng), year=year,
         released=f"{year}-{rng.randrange(1, 13):02}-{rng.randrange(1, 28):02}", studio=rng.choice(STUDIOS),
         content_rating=rng.choice(RATINGS), rating=rng.randrange(30, 98) / 10, audience_rating=rng.randrange(30, 98) / 10,
         duration=minutes * MINUTE, tags=pick_film_tags(rng), tagline=rng.choice(("", "Mind the tide.", "It began with soup.")),
         roles={name: rng.choice(("The Stranger", "Auntie", "Captain Bo", "Dr. Elm")) for name in rng.sample(PEOPLE, 3)},
-        media=(build.build_media(f"/media/{section}/{title.replace('/', '-')} ({year}).mkv", minutes),),
+        media=(builder.build_media(f"/media/{section}/{title.replace('/', '-')} ({year}).mkv", minutes),),
         external_ids=(f"imdb://tt9{int(key):07}", f"tmdb://9{int(key):06}"),
     )  # fmt: skip
-    return build.add(movie)
+    return builder.add(movie)
 
 
-def add_extra(build: HouseholdBuilder, movie: DemoItem) -> DemoItem:
+def add_extra(builder: HouseholdBuilder, movie: DemoItem) -> DemoItem:
     """A trailer: it has no section of its own, which Plex writes as `-1` in timelines."""
-    extra = DemoItem(build.take_key(), "clip", "-1", f"{movie.title}: Trailer", movie.added_at, movie.added_at, duration=2 * MINUTE,
-                 media=(build.build_media(f"/extras/{movie.key}.mkv", 2),), year=movie.year, parent=None)  # fmt: skip
+    extra = DemoItem(builder.take_key(), "clip", "-1", f"{movie.title}: Trailer", movie.added_at, movie.added_at, duration=2 * MINUTE,
+                 media=(builder.build_media(f"/extras/{movie.key}.mkv", 2),), year=movie.year, parent=None)  # fmt: skip
     movie.extras = (*movie.extras, extra.key)
-    return build.add(extra)
+    return builder.add(extra)
 
 
-def add_show(build: HouseholdBuilder, section: str, title: str, genre: str, seasons: int, episodes: int) -> DemoItem:
+def add_show(builder: HouseholdBuilder, section: str, title: str, genre: str, seasons: int, episodes: int) -> DemoItem:
     """A show with its seasons and episodes."""
-    rng, added = build.rng, build.pick_added_at(700)
+    rng, added = builder.rng, builder.pick_added_at(700)
     year = rng.randrange(2004, 2024)
-    show = build.add(
-        DemoItem(build.take_key(), "show", section, title, added, added, index=1, summary=build_sentence(rng), year=year,
+    show = builder.add(
+        DemoItem(builder.take_key(), "show", section, title, added, added, index=1, summary=build_sentence(rng), year=year,
              released=f"{year}-03-01", studio=rng.choice(STUDIOS), content_rating="TV-PG", rating=rng.randrange(60, 95) / 10,
              audience_rating=7.4,
              duration=42 * MINUTE, tags={"Genre": (genre, "Drama")}, roles={name: name for name in rng.sample(PEOPLE, 3)},
-             external_ids=(f"tvdb://9{build.next_key}",)))  # fmt: skip
+             external_ids=(f"tvdb://9{builder.next_key}",)))  # fmt: skip
     for number in range(1, seasons + 1):
-        add_season(build, show, number, episodes)
+        add_season(builder, show, number, episodes)
     return show
 
 
-def add_season(build: HouseholdBuilder, show: DemoItem, number: int, episodes: int) -> DemoItem:
+def add_season(builder: HouseholdBuilder, show: DemoItem, number: int, episodes: int) -> DemoItem:
     """A season with its episodes."""
     year = (show.year or 2000) + number - 1
-    season = build.add(DemoItem(build.take_key(), "season", show.section, f"Season {number}", show.added_at, show.updated_at,
+    season = builder.add(DemoItem(builder.take_key(), "season", show.section, f"Season {number}", show.added_at, show.updated_at,
                             parent=show.key, index=number, year=year))  # fmt: skip
     for index in range(1, episodes + 1):
-        add_episode(build, season, f"{EPISODES[(number * 5 + index) % len(EPISODES)]}", number, index)
+        add_episode(builder, season, f"{EPISODES[(number * 5 + index) % len(EPISODES)]}", number, index)
     return season
 
 
-def add_episode(build: HouseholdBuilder, season: DemoItem, title: str, number: int, index: int) -> DemoItem:
+def add_episode(builder: HouseholdBuilder, season: DemoItem, title: str, number: int, index: int) -> DemoItem:
     """One episode."""
-    rng, minutes = build.rng, build.rng.randrange(22, 58)
+    rng, minutes = builder.rng, builder.rng.randrange(22, 58)
     added = season.added_at + index * 3600
-    return build.add(
-        DemoItem(build.take_key(), "episode", season.section, title, added, added, parent=season.key, index=index,
+    return builder.add(
+        DemoItem(builder.take_key(), "episode", season.section, title, added, added, parent=season.key, index=index,
              summary=build_sentence(rng), year=season.year, released=f"{season.year}-03-{index:02}", content_rating="TV-PG",
              audience_rating=7.2,
              rating=rng.randrange(60, 95) / 10, duration=minutes * MINUTE, tags={"Director": (rng.choice(PEOPLE),)},
-             media=(build.build_media(f"/media/shows/{season.parent}/S{number:02}E{index:02}.mkv", minutes),)))  # fmt: skip
+             media=(builder.build_media(f"/media/shows/{season.parent}/S{number:02}E{index:02}.mkv", minutes),)))  # fmt: skip
 
 
-def add_artist(build: HouseholdBuilder, section: str, name: str, genre: str, albums: Iterable[str]) -> DemoItem:
+def add_artist(builder: HouseholdBuilder, section: str, name: str, genre: str, albums: Iterable[str]) -> DemoItem:
     """An artist with albums and tracks."""
-    artist = add_bare_artist(build, section, name, genre)
+    artist = add_bare_artist(builder, section, name, genre)
     for position, title in enumerate(albums, 1):
-        add_album(build, artist, title, position, TRACKS)
+        add_album(builder, artist, title, position, TRACKS)
     return artist
 
 
-def add_bare_artist(build: HouseholdBuilder, section: str, name: str, genre: str) -> DemoItem:
+def add_bare_artist(builder: HouseholdBuilder, section: str, name: str, genre: str) -> DemoItem:
     """An artist without albums."""
-    added = build.pick_added_at(1200)
-    return build.add(DemoItem(build.take_key(), "artist", section, name, added, added, index=1, summary=f"{name} live on a barge.",
+    added = builder.pick_added_at(1200)
+    return builder.add(DemoItem(builder.take_key(), "artist", section, name, added, added, index=1, summary=f"{name} live on a barge.",
                           tags={"Genre": (genre,), "Country": ("Norland",)}))  # fmt: skip
 
 
-def add_album(build: HouseholdBuilder, artist: DemoItem, title: str, position: int, tracks: Iterable[str]) -> DemoItem:
+def add_album(
+    builder: HouseholdBuilder, artist: DemoItem, title: str, position: int, tracks: Iterable[str]
+) -> DemoItem:
     """An album with its tracks."""
     section, added = artist.section, artist.added_at
-    album = build.add(DemoItem(build.take_key(), "album", section, title, added, added, parent=artist.key, index=position,
+    album = builder.add(DemoItem(builder.take_key(), "album", section, title, added, added, parent=artist.key, index=position,
                            year=2015 + position, released=f"{2015 + position}-05-05", studio="Kettle Records",
                            tags={"Genre": artist.tags["Genre"]}))  # fmt: skip
     for index, track in enumerate(tracks, 1):
-        length = build.rng.randrange(140, 330)
-        build.add(DemoItem(build.take_key(), "track", section, track, added, added, parent=album.key, index=index,
+        length = builder.rng.randrange(140, 330)
+        builder.add(DemoItem(builder.take_key(), "track", section, track, added, added, parent=album.key, index=index,
                        duration=length * 1000,
-                       media=(build.build_media(f"/media/music/{artist.key}/{album.key}/{index:02}.mp3", length, video=False),)))  # fmt: skip
+                       media=(builder.build_media(f"/media/music/{artist.key}/{album.key}/{index:02}.mp3", length, video=False),)))  # fmt: skip
     return album
 
 
-def add_photo_album(build: HouseholdBuilder, section: str, title: str, photos: int | Sequence[str]) -> DemoItem:
+def add_photo_album(builder: HouseholdBuilder, section: str, title: str, photos: int | Sequence[str]) -> DemoItem:
     """A folder of photos: so many, or of these titles."""
-    added = build.pick_added_at(400)
-    album = build.add(DemoItem(build.take_key(), "photoalbum", section, title, added, added, index=1))
+    added = builder.pick_added_at(400)
+    album = builder.add(DemoItem(builder.take_key(), "photoalbum", section, title, added, added, index=1))
     names = [f"IMG_{number:04}" for number in range(1, photos + 1)] if isinstance(photos, int) else photos
     for number, name in enumerate(names, 1):
-        build.next_media += 1
+        builder.next_media += 1
         file = DemoMedia(
-            build.next_media,
+            builder.next_media,
             f"/media/photos/{album.key}/{name}.jpg",
             3_200_000,
             "jpeg",
@@ -263,7 +265,7 @@ def add_photo_album(build: HouseholdBuilder, section: str, title: str, photos: i
             width=4000,
             height=3000,
         )
-        build.add(DemoItem(build.take_key(), "photo", section, name, added + number, added + number, parent=album.key,
+        builder.add(DemoItem(builder.take_key(), "photo", section, name, added + number, added + number, parent=album.key,
                        index=number, year=2025, released="2025-08-02", media=(file,)))  # fmt: skip
     return album
 
@@ -309,14 +311,14 @@ EVENINGS = (2, 1, 0, 0, 0, 0, 1, 3, 4, 3, 3, 4, 5, 4, 4, 5, 7, 10, 14, 20, 26, 2
 
 
 def make_history(
-    build: HouseholdBuilder, users: Sequence[DemoUser], players: Sequence[DemoPlayer], rows: int
+    builder: HouseholdBuilder, users: Sequence[DemoUser], players: Sequence[DemoPlayer], rows: int
 ) -> list[DemoPlay]:
     """Rows over the last year, more of late than long ago and more of an evening than of a morning; newest first."""
-    keys = [item.key for item in build.items if item.type in {"movie", "episode", "track"}]
-    rng = build.rng
+    keys = [item.key for item in builder.items if item.type in {"movie", "episode", "track"}]
+    rng = builder.rng
     # Drawn in bulk: a hundred thousand single draws take a second.
     hours = rng.choices(range(24), EVENINGS, k=rows)
-    midnight = build.now - build.now % DAY - DAY
+    midnight = builder.now - builder.now % DAY - DAY
     moments = sorted(
         (midnight - int(365 * rng.random() ** 2) * DAY + hour * 3600 + int(3600 * rng.random()) for hour in hours),
         reverse=True,
@@ -338,23 +340,23 @@ def derive_views(history: Sequence[DemoPlay]) -> dict[int, dict[str, ViewState]]
 
 
 def leave_half_watched(
-    build: HouseholdBuilder, views: dict[int, dict[str, ViewState]], users: Sequence[DemoUser]
+    builder: HouseholdBuilder, views: dict[int, dict[str, ViewState]], users: Sequence[DemoUser]
 ) -> None:
     """Leave a few items half-way, for On Deck."""
-    unfinished = [item for item in build.items if item.type in {"movie", "episode"}]
+    unfinished = [item for item in builder.items if item.type in {"movie", "episode"}]
     for user in users:
-        for item in build.rng.sample(unfinished, min(3, len(unfinished))):
-            offset = int((item.duration or 0) * build.rng.uniform(0.2, 0.7))
-            views.setdefault(user.id, {})[item.key] = ViewState(offset, 0, build.pick_added_at(20))
+        for item in builder.rng.sample(unfinished, min(3, len(unfinished))):
+            offset = int((item.duration or 0) * builder.rng.uniform(0.2, 0.7))
+            views.setdefault(user.id, {})[item.key] = ViewState(offset, 0, builder.pick_added_at(20))
 
 
-def make_collections(build: HouseholdBuilder) -> list[DemoCollection]:
+def make_collections(builder: HouseholdBuilder) -> list[DemoCollection]:
     """Two of films, one of shows."""
-    movies, now = [i.key for i in build.items if i.type == "movie"], build.now
-    shows = [i.key for i in build.items if i.type == "show"]
+    movies, now = [i.key for i in builder.items if i.type == "movie"], builder.now
+    shows = [i.key for i in builder.items if i.type == "show"]
     return [
         DemoCollection(
-            build.take_key(),
+            builder.take_key(),
             "Rainy Sundays",
             "1",
             "movie",
@@ -364,48 +366,48 @@ def make_collections(build: HouseholdBuilder) -> list[DemoCollection]:
             items=movies[:6],
         ),
         DemoCollection(
-            build.take_key(), "Boats & Harbours ⚓", "1", "movie", now - 60 * DAY, now - DAY, items=movies[8:12]
+            builder.take_key(), "Boats & Harbours ⚓", "1", "movie", now - 60 * DAY, now - DAY, items=movies[8:12]
         ),
-        DemoCollection(build.take_key(), "Cosy Crime", "2", "show", now - 50 * DAY, now - DAY, items=shows[1:3]),
+        DemoCollection(builder.take_key(), "Cosy Crime", "2", "show", now - 50 * DAY, now - DAY, items=shows[1:3]),
     ]
 
 
-def make_playlists(build: HouseholdBuilder) -> list[DemoPlaylist]:
+def make_playlists(builder: HouseholdBuilder) -> list[DemoPlaylist]:
     """A film list, a smart one, and music, of two owners."""
-    movies, tracks = ([i.key for i in build.items if i.type == kind] for kind in ("movie", "track"))
-    now = build.now
+    movies, tracks = ([i.key for i in builder.items if i.type == kind] for kind in ("movie", "track"))
+    now = builder.now
     uri = "/library/sections/1/all?type=1&sort=movie.addedAt%3Adesc&limit=10"
     return [
-        DemoPlaylist(build.take_key(), "Friday Films", "video", 1, now - 80 * DAY, now - DAY, entries=list(enumerate(movies[:5], 900))),
-        DemoPlaylist(build.take_key(), "Newest Ten", "video", 1, now - 70 * DAY, now - DAY, smart=True, content=uri),
-        DemoPlaylist(build.take_key(), "Washing Up", "audio", 1, now - 60 * DAY, now - DAY, entries=list(enumerate(tracks[::4], 950))),
-        DemoPlaylist(build.take_key(), "Jasper's Mix", "audio", 90002, now - 30 * DAY, now - DAY, entries=list(enumerate(tracks[1:6], 980))),
+        DemoPlaylist(builder.take_key(), "Friday Films", "video", 1, now - 80 * DAY, now - DAY, entries=list(enumerate(movies[:5], 900))),
+        DemoPlaylist(builder.take_key(), "Newest Ten", "video", 1, now - 70 * DAY, now - DAY, smart=True, content=uri),
+        DemoPlaylist(builder.take_key(), "Washing Up", "audio", 1, now - 60 * DAY, now - DAY, entries=list(enumerate(tracks[::4], 950))),
+        DemoPlaylist(builder.take_key(), "Jasper's Mix", "audio", 90002, now - 30 * DAY, now - DAY, entries=list(enumerate(tracks[1:6], 980))),
     ]  # fmt: skip
 
 
-def fill_sections(build: HouseholdBuilder) -> None:
+def fill_sections(builder: HouseholdBuilder) -> None:
     """The library's content."""
     for number, title in enumerate(MOVIES):
-        movie = add_movie(build, "1" if number % 10 else "5", title)
+        movie = add_movie(builder, "1" if number % 10 else "5", title)
         if number % 5 == 0:
-            add_extra(build, movie)
+            add_extra(builder, movie)
     for title, genre, seasons, episodes in SHOWS:
-        add_show(build, "2", title, genre, seasons, episodes)
+        add_show(builder, "2", title, genre, seasons, episodes)
     for name, genre, albums in ARTISTS:
-        add_artist(build, "3", name, genre, albums)
+        add_artist(builder, "3", name, genre, albums)
     for title, count in ALBUMS:
-        add_photo_album(build, "4", title, count)
+        add_photo_album(builder, "4", title, count)
 
 
-def build_household(now: int) -> Household:
-    """The whole household, dated relative to `now`."""
-    build = HouseholdBuilder(now)
-    fill_sections(build)
+def build_household(*, now: float) -> Household:
+    """Build the invented household that ships with the program; the same `now` gives the same household."""
+    builder = HouseholdBuilder(int(now))
+    fill_sections(builder)
     users, players = build_users(), build_players()
-    history = make_history(build, users, players, 320)
+    history = make_history(builder, users, players, 320)
     views = derive_views(history)
-    leave_half_watched(build, views, users)
+    leave_half_watched(builder, views, users)
     sections = [make_section("1", "Films", "movie"), make_section("2", "Series", "show"), make_section("3", "Music", "artist"),
                 make_section("4", "Photos", "photo"), make_section("5", "Pip's Films", "movie")]  # fmt: skip
-    return Household("Lighthouse", "d3m0" + "1234abcd" * 4 + "5eaf", "1.43.3.10101-5afe0c0de", sections, build.items, users,
-                     players, make_playlists(build), make_collections(build), history, views)  # fmt: skip
+    return Household("Lighthouse", "d3m0" + "1234abcd" * 4 + "5eaf", "1.43.3.10101-5afe0c0de", sections, builder.items, users,
+                     players, make_playlists(builder), make_collections(builder), history, views)  # fmt: skip

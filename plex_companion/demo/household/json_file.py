@@ -132,7 +132,7 @@ def load_household(path: Path | str, *, now: float | None = None) -> Household:
     top = _read(Path(path)).require_fields(
         {"name", "machine_identifier", "version", "sections", "users", "players", "history", "generate_history"}
     )
-    build = HouseholdBuilder(moment)
+    builder = HouseholdBuilder(moment)
     sections: list[DemoSection] = []
     for place in top.list("sections"):
         place.require_fields({"key", "title", "type", "items", "generate"})
@@ -143,24 +143,24 @@ def load_household(path: Path | str, *, now: float | None = None) -> Household:
         if key in {section.key for section in sections}:
             raise place.build_error(f"'key' {key!r} is used twice")
         sections.append(make_section(key, place.get_text("title"), kind))
-        _fill(build, place, key, kind)
-        sections[-1] = _set_folder(sections[-1], build)
-    for movie in build.trailers_for:  # last, so that their keys move nobody else's
-        add_extra(build, movie)
+        _fill_section(builder, place, key, kind)
+        sections[-1] = _set_folder(sections[-1], builder)
+    for movie in builder.trailers_for:  # last, so that their keys move nobody else's
+        add_extra(builder, movie)
     users = [_read_user(place, n) for n, place in enumerate(top.list("users"))] or build_users()
     players = [_read_player(place, n) for n, place in enumerate(top.list("players"))] or build_players()
     _check_people(top, users)
-    history = _read_history(top, build, users, players)
+    history = _read_history(top, builder, users, players)
     views = derive_views(history)
-    if 3 < len(build.items) < 1_000 and not history:  # noqa: PLR2004  # small households get something On Deck
-        leave_half_watched(build, views, users[:1])
+    if 3 < len(builder.items) < 1_000 and not history:  # noqa: PLR2004  # small households get something On Deck
+        leave_half_watched(builder, views, users[:1])
     return Household(top.get_text("name", "Demo"), top.get_text("machine_identifier", "demo" + "0" * 36), top.get_text("version", "1.43.3.10101-5afe0c0de"),
-                     sections, build.items, users, players, history=history, views=views)  # fmt: skip
+                     sections, builder.items, users, players, history=history, views=views)  # fmt: skip
 
 
-def _set_folder(section: DemoSection, build: HouseholdBuilder) -> DemoSection:
+def _set_folder(section: DemoSection, builder: HouseholdBuilder) -> DemoSection:
     """The section in the folder that all files lie in which the household names for it."""
-    files = [media.file for item in build.items if item.section == section.key for media in item.media]
+    files = [media.file for item in builder.items if item.section == section.key for media in item.media]
     named = [str(PurePosixPath(file).parent) for file in files if not file.startswith("/media/")]
     return replace(section, path=posixpath.commonpath(named)) if named and named[0].startswith("/") else section
 
@@ -185,44 +185,44 @@ def _check_people(top: JsonPlace, users: list[DemoUser]) -> None:
         raise top.build_error("'users' has an id or a token twice")
 
 
-def _fill(build: HouseholdBuilder, section: JsonPlace, key: str, kind: str) -> None:
+def _fill_section(builder: HouseholdBuilder, section: JsonPlace, key: str, kind: str) -> None:
     adders = {"movie": _add_movie, "show": _add_show, "artist": _add_artist, "photo": _add_album}
     for place in section.list("items"):
         place.require_fields(ITEM_FIELDS)
-        adders[kind](build, place, key)
+        adders[kind](builder, place, key)
     generate = section.get("generate")
     if generate is not None:
-        _generate(build, generate, key, kind)
+        _generate(builder, generate, key, kind)
 
 
-def _generate(build: HouseholdBuilder, place: JsonPlace, key: str, kind: str) -> None:
+def _generate(builder: HouseholdBuilder, place: JsonPlace, key: str, kind: str) -> None:
     """`"generate": 20000`, or with sizes: `{"count": 200, "seasons": 2, "episodes": 10}`."""
     if isinstance(place.value, int):
         place = JsonPlace(place.file, place.path, {"count": place.value})
     place.require_fields({"count", "seasons", "episodes", "albums", "photos"})
     for number in range(place.get_count("count")):
-        title = f"{build.rng.choice(FIRST)} {build.rng.choice(SECOND)} {number + 1:05}"
+        title = f"{builder.rng.choice(FIRST)} {builder.rng.choice(SECOND)} {number + 1:05}"
         if kind == "movie":
-            add_movie(build, key, title)
+            add_movie(builder, key, title)
         elif kind == "show":
-            add_show(build, key, title, "Drama", place.get_count("seasons", 1), place.get_count("episodes", 10))
+            add_show(builder, key, title, "Drama", place.get_count("seasons", 1), place.get_count("episodes", 10))
         elif kind == "artist":
-            add_artist(build, key, title, "Folk", [f"{title} {n + 1}" for n in range(place.get_count("albums", 1))])
+            add_artist(builder, key, title, "Folk", [f"{title} {n + 1}" for n in range(place.get_count("albums", 1))])
         else:
-            add_photo_album(build, key, title, place.get_count("photos", 20))
+            add_photo_album(builder, key, title, place.get_count("photos", 20))
 
 
-def _amend(build: HouseholdBuilder, place: JsonPlace, item: DemoItem) -> DemoItem:
+def _amend(builder: HouseholdBuilder, place: JsonPlace, item: DemoItem) -> DemoItem:
     """Put what the file says over what was made up."""
     wanted = place.get_text("rating_key", item.key)
-    if wanted != item.key and any(other.key == wanted for other in build.items):
+    if wanted != item.key and any(other.key == wanted for other in builder.items):
         raise place.build_error(f"'rating_key' {wanted!r} is used twice")
-    for other in build.items:
+    for other in builder.items:
         if other.parent == item.key:
             other.parent = wanted
     item.key = wanted
     if wanted.isdigit():
-        build.next_key = max(build.next_key, int(wanted))
+        builder.next_key = max(builder.next_key, int(wanted))
     item.summary, item.tagline = place.get_text("summary", item.summary), place.get_text("tagline", item.tagline)
     item.studio, item.content_rating = (
         place.get_text("studio", item.studio),
@@ -237,11 +237,11 @@ def _amend(build: HouseholdBuilder, place: JsonPlace, item: DemoItem) -> DemoIte
     item.released = place.get_text("released", item.released)
     item.external_ids = place.get_texts("external_ids") or item.external_ids
     if place.get("file") and item.media:
-        item.media = (_media_of_file(item.media[0], place.get_text("file")),)
+        item.media = (_build_named_media(item.media[0], place.get_text("file")),)
     return item
 
 
-def _media_of_file(media: DemoMedia, file: str) -> DemoMedia:
+def _build_named_media(media: DemoMedia, file: str) -> DemoMedia:
     """The media of a file that the household names: what its suffix says, and as an MP4 is made."""
     suffix = file.rpartition(".")[2]
     if suffix != "mp4" or not media.video_codec:
@@ -264,42 +264,42 @@ def _amend_tags(place: JsonPlace, item: DemoItem) -> None:
         item.rating = float(rating.require((int, float), "a number"))
 
 
-def _add_movie(build: HouseholdBuilder, place: JsonPlace, key: str) -> None:
-    movie = _amend(build, place, add_movie(build, key, place.get_text("title")))
-    build.trailers_for.append(movie)
+def _add_movie(builder: HouseholdBuilder, place: JsonPlace, key: str) -> None:
+    movie = _amend(builder, place, add_movie(builder, key, place.get_text("title")))
+    builder.trailers_for.append(movie)
 
 
-def _add_show(build: HouseholdBuilder, place: JsonPlace, key: str) -> None:
-    show = _amend(build, place, add_show(build, key, place.get_text("title"), "Drama", 0, 0))
+def _add_show(builder: HouseholdBuilder, place: JsonPlace, key: str) -> None:
+    show = _amend(builder, place, add_show(builder, key, place.get_text("title"), "Drama", 0, 0))
     for number, season in enumerate(place.list("seasons"), 1):
         season.require_fields({"index", "title", "episodes"})
         index = season.get_number("index", number) or 0
-        parent = build.add(DemoItem(build.take_key(), "season", key, season.get_text("title", f"Season {index}"), show.added_at, show.updated_at,
+        parent = builder.add(DemoItem(builder.take_key(), "season", key, season.get_text("title", f"Season {index}"), show.added_at, show.updated_at,
                                 parent=show.key, index=index, year=show.year))  # fmt: skip
         for position, episode in enumerate(season.list("episodes"), 1):
             episode.require_fields(ITEM_FIELDS | {"index"})
-            made = DemoItem(build.take_key(), "episode", key, episode.get_text("title"), show.added_at, show.updated_at, parent=parent.key,
+            made = DemoItem(builder.take_key(), "episode", key, episode.get_text("title"), show.added_at, show.updated_at, parent=parent.key,
                         index=episode.get_number("index", position), duration=40 * MINUTE, year=show.year,
                         released=f"{show.year}-{index % 12 + 1:02}-{position % 28 + 1:02}", audience_rating=7.2,
-                        media=(build.build_media(f"/media/{key}/{show.key}/S{index:02}E{position:02}.mkv", 40),))  # fmt: skip
-            _amend(build, episode, build.add(made))
+                        media=(builder.build_media(f"/media/{key}/{show.key}/S{index:02}E{position:02}.mkv", 40),))  # fmt: skip
+            _amend(builder, episode, builder.add(made))
 
 
-def _add_artist(build: HouseholdBuilder, place: JsonPlace, key: str) -> None:
-    artist = _amend(build, place, add_bare_artist(build, key, place.get_text("title"), "Folk"))
+def _add_artist(builder: HouseholdBuilder, place: JsonPlace, key: str) -> None:
+    artist = _amend(builder, place, add_bare_artist(builder, key, place.get_text("title"), "Folk"))
     for position, album in enumerate(place.list("albums"), 1):
         if isinstance(album.value, str):
-            add_album(build, artist, album.value, position, TRACKS)
+            add_album(builder, artist, album.value, position, TRACKS)
         else:
             album.require_fields({"title", "tracks", "guid", "year"})
-            made = add_album(build, artist, album.get_text("title"), position, album.get_texts("tracks") or TRACKS)
+            made = add_album(builder, artist, album.get_text("title"), position, album.get_texts("tracks") or TRACKS)
             made.guid, made.year = album.get_text("guid", made.guid), album.get_number("year", made.year)
 
 
-def _add_album(build: HouseholdBuilder, place: JsonPlace, key: str) -> None:
+def _add_album(builder: HouseholdBuilder, place: JsonPlace, key: str) -> None:
     photos = place.get("photos")
     names = place.get_texts("photos") if photos and isinstance(photos.value, list) else place.get_count("photos")
-    _amend(build, place, add_photo_album(build, key, place.get_text("title"), names))
+    _amend(builder, place, add_photo_album(builder, key, place.get_text("title"), names))
 
 
 def _read_user(place: JsonPlace, position: int) -> DemoUser:
@@ -321,14 +321,14 @@ def _read_player(place: JsonPlace, position: int) -> DemoPlayer:
 
 
 def _read_history(
-    top: JsonPlace, build: HouseholdBuilder, users: list[DemoUser], players: list[DemoPlayer]
+    top: JsonPlace, builder: HouseholdBuilder, users: list[DemoUser], players: list[DemoPlayer]
 ) -> list[DemoPlay]:
     count = top.get_count("generate_history")
-    if count and not any(item.type in {"movie", "episode", "track"} for item in build.items):
+    if count and not any(item.type in {"movie", "episode", "track"} for item in builder.items):
         raise top.build_error("'generate_history' needs films, episodes or tracks")
-    rows = make_history(build, users, players, count) if count else []
+    rows = make_history(builder, users, players, count) if count else []
     known, people, devices = (
-        {item.key for item in build.items},
+        {item.key for item in builder.items},
         {u.id for u in users},
         {p.client_identifier: p.id for p in players},
     )
@@ -346,5 +346,5 @@ def _read_history(
         ):
             if not found:
                 raise place.build_error(what)
-        rows.append(DemoPlay(number, key, place.get_number("viewed_at", build.now) or 0, user, devices[player]))
+        rows.append(DemoPlay(number, key, place.get_number("viewed_at", builder.now) or 0, user, devices[player]))
     return rows

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # PLEX.md 1.2: the numbers Plex gives to kinds, in timeline entries and in `type=` queries.
 TYPE_NUMBERS = {
@@ -31,7 +27,6 @@ LEVELS = {
     "artist": ("artist", "album", "track"),
     "photo": ("photoalbum", "photo"),
 }
-PLAYABLE = frozenset({"movie", "episode", "track", "clip", "photo"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,17 +221,3 @@ class Household:
     collections: list[DemoCollection] = field(default_factory=list)
     history: list[DemoPlay] = field(default_factory=list)
     views: dict[int, dict[str, ViewState]] = field(default_factory=dict)
-
-    @classmethod
-    def create_built_in(cls, *, now: float) -> Household:
-        """The invented household that ships with the program; the same one for the same `now`."""
-        from plex_companion.demo.household.built_in import build_household  # noqa: PLC0415  # it builds on this module
-
-        return build_household(int(now))
-
-    @classmethod
-    def load(cls, path: Path | str, *, now: float | None = None) -> Household:
-        """The household of a JSON file, as `docs/demo-household.md` describes it; raises `SettingsError`."""
-        from plex_companion.demo.household.json_file import load_household  # noqa: PLC0415  # it builds on this module
-
-        return load_household(path, now=now)

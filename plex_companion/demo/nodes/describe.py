@@ -6,16 +6,15 @@ import posixpath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from plex_companion.demo.household.model import TYPE_NUMBERS
 from plex_companion.demo.nodes.details import (
-    age_nodes,
-    colour_nodes,
-    current_facts,
-    image_nodes,
-    rating_nodes,
-    theme_path,
+    build_age_nodes,
+    build_colour_nodes,
+    build_image_nodes,
+    build_rating_nodes,
+    build_theme_path,
+    describe_extras,
 )
-from plex_companion.demo.nodes.media import media_node, stream_facts
+from plex_companion.demo.nodes.media import build_media_node, read_stream_choices
 from plex_companion.demo.nodes.tree import Node, Value
 from plex_companion.demo.playback import build_transcode_entry
 from plex_companion.demo.query.collection_search import build_guid
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
         DemoSection,
         DemoUser,
     )
-    from plex_companion.demo.playback import DemoSession
     from plex_companion.demo.server_state import ServerState
+    from plex_companion.demo.sessions import DemoSession
 
 TAGS = {"movie": "Video", "episode": "Video", "clip": "Video", "track": "Track", "photo": "Photo"}
 # Photo albums are `type="photo"` directories on the wire.
@@ -54,35 +53,41 @@ def build_item_key(item: DemoItem) -> str:
 
 
 def build_item_node(
-    house: ServerState, user: DemoUser, item: DemoItem, *, full: bool = False, guids: bool = False
+    server: ServerState, user: DemoUser, item: DemoItem, *, full: bool = False, guids: bool = False
 ) -> Node:
     """An item as lists show it; `guids` adds the ids elsewhere, `full` whatever only `/library/metadata/ID` tells."""
-    node = Node(TAGS.get(item.type, "Directory"), _describe_item(house, item))
+    node = Node(TAGS.get(item.type, "Directory"), _describe_item(server, item))
     node.attributes |= (
-        _describe_parents(house, item) | _describe_children(house, user, item) | _describe_view(house, user, item)
+        _describe_parents(server, item) | _describe_children(server, user, item) | _describe_view(server, user, item)
     )
-    node.attributes |= current_facts(house, item)
+    node.attributes |= describe_extras(server, item)
     node.attributes |= {name: value for name, value in item.fields.items() if name not in node.attributes}
     node.children += [
-        media_node(item, media, full=full, streams=stream_facts(house, user, item, media) if full else None)
+        build_media_node(
+            item, media, full=full, streams=read_stream_choices(server, user, item, media) if full else None
+        )
         for media in item.media
     ]
-    node.children += _build_tag_nodes(house, user, item, full=full)
-    node.children += [*image_nodes(house, item), *colour_nodes(item)]
+    node.children += _build_tag_nodes(server, user, item, full=full)
+    node.children += [*build_image_nodes(server, item), *build_colour_nodes(item)]
     if full or guids:
         node.children += [Node("Guid", {"id": guid}) for guid in item.external_ids]
     if full:
-        node.children += [*rating_nodes(item), *age_nodes(item, full=False), *_build_field_nodes(item.locked)]
-        node.children += _folder_nodes(house, item)
-        node.children += _build_extras(house, user, item)
+        node.children += [
+            *build_rating_nodes(item),
+            *build_age_nodes(item, full=False),
+            *_build_field_nodes(item.locked),
+        ]
+        node.children += _build_location_nodes(server, item)
+        node.children += _build_extras(server, user, item)
     return node
 
 
-def _folder_nodes(house: ServerState, item: DemoItem) -> list[Node]:
+def _build_location_nodes(server: ServerState, item: DemoItem) -> list[Node]:
     """Return the folder of a show or an artist, which all its files lie in."""
     if item.type not in {"show", "artist"}:
         return []
-    folders = [posixpath.dirname(media.file) for leaf in house.list_leaves(item.key) for media in leaf.media]
+    folders = [posixpath.dirname(media.file) for leaf in server.list_leaves(item.key) for media in leaf.media]
     return [Node("Location", {"path": posixpath.commonpath(folders)})] if folders else []
 
 
@@ -90,7 +95,7 @@ def _build_field_nodes(locked: set[str]) -> list[Node]:
     return [Node("Field", {"locked": True, "name": name}) for name in sorted(locked)]
 
 
-def _describe_item(house: ServerState, item: DemoItem) -> dict[str, Value]:
+def _describe_item(server: ServerState, item: DemoItem) -> dict[str, Value]:
     facts: dict[str, Value] = {
         "ratingKey": item.key, "key": build_item_key(item), "guid": item.guid or None, "studio": item.studio or None,
         "type": WIRE_TYPES.get(item.type, item.type), "title": item.title,
@@ -99,16 +104,16 @@ def _describe_item(house: ServerState, item: DemoItem) -> dict[str, Value]:
         "audienceRating": item.audience_rating, "year": item.year, "duration": item.duration,
         "originallyAvailableAt": item.released or None, "addedAt": item.added_at, "updatedAt": item.updated_at,
     }  # fmt: skip
-    if item.type != "clip" or item.section in house.sections:
+    if item.type != "clip" or item.section in server.sections:
         facts |= {"thumb": build_picture_path(item, "thumb"), "art": build_picture_path(item, "art")}
     if item.type == "photoalbum":
         facts["composite"] = build_picture_path(item, "composite")
-    return facts | build_section_facts(house, item.section)
+    return facts | build_section_facts(server, item.section)
 
 
-def build_section_facts(house: ServerState, key: str) -> dict[str, Value]:
+def build_section_facts(server: ServerState, key: str) -> dict[str, Value]:
     """Which library something belongs to; pre-rolls say -2 and nothing else."""
-    section = house.sections.get(key)
+    section = server.sections.get(key)
     if section is None:
         return {"librarySectionID": key or None}
     return {
@@ -118,14 +123,14 @@ def build_section_facts(house: ServerState, key: str) -> dict[str, Value]:
     }
 
 
-def _describe_parents(house: ServerState, item: DemoItem) -> dict[str, Value]:
-    parent = house.items.get(item.parent or "")
+def _describe_parents(server: ServerState, item: DemoItem) -> dict[str, Value]:
+    parent = server.items.get(item.parent or "")
     if parent is None:
         return {}
     found = _describe_relative(parent, "parent")
     if item.type == "track":
         found |= {"parentIndex": item.disc}
-    grand = house.items.get(parent.parent or "")
+    grand = server.items.get(parent.parent or "")
     return found | _describe_relative(grand, "grandparent") if grand else found
 
 
@@ -144,27 +149,27 @@ def _describe_relative(item: DemoItem, prefix: str) -> dict[str, Value]:
     return facts
 
 
-def _describe_children(house: ServerState, user: DemoUser, item: DemoItem) -> dict[str, Value]:
+def _describe_children(server: ServerState, user: DemoUser, item: DemoItem) -> dict[str, Value]:
     if item.type not in {"show", "season", "artist", "album"}:
         return {}
-    leaves = house.list_leaves(item.key) if house.children.get(item.key) else []
-    seen = sum(bool(house.get_view(user, leaf.key).count) for leaf in leaves)
+    leaves = server.list_leaves(item.key) if server.children.get(item.key) else []
+    seen = sum(bool(server.get_view(user, leaf.key).count) for leaf in leaves)
     facts: dict[str, Value] = {"leafCount": len(leaves), "viewedLeafCount": seen}
     if item.type != "season":
-        facts["childCount"] = len(house.children.get(item.key, ()))
+        facts["childCount"] = len(server.children.get(item.key, ()))
     return facts
 
 
-def _describe_view(house: ServerState, user: DemoUser, item: DemoItem) -> dict[str, Value]:
-    view = house.get_view(user, item.key)
+def _describe_view(server: ServerState, user: DemoUser, item: DemoItem) -> dict[str, Value]:
+    view = server.get_view(user, item.key)
     return {
         "viewOffset": view.offset or None, "viewCount": view.count or None, "lastViewedAt": view.viewed_at or None,
         "userRating": view.rating, "lastRatedAt": view.rated_at or None,
     }  # fmt: skip
 
 
-def _build_tag_nodes(house: ServerState, user: DemoUser, item: DemoItem, *, full: bool) -> list[Node]:
-    chooser = FieldReader(house, user)
+def _build_tag_nodes(server: ServerState, user: DemoUser, item: DemoItem, *, full: bool) -> list[Node]:
+    reader = FieldReader(server, user)
     nodes = []
     for kind in (
         "Genre",
@@ -182,39 +187,39 @@ def _build_tag_nodes(house: ServerState, user: DemoUser, item: DemoItem, *, full
         "Tag",
     ):
         if full or kind in {"Genre", "Director", "Writer", "Country"}:
-            tags = chooser.list_tags(item, kind) if full or kind != "Collection" else ()
-            nodes += [build_tag_node(house, kind, tag, full=full) for tag in tags]
+            tags = reader.list_tags(item, kind) if full or kind != "Collection" else ()
+            nodes += [build_tag_node(server, kind, tag, full=full) for tag in tags]
     for actor, role in list(item.roles.items())[: None if full else 3]:
-        node = build_tag_node(house, "Role", actor, full=full)
+        node = build_tag_node(server, "Role", actor, full=full)
         node.attributes["role"] = role
         nodes.append(node)
     return nodes
 
 
-def build_tag_node(house: ServerState, kind: str, tag: str, *, full: bool = True) -> Node:
+def build_tag_node(server: ServerState, kind: str, tag: str, *, full: bool = True) -> Node:
     """A genre, a person…; lists carry the text only."""
     if not full:
         return Node(kind, {"tag": tag})
-    number = house.get_tag_id(kind, tag)
+    number = server.get_tag_id(kind, tag)
     return Node(kind, {"id": number, "filter": f"{FIELD_OF_TAG.get(kind, kind.lower())}={number}", "tag": tag})
 
 
-def _build_extras(house: ServerState, user: DemoUser, item: DemoItem) -> list[Node]:
-    found = [house.items[key] for key in item.extras if key in house.items]
+def _build_extras(server: ServerState, user: DemoUser, item: DemoItem) -> list[Node]:
+    found = [server.items[key] for key in item.extras if key in server.items]
     if not found:
         return []
-    return [Node("Extras", {"size": len(found)}, [build_item_node(house, user, extra) for extra in found])]
+    return [Node("Extras", {"size": len(found)}, [build_item_node(server, user, extra) for extra in found])]
 
 
-def build_section_node(house: ServerState, section: DemoSection) -> Node:
+def build_section_node(server: ServerState, section: DemoSection) -> Node:
     """A library of `/library/sections`."""
-    kind, scanned = section.type, house.scanned_at[section.key]
+    kind, scanned = section.type, server.scanned_at[section.key]
     node = Node("Directory", {
         "allowSync": True, "art": f"/:/resources/{kind}-fanart.jpg", "composite": f"/library/sections/{section.key}/composite/{scanned}",
-        "filters": True, "refreshing": section.key in house.refreshing, "thumb": f"/:/resources/{kind}.png", "key": section.key,
+        "filters": True, "refreshing": section.key in server.refreshing, "thumb": f"/:/resources/{kind}.png", "key": section.key,
         "type": kind, "title": section.title, "agent": section.agent, "scanner": section.scanner, "language": section.language,
         "uuid": section.uuid, "updatedAt": section.created_at, "createdAt": section.created_at, "scannedAt": scanned,
-        "content": True, "directory": True, "contentChangedAt": house.changed_at[section.key], "hidden": 0,
+        "content": True, "directory": True, "contentChangedAt": server.changed_at[section.key], "hidden": 0,
     })  # fmt: skip
     for number, path in enumerate(section.paths):
         node.add("Location", id=(int(section.key) if section.key.isdigit() else 1) + 1000 * number, path=path)
@@ -222,7 +227,7 @@ def build_section_node(house: ServerState, section: DemoSection) -> Node:
 
 
 def build_collection_node(
-    house: ServerState, user: DemoUser, found: DemoCollection, items: list[DemoItem], *, full: bool = False
+    server: ServerState, user: DemoUser, found: DemoCollection, items: list[DemoItem], *, full: bool = False
 ) -> Node:
     """A collection: a directory with a rating key. Its index is the number of the tag that its items carry."""
     years = [item.year for item in items if item.year]
@@ -230,14 +235,14 @@ def build_collection_node(
         "ratingKey": found.key, "key": f"/library/collections/{found.key}/children", "guid": build_guid(found),
         "type": "collection", "title": found.title, "titleSort": found.title_sort or None, "subtype": found.subtype,
         "contentRating": found.content_rating or None, "summary": found.summary, "smart": found.smart,
-        "content": found.content or None, "index": house.get_tag_id("Collection", found.title), "ratingCount": 1,
-        "rating": found.rating, "audienceRating": found.audience_rating, "userRating": house.get_view(user, found.key).rating, "childCount": len(items),
+        "content": found.content or None, "index": server.get_tag_id("Collection", found.title), "ratingCount": 1,
+        "rating": found.rating, "audienceRating": found.audience_rating, "userRating": server.get_view(user, found.key).rating, "childCount": len(items),
         "thumb": f"/library/collections/{found.key}/composite/{found.updated_at}", "addedAt": found.added_at,
         "updatedAt": found.updated_at, "minYear": min(years, default=None), "maxYear": max(years, default=None),
-        "theme": theme_path(house, found), "collectionMode": found.mode, "collectionSort": found.sort, "collectionFilterBasedOnUser": found.filter_by_user,
+        "theme": build_theme_path(server, found), "collectionMode": found.mode, "collectionSort": found.sort, "collectionFilterBasedOnUser": found.filter_by_user,
     }  # fmt: skip
-    node = Node("Directory", facts | build_section_facts(house, found.section))
-    node.children += [build_tag_node(house, "Label", label) for label in found.labels]
+    node = Node("Directory", facts | build_section_facts(server, found.section))
+    node.children += [build_tag_node(server, "Label", label) for label in found.labels]
     if full:
         node.children += _build_field_nodes(found.locked)
     return node
@@ -256,9 +261,9 @@ def build_playlist_node(found: DemoPlaylist, items: Iterable[DemoItem], *, full:
     }, fields)  # fmt: skip
 
 
-def build_play_node(house: ServerState, play: DemoPlay) -> Node:
+def build_play_node(server: ServerState, play: DemoPlay) -> Node:
     """A row of history: no user in it, only numbers. A deleted item leaves a row without keys (unverified)."""
-    item = house.items.get(play.rating_key)
+    item = server.items.get(play.rating_key)
     own: dict[str, Value] = {
         "historyKey": f"/status/sessions/history/{play.id}", "viewedAt": play.viewed_at, "accountID": play.account_id,
         "deviceID": play.device_id,
@@ -267,7 +272,7 @@ def build_play_node(house: ServerState, play: DemoPlay) -> Node:
         return Node("Video", own | {"type": "movie", "title": "Deleted item"})
     above = {
         name: value
-        for name, value in _describe_parents(house, item).items()
+        for name, value in _describe_parents(server, item).items()
         if not name.endswith(("Guid", "RatingKey", "Year"))
     }
     return Node(TAGS.get(item.type, "Video"), own | {
@@ -276,17 +281,17 @@ def build_play_node(house: ServerState, play: DemoPlay) -> Node:
     } | above)  # fmt: skip
 
 
-def build_session_node(house: ServerState, session: DemoSession) -> Node:
+def build_session_node(server: ServerState, session: DemoSession) -> Node:
     """A row of `/status/sessions`, after the recorded one."""
     item = session.item
-    node = build_item_node(house, session.user, item)
+    node = build_item_node(server, session.user, item)
     node.children = [child for child in node.children if child.tag != "Media"]
     own: dict[str, Value] = {"sessionKey": session.key, "viewOffset": session.offset, "key": session.item_path}
     if session.live:
         # Recorded live rows point nowhere useful; what their section says is unverified.
         own |= {"live": True, "librarySectionID": None}
     node.attributes |= own
-    node.children += [media_node(item, media, session=session) for media in item.media]
+    node.children += [build_media_node(item, media, session=session) for media in item.media]
     node.children += [
         build_player_node(session.player, state=session.state, user=session.user.id),
         build_user_node(session.user),
@@ -298,7 +303,7 @@ def build_session_node(house: ServerState, session: DemoSession) -> Node:
         location="lan" if session.player.local else "wan",
     )
     if session.transcode:
-        node.children.append(build_transcode_node(house, session, full_key=True))
+        node.children.append(build_transcode_node(server, session, full_key=True))
     return node
 
 
@@ -325,9 +330,9 @@ def build_user_node(user: DemoUser) -> Node:
     )
 
 
-def build_transcode_node(house: ServerState, session: DemoSession, *, full_key: bool) -> Node:
+def build_transcode_node(server: ServerState, session: DemoSession, *, full_key: bool) -> Node:
     """A transcode: `/transcode/sessions` has the bare id, a session the whole key; bools are 0 and 1 in XML."""
-    entry = build_transcode_entry(house, session)
+    entry = build_transcode_entry(server, session)
     if not full_key:
         entry["key"] = entry["key"].rpartition("/")[2]
     return Node("TranscodeSession", entry)
@@ -340,8 +345,3 @@ def build_client_node(player: DemoPlayer) -> Node:
         "machineIdentifier": player.client_identifier, "version": player.version, "protocol": "plex", "product": player.product,
         "deviceClass": player.device_class, "protocolVersion": "1", "protocolCapabilities": player.capabilities,
     })  # fmt: skip
-
-
-def find_type_number(item: DemoItem) -> int:
-    """Plex's number for the item's kind."""
-    return TYPE_NUMBERS[item.type]

@@ -6,7 +6,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
-from plex_companion.demo.item_prefs import changed_prefs, seasons_hidden
+from plex_companion.demo.item_prefs import hides_seasons, list_changed_prefs
 from plex_companion.demo.nodes.tree import Node, Value
 
 if TYPE_CHECKING:
@@ -28,26 +28,26 @@ CORNERS = ("topLeft", "topRight", "bottomRight", "bottomLeft")
 CRITICS = (("Mina Talbot", "The Quay Courier", "fresh"), ("Ansel Rook", "Lamp & Lens", "rotten"))
 
 
-def picture_path(item: DemoItem, kind: str) -> str:
+def build_picture_path(item: DemoItem, kind: str) -> str:
     """Return the path of a picture; it changes when the item does."""
     return f"/library/metadata/{item.key}/{kind}/{item.updated_at}"
 
 
-def slug_of(item: DemoItem) -> str:
+def build_slug(item: DemoItem) -> str:
     """Return the title as plex.tv writes it in addresses."""
     return re.sub(r"[^\w]+", "-", item.title.casefold().replace("'", "")).strip("-")
 
 
-def image_nodes(house: ServerState, item: DemoItem) -> list[Node]:
+def build_image_nodes(server: ServerState, item: DemoItem) -> list[Node]:
     """Return the `Image` elements of an item; a picture that was taken away has none."""
     return [
-        Node("Image", {"alt": item.title, "type": kind, "url": picture_path(item, picture)})
+        Node("Image", {"alt": item.title, "type": kind, "url": build_picture_path(item, picture)})
         for kind, picture in IMAGES.get(item.type, ())
-        if house.chosen_pictures.get((item.key, f"{picture}s".replace("thumbs", "posters"))) != ""
+        if server.chosen_pictures.get((item.key, f"{picture}s".replace("thumbs", "posters"))) != ""
     ]
 
 
-def colour_nodes(item: DemoItem) -> list[Node]:
+def build_colour_nodes(item: DemoItem) -> list[Node]:
     """Return the colours behind an item's page, always the same for the same item."""
     if item.type not in COLOURED:
         return []
@@ -55,22 +55,22 @@ def colour_nodes(item: DemoItem) -> list[Node]:
     return [Node("UltraBlurColors", dict(zip(CORNERS, colours, strict=True)))]
 
 
-def theme_path(house: ServerState, item: DemoItem | DemoCollection | None) -> str | None:
+def build_theme_path(server: ServerState, item: DemoItem | DemoCollection | None) -> str | None:
     """Return where the theme music of a show is, or of anything that was given some."""
     if item is None:
         return None
-    given = house.chosen_pictures.get((item.key, "themes"))
-    has_theme = given if given is not None else item.key in house.items and house.items[item.key].type == "show"
+    given = server.chosen_pictures.get((item.key, "themes"))
+    has_theme = given if given is not None else item.key in server.items and server.items[item.key].type == "show"
     return f"/library/metadata/{item.key}/theme/{item.updated_at}" if has_theme else None
 
 
-def current_facts(house: ServerState, item: DemoItem) -> dict[str, Value]:
+def describe_extras(server: ServerState, item: DemoItem) -> dict[str, Value]:
     """Return the attributes that current servers add: slug, theme, where a rating comes from, settings that were changed."""
-    parent = house.items.get(item.parent or "")
-    grand = house.items.get(parent.parent or "") if parent else None
-    facts: dict[str, Value] = {"theme": theme_path(house, item), **changed_prefs(house, item)}
+    parent = server.items.get(item.parent or "")
+    grand = server.items.get(parent.parent or "") if parent else None
+    facts: dict[str, Value] = {"theme": build_theme_path(server, item), **list_changed_prefs(server, item)}
     if item.type in {"movie", "show"}:
-        facts["slug"] = slug_of(item)
+        facts["slug"] = build_slug(item)
         facts["primaryExtraKey"] = f"/library/metadata/{item.extras[0]}" if item.extras else None
         facts["ratingImage"] = "rottentomatoes://image.rating.ripe" if item.rating else None
     if item.audience_rating:
@@ -78,24 +78,28 @@ def current_facts(house: ServerState, item: DemoItem) -> dict[str, Value]:
         facts["audienceRatingImage"] = "rottentomatoes://image.rating.upright" if movie else "themoviedb://image.rating"
     if item.type == "season" and parent:
         facts |= {
-            "parentSlug": slug_of(parent),
+            "parentSlug": build_slug(parent),
             "parentStudio": parent.studio or None,
-            "parentTheme": theme_path(house, parent),
+            "parentTheme": build_theme_path(server, parent),
         }
     if item.type == "episode" and grand:
-        hidden = True if seasons_hidden(house, grand) else None
-        facts |= {"grandparentSlug": slug_of(grand), "grandparentTheme": theme_path(house, grand), "skipParent": hidden}
+        hidden = True if hides_seasons(server, grand) else None
+        facts |= {
+            "grandparentSlug": build_slug(grand),
+            "grandparentTheme": build_theme_path(server, grand),
+            "skipParent": hidden,
+        }
     return facts
 
 
-def rating_nodes(item: DemoItem) -> list[Node]:
+def build_rating_nodes(item: DemoItem) -> list[Node]:
     """Return every rating with its source, as full answers list them."""
     rows = (("critic", "rottentomatoes://image.rating.ripe", item.rating),
             ("audience", "imdb://image.rating", item.audience_rating))  # fmt: skip
     return [Node("Rating", {"image": image, "type": kind, "value": value}) for kind, image, value in rows if value]
 
 
-def review_nodes(item: DemoItem) -> list[Node]:
+def build_review_nodes(item: DemoItem) -> list[Node]:
     """Return what invented critics say of a film."""
     if item.type != "movie":
         return []
@@ -107,7 +111,7 @@ def review_nodes(item: DemoItem) -> list[Node]:
     ]  # fmt: skip
 
 
-def age_nodes(item: DemoItem, *, full: bool) -> list[Node]:
+def build_age_nodes(item: DemoItem, *, full: bool) -> list[Node]:
     """Return what parents are told of a film or a show: the official age, or with `full` all that there is."""
     if item.type not in {"movie", "show"}:
         return []

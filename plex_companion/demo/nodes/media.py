@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from plex_companion.demo.household.model import DemoItem, DemoMedia, DemoUser
-    from plex_companion.demo.playback import DemoSession
-    from plex_companion.demo.routes.streams import SentSubtitle
-    from plex_companion.demo.server_state import ServerState
+    from plex_companion.demo.server_state import ServerState, UploadedSubtitle
+    from plex_companion.demo.sessions import DemoSession
 
 PARTS = 1_000_000
 """What the numbers of files begin with."""
@@ -21,26 +20,26 @@ CHANNELS = {1: "Mono", 2: "Stereo", 6: "5.1"}
 
 
 @dataclass(frozen=True, slots=True)
-class StreamFacts:
+class StreamChoices:
     """Which streams of a file a user chose, and the subtitles that were sent in for it."""
 
     chosen: Mapping[str, str] = field(default_factory=dict)
-    sent: Sequence[SentSubtitle] = ()
+    sent: Sequence[UploadedSubtitle] = ()
 
 
-def stream_facts(house: ServerState, user: DemoUser, item: DemoItem, media: DemoMedia) -> StreamFacts:
+def read_stream_choices(server: ServerState, user: DemoUser, item: DemoItem, media: DemoMedia) -> StreamChoices:
     """Return what is known of the streams of a file beyond the file itself."""
-    sent = [row for row in house.sent_subtitles.values() if row.rating_key == item.key]
-    return StreamFacts(house.chosen_streams.get((user.id, media.id + PARTS), {}), sent)
+    sent = [row for row in server.uploaded_subtitles.values() if row.rating_key == item.key]
+    return StreamChoices(server.chosen_streams.get((user.id, media.id + PARTS), {}), sent)
 
 
-def media_node(
+def build_media_node(
     item: DemoItem,
     media: DemoMedia,
     *,
     full: bool = False,
     session: DemoSession | None = None,
-    streams: StreamFacts | None = None,
+    streams: StreamChoices | None = None,
 ) -> Node:
     """A file with its part; streams only where Plex gives them: in full answers and in sessions."""
     facts: dict[str, Value] = {
@@ -51,11 +50,13 @@ def media_node(
         "videoFrameRate": "24p" if media.video_codec else None, "selected": True if session else None,
     }  # fmt: skip
     node = Node("Media", facts)
-    node.children.append(_part(item, media, full=full, session=session, streams=streams or StreamFacts()))
+    node.children.append(_build_part(item, media, full=full, session=session, streams=streams or StreamChoices()))
     return node
 
 
-def _part(item: DemoItem, media: DemoMedia, *, full: bool, session: DemoSession | None, streams: StreamFacts) -> Node:
+def _build_part(
+    item: DemoItem, media: DemoMedia, *, full: bool, session: DemoSession | None, streams: StreamChoices
+) -> Node:
     suffix = media.file.rpartition(".")[2]
     part = Node("Part", {
         "id": media.id + PARTS, "key": f"/library/parts/{media.id + PARTS}/{item.added_at}/file.{suffix}",
@@ -64,11 +65,11 @@ def _part(item: DemoItem, media: DemoMedia, *, full: bool, session: DemoSession 
         "selected": True if session else None, "accessible": True if full else None, "exists": True if full else None,
     })  # fmt: skip
     if full or session:
-        part.children += _streams(media, session, streams)
+        part.children += _build_streams(media, session, streams)
     return part
 
 
-def _streams(media: DemoMedia, session: DemoSession | None, facts: StreamFacts) -> list[Node]:
+def _build_streams(media: DemoMedia, session: DemoSession | None, facts: StreamChoices) -> list[Node]:
     number, streams = media.id * 10 + 10_000_000, []
     work = session.transcode if session else None
     if media.video_codec:
@@ -80,21 +81,21 @@ def _streams(media: DemoMedia, session: DemoSession | None, facts: StreamFacts) 
             "location": ("segments-video" if work else "direct") if session else None,
         }))  # fmt: skip
     if media.audio_codec:
-        streams += _audio_streams(media, number, session, facts)
+        streams += _build_audio_streams(media, number, session, facts)
     if media.video_codec and media.container != "mp4":
         streams.append(Node("Stream", {
             "id": number + 3, "streamType": 3, "codec": "srt", "index": 3, "language": "English", "languageTag": "en",
             "languageCode": "eng", "displayTitle": "English (SRT)", "extendedDisplayTitle": "English (SRT)",
             "selected": True if _choose_subtitle(session, facts) == str(number + 3) else None,
         }))  # fmt: skip
-    return streams + _sent_streams(session, facts)
+    return streams + _build_subtitle_streams(session, facts)
 
 
-def _choose_subtitle(session: DemoSession | None, facts: StreamFacts) -> str:
+def _choose_subtitle(session: DemoSession | None, facts: StreamChoices) -> str:
     return (session.subtitle_stream if session else None) or facts.chosen.get("subtitleStreamID", "")
 
 
-def _sent_streams(session: DemoSession | None, facts: StreamFacts) -> list[Node]:
+def _build_subtitle_streams(session: DemoSession | None, facts: StreamChoices) -> list[Node]:
     """Subtitles that somebody sent in: they alone have a path, by which they can be fetched and taken away."""
     return [
         Node("Stream", {
@@ -107,7 +108,9 @@ def _sent_streams(session: DemoSession | None, facts: StreamFacts) -> list[Node]
     ]  # fmt: skip
 
 
-def _audio_streams(media: DemoMedia, number: int, session: DemoSession | None, facts: StreamFacts) -> list[Node]:
+def _build_audio_streams(
+    media: DemoMedia, number: int, session: DemoSession | None, facts: StreamChoices
+) -> list[Node]:
     work, layout = session.transcode if session else None, CHANNELS.get(media.audio_channels, "5.1")
     chosen = (session.audio_stream if session else None) or facts.chosen.get("audioStreamID") or str(number + 1)
     spoken = media.video_codec and media.container != "mp4"

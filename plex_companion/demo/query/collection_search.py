@@ -26,29 +26,29 @@ def build_guid(found: DemoCollection) -> str:
     return f"collection://demo-{found.key}"
 
 
-def build_item(house: ServerState, found: DemoCollection) -> DemoItem:
+def build_item(server: ServerState, found: DemoCollection) -> DemoItem:
     """Return a row that can be compared and sorted as items are."""
     return DemoItem(
         found.key, "collection", found.section, found.title, found.added_at, found.updated_at, title_sort=found.title_sort,
-        index=house.get_tag_id("Collection", found.title), guid=build_guid(found), summary=found.summary,
+        index=server.get_tag_id("Collection", found.title), guid=build_guid(found), summary=found.summary,
         content_rating=found.content_rating, rating=found.rating, audience_rating=found.audience_rating,
         tags={"Label": found.labels},
     )  # fmt: skip
 
 
-def find_collections(house: ServerState, user: DemoUser, section: str, params: Params) -> list[DemoCollection]:
+def find_collections(server: ServerState, user: DemoUser, section: str, params: Params) -> list[DemoCollection]:
     """Return the collections of a section that a query asks for, sorted."""
-    chooser, tests = FieldReader(house, user), parse_groups(params, FIELDS)
-    rows = [build_item(house, row) for row in house.collections.values() if row.section == section]
-    kept = [row for row in rows if tests.holds(partial(match_condition, chooser, row))]
-    return [house.collections[row.key] for row in sort_items(chooser, kept, dict(params).get("sort", "titleSort"))]
+    reader, tests = FieldReader(server, user), parse_groups(params, FIELDS)
+    rows = [build_item(server, row) for row in server.collections.values() if row.section == section]
+    kept = [row for row in rows if tests.holds(partial(match_condition, reader, row))]
+    return [server.collections[row.key] for row in sort_items(reader, kept, dict(params).get("sort", "titleSort"))]
 
 
 def mix_in_collections(
-    house: ServerState, user: DemoUser, section: str, items: list[DemoItem], sort: str
+    server: ServerState, user: DemoUser, section: str, items: list[DemoItem], sort: str
 ) -> list[DemoItem]:
     """Return the items together with the collections that the library shows, without the items that those hide."""
-    shown = [row for row in house.collections.values() if row.section == section and row.mode != HIDDEN]
+    shown = [row for row in server.collections.values() if row.section == section and row.mode != HIDDEN]
     hidden = {key for row in shown if row.mode == HIDES_ITEMS for key in row.items}
-    rows = [item for item in items if item.key not in hidden] + [build_item(house, row) for row in shown]
-    return sort_items(FieldReader(house, user), rows, sort)
+    rows = [item for item in items if item.key not in hidden] + [build_item(server, row) for row in shown]
+    return sort_items(FieldReader(server, user), rows, sort)

@@ -51,8 +51,8 @@ FIELDS = frozenset(TAG_FIELDS.keys() | TEXT_FIELDS | DATE_FIELDS | NUMBER_FIELDS
 class FieldReader:
     """Answers "what is this item's `field`?" for one user, with Plex's names for fields."""
 
-    def __init__(self, house: ServerState, user: DemoUser) -> None:
-        self.house, self.user = house, user
+    def __init__(self, server: ServerState, user: DemoUser) -> None:
+        self.server, self.user = server, user
 
     def read_value(self, item: DemoItem, field: str) -> Any:
         """The value to sort or compare by; `None` if the item has none."""
@@ -66,28 +66,28 @@ class FieldReader:
         if kind == "Role":
             return tuple(item.roles)
         if kind == "Collection":
-            return tuple(c.title for c in self.house.collections.values() if item.key in c.items)
+            return tuple(c.title for c in self.server.collections.values() if item.key in c.items)
         return item.tags.get(kind, ())
 
     def has_unwatched(self, item: DemoItem) -> bool:
         """Whether something below is unseen by the user."""
-        return any(not self.house.get_view(self.user, leaf.key).count for leaf in self.house.list_leaves(item.key))
+        return any(not self.server.get_view(self.user, leaf.key).count for leaf in self.server.list_leaves(item.key))
 
-    def unviewed_leaves(self, item: DemoItem) -> int:
+    def count_unviewed_leaves(self, item: DemoItem) -> int:
         """How many things below are unseen by the user."""
-        return sum(not self.house.get_view(self.user, leaf.key).count for leaf in self.house.list_leaves(item.key))
+        return sum(not self.server.get_view(self.user, leaf.key).count for leaf in self.server.list_leaves(item.key))
 
     def has_in_progress(self, item: DemoItem) -> bool:
         """Whether something below is half seen."""
-        return any(self.house.get_view(self.user, leaf.key).offset for leaf in self.house.list_leaves(item.key))
+        return any(self.server.get_view(self.user, leaf.key).offset for leaf in self.server.list_leaves(item.key))
 
     def read_view_count(self, item: DemoItem) -> int:
         """Plays by the user."""
-        return self.house.get_view(self.user, item.key).count
+        return self.server.get_view(self.user, item.key).count
 
     def find_newest_leaf(self, item: DemoItem) -> int:
         """When the newest thing below was added: how shows are sorted by recency."""
-        return max((leaf.added_at for leaf in self.house.list_leaves(item.key)), default=item.added_at)
+        return max((leaf.added_at for leaf in self.server.list_leaves(item.key)), default=item.added_at)
 
 
 PLAIN = {
@@ -99,9 +99,9 @@ PLAIN = {
 SPECIAL: dict[str, Callable[[FieldReader, DemoItem], Any]] = {
     "titleSort": lambda _, item: (item.title_sort or item.title).casefold(),
     "viewCount": FieldReader.read_view_count,
-    "viewOffset": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).offset,
-    "lastViewedAt": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).viewed_at or None,
-    "userRating": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).rating,
+    "viewOffset": lambda reader, item: reader.server.get_view(reader.user, item.key).offset,
+    "lastViewedAt": lambda reader, item: reader.server.get_view(reader.user, item.key).viewed_at or None,
+    "userRating": lambda reader, item: reader.server.get_view(reader.user, item.key).rating,
     "decade": lambda _, item: item.year - item.year % 10 if item.year else None,
     "resolution": lambda _, item: item.media[0].resolution if item.media else "",
     "mediaHeight": lambda _, item: item.media[0].height if item.media else 0,
@@ -110,31 +110,31 @@ SPECIAL: dict[str, Callable[[FieldReader, DemoItem], Any]] = {
     "unwatchedLeaves": FieldReader.has_unwatched,
     "trash": lambda _, item: "deletedAt" in item.fields,
     "inProgress": FieldReader.has_in_progress,
-    "unviewedLeafCount": FieldReader.unviewed_leaves,
+    "unviewedLeafCount": FieldReader.count_unviewed_leaves,
     "id": lambda _, item: int(item.key) if item.key.isdigit() else 0,
     "mediaSize": lambda _, item: sum(media.size for media in item.media),
-    "lastRatedAt": lambda chooser, item: chooser.house.get_view(chooser.user, item.key).rated_at or None,
+    "lastRatedAt": lambda reader, item: reader.server.get_view(reader.user, item.key).rated_at or None,
     "duplicate": lambda _, item: len(item.media) > 1,
     "ratingCount": lambda _, item: len(item.title),  # how popular it is elsewhere: invented
 }
 
 
-def sort_items(chooser: FieldReader, items: list[DemoItem], sort: str) -> list[DemoItem]:
+def sort_items(reader: FieldReader, items: list[DemoItem], sort: str) -> list[DemoItem]:
     """`[type.]field[:desc]`, several joined by commas; the first counts most. Unknown fields keep the order."""
     for part in reversed([p for p in sort.split(",") if p]):
         name, *flags = part.split(":")
         kind, _, field = name.rpartition(".")
         if field == "random":
             items = items[:]
-            chooser.house.rng.shuffle(items)
+            reader.server.rng.shuffle(items)
             continue
-        items = _sort_once(chooser, items, kind, field, flags)
+        items = _sort_once(reader, items, kind, field, flags)
     return items
 
 
-def _sort_once(chooser: FieldReader, items: list[DemoItem], kind: str, field: str, flags: list[str]) -> list[DemoItem]:
+def _sort_once(reader: FieldReader, items: list[DemoItem], kind: str, field: str, flags: list[str]) -> list[DemoItem]:
     """Items without a value come first, as SQLite puts them; last in descending order, or where `nullsLast` asks for it."""
-    values = {item.key: _sort_value(chooser, item, kind, field) for item in items}
+    values = {item.key: _sort_value(reader, item, kind, field) for item in items}
     known = [item for item in items if values[item.key] is not None]
     unknown = [item for item in items if values[item.key] is None]
     descending = "desc" in flags
@@ -142,48 +142,48 @@ def _sort_once(chooser: FieldReader, items: list[DemoItem], kind: str, field: st
     return known + unknown if descending or "nullsLast" in flags else unknown + known
 
 
-def _sort_value(chooser: FieldReader, item: DemoItem, kind: str, field: str) -> Any:
+def _sort_value(reader: FieldReader, item: DemoItem, kind: str, field: str) -> Any:
     """The value of the item, of the relative above it that the sort names, or the greatest of those below it."""
-    relatives = find_relative(chooser.house, item, kind)
-    found = [value for other in relatives if (value := chooser.read_value(other, field)) is not None]
+    relatives = find_relatives(reader.server, item, kind)
+    found = [value for other in relatives if (value := reader.read_value(other, field)) is not None]
     return max(found, default=None)
 
 
-def find_relative(house: ServerState, item: DemoItem, kind: str) -> list[DemoItem]:
+def find_relatives(server: ServerState, item: DemoItem, kind: str) -> list[DemoItem]:
     """What a filter such as `artist.id` or `episode.has_unwatched` looks at: the item, one above it, or those below."""
     above: DemoItem | None = item
     while above is not None:
         if kind in {"", above.type}:
             return [above]
-        above = house.items.get(above.parent or "")
-    return [leaf for leaf in house.list_leaves(item.key) if leaf.type == kind] or [item]
+        above = server.items.get(above.parent or "")
+    return [leaf for leaf in server.list_leaves(item.key) if leaf.type == kind] or [item]
 
 
-def match_condition(chooser: FieldReader, item: DemoItem, wanted: Condition) -> bool:
+def match_condition(reader: FieldReader, item: DemoItem, wanted: Condition) -> bool:
     """Whether an item satisfies a filter, itself or through its relative of the type that the filter names."""
     if wanted.kind in {"", item.type}:
-        return _match_values(chooser, item, wanted)
-    return any(_match_values(chooser, other, wanted) for other in find_relative(chooser.house, item, wanted.kind))
+        return _match_values(reader, item, wanted)
+    return any(_match_values(reader, other, wanted) for other in find_relatives(reader.server, item, wanted.kind))
 
 
-def _match_values(chooser: FieldReader, item: DemoItem, wanted: Condition) -> bool:
+def _match_values(reader: FieldReader, item: DemoItem, wanted: Condition) -> bool:
     """Several values mean any of them, all of them with `&`, or none of them with `!`."""
     negative = wanted.operator.startswith("!")
     if wanted.field in FLAG_FIELDS:
         asked = wanted.values[0] not in {"0", "false"}
-        return bool(chooser.read_value(item, wanted.field)) is (asked is not negative)
+        return bool(reader.read_value(item, wanted.field)) is (asked is not negative)
     operator = wanted.operator.strip("!&")
-    hits = (_match_one(chooser, item, wanted.field, operator, text) for text in wanted.values)
+    hits = (_match_one(reader, item, wanted.field, operator, text) for text in wanted.values)
     return (all(hits) if "&" in wanted.operator else any(hits)) is not negative
 
 
-def _match_one(chooser: FieldReader, item: DemoItem, field: str, operator: str, text: str) -> bool:
+def _match_one(reader: FieldReader, item: DemoItem, field: str, operator: str, text: str) -> bool:
     if field in TAG_FIELDS:
         kind = TAG_FIELDS[field]
-        return any(text in {tag, str(chooser.house.get_tag_id(kind, tag))} for tag in chooser.list_tags(item, kind))
-    value = chooser.read_value(item, field)
+        return any(text in {tag, str(reader.server.get_tag_id(kind, tag))} for tag in reader.list_tags(item, kind))
+    value = reader.read_value(item, field)
     if field in DATE_FIELDS:
-        return _match_date(value, operator, text, chooser.house.clock())
+        return _match_date(value, operator, text, reader.server.clock())
     if field in NUMBER_FIELDS:
         return _match_number(value, operator, text)
     return _match_text(str(value or ""), operator, text, exact=field in {"contentRating", "guid", "resolution", "id"})
@@ -245,7 +245,7 @@ def select_params(params: Params, kind: str, default: str) -> Params:
     return made
 
 
-def select(house: ServerState, user: DemoUser, section: str | None, params: Params, default: str) -> list[DemoItem]:
+def select(server: ServerState, user: DemoUser, section: str | None, params: Params, default: str) -> list[DemoItem]:
     """The items of a section, or of all, that a query asks for, sorted; remembered until the library changes."""
     wanted = dict(params)
     numbers = [int(text) for text in wanted.get("type", "").split(",") if text.isdigit()]
@@ -254,12 +254,14 @@ def select(house: ServerState, user: DemoUser, section: str | None, params: Para
     key = ("select", user.id, section, kinds, repr(tests), sort, wanted.get("limit"))
 
     def make() -> list[DemoItem]:
-        chooser = FieldReader(house, user)
-        pool = [i for kind in kinds for i in (house.list_section(section, kind) if section else house.list_kind(kind))]
-        kept = [item for item in pool if tests.holds(partial(match_condition, chooser, item))]
-        ordered = sort_items(chooser, kept, sort)
+        reader = FieldReader(server, user)
+        pool = [
+            i for kind in kinds for i in (server.list_section(section, kind) if section else server.list_kind(kind))
+        ]
+        kept = [item for item in pool if tests.holds(partial(match_condition, reader, item))]
+        ordered = sort_items(reader, kept, sort)
         return ordered[: int(wanted["limit"])] if wanted.get("limit", "").isdigit() else ordered
 
     if "random" in sort:
         return make()
-    return house.get_listing(key, make)
+    return server.get_listing(key, make)

@@ -19,41 +19,43 @@ HUBS = (("genre", "Genres", "Genre", "genre", 1), ("director", "Directors", "Dir
         ("actor", "Actors", "Role", "actor", 6))  # fmt: skip
 
 
-def tag_hubs(house: ServerState, user: DemoUser, query: str, limit: int, section: str) -> list[Node]:
+def build_tag_hubs(server: ServerState, user: DemoUser, query: str, limit: int, section: str) -> list[Node]:
     """Return a hub for every kind of tag, empty ones too."""
-    return [_tag_hub(house, user, row, query, limit, section) for row in HUBS]
+    return [_build_tag_hub(server, user, row, query, limit, section) for row in HUBS]
 
 
-def _tag_hub(
-    house: ServerState, user: DemoUser, row: tuple[str, str, str, str, int], query: str, limit: int, section: str
+def _build_tag_hub(
+    server: ServerState, user: DemoUser, row: tuple[str, str, str, str, int], query: str, limit: int, section: str
 ) -> Node:
     identifier, title, kind, field, number = row
-    hits = sorted(_count_tags(house, user, kind, query, section), key=lambda hit: (hit[1].casefold(), hit[0].key))[
+    hits = sorted(_count_tags(server, user, kind, query, section), key=lambda hit: (hit[1].casefold(), hit[0].key))[
         :limit
     ]
-    nodes = [_tag_node(house, where, tag, count, kind, field, number) for where, tag, count in hits]
+    nodes = [_build_tag_node(server, where, tag, count, kind, field, number) for where, tag, count in hits]
     return Node("Hub", {"hubKey": "", "key": "", "title": title, "type": identifier, "hubIdentifier": identifier,
                         "context": f"hub.search.{identifier}", "size": len(nodes), "more": False, "style": "shelf"}, nodes)  # fmt: skip
 
 
 def _count_tags(
-    house: ServerState, user: DemoUser, kind: str, query: str, section: str
+    server: ServerState, user: DemoUser, kind: str, query: str, section: str
 ) -> Iterator[tuple[DemoSection, str, int]]:
     """How many items of a library carry each tag that the query is found in."""
-    chooser = FieldReader(house, user)
-    for key, found in house.sections.items():
+    reader = FieldReader(server, user)
+    for key, found in server.sections.items():
         if not query or section not in {"", key}:
             continue
         sums: dict[str, int] = {}
-        for item in house.list_section(key, LEVELS[found.type][0]):
-            for tag in set(chooser.list_tags(item, kind)):
+        for item in server.list_section(key, LEVELS[found.type][0]):
+            for tag in set(reader.list_tags(item, kind)):
                 if query in tag.casefold():
                     sums[tag] = sums.get(tag, 0) + 1
         yield from ((found, tag, count) for tag, count in sums.items())
 
 
-def _tag_node(house: ServerState, where: DemoSection, tag: str, count: int, kind: str, field: str, number: int) -> Node:
-    id_ = house.get_tag_id(kind, tag)
+def _build_tag_node(
+    server: ServerState, where: DemoSection, tag: str, count: int, kind: str, field: str, number: int
+) -> Node:
+    id_ = server.get_tag_id(kind, tag)
     path = f"/library/sections/{where.key}"
     return Node("Directory", {
         "key": f"{path}/all?{field}={id_}", "librarySectionID": where.key, "librarySectionKey": path,

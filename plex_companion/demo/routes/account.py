@@ -20,169 +20,169 @@ PIN_LENGTH = 4
 ADDRESS = "198.51.100.7"
 
 
-def _find_by_cloud_id(ask: DemoRequest) -> DemoUser:
+def _find_by_cloud_id(request: DemoRequest) -> DemoUser:
     """The user of the path, or 404."""
-    for user in ask.state.users.values():
-        if str(user.cloud_id) == ask.args["id"]:
+    for user in request.state.users.values():
+        if str(user.cloud_id) == request.args["id"]:
             return user
     raise HttpRefusal(404)
 
 
-def _form(ask: DemoRequest) -> dict[str, list[str]]:
-    return parse_qs(ask.body.decode("utf-8", "replace"), keep_blank_values=True)
+def _parse_form(request: DemoRequest) -> dict[str, list[str]]:
+    return parse_qs(request.body.decode("utf-8", "replace"), keep_blank_values=True)
 
 
-def invite_to_home(ask: DemoRequest) -> Node:
+def invite_to_home(request: DemoRequest) -> Node:
     """`POST /api/home/users?title=` makes a managed user, `?invitedEmail=` takes somebody who is known into the home."""
-    ask.require_owner()
-    invited, title = ask.get("invitedEmail"), ask.get("title")
-    for user in ask.state.users.values():
+    request.require_owner()
+    invited, title = request.get("invitedEmail"), request.get("title")
+    for user in request.state.users.values():
         if invited and invited in {user.name, user.email}:
-            return build_user_node(ask, ask.state.change_user(replace(user, home=True)))
+            return build_user_node(request, request.state.change_user(replace(user, home=True)))
     if not title:
         raise HttpRefusal(404 if invited else 400)
-    number = max(max(user.id, user.cloud_id) for user in ask.state.users.values()) + 1
+    number = max(max(user.id, user.cloud_id) for user in request.state.users.values()) + 1
     made = DemoUser(number, number, title, "", f"demo-token-{number}", restricted=True, shared=False)
-    return build_user_node(ask, ask.state.change_user(made))
+    return build_user_node(request, request.state.change_user(made))
 
 
-def leave_home(ask: DemoRequest) -> DemoAnswer:
+def remove_from_home(request: DemoRequest) -> DemoAnswer:
     """`DELETE /api/home/users/ID`: a managed user is gone, anybody else is a friend again."""
-    ask.require_owner()
-    user = _find_by_cloud_id(ask)
+    request.require_owner()
+    user = _find_by_cloud_id(request)
     if user.id == OWNER:
         raise HttpRefusal(400)
     if user.restricted:
-        ask.state.forget_user(user)
+        request.state.forget_user(user)
     else:
-        ask.state.change_user(replace(user, home=False))
+        request.state.change_user(replace(user, home=False))
     return DONE
 
 
-def change_pin(ask: DemoRequest) -> DemoAnswer:
+def change_pin(request: DemoRequest) -> DemoAnswer:
     """`PUT /api/home/users/ID?pin=&currentPin=`: who has a PIN must say it to change it; an empty one takes it away."""
-    user, wanted = _find_by_cloud_id(ask), ask.get("pin")
-    if user.id != ask.user.id:
+    user, wanted = _find_by_cloud_id(request), request.get("pin")
+    if user.id != request.user.id:
         raise HttpRefusal(403)
-    if user.pin and ask.get("currentPin") != user.pin:
+    if user.pin and request.get("currentPin") != user.pin:
         raise HttpRefusal(401)
-    return _set_pin(ask, user, wanted)
+    return _set_pin(request, user, wanted)
 
 
-def change_managed_pin(ask: DemoRequest) -> DemoAnswer:
+def change_managed_pin(request: DemoRequest) -> DemoAnswer:
     """`POST /api/v2/home/users/restricted/ID?pin=` or `removePin=1`: the owner sets a managed user's PIN."""
-    ask.require_owner()
-    return _set_pin(ask, _find_by_cloud_id(ask), "" if ask.get("removePin") == "1" else ask.get("pin"))
+    request.require_owner()
+    return _set_pin(request, _find_by_cloud_id(request), "" if request.get("removePin") == "1" else request.get("pin"))
 
 
-def _set_pin(ask: DemoRequest, user: DemoUser, pin: str) -> DemoAnswer:
+def _set_pin(request: DemoRequest, user: DemoUser, pin: str) -> DemoAnswer:
     if pin and (len(pin) != PIN_LENGTH or not pin.isdigit()):
         raise HttpRefusal(400)
-    ask.state.change_user(replace(user, pin=pin))
+    request.state.change_user(replace(user, pin=pin))
     return DONE
 
 
-def share_library(ask: DemoRequest) -> Node:
+def share_library(request: DemoRequest) -> Node:
     """`POST /api/servers/MID/shared_servers` with JSON: somebody may use the server."""
-    ask.require_owner()
+    request.require_owner()
     try:
-        wanted = json.loads(ask.body)["shared_server"]["invited_id"]
+        wanted = json.loads(request.body)["shared_server"]["invited_id"]
     except (ValueError, KeyError, TypeError):
         raise HttpRefusal(400) from None
-    for user in ask.state.users.values():
+    for user in request.state.users.values():
         if str(user.cloud_id) == str(wanted):
-            ask.state.change_user(replace(user, shared=True))
+            request.state.change_user(replace(user, shared=True))
             return Node("MediaContainer", {"size": 1}, [Node("SharedServer", {"id": user.cloud_id + 500})])
     raise HttpRefusal(404)
 
 
-def shared_sections(ask: DemoRequest) -> Node:
+def get_shared_sections(request: DemoRequest) -> Node:
     """`GET /api/servers/MID/shared_servers/ID`: which libraries one user may see."""
-    for user in ask.state.users.values():
-        if str(user.cloud_id + 500) == ask.args["share"] and user.shared:
+    for user in request.state.users.values():
+        if str(user.cloud_id + 500) == request.args["share"] and user.shared:
             node = Node("SharedServer", {"id": user.cloud_id + 500, "userID": user.cloud_id, "username": user.name})
-            for number, section in enumerate(ask.state.sections.values(), 70_001):
+            for number, section in enumerate(request.state.sections.values(), 70_001):
                 node.add("Section", id=number, key=section.key, title=section.title, type=section.type, shared=True)
-            return Node("MediaContainer", {"size": 1, "machineIdentifier": ask.state.machine_identifier}, [node])
+            return Node("MediaContainer", {"size": 1, "machineIdentifier": request.state.machine_identifier}, [node])
     raise HttpRefusal(404)
 
 
-def webhooks(ask: DemoRequest) -> Node:
+def get_webhooks(request: DemoRequest) -> Node:
     """`GET /api/v2/user/webhooks`."""
-    return Node("webhooks", {}, [Node("webhook", {"url": url}) for url in ask.state.account["webhooks"]])
+    return Node("webhooks", {}, [Node("webhook", {"url": url}) for url in request.state.account["webhooks"]])
 
 
-def change_webhooks(ask: DemoRequest) -> Node:
+def change_webhooks(request: DemoRequest) -> Node:
     """`POST /api/v2/user/webhooks` with `urls[]=`: the new list."""
-    ask.state.account["webhooks"] = _form(ask).get("urls[]", [])
-    return webhooks(ask)
+    request.state.account["webhooks"] = _parse_form(request).get("urls[]", [])
+    return get_webhooks(request)
 
 
-def privacy(ask: DemoRequest) -> Node:
+def get_privacy(request: DemoRequest) -> Node:
     """`GET /api/v2/user/privacy`."""
-    return Node("privacy", {name: ask.state.account[name] for name in ("optOutPlayback", "optOutLibraryStats")})
+    return Node("privacy", {name: request.state.account[name] for name in ("optOutPlayback", "optOutLibraryStats")})
 
 
-def change_privacy(ask: DemoRequest) -> Node:
+def change_privacy(request: DemoRequest) -> Node:
     """`PUT /api/v2/user/privacy`."""
-    form = _form(ask)
+    form = _parse_form(request)
     for name in ("optOutPlayback", "optOutLibraryStats"):
         if name in form:
-            ask.state.account[name] = form[name][0] == "1"
-    return privacy(ask)
+            request.state.account[name] = form[name][0] == "1"
+    return get_privacy(request)
 
 
-def view_state_sync(ask: DemoRequest) -> DemoAnswer:
+def get_view_state_sync(request: DemoRequest) -> DemoAnswer:
     """`GET /api/v2/user/view_state_sync`: JSON alone."""
-    body = json.dumps({"consent": ask.state.account["consent"]}).encode()
+    body = json.dumps({"consent": request.state.account["consent"]}).encode()
     return DemoAnswer(body, media_type="application/json")
 
 
-def change_view_state_sync(ask: DemoRequest) -> DemoAnswer:
+def change_view_state_sync(request: DemoRequest) -> DemoAnswer:
     """`PUT /api/v2/user/view_state_sync?consent=`."""
-    ask.state.account["consent"] = ask.get("consent").lower() in {"1", "true"}
+    request.state.account["consent"] = request.get("consent").lower() in {"1", "true"}
     return DONE
 
 
-def claim_token(ask: DemoRequest) -> DemoAnswer:
+def create_claim_token(request: DemoRequest) -> DemoAnswer:
     """`GET /api/claim/token.json`: for a server that has no owner yet."""
-    body = json.dumps({"token": f"claim-{ask.state.rng.getrandbits(80):020x}"}).encode()
+    body = json.dumps({"token": f"claim-{request.state.rng.getrandbits(80):020x}"}).encode()
     return DemoAnswer(body, media_type="application/json")
 
 
-def public_address(_: DemoRequest) -> DemoAnswer:
+def get_public_address(_: DemoRequest) -> DemoAnswer:
     """`GET /:/ip`: bare text."""
     return DemoAnswer(ADDRESS.encode(), media_type="text/plain")
 
 
-def geoip(_: DemoRequest) -> Node:
+def get_location(_: DemoRequest) -> Node:
     """`GET /api/v2/geoip?ip_address=`: everybody is from nowhere."""
     return Node("location", {"code": "NO", "continent_code": "EU", "coordinates": "0.0, 0.0", "country": "Norway", "city": "Nowhere",
                              "european_union_member": False, "in_privacy_restricted_country": True, "postal_code": "0000",
                              "subdivisions": "", "time_zone": "UTC"})  # fmt: skip
 
 
-def ping(_: DemoRequest) -> DemoAnswer:
+def answer_ping(_: DemoRequest) -> DemoAnswer:
     """`GET /api/v2/ping`."""
     return DemoAnswer(b'<?xml version="1.0" encoding="UTF-8"?>\n<pong>1</pong>\n', media_type="application/xml")
 
 
 ROUTES = (
     ("POST", "/api/home/users", invite_to_home),
-    ("DELETE", "/api/home/users/{id}", leave_home),
+    ("DELETE", "/api/home/users/{id}", remove_from_home),
     ("PUT", "/api/home/users/{id}", change_pin),
     ("POST", "/api/v2/home/users/restricted/{id}", change_managed_pin),
-    ("DELETE", "/api/invites/requested/{id}", leave_home),
+    ("DELETE", "/api/invites/requested/{id}", remove_from_home),
     ("POST", "/api/servers/{machine}/shared_servers", share_library),
-    ("GET", "/api/servers/{machine}/shared_servers/{share}", shared_sections),
-    ("GET", "/api/v2/user/webhooks", webhooks),
+    ("GET", "/api/servers/{machine}/shared_servers/{share}", get_shared_sections),
+    ("GET", "/api/v2/user/webhooks", get_webhooks),
     ("POST", "/api/v2/user/webhooks", change_webhooks),
-    ("GET", "/api/v2/user/privacy", privacy),
+    ("GET", "/api/v2/user/privacy", get_privacy),
     ("PUT", "/api/v2/user/privacy", change_privacy),
-    ("GET", "/api/v2/user/view_state_sync", view_state_sync),
+    ("GET", "/api/v2/user/view_state_sync", get_view_state_sync),
     ("PUT", "/api/v2/user/view_state_sync", change_view_state_sync),
-    ("GET", "/api/claim/token.json", claim_token),
-    ("GET", "/:/ip", public_address),
-    ("GET", "/api/v2/geoip", geoip),
-    ("GET", "/api/v2/ping", ping),
+    ("GET", "/api/claim/token.json", create_claim_token),
+    ("GET", "/:/ip", get_public_address),
+    ("GET", "/api/v2/geoip", get_location),
+    ("GET", "/api/v2/ping", answer_ping),
 )

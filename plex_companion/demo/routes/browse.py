@@ -15,44 +15,52 @@ if TYPE_CHECKING:
     from plex_companion.demo.server_state import ServerState
 
 
-def _key(path: str) -> str:
+def _build_key(path: str) -> str:
     return f"/services/browse/{base64.b64encode(path.encode()).decode()}"
 
 
-def folders_of(house: ServerState) -> set[str]:
+def list_folders(server: ServerState) -> set[str]:
     """Return every folder there is: the libraries', those of the files in them, and what is above these."""
-    ends = {path for section in house.sections.values() for path in section.paths}
-    ends |= {str(PurePosixPath(path).parent) for path in _files(house)}
+    ends = {path for section in server.sections.values() for path in section.paths}
+    ends |= {str(PurePosixPath(path).parent) for path in _list_files(server)}
     return ends | {str(above) for path in ends for above in PurePosixPath(path).parents}
 
 
-def _files(house: ServerState) -> set[str]:
-    return {media.file for item in house.items.values() for media in item.media}
+def _list_files(server: ServerState) -> set[str]:
+    return {media.file for item in server.items.values() for media in item.media}
 
 
-def browse(ask: DemoRequest) -> Node:
+def browse_folder(request: DemoRequest) -> Node:
     """`GET /services/browse[/BASE64]?includeFiles=`: what a folder holds; 400 for none, as nobody has recorded it (unverified)."""
-    ask.require_owner()
+    request.require_owner()
     try:
-        folder = base64.b64decode(ask.args.get("path", "") or base64.b64encode(b"/"), validate=True).decode()
+        folder = base64.b64decode(request.args.get("path", "") or base64.b64encode(b"/"), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         raise HttpRefusal(400) from None
-    known = folders_of(ask.state)
+    known = list_folders(request.state)
     if folder not in known:
         raise HttpRefusal(400)
-    rows = [_node("Path", path) for path in sorted(known) if path != "/" and str(PurePosixPath(path).parent) == folder]
-    if ask.get("includeFiles", "1") != "0":
-        rows += [_node("File", path) for path in sorted(_files(ask.state)) if str(PurePosixPath(path).parent) == folder]
-    return build_page(ask, rows, lambda row: row)
+    rows = [
+        _build_folder_node("Path", path)
+        for path in sorted(known)
+        if path != "/" and str(PurePosixPath(path).parent) == folder
+    ]
+    if request.get("includeFiles", "1") != "0":
+        rows += [
+            _build_folder_node("File", path)
+            for path in sorted(_list_files(request.state))
+            if str(PurePosixPath(path).parent) == folder
+        ]
+    return build_page(request, rows, lambda row: row)
 
 
-def _node(tag: str, path: str) -> Node:
+def _build_folder_node(tag: str, path: str) -> Node:
     where = {"home": False, "network": False} if tag == "Path" else {}
-    return Node(tag, {"key": _key(path), "path": path, "title": PurePosixPath(path).name, **where})
+    return Node(tag, {"key": _build_key(path), "path": path, "title": PurePosixPath(path).name, **where})
 
 
 ROUTES = (
-    ("GET", "/services/browse", browse),
-    ("GET", "/services/browse/", browse),
-    ("GET", "/services/browse/{path}", browse),
+    ("GET", "/services/browse", browse_folder),
+    ("GET", "/services/browse/", browse_folder),
+    ("GET", "/services/browse/{path}", browse_folder),
 )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.demo.household.model import TYPE_NAMES
-from plex_companion.demo.nodes.details import age_nodes
+from plex_companion.demo.nodes.details import build_age_nodes
 from plex_companion.demo.nodes.tree import Node, build_container
 from plex_companion.demo.request import DONE, DemoAnswer, DemoRequest, HttpRefusal, build_page, find_or_404
 
@@ -28,9 +28,9 @@ def read_cloud_id(item: DemoItem) -> str:
     return item.guid.rpartition("/")[2]
 
 
-def _list_titles(ask: DemoRequest) -> dict[str, DemoItem]:
-    owned = [item for kind in ("movie", "show") for item in ask.state.list_kind(kind)]
-    return {read_cloud_id(item): item for item in (*owned, *ask.demo.unowned)}
+def _list_titles(request: DemoRequest) -> dict[str, DemoItem]:
+    owned = [item for kind in ("movie", "show") for item in request.state.list_kind(kind)]
+    return {read_cloud_id(item): item for item in (*owned, *request.state.unowned)}
 
 
 def _build_node(item: DemoItem) -> Node:
@@ -42,81 +42,81 @@ def _build_node(item: DemoItem) -> Node:
     }, [Node("Guid", {"id": guid}) for guid in item.external_ids])  # fmt: skip
 
 
-def _list_watchlist(ask: DemoRequest) -> list[str]:
-    return ask.demo.watchlists.setdefault(ask.user.id, [])
+def _list_watchlist(request: DemoRequest) -> list[str]:
+    return request.state.watchlists.setdefault(request.user.id, [])
 
 
-def get_watchlist(ask: DemoRequest) -> Node:
+def get_watchlist(request: DemoRequest) -> Node:
     """`GET /library/sections/watchlist/all`, or `/released`: the asker's list, newest first unless sorted otherwise."""
-    titles, wanted = _list_titles(ask), TYPE_NAMES.get(ask.get_number("type"))
-    rows = [titles[key] for key in reversed(_list_watchlist(ask)) if key in titles]
+    titles, wanted = _list_titles(request), TYPE_NAMES.get(request.get_number("type"))
+    rows = [titles[key] for key in reversed(_list_watchlist(request)) if key in titles]
     rows = [row for row in rows if wanted in {None, row.type}]
-    if ask.args.get("filter") == "released":
-        today = datetime.fromtimestamp(ask.state.now, UTC).date().isoformat()
+    if request.args.get("filter") == "released":
+        today = datetime.fromtimestamp(request.state.now, UTC).date().isoformat()
         rows = [row for row in rows if not row.released or row.released <= today]
-    field, _, direction = ask.get("sort").partition(":")
+    field, _, direction = request.get("sort").partition(":")
     if field in ORDERS:
         rows.sort(key=ORDERS[field], reverse=direction == "desc")
-    return build_page(ask, rows, _build_node, identifier="tv.plex.provider.discover", librarySectionID="watchlist")
+    return build_page(request, rows, _build_node, identifier="tv.plex.provider.discover", librarySectionID="watchlist")
 
 
-def search(ask: DemoRequest) -> Node:
+def search_titles(request: DemoRequest) -> Node:
     """`GET /library/search?query=`: one group, `external`."""
-    query, wanted = ask.get("query").casefold(), ask.get("searchTypes", "movies,tv")
+    query, wanted = request.get("query").casefold(), request.get("searchTypes", "movies,tv")
     kinds = {kind for kind, word in (("movie", "movie"), ("show", "tv")) if word in wanted}
-    hits = [item for item in _list_titles(ask).values() if query in item.title.casefold() and item.type in kinds]
+    hits = [item for item in _list_titles(request).values() if query in item.title.casefold() and item.type in kinds]
     results = Node("SearchResults", {"id": "external", "title": "More Ways To Watch", "size": len(hits)})
-    for item in hits[: ask.get_number("limit", 30)]:
+    for item in hits[: request.get_number("limit", 30)]:
         results.add("SearchResult", score=0.9).children.append(_build_node(item))
     return build_container([results], identifier="tv.plex.provider.discover")
 
 
-def get_user_state(ask: DemoRequest) -> Node:
+def get_user_state(request: DemoRequest) -> Node:
     """`GET /library/metadata/ID/userState`: whether and when it was wished for."""
-    key = ask.args["id"]
-    if key not in _list_titles(ask):
+    key = request.args["id"]
+    if key not in _list_titles(request):
         raise HttpRefusal(404)
-    at = ask.state.now if key in _list_watchlist(ask) else None
+    at = request.state.now if key in _list_watchlist(request) else None
     return build_container([Node("UserState", {"ratingKey": key, "type": "movie", "viewCount": 0, "viewedLeafCount": 0, "viewOffset": 0,
                                          "viewState": "", "watchlistedAt": at})])  # fmt: skip
 
 
-def availabilities(ask: DemoRequest) -> Node:
+def get_availabilities(request: DemoRequest) -> Node:
     """`GET /library/metadata/ID/availabilities`: where else a title can be seen."""
-    item = find_or_404(_list_titles(ask), ask.args["id"])
+    item = find_or_404(_list_titles(request), request.args["id"])
     return build_container([Node("Availability", {"country": "NO", "offerType": "subscription", "platform": "paperplay", "quality": "hd",
                                             "title": "Paperplay", "url": f"https://paperplay.example.net/{read_cloud_id(item)}"})])  # fmt: skip
 
 
-def ages(ask: DemoRequest) -> Node:
+def get_age_ratings(request: DemoRequest) -> Node:
     """`GET /library/metadata/ID/commonsensemedia`: for what age a title is, in full."""
-    return build_container(age_nodes(find_or_404(_list_titles(ask), ask.args["id"]), full=True))
+    return build_container(build_age_nodes(find_or_404(_list_titles(request), request.args["id"]), full=True))
 
 
-def add(ask: DemoRequest) -> DemoAnswer:
+def add_to_watchlist(request: DemoRequest) -> DemoAnswer:
     """`PUT /actions/addToWatchlist?ratingKey=`."""
-    if ask.get("ratingKey") not in _list_titles(ask):
+    if request.get("ratingKey") not in _list_titles(request):
         raise HttpRefusal(404)
-    if ask.get("ratingKey") not in _list_watchlist(ask):
-        _list_watchlist(ask).append(ask.get("ratingKey"))
+    if request.get("ratingKey") not in _list_watchlist(request):
+        _list_watchlist(request).append(request.get("ratingKey"))
     return DONE
 
 
-def remove(ask: DemoRequest) -> DemoAnswer:
+def remove_from_watchlist(request: DemoRequest) -> DemoAnswer:
     """`PUT /actions/removeFromWatchlist?ratingKey=`."""
-    if ask.get("ratingKey") not in _list_watchlist(ask):
+    if request.get("ratingKey") not in _list_watchlist(request):
         raise HttpRefusal(404)
-    _list_watchlist(ask).remove(ask.get("ratingKey"))
+    _list_watchlist(request).remove(request.get("ratingKey"))
     return DONE
 
 
 ROUTES = (
     ("GET", "/library/sections/watchlist/all", get_watchlist),
     ("GET", "/library/sections/watchlist/{filter:watchlist}", get_watchlist),
-    ("GET", "/library/metadata/{id}/availabilities", availabilities),
-    ("GET", "/library/metadata/{id}/commonsensemedia", ages),
-    ("GET", "/library/search", search),
+    ("GET", "/library/metadata/{id}/availabilities", get_availabilities),
+    ("GET", "/library/metadata/{id}/commonsensemedia", get_age_ratings),
+    ("GET", "/library/search", search_titles),
     ("GET", "/library/metadata/{id}/userState", get_user_state),
-    ("PUT", "/actions/addToWatchlist", add),
-    ("PUT", "/actions/removeFromWatchlist", remove),
+    ("PUT", "/actions/addToWatchlist", add_to_watchlist),
+    ("PUT", "/actions/removeFromWatchlist", remove_from_watchlist),
 )

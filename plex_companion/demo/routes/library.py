@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from plex_companion.demo import frames
 from plex_companion.demo.contents import list_collection_items, list_playlist_entries
 from plex_companion.demo.household.model import TYPE_NAMES, TYPE_NUMBERS
-from plex_companion.demo.item_prefs import prefs_of_item
+from plex_companion.demo.item_prefs import get_item_prefs
 from plex_companion.demo.nodes.describe import (
     build_collection_node,
     build_item_node,
@@ -15,17 +15,18 @@ from plex_companion.demo.nodes.describe import (
     build_section_facts,
     build_section_node,
 )
-from plex_companion.demo.nodes.details import review_nodes
+from plex_companion.demo.nodes.details import build_review_nodes
 from plex_companion.demo.nodes.meta import build_meta_node
 from plex_companion.demo.nodes.tree import Node, build_container
 from plex_companion.demo.prefs import Pref
 from plex_companion.demo.query.collection_search import find_collections, mix_in_collections
 from plex_companion.demo.query.filter_groups import parse_groups
 from plex_companion.demo.query.filtering import FIELDS, TAG_FIELDS, FieldReader, select
-from plex_companion.demo.query.hub_search import tag_hubs
+from plex_companion.demo.query.hub_search import build_tag_hubs
 from plex_companion.demo.request import DONE, DemoAnswer, HttpRefusal, build_items_page, build_page, find_or_404
 from plex_companion.demo.routes.server import build_pref_node
-from plex_companion.demo.routes.sonic import stations_hub
+from plex_companion.demo.routes.sonic import build_stations_hub
+from plex_companion.demo.simulation import background
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,80 +45,84 @@ def get_library(_: DemoRequest) -> Node:
                      mediaTagPrefix="/system/bundle/media/flags/", mediaTagVersion=1700000000, title1="Plex Library", title2="")  # fmt: skip
 
 
-def get_sections(ask: DemoRequest) -> Node:
+def get_sections(request: DemoRequest) -> Node:
     """`GET /library/sections`."""
-    return build_container([build_section_node(ask.state, section) for section in ask.state.sections.values()], allowSync=False,
+    return build_container([build_section_node(request.state, section) for section in request.state.sections.values()], allowSync=False,
                      title1="Plex Library")  # fmt: skip
 
 
-def get_one_section(ask: DemoRequest) -> Node:
+def get_one_section(request: DemoRequest) -> Node:
     """`GET /library/sections/N`: what can be browsed in it."""
-    section = ask.find_section()
-    if ask.get("includeDetails") == "1":
-        return build_container([build_section_node(ask.state, section)])
+    section = request.find_section()
+    if request.get("includeDetails") == "1":
+        return build_container([build_section_node(request.state, section)])
     rows = [Node("Directory", {"key": key, "title": title}) for key, title in (("all", "All"), ("recentlyAdded", "Recently Added"), ("onDeck", "On Deck"), ("collection", "By Collection"), ("genre", "By Genre"))]  # fmt: skip
     return build_container(rows, librarySectionID=section.key, title1=section.title, viewGroup="secondary")
 
 
-def get_section_all(ask: DemoRequest) -> Node:
+def get_section_all(request: DemoRequest) -> Node:
     """`GET /library/sections/N/all`: a page of what the query selects, with `<Meta>` if asked."""
-    section, house = ask.find_section(), ask.state
-    facts = build_section_facts(house, section.key) | {"librarySectionUUID": section.uuid, "title1": section.title,
+    section, server = request.find_section(), request.state
+    facts = build_section_facts(server, section.key) | {"librarySectionUUID": section.uuid, "title1": section.title,
                                                  "viewGroup": section.type}  # fmt: skip
-    kind = house.list_levels(section.key)[0]
-    if ask.get_number("type") == COLLECTION:
-        rows = find_collections(house, ask.user, section.key, ask.params)
-        answer = build_page(ask, rows, lambda row: _collection(ask, row), **facts)
-    elif _requests_collections(ask, kind):
-        items = select(house, ask.user, section.key, ask.params, kind)
-        mixed = mix_in_collections(house, ask.user, section.key, items, ask.get("sort", "titleSort"))
-        answer = build_page(ask, mixed, lambda row: _find_item_or_collection(ask, row), **facts)
+    kind = server.list_levels(section.key)[0]
+    if request.get_number("type") == COLLECTION:
+        rows = find_collections(server, request.user, section.key, request.params)
+        answer = build_page(request, rows, lambda row: _build_collection(request, row), **facts)
+    elif _requests_collections(request, kind):
+        items = select(server, request.user, section.key, request.params, kind)
+        mixed = mix_in_collections(server, request.user, section.key, items, request.get("sort", "titleSort"))
+        answer = build_page(request, mixed, lambda row: _find_item_or_collection(request, row), **facts)
     else:
-        answer = build_items_page(ask, select(house, ask.user, section.key, ask.params, kind), **facts)
-    if ask.get("includeMeta") == "1":
-        kinds = tuple(k for k in house.list_levels(section.key))
+        answer = build_items_page(request, select(server, request.user, section.key, request.params, kind), **facts)
+    if request.get("includeMeta") == "1":
+        kinds = tuple(k for k in server.list_levels(section.key))
         answer.children.insert(0, build_meta_node(section, kinds))
     return answer
 
 
-def _requests_collections(ask: DemoRequest, kind: str) -> bool:
+def _requests_collections(request: DemoRequest, kind: str) -> bool:
     """Whether collections stand among the items: only in an unfiltered list of what the library is about."""
-    asked, limited = ask.get_number("type", TYPE_NUMBERS[kind]), bool(ask.get("limit"))
-    filtered = bool(parse_groups(ask.params, FIELDS).members)
-    return ask.get("includeCollections") == "1" and asked == TYPE_NUMBERS[kind] and not filtered and not limited
+    asked, limited = request.get_number("type", TYPE_NUMBERS[kind]), bool(request.get("limit"))
+    filtered = bool(parse_groups(request.params, FIELDS).members)
+    return request.get("includeCollections") == "1" and asked == TYPE_NUMBERS[kind] and not filtered and not limited
 
 
-def _find_item_or_collection(ask: DemoRequest, row: DemoItem) -> Node:
+def _find_item_or_collection(request: DemoRequest, row: DemoItem) -> Node:
     if row.type == "collection":
-        return _collection(ask, ask.state.collections[row.key])
-    return build_item_node(ask.state, ask.user, row, guids=ask.get("includeGuids") == "1")
+        return _build_collection(request, request.state.collections[row.key])
+    return build_item_node(request.state, request.user, row, guids=request.get("includeGuids") == "1")
 
 
-def _collection(ask: DemoRequest, row: DemoCollection, *, full: bool = False) -> Node:
-    return build_collection_node(ask.state, ask.user, row, list_collection_items(ask.state, ask.user, row), full=full)
+def _build_collection(request: DemoRequest, row: DemoCollection, *, full: bool = False) -> Node:
+    return build_collection_node(
+        request.state, request.user, row, list_collection_items(request.state, request.user, row), full=full
+    )
 
 
-def get_section_collections(ask: DemoRequest) -> Node:
+def get_section_collections(request: DemoRequest) -> Node:
     """`GET /library/sections/N/collections`: the same as `all?type=18`."""
-    section = ask.find_section()
-    rows = find_collections(ask.state, ask.user, section.key, ask.params)
-    answer = build_page(ask, rows, lambda row: _collection(ask, row), **build_section_facts(ask.state, section.key))
-    if ask.get("includeMeta") == "1":
+    section = request.find_section()
+    rows = find_collections(request.state, request.user, section.key, request.params)
+    answer = build_page(
+        request, rows, lambda row: _build_collection(request, row), **build_section_facts(request.state, section.key)
+    )
+    if request.get("includeMeta") == "1":
         answer.children.insert(0, build_meta_node(section, ("collection",)))
     return answer
 
 
-def get_section_choices(ask: DemoRequest) -> Node:
+def get_section_choices(request: DemoRequest) -> Node:
     """`GET /library/sections/N/genre` and its like: what a filter can be set to."""
-    section, field, house = ask.find_section(), ask.args["field"], ask.state
-    kind = TYPE_NAMES.get(ask.get_number("type"), house.list_levels(section.key)[0])
-    chooser, items = FieldReader(house, ask.user), house.list_section(section.key, kind)
+    section, field, server = request.find_section(), request.args["field"], request.state
+    kind = TYPE_NAMES.get(request.get_number("type"), server.list_levels(section.key)[0])
+    reader, items = FieldReader(server, request.user), server.list_section(section.key, kind)
     if field in TAG_FIELDS:
-        tags = sorted({tag for item in items for tag in chooser.list_tags(item, TAG_FIELDS[field])})
-        pairs = [(str(house.get_tag_id(TAG_FIELDS[field], tag)), tag) for tag in tags]
+        tags = sorted({tag for item in items for tag in reader.list_tags(item, TAG_FIELDS[field])})
+        pairs = [(str(server.get_tag_id(TAG_FIELDS[field], tag)), tag) for tag in tags]
     elif field in {"year", "decade", "contentRating", "resolution", "studio", "network"}:
         values = sorted(
-            {str(chooser.read_value(item, field)) for item in items if chooser.read_value(item, field)},
+            {str(reader.read_value(item, field)) for item in items if reader.read_value(item, field)},
             reverse=field == "year",
         )
         pairs = [(value, value) for value in values]
@@ -128,7 +133,7 @@ def get_section_choices(ask: DemoRequest) -> Node:
         Node("Directory", {"fastKey": f"{path}{key}", "key": key, "title": title, "type": field})
         for key, title in pairs
     ]
-    return build_page(ask, rows, lambda row: row, title1=section.title, title2=field)
+    return build_page(request, rows, lambda row: row, title1=section.title, title2=field)
 
 
 # plexapi's `TAGTYPES`, those that filter lists.
@@ -144,26 +149,26 @@ TAG_NUMBERS = {
 }
 
 
-def get_tags(ask: DemoRequest) -> Node:
+def get_tags(request: DemoRequest) -> Node:
     """`GET /library/tags?type=N`: every tag of a kind, of all libraries, as plexapi's `get_library.get_tags` reads them."""
-    number, house = ask.get("type"), ask.state
+    number, server = request.get("type"), request.state
     if number == NETWORKS:
-        pairs = {item.studio: item.studio for item in house.list_kind("show")}
+        pairs = {item.studio: item.studio for item in server.list_kind("show")}
     else:
-        kind, chooser = find_or_404(TAG_NUMBERS, number), FieldReader(house, ask.user)
+        kind, reader = find_or_404(TAG_NUMBERS, number), FieldReader(server, request.user)
         pairs = {
-            tag: str(house.get_tag_id(kind, tag))
-            for item in house.items.values()
-            for tag in chooser.list_tags(item, kind)
+            tag: str(server.get_tag_id(kind, tag))
+            for item in server.items.values()
+            for tag in reader.list_tags(item, kind)
         }
     rows = [Node("Directory", {"id": key, "tag": tag, "tagType": number}) for tag, key in sorted(pairs.items())]
-    return build_page(ask, rows, lambda row: row)
+    return build_page(request, rows, lambda row: row)
 
 
-def get_first_characters(ask: DemoRequest) -> Node:
+def get_first_characters(request: DemoRequest) -> Node:
     """`GET /library/sections/N/firstCharacter`."""
-    section, sums = ask.find_section(), dict[str, int]()
-    for item in select(ask.state, ask.user, section.key, [], ask.state.list_levels(section.key)[0]):
+    section, sums = request.find_section(), dict[str, int]()
+    for item in select(request.state, request.user, section.key, [], request.state.list_levels(section.key)[0]):
         letter = (item.title_sort or item.title)[:1].upper()
         sums[letter] = sums.get(letter, 0) + 1
     return build_container(
@@ -171,213 +176,230 @@ def get_first_characters(ask: DemoRequest) -> Node:
     )
 
 
-def refresh_section(ask: DemoRequest) -> DemoAnswer:
+def refresh_section(request: DemoRequest) -> DemoAnswer:
     """`GET` or `POST /library/sections/N/refresh`: a scan, announced as it goes; `force=1` fetches all metadata anew."""
-    ask.require_owner()
-    ask.demo.start_scan(ask.find_section().key, force=ask.get("force") == "1", path=ask.get("path"))
+    request.require_owner()
+    background.start_scan(
+        request.state, request.find_section().key, force=request.get("force") == "1", path=request.get("path")
+    )
     return DONE
 
 
-def refresh_all(ask: DemoRequest) -> DemoAnswer:
+def refresh_all(request: DemoRequest) -> DemoAnswer:
     """`/library/sections/all/refresh`."""
-    ask.require_owner()
-    for key in ask.state.sections:
-        ask.demo.start_scan(key, force=ask.get("force") == "1")
+    request.require_owner()
+    for key in request.state.sections:
+        background.start_scan(request.state, key, force=request.get("force") == "1")
     return DONE
 
 
-def cancel_refresh(ask: DemoRequest) -> DemoAnswer:
+def cancel_refresh(request: DemoRequest) -> DemoAnswer:
     """`DELETE …/refresh`: the scan ends early."""
-    ask.require_owner()
-    wanted = [ask.args["section"]] if "section" in ask.args else list(ask.state.sections)
-    ask.state.refreshing.difference_update(wanted)
+    request.require_owner()
+    wanted = [request.args["section"]] if "section" in request.args else list(request.state.sections)
+    request.state.refreshing.difference_update(wanted)
     return DONE
 
 
-def get_library_all(ask: DemoRequest) -> Node:
+def get_library_all(request: DemoRequest) -> Node:
     """`GET /library/all`: every section; `guid=` takes several (unverified)."""
-    if "type" not in dict(ask.params) and not ask.get("guid"):
+    if "type" not in dict(request.params) and not request.get("guid"):
         kinds = ",".join(str(TYPE_NUMBERS[kind]) for kind in HUBS)
-        return build_items_page(ask, select(ask.state, ask.user, None, [*ask.params, ("type", kinds)], "movie"))
-    return build_items_page(ask, select(ask.state, ask.user, None, ask.params, "movie"))
+        return build_items_page(
+            request, select(request.state, request.user, None, [*request.params, ("type", kinds)], "movie")
+        )
+    return build_items_page(request, select(request.state, request.user, None, request.params, "movie"))
 
 
-def get_recently_added(ask: DemoRequest) -> Node:
+def get_recently_added(request: DemoRequest) -> Node:
     """`GET /library/recentlyAdded` and a section's: newest first; series show as seasons, music as albums."""
-    wanted, house = ask.args.get("section"), ask.state
+    wanted, server = request.args.get("section"), request.state
 
     def make() -> list[DemoItem]:
         kinds = {"movie": "movie", "show": "season", "artist": "album", "photo": "photoalbum"}
-        keys = [wanted] if wanted else list(house.sections)
-        rows = [item for key in keys for item in house.list_section(key, kinds[find_or_404(house.sections, key).type])]
-        chooser = FieldReader(house, ask.user)
-        return sorted(rows, key=chooser.find_newest_leaf, reverse=True)
+        keys = [wanted] if wanted else list(server.sections)
+        rows = [
+            item for key in keys for item in server.list_section(key, kinds[find_or_404(server.sections, key).type])
+        ]
+        reader = FieldReader(server, request.user)
+        return sorted(rows, key=reader.find_newest_leaf, reverse=True)
 
     return build_items_page(
-        ask, house.get_listing(("recent", wanted), make), mixedParents=True, title1="Recently Added"
+        request, server.get_listing(("recent", wanted), make), mixedParents=True, title1="Recently Added"
     )
 
 
-def list_on_deck(ask: DemoRequest, section: str | None) -> list[DemoItem]:
+def list_on_deck(request: DemoRequest, section: str | None) -> list[DemoItem]:
     """Half-seen films and episodes, then the episode after the last one seen; the most recent first."""
-    house, user = ask.state, ask.user
-    views = house.views.get(user.id, {})
-    started = [house.items[key] for key, view in views.items() if view.offset and key in house.items]
+    server, user = request.state, request.user
+    views = server.views.get(user.id, {})
+    started = [server.items[key] for key, view in views.items() if view.offset and key in server.items]
     rows = [item for item in started if item.type in {"movie", "episode"} and (not section or item.section == section)]
     following = [
-        item for item in _find_next_episodes(ask, ask.state.list_kind("show")) if not section or item.section == section
+        item
+        for item in _find_next_episodes(request, request.state.list_kind("show"))
+        if not section or item.section == section
     ]
     rows.sort(key=lambda item: views[item.key].viewed_at, reverse=True)
     return rows + [item for item in following if item not in rows]
 
 
-def _find_next_episodes(ask: DemoRequest, shows: list[DemoItem]) -> Iterable[DemoItem]:
+def _find_next_episodes(request: DemoRequest, shows: list[DemoItem]) -> Iterable[DemoItem]:
     for show in shows:
-        leaves = ask.state.list_leaves(show.key)
-        seen = [n for n, leaf in enumerate(leaves) if ask.state.get_view(ask.user, leaf.key).count]
+        leaves = request.state.list_leaves(show.key)
+        seen = [n for n, leaf in enumerate(leaves) if request.state.get_view(request.user, leaf.key).count]
         if seen and seen[-1] + 1 < len(leaves):
             yield leaves[seen[-1] + 1]
 
 
-def get_on_deck(ask: DemoRequest) -> Node:
+def get_on_deck(request: DemoRequest) -> Node:
     """`GET /library/onDeck`, a section's, and Continue Watching."""
-    section = ask.args.get("section")
+    section = request.args.get("section")
     if section:
-        ask.find_section()
-    return build_items_page(ask, list_on_deck(ask, section), mixedParents=True)
+        request.find_section()
+    return build_items_page(request, list_on_deck(request, section), mixedParents=True)
 
 
-def get_metadata(ask: DemoRequest) -> Node:
+def get_metadata(request: DemoRequest) -> Node:
     """`GET /library/metadata/ID[,ID]`: full items; unknown ids are left out, 404 if none is known."""
-    house, rows = ask.state, []
-    for key in ask.args["ids"].split(","):
-        if key in house.items:
-            rows.append(_build_full_node(ask, house.items[key]))
-        elif key in house.collections:
-            rows.append(_build_full_collection(ask, house.collections[key]))
-        elif key in house.playlists:
-            rows.append(_build_playlist(ask, house.playlists[key], full=True))
+    server, rows = request.state, []
+    for key in request.args["ids"].split(","):
+        if key in server.items:
+            rows.append(_build_full_node(request, server.items[key]))
+        elif key in server.collections:
+            rows.append(_build_full_collection(request, server.collections[key]))
+        elif key in server.playlists:
+            rows.append(_build_playlist(request, server.playlists[key], full=True))
     if not rows:
         raise HttpRefusal(404)
-    first = house.items.get(ask.args["ids"].partition(",")[0])
-    facts = build_section_facts(house, first.section) if first else {}
-    return build_page(ask, rows, lambda row: row, identifier=frames.LIBRARY, **facts)
+    first = server.items.get(request.args["ids"].partition(",")[0])
+    facts = build_section_facts(server, first.section) if first else {}
+    return build_page(request, rows, lambda row: row, identifier=frames.LIBRARY, **facts)
 
 
-def _build_full_node(ask: DemoRequest, item: DemoItem) -> Node:
-    node = build_item_node(ask.state, ask.user, item, full=True)
-    if ask.get("includePreferences") == "1":
-        node.add("Preferences").children += [build_pref_node(pref) for pref in prefs_of_item(ask.state, item).values()]
-    if ask.get("includeReviews") == "1":
-        node.children += review_nodes(item)
-    if item.type == "show" and ask.get("includeOnDeck") == "1":
-        following = [build_item_node(ask.state, ask.user, episode) for episode in _find_next_episodes(ask, [item])]
+def _build_full_node(request: DemoRequest, item: DemoItem) -> Node:
+    node = build_item_node(request.state, request.user, item, full=True)
+    if request.get("includePreferences") == "1":
+        node.add("Preferences").children += [
+            build_pref_node(pref) for pref in get_item_prefs(request.state, item).values()
+        ]
+    if request.get("includeReviews") == "1":
+        node.children += build_review_nodes(item)
+    if item.type == "show" and request.get("includeOnDeck") == "1":
+        following = [
+            build_item_node(request.state, request.user, episode) for episode in _find_next_episodes(request, [item])
+        ]
         node.children.append(Node("OnDeck", {"size": len(following)}, following))
     return node
 
 
-def get_children(ask: DemoRequest) -> Node:
+def get_children(request: DemoRequest) -> Node:
     """`GET /library/metadata/ID/children`; a show's list begins with "All episodes" unless excluded."""
-    item = ask.find_item()
-    rows = ask.state.list_children(item.key)
+    item = request.find_item()
+    rows = request.state.list_children(item.key)
     rows.sort(key=lambda child: (child.index is None, child.index or 0))
-    answer = build_items_page(ask, rows, key=item.key, parentTitle=item.title, parentIndex=item.index, parentYear=item.year,
-                        title2=item.title, **build_section_facts(ask.state, item.section))  # fmt: skip
-    if item.type == "show" and ask.get("excludeAllLeaves") != "1":
-        answer.children.insert(0, Node("Directory", {"leafCount": len(ask.state.list_leaves(item.key)), "title": "All episodes",
+    answer = build_items_page(request, rows, key=item.key, parentTitle=item.title, parentIndex=item.index, parentYear=item.year,
+                        title2=item.title, **build_section_facts(request.state, item.section))  # fmt: skip
+    if item.type == "show" and request.get("excludeAllLeaves") != "1":
+        answer.children.insert(0, Node("Directory", {"leafCount": len(request.state.list_leaves(item.key)), "title": "All episodes",
                                                      "key": f"/library/metadata/{item.key}/allLeaves"}))  # fmt: skip
     return answer
 
 
-def get_all_leaves(ask: DemoRequest) -> Node:
+def get_all_leaves(request: DemoRequest) -> Node:
     """`GET /library/metadata/ID/allLeaves`: all episodes or tracks below."""
-    item = ask.find_item()
-    return build_items_page(ask, ask.state.list_leaves(item.key), key=item.key, parentTitle=item.title)
+    item = request.find_item()
+    return build_items_page(request, request.state.list_leaves(item.key), key=item.key, parentTitle=item.title)
 
 
-def get_extras(ask: DemoRequest) -> Node:
+def get_extras(request: DemoRequest) -> Node:
     """`GET /library/metadata/ID/extras`."""
-    return build_items_page(ask, [ask.state.items[key] for key in ask.find_item().extras if key in ask.state.items])
+    return build_items_page(
+        request, [request.state.items[key] for key in request.find_item().extras if key in request.state.items]
+    )
 
 
-def _alike(ask: DemoRequest) -> list[DemoItem]:
+def _list_similar(request: DemoRequest) -> list[DemoItem]:
     """Others of the same genre."""
-    item, genres = ask.find_item(), set(ask.find_item().tags.get("Genre", ()))
+    item, genres = request.find_item(), set(request.find_item().tags.get("Genre", ()))
     return [
         other
-        for other in ask.state.list_section(item.section, item.type)
+        for other in request.state.list_section(item.section, item.type)
         if other is not item and genres & set(other.tags.get("Genre", ()))
     ]
 
 
-def get_similar(ask: DemoRequest) -> Node:
+def get_similar(request: DemoRequest) -> Node:
     """`GET /library/metadata/ID/similar`."""
-    return build_items_page(ask, _alike(ask)[:8])
+    return build_items_page(request, _list_similar(request)[:8])
 
 
-def related(ask: DemoRequest) -> Node:
+def get_related(request: DemoRequest) -> Node:
     """`GET /library/metadata/ID/related`: one hub of what is similar."""
-    item, rows = ask.find_item(), _alike(ask)
-    hub = _build_hub(ask, item.type, f"Related {item.type.capitalize()}s", rows[:8])
+    item, rows = request.find_item(), _list_similar(request)
+    hub = _build_hub(request, item.type, f"Related {item.type.capitalize()}s", rows[:8])
     hub.attributes |= {
         "context": f"hub.{item.type}.similar", "hubIdentifier": f"{item.type}.similar", "random": False,
         "hubKey": f"/library/metadata/{','.join(row.key for row in rows[:8])}", "key": f"/library/metadata/{item.key}/similar",
     }  # fmt: skip
-    return build_container([hub], **build_section_facts(ask.state, item.section))
+    return build_container([hub], **build_section_facts(request.state, item.section))
 
 
-def _build_hub(ask: DemoRequest, kind: str, title: str, rows: list[DemoItem]) -> Node:
-    nodes = [build_item_node(ask.state, ask.user, row) for row in rows]
+def _build_hub(request: DemoRequest, kind: str, title: str, rows: list[DemoItem]) -> Node:
+    nodes = [build_item_node(request.state, request.user, row) for row in rows]
     return Node("Hub", {"hubKey": "", "key": "", "title": title, "type": "photo" if kind == "photoalbum" else kind,
                         "hubIdentifier": kind, "context": f"hub.search.{kind}", "size": len(nodes), "more": False,
                         "style": "shelf"}, nodes)  # fmt: skip
 
 
-def search(ask: DemoRequest) -> Node:
+def search_hubs(request: DemoRequest) -> Node:
     """`GET /hubs/search`: a hub for every kind, empty ones too; people and collections have their own."""
-    query, limit, house = ask.get("query").casefold(), ask.get_number("limit", 3), ask.state
-    section = ask.get("sectionId")
+    query, limit, server = request.get("query").casefold(), request.get_number("limit", 3), request.state
+    section = request.get("sectionId")
     hubs = []
     for kind in HUBS:
-        rows = house.list_section(section, kind) if section else house.list_kind(kind)
+        rows = server.list_section(section, kind) if section else server.list_kind(kind)
         hits = [item for item in rows if query and query in item.title.casefold()]
         hits.sort(key=lambda item: (not item.title.casefold().startswith(query), item.title))
-        hubs.append(_build_hub(ask, kind, kind.capitalize(), hits[:limit]))
-    hubs += [_build_collection_hub(ask, query, limit, section), *tag_hubs(house, ask.user, query, limit, section)]
+        hubs.append(_build_hub(request, kind, kind.capitalize(), hits[:limit]))
+    hubs += [
+        _build_collection_hub(request, query, limit, section),
+        *build_tag_hubs(server, request.user, query, limit, section),
+    ]
     return build_container(hubs, identifier=frames.LIBRARY)
 
 
-def _build_collection_hub(ask: DemoRequest, query: str, limit: int, section: str) -> Node:
+def _build_collection_hub(request: DemoRequest, query: str, limit: int, section: str) -> Node:
     rows = [
         c
-        for c in ask.state.collections.values()
+        for c in request.state.collections.values()
         if query and query in c.title.casefold() and section in {"", c.section}
     ]
-    hub = _build_hub(ask, "collection", "Collections", [])
-    hub.children = [_collection(ask, row) for row in rows[:limit]]
+    hub = _build_hub(request, "collection", "Collections", [])
+    hub.children = [_build_collection(request, row) for row in rows[:limit]]
     hub.attributes["size"] = len(hub.children)
     return hub
 
 
-def get_hubs(ask: DemoRequest) -> Node:
+def get_hubs(request: DemoRequest) -> Node:
     """`GET /hubs` and `/hubs/sections/N`: recently added per section, and stations where music has them."""
-    wanted = [ask.find_section()] if "section" in ask.args else list(ask.state.sections.values())
-    rows = [_recent_hub(ask, section) for section in wanted]
+    wanted = [request.find_section()] if "section" in request.args else list(request.state.sections.values())
+    rows = [_build_recent_hub(request, section) for section in wanted]
     rows += [
-        stations_hub(section.key)
+        build_stations_hub(section.key)
         for section in wanted
-        if section.type == "artist" and ask.get("includeStations", "1") != "0"
+        if section.type == "artist" and request.get("includeStations", "1") != "0"
     ]
-    facts = build_section_facts(ask.state, wanted[0].key) if "section" in ask.args else {}
-    return build_page(ask, rows, lambda row: row, **facts)
+    facts = build_section_facts(request.state, wanted[0].key) if "section" in request.args else {}
+    return build_page(request, rows, lambda row: row, **facts)
 
 
-def _recent_hub(ask: DemoRequest, section: DemoSection) -> Node:
-    kind = ask.state.list_levels(section.key)[0]
-    items = sorted(ask.state.list_section(section.key, kind), key=lambda item: -item.added_at)[
-        : ask.get_number("count", 6)
+def _build_recent_hub(request: DemoRequest, section: DemoSection) -> Node:
+    kind = request.state.list_levels(section.key)[0]
+    items = sorted(request.state.list_section(section.key, kind), key=lambda item: -item.added_at)[
+        : request.get_number("count", 6)
     ]
-    hub = _build_hub(ask, section.type, f"Recently Added in {section.title}", items)
+    hub = _build_hub(request, section.type, f"Recently Added in {section.title}", items)
     path = f"/hubs/home/recentlyAdded?type={TYPE_NUMBERS[kind]}&sectionID={section.key}"
     return Node(hub.tag, {
         **hub.attributes, "hubKey": f"/library/metadata/{','.join(item.key for item in items)}", "key": path,
@@ -386,14 +408,16 @@ def _recent_hub(ask: DemoRequest, section: DemoSection) -> Node:
     }, hub.children)  # fmt: skip
 
 
-def get_one_collection(ask: DemoRequest) -> Node:
+def get_one_collection(request: DemoRequest) -> Node:
     """`GET /library/collections/ID`, with its settings if asked."""
-    return build_container([_build_full_collection(ask, find_or_404(ask.state.collections, ask.args["id"]))])
+    return build_container(
+        [_build_full_collection(request, find_or_404(request.state.collections, request.args["id"]))]
+    )
 
 
-def _build_full_collection(ask: DemoRequest, row: DemoCollection) -> Node:
-    node = _collection(ask, row, full=True)
-    if ask.get("includePreferences") == "1":
+def _build_full_collection(request: DemoRequest, row: DemoCollection) -> Node:
+    node = _build_collection(request, row, full=True)
+    if request.get("includePreferences") == "1":
         node.children.append(_build_collection_settings(row))
     return node
 
@@ -409,55 +433,60 @@ def _build_collection_settings(row: DemoCollection) -> Node:
     return Node("Preferences", {}, [build_pref_node(pref) for pref in rows])
 
 
-def get_collection_children(ask: DemoRequest) -> Node:
+def get_collection_children(request: DemoRequest) -> Node:
     """`GET /library/collections/ID/children`."""
     return build_items_page(
-        ask, list_collection_items(ask.state, ask.user, find_or_404(ask.state.collections, ask.args["id"]))
+        request,
+        list_collection_items(request.state, request.user, find_or_404(request.state.collections, request.args["id"])),
     )
 
 
-def _build_playlist(ask: DemoRequest, row: DemoPlaylist, *, full: bool = False) -> Node:
-    return build_playlist_node(row, [item for _, item in list_playlist_entries(ask.state, ask.user, row)], full=full)
+def _build_playlist(request: DemoRequest, row: DemoPlaylist, *, full: bool = False) -> Node:
+    return build_playlist_node(
+        row, [item for _, item in list_playlist_entries(request.state, request.user, row)], full=full
+    )
 
 
-def find_own_playlist(ask: DemoRequest) -> DemoPlaylist:
+def find_own_playlist(request: DemoRequest) -> DemoPlaylist:
     """The playlist of the path, if it is the asker's."""
-    row: DemoPlaylist = find_or_404(ask.state.playlists, ask.args["id"])
-    if row.user != ask.user.id:
+    row: DemoPlaylist = find_or_404(request.state.playlists, request.args["id"])
+    if row.user != request.user.id:
         raise HttpRefusal(404)
     return row
 
 
-def get_playlists(ask: DemoRequest) -> Node:
+def get_playlists(request: DemoRequest) -> Node:
     """`GET /playlists`: the asker's own, by title, type and section."""
-    title, kind, section = ask.get("title"), ask.get("playlistType"), ask.get("sectionID")
-    rows = [row for row in ask.state.playlists.values() if row.user == ask.user.id and kind in {"", row.kind}]
+    title, kind, section = request.get("title"), request.get("playlistType"), request.get("sectionID")
+    rows = [row for row in request.state.playlists.values() if row.user == request.user.id and kind in {"", row.kind}]
     rows = [row for row in rows if not title or title.casefold() in row.title.casefold()]
     if section:
         rows = [
-            row for row in rows if any(i.section == section for _, i in list_playlist_entries(ask.state, ask.user, row))
+            row
+            for row in rows
+            if any(i.section == section for _, i in list_playlist_entries(request.state, request.user, row))
         ]
-    if ask.get("type") == "42":
+    if request.get("type") == "42":
         rows = []
-    return build_page(ask, rows, lambda row: _build_playlist(ask, row))
+    return build_page(request, rows, lambda row: _build_playlist(request, row))
 
 
-def get_one_playlist(ask: DemoRequest) -> Node:
+def get_one_playlist(request: DemoRequest) -> Node:
     """`GET /playlists/ID`."""
-    return build_container([_build_playlist(ask, find_own_playlist(ask), full=True)])
+    return build_container([_build_playlist(request, find_own_playlist(request), full=True)])
 
 
-def get_playlist_items(ask: DemoRequest) -> Node:
+def get_playlist_items(request: DemoRequest) -> Node:
     """`GET /playlists/ID/items`: items with their `playlistItemID`."""
-    row = find_own_playlist(ask)
+    row = find_own_playlist(request)
 
     def node(entry: tuple[int, DemoItem]) -> Node:
-        made = build_item_node(ask.state, ask.user, entry[1])
+        made = build_item_node(request.state, request.user, entry[1])
         made.attributes["playlistItemID"] = entry[0]
         return made
 
-    entries = list_playlist_entries(ask.state, ask.user, row)
-    return build_page(ask, entries, node, title=row.title, smart=row.smart, playlistType=row.kind, leafCount=len(entries),
+    entries = list_playlist_entries(request.state, request.user, row)
+    return build_page(request, entries, node, title=row.title, smart=row.smart, playlistType=row.kind, leafCount=len(entries),
                 duration=sum(i.duration or 0 for _, i in entries) // 1000, ratingKey=row.key)  # fmt: skip
 
 
@@ -486,10 +515,10 @@ ROUTES = (
     ("GET", "/library/metadata/{id}/allLeaves", get_all_leaves),
     ("GET", "/library/metadata/{id}/grandchildren", get_all_leaves),
     ("GET", "/library/metadata/{id}/extras", get_extras),
-    ("GET", "/library/metadata/{id}/related", related),
+    ("GET", "/library/metadata/{id}/related", get_related),
     ("GET", "/library/metadata/{id}/similar", get_similar),
     ("GET", "/hubs", get_hubs),
-    ("GET", "/hubs/search", search),
+    ("GET", "/hubs/search", search_hubs),
     ("GET", "/hubs/continueWatching/items", get_on_deck),
     ("GET", "/hubs/sections/{section}", get_hubs),
     ("GET", "/hubs/sections/{section}/continueWatching/items", get_on_deck),

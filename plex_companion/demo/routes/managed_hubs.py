@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plex_companion.demo.nodes.tree import Node
 from plex_companion.demo.request import DONE, DemoAnswer, HttpRefusal, build_page, find_or_404
+from plex_companion.demo.server_state import ManagedHub
 
 if TYPE_CHECKING:
     from plex_companion.demo.request import DemoRequest
@@ -17,28 +17,18 @@ BUILT_IN = (("recentlyadded", "Recently Added"), ("recentlyreleased", "Recently 
             ("recentlyviewed", "Recently Played"))  # fmt: skip
 
 
-@dataclass(slots=True)
-class ManagedHub:
-    """One row; only promoted collections can be taken away again."""
-
-    identifier: str
-    title: str
-    deletable: bool = False
-    shown: dict[str, bool] | None = None
-
-
-def hubs_of(ask: DemoRequest) -> list[ManagedHub]:
+def list_hubs(request: DemoRequest) -> list[ManagedHub]:
     """Return the arrangement of the path's section, to be read or changed."""
-    section = ask.find_section()
+    section = request.find_section()
     made = [ManagedHub(f"{section.type}.{name}.{section.key}", title) for name, title in BUILT_IN]
-    return ask.state.managed_hubs.setdefault(section.key, made)
+    return request.state.managed_hubs.setdefault(section.key, made)
 
 
-def _one(ask: DemoRequest) -> ManagedHub:
-    return find_or_404({hub.identifier: hub for hub in hubs_of(ask)}, ask.args["hub"])
+def _find_hub(request: DemoRequest) -> ManagedHub:
+    return find_or_404({hub.identifier: hub for hub in list_hubs(request)}, request.args["hub"])
 
 
-def _node(hub: ManagedHub) -> Node:
+def _build_hub_node(hub: ManagedHub) -> Node:
     shown = hub.shown or {}
     own, shared = shown.get(SHOWN[1], False), shown.get(SHOWN[2], False)
     home = {(True, True): "all", (True, False): "admin", (False, True): "shared"}.get((own, shared), "none")
@@ -47,73 +37,79 @@ def _node(hub: ManagedHub) -> Node:
                         "recommendationsVisibility": recommended, **{name: shown.get(name, False) for name in SHOWN}})  # fmt: skip
 
 
-def managed_hubs(ask: DemoRequest) -> Node:
+def get_managed_hubs(request: DemoRequest) -> Node:
     """`GET /hubs/sections/N/manage`, with `metadataItemId` only that collection's row, if it is promoted."""
-    rows, wanted = hubs_of(ask), ask.get("metadataItemId")
-    return build_page(ask, [hub for hub in rows if not wanted or hub.identifier == _identifier(ask, wanted)], _node)
+    rows, wanted = list_hubs(request), request.get("metadataItemId")
+    return build_page(
+        request,
+        [hub for hub in rows if not wanted or hub.identifier == _build_identifier(request, wanted)],
+        _build_hub_node,
+    )
 
 
-def _identifier(ask: DemoRequest, key: str) -> str:
-    return f"custom.collection.{ask.args['section']}.{key}"
+def _build_identifier(request: DemoRequest, key: str) -> str:
+    return f"custom.collection.{request.args['section']}.{key}"
 
 
-def _show(ask: DemoRequest, hub: ManagedHub) -> DemoAnswer:
-    hub.shown = {name: ask.get(name) == "1" if ask.get(name) else (hub.shown or {}).get(name, False) for name in SHOWN}
+def _set_visibility(request: DemoRequest, hub: ManagedHub) -> DemoAnswer:
+    hub.shown = {
+        name: request.get(name) == "1" if request.get(name) else (hub.shown or {}).get(name, False) for name in SHOWN
+    }
     return DONE
 
 
-def promote(ask: DemoRequest) -> DemoAnswer:
+def promote_collection(request: DemoRequest) -> DemoAnswer:
     """`POST …/manage?metadataItemId=`: a collection becomes one of the rows."""
-    ask.require_owner()
-    row = find_or_404(ask.state.collections, ask.get("metadataItemId"))
-    hubs = hubs_of(ask)
-    if any(hub.identifier == _identifier(ask, row.key) for hub in hubs):
+    request.require_owner()
+    row = find_or_404(request.state.collections, request.get("metadataItemId"))
+    hubs = list_hubs(request)
+    if any(hub.identifier == _build_identifier(request, row.key) for hub in hubs):
         raise HttpRefusal(400)
-    hubs.append(ManagedHub(_identifier(ask, row.key), row.title, deletable=True))
-    return _show(ask, hubs[-1])
+    hubs.append(ManagedHub(_build_identifier(request, row.key), row.title, deletable=True))
+    return _set_visibility(request, hubs[-1])
 
 
-def show_hub(ask: DemoRequest) -> DemoAnswer:
+def set_hub_visibility(request: DemoRequest) -> DemoAnswer:
     """`PUT …/manage/ID?promotedToOwnHome=1`."""
-    ask.require_owner()
-    return _show(ask, _one(ask))
+    request.require_owner()
+    return _set_visibility(request, _find_hub(request))
 
 
-def move_hub(ask: DemoRequest) -> DemoAnswer:
+def move_hub(request: DemoRequest) -> DemoAnswer:
     """`PUT …/manage/ID/move?after=`: to the front without `after`."""
-    ask.require_owner()
-    hubs = hubs_of(ask)
-    hub = next((hub for hub in hubs if hub.identifier == ask.args["hub"]), None)
+    request.require_owner()
+    hubs = list_hubs(request)
+    hub = next((hub for hub in hubs if hub.identifier == request.args["hub"]), None)
     if hub is None:
         raise HttpRefusal(400)
     hubs.remove(hub)
     names = [other.identifier for other in hubs]
-    hubs.insert(names.index(ask.get("after")) + 1 if ask.get("after") in names else 0, hub)
+    hubs.insert(names.index(request.get("after")) + 1 if request.get("after") in names else 0, hub)
     return DONE
 
 
-def remove_hub(ask: DemoRequest) -> DemoAnswer:
+def remove_hub(request: DemoRequest) -> DemoAnswer:
     """`DELETE …/manage/ID`: Plex's own rows stay."""
-    ask.require_owner()
-    hub = _one(ask)
+    request.require_owner()
+    hub = _find_hub(request)
     if not hub.deletable:
         raise HttpRefusal(400)
-    hubs_of(ask).remove(hub)
+    list_hubs(request).remove(hub)
     return DONE
 
 
-def reset_hubs(ask: DemoRequest) -> DemoAnswer:
+def reset_hubs(request: DemoRequest) -> DemoAnswer:
     """`DELETE …/manage`: everything as it was at first."""
-    ask.require_owner()
-    ask.state.managed_hubs.pop(ask.find_section().key, None)
+    request.require_owner()
+    request.state.managed_hubs.pop(request.find_section().key, None)
     return DONE
 
 
 ROUTES = (
-    ("GET", "/hubs/sections/{section}/manage", managed_hubs),
-    ("POST", "/hubs/sections/{section}/manage", promote),
+    ("GET", "/hubs/sections/{section}/manage", get_managed_hubs),
+    ("POST", "/hubs/sections/{section}/manage", promote_collection),
     ("DELETE", "/hubs/sections/{section}/manage", reset_hubs),
-    ("PUT", "/hubs/sections/{section}/manage/{hub}", show_hub),
+    ("PUT", "/hubs/sections/{section}/manage/{hub}", set_hub_visibility),
     ("DELETE", "/hubs/sections/{section}/manage/{hub}", remove_hub),
     ("PUT", "/hubs/sections/{section}/manage/{hub}/move", move_hub),
 )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plex_companion.demo.household.model import DemoPlayer
-    from plex_companion.demo.playback import DemoSession
+    from plex_companion.demo.sessions import DemoSession
 
 STEP_FORWARD, STEP_BACK = 30_000, -10_000  # ms
 CONTROLLABLE = (
@@ -21,12 +21,12 @@ CONTROLLABLE = (
 )
 
 
-def _find_session(ask: DemoRequest, player: DemoPlayer) -> DemoSession | None:
-    return next((s for s in ask.state.sessions.values() if s.player is player), None)
+def _find_session(request: DemoRequest, player: DemoPlayer) -> DemoSession | None:
+    return next((s for s in request.state.sessions.values() if s.player is player), None)
 
 
-def _find_player(ask: DemoRequest) -> DemoPlayer:
-    player = ask.find_target()
+def _find_player(request: DemoRequest) -> DemoPlayer:
+    player = request.find_target()
     if not player.controllable:
         raise HttpRefusal(404)
     return player
@@ -44,110 +44,111 @@ def _build_xml(code: int) -> DemoAnswer:
     return DemoAnswer(to_xml(Node("Response", {"code": code, "status": names[code]})), media_type="text/xml")
 
 
-def _seek(ask: DemoRequest, session: DemoSession, offset: int) -> None:
-    playback.seek(ask.state, session, max(0, min(offset, session.item.duration or offset)))
+def _seek(request: DemoRequest, session: DemoSession, offset: int) -> None:
+    playback.seek(request.state, session, max(0, min(offset, session.item.duration or offset)))
 
 
-def _skip(ask: DemoRequest, session: DemoSession, by: int) -> None:
-    siblings = ask.state.list_children(session.item.parent or "")
+def _skip(request: DemoRequest, session: DemoSession, by: int) -> None:
+    siblings = request.state.list_children(session.item.parent or "")
     keys = [item.key for item in siblings]
     place = keys.index(session.item.key) + by if session.item.key in keys else -1
     if 0 <= place < len(siblings):
-        playback.start(ask.state, siblings[place], session.user, session.player)
+        playback.start(request.state, siblings[place], session.user, session.player)
     else:
-        _seek(ask, session, 0)
+        _seek(request, session, 0)
 
 
 COMMANDS: dict[str, Callable[[DemoRequest, DemoSession], None]] = {
-    "play": lambda ask, session: playback.report(ask.state, session, "playing"),
-    "pause": lambda ask, session: playback.report(ask.state, session, "paused"),
-    "stop": lambda ask, session: playback.stop(ask.state, session),
-    "seekTo": lambda ask, session: _seek(ask, session, ask.get_number("offset")),
-    "stepForward": lambda ask, session: _seek(ask, session, session.offset + STEP_FORWARD),
-    "stepBack": lambda ask, session: _seek(ask, session, session.offset + STEP_BACK),
-    "skipNext": lambda ask, session: _skip(ask, session, 1),
-    "skipPrevious": lambda ask, session: _skip(ask, session, -1),
+    "play": lambda request, session: playback.report(request.state, session, "playing"),
+    "pause": lambda request, session: playback.report(request.state, session, "paused"),
+    "stop": lambda request, session: playback.stop(request.state, session),
+    "seekTo": lambda request, session: _seek(request, session, request.get_number("offset")),
+    "stepForward": lambda request, session: _seek(request, session, session.offset + STEP_FORWARD),
+    "stepBack": lambda request, session: _seek(request, session, session.offset + STEP_BACK),
+    "skipNext": lambda request, session: _skip(request, session, 1),
+    "skipPrevious": lambda request, session: _skip(request, session, -1),
 }
 
 
-def send_command(ask: DemoRequest) -> DemoAnswer:
+def send_command(request: DemoRequest) -> DemoAnswer:
     """`/player/playback/NAME`: acts on what the player plays; nothing playing is a refusal inside a 200."""
-    player, name = _find_player(ask), ask.args["name"]
+    player, name = _find_player(request), request.args["name"]
     if name == "setParameters":
-        ask.state.volumes[player.client_identifier] = ask.get_number(
-            "volume", ask.state.volumes.get(player.client_identifier, 100)
+        request.state.volumes[player.client_identifier] = request.get_number(
+            "volume", request.state.volumes.get(player.client_identifier, 100)
         )
         return build_reply(player)
-    session = _find_session(ask, player)
+    session = _find_session(request, player)
     if session is None:
         return build_reply(player, 400)
     if name == "setStreams":
-        session.audio_stream = ask.get("audioStreamID", session.audio_stream)
-        session.subtitle_stream = ask.get("subtitleStreamID", session.subtitle_stream)
-        playback.report(ask.state, session)
+        session.audio_stream = request.get("audioStreamID", session.audio_stream)
+        session.subtitle_stream = request.get("subtitleStreamID", session.subtitle_stream)
+        playback.report(request.state, session)
     elif name in COMMANDS:
-        COMMANDS[name](ask, session)
+        COMMANDS[name](request, session)
     else:
         raise HttpRefusal(404)
     return build_reply(player)
 
 
-def play_media(ask: DemoRequest) -> DemoAnswer:
+def play_media(request: DemoRequest) -> DemoAnswer:
     """`/player/playback/playMedia?key=&offset=`: the player begins; what it played before is replaced."""
-    player, house = _find_player(ask), ask.state
-    key = ask.get("key").removeprefix("/library/metadata/").removesuffix("/children")
-    leaves = house.list_leaves(find_or_404(house.items, key).key)
+    player, server = _find_player(request), request.state
+    key = request.get("key").removeprefix("/library/metadata/").removesuffix("/children")
+    leaves = server.list_leaves(find_or_404(server.items, key).key)
     if not leaves:
         return build_reply(player, 400)
-    playback.start(house, leaves[0], ask.user, player, offset=ask.get_number("offset"))
+    playback.start(server, leaves[0], request.user, player, offset=request.get_number("offset"))
     return build_reply(player)
 
 
-def navigate(ask: DemoRequest) -> DemoAnswer:
+def navigate(request: DemoRequest) -> DemoAnswer:
     """`/player/navigation/NAME`: nobody sees the demo's screens, so it only says yes."""
-    player = _find_player(ask)
+    player = _find_player(request)
     return build_reply(player, 200 if "navigation" in player.capabilities else 400)
 
 
-def show_mirror(ask: DemoRequest) -> DemoAnswer:
+def show_mirror(request: DemoRequest) -> DemoAnswer:
     """`/player/mirror/details`."""
-    return build_reply(_find_player(ask))
+    return build_reply(_find_player(request))
 
 
-def poll_timeline(ask: DemoRequest) -> Node:
+def poll_timeline(request: DemoRequest) -> Node:
     """`/player/timeline/poll`: one timeline each for music, photo and video."""
-    player = _find_player(ask)
-    session = _find_session(ask, player)
+    player = _find_player(request)
+    session = _find_session(request, player)
     kind = (
         {"audio": "music"}.get(choose_playlist_kind(session.item), choose_playlist_kind(session.item))
         if session
         else ""
     )
     rows = [
-        _build_timeline(ask, player, name, session if name == kind else None) for name in ("music", "photo", "video")
+        _build_timeline(request, player, name, session if name == kind else None)
+        for name in ("music", "photo", "video")
     ]
-    return build_container(rows, commandID=ask.get("commandID") or None, location="fullScreenVideo" if session else "navigation",
+    return build_container(rows, commandID=request.get("commandID") or None, location="fullScreenVideo" if session else "navigation",
                      machineIdentifier=player.client_identifier)  # fmt: skip
 
 
-def _build_timeline(ask: DemoRequest, player: DemoPlayer, kind: str, session: DemoSession | None) -> Node:
+def _build_timeline(request: DemoRequest, player: DemoPlayer, kind: str, session: DemoSession | None) -> Node:
     node = Node("Timeline", {"type": kind, "state": "stopped"})
     if session:
         item = session.item
         node.attributes |= {
             "state": session.state, "time": session.offset, "duration": item.duration, "key": f"/library/metadata/{item.key}",
-            "ratingKey": item.key, "guid": item.guid, "itemType": item.type, "machineIdentifier": ask.state.machine_identifier,
+            "ratingKey": item.key, "guid": item.guid, "itemType": item.type, "machineIdentifier": request.state.machine_identifier,
             "playQueueID": session.queue_id, "playQueueItemID": session.queue_item_id, "playQueueVersion": 1,
-            "containerKey": f"/playQueues/{session.queue_id}", "volume": ask.state.volumes.get(player.client_identifier, 100),
+            "containerKey": f"/playQueues/{session.queue_id}", "volume": request.state.volumes.get(player.client_identifier, 100),
             "shuffle": False, "repeat": 0, "muted": False, "controllable": CONTROLLABLE, "protocol": "http", "address": "127.0.0.1",
-            "port": ask.demo.port, "seekRange": f"0-{item.duration or 0}", "providerIdentifier": "com.plexapp.plugins.library",
+            "port": request.state.port, "seekRange": f"0-{item.duration or 0}", "providerIdentifier": "com.plexapp.plugins.library",
         }  # fmt: skip
     return node
 
 
-def get_player_resources(ask: DemoRequest) -> Node:
+def get_player_resources(request: DemoRequest) -> Node:
     """`GET /resources` of a player, asked through the server."""
-    player = _find_player(ask)
+    player = _find_player(request)
     return build_container([Node("Player", {"machineIdentifier": player.client_identifier, "deviceClass": player.device_class,
                                       "platform": player.platform, "platformVersion": player.platform_version,
                                       "product": player.product, "protocol": "plex", "protocolCapabilities": player.capabilities,

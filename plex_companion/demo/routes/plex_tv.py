@@ -17,18 +17,18 @@ ENTITLEMENTS = ("all", "ios", "roku", "android", "xbox_one", "xbox_360", "window
 INVALID_TOKEN = DemoAnswer(b"<errors><error>Invalid token</error></errors>", 422, "application/xml")
 
 
-def build_user_node(ask: DemoRequest, user: DemoUser) -> Node:
+def build_user_node(request: DemoRequest, user: DemoUser) -> Node:
     """`<user>` of `/api/v2/user`: scrobbleTypes, subscription and profile are what python-plexapi cannot do without."""
     owner = user.id == OWNER
     node = Node("user", {
         "id": user.cloud_id, "uuid": f"demo{user.cloud_id:012x}", "username": user.name, "title": user.name, "email": user.email,
         "friendlyName": user.name, "locale": "", "confirmed": True, "joinedAt": 1_500_000_000, "emailOnlyAuth": False,
         "hasPassword": True, "protected": bool(user.pin), "thumb": f"https://plex.tv/users/demo{user.cloud_id}/avatar?c=1",
-        "authToken": ask.find_token(user), "authenticationToken": ask.find_token(user), "mailingListStatus": "unsubscribed",
+        "authToken": request.find_token(user), "authenticationToken": request.find_token(user), "mailingListStatus": "unsubscribed",
         "mailingListActive": False, "scrobbleTypes": "", "country": "NO", "subscriptionDescription": "",
         "restricted": user.restricted, "anonymous": "", "home": user.home, "guest": False,
-        "homeSize": sum(u.home for u in ask.state.users.values()), "homeAdmin": owner, "maxHomeSize": 15,
-        "rememberExpiresAt": ask.state.now + 1_209_600, "experimentalFeatures": False, "twoFactorEnabled": False,
+        "homeSize": sum(u.home for u in request.state.users.values()), "homeAdmin": owner, "maxHomeSize": 15,
+        "rememberExpiresAt": request.state.now + 1_209_600, "experimentalFeatures": False, "twoFactorEnabled": False,
         "backupCodesCreated": False, "pin": user.pin or None,
     })  # fmt: skip
     node.add("subscription", active=owner, subscribedAt="2023-01-01 00:00:00 UTC", status="Active" if owner else "Inactive",
@@ -45,20 +45,20 @@ def build_user_node(ask: DemoRequest, user: DemoUser) -> Node:
     return node
 
 
-def get_account(ask: DemoRequest) -> Node:
+def get_account(request: DemoRequest) -> Node:
     """`GET /api/v2/user`: whose token it is."""
-    return build_user_node(ask, ask.user)
+    return build_user_node(request, request.user)
 
 
-def list_others(ask: DemoRequest) -> list[DemoUser]:
+def list_other_users(request: DemoRequest) -> list[DemoUser]:
     """Everybody but the asker."""
-    return [user for user in ask.state.users.values() if user.id != ask.user.id]
+    return [user for user in request.state.users.values() if user.id != request.user.id]
 
 
-def get_users(ask: DemoRequest) -> Node:
+def get_users(request: DemoRequest) -> Node:
     """`GET /api/users/`: friends and the rest of the home."""
     rows = []
-    for user in list_others(ask):
+    for user in list_other_users(request):
         node = Node("User", {
             "id": user.cloud_id, "title": user.name, "username": "" if user.restricted else user.name, "email": user.email,
             "recommendationsPlaylistId": "", "thumb": f"https://plex.tv/users/demo{user.cloud_id}/avatar?c=1",
@@ -67,92 +67,92 @@ def get_users(ask: DemoRequest) -> Node:
             "filterPhotos": "", "filterTelevision": "", "restricted": user.restricted,
         })  # fmt: skip
         if user.shared:
-            node.add("Server", id=user.cloud_id + 500, serverId=1, machineIdentifier=ask.state.machine_identifier,
-                     name=ask.state.name, lastSeenAt=ask.state.now, numLibraries=len(ask.state.sections), allLibraries=True,
+            node.add("Server", id=user.cloud_id + 500, serverId=1, machineIdentifier=request.state.machine_identifier,
+                     name=request.state.name, lastSeenAt=request.state.now, numLibraries=len(request.state.sections), allLibraries=True,
                      owned=True, pending=False)  # fmt: skip
         rows.append(node)
     return build_container(rows, friendlyName="myPlex", identifier="com.plexapp.plugins.myplex", totalSize=len(rows),
-                     machineIdentifier=ask.state.machine_identifier)  # fmt: skip
+                     machineIdentifier=request.state.machine_identifier)  # fmt: skip
 
 
-def get_home_users(ask: DemoRequest) -> Node:
+def get_home_users(request: DemoRequest) -> Node:
     """`GET /api/home/users`: everybody in the home, the owner too."""
     rows = [
         Node("User", {"id": user.cloud_id, "uuid": f"demo{user.cloud_id:012x}", "admin": user.id == OWNER, "guest": False,
                       "restricted": user.restricted, "protected": bool(user.pin), "title": user.name,
                       "username": "" if user.restricted else user.name, "email": user.email,
                       "thumb": f"https://plex.tv/users/demo{user.cloud_id}/avatar?c=1"})
-        for user in ask.state.users.values() if user.home
+        for user in request.state.users.values() if user.home
     ]  # fmt: skip
     return build_container(rows, id=1, name="Demo home", guestUserID=0, friendlyName="myPlex")
 
 
-def switch_user(ask: DemoRequest) -> Node | DemoAnswer:
+def switch_user(request: DemoRequest) -> Node | DemoAnswer:
     """`POST /api/home/users/ID/switch`: the token of another home user; a wrong PIN is refused."""
-    for user in ask.state.users.values():
-        if str(user.cloud_id) == ask.args["id"] and user.home:
-            if user.pin and ask.get("pin") != user.pin:
+    for user in request.state.users.values():
+        if str(user.cloud_id) == request.args["id"] and user.home:
+            if user.pin and request.get("pin") != user.pin:
                 raise HttpRefusal(401)
-            return build_user_node(ask, user)
+            return build_user_node(request, user)
     raise HttpRefusal(404)
 
 
-def _build_this_server(ask: DemoRequest) -> None:
-    if ask.args["machine"] != ask.state.machine_identifier:
+def _require_this_server(request: DemoRequest) -> None:
+    if request.args["machine"] != request.state.machine_identifier:
         raise HttpRefusal(404)
 
 
-def get_server(ask: DemoRequest) -> Node:
+def get_server(request: DemoRequest) -> Node:
     """`GET /api/servers/MID`: the server and its sections, with plex.tv's own section ids."""
-    _build_this_server(ask)
-    house = ask.state
-    node = Node("Server", {"name": house.name, "address": "198.51.100.7", "port": 32400, "version": house.version, "scheme": "http",
-                           "host": "198.51.100.7", "localAddresses": "127.0.0.1", "machineIdentifier": house.machine_identifier,
-                           "createdAt": 1_600_000_000, "updatedAt": house.now, "owned": True, "synced": False})  # fmt: skip
-    for number, section in enumerate(house.sections.values(), 70_001):
+    _require_this_server(request)
+    server = request.state
+    node = Node("Server", {"name": server.name, "address": "198.51.100.7", "port": 32400, "version": server.version, "scheme": "http",
+                           "host": "198.51.100.7", "localAddresses": "127.0.0.1", "machineIdentifier": server.machine_identifier,
+                           "createdAt": 1_600_000_000, "updatedAt": server.now, "owned": True, "synced": False})  # fmt: skip
+    for number, section in enumerate(server.sections.values(), 70_001):
         node.add("Section", id=number, key=section.key, type=section.type, title=section.title)
-    return build_container([node], friendlyName="myPlex", machineIdentifier=house.machine_identifier)
+    return build_container([node], friendlyName="myPlex", machineIdentifier=server.machine_identifier)
 
 
-def get_shared_servers(ask: DemoRequest) -> Node:
+def get_shared_servers(request: DemoRequest) -> Node:
     """`GET /api/servers/MID/shared_servers`: every user's token for this server."""
-    _build_this_server(ask)
-    ask.require_owner()
+    _require_this_server(request)
+    request.require_owner()
     rows = []
-    for user in filter(lambda other: other.shared, list_others(ask)):
+    for user in filter(lambda other: other.shared, list_other_users(request)):
         node = Node("SharedServer", {"id": user.cloud_id + 500, "username": user.name, "email": user.email, "userID": user.cloud_id,
-                                     "accessToken": user.token, "name": ask.state.name, "acceptedAt": 1_600_000_000,
+                                     "accessToken": user.token, "name": request.state.name, "acceptedAt": 1_600_000_000,
                                      "invitedAt": 1_600_000_000, "allowSync": False, "allLibraries": True, "owned": False})  # fmt: skip
-        for number, section in enumerate(ask.state.sections.values(), 70_001):
+        for number, section in enumerate(request.state.sections.values(), 70_001):
             node.add("Section", id=number, key=section.key, title=section.title, type=section.type, shared=True)
         rows.append(node)
     return build_container(rows, friendlyName="myPlex", identifier="com.plexapp.plugins.myplex",
-                     machineIdentifier=ask.state.machine_identifier)  # fmt: skip
+                     machineIdentifier=request.state.machine_identifier)  # fmt: skip
 
 
 def _format_iso(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def get_resources(ask: DemoRequest) -> Node | DemoAnswer:
+def get_resources(request: DemoRequest) -> Node | DemoAnswer:
     """`GET /api/v2/resources`: this server and the players."""
-    if "application/json" in ask.headers.get("accept", ""):
-        return get_resources_as_json(ask)
-    house = ask.state
+    if "application/json" in request.headers.get("accept", ""):
+        return get_resources_as_json(request)
+    server = request.state
     rows = [Node("resource", {
-        "name": house.name, "product": "Plex Media Server", "productVersion": house.version, "platform": "Linux",
-        "platformVersion": "6.8.0", "device": "Demo", "clientIdentifier": house.machine_identifier, "createdAt": _format_iso(1_600_000_000),
-        "lastSeenAt": _format_iso(house.now), "provides": "server", "owned": ask.user.id == OWNER, "accessToken": ask.find_token(ask.user),
-        "publicAddress": "198.51.100.7", "httpsRequired": False, "synced": False, "relay": False, "home": ask.user.home,
+        "name": server.name, "product": "Plex Media Server", "productVersion": server.version, "platform": "Linux",
+        "platformVersion": "6.8.0", "device": "Demo", "clientIdentifier": server.machine_identifier, "createdAt": _format_iso(1_600_000_000),
+        "lastSeenAt": _format_iso(server.now), "provides": "server", "owned": request.user.id == OWNER, "accessToken": request.find_token(request.user),
+        "publicAddress": "198.51.100.7", "httpsRequired": False, "synced": False, "relay": False, "home": request.user.home,
         "dnsRebindingProtection": False, "natLoopbackSupported": False, "publicAddressMatches": True, "presence": True,
     })]  # fmt: skip
-    rows[0].add("connections").add("connection", protocol="http", address="127.0.0.1", port=ask.demo.port, uri=ask.demo.url,
+    rows[0].add("connections").add("connection", protocol="http", address="127.0.0.1", port=request.state.port, uri=request.state.url,
                                    local=True, relay=False, IPv6=False)  # fmt: skip
-    for player in house.players.values():
+    for player in server.players.values():
         node = Node("resource", {
             "name": player.title, "product": player.product, "productVersion": player.version, "platform": player.platform,
             "platformVersion": player.platform_version, "device": player.device, "clientIdentifier": player.client_identifier,
-            "createdAt": _format_iso(1_600_000_000), "lastSeenAt": _format_iso(house.now), "provides": "client,player,pubsub-player", "owned": True,
+            "createdAt": _format_iso(1_600_000_000), "lastSeenAt": _format_iso(server.now), "provides": "client,player,pubsub-player", "owned": True,
             "publicAddress": "198.51.100.7", "httpsRequired": False, "synced": False, "relay": False, "home": False,
             "dnsRebindingProtection": False, "natLoopbackSupported": False, "publicAddressMatches": player.local, "presence": True,
         })  # fmt: skip
@@ -161,27 +161,27 @@ def get_resources(ask: DemoRequest) -> Node | DemoAnswer:
     return Node("resources", {}, rows)
 
 
-def get_devices(ask: DemoRequest) -> Node:
+def get_devices(request: DemoRequest) -> Node:
     """`GET /devices.xml`. No tokens in it, unlike the real one: nobody needs them."""
     rows = [
         Node("Device", {"name": player.title, "publicAddress": "198.51.100.7", "product": player.product,
                         "productVersion": player.version, "platform": player.platform, "platformVersion": player.platform_version,
                         "device": player.device, "model": player.model, "vendor": player.vendor, "provides": "client,player",
                         "clientIdentifier": player.client_identifier, "version": player.version, "id": 5000 + player.id,
-                        "createdAt": 1_600_000_000, "lastSeenAt": ask.state.now, "screenResolution": "", "screenDensity": ""},
+                        "createdAt": 1_600_000_000, "lastSeenAt": request.state.now, "screenResolution": "", "screenDensity": ""},
              [Node("Connection", {"uri": f"http://{player.address}:{player.port}"})])
-        for player in ask.state.players.values()
+        for player in request.state.players.values()
     ]  # fmt: skip
-    return build_container([_server_device(ask), *rows], publicAddress="198.51.100.7")
+    return build_container([_build_server_device(request), *rows], publicAddress="198.51.100.7")
 
 
-def _server_device(ask: DemoRequest) -> Node:
-    house = ask.state
-    return Node("Device", {"name": house.name, "publicAddress": "198.51.100.7", "product": "Plex Media Server",
-                           "productVersion": house.version, "platform": "Linux", "platformVersion": "6.8.0", "device": "Demo",
-                           "model": "", "vendor": "", "provides": "server", "clientIdentifier": house.machine_identifier,
-                           "version": house.version, "id": 5000, "createdAt": 1_600_000_000, "lastSeenAt": house.now,
-                           "screenResolution": "", "screenDensity": ""}, [Node("Connection", {"uri": ask.demo.url})])  # fmt: skip
+def _build_server_device(request: DemoRequest) -> Node:
+    server = request.state
+    return Node("Device", {"name": server.name, "publicAddress": "198.51.100.7", "product": "Plex Media Server",
+                           "productVersion": server.version, "platform": "Linux", "platformVersion": "6.8.0", "device": "Demo",
+                           "model": "", "vendor": "", "provides": "server", "clientIdentifier": server.machine_identifier,
+                           "version": server.version, "id": 5000, "createdAt": 1_600_000_000, "lastSeenAt": server.now,
+                           "screenResolution": "", "screenDensity": ""}, [Node("Connection", {"uri": request.state.url})])  # fmt: skip
 
 
 def get_nothing(_: DemoRequest) -> Node:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from plex_companion.demo.request import DemoRequest
 
 
-def build_queue_node(ask: DemoRequest, queue: PlayQueue) -> Node:
+def build_queue_node(request: DemoRequest, queue: PlayQueue) -> Node:
     """A play queue with its items."""
     rows = []
     for number, key in queue.entries:
-        if key in ask.state.items:
-            node = build_item_node(ask.state, ask.user, ask.state.items[key])
+        if key in request.state.items:
+            node = build_item_node(request.state, request.user, request.state.items[key])
             node.attributes["playQueueItemID"] = number
             rows.append(node)
     return build_container(rows, identifier="com.plexapp.plugins.library", mediaTagPrefix="/system/bundle/media/flags/",
@@ -35,100 +35,100 @@ def _find_selected(queue: PlayQueue) -> dict[str, Value]:
             "playQueueSelectedMetadataItemID": key}  # fmt: skip
 
 
-def make_queue(ask: DemoRequest) -> Node:
+def create_queue(request: DemoRequest) -> Node:
     """`POST /playQueues?uri=|playlistID=&key=`: what the uri holds, down to what can be played."""
-    entries = _list_entries(ask)
-    ask.state.next_queue += 1
-    queue = PlayQueue(ask.state.next_queue, entries, _read_source(ask))
-    wanted = ask.get("key").rpartition("/")[2]
-    if ask.get("shuffle") == "1":
-        _shuffle(ask, queue, wanted)
+    entries = _list_entries(request)
+    request.state.next_queue += 1
+    queue = PlayQueue(request.state.next_queue, entries, _read_source(request))
+    wanted = request.get("key").rpartition("/")[2]
+    if request.get("shuffle") == "1":
+        _shuffle(request, queue, wanted)
     queue.selected = next((n for n, (_, key) in enumerate(queue.entries) if key == wanted), 0)
-    ask.state.play_queues[queue.id] = queue
-    return build_queue_node(ask, queue)
+    request.state.play_queues[queue.id] = queue
+    return build_queue_node(request, queue)
 
 
-def _shuffle(ask: DemoRequest, queue: PlayQueue, first: str) -> None:
+def _shuffle(request: DemoRequest, queue: PlayQueue, first: str) -> None:
     """Put the entries in any order; what is to be played first stays in front."""
-    ask.state.rng.shuffle(queue.entries)
+    request.state.rng.shuffle(queue.entries)
     queue.entries.sort(key=lambda entry: entry[1] != first)
     queue.shuffled = True
 
 
-def _read_source(ask: DemoRequest) -> str:
-    return f"/playlists/{ask.get('playlistID')}" if ask.get("playlistID") else ask.get("uri")
+def _read_source(request: DemoRequest) -> str:
+    return f"/playlists/{request.get('playlistID')}" if request.get("playlistID") else request.get("uri")
 
 
-def _list_entries(ask: DemoRequest) -> list[tuple[int, str]]:
-    leaves = resolve_uri_leaves(ask.state, ask.user, _read_source(ask))
+def _list_entries(request: DemoRequest) -> list[tuple[int, str]]:
+    leaves = resolve_uri_leaves(request.state, request.user, _read_source(request))
     if not leaves:
         raise HttpRefusal(400)
-    first = ask.state.next_queue_item + 1
-    ask.state.next_queue_item += len(leaves)
+    first = request.state.next_queue_item + 1
+    request.state.next_queue_item += len(leaves)
     return [(first + number, leaf.key) for number, leaf in enumerate(leaves)]
 
 
-def _find_queue(ask: DemoRequest) -> PlayQueue:
-    number = int(ask.args["id"]) if ask.args["id"].isdigit() else -1
-    if number not in ask.state.play_queues:
+def _find_queue(request: DemoRequest) -> PlayQueue:
+    number = int(request.args["id"]) if request.args["id"].isdigit() else -1
+    if number not in request.state.play_queues:
         raise HttpRefusal(404)
-    return ask.state.play_queues[number]
+    return request.state.play_queues[number]
 
 
-def get_queue(ask: DemoRequest) -> Node:
+def get_queue(request: DemoRequest) -> Node:
     """`GET /playQueues/ID`."""
-    return build_queue_node(ask, _find_queue(ask))
+    return build_queue_node(request, _find_queue(request))
 
 
-def extend_queue(ask: DemoRequest) -> Node:
+def add_to_queue(request: DemoRequest) -> Node:
     """`PUT /playQueues/ID?uri=|playlistID=&next=`: at the end, or after what is selected."""
-    queue, added = _find_queue(ask), _list_entries(ask)
-    place = queue.selected + 1 if ask.get("next") == "1" else len(queue.entries)
-    return _rearrange(ask, queue, [*queue.entries[:place], *added, *queue.entries[place:]])
+    queue, added = _find_queue(request), _list_entries(request)
+    place = queue.selected + 1 if request.get("next") == "1" else len(queue.entries)
+    return _replace_entries(request, queue, [*queue.entries[:place], *added, *queue.entries[place:]])
 
 
-def move_in_queue(ask: DemoRequest) -> Node:
+def move_in_queue(request: DemoRequest) -> Node:
     """`PUT /playQueues/ID/items/PID/move?after=PID`: to the front without `after`."""
-    queue = _find_queue(ask)
-    entry = _find_entry(ask, queue)
+    queue = _find_queue(request)
+    entry = _find_entry(request, queue)
     rest = [other for other in queue.entries if other != entry]
-    numbers, after = [number for number, _ in rest], ask.get_number("after", -1)
+    numbers, after = [number for number, _ in rest], request.get_number("after", -1)
     place = numbers.index(after) + 1 if after in numbers else 0
-    return _rearrange(ask, queue, [*rest[:place], entry, *rest[place:]])
+    return _replace_entries(request, queue, [*rest[:place], entry, *rest[place:]])
 
 
-def shorten_queue(ask: DemoRequest) -> Node:
+def remove_from_queue(request: DemoRequest) -> Node:
     """`DELETE /playQueues/ID/items/PID`."""
-    queue = _find_queue(ask)
-    entry = _find_entry(ask, queue)
-    return _rearrange(ask, queue, [other for other in queue.entries if other != entry])
+    queue = _find_queue(request)
+    entry = _find_entry(request, queue)
+    return _replace_entries(request, queue, [other for other in queue.entries if other != entry])
 
 
-def empty_queue(ask: DemoRequest) -> Node:
+def empty_queue(request: DemoRequest) -> Node:
     """`DELETE /playQueues/ID/items`."""
-    return _rearrange(ask, _find_queue(ask), [])
+    return _replace_entries(request, _find_queue(request), [])
 
 
-def _find_entry(ask: DemoRequest, queue: PlayQueue) -> tuple[int, str]:
+def _find_entry(request: DemoRequest, queue: PlayQueue) -> tuple[int, str]:
     for entry in queue.entries:
-        if str(entry[0]) == ask.args["entry"]:
+        if str(entry[0]) == request.args["entry"]:
             return entry
     raise HttpRefusal(404)
 
 
-def _rearrange(ask: DemoRequest, queue: PlayQueue, entries: list[tuple[int, str]]) -> Node:
+def _replace_entries(request: DemoRequest, queue: PlayQueue, entries: list[tuple[int, str]]) -> Node:
     """What was selected stays so while it is there."""
     selected = queue.entries[queue.selected] if queue.entries else None
     queue.entries, queue.version = entries, queue.version + 1
     queue.selected = entries.index(selected) if selected in entries else 0
-    return build_queue_node(ask, queue)
+    return build_queue_node(request, queue)
 
 
 ROUTES = (
-    ("POST", "/playQueues", make_queue),
+    ("POST", "/playQueues", create_queue),
     ("GET", "/playQueues/{id}", get_queue),
-    ("PUT", "/playQueues/{id}", extend_queue),
+    ("PUT", "/playQueues/{id}", add_to_queue),
     ("PUT", "/playQueues/{id}/items/{entry}/move", move_in_queue),
-    ("DELETE", "/playQueues/{id}/items/{entry}", shorten_queue),
+    ("DELETE", "/playQueues/{id}/items/{entry}", remove_from_queue),
     ("DELETE", "/playQueues/{id}/items", empty_queue),
 )

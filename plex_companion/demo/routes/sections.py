@@ -12,77 +12,79 @@ from plex_companion.demo.nodes.tree import Node, build_container
 from plex_companion.demo.prefs import Pref
 from plex_companion.demo.query.filtering import select
 from plex_companion.demo.request import DONE, DemoAnswer, DemoRequest, HttpRefusal, build_items_page
-from plex_companion.demo.routes.browse import folders_of
+from plex_companion.demo.routes.browse import list_folders
 from plex_companion.demo.routes.library import get_section_all
 from plex_companion.demo.routes.server import build_pref_node
 
 
-def get_section_prefs(ask: DemoRequest) -> Node:
+def get_section_prefs(request: DemoRequest) -> Node:
     """`GET /library/sections/N/prefs`."""
-    return build_container([build_pref_node(pref) for pref in ask.state.get_prefs(ask.find_section().key).values()])
+    return build_container(
+        [build_pref_node(pref) for pref in request.state.get_prefs(request.find_section().key).values()]
+    )
 
 
-def edit_section(ask: DemoRequest) -> DemoAnswer:
+def edit_section(request: DemoRequest) -> DemoAnswer:
     """`PUT /library/sections/N?agent=&name=&prefs[ID]=`."""
-    ask.require_owner()
-    section, paths = ask.find_section(), locations_of(ask)
-    ask.state.sections[section.key] = replace(
+    request.require_owner()
+    section, paths = request.find_section(), list_locations(request)
+    request.state.sections[section.key] = replace(
         section,
-        title=ask.get("name") or section.title,
-        agent=ask.get("agent") or section.agent,
-        scanner=ask.get("scanner") or section.scanner,
-        language=ask.get("language") or section.language,
+        title=request.get("name") or section.title,
+        agent=request.get("agent") or section.agent,
+        scanner=request.get("scanner") or section.scanner,
+        language=request.get("language") or section.language,
         path=paths[0] if paths else section.path,
         more_paths=tuple(paths[1:]) if paths else section.more_paths,
     )
-    change_section_prefs(ask, section.key)
-    ask.state.mark_changed(section.key)
+    change_section_prefs(request, section.key)
+    request.state.mark_changed(section.key)
     return DONE
 
 
-def locations_of(ask: DemoRequest) -> list[str]:
+def list_locations(request: DemoRequest) -> list[str]:
     """Return the folders a query names; one that the server cannot see is refused."""
-    paths = [value for name, value in ask.params if name == "location"]
-    if not set(paths) <= folders_of(ask.state):
+    paths = [value for name, value in request.params if name == "location"]
+    if not set(paths) <= list_folders(request.state):
         raise HttpRefusal(400)
     return paths
 
 
-def change_section_prefs(ask: DemoRequest, key: str) -> None:
+def change_section_prefs(request: DemoRequest, key: str) -> None:
     """Take over what `prefs[ID]=` says."""
-    for id_, pref in ask.state.get_prefs(key).items():
-        pref.set(ask.get(f"prefs[{id_}]", str(pref.value)))
+    for id_, pref in request.state.get_prefs(key).items():
+        pref.set(request.get(f"prefs[{id_}]", str(pref.value)))
 
 
-def add_section(ask: DemoRequest) -> DemoAnswer:
+def add_section(request: DemoRequest) -> DemoAnswer:
     """`POST /library/sections?name=&type=&location=&prefs[ID]=`: an empty library."""
-    ask.require_owner()
-    key = str(max((int(key) for key in ask.state.sections if key.isdigit()), default=0) + 1)
-    if ask.get("type") not in {"movie", "show", "artist", "photo"} or not ask.get("name"):
+    request.require_owner()
+    key = str(max((int(key) for key in request.state.sections if key.isdigit()), default=0) + 1)
+    if request.get("type") not in {"movie", "show", "artist", "photo"} or not request.get("name"):
         raise HttpRefusal(400)
-    paths, made = locations_of(ask), make_section(key, ask.get("name"), ask.get("type"))
-    ask.state.sections[key] = replace(
-        made, agent=ask.get("agent") or made.agent, scanner=ask.get("scanner") or made.scanner,
-        language=ask.get("language") or made.language, path=paths[0] if paths else made.path, more_paths=tuple(paths[1:]),
+    paths, made = list_locations(request), make_section(key, request.get("name"), request.get("type"))
+    request.state.sections[key] = replace(
+        made, agent=request.get("agent") or made.agent, scanner=request.get("scanner") or made.scanner,
+        language=request.get("language") or made.language, path=paths[0] if paths else made.path, more_paths=tuple(paths[1:]),
     )  # fmt: skip
-    ask.state.scanned_at[key], ask.state.changed_at[key] = ask.state.now, 1
-    change_section_prefs(ask, key)
-    ask.state.mark_changed(key)
+    request.state.scanned_at[key], request.state.changed_at[key] = request.state.now, 1
+    change_section_prefs(request, key)
+    request.state.mark_changed(key)
     return DemoAnswer(status=201)
 
 
-def delete_section(ask: DemoRequest) -> DemoAnswer:
+def delete_section(request: DemoRequest) -> DemoAnswer:
     """`DELETE /library/sections/N`: a library goes with everything in it; files stay."""
-    ask.require_owner()
-    section = ask.find_section()
-    for item in [item for item in ask.state.items.values() if item.section == section.key]:
-        if item.key in ask.state.items:  # it may have gone with its show
-            ask.demo.delete_item(item.key)
-    for row in [row for row in ask.state.collections.values() if row.section == section.key]:
-        del ask.state.collections[row.key]
-    del ask.state.sections[section.key]
-    ask.state.refreshing.discard(section.key)
-    ask.state.mark_changed()
+    request.require_owner()
+    section = request.find_section()
+    for item in [item for item in request.state.items.values() if item.section == section.key]:
+        if item.key in request.state.items:  # it may have gone with its show
+            request.state.delete_item(item.key)
+    for row in [row for row in request.state.collections.values() if row.section == section.key]:
+        del request.state.collections[row.key]
+    del request.state.sections[section.key]
+    request.state.refreshing.discard(section.key)
+    request.state.mark_changed()
     return DONE
 
 
@@ -90,19 +92,19 @@ LEGACY_AGENTS = {"movie": ("com.plexapp.agents.imdb", "Plex Movie (Legacy)"), "s
                  "artist": ("com.plexapp.agents.lastfm", "Last.fm"), "photo": ("", "")}  # fmt: skip
 
 
-def agent_prefs(ask: DemoRequest) -> Node:
+def get_agent_prefs(request: DemoRequest) -> Node:
     """`GET /:/plugins/AGENT/prefs`: only the old agents have any."""
-    if ask.args["agent"] not in {identifier for identifier, _ in LEGACY_AGENTS.values() if identifier}:
+    if request.args["agent"] not in {identifier for identifier, _ in LEGACY_AGENTS.values() if identifier}:
         raise HttpRefusal(404)
     country = Pref("country", "Country", "int", 46, 46, "", choices="0:None|24:Japan|46:United States")
     usage = Pref("usage", "Send anonymous data", "bool", default=True, value=False, group="")
     return build_container([build_pref_node(country), build_pref_node(usage)])
 
 
-def list_agents(ask: DemoRequest) -> Node:
+def list_agents(request: DemoRequest) -> Node:
     """`GET /system/agents?mediaType=`: those that the libraries use, and the old one of each type."""
-    wanted = TYPE_NAMES.get(ask.get_number("mediaType"))
-    used = {one.agent: one.type for one in ask.state.sections.values() if wanted in {None, one.type}}
+    wanted = TYPE_NAMES.get(request.get_number("mediaType"))
+    used = {one.agent: one.type for one in request.state.sections.values() if wanted in {None, one.type}}
     facts = {"hasPrefs": False, "hasAttribution": False, "primary": True}
     rows = [Node("Agent", {"name": f"Plex {kind.title()}", "identifier": name, **facts}) for name, kind in used.items()]
     rows += [
@@ -113,13 +115,13 @@ def list_agents(ask: DemoRequest) -> Node:
     return build_container(rows, size=len(rows), identifier="com.plexapp.system")
 
 
-def list_candidates(ask: DemoRequest) -> Node:
+def list_match_candidates(request: DemoRequest) -> Node:
     """`GET /library/metadata/ID/matches?title=`: items of that title, or of that id elsewhere as `imdb-tt…`."""
-    item = ask.find_item()
-    wanted = ask.get("title", item.title).casefold()
+    item = request.find_item()
+    wanted = request.get("title", item.title).casefold()
     rows = [
         other
-        for other in ask.state.list_section(item.section, item.type)
+        for other in request.state.list_section(item.section, item.type)
         if wanted in other.title.casefold() or wanted in {id_.replace("://", "-") for id_ in other.external_ids}
     ]
     return build_container([
@@ -127,34 +129,38 @@ def list_candidates(ask: DemoRequest) -> Node:
     ])  # fmt: skip
 
 
-def list_albums(ask: DemoRequest) -> Node:
+def list_albums(request: DemoRequest) -> Node:
     """`GET /library/sections/N/albums`."""
-    return get_section_all(replace(ask, params=[*ask.params, ("type", str(TYPE_NUMBERS["album"]))]))
+    return get_section_all(replace(request, params=[*request.params, ("type", str(TYPE_NUMBERS["album"]))]))
 
 
-def list_flagged(ask: DemoRequest) -> Node:
+def list_flagged_items(request: DemoRequest) -> Node:
     """`GET /library/sections/N/unwatched` and its like: no choices, but what has the flag."""
-    section, house = ask.find_section(), ask.state
-    params = [*ask.params, (ask.args["flag"], "1")]
-    return build_items_page(ask, select(house, ask.user, section.key, params, house.list_levels(section.key)[0]))
+    section, server = request.find_section(), request.state
+    params = [*request.params, (request.args["flag"], "1")]
+    return build_items_page(
+        request, select(server, request.user, section.key, params, server.list_levels(section.key)[0])
+    )
 
 
-def get_timeline(ask: DemoRequest) -> Node:
+def get_timeline(request: DemoRequest) -> Node:
     """`GET /library/sections/N/timeline`: when the library changed last."""
-    section = ask.find_section()
-    items = ask.state.list_section(section.key, ask.state.list_levels(section.key)[0])
+    section = request.find_section()
+    items = request.state.list_section(section.key, request.state.list_levels(section.key)[0])
     newest = max((item.updated_at for item in items), default=0)
     return build_container(
         size=1, allowSync=False, art=f"/:/resources/{section.type}-fanart.jpg", content="secondary", identifier=frames.LIBRARY,
-        latestEntryTime=max(newest, ask.state.scanned_at[section.key]), mediaTagPrefix="/system/bundle/media/flags/",
+        latestEntryTime=max(newest, request.state.scanned_at[section.key]), mediaTagPrefix="/system/bundle/media/flags/",
         mediaTagVersion=1700000000, thumb=f"/:/resources/{section.type}.png", title1=section.title, updateQueueSize=0,
         viewGroup="secondary", viewMode=65592,
     )  # fmt: skip
 
 
-def get_part(ask: DemoRequest) -> DemoAnswer:
+def get_part(request: DemoRequest) -> DemoAnswer:
     """`GET /library/parts/ID/STAMP/NAME`: every file holds the same few words."""
-    if not any(media.id + PARTS == int(ask.args["id"]) for item in ask.state.items.values() for media in item.media):
+    if not any(
+        media.id + PARTS == int(request.args["id"]) for item in request.state.items.values() for media in item.media
+    ):
         raise HttpRefusal(404)
     return DemoAnswer(
         b"Nothing to see here: the demo household has no media files.", media_type="application/octet-stream"
@@ -164,13 +170,13 @@ def get_part(ask: DemoRequest) -> DemoAnswer:
 ROUTES = (
     ("POST", "/library/sections", add_section),
     ("DELETE", "/library/sections/{section}", delete_section),
-    ("GET", "/:/plugins/{agent}/prefs", agent_prefs),
+    ("GET", "/:/plugins/{agent}/prefs", get_agent_prefs),
     ("GET", "/system/agents", list_agents),
     ("PUT", "/library/sections/{section}", edit_section),
     ("GET", "/library/sections/{section}/prefs", get_section_prefs),
     ("GET", "/library/sections/{section}/albums", list_albums),
-    ("GET", "/library/sections/{section}/{flag:flag}", list_flagged),
+    ("GET", "/library/sections/{section}/{flag:flag}", list_flagged_items),
     ("GET", "/library/sections/{section}/timeline", get_timeline),
     ("GET", "/library/parts/{id:number}/{stamp}/{file}", get_part),
-    ("GET", "/library/metadata/{id}/matches", list_candidates),
+    ("GET", "/library/metadata/{id}/matches", list_match_candidates),
 )

@@ -9,11 +9,12 @@ import zlib
 from typing import TYPE_CHECKING
 
 from plex_companion.demo import frames
-from plex_companion.demo.household.model import DemoPlayer, DemoUser
+from plex_companion.demo.household.model import TYPE_NUMBERS, DemoPlayer, DemoUser
 from plex_companion.demo.nodes.describe import build_client_node
 from plex_companion.demo.nodes.tree import Node, build_container
 from plex_companion.demo.placeholder_images import draw_placeholder
 from plex_companion.demo.request import DONE, DemoAnswer, HttpRefusal, build_page, find_or_404
+from plex_companion.demo.simulation import background
 
 if TYPE_CHECKING:
     from plex_companion.demo.prefs import Pref
@@ -33,19 +34,19 @@ BUTLER = (
 SPANS = {1: 2_592_000, 2: 604_800, 3: 86_400, 4: 3_600, 6: 1}
 
 
-def get_root(ask: DemoRequest) -> Node:
+def get_root(request: DemoRequest) -> Node:
     """`GET /`; `allowMediaDeletion` is left out when it is off."""
-    house = ask.state
-    busy = sum(session.transcode is not None for session in house.sessions.values())
-    deletion = True if house.prefs["allowMediaDeletion"].value else None
+    server = request.state
+    busy = sum(session.transcode is not None for session in server.sessions.values())
+    deletion = True if server.prefs["allowMediaDeletion"].value else None
     return build_container(
         [Node("Directory", {"count": 1, "key": name, "title": name}) for name in DIRECTORIES],
         allowCameraUpload=True, allowChannelAccess=True, allowMediaDeletion=deletion, allowSharing=True, allowSync=True,
         allowTuners=True, backgroundProcessing=True, certificate=True, companionProxy=True, countryCode="nor",
-        diagnostics="logs,databases,streaminglogs", eventStream=True, friendlyName=str(house.prefs["FriendlyName"].value),
-        hubSearch=True, itemClusters=True, livetv=7, machineIdentifier=house.machine_identifier, mediaProviders=True,
+        diagnostics="logs,databases,streaminglogs", eventStream=True, friendlyName=str(server.prefs["FriendlyName"].value),
+        hubSearch=True, itemClusters=True, livetv=7, machineIdentifier=server.machine_identifier, mediaProviders=True,
         multiuser=True, musicAnalysis=2, myPlex=True, myPlexMappingState="mapped", myPlexSigninState="ok",
-        myPlexSubscription=True, myPlexUsername=house.owner.email, offlineTranscode=1,
+        myPlexSubscription=True, myPlexUsername=server.owner.email, offlineTranscode=1,
         ownerFeatures="collections,hardware_transcoding,home,pass,server-manager,session_kick,sync,webhooks", photoAutoTag=True,
         platform="Linux", platformVersion="6.8.0 (Demo)", pluginHost=False, pushNotifications=False, readOnlyLibraries=False,
         requestParametersInCookie=True, streamingBrainABRVersion=3, streamingBrainVersion=2, sync=True,
@@ -53,42 +54,42 @@ def get_root(ask: DemoRequest) -> Node:
         transcoderSubtitles=True, transcoderVideo=True,
         transcoderVideoBitrates="64,96,208,320,720,1500,2000,3000,4000,8000,10000,12000,20000",
         transcoderVideoQualities="0,1,2,3,4,5,6,7,8,9,10,11,12",
-        transcoderVideoResolutions="128,128,160,240,320,480,768,720,720,1080,1080,1080,1080", updatedAt=house.now,
-        updater=True, version=house.version, voiceSearch=True,
+        transcoderVideoResolutions="128,128,160,240,320,480,768,720,720,1080,1080,1080,1080", updatedAt=server.now,
+        updater=True, version=server.version, voiceSearch=True,
     )  # fmt: skip
 
 
-def get_identity(ask: DemoRequest) -> Node:
+def get_identity(request: DemoRequest) -> Node:
     """`GET /identity`, the one call that needs no token."""
-    house = ask.state
+    server = request.state
     return build_container(
-        size=0, apiVersion="1.1.1", claimed=True, machineIdentifier=house.machine_identifier, version=house.version
+        size=0, apiVersion="1.1.1", claimed=True, machineIdentifier=server.machine_identifier, version=server.version
     )
 
 
-def get_media_providers(ask: DemoRequest) -> Node:
+def get_media_providers(request: DemoRequest) -> Node:
     """`GET /media/providers`, with durations and storage of the libraries if asked."""
-    house = ask.state
+    server = request.state
     provider = Node("MediaProvider", {"identifier": frames.LIBRARY, "id": 1, "title": "Library", "types": "video,audio,photo",
                                       "protocols": "stream,download"})  # fmt: skip
     feature = provider.add("Feature", key="/library/sections", type="content")
     feature.add("Directory", hubKey="/hubs", title="Home")
-    for section in house.sections.values():
-        items = [item for kind in house.list_levels(section.key) for item in house.list_section(section.key, kind)]
+    for section in server.sections.values():
+        items = [item for kind in server.list_levels(section.key) for item in server.list_section(section.key, kind)]
         entry = feature.add(
             "Directory", id=section.key, key=f"/library/sections/{section.key}", hubKey=f"/hubs/sections/{section.key}",
-            agent=section.agent, language=section.language, refreshing=section.key in house.refreshing, scanner=section.scanner,
+            agent=section.agent, language=section.language, refreshing=section.key in server.refreshing, scanner=section.scanner,
             title=section.title, type=section.type, uuid=section.uuid, updatedAt=section.created_at,
         )  # fmt: skip
-        if ask.get("includeStorage") == "1":
+        if request.get("includeStorage") == "1":
             entry.attributes |= {
                 "durationTotal": sum(item.duration or 0 for item in items if item.media),
                 "storageTotal": sum(media.size for item in items for media in item.media),
             }
         entry.add("Pivot", id="library", key=f"/library/sections/{section.key}/all", type="list", title="Library",
                   context="content.library", symbol="library")  # fmt: skip
-    return build_container([provider], friendlyName=house.name, identifier=frames.LIBRARY, machineIdentifier=house.machine_identifier,
-                     version=house.version)  # fmt: skip
+    return build_container([provider], friendlyName=server.name, identifier=frames.LIBRARY, machineIdentifier=server.machine_identifier,
+                     version=server.version)  # fmt: skip
 
 
 def build_pref_node(pref: Pref) -> Node:
@@ -103,29 +104,29 @@ def _format_text(value: str | float | bool) -> str | float:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def get_prefs(ask: DemoRequest) -> Node:
+def get_prefs(request: DemoRequest) -> Node:
     """`GET /:/prefs`."""
-    ask.require_owner()
-    return build_container([build_pref_node(pref) for pref in ask.state.prefs.values()])
+    request.require_owner()
+    return build_container([build_pref_node(pref) for pref in request.state.prefs.values()])
 
 
-def change_prefs(ask: DemoRequest) -> DemoAnswer:
+def change_prefs(request: DemoRequest) -> DemoAnswer:
     """`PUT /:/prefs?id=value`: settings change and each change is announced."""
-    ask.require_owner()
-    for name, text in ask.params:
-        pref = ask.state.prefs.get(name)
+    request.require_owner()
+    for name, text in request.params:
+        pref = request.state.prefs.get(name)
         if pref:
             pref.set(text)
-            ask.state.announce(frames.build_preference({"id": pref.id, "label": pref.label, "summary": pref.summary, "type": pref.type,
+            request.state.announce(frames.build_preference({"id": pref.id, "label": pref.label, "summary": pref.summary, "type": pref.type,
                                                   "default": pref.default, "value": pref.value, "hidden": pref.hidden,
                                                   "advanced": pref.advanced, "group": pref.group}))  # fmt: skip
     return DONE
 
 
-def get_activities(ask: DemoRequest) -> Node:
+def get_activities(request: DemoRequest) -> Node:
     """`GET /activities`."""
     rows = []
-    for entry in ask.state.activities.values():
+    for entry in request.state.activities.values():
         node = Node("Activity", {name: value for name, value in entry.items() if name != "Context"})
         if entry.get("Context"):
             node.add("Context", **entry["Context"])
@@ -133,10 +134,10 @@ def get_activities(ask: DemoRequest) -> Node:
     return build_container(rows)
 
 
-def cancel_activity(ask: DemoRequest) -> DemoAnswer:
+def cancel_activity(request: DemoRequest) -> DemoAnswer:
     """`DELETE /activities/UUID`."""
-    find_or_404(ask.state.activities, ask.args["id"])
-    ask.state.end_activity(ask.args["id"])
+    find_or_404(request.state.activities, request.args["id"])
+    request.state.end_activity(request.args["id"])
     return DONE
 
 
@@ -149,29 +150,29 @@ def get_butler(_: DemoRequest) -> Node:
     ])  # fmt: skip
 
 
-def run_butler(ask: DemoRequest) -> DemoAnswer:
+def run_butler(request: DemoRequest) -> DemoAnswer:
     """`POST /butler/TASK`: an activity starts and ends; 202 while it is running already, as the specification says."""
-    ask.require_owner()
-    name = ask.args["task"]
+    request.require_owner()
+    name = request.args["task"]
     if name not in BUTLER:
         raise HttpRefusal(404)
     kind = "butler." + name[0].lower() + name[1:]
-    if any(activity["type"] == kind for activity in ask.state.activities.values()):
+    if any(activity["type"] == kind for activity in request.state.activities.values()):
         return DemoAnswer(status=202)
-    ask.demo.run_activity(kind, f"Running {name}")
+    background.start_activity(request.state, kind, f"Running {name}")
     return DONE
 
 
-def get_accounts(ask: DemoRequest) -> Node:
+def get_accounts(request: DemoRequest) -> Node:
     """`GET /accounts`: 0 is nobody, 1 the owner."""
-    ask.require_owner()
-    rows = [DemoUser(0, 0, "", "", ""), *ask.state.users.values()]
+    request.require_owner()
+    rows = [DemoUser(0, 0, "", "", ""), *request.state.users.values()]
 
     def node(user: DemoUser) -> Node:
         return Node("Account", {"id": user.id, "key": f"/accounts/{user.id}", "name": user.name, "defaultAudioLanguage": "en",
                                 "autoSelectAudio": True, "defaultSubtitleLanguage": "en", "subtitleMode": 1 if user.id else 0, "thumb": ""})  # fmt: skip
 
-    return build_page(ask, rows, node, identifier="com.plexapp.system.accounts")
+    return build_page(request, rows, node, identifier="com.plexapp.system.accounts")
 
 
 def build_device_node(player: DemoPlayer) -> Node:
@@ -180,35 +181,39 @@ def build_device_node(player: DemoPlayer) -> Node:
                            "clientIdentifier": player.client_identifier, "createdAt": 1_700_000_000 + player.id})  # fmt: skip
 
 
-def get_devices(ask: DemoRequest) -> Node:
+def get_devices(request: DemoRequest) -> Node:
     """`GET /devices`."""
-    ask.require_owner()
-    return build_page(ask, list(ask.state.players.values()), build_device_node, identifier="com.plexapp.system.devices")
+    request.require_owner()
+    return build_page(
+        request, list(request.state.players.values()), build_device_node, identifier="com.plexapp.system.devices"
+    )
 
 
-def get_clients(ask: DemoRequest) -> Node:
+def get_clients(request: DemoRequest) -> Node:
     """`GET /clients`: the players that can be controlled."""
-    return build_container([build_client_node(player) for player in ask.state.players.values() if player.controllable])
+    return build_container(
+        [build_client_node(player) for player in request.state.players.values() if player.controllable]
+    )
 
 
-def get_servers(ask: DemoRequest) -> Node:
+def get_servers(request: DemoRequest) -> Node:
     """`GET /servers`."""
-    house = ask.state
-    return build_container([Node("Server", {"name": house.name, "host": "127.0.0.1", "address": "127.0.0.1",
-                                      "port": ask.demo.port, "machineIdentifier": house.machine_identifier, "version": house.version})])  # fmt: skip
+    server = request.state
+    return build_container([Node("Server", {"name": server.name, "host": "127.0.0.1", "address": "127.0.0.1",
+                                      "port": request.state.port, "machineIdentifier": server.machine_identifier, "version": server.version})])  # fmt: skip
 
 
-def get_bandwidth(ask: DemoRequest) -> Node:
+def get_bandwidth(request: DemoRequest) -> Node:
     """`GET /statistics/bandwidth`. Its form follows python-plexapi's parser: no recording exists."""
-    ask.require_owner()
-    house, span = ask.state, ask.get_number("timespan", 6)
+    request.require_owner()
+    server, span = request.state, request.get_number("timespan", 6)
     if span not in SPANS:
         raise HttpRefusal(400)
-    players, users = list(house.players.values()), list(house.users.values())
+    players, users = list(server.players.values()), list(server.users.values())
     rows = [Node("StatisticsBandwidth", {"accountID": users[n % len(users)].id, "deviceID": players[n % len(players)].id,
-                                         "timespan": span, "at": house.now - n * SPANS[span], "lan": n % 3 != 0,
+                                         "timespan": span, "at": server.now - n * SPANS[span], "lan": n % 3 != 0,
                                          "bytes": 1_000_000 * (n * 37 % 90 + 1)}) for n in range(24)]  # fmt: skip
-    wanted = [(name, value) for name, value in ask.params if name in {"accountID", "deviceID", "lan"}]
+    wanted = [(name, value) for name, value in request.params if name in {"accountID", "deviceID", "lan"}]
     rows = [row for row in rows if all(_format_plain(row.attributes.get(name)) == value for name, value in wanted)]
     return build_container([*map(build_device_node, players), *rows])
 
@@ -217,33 +222,36 @@ def _format_plain(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def get_resources(ask: DemoRequest) -> Node:
+def get_resources(request: DemoRequest) -> Node:
     """`GET /statistics/resources`: use of processor and memory, oldest first."""
-    now = ask.state.now
+    now = request.state.now
     rows = [Node("StatisticsResources", {"timespan": 6, "at": now - 5 * n, "hostCpuUtilization": 5.0 + n % 7,
                                          "processCpuUtilization": 0.4 + n % 3, "hostMemoryUtilization": 41.5,
                                          "processMemoryUtilization": 3.6}) for n in range(30, 0, -1)]  # fmt: skip
     return build_container(rows)
 
 
-def get_media_statistics(ask: DemoRequest) -> Node:
+def get_media_statistics(request: DemoRequest) -> Node:
     """`GET /statistics/media`: plays and their seconds by user, device and kind. Its form is unverified."""
-    ask.require_owner()
-    house, since = ask.state, max((int(v) for k, v in ask.params if k.startswith("at>") and v.isdigit()), default=0)
+    request.require_owner()
+    server, since = (
+        request.state,
+        max((int(v) for k, v in request.params if k.startswith("at>") and v.isdigit()), default=0),
+    )
     sums: dict[tuple[int, int, int], list[int]] = {}
-    for play in house.history:
-        item = house.items.get(play.rating_key)
+    for play in server.history:
+        item = server.items.get(play.rating_key)
         if item and play.viewed_at >= since:
-            total = sums.setdefault((play.account_id, play.device_id, ask.demo.find_type_number(item)), [0, 0])
+            total = sums.setdefault((play.account_id, play.device_id, TYPE_NUMBERS[item.type]), [0, 0])
             total[0] += 1
             total[1] += (item.duration or 0) // 1000
-    rows = [Node("StatisticsMedia", {"accountID": key[0], "deviceID": key[1], "timespan": ask.get_number("timespan", 4), "at": house.now,
+    rows = [Node("StatisticsMedia", {"accountID": key[0], "deviceID": key[1], "timespan": request.get_number("timespan", 4), "at": server.now,
                                      "metadataType": key[2], "count": total[0], "duration": total[1]}) for key, total in sums.items()]  # fmt: skip
     people = [
         Node("Account", {"id": user.id, "key": f"/accounts/{user.id}", "name": user.name, "thumb": ""})
-        for user in house.users.values()
+        for user in server.users.values()
     ]
-    return build_container([*map(build_device_node, house.players.values()), *people, *rows])
+    return build_container([*map(build_device_node, server.players.values()), *people, *rows])
 
 
 def get_updater(_: DemoRequest) -> Node:
@@ -251,55 +259,57 @@ def get_updater(_: DemoRequest) -> Node:
     return build_container(size=0, canInstall=False, checkedAt=1_700_000_000, downloadURL="", status=0)
 
 
-def check_updates(ask: DemoRequest) -> DemoAnswer:
+def check_updates(request: DemoRequest) -> DemoAnswer:
     """`PUT /updater/check`."""
-    ask.state.announce(frames.build_update_state())
+    request.state.announce(frames.build_update_state())
     return DONE
 
 
-def get_security_token(ask: DemoRequest) -> Node:
+def get_security_token(request: DemoRequest) -> Node:
     """`GET /security/token`: a delegation token for players."""
-    return build_container(size=0, token=f"transient-{ask.state.rng.getrandbits(64):016x}")
+    return build_container(size=0, token=f"transient-{request.state.rng.getrandbits(64):016x}")
 
 
-def get_my_account(ask: DemoRequest) -> Node:
+def get_my_account(request: DemoRequest) -> Node:
     """`GET /myplex/account`."""
-    if not ask.state.claimed:
+    if not request.state.claimed:
         return Node("MyPlex", {"signInState": "none", "mappingState": "unknown", "subscriptionActive": False, "publicPort": 0,
                                "privatePort": 0})  # fmt: skip
-    return Node("MyPlex", {"authToken": "", "username": ask.state.owner.email, "mappingState": "mapped", "mappingError": "",
+    return Node("MyPlex", {"authToken": "", "username": request.state.owner.email, "mappingState": "mapped", "mappingError": "",
                            "signInState": "ok", "publicAddress": "198.51.100.7", "publicPort": 32400,
-                           "privateAddress": "127.0.0.1", "privatePort": ask.demo.port, "subscriptionFeatures": "pass,sync",
+                           "privateAddress": "127.0.0.1", "privatePort": request.state.port, "subscriptionFeatures": "pass,sync",
                            "subscriptionActive": True, "subscriptionState": "Active"})  # fmt: skip
 
 
-def unclaim(ask: DemoRequest) -> Node:
+def unclaim(request: DemoRequest) -> Node:
     """`DELETE /myplex/account`: the server has no owner at plex.tv. Tokens go on working here."""
-    ask.require_owner()
-    ask.state.claimed = False
-    return get_my_account(ask)
+    request.require_owner()
+    request.state.claimed = False
+    return get_my_account(request)
 
 
-def claim(ask: DemoRequest) -> Node:
+def claim(request: DemoRequest) -> Node:
     """`POST /myplex/claim?token=claim-…`."""
-    ask.require_owner()
-    if not ask.get("token").startswith("claim-"):
+    request.require_owner()
+    if not request.get("token").startswith("claim-"):
         raise HttpRefusal(400)
-    ask.state.claimed = True
-    return get_my_account(ask)
+    request.state.claimed = True
+    return get_my_account(request)
 
 
-def get_picture(ask: DemoRequest) -> DemoAnswer:
+def get_picture(request: DemoRequest) -> DemoAnswer:
     """Any poster, art, thumb or avatar, the same for the same path; made smaller, it is still of what was asked for."""
-    return DemoAnswer(draw_placeholder(zlib.crc32((ask.get("url") or ask.path).encode())), media_type="image/png")
+    return DemoAnswer(
+        draw_placeholder(zlib.crc32((request.get("url") or request.path).encode())), media_type="image/png"
+    )
 
 
 LOG_LINE = "Nov 22, 2026 11:{minute:02}:09.977 [140{minute:02}] {level} - Request: [127.0.0.1:50{minute:03}] GET /identity (1 live) #{minute}\n"
 
 
-def get_logs(ask: DemoRequest) -> DemoAnswer:
+def get_logs(request: DemoRequest) -> DemoAnswer:
     """`GET /diagnostics/logs`: a zip of invented log files."""
-    ask.require_owner()
+    request.require_owner()
     text = "".join(LOG_LINE.format(minute=n % 60, level=("DEBUG", "INFO", "WARN")[n % 3]) for n in range(200))
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -309,9 +319,9 @@ def get_logs(ask: DemoRequest) -> DemoAnswer:
     return DemoAnswer(packed.getvalue(), media_type="application/zip", headers=headers)
 
 
-def databases(ask: DemoRequest) -> DemoAnswer:
+def databases(request: DemoRequest) -> DemoAnswer:
     """`GET /diagnostics/databases`: a zip with an empty database in it."""
-    ask.require_owner()
+    request.require_owner()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("com.plexapp.plugins.library.db", b"SQLite format 3\0")
@@ -319,16 +329,16 @@ def databases(ask: DemoRequest) -> DemoAnswer:
     return DemoAnswer(packed.getvalue(), media_type="application/zip", headers=headers)
 
 
-def transcode_start(ask: DemoRequest) -> DemoAnswer:
+def transcode_start(request: DemoRequest) -> DemoAnswer:
     """`GET /video/:/transcode/universal/start.m3u8`: a playlist of no segments, as there is nothing to transcode."""
-    if not re.search(r"/library/metadata/\w+$", ask.get("path")):
+    if not re.search(r"/library/metadata/\w+$", request.get("path")):
         raise HttpRefusal(400)
     return DemoAnswer(b"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-ENDLIST\n", media_type="application/vnd.apple.mpegurl")
 
 
-def do_nothing(ask: DemoRequest) -> DemoAnswer:
+def do_nothing(request: DemoRequest) -> DemoAnswer:
     """Work the demo has nothing to do for."""
-    ask.require_owner()
+    request.require_owner()
     return DONE
 
 

@@ -16,25 +16,25 @@ COMMON = ("title", "titleSort", "studio", "contentRating", "originallyAvailableA
           "grandparentTitle", "index", "year")  # fmt: skip
 
 
-def nearest(ask: DemoRequest) -> Node:
+def get_nearest(request: DemoRequest) -> Node:
     """`GET /library/metadata/ID/nearest?limit=`: others of its type and genre first. What sounds alike is invented."""
-    item = ask.find_item()
-    others = [other for other in ask.state.list_section(item.section, item.type) if other is not item]
+    item = request.find_item()
+    others = [other for other in request.state.list_section(item.section, item.type) if other is not item]
     genres = set(item.tags.get("Genre", ()))
     others.sort(key=lambda other: not genres & set(other.tags.get("Genre", ())))
-    return build_items_page(ask, others[: ask.get_number("limit", MOST)])
+    return build_items_page(request, others[: request.get_number("limit", MOST)])
 
 
-def path_between(ask: DemoRequest) -> Node:
+def compute_path(request: DemoRequest) -> Node:
     """`GET /library/sections/N/computePath?startID=&endID=`: the tracks from one to the other."""
-    tracks = ask.state.list_section(ask.find_section().key, "track")
+    tracks = request.state.list_section(request.find_section().key, "track")
     keys = {track.key: place for place, track in enumerate(tracks)}
-    first, last = find_or_404(keys, ask.get("startID")), find_or_404(keys, ask.get("endID"))
+    first, last = find_or_404(keys, request.get("startID")), find_or_404(keys, request.get("endID"))
     step = 1 if first <= last else -1
-    return build_items_page(ask, [tracks[place] for place in range(first, last + step, step)][:MOST])
+    return build_items_page(request, [tracks[place] for place in range(first, last + step, step)][:MOST])
 
 
-def stations_hub(section: str) -> Node:
+def build_stations_hub(section: str) -> Node:
     """Return the hub with the stations of a music library."""
     station = Node("Playlist", {
         "key": f"/library/sections/{section}/stations/1", "guid": f"tv.plex.station://library/{section}", "type": "playlist",
@@ -45,19 +45,21 @@ def stations_hub(section: str) -> Node:
                         "context": "hub.music.stations", "size": 1, "more": False, "style": "shelf", "random": False}, [station])  # fmt: skip
 
 
-def common(ask: DemoRequest) -> Node:
+def get_common_fields(request: DemoRequest) -> Node:
     """`GET /library/sections/N/common?id=&type=`: the fields that are the same for all, and the names of those that are not."""
     nodes = [
-        build_item_node(ask.state, ask.user, find_or_404(ask.state.items, key)).attributes
-        for key in ask.get("id").split(",")
+        build_item_node(request.state, request.user, find_or_404(request.state.items, key)).attributes
+        for key in request.get("id").split(",")
     ]
     same = {name: nodes[0].get(name) for name in COMMON if len({str(node.get(name)) for node in nodes}) == 1}
     mixed = ",".join(name for name in COMMON if name not in same)
-    return build_page(ask, [Node("Common", {**same, "type": nodes[0]["type"], "mixedFields": mixed})], lambda row: row)
+    return build_page(
+        request, [Node("Common", {**same, "type": nodes[0]["type"], "mixedFields": mixed})], lambda row: row
+    )
 
 
 ROUTES = (
-    ("GET", "/library/metadata/{id}/nearest", nearest),
-    ("GET", "/library/sections/{section}/computePath", path_between),
-    ("GET", "/library/sections/{section}/common", common),
+    ("GET", "/library/metadata/{id}/nearest", get_nearest),
+    ("GET", "/library/sections/{section}/computePath", compute_path),
+    ("GET", "/library/sections/{section}/common", get_common_fields),
 )

@@ -10,17 +10,18 @@ from plex_companion.demo.household.model import DemoPlay, DemoPlayer
 from plex_companion.demo.nodes.describe import build_play_node, build_session_node, build_transcode_node
 from plex_companion.demo.nodes.tree import Node, build_container
 from plex_companion.demo.request import DONE, DemoAnswer, HttpRefusal, build_page, find_or_404
+from plex_companion.demo.simulation import background
 
 if TYPE_CHECKING:
     from plex_companion.demo.household.model import DemoItem
     from plex_companion.demo.request import DemoRequest
 
 
-def get_sessions(ask: DemoRequest) -> Node:
+def get_sessions(request: DemoRequest) -> Node:
     """`GET /status/sessions`; only the owner may look."""
-    ask.require_owner()
-    shown = [session for session in ask.state.sessions.values() if session.shown]
-    return build_page(ask, shown, lambda session: build_session_node(ask.state, session))
+    request.require_owner()
+    shown = [session for session in request.state.sessions.values() if session.shown]
+    return build_page(request, shown, lambda session: build_session_node(request.state, session))
 
 
 def get_background(_: DemoRequest) -> Node:
@@ -28,29 +29,29 @@ def get_background(_: DemoRequest) -> Node:
     return build_container()
 
 
-def terminate(ask: DemoRequest) -> DemoAnswer:
+def terminate_session(request: DemoRequest) -> DemoAnswer:
     """`/status/sessions/terminate?sessionId=`, by Session.id and not by session key: 403 if empty, 404 if unknown."""
-    ask.require_owner()
-    wanted = ask.get("sessionId")
+    request.require_owner()
+    wanted = request.get("sessionId")
     if not wanted:
         raise HttpRefusal(403)
-    for session in list(ask.state.sessions.values()):
+    for session in list(request.state.sessions.values()):
         if session.id == wanted:
-            playback.stop(ask.state, session)
+            playback.stop(request.state, session)
             return DONE
     raise HttpRefusal(404)
 
 
-def get_transcodes(ask: DemoRequest) -> Node:
+def get_transcodes(request: DemoRequest) -> Node:
     """`GET /transcode/sessions`, keys bare."""
-    running = [session for session in ask.state.sessions.values() if session.transcode]
-    return build_container([build_transcode_node(ask.state, session, full_key=False) for session in running])
+    running = [session for session in request.state.sessions.values() if session.transcode]
+    return build_container([build_transcode_node(request.state, session, full_key=False) for session in running])
 
 
-def _parse_bounds(ask: DemoRequest) -> tuple[int | None, int | None]:
+def _parse_bounds(request: DemoRequest) -> tuple[int | None, int | None]:
     low: int | None = None
     high: int | None = None
-    for name, value in ask.params:
+    for name, value in request.params:
         # `viewedAt>=5` arrives as the name `viewedAt>` with the value 5; `viewedAt>5` as a name without a value.
         base, sign, rest = name.partition(">" if ">" in name else "<")
         text = value or rest
@@ -60,126 +61,128 @@ def _parse_bounds(ask: DemoRequest) -> tuple[int | None, int | None]:
     return low, high
 
 
-def get_history(ask: DemoRequest) -> Node:
+def get_history(request: DemoRequest) -> Node:
     """`GET /status/sessions/history/all`: by account, section, item and time, newest first unless sorted otherwise."""
-    ask.require_owner()
-    house, (low, high) = ask.state, _parse_bounds(ask)
-    account, section, key = ask.get("accountID"), ask.get("librarySectionID"), ask.get("metadataItemID")
-    descending = not ask.get("sort", "viewedAt:desc").endswith(":asc")
+    request.require_owner()
+    server, (low, high) = request.state, _parse_bounds(request)
+    account, section, key = request.get("accountID"), request.get("librarySectionID"), request.get("metadataItemID")
+    descending = not request.get("sort", "viewedAt:desc").endswith(":asc")
 
     def make() -> list[DemoPlay]:
-        start = 0 if low is None else bisect_left(house.history, low, key=lambda play: play.viewed_at)
+        start = 0 if low is None else bisect_left(server.history, low, key=lambda play: play.viewed_at)
         stop = (
-            len(house.history) if high is None else bisect_right(house.history, high, key=lambda play: play.viewed_at)
+            len(server.history) if high is None else bisect_right(server.history, high, key=lambda play: play.viewed_at)
         )
-        rows = house.history[start:stop]
+        rows = server.history[start:stop]
         if account:
             rows = [play for play in rows if str(play.account_id) == account]
         if section:
             rows = [
                 play
                 for play in rows
-                if play.rating_key in house.items and house.items[play.rating_key].section == section
+                if play.rating_key in server.items and server.items[play.rating_key].section == section
             ]
         if key:
-            wanted = {key, *(leaf.key for leaf in house.list_leaves(key))} if key in house.items else {key}
+            wanted = {key, *(leaf.key for leaf in server.list_leaves(key))} if key in server.items else {key}
             rows = [play for play in rows if play.rating_key in wanted]
         return rows[::-1] if descending else rows
 
-    rows = house.get_listing(("history", low, high, account, section, key, descending, len(house.history)), make)
-    return build_page(ask, rows, lambda play: build_play_node(house, play))
+    rows = server.get_listing(("history", low, high, account, section, key, descending, len(server.history)), make)
+    return build_page(request, rows, lambda play: build_play_node(server, play))
 
 
-def delete_play(ask: DemoRequest) -> DemoAnswer:
+def delete_play(request: DemoRequest) -> DemoAnswer:
     """`DELETE /status/sessions/history/ID`."""
-    ask.require_owner()
-    kept = [play for play in ask.state.history if str(play.id) != ask.args["id"]]
-    if len(kept) == len(ask.state.history):
+    request.require_owner()
+    kept = [play for play in request.state.history if str(play.id) != request.args["id"]]
+    if len(kept) == len(request.state.history):
         raise HttpRefusal(404)
-    ask.state.history = kept
-    ask.state.mark_changed()
+    request.state.history = kept
+    request.state.mark_changed()
     return DONE
 
 
-def scrobble(ask: DemoRequest) -> DemoAnswer:
+def scrobble(request: DemoRequest) -> DemoAnswer:
     """`/:/scrobble`: counted as seen, without a row of history; the server refreshes the item's looks."""
-    find_or_404(ask.state.items, ask.get("key"))
-    ask.state.scrobble(ask.user, ask.get("key"))
-    ask.demo.refresh_item(ask.get("key"))
+    find_or_404(request.state.items, request.get("key"))
+    request.state.scrobble(request.user, request.get("key"))
+    background.start_refresh(request.state, request.get("key"))
     return DONE
 
 
-def unscrobble(ask: DemoRequest) -> DemoAnswer:
+def unscrobble(request: DemoRequest) -> DemoAnswer:
     """`/:/unscrobble`."""
-    find_or_404(ask.state.items, ask.get("key"))
-    ask.state.unscrobble(ask.user, ask.get("key"))
-    ask.demo.refresh_item(ask.get("key"))
+    find_or_404(request.state.items, request.get("key"))
+    request.state.unscrobble(request.user, request.get("key"))
+    background.start_refresh(request.state, request.get("key"))
     return DONE
 
 
-def rate(ask: DemoRequest) -> DemoAnswer:
+def rate_item(request: DemoRequest) -> DemoAnswer:
     """`PUT /:/rate`: 0 to 10, -1 takes the rating back."""
-    key = ask.get("key")
-    find_or_404({**ask.state.items, **ask.state.collections}, key)
+    key = request.get("key")
+    find_or_404({**request.state.items, **request.state.collections}, key)
     try:
-        rating = float(ask.get("rating"))
+        rating = float(request.get("rating"))
     except ValueError:
         raise HttpRefusal(400) from None
-    ask.state.rate(ask.user, key, None if rating < 0 else rating)
-    if key in ask.state.items:
-        ask.demo.refresh_item(key)
+    request.state.rate(request.user, key, None if rating < 0 else rating)
+    if key in request.state.items:
+        background.start_refresh(request.state, key)
     return DONE
 
 
-def report_progress(ask: DemoRequest) -> DemoAnswer:
+def report_progress(request: DemoRequest) -> DemoAnswer:
     """`/:/progress`: a position without a session; the first minute is not kept."""
-    item: DemoItem = find_or_404(ask.state.items, ask.get("key"))
-    if ask.get_number("time") > playback.STORED_FROM:
-        ask.state.get_own_view(ask.user, item.key).offset = ask.get_number("time")
-        ask.state.mark_changed()
+    item: DemoItem = find_or_404(request.state.items, request.get("key"))
+    if request.get_number("time") > playback.STORED_FROM:
+        request.state.get_own_view(request.user, item.key).offset = request.get_number("time")
+        request.state.mark_changed()
     return DONE
 
 
-def _find_reporting_player(ask: DemoRequest) -> DemoPlayer:
-    name = ask.headers.get("x-plex-client-identifier") or ask.get("X-Plex-Client-Identifier") or "unknown-client"
-    players = ask.state.players
+def _find_reporting_player(request: DemoRequest) -> DemoPlayer:
+    name = (
+        request.headers.get("x-plex-client-identifier") or request.get("X-Plex-Client-Identifier") or "unknown-client"
+    )
+    players = request.state.players
     if name not in players:
-        header = ask.headers.get
+        header = request.headers.get
         players[name] = DemoPlayer(len(players) + 1, name, header("x-plex-device-name", name), header("x-plex-product", "Plex Web"),
                                header("x-plex-platform", ""), header("x-plex-platform-version", ""), header("x-plex-device", ""),
                                "pc", header("x-plex-version", ""), "192.168.7.99")  # fmt: skip
     return players[name]
 
 
-def report_timeline(ask: DemoRequest) -> Node:
+def report_timeline(request: DemoRequest) -> Node:
     """`/:/timeline`: what a playing client sends every ten seconds; sessions begin, move and end by it."""
-    house, item = ask.state, find_or_404(ask.state.items, ask.get("ratingKey"))
-    player, state, offset = _find_reporting_player(ask), ask.get("state", "playing"), ask.get_number("time")
-    session = next((s for s in house.sessions.values() if s.player is player and s.item is item), None)
+    server, item = request.state, find_or_404(request.state.items, request.get("ratingKey"))
+    player, state, offset = _find_reporting_player(request), request.get("state", "playing"), request.get_number("time")
+    session = next((s for s in server.sessions.values() if s.player is player and s.item is item), None)
     if session is None:
-        session = playback.start(house, item, ask.user, player, offset=offset, announce=False)
+        session = playback.start(server, item, request.user, player, offset=offset, announce=False)
     session.offset = offset
     if state == "stopped":
-        playback.stop(house, session)
+        playback.stop(server, session)
     else:
-        playback.report(house, session, state, offset)
-    view = house.get_view(ask.user, item.key)
+        playback.report(server, session, state, offset)
+    view = server.get_view(request.user, item.key)
     return build_container(size=0, playbackState="progress", skipCount=0, viewCount=view.count, viewOffset=offset)
 
 
-def remove_from_deck(ask: DemoRequest) -> DemoAnswer:
+def remove_from_continue_watching(request: DemoRequest) -> DemoAnswer:
     """`PUT /actions/removeFromContinueWatching`: the position is forgotten."""
-    find_or_404(ask.state.items, ask.get("ratingKey"))
-    ask.state.get_own_view(ask.user, ask.get("ratingKey")).offset = 0
-    ask.state.mark_changed()
+    find_or_404(request.state.items, request.get("ratingKey"))
+    request.state.get_own_view(request.user, request.get("ratingKey")).offset = 0
+    request.state.mark_changed()
     return DONE
 
 
 ROUTES = (
     ("GET", "/status/sessions", get_sessions),
     ("GET", "/status/sessions/background", get_background),
-    ("GET", "/status/sessions/terminate", terminate),
-    ("POST", "/status/sessions/terminate", terminate),
+    ("GET", "/status/sessions/terminate", terminate_session),
+    ("POST", "/status/sessions/terminate", terminate_session),
     ("GET", "/status/sessions/history/all", get_history),
     ("DELETE", "/status/sessions/history/{id}", delete_play),
     ("GET", "/transcode/sessions", get_transcodes),
@@ -187,11 +190,11 @@ ROUTES = (
     ("PUT", "/:/scrobble", scrobble),
     ("GET", "/:/unscrobble", unscrobble),
     ("PUT", "/:/unscrobble", unscrobble),
-    ("PUT", "/:/rate", rate),
-    ("GET", "/:/rate", rate),
+    ("PUT", "/:/rate", rate_item),
+    ("GET", "/:/rate", rate_item),
     ("GET", "/:/progress", report_progress),
     ("PUT", "/:/progress", report_progress),
     ("GET", "/:/timeline", report_timeline),
     ("POST", "/:/timeline", report_timeline),
-    ("PUT", "/actions/removeFromContinueWatching", remove_from_deck),
+    ("PUT", "/actions/removeFromContinueWatching", remove_from_continue_watching),
 )

@@ -15,6 +15,7 @@ from plex_companion.demo.simulation import background
 if TYPE_CHECKING:
     from plex_companion.demo.demo_server import Demo
     from plex_companion.demo.household.model import DemoItem
+    from plex_companion.demo.sessions import DemoSession
 
     Done = dict[str, Any]
 
@@ -22,11 +23,11 @@ JOB_TICK = 5.0  # seconds between a transcoder's reports
 NEWER = "1.99.0.10001-demo00001"
 
 
-def _find_newest(demo: Demo) -> playback.DemoSession:
+def _find_newest(demo: Demo) -> DemoSession:
     return list(demo.sessions.values())[-1]
 
 
-def _describe_session(session: playback.DemoSession) -> Done:
+def _describe_session(session: DemoSession) -> Done:
     return {"session_key": session.key, "rating_key": session.item.key, "title": session.item.title}
 
 
@@ -112,7 +113,7 @@ async def update_available_near(demo: Demo) -> Done:
     return {}
 
 
-def _report_transcode(demo: Demo, session: playback.DemoSession, speed: float, *, throttled: bool = False) -> None:
+def _report_transcode(demo: Demo, session: DemoSession, speed: float, *, throttled: bool = False) -> None:
     """The transcoder reports how fast it is."""
     if session.transcode:
         session.transcode.speed, session.transcode.throttled = speed, throttled
@@ -182,7 +183,7 @@ async def transcode_4k_near(demo: Demo) -> Done:
     return _describe_session(large)
 
 
-async def _buffer_repeatedly(demo: Demo, times: int) -> playback.DemoSession:
+async def _buffer_repeatedly(demo: Demo, times: int) -> DemoSession:
     session = demo.start(player=4, user=2)
     for _ in range(times):
         await demo.wait(2)
@@ -260,7 +261,7 @@ async def concurrent_streams_near(demo: Demo) -> Done:
     return _describe_session(moved)
 
 
-async def _pause(demo: Demo, seconds: float) -> playback.DemoSession:
+async def _pause(demo: Demo, seconds: float) -> DemoSession:
     session = demo.start(player=2, user=1)
     await demo.wait(playback.TICK)
     demo.move(session)
@@ -311,18 +312,18 @@ async def new_device_near(demo: Demo) -> Done:
 
 async def scan_finished(demo: Demo, episodes: float = 3) -> Done:
     """A scan finds a new season of three `episodes` and ends before Plex has read what they are."""
-    house = demo.state
-    show = house.list_kind("show")[0]
-    build = HouseholdBuilder(house.now, house.rng, next_key=house.last_key, next_media=9000 + house.last_key)
-    season = add_season(build, show, len(house.list_children(show.key)) + 1, int(episodes))
-    house.last_key = build.next_key
-    scan = background.begin_scan(demo, show.section)
-    for item in build.items:
-        house.add(item)
+    server = demo.state
+    show = server.list_kind("show")[0]
+    builder = HouseholdBuilder(server.now, server.rng, next_key=server.last_key, next_media=9000 + server.last_key)
+    season = add_season(builder, show, len(server.list_children(show.key)) + 1, int(episodes))
+    server.last_key = builder.next_key
+    scan = background.begin_scan(demo.state, show.section)
+    for item in builder.items:
+        server.add(item)
         above = {"parentItemID": season.key} if item is not season else {}
-        house.announce_timeline(item, 0, title="", metadataState="created", **above, rootItemID=show.key)
-    house.move_activity(scan, 100, librarySectionID=show.section)
-    background.end_scan(demo, show.section, scan)
+        server.announce_timeline(item, 0, title="", metadataState="created", **above, rootItemID=show.key)
+    server.move_activity(scan, 100, librarySectionID=show.section)
+    background.end_scan(demo.state, show.section, scan)
     return {"section": show.section, "season": season.key, "show": show.title}
 
 
@@ -337,7 +338,7 @@ async def scan_finished_over(demo: Demo) -> Done:
 
 async def scan_finished_near(demo: Demo) -> Done:
     """An item is refreshed, which is no scan."""
-    await background.run_refresh(demo, demo.get_movie().key)
+    await background.run_refresh(demo.state, demo.get_movie().key)
     return {}
 
 
@@ -383,7 +384,7 @@ async def plex_status(demo: Demo) -> Done:
 
 async def plex_status_near(demo: Demo) -> Done:
     """The server does something and says nothing to people."""
-    await background.run_activity(demo, "media.generate.credits", "Detecting credits")
+    await background.run_activity(demo.state, "media.generate.credits", "Detecting credits")
     return {}
 
 

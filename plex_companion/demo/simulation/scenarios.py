@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from plex_companion.demo.demo_server import Demo
+    from plex_companion.demo.sessions import DemoSession
 
     Scenario = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -23,7 +24,7 @@ BUFFERINGS = 12
 FLOOD = 1_556
 
 
-async def _watch(demo: Demo, session: playback.DemoSession, ticks: int = 2) -> None:
+async def _watch(demo: Demo, session: DemoSession, ticks: int = 2) -> None:
     for _ in range(ticks):
         await demo.wait(playback.TICK)
         demo.move(session)
@@ -89,7 +90,7 @@ async def ghost(demo: Demo, ghost_seconds: float = 3 * MINUTE) -> dict[str, Any]
     return {**_describe_session(session), "ghost_seconds": ghost_seconds}
 
 
-async def _remove_stale_later(demo: Demo, session: playback.DemoSession, seconds: float) -> None:
+async def _remove_stale_later(demo: Demo, session: DemoSession, seconds: float) -> None:
     await demo.wait(seconds)
     if demo.state.sessions.get(session.key) is session:
         demo.forget(session)
@@ -126,10 +127,10 @@ async def playback_error(demo: Demo) -> dict[str, Any]:
 
 async def live_tv(demo: Demo) -> dict[str, Any]:
     """Live television: the rating key is a guid, the key a live session, progress unknown."""
-    house = demo.state
-    item = playback.build_live_item(house, house.new_key())
+    server = demo.state
+    item = playback.build_live_item(server, server.new_key())
     session = playback.start(
-        house, item, demo.get_user(), demo.get_player(), state="buffering", transcode=True, live=house.new_uuid()
+        server, item, demo.get_user(), demo.get_player(), state="buffering", transcode=True, live=server.new_uuid()
     )
     demo.resume(session)
     await _watch(demo, session, 2)
@@ -138,9 +139,9 @@ async def live_tv(demo: Demo) -> dict[str, Any]:
 
 async def preroll(demo: Demo) -> dict[str, Any]:
     """A pre-roll clip of section -2 plays, then the film under the next session key."""
-    house = demo.state
+    server = demo.state
     clip = playback.start(
-        house, playback.build_preroll_item(house, house.new_key()), demo.get_user(), demo.get_player()
+        server, playback.build_preroll_item(server, server.new_key()), demo.get_user(), demo.get_player()
     )
     await demo.wait(6)
     clip.offset = 6_000
@@ -162,10 +163,10 @@ async def transcode_restart(demo: Demo) -> dict[str, Any]:
 
 async def added_movie(demo: Demo) -> dict[str, Any]:
     """A film is added: seven timeline entries, its trailer under section -1, programme guide noise."""
-    background.send_guide_noise(demo)
-    movie, extra = background.create_movie(demo, demo.get_movie().section)
-    await background.announce_added(demo, movie, extra)
-    background.send_guide_noise(demo, 2)
+    background.announce_guide_entries(demo.state)
+    movie, extra = background.create_movie(demo.state, demo.get_movie().section)
+    await background.announce_added(demo.state, movie, extra)
+    background.announce_guide_entries(demo.state, 2)
     return {"rating_key": movie.key, "title": movie.title, "extra": extra.key, "section": movie.section}
 
 
@@ -254,7 +255,7 @@ async def every_second(demo: Demo, seconds: float = 30) -> dict[str, Any]:
     return _describe_session(session)
 
 
-def _describe_session(session: playback.DemoSession, **more: Any) -> dict[str, Any]:
+def _describe_session(session: DemoSession, **more: Any) -> dict[str, Any]:
     return {
         "session_key": session.key, "session_id": session.id, "rating_key": session.item.key, "title": session.item.title,
         "client_identifier": session.player.client_identifier, "user": session.user.name, "state": session.state,

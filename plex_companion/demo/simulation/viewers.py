@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from plex_companion.demo.demo_server import Demo
     from plex_companion.demo.household.model import DemoItem
-    from plex_companion.demo.playback import DemoSession
+    from plex_companion.demo.sessions import DemoSession
 
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -55,11 +55,11 @@ def _choose_item(demo: Demo) -> DemoItem | None:
 
 async def _watch(demo: Demo, session: DemoSession) -> None:
     """Report every ten seconds until the end, until tired, or until somebody else stopped the session."""
-    rng, house = demo.state.rng, demo.state
+    rng, server = demo.state.rng, demo.state
     end = session.item.duration or 0
-    while house.sessions.get(session.key) is session:
+    while server.sessions.get(session.key) is session:
         await demo.wait(playback.TICK)
-        if house.sessions.get(session.key) is not session:
+        if server.sessions.get(session.key) is not session:
             return
         if session.state == "paused":
             _maybe_resume(demo, session)
@@ -105,7 +105,7 @@ async def _scan(demo: Demo) -> None:
 async def _add_something(demo: Demo) -> None:
     section = next((key for key, section in demo.state.sections.items() if section.type == "movie"), None)
     if section is not None:
-        await background.announce_added(demo, *background.create_movie(demo, section))
+        await background.announce_added(demo.state, *background.create_movie(demo.state, section))
 
 
 async def _announce_queue(demo: Demo) -> None:
