@@ -191,6 +191,6 @@ async def test_it_answers_what_a_host_asks(told: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.uri)
 def test_a_panel_names_nothing_elsewhere(panel: Any) -> None:
-    page = panel.html()
+    page = panel.read_html()
     assert page.startswith("<!doctype html>")
     assert re.findall(r"https?://|//[\w.]+/|@import|url\(|<link|<img|src=|innerHTML|eval\(|fetch\(", page) == []
