@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from plex_companion.changes.state import State
     from plex_companion.models import Activity, Connection, History, Session, Transcode
 
-UNREACHED = "Plex has not been heard yet"
+UNREACHED = "Not connected to Plex yet"
 
 
 def format_time(ms: int, now_ms: int, zone: tzinfo | None) -> str:
@@ -65,15 +65,15 @@ def format_title(session: Session) -> str:
 
 def format_user(session: Session) -> str:
     """Who plays."""
-    return clean((session.user and session.user.name) or "somebody")
+    return clean((session.user and session.user.name) or "someone")
 
 
 def format_player(session: Session) -> str:
     """Where it plays."""
     player = session.player
     if player is None:
-        return "somewhere"
-    return clean(player.title or player.device or player.product or "somewhere")
+        return "unknown player"
+    return clean(player.title or player.device or player.product or "unknown player")
 
 
 def format_decision(session: Session) -> str:
@@ -116,9 +116,9 @@ def format_connection(connection: Connection) -> str:
         case "connecting":
             return "connecting"
         case "unauthorized":
-            return "Plex refuses the token: set a new PLEX_TOKEN"
+            return "Plex rejects the token: set a new PLEX_TOKEN"
         case "down":
-            return f"Plex is not heard: {detail}" if detail else "Plex is not heard"
+            return f"Can't reach Plex: {detail}" if detail else "Can't reach Plex"
         case "offline":
             return f"{UNREACHED}: {detail}" if detail else UNREACHED
 
@@ -186,13 +186,17 @@ def explain_transcode(session: Session, *, past: bool = False) -> list[str]:
     told = [_explain_picture(session, job, past=past), _explain_sound(job, past=past), _explain_subtitles(job)]
     sentences = [sentence for sentence in told if sentence]
     if not sentences and session.decision == "direct stream":
-        as_is = "as they were" if past else "as they are"
-        return [f"Picture and sound {as_is}, in another container: the player {_takes_not(past=past)} this one."]
+        verb = "Was repackaging" if past else "Repackaging"
+        return [f"{verb} the original video and audio: the player {_cannot_play(past=past)} this container."]
     return sentences
 
 
-def _takes_not(*, past: bool) -> str:
-    return "did not take" if past else "does not take"
+def _cannot_play(*, past: bool) -> str:
+    return "couldn't play" if past else "can't play"
+
+
+def _transcoding(*, past: bool) -> str:
+    return "Was transcoding" if past else "Transcoding"
 
 
 def _explain_picture(session: Session, job: Transcode, *, past: bool) -> str:
@@ -202,34 +206,35 @@ def _explain_picture(session: Session, job: Transcode, *, past: bool) -> str:
     source = " ".join(part for part in (before, format_codec(job.source_video_codec)) if part)
     target = " ".join(part for part in (after, format_codec(job.video_codec)) if part)
     cause = _explain_picture_cause(job, before, after, past=past)
-    return f"Picture {source} → {target}{', in hardware' if job.hardware else ''}: {cause}."
+    hardware = ", in hardware" if job.hardware else ""
+    return f"{_transcoding(past=past)} video ({source} → {target}{hardware}): {cause}."
 
 
 def _explain_picture_cause(job: Transcode, before: str, after: str, *, past: bool) -> str:
     if job.subtitle_decision == "burn":
-        return "subtitles were burnt into it" if past else "subtitles are burnt into it"
+        return "subtitles were being burned in" if past else "subtitles are being burned in"
     if before and after and before != after:
         if past:
-            return "the player asked for less than the file had, or the line was too narrow"
-        return "the player asks for less than the file has, or the line is too narrow"
+            return "the player wanted a lower resolution, or the connection was too slow"
+        return "the player wants a lower resolution, or the connection is too slow"
     if job.source_video_codec and job.source_video_codec != job.video_codec:
-        return f"the player {_takes_not(past=past)} {format_codec(job.source_video_codec)}"
-    return f"a lower bit rate {'was' if past else 'is'} asked for"
+        return f"the player {_cannot_play(past=past)} {format_codec(job.source_video_codec)}"
+    return f"the player {'wanted' if past else 'wants'} a lower bitrate"
 
 
 def _explain_sound(job: Transcode, *, past: bool) -> str:
     if job.audio_decision != "transcode":
         return ""
     before, after = format_codec(job.source_audio_codec), format_codec(job.audio_codec)
-    asked = f"other channels or a lower bit rate {'were' if past else 'are'} asked for"
-    cause = f"the player {_takes_not(past=past)} {before}" if before != after else asked
-    return f"Sound {before} → {after}: {cause}."
+    wanted = f"the player {'wanted' if past else 'wants'} other channels or a lower bitrate"
+    cause = f"the player {_cannot_play(past=past)} {before}" if before != after else wanted
+    return f"{_transcoding(past=past)} audio ({before} → {after}): {cause}."
 
 
 def _explain_subtitles(job: Transcode) -> str:
     match job.subtitle_decision:
         case "burn":
-            return "Subtitles burnt into the picture."
+            return "Subtitles burned into the video."
         case "transcode":
             return "Subtitles converted."
         case _:

@@ -55,7 +55,7 @@ def build_banner(state: State, now_ms: int, storage: str) -> ConnectionBanner:
     live = connection.state == "live"
     notes = [clean(connection.detail)] if live and connection.detail else []
     if storage != "ok":
-        notes.append("The database cannot be written: what happens now may be forgotten.")
+        notes.append("The database can't be written, so new activity may be lost.")
     heard = state.refreshed_at
     return ConnectionBanner(
         name=connection.state,
@@ -81,6 +81,8 @@ class Card:
     who: str
     where: str
     state: str
+    status: str
+    """`state` in a person's words: `watching`, `listening`, `paused`."""
     stale: bool
     moving: bool
     """Whether its position goes on by itself between reports."""
@@ -117,6 +119,7 @@ def build_card(session: Session, state: State, now_ms: int) -> Card:
         who=wording.format_user(session),
         where=_format_where(session),
         state=clean(session.state),
+        status=_format_status(session),
         stale=not present,
         moving=moving,
         offset_ms=offset,
@@ -135,8 +138,23 @@ def build_card(session: Session, state: State, now_ms: int) -> Card:
     )
 
 
+_VERBS = {"track": "listening", "photo": "viewing"}
+"""What somebody does who plays an item of this type; anything else is watched."""
+
+
+def _format_status(session: Session) -> str:
+    match session.state:
+        case "playing":
+            return _VERBS.get(session.item.type or "", "watching")
+        case "error":
+            return "unable to play"
+        case _:
+            return clean(session.state)
+
+
 def _build_announcement(session: Session) -> str:
-    verb = {"paused": "has paused", "buffering": "waits for", "error": "cannot play"}.get(session.state, "plays")
+    doing = "is listening to" if session.item.type == "track" else "is watching"
+    verb = {"paused": "paused", "buffering": "is buffering", "error": "can't play"}.get(session.state, doing)
     return f"{wording.format_user(session)} {verb} {_format_title(session)} on {_format_where(session)}"
 
 
@@ -190,10 +208,10 @@ def build_summary(state: State) -> Summary:
     kbps = sum(session.bandwidth_kbps or 0 for session in sessions)
     count = len(sessions)
     parts = [f"{count} {'stream' if count == 1 else 'streams'}"] if count else []
-    parts += [f"{transcoding} transcoded"] if transcoding else []
+    parts += [f"{transcoding} transcoding"] if transcoding else []
     parts += [wording.format_bandwidth(kbps)] if kbps else []
     page = f"{count} playing" if count else "Nothing playing"
-    return Summary(count, " · ".join(parts), page if state.connection.state == "live" else "Plex not heard")
+    return Summary(count, " · ".join(parts), page if state.connection.state == "live" else "Plex disconnected")
 
 
 def build_cards(state: State, now_ms: int) -> list[Card]:

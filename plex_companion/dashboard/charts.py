@@ -129,9 +129,7 @@ def build_heat_map(by_quarter: Mapping[int, int], zone: tzinfo | None = None) ->
     if not top:
         return HeatMap(cells, "No plays yet.")
     best = cells[sums.index(top)]
-    return HeatMap(
-        cells, f"The busiest hour: {WEEKDAYS[best.weekday]} from {best.hour}:00 ({_format_play_count(top)})."
-    )
+    return HeatMap(cells, f"Busiest: {WEEKDAYS[best.weekday]} at {best.hour}:00 ({_format_play_count(top)}).")
 
 
 def _build_cell(position: int, plays: int, top: int) -> Cell:

@@ -82,7 +82,7 @@ async def test_a_session_appears_moves_and_pauses_without_a_reload(it: Home, see
         it.demo.pause(playing[0])
         await expect(cards.locator(".state")).to_contain_text("Paused")
         it.demo.resume(playing[0])
-        await expect(cards.locator(".state")).to_contain_text("Playing")
+        await expect(cards.locator(".state")).to_contain_text("Watching")
 
     async def move() -> None:
         it.demo.seek(playing[0], playing[0].offset + 600_000)
@@ -117,14 +117,14 @@ async def test_the_page_outlives_a_restart_of_the_companion(chromium: Browser, t
             seen = await opened.__aenter__()
             await seen.page.evaluate("window.same = true")
             await expect(seen.page.locator("#lost")).to_be_hidden()
-        await expect(seen.page.locator("#lost")).to_contain_text("The companion does not answer")
+        await expect(seen.page.locator("#lost")).to_contain_text("plex-companion isn't responding")
         await expect(seen.page.locator(".pill")).to_be_hidden()
         async with home(tmp_path, demo=demo, port=port):
             await expect(seen.page.locator("#lost")).to_be_hidden()
             await expect(seen.page.locator(".pill")).to_have_text("Live")
             demo.start(demo.get_movie(2))
             await expect(seen.page.locator(".session h3")).to_have_text(demo.get_movie(2).title)
-            assert await seen.page.evaluate("window.same"), "it was not loaded anew"
+            assert await seen.page.evaluate("window.same"), "it was not reloaded"
             await opened.__aexit__(None, None, None)
 
 
@@ -134,23 +134,23 @@ async def test_the_page_outlives_a_restart_of_plex_and_says_while_it_lasts_that_
     async with home(tmp_path) as it, window(chromium, it.url) as seen:
         await seen.page.evaluate("window.same = true")
         it.demo.start(it.demo.get_movie(2), offset=60_000)
-        await expect(seen.page.locator(".session .state")).to_contain_text("Playing")
+        await expect(seen.page.locator(".session .state")).to_contain_text("Watching")
         await it.demo.shut_down()
-        await expect(seen.page.get_by_role("alert").filter(has_text="Plex is not heard")).to_be_visible()
-        await expect(seen.page.locator(".pill")).to_have_text("Not heard")
-        await expect(seen.page.locator(".session .state")).to_contain_text("Was playing")
+        await expect(seen.page.get_by_role("alert").filter(has_text="Can't reach Plex")).to_be_visible()
+        await expect(seen.page.locator(".pill")).to_have_text("Disconnected")
+        await expect(seen.page.locator(".session .state")).to_contain_text("Was watching")
         await it.demo.reopen()
         await expect(seen.page.locator(".pill")).to_have_text("Live")
         await expect(seen.page.locator(".now")).to_contain_text("Nothing is playing")
         it.demo.start(it.demo.get_movie(3))
         await expect(seen.page.locator(".session h3")).to_have_text(it.demo.get_movie(3).title)
-        assert await seen.page.evaluate("window.same"), "it was not loaded anew"
+        assert await seen.page.evaluate("window.same"), "it was not reloaded"
         assert seen.complaints == []
 
 
 PRESENT = re.compile(
-    r"Nothing is|Now playing|Nothing wants|Nothing in particular|Plex is busy|Nothing playing|\d playing|has been added"
-    r"|\bLive\b|does not take|is asked for|are asked for|(?<!Was )\b(?:Playing|Paused|Buffering)\b"
+    r"Nothing is|Now playing|Nothing needs|Nothing right now|Plex is working|Nothing playing|\d playing|Nothing new"
+    r"|\bLive\b|can't play|the player wants|(?<!Was )\b(?:Watching|Listening|Paused|Buffering|Transcoding)\b"
 )
 """What may be said while it is known to be so, and not when it is only the last that is known."""
 
@@ -162,7 +162,7 @@ async def _said(seen: Window) -> str:
 
 async def _until_past(seen: Window, title: str) -> str:
     await expect(seen.page).to_have_title(f"{title} \u2013 plex-companion")
-    await expect(seen.page.locator("h2").filter(has_text="Plex was busy with")).to_be_visible()
+    await expect(seen.page.locator("h2").filter(has_text="Plex was working on")).to_be_visible()
     said = await _said(seen)
     assert PRESENT.findall(said) == []
     return said
@@ -179,25 +179,25 @@ async def test_while_the_companion_is_away_the_page_says_what_was_and_nothing_of
             seen = await opened.__aenter__()
             if is_busy:
                 await busy(demo)
-                await expect(seen.page.locator(".session .state-name")).to_have_text(["Playing", "Playing"])
+                await expect(seen.page.locator(".session .state-name")).to_have_text(["Watching", "Watching"])
                 await expect(seen.page.locator(".session .why")).to_be_visible()
                 await expect(seen.page.locator(".alert, .task, .arrival")).to_have_count(3)
             await expect(seen.page.locator(".pill")).to_have_text("Live")
             before = await _said(seen)
             assert len(PRESENT.findall(before)) >= 4
-        await expect(seen.page.locator("#lost")).to_contain_text("The companion does not answer")
-        past = await _until_past(seen, "Companion not heard")
+        await expect(seen.page.locator("#lost")).to_contain_text("plex-companion isn't responding")
+        past = await _until_past(seen, "plex-companion not responding")
         if is_busy:
-            assert past.count("Was playing") == 2
+            assert past.count("Was watching") == 2
             assert "last known" in (await seen.page.locator(".alert").text_content() or "")
-            assert "the player did not take" in past or "was too narrow" in past
+            assert "the player couldn't play" in past or "was too slow" in past
         else:
             assert "Nothing was playing." in past
-            assert "Nothing wanted attention." in past
+            assert "Nothing needed attention." in past
         assert await seen.violations() == []
         async with home(tmp_path, demo=demo, port=port):
             await expect(seen.page.locator(".pill")).to_have_text("Live")
-            await expect(seen.page.locator("h2").filter(has_text="Plex is busy with")).to_be_visible()
+            await expect(seen.page.locator("h2").filter(has_text="Plex is working on")).to_be_visible()
             with anyio.fail_after(HANG_SECONDS):
                 while len(PRESENT.findall(await _said(seen))) < 4:  # noqa: ASYNC110 - the page tells nobody
                     await anyio.sleep(0.02)
@@ -213,13 +213,13 @@ async def test_while_plex_is_away_the_page_says_what_was_and_nothing_of_what_is(
             await busy(it.demo)
             await expect(seen.page.locator(".session")).to_have_count(2)
         await it.demo.shut_down()
-        await expect(seen.page.locator(".pill")).to_have_text("Not heard")
-        past = await _until_past(seen, "Plex not heard")
-        assert ("What plays now is not known" in past) is not is_busy
+        await expect(seen.page.locator(".pill")).to_have_text("Disconnected")
+        past = await _until_past(seen, "Plex disconnected")
+        assert ("Can't tell what's playing" in past) is not is_busy
         await seen.page.reload()
         assert PRESENT.findall(await _said(seen)) == [], "drawn by the server"
         await it.demo.reopen()
-        await expect(seen.page.locator("h2").filter(has_text="Plex is busy with")).to_be_visible()
+        await expect(seen.page.locator("h2").filter(has_text="Plex is working on")).to_be_visible()
 
 
 async def test_the_title_of_a_page_that_nobody_looks_at_says_nothing_that_may_be_over(
@@ -236,7 +236,7 @@ async def test_the_title_of_a_page_that_nobody_looks_at_says_nothing_that_may_be
         it.demo.start(it.demo.get_movie(2))
         await seen.page.evaluate(HIDE.replace("HIDDEN", "false"))
         await expect(seen.page).to_have_title("1 playing \u2013 plex-companion")
-        await expect(seen.page.locator(".session .state")).to_contain_text("Playing")
+        await expect(seen.page.locator(".session .state")).to_contain_text("Watching")
 
 
 async def test_a_stream_that_died_unseen_is_opened_again(it: Home, chromium: Browser) -> None:
@@ -272,7 +272,7 @@ async def test_axe_finds_nothing_by_day_or_night_live_or_blind(it: Home, seen: W
         await seen.page.emulate_media(color_scheme=scheme)
         assert await seen.violations() == [], scheme
     await it.demo.shut_down()
-    await expect(seen.page.locator(".banner")).to_contain_text("Plex is not heard")
+    await expect(seen.page.locator(".banner")).to_contain_text("Can't reach Plex")
     for scheme in SCHEMES:
         await seen.page.emulate_media(color_scheme=scheme)
         assert await seen.violations() == [], f"{scheme}, blind"
@@ -334,9 +334,9 @@ async def test_an_alert_is_acknowledged_with_its_button_and_leaves(it: Home, see
     it.demo.announce(frames.build_status("The roof is being repaired"))
     alert = seen.page.locator(".alert")
     await expect(alert).to_contain_text("The roof is being repaired")
-    await alert.get_by_role("button", name="Seen: The roof is being repaired").press("Enter")
+    await alert.get_by_role("button", name="Mark as seen: The roof is being repaired").press("Enter")
     await expect(alert).to_have_count(0)
-    await expect(seen.page.get_by_text("Nothing wants attention.")).to_be_visible()
+    await expect(seen.page.get_by_text("Nothing needs attention.")).to_be_visible()
 
 
 async def test_who_listens_is_told_of_what_begins_and_of_nothing_that_was_there(it: Home, chromium: Browser) -> None:
@@ -346,7 +346,7 @@ async def test_who_listens_is_told_of_what_begins_and_of_nothing_that_was_there(
         await expect(seen.page.locator(".session")).to_have_count(1)
         await expect(seen.page.locator("#said")).to_be_empty()
         it.demo.start(it.demo.get_movie(2), player=1, user=1)
-        await expect(seen.page.locator("#said")).to_contain_text(f"plays {it.demo.get_movie(2).title}")
+        await expect(seen.page.locator("#said")).to_contain_text(f"is watching {it.demo.get_movie(2).title}")
 
 
 async def test_the_keyboard_begins_with_a_way_to_what_plays(seen: Window) -> None:
@@ -386,8 +386,8 @@ async def test_the_token_opens_the_page_which_then_moves_and_writes_by_the_cooki
         session = it.demo.start()
         await expect(page.locator(".session")).to_have_count(1)
         it.demo.announce(frames.build_reachability(reachable=False))
-        await page.get_by_role("button", name="Seen").click()
-        await expect(page.get_by_role("button", name="Seen")).to_have_count(0)
+        await page.get_by_role("button", name="Mark as seen").click()
+        await expect(page.get_by_role("button", name="Mark as seen")).to_have_count(0)
         it.demo.stop(session)
         await expect(page.locator(".session")).to_have_count(0)
         (cookie,) = await context.cookies()

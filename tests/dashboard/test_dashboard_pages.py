@@ -194,7 +194,7 @@ async def test_a_page_hears_all_parts_first_and_then_only_what_changes(it: Home)
             "charts",
         ]
         session = it.demo.start()
-        started = await stream.part("now", "Playing")
+        started = await stream.part("now", "Watching")
         (key,) = started["order"]
         it.demo.pause(session)
         paused = await stream.part("now", "Paused")
@@ -227,8 +227,8 @@ async def test_while_plex_is_away_the_page_says_so_and_that_it_shows_the_last_kn
     await it.until(lambda: not it.application.companion.is_live)
     page = (await get(it, "/")).text
     assert 'data-link="down"' in page
-    assert "What you see is the last known" in page
-    assert "Was playing" in page
+    assert "This is the last known state" in page
+    assert "Was watching" in page
     await it.demo.reopen()
     await it.live()
     await it.until(lambda: not it.sessions)
@@ -240,7 +240,7 @@ async def test_an_empty_page_while_plex_is_away_does_not_say_that_nothing_plays(
     await it.demo.shut_down()
     await it.until(lambda: not it.application.companion.is_live)
     page = (await get(it, "/")).text
-    assert "What plays now is not known" in page
+    assert "Can&#39;t tell what&#39;s playing" in page
     assert "Nothing is playing" not in page
     await it.demo.reopen()
     await it.live()

@@ -27,14 +27,14 @@ def test_the_first_scene_is_told_as_a_whole() -> None:
     assert told(None, scene(session(), activities=[activity()], alerts=[alert()])) == [
         "live: Den 1.43.3.1",
         "playing: Ada, The Lamp (2031), on Big TV, direct play, at 10:00 / 2:00:00",
-        "busy: Scanning Films",
+        "started: Scanning Films",
         "alert: Keeps buffering: number 1",
     ]
 
 
 def test_alerts_of_the_past_are_no_news_at_first_but_later_they_are() -> None:
     over = alert(resolved_at=NOW)
-    assert told(None, scene(alerts=[over])) == ["live: Den 1.43.3.1", "nothing plays"]
+    assert told(None, scene(alerts=[over])) == ["live: Den 1.43.3.1", "nothing is playing"]
     assert told(scene(), scene(alerts=[over])) == ["alert: Keeps buffering: number 1"]
 
 
@@ -57,7 +57,7 @@ def test_an_end_is_a_line() -> None:
 
 def test_going_blind_is_said_once_and_not_of_every_session() -> None:
     blind = scene(session(), session(2), link="down", detail="connection refused")
-    assert told(scene(session(), session(2)), blind) == ["Plex is not heard: connection refused"]
+    assert told(scene(session(), session(2)), blind) == ["Can't reach Plex: connection refused"]
 
 
 def test_coming_back_tells_what_goes_on() -> None:
@@ -70,16 +70,18 @@ def test_coming_back_tells_what_goes_on() -> None:
 
 def test_what_an_earlier_run_left_behind_is_marked() -> None:
     first = told(None, scene(session(), link="offline", refreshed_at=None))
-    assert first[0] == "Plex has not been heard yet"
+    assert first[0] == "Not connected to Plex yet"
     assert first[1].startswith("last known: playing: Ada")
 
 
 def test_an_alert_that_ends_is_over() -> None:
-    assert told(scene(alerts=[alert()]), scene(alerts=[alert(resolved_at=NOW)])) == ["over: Keeps buffering: number 1"]
+    assert told(scene(alerts=[alert()]), scene(alerts=[alert(resolved_at=NOW)])) == [
+        "resolved: Keeps buffering: number 1"
+    ]
 
 
 def test_an_activity_that_ends_is_done() -> None:
-    assert told(scene(activities=[activity()]), scene()) == ["done: Scanning Films"]
+    assert told(scene(activities=[activity()]), scene()) == ["finished: Scanning Films"]
 
 
 def test_a_title_cannot_begin_a_line_of_its_own_nor_fill_a_pipe() -> None:
@@ -101,12 +103,12 @@ def test_begin_and_end_of_an_import_are_told_and_its_progress_is_not() -> None:
     half, done = imported(History(5, 50_000, 100_000)), imported(History(9, 100_000, 100_000, complete=True))
     assert told(fresh, begun) == ["importing Plex's history: 0 of 100,000 plays so far"]
     assert told(begun, half) == []
-    assert told(half, done) == ["Plex's history is imported: 100,000 plays"]
+    assert told(half, done) == ["imported Plex's history: 100,000 plays"]
     assert told(done, imported(History(9, 100_001, 100_001, complete=True))) == []
     assert any("importing Plex's history: 50,000 of 100,000 plays so far" in line for line in render_lines(None, half))
 
 
 def test_why_history_cannot_be_read_is_told_once() -> None:
     refused = imported(History(detail="not allowed"))
-    assert told(imported(History(), page=0), refused) == ["Plex's history cannot be read: not allowed"]
+    assert told(imported(History(), page=0), refused) == ["Plex's history is unreadable: not allowed"]
     assert told(refused, refused) == []

@@ -110,7 +110,7 @@ async def on_a_terminal(demo: Demo, folder: Path) -> AsyncIterator[Terminal]:
 
 async def test_it_shows_what_plays_as_soon_as_it_does(demo: Demo, tmp_path: Path) -> None:
     async with on_a_terminal(demo, tmp_path) as terminal:
-        await terminal.until("Nothing plays.")
+        await terminal.until("Nothing is playing.")
         session = demo.start(offset=600_000)
         await terminal.until(session.user.name)
         await terminal.until("10:01 / ")
@@ -121,12 +121,12 @@ async def test_it_says_at_once_when_plex_is_gone_and_when_it_is_back(demo: Demo,
     async with on_a_terminal(demo, tmp_path) as terminal:
         await terminal.until("live")
         demo.start()
-        await terminal.until("Playing (1)")
+        await terminal.until("Now playing (1)")
         await demo.shut_down()
         await terminal.until("Last known (1)")
         seen = len(terminal.shown)
         await demo.reopen()
-        await terminal.until("Nothing plays.", since=seen)
+        await terminal.until("Nothing is playing.", since=seen)
 
 
 @pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, "q"])
@@ -145,7 +145,7 @@ async def test_it_ends_and_leaves_the_terminal_as_it_was(demo: Demo, tmp_path: P
     after = terminal.shown.rpartition(LEAVE)[2]
     assert CURSOR in terminal.shown
     assert "Traceback" not in terminal.shown
-    assert "Nothing plays" not in after
+    assert "Nothing is playing" not in after
 
 
 @pytest.mark.parametrize("logs_elsewhere", [True, False])
@@ -213,7 +213,7 @@ async def down_a_pipe(demo: Demo, folder: Path) -> AsyncIterator[Pipe]:
 async def test_a_pipe_gets_a_line_for_each_change_and_no_control_codes(demo: Demo, tmp_path: Path) -> None:
     async with down_a_pipe(demo, tmp_path) as pipe:
         await pipe.until("live: ")
-        await pipe.until("nothing plays")
+        await pipe.until("nothing is playing")
         session = demo.start(offset=600_000)
         line = await pipe.until("playing: ")
         assert re.fullmatch(r"\d\d:\d\d:\d\d  playing: .+", line)
@@ -221,7 +221,7 @@ async def test_a_pipe_gets_a_line_for_each_change_and_no_control_codes(demo: Dem
         demo.pause(session)
         await pipe.until("paused: ")
         await demo.shut_down()
-        await pipe.until("Plex is not heard")
+        await pipe.until("Can't reach Plex")
         await pipe.until("alert: Plex cannot be heard")
         await demo.reopen()
         await pipe.until("live: ")

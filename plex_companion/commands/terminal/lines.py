@@ -35,7 +35,7 @@ def _compare_connection(before: ViewModel | None, after: ViewModel) -> Iterator[
     if before is None or _format_connection(before) != text:
         yield text
         if after.is_certain and not after.sessions:
-            yield "nothing plays"
+            yield "nothing is playing"
 
 
 def _format_connection(scene: ViewModel) -> str:
@@ -44,7 +44,7 @@ def _format_connection(scene: ViewModel) -> str:
         return link
     detail = clean(scene.state.connection.detail or "")
     name = f"{link}: {wording.format_server(scene.state)}"
-    return f"{name}, but not all can be read: {detail}" if detail else name
+    return f"{name}, but some data can't be read: {detail}" if detail else name
 
 
 def _compare_history(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
@@ -53,9 +53,9 @@ def _compare_history(before: ViewModel | None, after: ViewModel) -> Iterator[str
     if after.is_importing and not (before and before.is_importing):
         yield f"importing Plex's history: {wording.format_import(new)} so far"
     if before and new.complete and old is not None and not old.complete:
-        yield f"Plex's history is imported: {new.imported:,} plays"
+        yield f"imported Plex's history: {new.imported:,} plays"
     if new.detail and (old is None or old.detail != new.detail):
-        yield f"Plex's history {'has gaps' if new.complete else 'cannot be read'}: {clean(new.detail)}"
+        yield f"Plex's history {'is incomplete' if new.complete else 'is unreadable'}: {clean(new.detail)}"
 
 
 def _compare_sessions(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
@@ -90,10 +90,10 @@ def _compare_activities(before: ViewModel | None, after: ViewModel) -> Iterator[
     old = before.state.activities if before else {}
     for activity in after.activities:
         if activity.uuid not in old:
-            yield f"busy: {wording.format_activity(activity)}"
+            yield f"started: {wording.format_activity(activity)}"
     for uuid, activity in old.items():
         if uuid not in after.state.activities:
-            yield f"done: {wording.format_activity(activity)}"
+            yield f"finished: {wording.format_activity(activity)}"
 
 
 def _compare_alerts(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
@@ -105,4 +105,4 @@ def _compare_alerts(before: ViewModel | None, after: ViewModel) -> Iterator[str]
     still = {alert.id for alert in after.state.alerts.values()}
     for alert in before.state.alerts.values() if before else ():
         if alert.id not in still:
-            yield f"over: {clean(alert.title)}"
+            yield f"resolved: {clean(alert.title)}"

@@ -100,36 +100,40 @@ def _list_troubles(scene: ViewModel) -> list[RenderableType]:
     link, fresh = scene.state.connection, scene.state.refreshed_at
     lines: list[RenderableType] = []
     if not scene.is_live and scene.state.sessions:
-        since = f" at {scene.format_time(fresh)}" if fresh is not None else ", perhaps long ago"
-        lines.append(_build_line((f"  What follows is the last known, confirmed{since}.", "yellow")))
+        since = f"confirmed at {scene.format_time(fresh)}" if fresh is not None else "perhaps from long ago"
+        lines.append(_build_line((f"  This is the last known state, {since}.", "yellow")))
     elif not scene.is_live and link.detail:
-        lines.append(
-            _build_line((f"  Since {scene.format_time(link.since_at)}. It is tried again from time to time.", "yellow"))
-        )
+        lines.append(_build_line((f"  Disconnected since {scene.format_time(link.since_at)}, retrying.", "yellow")))
     if scene.is_live and link.detail:
-        lines.append(_build_line((f"  Not all can be read: {clean(link.detail)}", "yellow")))
+        lines.append(_build_line((f"  Some data can't be read: {clean(link.detail)}", "yellow")))
     history = scene.state.history
     if scene.is_importing:
-        lines.append(_build_line((f"  Plex's history is being imported: {wording.format_import(history)}.", "cyan")))
+        lines.append(_build_line((f"  Importing Plex's history: {wording.format_import(history)}.", "cyan")))
     if scene.is_live and history.detail:
         lines.append(
             _build_line(
                 (
-                    f"  Plex's history {'has gaps' if history.complete else 'cannot be read'}: {clean(history.detail)}",
+                    f"  Plex's history {'is incomplete' if history.complete else 'is unreadable'}: {clean(history.detail)}",
                     "yellow",
                 )
             )
         )
     if scene.storage != "ok":
-        lines.append(_build_line(("  The database cannot be written: nothing is remembered for later.", "bold red")))
+        lines.append(_build_line(("  The database can't be written: nothing is being saved.", "bold red")))
     return lines
 
 
 def _render_sessions(scene: ViewModel, most: int) -> list[RenderableType]:
     sessions = scene.sessions
     if not sessions:
-        known = "Nothing plays." if scene.is_certain else "Not known." if not scene.is_live else "No session is known."
-        title = Text("Playing" if scene.is_live else "Last known")
+        known = (
+            "Nothing is playing."
+            if scene.is_certain
+            else "No sessions found."
+            if scene.is_live
+            else "Unknown while Plex is disconnected."
+        )
+        title = Text("Now playing" if scene.is_live else "Last known")
         return [_build_headline(title, scene), _build_line((f"  {known}", "dim"))]
     table = _build_table()
     for width in (1, None, None, None):
@@ -152,7 +156,7 @@ def _render_sums(scene: ViewModel) -> Text:
     sessions = scene.sessions
     transcoding = sum(session.decision == "transcode" for session in sessions)
     sums = (
-        f"{'Playing' if scene.is_live else 'Last known'} ({len(sessions)})",
+        f"{'Now playing' if scene.is_live else 'Last known'} ({len(sessions)})",
         f"{transcoding} transcoding" if transcoding else "",
         wording.format_bandwidth(sum(session.bandwidth_kbps or 0 for session in sessions)),
     )
@@ -228,7 +232,7 @@ def _render_activities(scene: ViewModel, most: int) -> list[RenderableType]:
             Text("»", "cyan"), _build_line(wording.format_activity(activity)), bar, "…" if done is None else f"{done} %"
         )
     return [
-        _build_headline(Text(f"Plex {'is' if scene.is_live else 'was'} busy ({len(scene.activities)})"), scene),
+        _build_headline(Text(f"Plex {'is' if scene.is_live else 'was'} working ({len(scene.activities)})"), scene),
         table,
     ]
 
@@ -240,7 +244,7 @@ def _render_alerts(scene: ViewModel, most: int) -> list[RenderableType]:
     if not alerts:
         return [
             _build_headline(title, scene),
-            _build_line(("  None." if scene.is_live else "  None that is known.", "dim")),
+            _build_line(("  None." if scene.is_live else "  None known.", "dim")),
         ]
     table = _build_table()
     table.add_column(width=1)
