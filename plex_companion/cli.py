@@ -15,10 +15,11 @@ import anyio
 
 from plex_companion import __version__
 from plex_companion.commands.flags import Parser, file_path, listen_host, one_of, port, positive_number, whole_number
+from plex_companion.commands.output import filter_streams
 from plex_companion.commands.setup.hosts import HOSTS
 from plex_companion.errors import CompanionError, SettingsError, StartError
 from plex_companion.settings import Settings, find_database_path
-from plex_companion.text import hide_secrets, redact
+from plex_companion.text import SecretFilter, redact
 
 if TYPE_CHECKING:
     import argparse
@@ -280,25 +281,37 @@ def _run(flags: argparse.Namespace) -> int:
         case "login" | "install":
             return _run_setup(flags)
         case _:
-            settings = _load_aloud(flags)
-            discreet = _log_to_stderr(settings)
+            settings, secrets = _load_aloud(flags)
+            _log_to_stderr(settings)
             demo = flags.demo or (
                 getattr(flags, "demo_if_unset", False) and not (settings.plex_url or settings.plex_token)
             )
-            return _run_with_settings(flags.command, settings, discreet, demo=demo)
+            return _run_with_settings(flags.command, settings, secrets, demo=demo)
 
 
-def _load(flags: argparse.Namespace) -> Settings:
-    """Read the settings of a command, and see that the file of the database can be one.
+def _read_settings(flags: argparse.Namespace) -> tuple[Settings, SecretFilter]:
+    """Read the settings of a command, and hide their secrets in everything that is printed and logged from now on.
+
+    Raises:
+        SettingsError: something cannot be used.
+    """
+    settings = Settings.load(_collect_settings(flags))
+    secrets = SecretFilter(settings.list_secrets())
+    filter_streams(secrets)
+    return settings, secrets
+
+
+def _load(flags: argparse.Namespace) -> tuple[Settings, SecretFilter]:
+    """Read the settings of a command, and check that the path of the database can be a file's.
 
     Raises:
         SettingsError: something cannot be used.
         StartError: a folder is in the place of the database, or no file can have its name.
     """
-    settings = Settings.load(_collect_settings(flags))
+    settings, secrets = _read_settings(flags)
     if settings.database is not None:
         _check_file("The database", settings.database, "Name a file in it, as plex.sqlite3.")
-    return settings
+    return settings, secrets
 
 
 def _check_file(what: str, path: Path, advice: str) -> None:
@@ -313,12 +326,12 @@ def _check_file(what: str, path: Path, advice: str) -> None:
         raise StartError(f"{what} {_shortened(path)} is a folder. {advice}")
 
 
-def _load_aloud(flags: argparse.Namespace) -> Settings:
-    """Read the settings of a command that asks Plex, and tell a person how its address was read."""
-    settings = _load(flags)
+def _load_aloud(flags: argparse.Namespace) -> tuple[Settings, SecretFilter]:
+    """Read the settings of a command that asks Plex, and print how its address was read."""
+    settings, secrets = _load(flags)
     for note in () if getattr(flags, "demo", False) else settings.notes:
         _print_error(f"plex-companion: {note}")
-    return settings
+    return settings, secrets
 
 
 def _collect_settings(flags: argparse.Namespace) -> dict[str, object]:
@@ -327,30 +340,28 @@ def _collect_settings(flags: argparse.Namespace) -> dict[str, object]:
 
 
 class _RedactingFormatter(logging.Formatter):
-    """Writes no secret, whoever logs it."""
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self.secrets = tuple(secrets)
+    """Hides what looks like a token of Plex's. The stream hides the secrets of the settings."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(hide_secrets(super().format(record), self.secrets))
+        return redact(super().format(record))
 
 
-def _log_to_stderr(settings: Settings) -> _RedactingFormatter:
-    """Standard output belongs to the protocol. Third-party chatter is for debugging only."""
-    handler, discreet = logging.StreamHandler(sys.stderr), _RedactingFormatter(settings.list_secrets())
-    handler.setFormatter(discreet)
+def _log_to_stderr(settings: Settings) -> None:
+    """Log to standard error, since standard output belongs to the protocol.
+
+    Lines of libraries below a warning are logged at the level `debug` only.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in ("httpx2", "httpcore2"):  # their lines hold whole addresses, and those of webhooks may be secrets
         logging.getLogger(name).setLevel("WARNING")
     if settings.log_level != "debug":
         for name in ("mcp", "uvicorn", "websockets", "plexapi", "urllib3"):
             logging.getLogger(name).setLevel("WARNING")
-    return discreet
 
 
-def _run_with_settings(command: str, settings: Settings, discreet: _RedactingFormatter, *, demo: bool) -> int:
+def _run_with_settings(command: str, settings: Settings, secrets: SecretFilter, *, demo: bool) -> int:
     if command == "doctor":
         from plex_companion.commands.doctor import run_doctor
 
@@ -364,9 +375,9 @@ def _run_with_settings(command: str, settings: Settings, discreet: _RedactingFor
     from plex_companion.app import serve
 
     def on_started(opening: StartInfo) -> None:
-        if opening.stored_token is not None:
-            discreet.secrets += (opening.stored_token.token,)
         _greet(opening, demo=demo)
+        if opening.stored_token is not None:
+            secrets.add(opening.stored_token.token)
 
     anyio.run(partial(serve, settings, demo=demo, started=on_started))
     return 0
@@ -407,7 +418,7 @@ def _run_report(flags: argparse.Namespace) -> int:
     from plex_companion.commands.reports.queries import ReportQuery
     from plex_companion.commands.reports.show import report
 
-    settings = _load(flags)
+    settings, _ = _load(flags)
     _log_to_stderr(settings)
     asked = {name: value for name, value in vars(flags).items() if name in ReportQuery.__dataclass_fields__}
     anyio.run(partial(report, settings, ReportQuery(**asked), demo=flags.demo, as_json=flags.json))
@@ -418,7 +429,7 @@ def _run_setup(flags: argparse.Namespace) -> int:
     from plex_companion.commands.setup.config_files import find_user_dotenv
     from plex_companion.commands.setup.prompter import Prompter, ask_at_terminal
 
-    settings = _load_aloud(flags)
+    settings, _ = _load_aloud(flags)
     _log_to_stderr(settings)
     if flags.command == "login":
         from plex_companion.commands.setup.login import login
@@ -457,7 +468,7 @@ def _print_tools(flags: argparse.Namespace) -> int:
     if flags.markdown or flags.schemas:
         print(render_table() if flags.markdown else render_schemas())  # noqa: T201 - the answer
         return 0
-    settings = Settings.load(_collect_settings(flags))
+    settings, _ = _read_settings(flags)
     print(render_plain(select_tools(settings.toolsets, read_only=settings.read_only)))  # noqa: T201 - the answer
     return 0
 
@@ -465,7 +476,7 @@ def _print_tools(flags: argparse.Namespace) -> int:
 def _run_maintenance(flags: argparse.Namespace) -> int:
     from plex_companion.commands import database_file
 
-    settings = _load(flags)
+    settings, _ = _load(flags)
     _log_to_stderr(settings)
     for file in (getattr(flags, "to", None), getattr(flags, "file", None)):
         if file is not None:

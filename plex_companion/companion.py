@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
+import time
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from plex_companion import __version__
+from plex_companion.models import Moment
+from plex_companion.settings import APP
+from plex_companion.text import SecretFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,10 +22,20 @@ if TYPE_CHECKING:
     from plex_companion.changes.state import State
     from plex_companion.ingest.live import Live
     from plex_companion.ingest.queue import EventQueue
-    from plex_companion.models import Moment
     from plex_companion.plex.gateway import Gateway
     from plex_companion.plex.ttl_cache import TtlCache
     from plex_companion.settings import Settings
+
+
+def read_clock() -> Moment:
+    """Return the present: milliseconds since 1970, and milliseconds of a clock that never jumps."""
+    return Moment(int(time.time() * 1000), int(time.monotonic() * 1000))
+
+
+def read_versions() -> dict[str, str]:
+    """Return the versions of this program, of Python, and of the libraries whose behaviour matters."""
+    names = ("mcp", "plexapi", "websockets", "aiosqlite")
+    return {APP: __version__, "python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +53,12 @@ class Companion:
     hidden_tools: int = 0
     """How many of the served tools are not listed while the companion is read-only."""
     pid: int = field(default_factory=os.getpid)
+    secrets: SecretFilter = field(init=False)
+    """Hides the secrets of the settings in what leaves the program."""
+
+    def __post_init__(self) -> None:
+        """Build the filter from the settings."""
+        object.__setattr__(self, "secrets", SecretFilter(self.settings.list_secrets()))
 
     @property
     def state(self) -> State:

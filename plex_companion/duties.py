@@ -37,7 +37,7 @@ def build_leader_tasks(companion: Companion, bell: WakeUp, tick_seconds: float) 
     return [
         partial(send_ticks, inbox, now, tick_seconds),
         partial(maintain_database, cache, inbox, now, settings),
-        partial(deliver_to_webhooks, cache, inbox, now, settings, bell),
+        partial(deliver_to_webhooks, companion, bell),
     ]
 
 
@@ -91,15 +91,17 @@ async def maintain_database(cache: Cache, inbox: EventQueue, now: Callable[[], M
     await maintain(cache, MaintenancePlan(settings.backups), lambda: now().at, report)
 
 
-async def deliver_to_webhooks(
-    cache: Cache, inbox: EventQueue, now: Callable[[], Moment], settings: Settings, bell: WakeUp
-) -> None:
-    """Take alerts to the webhooks, if there are any; for the process that listens."""
+async def deliver_to_webhooks(companion: Companion, wake_up: WakeUp) -> None:
+    """Send alerts to the webhooks in the settings, forever; return where there are none."""
+    settings = companion.settings
 
     async def report(result: DeliveryReport) -> None:
-        await inbox.put([ReceivedEvent(result, now())])
+        await companion.event_queue.put([ReceivedEvent(result, companion.clock())])
 
     key = settings.read_webhook_key()
     webhooks = tuple(Webhook(name, url, key) for name, url in settings.list_webhooks().items())
     if webhooks:
-        await deliver_alerts(webhooks, DeliveryContext(cache, bell, report, lambda: now().at, random.random))
+        context = DeliveryContext(
+            companion.cache, wake_up, report, lambda: companion.now_ms, random.random, companion.secrets
+        )
+        await deliver_alerts(webhooks, context)

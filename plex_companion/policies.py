@@ -8,14 +8,10 @@ from plex_companion.changes.alerts.rules import Thresholds
 from plex_companion.changes.deliveries import WebhookRules
 from plex_companion.ingest.loop import Retention
 from plex_companion.serialize import build_alert_message
+from plex_companion.times import DAY_MS, MINUTE_MS
 
 if TYPE_CHECKING:
     from plex_companion.settings import Settings
-
-MINUTE_MS = 60_000
-
-
-DAY_MS = 86_400_000
 
 
 def compute_silence_limit_ms(settings: Settings) -> int:
@@ -31,7 +27,7 @@ def build_thresholds(settings: Settings) -> Thresholds:
         transcode_4k=settings.alert_transcode_4k,
         streams=settings.alert_streams,
         streams_grace_ms=int(settings.alert_streams_grace_seconds * 1000),
-        paused_ms=int(settings.alert_paused_minutes * 60_000),
+        paused_ms=int(settings.alert_paused_minutes * MINUTE_MS),
         unreadable_ms=int(settings.alert_unreadable_seconds * 1000),
         hold_ms=int(settings.alert_hold_seconds * 1000),
     )

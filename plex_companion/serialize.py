@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.cache.rows import parse_item, parse_player, parse_user
 from plex_companion.models import KEYLESS, Player, User
+from plex_companion.text import encode_json
+from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     )
 
 Json = dict[str, Any]
-DAY_MS = 86_400_000
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 LAST_MS = 253_402_300_799_000
 """The end of the year 9999; what is later, or before 1970, is no time of Plex's."""
@@ -232,7 +233,7 @@ def serialize_play_event(row: sqlite3.Row) -> Json:
 def build_alert_message(what: str, of: Alert, at: int) -> str:
     """What a webhook is sent, as JSON: an alert opened or was resolved."""
     message = {"type": what, "timestamp": format_iso(at), "data": serialize_alert(of)}
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    return encode_json(message)
 
 
 def serialize_event(row: sqlite3.Row) -> Json:

@@ -46,7 +46,6 @@ ORDER = (
     "processes",
     "policies",
     "duties",
-    "mcp_interface",
     "demo",
     "app",
     "commands",

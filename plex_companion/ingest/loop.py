@@ -16,6 +16,7 @@ from plex_companion.cache.open_files import UNKNOWN
 from plex_companion.cache.record import coalesce
 from plex_companion.events import HistoryPage, Snapshot
 from plex_companion.ingest.threads import compute_off_loop
+from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,9 +47,9 @@ RETRY_LOCK_MS = 100
 class Retention:
     """How long what is kept. Plays are kept for ever."""
 
-    events_ms: int = 7 * 86_400_000
+    events_ms: int = 7 * DAY_MS
     events_rows: int = 200_000
-    alerts_ms: int = 90 * 86_400_000
+    alerts_ms: int = 90 * DAY_MS
 
 
 DEFAULT_RETENTION = Retention()

@@ -11,7 +11,8 @@ import anyio
 import anyio.abc
 from pydantic import SecretStr
 
-from plex_companion.app import open_companion, read_clock
+from plex_companion.app import open_companion
+from plex_companion.companion import read_clock
 from plex_companion.plex.disconnects import ListenerTimeouts
 from plex_companion.settings import Settings
 from support.deadlines import HANG_SECONDS

@@ -18,6 +18,7 @@ from plex_companion.plex.xml.attributes import (
     read_text,
     read_utc,
 )
+from plex_companion.times import MINUTE_MS, SECOND_MS
 from plex_companion.tools.declare import Access, Id, Toolset
 from plex_companion.tools.play_history import HistoryWalk, describe_play, drop_repeats, get_devices
 from plex_companion.tools.user.statistics import Period, get_statistics
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 USER = Toolset("user", "Users: who they are, what they watch, what they have watched")
 
 LISTED = HISTORY = 500
-MINUTE_MS, SECOND_MS = 60_000, 1_000
 ContentType = Literal["movie", "show", "episode", "track", "photo", "clip"]
 
 
