@@ -1,4 +1,4 @@
-"""The wiring: what is opened in which order, and the one task group everything runs in."""
+"""Opens the parts in order, connects them, and closes them in reverse order. Nothing else happens here."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 5.0
 WRITE_SECONDS = 1.0
-"""How long the end waits for what was heard to be written."""
+"""How long shutdown waits for received events to be written."""
 
 
 @asynccontextmanager
@@ -65,61 +65,64 @@ async def open_companion(
     announce: Callable[[TouchedUris], None],
     *,
     now: Callable[[], Moment] = read_clock,
-    patience: ListenerTimeouts = DEFAULT_TIMEOUTS,
+    timeouts: ListenerTimeouts = DEFAULT_TIMEOUTS,
     tick_seconds: float = TICK_SECONDS,
 ) -> AsyncIterator[Companion]:
-    """A companion that listens, writes down and announces while the block runs.
+    """Run a companion while the block does: it listens to Plex, writes what happens, and announces what changed.
 
-    Where another process does so on the same database already, this one follows it, and goes on when it ends.
+    If another process does so on the same database already, this one follows it, and takes over when it ends.
 
     Raises:
         StartError: the database cannot be used.
         SettingsError: the address of the server is missing, or the database is another server's.
     """
-    wanted = RefreshRequests()
-    bell = WakeUp()
+    requests = RefreshRequests()
+    wake_up = WakeUp()
     path = find_database_path(settings)
     live = Live(State(Connection("offline", now().at)), build_thresholds(settings), build_webhook_rules(settings))
-    inbox = EventQueue(QUEUE_LIMIT, live.counters)
+    queue = EventQueue(QUEUE_LIMIT, live.counters)
 
     def on_commit(changes: Sequence[Change], touched: TouchedUris) -> None:
-        request_refreshes(changes, wanted, bell)
+        request_refreshes(changes, requests, wake_up)
         announce(touched)
 
     await insist_on_own(path, settings)
-    with open_lock(path) as lease:
+    with open_lock(path) as lock:
         async with (
             _open_cache(path, settings, now) as cache,
             open_gateway(settings) as gateway,
             anyio.create_task_group() as tasks,
         ):
-            companion = Companion(settings, live, cache, gateway, inbox, now, read_versions(), TtlCache())
+            companion = Companion(settings, live, cache, gateway, queue, now, read_versions(), TtlCache())
             everything = partial(list_all_uris, companion)
-            follower = Follower(live, cache, inbox, announce, everything, now, compute_silence_limit_ms(settings))
-            roles = Election(live, cache, lease, inbox, follower, now, on_commit, build_retention(settings))
-            roles.own_address = address_mark(settings)
-            roles.guard_owner = partial(guard_owner, cache, live, settings, gateway)
-            await roles.load()
-            leading = build_leader_tasks(companion, bell, tick_seconds)
-            tasks.start_soon(roles.run, partial(_listen, companion, wanted, patience), leading)
+            follower = Follower(live, cache, queue, announce, everything, now, compute_silence_limit_ms(settings))
+            election = Election(live, cache, lock, queue, follower, now, on_commit, build_retention(settings))
+            election.own_address = address_mark(settings)
+            election.guard_owner = partial(guard_owner, cache, live, settings, gateway)
+            await election.load()
+            leading = build_leader_tasks(companion, wake_up, tick_seconds)
+            tasks.start_soon(election.run, partial(_listen, companion, requests, timeouts), leading)
             try:
                 yield companion
             finally:
                 with anyio.move_on_after(WRITE_SECONDS, shield=True):
-                    await roles.stop()
+                    await election.stop()
                 tasks.cancel_scope.cancel()
 
 
-async def _listen(companion: Companion, wanted: RefreshRequests, patience: ListenerTimeouts) -> None:
-    """Listen to Plex, going on from what is known; for the process that listens."""
+async def _listen(companion: Companion, requests: RefreshRequests, timeouts: ListenerTimeouts) -> None:
+    """Listen to Plex from the committed state on. Only the leading process does."""
     live, settings = companion.live, companion.settings
     receive = receive_own(companion.cache, live, settings, companion.event_queue.put)
-    to_plex = partial(listen, companion.gateway, settings, receive, now=companion.clock, wanted=wanted)
-    await to_plex(book=build_import_progress(live), epoch=live.state.connection.epoch, patience=patience)
+    to_plex = partial(listen, companion.gateway, settings, receive, now=companion.clock, wanted=requests)
+    await to_plex(book=build_import_progress(live), epoch=live.state.connection.epoch, patience=timeouts)
 
 
 def _open_cache(path: Path, settings: Settings, now: Callable[[], Moment]) -> AbstractAsyncContextManager[Cache]:
-    """Open the database. One that nobody named is created once a server has answered, not for a wrong address."""
+    """Open the database.
+
+    Without a path in the settings, the file is created when a server has answered: a wrong address leaves none behind.
+    """
     if settings.database is None and not path.exists():
         return open_in_memory(path)
     return open_cache(path, backups=settings.backups, now=lambda: now().at)
@@ -127,7 +130,7 @@ def _open_cache(path: Path, settings: Settings, now: Callable[[], Moment]) -> Ab
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A running companion with the MCP server that serves it; the transports stand around it."""
+    """A running companion and its MCP server, ready for a transport."""
 
     companion: Companion
     notifier: Notifier
@@ -136,7 +139,7 @@ class Application:
     call_timer: ToolCallTimer
 
     def build_http_app(self, code: LoginCode | None = None) -> HttpApp:
-        """Everything that is served over HTTP, behind one guard. `code` logs one browser in, once."""
+        """Build everything that is served over HTTP, behind one guard. `code` logs one browser in, once."""
         from plex_companion.dashboard.mount import build_routes  # noqa: PLC0415 - stdio does without
         from plex_companion.metrics import ClientCounts, Metrics  # noqa: PLC0415 - the same
         from plex_companion.server.auth.config import build_auth_config  # noqa: PLC0415 - the same
@@ -162,9 +165,9 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, *, patience: ListenerTimeouts = DEFAULT_TIMEOUTS, tick_seconds: float = TICK_SECONDS
+    settings: Settings, *, timeouts: ListenerTimeouts = DEFAULT_TIMEOUTS, tick_seconds: float = TICK_SECONDS
 ) -> AsyncIterator[Application]:
-    """A companion whose changes reach subscribers, while the block runs.
+    """Run a companion and its MCP server while the block does; changes reach the subscribers.
 
     Raises:
         StartError: the database cannot be used.
@@ -178,9 +181,9 @@ async def open_application(
 
     async with (
         notifier.run(),
-        open_companion(settings, announce, patience=patience, tick_seconds=tick_seconds) as opened,
+        open_companion(settings, announce, timeouts=timeouts, tick_seconds=tick_seconds) as running,
     ):
-        companion = replace(opened, hidden_tools=count_hidden_tools(tools))
+        companion = replace(running, hidden_tools=count_hidden_tools(tools))
         calls = ToolCallTimer()
         server = build_server(build_server_interface(companion, tools, calls), notifier)
         yield Application(companion, notifier, server, tools, calls)
@@ -188,21 +191,21 @@ async def open_application(
 
 @dataclass(frozen=True, slots=True)
 class StartInfo:
-    """Where a companion that has just started is reached, and how to be let in."""
+    """The address of a companion that has just started, and its token if one is needed."""
 
     base_url: str
     stored_token: StoredToken | None
-    """The token that was made because none was set."""
+    """The token from the file, where a token is needed and none was set."""
     code: LoginCode | None
-    """With a token made just now: what logs the first browser in."""
+    """With a new token: the code that logs the first browser in."""
 
 
 async def serve(settings: Settings, *, demo: bool, started: Callable[[StartInfo], None]) -> None:
-    """Run until told to end: over standard input and output, or as the HTTP application.
+    """Serve over standard input and output or over HTTP, until a signal or the end of input.
 
     Raises:
         SettingsError: there is no server to listen to.
-        StartError: the database, the port or the file of the token cannot be used.
+        StartError: the database, the port or the token file cannot be used.
     """
     if not demo:
         settings.require_plex()

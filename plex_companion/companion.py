@@ -1,4 +1,4 @@
-"""What tools and resources may use: the live state, the cache, the way to Plex."""
+"""What tools and resources may use: the live state, the cache, and the gateway to Plex."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """Everything one running companion is made of."""
+    """The parts of one running companion."""
 
     settings: Settings
     live: Live
@@ -62,12 +62,12 @@ class Companion:
 
     @property
     def state(self) -> State:
-        """What is known now, committed."""
+        """The present state, as committed to the database."""
         return self.live.state
 
     @property
     def zone(self) -> tzinfo:
-        """The time zone of days, hours and times that are written without one."""
+        """The time zone of days, of hours, and of times that are written without a zone."""
         return self.settings.zone
 
     @property
@@ -77,18 +77,18 @@ class Companion:
 
     @property
     def is_live(self) -> bool:
-        """Whether Plex is heard, so that what is cached is the present."""
+        """Whether the connection to Plex is up, so that the cached state is the present one."""
         return self.state.connection.state == "live"
 
     def read_counters(self) -> dict[str, Any]:
-        """What was heard since the process that listens has been listening."""
+        """Count the events received since the leading process began to listen."""
         other = self.live.leader
         if other is not None and not self.live.listens:
             return {**other.counters, "queued": 0}
         return {**self.live.counters.as_dict(), "queued": len(self.event_queue)}
 
     def describe_process(self) -> dict[str, Any]:
-        """Whether this process listens itself, and which one does."""
+        """Return the role of this process, its id, and the id of the process that listens."""
         other = self.live.leader
         if self.live.listens:
             return {"role": "listener", "pid": self.pid, "listener_pid": self.pid}

@@ -1,4 +1,4 @@
-"""Limits and rules as the settings name them: alert thresholds, retention, webhooks."""
+"""Turns settings into rules: alert thresholds, retention, webhooks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 
 def compute_silence_limit_ms(settings: Settings) -> int:
-    """A process that listens confirms what it knows at least every `reconcile_seconds`; three times may fail."""
+    """Return how long the leading process may be silent before its followers call the state stale.
+
+    It confirms the state at least every `reconcile_seconds`; three confirmations may fail.
+    """
     return max(MINUTE_MS, int(settings.reconcile_seconds * 1000)) * 3
 
 
 def build_thresholds(settings: Settings) -> Thresholds:
-    """Return the limits of the alert rules, as set."""
+    """Return the limits of the alert rules from the settings."""
     return Thresholds(
         buffering_count=settings.alert_buffering_count,
         slow_ms=int(settings.alert_slow_seconds * 1000),
@@ -34,7 +37,7 @@ def build_thresholds(settings: Settings) -> Thresholds:
 
 
 def build_retention(settings: Settings) -> Retention:
-    """Return how long rows are kept, as set."""
+    """Return how long rows are kept, from the settings."""
     return Retention(
         int(settings.retention_event_days * DAY_MS),
         settings.retention_event_rows,

@@ -40,7 +40,7 @@ _PIN = re.compile(r"(?i)([?&](?:pin|sig|secret|password)=)[^&#\s\"']+")
 _LOGIN = re.compile(r"(?i)(?<=://)[^/\s@\"'?#]{1,500}@")
 _KEYS = re.compile(r"(?i)([?&][\w.\-]*(?:token|key|secret|sig|signature|auth|password)=)[^&#\s]+")
 _EMAIL = re.compile(
-    # Takes a word whole, also one that no "@" follows: begun again at each of its letters, it would take square time.
+    # Matches a word whole, even if no "@" follows: restarting at each of its letters would take quadratic time.
     r"[\w.+%-]+(@[\w-]+(?:\.[\w-]+)+)?"
 )
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
@@ -143,28 +143,28 @@ def _list_spellings(secret: str) -> Iterator[str]:
 
 
 def redact(value: str) -> str:
-    """The text without whatever stands where Plex puts a token or the PIN of a profile, or addresses a password."""
+    """Hide whatever stands where Plex puts a token or the PIN of a profile, or where an address holds a password."""
     if "=" in value:
         value = _PIN.sub(rf"\1{HIDDEN}", value)
     if "@" in value:
         value = _LOGIN.sub(f"{HIDDEN}@", value)
-    # Few texts pay for the search.
+    # The search is slow, and few texts need it.
     suspicious = any(word in value.lower() for word in ("token", "key", "jwt", "signature"))
     return _TOKEN.sub(rf"\1\2{HIDDEN}", value) if suspicious else value
 
 
 def hide_keys(address: str) -> str:
-    """An address without what opens other services: they put it under any name."""
+    """Hide the keys of other services in an address. Each service has another name for its parameter."""
     return _KEYS.sub(rf"\1{HIDDEN}", redact(address))
 
 
 def mask(value: str) -> str:
-    """The text with e-mail addresses and IPv4 addresses hidden."""
+    """Hide e-mail addresses and IPv4 addresses in a text."""
     if "@" in value:
         value = _EMAIL.sub(lambda found: HIDDEN if found[1] else found[0], value)
     return _ADDRESS.sub(HIDDEN, value) if value.count(".") >= _DOTS else value
 
 
 def redact_personal(value: str) -> str:
-    """The text as it may be kept: without tokens, e-mail addresses and IPv4 addresses."""
+    """Hide tokens, e-mail addresses and IPv4 addresses, so that the text may be stored."""
     return mask(redact(value))

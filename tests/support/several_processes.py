@@ -86,7 +86,7 @@ async def member(
         told.extend(touched.immediate | touched.progress_only)
 
     settings = settings_for(demo, folder, **more)
-    async with open_companion(settings, announce, now=now, patience=HASTY, tick_seconds=tick) as companion:
+    async with open_companion(settings, announce, now=now, timeouts=HASTY, tick_seconds=tick) as companion:
         yield Member(companion, told)
 
 
