@@ -15,9 +15,9 @@ from benchmarks.hose import as_websocket, open_hose
 from benchmarks.listening import MODERN, subscribed, until_listed
 from benchmarks.programs import BARE, companion, running
 from benchmarks.workload import crowded, gather, last, mixture
-from plex_companion.app import read_clock
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_state
+from plex_companion.companion import read_clock
 from plex_companion.demo import open_demo
 from plex_companion.events import ReceivedEvent, parse_frame
 from plex_companion.ingest.live import Live

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from plex_companion.cache.backup import DAY_MS
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.cache.maintenance import MaintenancePlan, maintain
@@ -34,6 +33,7 @@ from plex_companion.ingest.loop import ingest
 from plex_companion.ingest.queue import EventQueue
 from plex_companion.ingest.retention import Retention
 from plex_companion.models import Moment, ServerIdentity
+from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

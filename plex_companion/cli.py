@@ -15,10 +15,11 @@ import anyio
 
 from plex_companion import __version__
 from plex_companion.commands.flags import Parser, file_path, listen_host, one_of, port, positive_number, whole_number
+from plex_companion.commands.output import filter_streams
 from plex_companion.commands.setup.hosts import HOSTS
 from plex_companion.errors import CompanionError, SettingsError, StartError
 from plex_companion.settings import Settings, find_database_path
-from plex_companion.text import hide_secrets, redact
+from plex_companion.text import SecretFilter, redact
 
 if TYPE_CHECKING:
     import argparse
@@ -28,18 +29,18 @@ if TYPE_CHECKING:
 
 RUNTIME, USAGE = 1, 2
 REPORTS = {
-    "history": "what was played",
-    "stats": "plays and watch time, counted",
-    "events": "what Plex said",
-    "alerts": "what wanted attention",
-    "digest": "what happened while you were away",
+    "history": "list what was played",
+    "stats": "count plays and watch time",
+    "events": "list what Plex reported",
+    "alerts": "list alerts",
+    "digest": "sum up what happened while you were away",
 }
-"""Commands that ask the database alone."""
+"""Commands that read only the database."""
 MOST = 10_000
 LONGEST_ADDITION = ".corrupt-20260101T000000Z"
-"""What is added to the name of the database for the files beside it, at its longest."""
+"""The longest ending that a file beside the database adds to its name."""
 LONGEST_PATH = 100
-"""How much of a path is repeated to a person."""
+"""Characters of a path that an error message repeats."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -52,24 +53,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         sys.exit(_run(flags))
     except SettingsError as error:
-        _fail(error, USAGE)
+        _exit_with_error(error, USAGE)
     except CompanionError as error:
-        _fail(error, RUNTIME)
+        _exit_with_error(error, RUNTIME)
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
         sys.exit(0)
     except OSError as error:
-        logging.getLogger(__name__).debug("The machine refused something", exc_info=error)
-        _fail(error, RUNTIME)
+        logging.getLogger(__name__).debug("The operating system refused something", exc_info=error)
+        _exit_with_error(error, RUNTIME)
     except BaseExceptionGroup as group:
-        _fail(_find_expected_error(group), RUNTIME)
+        _exit_with_error(_find_expected_error(group), RUNTIME)
     except KeyboardInterrupt:
         sys.exit(0)
 
 
 def _open_closed_streams() -> None:
-    """Open `/dev/null` for each standard stream that is closed, as by `<&-`: the next file opened would take its number,
-    and what is printed would end up in that file.
+    """Open `/dev/null` for each standard stream that is closed, as by `<&-`.
+
+    Otherwise the next file opened would take its number, and printed text would end up in that file.
     """
     for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
@@ -83,29 +85,29 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - lives as long as the program
 
 
-def _fail(error: BaseException, code: int) -> None:
-    _print_error(f"plex-companion: {_refusal(error) if isinstance(error, OSError) else error}")
+def _exit_with_error(error: BaseException, code: int) -> None:
+    _print_error(f"plex-companion: {_format_os_error(error) if isinstance(error, OSError) else error}")
     sys.exit(USAGE if isinstance(error, SettingsError) else code)
 
 
-def _refusal(error: OSError) -> str:
-    """Say what the machine refuses, in one line."""
+def _format_os_error(error: OSError) -> str:
+    """Format what the operating system refuses, in one line."""
     why = error.strerror or "the system refuses it"
-    return f"{_shortened(error.filename)}: {why}." if error.filename else f"{why}."
+    return f"{_shorten_path(error.filename)}: {why}." if error.filename else f"{why}."
 
 
-def _shortened(path: object) -> str:
+def _shorten_path(path: object) -> str:
     text = str(path)
     return text if len(text) <= LONGEST_PATH else f"{text[:LONGEST_PATH]}…"
 
 
 def _print_error(text: str) -> None:
-    """To the person at the terminal. Standard output belongs to the protocol, or to what was asked for."""
+    """Print a line for the person at the terminal. Standard output is for the protocol, or for the answer."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place
 
 
 def _find_expected_error(group: BaseExceptionGroup[BaseException]) -> CompanionError | OSError:
-    """The one expected error inside a task group's; anything else is a bug and flies on."""
+    """Return the one expected error inside the error of a task group; raise the group again if it is a bug."""
     found = group
     while len(found.exceptions) == 1:
         inner = found.exceptions[0]
@@ -118,9 +120,9 @@ def _find_expected_error(group: BaseExceptionGroup[BaseException]) -> CompanionE
 
 
 def build_parser() -> Parser:
-    """Every command and flag."""
+    """Build the parser with every command and flag."""
     top = Parser(
-        prog="plex-companion", description="Listens to a Plex Media Server and tells MCP clients what happens."
+        prog="plex-companion", description="Listens to a Plex Media Server and notifies MCP clients of what happens."
     )
     top.add_argument("--version", action="version", version=f"plex-companion {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -136,9 +138,9 @@ def build_parser() -> Parser:
     )
     commands.add_parser(
         "watch",
-        help="a live view in the terminal",
-        description="A live view; q or Ctrl+C ends it. Into a pipe or file: plain text, first what there is, then a "
-        "line for each change.",
+        help="show a live view in the terminal",
+        description="Show a live view; q or Ctrl+C ends it. Into a pipe or file it writes plain text: first the present "
+        "state, then a line for each change.",
         parents=[_build_common_flags(), _build_demo_flags()],
     )
     commands.add_parser(
@@ -149,7 +151,7 @@ def build_parser() -> Parser:
     _add_setup(commands)
     tools = commands.add_parser("tools", help="list the tools")
     tools.add_argument("--markdown", action="store_true", help="as the table of the README")
-    tools.add_argument("--schemas", action="store_true", help="as the JSON that MCP clients are sent")
+    tools.add_argument("--schemas", action="store_true", help="as the JSON that MCP clients get")
     _add_reports(commands)
     _add_demo(commands)
     _add_maintenance(commands)
@@ -172,7 +174,7 @@ def _build_demo_flags() -> Parser:
     return demo
 
 
-def _choose_demo_database() -> Parser:
+def _build_demo_database_flag() -> Parser:
     demo = Parser(add_help=False)
     demo.add_argument("--demo", action="store_true", help="use the database of the demo household")
     return demo
@@ -180,56 +182,56 @@ def _choose_demo_database() -> Parser:
 
 def _add_reports(commands: argparse._SubParsersAction[Parser]) -> None:
     for name, does in REPORTS.items():
-        said = f"{does[0].upper()}{does[1:]}: out of the database, also while Plex is away. Nothing is asked of Plex."
+        said = f"{does[0].upper()}{does[1:]}. Reads only the database, so it also works while Plex is down."
         report = commands.add_parser(
             name,
-            help=f"{does} (asks the database alone)",
+            help=f"{does} (reads only the database)",
             description=said,
-            parents=[_build_common_flags(), _choose_demo_database()],
+            parents=[_build_common_flags(), _build_demo_database_flag()],
         )
         report.add_argument("--json", action="store_true", help="as JSON, in the shape of the tool")
         report.add_argument(
             "--since", metavar="WHEN", help="24h, 7d, 1month, today, yesterday, 2026-11-22, 2026-11-22T17:00 …"
         )
-        report.add_argument("--until", metavar="WHEN", help="the same; a date to its end")
+        report.add_argument("--until", metavar="WHEN", help="same forms; a date means its end")
         if name == "history":
             report.add_argument("--user", metavar="NAME", help="name or id")
             report.add_argument("--title", metavar="WORDS", help="words of title, show, artist or album")
             report.add_argument("--library", metavar="NAME", help="name or id")
         if name == "stats":
             kinds = ("user", "title", "library", "platform", "day", "hour")
-            report.add_argument("--by", **one_of(kinds), help="count by one of them; with --json by user unless told")
+            report.add_argument("--by", **one_of(kinds), help="count by one of these; with --json the default is user")
         if name in {"events", "alerts"}:
             flag = "--type" if name == "events" else "--kind"
             report.add_argument(flag, dest="kinds", action="append", metavar="NAME", help="only these; may be repeated")
         if name != "digest":
-            report.add_argument("--limit", type=whole_number(1, MOST), metavar="N", help="how many at most")
+            report.add_argument("--limit", type=whole_number(1, MOST), metavar="N", help="the most rows to show")
 
 
 def _add_setup(commands: argparse._SubParsersAction[Parser]) -> None:
     login = commands.add_parser(
         "login",
         help="get a token from Plex, and find the server",
-        description="Shows a page of Plex on which you allow plex-companion, finds your server, and keeps its address and "
-        "token in a .env that only you can read. No token is shown.",
+        description="Open a page of Plex where you allow plex-companion, find your server, and store its address and token "
+        "in a .env file that only you can read. The token is never shown.",
         parents=[_build_common_flags()],
     )
     login.add_argument(
-        "--server", metavar="NAME", dest="server_name", help="take this server of the account without asking"
+        "--server", metavar="NAME", dest="server_name", help="use this server of the account without asking"
     )
     install = commands.add_parser(
         "install",
         help="add it to an AI host",
-        description="Adds an entry to the host's list of MCP servers, after asking and keeping a copy of the file.",
+        description="Add an entry to the host's list of MCP servers. It asks first and keeps a copy of the file.",
         parents=[_build_common_flags()],
     )
     install.add_argument("--host", dest="ai_host", **one_of(tuple(HOSTS)), required=True, help="where")
-    install.add_argument("--name", dest="entry_name", default="plex", help="what the entry is called (plex)")
+    install.add_argument("--name", dest="entry_name", default="plex", help="name of the entry (plex)")
     install.add_argument(
-        "--file", type=file_path, metavar="PATH", help="the host's file, where it is not the usual one"
+        "--file", type=file_path, metavar="PATH", help="the host's configuration file, if it is not in the usual place"
     )
     install.add_argument("--print", dest="printed", action="store_true", help="show the entry and write nothing")
-    install.add_argument("--yes", action="store_true", help="do not ask; a token is then written nowhere")
+    install.add_argument("--yes", action="store_true", help="do not ask; no token is written then")
     install.add_argument("--allow-writes", action="store_true", help="let its tools change Plex (READ_ONLY_MODE=false)")
     install.add_argument("--toolsets", metavar="A,B", help="serve only these toolsets")
     install.add_argument("--demo", action="store_true", help="an entry for the built-in demo household")
@@ -239,7 +241,7 @@ def _add_demo(commands: argparse._SubParsersAction[Parser]) -> None:
     demo = commands.add_parser("demo", help="run the demo Plex server alone")
     demo.add_argument("--host", type=listen_host, default="127.0.0.1", help="address to listen on (127.0.0.1)")
     demo.add_argument("--port", type=port, default=32400, help="port to listen on (32400; 0 takes a free one)")
-    demo.add_argument("--speed", type=positive_number, default=1.0, help="how much faster than life")
+    demo.add_argument("--speed", type=positive_number, default=1.0, help="how much faster than real time")
     demo.add_argument(
         "--library", type=file_path, metavar="FILE", help="a household of your own, see docs/demo-household.md"
     )
@@ -249,21 +251,21 @@ def _add_demo(commands: argparse._SubParsersAction[Parser]) -> None:
 def _add_maintenance(commands: argparse._SubParsersAction[Parser]) -> None:
     backup = commands.add_parser(
         "backup",
-        help="make a checked copy of the database, also while it is in use",
-        parents=[_build_common_flags(), _choose_demo_database()],
+        help="make a verified copy of the database, even while it is in use",
+        parents=[_build_common_flags(), _build_demo_database_flag()],
     )
-    backup.add_argument("--to", type=file_path, metavar="FILE", help="a new file; by default among the daily ones")
+    backup.add_argument("--to", type=file_path, metavar="FILE", help="a new file; beside the daily backups by default")
     restore = commands.add_parser(
         "restore",
-        help="put a backup in the database's place; what was there is kept",
-        parents=[_build_common_flags(), _choose_demo_database()],
+        help="replace the database with a backup; the old file is kept",
+        parents=[_build_common_flags(), _build_demo_database_flag()],
     )
-    restore.add_argument("file", type=file_path, nargs="?", metavar="FILE", help="by default the newest good one")
-    restore.add_argument("--list", action="store_true", help="only list the backups there are")
+    restore.add_argument("file", type=file_path, nargs="?", metavar="FILE", help="the newest good backup by default")
+    restore.add_argument("--list", action="store_true", help="only list the backups")
     commands.add_parser(
         "vacuum",
-        help="make the database file as small as it can be",
-        parents=[_build_common_flags(), _choose_demo_database()],
+        help="make the database file as small as possible",
+        parents=[_build_common_flags(), _build_demo_database_flag()],
     )
 
 
@@ -280,77 +282,91 @@ def _run(flags: argparse.Namespace) -> int:
         case "login" | "install":
             return _run_setup(flags)
         case _:
-            settings = _load_aloud(flags)
-            discreet = _log_to_stderr(settings)
+            settings, secrets = _load_and_print_notes(flags)
+            _log_to_stderr(settings)
             demo = flags.demo or (
                 getattr(flags, "demo_if_unset", False) and not (settings.plex_url or settings.plex_token)
             )
-            return _run_with_settings(flags.command, settings, discreet, demo=demo)
+            return _run_with_settings(flags.command, settings, secrets, demo=demo)
 
 
-def _load(flags: argparse.Namespace) -> Settings:
-    """Read the settings of a command, and see that the file of the database can be one.
+def _read_settings(flags: argparse.Namespace) -> tuple[Settings, SecretFilter]:
+    """Read the settings of a command, and hide their secrets in everything that is printed and logged from now on.
+
+    Raises:
+        SettingsError: something cannot be used.
+    """
+    settings = Settings.load(_collect_settings(flags))
+    secrets = SecretFilter(settings.list_secrets())
+    filter_streams(secrets)
+    return settings, secrets
+
+
+def _load(flags: argparse.Namespace) -> tuple[Settings, SecretFilter]:
+    """Read the settings of a command, and check that the path of the database can be a file's.
 
     Raises:
         SettingsError: something cannot be used.
         StartError: a folder is in the place of the database, or no file can have its name.
     """
-    settings = Settings.load(_collect_settings(flags))
+    settings, secrets = _read_settings(flags)
     if settings.database is not None:
         _check_file("The database", settings.database, "Name a file in it, as plex.sqlite3.")
-    return settings
+    return settings, secrets
 
 
 def _check_file(what: str, path: Path, advice: str) -> None:
-    """Insist that a path may be a file's, and is no folder's."""
+    """Refuse a path that is too long for a file, or that is a folder.
+
+    Raises:
+        StartError: it is one of them.
+    """
     try:
         Path(f"{path}{LONGEST_ADDITION}").stat()
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            message = f"{what} {_shortened(path)} cannot be used: its name is too long. Choose a shorter one."
+            message = f"{what} {_shorten_path(path)} cannot be used: its name is too long. Choose a shorter one."
             raise StartError(message) from None
     if path.is_dir():
-        raise StartError(f"{what} {_shortened(path)} is a folder. {advice}")
+        raise StartError(f"{what} {_shorten_path(path)} is a folder. {advice}")
 
 
-def _load_aloud(flags: argparse.Namespace) -> Settings:
-    """Read the settings of a command that asks Plex, and tell a person how its address was read."""
-    settings = _load(flags)
+def _load_and_print_notes(flags: argparse.Namespace) -> tuple[Settings, SecretFilter]:
+    """Read the settings of a command that asks Plex, and print how its address was read."""
+    settings, secrets = _load(flags)
     for note in () if getattr(flags, "demo", False) else settings.notes:
         _print_error(f"plex-companion: {note}")
-    return settings
+    return settings, secrets
 
 
 def _collect_settings(flags: argparse.Namespace) -> dict[str, object]:
-    """The flags that are settings, by the name of the setting."""
+    """Return the flags that are settings, by the name of the setting."""
     return {name: value for name, value in vars(flags).items() if name in Settings.model_fields and value is not None}
 
 
 class _RedactingFormatter(logging.Formatter):
-    """Writes no secret, whoever logs it."""
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self.secrets = tuple(secrets)
+    """Hides what looks like a token of Plex's. The stream hides the secrets of the settings."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(hide_secrets(super().format(record), self.secrets))
+        return redact(super().format(record))
 
 
-def _log_to_stderr(settings: Settings) -> _RedactingFormatter:
-    """Standard output belongs to the protocol. Third-party chatter is for debugging only."""
-    handler, discreet = logging.StreamHandler(sys.stderr), _RedactingFormatter(settings.list_secrets())
-    handler.setFormatter(discreet)
+def _log_to_stderr(settings: Settings) -> None:
+    """Log to standard error, since standard output belongs to the protocol.
+
+    Lines of libraries below a warning are logged at the level `debug` only.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in ("httpx2", "httpcore2"):  # their lines hold whole addresses, and those of webhooks may be secrets
         logging.getLogger(name).setLevel("WARNING")
     if settings.log_level != "debug":
         for name in ("mcp", "uvicorn", "websockets", "plexapi", "urllib3"):
             logging.getLogger(name).setLevel("WARNING")
-    return discreet
 
 
-def _run_with_settings(command: str, settings: Settings, discreet: _RedactingFormatter, *, demo: bool) -> int:
+def _run_with_settings(command: str, settings: Settings, secrets: SecretFilter, *, demo: bool) -> int:
     if command == "doctor":
         from plex_companion.commands.doctor import run_doctor
 
@@ -364,16 +380,16 @@ def _run_with_settings(command: str, settings: Settings, discreet: _RedactingFor
     from plex_companion.app import serve
 
     def on_started(opening: StartInfo) -> None:
-        if opening.stored_token is not None:
-            discreet.secrets += (opening.stored_token.token,)
         _greet(opening, demo=demo)
+        if opening.stored_token is not None:
+            secrets.add(opening.stored_token.token)
 
     anyio.run(partial(serve, settings, demo=demo, started=on_started))
     return 0
 
 
 def _greet(opening: StartInfo, *, demo: bool) -> None:
-    """What a person who started it wants to know, on standard error."""
+    """Print the addresses of what is served, and the token if it is new, on standard error."""
     base = opening.base_url
     lines = [
         f"plex-companion {__version__} serves",
@@ -385,20 +401,20 @@ def _greet(opening: StartInfo, *, demo: bool) -> None:
         lines.insert(
             0, "No Plex here: this is the built-in demo household. Set PLEX_URL and PLEX_TOKEN for your own server."
         )
-    _print_error("\n".join([*lines, *_print_token(opening)]))
+    _print_error("\n".join([*lines, *_format_token(opening)]))
 
 
-def _print_token(opening: StartInfo) -> list[str]:
-    """The one time a token is shown is when it has just been made."""
+def _format_token(opening: StartInfo) -> list[str]:
+    """Return the lines about the token. A token is shown only once, when it has just been made."""
     kept = opening.stored_token
     if kept is None:
         return []
     if not kept.is_new or opening.code is None:
-        return [f"Others than this machine can reach it: it asks for the token that is kept in {kept.path}."]
+        return [f"Other machines can reach it, so it asks for the token in {kept.path}."]
     return [
-        "Others than this machine can reach it, so it asks for a token. One was made, and is shown this once:",
+        "Other machines can reach it, so it asks for a token. A new one was made, and is shown only this once:",
         f"  token      {kept.token}",
-        f"  kept in    {kept.path}",
+        f"  stored in  {kept.path}",
         f"  log in     {opening.base_url}/login?code={opening.code.text}   (works once, within an hour)",
     ]
 
@@ -407,7 +423,7 @@ def _run_report(flags: argparse.Namespace) -> int:
     from plex_companion.commands.reports.queries import ReportQuery
     from plex_companion.commands.reports.show import report
 
-    settings = _load(flags)
+    settings, _ = _load(flags)
     _log_to_stderr(settings)
     asked = {name: value for name, value in vars(flags).items() if name in ReportQuery.__dataclass_fields__}
     anyio.run(partial(report, settings, ReportQuery(**asked), demo=flags.demo, as_json=flags.json))
@@ -418,12 +434,12 @@ def _run_setup(flags: argparse.Namespace) -> int:
     from plex_companion.commands.setup.config_files import find_user_dotenv
     from plex_companion.commands.setup.prompter import Prompter, ask_at_terminal
 
-    settings = _load_aloud(flags)
+    settings, _ = _load_and_print_notes(flags)
     _log_to_stderr(settings)
     if flags.command == "login":
         from plex_companion.commands.setup.login import login
 
-        # What is set already is what a new login replaces; an address on the command line is where to look.
+        # A new login replaces the address in the settings; one on the command line says which server to look for.
         asked = settings.model_copy(update={"plex_url": flags.plex_url and settings.plex_url})
         anyio.run(
             partial(login, asked, Prompter(ask_at_terminal, _print_error), find_user_dotenv(), wanted=flags.server_name)
@@ -432,11 +448,11 @@ def _run_setup(flags: argparse.Namespace) -> int:
     from plex_companion.commands.setup.install import InstallRequest, detect_paths, install
 
     toolsets = _check_toolsets(settings.toolsets) if flags.toolsets else ()
-    wish = InstallRequest(
+    request = InstallRequest(
         flags.ai_host, flags.entry_name, flags.file, flags.printed, flags.demo, flags.allow_writes, toolsets=toolsets
     )
     done = install(
-        wish, settings, Prompter(ask_at_terminal, _print_error, flags.yes), detect_paths(), datetime.now(UTC)
+        request, settings, Prompter(ask_at_terminal, _print_error, flags.yes), detect_paths(), datetime.now(UTC)
     )
     if done.text is not None:
         print(done.text)  # noqa: T201 - the answer
@@ -457,7 +473,7 @@ def _print_tools(flags: argparse.Namespace) -> int:
     if flags.markdown or flags.schemas:
         print(render_table() if flags.markdown else render_schemas())  # noqa: T201 - the answer
         return 0
-    settings = Settings.load(_collect_settings(flags))
+    settings, _ = _read_settings(flags)
     print(render_plain(select_tools(settings.toolsets, read_only=settings.read_only)))  # noqa: T201 - the answer
     return 0
 
@@ -465,7 +481,7 @@ def _print_tools(flags: argparse.Namespace) -> int:
 def _run_maintenance(flags: argparse.Namespace) -> int:
     from plex_companion.commands import database_file
 
-    settings = _load(flags)
+    settings, _ = _load(flags)
     _log_to_stderr(settings)
     for file in (getattr(flags, "to", None), getattr(flags, "file", None)):
         if file is not None:

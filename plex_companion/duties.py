@@ -1,4 +1,4 @@
-"""What only the leading process does beside listening: ticks, database maintenance, webhooks."""
+"""Tasks of the leading process in addition to listening: ticks, database maintenance, webhooks."""
 
 from __future__ import annotations
 
@@ -30,23 +30,26 @@ if TYPE_CHECKING:
     from plex_companion.settings import Settings
 
 
-def build_leader_tasks(companion: Companion, bell: WakeUp, tick_seconds: float) -> list[LeaderTask]:
-    """What only the process that listens does, besides listening."""
-    cache, inbox, now, settings = companion.cache, companion.event_queue, companion.clock, companion.settings
+def build_leader_tasks(companion: Companion, wake_up: WakeUp, tick_seconds: float) -> list[LeaderTask]:
+    """Return the tasks that only the leading process runs, in addition to listening."""
+    cache, queue, now, settings = companion.cache, companion.event_queue, companion.clock, companion.settings
     return [
-        partial(send_ticks, inbox, now, tick_seconds),
-        partial(maintain_database, cache, inbox, now, settings),
-        partial(deliver_to_webhooks, cache, inbox, now, settings, bell),
+        partial(send_ticks, queue, now, tick_seconds),
+        partial(maintain_database, cache, queue, now, settings),
+        partial(deliver_to_webhooks, companion, wake_up),
     ]
 
 
 def list_all_uris(companion: Companion) -> TouchedUris:
-    """Every URI there is, for when nobody knows which of them changed."""
+    """Return every URI as touched, for when it is unknown which of them changed."""
     return TouchedUris({uri for _, uri, _ in list_existing(companion)}, listing=True)
 
 
 def build_import_progress(live: Live) -> ImportProgress:
-    """What is known of Plex's history; it is read no faster than it can be written."""
+    """Build the view of the history import that the importer needs.
+
+    Each page waits until the one before is written, so the import is never faster than the disk.
+    """
 
     def read_progress() -> History | None:
         return live.state.history if live.state.server else None
@@ -58,47 +61,49 @@ def build_import_progress(live: Live) -> ImportProgress:
     return ImportProgress(read_progress, wait_until_written)
 
 
-def request_refreshes(changes: Sequence[Effect], wanted: RefreshRequests, bell: WakeUp) -> None:
-    """What only Plex can tell is asked for as soon as it is missed; what is to be delivered rings the bell."""
+def request_refreshes(changes: Sequence[Effect], requests: RefreshRequests, wake_up: WakeUp) -> None:
+    """Request from Plex what a batch of changes shows to be missing, and wake the webhook task if alerts are queued."""
     for change in changes:
         match change:
             case RefreshRequest(what="library"):
-                wanted.request_library()
+                requests.request_library()
             case RefreshRequest(what="history"):
-                wanted.request_history()
+                requests.request_history()
             case RefreshRequest():
-                wanted.request_snapshot()
+                requests.request_snapshot()
             case DeliveryChanged():
-                bell.wake()
+                wake_up.wake()
             case _:
                 pass
 
 
-async def send_ticks(inbox: EventQueue, now: Callable[[], Moment], seconds: float) -> None:
+async def send_ticks(queue: EventQueue, now: Callable[[], Moment], seconds: float) -> None:
     """Queue a `Tick` every so many seconds, forever."""
     while True:
         await anyio.sleep(seconds)
-        await inbox.put([ReceivedEvent(Tick(), now())])
+        await queue.put([ReceivedEvent(Tick(), now())])
 
 
-async def maintain_database(cache: Cache, inbox: EventQueue, now: Callable[[], Moment], settings: Settings) -> None:
-    """Look after the database; for the process that listens. Whatever should be known of it is an event like any other."""
+async def maintain_database(cache: Cache, queue: EventQueue, now: Callable[[], Moment], settings: Settings) -> None:
+    """Maintain the database, forever; queue what should be known about it as an event."""
 
     async def report(report: StorageReport) -> None:
-        await inbox.put([ReceivedEvent(report, now())])
+        await queue.put([ReceivedEvent(report, now())])
 
     await maintain(cache, MaintenancePlan(settings.backups), lambda: now().at, report)
 
 
-async def deliver_to_webhooks(
-    cache: Cache, inbox: EventQueue, now: Callable[[], Moment], settings: Settings, bell: WakeUp
-) -> None:
-    """Take alerts to the webhooks, if there are any; for the process that listens."""
+async def deliver_to_webhooks(companion: Companion, wake_up: WakeUp) -> None:
+    """Send alerts to the webhooks in the settings, forever; return where there are none."""
+    settings = companion.settings
 
     async def report(result: DeliveryReport) -> None:
-        await inbox.put([ReceivedEvent(result, now())])
+        await companion.event_queue.put([ReceivedEvent(result, companion.clock())])
 
     key = settings.read_webhook_key()
     webhooks = tuple(Webhook(name, url, key) for name, url in settings.list_webhooks().items())
     if webhooks:
-        await deliver_alerts(webhooks, DeliveryContext(cache, bell, report, lambda: now().at, random.random))
+        context = DeliveryContext(
+            companion.cache, wake_up, report, lambda: companion.now_ms, random.random, companion.secrets
+        )
+        await deliver_alerts(webhooks, context)

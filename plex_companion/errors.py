@@ -11,14 +11,14 @@ CompanionError
 │   ├── PortInUse
 │   └── HostNotReading       the AI host at the other end of standard output has stopped reading
 ├── BackupFailed             a copy of the database cannot be made or is no good: exit code 1
-└── ToolError                told to the caller of a tool or the reader of a resource, with a stable `code`
+└── ToolError                goes to the caller of a tool or the reader of a resource, with a stable `code`
     ├── ReadOnly             read_only
     ├── Invalid              invalid
     ├── NotFound             not_found
     ├── Ambiguous            ambiguous
     ├── TimedOut             timeout
     ├── InsufficientScope    insufficient_scope
-    ├── Internal             internal: our own bug
+    ├── Internal             internal: a bug in plex-companion
     └── PlexError            plex_error: any other answer of Plex
         ├── PlexUnreachable  plex_unreachable
         ├── PlexStarting     plex_starting
@@ -47,7 +47,7 @@ class SettingsError(CompanionError):
 
 
 class DatabaseOfAnotherServer(SettingsError):
-    """The database belongs to another Plex server than the one that is set: it is left alone, with exit code 2."""
+    """The database belongs to another Plex server than the one that is set: it is left unchanged, with exit code 2."""
 
 
 class StartError(CompanionError):
@@ -67,7 +67,7 @@ class DatabaseNewer(StartError):
 
 
 class DatabaseInUse(StartError):
-    """Another process listens and writes, and this wants the database for itself."""
+    """Another process uses the database, and this command needs it exclusively."""
 
 
 class PortInUse(StartError):
@@ -83,12 +83,12 @@ class BackupFailed(CompanionError):
 
 
 class ToolError(CompanionError):
-    """A failure that the caller of a tool is told, as `{"error", "code", "status", "message", …facts}`."""
+    """A failure that the caller of a tool gets, as `{"error", "code", "status", "message", …facts}`."""
 
     code: ClassVar[str] = "internal"
 
     def body(self) -> dict[str, object]:
-        """The error object of the tool contract; the same message under the two names that callers look for."""
+        """Return the error object of the tool contract. `error` and `message` are equal: callers look for either."""
         return {"error": self.message, "code": self.code, "status": "error", "message": self.message, **self.facts}
 
 
@@ -105,7 +105,7 @@ class Invalid(ToolError):
 
 
 class NotFound(ToolError):
-    """No thing of that name or id. Facts: `what`, `available` (at most 50 names)."""
+    """Nothing has that name or id. Facts: `what`, `available` (at most 50 names)."""
 
     code = "not_found"
 
@@ -117,13 +117,13 @@ class Ambiguous(ToolError):
 
 
 class Conflict(ToolError):
-    """The name is taken, or the victim changed while a person was asked. Facts: `rating_key`."""
+    """The name is taken, or the item changed while a person was asked. Facts: `rating_key`."""
 
     code = "conflict"
 
 
 class ConfirmationRequired(ToolError):
-    """A destructive call without `confirm=true`, by a client that cannot ask. Facts: `victim`."""
+    """A destructive call without `confirm=true`, by a client that cannot ask a person. Facts: `victim`."""
 
     code = "confirmation_required"
 
@@ -153,13 +153,13 @@ class TooLarge(ToolError):
 
 
 class Partial(ToolError):
-    """A write of several steps stopped half way. Facts: `applied`, `failed`."""
+    """A write of several steps stopped halfway. Facts: `applied`, `failed`."""
 
     code = "partial"
 
 
 class NotConfirmed(ToolError):
-    """Plex said yes, and reading again says no. Facts: `requested`, `found`."""
+    """Plex accepted a write, but reading again shows that it did not happen. Facts: `requested`, `found`."""
 
     code = "not_confirmed"
 
@@ -171,7 +171,7 @@ class ClientUnreachable(ToolError):
 
 
 class TimedOut(ToolError):
-    """The call's own deadline passed."""
+    """The deadline of the call passed."""
 
     code = "timeout"
 
@@ -183,13 +183,13 @@ class InsufficientScope(ToolError):
 
 
 class Internal(ToolError):
-    """Our bug. Facts: `ref`, to be found in the log."""
+    """A bug in plex-companion. Facts: `ref`, which the log repeats beside the traceback."""
 
     code = "internal"
 
 
 class PlexError(ToolError):
-    """Plex gave an answer that nothing more exact names. Facts: `http_status`."""
+    """Plex gave an answer for which there is no more specific error. Facts: `http_status`."""
 
     code = "plex_error"
 
@@ -219,7 +219,7 @@ class PlexForbidden(PlexError):
 
 
 class PlexTvUnreachable(PlexError):
-    """plex.tv is down or answers nonsense; what needs only the server goes on."""
+    """plex.tv is down or its answer makes no sense; whatever needs only the server still works."""
 
     code = "plextv_unreachable"
 

@@ -1,4 +1,4 @@
-"""`/metrics`: what a companion does, in numbers, for Prometheus. No title, name, address or token is in any label."""
+"""`/metrics` for Prometheus. No label holds a title, name, address or token."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ AREAS = frozenset(
         ":",
     ]
 )
-"""First parts of Plex's paths; what else is asked counts as `other`."""
+"""First parts of Plex's paths; requests to any other path count as `other`."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class ClientCounts:
-    """Who is connected now."""
+    """The clients that are connected now."""
 
     requests: int
     """Requests being answered, open streams among them."""
@@ -79,15 +79,15 @@ class ClientCounts:
 
 
 class Metrics:
-    """The numbers of one companion, in a registry of its own."""
+    """The metrics of one companion, in a registry of their own."""
 
     def __init__(self, companion: Companion, tools: Iterable[str], clients: Callable[[], ClientCounts]) -> None:
-        """Count from now on.
+        """Start counting.
 
         Args:
-            companion: whose numbers; what it counts anyway is read when asked for.
+            companion: its own counters and state are read at each scrape.
             tools: the names that may become labels.
-            clients: asked at each scrape.
+            clients: called at each scrape.
         """
         self.registry = CollectorRegistry()
         self._tools = frozenset(tools)
@@ -109,15 +109,18 @@ class Metrics:
         ProcessCollector(registry=self.registry)
 
     def observe_tool_call(self, tool: str, outcome: str, seconds: float) -> None:
-        """Count a call."""
+        """Count a call of a tool."""
         self._tool_seconds.labels(tool if tool in self._tools else OTHER, outcome).observe(seconds)
 
     def observe_answer(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count an answer. Nobody who is refused can make a new label: he has no route, and methods are few."""
+        """Count an answer.
+
+        A refused request cannot create a new label: it has no route, and there are few methods.
+        """
         self._http_seconds.labels(route, method if method in METHODS else OTHER, str(int(status))).observe(seconds)
 
     def build_route(self) -> Route:
-        """`/metrics`."""
+        """Build the route of `/metrics`."""
 
         async def metrics(request: Request) -> Response:  # a plain function would be run in a thread
             encode, kind = choose_encoder(request.headers.get("accept", ""))
@@ -127,18 +130,18 @@ class Metrics:
 
 
 class _CompanionCollector(Collector):
-    """What the companion knows at the moment of a scrape."""
+    """Metrics that are read from the companion at the moment of a scrape."""
 
     def __init__(self, companion: Companion, clients: Callable[[], ClientCounts]) -> None:
         self._companion = companion
         self._clients = clients
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is read before somebody asks."""
+        """Return nothing, so that registering the collector reads nothing."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Everything, read now."""
+        """Read every metric now."""
         yield InfoMetricFamily("plex_companion_build", "Versions.", self._read_versions())
         yield from self._collect_connection()
         yield from self._collect_sessions()
@@ -249,5 +252,5 @@ def _build_bandwidth(sessions: Iterable[Session]) -> Metric:
 
 
 def _limit_label(value: str, known: Iterable[str]) -> str:
-    """The value, or `other`: labels must not grow with what others send."""
+    """Return the value if it is known, else `other`: the number of labels must not grow with what others send."""
     return value if value in known else OTHER

@@ -1,4 +1,4 @@
-"""Limits and rules as the settings name them: alert thresholds, retention, webhooks."""
+"""Turns settings into rules: alert thresholds, retention, webhooks."""
 
 from __future__ import annotations
 
@@ -8,37 +8,36 @@ from plex_companion.changes.alerts.rules import Thresholds
 from plex_companion.changes.deliveries import WebhookRules
 from plex_companion.ingest.retention import Retention
 from plex_companion.serialize import build_alert_message
+from plex_companion.times import DAY_MS, MINUTE_MS
 
 if TYPE_CHECKING:
     from plex_companion.settings import Settings
 
-MINUTE_MS = 60_000
-
-
-DAY_MS = 86_400_000
-
 
 def compute_silence_limit_ms(settings: Settings) -> int:
-    """A process that listens confirms what it knows at least every `reconcile_seconds`; three times may fail."""
+    """Return how long the leading process may be silent before its followers call the state stale.
+
+    It confirms the state at least every `reconcile_seconds`; three confirmations may fail.
+    """
     return max(MINUTE_MS, int(settings.reconcile_seconds * 1000)) * 3
 
 
 def build_thresholds(settings: Settings) -> Thresholds:
-    """Return the limits of the alert rules, as set."""
+    """Return the limits of the alert rules from the settings."""
     return Thresholds(
         buffering_count=settings.alert_buffering_count,
         slow_ms=int(settings.alert_slow_seconds * 1000),
         transcode_4k=settings.alert_transcode_4k,
         streams=settings.alert_streams,
         streams_grace_ms=int(settings.alert_streams_grace_seconds * 1000),
-        paused_ms=int(settings.alert_paused_minutes * 60_000),
+        paused_ms=int(settings.alert_paused_minutes * MINUTE_MS),
         unreadable_ms=int(settings.alert_unreadable_seconds * 1000),
         hold_ms=int(settings.alert_hold_seconds * 1000),
     )
 
 
 def build_retention(settings: Settings) -> Retention:
-    """Return how long rows are kept, as set."""
+    """Return how long rows are kept, from the settings."""
     return Retention(
         int(settings.retention_event_days * DAY_MS),
         settings.retention_event_rows,

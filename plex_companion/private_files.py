@@ -1,4 +1,4 @@
-"""Folders that only their owner may enter, whatever the umask."""
+"""Folders that only their owner can enter, whatever the umask is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OWNER_ONLY = 0o700
 
 
 def make_folder(folder: Path, mode: int = OWNER_ONLY) -> None:
-    """Create a folder and each missing parent with `mode`. `Path.mkdir` gives its mode to the last one alone.
+    """Create a folder and each missing parent with `mode`. `Path.mkdir` applies its mode only to the last folder.
 
     A folder that exists keeps its mode.
 

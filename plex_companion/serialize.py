@@ -1,4 +1,4 @@
-"""The models as JSON objects, one shape for resources, tools and pages."""
+"""The models as JSON objects, in one shape for resources, tools and pages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.cache.rows import parse_item, parse_player, parse_user
 from plex_companion.models import KEYLESS, Player, User
+from plex_companion.text import encode_json
+from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,14 +32,13 @@ if TYPE_CHECKING:
     )
 
 Json = dict[str, Any]
-DAY_MS = 86_400_000
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 LAST_MS = 253_402_300_799_000
-"""The end of the year 9999; what is later, or before 1970, is no time of Plex's."""
+"""The end of the year 9999. Anything later, or before 1970, cannot be a time from Plex."""
 
 
 def format_iso(at_ms: int | None) -> str | None:
-    """Milliseconds since 1970 as ISO 8601 in UTC, with `Z`."""
+    """Format milliseconds since 1970 as ISO 8601 in UTC, with `Z`; `None` for a time that cannot be Plex's."""
     if at_ms is None or not 0 <= at_ms <= LAST_MS:
         return None
     days, rest = divmod(at_ms, DAY_MS)
@@ -47,12 +48,12 @@ def format_iso(at_ms: int | None) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _format_date(days: int) -> str:
-    """A page of history names few days many times; the rest of a time is arithmetic."""
+    """Format a day since 1970. Cached, because a page of history repeats few days many times."""
     return date.fromordinal(EPOCH_DAY + days).isoformat()
 
 
 def build_envelope(state: State, now_ms: int) -> Json:
-    """How fresh what follows is, and whose it is."""
+    """Return the head of every resource: how fresh the data is, and which server it is from."""
     server = state.server
     return {
         "as_of": format_iso(now_ms),
@@ -66,7 +67,7 @@ def build_envelope(state: State, now_ms: int) -> Json:
 
 
 def serialize_connection(state: State, now_ms: int) -> Json:
-    """Whether Plex is heard. `stale_seconds`: since a frame or a snapshot last confirmed what is known."""
+    """Serialize the connection to Plex. `stale_seconds` is the time since a frame or a snapshot confirmed the state."""
     link: Connection = state.connection
     fresh = state.refreshed_at
     return {
@@ -79,7 +80,7 @@ def serialize_connection(state: State, now_ms: int) -> Json:
 
 
 def serialize_item(of: Item) -> Json:
-    """What is played."""
+    """Serialize an item that is played."""
     return {
         "rating_key": of.rating_key,
         "guid": of.guid,
@@ -97,13 +98,13 @@ def serialize_item(of: Item) -> Json:
 
 
 def serialize_user(of: User | None) -> Json:
-    """Who plays."""
+    """Serialize a user; without one every field is null."""
     known = of or User()
     return {"id": known.id, "name": known.name}
 
 
 def serialize_player(of: Player | None) -> Json:
-    """Where it plays."""
+    """Serialize a player; without one every field is null."""
     known = of or Player()
     return {
         "client_identifier": known.client_identifier,
@@ -117,7 +118,7 @@ def serialize_player(of: Player | None) -> Json:
 
 
 def serialize_transcode(of: Transcode | None) -> Json | None:
-    """What the transcoder does."""
+    """Serialize a transcode session."""
     if of is None:
         return None
     names = (
@@ -134,14 +135,14 @@ def serialize_transcode(of: Transcode | None) -> Json | None:
 
 
 def compute_percent(offset_ms: int | None, duration_ms: int | None) -> float | None:
-    """How far, 0 to 100 with one decimal; `None` where position or duration is unknown."""
+    """Return the progress from 0 to 100 with one decimal; `None` if position or duration is unknown."""
     if offset_ms is None or not duration_ms or duration_ms < 0:
         return None
     return round(min(100.0, 100 * max(0, offset_ms) / duration_ms), 1)
 
 
 def serialize_session(of: Session) -> Json:
-    """A session that plays now."""
+    """Serialize a session that plays now."""
     what = serialize_item(of.item)
     return {
         "session_key": of.session_key,
@@ -167,7 +168,7 @@ def serialize_session(of: Session) -> Json:
 
 
 def serialize_sessions(state: State) -> Json:
-    """All sessions and their sums."""
+    """Serialize all sessions, oldest first, with their count and total bandwidth."""
     playing = [
         serialize_session(one) for one in sorted(state.sessions.values(), key=lambda one: (one.started_at, one.play_id))
     ]
@@ -180,7 +181,7 @@ def serialize_sessions(state: State) -> Json:
 
 
 def serialize_play(row: sqlite3.Row | Row) -> Json:
-    """A play, live or ended, out of its row."""
+    """Serialize a play, live or ended, from its row."""
     return {
         "id": str(row["id"]),
         **serialize_item(parse_item(row)),
@@ -205,7 +206,7 @@ def _describe_source(history_key: str | None) -> str | None:
 
 
 def serialize_alert(of: Alert) -> Json:
-    """Something that wants, or wanted, attention."""
+    """Serialize an alert, open or resolved."""
     return {
         "id": str(of.id),
         "at": format_iso(of.at),
@@ -220,7 +221,7 @@ def serialize_alert(of: Alert) -> Json:
 
 
 def serialize_play_event(row: sqlite3.Row) -> Json:
-    """A turn in the course of a play, out of its row."""
+    """Serialize an event in the timeline of a play, from its row."""
     return {
         "at": format_iso(row["at"]),
         "kind": row["kind"],
@@ -230,13 +231,13 @@ def serialize_play_event(row: sqlite3.Row) -> Json:
 
 
 def build_alert_message(what: str, of: Alert, at: int) -> str:
-    """What a webhook is sent, as JSON: an alert opened or was resolved."""
+    """Return the JSON body of a webhook call: an alert was opened or resolved."""
     message = {"type": what, "timestamp": format_iso(at), "data": serialize_alert(of)}
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    return encode_json(message)
 
 
 def serialize_event(row: sqlite3.Row) -> Json:
-    """A row of the journal."""
+    """Serialize a row of the journal."""
     return {
         "id": str(row["id"]),
         "at": format_iso(row["at"]),
@@ -248,12 +249,12 @@ def serialize_event(row: sqlite3.Row) -> Json:
 
 
 def serialize_history(of: History) -> Json:
-    """How far Plex's own history was read."""
+    """Serialize how far the import of Plex's own history is."""
     return {"imported": of.imported, "total": of.total, "complete": of.complete, "detail": of.detail}
 
 
 def serialize_activity(of: Activity) -> Json:
-    """Something Plex is doing."""
+    """Serialize an activity of Plex, such as a scan."""
     return {
         "uuid": of.uuid,
         "type": of.type,
@@ -269,7 +270,7 @@ def serialize_activity(of: Activity) -> Json:
 
 
 def serialize_library_change(of: LibraryChange) -> Json:
-    """An item that came, changed or went."""
+    """Serialize a change of the library: an item was added, changed or deleted."""
     return {
         "id": str(of.id),
         "at": format_iso(of.at),
@@ -284,7 +285,7 @@ def serialize_library_change(of: LibraryChange) -> Json:
 
 
 def serialize_timeline(of: Timeline, state: State, now_ms: int) -> Json:
-    """Where a client is; `estimated_offset_ms` goes on counting while it plays and is heard."""
+    """Serialize the timeline of a client. `estimated_offset_ms` keeps counting while it plays and Plex is connected."""
     playing = of.state == "playing" and state.connection.state == "live"
     offset = of.view_offset_ms + (max(0, now_ms - of.updated_at) if playing else 0)
     return {
@@ -302,7 +303,7 @@ def serialize_timeline(of: Timeline, state: State, now_ms: int) -> Json:
 
 
 def serialize_client(of: Client, last: Timeline | None, state: State, now_ms: int) -> Json:
-    """A player, with its last timeline."""
+    """Serialize a player with its last timeline."""
     return {
         "client_identifier": of.client_identifier,
         "title": of.title,
@@ -320,7 +321,7 @@ def serialize_client(of: Client, last: Timeline | None, state: State, now_ms: in
 
 
 def serialize_section(of: Section) -> Json:
-    """A library, as last seen."""
+    """Serialize a library as it was last read."""
     return {
         "section_id": of.section_id,
         "title": of.title,

@@ -36,6 +36,7 @@ from plex_companion.setting_values import (
     parse_plex_url,
     parse_secret,
 )
+from plex_companion.times import DAY_SECONDS
 from plex_companion.zones import find_host_zone, find_zone, name_zone
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class Settings(BaseSettings):
         "PLEX_COMPANION_ALERT_SLOW_SECONDS",
         "A transcoder slower than real time for this long does.",
         gt=0,
-        le=86_400,
+        le=DAY_SECONDS,
     )
     alert_transcode_4k: bool = _declare(
         True, "PLEX_COMPANION_ALERT_TRANSCODE_4K", "Whether transcoding the picture of a 4K file raises an alert."
@@ -226,7 +227,11 @@ class Settings(BaseSettings):
         ge=0,
     )
     alert_streams_grace_seconds: float = _declare(
-        10, "PLEX_COMPANION_ALERT_STREAMS_GRACE_SECONDS", "How long they may overlap before it does.", ge=0, le=86_400
+        10,
+        "PLEX_COMPANION_ALERT_STREAMS_GRACE_SECONDS",
+        "How long they may overlap before it does.",
+        ge=0,
+        le=DAY_SECONDS,
     )
     alert_paused_minutes: float = _declare(
         30,
@@ -240,14 +245,14 @@ class Settings(BaseSettings):
         "PLEX_COMPANION_ALERT_UNREADABLE_SECONDS",
         "What plays could not be read for this long though Plex is heard: an alert.",
         gt=0,
-        le=86_400,
+        le=DAY_SECONDS,
     )
     alert_hold_seconds: float = _declare(
         60,
         "PLEX_COMPANION_ALERT_HOLD_SECONDS",
         "What returns this soon after it was over opens the same alert again.",
         ge=0,
-        le=86_400,
+        le=DAY_SECONDS,
     )
     timezone: Annotated[str | None, BeforeValidator(_blank_to_none)] = _declare(
         None,

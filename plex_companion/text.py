@@ -5,11 +5,14 @@ Every pattern here takes time in proportion to the text, whatever it holds.
 
 from __future__ import annotations
 
+import html
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 LONGEST = 8_192
 """Characters of one text from elsewhere; what is longer is cut before any pattern sees it."""
@@ -37,7 +40,7 @@ _PIN = re.compile(r"(?i)([?&](?:pin|sig|secret|password)=)[^&#\s\"']+")
 _LOGIN = re.compile(r"(?i)(?<=://)[^/\s@\"'?#]{1,500}@")
 _KEYS = re.compile(r"(?i)([?&][\w.\-]*(?:token|key|secret|sig|signature|auth|password)=)[^&#\s]+")
 _EMAIL = re.compile(
-    # Takes a word whole, also one that no "@" follows: begun again at each of its letters, it would take square time.
+    # Matches a word whole, even if no "@" follows: restarting at each of its letters would take quadratic time.
     r"[\w.+%-]+(@[\w-]+(?:\.[\w-]+)+)?"
 )
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
@@ -77,37 +80,91 @@ def clean(value: str) -> str:
     return _MORE_SELECTORS.sub("", visible)
 
 
-def hide_secrets(value: str, secrets: Iterable[str]) -> str:
-    """The text without these secrets."""
-    for secret in secrets:
-        if secret and secret in value:
-            value = value.replace(secret, HIDDEN)
-    return value
+def encode_json(value: Any, default: Callable[[Any], Any] | None = None) -> str:
+    """Return a value as compact JSON, with the characters of other scripts as they are.
+
+    `default` returns something that JSON has in place of a value that it has not.
+
+    Raises:
+        ValueError: a number is infinite or not a number, for which RFC 8259 has no form.
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=default)
+
+
+class SecretFilter:
+    """Replaces the secrets of the settings in what leaves the program.
+
+    It stands where everything passes, and not in what produces an answer, so that nothing has to remember it: around the
+    routes of the HTTP application, before the writer of standard output, in the log, and before a webhook is called.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._forms: dict[str, bytes] = {}
+        for secret in secrets:
+            self.add(secret)
+
+    def add(self, secret: str) -> None:
+        """Hide one more secret from now on, also as JSON, HTML and addresses spell it."""
+        if secret:
+            found = {form: form.encode() for form in _list_spellings(secret)}
+            forms = sorted((self._forms | found).items(), key=lambda one: -len(one[0]))
+            self._forms = dict(forms)  # the longest first: a shorter spelling may be a part of it
+
+    def hide(self, text: str) -> str:
+        """Return a text without the secrets."""
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, HIDDEN)
+        return text
+
+    def hide_bytes(self, body: bytes) -> bytes:
+        """Return an encoded text without the secrets."""
+        for form in self._forms.values():
+            if form in body:
+                body = body.replace(form, HIDDEN.encode())
+        return body
+
+    def hide_values(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Return a JSON object without the secrets. What JSON has no form for becomes a string."""
+        found: dict[str, Any] = json.loads(self.hide(json.dumps(value, ensure_ascii=False, default=str)))
+        return found
+
+
+def _list_spellings(secret: str) -> Iterator[str]:
+    """List a secret as it is, in JSON, in JSON within JSON (a tool's text in a message of MCP), in HTML, and in a URL."""
+    yield secret
+    for ascii_only in (False, True):
+        once = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+        yield once
+        yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]
+    yield html.escape(secret)
+    yield html.escape(secret).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")  # as markupsafe writes them
+    yield quote(secret, safe="")
 
 
 def redact(value: str) -> str:
-    """The text without whatever stands where Plex puts a token or the PIN of a profile, or addresses a password."""
+    """Hide whatever stands where Plex puts a token or the PIN of a profile, or where an address holds a password."""
     if "=" in value:
         value = _PIN.sub(rf"\1{HIDDEN}", value)
     if "@" in value:
         value = _LOGIN.sub(f"{HIDDEN}@", value)
-    # Few texts pay for the search.
+    # The search is slow, and few texts need it.
     suspicious = any(word in value.lower() for word in ("token", "key", "jwt", "signature"))
     return _TOKEN.sub(rf"\1\2{HIDDEN}", value) if suspicious else value
 
 
 def hide_keys(address: str) -> str:
-    """An address without what opens other services: they put it under any name."""
+    """Hide the keys of other services in an address. Each service has another name for its parameter."""
     return _KEYS.sub(rf"\1{HIDDEN}", redact(address))
 
 
 def mask(value: str) -> str:
-    """The text with e-mail addresses and IPv4 addresses hidden."""
+    """Hide e-mail addresses and IPv4 addresses in a text."""
     if "@" in value:
         value = _EMAIL.sub(lambda found: HIDDEN if found[1] else found[0], value)
     return _ADDRESS.sub(HIDDEN, value) if value.count(".") >= _DOTS else value
 
 
 def redact_personal(value: str) -> str:
-    """The text as it may be kept: without tokens, e-mail addresses and IPv4 addresses."""
+    """Hide tokens, e-mail addresses and IPv4 addresses, so that the text may be stored."""
     return mask(redact(value))

@@ -19,8 +19,9 @@ from plex_companion.errors import Invalid
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-UNITS_MS = {"s": 1_000, "m": 60_000, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
+SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
+DAY_SECONDS = 86_400
+UNITS_MS = {"s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
 MONTHS = {"month": 1, "year": 12}
 _UNITS = {
     "s": ("s", "sec", "secs", "second", "seconds"),
@@ -235,7 +236,7 @@ def _parse_instant(text: str, zone: tzinfo) -> int | None:
 
 def _to_ms(at: datetime) -> int:
     since_1970 = at - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since_1970.days * 86_400 + since_1970.seconds) * 1_000 + since_1970.microseconds // 1_000
+    return (since_1970.days * DAY_SECONDS + since_1970.seconds) * 1_000 + since_1970.microseconds // 1_000
 
 
 def _format(at: int) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from plex_companion.cache.database import Cache
     from plex_companion.models import Delivery
+    from plex_companion.text import SecretFilter
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class DeliveryContext:
     report: Callable[[DeliveryReport], Awaitable[None]]
     now: Callable[[], int]
     chance: Callable[[], float]
+    secrets: SecretFilter
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
 
@@ -98,7 +100,7 @@ async def _serve(webhook: Webhook, courier: DeliveryContext, client: httpx2.Asyn
             soonest = min((one.due_at for one in waiting), default=None)
             await _wait_until(soonest, courier, rung)
             continue
-        answer = await post(client, webhook, due, courier.now())
+        answer = await post(client, webhook, replace(due, body=courier.secrets.hide(due.body)), courier.now())
         result = record_attempt(due, answer, courier.now(), courier.chance())
         answered[due.id] = result
         await courier.report(DeliveryReport(result))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from plex_companion.text import clean
+from plex_companion.times import DAY_MS, HOUR_MS, MINUTE_MS
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -241,7 +242,7 @@ def _explain_subtitles(job: Transcode) -> str:
             return ""
 
 
-_SPANS = ((60_000, "min"), (3_600_000, "h"), (86_400_000, "d"))
+_SPANS = ((MINUTE_MS, "min"), (HOUR_MS, "h"), (DAY_MS, "d"))
 
 
 def format_ago(ms: int, now_ms: int) -> str:

@@ -8,12 +8,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import tzlocal
 
-from plex_companion.times import list_offsets
+from plex_companion.times import MINUTE_MS, list_offsets
 
 _UTC_NAMES = frozenset(
     {"UTC", "Etc/UTC", "UCT", "Etc/UCT", "Zulu", "Etc/Zulu", "Universal", "Etc/Universal", "GMT", "Etc/GMT"}
 )
-_DAY_MS = 86_400_000
 
 
 def find_zone(name: str) -> tzinfo:
@@ -58,7 +57,7 @@ def name_zone(zone: tzinfo) -> str:
     """Return what to call a zone: its name as Europe/Vienna, else its offset as UTC+05:45."""
     name = getattr(zone, "key", None) or ("UTC" if zone is UTC else None)
     if name is None:
-        minutes = list_offsets(zone, 0, 0)[0][2] // 60_000
+        minutes = list_offsets(zone, 0, 0)[0][2] // MINUTE_MS
         hours, rest = divmod(abs(minutes), 60)
         name = f"UTC{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}" if minutes else "UTC"
     return "UTC" if name in _UTC_NAMES else str(name)

@@ -47,7 +47,6 @@ ORDER = (
     "processes",
     "policies",
     "duties",
-    "mcp_interface",
     "demo",
     "app",
     "commands",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plex_companion.text import LONGEST, clean, cut, hide_secrets, mask, redact, redact_personal
+from plex_companion.text import LONGEST, SecretFilter, clean, cut, mask, redact, redact_personal
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_sentence_about_tokens_stays() -> None:
 
 
 def test_a_named_secret_is_hidden_wherever_it_stands() -> None:
-    assert hide_secrets("a s3cr3t in s3cr3ts", ["s3cr3t", ""]) == "a hidden in hiddens"
+    assert SecretFilter(["s3cr3t", ""]).hide("a s3cr3t in s3cr3ts") == "a hidden in hiddens"
 
 
 @pytest.mark.parametrize(

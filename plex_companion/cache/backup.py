@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from plex_companion.cache.connections import is_damage, open_connection
 from plex_companion.errors import BackupFailed
 from plex_companion.private_files import make_folder
+from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DEFAULT_BACKUPS = 3
 """How many backups stay, unless told otherwise."""
-DAY_MS = 86_400_000
 _STAMP = "%Y%m%dT%H%M%SZ"
 _STEP_PAGES = 1_000
 """Copied between two looks at whether the copy is still wanted: 4 MB, some 10 ms."""

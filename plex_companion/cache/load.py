@@ -27,6 +27,7 @@ from plex_companion.cache.rows import (
 )
 from plex_companion.changes.state import BUFFERING_MS, RECENT, REMEMBERED, RecentlyResolved, State
 from plex_companion.models import Connection
+from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
     from plex_companion.cache.database import Cache
     from plex_companion.models import Moment, Session
-
-DAY_MS = 86_400_000
 
 
 def base_of(term: int, state: State) -> Base:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from plex_companion.changes.kinds import AlertOpened, AlertReopened, AlertResolved, Change, DeliveryChanged, Effect
 from plex_companion.models import Delivery
+from plex_companion.times import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     What = Literal["alert.opened", "alert.resolved"]
 
 FIRST_WAIT_MS = 5_000
-LONGEST_WAIT_MS = 3_600_000
-GIVEN_UP_MS = 86_400_000
+LONGEST_WAIT_MS = HOUR_MS
+GIVEN_UP_MS = DAY_MS
 """How old a message may become before it is given up."""
 DELIVERED, WITHDRAWN, GIVEN_UP = "delivered", "withdrawn", "given up"
 _MARGIN_MS = 1_000

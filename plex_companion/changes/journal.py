@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, assert_never
 
 from plex_companion.changes.kinds import Journaled
@@ -33,7 +32,7 @@ from plex_companion.events import (
     Unknown,
     UpdateState,
 )
-from plex_companion.text import HIDDEN, LONGEST, clean, redact_personal
+from plex_companion.text import HIDDEN, LONGEST, clean, encode_json, redact_personal
 
 if TYPE_CHECKING:
     from plex_companion.changes.state import State
@@ -115,11 +114,11 @@ def encode_payload(event: Event, raw: dict[str, Any]) -> str:
     if isinstance(event, Preference) and any(word in (event.id or "").lower() for word in _SECRET_SETTINGS):
         raw = {**raw, "value": HIDDEN, "default": HIDDEN}
     try:
-        text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = encode_json(raw)
         foreign = len(text) > LONGEST or clean(text) != text
         if foreign or "\\" in text or _may_hold_secrets(text) or redact_personal(text) != text:
             # Text by text: a mask laid over the JSON itself could tear an escape or swallow a quote.
-            text = json.dumps(_sanitize(raw), ensure_ascii=False, separators=(",", ":"))
+            text = encode_json(_sanitize(raw))
     except (RecursionError, ValueError):
         return '{"unreadable":true}'
     return text

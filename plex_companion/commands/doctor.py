@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from plex_companion.app import open_demo_settings, read_clock
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_committed
 from plex_companion.cache.lock import open_lock
+from plex_companion.companion import read_clock
 from plex_companion.errors import (
     DatabaseNewer,
     DatabaseOfAnotherServer,
@@ -119,6 +119,8 @@ async def run_doctor(settings: Settings, *, demo: bool = False, console: Console
         settings.require_plex()
     async with AsyncExitStack() as stack:
         if demo:
+            from plex_companion.demo.demo_settings import open_demo_settings  # noqa: PLC0415 - never loaded unless asked for
+
             settings = await stack.enter_async_context(open_demo_settings(settings))
         hurried = settings.model_copy(update={"plex_timeout_seconds": min(SECONDS, settings.plex_timeout_seconds)})
         gateway = await stack.enter_async_context(open_gateway(hurried))

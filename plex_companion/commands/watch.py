@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from plex_companion.app import open_companion, open_demo_settings
+from plex_companion.app import open_companion
 from plex_companion.cache.queries.read import read_newest_alerts
 from plex_companion.commands.terminal.lines import render_lines
 from plex_companion.commands.terminal.tty import buffer_log, disable_echo, is_screen, stop_when_closed, wait_for_key
@@ -53,6 +53,8 @@ async def watch(settings: Settings, *, demo: bool) -> None:
         if screen:
             stack.enter_context(buffer_log())
         if demo:
+            from plex_companion.demo.demo_settings import open_demo_settings  # noqa: PLC0415 - never loaded unless asked for
+
             settings = await stack.enter_async_context(open_demo_settings(settings))
         seen = _RecentAlerts()
         companion = await stack.enter_async_context(open_companion(settings, seen.announce))

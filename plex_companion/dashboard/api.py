@@ -15,7 +15,6 @@ from starlette.routing import Route
 
 from plex_companion.errors import Invalid, NotFound, ToolError
 from plex_companion.resources.registry import RESOURCES, read_resource
-from plex_companion.text import hide_secrets
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -55,8 +54,7 @@ def _build_route(companion: Companion, resource: Resource) -> Route:
             body = await read_resource(companion, resource.expand(request.path_params), cursor)
         except ToolError as error:
             return Response(json.dumps(error.body()), _choose_status(error), HEADERS, media_type="application/json")
-        told = hide_secrets(body, companion.settings.list_secrets())
-        return Response(told, headers=HEADERS, media_type="application/json")
+        return Response(body, headers=HEADERS, media_type="application/json")
 
     return Route(build_path(resource), answer, methods=["GET"])
 

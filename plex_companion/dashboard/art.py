@@ -17,6 +17,7 @@ from starlette.routing import Route
 from plex_companion.errors import NotFound, PlexError, TimedOut, TooLarge
 from plex_companion.plex.pictures import find_mime
 from plex_companion.plex.query import build_path, download, get
+from plex_companion.times import HOUR_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ KEPT_BYTES = 32 * LARGEST
 """of all that are kept,"""
 KEPT = 500
 """and how many."""
-FRESH_MS = 6 * 3_600_000
+FRESH_MS = 6 * HOUR_MS
 ABSENT_MS = 10 * 60_000
 """How long it is believed that Plex has none."""
 AT_ONCE = 3

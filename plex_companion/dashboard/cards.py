@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion import wording
 from plex_companion.serialize import format_iso
 from plex_companion.text import clean
+from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from plex_companion.changes.state import State
     from plex_companion.models import Activity, Alert, LibraryChange, Session
 
-DAY_MS = 86_400_000
 SHOWN_ALERTS = 8
 SHOWN_NEW = 12
 

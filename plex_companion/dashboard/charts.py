@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from plex_companion.times import HOUR_MS, MINUTE_MS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, tzinfo
 
     from plex_companion.cache.queries.chart_queries import Ranking
 
-QUARTER_MS, HOUR_MS, MINUTE_MS = 900_000, 3_600_000, 60_000
+QUARTER_MS = 15 * MINUTE_MS
 DAYS = 30
 WEEKS = 12
 HEIGHT = 100

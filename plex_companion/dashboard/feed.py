@@ -18,7 +18,7 @@ from plex_companion.cache.queries.read import read_events_after, read_last_event
 from plex_companion.dashboard.pages import compute_build_id
 from plex_companion.dashboard.renderer import compute_difference
 from plex_companion.errors import Invalid
-from plex_companion.text import hide_secrets
+from plex_companion.text import encode_json
 from plex_companion.times import parse_time
 
 if TYPE_CHECKING:
@@ -137,8 +137,7 @@ async def _stream_events(
             yield _encode_gap(cursor, DROPPED)
             yield _encode_state(companion)
         for row in page.rows:
-            body = json.dumps(serialize.serialize_event(row), ensure_ascii=False, separators=(",", ":"))
-            yield ServerSentEvent(hide_secrets(body, companion.settings.list_secrets()), id=str(row["id"]))
+            yield ServerSentEvent(encode_json(serialize.serialize_event(row)), id=str(row["id"]))
         cursor = page.next_cursor
         if len(page.rows) < PAGE:
             await changed.wait()
@@ -153,7 +152,7 @@ def _encode_state(companion: Companion) -> ServerSentEvent:
     state = companion.state
     payload = {**serialize.build_envelope(state, companion.now_ms), **serialize.serialize_sessions(state)}
     body = {"type": "state", "summary": "What is so now", "payload": payload}
-    return ServerSentEvent(hide_secrets(json.dumps(body, ensure_ascii=False), companion.settings.list_secrets()))
+    return ServerSentEvent(encode_json(body))
 
 
 def _encode_gap(cursor: int, reason: str) -> ServerSentEvent:

@@ -17,9 +17,7 @@ from starlette.routing import Route
 
 from plex_companion import __version__, serialize
 from plex_companion.dashboard import cards
-from plex_companion.errors import InsufficientScope, NotFound, ToolError
-from plex_companion.server.auth.scopes import may_write
-from plex_companion.text import hide_secrets
+from plex_companion.errors import NotFound, ToolError
 from plex_companion.tools.acknowledge import acknowledge_alert
 
 if TYPE_CHECKING:
@@ -95,10 +93,6 @@ def build_page_routes(companion: Companion, board: PageRenderer) -> list[Route]:
 
     async def acknowledge(request: Request) -> Response:
         """Where no script runs, the browser sends the form and comes back to the page."""
-        if not may_write(request):
-            message = "Marking an alert as seen needs a token with the scope write."
-            told = json.dumps(InsufficientScope(message, scope="write").body())
-            return Response(told, HTTPStatus.FORBIDDEN, HEADERS, media_type="application/json")
         wants_json = "application/json" in request.headers.get("accept", "")
         try:
             alert = await acknowledge_alert(companion, request.path_params["alert_id"])
@@ -107,9 +101,7 @@ def build_page_routes(companion: Companion, board: PageRenderer) -> list[Route]:
             return Response(json.dumps(error.body()), status, HEADERS, media_type="application/json")
         if wants_json:
             told = json.dumps({"alert": serialize.serialize_alert(alert)}, ensure_ascii=False)
-            return Response(
-                hide_secrets(told, companion.settings.list_secrets()), 200, HEADERS, media_type="application/json"
-            )
+            return Response(told, 200, HEADERS, media_type="application/json")
         return RedirectResponse("/", HTTPStatus.SEE_OTHER, HEADERS)
 
     return [

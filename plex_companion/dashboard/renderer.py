@@ -13,8 +13,7 @@ from plex_companion.cache.queries.chart_queries import Ranking, count_plays_by_q
 from plex_companion.cache.queries.read import read_newest_alerts
 from plex_companion.dashboard import cards, charts
 from plex_companion.history.play_counts import count_plays
-from plex_companion.text import hide_secrets
-from plex_companion.times import Window
+from plex_companion.times import DAY_MS, Window
 from plex_companion.zones import name_zone
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from plex_companion.changes.state import State
     from plex_companion.companion import Companion
 
-DAY_MS = 86_400_000
 ALERTS_READ = 100
 RANKED = 6
 FIGURES_SECONDS = 2
@@ -65,8 +63,7 @@ class PageRenderer:
 
     def fill_template(self, template: str, **context: Any) -> str:
         """A template, filled in. Whatever is put in is text: only what templates themselves write is HTML."""
-        html = self._environment.get_template(template).render(context)
-        return hide_secrets(html, self._companion.settings.list_secrets())
+        return self._environment.get_template(template).render(context)
 
     async def render(self) -> RenderedPage:
         """All parts as of the newest commit."""

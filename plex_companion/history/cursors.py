@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.cache.queries.plays import KeysetPosition
 from plex_companion.errors import Invalid
+from plex_companion.text import encode_json
 from plex_companion.times import Window
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def digest_question(*asked: str | None) -> str:
 def encode_cursor(ledger: HistoryStatus, question: str, place: KeysetPosition, window: Window | None) -> str:
     """Where the next page of this question begins; the window stays the one of the first page."""
     bounds = [window.since, window.until] if window else []
-    said = json.dumps([ledger.tag, question, place.at, place.id, *bounds], separators=(",", ":"))
+    said = encode_json([ledger.tag, question, place.at, place.id, *bounds])
     return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
 
 

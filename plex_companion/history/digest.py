@@ -20,7 +20,7 @@ from plex_companion.history.library import list_bundles
 from plex_companion.history.outages import find_outages, select_within
 from plex_companion.history.play_pages import apply_current_names
 from plex_companion.history.source import describe_import, find_server
-from plex_companion.times import HOUR_MS, Window
+from plex_companion.times import HOUR_MS, MINUTE_MS, SECOND_MS, Window
 from plex_companion.zones import name_zone
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _find_unknown_since(memory: HistorySource) -> str:
 
 
 def _format_length(ms: int) -> str:
-    unit, name = (HOUR_MS, "h") if ms >= HOUR_MS else (60_000, "min") if ms >= 60_000 else (1_000, "s")  # noqa: PLR2004 - a minute
+    unit, name = (HOUR_MS, "h") if ms >= HOUR_MS else (MINUTE_MS, "min") if ms >= MINUTE_MS else (SECOND_MS, "s")
     return f"{ms / unit:.1f} {name}"
 
 

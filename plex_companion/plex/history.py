@@ -13,6 +13,7 @@ from plex_companion.events import HistoryPage
 from plex_companion.plex.snapshot import fetch_xml
 from plex_companion.plex.xml import views
 from plex_companion.plex.xml.answer import collect_damage
+from plex_companion.times import DAY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -26,7 +27,7 @@ PAGE = 500
 """Rows of a request."""
 SLICE = 100
 """Rows of a transaction: while it is written, whatever else happens waits."""
-OVERLAP_S = 86_400
+OVERLAP_S = DAY_SECONDS
 """What was counted so long before the mark is read again: clients that were away report late."""
 STEP_BACK = 20
 """Rows read twice where pages are counted off, as rows that are deleted meanwhile shift the others."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from plex_companion.resources.play import PLAY
 from plex_companion.resources.server import SERVER
 from plex_companion.resources.sessions import SESSION, SESSIONS
 from plex_companion.serialize import build_envelope
+from plex_companion.text import encode_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +90,7 @@ async def read_resource(companion: Companion, uri: str, cursor: str | None = Non
             body = await _read_body(
                 companion, resource, uri, fields if cursor is None else {**fields, "cursor": cursor}
             )
-            return f"{_encode(build_envelope(companion.state, companion.now_ms))[:-1]},{body[1:]}"
+            return f"{encode_json(build_envelope(companion.state, companion.now_ms))[:-1]},{body[1:]}"
     known = ", ".join(resource.uri for resource in RESOURCES)
     message = f"No resource '{uri}'. Known: {known}."
     raise NotFound(message, what="resource", uri=uri)
@@ -98,15 +98,11 @@ async def read_resource(companion: Companion, uri: str, cursor: str | None = Non
 
 async def _read_body(companion: Companion, resource: Resource, uri: str, fields: Mapping[str, str]) -> str:
     if not resource.of_state:
-        return _encode(await resource.read(companion, **fields))
+        return encode_json(await resource.read(companion, **fields))
     kept = companion.live.written_out
     if uri not in kept:
-        kept[uri] = _encode(await resource.read(companion, **fields))
+        kept[uri] = encode_json(await resource.read(companion, **fields))
     return kept[uri]
-
-
-def _encode(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
 def list_existing(companion: Companion) -> Iterator[tuple[Resource, str, str]]:

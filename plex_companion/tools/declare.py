@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from plex_companion.companion import Companion
-from plex_companion.errors import Invalid, ReadOnly
+from plex_companion.errors import InsufficientScope, Invalid, ReadOnly
 from plex_companion.text import LONGEST
 from plex_companion.tools.arguments import LARGEST, drop_null, list_parameters, quote_value
 
@@ -85,6 +85,10 @@ class Access(enum.Enum):
 
 class Caller(Protocol):
     """The caller of a tool, as far as a tool may know it."""
+
+    @property
+    def may_write(self) -> bool:
+        """Whether this caller's token allows changes."""
 
     async def report_progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Report the progress of a long call. Does nothing if the caller did not ask for progress."""
@@ -261,13 +265,20 @@ class Tool:
         """
         return self.notes or self.is_write(arguments)
 
-    def check_allowed(self, *, read_only: bool, arguments: Mapping[str, Any] | None = None) -> None:
-        """Refuse writes in read-only mode. This is the only place that does so.
+    def check_allowed(self, arguments: Mapping[str, Any], *, read_only: bool, may_write: bool) -> None:
+        """Insist that a call with these arguments may be made. Every call of a tool passes here, and only here.
+
+        `may_write` is whether the caller's token has the scope `write`. Notes of the companion itself need that too,
+        but they are no changes of Plex, so the read-only mode allows them.
 
         Raises:
-            ReadOnly: the tool writes and the companion is read-only.
+            InsufficientScope: the caller's token allows reading only.
+            ReadOnly: the tool changes Plex and the companion is read-only.
         """
-        if read_only and self.is_write(arguments or {}):
+        if self.needs_write(arguments) and not may_write:
+            message = f"'{self.name}' changes something, and the token of this client lacks the scope write."
+            raise InsufficientScope(message, scope="write")
+        if read_only and self.is_write(arguments):
             message = (
                 f"Operation '{self.name}' is not allowed in read-only mode. "
                 "Set READ_ONLY_MODE=false in your environment to enable write operations."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.text import encode_json
 from plex_companion.tools.declare import ALLOW_WRITES, Access
 from plex_companion.tools.toolsets import TOOLSETS
 
@@ -53,7 +54,7 @@ def _render_mark(tool: Tool) -> str:
 
 def estimate_tokens(tools: Iterable[Tool]) -> int:
     """Estimate how many tokens the schemas of tools cost a model, rounded up to the next 50."""
-    characters = sum(len(json.dumps(describe_tool(tool), separators=(",", ":"))) for tool in tools)
+    characters = sum(len(encode_json(describe_tool(tool))) for tool in tools)
     return -(-characters // CHARACTERS_A_TOKEN // 50) * 50
 
 

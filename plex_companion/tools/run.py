@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from plex_companion.events import Audit, ReceivedEvent
 from plex_companion.plex.lookup import LONGEST, MultipleMatches
 from plex_companion.plex.xml.answer import collect_damage, words_of
 from plex_companion.plex.xml.attributes import shorten, use_zone
-from plex_companion.text import hide_secrets
+from plex_companion.text import encode_json
 from plex_companion.tools.users import keep_names
 
 SECRET = frozenset({"pin"})
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
     from plex_companion.plex.client import PlexServer
     from plex_companion.plex.xml.answer import Damage
+    from plex_companion.text import SecretFilter
     from plex_companion.tools.declare import Caller, Tool
 
     Images = tuple[tuple[str, bytes], ...]
@@ -39,11 +39,11 @@ async def call_tool(companion: Companion, tool: Tool, arguments: Mapping[str, An
     Raises:
         ToolError: the message for the caller.
     """
-    tool.check_allowed(read_only=companion.settings.read_only, arguments=arguments)
+    tool.check_allowed(arguments, read_only=companion.settings.read_only, may_write=caller.may_write)
     try:
         given = tool.validate(arguments)
     except ToolError as error:
-        raise _is_harmless(error, companion.settings.list_secrets()) from error
+        raise _shorten_error(error, companion.secrets) from error
     has: dict[str, Any] = {"companion": companion, "caller": caller}
     given |= {name: has[what] for name, what in tool.injected.items() if what in has}
     if tool.is_write(arguments):
@@ -52,28 +52,26 @@ async def call_tool(companion: Companion, tool: Tool, arguments: Mapping[str, An
 
 
 async def _run(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answered:
-    secrets = companion.settings.list_secrets()
     with collect_damage() as damage:
         try:
             if tool.asks_plex:
-                with_plex = partial(_run_with_plex, tool, given, secrets, damage, zone=companion.zone)
+                with_plex = partial(_run_with_plex, tool, given, damage, zone=companion.zone)
                 answered = await companion.gateway.call(with_plex, timeout=tool.seconds)
                 await keep_names(companion)
                 return answered
-            return _encode_result(tool, await tool.function(**given), secrets, damage)
+            return _encode_result(tool, await tool.function(**given), damage)
         except ToolError as error:
-            raise _complete(error, damage, secrets) from error
+            raise _complete(error, damage, companion.secrets) from error
         except MultipleMatches as several:
-            structured = _mark_incomplete(several.structured, damage)
-            return _hide_secrets(structured, secrets)[0], hide_secrets(_encode(several.matches), secrets), ()
+            return _mark_incomplete(several.structured, damage), encode_json(several.matches), ()
 
 
-def _complete(error: ToolError, damage: Sequence[Damage], secrets: tuple[str, ...]) -> ToolError:
-    """Add to an error what was missing in Plex's answers, which may be its cause, and remove our secrets."""
+def _complete(error: ToolError, damage: Sequence[Damage], secrets: SecretFilter) -> ToolError:
+    """Add to an error what was missing in Plex's answers, which may be its cause, and shorten it."""
     if missing := words_of(damage):
         error.message = f"{error.message} {missing}"
         error.facts["incomplete"] = True
-    return _is_harmless(error, secrets)
+    return _shorten_error(error, secrets)
 
 
 def _mark_incomplete(structured: dict[str, Any], damage: Sequence[Damage]) -> dict[str, Any]:
@@ -84,10 +82,12 @@ def _mark_incomplete(structured: dict[str, Any], damage: Sequence[Damage]) -> di
     return {**structured, "message": f"{structured.get('message') or ''} {missing}".strip(), "incomplete": True}
 
 
-def _is_harmless(error: ToolError, secrets: tuple[str, ...]) -> ToolError:
-    """Shorten an error's message and remove our secrets. The message may quote what the caller wrote."""
-    error.message = shorten(hide_secrets(error.message, secrets), LONGEST) or ""
-    error.facts = json.loads(hide_secrets(json.dumps(error.facts, default=str), secrets))
+def _shorten_error(error: ToolError, secrets: SecretFilter) -> ToolError:
+    """Cut an error's message, which may quote what the caller wrote.
+
+    Secrets are hidden before the cut, since half a secret would not be recognised on the way out.
+    """
+    error.message = shorten(secrets.hide(error.message), LONGEST) or ""
     return error
 
 
@@ -104,7 +104,7 @@ async def _run_audited(companion: Companion, tool: Tool, given: dict[str, Any]) 
         raise
     finally:
         with anyio.CancelScope(shield=True):
-            safe, _ = _hide_secrets(entry, companion.settings.list_secrets())
+            safe = companion.secrets.hide_values(entry)
             await companion.event_queue.put(
                 [ReceivedEvent(Audit(tool.name, entry["outcome"], safe), companion.clock())]
             )
@@ -123,7 +123,6 @@ def _describe_arguments(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:
 def _run_with_plex(
     tool: Tool,
     given: dict[str, Any],
-    secrets: tuple[str, ...],
     damage: Sequence[Damage],
     plex: PlexServer,
     *,
@@ -132,26 +131,14 @@ def _run_with_plex(
     """Run the function and encode its result in the worker thread: a long answer must not block the event loop."""
     with use_zone(zone):
         found = tool.function(**given, **{name: plex for name, what in tool.injected.items() if what == "plex"})
-    return _encode_result(tool, found, secrets, damage)
+    return _encode_result(tool, found, damage)
 
 
-def _encode_result(tool: Tool, result: Any, secrets: tuple[str, ...], damage: Sequence[Damage]) -> Answered:
-    """Return the result as an object and as text, without our secrets in either."""
+def _encode_result(tool: Tool, result: Any, damage: Sequence[Damage]) -> Answered:
+    """Return the result as an object, as text, and the images in it."""
     structured: dict[str, Any] = result if tool.is_json else tool.result.dump_python(result, mode="json")
     if structured.get("message", "") is None:
         del structured["message"]
-    structured, text = _hide_secrets(_mark_incomplete(structured, damage), secrets)
-    if hasattr(result, "as_text") and not damage:
-        text = hide_secrets(_encode(result.as_text()), secrets)
-    return structured, text, result.as_images() if hasattr(result, "as_images") else ()
-
-
-def _hide_secrets(structured: dict[str, Any], secrets: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-    """Return the object without our secrets, and its JSON."""
-    text = _encode(structured)
-    harmless = hide_secrets(text, secrets)
-    return (structured if harmless is text else json.loads(harmless)), harmless
-
-
-def _encode(body: Any) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    structured = _mark_incomplete(structured, damage)
+    told = result.as_text() if hasattr(result, "as_text") and not damage else structured
+    return structured, encode_json(told), result.as_images() if hasattr(result, "as_images") else ()

@@ -17,6 +17,7 @@ from plex_companion.plex.lookup import find_item
 from plex_companion.plex.query import clamp_limit, get, get_page
 from plex_companion.plex.xml import views
 from plex_companion.plex.xml.attributes import drop_nulls, parse_identifier
+from plex_companion.times import MINUTE_MS
 from plex_companion.tools.declare import Access, Toolset
 from plex_companion.tools.parameters import LibraryName, MediaId, MediaTitle, Username
 from plex_companion.tools.play_history import (
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from plex_companion.plex.lookup import FoundItem
 
 SESSIONS = Toolset("sessions", "Who is playing what, and the plays of one item")
-MINUTE_MS = 60_000
 MOST_PLAYS = 500
 _DECISIONS = {"direct play": "direct_play", "direct stream": "direct_stream", "transcode": "transcode"}
 

@@ -28,6 +28,7 @@ from plex_companion.models import (
     Transcode,
     User,
 )
+from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,7 +159,7 @@ def alert(number: int, **more: object) -> Alert:
 
 
 def test_what_is_open_and_unknown_comes_first_and_what_is_over_and_known_or_old_is_left_out() -> None:
-    over, day = alert(4, resolved_at=NOW), cards.DAY_MS
+    over, day = alert(4, resolved_at=NOW), DAY_MS
     told = [
         over,
         alert(1, at=NOW - 2 * day, resolved_at=NOW - 2 * day),

@@ -68,7 +68,7 @@ async def test_after_a_restart_with_plex_switched_off_every_question_is_answered
             assert len(before["plays"]) >= 3
         await demo.shut_down()
         settings = settings_for(demo, tmp_path)
-        async with open_application(settings, patience=HASTY) as application, Client(application.server) as client:
+        async with open_application(settings, timeouts=HASTY) as application, Client(application.server) as client:
             after = await asked(client, "history_query")
             assert after["connection"]["state"] != "live"
             assert [play["id"] for play in after["plays"]] == [play["id"] for play in before["plays"]]

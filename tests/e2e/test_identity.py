@@ -59,7 +59,7 @@ async def told(companion: Companion, by: Any) -> dict[str, int]:
 async def test_what_was_imported_and_what_was_heard_is_counted_by_what_it_is(tmp_path: Path) -> None:
     async with open_demo(alive=False, household=household(tmp_path)) as demo:
         settings = settings_for(demo, tmp_path)
-        async with open_companion(settings, lambda _: None, patience=HASTY) as companion:
+        async with open_companion(settings, lambda _: None, timeouts=HASTY) as companion:
             await until(companion, lambda: companion.state.history.complete)
             titles = {
                 "Twin Rivers (1992)": 1,

@@ -15,9 +15,10 @@ from pydantic import SecretStr
 from support.application import settings_for
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.app import open_companion, read_clock
+from plex_companion.app import open_companion
 from plex_companion.changes.kinds import HistoryPageWritten, HistoryProgressed, PlaysImported, PlaysRepeated
 from plex_companion.changes.state import State
+from plex_companion.companion import read_clock
 from plex_companion.demo import Demo, Household, load_household, open_demo
 from plex_companion.duties import build_import_progress
 from plex_companion.ingest.live import Live

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from support.application import Home, home
 from support.deadlines import HANG_SECONDS
 
-from plex_companion.app import build_auth_config
 from plex_companion.metrics import AREAS, METHODS
+from plex_companion.server.auth.config import build_auth_config
 from plex_companion.settings import Settings
 
 if TYPE_CHECKING:

@@ -105,7 +105,7 @@ async def test_with_plex_down_at_start_everything_is_served_as_offline_until_it_
         settings = settings_for(demo, tmp_path)
         from support.application import HASTY  # noqa: PLC0415 - the one test that opens the application itself
 
-        async with open_application(settings, patience=HASTY) as application:
+        async with open_application(settings, timeouts=HASTY) as application:
             companion = application.companion
             with anyio.fail_after(HANG_SECONDS):
                 while companion.state.connection.detail is None:

@@ -19,11 +19,12 @@ from pydantic import SecretStr
 from support.deadlines import HANG_SECONDS
 from support.frames import DEN, START
 
-from plex_companion.app import open_companion, read_clock
+from plex_companion.app import open_companion
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.cache.queries.read import read_delivery_status, read_newest_alerts
 from plex_companion.changes.deliveries import WebhookRules
+from plex_companion.companion import read_clock
 from plex_companion.events import Connecting, DeliveryReport, Disconnected, ReceivedEvent, Snapshot, StorageReport
 from plex_companion.ingest.live import Live
 from plex_companion.ingest.loop import ingest
@@ -32,6 +33,7 @@ from plex_companion.models import Moment
 from plex_companion.resources.server import read_server
 from plex_companion.serialize import build_alert_message
 from plex_companion.settings import Settings
+from plex_companion.text import SecretFilter
 from plex_companion.webhooks import DeliveryContext, WakeUp, Webhook, deliver_alerts
 
 if TYPE_CHECKING:
@@ -258,7 +260,7 @@ async def delivering(folder: Path, *urls: str, speed: float = 1_000) -> AsyncIte
         async def sleep(seconds: float) -> None:
             await anyio.sleep(seconds / speed)
 
-        courier = DeliveryContext(cache, bell, report, lambda: it.now().at, lambda: 1.0, sleep)
+        courier = DeliveryContext(cache, bell, report, lambda: it.now().at, lambda: 1.0, SecretFilter(()), sleep)
         tasks.start_soon(ingest, it.inbox, live, cache, announce)
         tasks.start_soon(deliver_alerts, hooks, courier)
         snapshot = Snapshot(1, first=True, requested=it.now(), server=DEN, sessions=(), activities=())

@@ -109,7 +109,7 @@ async def den(folder: Path, *rows: str, first: Answer | None = None, **more: Any
         given = {"plex_url": plex.url, "database": folder / "cache.sqlite3", "plex_timeout_seconds": 30, **more}
         settings = Settings.load(given).model_copy(update={"plex_token": SecretStr(TOKEN)})
         async with (
-            open_application(settings, patience=STEADY, tick_seconds=0.05) as application,
+            open_application(settings, timeouts=STEADY, tick_seconds=0.05) as application,
             Client(application.server) as client,
         ):
             with anyio.fail_after(HANG_SECONDS):

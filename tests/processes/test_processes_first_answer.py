@@ -41,7 +41,7 @@ def unnamed(demo: Demo, folder: Path, **more: object) -> Settings:
 
 
 def opened(settings: Settings) -> AbstractAsyncContextManager[Companion]:
-    return open_companion(settings, lambda _: None, patience=HASTY, tick_seconds=0.1)
+    return open_companion(settings, lambda _: None, timeouts=HASTY, tick_seconds=0.1)
 
 
 def rows_of(path: Path, sql: str) -> list[tuple[object, ...]]:

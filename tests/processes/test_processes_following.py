@@ -13,11 +13,11 @@ from support.deadlines import HANG_SECONDS
 from support.several_processes import Member, ending, member, rows, settings_for, two
 
 from plex_companion import serialize
-from plex_companion.app import read_clock
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.migrate import list_migrations, migrate
 from plex_companion.cache.queries.read import read_events_after
 from plex_companion.commands.reports.queries import open_archive
+from plex_companion.companion import read_clock
 from plex_companion.events import Audit, ReceivedEvent
 from plex_companion.models import Moment
 from plex_companion.resources.server import read_server

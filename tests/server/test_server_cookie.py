@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from plex_companion.server.auth.cookie import DAY, LIFETIME, MOST_ENDED, BrowserSession, Cookies
+from plex_companion.server.auth.cookie import LIFETIME, MOST_ENDED, BrowserSession, Cookies
+from plex_companion.times import DAY_SECONDS
 
 TOKEN = "canary-token"
 
@@ -77,7 +78,7 @@ def test_whoever_lengthens_it_breaks_its_signature(cookies: Cookies) -> None:
 def test_it_is_renewed_once_a_day_and_the_visit_stays_the_same(cookies: Cookies, clock: Clock) -> None:
     first = _visit(cookies, cookies.issue())
     assert not cookies.is_due(first)
-    clock.now += DAY + 1
+    clock.now += DAY_SECONDS + 1
     assert cookies.is_due(first)
     second = _visit(cookies, cookies.issue(first))
     assert second.id == first.id

@@ -18,9 +18,10 @@ from support.deadlines import HANG_SECONDS
 from support.mcp_server import served
 
 from plex_companion.server.auth.config import AuthConfig
-from plex_companion.server.auth.cookie import DAY, Cookies
+from plex_companion.server.auth.cookie import Cookies
 from plex_companion.server.auth.login import LoginCode, make_local
 from plex_companion.server.auth.login_throttle import WAITING_ALL, LoginThrottle
+from plex_companion.times import DAY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -127,7 +128,7 @@ async def test_changing_the_token_ends_every_cookie(browser: httpx2.AsyncClient)
 
 
 async def test_a_cookie_that_is_a_day_old_is_renewed_on_the_way(house: Served) -> None:
-    cookies = Cookies(TOKEN, now=lambda: time.time() - 2 * DAY)
+    cookies = Cookies(TOKEN, now=lambda: time.time() - 2 * DAY_SECONDS)
     given = {"cookie": f"{cookies.name}={cookies.issue()}"}
     async with httpx2.AsyncClient() as web:
         answer = await web.get(f"{house.url}/", headers=given)

@@ -134,7 +134,7 @@ async def home(
         bound.set()
 
     async with (
-        open_application(settings, patience=patience, tick_seconds=tick) as application,
+        open_application(settings, timeouts=patience, tick_seconds=tick) as application,
         anyio.create_task_group() as tasks,
     ):
         web = application.build_http_app()

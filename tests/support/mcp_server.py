@@ -89,6 +89,7 @@ class House:
         self.notifier.announce([f"plex://lamp/{bulb}"], listing=True)
 
     async def call(self, tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> ToolResult:
+        tool.check_allowed(arguments, read_only=False, may_write=caller.may_write)
         given = tool.validate(arguments)
         given.update(dict.fromkeys(tool.injected, caller))
         lamp = await tool.function(**given)

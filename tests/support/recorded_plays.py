@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING, Any
 from mcp import Client
 from pydantic import SecretStr
 
-from plex_companion.app import read_versions
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.cache.migrate import migrate
 from plex_companion.cache.record import build_upsert
-from plex_companion.companion import Companion
+from plex_companion.companion import Companion, read_versions
 from plex_companion.ingest.live import Live
 from plex_companion.ingest.queue import QUEUE_LIMIT, EventQueue
-from plex_companion.mcp_interface import ToolCallTimer, build_server_interface
 from plex_companion.models import Moment
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.ttl_cache import TtlCache
 from plex_companion.resources.registry import RESOURCES
 from plex_companion.server.mcp.build import build_server
+from plex_companion.server.mcp.companion_interface import ToolCallTimer, build_server_interface
 from plex_companion.server.mcp.notifier import Notifier
 from plex_companion.settings import Settings
 from plex_companion.tools.toolsets import select_tools

@@ -11,7 +11,8 @@ import anyio
 import anyio.abc
 from pydantic import SecretStr
 
-from plex_companion.app import open_companion, read_clock
+from plex_companion.app import open_companion
+from plex_companion.companion import read_clock
 from plex_companion.plex.disconnects import ListenerTimeouts
 from plex_companion.settings import Settings
 from support.deadlines import HANG_SECONDS
@@ -85,7 +86,7 @@ async def member(
         told.extend(touched.immediate | touched.progress_only)
 
     settings = settings_for(demo, folder, **more)
-    async with open_companion(settings, announce, now=now, patience=HASTY, tick_seconds=tick) as companion:
+    async with open_companion(settings, announce, now=now, timeouts=HASTY, tick_seconds=tick) as companion:
         yield Member(companion, told)
 
 

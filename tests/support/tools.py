@@ -108,7 +108,7 @@ async def tools_home(
         patience = ListenerTimeouts(merge=0.02, after_play=3 * HANG_SECONDS, waits=quick)
         # An import would ask in between, and be counted with a tool.
         plays, demo.state.history = demo.state.history, []
-        async with open_application(settings, patience=patience) as application:
+        async with open_application(settings, timeouts=patience) as application:
             companion = application.companion
             with anyio.fail_after(HANG_SECONDS):
                 while not companion.is_live or not companion.state.history.complete:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.tools import tools_home
 
-from plex_companion.mcp_interface import build_instructions
+from plex_companion.server.mcp.companion_interface import build_instructions
 from plex_companion.tools.declare import Access
 from plex_companion.tools.toolsets import TOOLSETS, select_tools
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.cache.connections import run_read
 from plex_companion.names.folding import fold_closely
+from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -219,7 +220,7 @@ def _select_distinct(id_: str, name: str) -> str:
     """  # noqa: S608 - our own column names
 
 
-CARRIED_MS = 86_400_000
+CARRIED_MS = DAY_MS
 """How long before a window a play may have begun that went on into it."""
 
 

@@ -13,7 +13,6 @@ from rich.console import Console
 from plex_companion.commands.reports.queries import fetch_answer, fetch_answers, open_archive
 from plex_companion.commands.reports.tables import TableLayout, render
 from plex_companion.errors import Invalid, SettingsError
-from plex_companion.text import hide_secrets
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,7 +39,7 @@ async def report(settings: Settings, question: ReportQuery, *, demo: bool, as_js
         except Invalid as error:
             raise SettingsError(error.message) from error
         text = _print_json(bodies[0]) if as_json else _draw(question, bodies, archive)
-    _print(hide_secrets(text, settings.list_secrets()))
+    _print(text)
 
 
 def _print_json(body: Body) -> str:
@@ -69,8 +68,6 @@ def _draw(question: ReportQuery, bodies: list[Body], archive: Archive) -> str:
 
 
 def _print(text: str) -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a title shows the rest
     try:
         print(text, end="", flush=True)  # noqa: T201 - the answer
     except BrokenPipeError:  # `| head` has seen enough

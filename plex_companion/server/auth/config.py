@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from plex_companion.server.auth.authenticate import Authenticator
 from plex_companion.server.auth.cookie import Cookies
 from plex_companion.server.auth.login import LoginPages
 from plex_companion.server.auth.login_throttle import LoginThrottle
 from plex_companion.server.http.guard import RequestGuard
+from plex_companion.settings import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from plex_companion.server.auth.login import LoginCode
     from plex_companion.server.auth.oauth import ResourceServer
+    from plex_companion.settings import Settings
 
     Writes = Callable[[str, Mapping[str, Any]], bool]
 
@@ -66,3 +70,29 @@ class AuthConfig:
 
 OPEN_ACCESS = AuthConfig()
 """Nothing is asked but that the request is meant for this machine."""
+
+
+def build_auth_config(settings: Settings, code: LoginCode | None = None) -> AuthConfig:
+    """Return who may use the HTTP application, as the settings say.
+
+    Beyond loopback that is every client with the token, under any address of this machine.
+    """
+    beyond = settings.host not in LOOPBACK
+    own = [settings.host, socket.gethostname(), f"{socket.gethostname()}.local"] if beyond else []
+    public = [settings.public_url] if settings.public_url else []
+    return AuthConfig(
+        token=settings.token.get_secret_value() if settings.token else None,
+        issuer=_build_resource_server(settings),
+        hosts=(*settings.allowed_hosts, *own, *(urlsplit(url).netloc for url in public)),
+        origins=(*settings.allowed_origins, *public),
+        any_address=beyond and settings.token is not None,
+        code=code,
+    )
+
+
+def _build_resource_server(settings: Settings) -> ResourceServer | None:
+    if settings.oauth_issuer is None or settings.public_url is None:
+        return None
+    from plex_companion.server.auth.oauth import ResourceServer  # noqa: PLC0415 - cryptography takes long to import
+
+    return ResourceServer(settings.oauth_issuer, settings.public_url, settings.oauth_audience, settings.oauth_jwks_url)

@@ -10,13 +10,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from plex_companion.times import DAY_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-DAY = 86_400
-LIFETIME = 90 * DAY
+LIFETIME = 90 * DAY_SECONDS
 """The tablet on the wall is asked for the token again when nobody has looked at it for so long."""
-RENEWED_AFTER = DAY
+RENEWED_AFTER = DAY_SECONDS
 MOST_ENDED = 1_000
 """Logged-out visits remembered until their cookies end."""
 _SALT = b"plex-companion cookies 1"

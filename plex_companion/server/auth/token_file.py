@@ -7,11 +7,16 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from plex_companion.errors import StartError
 from plex_companion.private_files import make_folder
+from plex_companion.settings import find_database_path
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from plex_companion.settings import Settings
 
 FILE = "http-token"
 SHORTEST = 8
@@ -24,6 +29,18 @@ class StoredToken:
     token: str
     path: Path
     is_new: bool
+
+
+def ensure_token(settings: Settings) -> tuple[Settings, StoredToken | None]:
+    """Return the settings with a token, where one is needed: the one in the file beside the database, made if missing.
+
+    Raises:
+        StartError: it cannot be read or written.
+    """
+    if settings.token is not None or not settings.needs_token:
+        return settings, None
+    kept = load_or_create_token(find_database_path(settings).parent)
+    return settings.model_copy(update={"token": SecretStr(kept.token)}), kept
 
 
 def load_or_create_token(folder: Path) -> StoredToken:

@@ -22,6 +22,7 @@ from plex_companion.server.auth.config import OPEN_ACCESS
 from plex_companion.server.http.guard import BODY_SECONDS
 from plex_companion.server.http.headers import SecurityHeaders
 from plex_companion.server.http.responses import OpenResponses
+from plex_companion.server.http.secret_hiding import SecretHiding
 from plex_companion.server.http.timing import RequestTiming
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class HttpApp:
             *extra_routes,
         ]
         routed = Starlette(routes=self.routes, exception_handlers={HTTPException: _answer_http_error})
-        guard = entry.build_guard(_make_redirects_relative(routed), writes=server.is_write, body_seconds=body_seconds)
+        hiding = SecretHiding(_make_redirects_relative(routed), server.secrets)
+        guard = entry.build_guard(hiding, writes=server.is_write, body_seconds=body_seconds)
         self.responses = OpenResponses(RequestTiming(SecurityHeaders(guard), observe))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import json
 import logging
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -31,11 +30,11 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from plex_companion.errors import InsufficientScope, Internal, NotFound, ToolError
-from plex_companion.server.auth.scopes import may_write
+from plex_companion.errors import Internal, NotFound, ToolError
 from plex_companion.server.mcp import panel_resources, prompt_results
 from plex_companion.server.mcp.elicitation import ClientCaller, ElicitationRequired
 from plex_companion.server.mcp.limits import refuse_too_long
+from plex_companion.text import encode_json
 from plex_companion.tools.declare import Access
 
 if TYPE_CHECKING:
@@ -94,6 +93,7 @@ class CompanionServer(MCPServer[Any]):
             extensions=panel_resources.list_extensions(offer.panels),
         )
         self._offer = offer
+        self.secrets = offer.secrets
         self._tools = {tool.name: tool for tool in offer.tools}
         self._addresses = notifier.addresses
         self._new_ref = new_ref
@@ -134,7 +134,6 @@ class CompanionServer(MCPServer[Any]):
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"No tool is called {name[:100]}. See tools/list.", {"name": name[:100]})
         try:
-            _refuse_reader(tool, arguments, context)
             return _build_result(await self._offer.call(tool, arguments, ClientCaller(context)))
         except ToolError as error:
             return _build_error_result(error)
@@ -179,9 +178,11 @@ class CompanionServer(MCPServer[Any]):
         except NotFound as error:
             raise ResourceNotFoundError(error.message) from error
         except ToolError as error:
-            raise ResourceError(encode_compact(error.body())) from error
+            raise ResourceError(encode_json(error.body(), default=str)) from error
         except Exception as error:  # the border, as in call_tool
-            raise ResourceError(encode_compact(self._report_internal("Resource", address, error).body())) from error
+            raise ResourceError(
+                encode_json(self._report_internal("Resource", address, error).body(), default=str)
+            ) from error
         return [ReadResourceContents(content=text, mime_type=JSON)]
 
     async def list_prompts(self) -> list[Prompt]:
@@ -208,30 +209,13 @@ class CompanionServer(MCPServer[Any]):
         return Internal(f"{name} failed inside plex-companion. Its log tells more under ref {ref}.", ref=ref)
 
 
-def _refuse_reader(tool: tools.Tool, arguments: dict[str, Any], context: Context[Any, Any] | None) -> None:
-    """Insist on the scope `write`; the guard has answered most of these already, in terms of HTTP.
-
-    Raises:
-        InsufficientScope: the client came with an issuer's token that lacks it.
-    """
-    request = context.request_context.request if context else None
-    if tool.needs_write(arguments) and not may_write(request):
-        message = f"'{tool.name}' changes something, and the token of this client lacks the scope write."
-        raise InsufficientScope(message, scope="write")
-
-
-def encode_compact(body: dict[str, Any]) -> str:
-    """JSON as the tool contract wants it. Facts of foreign types become strings."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str)
-
-
 def _build_result(answer: ToolResult) -> CallToolResult:
     images = [ImageContent(data=base64.b64encode(body).decode(), mime_type=mime) for mime, body in answer.images]
     return CallToolResult(content=[TextContent(text=answer.text), *images], structured_content=answer.structured)
 
 
 def _build_error_result(error: ToolError) -> CallToolResult:
-    return CallToolResult(content=[TextContent(text=encode_compact(error.body()))], is_error=True)
+    return CallToolResult(content=[TextContent(text=encode_json(error.body(), default=str))], is_error=True)
 
 
 def _build_tool(tool: tools.Tool, meta: dict[str, Any] | None) -> Tool:

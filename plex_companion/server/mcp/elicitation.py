@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from plex_companion.server.auth.scopes import may_write
 from plex_companion.server.mcp.limits import LONGEST_BYTES
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class ClientCaller:
 
     def __init__(self, context: Context[Any, Any] | None) -> None:
         self._context = context
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the token of the client has the scope `write`. Only tokens of an issuer have scopes."""
+        return may_write(self._context.request_context.request if self._context else None)
 
     async def report_progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Report progress; nothing happens when the client did not ask for it, or by a token too long to repeat."""

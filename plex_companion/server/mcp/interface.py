@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from plex_companion.text import SecretFilter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -54,6 +56,8 @@ class ServerInterface:
     """What `resources/list` shows now: the fixed ones and the members of the families."""
     read: Callable[[str], Awaitable[str]]
     """The JSON of a resource; raises `NotFound` for a URI that names nothing."""
+    secrets: SecretFilter = field(default_factory=lambda: SecretFilter(()))
+    """Both transports pass everything they send through it."""
     prompts: Sequence[Prompt] = ()
     propose: Callable[[str, str], Sequence[str]] = _propose_nothing
     """Values for the prompt argument or URI field of a name, given what was typed of it."""

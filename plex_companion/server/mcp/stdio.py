@@ -9,12 +9,13 @@ import stat
 import sys
 from collections import deque
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import anyio
 import anyio.lowlevel
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
+from mcp_types import jsonrpc_message_adapter
 
 from plex_companion.errors import HostNotReading
 from plex_companion.server.http.refusal import MOST_BYTES
@@ -23,11 +24,13 @@ from plex_companion.server.mcp.json_lines import UnreadableLine, read_message, t
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from types import TracebackType
 
     from anyio.abc import ObjectReceiveStream, ObjectSendStream
     from mcp.shared._stream_protocols import ReadStream, WriteStream
 
     from plex_companion.server.mcp.build import CompanionServer
+    from plex_companion.text import SecretFilter
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ async def serve_stdio(server: CompanionServer) -> None:
     """
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_on_signal, tasks.cancel_scope)
-        async with _open_streams() as (read, write):
+        async with _open_streams(server.secrets) as (read, write):
             await server.serve(read, write)
         tasks.cancel_scope.cancel()
 
@@ -64,16 +67,18 @@ async def _cancel_on_signal(serving: anyio.CancelScope) -> None:
 
 
 @asynccontextmanager
-async def _open_streams() -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
+async def _open_streams(
+    secrets: SecretFilter,
+) -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
     """Do what the SDK's transport does without its threads: one blocked in `read` or `write` cannot be cancelled."""
     if sys.platform == "win32":  # no waiting for pipes there
-        async with stdio_server() as streams:
-            yield streams
+        async with stdio_server() as (read, write):
+            yield read, FilteredWriteStream(write, secrets)
         return
     to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_client, from_server = anyio.create_memory_object_stream[SessionMessage](0)
     with _claim_descriptors() as (stdin, stdout):
-        output = DescriptorWriter(stdout)
+        output = DescriptorWriter(stdout, secrets)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_read, LineReader(stdin, output), to_server, output)
             tasks.start_soon(_write, from_server, output)
@@ -83,6 +88,37 @@ async def _open_streams() -> AsyncIterator[tuple[ReadStream[SessionMessage | Exc
             with anyio.move_on_after(LAST_SECONDS):
                 await output.drained()
             tasks.cancel_scope.cancel()
+
+
+class FilteredWriteStream:
+    """The write stream of a transport of the SDK's, which writes what it gets. Hides secrets in each message."""
+
+    def __init__(self, stream: WriteStream[SessionMessage], secrets: SecretFilter) -> None:
+        self._stream = stream
+        self._secrets = secrets
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Send a message without the secrets in it."""
+        text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        harmless = self._secrets.hide(text)
+        if harmless != text:
+            item = SessionMessage(jsonrpc_message_adapter.validate_json(harmless, by_name=False), item.metadata)
+        await self._stream.send(item)
+
+    async def aclose(self) -> None:
+        """Close the stream below."""
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Enter the stream below."""
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Leave the stream below."""
+        return await self._stream.__aexit__(kind, error, traceback)
 
 
 async def _read(
@@ -166,8 +202,15 @@ class DescriptorWriter:
     """Lines to a descriptor: kept while the host does not read, as many as may wait and as long as it may take."""
 
     def __init__(
-        self, descriptor: int, most: int = WAITING_BYTES, full: float = FULL_SECONDS, silent: float = SILENT_SECONDS
+        self,
+        descriptor: int,
+        secrets: SecretFilter,
+        *,
+        most: int = WAITING_BYTES,
+        full: float = FULL_SECONDS,
+        silent: float = SILENT_SECONDS,
     ) -> None:
+        self._secrets = secrets
         self._descriptor = descriptor
         self._waits = _can_wait(descriptor)
         self._most, self._full, self._silent = most, full, silent
@@ -178,7 +221,7 @@ class DescriptorWriter:
 
     def write(self, text: str) -> None:
         """Have a line written. Returns at once."""
-        line = memoryview(f"{text}\n".encode())
+        line = memoryview(f"{self._secrets.hide(text)}\n".encode())
         self._lines.append(line)
         self.waiting += len(line)
         self._filled.set()

@@ -14,6 +14,7 @@ from plex_companion.plex.xml.attributes import (
     read_text,
 )
 from plex_companion.serialize import compute_percent
+from plex_companion.times import HOUR_MS, MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from plex_companion.models import Section
     from plex_companion.plex.client import PlexServer
 
-HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 ALBUMS = 5000
 Albums = dict[str, tuple[int, int]]
 """The numbers of albums and tracks, by artist id."""

@@ -17,6 +17,7 @@ from plex_companion.plex.xml.attributes import (
     read_text,
     read_utc,
 )
+from plex_companion.times import DAY_SECONDS
 from plex_companion.tools.watched_state import cut_page, get_albums, get_children, read_progress, read_watched_state
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from plex_companion.plex.client import PlexServer
 _PEOPLE = {"genres": "Genre", "directors": "Director", "writers": "Writer", "actors": "Role"}
 _LACKS = {"episode": ("studio",), "artist": ("content_rating", "duration", "studio", "year")}
-_DAY = 86_400
 
 
 def get_details(plex: PlexServer, row: Element, *, offset: int, limit: int) -> dict[str, Any]:
@@ -190,6 +190,6 @@ def format_clock(duration_ms: int | None, *, days: bool = False) -> str | None:
     if not duration_ms:
         return None
     seconds = duration_ms // 1000
-    whole, rest = divmod(seconds, _DAY) if days else (0, seconds)
+    whole, rest = divmod(seconds, DAY_SECONDS) if days else (0, seconds)
     shown = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
     return f"{whole}:{shown}" if whole else shown

@@ -20,6 +20,7 @@ from plex_companion.plex.xml.attributes import (
     read_text,
     read_utc,
 )
+from plex_companion.times import MINUTE_MS, SECOND_MS
 from plex_companion.tools.declare import Access, Toolset
 from plex_companion.tools.parameters import UserId, Username
 from plex_companion.tools.play_history import HistoryWalk, describe_play, drop_repeats, get_devices
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 USER = Toolset("user", "Users: roles, libraries, on deck, watch history, statistics")
 
 LISTED = HISTORY = 500
-MINUTE_MS, SECOND_MS = 60_000, 1_000
 ContentType = Annotated[
     Literal["movie", "show", "episode", "track", "photo", "clip"], Field(description="show means its episodes.")
 ]

@@ -18,7 +18,6 @@ from plex_companion.resources.registry import RESOURCES, list_existing, read_res
 from plex_companion.server.mcp.elicitation import ElicitationRequired
 from plex_companion.server.mcp.interface import ResourceEntry, ServerInterface, ToolResult
 from plex_companion.settings import APP
-from plex_companion.text import hide_secrets
 from plex_companion.tools.declare import ALLOW_WRITES, Access
 from plex_companion.tools.run import call_tool
 
@@ -61,13 +60,14 @@ The companion is read-only: {hidden} tools that change Plex are not listed, and 
 
 def build_instructions(tools: Sequence[Tool]) -> str:
     """Return what a model is told of the server. While tools are off, it says how many and how to allow them."""
-    if hidden := _count_hidden(tools):
+    if hidden := count_hidden_tools(tools):
         return INSTRUCTIONS.format(writing=OFF.format(hidden=hidden, allow=ALLOW_WRITES))
     writes = any(tool.access is not Access.READ for tool in tools)
     return INSTRUCTIONS.format(writing=ASKS_FIRST if writes else CHANGES_NOTHING)
 
 
-def _count_hidden(tools: Sequence[Tool]) -> int:
+def count_hidden_tools(tools: Sequence[Tool]) -> int:
+    """Count the tools that are served and not listed, because the companion is read-only."""
     return sum(tool.off for tool in tools)
 
 
@@ -106,18 +106,13 @@ def build_server_interface(companion: Companion, tools: Sequence[Tool], calls: T
             return ToolResult(*await call_tool(companion, tool, arguments, caller))
 
     async def read_uri(uri: str) -> str:
-        return hide_secrets(await read_resource(companion, uri), companion.settings.list_secrets())
+        return await read_resource(companion, uri)
 
     def list_entries() -> list[ResourceEntry]:
-        secrets = companion.settings.list_secrets()
-        found = list_existing(companion)
-        return [
-            ResourceEntry(uri, one.name, hide_secrets(title, secrets), one.description) for one, uri, title in found
-        ]
+        return [ResourceEntry(uri, one.name, title, one.description) for one, uri, title in list_existing(companion)]
 
     def propose(name: str, typed: str) -> list[str]:
-        secrets = companion.settings.list_secrets()
-        return [hide_secrets(value, secrets) for value in propose_values(companion, name, typed)]
+        return propose_values(companion, name, typed)
 
     names = {tool.name for tool in tools}
     return ServerInterface(
@@ -129,6 +124,7 @@ def build_server_interface(companion: Companion, tools: Sequence[Tool], calls: T
         RESOURCES,
         list_entries,
         read_uri,
+        secrets=companion.secrets,
         prompts=select_prompts(tools),
         propose=propose,
         panels=[panel for panel in PANELS if panel.tool in names],
