@@ -133,8 +133,8 @@ async def _listen(companion: Companion, wanted: RefreshRequests, patience: Liste
     """Listen to Plex, going on from what is known; for the process that listens."""
     live, settings = companion.live, companion.settings
     receive = receive_own(companion.cache, live, settings, companion.event_queue.put)
-    to_plex = partial(listen, companion.gateway, settings, receive, now=companion.clock, wanted=wanted)
-    await to_plex(book=build_import_progress(live), epoch=live.state.connection.epoch, patience=patience)
+    to_plex = partial(listen, companion.gateway, settings, receive, now=companion.clock, refresh=wanted)
+    await to_plex(history=build_import_progress(live), epoch=live.state.connection.epoch, timeouts=patience)
 
 
 def _open_cache(path: Path, settings: Settings, now: Callable[[], Moment]) -> AbstractAsyncContextManager[Cache]:

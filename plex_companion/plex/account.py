@@ -48,7 +48,7 @@ class Pin(_PlexTvModel):
 
 
 class ServerConnection(_PlexTvModel):
-    """One way to a server, as plex.tv knows it."""
+    """One candidate to a server, as plex.tv knows it."""
 
     uri: str
     protocol: str = ""
@@ -74,17 +74,27 @@ class Server(_PlexTvModel):
 
     @property
     def addresses(self) -> list[str]:
-        """Where to look for it: encrypted ways before plain ones, near ones before far ones, Plex's relay last."""
-        ways = [_ServerAddress(road.uri.rstrip("/"), road.relay, road.local) for road in self.connections]
+        """Where to look for it: encrypted candidates before plain ones, near ones before far ones, Plex's relay last."""
+        candidates = [
+            _ServerAddress(connection.uri.rstrip("/"), connection.relay, connection.local)
+            for connection in self.connections
+        ]
         if not self.https_required:
             # Where names of plex.direct are not resolved, as behind some routers, its plain address at home serves.
-            ways += [
-                _ServerAddress(_build_plain_address(road), road.relay, road.local)
-                for road in self.connections
-                if road.local
+            candidates += [
+                _ServerAddress(_build_plain_address(connection), connection.relay, connection.local)
+                for connection in self.connections
+                if connection.local
             ]
-        ordered = sorted(ways, key=lambda way: (way.relay, not way.address.startswith("https://"), not way.local))
-        return list(dict.fromkeys(way.address for way in ordered if way.address.startswith(("http://", "https://"))))
+        ordered = sorted(
+            candidates,
+            key=lambda candidate: (candidate.relay, not candidate.address.startswith("https://"), not candidate.local),
+        )
+        return list(
+            dict.fromkeys(
+                candidate.address for candidate in ordered if candidate.address.startswith(("http://", "https://"))
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +104,31 @@ class _ServerAddress:
     local: bool
 
 
-def _build_plain_address(road: ServerConnection) -> str:
-    host = f"[{road.address}]" if ":" in road.address else road.address
-    return f"http://{host}:{road.port}" if host else ""
+def _build_plain_address(connection: ServerConnection) -> str:
+    host = f"[{connection.address}]" if ":" in connection.address else connection.address
+    return f"http://{host}:{connection.port}" if host else ""
 
 
-def create_pin(wire: PlexSession) -> Pin:
+def create_pin(session: PlexSession) -> Pin:
     """Ask for a strong pin.
 
     Raises:
         ToolError: plex.tv does not answer as it should.
     """
-    return _request(wire, "POST", PINS, Pin, params={"strong": "true"})
+    return _request(session, "POST", PINS, Pin, params={"strong": "true"})
 
 
-def poll_pin(wire: PlexSession, pin: Pin) -> Pin:
+def poll_pin(session: PlexSession, pin: Pin) -> Pin:
     """The same pin as it is now.
 
     Raises:
         NotFound: it has expired.
         ToolError: plex.tv does not answer as it should.
     """
-    return _request(wire, "GET", f"{PINS}/{pin.id}", Pin)
+    return _request(session, "GET", f"{PINS}/{pin.id}", Pin)
 
 
-def list_servers(wire: PlexSession, token: SecretStr) -> list[Server]:
+def list_servers(session: PlexSession, token: SecretStr) -> list[Server]:
     """The servers of the account of this token, its own first.
 
     Raises:
@@ -126,7 +136,7 @@ def list_servers(wire: PlexSession, token: SecretStr) -> list[Server]:
     """
     wanted = {"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"}
     headers = {"X-Plex-Token": token.get_secret_value()}
-    found = _request(wire, "GET", RESOURCES, list[Any], params=wanted, headers=headers)
+    found = _request(session, "GET", RESOURCES, list[Any], params=wanted, headers=headers)
     return sorted(
         (one for one in _usable(Server, found) if "server" in one.provides.split(",")), key=lambda one: not one.owned
     )
@@ -142,18 +152,24 @@ def _usable(kind: type[T], rows: object) -> list[T]:
 
 
 def _request(
-    wire: PlexSession, method: str, address: str, kind: type[T], *, headers: dict[str, str] | None = None, **more: Any
+    session: PlexSession,
+    method: str,
+    address: str,
+    kind: type[T],
+    *,
+    headers: dict[str, str] | None = None,
+    **more: Any,
 ) -> T:
     from plex_companion.plex.client import build_headers  # noqa: PLC0415 - imports plexapi
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - the same
 
     sent = {**build_headers("application/json"), **(headers or {})}
-    response = wire.request(method, address, headers=sent, **more)
-    errand = CURRENT_CALL.get() or PlexCall(0)
+    response = session.request(method, address, headers=sent, **more)
+    call = CURRENT_CALL.get() or PlexCall(0)
     if not response.ok or response.is_redirect:
-        raise translate_status(response.status_code, errand)
+        raise translate_status(response.status_code, call)
     try:
         return TypeAdapter(kind).validate_json(response.content)
     except ValidationError:
-        failure = PlexTvUnreachable(f"{errand.last_request}: an answer that lacks what it must hold. Try again later.")
+        failure = PlexTvUnreachable(f"{call.last_request}: an answer that lacks what it must hold. Try again later.")
     raise failure  # outside the `except`, so that no log can follow it to the answer

@@ -1,4 +1,4 @@
-"""One errand of a worker thread: what it asked Plex last, how long it may go on, and how to call it back."""
+"""One call of a worker thread: what it asked Plex last, how long it may go on, and how to call it back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN = 10
 """Names or ids of one sort in an error."""
 
 
-def few(names: Sequence[str]) -> str:
+def join_few(names: Sequence[str]) -> str:
     """Join names for a message: the first ten, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
@@ -64,8 +64,8 @@ class StepProgress:
             message = f"Stopped half way: {done} of {whole} items are in, because: {failure.message}"
             return Partial(message, items_done=done, items_requested=whole, **facts)
         message = (
-            f"Stopped half way. Done: {few(self.applied) or 'nothing of it'}. "
-            f"Not done: {few(left)}, because: {failure.message}"
+            f"Stopped half way. Done: {join_few(self.applied) or 'nothing of it'}. "
+            f"Not done: {join_few(left)}, because: {failure.message}"
         )
         return Partial(message, **facts)
 
@@ -97,7 +97,7 @@ class PlexCall:
         """Note a request before it is sent.
 
         Raises:
-            ToolError: nobody waits for its answer any more; a multi-step errand stops here.
+            ToolError: nobody waits for its answer any more; a multi-step call stops here.
         """
         self.compute_remaining()
         self.requests.append((method, path))
@@ -106,7 +106,7 @@ class PlexCall:
         self.retry_after_s = None
 
     def compute_remaining(self) -> float:
-        """Seconds until the errand must be back.
+        """Seconds until the call must be back.
 
         Raises:
             ToolError: none are left, or it was called back.
@@ -150,4 +150,4 @@ class PlexCall:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-CURRENT_CALL: ContextVar[PlexCall | None] = ContextVar("errand", default=None)
+CURRENT_CALL: ContextVar[PlexCall | None] = ContextVar("plex_call", default=None)

@@ -52,7 +52,7 @@ class Gateway:
         self._token = settings.plex_token.get_secret_value() if settings.plex_token else ""
         self._lanes = {False: anyio.CapacityLimiter(TOOLS), True: anyio.CapacityLimiter(AHEAD)}
         self._under_way: set[PlexCall] = set()
-        self._wire: PlexSession | None = None
+        self._session: PlexSession | None = None
         self._plex: PlexServer | None = None
         self._making = anyio.Lock()
 
@@ -73,9 +73,9 @@ class Gateway:
         Raises:
             ToolError: one of the tree in `errors`; whatever else `function` raises flies through.
         """
-        with self._open_call(timeout) as errand, _limit_time(errand):
-            plex = await self._get_server(errand, ahead)
-            return await self._send(errand, lambda: function(plex), ahead)
+        with self._open_call(timeout) as call, _limit_time(call):
+            plex = await self._get_server(call, ahead)
+            return await self._send(call, lambda: function(plex), ahead)
 
     async def fetch_identity(self) -> ServerIdentity | None:
         """Who answers at the address, asked without a token; `None` if it is no Plex server. For `doctor`.
@@ -83,9 +83,9 @@ class Gateway:
         Raises:
             ToolError: as `call`.
         """
-        with self._open_call(None) as errand, _limit_time(errand):
+        with self._open_call(None) as call, _limit_time(call):
             return await self._send(
-                errand, lambda: _read_identity(self._get_session(), str(self._settings.plex_url)), ahead=True
+                call, lambda: _read_identity(self._get_session(), str(self._settings.plex_url)), ahead=True
             )
 
     async def call_plex_tv(self, function: Callable[[PlexSession], T]) -> T:
@@ -94,8 +94,8 @@ class Gateway:
         Raises:
             ToolError: as `call`.
         """
-        with self._open_call(None) as errand, _limit_time(errand):
-            return await self._send(errand, lambda: function(self._get_session()), ahead=True)
+        with self._open_call(None) as call, _limit_time(call):
+            return await self._send(call, lambda: function(self._get_session()), ahead=True)
 
     @property
     def url(self) -> str:
@@ -109,8 +109,8 @@ class Gateway:
             ToolError: as `call`.
         """
         if not _has_scheme(self._settings):
-            with self._open_call(None) as errand, _limit_time(errand):
-                await self._send(errand, self._get_session, ahead=True)
+            with self._open_call(None) as call, _limit_time(call):
+                await self._send(call, self._get_session, ahead=True)
         return self.url
 
     def forget(self) -> None:
@@ -119,21 +119,21 @@ class Gateway:
 
     def close(self) -> None:
         """End what is under way and close the connections."""
-        for errand in tuple(self._under_way):
-            errand.cancel()
-        if self._wire is not None:
-            self._wire.close()
+        for call in tuple(self._under_way):
+            call.cancel()
+        if self._session is not None:
+            self._session.close()
 
     @contextmanager
     def _open_call(self, seconds: float | None) -> Iterator[PlexCall]:
         """One call, from the slot it waits for to the requests it has made."""
         if len(self._under_way) >= MOST_THREADS:
             raise TimedOut(f"Plex has left {MOST_THREADS} requests unanswered; nothing more is asked until it does.")
-        errand = PlexCall(seconds or self._settings.plex_timeout_seconds)
+        call = PlexCall(seconds or self._settings.plex_timeout_seconds)
         try:
-            yield errand
+            yield call
         except PlexUnauthorized:
-            if not errand.plex_tv:
+            if not call.plex_tv:
                 self.forget()
             raise
         except PlexUnreachable as error:
@@ -141,27 +141,27 @@ class Gateway:
                 error.message += f" {NO_PORT}"
             raise
         finally:
-            errand.cancel()
-            self.requests.update((method, _normalize_path(path)) for method, path in errand.requests)
+            call.cancel()
+            self.requests.update((method, _normalize_path(path)) for method, path in call.requests)
 
-    async def _get_server(self, errand: PlexCall, ahead: bool) -> PlexServer:
+    async def _get_server(self, call: PlexCall, ahead: bool) -> PlexServer:
         """The one `PlexServer`; making it asks `GET /`."""
         async with self._making:
             if self._plex is None:
-                self._plex = await self._send(errand, lambda: _connect(self._get_session(), self._settings), ahead)
+                self._plex = await self._send(call, lambda: _connect(self._get_session(), self._settings), ahead)
                 _spare_from_collection()
             return self._plex
 
-    async def _send(self, errand: PlexCall, function: Callable[[], T], ahead: bool) -> T:
+    async def _send(self, call: PlexCall, function: Callable[[], T], ahead: bool) -> T:
         """Run it in a thread that the caller need not wait for."""
 
         def run() -> T:
-            CURRENT_CALL.set(errand)
-            self._under_way.add(errand)
+            CURRENT_CALL.set(call)
+            self._under_way.add(call)
             try:
-                return _run_translated(function, errand, self._token)
+                return _run_translated(function, call, self._token)
             finally:
-                self._under_way.discard(errand)
+                self._under_way.discard(call)
 
         return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._lanes[ahead])
 
@@ -169,11 +169,11 @@ class Gateway:
         """The one HTTP session. Made in the thread that first needs it: requests takes long to import."""
         from plex_companion.plex.session import PlexSession  # noqa: PLC0415 - see above
 
-        if self._wire is None:
+        if self._session is None:
             if not _has_scheme(self._settings):
                 self._settings = _add_scheme(self._settings)
-            self._wire = PlexSession(self._settings, TOOLS + AHEAD)
-        return self._wire
+            self._session = PlexSession(self._settings, TOOLS + AHEAD)
+        return self._session
 
 
 def _has_scheme(settings: Settings) -> bool:
@@ -221,8 +221,8 @@ def _find_answering_scheme(settings: Settings, scheme: str) -> Settings | None:
     from plex_companion.plex.session import PlexSession  # noqa: PLC0415 - takes long to import
 
     tried = settings.model_copy(update={"plex_url": f"{scheme}://{settings.plex_url}"})
-    with closing(PlexSession(tried, 1)) as wire:
-        answer = wire.get(f"{tried.plex_url}/identity")
+    with closing(PlexSession(tried, 1)) as session:
+        answer = session.get(f"{tried.plex_url}/identity")
     return None if answer.status_code in _NOBODY or answer.is_redirect else tried
 
 
@@ -243,30 +243,30 @@ def _check_settings(settings: Settings) -> None:
 
 
 @contextmanager
-def _limit_time(errand: PlexCall) -> Iterator[None]:
+def _limit_time(call: PlexCall) -> Iterator[None]:
     try:
-        with anyio.fail_after(errand.seconds):
+        with anyio.fail_after(call.seconds):
             yield
     except TimeoutError:
-        raise errand.build_timeout_error() from None
+        raise call.build_timeout_error() from None
 
 
-def _run_translated(function: Callable[[], T], errand: PlexCall, token: str) -> T:
+def _run_translated(function: Callable[[], T], call: PlexCall, token: str) -> T:
     """The result, or our error. Raised outside the `except`, so that no log can follow it to Plex's own words."""
     from plex_companion.plex.translate import FAILURES, translate  # noqa: PLC0415 - imports plexapi
 
     try:
         return function()
     except FAILURES as error:
-        failure = translate(error, errand, token)
+        failure = translate(error, call, token)
     raise failure
 
 
-def _connect(wire: PlexSession, settings: Settings) -> PlexServer:
+def _connect(session: PlexSession, settings: Settings) -> PlexServer:
     """Return the one `PlexServer`; asks `GET /`."""
     from plex_companion.plex.client import connect  # noqa: PLC0415 - imports plexapi
 
-    return connect(wire, settings)
+    return connect(session, settings)
 
 
 def _spare_from_collection() -> None:
@@ -278,15 +278,15 @@ def _spare_from_collection() -> None:
         gc.freeze()
 
 
-def _read_identity(wire: PlexSession, address: str) -> ServerIdentity | None:
+def _read_identity(session: PlexSession, address: str) -> ServerIdentity | None:
     """`/identity`, which needs no token."""
     from plex_companion.plex.client import read_answer  # noqa: PLC0415 - imports plexapi
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - the same
 
-    response = wire.get(f"{address}/identity")
+    response = session.get(f"{address}/identity")
     if not response.ok or response.is_redirect:
-        errand = CURRENT_CALL.get() or PlexCall(0)
-        raise translate_status(response.status_code, errand)
+        call = CURRENT_CALL.get() or PlexCall(0)
+        raise translate_status(response.status_code, call)
     return views.parse_server_identity(read_answer(response.content))
 
 

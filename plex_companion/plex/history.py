@@ -64,7 +64,7 @@ class RawHistoryPage:
     size: int
     """All of them."""
     total: int | None
-    """How many the listing has; `None` if Plex does not say (PLEX.md 2.1), and then its size says nothing."""
+    """How many the listing has; `None` if Plex does not send (PLEX.md 2.1), and then its size says nothing."""
     unread: int = 0
     """Rows that could not be read as XML. They are passed over, and not tried again."""
 
@@ -108,7 +108,7 @@ class HistoryCursor:
         if self._windows and not self._keeps_order(page, times):
             self._restart_by_count()
             return wanted
-        self._sinks = self._sinks and times == sorted(times, reverse=True) and not self._move_start(fresh)
+        self._sinks = self._sinks and times == sorted(times, reverse=True) and not self._has_newer(fresh)
         self._last = times[-1] if times else self._last
         read = self.start + page.size
         over = read >= page.total if page.total is not None else not fresh
@@ -127,7 +127,7 @@ class HistoryCursor:
         counts = self._left is not None and (self._windows or self.floor == 0)
         return max(0, total - (self._left or 0)) if counts else min(total, self.imported)
 
-    def _move_start(self, fresh: list[HistoryRow]) -> bool:
+    def _has_newer(self, fresh: list[HistoryRow]) -> bool:
         return self._last is not None and any(row.viewed_at_s > self._last for row in fresh)
 
     def _keeps_order(self, page: RawHistoryPage, times: list[int]) -> bool:
@@ -195,19 +195,19 @@ class ItemEnricher:
 
 
 class HistoryImporter:
-    """Reads history, from where the book ends, whenever it is told to. One for each connection."""
+    """Reads history, from where the progress ends, whenever it is told to. One for each connection."""
 
     def __init__(
         self,
         gateway: Gateway,
-        book: ImportProgress,
-        say: Callable[[HistoryPage], Awaitable[None]],
+        progress: ImportProgress,
+        send: Callable[[HistoryPage], Awaitable[None]],
         numbers: Iterator[int],
-        facts: ItemEnricher,
+        enricher: ItemEnricher,
         now: Callable[[], Moment],
     ) -> None:
-        self._gateway, self._book, self._say, self._numbers, self._now = gateway, book, say, numbers, now
-        self._facts = facts
+        self._gateway, self._progress, self._send, self._numbers, self._now = gateway, progress, send, numbers, now
+        self._enricher = enricher
         self._unread = 0
 
     async def read_all(self) -> None:
@@ -219,32 +219,32 @@ class HistoryImporter:
         self._unread = 0
         total = await self._gateway.call(_count_rows, ahead=True)
         await self._report(total=total)
-        known = self._book.read()
+        known = self._progress.read()
         if known is None:
             return
-        walk, ask = HistoryCursor(known, self._now().at // 1000), True
-        while not walk.done:
-            rows, unread = await self._gateway.call(partial(_read_on, walk=walk), ahead=True)
+        cursor, ask = HistoryCursor(known, self._now().at // 1000), True
+        while not cursor.done:
+            rows, unread = await self._gateway.call(partial(_read_on, cursor=cursor), ahead=True)
             self._unread += unread
             if ask:
                 rows, ask = await self._enrich_rows(rows)
-            await self._send_page(rows, walk, total)
+            await self._send_page(rows, cursor, total)
 
     async def _enrich_rows(self, rows: tuple[HistoryRow, ...]) -> tuple[tuple[HistoryRow, ...], bool]:
         """The rows with the facts of their items, and whether it is worth asking for those of the next."""
         try:
-            return await self._facts.enrich(self._gateway, rows), True
+            return await self._enricher.enrich(self._gateway, rows), True
         except ToolError:
             return rows, False
 
-    async def _send_page(self, rows: tuple[HistoryRow, ...], walk: HistoryCursor, total: int | None) -> None:
+    async def _send_page(self, rows: tuple[HistoryRow, ...], cursor: HistoryCursor, total: int | None) -> None:
         for first in range(0, max(1, len(rows)), SLICE):
             some = rows[first : first + SLICE]
             if first + SLICE < len(rows):
                 await self._report(rows=some)
                 continue
-            done = True if walk.done else None
-            await self._report(rows=some, mark_s=walk.mark_s, imported=walk.build_progress(total), complete=done)
+            done = True if cursor.done else None
+            await self._report(rows=some, mark_s=cursor.mark_s, imported=cursor.build_progress(total), complete=done)
 
     async def report_failure(self, detail: str) -> None:
         """Tell why it cannot be read."""
@@ -254,14 +254,14 @@ class HistoryImporter:
         rows = "1 row" if self._unread == 1 else f"{self._unread} rows"
         lacks = f"{rows} of Plex's history could not be read." if self._unread else None
         page = HistoryPage(next(self._numbers), **{"detail": lacks, **said})
-        await self._say(page)
-        await self._book.wait_until_written(page.number)
+        await self._send(page)
+        await self._progress.wait_until_written(page.number)
 
 
-def _build_path(walk: HistoryCursor) -> str:
-    bounds = {"viewedAt>": walk.since} if walk.since else {}
-    order = {"sort": f"viewedAt:{'asc' if walk.ascending else 'desc'}"}
-    paging = {"X-Plex-Container-Start": walk.start, "X-Plex-Container-Size": PAGE}
+def _build_path(cursor: HistoryCursor) -> str:
+    bounds = {"viewedAt>": cursor.since} if cursor.since else {}
+    order = {"sort": f"viewedAt:{'asc' if cursor.ascending else 'desc'}"}
+    paging = {"X-Plex-Container-Start": cursor.start, "X-Plex-Container-Size": PAGE}
     return f"{PATH}?{urlencode({**order, **bounds, **paging})}"
 
 
@@ -283,10 +283,10 @@ def _read_page(plex: PlexServer, path: str) -> RawHistoryPage:
     return RawHistoryPage(rows, len(container) + lost, views.parse_full_total(container), lost)
 
 
-def _read_on(plex: PlexServer, walk: HistoryCursor) -> tuple[tuple[HistoryRow, ...], int]:
+def _read_on(plex: PlexServer, cursor: HistoryCursor) -> tuple[tuple[HistoryRow, ...], int]:
     """The rows of the next page that may be news, and how many could not be read."""
-    page = _read_page(plex, _build_path(walk))
-    return walk.advance(page), page.unread
+    page = _read_page(plex, _build_path(cursor))
+    return cursor.advance(page), page.unread
 
 
 def _read_items(plex: PlexServer, path: str) -> dict[str, Item]:

@@ -22,7 +22,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from plex_companion import __version__
 from plex_companion.errors import Invalid, PathNotAllowed, TimedOut, TooLarge
 from plex_companion.plex.call import CURRENT_CALL
-from plex_companion.plex.disconnects import explain_failure
+from plex_companion.plex.failures import explain_failure
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -116,7 +116,7 @@ class _FetchRequest:
 
     url: Url
     argument: str
-    reach: FetchPolicy
+    policy: FetchPolicy
     most: int
     ends: float
 
@@ -142,7 +142,7 @@ class _FetchRequest:
         return Invalid(f"{self.argument}: no picture from {self.host}: {words}.", argument=self.argument)
 
 
-def fetch_image(url: str, reach: FetchPolicy, *, most: int, argument: str = "url", seconds: float = SECONDS) -> bytes:
+def fetch_image(url: str, policy: FetchPolicy, *, most: int, argument: str = "url", seconds: float = SECONDS) -> bytes:
     """What lies at the address.
 
     Raises:
@@ -151,14 +151,14 @@ def fetch_image(url: str, reach: FetchPolicy, *, most: int, argument: str = "url
         TooLarge: more than `most` bytes.
         TimedOut: it took longer than `seconds`.
     """
-    wanted = _FetchRequest(_parse(url, argument), argument, reach, most, time.monotonic() + seconds)
-    addresses = _resolve_allowed(wanted)
+    request = _FetchRequest(_parse(url, argument), argument, policy, most, time.monotonic() + seconds)
+    addresses = _resolve_allowed(request)
     try:
-        return _request_any(wanted, addresses)
+        return _request_any(request, addresses)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         late = isinstance(error, _DeadlinePassed | urllib3.exceptions.ReadTimeoutError)
         raise (
-            wanted.build_timeout(seconds) if late else wanted.build_invalid(explain_failure(error).partition(";")[0])
+            request.build_timeout(seconds) if late else request.build_invalid(explain_failure(error).partition(";")[0])
         ) from None
     finally:
         _attach_socket(None)
@@ -176,103 +176,103 @@ def _parse(url: str, argument: str) -> Url:
     return asked
 
 
-def _resolve_allowed(wanted: _FetchRequest) -> list[str]:
+def _resolve_allowed(request: _FetchRequest) -> list[str]:
     """The addresses of the host, if every one of them may be asked."""
     try:
-        addresses = list(wanted.reach.resolve(wanted.host, wanted.port))
+        addresses = list(request.policy.resolve(request.host, request.port))
     except (OSError, UnicodeError):
         addresses = []
     if not addresses:
-        raise wanted.build_invalid("no address is known for this name")
-    if not all(wanted.reach.allowed(ipaddress.ip_address(address)) for address in addresses):
+        raise request.build_invalid("no address is known for this name")
+    if not all(request.policy.allowed(ipaddress.ip_address(address)) for address in addresses):
         message = (
-            f"{wanted.argument}: '{wanted.host}' is an address in a private network or of this machine, and is not asked. "
+            f"{request.argument}: '{request.host}' is an address in a private network or of this machine, and is not asked. "
             "Use a public address or a file; PLEX_COMPANION_ALLOW_PRIVATE_IMAGE_URLS=true opens private networks."
         )
         raise PathNotAllowed(message)
     return addresses[:TRIED]
 
 
-def _request_any(wanted: _FetchRequest, addresses: Sequence[str]) -> bytes:
+def _request_any(request: _FetchRequest, addresses: Sequence[str]) -> bytes:
     """From the first of the addresses that can be connected to."""
     for address in addresses[:-1]:
         try:
-            return _request(wanted, address)
+            return _request(request, address)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
             continue
-    return _request(wanted, addresses[-1])
+    return _request(request, addresses[-1])
 
 
-def _request(wanted: _FetchRequest, address: str) -> bytes:
+def _request(request: _FetchRequest, address: str) -> bytes:
     headers = {
-        "Host": wanted.url.netloc or "",
+        "Host": request.url.netloc or "",
         "Accept": "image/*",
         "Accept-Encoding": "identity",
         "User-Agent": f"plex-companion/{__version__}",
     }
-    path = wanted.url.request_uri
+    path = request.url.request_uri
     with (
-        closing(_build_pool(wanted, address)) as pool,
+        closing(_build_pool(request, address)) as pool,
         closing(
             pool.urlopen("GET", path, headers=headers, retries=False, redirect=False, preload_content=False)
         ) as response,
     ):
-        _check(wanted, response)
-        return _read_body(wanted, response)
+        _check(request, response)
+        return _read_body(request, response)
 
 
-def _build_pool(wanted: _FetchRequest, address: str) -> HTTPConnectionPool:
+def _build_pool(request: _FetchRequest, address: str) -> HTTPConnectionPool:
     where = f"[{address}]" if ":" in address else address
-    left = wanted.compute_remaining()
+    left = request.compute_remaining()
     timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left)
-    if wanted.url.scheme == "http":
-        return _FetchHttpPool(where, wanted.port, timeout=timeout, maxsize=1)
+    if request.url.scheme == "http":
+        return _FetchHttpPool(where, request.port, timeout=timeout, maxsize=1)
     return _FetchHttpsPool(
         where,
-        wanted.port,
+        request.port,
         timeout=timeout,
         maxsize=1,
         cert_reqs="CERT_REQUIRED",
-        ca_certs=wanted.reach.authorities,
-        server_hostname=wanted.host,
+        ca_certs=request.policy.authorities,
+        server_hostname=request.host,
     )
 
 
-def _check(wanted: _FetchRequest, response: BaseHTTPResponse) -> None:
+def _check(request: _FetchRequest, response: BaseHTTPResponse) -> None:
     if response.get_redirect_location():
-        raise wanted.build_invalid("it redirects, which is not followed; give the final address")
+        raise request.build_invalid("it redirects, which is not followed; give the final address")
     if response.status != 200:  # noqa: PLR2004 - OK
-        raise wanted.build_invalid(f"it says HTTP {response.status}")
+        raise request.build_invalid(f"it says HTTP {response.status}")
 
 
-def _read_body(wanted: _FetchRequest, response: BaseHTTPResponse) -> bytes:
+def _read_body(request: _FetchRequest, response: BaseHTTPResponse) -> bytes:
     stated = response.headers.get("Content-Length", "")
     body = bytearray()
-    while not _build_too_large(stated, wanted.most) and len(body) <= wanted.most:
-        wanted.compute_remaining()
+    while not _exceeds(stated, request.most) and len(body) <= request.most:
+        request.compute_remaining()
         # What has come, not a full chunk: a timeout is one of silence, and a slow drip would go on for ever.
         part = response.read1(_CHUNK, decode_content=False)
         if not part:
             return bytes(body)
         body += part
-    message = f"{wanted.argument}: the picture at {wanted.host} is larger than {wanted.most >> 20} MiB."
-    raise TooLarge(message, limit_bytes=wanted.most)
+    message = f"{request.argument}: the picture at {request.host} is larger than {request.most >> 20} MiB."
+    raise TooLarge(message, limit_bytes=request.most)
 
 
-def _build_too_large(stated: str, most: int) -> bool:
+def _exceeds(stated: str, most: int) -> bool:
     return stated.isdecimal() and int(stated[:20]) > most
 
 
 def _compute_remaining(seconds: float) -> float:
-    errand = CURRENT_CALL.get()
-    return min(seconds, errand.compute_remaining()) if errand is not None else seconds
+    call = CURRENT_CALL.get()
+    return min(seconds, call.compute_remaining()) if call is not None else seconds
 
 
 def _attach_socket(sock: socket.socket | None) -> None:
-    """The errand of this call can then end the wait when the call is over."""
-    errand = CURRENT_CALL.get()
-    if errand is not None:
-        errand.attach_socket(sock)
+    """The call of this call can then end the wait when the call is over."""
+    call = CURRENT_CALL.get()
+    if call is not None:
+        call.attach_socket(sock)
 
 
 class _FetchHttp(HTTPConnection):

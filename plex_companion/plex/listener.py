@@ -18,7 +18,8 @@ from plex_companion import __version__
 from plex_companion.errors import PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
 from plex_companion.events import Connecting, Disconnected, Event, ReceivedEvent, SessionsUnread, parse_frame
 from plex_companion.ingest.threads import compute_off_loop
-from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS, Backoff, Disconnect, ListenerTimeouts, explain_failure
+from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS, Backoff, Disconnect, ListenerTimeouts
+from plex_companion.plex.failures import explain_failure
 from plex_companion.plex.history import HistoryImporter, ItemEnricher
 from plex_companion.plex.snapshot import take_snapshot
 from plex_companion.plex.tls import build_tls_context
@@ -57,10 +58,10 @@ async def listen(
     send: Send,
     *,
     now: Clock,
-    wanted: RefreshRequests,
-    book: ImportProgress | None = None,
+    refresh: RefreshRequests,
+    history: ImportProgress | None = None,
     epoch: int = 0,
-    patience: ListenerTimeouts = DEFAULT_TIMEOUTS,
+    timeouts: ListenerTimeouts = DEFAULT_TIMEOUTS,
 ) -> NoReturn:
     """Listen for ever. Each connection sends `Connecting`, one first `Snapshot`, then frames and further snapshots.
 
@@ -72,17 +73,17 @@ async def listen(
         settings: address, token, TLS, `reconcile_seconds`, `privacy`.
         send: takes events in order. It must suspend (a bounded stream does), or a burst starves the rest.
         now: the clock.
-        wanted: wishes for snapshots between the regular ones.
-        book: what is known of Plex's own history, which is read from there on; without it, it is not read.
+        refresh: wishes for snapshots between the regular ones.
+        history: what is known of Plex's own history, which is read from there on; without it, it is not read.
         epoch: the last one used; the first connection is the next.
-        patience: how long to wait for what.
+        timeouts: how long to wait for what.
     """
-    listener = _Listener(gateway, settings, send, now, wanted, book, epoch, patience)
-    pauses = Backoff(patience)
+    listener = _Listener(gateway, settings, send, now, refresh, history, epoch, timeouts)
+    backoff = Backoff(timeouts)
     while True:
         lost = await listener.run_connection()
         await listener.report_disconnect(lost)
-        await anyio.sleep(pauses.compute_delay(lost))
+        await anyio.sleep(backoff.compute_delay(lost))
 
 
 class _NoRedirectConnect(connect):
@@ -99,22 +100,22 @@ class _Listener:
         settings: Settings,
         send: Send,
         now: Clock,
-        wanted: RefreshRequests,
-        book: ImportProgress | None,
+        refresh: RefreshRequests,
+        history: ImportProgress | None,
         epoch: int,
-        patience: ListenerTimeouts,
+        timeouts: ListenerTimeouts,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
         self._send = send
         self._now = now
-        self._refresh = wanted
-        self._import_progress = book
+        self._refresh = refresh
+        self._import_progress = history
         self._pages = count(1)
         self._enricher = ItemEnricher()
         self._library_ready = anyio.Event()
         self._epoch = epoch
-        self._timeouts = patience
+        self._timeouts = timeouts
         self._last_disconnect: Disconnect | None = None
         self._problems: dict[str, str] = {}
         self._unread: str | None = None
@@ -207,9 +208,9 @@ class _Listener:
 
     async def _run_until_disconnect(self, socket: ClientConnection) -> Disconnect:
         """Frames and snapshots side by side; whichever ends first ends the other."""
-        wanted, patience, often = self._refresh, self._timeouts, self._settings.reconcile_seconds
-        sessions = partial(self._poll_snapshots, wanted.sessions, often, patience.merge, library=False)
-        library = partial(self._poll_snapshots, wanted.library, math.inf, patience.library, library=True)
+        refresh, timeouts, often = self._refresh, self._timeouts, self._settings.reconcile_seconds
+        sessions = partial(self._poll_snapshots, refresh.sessions, often, timeouts.merge, library=False)
+        library = partial(self._poll_snapshots, refresh.library, math.inf, timeouts.library, library=True)
         history = [partial(self._import_history, self._import_progress)] if self._import_progress else []
         endings: list[Disconnect] = []
         async with anyio.create_task_group() as tasks:
@@ -248,15 +249,15 @@ class _Listener:
                 frame = frame.replace(secret, HIDDEN.encode())
         return frame
 
-    async def _poll_snapshots(self, wish: RefreshFlag, every: float, pause: float, *, library: bool) -> Disconnect:
+    async def _poll_snapshots(self, flag: RefreshFlag, every: float, pause: float, *, library: bool) -> Disconnect:
         """Compare notes with Plex for ever; ends when the token is refused. Silence is for the pings to judge."""
         waits = self._timeouts.waits()
         while True:
             with anyio.move_on_after(every):
-                await wish.wait()
-            wish.clear()
+                await flag.wait()
+            flag.clear()
             async with self._snapshot_lock:  # or an older answer might come after a newer one
-                found = await self._reading(library=library)
+                found = await self._read_snapshot(library=library)
                 if not isinstance(found, ToolError):
                     self._unread = None
                     await self._send_event(found)
@@ -264,8 +265,8 @@ class _Listener:
                 case PlexUnauthorized():
                     return _explain_snapshot_failure(found)
                 case ToolError():
-                    await self._tell_unread(found.message)
-                    wish.set()
+                    await self._report_unread(found.message)
+                    flag.set()
                     await anyio.sleep(min(next(waits), 2 * self._timeouts.failed))
                 case _:
                     waits = self._timeouts.waits()
@@ -273,12 +274,12 @@ class _Listener:
                         self._library_ready.set()
             await anyio.sleep(pause)
 
-    async def _reading(self, *, library: bool) -> Snapshot | ToolError:
+    async def _read_snapshot(self, *, library: bool) -> Snapshot | ToolError:
         """A later snapshot, or why there is none. When Plex takes long, that is told before its answer is there."""
         found: Snapshot | ToolError
         async with anyio.create_task_group() as tasks:
             if not library:  # libraries may take long
-                tasks.start_soon(self._tell_late)
+                tasks.start_soon(self._report_late)
             try:
                 found = await self._take_snapshot(first=False, library=library)
             except ToolError as error:
@@ -286,31 +287,31 @@ class _Listener:
             tasks.cancel_scope.cancel()
         return found
 
-    async def _tell_late(self) -> None:
+    async def _report_late(self) -> None:
         await anyio.sleep(self._timeouts.late)
-        await self._tell_unread(f"Plex has not told for {self._timeouts.late:g} s what plays.")
+        await self._report_unread(f"Plex has not told for {self._timeouts.late:g} s what plays.")
 
-    async def _tell_unread(self, detail: str) -> None:
+    async def _report_unread(self, detail: str) -> None:
         """Say that what plays cannot be read, unless that has been said for this reason."""
         if detail != self._unread:
             _log.warning("What plays could not be read: %s", detail)
             self._unread = detail
             await self._send_event(SessionsUnread(detail))
 
-    async def _import_history(self, book: ImportProgress) -> NoReturn:
+    async def _import_history(self, history: ImportProgress) -> NoReturn:
         """Read Plex's own history once its numbers have names, and again when a play has ended."""
-        reader = HistoryImporter(self._gateway, book, self._send_event, self._pages, self._enricher, self._now)
-        wish, patience = self._refresh.history, self._timeouts
+        reader = HistoryImporter(self._gateway, history, self._send_event, self._pages, self._enricher, self._now)
+        flag, timeouts = self._refresh.history, self._timeouts
         await self._library_ready.wait()
-        wish.clear()
+        flag.clear()
         await self._read_history(reader)
         while True:
-            await wish.wait()
-            await anyio.sleep(patience.after_play)
-            wish.clear()
+            await flag.wait()
+            await anyio.sleep(timeouts.after_play)
+            flag.clear()
             await self._read_history(reader)
-            with anyio.move_on_after(patience.after_play_again):
-                await wish.wait()
+            with anyio.move_on_after(timeouts.after_play_again):
+                await flag.wait()
                 continue
             await self._read_history(reader)
 

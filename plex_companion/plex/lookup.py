@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError
 from plex_companion.plex.query import get, get_or_none
-from plex_companion.plex.titles import cut_query, list_queries, read_title, sort_fits, split_year
+from plex_companion.plex.titles import cut_query, get_titles, list_queries, sort_fits, split_year
 from plex_companion.plex.xml.attributes import describe_match, parse_identifier, read_kind, read_number, read_text
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def find_item(
     if title is None or not title.strip():
         raise Invalid("Name the item: media_id or media_title is needed.", argument="media_title")
     section = find_library(plex, known, library_name, writes=writes) if library_name is not None else None
-    return pick_row(is_match(search(plex, title, section, kinds), title), title, writes=writes, match=match)
+    return pick_row(match_title(search(plex, title, section, kinds), title), title, writes=writes, match=match)
 
 
 def search(plex: PlexServer, title: str, section: Section | None, kinds: Collection[str] = MEDIA) -> list[Element]:
@@ -154,16 +154,16 @@ def search(plex: PlexServer, title: str, section: Section | None, kinds: Collect
     if section is not None:
         asks.insert(1, partial(_list_candidates, plex, cut_query(title.strip()), section, kinds))
     for ask in asks:
-        fits = is_match(ask(), title)
+        fits = match_title(ask(), title)
         found |= {row.get("ratingKey", ""): row for row in fits.every if row.get("ratingKey")}
         if fits.exact or fits.alike or (fits.containing and split_year(title) is None):
             break
     return list(found.values())
 
 
-def is_match(rows: Iterable[Element], title: str) -> Fits[Element]:
+def match_title(rows: Iterable[Element], title: str) -> Fits[Element]:
     """Sort items by how well their title fits; a year in brackets after it counts."""
-    return sort_fits(rows, title, read_title, lambda row: read_number(row, "year"))
+    return sort_fits(rows, title, get_titles, lambda row: read_number(row, "year"))
 
 
 def _search_hubs(

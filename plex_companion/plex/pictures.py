@@ -60,7 +60,7 @@ def load_picture(
     filepath: str | None = None,
     url: str | None = None,
     names: tuple[str, str] = ("filepath", "url"),
-    reach: FetchPolicy | None = None,
+    policy: FetchPolicy | None = None,
 ) -> Picture:
     """The picture of a file below the media folder, or of an address. Call it from a plain tool: it may take seconds.
 
@@ -69,7 +69,7 @@ def load_picture(
         filepath: absolute, or relative to the media folder.
         url: http or https.
         names: what the tool calls the two, for its errors.
-        reach: what may be asked, and how it is found; by default what the settings allow.
+        policy: what may be asked, and how it is found; by default what the settings allow.
 
     Raises:
         Invalid: neither or both, no picture, or the address cannot be fetched.
@@ -84,7 +84,7 @@ def load_picture(
         return Picture(body, detect_mime(body, names[0]), "file")
     from plex_companion.plex.image_fetch import FetchPolicy, fetch_image  # noqa: PLC0415 - urllib3 takes long to import
 
-    allowed = reach or FetchPolicy.create(own_network=settings.allow_private_image_urls)
+    allowed = policy or FetchPolicy.create(own_network=settings.allow_private_image_urls)
     body = fetch_image(str(url), allowed, most=LARGEST, argument=names[1])
     return Picture(body, detect_mime(body, names[1]), "url")
 
@@ -150,7 +150,7 @@ def _read(path: Path, argument: str, folder: Path) -> bytes:
         with open(path, "rb", opener=_open_carefully) as file:
             facts = os.fstat(file.fileno())
             regular = stat.S_ISREG(facts.st_mode)
-            foreign = facts.st_nlink > 1 and _is_somebody_elses(path, folder)
+            foreign = facts.st_nlink > 1 and _belongs_to_other_user(path, folder)
             body = file.read(LARGEST + 1) if regular and not foreign and facts.st_size <= LARGEST else b""
     except OSError as error:
         message = f"{argument} '{path.name}' cannot be read: {error.strerror}. Check the name and its permissions."
@@ -168,7 +168,7 @@ def _read(path: Path, argument: str, folder: Path) -> bytes:
     return body
 
 
-def _is_somebody_elses(path: Path, folder: Path) -> bool:
+def _belongs_to_other_user(path: Path, folder: Path) -> bool:
     """Return whether another user owns one of the folders on the way: that user can link our own files to there."""
     way = [one for one in path.parents if one.is_relative_to(folder)]
     return hasattr(os, "geteuid") and any(one.stat().st_uid != os.geteuid() for one in way)

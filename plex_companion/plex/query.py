@@ -70,7 +70,7 @@ def build_path(path: str, params: Mapping[str, object] | None = None) -> str:
     return f"{path}{'&' if '?' in path else '?'}{urlencode(given)}" if given else path
 
 
-def portions(values: Iterable[str], taken: str = "") -> list[list[str]]:
+def split_values(values: Iterable[str], taken: str = "") -> list[list[str]]:
     """Split values that a request names into as many requests as keep each request line below 4 KB, in their order.
 
     `taken` is what the request carries besides. Servers and proxies end a request line at 8 KB.
@@ -204,19 +204,17 @@ def download(plex: PlexServer, path: str, most: int) -> bytes:
     from plex_companion.plex.call import CURRENT_CALL, PlexCall  # noqa: PLC0415 - only here
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - imports plexapi
 
-    errand, body = CURRENT_CALL.get() or PlexCall(0), bytearray()
+    call, body = CURRENT_CALL.get() or PlexCall(0), bytearray()
     with plex.fetch(path, stream=True) as response:
         if response.status_code != 200:  # noqa: PLR2004 - the status
-            raise translate_status(response.status_code, errand)
+            raise translate_status(response.status_code, call)
         for chunk in response.iter_content(65_536):
             body += chunk
-            errand.compute_remaining()  # a slow drip would go on for ever
+            call.compute_remaining()  # a slow drip would go on for ever
             if len(body) > most:
-                message = (
-                    f"{errand.last_request}: the file is larger than {most >> 20} MB, and was not read to its end."
-                )
+                message = f"{call.last_request}: the file is larger than {most >> 20} MB, and was not read to its end."
                 raise TooLarge(message, limit_bytes=most)
-    errand.attach_socket(None)
+    call.attach_socket(None)
     return bytes(body)
 
 
@@ -254,11 +252,11 @@ def read_json(plex: PlexServer, address: str, /, **params: object) -> dict[str, 
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - imports plexapi
 
     response = plex.use_full_addresses().fetch(build_path(address, params), headers={"Accept": "application/json"})
-    errand = CURRENT_CALL.get() or PlexCall(0)
+    call = CURRENT_CALL.get() or PlexCall(0)
     if response.status_code != 200:  # noqa: PLR2004 - the status
-        raise translate_status(response.status_code, errand)
+        raise translate_status(response.status_code, call)
     with suppress(ValueError):
         found = json.loads(response.text)
         if isinstance(found, dict):
             return found
-    raise PlexTvUnreachable(f"{errand.last_request}: the answer is not JSON. Try again later.")
+    raise PlexTvUnreachable(f"{call.last_request}: the answer is not JSON. Try again later.")

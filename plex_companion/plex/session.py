@@ -40,13 +40,13 @@ _log = logging.getLogger(__name__)
 
 
 class PlexSession(requests.Session):
-    """What plexapi speaks through. `doors` is how many connections are kept open."""
+    """What plexapi speaks through. `connections` is how many connections are kept open."""
 
-    def __init__(self, settings: Settings, doors: int) -> None:
+    def __init__(self, settings: Settings, connections: int) -> None:
         super().__init__()
-        self._door = _PlexAdapter(settings, doors)
-        self.mount("https://", self._door)
-        self.mount("http://", self._door)
+        self._adapter = _PlexAdapter(settings, connections)
+        self.mount("https://", self._adapter)
+        self.mount("http://", self._adapter)
         if not settings.plex_verify:
             _log.warning("The certificate of the Plex server is not checked, as PLEX_COMPANION_PLEX_VERIFY asks")
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, above
@@ -71,11 +71,11 @@ class PlexSession(requests.Session):
         """
         request = PreparedRequest()
         request.prepare(method, url, {**self.headers, **(headers or {})}, data=data, params=params, json=json)
-        return self._door.send(request, stream)
+        return self._adapter.send(request, stream)
 
 
 class _TrackedConnection:
-    """A connection that tells the current errand which socket it waits on."""
+    """A connection that tells the current call which socket it waits on."""
 
     sock: Any
 
@@ -89,9 +89,9 @@ class _TrackedConnection:
 
 
 def _attach_socket(sock: Any) -> None:
-    errand = CURRENT_CALL.get()
-    if errand is not None:
-        errand.attach_socket(sock)
+    call = CURRENT_CALL.get()
+    if call is not None:
+        call.attach_socket(sock)
 
 
 class _TrackedHttp(_TrackedConnection, HTTPConnection):
@@ -113,13 +113,13 @@ class _TrackedHttpsPool(HTTPSConnectionPool):
 class _PlexAdapter(HTTPAdapter):
     """Every request and every answer passes here."""
 
-    def __init__(self, settings: Settings, doors: int) -> None:
-        super().__init__(pool_connections=4, pool_maxsize=doors)
+    def __init__(self, settings: Settings, connections: int) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=connections)
         self.poolmanager.pool_classes_by_scheme = {"http": _TrackedHttpPool, "https": _TrackedHttpsPool}
         self._origin = _parse_origin(urlsplit(settings.plex_url or ""))
         self._plex_tv = None if settings.plex_tv_url == PLEX_TV else _find_replacement(settings.plex_tv_url)
         self._verify = choose_verify(settings)
-        self._patience = settings.plex_timeout_seconds
+        self._seconds = settings.plex_timeout_seconds
         self._secrets = [secret.encode() for secret in settings.list_secrets()]
 
     def send(
@@ -137,10 +137,10 @@ class _PlexAdapter(HTTPAdapter):
             TimedOut: nobody waits any more.
             PlexError: another host, an answer that is too large or holds a refusal.
         """
-        errand = CURRENT_CALL.get() or PlexCall(self._patience)
+        call = CURRENT_CALL.get() or PlexCall(self._seconds)
         address = urlsplit(str(request.url))
         plex_tv = self._is_plex_tv(address)
-        errand.begin_request(request.method or "GET", address.path or "/", plex_tv=plex_tv)
+        call.begin_request(request.method or "GET", address.path or "/", plex_tv=plex_tv)
         if plex_tv and self._plex_tv:
             self._replace_plex_tv(request, address)
         elif plex_tv:
@@ -148,18 +148,18 @@ class _PlexAdapter(HTTPAdapter):
         else:
             # A proxy would be told the token of a server that is next door.
             verify = self._verify
-        left = errand.compute_remaining()
+        left = call.compute_remaining()
         try:
             response = super().send(request, stream, (min(CONNECT_SECONDS, left), left), verify, cert, proxies)
-            errand.status = response.status_code
-            errand.retry_after_s = _parse_seconds(response.headers.get("Retry-After"))
+            call.status = response.status_code
+            call.retry_after_s = _parse_seconds(response.headers.get("Retry-After"))
             if stream:
                 return response
             with closing(response):  # its connection goes back to the pool, or ends with an answer that is refused
-                return _read(response, errand, () if plex_tv else self._secrets)
+                return _read(response, call, () if plex_tv else self._secrets)
         finally:
             if not stream:
-                errand.attach_socket(None)
+                call.attach_socket(None)
 
     def _is_plex_tv(self, address: SplitResult) -> bool:
         host = address.hostname or ""
@@ -207,7 +207,7 @@ def _parse_seconds(value: str | None) -> int | None:
     return int(value) if value and value.isascii() and value.isdecimal() and len(value) < 6 else None  # noqa: PLR2004 - a day
 
 
-def _read(response: Response, errand: PlexCall, secrets: Iterable[bytes]) -> Response:
+def _read(response: Response, call: PlexCall, secrets: Iterable[bytes]) -> Response:
     """The same answer with its body in memory, checked, and without the token that Plex may repeat in it."""
     body = bytearray()
     announced = response.headers.get("Content-Length", "")
@@ -215,15 +215,15 @@ def _read(response: Response, errand: PlexCall, secrets: Iterable[bytes]) -> Res
     chunks = iter(()) if too_large else response.iter_content(_CHUNK)
     for chunk in chunks:
         body += chunk
-        errand.compute_remaining()  # the timeout of requests is one of silence: a slow drip would go on for ever
+        call.compute_remaining()  # the timeout of requests is one of silence: a slow drip would go on for ever
         too_large = too_large or len(body) > LARGEST
         if too_large:
             break
     if too_large:
-        raise PlexError(f"{errand.last_request}: the answer is larger than {LARGEST >> 20} MB. Ask for a smaller part.")
+        raise PlexError(f"{call.last_request}: the answer is larger than {LARGEST >> 20} MB. Ask for a smaller part.")
     for secret in secrets:
         body = body.replace(secret, HIDDEN.encode())
-    return _fill_response(response, _check_body(bytes(body), errand))
+    return _fill_response(response, _check_body(bytes(body), call))
 
 
 def _fill_response(response: Response, body: bytes) -> Response:
@@ -233,16 +233,16 @@ def _fill_response(response: Response, body: bytes) -> Response:
     return response
 
 
-def _check_body(body: bytes, errand: PlexCall) -> bytes:
+def _check_body(body: bytes, call: PlexCall) -> bytes:
     """The body, unless it is a refusal under HTTP 200.
 
     Raises:
         PlexError: it is one.
     """
-    if errand.status is None or not requests.codes.ok <= errand.status < requests.codes.multiple_choices:
+    if call.status is None or not requests.codes.ok <= call.status < requests.codes.multiple_choices:
         return body
     if refusal := _REFUSAL.match(body, 0, 1024):
         # Companion players answer so, through the server (PLEX.md 2.1).
         status = int(refusal[1])
-        raise PlexError(f"{errand.last_request}: Plex refused it with code {status}.", http_status=status)
+        raise PlexError(f"{call.last_request}: Plex refused it with code {status}.", http_status=status)
     return body

@@ -15,7 +15,7 @@ from plex_companion.changes.state import MOST
 from plex_companion.errors import PlexError, PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, ToolError
 from plex_companion.events import Snapshot
 from plex_companion.plex.xml import views
-from plex_companion.plex.xml.answer import Damage, collect_damage, words_of
+from plex_companion.plex.xml.answer import Damage, collect_damage, describe_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LIBRARY = ("server", "sections", "accounts", "clients", "devices")
-_UNTOLD = frozenset({"devices"})
+_NOT_REPORTED = frozenset({"devices"})
 """Parts whose absence is not worth a word: nothing that is shown as the present depends on them."""
 _ROWS = frozenset({"Video", "Track", "Photo"})
 _COUNTING_SECONDS = 10.0
@@ -80,7 +80,7 @@ async def take_snapshot(
     known = {} if problems is None else problems
     for part in reading.asked:
         known.pop(part, None)
-    known |= reading.problems()
+    known |= reading.describe_problems()
     detail = " ".join(known.values()) or None
     return Snapshot(epoch=epoch, first=first, requested=reading.requested, detail=detail, **reading.found)
 
@@ -112,19 +112,19 @@ class _SnapshotReader:
         self.asked.append(part)
         try:
             with collect_damage() as self._damage[part]:
-                self.found[part] = await getattr(self, part)()
+                self.found[part] = await getattr(self, f"_read_{part}")()
         except ToolError as error:
             self.errors[part] = error
 
-    def problems(self) -> dict[str, str]:
+    def describe_problems(self) -> dict[str, str]:
         """What is wrong with each part, for people."""
-        missing = {part: words for part, damage in self._damage.items() if (words := words_of(damage))}
+        missing = {part: words for part, damage in self._damage.items() if (words := describe_damage(damage))}
         failed = {part: error.message for part, error in self.errors.items()}
-        return {part: words for part, words in {**missing, **failed}.items() if part not in _UNTOLD}
+        return {part: words for part, words in {**missing, **failed}.items() if part not in _NOT_REPORTED}
 
-    async def sessions(self) -> tuple[SessionRow, ...]:
+    async def _read_sessions(self) -> tuple[SessionRow, ...]:
         """What plays; and the keys of what may play, as its rows could not be read."""
-        rows = await self._read_rows("/status/sessions", partial(_session, private=self._private))
+        rows = await self._read_rows("/status/sessions", partial(_parse_session, private=self._private))
         found = self._damage["sessions"]
         damage = found[0] if found else Damage("GET /status/sessions")
         # A row without anything to know it by is as good as unread, though it may still fit what is known.
@@ -135,24 +135,24 @@ class _SnapshotReader:
         self.found["is_complete"] = all(unread) and not damage.cut and not damage.beyond
         return rows
 
-    async def activities(self) -> tuple[Activity, ...]:
+    async def _read_activities(self) -> tuple[Activity, ...]:
         return await self._read_rows("/activities", partial(views.parse_activity, at=self.requested.at))
 
-    async def server(self) -> ServerIdentity | None:
+    async def _read_server(self) -> ServerIdentity | None:
         return views.parse_server_identity(await self._gateway.call(_fetch_root, ahead=True))
 
-    async def accounts(self) -> tuple[Account, ...]:
+    async def _read_accounts(self) -> tuple[Account, ...]:
         return await self._read_rows("/accounts", partial(views.parse_account, private=self._private))
 
-    async def devices(self) -> tuple[Device, ...]:
+    async def _read_devices(self) -> tuple[Device, ...]:
         return await self._read_rows("/devices", partial(views.parse_device, private=self._private))
 
-    async def clients(self) -> tuple[Client, ...]:
+    async def _read_clients(self) -> tuple[Client, ...]:
         return await self._read_rows(
             "/clients", partial(views.parse_client, private=self._private, at=self.requested.at)
         )
 
-    async def sections(self) -> tuple[Section, ...]:
+    async def _read_sections(self) -> tuple[Section, ...]:
         """Libraries with their sizes; a size that takes too long stays unknown."""
         listed = await self._read_rows("/library/sections", views.parse_section)
         sections = {section.section_id: section for section in listed}
@@ -184,7 +184,7 @@ class _SnapshotReader:
         return await self._gateway.call(ask, ahead=True)
 
 
-def _session(element: Element, *, private: bool) -> SessionRow | None:
+def _parse_session(element: Element, *, private: bool) -> SessionRow | None:
     return views.parse_session_row(element, private=private) if element.tag in _ROWS else None
 
 

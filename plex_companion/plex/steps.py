@@ -1,4 +1,4 @@
-"""Writes of several requests: seen afterwards, and when one fails half way, told how far they came."""
+"""Writes of several requests: seen afterwards, and when one fails half progress, told how far they came."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from plex_companion.errors import NotConfirmed, ToolError
 from plex_companion.plex.call import CURRENT_CALL, PlexCall, StepProgress, list_few
-from plex_companion.plex.query import portions
+from plex_companion.plex.query import split_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,25 +34,25 @@ def run_steps(
     """
     from plex_companion.plex.translate import FAILURES  # noqa: PLC0415 - imports plexapi
 
-    todo, errand = list(steps), CURRENT_CALL.get() or PlexCall(0)
-    errand.progress = way = StepProgress([name for name, _ in todo], facts, counts=tuple(counts), begun=begun)
+    todo, call = list(steps), CURRENT_CALL.get() or PlexCall(0)
+    call.progress = progress = StepProgress([name for name, _ in todo], facts, counts=tuple(counts), begun=begun)
     for name, step in todo:
         try:
             step()
         except (ToolError, *FAILURES) as error:
-            failure = _translate(plex, error, errand)
+            failure = _translate(plex, error, call)
         else:
-            way.applied.append(name)
+            progress.applied.append(name)
             continue
-        raise way.build_partial_error(failure) if isinstance(failure, ToolError) else failure
-    return way.applied
+        raise progress.build_partial_error(failure) if isinstance(failure, ToolError) else failure
+    return progress.applied
 
 
-def _translate(plex: PlexServer, error: Exception, errand: PlexCall) -> Exception:
+def _translate(plex: PlexServer, error: Exception, call: PlexCall) -> Exception:
     """The error in our words."""
     from plex_companion.plex.translate import translate  # noqa: PLC0415 - imports plexapi
 
-    return translate(error, errand, plex.token)
+    return translate(error, call, plex.token)
 
 
 def check_confirmed(*, requested: object, found: object, message: str, **facts: object) -> None:
@@ -78,7 +78,7 @@ def add_in_portions(
     Raises:
         Partial: Plex took some of them only; it says how many are in.
     """
-    some = portions(keys)
+    some = split_values(keys)
     starts = [begun + sum(map(len, some[:place])) for place in range(len(some))]
     steps = [
         (f"items {start + 1} to {start + len(part)}", partial(add, part))

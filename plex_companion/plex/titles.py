@@ -151,7 +151,7 @@ def list_queries(title: str) -> list[str]:
     return found[: MOST_QUERIES + (split is not None)]
 
 
-def exact_queries(title: str) -> list[str]:
+def list_exact_queries(title: str) -> list[str]:
     """Return what to search for where only an exact title counts: the title, and its other Unicode form if it has one."""
     composed = compose(title)
     return list(dict.fromkeys(map(cut_query, [title, composed, unicodedata.normalize("NFD", composed)])))
@@ -176,6 +176,6 @@ def _describe_ambiguity(word: str) -> tuple[bool, bool, int, int]:
     return small in _FREQUENT, len(small) <= 1, sum(letter in _MARKED for letter in small), -len(small)
 
 
-def read_title(row: Any) -> list[str]:
+def get_titles(row: Any) -> list[str]:
     """Return the title of an element of Plex's, as `fits_of` wants names."""
     return [row.get("title", "")]

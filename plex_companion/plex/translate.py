@@ -22,7 +22,7 @@ from plex_companion.errors import (
     RateLimited,
     ToolError,
 )
-from plex_companion.plex.disconnects import explain_failure
+from plex_companion.plex.failures import explain_failure
 from plex_companion.text import HIDDEN, clean, redact
 
 if TYPE_CHECKING:
@@ -49,29 +49,29 @@ SUCCESS = frozenset({200, 201, 204})
 """What plexapi takes for success, and nothing else."""
 
 
-def translate(error: Exception, errand: PlexCall, token: str) -> Exception:
+def translate(error: Exception, call: PlexCall, token: str) -> Exception:
     """Our error for what plexapi raised; the same error if Plex has no part in it."""
     match error:
         case ToolError():
             return error
         case requests.RequestException() | urllib3.exceptions.HTTPError():
-            return _translate_connection_error(error, errand)
+            return _translate_connection_error(error, call)
         case ParseError():
-            return _build_nonsense_error(errand, "an answer that is not XML")
+            return _build_nonsense_error(call, "an answer that is not XML")
     if not isinstance(error, PlexApiException) and _find_package(error) not in _THEIRS:
         return error
-    return _translate_bad_answer(error, errand, token)
+    return _translate_bad_answer(error, call, token)
 
 
-def _translate_bad_answer(error: Exception, errand: PlexCall, token: str) -> ToolError:
+def _translate_bad_answer(error: Exception, call: PlexCall, token: str) -> ToolError:
     """Plexapi did not like what it got."""
     if isinstance(error, OSError):
-        return _translate_connection_error(error, errand)
-    if errand.status is not None and errand.status not in SUCCESS:
-        return translate_status(errand.status, errand)
+        return _translate_connection_error(error, call)
+    if call.status is not None and call.status not in SUCCESS:
+        return translate_status(call.status, call)
     if isinstance(error, PlexApiException):
         return _translate_objection(error, token)
-    return _build_nonsense_error(errand, "an answer that lacks what it must hold")
+    return _build_nonsense_error(call, "an answer that lacks what it must hold")
 
 
 def _find_package(error: BaseException) -> str:
@@ -82,16 +82,16 @@ def _find_package(error: BaseException) -> str:
     return str(trace.tb_frame.f_globals.get("__name__", "")).split(".")[0] if trace else ""
 
 
-def _translate_connection_error(error: Exception, errand: PlexCall) -> ToolError:
+def _translate_connection_error(error: Exception, call: PlexCall) -> ToolError:
     """No answer, or only a part of one."""
     silent = isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError) or _is_read_timeout(error)
-    if silent and not errand.plex_tv:
-        return errand.build_timeout_error()
+    if silent and not call.plex_tv:
+        return call.build_timeout_error()
     words = "no answer in time" if silent else explain_failure(error)
-    if errand.plex_tv:
-        return PlexTvUnreachable(f"{errand.last_request}: {words}. {AWAY}")
+    if call.plex_tv:
+        return PlexTvUnreachable(f"{call.last_request}: {words}. {AWAY}")
     hint = "Is Plex running, and is PLEX_URL right?"
-    return PlexUnreachable(f"{errand.last_request}: Plex cannot be reached: {words}. {hint}", connection=words)
+    return PlexUnreachable(f"{call.last_request}: Plex cannot be reached: {words}. {hint}", connection=words)
 
 
 def _is_read_timeout(error: Exception) -> bool:
@@ -99,21 +99,21 @@ def _is_read_timeout(error: Exception) -> bool:
     return any(isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in error.args)
 
 
-def _build_nonsense_error(errand: PlexCall, found: str) -> PlexError:
-    if errand.plex_tv:
-        return PlexTvUnreachable(f"{errand.last_request}: {found}. {AWAY}", http_status=errand.status)
-    message = f"{errand.last_request}: {found}. Does PLEX_URL name a Plex Media Server, and is it up to date?"
-    return PlexError(message, http_status=errand.status)
+def _build_nonsense_error(call: PlexCall, found: str) -> PlexError:
+    if call.plex_tv:
+        return PlexTvUnreachable(f"{call.last_request}: {found}. {AWAY}", http_status=call.status)
+    message = f"{call.last_request}: {found}. Does PLEX_URL name a Plex Media Server, and is it up to date?"
+    return PlexError(message, http_status=call.status)
 
 
-def translate_status(status: int, errand: PlexCall) -> ToolError:  # noqa: PLR0911 - a table
+def translate_status(status: int, call: PlexCall) -> ToolError:  # noqa: PLR0911 - a table
     """Our error for an HTTP status."""
-    asked = errand.last_request
-    later = {} if errand.retry_after_s is None else {"retry_after_s": errand.retry_after_s}
+    asked = call.last_request
+    later = {} if call.retry_after_s is None else {"retry_after_s": call.retry_after_s}
     match status:
         case 401 | 498:
             return PlexUnauthorized(f"{asked}: the token was refused (HTTP {status}). Renew PLEX_TOKEN.")
-        case 422 if errand.plex_tv:  # "Invalid token"
+        case 422 if call.plex_tv:  # "Invalid token"
             return PlexUnauthorized(f"{asked}: the token was refused (HTTP 422). Renew PLEX_TOKEN.")
         case 403:
             return PlexForbidden(f"{asked}: not allowed (HTTP 403). It may need the token of the server's owner.")
@@ -125,7 +125,7 @@ def translate_status(status: int, errand: PlexCall) -> ToolError:  # noqa: PLR09
             )
         case 429:
             return RateLimited(f"{asked}: too many requests (HTTP 429). Try again later.", **later)
-        case _ if errand.plex_tv and status >= requests.codes.server_error:
+        case _ if call.plex_tv and status >= requests.codes.server_error:
             return PlexTvUnreachable(f"{asked}: HTTP {status}. {AWAY}", http_status=status)
         case 503:
             return PlexStarting(f"{asked}: Plex is starting or in maintenance (HTTP 503). Try again later.", **later)

@@ -1,4 +1,4 @@
-"""What Plex and plex.tv told lately, kept for minutes so that tools need not ask again."""
+"""What Plex and plex.tv told lately, kept for minutes so that tools need not fetch again."""
 
 from __future__ import annotations
 
@@ -33,40 +33,40 @@ class TtlCache:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._kept: dict[object, _CacheEntry] = {}
+        self._entries: dict[object, _CacheEntry] = {}
         self._locks: dict[object, threading.Lock] = {}
         self._guard = threading.Lock()
         self._notes: dict[object, Any] = {}
 
-    def get_or_fetch(self, name: object, seconds: float, ask: Callable[[], T], version: object = None) -> T:
-        """What `ask` told within the last `seconds` of this `version`; else it is asked, and its answer kept."""
+    def get_or_fetch(self, name: object, seconds: float, fetch: Callable[[], T], version: object = None) -> T:
+        """What `fetch` told within the last `seconds` of this `version`; else it is asked, and its answer kept."""
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
         with lock:
-            known = self._kept.get(name)
+            known = self._entries.get(name)
             if known is None or known.until <= self._now() or known.version != version:
                 with collect_damage() as damage:
-                    known = _CacheEntry(ask(), self._now() + seconds, version)
+                    known = _CacheEntry(fetch(), self._now() + seconds, version)
                 self._drop_old()
                 if damage:  # whoever asks next is to be told as well
-                    self._kept.pop(name, None)
+                    self._entries.pop(name, None)
                 else:
-                    self._kept[name] = known
+                    self._entries[name] = known
         return cast("T", known.value)
 
     def _drop_old(self) -> None:
         """Some answers are large: those too old to be given again need not wait for their own next question."""
-        for name, known in tuple(self._kept.items()):
+        for name, known in tuple(self._entries.items()):
             if known.until <= self._now():
-                self._kept.pop(name, None)
+                self._entries.pop(name, None)
 
     def forget(self, name: object) -> None:
         """Ask anew next time."""
-        self._kept.pop(name, None)
+        self._entries.pop(name, None)
 
     def clear(self) -> None:
         """Forget everything: the connection was lost, or another user's rights changed."""
-        self._kept.clear()
+        self._entries.clear()
 
     def remember(self, name: object, value: object) -> None:
         """Keep something for as long as this process runs."""

@@ -11,7 +11,7 @@ import anyio
 from plex_companion.errors import ToolError
 from plex_companion.events import Audit, ReceivedEvent
 from plex_companion.plex.lookup import LONGEST, MultipleMatches
-from plex_companion.plex.xml.answer import collect_damage, words_of
+from plex_companion.plex.xml.answer import collect_damage, describe_damage
 from plex_companion.plex.xml.attributes import shorten, use_zone
 from plex_companion.text import hide_secrets
 from plex_companion.tools.users import keep_names
@@ -70,7 +70,7 @@ async def _run(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answe
 
 def _complete(error: ToolError, damage: Sequence[Damage], secrets: tuple[str, ...]) -> ToolError:
     """Say what Plex's answers lacked, as that may be the cause, and take our secrets out."""
-    if missing := words_of(damage):
+    if missing := describe_damage(damage):
         error.message = f"{error.message} {missing}"
         error.facts["incomplete"] = True
     return _is_harmless(error, secrets)
@@ -78,7 +78,7 @@ def _complete(error: ToolError, damage: Sequence[Damage], secrets: tuple[str, ..
 
 def _mark_incomplete(structured: dict[str, Any], damage: Sequence[Damage]) -> dict[str, Any]:
     """The result, saying so where an answer of Plex could not be read whole."""
-    missing = shorten(words_of(damage), LONGEST)
+    missing = shorten(describe_damage(damage), LONGEST)
     if not missing:
         return structured
     return {**structured, "message": f"{structured.get('message') or ''} {missing}".strip(), "incomplete": True}

@@ -91,7 +91,7 @@ async def test_the_websocket_goes_where_the_answer_came_from(pretend: Pretend) -
         async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 
             async def run() -> None:
-                await listen(gateway, settings, take, now=clock(), wanted=RefreshRequests())
+                await listen(gateway, settings, take, now=clock(), refresh=RefreshRequests())
 
             tasks.start_soon(run)
             await heard_something.wait()

@@ -59,7 +59,7 @@ async def _first_said(url: str, **more: Any) -> Event:
     async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 
         async def run() -> None:
-            await listen(gateway, settings, pass_on, now=clock(), wanted=RefreshRequests())
+            await listen(gateway, settings, pass_on, now=clock(), refresh=RefreshRequests())
 
         tasks.start_soon(run)
         with send, receive, anyio.fail_after(HANG_SECONDS):

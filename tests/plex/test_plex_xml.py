@@ -20,8 +20,8 @@ from plex_companion.plex.xml.answer import (
     Damage,
     DocumentTypeDeclared,
     collect_damage,
+    describe_damage,
     read_xml,
-    words_of,
 )
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def test_the_same_damage_is_said_once_and_reaches_whoever_collects_outside() -> 
         with collect_damage() as inner:
             inner += [Damage("GET /a", cut=True), Damage("GET /a", cut=True), Damage("GET /b", repaired=2)]
         assert outer == inner
-    assert (words_of(outer) or "").count("GET /a") == 1
+    assert (describe_damage(outer) or "").count("GET /a") == 1
 
 
 @given(st.text(alphabet='<>/="&;!-?[] \n\x04ab#1', max_size=60), st.booleans())

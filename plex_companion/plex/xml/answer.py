@@ -86,7 +86,7 @@ def report_damage(damage: Damage) -> None:
         found.append(damage)
 
 
-def words_of(found: Sequence[Damage]) -> str | None:
+def describe_damage(found: Sequence[Damage]) -> str | None:
     """Say what several answers lack, once for each request; `None` if nothing."""
     return " ".join(dict.fromkeys(damage.words() for damage in found)) or None
 
@@ -122,7 +122,7 @@ def _encode_utf8(body: bytes) -> bytes:
     return body.removeprefix(codecs.BOM_UTF8)
 
 
-class _Refusing(TreeBuilder):
+class _RefusingBuilder(TreeBuilder):
     """Builds elements, and refuses a document type before any entity of it is known."""
 
     def doctype(self, *_: object) -> None:
@@ -132,7 +132,7 @@ class _Refusing(TreeBuilder):
 def _read_strictly(body: bytes, most_rows: int | None, check: Callable[[], object]) -> tuple[Element | None, Damage]:
     # The parser takes the bytes for UTF-8 whatever they declare, so a document type cannot hide in another encoding;
     # UTF-16 alone it recognizes by its NULs. The slower builder is only needed where one may be declared.
-    builder = _Refusing() if b"<!DOCTYPE" in body or b"\x00" in body else TreeBuilder()
+    builder = _RefusingBuilder() if b"<!DOCTYPE" in body or b"\x00" in body else TreeBuilder()
     parser = XMLParser(target=builder, encoding="utf-8")  # noqa: S314 - without a document type there are no entities
     if len(body) <= PIECE:
         parser.feed(body)

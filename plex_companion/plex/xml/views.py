@@ -38,16 +38,16 @@ def parse_session_row(element: Element, *, private: bool) -> SessionRow:
     media = _pick_selected(element.findall("Media"))
     part = None if media is None else _pick_selected(media.findall("Part"))
     session = element.find("Session")
-    job = next(element.iter("TranscodeSession"), None)  # live TV has it below <Media>, others beside it
-    row_player = element.find("Player")
-    running = None if job is None else parse_transcode(job)
+    transcode = next(element.iter("TranscodeSession"), None)  # live TV has it below <Media>, others beside it
+    player = element.find("Player")
+    running = None if transcode is None else parse_transcode(transcode)
     return SessionRow(
         session_key=read_text(element, "sessionKey"),
         session_id=read_text(session, "id"),
         item=parse_item(element),
         user=_parse_user(element.find("User"), private=private),
-        player=_parse_player(row_player, private=private),
-        state=read_text(row_player, "state"),
+        player=_parse_player(player, private=private),
+        state=read_text(player, "state"),
         view_offset_ms=read_number(element, "viewOffset"),
         transcode=running,
         decision=_choose_decision(running, part),
@@ -228,10 +228,10 @@ def _parse_player(element: Element | None, *, private: bool) -> Player | None:
     )
 
 
-def _choose_decision(job: Transcode | None, part: Element | None) -> Decision | None:
-    """How it reaches the player. Rows without a job are decided by their part, then by its streams."""
-    if job is not None:
-        return job.decision
+def _choose_decision(transcode: Transcode | None, part: Element | None) -> Decision | None:
+    """How it reaches the player. Rows without a transcode are decided by their part, then by its streams."""
+    if transcode is not None:
+        return transcode.decision
     if part is None:
         return None
     if read_text(part, "decision") in {None, "directplay"}:
