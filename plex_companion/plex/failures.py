@@ -51,7 +51,7 @@ def _describe(error: BaseException) -> str | None:  # noqa: PLR0911 - a table, w
         case TimeoutError():
             return "no answer to the connection attempt"
         case EOFError() | RemoteDisconnected():
-            return "connection closed without a word"
+            return "connection closed without an answer"
         case ConnectionRefusedError():
             return "connection refused"
         case ConnectionResetError() | BrokenPipeError():

@@ -1,4 +1,4 @@
-"""The way to Plex over HTTP: the only worker threads, their deadlines, and the one place where its failures become ours."""
+"""Runs every call to Plex in a worker thread, with a deadline, and turns its failures into errors of ours."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TOOLS = 8
-"""How many tools ask Plex at a time; others wait their turn, within their own deadline."""
+"""How many tools ask Plex at the same time; others wait, within their own deadline."""
 AHEAD = 4
-"""The same for the listener, which never waits behind tools."""
+"""How many calls of the listener run at the same time; they never wait behind tools."""
 MOST_THREADS = 4 * (TOOLS + AHEAD)
-"""With those that were given up and have not yet noticed (a name lookup cannot be interrupted)."""
+"""Including abandoned threads that still run (a name lookup cannot be interrupted)."""
 HTTPS_SECONDS = 2.0
 """How long an address without a scheme may take to answer over https, before http is tried."""
 NO_PORT = "PLEX_URL names no port: Plex's is usually 32400."
-_NOBODY = frozenset({400, 404})
-"""What is answered where Plex is not, or where it wants https."""
+_NOT_PLEX = frozenset({400, 404})
+"""Statuses of a server that is not Plex, or of Plex where it wants https."""
 
 
 class Gateway:
-    """Runs plexapi in worker threads. Made by `open_gateway`."""
+    """Runs calls to Plex in worker threads. Created by `open_gateway`."""
 
     def __init__(self, settings: Settings) -> None:
         _check_settings(settings)
         self.requests: Counter[tuple[str, str]] = Counter()
-        """How often each (method, path) was asked, for tests and metrics; ids are written `{id}`."""
+        """The number of requests by (method, path), for tests and metrics; ids are written `{id}`."""
         self._settings = settings
         self._token = settings.plex_token.get_secret_value() if settings.plex_token else ""
         self._lanes = {False: anyio.CapacityLimiter(TOOLS), True: anyio.CapacityLimiter(AHEAD)}
@@ -66,19 +66,19 @@ class Gateway:
         """Run `function` in a worker thread with the one `PlexServer`. Cancelling frees the slot and ends the thread.
 
         Args:
-            function: what to ask; it may ask several times.
+            function: sends the requests, one or several.
             timeout: seconds for all of it, waiting for a slot included; by default `plex_timeout_seconds`.
-            ahead: for the listener's few reads, which do not queue behind tools.
+            ahead: for the listener's few reads, which do not wait behind tools.
 
         Raises:
-            ToolError: one of the tree in `errors`; whatever else `function` raises flies through.
+            ToolError: one of the tree in `errors`. Any other exception of `function` passes through.
         """
         with self._open_call(timeout) as call, _limit_time(call):
             plex = await self._get_server(call, ahead)
             return await self._send(call, lambda: function(plex), ahead)
 
     async def fetch_identity(self) -> ServerIdentity | None:
-        """Who answers at the address, asked without a token; `None` if it is no Plex server. For `doctor`.
+        """Ask without a token which server answers; return `None` if it is no Plex server. For `doctor`.
 
         Raises:
             ToolError: as `call`.
@@ -89,7 +89,7 @@ class Gateway:
             )
 
     async def call_plex_tv(self, function: Callable[[PlexSession], T]) -> T:
-        """Run `function` with the bare HTTP session, for what plex.tv is asked before a server is known. For `login`.
+        """Run `function` with the bare HTTP session, for requests to plex.tv before a server is known. For `login`.
 
         Raises:
             ToolError: as `call`.
@@ -99,11 +99,11 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """The address of the server; without its scheme where none is set and none has answered yet."""
+        """The address of the server; without a scheme while none is set and none has answered yet."""
         return str(self._settings.plex_url)
 
     async def find_url(self) -> str:
-        """Return the address with its scheme. Where none is set, the server is asked over https, then over http.
+        """Return the address with its scheme. Where none is set, try https first, then http.
 
         Raises:
             ToolError: as `call`.
@@ -114,11 +114,11 @@ class Gateway:
         return self.url
 
     def forget(self) -> None:
-        """Make the `PlexServer` anew at the next call: after a reconnect it may be another version, or another server."""
+        """Connect anew at the next call: after a reconnect it may be another version, or another server."""
         self._plex = None
 
     def close(self) -> None:
-        """End what is under way and close the connections."""
+        """Cancel the running calls and close the connections."""
         for call in tuple(self._under_way):
             call.cancel()
         if self._session is not None:
@@ -126,9 +126,9 @@ class Gateway:
 
     @contextmanager
     def _open_call(self, seconds: float | None) -> Iterator[PlexCall]:
-        """One call, from the slot it waits for to the requests it has made."""
+        """Track one call, from waiting for a slot to counting its requests."""
         if len(self._under_way) >= MOST_THREADS:
-            raise TimedOut(f"Plex has left {MOST_THREADS} requests unanswered; nothing more is asked until it does.")
+            raise TimedOut(f"Plex has left {MOST_THREADS} requests unanswered. Nothing more is sent until it answers.")
         call = PlexCall(seconds or self._settings.plex_timeout_seconds)
         try:
             yield call
@@ -145,7 +145,7 @@ class Gateway:
             self.requests.update((method, _normalize_path(path)) for method, path in call.requests)
 
     async def _get_server(self, call: PlexCall, ahead: bool) -> PlexServer:
-        """The one `PlexServer`; making it asks `GET /`."""
+        """Return the one `PlexServer`; the first call connects, which asks `GET /`."""
         async with self._making:
             if self._plex is None:
                 self._plex = await self._send(call, lambda: _connect(self._get_session(), self._settings), ahead)
@@ -153,7 +153,7 @@ class Gateway:
             return self._plex
 
     async def _send(self, call: PlexCall, function: Callable[[], T], ahead: bool) -> T:
-        """Run it in a thread that the caller need not wait for."""
+        """Run a function in a thread that can be left behind when the caller is cancelled."""
 
         def run() -> T:
             CURRENT_CALL.set(call)
@@ -166,7 +166,7 @@ class Gateway:
         return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._lanes[ahead])
 
     def _get_session(self) -> PlexSession:
-        """The one HTTP session. Made in the thread that first needs it: requests takes long to import."""
+        """Return the one HTTP session. It is created in the thread that first needs it: requests takes long to import."""
         from plex_companion.plex.session import PlexSession  # noqa: PLC0415 - see above
 
         if self._session is None:
@@ -181,7 +181,9 @@ def _has_scheme(settings: Settings) -> bool:
 
 
 def _add_scheme(settings: Settings) -> Settings:
-    """Return the settings with the scheme at which a server answers: https if it can be, otherwise http.
+    """Return the settings with the scheme at which a server answers: https if possible, otherwise http.
+
+    Nothing secret is sent. If neither answers, raise the reason why http failed, or the fault of the certificate.
 
     Nothing secret is sent. When neither is answered, what keeps it from being heard over http is raised, or what is wrong
     with its certificate.
@@ -207,7 +209,7 @@ def _add_scheme(settings: Settings) -> Settings:
 
 @contextmanager
 def _share_time() -> Iterator[None]:
-    """Let what is asked take a while at most: a server that speaks only http may keep silent instead of refusing TLS."""
+    """Limit the block to a part of the time left: a server that speaks only http may keep silent instead of refusing TLS."""
     whole = CURRENT_CALL.get() or PlexCall(HTTPS_SECONDS)
     before = CURRENT_CALL.set(PlexCall(min(HTTPS_SECONDS, whole.compute_remaining() / 2)))
     try:
@@ -217,20 +219,20 @@ def _share_time() -> Iterator[None]:
 
 
 def _find_answering_scheme(settings: Settings, scheme: str) -> Settings | None:
-    """Return the settings with this scheme, if what answers may be Plex."""
+    """Return the settings with this scheme, if the answer may be from Plex."""
     from plex_companion.plex.session import PlexSession  # noqa: PLC0415 - takes long to import
 
     tried = settings.model_copy(update={"plex_url": f"{scheme}://{settings.plex_url}"})
     with closing(PlexSession(tried, 1)) as session:
         answer = session.get(f"{tried.plex_url}/identity")
-    return None if answer.status_code in _NOBODY or answer.is_redirect else tried
+    return None if answer.status_code in _NOT_PLEX or answer.is_redirect else tried
 
 
 def _check_settings(settings: Settings) -> None:
-    """Complain now rather than at the first request.
+    """Check the address and the file of authorities now rather than at the first request.
 
     Raises:
-        SettingsError: the address cannot be one, or the file of authorities is not there.
+        SettingsError: the address is invalid, or the file of authorities is missing.
     """
     choose_verify(settings)
     try:
@@ -252,7 +254,7 @@ def _limit_time(call: PlexCall) -> Iterator[None]:
 
 
 def _run_translated(function: Callable[[], T], call: PlexCall, token: str) -> T:
-    """The result, or our error. Raised outside the `except`, so that no log can follow it to Plex's own words."""
+    """Return the result, or raise our error. Raised outside the `except`, so that no log can follow it to Plex's own text."""
     from plex_companion.plex.translate import FAILURES, translate  # noqa: PLC0415 - imports plexapi
 
     try:
@@ -263,14 +265,16 @@ def _run_translated(function: Callable[[], T], call: PlexCall, token: str) -> T:
 
 
 def _connect(session: PlexSession, settings: Settings) -> PlexServer:
-    """Return the one `PlexServer`; asks `GET /`."""
+    """Return a new `PlexServer`; asks `GET /`."""
     from plex_companion.plex.client import connect  # noqa: PLC0415 - imports plexapi
 
     return connect(session, settings)
 
 
 def _spare_from_collection() -> None:
-    """What is loaded by now, plexapi being the last, stays for good.
+    """Exempt every object that exists now from garbage collection; plexapi is the last large import.
+
+    Looking through them stops everything for 50 to 90 ms, and under load a few times a second.
 
     Looking through it for garbage stops everything for 50 to 90 ms, and under load a few times a second.
     """
@@ -279,7 +283,7 @@ def _spare_from_collection() -> None:
 
 
 def _read_identity(session: PlexSession, address: str) -> ServerIdentity | None:
-    """`/identity`, which needs no token."""
+    """Return the answer of `/identity`, which needs no token."""
     from plex_companion.plex.client import read_answer  # noqa: PLC0415 - imports plexapi
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - the same
 
@@ -291,7 +295,7 @@ def _read_identity(session: PlexSession, address: str) -> ServerIdentity | None:
 
 
 def _normalize_path(path: str) -> str:
-    """The path without its ids, so that there are only so many."""
+    """Replace the ids in a path, so that the number of different paths stays small."""
     return _ID.sub("/{id}", path)
 
 
@@ -300,7 +304,7 @@ _ID = re.compile(r"/(?:[\d,]+|[0-9a-fA-F-]{16,})(?=/|$)")
 
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """A gateway to the server that the settings name. Asks nothing yet."""
+    """Open a gateway to the server of the settings. Sends nothing yet."""
     gateway = Gateway(settings)
     try:
         yield gateway

@@ -1,7 +1,7 @@
 """Fetches a picture from an address that a caller gave, and from nowhere else.
 
-The name is looked up once; every address it has is judged before anything is sent; the connection goes to the address
-that was judged (the name is still what the certificate must be for); no redirect is followed, no proxy is asked.
+The name is resolved once. Every address of it is checked before anything is sent, and the connection goes to a checked
+address (the certificate must still be for the name). No redirect is followed and no proxy is used.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _CHUNK = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST = ipaddress.ip_network("2000::/3")
-"""All that is handed out to the internet of IPv6 (RFC 4291 and IANA's registry of address space); the rest is not."""
+"""The IPv6 addresses that are assigned to the internet (RFC 4291 and IANA's registry of address space)."""
 _SPECIAL = tuple(
     map(
         ipaddress.ip_network,
@@ -53,33 +53,36 @@ _SPECIAL = tuple(
     )
 )
 _OWN = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
-"""Homes, and what VPNs like Tailscale use for them."""
+"""Home networks (RFC 1918, RFC 4193), and what VPNs like Tailscale use for them (RFC 6598)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchPolicy:
-    """What may be asked, and how it is found. Tests change it; nothing else needs to."""
+    """The addresses that are allowed, and how names are resolved. Only tests change it."""
 
     allowed: Rule
     resolve: Resolver
     authorities: str
-    """File of the certificate authorities that are trusted."""
+    """The file of trusted certificate authorities."""
 
     @classmethod
     def create(cls, *, own_network: bool) -> FetchPolicy:
-        """The public internet; with `own_network` also private addresses, yet never this machine or link-local ones."""
+        """Allow the public internet; with `own_network` also private addresses, but never this machine or link-local ones."""
         return cls(is_public_or_private if own_network else is_public, resolve_host, certifi.where())
 
 
 def is_public(address: Address) -> bool:
-    """Return whether anybody on the internet could be asked there: what is not known to be public is not."""
+    """Return whether the address is public. An address that is not known to be public is not."""
     inner = _unwrap(address)
     handed_out = isinstance(inner, ipaddress.IPv4Address) or inner in _UNICAST
     return handed_out and not _is_in(inner, _SPECIAL)
 
 
 def is_public_or_private(address: Address) -> bool:
-    """The same, or a private network's. Link-local stays closed (clouds keep credentials there), and so does loopback."""
+    """Return whether the address is public or in a private network.
+
+    Link-local addresses stay closed (clouds keep credentials there), and so does loopback.
+    """
     inner = _unwrap(address)
     return is_public(inner) or _is_in(inner, _OWN)
 
@@ -89,7 +92,9 @@ def _is_in(address: Address, networks: Sequence[ipaddress.IPv4Network | ipaddres
 
 
 def _unwrap(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 one leads to by its form: in a socket, or where a network has nothing but IPv6.
+    """Return the IPv4 address that an IPv6 address stands for: mapped (RFC 4291), or translated by NAT64 (RFC 6052).
+
+    Tunnels to IPv4 (6to4, Teredo) are out of use; their addresses as such are not public.
 
     Tunnels to IPv4 (6to4, Teredo) are nobody's way to a picture any more; as they are, none of them is public.
     """
@@ -101,18 +106,18 @@ def _unwrap(address: Address) -> Address:
 
 
 def resolve_host(host: str, port: int) -> list[str]:
-    """The addresses of a name, by the system. Also where the odd ways to write one (`127.1`, `0x7f.1`) are seen through."""
+    """Return the addresses of a name, from the system. It also resolves the unusual forms of one (`127.1`, `0x7f.1`)."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class _DeadlinePassed(OSError):
-    """Our own deadline passed."""
+    """The deadline of the fetch or of the call has passed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _FetchRequest:
-    """A picture that is to be fetched."""
+    """A picture to fetch."""
 
     url: Url
     argument: str
@@ -129,7 +134,7 @@ class _FetchRequest:
         return self.url.port or _PORTS[self.url.scheme or "http"]
 
     def compute_remaining(self) -> float:
-        """Seconds, of ours and of the whole call's."""
+        """Return the seconds that are left, of the fetch and of the whole call."""
         left = _compute_remaining(self.ends - time.monotonic())
         if left <= 0:
             raise _DeadlinePassed
@@ -143,11 +148,11 @@ class _FetchRequest:
 
 
 def fetch_image(url: str, policy: FetchPolicy, *, most: int, argument: str = "url", seconds: float = SECONDS) -> bytes:
-    """What lies at the address.
+    """Return the picture at an address.
 
     Raises:
-        Invalid: no address, or nothing can be had there.
-        PathNotAllowed: an address that must not be asked; nothing was sent.
+        Invalid: it is no address, or there is no picture.
+        PathNotAllowed: the address is not allowed; nothing was sent.
         TooLarge: more than `most` bytes.
         TimedOut: it took longer than `seconds`.
     """
@@ -177,16 +182,16 @@ def _parse(url: str, argument: str) -> Url:
 
 
 def _resolve_allowed(request: _FetchRequest) -> list[str]:
-    """The addresses of the host, if every one of them may be asked."""
+    """Return the addresses of the host, if every one of them is allowed."""
     try:
         addresses = list(request.policy.resolve(request.host, request.port))
     except (OSError, UnicodeError):
         addresses = []
     if not addresses:
-        raise request.build_invalid("no address is known for this name")
+        raise request.build_invalid("the name has no address")
     if not all(request.policy.allowed(ipaddress.ip_address(address)) for address in addresses):
         message = (
-            f"{request.argument}: '{request.host}' is an address in a private network or of this machine, and is not asked. "
+            f"{request.argument}: '{request.host}' is an address in a private network or of this machine, which is not allowed. "
             "Use a public address or a file; PLEX_COMPANION_ALLOW_PRIVATE_IMAGE_URLS=true opens private networks."
         )
         raise PathNotAllowed(message)
@@ -194,7 +199,7 @@ def _resolve_allowed(request: _FetchRequest) -> list[str]:
 
 
 def _request_any(request: _FetchRequest, addresses: Sequence[str]) -> bytes:
-    """From the first of the addresses that can be connected to."""
+    """Fetch from the first address that accepts a connection."""
     for address in addresses[:-1]:
         try:
             return _request(request, address)
@@ -242,7 +247,7 @@ def _check(request: _FetchRequest, response: BaseHTTPResponse) -> None:
     if response.get_redirect_location():
         raise request.build_invalid("it redirects, which is not followed; give the final address")
     if response.status != 200:  # noqa: PLR2004 - OK
-        raise request.build_invalid(f"it says HTTP {response.status}")
+        raise request.build_invalid(f"the server answered with HTTP {response.status}")
 
 
 def _read_body(request: _FetchRequest, response: BaseHTTPResponse) -> bytes:
@@ -250,7 +255,7 @@ def _read_body(request: _FetchRequest, response: BaseHTTPResponse) -> bytes:
     body = bytearray()
     while not _exceeds(stated, request.most) and len(body) <= request.most:
         request.compute_remaining()
-        # What has come, not a full chunk: a timeout is one of silence, and a slow drip would go on for ever.
+        # What has arrived, not a full chunk: the timeout is for silence only, so a slow trickle would never end.
         part = response.read1(_CHUNK, decode_content=False)
         if not part:
             return bytes(body)
@@ -269,7 +274,7 @@ def _compute_remaining(seconds: float) -> float:
 
 
 def _attach_socket(sock: socket.socket | None) -> None:
-    """The call of this call can then end the wait when the call is over."""
+    """Give the socket to the current call, which can then interrupt the wait."""
     call = CURRENT_CALL.get()
     if call is not None:
         call.attach_socket(sock)

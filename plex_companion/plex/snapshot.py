@@ -1,4 +1,4 @@
-"""Everything Plex says it is doing, read over HTTP in a few requests, as one ordinary event."""
+"""Everything Plex is doing, read over HTTP in a few requests, as one ordinary event."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _LIBRARY = ("server", "sections", "accounts", "clients", "devices")
 _NOT_REPORTED = frozenset({"devices"})
-"""Parts whose absence is not worth a word: nothing that is shown as the present depends on them."""
+"""Parts whose failure is not reported: nothing that is shown as current depends on them."""
 _ROWS = frozenset({"Video", "Track", "Photo"})
 _COUNTING_SECONDS = 10.0
 
@@ -43,33 +43,33 @@ async def take_snapshot(
     private: bool,
     problems: dict[str, str] | None = None,
 ) -> Snapshot:
-    """Read sessions and activities; the first time also which server it is; when wanted, libraries, accounts, clients too.
+    """Read sessions and activities. Read the server too if `first`, and libraries, accounts and clients if `want_library`.
 
     A part that cannot be read is `None`, and `detail` says why. Libraries can take long on a slow server, so they are
     not part of the first snapshot: what plays is known before.
 
     Args:
-        gateway: what is asked.
-        epoch: of the connection.
-        first: whether it is the first of its connection. Where Plex answers but cannot tell its sessions, the first one
-            says so (`is_unreadable`): what Plex says by websocket is heard all the same.
+        gateway: sends the requests.
+        epoch: the number of the connection.
+        first: whether it is the first of its connection. If Plex answers but its sessions cannot be read, the first one
+            is marked `is_unreadable`, and the websocket is used all the same.
         now: the clock.
-        want_library: whether to read server, libraries, accounts and clients too.
-        private: whether e-mail and addresses are masked.
-        problems: what is wrong with parts, from earlier snapshots of the connection; parts read now replace theirs.
+        want_library: whether to read server, libraries, accounts and clients.
+        private: whether e-mail and network addresses are masked.
+        problems: the problems of parts in earlier snapshots of the connection; parts that are read now replace theirs.
 
     Raises:
         PlexUnauthorized: Plex does not accept the token.
-        ToolError: it could not tell its sessions, for any reason but that they are the owner's alone: without them
-            nothing is known, and nothing must not look like nobody.
+        ToolError: the sessions could not be read, for any reason but a token that is not the owner's. Without sessions
+            nothing is known, which must not look like an empty list.
     """
     if first:
         gateway.forget()
     reading = _SnapshotReader(gateway, now(), private=private)
-    await reading.read("sessions")  # alone: if Plex is away, it is asked once and not six times
+    await reading.read("sessions")  # alone: if Plex is down, there is one failed request and not six
     error = reading.errors.get("sessions")
     if isinstance(error, PlexUnauthorized):
-        # Some versions say 401 for what is the owner's alone (PLEX.md 2.1); then the front door still opens.
+        # Some versions answer 401 where the owner's token is needed (PLEX.md 2.1); then `/` still answers.
         await gateway.call(_fetch_root, ahead=True)
     elif error is not None and not isinstance(error, PlexForbidden):
         await _require_answer(gateway, error, first=first)
@@ -86,7 +86,7 @@ async def take_snapshot(
 
 
 async def _require_answer(gateway: Gateway, error: ToolError, *, first: bool) -> None:
-    """Make sure that it is Plex that answers, and answers now, only not this question.
+    """Check that Plex answers at all, only not this request.
 
     Raises:
         ToolError: `error`, or why Plex does not answer.
@@ -97,7 +97,7 @@ async def _require_answer(gateway: Gateway, error: ToolError, *, first: bool) ->
 
 
 class _SnapshotReader:
-    """One round of reading; each part has a method of its name, and fails alone."""
+    """Reads the parts of one snapshot; each part has a method `_read_…`, and fails on its own."""
 
     def __init__(self, gateway: Gateway, requested: Moment, *, private: bool) -> None:
         self.requested = requested
@@ -117,17 +117,17 @@ class _SnapshotReader:
             self.errors[part] = error
 
     def describe_problems(self) -> dict[str, str]:
-        """What is wrong with each part, for people."""
+        """Return the problem of each part, in words for people."""
         missing = {part: words for part, damage in self._damage.items() if (words := describe_damage(damage))}
         failed = {part: error.message for part, error in self.errors.items()}
         return {part: words for part, words in {**missing, **failed}.items() if part not in _NOT_REPORTED}
 
     async def _read_sessions(self) -> tuple[SessionRow, ...]:
-        """What plays; and the keys of what may play, as its rows could not be read."""
+        """Return the sessions. Rows that could not be read leave the keys of what may play."""
         rows = await self._read_rows("/status/sessions", partial(_parse_session, private=self._private))
         found = self._damage["sessions"]
         damage = found[0] if found else Damage("GET /status/sessions")
-        # A row without anything to know it by is as good as unread, though it may still fit what is known.
+        # A row without an identifier counts as unread, though it may still match a known session.
         damage.skipped += [Element("Video") for row in rows if key_of(row) is None]
         self._damage["sessions"] = [damage] if damage else []
         unread = [row.get("sessionKey") for row in damage.skipped]
@@ -153,7 +153,7 @@ class _SnapshotReader:
         )
 
     async def _read_sections(self) -> tuple[Section, ...]:
-        """Libraries with their sizes; a size that takes too long stays unknown."""
+        """Return the libraries with their sizes; a size that takes too long stays unknown."""
         listed = await self._read_rows("/library/sections", views.parse_section)
         sections = {section.section_id: section for section in listed}
         with anyio.move_on_after(_COUNTING_SECONDS):
@@ -173,7 +173,7 @@ class _SnapshotReader:
             sections[section.section_id] = replace(section, count=views.parse_total(container))
 
     async def _read_rows(self, path: str, view: Callable[[Element], T | None]) -> tuple[T, ...]:
-        """What the rows of a list mean, read and understood in the gateway's thread: the loop goes on meanwhile."""
+        """Return the rows of a list, parsed in the gateway's thread so that the event loop goes on."""
 
         def ask(plex: PlexServer) -> tuple[T, ...]:
             container = fetch_xml(plex, path, most_rows=MOST)
@@ -193,5 +193,5 @@ def _fetch_root(plex: PlexServer) -> Element | None:
 
 
 def fetch_xml(plex: PlexServer, path: str, *, most_rows: int | None = None) -> Element | None:
-    """The XML itself: plexapi's objects fall over rows that lack what they expect (PLEX.md 2.1)."""
+    """Return the XML of an answer: plexapi's objects fail on rows that lack an attribute (PLEX.md 2.1)."""
     return plex.query(path, most_rows=most_rows)

@@ -1,4 +1,4 @@
-"""The border between plexapi's failures and ours: what was asked, what was found, what to try."""
+"""Turns failures of requests, urllib3 and plexapi into errors of ours: the request, the cause, and what to try."""
 
 from __future__ import annotations
 
@@ -33,24 +33,26 @@ FAILURES = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     ParseError,
-    # What plexapi trips over: an empty 200 (AttributeError), a status that requests cannot name, as 498 (TypeError),
-    # and attributes it expects. Told from our own bugs by where they were raised.
+    # plexapi fails in these ways on an empty 200 (AttributeError), on a status without a name in requests, as 498
+    # (TypeError), and on missing attributes (PLEX.md 2.1). Where they were raised tells them from bugs of ours.
     AttributeError,
     LookupError,
     TypeError,
     ValueError,
     OSError,
 )
-AWAY = "plex.tv is away or cannot be reached from here: try again later. Tools that ask only your own server go on working."
+AWAY = (
+    "plex.tv is down or cannot be reached from here: try again later. Tools that only use your own server still work."
+)
 _THEIRS = frozenset({"plexapi", "requests", "urllib3", "xml"})
 _ADDRESS = re.compile(r"\b\w+://\S+")
 _LONGEST = 300
 SUCCESS = frozenset({200, 201, 204})
-"""What plexapi takes for success, and nothing else."""
+"""The statuses that plexapi counts as success (PLEX.md 2.1)."""
 
 
 def translate(error: Exception, call: PlexCall, token: str) -> Exception:
-    """Our error for what plexapi raised; the same error if Plex has no part in it."""
+    """Return our error for an exception of these libraries, or the exception itself if it is from code of ours."""
     match error:
         case ToolError():
             return error
@@ -64,18 +66,18 @@ def translate(error: Exception, call: PlexCall, token: str) -> Exception:
 
 
 def _translate_bad_answer(error: Exception, call: PlexCall, token: str) -> ToolError:
-    """Plexapi did not like what it got."""
+    """Return our error for an answer that plexapi or a parser could not use."""
     if isinstance(error, OSError):
         return _translate_connection_error(error, call)
     if call.status is not None and call.status not in SUCCESS:
         return translate_status(call.status, call)
     if isinstance(error, PlexApiException):
         return _translate_objection(error, token)
-    return _build_nonsense_error(call, "an answer that lacks what it must hold")
+    return _build_nonsense_error(call, "an incomplete answer")
 
 
 def _find_package(error: BaseException) -> str:
-    """The package whose code raised it."""
+    """Return the package whose code raised the error."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
@@ -83,7 +85,7 @@ def _find_package(error: BaseException) -> str:
 
 
 def _translate_connection_error(error: Exception, call: PlexCall) -> ToolError:
-    """No answer, or only a part of one."""
+    """Return our error for a missing or partial answer."""
     silent = isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError) or _is_read_timeout(error)
     if silent and not call.plex_tv:
         return call.build_timeout_error()
@@ -95,7 +97,7 @@ def _translate_connection_error(error: Exception, call: PlexCall) -> ToolError:
 
 
 def _is_read_timeout(error: Exception) -> bool:
-    """Requests calls silence in the middle of a body a ConnectionError."""
+    """Return whether the error is silence in the middle of a body, which requests calls a ConnectionError."""
     return any(isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in error.args)
 
 
@@ -107,7 +109,7 @@ def _build_nonsense_error(call: PlexCall, found: str) -> PlexError:
 
 
 def translate_status(status: int, call: PlexCall) -> ToolError:  # noqa: PLR0911 - a table
-    """Our error for an HTTP status."""
+    """Return our error for an HTTP status."""
     asked = call.last_request
     later = {} if call.retry_after_s is None else {"retry_after_s": call.retry_after_s}
     match status:
@@ -118,7 +120,7 @@ def translate_status(status: int, call: PlexCall) -> ToolError:  # noqa: PLR0911
         case 403:
             return PlexForbidden(f"{asked}: not allowed (HTTP 403). It may need the token of the server's owner.")
         case 404:
-            return NotFound(f"{asked}: Plex has nothing there (HTTP 404). Look up its id anew.", what=asked)
+            return NotFound(f"{asked}: Plex has nothing there (HTTP 404). Look up its id again.", what=asked)
         case 414:
             return PlexError(
                 f"{asked}: the request is too long for the server (HTTP 414). Ask for less.", http_status=414
@@ -137,7 +139,7 @@ def translate_status(status: int, call: PlexCall) -> ToolError:  # noqa: PLR0911
 
 
 def _translate_objection(error: PlexApiException, token: str) -> ToolError:
-    """Plexapi's own objection, without a bad answer of Plex behind it: an unknown filter, an unsupported item."""
+    """Return our error for an objection of plexapi's own, as an unknown filter or an unsupported item."""
     said = str(error).replace(token, HIDDEN) if token else str(error)
     words = clean(_ADDRESS.sub("…", redact(said)))[:_LONGEST]
     return NotFound(words) if isinstance(error, MissingInPlexApi) else PlexError(words)
