@@ -41,8 +41,6 @@ class StepProgress:
 
     `facts` are added to the error, as the id of what was created. Where each step adds items, `counts` says how many, and
     `begun` how many were added before the first step.
-
-    Where each step brings items, `counts` says how many, and `begun` how many were in before the first.
     """
 
     names: list[str]
@@ -125,12 +123,12 @@ class PlexCall:
             return TimedOut(
                 f"Plex was not asked: earlier requests have kept it busy for {self.seconds:g} s. Try again."
             )
-        late = f"{self.last_request}: no answer within {self.seconds:g} s. Plex may be busy; "
+        message = f"{self.last_request}: no answer within {self.seconds:g} s. Plex may be busy; "
         if any(method in _CHANGING and not path.endswith(_SWITCH) for method, path in self.requests):
-            late += "the change may have been made all the same, so check before you try again."
+            message += "the change may have been made all the same, so check before you try again."
         else:
-            late += "try again, or ask for less."
-        return TimedOut(late) if self.progress is None else self.progress.build_partial_error(TimedOut(late))
+            message += "try again, or ask for less."
+        return TimedOut(message) if self.progress is None else self.progress.build_partial_error(TimedOut(message))
 
     def attach_socket(self, sock: socket.socket | None) -> None:
         """Remember the connection in use, so that another thread can interrupt the wait for its answer."""

@@ -114,7 +114,7 @@ class Gateway:
         return self.url
 
     def forget(self) -> None:
-        """Connect anew at the next call: after a reconnect it may be another version, or another server."""
+        """Connect again at the next call: after a reconnect it may be another version, or another server."""
         self._plex = None
 
     def close(self) -> None:
@@ -184,9 +184,6 @@ def _add_scheme(settings: Settings) -> Settings:
     """Return the settings with the scheme at which a server answers: https if possible, otherwise http.
 
     Nothing secret is sent. If neither answers, raise the reason why http failed, or the fault of the certificate.
-
-    Nothing secret is sent. When neither is answered, what keeps it from being heard over http is raised, or what is wrong
-    with its certificate.
     """
     from requests.exceptions import SSLError  # noqa: PLC0415 - takes long to import
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - the same
@@ -275,8 +272,6 @@ def _spare_from_collection() -> None:
     """Exempt every object that exists now from garbage collection; plexapi is the last large import.
 
     Looking through them stops everything for 50 to 90 ms, and under load a few times a second.
-
-    Looking through it for garbage stops everything for 50 to 90 ms, and under load a few times a second.
     """
     if not gc.get_freeze_count():
         gc.freeze()

@@ -64,7 +64,7 @@ class RawHistoryPage:
     size: int
     """The number of all rows."""
     total: int | None
-    """How many the listing has; `None` if Plex does not send (PLEX.md 2.1), and then its size says nothing."""
+    """How many rows the listing has; `None` if Plex does not state it (PLEX.md 2.1)."""
     unread: int = 0
     """Rows that could not be read as XML. They are skipped, and not requested again."""
 
@@ -75,10 +75,6 @@ class HistoryCursor:
     Plex sorts by time on request, so each page begins at the time where the last one ended, and neither new nor deleted rows
     can shift it. The answers show whether a server ignores the order or the time: then the whole listing is counted off, from
     `since` on, or newest first until the rows are old.
-
-    Plex sorts by the time as it is asked to, so each page begins at the time where the last one ended, and neither new
-    nor deleted rows can shift it. A server that ignores the order or the time is noticed by what it answers: then all
-    of its listing is counted off, from `since` on, or newest first until what is old.
     """
 
     def __init__(self, known: History, now_s: int) -> None:
@@ -226,12 +222,12 @@ class HistoryImporter:
         known = self._progress.read()
         if known is None:
             return
-        cursor, ask = HistoryCursor(known, self._now().at // 1000), True
+        cursor, enriches = HistoryCursor(known, self._now().at // 1000), True
         while not cursor.done:
             rows, unread = await self._gateway.call(partial(_read_on, cursor=cursor), ahead=True)
             self._unread += unread
-            if ask:
-                rows, ask = await self._enrich_rows(rows)
+            if enriches:
+                rows, enriches = await self._enrich_rows(rows)
             await self._send_page(rows, cursor, total)
 
     async def _enrich_rows(self, rows: tuple[HistoryRow, ...]) -> tuple[tuple[HistoryRow, ...], bool]:
@@ -254,10 +250,10 @@ class HistoryImporter:
         """Report why the history cannot be read."""
         await self._report(complete=False, detail=detail)
 
-    async def _report(self, **said: Any) -> None:
+    async def _report(self, **values: Any) -> None:
         rows = "1 row" if self._unread == 1 else f"{self._unread} rows"
-        lacks = f"{rows} of Plex's history could not be read." if self._unread else None
-        page = HistoryPage(next(self._numbers), **{"detail": lacks, **said})
+        problem = f"{rows} of Plex's history could not be read." if self._unread else None
+        page = HistoryPage(next(self._numbers), **{"detail": problem, **values})
         await self._send(page)
         await self._progress.wait_until_written(page.number)
 

@@ -95,8 +95,6 @@ def _unwrap(address: Address) -> Address:
     """Return the IPv4 address that an IPv6 address stands for: mapped (RFC 4291), or translated by NAT64 (RFC 6052).
 
     Tunnels to IPv4 (6to4, Teredo) are out of use; their addresses as such are not public.
-
-    Tunnels to IPv4 (6to4, Teredo) are nobody's way to a picture any more; as they are, none of them is public.
     """
     if isinstance(address, ipaddress.IPv4Address):
         return address

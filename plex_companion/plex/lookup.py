@@ -145,8 +145,6 @@ def search(plex: PlexServer, title: str, section: Section | None, kinds: Collect
 
     One request; up to two more while nothing matches, three in a library. There the second lists the items with these words
     in their title, which the search misses.
-
-    There the second lists what has these words in its title, which finds what the search does not.
     """
     found: dict[str, Element] = {}
     asks: list[Callable[[], list[Element]]] = [

@@ -135,8 +135,6 @@ def resolve_inside(settings: Settings, path: str, argument: str) -> Path:
     Raises:
         Invalid: it is not a path.
         PathNotAllowed: outside the folder, or no folder is configured.
-
-    Whether something exists elsewhere is not told: the answer for every path outside is the same.
     """
     folder = find_media_folder(settings)
     if not path.strip() or not path.isprintable():

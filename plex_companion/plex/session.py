@@ -68,9 +68,6 @@ class PlexSession(requests.Session):
 
         No password from `~/.netrc`, no cookies, and no redirect: the token travels in a header that requests does not know to
         be secret.
-
-        No password from `~/.netrc`, no cookies, and no redirect: the token travels in a header that requests does not
-        know to be secret.
         """
         request = PreparedRequest()
         request.prepare(method, url, {**self.headers, **(headers or {})}, data=data, params=params, json=json)

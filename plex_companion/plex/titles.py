@@ -81,9 +81,6 @@ def sort_fits(
 
     Where rows have years, a title that ends in one also matches the row of that year with the title before it. A row with
     the year in its name wins.
-
-    Where rows have years, a title that ends in one also means the row of the title before it and of that year. A row
-    whose name has the year in it wins.
     """
     every = list(rows)
     whole, split = _fits(every, title, names_of), split_year(title)
@@ -144,8 +141,6 @@ def list_queries(title: str) -> list[str]:
     """Return the searches for a title, to be made in order until something matches: Plex finds only the spelling it is given.
 
     The title comes first, then the title without its year, its other Unicode form, and words of it that have one spelling.
-
-    The title comes first, then it without its year, its other Unicode form, and words of it that are spelt one way.
     """
     first = title.strip()
     split = split_year(first)

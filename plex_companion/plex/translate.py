@@ -140,6 +140,6 @@ def translate_status(status: int, call: PlexCall) -> ToolError:  # noqa: PLR0911
 
 def _translate_objection(error: PlexApiException, token: str) -> ToolError:
     """Return our error for an objection of plexapi's own, as an unknown filter or an unsupported item."""
-    said = str(error).replace(token, HIDDEN) if token else str(error)
-    words = clean(_ADDRESS.sub("…", redact(said)))[:_LONGEST]
+    text = str(error).replace(token, HIDDEN) if token else str(error)
+    words = clean(_ADDRESS.sub("…", redact(text)))[:_LONGEST]
     return NotFound(words) if isinstance(error, MissingInPlexApi) else PlexError(words)

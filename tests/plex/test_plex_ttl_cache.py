@@ -50,4 +50,4 @@ def test_what_is_too_old_is_let_go_when_something_else_is_kept() -> None:
     known.get_or_fetch("large", 10, oracle)
     oracle.now = 11.0
     known.get_or_fetch("other", 10, oracle)
-    assert set(known._kept) == {"other"}
+    assert set(known._entries) == {"other"}

@@ -86,7 +86,7 @@ def picture_house(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") ->
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     house = PictureHouse(server.server_address[1])
-    handler.state = house  # type: ignore[attr-defined]  # made by `type`
+    handler.house = house  # type: ignore[attr-defined]  # made by `type`
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

@@ -328,7 +328,7 @@ def test_the_next_address_of_a_name_is_tried_when_the_first_cannot_be_connected(
 def test_nobody_there_and_no_such_name_are_told_in_plain_words() -> None:
     with pytest.raises(Invalid, match="connection refused"):
         fetch_image("http://pictures.test:9/p.png", reach(), most=LARGEST)
-    with pytest.raises(Invalid, match="no address is known"):
+    with pytest.raises(Invalid, match="the name has no address"):
         fetch_image("http://pictures.invalid/p.png", FetchPolicy.create(own_network=True), most=LARGEST)
 
 

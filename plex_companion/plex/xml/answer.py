@@ -46,9 +46,9 @@ class Damage:
         """Return whether there is any damage."""
         return bool(self.skipped or self.repaired or self.beyond or self.cut)
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Describe the damage to a person."""
-        said = [
+        parts = [
             f"{_rows(len(self.skipped))} could not be read" if self.skipped else "",
             f"{_rows(self.repaired)} could not be read as Plex wrote it, and what is certain of it is used"
             if self.repaired
@@ -56,7 +56,7 @@ class Damage:
             f"{_rows(self.beyond)} more than can be kept" if self.beyond else "",
             "the rest could not be read" if self.cut else "",
         ]
-        return f"{self.asked}: {'; '.join(part for part in said if part)}."
+        return f"{self.asked}: {'; '.join(part for part in parts if part)}."
 
 
 def _rows(number: int) -> str:
@@ -88,7 +88,7 @@ def report_damage(damage: Damage) -> None:
 
 def describe_damage(found: Sequence[Damage]) -> str | None:
     """Describe the damage of several answers, once for each request; return `None` if there is none."""
-    return " ".join(dict.fromkeys(damage.words() for damage in found)) or None
+    return " ".join(dict.fromkeys(damage.describe() for damage in found)) or None
 
 
 def read_xml(
@@ -102,7 +102,7 @@ def read_xml(
         check: called between pieces; an exception of it ends the reading.
 
     Raises:
-        DocumentTypeDeclared: it declares a document type, wherever.
+        DocumentTypeDeclared: it declares a document type, in whatever place.
         ParseError: it is not XML, and cannot be repaired.
     """
     if not body or body.isspace():

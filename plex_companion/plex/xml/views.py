@@ -132,8 +132,8 @@ def parse_section(element: Element, *, count: int | None = None) -> Section | No
 
 def parse_total(element: Element | None) -> int | None:
     """Return the number of rows of the full list: `totalSize`, else `size`."""
-    told = parse_full_total(element)
-    return read_number(element, "size") if told is None else told
+    total = parse_full_total(element)
+    return read_number(element, "size") if total is None else total
 
 
 def parse_full_total(element: Element | None) -> int | None:
@@ -160,8 +160,6 @@ def parse_history_row(element: Element) -> HistoryRow | None:
     """Return a row of `/status/sessions/history/all`; `None` without the time when it was seen.
 
     A row without a key gets one of its facts, which only an exact duplicate shares.
-
-    Where it has no key, its facts are one: they tell it from any other but its double.
     """
     viewed_at = read_number(element, "viewedAt")
     if viewed_at is None or not 0 <= viewed_at <= LAST_S:

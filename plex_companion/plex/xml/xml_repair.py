@@ -156,9 +156,9 @@ class _Reader:
         if name is None:
             self._row.is_bad = True
             return at + 1
-        said = self._text[name.end() : min(end, at + LONGEST_TAG)].rstrip()
-        attributes, _, _ = _parse_attributes(said)
-        self._start(name[1], attributes, is_certain=False, is_plain=False, closed=said.endswith("/>"))
+        text = self._text[name.end() : min(end, at + LONGEST_TAG)].rstrip()
+        attributes, _, _ = _parse_attributes(text)
+        self._start(name[1], attributes, is_certain=False, is_plain=False, closed=text.endswith("/>"))
         return end
 
     def _start(self, name: str, attributes: dict[str, str], *, is_certain: bool, is_plain: bool, closed: bool) -> None:
