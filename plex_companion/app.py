@@ -114,8 +114,8 @@ async def _listen(companion: Companion, requests: RefreshRequests, timeouts: Lis
     """Listen to Plex from the committed state on. Only the leading process does."""
     live, settings = companion.live, companion.settings
     receive = receive_own(companion.cache, live, settings, companion.event_queue.put)
-    to_plex = partial(listen, companion.gateway, settings, receive, now=companion.clock, wanted=requests)
-    await to_plex(book=build_import_progress(live), epoch=live.state.connection.epoch, patience=timeouts)
+    to_plex = partial(listen, companion.gateway, settings, receive, now=companion.clock, refresh=requests)
+    await to_plex(history=build_import_progress(live), epoch=live.state.connection.epoch, timeouts=timeouts)
 
 
 def _open_cache(path: Path, settings: Settings, now: Callable[[], Moment]) -> AbstractAsyncContextManager[Cache]:

@@ -221,6 +221,21 @@ def test_private_names_of_plexapi_are_used_in_one_module() -> None:
     assert found == []
 
 
+def test_type_numbers_of_plex_are_written_down_once() -> None:
+    """The demo has its own table, as a server would, and a test compares the two."""
+    tables = [
+        f"{file.relative_to(PACKAGE)}:{node.lineno}"
+        for file in files()
+        if room_of(file) != "demo"
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
+        if {key.value, value.value} in ({"movie", 1}, {"show", 2}, {"episode", 4}, {"artist", 8}, {"track", 10})
+    ]
+    assert tables == []
+
+
 def names_in(file: Path) -> Iterator[tuple[int, str]]:
     """Every dotted name used in a file, with its line."""
     for node in ast.walk(tree(file)):

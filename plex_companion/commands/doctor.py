@@ -271,7 +271,7 @@ async def _wait_for_first_event(patient: DoctorTarget) -> Event:
             await anyio.lowlevel.checkpoint()
 
         async def run_listener() -> NoReturn:
-            await listen(patient.gateway, patient.settings, send, now=read_clock, wanted=RefreshRequests())
+            await listen(patient.gateway, patient.settings, send, now=read_clock, refresh=RefreshRequests())
 
         tasks.start_soon(run_listener)
     return said[0]

@@ -1,1 +1,1 @@
-"""The room that talks to Plex: what it answers over HTTP, and what it says over the websocket."""
+"""Everything that talks to Plex, over HTTP and over the websocket."""

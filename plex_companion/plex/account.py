@@ -1,6 +1,6 @@
-"""What plex.tv tells about an account: a token by confirmation in a browser, and the servers that may be used with it.
+"""What plex.tv says about an account: a token by confirmation in a browser, and the servers that it may use.
 
-Answers hold tokens and addresses, so none of their text gets into an error.
+Answers hold tokens and addresses, so no error quotes their text.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Pin(_PlexTvModel):
 
     @property
     def page(self) -> str:
-        """Where a person confirms it. The code is worth nothing to others: only who made the pin gets the token."""
+        """The page where a person confirms the pin. The code is worthless to others: only the client that made the pin gets the token."""
         product = {"clientID": self.client_identifier, "code": self.code, "context[device][product]": "plex-companion"}
         return PAGE + urlencode(product)
 
 
 class ServerConnection(_PlexTvModel):
-    """One way to a server, as plex.tv knows it."""
+    """One address of a server, as plex.tv lists it."""
 
     uri: str
     protocol: str = ""
@@ -69,22 +69,32 @@ class Server(_PlexTvModel):
     access_token: SecretStr | None = None
     https_required: bool = False
     connections: Annotated[
-        tuple[ServerConnection, ...], BeforeValidator(lambda rows: tuple(_usable(ServerConnection, rows)))
+        tuple[ServerConnection, ...], BeforeValidator(lambda rows: tuple(_validate_rows(ServerConnection, rows)))
     ] = ()
 
     @property
     def addresses(self) -> list[str]:
-        """Where to look for it: encrypted ways before plain ones, near ones before far ones, Plex's relay last."""
-        ways = [_ServerAddress(road.uri.rstrip("/"), road.relay, road.local) for road in self.connections]
+        """The addresses to try, in order: encrypted ones before plain ones, local ones before remote ones, Plex's relay last."""
+        candidates = [
+            _ServerAddress(connection.uri.rstrip("/"), connection.relay, connection.local)
+            for connection in self.connections
+        ]
         if not self.https_required:
-            # Where names of plex.direct are not resolved, as behind some routers, its plain address at home serves.
-            ways += [
-                _ServerAddress(_build_plain_address(road), road.relay, road.local)
-                for road in self.connections
-                if road.local
+            # Some routers do not resolve names of plex.direct (DNS rebinding); then the plain local address works.
+            candidates += [
+                _ServerAddress(_build_plain_address(connection), connection.relay, connection.local)
+                for connection in self.connections
+                if connection.local
             ]
-        ordered = sorted(ways, key=lambda way: (way.relay, not way.address.startswith("https://"), not way.local))
-        return list(dict.fromkeys(way.address for way in ordered if way.address.startswith(("http://", "https://"))))
+        ordered = sorted(
+            candidates,
+            key=lambda candidate: (candidate.relay, not candidate.address.startswith("https://"), not candidate.local),
+        )
+        return list(
+            dict.fromkeys(
+                candidate.address for candidate in ordered if candidate.address.startswith(("http://", "https://"))
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,46 +104,47 @@ class _ServerAddress:
     local: bool
 
 
-def _build_plain_address(road: ServerConnection) -> str:
-    host = f"[{road.address}]" if ":" in road.address else road.address
-    return f"http://{host}:{road.port}" if host else ""
+def _build_plain_address(connection: ServerConnection) -> str:
+    host = f"[{connection.address}]" if ":" in connection.address else connection.address
+    return f"http://{host}:{connection.port}" if host else ""
 
 
-def create_pin(wire: PlexSession) -> Pin:
-    """Ask for a strong pin.
+def create_pin(session: PlexSession) -> Pin:
+    """Request a strong pin.
 
     Raises:
-        ToolError: plex.tv does not answer as it should.
+        ToolError: plex.tv does not answer as expected.
     """
-    return _request(wire, "POST", PINS, Pin, params={"strong": "true"})
+    return _request(session, "POST", PINS, Pin, params={"strong": "true"})
 
 
-def poll_pin(wire: PlexSession, pin: Pin) -> Pin:
-    """The same pin as it is now.
+def poll_pin(session: PlexSession, pin: Pin) -> Pin:
+    """Return the pin in its present state.
 
     Raises:
         NotFound: it has expired.
-        ToolError: plex.tv does not answer as it should.
+        ToolError: plex.tv does not answer as expected.
     """
-    return _request(wire, "GET", f"{PINS}/{pin.id}", Pin)
+    return _request(session, "GET", f"{PINS}/{pin.id}", Pin)
 
 
-def list_servers(wire: PlexSession, token: SecretStr) -> list[Server]:
-    """The servers of the account of this token, its own first.
+def list_servers(session: PlexSession, token: SecretStr) -> list[Server]:
+    """Return the servers of the token's account, its own first.
 
     Raises:
-        ToolError: plex.tv does not answer as it should, or refuses the token.
+        ToolError: plex.tv does not answer as expected, or refuses the token.
     """
     wanted = {"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"}
     headers = {"X-Plex-Token": token.get_secret_value()}
-    found = _request(wire, "GET", RESOURCES, list[Any], params=wanted, headers=headers)
+    found = _request(session, "GET", RESOURCES, list[Any], params=wanted, headers=headers)
     return sorted(
-        (one for one in _usable(Server, found) if "server" in one.provides.split(",")), key=lambda one: not one.owned
+        (one for one in _validate_rows(Server, found) if "server" in one.provides.split(",")),
+        key=lambda one: not one.owned,
     )
 
 
-def _usable(kind: type[T], rows: object) -> list[T]:
-    """Those rows that hold what they must; one that does not hides no other."""
+def _validate_rows(kind: type[T], rows: object) -> list[T]:
+    """Return the rows that are valid. An invalid row hides no other."""
     found = []
     for row in rows if isinstance(rows, list | tuple) else ():
         with suppress(ValidationError):
@@ -142,18 +153,24 @@ def _usable(kind: type[T], rows: object) -> list[T]:
 
 
 def _request(
-    wire: PlexSession, method: str, address: str, kind: type[T], *, headers: dict[str, str] | None = None, **more: Any
+    session: PlexSession,
+    method: str,
+    address: str,
+    kind: type[T],
+    *,
+    headers: dict[str, str] | None = None,
+    **more: Any,
 ) -> T:
     from plex_companion.plex.client import build_headers  # noqa: PLC0415 - imports plexapi
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - the same
 
     sent = {**build_headers("application/json"), **(headers or {})}
-    response = wire.request(method, address, headers=sent, **more)
-    errand = CURRENT_CALL.get() or PlexCall(0)
+    response = session.request(method, address, headers=sent, **more)
+    call = CURRENT_CALL.get() or PlexCall(0)
     if not response.ok or response.is_redirect:
-        raise translate_status(response.status_code, errand)
+        raise translate_status(response.status_code, call)
     try:
         return TypeAdapter(kind).validate_json(response.content)
     except ValidationError:
-        failure = PlexTvUnreachable(f"{errand.last_request}: an answer that lacks what it must hold. Try again later.")
+        failure = PlexTvUnreachable(f"{call.last_request}: the answer is incomplete. Try again later.")
     raise failure  # outside the `except`, so that no log can follow it to the answer

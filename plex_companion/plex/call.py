@@ -1,4 +1,4 @@
-"""One errand of a worker thread: what it asked Plex last, how long it may go on, and how to call it back."""
+"""One call of a worker thread to Plex: its requests, its deadline, and how another thread cancels it."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ if TYPE_CHECKING:
 
 _CHANGING = frozenset({"PUT", "POST", "DELETE"})
 _SWITCH = "/switch"
-"""A profile's token is asked for with POST; nothing changes by it."""
+"""Switching to a profile is a POST, but changes nothing."""
 
 
 SHOWN = 10
 """Names or ids of one sort in an error."""
 
 
-def few(names: Sequence[str]) -> str:
+def join_few(names: Sequence[str]) -> str:
     """Join names for a message: the first ten, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
 
 def list_few(name: str, values: Sequence[Any]) -> dict[str, Any]:
-    """Return the first ten of a list as a fact of an error, with their number where there are more."""
+    """Return the first ten values as a fact of an error, with their number where there are more."""
     more = {f"{name}_count": len(values)} if len(values) > SHOWN else {}
     return {name: list(values[:SHOWN]), **more}
 
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """A write of several named steps, and how far it came. `facts` are what it says besides, as the id of what was made.
+    """A write of several named steps, and how far it came.
 
-    Where each step brings items, `counts` says how many, and `begun` how many were in before the first.
+    `facts` are added to the error, as the id of what was created. Where each step adds items, `counts` says how many, and
+    `begun` how many were added before the first step.
     """
 
     names: list[str]
@@ -50,11 +51,11 @@ class StepProgress:
 
     @property
     def is_partial(self) -> bool:
-        """Whether something has taken effect (before the first step it may have been what `facts` tell)."""
+        """Whether something has taken effect but not everything. Before the first step that is what `facts` describe."""
         return bool(self.applied or self.facts) and len(self.applied) < len(self.names)
 
     def build_partial_error(self, failure: ToolError) -> ToolError:
-        """What the caller is told when a step fails."""
+        """Return the error for a failed step: `failure` itself if nothing has taken effect, otherwise a `Partial`."""
         if not self.is_partial or isinstance(failure, Partial):
             return failure
         left = self.names[len(self.applied) :]
@@ -64,14 +65,14 @@ class StepProgress:
             message = f"Stopped half way: {done} of {whole} items are in, because: {failure.message}"
             return Partial(message, items_done=done, items_requested=whole, **facts)
         message = (
-            f"Stopped half way. Done: {few(self.applied) or 'nothing of it'}. "
-            f"Not done: {few(left)}, because: {failure.message}"
+            f"Stopped half way. Done: {join_few(self.applied) or 'nothing'}. "
+            f"Not done: {join_few(left)}, because: {failure.message}"
         )
         return Partial(message, **facts)
 
 
 class PlexCall:
-    """Written by the worker thread, read by the loop: attributes are replaced, never mended."""
+    """One call to Plex. Written by the worker thread, read by the event loop: attributes are replaced, never changed in place."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -82,22 +83,22 @@ class PlexCall:
         self.plex_tv = False
         """Whether the last request went to plex.tv and not to the server."""
         self.progress: StepProgress | None = None
-        """Set by a write of several steps, so that a deadline in their midst can tell."""
+        """Set by a write of several steps, so that an error in the middle can say how far it came."""
         self._ends = time.monotonic() + seconds
-        self._called_back = False
+        self._cancelled = False
         self._socket: socket.socket | None = None
 
     @property
     def last_request(self) -> str:
-        """The last request for people, as `GET /library/sections`: no host, no query string."""
+        """The last request in words for people, as `GET /library/sections`: no host, no query string."""
         method, path = self.requests[-1] if self.requests else ("GET", "/")
         return f"{method} {path}" + (" of plex.tv" if self.plex_tv else "")
 
     def begin_request(self, method: str, path: str, *, plex_tv: bool) -> None:
-        """Note a request before it is sent.
+        """Record a request before it is sent.
 
         Raises:
-            ToolError: nobody waits for its answer any more; a multi-step errand stops here.
+            ToolError: the deadline has passed or the call was cancelled; a call of several steps stops here.
         """
         self.compute_remaining()
         self.requests.append((method, path))
@@ -106,48 +107,46 @@ class PlexCall:
         self.retry_after_s = None
 
     def compute_remaining(self) -> float:
-        """Seconds until the errand must be back.
+        """Return the seconds until the deadline of the call.
 
         Raises:
-            ToolError: none are left, or it was called back.
+            ToolError: none are left, or the call was cancelled.
         """
         left = self._ends - time.monotonic()
-        if left <= 0 or self._called_back:
+        if left <= 0 or self._cancelled:
             raise self.build_timeout_error()
         return left
 
     def build_timeout_error(self) -> ToolError:
-        """What the caller is told; of a write, whether something may have changed."""
+        """Return the error for a deadline that has passed. After a write it says that something may have changed."""
         if not self.requests:
             return TimedOut(
                 f"Plex was not asked: earlier requests have kept it busy for {self.seconds:g} s. Try again."
             )
-        late = f"{self.last_request}: no answer within {self.seconds:g} s. Plex may be busy; "
+        message = f"{self.last_request}: no answer within {self.seconds:g} s. Plex may be busy; "
         if any(method in _CHANGING and not path.endswith(_SWITCH) for method, path in self.requests):
-            late += "what was to be changed may be changed all the same, so look before you try again."
+            message += "the change may have been made all the same, so check before you try again."
         else:
-            late += "try again, or ask for less."
-        return TimedOut(late) if self.progress is None else self.progress.build_partial_error(TimedOut(late))
+            message += "try again, or ask for less."
+        return TimedOut(message) if self.progress is None else self.progress.build_partial_error(TimedOut(message))
 
     def attach_socket(self, sock: socket.socket | None) -> None:
-        """Remember the connection in use, so that another thread can end the wait for its answer."""
+        """Remember the connection in use, so that another thread can interrupt the wait for its answer."""
         self._socket = sock
-        if self._called_back:
+        if self._cancelled:
             self._close_socket()
 
     def cancel(self) -> None:
-        """End it soon: a blocked read returns at once, and no further request is begun. Callable from any thread."""
-        self._called_back = (
-            True  # before the look at the socket, as `attach_socket` looks the other way round: one of them sees it
-        )
+        """End the call soon: a blocked read returns at once, and no further request is sent. Callable from any thread."""
+        self._cancelled = True  # set before the socket is read; `attach_socket` does it the other way round, so one of the two sees the other's value
         self._close_socket()
 
     def _close_socket(self) -> None:
         sock = self._socket
         if sock is not None:
             with contextlib.suppress(OSError):  # closed in the meantime
-                # Not `sock.shutdown`: a TLS socket would first forget that it is one, under the reader's feet.
+                # Not `sock.shutdown`: on a TLS socket it drops the TLS state first, while another thread still reads.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-CURRENT_CALL: ContextVar[PlexCall | None] = ContextVar("errand", default=None)
+CURRENT_CALL: ContextVar[PlexCall | None] = ContextVar("plex_call", default=None)

@@ -1,4 +1,4 @@
-"""The way to Plex over HTTP: the only worker threads, their deadlines, and the one place where its failures become ours."""
+"""Runs every call to Plex in a worker thread, with a deadline, and turns its failures into errors of ours."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TOOLS = 8
-"""How many tools ask Plex at a time; others wait their turn, within their own deadline."""
+"""How many tools ask Plex at the same time; others wait, within their own deadline."""
 AHEAD = 4
-"""The same for the listener, which never waits behind tools."""
+"""How many calls of the listener run at the same time; they never wait behind tools."""
 MOST_THREADS = 4 * (TOOLS + AHEAD)
-"""With those that were given up and have not yet noticed (a name lookup cannot be interrupted)."""
+"""Including abandoned threads that still run (a name lookup cannot be interrupted)."""
 HTTPS_SECONDS = 2.0
 """How long an address without a scheme may take to answer over https, before http is tried."""
 NO_PORT = "PLEX_URL names no port: Plex's is usually 32400."
-_NOBODY = frozenset({400, 404})
-"""What is answered where Plex is not, or where it wants https."""
+_NOT_PLEX = frozenset({400, 404})
+"""Statuses of a server that is not Plex, or of Plex where it wants https."""
 
 
 class Gateway:
-    """Runs plexapi in worker threads. Made by `open_gateway`."""
+    """Runs calls to Plex in worker threads. Created by `open_gateway`."""
 
     def __init__(self, settings: Settings) -> None:
         _check_settings(settings)
         self.requests: Counter[tuple[str, str]] = Counter()
-        """How often each (method, path) was asked, for tests and metrics; ids are written `{id}`."""
+        """The number of requests by (method, path), for tests and metrics; ids are written `{id}`."""
         self._settings = settings
         self._token = settings.plex_token.get_secret_value() if settings.plex_token else ""
         self._lanes = {False: anyio.CapacityLimiter(TOOLS), True: anyio.CapacityLimiter(AHEAD)}
         self._under_way: set[PlexCall] = set()
-        self._wire: PlexSession | None = None
+        self._session: PlexSession | None = None
         self._plex: PlexServer | None = None
         self._making = anyio.Lock()
 
@@ -66,74 +66,74 @@ class Gateway:
         """Run `function` in a worker thread with the one `PlexServer`. Cancelling frees the slot and ends the thread.
 
         Args:
-            function: what to ask; it may ask several times.
+            function: sends the requests, one or several.
             timeout: seconds for all of it, waiting for a slot included; by default `plex_timeout_seconds`.
-            ahead: for the listener's few reads, which do not queue behind tools.
+            ahead: for the listener's few reads, which do not wait behind tools.
 
         Raises:
-            ToolError: one of the tree in `errors`; whatever else `function` raises flies through.
+            ToolError: one of the tree in `errors`. Any other exception of `function` passes through.
         """
-        with self._open_call(timeout) as errand, _limit_time(errand):
-            plex = await self._get_server(errand, ahead)
-            return await self._send(errand, lambda: function(plex), ahead)
+        with self._open_call(timeout) as call, _limit_time(call):
+            plex = await self._get_server(call, ahead)
+            return await self._send(call, lambda: function(plex), ahead)
 
     async def fetch_identity(self) -> ServerIdentity | None:
-        """Who answers at the address, asked without a token; `None` if it is no Plex server. For `doctor`.
+        """Ask without a token which server answers; return `None` if it is no Plex server. For `doctor`.
 
         Raises:
             ToolError: as `call`.
         """
-        with self._open_call(None) as errand, _limit_time(errand):
+        with self._open_call(None) as call, _limit_time(call):
             return await self._send(
-                errand, lambda: _read_identity(self._get_session(), str(self._settings.plex_url)), ahead=True
+                call, lambda: _read_identity(self._get_session(), str(self._settings.plex_url)), ahead=True
             )
 
     async def call_plex_tv(self, function: Callable[[PlexSession], T]) -> T:
-        """Run `function` with the bare HTTP session, for what plex.tv is asked before a server is known. For `login`.
+        """Run `function` with the bare HTTP session, for requests to plex.tv before a server is known. For `login`.
 
         Raises:
             ToolError: as `call`.
         """
-        with self._open_call(None) as errand, _limit_time(errand):
-            return await self._send(errand, lambda: function(self._get_session()), ahead=True)
+        with self._open_call(None) as call, _limit_time(call):
+            return await self._send(call, lambda: function(self._get_session()), ahead=True)
 
     @property
     def url(self) -> str:
-        """The address of the server; without its scheme where none is set and none has answered yet."""
+        """The address of the server; without a scheme while none is set and none has answered yet."""
         return str(self._settings.plex_url)
 
     async def find_url(self) -> str:
-        """Return the address with its scheme. Where none is set, the server is asked over https, then over http.
+        """Return the address with its scheme. Where none is set, try https first, then http.
 
         Raises:
             ToolError: as `call`.
         """
         if not _has_scheme(self._settings):
-            with self._open_call(None) as errand, _limit_time(errand):
-                await self._send(errand, self._get_session, ahead=True)
+            with self._open_call(None) as call, _limit_time(call):
+                await self._send(call, self._get_session, ahead=True)
         return self.url
 
     def forget(self) -> None:
-        """Make the `PlexServer` anew at the next call: after a reconnect it may be another version, or another server."""
+        """Connect again at the next call: after a reconnect it may be another version, or another server."""
         self._plex = None
 
     def close(self) -> None:
-        """End what is under way and close the connections."""
-        for errand in tuple(self._under_way):
-            errand.cancel()
-        if self._wire is not None:
-            self._wire.close()
+        """Cancel the running calls and close the connections."""
+        for call in tuple(self._under_way):
+            call.cancel()
+        if self._session is not None:
+            self._session.close()
 
     @contextmanager
     def _open_call(self, seconds: float | None) -> Iterator[PlexCall]:
-        """One call, from the slot it waits for to the requests it has made."""
+        """Track one call, from waiting for a slot to counting its requests."""
         if len(self._under_way) >= MOST_THREADS:
-            raise TimedOut(f"Plex has left {MOST_THREADS} requests unanswered; nothing more is asked until it does.")
-        errand = PlexCall(seconds or self._settings.plex_timeout_seconds)
+            raise TimedOut(f"Plex has left {MOST_THREADS} requests unanswered. Nothing more is sent until it answers.")
+        call = PlexCall(seconds or self._settings.plex_timeout_seconds)
         try:
-            yield errand
+            yield call
         except PlexUnauthorized:
-            if not errand.plex_tv:
+            if not call.plex_tv:
                 self.forget()
             raise
         except PlexUnreachable as error:
@@ -141,39 +141,39 @@ class Gateway:
                 error.message += f" {NO_PORT}"
             raise
         finally:
-            errand.cancel()
-            self.requests.update((method, _normalize_path(path)) for method, path in errand.requests)
+            call.cancel()
+            self.requests.update((method, _normalize_path(path)) for method, path in call.requests)
 
-    async def _get_server(self, errand: PlexCall, ahead: bool) -> PlexServer:
-        """The one `PlexServer`; making it asks `GET /`."""
+    async def _get_server(self, call: PlexCall, ahead: bool) -> PlexServer:
+        """Return the one `PlexServer`; the first call connects, which asks `GET /`."""
         async with self._making:
             if self._plex is None:
-                self._plex = await self._send(errand, lambda: _connect(self._get_session(), self._settings), ahead)
+                self._plex = await self._send(call, lambda: _connect(self._get_session(), self._settings), ahead)
                 _spare_from_collection()
             return self._plex
 
-    async def _send(self, errand: PlexCall, function: Callable[[], T], ahead: bool) -> T:
-        """Run it in a thread that the caller need not wait for."""
+    async def _send(self, call: PlexCall, function: Callable[[], T], ahead: bool) -> T:
+        """Run a function in a thread that can be left behind when the caller is cancelled."""
 
         def run() -> T:
-            CURRENT_CALL.set(errand)
-            self._under_way.add(errand)
+            CURRENT_CALL.set(call)
+            self._under_way.add(call)
             try:
-                return _run_translated(function, errand, self._token)
+                return _run_translated(function, call, self._token)
             finally:
-                self._under_way.discard(errand)
+                self._under_way.discard(call)
 
         return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._lanes[ahead])
 
     def _get_session(self) -> PlexSession:
-        """The one HTTP session. Made in the thread that first needs it: requests takes long to import."""
+        """Return the one HTTP session. It is created in the thread that first needs it: requests takes long to import."""
         from plex_companion.plex.session import PlexSession  # noqa: PLC0415 - see above
 
-        if self._wire is None:
+        if self._session is None:
             if not _has_scheme(self._settings):
                 self._settings = _add_scheme(self._settings)
-            self._wire = PlexSession(self._settings, TOOLS + AHEAD)
-        return self._wire
+            self._session = PlexSession(self._settings, TOOLS + AHEAD)
+        return self._session
 
 
 def _has_scheme(settings: Settings) -> bool:
@@ -181,10 +181,9 @@ def _has_scheme(settings: Settings) -> bool:
 
 
 def _add_scheme(settings: Settings) -> Settings:
-    """Return the settings with the scheme at which a server answers: https if it can be, otherwise http.
+    """Return the settings with the scheme at which a server answers: https if possible, otherwise http.
 
-    Nothing secret is sent. When neither is answered, what keeps it from being heard over http is raised, or what is wrong
-    with its certificate.
+    Nothing secret is sent. If neither answers, raise the reason why http failed, or the fault of the certificate.
     """
     from requests.exceptions import SSLError  # noqa: PLC0415 - takes long to import
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - the same
@@ -207,7 +206,7 @@ def _add_scheme(settings: Settings) -> Settings:
 
 @contextmanager
 def _share_time() -> Iterator[None]:
-    """Let what is asked take a while at most: a server that speaks only http may keep silent instead of refusing TLS."""
+    """Limit the block to a part of the time left: a server that speaks only http may keep silent instead of refusing TLS."""
     whole = CURRENT_CALL.get() or PlexCall(HTTPS_SECONDS)
     before = CURRENT_CALL.set(PlexCall(min(HTTPS_SECONDS, whole.compute_remaining() / 2)))
     try:
@@ -217,20 +216,20 @@ def _share_time() -> Iterator[None]:
 
 
 def _find_answering_scheme(settings: Settings, scheme: str) -> Settings | None:
-    """Return the settings with this scheme, if what answers may be Plex."""
+    """Return the settings with this scheme, if the answer may be from Plex."""
     from plex_companion.plex.session import PlexSession  # noqa: PLC0415 - takes long to import
 
     tried = settings.model_copy(update={"plex_url": f"{scheme}://{settings.plex_url}"})
-    with closing(PlexSession(tried, 1)) as wire:
-        answer = wire.get(f"{tried.plex_url}/identity")
-    return None if answer.status_code in _NOBODY or answer.is_redirect else tried
+    with closing(PlexSession(tried, 1)) as session:
+        answer = session.get(f"{tried.plex_url}/identity")
+    return None if answer.status_code in _NOT_PLEX or answer.is_redirect else tried
 
 
 def _check_settings(settings: Settings) -> None:
-    """Complain now rather than at the first request.
+    """Check the address and the file of authorities now rather than at the first request.
 
     Raises:
-        SettingsError: the address cannot be one, or the file of authorities is not there.
+        SettingsError: the address is invalid, or the file of authorities is missing.
     """
     choose_verify(settings)
     try:
@@ -243,55 +242,55 @@ def _check_settings(settings: Settings) -> None:
 
 
 @contextmanager
-def _limit_time(errand: PlexCall) -> Iterator[None]:
+def _limit_time(call: PlexCall) -> Iterator[None]:
     try:
-        with anyio.fail_after(errand.seconds):
+        with anyio.fail_after(call.seconds):
             yield
     except TimeoutError:
-        raise errand.build_timeout_error() from None
+        raise call.build_timeout_error() from None
 
 
-def _run_translated(function: Callable[[], T], errand: PlexCall, token: str) -> T:
-    """The result, or our error. Raised outside the `except`, so that no log can follow it to Plex's own words."""
+def _run_translated(function: Callable[[], T], call: PlexCall, token: str) -> T:
+    """Return the result, or raise our error. Raised outside the `except`, so that no log can follow it to Plex's own text."""
     from plex_companion.plex.translate import FAILURES, translate  # noqa: PLC0415 - imports plexapi
 
     try:
         return function()
     except FAILURES as error:
-        failure = translate(error, errand, token)
+        failure = translate(error, call, token)
     raise failure
 
 
-def _connect(wire: PlexSession, settings: Settings) -> PlexServer:
-    """Return the one `PlexServer`; asks `GET /`."""
+def _connect(session: PlexSession, settings: Settings) -> PlexServer:
+    """Return a new `PlexServer`; asks `GET /`."""
     from plex_companion.plex.client import connect  # noqa: PLC0415 - imports plexapi
 
-    return connect(wire, settings)
+    return connect(session, settings)
 
 
 def _spare_from_collection() -> None:
-    """What is loaded by now, plexapi being the last, stays for good.
+    """Exempt every object that exists now from garbage collection; plexapi is the last large import.
 
-    Looking through it for garbage stops everything for 50 to 90 ms, and under load a few times a second.
+    Looking through them stops everything for 50 to 90 ms, and under load a few times a second.
     """
     if not gc.get_freeze_count():
         gc.freeze()
 
 
-def _read_identity(wire: PlexSession, address: str) -> ServerIdentity | None:
-    """`/identity`, which needs no token."""
+def _read_identity(session: PlexSession, address: str) -> ServerIdentity | None:
+    """Return the answer of `/identity`, which needs no token."""
     from plex_companion.plex.client import read_answer  # noqa: PLC0415 - imports plexapi
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - the same
 
-    response = wire.get(f"{address}/identity")
+    response = session.get(f"{address}/identity")
     if not response.ok or response.is_redirect:
-        errand = CURRENT_CALL.get() or PlexCall(0)
-        raise translate_status(response.status_code, errand)
+        call = CURRENT_CALL.get() or PlexCall(0)
+        raise translate_status(response.status_code, call)
     return views.parse_server_identity(read_answer(response.content))
 
 
 def _normalize_path(path: str) -> str:
-    """The path without its ids, so that there are only so many."""
+    """Replace the ids in a path, so that the number of different paths stays small."""
     return _ID.sub("/{id}", path)
 
 
@@ -300,7 +299,7 @@ _ID = re.compile(r"/(?:[\d,]+|[0-9a-fA-F-]{16,})(?=/|$)")
 
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """A gateway to the server that the settings name. Asks nothing yet."""
+    """Open a gateway to the server of the settings. Sends nothing yet."""
     gateway = Gateway(settings)
     try:
         yield gateway

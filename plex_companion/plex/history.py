@@ -1,4 +1,4 @@
-"""Reads Plex's own history of plays: the oldest first, a page at a time, each when the last one is written."""
+"""Imports Plex's own history of plays: oldest first, a page at a time, each after the previous page is committed."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ PATH = "/status/sessions/history/all"
 PAGE = 500
 """Rows of a request."""
 SLICE = 100
-"""Rows of a transaction: while it is written, whatever else happens waits."""
+"""Rows of a transaction: other events wait while it is written."""
 OVERLAP_S = DAY_SECONDS
-"""What was counted so long before the mark is read again: clients that were away report late."""
+"""Seconds before the mark that are read again: clients that were offline report late."""
 STEP_BACK = 20
-"""Rows read twice where pages are counted off, as rows that are deleted meanwhile shift the others."""
+"""Rows read twice where pages are counted off, because rows deleted meanwhile shift the others."""
 ITEMS = 100
-"""Items asked about in one request."""
-REMEMBERED = 20_000
-"""Items whose facts are kept, some 200 bytes each."""
-# As python-plexapi asks for partial items; `skipRefresh` is of plex-api-spec too: looking must not start an analysis.
+"""Items of one request."""
+MOST_ITEMS = 20_000
+"""Items that are kept, some 200 bytes each."""
+# As python-plexapi requests partial items. `skipRefresh` is in plex-api-spec too: reading must not start an analysis.
 _FEW = {
     "excludeElements": "Media,Genre,Country,Guid,Rating,Collection,Director,Writer,Role,Producer,Similar,Style,Mood,Format",
     "excludeFields": "summary,tagline",
@@ -43,39 +43,39 @@ _FEW = {
 }
 
 _FACTS = ("guid", "year", "grandparent_rating_key", "grandparent_guid", "performer", "edition")
-"""What a row of history takes from its item, which knows the year where the row knows the day of release."""
+"""What a row of history takes from its item, which has the year where the row has the day of release."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
-    """What the cache holds of Plex's history."""
+    """How far Plex's history is in the cache."""
 
     read: Callable[[], History | None]
-    """How far it is; `None` while it is not known which server this is."""
+    """Returns how far it is; `None` while the server is not identified."""
     wait_until_written: Callable[[int], Awaitable[None]]
     """Waits until the page of that number is committed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawHistoryPage:
-    """A page of history as it came."""
+    """A page of history as Plex sent it."""
 
     rows: tuple[HistoryRow, ...]
-    """Those that can be understood."""
+    """The rows that could be parsed."""
     size: int
-    """All of them."""
+    """The number of all rows."""
     total: int | None
-    """How many the listing has; `None` if Plex does not say (PLEX.md 2.1), and then its size says nothing."""
+    """How many rows the listing has; `None` if Plex does not state it (PLEX.md 2.1)."""
     unread: int = 0
-    """Rows that could not be read as XML. They are passed over, and not tried again."""
+    """Rows that could not be read as XML. They are skipped, and not requested again."""
 
 
 class HistoryCursor:
-    """Where to read on: pure. `since` and `start` are the next page's; `done` when there is none.
+    """Decides which page to read next. Does no I/O: `since` and `start` are those of the next page; `done` when there is none.
 
-    Plex sorts by the time as it is asked to, so each page begins at the time where the last one ended, and neither new
-    nor deleted rows can shift it. A server that ignores the order or the time is noticed by what it answers: then all
-    of its listing is counted off, from `since` on, or newest first until what is old.
+    Plex sorts by time on request, so each page begins at the time where the last one ended, and neither new nor deleted rows
+    can shift it. The answers show whether a server ignores the order or the time: then the whole listing is counted off, from
+    `since` on, or newest first until the rows are old.
     """
 
     def __init__(self, known: History, now_s: int) -> None:
@@ -86,7 +86,7 @@ class HistoryCursor:
         self.imported = known.imported
         self._known, self._now_s = known, now_s
         self._windows = True
-        self._sinks = True
+        self._descends = True
         self._left: int | None = None
         self._due: int | None = None
         self._last: int | None = None
@@ -95,11 +95,11 @@ class HistoryCursor:
 
     @property
     def mark_s(self) -> int | None:
-        """What may be relied upon to be read; a clock of Plex's that was ahead must not carry it into the future."""
+        """The time up to which everything is read. A clock of Plex that was ahead must not move it into the future."""
         return min(self._newest, self._now_s) if self._windows or self.done else None
 
     def advance(self, page: RawHistoryPage) -> tuple[HistoryRow, ...]:
-        """Go on after a page; returns its rows that may be news."""
+        """Move past a page, and return its rows that may be new."""
         times = [row.viewed_at_s for row in page.rows]
         fresh = [row for row in page.rows if row.history_key not in self._seen]
         self._seen = frozenset(row.history_key for row in page.rows)
@@ -109,18 +109,18 @@ class HistoryCursor:
         if self._windows and not self._keeps_order(page, times):
             self._restart_by_count()
             return wanted
-        self._sinks = self._sinks and times == sorted(times, reverse=True) and not self._move_start(fresh)
+        self._descends = self._descends and times == sorted(times, reverse=True) and not self._has_newer(fresh)
         self._last = times[-1] if times else self._last
         read = self.start + page.size
         over = read >= page.total if page.total is not None else not fresh
-        past = not self._windows and self._sinks and bool(times) and times[-1] < self.floor
+        past = not self._windows and self._descends and bool(times) and times[-1] < self.floor
         self.done = over or past or page.size == 0
         self._left = None if page.total is None else page.total - read
         self._move_on(page, times)
         return wanted
 
     def build_progress(self, total: int | None) -> int:
-        """How many rows are in the cache, of so many."""
+        """Return how many rows of `total` are in the cache."""
         if total is None:
             return self.imported
         if self.done:
@@ -128,18 +128,18 @@ class HistoryCursor:
         counts = self._left is not None and (self._windows or self.floor == 0)
         return max(0, total - (self._left or 0)) if counts else min(total, self.imported)
 
-    def _move_start(self, fresh: list[HistoryRow]) -> bool:
+    def _has_newer(self, fresh: list[HistoryRow]) -> bool:
         return self._last is not None and any(row.viewed_at_s > self._last for row in fresh)
 
     def _keeps_order(self, page: RawHistoryPage, times: list[int]) -> bool:
-        """Whether the page is what was asked for: rising, from `since` on, and nothing was skipped before it."""
+        """Return whether the page is as requested: ascending, from `since` on, and with nothing skipped before it."""
         begins = self.since if self._last is None else self._last
         rises = times == sorted(times) and (not times or times[0] >= begins)
         skips = self._due is not None and page.total is not None and page.total < self._due
         return rises and not skips
 
     def _restart_by_count(self) -> None:
-        """Begin again, without relying on order or time; newest first, if that is heard, ends where all is known."""
+        """Start again without relying on order or time. Newest first, if the server obeys, ends where all rows are known."""
         self._windows = False
         self.ascending = self.floor == 0
         self.since, self.start = self.floor, 0
@@ -158,31 +158,31 @@ class HistoryCursor:
 
 
 class ItemEnricher:
-    """What rows of history lack and their items have: guid, year, duration. Asked once for each item, a few at a time."""
+    """Adds what rows of history lack and their items have: guid, year, duration. Each item is requested once, many in a request."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Item | None] = OrderedDict()
 
     async def enrich(self, gateway: Gateway, rows: Sequence[HistoryRow]) -> tuple[HistoryRow, ...]:
-        """The rows with these facts, as far as Plex tells them: an item that is gone has none.
+        """Return the rows with these facts, as far as Plex knows them: an item that is gone has none.
 
         Raises:
-            ToolError: Plex could not tell.
+            ToolError: Plex did not answer as expected.
         """
         keys = {row.item.rating_key: None for row in rows if row.item.rating_key and row.item.rating_key.isdecimal()}
         unknown = [key for key in keys if key not in self._known]
         for first in range(0, len(unknown), ITEMS):
             await self._fetch(gateway, unknown[first : first + ITEMS])
-        told = tuple(self._enrich_row(row) for row in rows)
-        while len(self._known) > REMEMBERED:
+        enriched = tuple(self._enrich_row(row) for row in rows)
+        while len(self._known) > MOST_ITEMS:
             self._known.popitem(last=False)
-        return told
+        return enriched
 
     async def _fetch(self, gateway: Gateway, keys: list[str]) -> None:
         path = f"/library/metadata/{','.join(keys)}?{urlencode(_FEW)}"
         try:
             items = await gateway.call(lambda plex: _read_items(plex, path), ahead=True)
-        except NotFound:  # all of them are gone
+        except NotFound:  # every item is gone
             items = {}
         self._known |= {key: items.get(key) for key in keys}
 
@@ -196,83 +196,83 @@ class ItemEnricher:
 
 
 class HistoryImporter:
-    """Reads history, from where the book ends, whenever it is told to. One for each connection."""
+    """Reads history from where the import ends, each time it is called. One for each connection."""
 
     def __init__(
         self,
         gateway: Gateway,
-        book: ImportProgress,
-        say: Callable[[HistoryPage], Awaitable[None]],
+        progress: ImportProgress,
+        send: Callable[[HistoryPage], Awaitable[None]],
         numbers: Iterator[int],
-        facts: ItemEnricher,
+        enricher: ItemEnricher,
         now: Callable[[], Moment],
     ) -> None:
-        self._gateway, self._book, self._say, self._numbers, self._now = gateway, book, say, numbers, now
-        self._facts = facts
+        self._gateway, self._progress, self._send, self._numbers, self._now = gateway, progress, send, numbers, now
+        self._enricher = enricher
         self._unread = 0
 
     async def read_all(self) -> None:
-        """Read to the end. After an error, the next reading goes on at the mark.
+        """Read to the end. After an error, the next call continues at the mark.
 
         Raises:
-            ToolError: Plex could not tell; what was read is kept.
+            ToolError: Plex did not answer as expected; what was read is kept.
         """
         self._unread = 0
         total = await self._gateway.call(_count_rows, ahead=True)
         await self._report(total=total)
-        known = self._book.read()
+        known = self._progress.read()
         if known is None:
             return
-        walk, ask = HistoryCursor(known, self._now().at // 1000), True
-        while not walk.done:
-            rows, unread = await self._gateway.call(partial(_read_on, walk=walk), ahead=True)
+        cursor, enriches = HistoryCursor(known, self._now().at // 1000), True
+        while not cursor.done:
+            rows, unread = await self._gateway.call(partial(_read_on, cursor=cursor), ahead=True)
             self._unread += unread
-            if ask:
-                rows, ask = await self._enrich_rows(rows)
-            await self._send_page(rows, walk, total)
+            if enriches:
+                rows, enriches = await self._enrich_rows(rows)
+            await self._send_page(rows, cursor, total)
 
     async def _enrich_rows(self, rows: tuple[HistoryRow, ...]) -> tuple[tuple[HistoryRow, ...], bool]:
-        """The rows with the facts of their items, and whether it is worth asking for those of the next."""
+        """Return the rows with the facts of their items, and whether to request those of the next page."""
         try:
-            return await self._facts.enrich(self._gateway, rows), True
+            return await self._enricher.enrich(self._gateway, rows), True
         except ToolError:
             return rows, False
 
-    async def _send_page(self, rows: tuple[HistoryRow, ...], walk: HistoryCursor, total: int | None) -> None:
+    async def _send_page(self, rows: tuple[HistoryRow, ...], cursor: HistoryCursor, total: int | None) -> None:
         for first in range(0, max(1, len(rows)), SLICE):
             some = rows[first : first + SLICE]
             if first + SLICE < len(rows):
                 await self._report(rows=some)
                 continue
-            done = True if walk.done else None
-            await self._report(rows=some, mark_s=walk.mark_s, imported=walk.build_progress(total), complete=done)
+            done = True if cursor.done else None
+            await self._report(rows=some, mark_s=cursor.mark_s, imported=cursor.build_progress(total), complete=done)
 
     async def report_failure(self, detail: str) -> None:
-        """Tell why it cannot be read."""
+        """Report why the history cannot be read."""
         await self._report(complete=False, detail=detail)
 
-    async def _report(self, **said: Any) -> None:
+    async def _report(self, **values: Any) -> None:
         rows = "1 row" if self._unread == 1 else f"{self._unread} rows"
-        lacks = f"{rows} of Plex's history could not be read." if self._unread else None
-        page = HistoryPage(next(self._numbers), **{"detail": lacks, **said})
-        await self._say(page)
-        await self._book.wait_until_written(page.number)
+        problem = f"{rows} of Plex's history could not be read." if self._unread else None
+        page = HistoryPage(next(self._numbers), **{"detail": problem, **values})
+        await self._send(page)
+        await self._progress.wait_until_written(page.number)
 
 
-def _build_path(walk: HistoryCursor) -> str:
-    bounds = {"viewedAt>": walk.since} if walk.since else {}
-    order = {"sort": f"viewedAt:{'asc' if walk.ascending else 'desc'}"}
-    paging = {"X-Plex-Container-Start": walk.start, "X-Plex-Container-Size": PAGE}
+def _build_path(cursor: HistoryCursor) -> str:
+    bounds = {"viewedAt>": cursor.since} if cursor.since else {}
+    order = {"sort": f"viewedAt:{'asc' if cursor.ascending else 'desc'}"}
+    paging = {"X-Plex-Container-Start": cursor.start, "X-Plex-Container-Size": PAGE}
     return f"{PATH}?{urlencode({**order, **bounds, **paging})}"
 
 
 def _count_rows(plex: PlexServer) -> int | None:
-    """How many rows there are, if Plex says."""
+    """Return the number of rows, if Plex states it."""
     return _read_page(plex, f"{PATH}?X-Plex-Container-Start=0&X-Plex-Container-Size=0").total
 
 
 def _read_page(plex: PlexServer, path: str) -> RawHistoryPage:
-    """Read and understood in the gateway's thread, so that the loop goes on meanwhile."""
+    """Read and parse a page in the gateway's thread, so that the event loop goes on."""
     with collect_damage() as damage:
         container = fetch_xml(plex, path)
     if container is None or container.tag != "MediaContainer":
@@ -280,14 +280,14 @@ def _read_page(plex: PlexServer, path: str) -> RawHistoryPage:
     rows = tuple(row for row in map(views.parse_history_row, container) if row)
     lost = sum(len(one.skipped) for one in damage)
     if not len(container) and any(one.cut for one in damage):
-        lost = max(1, lost)  # nothing of the page came, so the reading goes on behind one row
+        lost = max(1, lost)  # the page is empty, so continue after one row
     return RawHistoryPage(rows, len(container) + lost, views.parse_full_total(container), lost)
 
 
-def _read_on(plex: PlexServer, walk: HistoryCursor) -> tuple[tuple[HistoryRow, ...], int]:
-    """The rows of the next page that may be news, and how many could not be read."""
-    page = _read_page(plex, _build_path(walk))
-    return walk.advance(page), page.unread
+def _read_on(plex: PlexServer, cursor: HistoryCursor) -> tuple[tuple[HistoryRow, ...], int]:
+    """Return the rows of the next page that may be new, and how many could not be read."""
+    page = _read_page(plex, _build_path(cursor))
+    return cursor.advance(page), page.unread
 
 
 def _read_items(plex: PlexServer, path: str) -> dict[str, Item]:

@@ -1,7 +1,7 @@
 """Fetches a picture from an address that a caller gave, and from nowhere else.
 
-The name is looked up once; every address it has is judged before anything is sent; the connection goes to the address
-that was judged (the name is still what the certificate must be for); no redirect is followed, no proxy is asked.
+The name is resolved once. Every address of it is checked before anything is sent, and the connection goes to a checked
+address (the certificate must still be for the name). No redirect is followed and no proxy is used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from plex_companion import __version__
 from plex_companion.errors import Invalid, PathNotAllowed, TimedOut, TooLarge
 from plex_companion.plex.call import CURRENT_CALL
-from plex_companion.plex.disconnects import explain_failure
+from plex_companion.plex.failures import explain_failure
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -40,7 +40,7 @@ _CHUNK = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST = ipaddress.ip_network("2000::/3")
-"""All that is handed out to the internet of IPv6 (RFC 4291 and IANA's registry of address space); the rest is not."""
+"""The IPv6 addresses that are assigned to the internet (RFC 4291 and IANA's registry of address space)."""
 _SPECIAL = tuple(
     map(
         ipaddress.ip_network,
@@ -53,33 +53,36 @@ _SPECIAL = tuple(
     )
 )
 _OWN = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
-"""Homes, and what VPNs like Tailscale use for them."""
+"""Home networks (RFC 1918, RFC 4193), and what VPNs like Tailscale use for them (RFC 6598)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchPolicy:
-    """What may be asked, and how it is found. Tests change it; nothing else needs to."""
+    """The addresses that are allowed, and how names are resolved. Only tests change it."""
 
     allowed: Rule
     resolve: Resolver
     authorities: str
-    """File of the certificate authorities that are trusted."""
+    """The file of trusted certificate authorities."""
 
     @classmethod
     def create(cls, *, own_network: bool) -> FetchPolicy:
-        """The public internet; with `own_network` also private addresses, yet never this machine or link-local ones."""
+        """Allow the public internet; with `own_network` also private addresses, but never this machine or link-local ones."""
         return cls(is_public_or_private if own_network else is_public, resolve_host, certifi.where())
 
 
 def is_public(address: Address) -> bool:
-    """Return whether anybody on the internet could be asked there: what is not known to be public is not."""
+    """Return whether the address is public. An address that is not known to be public is not."""
     inner = _unwrap(address)
     handed_out = isinstance(inner, ipaddress.IPv4Address) or inner in _UNICAST
     return handed_out and not _is_in(inner, _SPECIAL)
 
 
 def is_public_or_private(address: Address) -> bool:
-    """The same, or a private network's. Link-local stays closed (clouds keep credentials there), and so does loopback."""
+    """Return whether the address is public or in a private network.
+
+    Link-local addresses stay closed (clouds keep credentials there), and so does loopback.
+    """
     inner = _unwrap(address)
     return is_public(inner) or _is_in(inner, _OWN)
 
@@ -89,9 +92,9 @@ def _is_in(address: Address, networks: Sequence[ipaddress.IPv4Network | ipaddres
 
 
 def _unwrap(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 one leads to by its form: in a socket, or where a network has nothing but IPv6.
+    """Return the IPv4 address that an IPv6 address stands for: mapped (RFC 4291), or translated by NAT64 (RFC 6052).
 
-    Tunnels to IPv4 (6to4, Teredo) are nobody's way to a picture any more; as they are, none of them is public.
+    Tunnels to IPv4 (6to4, Teredo) are out of use; their addresses as such are not public.
     """
     if isinstance(address, ipaddress.IPv4Address):
         return address
@@ -101,22 +104,22 @@ def _unwrap(address: Address) -> Address:
 
 
 def resolve_host(host: str, port: int) -> list[str]:
-    """The addresses of a name, by the system. Also where the odd ways to write one (`127.1`, `0x7f.1`) are seen through."""
+    """Return the addresses of a name, from the system. It also resolves the unusual forms of one (`127.1`, `0x7f.1`)."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class _DeadlinePassed(OSError):
-    """Our own deadline passed."""
+    """The deadline of the fetch or of the call has passed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _FetchRequest:
-    """A picture that is to be fetched."""
+    """A picture to fetch."""
 
     url: Url
     argument: str
-    reach: FetchPolicy
+    policy: FetchPolicy
     most: int
     ends: float
 
@@ -129,7 +132,7 @@ class _FetchRequest:
         return self.url.port or _PORTS[self.url.scheme or "http"]
 
     def compute_remaining(self) -> float:
-        """Seconds, of ours and of the whole call's."""
+        """Return the seconds that are left, of the fetch and of the whole call."""
         left = _compute_remaining(self.ends - time.monotonic())
         if left <= 0:
             raise _DeadlinePassed
@@ -142,23 +145,23 @@ class _FetchRequest:
         return Invalid(f"{self.argument}: no picture from {self.host}: {words}.", argument=self.argument)
 
 
-def fetch_image(url: str, reach: FetchPolicy, *, most: int, argument: str = "url", seconds: float = SECONDS) -> bytes:
-    """What lies at the address.
+def fetch_image(url: str, policy: FetchPolicy, *, most: int, argument: str = "url", seconds: float = SECONDS) -> bytes:
+    """Return the picture at an address.
 
     Raises:
-        Invalid: no address, or nothing can be had there.
-        PathNotAllowed: an address that must not be asked; nothing was sent.
+        Invalid: it is no address, or there is no picture.
+        PathNotAllowed: the address is not allowed; nothing was sent.
         TooLarge: more than `most` bytes.
         TimedOut: it took longer than `seconds`.
     """
-    wanted = _FetchRequest(_parse(url, argument), argument, reach, most, time.monotonic() + seconds)
-    addresses = _resolve_allowed(wanted)
+    request = _FetchRequest(_parse(url, argument), argument, policy, most, time.monotonic() + seconds)
+    addresses = _resolve_allowed(request)
     try:
-        return _request_any(wanted, addresses)
+        return _request_any(request, addresses)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         late = isinstance(error, _DeadlinePassed | urllib3.exceptions.ReadTimeoutError)
         raise (
-            wanted.build_timeout(seconds) if late else wanted.build_invalid(explain_failure(error).partition(";")[0])
+            request.build_timeout(seconds) if late else request.build_invalid(explain_failure(error).partition(";")[0])
         ) from None
     finally:
         _attach_socket(None)
@@ -176,103 +179,103 @@ def _parse(url: str, argument: str) -> Url:
     return asked
 
 
-def _resolve_allowed(wanted: _FetchRequest) -> list[str]:
-    """The addresses of the host, if every one of them may be asked."""
+def _resolve_allowed(request: _FetchRequest) -> list[str]:
+    """Return the addresses of the host, if every one of them is allowed."""
     try:
-        addresses = list(wanted.reach.resolve(wanted.host, wanted.port))
+        addresses = list(request.policy.resolve(request.host, request.port))
     except (OSError, UnicodeError):
         addresses = []
     if not addresses:
-        raise wanted.build_invalid("no address is known for this name")
-    if not all(wanted.reach.allowed(ipaddress.ip_address(address)) for address in addresses):
+        raise request.build_invalid("the name has no address")
+    if not all(request.policy.allowed(ipaddress.ip_address(address)) for address in addresses):
         message = (
-            f"{wanted.argument}: '{wanted.host}' is an address in a private network or of this machine, and is not asked. "
+            f"{request.argument}: '{request.host}' is an address in a private network or of this machine, which is not allowed. "
             "Use a public address or a file; PLEX_COMPANION_ALLOW_PRIVATE_IMAGE_URLS=true opens private networks."
         )
         raise PathNotAllowed(message)
     return addresses[:TRIED]
 
 
-def _request_any(wanted: _FetchRequest, addresses: Sequence[str]) -> bytes:
-    """From the first of the addresses that can be connected to."""
+def _request_any(request: _FetchRequest, addresses: Sequence[str]) -> bytes:
+    """Fetch from the first address that accepts a connection."""
     for address in addresses[:-1]:
         try:
-            return _request(wanted, address)
+            return _request(request, address)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
             continue
-    return _request(wanted, addresses[-1])
+    return _request(request, addresses[-1])
 
 
-def _request(wanted: _FetchRequest, address: str) -> bytes:
+def _request(request: _FetchRequest, address: str) -> bytes:
     headers = {
-        "Host": wanted.url.netloc or "",
+        "Host": request.url.netloc or "",
         "Accept": "image/*",
         "Accept-Encoding": "identity",
         "User-Agent": f"plex-companion/{__version__}",
     }
-    path = wanted.url.request_uri
+    path = request.url.request_uri
     with (
-        closing(_build_pool(wanted, address)) as pool,
+        closing(_build_pool(request, address)) as pool,
         closing(
             pool.urlopen("GET", path, headers=headers, retries=False, redirect=False, preload_content=False)
         ) as response,
     ):
-        _check(wanted, response)
-        return _read_body(wanted, response)
+        _check(request, response)
+        return _read_body(request, response)
 
 
-def _build_pool(wanted: _FetchRequest, address: str) -> HTTPConnectionPool:
+def _build_pool(request: _FetchRequest, address: str) -> HTTPConnectionPool:
     where = f"[{address}]" if ":" in address else address
-    left = wanted.compute_remaining()
+    left = request.compute_remaining()
     timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left)
-    if wanted.url.scheme == "http":
-        return _FetchHttpPool(where, wanted.port, timeout=timeout, maxsize=1)
+    if request.url.scheme == "http":
+        return _FetchHttpPool(where, request.port, timeout=timeout, maxsize=1)
     return _FetchHttpsPool(
         where,
-        wanted.port,
+        request.port,
         timeout=timeout,
         maxsize=1,
         cert_reqs="CERT_REQUIRED",
-        ca_certs=wanted.reach.authorities,
-        server_hostname=wanted.host,
+        ca_certs=request.policy.authorities,
+        server_hostname=request.host,
     )
 
 
-def _check(wanted: _FetchRequest, response: BaseHTTPResponse) -> None:
+def _check(request: _FetchRequest, response: BaseHTTPResponse) -> None:
     if response.get_redirect_location():
-        raise wanted.build_invalid("it redirects, which is not followed; give the final address")
+        raise request.build_invalid("it redirects, which is not followed; give the final address")
     if response.status != 200:  # noqa: PLR2004 - OK
-        raise wanted.build_invalid(f"it says HTTP {response.status}")
+        raise request.build_invalid(f"the server answered with HTTP {response.status}")
 
 
-def _read_body(wanted: _FetchRequest, response: BaseHTTPResponse) -> bytes:
+def _read_body(request: _FetchRequest, response: BaseHTTPResponse) -> bytes:
     stated = response.headers.get("Content-Length", "")
     body = bytearray()
-    while not _build_too_large(stated, wanted.most) and len(body) <= wanted.most:
-        wanted.compute_remaining()
-        # What has come, not a full chunk: a timeout is one of silence, and a slow drip would go on for ever.
+    while not _exceeds(stated, request.most) and len(body) <= request.most:
+        request.compute_remaining()
+        # What has arrived, not a full chunk: the timeout is for silence only, so a slow trickle would never end.
         part = response.read1(_CHUNK, decode_content=False)
         if not part:
             return bytes(body)
         body += part
-    message = f"{wanted.argument}: the picture at {wanted.host} is larger than {wanted.most >> 20} MiB."
-    raise TooLarge(message, limit_bytes=wanted.most)
+    message = f"{request.argument}: the picture at {request.host} is larger than {request.most >> 20} MiB."
+    raise TooLarge(message, limit_bytes=request.most)
 
 
-def _build_too_large(stated: str, most: int) -> bool:
+def _exceeds(stated: str, most: int) -> bool:
     return stated.isdecimal() and int(stated[:20]) > most
 
 
 def _compute_remaining(seconds: float) -> float:
-    errand = CURRENT_CALL.get()
-    return min(seconds, errand.compute_remaining()) if errand is not None else seconds
+    call = CURRENT_CALL.get()
+    return min(seconds, call.compute_remaining()) if call is not None else seconds
 
 
 def _attach_socket(sock: socket.socket | None) -> None:
-    """The errand of this call can then end the wait when the call is over."""
-    errand = CURRENT_CALL.get()
-    if errand is not None:
-        errand.attach_socket(sock)
+    """Give the socket to the current call, which can then interrupt the wait."""
+    call = CURRENT_CALL.get()
+    if call is not None:
+        call.attach_socket(sock)
 
 
 class _FetchHttp(HTTPConnection):

@@ -1,4 +1,4 @@
-"""Hears Plex: owns the websocket and sends on what it says, with a snapshot first and then from time to time."""
+"""Listens to Plex: owns the websocket, and sends on each event, with a snapshot first and then from time to time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from plex_companion import __version__
 from plex_companion.errors import PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
 from plex_companion.events import Connecting, Disconnected, Event, ReceivedEvent, SessionsUnread, parse_frame
 from plex_companion.ingest.threads import compute_off_loop
-from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS, Backoff, Disconnect, ListenerTimeouts, explain_failure
+from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS, Backoff, Disconnect, ListenerTimeouts
+from plex_companion.plex.failures import explain_failure
 from plex_companion.plex.history import HistoryImporter, ItemEnricher
 from plex_companion.plex.snapshot import take_snapshot
 from plex_companion.plex.tls import build_tls_context
@@ -41,14 +42,14 @@ if TYPE_CHECKING:
 PATH = "/:/websockets/notifications"
 LARGEST_FRAME = 4 * 1024 * 1024
 LARGE_FRAME, PORTION = 64 * 1024, 500
-"""A larger frame is parsed off the loop; of one with more entries so many are handed on at a time."""
+"""A frame of more bytes is parsed in a thread; its events are sent on in portions."""
 WAITING_FRAMES = 4096
-"""Kept unread while the first snapshot is taken; beyond it the socket is left alone, and Plex's pings with it."""
+"""Frames that are kept while the first snapshot is taken. When they are full, nothing is read, not even Plex's pings."""
 _TOO_LARGE = 1009
 _POLITE = frozenset({1000, 1001, 1005})
 _log = logging.getLogger(__name__)
 _socket_log = logging.getLogger(f"{__name__}.socket")
-_socket_log.setLevel(logging.INFO)  # below it websockets writes down headers, the token among them
+_socket_log.setLevel(logging.INFO)  # below it websockets logs headers, the token among them
 
 
 async def listen(
@@ -57,36 +58,36 @@ async def listen(
     send: Send,
     *,
     now: Clock,
-    wanted: RefreshRequests,
-    book: ImportProgress | None = None,
+    refresh: RefreshRequests,
+    history: ImportProgress | None = None,
     epoch: int = 0,
-    patience: ListenerTimeouts = DEFAULT_TIMEOUTS,
+    timeouts: ListenerTimeouts = DEFAULT_TIMEOUTS,
 ) -> NoReturn:
-    """Listen for ever. Each connection sends `Connecting`, one first `Snapshot`, then frames and further snapshots.
+    """Listen forever. Each connection sends `Connecting`, one first `Snapshot`, then frames and further snapshots.
 
-    What happens while the first snapshot is taken is kept, so nothing is missed and nothing comes too early.
+    Frames that arrive during the first snapshot are sent after it, so nothing is missed and nothing comes too early.
     `Disconnected` is sent when a connection ends or cannot be made, and again only when the reason changes.
 
     Args:
-        gateway: what snapshots are read through.
+        gateway: reads the snapshots.
         settings: address, token, TLS, `reconcile_seconds`, `privacy`.
         send: takes events in order. It must suspend (a bounded stream does), or a burst starves the rest.
         now: the clock.
-        wanted: wishes for snapshots between the regular ones.
-        book: what is known of Plex's own history, which is read from there on; without it, it is not read.
-        epoch: the last one used; the first connection is the next.
-        patience: how long to wait for what.
+        refresh: requests for snapshots between the regular ones.
+        history: how far Plex's own history is imported; if `None`, it is not read.
+        epoch: the last one used; the first connection gets the next.
+        timeouts: how long to wait.
     """
-    listener = _Listener(gateway, settings, send, now, wanted, book, epoch, patience)
-    pauses = Backoff(patience)
+    listener = _Listener(gateway, settings, send, now, refresh, history, epoch, timeouts)
+    backoff = Backoff(timeouts)
     while True:
         lost = await listener.run_connection()
         await listener.report_disconnect(lost)
-        await anyio.sleep(pauses.compute_delay(lost))
+        await anyio.sleep(backoff.compute_delay(lost))
 
 
 class _NoRedirectConnect(connect):
-    """Follows no redirect: websockets would take the token along to another host."""
+    """A connection that follows no redirect: websockets would send the token to another host."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -99,22 +100,22 @@ class _Listener:
         settings: Settings,
         send: Send,
         now: Clock,
-        wanted: RefreshRequests,
-        book: ImportProgress | None,
+        refresh: RefreshRequests,
+        history: ImportProgress | None,
         epoch: int,
-        patience: ListenerTimeouts,
+        timeouts: ListenerTimeouts,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
         self._send = send
         self._now = now
-        self._refresh = wanted
-        self._import_progress = book
+        self._refresh = refresh
+        self._import_progress = history
         self._pages = count(1)
         self._enricher = ItemEnricher()
         self._library_ready = anyio.Event()
         self._epoch = epoch
-        self._timeouts = patience
+        self._timeouts = timeouts
         self._last_disconnect: Disconnect | None = None
         self._problems: dict[str, str] = {}
         self._unread: str | None = None
@@ -122,7 +123,7 @@ class _Listener:
         self._secrets = [secret.encode() for secret in settings.list_secrets() if secret]
 
     async def run_connection(self) -> Disconnect:
-        """One connection from opening to end."""
+        """Run one connection from opening to end, and return how it ended."""
         try:
             socket = await self._open()
         except (OSError, EOFError, UnicodeError, WebSocketException) as error:
@@ -133,7 +134,7 @@ class _Listener:
             return await self._run(socket)
 
     async def report_disconnect(self, lost: Disconnect) -> None:
-        """Say why nothing is heard, unless that has been said."""
+        """Send `Disconnected`, unless the reason is still the one that was sent last."""
         if self._last_disconnect is None or (lost.detail, lost.unauthorized) != (
             self._last_disconnect.detail,
             self._last_disconnect.unauthorized,
@@ -150,7 +151,7 @@ class _Listener:
             address,
             additional_headers={"X-Plex-Token": token.get_secret_value()} if token else {},
             user_agent_header=f"plex-companion/{__version__}",
-            proxy=None,  # as in serialize.py: the token is for the server alone
+            proxy=None,  # as in session.py: a proxy would see the token
             compression=None,
             open_timeout=self._timeouts.opening,
             ping_interval=self._timeouts.ping,
@@ -187,8 +188,9 @@ class _Listener:
         return Disconnect(lost.detail, lost.unauthorized, lost.too_large, self._now().tick - live.tick)
 
     async def _take_first_snapshot(self, socket: ClientConnection, early: list[Frame]) -> Snapshot | ToolError:
-        """The first snapshot. Frames that come meanwhile are kept with the time they came at: what they tell may be over
-        when Plex answers.
+        """Take the first snapshot, and buffer the frames that arrive meanwhile.
+
+        They keep their time of arrival, since what they report may be over when Plex answers.
         """
         found: Snapshot | ToolError
         async with anyio.create_task_group() as tasks:
@@ -201,15 +203,15 @@ class _Listener:
         return found
 
     async def _buffer_frames(self, socket: ClientConnection, early: list[Frame]) -> None:
-        with suppress(ConnectionClosed):  # who reads on finds it closed
+        with suppress(ConnectionClosed):  # the next reader finds it closed
             while len(early) < WAITING_FRAMES:
                 early.append((await socket.recv(decode=False), self._now()))
 
     async def _run_until_disconnect(self, socket: ClientConnection) -> Disconnect:
-        """Frames and snapshots side by side; whichever ends first ends the other."""
-        wanted, patience, often = self._refresh, self._timeouts, self._settings.reconcile_seconds
-        sessions = partial(self._poll_snapshots, wanted.sessions, often, patience.merge, library=False)
-        library = partial(self._poll_snapshots, wanted.library, math.inf, patience.library, library=True)
+        """Receive frames and take snapshots side by side; the one that ends first ends the others."""
+        refresh, timeouts, often = self._refresh, self._timeouts, self._settings.reconcile_seconds
+        sessions = partial(self._poll_snapshots, refresh.sessions, often, timeouts.merge, library=False)
+        library = partial(self._poll_snapshots, refresh.library, math.inf, timeouts.library, library=True)
         history = [partial(self._import_history, self._import_progress)] if self._import_progress else []
         endings: list[Disconnect] = []
         async with anyio.create_task_group() as tasks:
@@ -242,21 +244,21 @@ class _Listener:
             await self._send([ReceivedEvent(event, moment) for event in events[first : first + PORTION]])
 
     def _redact(self, frame: bytes) -> bytes:
-        """Plex may repeat the token, in a setting or a message; here it goes before anything else sees it."""
+        """Remove the token, which Plex may repeat in a setting or a message, before anything else sees the frame."""
         for secret in self._secrets:
             if secret in frame:
                 frame = frame.replace(secret, HIDDEN.encode())
         return frame
 
-    async def _poll_snapshots(self, wish: RefreshFlag, every: float, pause: float, *, library: bool) -> Disconnect:
-        """Compare notes with Plex for ever; ends when the token is refused. Silence is for the pings to judge."""
+    async def _poll_snapshots(self, flag: RefreshFlag, every: float, pause: float, *, library: bool) -> Disconnect:
+        """Take snapshots forever, and return when the token is refused. Pings notice a silent connection, not this."""
         waits = self._timeouts.waits()
         while True:
             with anyio.move_on_after(every):
-                await wish.wait()
-            wish.clear()
-            async with self._snapshot_lock:  # or an older answer might come after a newer one
-                found = await self._reading(library=library)
+                await flag.wait()
+            flag.clear()
+            async with self._snapshot_lock:  # otherwise an older answer could follow a newer one
+                found = await self._read_snapshot(library=library)
                 if not isinstance(found, ToolError):
                     self._unread = None
                     await self._send_event(found)
@@ -264,8 +266,8 @@ class _Listener:
                 case PlexUnauthorized():
                     return _explain_snapshot_failure(found)
                 case ToolError():
-                    await self._tell_unread(found.message)
-                    wish.set()
+                    await self._report_unread(found.message)
+                    flag.set()
                     await anyio.sleep(min(next(waits), 2 * self._timeouts.failed))
                 case _:
                     waits = self._timeouts.waits()
@@ -273,12 +275,12 @@ class _Listener:
                         self._library_ready.set()
             await anyio.sleep(pause)
 
-    async def _reading(self, *, library: bool) -> Snapshot | ToolError:
-        """A later snapshot, or why there is none. When Plex takes long, that is told before its answer is there."""
+    async def _read_snapshot(self, *, library: bool) -> Snapshot | ToolError:
+        """Take a later snapshot, or return its error. If Plex takes long, report that before its answer arrives."""
         found: Snapshot | ToolError
         async with anyio.create_task_group() as tasks:
             if not library:  # libraries may take long
-                tasks.start_soon(self._tell_late)
+                tasks.start_soon(self._report_late)
             try:
                 found = await self._take_snapshot(first=False, library=library)
             except ToolError as error:
@@ -286,36 +288,36 @@ class _Listener:
             tasks.cancel_scope.cancel()
         return found
 
-    async def _tell_late(self) -> None:
+    async def _report_late(self) -> None:
         await anyio.sleep(self._timeouts.late)
-        await self._tell_unread(f"Plex has not told for {self._timeouts.late:g} s what plays.")
+        await self._report_unread(f"Plex has not listed its sessions for {self._timeouts.late:g} s.")
 
-    async def _tell_unread(self, detail: str) -> None:
-        """Say that what plays cannot be read, unless that has been said for this reason."""
+    async def _report_unread(self, detail: str) -> None:
+        """Send `SessionsUnread`, unless the reason is still the one that was sent last."""
         if detail != self._unread:
-            _log.warning("What plays could not be read: %s", detail)
+            _log.warning("The sessions could not be read: %s", detail)
             self._unread = detail
             await self._send_event(SessionsUnread(detail))
 
-    async def _import_history(self, book: ImportProgress) -> NoReturn:
-        """Read Plex's own history once its numbers have names, and again when a play has ended."""
-        reader = HistoryImporter(self._gateway, book, self._send_event, self._pages, self._enricher, self._now)
-        wish, patience = self._refresh.history, self._timeouts
+    async def _import_history(self, history: ImportProgress) -> NoReturn:
+        """Read Plex's own history once accounts and devices are known, and again when a play has ended."""
+        reader = HistoryImporter(self._gateway, history, self._send_event, self._pages, self._enricher, self._now)
+        flag, timeouts = self._refresh.history, self._timeouts
         await self._library_ready.wait()
-        wish.clear()
+        flag.clear()
         await self._read_history(reader)
         while True:
-            await wish.wait()
-            await anyio.sleep(patience.after_play)
-            wish.clear()
+            await flag.wait()
+            await anyio.sleep(timeouts.after_play)
+            flag.clear()
             await self._read_history(reader)
-            with anyio.move_on_after(patience.after_play_again):
-                await wish.wait()
+            with anyio.move_on_after(timeouts.after_play_again):
+                await flag.wait()
                 continue
             await self._read_history(reader)
 
     async def _read_history(self, reader: HistoryImporter) -> None:
-        """Read to the end, going on where it was torn; where it is not allowed, not again on this connection."""
+        """Read to the end, and continue after an error. If it is not allowed, do not try again on this connection."""
         waits = self._timeouts.waits()
         next(waits)
         while True:
@@ -351,9 +353,9 @@ class _Listener:
             case TimeoutError():
                 return Disconnect(f"no answer within {self._timeouts.opening:g} s")
             case WebSocketException() if error.__cause__ is None or isinstance(error.__cause__, ValueError):
-                return Disconnect("what answers does not speak websocket")
-            case UnicodeError():  # as the codec for host names says
-                return Disconnect("the host name is not a name")
+                return Disconnect("the server does not speak the websocket protocol")
+            case UnicodeError():  # raised by the codec for host names
+                return Disconnect("the host name is not valid")
             case _:
                 return Disconnect(explain_failure(error))
 
@@ -371,25 +373,25 @@ class _Listener:
 
 
 def _clamp_before(moment: Moment, live: Moment) -> Moment:
-    """The moment, earlier than the other also where a clock of milliseconds cannot tell them apart."""
+    """Return the moment, moved before `live` where the millisecond clock shows both as equal."""
     return replace(moment, tick=min(moment.tick, live.tick - 1))
 
 
 def _explain_status(status: int) -> Disconnect:
-    """What an HTTP answer to the handshake means."""
+    """Return the reason for a handshake that got an HTTP status."""
     match status:
         case 401 | 498:
             return Disconnect(f"HTTP {status}: the token was refused", unauthorized=True)
         case 503:
             return Disconnect("HTTP 503: Plex is starting")
-        case 400:  # so says a server that wants https (PLEX.md 1.1)
+        case 400:  # the answer of a server that wants https (PLEX.md 1.1)
             return Disconnect("HTTP 400 instead of a websocket: the server may want https")
         case _:
             return Disconnect(f"HTTP {status} instead of a websocket")
 
 
 def _explain_snapshot_failure(error: ToolError) -> Disconnect:
-    """Why a snapshot ends the connection."""
+    """Return the reason for a connection that ends because there is no snapshot."""
     match error:
         case PlexUnauthorized():
             return Disconnect("HTTP 401: the token was refused", unauthorized=True)
@@ -398,6 +400,6 @@ def _explain_snapshot_failure(error: ToolError) -> Disconnect:
         case PlexUnreachable():
             return Disconnect(str(error.facts.get("connection", "connection lost")))
         case TimedOut():
-            return Disconnect("Plex does not answer what plays")
+            return Disconnect("Plex does not list its sessions")
         case _:
             return Disconnect(error.message)

@@ -1,26 +1,25 @@
-"""One function per kind of thing that a tool may be asked to find."""
+"""One function for each kind of thing that a tool may have to find."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from plex_companion.plex.xml.attributes import shorten
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError
 from plex_companion.plex.query import get, get_or_none
-from plex_companion.plex.titles import cut_query, list_queries, read_title, sort_fits, split_year
-from plex_companion.plex.xml.attributes import describe_match, parse_identifier, read_kind, read_number, read_text
+from plex_companion.plex.titles import cut_query, get_titles, list_queries, sort_fits, split_year
+from plex_companion.plex.xml.attributes import (
+    describe_match,
+    parse_identifier,
+    read_kind,
+    read_number,
+    read_text,
+    shorten,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from xml.etree.ElementTree import Element
 
     from plex_companion.models import Section
@@ -37,24 +36,24 @@ RIGHT_TOOL = {"playlist": "the playlist_ tools", "collection": "the collection_ 
 
 @dataclass(frozen=True, slots=True)
 class FoundItem:
-    """An item, and how it was found: by `id`, by its `exact` title, or because its title is `alike` or `contains` it."""
+    """An item, and how it was found: by `id`, by its `exact` title, or because its title is `alike` or `contains` the words."""
 
     row: Element
     matched: Literal["id", "exact", "alike", "contains"]
 
     @property
     def guess(self) -> dict[str, str]:
-        """What a result says when the item is not surely the one that was meant."""
+        """What a result says when the item may not be the one that was meant."""
         return {"matched": self.matched} if self.matched in {"alike", "contains"} else {}
 
 
 def find_library(plex: PlexServer, known: TtlCache, name: str, *, writes: bool = False) -> Section:
-    """Return the library of this name, or of this id. At most one request.
+    """Return the library of this name or id. At most one request.
 
     Raises:
-        NotFound: none; the error lists the names.
+        NotFound: there is none; the error lists the names.
         Ambiguous: several libraries have the name; the error lists their ids.
-        Several: several are called almost so, or, for writes, one is.
+        MultipleMatches: several have a similar name, or, for writes, one has.
     """
     libraries = known.list_sections(plex)
     fits = sort_fits(libraries, name, lambda library: [library.title])
@@ -83,11 +82,11 @@ def _describe_library(library: Section) -> dict[str, Any]:
 def find_by_id(
     plex: PlexServer, rating_key: str, kinds: Collection[str] = MEDIA, argument: str = "media_id"
 ) -> Element:
-    """The item of this id. One request.
+    """Return the item of this id. One request.
 
     Raises:
         NotFound: Plex has no such item.
-        Invalid: the id is no id, or another kind's; the error names the kind found and the right tool.
+        Invalid: the id is malformed, or of another kind; the error names the kind and the right tool.
     """
     if not rating_key.strip().isdecimal():
         raise Invalid(
@@ -124,27 +123,28 @@ def find_item(
     writes: bool,
     match: Callable[[Element], dict[str, Any]] = describe_match,
 ) -> FoundItem:
-    """The one item that is meant. An id beats a title; a title must fit exactly, or for reads be the only one to fit.
+    """Return the one item that is meant. An id beats a title. A title must match exactly, or for reads be the only match.
 
-    `match` shows one of several.
+    `match` describes one of several matches.
 
     Raises:
         Invalid: neither id nor title, or the id of another kind.
-        NotFound: nothing fits.
-        Several: more than one fits, or, for writes, nothing fits exactly.
+        NotFound: nothing matches.
+        MultipleMatches: more than one matches, or, for writes, nothing matches exactly.
     """
     if media_id is not None:
         return FoundItem(find_by_id(plex, media_id, kinds), "id")
     if title is None or not title.strip():
         raise Invalid("Name the item: media_id or media_title is needed.", argument="media_title")
     section = find_library(plex, known, library_name, writes=writes) if library_name is not None else None
-    return pick_row(is_match(search(plex, title, section, kinds), title), title, writes=writes, match=match)
+    return pick_row(match_title(search(plex, title, section, kinds), title), title, writes=writes, match=match)
 
 
 def search(plex: PlexServer, title: str, section: Section | None, kinds: Collection[str] = MEDIA) -> list[Element]:
-    """Items whose title fits, each once. One request; up to two more while nothing fits, three in a library.
+    """Return the items whose title matches, each once.
 
-    There the second lists what has these words in its title, which finds what the search does not.
+    One request; up to two more while nothing matches, three in a library. There the second lists the items with these words
+    in their title, which the search misses.
     """
     found: dict[str, Element] = {}
     asks: list[Callable[[], list[Element]]] = [
@@ -154,16 +154,16 @@ def search(plex: PlexServer, title: str, section: Section | None, kinds: Collect
     if section is not None:
         asks.insert(1, partial(_list_candidates, plex, cut_query(title.strip()), section, kinds))
     for ask in asks:
-        fits = is_match(ask(), title)
+        fits = match_title(ask(), title)
         found |= {row.get("ratingKey", ""): row for row in fits.every if row.get("ratingKey")}
         if fits.exact or fits.alike or (fits.containing and split_year(title) is None):
             break
     return list(found.values())
 
 
-def is_match(rows: Iterable[Element], title: str) -> Fits[Element]:
-    """Sort items by how well their title fits; a year in brackets after it counts."""
-    return sort_fits(rows, title, read_title, lambda row: read_number(row, "year"))
+def match_title(rows: Iterable[Element], title: str) -> Fits[Element]:
+    """Sort items by how well their title matches; a year in brackets after the title counts."""
+    return sort_fits(rows, title, get_titles, lambda row: read_number(row, "year"))
 
 
 def _search_hubs(
@@ -196,7 +196,7 @@ def pick_row(
     match: Callable[[Element], dict[str, Any]] = describe_match,
     finder: str = "media_search",
 ) -> FoundItem:
-    """Return the row that is meant by a title; see `find_item`. `match` shows one of several, `finder` lists all."""
+    """Return the row that is meant by a title; see `find_item`. `match` describes a match, `finder` names the tool that lists all."""
     if len(fits.exact) == 1:
         return FoundItem(fits.exact[0], "exact")
     if not fits.every:
@@ -209,26 +209,25 @@ def pick_row(
 
 
 def _name_match(fits: Fits[Element], title: str) -> str:
-    """Say what several things, or one that is not exact, have to do with the title."""
+    """Describe how several matches, or one that is not exact, relate to the title."""
     many = len(fits.best)
     if fits.exact:
         return f"{many} titles fit '{title}'"
     if fits.alike:
-        return f"No title is exactly '{title}', {many} {'is' if many == 1 else 'are'} spelt almost so"
+        return f"No title is exactly '{title}', {many} {'is' if many == 1 else 'are'} spelled almost like it"
     if fits.offered:
         return f"There is no '{title}' of that year, but {many} of another"
     return f"{many} titles contain '{title}'"
 
 
 SHOWN = 25
-
-
+"""Matches that are listed."""
 LONGEST = 2000
 """Characters of a message, which may quote what the caller gave."""
 
 
 class MultipleMatches(Exception):
-    """Ends a tool with the list of what fits; `call` turns it into the tool's answer."""
+    """Ends a tool with the list of matches; `call_tool` turns it into the answer."""
 
     def __init__(self, message: str, matches: Sequence[dict[str, Any]], **more: object) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
-"""Pictures that a caller names by file or address: their bytes for Plex, and artwork of Plex kept as a file.
+"""Pictures from a file or an address, as bytes for Plex, and Plex's artwork saved as a file.
 
-Files are read and written only below the configured folder, after resolving links. Plex is never told to fetch an
-address itself: it would ask with its own place in the network, and follow where it is sent.
+Files are read and written only below the configured folder, after resolving links. Plex never gets an address to fetch:
+it would do so from its own place in the network, and follow redirects.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture whose kind was told from its content."""
+    """A picture whose type was detected from its content."""
 
     body: bytes
     mime: str
@@ -43,7 +43,7 @@ class Picture:
 
 
 def check_one_source(filepath: str | None, url: str | None, names: tuple[str, str] = ("filepath", "url")) -> None:
-    """Insist on one of the two.
+    """Check that exactly one of the two is given.
 
     Raises:
         Invalid: neither or both.
@@ -60,20 +60,20 @@ def load_picture(
     filepath: str | None = None,
     url: str | None = None,
     names: tuple[str, str] = ("filepath", "url"),
-    reach: FetchPolicy | None = None,
+    policy: FetchPolicy | None = None,
 ) -> Picture:
-    """The picture of a file below the media folder, or of an address. Call it from a plain tool: it may take seconds.
+    """Return the picture of a file below the media folder, or of an address. Call it from a plain tool: it may take seconds.
 
     Args:
-        settings: the media folder, and whether private addresses may be asked.
+        settings: the media folder, and whether private addresses are allowed.
         filepath: absolute, or relative to the media folder.
         url: http or https.
         names: what the tool calls the two, for its errors.
-        reach: what may be asked, and how it is found; by default what the settings allow.
+        policy: the addresses that are allowed, and how names are resolved; by default that of the settings.
 
     Raises:
-        Invalid: neither or both, no picture, or the address cannot be fetched.
-        PathNotAllowed: outside the folder, no folder configured, or an address that must not be asked.
+        Invalid: neither or both are given, it is no picture, or the address cannot be fetched.
+        PathNotAllowed: outside the folder, no folder is configured, or the address is not allowed.
         NotFound: no such file.
         TooLarge: over `LARGEST` bytes.
         TimedOut: the address took too long.
@@ -84,13 +84,13 @@ def load_picture(
         return Picture(body, detect_mime(body, names[0]), "file")
     from plex_companion.plex.image_fetch import FetchPolicy, fetch_image  # noqa: PLC0415 - urllib3 takes long to import
 
-    allowed = reach or FetchPolicy.create(own_network=settings.allow_private_image_urls)
+    allowed = policy or FetchPolicy.create(own_network=settings.allow_private_image_urls)
     body = fetch_image(str(url), allowed, most=LARGEST, argument=names[1])
     return Picture(body, detect_mime(body, names[1]), "url")
 
 
 def detect_mime(body: bytes, argument: str = "filepath") -> str:
-    """The kind of a picture by its first bytes; names and headers are not believed.
+    """Return the type of a picture by its first bytes. Names and headers are not trusted.
 
     Raises:
         Invalid: none of the four kinds that Plex takes.
@@ -102,7 +102,7 @@ def detect_mime(body: bytes, argument: str = "filepath") -> str:
 
 
 def find_mime(body: bytes) -> str | None:
-    """The same, or `None`."""
+    """Return the type of a picture by its first bytes, or `None`."""
     if body.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if body.startswith(b"\xff\xd8\xff"):
@@ -113,24 +113,28 @@ def find_mime(body: bytes) -> str | None:
 
 
 def find_media_folder(settings: Settings) -> Path:
-    """The folder, itself resolved.
+    """Return the media folder, with its links resolved.
 
     Raises:
-        PathNotAllowed: none is configured, or it is not there.
+        PathNotAllowed: none is configured, or it does not exist.
     """
     if settings.media_folder is None:
         message = "No folder is open to file paths. Set PLEX_COMPANION_MEDIA_FOLDER to one, or use another way."
         raise PathNotAllowed(message)
     folder = Path(os.path.realpath(settings.media_folder.expanduser()))
     if not folder.is_dir():
-        raise PathNotAllowed("The folder of PLEX_COMPANION_MEDIA_FOLDER is not there, so no file path can be used.")
+        raise PathNotAllowed("The folder of PLEX_COMPANION_MEDIA_FOLDER does not exist, so no file path can be used.")
     return folder
 
 
 def resolve_inside(settings: Settings, path: str, argument: str) -> Path:
-    """The path with its links resolved, if it is below the folder.
+    """Return the path with its links resolved, if it is below the folder.
 
-    Whether something exists elsewhere is not told: the answer for every path outside is the same.
+    Every path outside gets the same error, so it does not reveal what exists elsewhere.
+
+    Raises:
+        Invalid: it is not a path.
+        PathNotAllowed: outside the folder, or no folder is configured.
     """
     folder = find_media_folder(settings)
     if not path.strip() or not path.isprintable():
@@ -150,7 +154,7 @@ def _read(path: Path, argument: str, folder: Path) -> bytes:
         with open(path, "rb", opener=_open_carefully) as file:
             facts = os.fstat(file.fileno())
             regular = stat.S_ISREG(facts.st_mode)
-            foreign = facts.st_nlink > 1 and _is_somebody_elses(path, folder)
+            foreign = facts.st_nlink > 1 and _belongs_to_other_user(path, folder)
             body = file.read(LARGEST + 1) if regular and not foreign and facts.st_size <= LARGEST else b""
     except OSError as error:
         message = f"{argument} '{path.name}' cannot be read: {error.strerror}. Check the name and its permissions."
@@ -168,29 +172,29 @@ def _read(path: Path, argument: str, folder: Path) -> bytes:
     return body
 
 
-def _is_somebody_elses(path: Path, folder: Path) -> bool:
-    """Return whether another user owns one of the folders on the way: that user can link our own files to there."""
-    way = [one for one in path.parents if one.is_relative_to(folder)]
-    return hasattr(os, "geteuid") and any(one.stat().st_uid != os.geteuid() for one in way)
+def _belongs_to_other_user(path: Path, folder: Path) -> bool:
+    """Return whether another user owns a folder on the path: that user can put hard links to our files there."""
+    folders = [one for one in path.parents if one.is_relative_to(folder)]
+    return hasattr(os, "geteuid") and any(one.stat().st_uid != os.geteuid() for one in folders)
 
 
 def _open_carefully(path: str, flags: int) -> int:
-    """Opens so that a link put there meanwhile, or a pipe without a writer, cannot surprise."""
+    """Open without following a link that was put there meanwhile, and without waiting for the writer of a pipe."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 def save_picture(settings: Settings, body: bytes, *, folder: str, name: str) -> Path:
-    """Save a picture below the media folder, under a cleaned name. A file that is there is never overwritten.
+    """Save a picture below the media folder, under a cleaned name. An existing file is never overwritten.
 
     Args:
         settings: the media folder.
         body: the picture.
-        folder: absolute or relative to the media folder; made when it is not there.
-        name: what the file shall be called, without extension; whatever could lead elsewhere is taken out of it.
+        folder: absolute or relative to the media folder; created if it is missing.
+        name: the name of the file, without extension; parts that could lead elsewhere are removed.
 
     Raises:
         PathNotAllowed: outside the folder, or it cannot be written.
-        Conflict: `SAME_NAMES` files of that name are there.
+        Conflict: `SAME_NAMES` files of that name exist.
     """
     place = resolve_inside(settings, folder, "output_dir")
     try:
@@ -203,7 +207,7 @@ def save_picture(settings: Settings, body: bytes, *, folder: str, name: str) -> 
 def _write(folder: Path, stem: str, extension: str, body: bytes) -> Path:
     for candidate in _list_names(stem, extension):
         try:
-            with (folder / candidate).open("xb") as file:  # also refuses a link that lies there waiting
+            with (folder / candidate).open("xb") as file:  # also refuses an existing link
                 file.write(body)
         except FileExistsError:
             continue
@@ -217,7 +221,7 @@ def _list_names(stem: str, extension: str) -> Iterator[str]:
 
 
 def clean_name(name: str) -> str:
-    """A name that is one on every system: no separators, no leading dot, no device of Windows, at most 120 bytes."""
+    """Return a file name that is valid on every system: no separators, no leading dot, no device of Windows, at most 120 bytes."""
     harmless = _UNFIT.sub("_", clean(name)).strip("._ ")
     short = harmless.encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("._ ")
     return f"_{short}" if _DEVICES.match(short) else short or "picture"

@@ -1,7 +1,7 @@
 """Requests to Plex as tools make them: one call, one request, XML in, no hidden reload.
 
-plexapi carries them (token, session, limits); its objects are not used, because they reload themselves item by item
-(PLEX.md 0.10) and fall over attributes that are missing.
+plexapi adds headers and token. Its objects are not used, because they reload themselves item by item (PLEX.md 0.10) and
+fail on attributes that are missing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROWS_AT_ONCE, MOST_PAGES = 5000, 100
 LINE = 4096
 """Characters of a request line that any server and proxy takes."""
 AROUND = 600
-"""Of which so many are left for the path, the address of a proxy and the other parameters."""
+"""Characters of it that are left for the path, the address of a proxy and the other parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class ResultPage:
     limit: int
 
     def as_dict(self) -> dict[str, Any]:
-        """What every paged result says of itself."""
+        """Return what every paged result says about its page."""
         truncated = self.offset + len(self.rows) < self.total
         size = len(self.rows)
         return {"total": self.total, "offset": self.offset, "limit": self.limit, "size": size, "truncated": truncated}
 
 
 def clamp_limit(limit: int, cap: int, offset: int = 0, argument: str = "limit") -> int:
-    """The limit, at most the cap; what is over it is not an error, the result's own `limit` shows it.
+    """Return the limit, at most the cap. A larger limit is not an error; the result's own `limit` shows the cap.
 
     Raises:
         Invalid: a limit below 1 or a negative offset.
@@ -61,7 +61,7 @@ def clamp_limit(limit: int, cap: int, offset: int = 0, argument: str = "limit") 
 
 
 def build_path(path: str, params: Mapping[str, object] | None = None) -> str:
-    """The path with its query; parameters that are `None` are left out, flags become 1 and 0."""
+    """Return the path with its query. Parameters that are `None` are left out, flags become 1 and 0."""
     given = {
         name: int(value) if isinstance(value, bool) else value
         for name, value in (params or {}).items()
@@ -70,10 +70,10 @@ def build_path(path: str, params: Mapping[str, object] | None = None) -> str:
     return f"{path}{'&' if '?' in path else '?'}{urlencode(given)}" if given else path
 
 
-def portions(values: Iterable[str], taken: str = "") -> list[list[str]]:
-    """Split values that a request names into as many requests as keep each request line below 4 KB, in their order.
+def split_values(values: Iterable[str], taken: str = "") -> list[list[str]]:
+    """Split the values of a request into as many requests as keep each request line below 4 KB, in order.
 
-    `taken` is what the request carries besides. Servers and proxies end a request line at 8 KB.
+    `taken` is the rest of the query. Servers and proxies refuse a request line over 8 KB.
     """
     room = max(LINE // 8, LINE - AROUND - len(quote(taken)))
     found: list[list[str]] = [[]]
@@ -89,24 +89,25 @@ def portions(values: Iterable[str], taken: str = "") -> list[list[str]]:
 
 
 def fits_line(path: str, params: Mapping[str, object]) -> bool:
-    """Say whether a request with these parameters stays below 4 KB."""
+    """Return whether a request with these parameters stays below 4 KB."""
     return len(build_path(path, params)) <= LINE - AROUND // 2
 
 
 def get(plex: PlexServer, path: str, /, **params: object) -> Element:
-    """GET, and the container that came.
+    """Send a GET request and return the container of the answer.
 
     Raises:
-        PlexError: Plex answered with nothing, or with a page. The gateway translates everything else that can go wrong.
+        PlexError: the answer is empty or a web page.
+        ToolError: Plex answered with an error.
     """
     return check_container(plex.query(build_path(path, params)), path)
 
 
 def check_container(found: Element | None, path: str) -> Element:
-    """What came, if it can be Plex's: an empty answer or a page must not pass for an empty list.
+    """Return the container if it can be from Plex: an empty answer or a web page must not pass for an empty list.
 
     Raises:
-        PlexError: it is neither.
+        PlexError: the answer is empty or a web page.
     """
     if found is None:
         raise PlexError(f"Plex answered GET {path} with nothing. Try again in a moment.")
@@ -116,20 +117,20 @@ def check_container(found: Element | None, path: str) -> Element:
 
 
 def get_or_none(plex: PlexServer, path: str, /, **params: object) -> Element | None:
-    """GET, or `None` when Plex says 404."""
+    """Send a GET request and return the container, or `None` if Plex says 404."""
     with suppress(NotFound):
         return get(plex, path, **params)
     return None
 
 
 def get_page(plex: PlexServer, path: str, /, offset: int, limit: int, **params: object) -> ResultPage:
-    """One page of a list. One request, whatever the limit."""
+    """Return one page of a list. One request, whatever the limit."""
     headers = {"X-Plex-Container-Start": str(offset), "X-Plex-Container-Size": str(limit)}
     return cut_page(check_container(plex.query(build_path(path, params), headers=headers), path), offset, limit)
 
 
 def cut_page(found: Element, offset: int, limit: int) -> ResultPage:
-    """The page that was asked for out of what came: Plex does not state every total, nor cut every list."""
+    """Cut the requested page out of the answer: Plex does not state every total, and does not page every list."""
     rows, total = list(found), read_number(found, "totalSize")
     if len(rows) > limit or (offset and total is None and found.get("offset") is None):
         return ResultPage(rows[offset : offset + limit], max(total or 0, len(rows)), offset, limit)
@@ -140,10 +141,10 @@ def cut_page(found: Element, offset: int, limit: int) -> ResultPage:
 
 
 def get_all(plex: PlexServer, path: str, /, **params: object) -> list[Element]:
-    """Every row of a list: one request for five thousand.
+    """Return every row of a list, with one request for five thousand rows.
 
     Raises:
-        PlexError: it has no end.
+        PlexError: the list does not end.
     """
     rows: list[Element] = []
     for _ in range(MOST_PAGES):
@@ -155,17 +156,18 @@ def get_all(plex: PlexServer, path: str, /, **params: object) -> list[Element]:
 
 
 def count_rows(plex: PlexServer, path: str, /, **params: object) -> int:
-    """How many rows a list has, without reading them; only where Plex does not say, they are read and counted."""
+    """Return the number of rows in a list without reading them. Where Plex does not state it, read and count them."""
     found = get(plex, path, **params, **{"X-Plex-Container-Start": 0, "X-Plex-Container-Size": 0})
     total = read_number(found, "totalSize")
     return total if total is not None else len(found) or len(get_all(plex, path, **params))
 
 
 def send(plex: PlexServer, method: str, path: str, /, *, body: bytes | None = None, **params: object) -> Element | None:
-    """PUT, POST or DELETE; the container that came, if any (actions answer 200 and nothing).
+    """Send PUT, POST or DELETE and return the container of the answer, if any (actions answer 200 and nothing).
 
     Raises:
-        PlexError: the address names no thing, because Plex told of one without an id; nothing was sent. Or a web page came.
+        PlexError: the address lacks an id, because Plex listed the item without one; nothing was sent. Or the answer is a
+            web page.
     """
     _require_target(method, path, params)
     answer = plex.send(method, build_path(path, params), body)
@@ -173,7 +175,7 @@ def send(plex: PlexServer, method: str, path: str, /, *, body: bytes | None = No
 
 
 def call_action(plex: PlexServer, path: str, /, **params: object) -> None:
-    """GET that changes something, as refresh and scrobble do; Plex answers with nothing.
+    """Send a GET request that changes something, as refresh and scrobble do. Plex answers with nothing.
 
     Raises:
         PlexError: as `send`.
@@ -185,46 +187,44 @@ def call_action(plex: PlexServer, path: str, /, **params: object) -> None:
 
 
 def _require_target(method: str, path: str, params: Mapping[str, object]) -> None:
-    """A write without an id would hit everything, or nothing: an edit of `/library/sections/N/all` without `id` edits N."""
+    """Refuse a write without an id, which could hit everything: an edit of `/library/sections/N/all` without `id` edits all of N."""
     bare = path.partition("?")[0].removeprefix("https://")
     whole_library = method == "PUT" and bare.endswith("/all") and not params.get("id") and "id=" not in path
     if whole_library or {"None", ""} & set(bare.strip("/").split("/")):
         raise PlexError(
-            "Plex told of the item without its id, so nothing was sent. Look again, or refresh the item in Plex."
+            "Plex listed the item without its id, so nothing was sent. Look again, or refresh the item in Plex."
         )
 
 
 def download(plex: PlexServer, path: str, most: int) -> bytes:
-    """A file of Plex's, in memory. One request.
+    """Return a file of Plex, in memory. One request.
 
     Raises:
         TooLarge: it has more than `most` bytes; no more are read.
-        ToolError: Plex answered with anything but the file.
+        ToolError: Plex answered with an error instead of the file.
     """
     from plex_companion.plex.call import CURRENT_CALL, PlexCall  # noqa: PLC0415 - only here
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - imports plexapi
 
-    errand, body = CURRENT_CALL.get() or PlexCall(0), bytearray()
+    call, body = CURRENT_CALL.get() or PlexCall(0), bytearray()
     with plex.fetch(path, stream=True) as response:
         if response.status_code != 200:  # noqa: PLR2004 - the status
-            raise translate_status(response.status_code, errand)
+            raise translate_status(response.status_code, call)
         for chunk in response.iter_content(65_536):
             body += chunk
-            errand.compute_remaining()  # a slow drip would go on for ever
+            call.compute_remaining()  # requests times out on silence only, so a slow trickle would never end
             if len(body) > most:
-                message = (
-                    f"{errand.last_request}: the file is larger than {most >> 20} MB, and was not read to its end."
-                )
+                message = f"{call.last_request}: the file is larger than {most >> 20} MB, and was not read to its end."
                 raise TooLarge(message, limit_bytes=most)
-    errand.attach_socket(None)
+    call.attach_socket(None)
     return bytes(body)
 
 
 def get_plex_tv(plex: PlexServer, path: str, /, **params: object) -> Element:
-    """GET from plex.tv with the owner's token.
+    """Send a GET request to plex.tv with the owner's token and return the container of the answer.
 
     Raises:
-        PlexError: plex.tv answered with nothing.
+        PlexTvUnreachable: the answer is empty or a web page.
     """
     found = plex.use_full_addresses().query(build_path(f"https://plex.tv{path}", params))
     if found is None or found.tag.lower() == "html":
@@ -235,7 +235,7 @@ def get_plex_tv(plex: PlexServer, path: str, /, **params: object) -> Element:
 
 
 def try_request(ask: Callable[[], T]) -> T | None:
-    """What was asked, or `None` when there is no answer: for what a tool can do without, as plex.tv for the server's tools."""
+    """Run a request that a tool can do without, and return `None` if it fails. The deadline of the call still applies."""
     from requests import RequestException  # noqa: PLC0415 - takes long to import
 
     with suppress(RequestException, PlexError, NotFound):
@@ -244,21 +244,21 @@ def try_request(ask: Callable[[], T]) -> T | None:
 
 
 def read_json(plex: PlexServer, address: str, /, **params: object) -> dict[str, Any]:
-    """GET a whole address of plex.tv that answers in JSON.
+    """Send a GET request to a full plex.tv address and return the JSON object of the answer.
 
     Raises:
-        PlexTvUnreachable: the answer is no JSON object.
-        ToolError: plex.tv said no.
+        PlexTvUnreachable: the answer is not a JSON object.
+        ToolError: plex.tv answered with an error.
     """
     from plex_companion.plex.call import CURRENT_CALL, PlexCall  # noqa: PLC0415 - only here and in `download`
     from plex_companion.plex.translate import translate_status  # noqa: PLC0415 - imports plexapi
 
     response = plex.use_full_addresses().fetch(build_path(address, params), headers={"Accept": "application/json"})
-    errand = CURRENT_CALL.get() or PlexCall(0)
+    call = CURRENT_CALL.get() or PlexCall(0)
     if response.status_code != 200:  # noqa: PLR2004 - the status
-        raise translate_status(response.status_code, errand)
+        raise translate_status(response.status_code, call)
     with suppress(ValueError):
         found = json.loads(response.text)
         if isinstance(found, dict):
             return found
-    raise PlexTvUnreachable(f"{errand.last_request}: the answer is not JSON. Try again later.")
+    raise PlexTvUnreachable(f"{call.last_request}: the answer is not JSON. Try again later.")

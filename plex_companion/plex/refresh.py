@@ -1,4 +1,4 @@
-"""What the rest of the program wants to know of Plex soon: many wishes, one answer."""
+"""Requests for a fresh look at Plex, made by the rest of the program and served by the listener."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import anyio
 
 
 class RefreshFlag:
-    """Said any number of times, answered once."""
+    """A request that is set any number of times and served once."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
 
     def set(self) -> None:
-        """Wake whoever waits for it."""
+        """Wake the task that waits for the flag."""
         self._event.set()
 
     async def wait(self) -> None:
-        """Return as soon as it has been said."""
+        """Return as soon as the flag is set."""
         await self._event.wait()
 
     def clear(self) -> None:
-        """Start anew, before the answer is begun: what is said from now on is another wish."""
+        """Reset the flag. Call it before Plex is asked, so that a request made meanwhile counts as a new one."""
         self._event = anyio.Event()
 
 
 class RefreshRequests:
-    """Wishes for snapshots, said from ordinary code and heard by the listener."""
+    """The snapshots and readings that are requested. Ordinary code sets them, the listener serves them."""
 
     def __init__(self) -> None:
         self.sessions = RefreshFlag()
@@ -33,13 +33,13 @@ class RefreshRequests:
         self.history = RefreshFlag()
 
     def request_snapshot(self) -> None:
-        """Sessions and activities, as when an unknown session plays."""
+        """Request sessions and activities, as when an unknown session plays."""
         self.sessions.set()
 
     def request_library(self) -> None:
-        """Server, libraries, accounts and clients too, as when a scan has ended."""
+        """Request server, libraries, accounts and clients too, as when a scan has ended."""
         self.library.set()
 
     def request_history(self) -> None:
-        """What Plex has counted as seen, as when a play has ended."""
+        """Request the new rows of Plex's own history, as when a play has ended."""
         self.history.set()

@@ -1,4 +1,4 @@
-"""The one HTTP session to Plex and plex.tv: bounded, never redirected, and closed to every other host."""
+"""The one HTTP session to Plex and plex.tv: bounded, without redirects, and closed to every other host."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PLEX_TV = "https://plex.tv"
 LARGEST = 64 * 1024 * 1024
-"""Bytes of an answer, unpacked. Downloads that are streamed are bounded by who reads them."""
+"""Bytes of an answer, unpacked. The reader of a streamed download sets its own limit."""
 CONNECT_SECONDS = 4.0
 _CHUNK = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
@@ -40,18 +40,18 @@ _log = logging.getLogger(__name__)
 
 
 class PlexSession(requests.Session):
-    """What plexapi speaks through. `doors` is how many connections are kept open."""
+    """The session that plexapi uses. `connections` is how many connections are kept open."""
 
-    def __init__(self, settings: Settings, doors: int) -> None:
+    def __init__(self, settings: Settings, connections: int) -> None:
         super().__init__()
-        self._door = _PlexAdapter(settings, doors)
-        self.mount("https://", self._door)
-        self.mount("http://", self._door)
+        self._adapter = _PlexAdapter(settings, connections)
+        self.mount("https://", self._adapter)
+        self.mount("http://", self._adapter)
         if not settings.plex_verify:
             _log.warning("The certificate of the Plex server is not checked, as PLEX_COMPANION_PLEX_VERIFY asks")
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, above
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # reported once, above
 
-    def request(  # type: ignore[override]  # of the many things that requests takes, those that plexapi and we give
+    def request(  # type: ignore[override]  # the parameters of requests that plexapi and we use
         self,
         method: str,
         url: str,
@@ -64,18 +64,18 @@ class PlexSession(requests.Session):
         timeout: object = None,  # noqa: ARG002 - ours is stricter
         allow_redirects: bool = True,  # noqa: ARG002 - none is followed
     ) -> Response:
-        """Ask once, and nothing of what requests does around that, which costs as much processor time again.
+        """Send one request, without the work that requests does around it, which costs as much processor time again.
 
-        No password from `~/.netrc`, no cookies, and no redirect: the token travels in a header that requests does not
-        know to be secret.
+        No password from `~/.netrc`, no cookies, and no redirect: the token travels in a header that requests does not know to
+        be secret.
         """
         request = PreparedRequest()
         request.prepare(method, url, {**self.headers, **(headers or {})}, data=data, params=params, json=json)
-        return self._door.send(request, stream)
+        return self._adapter.send(request, stream)
 
 
 class _TrackedConnection:
-    """A connection that tells the current errand which socket it waits on."""
+    """A connection that tells the current call which socket it waits on."""
 
     sock: Any
 
@@ -89,9 +89,9 @@ class _TrackedConnection:
 
 
 def _attach_socket(sock: Any) -> None:
-    errand = CURRENT_CALL.get()
-    if errand is not None:
-        errand.attach_socket(sock)
+    call = CURRENT_CALL.get()
+    if call is not None:
+        call.attach_socket(sock)
 
 
 class _TrackedHttp(_TrackedConnection, HTTPConnection):
@@ -111,15 +111,15 @@ class _TrackedHttpsPool(HTTPSConnectionPool):
 
 
 class _PlexAdapter(HTTPAdapter):
-    """Every request and every answer passes here."""
+    """The adapter that every request and every answer passes through."""
 
-    def __init__(self, settings: Settings, doors: int) -> None:
-        super().__init__(pool_connections=4, pool_maxsize=doors)
+    def __init__(self, settings: Settings, connections: int) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=connections)
         self.poolmanager.pool_classes_by_scheme = {"http": _TrackedHttpPool, "https": _TrackedHttpsPool}
         self._origin = _parse_origin(urlsplit(settings.plex_url or ""))
         self._plex_tv = None if settings.plex_tv_url == PLEX_TV else _find_replacement(settings.plex_tv_url)
         self._verify = choose_verify(settings)
-        self._patience = settings.plex_timeout_seconds
+        self._seconds = settings.plex_timeout_seconds
         self._secrets = [secret.encode() for secret in settings.list_secrets()]
 
     def send(
@@ -134,32 +134,32 @@ class _PlexAdapter(HTTPAdapter):
         """Send one request and read its whole answer, unless it is streamed.
 
         Raises:
-            TimedOut: nobody waits any more.
-            PlexError: another host, an answer that is too large or holds a refusal.
+            TimedOut: the deadline of the call has passed.
+            PlexError: the request is for another host, or the answer is too large or a refusal.
         """
-        errand = CURRENT_CALL.get() or PlexCall(self._patience)
+        call = CURRENT_CALL.get() or PlexCall(self._seconds)
         address = urlsplit(str(request.url))
         plex_tv = self._is_plex_tv(address)
-        errand.begin_request(request.method or "GET", address.path or "/", plex_tv=plex_tv)
+        call.begin_request(request.method or "GET", address.path or "/", plex_tv=plex_tv)
         if plex_tv and self._plex_tv:
             self._replace_plex_tv(request, address)
         elif plex_tv:
             proxies, verify = _read_proxies(str(request.url))
         else:
-            # A proxy would be told the token of a server that is next door.
+            # No proxy: it would see the token of a server in the same home.
             verify = self._verify
-        left = errand.compute_remaining()
+        left = call.compute_remaining()
         try:
             response = super().send(request, stream, (min(CONNECT_SECONDS, left), left), verify, cert, proxies)
-            errand.status = response.status_code
-            errand.retry_after_s = _parse_seconds(response.headers.get("Retry-After"))
+            call.status = response.status_code
+            call.retry_after_s = _parse_seconds(response.headers.get("Retry-After"))
             if stream:
                 return response
-            with closing(response):  # its connection goes back to the pool, or ends with an answer that is refused
-                return _read(response, errand, () if plex_tv else self._secrets)
+            with closing(response):  # returns the connection to the pool, or closes it when the answer is refused
+                return _read(response, call, () if plex_tv else self._secrets)
         finally:
             if not stream:
-                errand.attach_socket(None)
+                call.attach_socket(None)
 
     def _is_plex_tv(self, address: SplitResult) -> bool:
         host = address.hostname or ""
@@ -175,7 +175,7 @@ class _PlexAdapter(HTTPAdapter):
 
 
 def _read_proxies(url: str) -> tuple[Any, Any]:
-    """The proxies, and the file of authorities that vouch for them."""
+    """Return the proxies of the environment and the file of authorities to verify with."""
     found = requests.Session().merge_environment_settings(url, {}, stream=False, verify=None, cert=None)
     return found["proxies"], found["verify"]
 
@@ -185,10 +185,10 @@ def _parse_origin(address: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 def _find_replacement(address: str) -> str:
-    """An address that plays plex.tv.
+    """Return the address that stands in for plex.tv, for the demo and for tests.
 
     Raises:
-        SettingsError: it is not on this machine, so a real token might leave it.
+        SettingsError: it is on another machine, which must not get a real token.
     """
     host = urlsplit(address).hostname or ""
     if host != "localhost" and not _is_loopback(host):
@@ -207,42 +207,42 @@ def _parse_seconds(value: str | None) -> int | None:
     return int(value) if value and value.isascii() and value.isdecimal() and len(value) < 6 else None  # noqa: PLR2004 - a day
 
 
-def _read(response: Response, errand: PlexCall, secrets: Iterable[bytes]) -> Response:
-    """The same answer with its body in memory, checked, and without the token that Plex may repeat in it."""
+def _read(response: Response, call: PlexCall, secrets: Iterable[bytes]) -> Response:
+    """Return the answer with its body in memory, checked, and without the token that Plex may repeat in it."""
     body = bytearray()
-    announced = response.headers.get("Content-Length", "")
-    too_large = announced.isdecimal() and int(announced[:20]) > LARGEST
+    stated = response.headers.get("Content-Length", "")
+    too_large = stated.isdecimal() and int(stated[:20]) > LARGEST
     chunks = iter(()) if too_large else response.iter_content(_CHUNK)
     for chunk in chunks:
         body += chunk
-        errand.compute_remaining()  # the timeout of requests is one of silence: a slow drip would go on for ever
+        call.compute_remaining()  # requests times out on silence only, so a slow trickle would never end
         too_large = too_large or len(body) > LARGEST
         if too_large:
             break
     if too_large:
-        raise PlexError(f"{errand.last_request}: the answer is larger than {LARGEST >> 20} MB. Ask for a smaller part.")
+        raise PlexError(f"{call.last_request}: the answer is larger than {LARGEST >> 20} MB. Ask for a smaller part.")
     for secret in secrets:
         body = body.replace(secret, HIDDEN.encode())
-    return _fill_response(response, _check_body(bytes(body), errand))
+    return _fill_response(response, _check_body(bytes(body), call))
 
 
 def _fill_response(response: Response, body: bytes) -> Response:
     response._content = body  # noqa: SLF001 - requests has no other way to hand a body over
-    # PMS says utf-8 or nothing; without this requests takes text/xml for latin-1 or guesses, which takes seconds.
+    # PMS states utf-8 or nothing. Without this, requests reads text/xml as latin-1 or guesses, which takes seconds.
     response.encoding = "utf-8"
     return response
 
 
-def _check_body(body: bytes, errand: PlexCall) -> bytes:
-    """The body, unless it is a refusal under HTTP 200.
+def _check_body(body: bytes, call: PlexCall) -> bytes:
+    """Return the body, unless it is a refusal under HTTP 200.
 
     Raises:
-        PlexError: it is one.
+        PlexError: it is a refusal.
     """
-    if errand.status is None or not requests.codes.ok <= errand.status < requests.codes.multiple_choices:
+    if call.status is None or not requests.codes.ok <= call.status < requests.codes.multiple_choices:
         return body
     if refusal := _REFUSAL.match(body, 0, 1024):
         # Companion players answer so, through the server (PLEX.md 2.1).
         status = int(refusal[1])
-        raise PlexError(f"{errand.last_request}: Plex refused it with code {status}.", http_status=status)
+        raise PlexError(f"{call.last_request}: Plex refused it with code {status}.", http_status=status)
     return body

@@ -1,4 +1,4 @@
-"""Everything Plex says it is doing, read over HTTP in a few requests, as one ordinary event."""
+"""Everything Plex is doing, read over HTTP in a few requests, as one ordinary event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plex_companion.changes.state import MOST
 from plex_companion.errors import PlexError, PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, ToolError
 from plex_companion.events import Snapshot
 from plex_companion.plex.xml import views
-from plex_companion.plex.xml.answer import Damage, collect_damage, words_of
+from plex_companion.plex.xml.answer import Damage, collect_damage, describe_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LIBRARY = ("server", "sections", "accounts", "clients", "devices")
-_UNTOLD = frozenset({"devices"})
-"""Parts whose absence is not worth a word: nothing that is shown as the present depends on them."""
+_NOT_REPORTED = frozenset({"devices"})
+"""Parts whose failure is not reported: nothing that is shown as current depends on them."""
 _ROWS = frozenset({"Video", "Track", "Photo"})
 _COUNTING_SECONDS = 10.0
 
@@ -43,33 +43,33 @@ async def take_snapshot(
     private: bool,
     problems: dict[str, str] | None = None,
 ) -> Snapshot:
-    """Read sessions and activities; the first time also which server it is; when wanted, libraries, accounts, clients too.
+    """Read sessions and activities. Read the server too if `first`, and libraries, accounts and clients if `want_library`.
 
     A part that cannot be read is `None`, and `detail` says why. Libraries can take long on a slow server, so they are
     not part of the first snapshot: what plays is known before.
 
     Args:
-        gateway: what is asked.
-        epoch: of the connection.
-        first: whether it is the first of its connection. Where Plex answers but cannot tell its sessions, the first one
-            says so (`is_unreadable`): what Plex says by websocket is heard all the same.
+        gateway: sends the requests.
+        epoch: the number of the connection.
+        first: whether it is the first of its connection. If Plex answers but its sessions cannot be read, the first one
+            is marked `is_unreadable`, and the websocket is used all the same.
         now: the clock.
-        want_library: whether to read server, libraries, accounts and clients too.
-        private: whether e-mail and addresses are masked.
-        problems: what is wrong with parts, from earlier snapshots of the connection; parts read now replace theirs.
+        want_library: whether to read server, libraries, accounts and clients.
+        private: whether e-mail and network addresses are masked.
+        problems: the problems of parts in earlier snapshots of the connection; parts that are read now replace theirs.
 
     Raises:
         PlexUnauthorized: Plex does not accept the token.
-        ToolError: it could not tell its sessions, for any reason but that they are the owner's alone: without them
-            nothing is known, and nothing must not look like nobody.
+        ToolError: the sessions could not be read, for any reason but a token that is not the owner's. Without sessions
+            nothing is known, which must not look like an empty list.
     """
     if first:
         gateway.forget()
     reading = _SnapshotReader(gateway, now(), private=private)
-    await reading.read("sessions")  # alone: if Plex is away, it is asked once and not six times
+    await reading.read("sessions")  # alone: if Plex is down, there is one failed request and not six
     error = reading.errors.get("sessions")
     if isinstance(error, PlexUnauthorized):
-        # Some versions say 401 for what is the owner's alone (PLEX.md 2.1); then the front door still opens.
+        # Some versions answer 401 where the owner's token is needed (PLEX.md 2.1); then `/` still answers.
         await gateway.call(_fetch_root, ahead=True)
     elif error is not None and not isinstance(error, PlexForbidden):
         await _require_answer(gateway, error, first=first)
@@ -80,13 +80,13 @@ async def take_snapshot(
     known = {} if problems is None else problems
     for part in reading.asked:
         known.pop(part, None)
-    known |= reading.problems()
+    known |= reading.describe_problems()
     detail = " ".join(known.values()) or None
     return Snapshot(epoch=epoch, first=first, requested=reading.requested, detail=detail, **reading.found)
 
 
 async def _require_answer(gateway: Gateway, error: ToolError, *, first: bool) -> None:
-    """Make sure that it is Plex that answers, and answers now, only not this question.
+    """Check that Plex answers at all, only not this request.
 
     Raises:
         ToolError: `error`, or why Plex does not answer.
@@ -97,7 +97,7 @@ async def _require_answer(gateway: Gateway, error: ToolError, *, first: bool) ->
 
 
 class _SnapshotReader:
-    """One round of reading; each part has a method of its name, and fails alone."""
+    """Reads the parts of one snapshot; each part has a method `_read_…`, and fails on its own."""
 
     def __init__(self, gateway: Gateway, requested: Moment, *, private: bool) -> None:
         self.requested = requested
@@ -112,22 +112,22 @@ class _SnapshotReader:
         self.asked.append(part)
         try:
             with collect_damage() as self._damage[part]:
-                self.found[part] = await getattr(self, part)()
+                self.found[part] = await getattr(self, f"_read_{part}")()
         except ToolError as error:
             self.errors[part] = error
 
-    def problems(self) -> dict[str, str]:
-        """What is wrong with each part, for people."""
-        missing = {part: words for part, damage in self._damage.items() if (words := words_of(damage))}
+    def describe_problems(self) -> dict[str, str]:
+        """Return the problem of each part, in words for people."""
+        missing = {part: words for part, damage in self._damage.items() if (words := describe_damage(damage))}
         failed = {part: error.message for part, error in self.errors.items()}
-        return {part: words for part, words in {**missing, **failed}.items() if part not in _UNTOLD}
+        return {part: words for part, words in {**missing, **failed}.items() if part not in _NOT_REPORTED}
 
-    async def sessions(self) -> tuple[SessionRow, ...]:
-        """What plays; and the keys of what may play, as its rows could not be read."""
-        rows = await self._read_rows("/status/sessions", partial(_session, private=self._private))
+    async def _read_sessions(self) -> tuple[SessionRow, ...]:
+        """Return the sessions. Rows that could not be read leave the keys of what may play."""
+        rows = await self._read_rows("/status/sessions", partial(_parse_session, private=self._private))
         found = self._damage["sessions"]
         damage = found[0] if found else Damage("GET /status/sessions")
-        # A row without anything to know it by is as good as unread, though it may still fit what is known.
+        # A row without an identifier counts as unread, though it may still match a known session.
         damage.skipped += [Element("Video") for row in rows if key_of(row) is None]
         self._damage["sessions"] = [damage] if damage else []
         unread = [row.get("sessionKey") for row in damage.skipped]
@@ -135,25 +135,25 @@ class _SnapshotReader:
         self.found["is_complete"] = all(unread) and not damage.cut and not damage.beyond
         return rows
 
-    async def activities(self) -> tuple[Activity, ...]:
+    async def _read_activities(self) -> tuple[Activity, ...]:
         return await self._read_rows("/activities", partial(views.parse_activity, at=self.requested.at))
 
-    async def server(self) -> ServerIdentity | None:
+    async def _read_server(self) -> ServerIdentity | None:
         return views.parse_server_identity(await self._gateway.call(_fetch_root, ahead=True))
 
-    async def accounts(self) -> tuple[Account, ...]:
+    async def _read_accounts(self) -> tuple[Account, ...]:
         return await self._read_rows("/accounts", partial(views.parse_account, private=self._private))
 
-    async def devices(self) -> tuple[Device, ...]:
+    async def _read_devices(self) -> tuple[Device, ...]:
         return await self._read_rows("/devices", partial(views.parse_device, private=self._private))
 
-    async def clients(self) -> tuple[Client, ...]:
+    async def _read_clients(self) -> tuple[Client, ...]:
         return await self._read_rows(
             "/clients", partial(views.parse_client, private=self._private, at=self.requested.at)
         )
 
-    async def sections(self) -> tuple[Section, ...]:
-        """Libraries with their sizes; a size that takes too long stays unknown."""
+    async def _read_sections(self) -> tuple[Section, ...]:
+        """Return the libraries with their sizes; a size that takes too long stays unknown."""
         listed = await self._read_rows("/library/sections", views.parse_section)
         sections = {section.section_id: section for section in listed}
         with anyio.move_on_after(_COUNTING_SECONDS):
@@ -173,7 +173,7 @@ class _SnapshotReader:
             sections[section.section_id] = replace(section, count=views.parse_total(container))
 
     async def _read_rows(self, path: str, view: Callable[[Element], T | None]) -> tuple[T, ...]:
-        """What the rows of a list mean, read and understood in the gateway's thread: the loop goes on meanwhile."""
+        """Return the rows of a list, parsed in the gateway's thread so that the event loop goes on."""
 
         def ask(plex: PlexServer) -> tuple[T, ...]:
             container = fetch_xml(plex, path, most_rows=MOST)
@@ -184,7 +184,7 @@ class _SnapshotReader:
         return await self._gateway.call(ask, ahead=True)
 
 
-def _session(element: Element, *, private: bool) -> SessionRow | None:
+def _parse_session(element: Element, *, private: bool) -> SessionRow | None:
     return views.parse_session_row(element, private=private) if element.tag in _ROWS else None
 
 
@@ -193,5 +193,5 @@ def _fetch_root(plex: PlexServer) -> Element | None:
 
 
 def fetch_xml(plex: PlexServer, path: str, *, most_rows: int | None = None) -> Element | None:
-    """The XML itself: plexapi's objects fall over rows that lack what they expect (PLEX.md 2.1)."""
+    """Return the XML of an answer: plexapi's objects fail on rows that lack an attribute (PLEX.md 2.1)."""
     return plex.query(path, most_rows=most_rows)

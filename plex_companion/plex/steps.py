@@ -1,4 +1,4 @@
-"""Writes of several requests: seen afterwards, and when one fails half way, told how far they came."""
+"""Writes of several requests: verified afterwards, with an error that says how far they came."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from plex_companion.errors import NotConfirmed, ToolError
 from plex_companion.plex.call import CURRENT_CALL, PlexCall, StepProgress, list_few
-from plex_companion.plex.query import portions
+from plex_companion.plex.query import split_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,46 +20,46 @@ if TYPE_CHECKING:
 def run_steps(
     plex: PlexServer, steps: Iterable[Step], *, counts: Sequence[int] = (), begun: int = 0, **facts: object
 ) -> list[str]:
-    """Take named steps in their order; gives the names.
+    """Run named steps in order and return their names.
 
     Args:
-        plex: whose token no error may tell.
-        steps: a name for the caller, and what to do.
-        counts: how many items each step brings, where a `Partial` shall tell the number that is in.
-        begun: how many are in before the first step.
-        facts: what a `Partial` says besides, as the id of what was made.
+        plex: the server, whose token no error may show.
+        steps: a name for the caller, and the function to call.
+        counts: how many items each step adds, where a `Partial` should say how many were added.
+        begun: how many were added before the first step.
+        facts: further facts of a `Partial`, as the id of what was created.
 
     Raises:
         Partial: a step failed after others (or something in `facts`) had taken effect.
     """
     from plex_companion.plex.translate import FAILURES  # noqa: PLC0415 - imports plexapi
 
-    todo, errand = list(steps), CURRENT_CALL.get() or PlexCall(0)
-    errand.progress = way = StepProgress([name for name, _ in todo], facts, counts=tuple(counts), begun=begun)
+    todo, call = list(steps), CURRENT_CALL.get() or PlexCall(0)
+    call.progress = progress = StepProgress([name for name, _ in todo], facts, counts=tuple(counts), begun=begun)
     for name, step in todo:
         try:
             step()
         except (ToolError, *FAILURES) as error:
-            failure = _translate(plex, error, errand)
+            failure = _translate(plex, error, call)
         else:
-            way.applied.append(name)
+            progress.applied.append(name)
             continue
-        raise way.build_partial_error(failure) if isinstance(failure, ToolError) else failure
-    return way.applied
+        raise progress.build_partial_error(failure) if isinstance(failure, ToolError) else failure
+    return progress.applied
 
 
-def _translate(plex: PlexServer, error: Exception, errand: PlexCall) -> Exception:
-    """The error in our words."""
+def _translate(plex: PlexServer, error: Exception, call: PlexCall) -> Exception:
+    """Return the error of ours for what a step raised."""
     from plex_companion.plex.translate import translate  # noqa: PLC0415 - imports plexapi
 
-    return translate(error, errand, plex.token)
+    return translate(error, call, plex.token)
 
 
 def check_confirmed(*, requested: object, found: object, message: str, **facts: object) -> None:
-    """See that what was asked for is there.
+    """Check that Plex now shows what was requested.
 
     Raises:
-        NotConfirmed: it is not.
+        NotConfirmed: Plex shows something else.
     """
     if requested != found:
         seen = {**_describe_fact("requested", requested), **_describe_fact("found", found)}
@@ -73,12 +73,12 @@ def _describe_fact(name: str, value: object) -> dict[str, object]:
 def add_in_portions(
     plex: PlexServer, keys: Sequence[str], add: Callable[[list[str]], object], *, begun: int = 0, **facts: object
 ) -> None:
-    """Add items in their order, in requests short enough for any server; `begun` were added before.
+    """Add items in order, in requests short enough for any server; `begun` items were added before.
 
     Raises:
-        Partial: Plex took some of them only; it says how many are in.
+        Partial: Plex added some of them only; the error says how many.
     """
-    some = portions(keys)
+    some = split_values(keys)
     starts = [begun + sum(map(len, some[:place])) for place in range(len(some))]
     steps = [
         (f"items {start + 1} to {start + len(part)}", partial(add, part))

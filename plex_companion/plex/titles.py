@@ -1,7 +1,7 @@
-"""Which of several things a caller means by a title: one comparison for items, libraries, playlists, collections and players.
+"""The one comparison of titles: for items, libraries, playlists, collections and players.
 
 An exact title is one that differs in nothing but case and Unicode form. A title that is alike differs in accents,
-punctuation, dashes or spaces as well: enough for a read when one thing fits, never for a write.
+punctuation, dashes or spaces as well: enough for a read when it is the only match, never for a write.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_QUERIES = 3
-"""Searches for one title, of which the later ones are only made when the earlier found nothing that fits."""
+"""Searches for one title; the later ones are only made when the earlier ones found no match."""
 LONGEST_QUERY = 200
-"""Characters of a search: with a longer one the request line would grow with what is asked."""
+"""Characters of a search, so that the request line stays short."""
 _YEAR = re.compile(r"(?P<title>.*\S)(?:\s*[(\[]\s*(?P<year>\d{4})\s*[)\]]|(?:,\s*|\s+)(?P<bare>\d{4}))")
 _WORD = re.compile(r"[^\W_]+")
 _FREQUENT = frozenset({
@@ -29,15 +29,15 @@ _FREQUENT = frozenset({
     "las", "le", "les", "los", "no", "of", "og", "on", "or", "part", "the", "to", "und", "une", "von", "with",
     "y",
 })  # fmt: skip
-"""Words that half a library has in its titles."""
+"""Words in the titles of half a library."""
 _MARKED = frozenset("aeiou")
-"""Letters that carry accents most often: of two words the one with fewer of them is rather spelt as asked."""
+"""Letters that carry accents most often: a word with fewer of them is more likely to be spelled as requested."""
 _SHORT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Fits(Generic[T]):
-    """What fits a title, the best first. `offered` has the title, and not the year that was asked for."""
+    """The rows that match a title, the best first. `offered` have the title but not the requested year."""
 
     exact: list[T] = field(default_factory=list)
     alike: list[T] = field(default_factory=list)
@@ -46,16 +46,16 @@ class Fits(Generic[T]):
 
     @property
     def best(self) -> list[T]:
-        """The best that fit."""
+        """The best matches."""
         return self.exact or self.alike or self.offered or self.containing
 
     @property
     def every(self) -> list[T]:
-        """All that fit, the best first."""
+        """All matches, the best first."""
         return [*self.exact, *self.alike, *self.offered, *self.containing]
 
     def keep(self, wanted: Callable[[T], bool]) -> Fits[T]:
-        """Return only those that are wanted."""
+        """Return only the rows for which `wanted` is true."""
         kept = ([one for one in some if wanted(one)] for some in (self.exact, self.alike, self.containing))
         return Fits(*kept)
 
@@ -77,10 +77,10 @@ def sort_fits(
     names_of: Callable[[T], Iterable[str]],
     year_of: Callable[[T], int | None] | None = None,
 ) -> Fits[T]:
-    """Sort rows by how well one of their names fits a title.
+    """Sort rows by how well one of their names matches a title.
 
-    Where rows have years, a title that ends in one also means the row of the title before it and of that year. A row
-    whose name has the year in it wins.
+    Where rows have years, a title that ends in one also matches the row of that year with the title before it. A row with
+    the year in its name wins.
     """
     every = list(rows)
     whole, split = _fits(every, title, names_of), split_year(title)
@@ -124,7 +124,7 @@ class _Asked:
         return cls(compose(title.strip()), fold_exactly(title), fold(title), fold_closely(title))
 
     def rank(self, name: str) -> int | None:
-        """Return 0 for the same name, up to 4 for one that contains it, nothing for another."""
+        """Return 0 for the same name, up to 4 for a name that contains the title, `None` for any other."""
         if compose(name.strip()) == self.composed:
             return 0
         exact, folded = fold_exactly(name), fold(name)
@@ -138,9 +138,9 @@ class _Asked:
 
 
 def list_queries(title: str) -> list[str]:
-    """Return what to search for, one after another, until something fits: Plex finds only what is spelt as asked.
+    """Return the searches for a title, to be made in order until something matches: Plex finds only the spelling it is given.
 
-    The title comes first, then it without its year, its other Unicode form, and words of it that are spelt one way.
+    The title comes first, then the title without its year, its other Unicode form, and words of it that have one spelling.
     """
     first = title.strip()
     split = split_year(first)
@@ -151,19 +151,19 @@ def list_queries(title: str) -> list[str]:
     return found[: MOST_QUERIES + (split is not None)]
 
 
-def exact_queries(title: str) -> list[str]:
-    """Return what to search for where only an exact title counts: the title, and its other Unicode form if it has one."""
+def list_exact_queries(title: str) -> list[str]:
+    """Return the searches where only an exact title counts: the title, and its other Unicode form if it has one."""
     composed = compose(title)
     return list(dict.fromkeys(map(cut_query, [title, composed, unicodedata.normalize("NFD", composed)])))
 
 
 def cut_query(text: str) -> str:
-    """Return as much of a text as is worth searching for: what contains the whole contains its beginning."""
+    """Cut a search text to the useful length: a title that contains the whole text contains its beginning."""
     return text[:LONGEST_QUERY]
 
 
 def _pick_search_words(title: str) -> list[str]:
-    """Return words that any spelling of the title has, as far as can be told: those without accents; halves of a lone word."""
+    """Return words that any spelling of the title has: those without accents, or the halves of a single word."""
     words = [word for word in _WORD.findall(title[:LONGEST_QUERY]) if word.isascii()]
     if len(words) == 1 and len(words[0]) >= _SHORT:
         half = len(words[0]) // 2
@@ -176,6 +176,6 @@ def _describe_ambiguity(word: str) -> tuple[bool, bool, int, int]:
     return small in _FREQUENT, len(small) <= 1, sum(letter in _MARKED for letter in small), -len(small)
 
 
-def read_title(row: Any) -> list[str]:
-    """Return the title of an element of Plex's, as `fits_of` wants names."""
+def get_titles(row: Any) -> list[str]:
+    """Return the title of a Plex element, in the form that `sort_fits` takes."""
     return [row.get("title", "")]

@@ -1,4 +1,4 @@
-"""How the server's certificate is judged, over HTTP and over the websocket alike."""
+"""How the server's certificate is verified, over HTTP and over the websocket alike."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def choose_verify(settings: Settings) -> bool | str:
-    """What `requests` calls verify: False, or the file of trusted authorities.
+    """Return the `verify` argument of requests: `False`, or the file of trusted authorities.
 
     Raises:
-        SettingsError: the file is not there.
+        SettingsError: the file of authorities is missing.
     """
     if not settings.plex_verify:
         return False
@@ -27,7 +27,7 @@ def choose_verify(settings: Settings) -> bool | str:
 
 
 def build_tls_context(settings: Settings) -> ssl.SSLContext:
-    """The same for a websocket."""
+    """Return the TLS context of the websocket, which verifies as `choose_verify` says."""
     verify = choose_verify(settings)
     context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
     if verify is False:

@@ -1,4 +1,4 @@
-"""The border between plexapi's failures and ours: what was asked, what was found, what to try."""
+"""Turns failures of requests, urllib3 and plexapi into errors of ours: the request, the cause, and what to try."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from plex_companion.errors import (
     RateLimited,
     ToolError,
 )
-from plex_companion.plex.disconnects import explain_failure
+from plex_companion.plex.failures import explain_failure
 from plex_companion.text import HIDDEN, clean, redact
 
 if TYPE_CHECKING:
@@ -33,99 +33,101 @@ FAILURES = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     ParseError,
-    # What plexapi trips over: an empty 200 (AttributeError), a status that requests cannot name, as 498 (TypeError),
-    # and attributes it expects. Told from our own bugs by where they were raised.
+    # plexapi fails in these ways on an empty 200 (AttributeError), on a status without a name in requests, as 498
+    # (TypeError), and on missing attributes (PLEX.md 2.1). Where they were raised tells them from bugs of ours.
     AttributeError,
     LookupError,
     TypeError,
     ValueError,
     OSError,
 )
-AWAY = "plex.tv is away or cannot be reached from here: try again later. Tools that ask only your own server go on working."
+AWAY = (
+    "plex.tv is down or cannot be reached from here: try again later. Tools that only use your own server still work."
+)
 _THEIRS = frozenset({"plexapi", "requests", "urllib3", "xml"})
 _ADDRESS = re.compile(r"\b\w+://\S+")
 _LONGEST = 300
 SUCCESS = frozenset({200, 201, 204})
-"""What plexapi takes for success, and nothing else."""
+"""The statuses that plexapi counts as success (PLEX.md 2.1)."""
 
 
-def translate(error: Exception, errand: PlexCall, token: str) -> Exception:
-    """Our error for what plexapi raised; the same error if Plex has no part in it."""
+def translate(error: Exception, call: PlexCall, token: str) -> Exception:
+    """Return our error for an exception of these libraries, or the exception itself if it is from code of ours."""
     match error:
         case ToolError():
             return error
         case requests.RequestException() | urllib3.exceptions.HTTPError():
-            return _translate_connection_error(error, errand)
+            return _translate_connection_error(error, call)
         case ParseError():
-            return _build_nonsense_error(errand, "an answer that is not XML")
+            return _build_nonsense_error(call, "an answer that is not XML")
     if not isinstance(error, PlexApiException) and _find_package(error) not in _THEIRS:
         return error
-    return _translate_bad_answer(error, errand, token)
+    return _translate_bad_answer(error, call, token)
 
 
-def _translate_bad_answer(error: Exception, errand: PlexCall, token: str) -> ToolError:
-    """Plexapi did not like what it got."""
+def _translate_bad_answer(error: Exception, call: PlexCall, token: str) -> ToolError:
+    """Return our error for an answer that plexapi or a parser could not use."""
     if isinstance(error, OSError):
-        return _translate_connection_error(error, errand)
-    if errand.status is not None and errand.status not in SUCCESS:
-        return translate_status(errand.status, errand)
+        return _translate_connection_error(error, call)
+    if call.status is not None and call.status not in SUCCESS:
+        return translate_status(call.status, call)
     if isinstance(error, PlexApiException):
         return _translate_objection(error, token)
-    return _build_nonsense_error(errand, "an answer that lacks what it must hold")
+    return _build_nonsense_error(call, "an incomplete answer")
 
 
 def _find_package(error: BaseException) -> str:
-    """The package whose code raised it."""
+    """Return the package whose code raised the error."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
     return str(trace.tb_frame.f_globals.get("__name__", "")).split(".")[0] if trace else ""
 
 
-def _translate_connection_error(error: Exception, errand: PlexCall) -> ToolError:
-    """No answer, or only a part of one."""
+def _translate_connection_error(error: Exception, call: PlexCall) -> ToolError:
+    """Return our error for a missing or partial answer."""
     silent = isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError) or _is_read_timeout(error)
-    if silent and not errand.plex_tv:
-        return errand.build_timeout_error()
+    if silent and not call.plex_tv:
+        return call.build_timeout_error()
     words = "no answer in time" if silent else explain_failure(error)
-    if errand.plex_tv:
-        return PlexTvUnreachable(f"{errand.last_request}: {words}. {AWAY}")
+    if call.plex_tv:
+        return PlexTvUnreachable(f"{call.last_request}: {words}. {AWAY}")
     hint = "Is Plex running, and is PLEX_URL right?"
-    return PlexUnreachable(f"{errand.last_request}: Plex cannot be reached: {words}. {hint}", connection=words)
+    return PlexUnreachable(f"{call.last_request}: Plex cannot be reached: {words}. {hint}", connection=words)
 
 
 def _is_read_timeout(error: Exception) -> bool:
-    """Requests calls silence in the middle of a body a ConnectionError."""
+    """Return whether the error is silence in the middle of a body, which requests calls a ConnectionError."""
     return any(isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in error.args)
 
 
-def _build_nonsense_error(errand: PlexCall, found: str) -> PlexError:
-    if errand.plex_tv:
-        return PlexTvUnreachable(f"{errand.last_request}: {found}. {AWAY}", http_status=errand.status)
-    message = f"{errand.last_request}: {found}. Does PLEX_URL name a Plex Media Server, and is it up to date?"
-    return PlexError(message, http_status=errand.status)
+def _build_nonsense_error(call: PlexCall, found: str) -> PlexError:
+    if call.plex_tv:
+        return PlexTvUnreachable(f"{call.last_request}: {found}. {AWAY}", http_status=call.status)
+    message = f"{call.last_request}: {found}. Does PLEX_URL name a Plex Media Server, and is it up to date?"
+    return PlexError(message, http_status=call.status)
 
 
-def translate_status(status: int, errand: PlexCall) -> ToolError:  # noqa: PLR0911 - a table
-    """Our error for an HTTP status."""
-    asked = errand.last_request
-    later = {} if errand.retry_after_s is None else {"retry_after_s": errand.retry_after_s}
+def translate_status(status: int, call: PlexCall) -> ToolError:  # noqa: PLR0911 - a table
+    """Return our error for an HTTP status."""
+    asked = call.last_request
+    later = {} if call.retry_after_s is None else {"retry_after_s": call.retry_after_s}
     match status:
         case 401 | 498:
             return PlexUnauthorized(f"{asked}: the token was refused (HTTP {status}). Renew PLEX_TOKEN.")
-        case 422 if errand.plex_tv:  # "Invalid token"
+        case 422 if call.plex_tv:  # "Invalid token"
             return PlexUnauthorized(f"{asked}: the token was refused (HTTP 422). Renew PLEX_TOKEN.")
         case 403:
             return PlexForbidden(f"{asked}: not allowed (HTTP 403). It may need the token of the server's owner.")
         case 404:
-            return NotFound(f"{asked}: Plex has nothing there (HTTP 404). Look up its id anew.", what=asked)
+            return NotFound(f"{asked}: Plex has nothing there (HTTP 404). Look up its id again.", what=asked)
         case 414:
             return PlexError(
                 f"{asked}: the request is too long for the server (HTTP 414). Ask for less.", http_status=414
             )
         case 429:
             return RateLimited(f"{asked}: too many requests (HTTP 429). Try again later.", **later)
-        case _ if errand.plex_tv and status >= requests.codes.server_error:
+        case _ if call.plex_tv and status >= requests.codes.server_error:
             return PlexTvUnreachable(f"{asked}: HTTP {status}. {AWAY}", http_status=status)
         case 503:
             return PlexStarting(f"{asked}: Plex is starting or in maintenance (HTTP 503). Try again later.", **later)
@@ -137,7 +139,7 @@ def translate_status(status: int, errand: PlexCall) -> ToolError:  # noqa: PLR09
 
 
 def _translate_objection(error: PlexApiException, token: str) -> ToolError:
-    """Plexapi's own objection, without a bad answer of Plex behind it: an unknown filter, an unsupported item."""
-    said = str(error).replace(token, HIDDEN) if token else str(error)
-    words = clean(_ADDRESS.sub("…", redact(said)))[:_LONGEST]
+    """Return our error for an objection of plexapi's own, as an unknown filter or an unsupported item."""
+    text = str(error).replace(token, HIDDEN) if token else str(error)
+    words = clean(_ADDRESS.sub("…", redact(text)))[:_LONGEST]
     return NotFound(words) if isinstance(error, MissingInPlexApi) else PlexError(words)

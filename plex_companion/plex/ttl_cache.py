@@ -1,4 +1,4 @@
-"""What Plex and plex.tv told lately, kept for minutes so that tools need not ask again."""
+"""Recent answers of Plex and plex.tv, kept for minutes so that tools need not ask again."""
 
 from __future__ import annotations
 
@@ -29,67 +29,70 @@ class _CacheEntry:
 
 
 class TtlCache:
-    """Answers with an age limit, by name. Tools run in several threads, so each name is asked by one at a time."""
+    """Answers with an age limit, by name. Tools run in several threads, so each name is fetched by one thread at a time."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._kept: dict[object, _CacheEntry] = {}
+        self._entries: dict[object, _CacheEntry] = {}
         self._locks: dict[object, threading.Lock] = {}
         self._guard = threading.Lock()
         self._notes: dict[object, Any] = {}
 
-    def get_or_fetch(self, name: object, seconds: float, ask: Callable[[], T], version: object = None) -> T:
-        """What `ask` told within the last `seconds` of this `version`; else it is asked, and its answer kept."""
+    def get_or_fetch(self, name: object, seconds: float, fetch: Callable[[], T], version: object = None) -> T:
+        """Return the answer of this name and `version` that is younger than `seconds`; otherwise fetch and keep it.
+
+        An answer with damage is not kept, so that the next caller learns of the damage too.
+        """
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
         with lock:
-            known = self._kept.get(name)
+            known = self._entries.get(name)
             if known is None or known.until <= self._now() or known.version != version:
                 with collect_damage() as damage:
-                    known = _CacheEntry(ask(), self._now() + seconds, version)
+                    known = _CacheEntry(fetch(), self._now() + seconds, version)
                 self._drop_old()
-                if damage:  # whoever asks next is to be told as well
-                    self._kept.pop(name, None)
+                if damage:
+                    self._entries.pop(name, None)
                 else:
-                    self._kept[name] = known
+                    self._entries[name] = known
         return cast("T", known.value)
 
     def _drop_old(self) -> None:
-        """Some answers are large: those too old to be given again need not wait for their own next question."""
-        for name, known in tuple(self._kept.items()):
+        """Drop expired answers. Some are large, and may never be requested again."""
+        for name, known in tuple(self._entries.items()):
             if known.until <= self._now():
-                self._kept.pop(name, None)
+                self._entries.pop(name, None)
 
     def forget(self, name: object) -> None:
-        """Ask anew next time."""
-        self._kept.pop(name, None)
+        """Drop the answer of this name, so that the next call fetches it."""
+        self._entries.pop(name, None)
 
     def clear(self) -> None:
-        """Forget everything: the connection was lost, or another user's rights changed."""
-        self._kept.clear()
+        """Drop every answer: the connection was lost, or a user's rights changed."""
+        self._entries.clear()
 
     def remember(self, name: object, value: object) -> None:
-        """Keep something for as long as this process runs."""
+        """Keep a value for as long as this process runs."""
         self._notes[name] = value
 
     def recall(self, name: object) -> Any:
-        """What was noted, or `None`."""
+        """Return the value that was remembered under this name, or `None`."""
         return self._notes.get(name)
 
     def take_number(self, name: object) -> int:
-        """1, 2, 3 … for each name."""
+        """Return the next number of this name, from 1 on."""
         with self._guard:
             number = int(self._notes.get(name, 0)) + 1
             self._notes[name] = number
         return number
 
     def list_sections(self, plex: PlexServer) -> tuple[Section, ...]:
-        """Every library, without counts; kept for a minute."""
+        """Return every library, without counts; kept for a minute."""
         return self.get_or_fetch("sections", MINUTE, lambda: _fetch_sections(plex))
 
 
 def _fetch_sections(plex: PlexServer) -> tuple[Section, ...]:
     found = plex.query("/library/sections")
-    if found is None or found.tag != "MediaContainer":  # nothing, or a page, must not pass for "no libraries"
+    if found is None or found.tag != "MediaContainer":  # an empty answer or a web page must not pass for "no libraries"
         raise PlexError("GET /library/sections: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
     return tuple(section for section in map(views.parse_section, found.iter("Directory")) if section is not None)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid, NotFound
-from plex_companion.plex.call import few, list_few
-from plex_companion.plex.lookup import MEDIA, ROWS, SHOWN, MultipleMatches, is_match, search
-from plex_companion.plex.query import get_or_none, portions
+from plex_companion.plex.call import join_few, list_few
+from plex_companion.plex.lookup import MEDIA, ROWS, SHOWN, MultipleMatches, match_title, search
+from plex_companion.plex.query import get_or_none, split_values
 from plex_companion.plex.xml.attributes import (
     describe_match,
     drop_nulls,
@@ -108,7 +108,7 @@ def sort_matches(candidates: Iterable[tuple[str, Iterable[Element]]]) -> Resolve
     missing: list[str] = []
     unclear: list[dict[str, Any]] = []
     for title, candidate_rows in candidates:
-        fits = is_match(candidate_rows, title)
+        fits = match_title(candidate_rows, title)
         if len(fits.exact) == 1:
             rows.append(fits.exact[0])
         elif fits.every:
@@ -123,7 +123,7 @@ def get_rows(plex: PlexServer, ids: Sequence[str]) -> dict[str, Element]:
     """Return the items with these ids, by id. Ids that Plex does not know are left out."""
     wanted = list(dict.fromkeys(one.strip() for one in ids))
     found: dict[str, Element] = {}
-    for part in portions(wanted):
+    for part in split_values(wanted):
         some = get_or_none(plex, f"/library/metadata/{','.join(part)}")
         rows = [] if some is None else [row for row in some if row.tag in ROWS or row.tag == "Playlist"]
         found |= {row.get("ratingKey", ""): row for row in rows}
@@ -149,7 +149,7 @@ def refuse_unclear(items: ResolvedItems) -> None:
         MultipleMatches: the candidates, also by title in `unresolved`.
     """
     if items.unclear:
-        titles = few([f"'{one['title']}'" for one in items.unclear])
+        titles = join_few([f"'{one['title']}'" for one in items.unclear])
         matches = [match for one in items.unclear for match in one["possible_matches"]]
         message = (
             f"No single item is called exactly {titles}: repeat the call with the item_ids you mean. "
@@ -165,7 +165,7 @@ def refuse_missing(items: ResolvedItems) -> None:
         NotFound: the titles and ids that match nothing.
     """
     if items.missing:
-        names = few([f"'{name}'" for name in items.missing])
+        names = join_few([f"'{name}'" for name in items.missing])
         message = f"Nothing found for {names}. Nothing has been changed. Check the spelling, or use media_search."
         raise NotFound(message, what="item", **list_few("items_not_found", items.missing))
 

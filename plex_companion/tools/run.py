@@ -10,7 +10,7 @@ import anyio
 from plex_companion.errors import ToolError
 from plex_companion.events import Audit, ReceivedEvent
 from plex_companion.plex.lookup import LONGEST, MultipleMatches
-from plex_companion.plex.xml.answer import collect_damage, words_of
+from plex_companion.plex.xml.answer import collect_damage, describe_damage
 from plex_companion.plex.xml.attributes import shorten, use_zone
 from plex_companion.text import encode_json
 from plex_companion.tools.users import keep_names
@@ -68,7 +68,7 @@ async def _run(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answe
 
 def _complete(error: ToolError, damage: Sequence[Damage], secrets: SecretFilter) -> ToolError:
     """Add to an error what was missing in Plex's answers, which may be its cause, and shorten it."""
-    if missing := words_of(damage):
+    if missing := describe_damage(damage):
         error.message = f"{error.message} {missing}"
         error.facts["incomplete"] = True
     return _shorten_error(error, secrets)
@@ -76,7 +76,7 @@ def _complete(error: ToolError, damage: Sequence[Damage], secrets: SecretFilter)
 
 def _mark_incomplete(structured: dict[str, Any], damage: Sequence[Damage]) -> dict[str, Any]:
     """Return the result with a note if an answer of Plex could not be read completely."""
-    missing = shorten(words_of(damage), LONGEST)
+    missing = shorten(describe_damage(damage), LONGEST)
     if not missing:
         return structured
     return {**structured, "message": f"{structured.get('message') or ''} {missing}".strip(), "incomplete": True}

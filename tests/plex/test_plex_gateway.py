@@ -51,11 +51,11 @@ def _ask(path: str) -> Callable[[Any], Any]:
     return lambda plex: plex.query(path)
 
 
-def _first_summary(plex: Any) -> object:
+def _read_first_summary(plex: Any) -> object:
     return plex.fetchItems("/rows")[0].summary
 
 
-def _account(plex: Any) -> object:
+def _fetch_account(plex: Any) -> object:
     return plex.myPlexAccount()
 
 
@@ -66,7 +66,7 @@ async def pretend() -> AsyncIterator[Pretend]:
         plex.close()
 
 
-async def _failure(gateway: Gateway, path: str = "/thing?X-Plex-Token=x", **more: Any) -> ToolError:
+async def _catch_failure(gateway: Gateway, path: str = "/thing?X-Plex-Token=x", **more: Any) -> ToolError:
     with anyio.fail_after(HANG_SECONDS), pytest.raises(ToolError) as caught:
         await gateway.call(_ask(path), **more)
     return caught.value
@@ -116,7 +116,7 @@ async def test_plex_tv_is_reached_through_the_proxy_that_the_environment_names(
         await gateway.call(lambda plex: plex)
         monkeypatch.setenv("HTTPS_PROXY", address)
         with pytest.raises(PlexTvUnreachable):
-            await gateway.call(_account)
+            await gateway.call(_fetch_account)
     assert seen[0].startswith(b"CONNECT plex.tv:443 ")
     assert all(TOKEN.encode() not in sent for sent in seen)
 
@@ -131,7 +131,7 @@ async def test_objects_do_not_reload_themselves(pretend: Pretend) -> None:
     rows = b'<MediaContainer size="1"><Video type="movie" ratingKey="5" key="/library/metadata/5" title="A"/></MediaContainer>'
     pretend.answers["/rows"] = Answer(body=rows)
     async with open_gateway(settings_for(pretend.url)) as gateway:
-        summary = await gateway.call(_first_summary)
+        summary = await gateway.call(_read_first_summary)
     assert summary is None
     assert pretend.asked == ["/", "/rows"]
 
@@ -167,7 +167,7 @@ async def test_an_answer_becomes_our_error(
 ) -> None:
     pretend.answers["/thing"] = answer
     async with open_gateway(settings_for(pretend.url)) as gateway:
-        error = await _failure(gateway)
+        error = await _catch_failure(gateway)
     assert (type(error), error.facts) == (kind, facts)
     assert error.message.startswith("GET /thing: ")
     assert len(pretend.asked) == 2  # no retry storm
@@ -207,7 +207,7 @@ async def test_what_plexapi_itself_objects_to_keeps_its_words(pretend: Pretend) 
 async def test_a_refused_token_makes_the_server_anew(pretend: Pretend) -> None:
     pretend.answers["/thing"] = Answer(401)
     async with open_gateway(settings_for(pretend.url)) as gateway:
-        await _failure(gateway)
+        await _catch_failure(gateway)
         await gateway.call(_ask("/accounts"))
     assert gateway.requests[("GET", "/")] == 2
 
@@ -216,7 +216,7 @@ async def test_a_closed_port_is_unreachable_in_plain_words() -> None:
     async with raw_server(_hang_up) as url:
         pass
     async with open_gateway(settings_for(url)) as gateway:
-        error = await _failure(gateway)
+        error = await _catch_failure(gateway)
     assert (type(error), error.facts) == (PlexUnreachable, {"connection": "connection refused"})
 
 
@@ -265,7 +265,7 @@ async def _bomb(stream: SocketStream) -> None:
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b"])
 async def test_an_address_that_cannot_be_is_unreachable(host: str) -> None:
     async with open_gateway(settings_for(f"http://{host}:32400")) as gateway:
-        assert type(await _failure(gateway)) is PlexUnreachable
+        assert type(await _catch_failure(gateway)) is PlexUnreachable
 
 
 @pytest.mark.parametrize("url", ["http://[::", "http://a:99999", "http://:1"])
@@ -278,7 +278,7 @@ async def test_what_is_no_address_is_a_matter_of_settings(url: str) -> None:
 @pytest.mark.parametrize("serve_one", [_hang_up, _reset])
 async def test_a_connection_that_breaks_off_is_unreachable(serve_one: Callable[[SocketStream], Any]) -> None:
     async with raw_server(serve_one) as url, open_gateway(settings_for(url)) as gateway:
-        assert type(await _failure(gateway)) is PlexUnreachable
+        assert type(await _catch_failure(gateway)) is PlexUnreachable
 
 
 @pytest.mark.parametrize("serve_one", [_flood, _announce, _bomb])
@@ -286,7 +286,7 @@ async def test_what_is_too_large_or_declares_entities_is_refused(
     serve_one: Callable[[SocketStream], Any],
 ) -> None:
     async with raw_server(serve_one) as url, open_gateway(settings_for(url)) as gateway:
-        assert type(await _failure(gateway)) is PlexError
+        assert type(await _catch_failure(gateway)) is PlexError
 
 
 @pytest.mark.parametrize("serve_one", [_mute, _drip])
@@ -294,11 +294,11 @@ async def test_silence_and_dripping_end_at_the_deadline_and_leave_no_thread(
     serve_one: Callable[[SocketStream], Any],
 ) -> None:
     async with raw_server(serve_one) as url, open_gateway(settings_for(url)) as gateway:
-        assert type(await _failure(gateway, timeout=0.3)) is TimedOut
-        await _threads_end(gateway)
+        assert type(await _catch_failure(gateway, timeout=0.3)) is TimedOut
+        await _wait_for_threads(gateway)
 
 
-async def _threads_end(gateway: Gateway) -> None:
+async def _wait_for_threads(gateway: Gateway) -> None:
     await until(lambda: not gateway._under_way, seconds=HANG_SECONDS)
 
 
@@ -317,7 +317,7 @@ async def test_cancelling_frees_the_slot_and_ends_the_thread(pretend: Pretend) -
             with anyio.fail_after(HANG_SECONDS):
                 await asked.wait()
             tasks.cancel_scope.cancel()
-        await _threads_end(gateway)
+        await _wait_for_threads(gateway)
         with anyio.fail_after(HANG_SECONDS):
             await gateway.call(_ask("/accounts"))
 
@@ -337,7 +337,7 @@ async def test_the_listener_does_not_wait_behind_slow_tools(pretend: Pretend) ->
         await until(lambda: len(waiting) == TOOLS)
         with anyio.fail_after(HANG_SECONDS):
             await gateway.call(_ask("/accounts"), ahead=True)
-        late = await _failure(gateway, "/accounts", timeout=0.2)
+        late = await _catch_failure(gateway, "/accounts", timeout=0.2)
         assert type(late) is TimedOut
         assert "was not asked" in late.message
         release.set()
@@ -362,7 +362,7 @@ async def test_a_second_step_is_not_taken_once_nobody_waits(pretend: Pretend) ->
             tasks.start_soon(gateway.call, two_steps)
             await first.wait()
             tasks.cancel_scope.cancel()
-        await _threads_end(gateway)
+        await _wait_for_threads(gateway)
     assert "/second" not in pretend.asked
 
 
@@ -374,7 +374,7 @@ async def test_a_redirect_does_not_take_the_token_to_another_host(pretend: Prete
 
     async with raw_server(elsewhere) as other, open_gateway(settings_for(pretend.url)) as gateway:
         pretend.answers["/thing"] = Answer(307, EMPTY, {"Location": f"{other}/thing"})
-        await _failure(gateway)
+        await _catch_failure(gateway)
         with pytest.raises(PlexError, match="neither the Plex server nor"):
             await gateway.call(lambda plex: plex._session.get(f"{other}/thing"))
     assert seen == []
@@ -406,7 +406,7 @@ async def test_plex_tv_fails_under_its_own_name(pretend: Pretend, status: int, k
     ):
         plex_tv.answers["/api/v2/user"] = Answer(status)
         with pytest.raises(ToolError) as caught:
-            await gateway.call(_account)
+            await gateway.call(_fetch_account)
         plex_tv.close()
     assert type(caught.value) is kind
     assert "of plex.tv" in caught.value.message
@@ -432,7 +432,7 @@ async def test_neither_token_nor_address_is_in_an_error_or_a_log(pretend: Preten
     pretend.answers[path] = Answer(status, f"<html>{TOKEN} {pretend.url}".encode(), {"Location": pretend.url})
     with everything_logged() as lines:
         async with open_gateway(settings_for(pretend.url)) as gateway:
-            error = await _failure(gateway)
+            error = await _catch_failure(gateway)
             shown = repr(gateway)
     told = "".join(traceback.format_exception(error)) + repr(error.body()) + shown + "".join(lines)
     assert TOKEN not in told
@@ -445,7 +445,7 @@ async def test_neither_token_nor_address_is_in_an_error_or_a_log(pretend: Preten
 async def test_nor_when_the_connection_fails(serve_one: Callable[[SocketStream], Any]) -> None:
     with everything_logged() as lines:
         async with raw_server(serve_one) as url, open_gateway(settings_for(url)) as gateway:
-            error = await _failure(gateway, timeout=0.5)
+            error = await _catch_failure(gateway, timeout=0.5)
     told = "".join(traceback.format_exception(error)) + repr(error.body()) + "".join(lines)
     assert TOKEN not in told
     assert "127.0.0.1" not in error.message + repr(error.facts)

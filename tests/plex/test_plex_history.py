@@ -56,7 +56,7 @@ def container(elements: list[Attributes], total: int | None) -> bytes:
     return f'<MediaContainer size="{len(elements)}"{whole}>{rows}</MediaContainer>'.encode()
 
 
-class Shelf:
+class FakeHistory:
     """The history and the items of a pretended Plex."""
 
     def __init__(self, plex: Pretend, rows: list[Attributes]) -> None:
@@ -71,7 +71,7 @@ class Shelf:
         self.items_refused: Answer | None = None
         self.held: anyio.Event | None = None
         plex.answers[PATH] = self.history
-        plex.answers = _Answers(plex.answers, self)
+        plex.answers = _AnswersByPath(plex.answers, self)
 
     async def history(self) -> Answer:
         self.asked.append(self.plex.asked[-1])
@@ -95,18 +95,18 @@ class Shelf:
         return Answer(body=container([{**one, **self.facts} for one in known], None)) if known else Answer(404)
 
 
-class _Answers(dict[str, object]):
+class _AnswersByPath(dict[str, object]):
     """The answers by path, and one for every list of items."""
 
-    def __init__(self, answers: dict[str, object], shelf: Shelf) -> None:
+    def __init__(self, answers: dict[str, object], source: FakeHistory) -> None:
         super().__init__(answers)
-        self._shelf = shelf
+        self._shelf = source
 
     def get(self, path: str, default: object = None) -> object:
         return self._shelf.metadata if path.startswith("/library/metadata/") else super().get(path, default)
 
 
-class Desk:
+class RecordingCache:
     """Where pages are taken in, as ingest does: a story, and every play that came."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class Desk:
         self.doubles: list[str] = []
         self.pages: list[HistoryPage] = []
 
-    async def say(self, page: HistoryPage) -> None:
+    async def send(self, page: HistoryPage) -> None:
         self.pages.append(page)
         changes = self.story.hear(page)
         news = [play for change in of(changes, PlaysImported) for play in change.plays]
@@ -128,7 +128,7 @@ class Desk:
         assert number == self.pages[-1].number
 
     @property
-    def book(self) -> ImportProgress:
+    def progress(self) -> ImportProgress:
         return ImportProgress(lambda: self.story.state.history, self.written)
 
     @property
@@ -144,29 +144,29 @@ async def plex() -> AsyncIterator[Pretend]:
 
 
 @asynccontextmanager
-async def reading(plex: Pretend, desk: Desk) -> AsyncIterator[HistoryImporter]:
+async def open_importer(plex: Pretend, cache: RecordingCache) -> AsyncIterator[HistoryImporter]:
     async with open_gateway(settings_for(plex.url, plex_timeout_seconds=2)) as gateway:
-        yield HistoryImporter(gateway, desk.book, desk.say, count(1), ItemEnricher(), clock())
+        yield HistoryImporter(gateway, cache.progress, cache.send, count(1), ItemEnricher(), clock())
 
 
 async def test_the_whole_history_comes_once_in_slices_that_end_with_a_mark(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(n) for n in range(PAGE + 310)]), Desk()
-    async with reading(plex, desk) as reader:
+    source, cache = FakeHistory(plex, [element(n) for n in range(PAGE + 310)]), RecordingCache()
+    async with open_importer(plex, cache) as reader:
         await reader.read_all()
-    assert len(desk.plays) == len(shelf.rows)
-    assert desk.doubles == []
-    assert desk.history == History(BEGAN + (PAGE + 309) * 60, PAGE + 310, PAGE + 310, complete=True)
-    assert max(len(page.rows) for page in desk.pages) == SLICE
-    assert desk.pages[0].total == PAGE + 310
+    assert len(cache.plays) == len(source.rows)
+    assert cache.doubles == []
+    assert cache.history == History(BEGAN + (PAGE + 309) * 60, PAGE + 310, PAGE + 310, complete=True)
+    assert max(len(page.rows) for page in cache.pages) == SLICE
+    assert cache.pages[0].total == PAGE + 310
 
 
 async def test_it_is_asked_for_as_plex_documents_it(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(n) for n in range(3)]), Desk()
-    async with reading(plex, desk) as reader:
+    source, cache = FakeHistory(plex, [element(n) for n in range(3)]), RecordingCache()
+    async with open_importer(plex, cache) as reader:
         await reader.read_all()
         await reader.read_all()
     since = BEGAN + 120 - 86_400
-    assert [path.partition("?")[2] for path in shelf.asked] == [
+    assert [path.partition("?")[2] for path in source.asked] == [
         "X-Plex-Container-Start=0&X-Plex-Container-Size=0",
         f"sort=viewedAt%3Aasc&X-Plex-Container-Start=0&X-Plex-Container-Size={PAGE}",
         "X-Plex-Container-Start=0&X-Plex-Container-Size=0",
@@ -189,79 +189,79 @@ async def test_rows_with_gaps_in_them_are_plays_with_gaps_in_them(plex: Pretend)
         element(10, viewedAt="-5"),
         element(11, viewedAt="99999999999999999999999"),
     ]
-    desk = Desk()
-    Shelf(plex, gaps)
-    async with reading(plex, desk) as reader:
+    cache = RecordingCache()
+    FakeHistory(plex, gaps)
+    async with open_importer(plex, cache) as reader:
         await reader.read_all()
         await reader.read_all()
-    assert len(desk.plays) == 7, "what has no time cannot be placed; one came twice"
-    by_number = {key.rpartition("/")[2]: play for key, play in desk.plays.items()}
+    assert len(cache.plays) == 7, "what has no time cannot be placed; one came twice"
+    by_number = {key.rpartition("/")[2]: play for key, play in cache.plays.items()}
     assert by_number["1"].item == Item(title="Gone", type="movie")
     assert (by_number["2"].user, by_number["3"].player, by_number["3"].item.title) == (None, None, None)
-    assert len([key for key in desk.plays if key.startswith("keyless:")]) == 2
-    assert desk.history.complete
+    assert len([key for key in cache.plays if key.startswith("keyless:")]) == 2
+    assert cache.history.complete
 
 
 async def test_without_totals_it_is_read_to_its_end_all_the_same(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(n) for n in range(PAGE + 310)]), Desk()
-    shelf.totals = False
-    async with reading(plex, desk) as reader:
+    source, cache = FakeHistory(plex, [element(n) for n in range(PAGE + 310)]), RecordingCache()
+    source.totals = False
+    async with open_importer(plex, cache) as reader:
         await reader.read_all()
-    assert len(desk.plays) == PAGE + 310
-    assert desk.history == History(BEGAN + (PAGE + 309) * 60, PAGE + 310, None, complete=True)
+    assert len(cache.plays) == PAGE + 310
+    assert cache.history == History(BEGAN + (PAGE + 309) * 60, PAGE + 310, None, complete=True)
 
 
 @pytest.mark.parametrize("refusal", [Answer(500), Answer(503), Answer(body=b""), Answer(body=b"<html/>"), Answer(200, b"<MediaCon")])  # fmt: skip
 async def test_what_is_torn_in_the_middle_goes_on_at_the_mark(plex: Pretend, refusal: Answer) -> None:
-    shelf, desk = Shelf(plex, [element(n * 30) for n in range(3 * PAGE)]), Desk()
-    shelf.refusals[3] = refusal
-    async with reading(plex, desk) as reader:
+    source, cache = FakeHistory(plex, [element(n * 30) for n in range(3 * PAGE)]), RecordingCache()
+    source.refusals[3] = refusal
+    async with open_importer(plex, cache) as reader:
         with pytest.raises(PlexError):
             await reader.read_all()
-        assert (len(desk.plays), desk.history.complete) == (2 * PAGE - 1, False)
+        assert (len(cache.plays), cache.history.complete) == (2 * PAGE - 1, False)
         await reader.read_all()
-    assert len(desk.plays) == 3 * PAGE
-    assert len(desk.doubles) <= 86_400 / 1800 + 2, "only the overlap is read again"
-    assert desk.history.complete
+    assert len(cache.plays) == 3 * PAGE
+    assert len(cache.doubles) <= 86_400 / 1800 + 2, "only the overlap is read again"
+    assert cache.history.complete
 
 
 async def test_a_row_of_history_learns_performer_and_edition_from_its_item(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(1, type="track"), element(3)]), Desk()
-    shelf.facts = {"type": "track", "originalTitle": "Ada Kettle", "editionTitle": "Long Cut"}
-    async with reading(plex, desk) as reader:
+    source, cache = FakeHistory(plex, [element(1, type="track"), element(3)]), RecordingCache()
+    source.facts = {"type": "track", "originalTitle": "Ada Kettle", "editionTitle": "Long Cut"}
+    async with open_importer(plex, cache) as reader:
         await reader.read_all()
     for number in (1, 3):
-        item = desk.plays[f"/status/sessions/history/{number}"].item
+        item = cache.plays[f"/status/sessions/history/{number}"].item
         assert (item.performer, item.edition) == ("Ada Kettle", "Long Cut")
 
 
 async def test_facts_of_items_are_asked_once_a_few_at_a_time_and_what_is_gone_has_none(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(n) for n in range(1, 260)]), Desk()
-    async with reading(plex, desk) as reader:
+    source, cache = FakeHistory(plex, [element(n) for n in range(1, 260)]), RecordingCache()
+    async with open_importer(plex, cache) as reader:
         await reader.read_all()
-        shelf.rows.append(element(1000, ratingKey=5))
+        source.rows.append(element(1000, ratingKey=5))
         await reader.read_all()
-    assert [len(keys) for keys in shelf.items] == [ITEMS, ITEMS, 59]
+    assert [len(keys) for keys in source.items] == [ITEMS, ITEMS, 59]
     asked = next(path for path in plex.asked if path.startswith("/library/metadata/"))
     assert "skipRefresh=1" in asked
-    item = desk.plays["/status/sessions/history/1"].item
+    item = cache.plays["/status/sessions/history/1"].item
     assert (item.guid, item.year, item.duration_ms) == ("plex://movie/1", 2031, 5_400_000)
-    assert desk.plays["/status/sessions/history/1000"].item.guid == "plex://movie/5"
-    assert desk.plays["/status/sessions/history/2"].item.guid is None
+    assert cache.plays["/status/sessions/history/1000"].item.guid == "plex://movie/5"
+    assert cache.plays["/status/sessions/history/2"].item.guid is None
 
 
 @pytest.mark.parametrize("refusal", [Answer(500), Answer(403), Answer(body=b"<html/>"), Answer(body=b"")])
 async def test_without_the_facts_of_items_the_import_goes_on(plex: Pretend, refusal: Answer) -> None:
-    shelf, desk = Shelf(plex, [element(n) for n in range(2 * PAGE)]), Desk()
-    shelf.items_refused = refusal
-    async with reading(plex, desk) as reader:
+    source, cache = FakeHistory(plex, [element(n) for n in range(2 * PAGE)]), RecordingCache()
+    source.items_refused = refusal
+    async with open_importer(plex, cache) as reader:
         await reader.read_all()
-    assert len(desk.plays) == 2 * PAGE
-    assert desk.history.complete
+    assert len(cache.plays) == 2 * PAGE
+    assert cache.history.complete
 
 
 async def test_the_next_page_is_read_when_the_last_is_written(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(n) for n in range(4 * PAGE)]), Desk()
+    source, cache = FakeHistory(plex, [element(n) for n in range(4 * PAGE)]), RecordingCache()
     allowed = 3
 
     async def written(number: int) -> None:
@@ -269,102 +269,102 @@ async def test_the_next_page_is_read_when_the_last_is_written(plex: Pretend) -> 
             await anyio.sleep(0.005)
 
     async with open_gateway(settings_for(plex.url)) as gateway, anyio.create_task_group() as tasks:
-        book = ImportProgress(lambda: desk.history, written)
-        tasks.start_soon(HistoryImporter(gateway, book, desk.say, count(1), ItemEnricher(), clock()).read_all)
-        await until(lambda: len(desk.pages) == 4)
+        book = ImportProgress(lambda: cache.history, written)
+        tasks.start_soon(HistoryImporter(gateway, book, cache.send, count(1), ItemEnricher(), clock()).read_all)
+        await until(lambda: len(cache.pages) == 4)
         await anyio.wait_all_tasks_blocked()
-        assert (len(desk.pages), len(shelf.asked)) == (4, 2)
+        assert (len(cache.pages), len(source.asked)) == (4, 2)
         allowed = 10_000
-        await until(lambda: desk.history.complete)
-    assert len(desk.plays) == 4 * PAGE
+        await until(lambda: cache.history.complete)
+    assert len(cache.plays) == 4 * PAGE
 
 
 async def test_while_it_is_not_known_whose_history_it_is_none_is_read(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(1)]), Desk()
+    source, cache = FakeHistory(plex, [element(1)]), RecordingCache()
     async with open_gateway(settings_for(plex.url)) as gateway:
         await HistoryImporter(
-            gateway, ImportProgress(lambda: None, desk.written), desk.say, count(1), ItemEnricher(), clock()
+            gateway, ImportProgress(lambda: None, cache.written), cache.send, count(1), ItemEnricher(), clock()
         ).read_all()
-    assert len(shelf.asked) == 1
-    assert desk.plays == {}
+    assert len(source.asked) == 1
+    assert cache.plays == {}
 
 
 # The listener
 
 
-async def pages(ears: Ears, desk: Desk, fact: Callable[[], object]) -> None:
+async def pages(ears: Ears, cache: RecordingCache, fact: Callable[[], object]) -> None:
     """Take in what the listener sends until something is so."""
     while not fact():
         event = await ears.next()
         if isinstance(event, HistoryPage):
-            await desk.say(event)
+            await cache.send(event)
 
 
-def at_once(desk: Desk) -> ImportProgress:
+def import_at_once(cache: RecordingCache) -> ImportProgress:
     async def written(_: int) -> None:
         await anyio.lowlevel.checkpoint()
 
-    return ImportProgress(lambda: desk.history, written)
+    return ImportProgress(lambda: cache.history, written)
 
 
 async def test_on_every_connect_history_is_read_after_the_libraries(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(n) for n in range(10)]), Desk()
-    async with listening(plex.url, book=at_once(desk)) as ears:
-        await pages(ears, desk, lambda: desk.history.complete)
-        assert plex.asked.index("/accounts") < plex.asked.index(shelf.asked[0])
-        assert plex.asked.index("/devices") < plex.asked.index(shelf.asked[0])
-        shelf.rows.append(element(11))
+    source, cache = FakeHistory(plex, [element(n) for n in range(10)]), RecordingCache()
+    async with listening(plex.url, book=import_at_once(cache)) as ears:
+        await pages(ears, cache, lambda: cache.history.complete)
+        assert plex.asked.index("/accounts") < plex.asked.index(source.asked[0])
+        assert plex.asked.index("/devices") < plex.asked.index(source.asked[0])
+        source.rows.append(element(11))
         await (await plex.socket()).close()
-        await pages(ears, desk, lambda: len(desk.plays) == 11)
+        await pages(ears, cache, lambda: len(cache.plays) == 11)
 
 
 async def test_after_an_ended_play_it_is_read_soon_and_once_more_a_little_later(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(n) for n in range(10)]), Desk()
-    async with listening(plex.url, book=at_once(desk)) as ears:
-        await pages(ears, desk, lambda: desk.history.complete)
+    source, cache = FakeHistory(plex, [element(n) for n in range(10)]), RecordingCache()
+    async with listening(plex.url, book=import_at_once(cache)) as ears:
+        await pages(ears, cache, lambda: cache.history.complete)
         for _ in range(5):
             ears.wanted.request_history()
-        await until(lambda: len(shelf.asked) == 4)
-        shelf.rows.append(element(11))
-        await until(lambda: len(shelf.asked) == 6)
-        await pages(ears, desk, lambda: len(desk.plays) == 11)
+        await until(lambda: len(source.asked) == 4)
+        source.rows.append(element(11))
+        await until(lambda: len(source.asked) == 6)
+        await pages(ears, cache, lambda: len(cache.plays) == 11)
         await anyio.wait_all_tasks_blocked()
-        assert len(shelf.asked) == 6, "five plays that ended at once are one reason to look"
+        assert len(source.asked) == 6, "five plays that ended at once are one reason to look"
 
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_history_that_is_the_owners_alone_stays_incomplete_and_breaks_nothing(plex: Pretend, status: int) -> None:
-    shelf, desk = Shelf(plex, [element(1)]), Desk()
-    shelf.refusals = {0: Answer(status)}
-    async with listening(plex.url, book=at_once(desk)) as ears:
-        await pages(ears, desk, lambda: desk.history.detail)
-        assert PATH in (desk.history.detail or "")
-        assert not desk.history.complete
+    source, cache = FakeHistory(plex, [element(1)]), RecordingCache()
+    source.refusals = {0: Answer(status)}
+    async with listening(plex.url, book=import_at_once(cache)) as ears:
+        await pages(ears, cache, lambda: cache.history.detail)
+        assert PATH in (cache.history.detail or "")
+        assert not cache.history.complete
         ears.wanted.request_history()
         socket = await plex.socket()
         await socket.send(playing_frame("9"))
         while not isinstance(await ears.next(), Playing):
             pass
-        assert len(shelf.asked) == 1, "asked again when Plex is connected to again"
+        assert len(source.asked) == 1, "asked again when Plex is connected to again"
         await socket.close()
-        await pages(ears, desk, lambda: desk.history.complete)
-        assert (desk.history.detail, len(desk.plays)) == (None, 1)
+        await pages(ears, cache, lambda: cache.history.complete)
+        assert (cache.history.detail, len(cache.plays)) == (None, 1)
 
 
 async def test_a_history_that_fails_is_tried_again(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(1)]), Desk()
-    shelf.refusals = {0: Answer(500), 2: Answer(503)}
-    async with listening(plex.url, book=at_once(desk)) as ears:
-        await pages(ears, desk, lambda: desk.history.complete)
-    assert [bool(page.detail) for page in desk.pages].count(True) == 2
-    assert desk.history.detail is None
+    source, cache = FakeHistory(plex, [element(1)]), RecordingCache()
+    source.refusals = {0: Answer(500), 2: Answer(503)}
+    async with listening(plex.url, book=import_at_once(cache)) as ears:
+        await pages(ears, cache, lambda: cache.history.complete)
+    assert [bool(page.detail) for page in cache.pages].count(True) == 2
+    assert cache.history.detail is None
 
 
 async def test_a_history_that_takes_long_holds_back_neither_frames_nor_snapshots(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(1)]), Desk()
-    shelf.held = anyio.Event()
-    async with listening(plex.url, book=at_once(desk)) as ears:
-        await until(lambda: shelf.asked)
+    source, cache = FakeHistory(plex, [element(1)]), RecordingCache()
+    source.held = anyio.Event()
+    async with listening(plex.url, book=import_at_once(cache)) as ears:
+        await until(lambda: source.asked)
         socket = await plex.socket()
         await socket.send(playing_frame("9"))
         while not isinstance(await ears.next(), Playing):
@@ -372,8 +372,8 @@ async def test_a_history_that_takes_long_holds_back_neither_frames_nor_snapshots
         asked = plex.asked.count("/status/sessions")
         ears.wanted.request_snapshot()
         await until(lambda: plex.asked.count("/status/sessions") == asked + 1)
-        shelf.held.set()
-        await pages(ears, desk, lambda: desk.history.complete)
+        source.held.set()
+        await pages(ears, cache, lambda: cache.history.complete)
 
 
 BROKEN = [
@@ -383,7 +383,7 @@ BROKEN = [
 ]
 
 
-class _Broken(Shelf):
+class _BrokenHistory(FakeHistory):
     """A history with one row that cannot be read: instead of the row numbered 13."""
 
     def __init__(self, plex: Pretend, rows: list[Attributes], broken: bytes) -> None:
@@ -401,21 +401,21 @@ class _Broken(Shelf):
 async def test_a_row_that_cannot_be_read_is_passed_over_and_told_of(
     plex: Pretend, broken: bytes, *, totals: bool
 ) -> None:
-    shelf = _Broken(plex, [element(number) for number in range(PAGE + 20)], broken)
-    shelf.totals = totals
-    desk = Desk()
-    async with reading(plex, desk) as reader:
+    source = _BrokenHistory(plex, [element(number) for number in range(PAGE + 20)], broken)
+    source.totals = totals
+    cache = RecordingCache()
+    async with open_importer(plex, cache) as reader:
         await reader.read_all()
-    assert {key.rpartition("/")[2] for key in desk.plays} == {str(n) for n in range(PAGE + 20)} - {"13"}
-    assert desk.history.complete
-    assert desk.history.detail == "1 row of Plex's history could not be read."
-    assert len(shelf.asked) < 10
+    assert {key.rpartition("/")[2] for key in cache.plays} == {str(n) for n in range(PAGE + 20)} - {"13"}
+    assert cache.history.complete
+    assert cache.history.detail == "1 row of Plex's history could not be read."
+    assert len(source.asked) < 10
 
 
 async def test_a_page_of_which_nothing_can_be_read_does_not_stop_the_reading(plex: Pretend) -> None:
-    shelf, desk = Shelf(plex, [element(number) for number in range(PAGE + 5)]), Desk()
-    shelf.refusals[1] = Answer(body=b'<MediaContainer totalSize="505"><Video viewedAt="1"')
-    async with reading(plex, desk) as reader:
+    source, cache = FakeHistory(plex, [element(number) for number in range(PAGE + 5)]), RecordingCache()
+    source.refusals[1] = Answer(body=b'<MediaContainer totalSize="505"><Video viewedAt="1"')
+    async with open_importer(plex, cache) as reader:
         await reader.read_all()
-    assert len(desk.plays) >= PAGE + 4
-    assert desk.history.complete
+    assert len(cache.plays) >= PAGE + 4
+    assert cache.history.complete

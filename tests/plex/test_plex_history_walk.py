@@ -19,17 +19,17 @@ NOW = 1_900_000_000
 DAY = 86_400
 
 
-def row(number: int, at: int) -> HistoryRow:
+def make_row(number: int, at: int) -> HistoryRow:
     return HistoryRow(f"/status/sessions/history/{number}", at, Item(str(number)))
 
 
-def year(count: int = 3 * PAGE + 7) -> list[HistoryRow]:
+def make_year(count: int = 3 * PAGE + 7) -> list[HistoryRow]:
     """Rows over a year, in the order of their keys; two of them in one second, now and then."""
-    return [row(number, NOW - 365 * DAY + (number // 3) * 3 * DAY // 10) for number in range(count)]
+    return [make_row(number, NOW - 365 * DAY + (number // 3) * 3 * DAY // 10) for number in range(count)]
 
 
 @dataclass
-class Shelf:
+class FakeHistory:
     """A server's history, and what it makes of how it is asked."""
 
     rows: list[HistoryRow]
@@ -38,7 +38,7 @@ class Shelf:
     pages: bool = True
     totals: bool = True
     most: int = PAGE
-    meanwhile: Callable[[Shelf], None] | None = None
+    meanwhile: Callable[[FakeHistory], None] | None = None
     asked: list[tuple[str, int, int]] = field(default_factory=list)
 
     def page(self, walk: HistoryCursor) -> RawHistoryPage:
@@ -55,63 +55,69 @@ class Shelf:
         return RawHistoryPage(tuple(found), len(found), len(rows) if self.totals else None)
 
 
-def walked(shelf: Shelf, known: History | None = None, requests: int = 60) -> tuple[HistoryCursor, list[str]]:
+def walk_to_end(
+    source: FakeHistory, known: History | None = None, requests: int = 60
+) -> tuple[HistoryCursor, list[str]]:
     """The walk at its end, and the keys that came with it."""
     walk, keys = HistoryCursor(known or History(), NOW), []
     while not walk.done:
-        keys += [one.history_key for one in walk.advance(shelf.page(walk))]
-        assert len(shelf.asked) <= requests
+        keys += [one.history_key for one in walk.advance(source.page(walk))]
+        assert len(source.asked) <= requests
     return walk, keys
 
 
-def missing(shelf: Shelf, keys: list[str]) -> set[str]:
-    return {one.history_key for one in shelf.rows} - set(keys)
+def find_missing(source: FakeHistory, keys: list[str]) -> set[str]:
+    return {one.history_key for one in source.rows} - set(keys)
 
 
 def test_each_page_begins_at_the_time_where_the_last_one_ended() -> None:
-    shelf = Shelf(year())
-    walk, keys = walked(shelf)
-    assert not missing(shelf, keys)
-    assert len(keys) == len(shelf.rows), "rows of the second between two pages come twice and are told once"
-    assert [start for _, _, start in shelf.asked] == [0] * len(shelf.asked)
-    assert len(shelf.asked) == 4
-    assert walk.mark_s == shelf.rows[-1].viewed_at_s
-    assert walk.build_progress(len(shelf.rows)) == len(shelf.rows)
+    source = FakeHistory(make_year())
+    walk, keys = walk_to_end(source)
+    assert not find_missing(source, keys)
+    assert len(keys) == len(source.rows), "rows of the second between two pages come twice and are told once"
+    assert [start for _, _, start in source.asked] == [0] * len(source.asked)
+    assert len(source.asked) == 4
+    assert walk.mark_s == source.rows[-1].viewed_at_s
+    assert walk.build_progress(len(source.rows)) == len(source.rows)
 
 
 def test_the_mark_and_the_progress_move_with_every_page() -> None:
-    shelf, walk = Shelf(year()), HistoryCursor(History(), NOW)
+    source, walk = FakeHistory(make_year()), HistoryCursor(History(), NOW)
     shown = []
     while not walk.done:
-        walk.advance(shelf.page(walk))
-        shown.append((walk.mark_s, walk.build_progress(len(shelf.rows))))
+        walk.advance(source.page(walk))
+        shown.append((walk.mark_s, walk.build_progress(len(source.rows))))
     assert shown == sorted(shown)
     assert shown[0][1] == PAGE
 
 
 def test_reading_on_begins_a_day_before_the_mark() -> None:
-    shelf = Shelf(year())
-    mark = shelf.rows[1000].viewed_at_s
-    known = History(mark, 1001, len(shelf.rows), complete=True)
-    walk, keys = walked(shelf, known)
-    assert shelf.asked[0] == ("asc", mark - OVERLAP_S, 0)
-    assert {one.history_key for one in shelf.rows if one.viewed_at_s >= mark - OVERLAP_S} == set(keys)
-    assert walk.build_progress(len(shelf.rows)) == len(shelf.rows)
+    source = FakeHistory(make_year())
+    mark = source.rows[1000].viewed_at_s
+    known = History(mark, 1001, len(source.rows), complete=True)
+    walk, keys = walk_to_end(source, known)
+    assert source.asked[0] == ("asc", mark - OVERLAP_S, 0)
+    assert {one.history_key for one in source.rows if one.viewed_at_s >= mark - OVERLAP_S} == set(keys)
+    assert walk.build_progress(len(source.rows)) == len(source.rows)
 
 
 def test_a_history_without_a_row_is_read_in_one_request() -> None:
-    shelf = Shelf([])
-    walk, keys = walked(shelf, requests=1)
+    source = FakeHistory([])
+    walk, keys = walk_to_end(source, requests=1)
     assert (keys, walk.build_progress(0), walk.mark_s) == ([], 0, 0)
 
 
 def test_more_rows_in_one_second_than_a_page_holds() -> None:
-    shelf = Shelf(
-        [*year(40), *(row(number, NOW - 200 * DAY) for number in range(1000, 1000 + 2 * PAGE + 5)), *year(40)]
+    source = FakeHistory(
+        [
+            *make_year(40),
+            *(make_row(number, NOW - 200 * DAY) for number in range(1000, 1000 + 2 * PAGE + 5)),
+            *make_year(40),
+        ]
     )
-    shelf.rows = list({one.history_key: one for one in shelf.rows}.values())
-    _, keys = walked(shelf)
-    assert not missing(shelf, keys)
+    source.rows = list({one.history_key: one for one in source.rows}.values())
+    _, keys = walk_to_end(source)
+    assert not find_missing(source, keys)
 
 
 STRANGE = {
@@ -132,26 +138,26 @@ STRANGE = {
 @pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
 @pytest.mark.parametrize("days", [None, 40], ids=["at first", "later"])
 def test_every_row_comes_from_a_server_that(strange: dict[str, object], totals: bool, days: int | None) -> None:
-    shelf = Shelf(year(), totals=totals, **strange)  # type: ignore[arg-type]  # as declared above
-    mark = 0 if days is None else shelf.rows[-days].viewed_at_s
-    before = [one.history_key for one in shelf.rows if one.viewed_at_s <= mark]
-    walk, keys = walked(shelf, History(mark, len(before)))
-    assert missing(shelf, [*before, *keys]) == set()
-    assert walk.mark_s == shelf.rows[-1].viewed_at_s
+    source = FakeHistory(make_year(), totals=totals, **strange)  # type: ignore[arg-type]  # as declared above
+    mark = 0 if days is None else source.rows[-days].viewed_at_s
+    before = [one.history_key for one in source.rows if one.viewed_at_s <= mark]
+    walk, keys = walk_to_end(source, History(mark, len(before)))
+    assert find_missing(source, [*before, *keys]) == set()
+    assert walk.mark_s == source.rows[-1].viewed_at_s
     assert (
-        walk.build_progress(len(shelf.rows))
-        == walk.build_progress(len(shelf.rows) if totals else None)
-        == len(shelf.rows)
+        walk.build_progress(len(source.rows))
+        == walk.build_progress(len(source.rows) if totals else None)
+        == len(source.rows)
     )
 
 
 @pytest.mark.parametrize("order", ["as asked", "newest first"])
 def test_a_server_that_ignores_the_time_is_not_read_to_its_beginning_again(order: str) -> None:
-    shelf = Shelf(year(20 * PAGE), order=order, filters=False)
-    shelf.rows = [replace(one, viewed_at_s=NOW - DAY * 900 + n * 7_000) for n, one in enumerate(shelf.rows)]
-    known = History(shelf.rows[-3].viewed_at_s, len(shelf.rows) - 2, len(shelf.rows), complete=True)
-    _, keys = walked(shelf, known, requests=4)
-    assert {one.history_key for one in shelf.rows[-3:]} <= set(keys)
+    source = FakeHistory(make_year(20 * PAGE), order=order, filters=False)
+    source.rows = [replace(one, viewed_at_s=NOW - DAY * 900 + n * 7_000) for n, one in enumerate(source.rows)]
+    known = History(source.rows[-3].viewed_at_s, len(source.rows) - 2, len(source.rows), complete=True)
+    _, keys = walk_to_end(source, known, requests=4)
+    assert {one.history_key for one in source.rows[-3:]} <= set(keys)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -159,20 +165,22 @@ def test_rows_that_come_and_go_meanwhile_hide_none_of_those_that_stay(seed: int)
     dice = random.Random(seed)  # noqa: S311 - a story, not a secret
     gone: set[str] = set()
 
-    def meanwhile(shelf: Shelf) -> None:
+    def meanwhile(source: FakeHistory) -> None:
         for _ in range(dice.randrange(4)):
-            gone.add(shelf.rows.pop(dice.randrange(len(shelf.rows))).history_key)
+            gone.add(source.rows.pop(dice.randrange(len(source.rows))).history_key)
         for _ in range(dice.randrange(3)):
-            shelf.rows.append(row(10_000 + len(gone) + len(shelf.rows), NOW - dice.randrange(60)))
+            source.rows.append(make_row(10_000 + len(gone) + len(source.rows), NOW - dice.randrange(60)))
 
-    shelf = Shelf(year(), dice.choice(["as asked", "newest first"]), filters=dice.random() < 0.7, meanwhile=meanwhile)
-    first = {one.history_key for one in shelf.rows}
-    _, keys = walked(shelf)
+    source = FakeHistory(
+        make_year(), dice.choice(["as asked", "newest first"]), filters=dice.random() < 0.7, meanwhile=meanwhile
+    )
+    first = {one.history_key for one in source.rows}
+    _, keys = walk_to_end(source)
     assert (first - gone) - set(keys) == set()
 
 
 def test_a_row_from_the_future_does_not_carry_the_mark_there() -> None:
-    shelf = Shelf([*year(10), row(99, NOW + 900 * DAY)])
-    walk, keys = walked(shelf)
-    assert not missing(shelf, keys)
+    source = FakeHistory([*make_year(10), make_row(99, NOW + 900 * DAY)])
+    walk, keys = walk_to_end(source)
+    assert not find_missing(source, keys)
     assert walk.mark_s == NOW

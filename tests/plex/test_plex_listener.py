@@ -185,7 +185,7 @@ async def test_plex_that_is_down_at_the_start_is_found_when_it_appears() -> None
 
 @pytest.mark.parametrize(
     ("host", "detail"),
-    [("no-such-host.invalid", "the host name is not known"), ("a..b", "the host name is not a name")],
+    [("no-such-host.invalid", "the host name is not known"), ("a..b", "the host name is not valid")],
 )
 async def test_a_name_nobody_knows(host: str, detail: str) -> None:
     async with listening(f"http://{host}:32400") as ears:
@@ -198,7 +198,7 @@ async def test_what_does_not_speak_http() -> None:
         await stream.send(b"220 mail.example ESMTP\r\n\r\n")
 
     async with raw_server(babble) as url, listening(url) as ears:
-        assert await ears.lost() == Disconnected("what answers does not speak websocket")
+        assert await ears.lost() == Disconnected("the server does not speak the websocket protocol")
 
 
 async def test_what_does_not_answer_the_handshake() -> None:

@@ -55,7 +55,7 @@ def certificate(tmp_path: Path) -> Path:
     return tmp_path / "both"
 
 
-def speaking_tls(certificate: Path) -> ssl.SSLContext:
+def build_context(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
@@ -70,7 +70,7 @@ async def test_a_server_that_speaks_only_http_is_found_without_its_scheme(preten
 
 async def test_a_server_that_speaks_https_is_never_asked_over_http(certificate: Path) -> None:
     with anyio.fail_after(HANG_SECONDS):
-        async with pretend_plex(tls=speaking_tls(certificate)) as plex:
+        async with pretend_plex(tls=build_context(certificate)) as plex:
             settings = settings_for(f"localhost:{plex.port}", plex_ca_file=certificate)
             async with open_gateway(settings) as gateway:
                 assert await gateway.call(lambda plex: str(plex.friendlyName)) == "Attic"
@@ -91,7 +91,7 @@ async def test_the_websocket_goes_where_the_answer_came_from(pretend: Pretend) -
         async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 
             async def run() -> None:
-                await listen(gateway, settings, take, now=clock(), wanted=RefreshRequests())
+                await listen(gateway, settings, take, now=clock(), refresh=RefreshRequests())
 
             tasks.start_soon(run)
             await heard_something.wait()
@@ -114,7 +114,7 @@ async def test_the_token_is_not_sent_before_the_scheme_is_known() -> None:
 
 
 async def test_a_certificate_that_is_not_trusted_is_told_where_http_is_not_answered(certificate: Path) -> None:
-    async with pretend_plex(tls=speaking_tls(certificate)) as plex:
+    async with pretend_plex(tls=build_context(certificate)) as plex:
         async with open_gateway(settings_for(f"localhost:{plex.port}")) as gateway:
             with pytest.raises(PlexUnreachable, match="certificate"):
                 await gateway.find_url()

@@ -49,7 +49,7 @@ async def pretend(certificate: Path) -> AsyncIterator[Pretend]:
         plex.close()
 
 
-async def _first_said(url: str, **more: Any) -> Event:
+async def _receive_first_event(url: str, **more: Any) -> Event:
     settings = settings_for(url, **more)
     send, receive = anyio.create_memory_object_stream["ReceivedEvent"](math.inf)
 
@@ -59,7 +59,7 @@ async def _first_said(url: str, **more: Any) -> Event:
     async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 
         async def run() -> None:
-            await listen(gateway, settings, pass_on, now=clock(), wanted=RefreshRequests())
+            await listen(gateway, settings, pass_on, now=clock(), refresh=RefreshRequests())
 
         tasks.start_soon(run)
         with send, receive, anyio.fail_after(HANG_SECONDS):
@@ -68,7 +68,7 @@ async def _first_said(url: str, **more: Any) -> Event:
     return event
 
 
-async def _name(url: str, **more: Any) -> str:
+async def _read_name(url: str, **more: Any) -> str:
     async with open_gateway(settings_for(url, **more)) as gateway:
         return await gateway.call(lambda plex: str(plex.friendlyName))
 
@@ -77,37 +77,37 @@ async def test_an_unknown_authority_is_refused_in_plain_words(pretend: Pretend) 
     url = f"https://localhost:{pretend.port}"
     words = "the TLS certificate is not trusted: its authority is not known; name it as PLEX_COMPANION_PLEX_CA_FILE"
     with pytest.raises(PlexUnreachable) as caught:
-        await _name(url)
+        await _read_name(url)
     assert caught.value.facts == {"connection": words}
-    assert await _first_said(url) == Disconnected(words)
+    assert await _receive_first_event(url) == Disconnected(words)
 
 
 async def test_an_authority_that_is_named_is_trusted(pretend: Pretend, certificate: Path) -> None:
     url = f"https://localhost:{pretend.port}"
-    assert await _name(url, plex_ca_file=certificate) == "Attic"
-    assert isinstance(await _first_said(url, plex_ca_file=certificate), Connecting)
+    assert await _read_name(url, plex_ca_file=certificate) == "Attic"
+    assert isinstance(await _receive_first_event(url, plex_ca_file=certificate), Connecting)
 
 
 async def test_a_certificate_for_another_name_is_refused(pretend: Pretend, certificate: Path) -> None:
     url = f"https://127.0.0.1:{pretend.port}"
     with pytest.raises(PlexUnreachable, match=r"for another name; use the plex\.direct address"):
-        await _name(url, plex_ca_file=certificate)
-    said = await _first_said(url, plex_ca_file=certificate)
+        await _read_name(url, plex_ca_file=certificate)
+    said = await _receive_first_event(url, plex_ca_file=certificate)
     assert isinstance(said, Disconnected)
     assert "for another name" in said.detail
 
 
 async def test_checking_can_be_switched_off(pretend: Pretend) -> None:
     url = f"https://127.0.0.1:{pretend.port}"
-    assert await _name(url, plex_verify=False) == "Attic"
-    assert isinstance(await _first_said(url, plex_verify=False), Connecting)
+    assert await _read_name(url, plex_verify=False) == "Attic"
+    assert isinstance(await _receive_first_event(url, plex_verify=False), Connecting)
 
 
 async def test_https_where_http_is_spoken() -> None:
     async with pretend_plex() as plain:
         plain.close()
         with pytest.raises(PlexUnreachable, match="is the address really https"):
-            await _name(f"https://127.0.0.1:{plain.port}")
+            await _read_name(f"https://127.0.0.1:{plain.port}")
 
 
 def test_a_file_that_is_not_there_is_a_matter_of_settings(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What was told lately is not asked again."""
+"""A recent answer is not fetched again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from plex_companion.plex.ttl_cache import TtlCache
 
 
-class Oracle:
+class CountingFetch:
     """Tells a new answer each time, and whose clock stands still."""
 
     def __init__(self) -> None:
@@ -21,33 +21,33 @@ class Oracle:
         return self.asked
 
 
-def known_of(oracle: Oracle) -> Any:
-    return TtlCache(oracle.clock)
+def make_cache(fetch: CountingFetch) -> Any:
+    return TtlCache(fetch.clock)
 
 
 def test_an_answer_is_kept_for_its_seconds_and_each_name_has_its_own() -> None:
-    oracle = Oracle()
-    known = known_of(oracle)
+    fetch = CountingFetch()
+    cache = make_cache(fetch)
     assert [
-        known.get_or_fetch("a", 10, oracle),
-        known.get_or_fetch("a", 10, oracle),
-        known.get_or_fetch("b", 10, oracle),
+        cache.get_or_fetch("a", 10, fetch),
+        cache.get_or_fetch("a", 10, fetch),
+        cache.get_or_fetch("b", 10, fetch),
     ] == [1, 1, 2]
-    oracle.now = 10.0
-    assert known.get_or_fetch("a", 10, oracle) == 3
+    fetch.now = 10.0
+    assert cache.get_or_fetch("a", 10, fetch) == 3
 
 
 def test_an_answer_for_another_version_is_old() -> None:
-    oracle = Oracle()
-    known = known_of(oracle)
-    told = [known.get_or_fetch("a", 10, oracle, version=version) for version in (1, 1, 2, 1)]
+    fetch = CountingFetch()
+    cache = make_cache(fetch)
+    told = [cache.get_or_fetch("a", 10, fetch, version=version) for version in (1, 1, 2, 1)]
     assert told == [1, 1, 2, 3]
 
 
 def test_what_is_too_old_is_let_go_when_something_else_is_kept() -> None:
-    oracle = Oracle()
-    known = known_of(oracle)
-    known.get_or_fetch("large", 10, oracle)
-    oracle.now = 11.0
-    known.get_or_fetch("other", 10, oracle)
-    assert set(known._kept) == {"other"}
+    fetch = CountingFetch()
+    cache = make_cache(fetch)
+    cache.get_or_fetch("large", 10, fetch)
+    fetch.now = 11.0
+    cache.get_or_fetch("other", 10, fetch)
+    assert set(cache._entries) == {"other"}

@@ -54,7 +54,7 @@ def listing(*rows: str) -> Answer:
 
 
 @dataclass
-class Den:
+class RunningCompanion:
     """A pretended Plex, the companion that listens to it, and a client."""
 
     plex: Pretend
@@ -100,7 +100,9 @@ class Den:
 
 
 @asynccontextmanager
-async def den(folder: Path, *rows: str, first: Answer | None = None, **more: Any) -> AsyncIterator[Den]:
+async def run_companion(
+    folder: Path, *rows: str, first: Answer | None = None, **more: Any
+) -> AsyncIterator[RunningCompanion]:
     """A den in which these play; `first` is what Plex answers instead to begin with."""
     async with pretend_plex() as plex:
         plex.answers["/"] = Answer(body=ROOT)
@@ -115,7 +117,7 @@ async def den(folder: Path, *rows: str, first: Answer | None = None, **more: Any
             with anyio.fail_after(HANG_SECONDS):
                 while not application.companion.state.accounts:
                     await application.companion.live.wait_for_commit()
-            yield Den(plex, application, client, await plex.socket())
+            yield RunningCompanion(plex, application, client, await plex.socket())
         plex.close()
 
 
@@ -132,7 +134,7 @@ async def den(folder: Path, *rows: str, first: Answer | None = None, **more: Any
 async def test_a_row_that_cannot_be_read_hides_no_other_and_is_told_of(
     bad: str, titles: set[str], tmp_path: Path
 ) -> None:
-    async with den(tmp_path, FINE, bad) as it:
+    async with run_companion(tmp_path, FINE, bad) as it:
         link = it.application.companion.state.connection
         assert link.state == "live"
         assert "1 row could not be read" in it.detail
@@ -148,7 +150,7 @@ async def test_a_row_that_cannot_be_read_hides_no_other_and_is_told_of(
 async def test_what_may_be_in_a_row_that_cannot_be_read_goes_on_and_what_is_in_none_ends(tmp_path: Path) -> None:
     whole = TWICE.replace(' studio="B"', "")
     other = FINE.replace('sessionKey="1"', 'sessionKey="5"').replace("Fine", "Other").replace('"a"', '"c"')
-    async with den(tmp_path, FINE, whole, other) as it:
+    async with run_companion(tmp_path, FINE, whole, other) as it:
         assert set(it.known) == {"1", "2", "5"}
         it.sessions(FINE, TWICE)
         await it.look()
@@ -166,7 +168,7 @@ async def test_what_may_be_in_a_row_that_cannot_be_read_goes_on_and_what_is_in_n
 async def test_other_lists_are_read_past_a_bad_row_and_their_detail_stays_until_they_are_read_again(
     tmp_path: Path,
 ) -> None:
-    async with den(tmp_path, FINE) as it:
+    async with run_companion(tmp_path, FINE) as it:
         accounts = it.plex.answers["/accounts"]
         it.plex.answers["/accounts"] = listing('<Account id="1" name="ada"/>', '<Account id="2" name="a" name="b"/>')
         assert not it.detail
@@ -185,7 +187,7 @@ async def test_other_lists_are_read_past_a_bad_row_and_their_detail_stays_until_
 async def test_sessions_that_cannot_be_read_again_are_shown_as_uncertain_until_they_can(
     failing: Answer, tmp_path: Path
 ) -> None:
-    async with den(tmp_path, FINE, alert_unreadable_seconds=0.2) as it:
+    async with run_companion(tmp_path, FINE, alert_unreadable_seconds=0.2) as it:
         assert it.known == {"1": ("Fine", False)}
         it.plex.answers["/status/sessions"] = failing
         await it.look()
@@ -208,9 +210,9 @@ async def test_sessions_that_cannot_be_read_again_are_shown_as_uncertain_until_t
 
 
 async def test_what_is_known_from_before_is_shown_where_the_first_answer_is_no_good(tmp_path: Path) -> None:
-    async with den(tmp_path, FINE):
+    async with run_companion(tmp_path, FINE):
         pass
-    async with den(tmp_path, FINE, first=Answer(500)) as it:
+    async with run_companion(tmp_path, FINE, first=Answer(500)) as it:
         assert it.known == {"1": ("Fine", True)}
         active = await it.tool("sessions_get_active")
         assert [row["stale"] for row in active["sessions"]] == [True]
@@ -223,7 +225,7 @@ LIBRARY = "/library/sections/1/all"
 
 async def test_a_tool_that_asks_plex_goes_on_past_a_bad_row_and_says_so(tmp_path: Path) -> None:
     good = '<Directory key="1" type="movie" title="Films"/>'
-    async with den(tmp_path, FINE) as it:
+    async with run_companion(tmp_path, FINE) as it:
         whole = await it.tool("library_list")
         assert "incomplete" not in whole
         it.plex.answers["/library/sections"] = listing(good, '<Directory key="2" type="show" title="A" title="B"/>')
@@ -240,7 +242,7 @@ async def test_a_tool_that_asks_plex_goes_on_past_a_bad_row_and_says_so(tmp_path
 
 
 async def test_what_a_tool_does_not_find_may_be_in_what_could_not_be_read(tmp_path: Path) -> None:
-    async with den(tmp_path, FINE) as it:
+    async with run_companion(tmp_path, FINE) as it:
         it.plex.answers["/library/sections"] = listing('<Directory key="2" type="show" title="Series" title="B"/>')
         found = await it.tool("library_get_contents", library_name="Series")
         assert (found["code"], found["incomplete"]) == ("not_found", True)
@@ -248,7 +250,7 @@ async def test_what_a_tool_does_not_find_may_be_in_what_could_not_be_read(tmp_pa
 
 
 async def test_a_document_type_is_refused_in_what_plays_and_in_what_a_tool_asks(tmp_path: Path) -> None:
-    async with den(tmp_path, FINE) as it:
+    async with run_companion(tmp_path, FINE) as it:
         hidden = Answer(body=b"\x00" + b" " * 80 + b'<!DOCTYPE a [<!ENTITY b "c">]>' + listing(FINE).body)
         it.plex.answers["/status/sessions"] = it.plex.answers["/library/sections"] = hidden
         await it.look()
@@ -263,7 +265,7 @@ async def test_of_two_sessions_on_one_client_the_snapshot_says_which_has_ended(t
     second = (
         f'<Video sessionKey="2" ratingKey="10" key="/library/metadata/10" title="Two">{box}<User id="1001"/></Video>'
     )
-    async with den(tmp_path, first, second) as it:
+    async with run_companion(tmp_path, first, second) as it:
         plays = {key: session.play_id for key, session in it.application.companion.state.sessions.items()}
         assert set(plays) == {"1", "2"}
         it.sessions(second)
@@ -280,17 +282,17 @@ async def test_of_two_sessions_on_one_client_the_snapshot_says_which_has_ended(t
 MANY = 20_000
 
 
-def _many(first: int = 1) -> list[str]:
+def _build_rows(first: int = 1) -> list[str]:
     return [FINE.replace('"1"', f'"{n}"', 1).replace('"a"', f'"m{n}"') for n in range(first, first + MANY)]
 
 
 async def test_of_twenty_thousand_sessions_two_thousand_are_kept_and_none_of_the_others_is_ended(
     tmp_path: Path,
 ) -> None:
-    async with den(tmp_path, *_many()) as it:
+    async with run_companion(tmp_path, *_build_rows()) as it:
         assert len(it.known) == MOST
         assert "18000 rows more than can be kept" in it.detail
-        it.sessions(*_many(first=5_000))
+        it.sessions(*_build_rows(first=5_000))
         asked = it.plex.asked.count("/status/sessions")
         await it.socket.send(playing_frame("1", state="stopped", clientIdentifier="m1", ratingKey="3"))
         await it.until(lambda: "1" not in it.known)
@@ -306,13 +308,13 @@ async def test_of_twenty_thousand_sessions_two_thousand_are_kept_and_none_of_the
 
 async def test_elements_without_end_are_cut_and_told_of_and_the_rows_before_them_are_kept(tmp_path: Path) -> None:
     nested = "<Video>" + "<a>" * 300_000 + "</a>" * 300_000 + "</Video>"
-    async with den(tmp_path, FINE, nested) as it:
+    async with run_companion(tmp_path, FINE, nested) as it:
         assert [title for title, _ in it.known.values()] == ["Fine"]
         assert "the rest could not be read" in it.detail
 
 
 async def test_a_frame_of_twenty_thousand_entries_is_taken_in_whole_and_keeps_no_more_sessions(tmp_path: Path) -> None:
-    async with den(tmp_path, FINE) as it:
+    async with run_companion(tmp_path, FINE) as it:
         entry = {"ratingKey": "3", "viewOffset": 1, "state": "playing"}
         entries = [{**entry, "sessionKey": str(n), "clientIdentifier": f"m{n}"} for n in range(2, MANY)]
         body = {"type": "playing", "PlaySessionStateNotification": entries}
@@ -323,7 +325,7 @@ async def test_a_frame_of_twenty_thousand_entries_is_taken_in_whole_and_keeps_no
 
 async def test_the_program_ends_when_it_is_told_to_while_it_reads_far_too_much(tmp_path: Path) -> None:
     async with pretend_plex() as plex:
-        plex.answers["/status/sessions"] = listing(*_many())
+        plex.answers["/status/sessions"] = listing(*_build_rows())
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLEX_URL": plex.url, "PLEX_TOKEN": TOKEN}
         command = [sys.executable, "-m", "plex_companion", "serve", "--transport", "http", "--port", "0"]
         async with await anyio.open_process(command, env=environment, stdout=None, stderr=None) as process:

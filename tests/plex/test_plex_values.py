@@ -6,6 +6,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
+from plex_companion.demo.household import model as demo
 from plex_companion.events import Playing, Reachability, TranscodeReport, parse_frame
 from plex_companion.models import TYPE_NAMES, TYPE_NUMBERS, MediaType
 from plex_companion.parsing.values import parse_bool, parse_float, parse_int, parse_text
@@ -105,3 +106,7 @@ def test_every_kind_has_its_number() -> None:
     assert (TYPE_NUMBERS["movie"], TYPE_NUMBERS["photoalbum"], TYPE_NUMBERS["collection"]) == (1, 14, 18)
     assert TYPE_NAMES[42] == "optimizedversion"
     assert f"type={MediaType.TRACK}" == "type=10"
+
+
+def test_the_demo_numbers_kinds_as_the_rest_does() -> None:
+    assert {name: TYPE_NUMBERS.get(name) for name in demo.TYPE_NUMBERS} == demo.TYPE_NUMBERS

@@ -11,12 +11,12 @@ from plex_companion.models import Account, Activity, Client, Item, Player, Secti
 from plex_companion.plex.xml import views
 
 
-def _first(xml: bytes) -> Element:
+def _parse_first(xml: bytes) -> Element:
     return parsed(xml)[0]
 
 
 def test_a_session_has_item_user_player_and_both_of_its_ids() -> None:
-    row = views.parse_session_row(_first(SESSIONS), private=False)
+    row = views.parse_session_row(_parse_first(SESSIONS), private=False)
 
     assert (row.session_key, row.session_id) == ("7", "s-abc")
     assert row.item == Item(
@@ -44,11 +44,11 @@ def test_a_session_has_item_user_player_and_both_of_its_ids() -> None:
 
 
 def test_privacy_hides_e_mail_and_address() -> None:
-    row = views.parse_session_row(_first(SESSIONS), private=True)
+    row = views.parse_session_row(_parse_first(SESSIONS), private=True)
     assert row.user == User("3", "hidden")
     assert row.player is not None
     assert row.player.address == "hidden"
-    client = views.parse_client(_first(CLIENTS), private=True, at=5)
+    client = views.parse_client(_parse_first(CLIENTS), private=True, at=5)
     assert client is not None
     assert client.address == "hidden"
 
@@ -121,7 +121,7 @@ def test_names_are_cleaned_of_what_a_terminal_or_a_reader_would_obey() -> None:
 
 
 def test_an_activity_keeps_its_context() -> None:
-    assert views.parse_activity(_first(ACTIVITIES), at=9) == Activity(
+    assert views.parse_activity(_parse_first(ACTIVITIES), at=9) == Activity(
         uuid="u-1",
         type="library.update.section",
         title="Scanning Series",
@@ -136,7 +136,7 @@ def test_an_activity_keeps_its_context() -> None:
 
 
 def test_a_section_has_times_in_milliseconds_and_a_counter_as_it_is() -> None:
-    assert views.parse_section(_first(SECTIONS), count=3) == Section(
+    assert views.parse_section(_parse_first(SECTIONS), count=3) == Section(
         section_id="1",
         title="Films",
         type="movie",
@@ -160,7 +160,7 @@ def test_accounts_clients_and_the_server_itself() -> None:
         Account("0", None),
         Account("1", "ada@example.org"),
     ]
-    assert views.parse_client(_first(CLIENTS), private=False, at=5) == Client(
+    assert views.parse_client(_parse_first(CLIENTS), private=False, at=5) == Client(
         client_identifier="tv-1",
         title="Big TV",
         product="Plex for Tizen",

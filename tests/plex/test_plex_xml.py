@@ -20,8 +20,8 @@ from plex_companion.plex.xml.answer import (
     Damage,
     DocumentTypeDeclared,
     collect_damage,
+    describe_damage,
     read_xml,
-    words_of,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_a_row_that_is_not_certain_is_left_out_and_those_around_it_are_kept(bad:
     root, damage = _read(_between(bad))
     assert _titles(root) == ["Fine", "Last"]
     assert [row.get("sessionKey") for row in damage.skipped] == ["2"]
-    assert damage.words() == ": 1 row could not be read."
+    assert damage.describe() == ": 1 row could not be read."
 
 
 def test_an_extra_inside_a_row_is_no_row_of_its_own() -> None:
@@ -105,7 +105,7 @@ def test_what_follows_where_an_answer_breaks_off_is_lost_and_that_is_said() -> N
     root, damage = _read(_between("")[:-30])
     assert _titles(root) == ["Fine"]
     assert damage.cut
-    assert "the rest could not be read" in damage.words()
+    assert "the rest could not be read" in damage.describe()
 
 
 def test_bytes_that_are_no_character_cost_the_character() -> None:
@@ -187,7 +187,7 @@ def test_of_many_rows_so_many_are_kept_and_the_rest_is_counted() -> None:
     for broken in ("", "&"):
         root, damage = _read(f"<MediaContainer>{FINE * 5000}{broken}</MediaContainer>", most_rows=100)
         assert (len(root), damage.beyond) == (100, 4900)
-        assert "4900 rows more than can be kept" in damage.words()
+        assert "4900 rows more than can be kept" in damage.describe()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_the_same_damage_is_said_once_and_reaches_whoever_collects_outside() -> 
         with collect_damage() as inner:
             inner += [Damage("GET /a", cut=True), Damage("GET /a", cut=True), Damage("GET /b", repaired=2)]
         assert outer == inner
-    assert (words_of(outer) or "").count("GET /a") == 1
+    assert (describe_damage(outer) or "").count("GET /a") == 1
 
 
 @given(st.text(alphabet='<>/="&;!-?[] \n\x04ab#1', max_size=60), st.booleans())

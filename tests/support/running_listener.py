@@ -96,8 +96,8 @@ async def listening(
         async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 
             async def run() -> None:
-                to_plex = partial(listen, gateway, settings, pass_on, now=clock(), wanted=wanted)
-                await to_plex(book=book, epoch=4, patience=patience)
+                to_plex = partial(listen, gateway, settings, pass_on, now=clock(), refresh=wanted)
+                await to_plex(history=book, epoch=4, timeouts=patience)
 
             tasks.start_soon(run)
             yield Ears(receive, wanted)

@@ -15,7 +15,7 @@ from support.tools import tools_home
 
 from plex_companion.demo import Household, build_household
 from plex_companion.demo.household.model import DemoPlaylist
-from plex_companion.plex.query import LINE, portions
+from plex_companion.plex.query import LINE, split_values
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -203,7 +203,7 @@ async def test_a_long_request_that_cannot_be_parted_is_told_in_a_sentence(tmp_pa
 @pytest.mark.parametrize("title", ["", "é" * 1000])
 @given(values=st.lists(st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=60)))
 def test_portions_are_all_of_it_in_order_and_short(values: list[str], title: str) -> None:
-    parts = portions(values, title)
+    parts = split_values(values, title)
     assert [value for part in parts for value in part] == values
     assert all(parts)
     assert all(len(part) == 1 or sum(len(value.encode()) for value in part) < LINE for part in parts)

@@ -573,8 +573,8 @@ async def test_a_deadline_in_the_middle_of_a_write_says_how_far_it_came(tmp_path
         with pytest.raises(Partial) as told:
             await call(half, timeout=0.2)
         assert told.value.facts == {"applied": ["first"], "failed": ["second", "third"]}
-        assert "may be changed all the same" in told.value.message
-        with pytest.raises(TimedOut, match="may be changed all the same"):
+        assert "may have been made all the same" in told.value.message
+        with pytest.raises(TimedOut, match="may have been made all the same"):
             await call(lambda plex: send(plex, "DELETE", "/library/collections/999999"), timeout=0.2)
 
 

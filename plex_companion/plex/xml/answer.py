@@ -1,4 +1,4 @@
-"""Reads an answer of Plex as XML: in pieces, within limits, and past what cannot be read. No document type passes."""
+"""Reads an answer of Plex as XML: in pieces, within limits, past damaged rows, and never with a document type."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 PIECE = 64 * 1024
-"""Bytes parsed at a time. Between two pieces other threads run, and whoever waits no longer is noticed."""
+"""Bytes parsed at a time. Between two pieces other threads run, and a cancelled call ends."""
 LONGEST_TAG = 512 * 1024
 """Bytes without a `<`. One tag is parsed in one go, which takes 0.1 s for each MB of attributes."""
 MOST_TAGS = 1_000_000
-"""Start and end tags of what is kept: 5,000 items of a library have some 200,000."""
+"""Start and end tags that are kept: 5,000 items of a library have some 200,000."""
 DEEPEST = 64
-"""Elements inside one another; Plex nests six."""
+"""Levels of nested elements; Plex uses six."""
 
 
 class DocumentTypeDeclared(Exception):
@@ -29,26 +29,26 @@ class DocumentTypeDeclared(Exception):
 
 @dataclass(slots=True)
 class Damage:
-    """What of an answer could not be read as it came."""
+    """The parts of an answer that could not be read, or only after a repair."""
 
     asked: str = ""
-    """As `GET /library/sections`."""
+    """The request, as `GET /library/sections`."""
     skipped: list[Element] = field(default_factory=list)
-    """Rows that are left out, with those of their attributes that are certain."""
+    """Rows that are left out, with the attributes that are certain."""
     repaired: int = 0
-    """Rows that are used, though they broke the rules of XML."""
+    """Rows that are used, though they were not well-formed."""
     beyond: int = 0
     """Rows over the limit."""
     cut: bool = False
     """Whether rows may be missing after the last one."""
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Return whether there is any damage."""
         return bool(self.skipped or self.repaired or self.beyond or self.cut)
 
-    def words(self) -> str:
-        """Say it to a person."""
-        said = [
+    def describe(self) -> str:
+        """Describe the damage to a person."""
+        parts = [
             f"{_rows(len(self.skipped))} could not be read" if self.skipped else "",
             f"{_rows(self.repaired)} could not be read as Plex wrote it, and what is certain of it is used"
             if self.repaired
@@ -56,7 +56,7 @@ class Damage:
             f"{_rows(self.beyond)} more than can be kept" if self.beyond else "",
             "the rest could not be read" if self.cut else "",
         ]
-        return f"{self.asked}: {'; '.join(part for part in said if part)}."
+        return f"{self.asked}: {'; '.join(part for part in parts if part)}."
 
 
 def _rows(number: int) -> str:
@@ -80,15 +80,15 @@ def collect_damage() -> Iterator[list[Damage]]:
 
 
 def report_damage(damage: Damage) -> None:
-    """Hand damage to the innermost `collect_damage`."""
+    """Add damage to the innermost `collect_damage`."""
     found = _FOUND.get()
     if damage and found is not None:
         found.append(damage)
 
 
-def words_of(found: Sequence[Damage]) -> str | None:
-    """Say what several answers lack, once for each request; `None` if nothing."""
-    return " ".join(dict.fromkeys(damage.words() for damage in found)) or None
+def describe_damage(found: Sequence[Damage]) -> str | None:
+    """Describe the damage of several answers, once for each request; return `None` if there is none."""
+    return " ".join(dict.fromkeys(damage.describe() for damage in found)) or None
 
 
 def read_xml(
@@ -97,13 +97,13 @@ def read_xml(
     """Return the root element of an answer and what could not be read; no element for an answer without content.
 
     Args:
-        body: the answer, which is UTF-8 whatever it says of itself.
+        body: the answer, which is UTF-8 whatever it declares.
         most_rows: how many children of the root are kept.
-        check: called between pieces; what it raises ends the reading.
+        check: called between pieces; an exception of it ends the reading.
 
     Raises:
-        DocumentTypeDeclared: it declares a document type, wherever that stands.
-        ParseError: it is not XML, and nothing can be made of it.
+        DocumentTypeDeclared: it declares a document type, in whatever place.
+        ParseError: it is not XML, and cannot be repaired.
     """
     if not body or body.isspace():
         return None, Damage()
@@ -122,17 +122,17 @@ def _encode_utf8(body: bytes) -> bytes:
     return body.removeprefix(codecs.BOM_UTF8)
 
 
-class _Refusing(TreeBuilder):
-    """Builds elements, and refuses a document type before any entity of it is known."""
+class _RefusingBuilder(TreeBuilder):
+    """Builds elements, and refuses a document type before any of its entities is known."""
 
     def doctype(self, *_: object) -> None:
         raise DocumentTypeDeclared
 
 
 def _read_strictly(body: bytes, most_rows: int | None, check: Callable[[], object]) -> tuple[Element | None, Damage]:
-    # The parser takes the bytes for UTF-8 whatever they declare, so a document type cannot hide in another encoding;
-    # UTF-16 alone it recognizes by its NULs. The slower builder is only needed where one may be declared.
-    builder = _Refusing() if b"<!DOCTYPE" in body or b"\x00" in body else TreeBuilder()
+    # The parser reads UTF-8 whatever the answer declares, so a document type cannot hide in another encoding. It detects
+    # UTF-16 by its NULs. The slower builder is only needed where a document type may be declared.
+    builder = _RefusingBuilder() if b"<!DOCTYPE" in body or b"\x00" in body else TreeBuilder()
     parser = XMLParser(target=builder, encoding="utf-8")  # noqa: S314 - without a document type there are no entities
     if len(body) <= PIECE:
         parser.feed(body)
@@ -152,11 +152,11 @@ def _read_in_pieces(
             damage.cut = True
             break
         parser.feed(piece)
-        root: Element | None = builder.close()  # what there is of it: the builder goes on
+        root: Element | None = builder.close()  # what there is so far: the builder goes on
         if root is not None:
             beyond = damage.beyond
             if _trim(root, most_rows, damage, open_rows=1).beyond > beyond:
-                limits.tags = 0  # what is left out takes no memory
+                limits.tags = 0  # removed rows take no memory
             if is_too_deep(root):
                 root[-1:] = []
                 damage.cut = True
@@ -171,13 +171,13 @@ def _read_in_pieces(
 
 @dataclass(slots=True)
 class Limits:
-    """Counts what an answer asks of memory and time."""
+    """Counts what an answer costs in memory and time."""
 
     tags: int = 0
     silent: int = 0
 
     def allow(self, piece: bytes) -> bool:
-        """Whether this piece may be parsed too."""
+        """Return whether this piece may be parsed too."""
         tags = piece.count(b"<")
         self.tags += tags
         self.silent = 0 if tags else self.silent + len(piece)
@@ -185,7 +185,7 @@ class Limits:
 
 
 def _trim(root: Element, most_rows: int | None, damage: Damage, open_rows: int = 0) -> Damage:
-    """Leave out rows over the limit, except the last one while it may be open."""
+    """Remove the rows over the limit, except the last one while it may be open."""
     if most_rows is not None and len(root) > most_rows + open_rows:
         over = len(root) - most_rows - open_rows
         damage.beyond += over
@@ -194,7 +194,7 @@ def _trim(root: Element, most_rows: int | None, damage: Damage, open_rows: int =
 
 
 def is_too_deep(root: Element) -> bool:
-    """Whether the elements that were opened last lie too deep in one another."""
+    """Return whether the open elements are nested too deep."""
     element = root
     for _ in range(DEEPEST):
         if not len(element):

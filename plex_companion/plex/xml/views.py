@@ -1,4 +1,4 @@
-"""What Plex's XML means: one tolerant function per kind of element. A missing attribute is `None`, never an error."""
+"""Converts Plex's XML to models: one tolerant function per kind of element. A missing attribute is `None`, never an error."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ LAST_S = 253_402_300_799
 
 
 def parse_session_row(element: Element, *, private: bool) -> SessionRow:
-    """A `<Video>`, `<Track>` or `<Photo>` of `/status/sessions`."""
+    """Return the session in a `<Video>`, `<Track>` or `<Photo>` of `/status/sessions`."""
     media = _pick_selected(element.findall("Media"))
     part = None if media is None else _pick_selected(media.findall("Part"))
     session = element.find("Session")
-    job = next(element.iter("TranscodeSession"), None)  # live TV has it below <Media>, others beside it
-    row_player = element.find("Player")
-    running = None if job is None else parse_transcode(job)
+    transcode = next(element.iter("TranscodeSession"), None)  # live TV has it inside <Media>, others next to it
+    player = element.find("Player")
+    running = None if transcode is None else parse_transcode(transcode)
     return SessionRow(
         session_key=read_text(element, "sessionKey"),
         session_id=read_text(session, "id"),
         item=parse_item(element),
         user=_parse_user(element.find("User"), private=private),
-        player=_parse_player(row_player, private=private),
-        state=read_text(row_player, "state"),
+        player=_parse_player(player, private=private),
+        state=read_text(player, "state"),
         view_offset_ms=read_number(element, "viewOffset"),
         transcode=running,
         decision=_choose_decision(running, part),
@@ -59,12 +59,12 @@ def parse_session_row(element: Element, *, private: bool) -> SessionRow:
 
 
 def parse_transcode(element: Element) -> Transcode:
-    """A `<TranscodeSession>`, of a session or of `/transcode/sessions`."""
+    """Return the transcode session in a `<TranscodeSession>`, of a session or of `/transcode/sessions`."""
     return build_transcode(element.attrib)
 
 
 def parse_item(element: Element) -> Item:
-    """What a row of sessions, of history or of a library is about."""
+    """Return the item in a row of sessions, of history or of a library."""
     return Item(
         rating_key=read_text(element, "ratingKey"),
         key=read_text(element, "key"),
@@ -88,7 +88,7 @@ def parse_item(element: Element) -> Item:
 
 
 def parse_activity(element: Element, *, at: int) -> Activity | None:
-    """An `<Activity>` of `/activities`, first and last seen `at`; `None` without its uuid."""
+    """Return the activity in an `<Activity>` of `/activities`, first and last seen `at`; `None` without its uuid."""
     uuid = read_text(element, "uuid")
     if uuid is None:
         return None
@@ -108,7 +108,7 @@ def parse_activity(element: Element, *, at: int) -> Activity | None:
 
 
 def parse_section(element: Element, *, count: int | None = None) -> Section | None:
-    """A `<Directory>` of `/library/sections`; `None` without its key."""
+    """Return the library in a `<Directory>` of `/library/sections`; `None` without its key."""
     section_id = read_text(element, "key")
     if section_id is None:
         return None
@@ -131,24 +131,24 @@ def parse_section(element: Element, *, count: int | None = None) -> Section | No
 
 
 def parse_total(element: Element | None) -> int | None:
-    """How many rows a container would have in full: `totalSize`, else `size`."""
-    told = parse_full_total(element)
-    return read_number(element, "size") if told is None else told
+    """Return the number of rows of the full list: `totalSize`, else `size`."""
+    total = parse_full_total(element)
+    return read_number(element, "size") if total is None else total
 
 
 def parse_full_total(element: Element | None) -> int | None:
-    """The same where it is paged: some versions of Plex leave it out, and then `size` is only that of the page."""
+    """Return `totalSize`. Some versions of Plex leave it out, and then `size` is only that of the page."""
     return read_number(element, "totalSize")
 
 
 def parse_account(element: Element, *, private: bool) -> Account | None:
-    """An `<Account>` of `/accounts`; `None` without its id. Account 0 stands for everybody and has no name."""
+    """Return the account in an `<Account>` of `/accounts`; `None` without its id. Account 0 stands for everybody and has no name."""
     account_id = read_text(element, "id")
     return None if account_id is None else Account(account_id, _parse_masked(element, "name", private=private))
 
 
 def parse_device(element: Element, *, private: bool) -> Device | None:
-    """A `<Device>` of `/devices`; `None` without its id."""
+    """Return the device in a `<Device>` of `/devices`; `None` without its id."""
     device_id = read_text(element, "id")
     if device_id is None:
         return None
@@ -157,9 +157,9 @@ def parse_device(element: Element, *, private: bool) -> Device | None:
 
 
 def parse_history_row(element: Element) -> HistoryRow | None:
-    """A row of `/status/sessions/history/all`; `None` without the time it was seen at.
+    """Return a row of `/status/sessions/history/all`; `None` without the time when it was seen.
 
-    Where it has no key, its facts are one: they tell it from any other but its double.
+    A row without a key gets one of its facts, which only an exact duplicate shares.
     """
     viewed_at = read_number(element, "viewedAt")
     if viewed_at is None or not 0 <= viewed_at <= LAST_S:
@@ -175,7 +175,7 @@ def parse_history_row(element: Element) -> HistoryRow | None:
 
 
 def parse_client(element: Element, *, private: bool, at: int) -> Client | None:
-    """A `<Server>` of `/clients`, which is what Plex calls a player there; `None` without its identifier."""
+    """Return the player in a `<Server>` of `/clients`, as Plex calls players there; `None` without its identifier."""
     identifier = read_text(element, "machineIdentifier")
     if identifier is None:
         return None
@@ -195,7 +195,7 @@ def parse_client(element: Element, *, private: bool, at: int) -> Client | None:
 
 
 def parse_server_identity(element: Element | None) -> ServerIdentity | None:
-    """The `<MediaContainer>` of `/` or of `/identity`; `None` if it does not say who it is."""
+    """Return the server in the `<MediaContainer>` of `/` or `/identity`; `None` without its identifier."""
     identifier = read_text(element, "machineIdentifier")
     if identifier is None:
         return None
@@ -228,10 +228,10 @@ def _parse_player(element: Element | None, *, private: bool) -> Player | None:
     )
 
 
-def _choose_decision(job: Transcode | None, part: Element | None) -> Decision | None:
-    """How it reaches the player. Rows without a job are decided by their part, then by its streams."""
-    if job is not None:
-        return job.decision
+def _choose_decision(transcode: Transcode | None, part: Element | None) -> Decision | None:
+    """Return how the item reaches the player. Without a transcode session, its part decides, then the streams of the part."""
+    if transcode is not None:
+        return transcode.decision
     if part is None:
         return None
     if read_text(part, "decision") in {None, "directplay"}:
@@ -241,7 +241,9 @@ def _choose_decision(job: Transcode | None, part: Element | None) -> Decision | 
 
 
 def _parse_resolution(media: Element | None, part: Element | None) -> str | None:
-    """Of the file. While it is transcoded `<Media>` tells of the result, the name of the video stream of the source."""
+    """Return the resolution of the file. During a transcode `<Media>` describes the result, and the title of the video stream
+    the source.
+    """
     plain = read_text(media, "videoResolution")
     streams = [] if part is None else part.findall("Stream")
     video = next((stream for stream in streams if read_text(stream, "streamType") == "1"), None)
@@ -252,7 +254,7 @@ def _parse_resolution(media: Element | None, part: Element | None) -> str | None
 
 
 def _pick_selected(elements: Iterable[Element]) -> Element | None:
-    """The one that plays, of several versions; the first if none is marked."""
+    """Return the element that plays, of several versions; the first if none is marked."""
     candidates = list(elements)
     return next((one for one in candidates if read_flag(one, "selected")), candidates[0] if candidates else None)
 
@@ -268,6 +270,6 @@ def _take_last_part(element: Element, name: str) -> str | None:
 
 
 def _parse_milliseconds(element: Element, name: str) -> int | None:
-    """Plex's epoch seconds as ours."""
+    """Return a time in milliseconds; Plex writes seconds."""
     seconds = read_number(element, name)
     return None if seconds is None or abs(seconds) > LARGEST // 1000 else seconds * 1000

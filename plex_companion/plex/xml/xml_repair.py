@@ -1,7 +1,7 @@
-"""Reads XML that breaks the rules, row by row: a row that is certain is kept, one that is not is left out.
+"""Reads XML that is not well-formed, row by row: a row that is certain is kept, one that is not is left out.
 
-Plex has sent attributes twice, bare `&`, control characters as references, and files' names with anything in them. A
-parser stops at the first of them. Here a child of the root is repaired where only one reading is possible, and left out
+Plex has sent duplicate attributes, bare `&`, control characters as references, and file names with anything in them. A
+parser stops at the first of these. Here a child of the root is repaired where only one reading is possible, and left out
 otherwise. Time is linear in the length of the answer.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MARK = re.compile(r"<(?=[A-Za-z_/!?])")
 _TAG = re.compile(
-    # A value may hold a `<` that begins no tag. So no quote that is missing reaches beyond the next tag.
+    # A value may hold a `<` that begins no tag. So a missing quote reaches no further than the next tag.
     r"<([A-Za-z_][\w.:\-]*+)((?:[^<>\"']++"
     r"|\"(?:[^\"<]++|<(?![A-Za-z_/!?]))*+\""
     r"|'(?:[^'<]++|<(?![A-Za-z_/!?]))*+')*+)>"
@@ -32,9 +32,9 @@ _ATTRIBUTE = re.compile(r"\s*+([^\s=<>\"'/]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+
 _DECLARED = re.compile(r"(?i)<!(?:doctype|entity|element|attlist|notation)")
 _REFERENCE = re.compile(r"&(?:#(\d{1,8});|#[xX]([0-9A-Fa-f]{1,6});|([A-Za-z][A-Za-z0-9]{0,30};))?")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""What production 2 of XML 1.0 leaves out."""
+"""The characters that XML 1.0 forbids (production 2, Char)."""
 _OWN = {"amp;": "&", "lt;": "<", "gt;": ">", "quot;": '"', "apos;": "'"}
-"""What XML itself names."""
+"""The predefined entities (XML 1.0, 4.6)."""
 _ROWS = frozenset({"Video", "Track", "Photo", "Directory", "Playlist"})
 _HOLDERS = frozenset(
     {"MediaContainer", "Hub", "Extras", "Related", "OnDeck", "PopularLeaves", "Children", "Feature", "MediaProvider"}
@@ -42,14 +42,14 @@ _HOLDERS = frozenset(
 """Elements inside a row that may hold rows."""
 _CHECK_EVERY = 1000
 _MOST_SKIPPED = 2000
-"""Rows left out, after which the rest is left out too."""
+"""After so many skipped rows the rest is skipped too."""
 
 
 def repair_xml(body: bytes, most_rows: int | None, check: Callable[[], object]) -> tuple[Element, Damage]:
-    """Return the root of an answer that breaks the rules of XML, and what of it is left out.
+    """Return the root of an answer that is not well-formed, and the damage.
 
     Raises:
-        DocumentTypeDeclared: a document type stands outside of comments and CDATA.
+        DocumentTypeDeclared: a document type is declared outside of comments and CDATA.
         ParseError: it does not begin with an element, or is a web page.
     """
     reader = _Reader("".join(_split_pieces(body, check)), most_rows)
@@ -60,7 +60,7 @@ def repair_xml(body: bytes, most_rows: int | None, check: Callable[[], object]) 
 
 
 def _split_pieces(body: bytes, check: Callable[[], object]) -> Iterator[str]:
-    """Yield the text without characters that XML forbids, a little at a time: the regular expression lets nobody else run."""
+    """Yield the text without characters that XML forbids, in pieces: a regular expression lets no other thread run."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for start in range(0, len(body), PIECE):
         check()
@@ -68,14 +68,14 @@ def _split_pieces(body: bytes, check: Callable[[], object]) -> Iterator[str]:
 
 
 class _Row:
-    """How the child of the root that is being read is doing."""
+    """The state of the row (the child of the root) that is being read."""
 
     def __init__(self) -> None:
         self.is_bad = self.is_repaired = False
 
 
 class _Reader:
-    """Goes through a text once; `root` and `damage` are what has come of it."""
+    """Reads a text once, from start to end; the results are `root` and `damage`."""
 
     def __init__(self, text: str, most_rows: int | None) -> None:
         self.root: Element | None = None
@@ -100,7 +100,7 @@ class _Reader:
                 self.damage.cut = True
                 break
             if self._is_over and not self._text.startswith("<!", mark.start()):
-                position = mark.end()  # a document type is refused there too
+                position = mark.end()  # a document type is still refused
             else:
                 position = self._take_mark(mark.start())
         if self.root is None:
@@ -110,10 +110,10 @@ class _Reader:
             self._row.is_bad = self._row.is_bad or len(self._open) > 1
             self._close(1)
         if not self.damage:
-            self.damage.repaired = 1  # what broke the rules belongs to no row, or was a forbidden character
+            self.damage.repaired = 1  # the fault is in no row, or was a forbidden character
 
     def _take_mark(self, at: int) -> int:
-        """Read what begins at a `<`, and return where to go on."""
+        """Read what begins at a `<`, and return where to continue."""
         text = self._text
         if text.startswith("<!--", at):
             return self._skip_to("-->", at + 4)
@@ -149,21 +149,21 @@ class _Reader:
         return tag.end()
 
     def _take_broken(self, at: int) -> int:
-        """A tag whose end is not certain reaches to the next one."""
+        """Read a tag whose end is uncertain, up to the next tag."""
         following = _MARK.search(self._text, at + 1)
         end = len(self._text) if following is None else following.start()
         name = _NAME.match(self._text, at, at + LONGEST_TAG)
         if name is None:
             self._row.is_bad = True
             return at + 1
-        said = self._text[name.end() : min(end, at + LONGEST_TAG)].rstrip()
-        attributes, _, _ = _parse_attributes(said)
-        self._start(name[1], attributes, is_certain=False, is_plain=False, closed=said.endswith("/>"))
+        text = self._text[name.end() : min(end, at + LONGEST_TAG)].rstrip()
+        attributes, _, _ = _parse_attributes(text)
+        self._start(name[1], attributes, is_certain=False, is_plain=False, closed=text.endswith("/>"))
         return end
 
     def _start(self, name: str, attributes: dict[str, str], *, is_certain: bool, is_plain: bool, closed: bool) -> None:
         if self._begins_row(name):
-            self._row.is_bad = True  # the one before was never closed
+            self._row.is_bad = True  # the row before was never closed
             self._close(1)
         element = Element(name, attributes)
         if len(self._open) == 1:
@@ -182,7 +182,7 @@ class _Reader:
             self._close(len(self._open) - 1)
 
     def _begins_row(self, name: str) -> bool:
-        """Whether a tag begins a row, though the one before is still open: rows hold others in some elements only."""
+        """Return whether a tag begins a row while another is still open: only some elements hold rows inside a row."""
         if len(self._open) < 2:  # noqa: PLR2004 - the root and a row
             return False
         return (name in _ROWS or name == self._open[1].tag) and self._open[-1].tag not in _HOLDERS
@@ -193,12 +193,12 @@ class _Reader:
             self._row.is_repaired = True
             return
         depth = len(names) - 1 - names[::-1].index(name)
-        if depth != len(names) - 1:  # what lies in it was never closed: what belongs to what is not certain
+        if depth != len(names) - 1:  # elements inside were never closed, so it is uncertain what belongs where
             self._row.is_bad = True
         self._close(depth)
 
     def _close(self, depth: int) -> None:
-        """Close elements until `depth` are open; a row that ends is judged."""
+        """Close elements until `depth` are open. A row that ends is kept or left out."""
         ends_row = len(self._open) > 1 >= depth
         if ends_row:
             self._judge(self._open[1])
@@ -258,7 +258,7 @@ def _parse_attributes(text: str) -> tuple[dict[str, str], bool, bool]:
 
 
 def _resolve(text: str) -> tuple[str, bool]:
-    """Return a text with its references resolved, and whether XML would have read it so."""
+    """Return a text with its references resolved, and whether an XML parser would have read it in the same way."""
     if "&" not in text:
         return text, True
     is_plain = True

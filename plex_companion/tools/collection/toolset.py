@@ -12,9 +12,9 @@ from plex_companion.companion import Companion
 from plex_companion.errors import Conflict, Invalid, NotFound, NotSupported, PlexError
 from plex_companion.models import TYPE_NUMBERS, MediaType
 from plex_companion.plex.lookup import FoundItem, find_by_id, find_library, pick_row
-from plex_companion.plex.query import clamp_limit, get, get_all, get_or_none, get_page, portions, send
+from plex_companion.plex.query import clamp_limit, get, get_all, get_or_none, get_page, send, split_values
 from plex_companion.plex.steps import add_in_portions, check_confirmed, run_steps
-from plex_companion.plex.titles import exact_queries, list_queries, read_title, sort_fits
+from plex_companion.plex.titles import get_titles, list_exact_queries, list_queries, sort_fits
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
@@ -391,9 +391,9 @@ def _fits(plex: PlexServer, section: Section | None, title: str) -> Fits[Element
     rows: list[Element] = []
     for query in list_queries(title):
         rows = _find_titled(plex, section, query) if section is not None else _search(plex, query)
-        if sort_fits(rows, title, read_title).every:
+        if sort_fits(rows, title, get_titles).every:
             break
-    return sort_fits(rows, title, read_title)
+    return sort_fits(rows, title, get_titles)
 
 
 def _find_titled(plex: PlexServer, section: Section, title: str) -> list[Element]:
@@ -447,8 +447,8 @@ def _list_kinds(row: Element, section: Section) -> tuple[str, ...]:
 
 
 def _check_free(plex: PlexServer, library: Section, title: str) -> None:
-    rows = [row for query in exact_queries(title) for row in _find_titled(plex, library, query)]
-    for row in sort_fits(rows, title, read_title).exact:
+    rows = [row for query in list_exact_queries(title) for row in _find_titled(plex, library, query)]
+    for row in sort_fits(rows, title, get_titles).exact:
         message = (
             f"'{library.title}' already has a collection called '{read_text(row, 'title')}'. Nothing has been changed; "
             "collection_add_to adds to it."
@@ -472,7 +472,7 @@ def _create_of(plex: PlexServer, library: Section, title: str, example: Element,
     """Create a collection of these items, all of the kind of `example`, and return its id. One request per few hundred
     items.
     """
-    first = portions(keys, title)[0]
+    first = split_values(keys, title)[0]
     made = _create(plex, library, title, example, first)
     rest = partial(_put_in, plex, made)
     add_in_portions(plex, keys[len(first) :], rest, begun=len(first), id=parse_identifier(made), created=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
 from plex_companion.models import TYPE_NUMBERS
-from plex_companion.plex.lookup import is_match
+from plex_companion.plex.lookup import match_title
 from plex_companion.plex.query import ResultPage, build_path, clamp_limit, get_page
 from plex_companion.plex.titles import cut_query, list_queries
 from plex_companion.plex.xml.attributes import read_kind as kind_of_row
@@ -100,7 +100,7 @@ def _spelt_otherwise(
     """Return the page of items whose title has another spelling, which Plex's own search misses."""
     for query in list_queries(title)[1:]:
         rows = get_page(plex, build_path(path, {**params, "title": query}), 0, MOST).rows
-        fitting = {id(row) for row in is_match(rows, title).every}
+        fitting = {id(row) for row in match_title(rows, title).every}
         kept = [row for row in rows if id(row) in fitting]
         if kept:
             return ResultPage(kept[asked.offset : asked.offset + asked.limit], len(kept), asked.offset, asked.limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.plex.query import build_path, get_page, portions, try_request
+from plex_companion.plex.query import build_path, get_page, split_values, try_request
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
@@ -35,7 +35,7 @@ def get_albums(plex: PlexServer, path: str, artists: Sequence[Element]) -> Album
     several ids: if albums of other artists come back, Plex ignored it.
     """
     albums: Albums = {}
-    for keys in portions(row.get("ratingKey", "") for row in artists):
+    for keys in split_values(row.get("ratingKey", "") for row in artists):
         some = _albums_of(plex, path, keys)
         if some is None:
             return None

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import NotFound, NotSupported
-from plex_companion.plex.query import portions, send
+from plex_companion.plex.query import send, split_values
 from plex_companion.plex.steps import add_in_portions, check_confirmed, run_steps
 from plex_companion.plex.xml.attributes import parse_identifier, read_number, read_text
 from plex_companion.tools.item_list import (
@@ -165,7 +165,7 @@ def make_filled(seen: PlexServer, title: str, medium: str, keys: Sequence[str]) 
     Raises:
         Partial: the playlist exists but does not hold all items.
     """
-    first = portions(keys, title)[0]
+    first = split_values(keys, title)[0]
     made = create_playlist(seen, title, medium, build_items_uri(seen, first))
     add_in_portions(
         seen,

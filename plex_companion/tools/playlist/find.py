@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Invalid, NotConfirmed, NotFound, NotSupported
 from plex_companion.plex.lookup import RIGHT_TOOL, FoundItem, pick_row
 from plex_companion.plex.query import get, get_or_none, send
-from plex_companion.plex.titles import read_title, sort_fits
+from plex_companion.plex.titles import get_titles, sort_fits
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
@@ -72,7 +72,7 @@ def find_playlist(seen: PlexServer, title: str | None, playlist_id: str | None, 
     if title is None or not title.strip():
         message = "playlist_id or playlist_title is required."
         raise Invalid(message, argument="playlist_title")
-    fits = sort_fits(_list_playlists(seen), title, read_title)
+    fits = sort_fits(_list_playlists(seen), title, get_titles)
     return pick_row(fits, title, writes=writes, what="playlist", match=describe_match, finder="playlist_list")
 
 

@@ -10,7 +10,7 @@ import anyio
 from plex_companion import serialize
 from plex_companion.errors import NotFound, PlexError, TimedOut
 from plex_companion.models import TYPE_NUMBERS
-from plex_companion.plex.query import get, get_page, portions
+from plex_companion.plex.query import get, get_page, split_values
 from plex_companion.plex.xml.attributes import parse_identifier, read_number, read_text
 from plex_companion.tools.users import switch_to
 
@@ -72,7 +72,7 @@ def _find_by_guid(
     found: dict[str, list[Element]] = {}
     for kind in _KINDS:
         guids = [row.get("guid", "") for row in rows if row.get("type") == kind]
-        for some in portions(guids):
+        for some in split_values(guids):
             for row in get(seen, "/library/all", type=TYPE_NUMBERS[kind], guid=",".join(some), includeGuids=1):
                 found.setdefault(row.get("guid", ""), []).append(row)
     return found
