@@ -1,4 +1,4 @@
-"""What playlists, collections, smart queries and `uri=` arguments stand for."""
+"""The items that playlists, collections, smart queries and `uri=` arguments stand for."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ KIND_OF = {"track": "audio", "album": "audio", "artist": "audio", "photo": "phot
 
 
 def choose_playlist_kind(item: DemoItem) -> str:
-    """Which playlists may hold the item: video, audio or photo."""
+    """Return the kind of playlist that may hold the item: video, audio or photo."""
     return KIND_OF.get(item.type, "video")
 
 
 def resolve_uri(server: ServerState, user: DemoUser, uri: str) -> list[DemoItem]:
-    """The items behind `server://MACHINE/com.plexapp.plugins.library/…`, `library://…` or a bare path."""
+    """Return the items behind `server://MACHINE/com.plexapp.plugins.library/…`, `library://…` or a bare path."""
     text = unquote(uri) if "%2F" in uri.partition("?")[0] else uri
     path = text[text.index("/library/") :] if "/library/" in text else text
     keys = re.search(r"/library/metadata/([\w,]+)", path)
@@ -38,7 +38,7 @@ def resolve_uri(server: ServerState, user: DemoUser, uri: str) -> list[DemoItem]
 
 
 def select_items(server: ServerState, user: DemoUser, path: str) -> list[DemoItem]:
-    """The items a smart path asks for; containers give what is playable in them."""
+    """Return the items that the path of a smart list selects."""
     section, params = _build_query(server, path)
     return select(server, user, section, params, server.list_levels(section)[0]) if section else []
 
@@ -52,7 +52,10 @@ def _build_query(server: ServerState, path: str) -> tuple[str, Params]:
 
 
 def list_query_leaves(server: ServerState, user: DemoUser, path: str) -> list[DemoItem]:
-    """The playable items a smart path asks for. Its order and its limit count these, whatever type it names."""
+    """Return the playable items that the path of a smart list selects.
+
+    Order and limit apply to these items, whatever type the path names.
+    """
     section, params = _build_query(server, path)
     if not section:
         return []
@@ -61,19 +64,19 @@ def list_query_leaves(server: ServerState, user: DemoUser, path: str) -> list[De
 
 
 def list_playlist_entries(server: ServerState, user: DemoUser, playlist: DemoPlaylist) -> list[tuple[int, DemoItem]]:
-    """(playlist item id, item) in order; a smart list has what its query gives now."""
+    """Return (playlist item id, item) in order. A smart list holds what its query selects now."""
     if playlist.smart:
         return list(enumerate(list_query_leaves(server, user, playlist.content), 1))
     return [(number, server.items[key]) for number, key in playlist.entries if key in server.items]
 
 
 def list_collection_items(server: ServerState, user: DemoUser, collection: DemoCollection) -> list[DemoItem]:
-    """What a collection holds."""
+    """Return the items of a collection. A smart one holds what its query selects now."""
     if collection.smart:
         return select_items(server, user, collection.content)
     return [server.items[key] for key in collection.items if key in server.items]
 
 
 def resolve_uri_leaves(server: ServerState, user: DemoUser, uri: str) -> list[DemoItem]:
-    """The same as `resolve_uri`, down to what can be played."""
+    """Return the playable items behind a uri: `resolve_uri`, with containers replaced by what is in them."""
     return [leaf for item in resolve_uri(server, user, uri) for leaf in server.list_leaves(item.key)]

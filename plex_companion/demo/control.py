@@ -24,7 +24,7 @@ SELF_CUTTING = {"n", "connection_lost", "connection_lost_near", "listener_gap"}
 
 
 class ControlError(Exception):
-    """A control call that cannot be done; the message is the answer, with status 404 or 400."""
+    """A control call that fails. The message is the answer, with status 400 or 404."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -38,31 +38,31 @@ class ControlArguments:
         self.rest, self._arguments, self.body = rest, arguments, body
 
     def get_text(self, name: str, default: str | None = None) -> str:
-        """An argument as text; without a default it is needed."""
+        """Return an argument as text. Without a default it is required."""
         value = self._arguments.get(name, default)
         if value is None:
             raise ControlError(f"'{name}' is missing")
         return str(value)
 
     def get_number(self, name: str, default: float | None = None) -> float:
-        """An argument as a number."""
+        """Return an argument as a number."""
         text = self.get_text(name, None if default is None else str(default))
         try:
             return float(text)
         except ValueError:
-            raise ControlError(f"'{name}' is no number: {text!r}") from None
+            raise ControlError(f"'{name}' must be a number, not {text!r}") from None
 
     def get_flag(self, name: str) -> bool:
-        """An argument that is on or off; off if absent."""
+        """Return whether an argument is on; absent means off."""
         return self.get_text(name, "0").lower() in {"1", "true", "yes"}
 
     def list_numbers(self) -> dict[str, float]:
-        """Every numeric argument."""
+        """Return every numeric argument."""
         return {name: self.get_number(name) for name in self._arguments if name != "wait"}
 
 
 async def respond(demo: Demo, request: Request) -> Response:
-    """Answer one control call; they do not exist beyond loopback, nor for web pages of other origins."""
+    """Answer one control call. Beyond loopback, and for web pages of other origins, there are none: the answer is 404."""
     if not demo.loopback or "origin" in request.headers:
         return Response(status_code=404)
     found = _find(request.method, request.url.path)
@@ -130,7 +130,7 @@ def _find_index(pool: int, given: ControlArguments, name: str) -> int:
 
 
 async def _change_session(demo: Demo, given: ControlArguments) -> Any:
-    """`POST /demo/sessions` starts one; `POST /demo/sessions/KEY/ACTION` acts on one."""
+    """Start a session (`POST /demo/sessions`) or act on one (`POST /demo/sessions/KEY/ACTION`)."""
     if not given.rest:
         key = given.get_text("rating_key", demo.get_movie().key)
         if key not in demo.state.items:
@@ -209,7 +209,7 @@ async def _restart(demo: Demo, given: ControlArguments) -> Any:
 
 
 async def _fall_silent(demo: Demo, given: ControlArguments) -> Any:
-    """For `seconds`, or until `POST /demo/speak`; with `everything=1` only the time helps."""
+    """Go silent for `seconds`, or until `POST /demo/speak`; with `everything=1` only the time ends it."""
     seconds, everything = given.get_number("seconds", 60), given.get_flag("everything")
 
     async def be_silent() -> None:

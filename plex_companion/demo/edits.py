@@ -23,7 +23,7 @@ RATINGS = {"rating": "rating", "audienceRating": "audience_rating"}
 
 
 def edit_fields(row: Editable, params: Iterable[tuple[str, str]]) -> None:
-    """Set the fields that the row has, and lock or unlock each as asked."""
+    """Set the fields that the row has, and lock or unlock each as requested."""
     for name, value in params:
         field, _, what = name.partition(".")
         if what == "locked":
@@ -54,7 +54,7 @@ def _parse_day(value: str) -> str:
 
 
 def parse_rating(value: str) -> float | None:
-    """Return a rating from 0 to 10; anything else takes the rating back."""
+    """Return a rating from 0 to 10, or `None` for anything else, which removes the rating."""
     try:
         rating = float(value)
     except ValueError:

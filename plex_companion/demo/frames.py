@@ -1,4 +1,4 @@
-"""What the server announces: one function per kind of notification, each returning a `Frame`.
+"""The notifications of the server: one function per kind, each returning a `Frame`.
 
 Shapes follow recorded frames unless a comment says "unverified".
 """
@@ -24,12 +24,12 @@ class Frame:
 
 
 def encode(value: object) -> str:
-    """Compact JSON, letters as they are."""
+    """Return compact JSON without escaping letters."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def build_frame(kind: str, list_key: str, *entries: Entry, size: int | None = None) -> Frame:
-    """One container; `size` can be set wrong on purpose."""
+    """Build one container; `size` can be set wrong on purpose."""
     counted = len(entries) if size is None else size
     body = {"NotificationContainer": {"type": kind, "size": counted, list_key: list(entries)}}
     # The event source has one object, not a list, and no container.
@@ -37,22 +37,22 @@ def build_frame(kind: str, list_key: str, *entries: Entry, size: int | None = No
 
 
 def build_raw(payload: str | bytes, *, binary: bool = False) -> Frame:
-    """Anything at all, sent as it is; bytes go out as a text frame unless `binary`."""
+    """Build a frame of anything, sent as it is. Bytes go out as a text frame unless `binary`."""
     return Frame("raw", payload, binary=binary)
 
 
 def build_playing(entry: Entry) -> Frame:
-    """A client's report. `entry` is the whole PlaySessionStateNotification."""
+    """Build a client's report. `entry` is the whole PlaySessionStateNotification."""
     return build_frame("playing", "PlaySessionStateNotification", entry)
 
 
 def build_timeline(section: str, item: str, kind: int, title: str, state: int, at: int, **more: Any) -> Frame:
-    """A step in an item's life; ids are strings."""
+    """Build a frame for one step of adding, changing or deleting an item; ids are strings."""
     return build_frame("timeline", "TimelineEntry", build_timeline_entry(section, item, kind, title, state, at, **more))
 
 
 def build_timeline_entry(section: str, item: str, kind: int, title: str, state: int, at: int, **more: Any) -> Entry:
-    """One entry of a timeline frame; `more` holds metadataState, mediaState, queueSize, parentItemID, rootItemID."""
+    """Build one entry of a timeline frame; `more` holds metadataState, mediaState, queueSize, parentItemID, rootItemID."""
     identifier = more.pop("identifier", LIBRARY)
     above: Entry = {name: more.pop(name) for name in ("parentItemID", "rootItemID") if name in more}
     head: Entry = {"identifier": identifier, "sectionID": section, "itemID": item, **above}
@@ -60,53 +60,48 @@ def build_timeline_entry(section: str, item: str, kind: int, title: str, state: 
 
 
 def build_activity(event: str, entry: Entry) -> Frame:
-    """`started`, `updated` or `ended`, with the whole Activity."""
+    """Build the event `started`, `updated` or `ended` with the whole Activity."""
     return build_frame("activity", "ActivityNotification", {"event": event, "uuid": entry["uuid"], "Activity": entry})
 
 
 def build_transcode(event: str, entry: Entry) -> Frame:
-    """`start`, `update` or `end`."""
+    """Build the event `start`, `update` or `end` of a transcode."""
     return build_frame(f"transcodeSession.{event}", "TranscodeSession", entry)
 
 
 def build_status(title: str) -> Frame:
-    """A sentence about a library scan."""
+    """Build a sentence about a library scan."""
     return build_frame(
         "status", "StatusNotification", {"title": title, "description": title, "notificationName": "LIBRARY_UPDATE"}
     )
 
 
 def build_reachability(*, reachable: bool) -> Frame:
-    """Whether remote access works."""
+    """Build the notification of whether remote access works."""
     return build_frame("reachability", "ReachabilityNotification", {"reachability": reachable})
 
 
 def build_background_queue() -> Frame:
-    """An idle server's occasional sign of life."""
+    """Build the notification that an idle server sends now and then."""
     entry = {"queueID": 1, "event": "queueRegenerated"}
     return build_frame("backgroundProcessingQueue", "BackgroundProcessingQueueEventNotification", entry)
 
 
 def build_update_state(state: str = "done", version: str = "", key: str = "") -> Frame:
-    """Around the check for updates."""
+    """Build a notification of the check for updates."""
     return build_frame("update.statechange", "AutoUpdateNotification", {"key": key, "version": version, "state": state})
 
 
 def build_progress(message: str) -> Frame:
-    """What a scan is looking at. The text's form is unverified."""
+    """Build the notification of what a scan is looking at. The form of the text is unverified."""
     return build_frame("progress", "ProgressNotification", {"message": message})
 
 
 def build_preference(setting: Entry) -> Frame:
-    """A changed setting. Spec only, no recording."""
+    """Build the notification of a changed setting. Known from the specification alone, not from a recording."""
     return build_frame("preference", "Setting", setting)
 
 
-def build_account() -> Frame:
-    """Type and list key are known; the payload is not, so it is empty (unverified)."""
-    return build_frame("account", "AccountUpdateNotification", {})
-
-
 def build_log(message: str, at: str) -> Frame:
-    """A log line; sent only to those whose filter asks for it."""
+    """Build a log line, which only subscribers whose filter asks for it receive."""
     return build_frame("log", "LogSentNotification", {"level": 3, "thread": "6536", "time": at, "message": message})

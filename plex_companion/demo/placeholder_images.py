@@ -1,4 +1,4 @@
-"""Invented posters: hills under a coloured sky, painted anew for every item and always the same for the same one."""
+"""Invented posters: hills under a coloured sky, different for every item and always the same for one item."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SUN, _HILL = BANDS, BANDS + 1
 
 @functools.lru_cache(maxsize=256)
 def draw_placeholder(seed: int, width: int = WIDTH, height: int = HEIGHT) -> bytes:
-    """A landscape as a PNG of some kilobytes."""
+    """Draw a landscape and return it as a PNG of some kilobytes."""
     rng = random.Random(seed)  # noqa: S311  # play, not secrets
     ridges = [_draw_ridge(rng, layer, width, height) for layer in range(HILLS)]
     sky = bytes(min(BANDS - 1, y * BANDS // (height * 2 // 3)) for y in range(height))
@@ -31,7 +31,7 @@ def draw_placeholder(seed: int, width: int = WIDTH, height: int = HEIGHT) -> byt
 
 
 def _draw_ridge(rng: random.Random, layer: int, width: int, height: int) -> list[int]:
-    """How far down each column a range of hills begins; nearer ones lie lower and are rounder."""
+    """Return how far down a range of hills begins in each column. Nearer ranges lie lower and are rounder."""
     base = height * (0.5 + 0.13 * layer)
     waves = [
         (height * rng.uniform(0.02, 0.09) / (n + 1), rng.uniform(1, 2.5) * (n + 1), rng.uniform(0, math.tau))
@@ -67,7 +67,7 @@ def _convert_rgb(hue: float, saturation: float, value: float) -> bytes:
 
 
 def encode_png(rows: Sequence[bytes], palette: bytes) -> bytes:
-    """A picture whose bytes are places in a palette, as a PNG."""
+    """Encode a picture as a PNG; its bytes are positions in the palette."""
 
     def encode_chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

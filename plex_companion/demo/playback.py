@@ -1,4 +1,4 @@
-"""Playing: what a client reports, and what the server then remembers and announces."""
+"""Playing: the reports of clients, and what the server then stores and announces."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from plex_companion.demo.server_state import ServerState
 
 TICK = 10.0  # seconds between a client's reports
-SEEN = 0.9  # from here on a play counts as seen
+SEEN = 0.9  # from here on a play counts as watched
 STORED_FROM = 60_000  # ms; earlier positions are not kept
 
 
 def build_transcode_entry(server: ServerState, session: DemoSession) -> frames.Entry:
-    """The TranscodeSession of a frame: real booleans, a full key, a float time."""
+    """Build the TranscodeSession of a frame: real booleans, a full key, a float time."""
     work, media = session.transcode, session.item.media
     if work is None:
         return {}
@@ -48,7 +48,10 @@ def start(
     live: str = "",
     announce: bool = True,
 ) -> DemoSession:
-    """Begin to play. The first report carries no transcodeSession yet, the second does; a player's old session is replaced."""
+    """Start a session and announce it. It replaces the player's old session.
+
+    The first report carries no transcodeSession yet, the second does.
+    """
     for old in [s for s in server.sessions.values() if s.player is player]:
         stop(server, old)
     session = DemoSession(
@@ -68,7 +71,7 @@ def start(
 
 
 def begin_transcode(server: ServerState, session: DemoSession, *, announce: bool = True) -> DemoTranscode:
-    """Start to convert for this session."""
+    """Start a transcode for this session."""
     session.transcode = DemoTranscode(
         f"{server.rng.getrandbits(96):024x}", started_at=server.clock(), speed=4.2, progress=0.5
     )
@@ -79,7 +82,7 @@ def begin_transcode(server: ServerState, session: DemoSession, *, announce: bool
 
 
 def report(server: ServerState, session: DemoSession, state: str | None = None, offset: int | None = None) -> None:
-    """What a client's `/:/timeline` does: remember state and position, announce them."""
+    """Store and announce state and position, as a client's `/:/timeline` does."""
     if state is not None:
         session.state = state
     if offset is not None:
@@ -101,13 +104,13 @@ def move(server: ServerState, session: DemoSession, seconds: float = TICK) -> No
 
 
 def seek(server: ServerState, session: DemoSession, offset: int) -> None:
-    """A seek shows as paused and playing."""
+    """Report a seek, which shows as paused and playing."""
     report(server, session, "paused")
     report(server, session, "playing", offset)
 
 
 def restart_transcode(server: ServerState, session: DemoSession) -> None:
-    """`end` and `start` with the same key in the same second, as after a seek."""
+    """Announce `end` and `start` with one key in the same second, as after a seek."""
     if session.transcode is None:
         return
     server.announce(frames.build_transcode("end", build_transcode_entry(server, session)))
@@ -116,7 +119,7 @@ def restart_transcode(server: ServerState, session: DemoSession) -> None:
 
 
 def stop(server: ServerState, session: DemoSession, *, announce: bool = True) -> None:
-    """End a session: remember the position, count the play if it is near its end."""
+    """End a session: store the position, or count the play near its end."""
     session.state = "stopped"
     server.sessions.pop(session.key, None)
     remember(server, session)
@@ -127,7 +130,7 @@ def stop(server: ServerState, session: DemoSession, *, announce: bool = True) ->
 
 
 def remember(server: ServerState, session: DemoSession) -> None:
-    """Keep the position, or count the item as seen and write history."""
+    """Store the position, or count the item as watched and write history."""
     if session.item.key not in server.items or session.item.section not in server.sections:
         return
     view, duration = server.get_own_view(session.user, session.item.key), session.item.duration or 0
@@ -140,17 +143,17 @@ def remember(server: ServerState, session: DemoSession) -> None:
 
 
 def forget(server: ServerState, session: DemoSession) -> None:
-    """Drop a session without a word: how a ghost finally leaves `/status/sessions`."""
+    """Drop a session without announcing it, as a stale row finally leaves `/status/sessions`."""
     server.sessions.pop(session.key, None)
 
 
 def build_preroll_item(server: ServerState, key: str) -> DemoItem:
-    """A clip of section -2, which no library lists."""
+    """Build a clip of section -2, which no library lists."""
     return DemoItem(key, "clip", "-2", "Welcome to the Lighthouse", server.now, server.now, duration=6_000, index=1,
                 guid=f"analyzed.prerolls://{server.rng.getrandbits(64):016x}", media=())  # fmt: skip
 
 
 def build_live_item(server: ServerState, key: str) -> DemoItem:
-    """What is on television: an invented programme with an invented guid."""
+    """Build an item of live TV: an invented programme with an invented guid."""
     return DemoItem(key, "episode", "", "Harbour Weather Live", server.now, server.now, duration=7_200_000, index=105, year=2026,
                 guid="tv.demo.guide://episode/EP-DEMO-000105", summary="")  # fmt: skip

@@ -1,4 +1,4 @@
-"""The settings a demo server answers to `/:/prefs`: a small choice, with Plex's ids and our own words."""
+"""The settings that a demo server lists at `/:/prefs`: a small selection, with Plex's ids and our own words."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Pref:
     choices: str | None = None
 
     def set(self, text: str) -> None:
-        """Take a new value as it is written in an address."""
+        """Set a new value from its text in a query string."""
         self.value = text.lower() in {"1", "true"} if self.type == "bool" else text
 
 
 def build_section_prefs() -> dict[str, Pref]:
-    """The settings of a library."""
+    """Return the default settings of a library."""
     prefs = (
         Pref("hidden", "Visibility", "int", 0, 0, "", choices="0:Include|1:Exclude from home|2:Exclude everywhere"),
         Pref("enableBIFGeneration", "Video previews", "bool", default=True, value=True, group=""),
@@ -39,7 +39,7 @@ def build_section_prefs() -> dict[str, Pref]:
 
 
 def build_default_prefs(name: str) -> dict[str, Pref]:
-    """The settings of a server called `name`."""
+    """Return the default settings of a server called `name`."""
     prefs = (
         Pref("FriendlyName", "Friendly name", "text", "", name, "general", "The name others see."),
         Pref("sendCrashReports", "Send crash reports", "bool", default=True, value=False, group="general"),

@@ -1,4 +1,4 @@
-"""The public port: a small TCP relay, so that faults can act on bytes and the port can close and open again."""
+"""The public port: a small TCP relay, so that faults can act on bytes and the port can close and reopen."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStrea
 
 
 class PauseGate:
-    """Something to wait at while it is closed."""
+    """A gate that tasks wait at while it is closed."""
 
     def __init__(self) -> None:
         self._open = anyio.Event()
         self._open.set()
 
     def close(self) -> None:
-        """Hold back whoever comes."""
+        """Let tasks wait from now on."""
         if self._open.is_set():
             self._open = anyio.Event()
 
     def open(self) -> None:
-        """Let everybody through."""
+        """Let all tasks through."""
         self._open.set()
 
     async def wait_open(self) -> None:
@@ -44,7 +44,7 @@ class PauseGate:
 
 @dataclass(slots=True, eq=False)
 class RelayLink:
-    """One client connection. `allowance` is how many bytes may still go to the client before it is reset."""
+    """One client connection. `allowance` is the number of bytes that may still go to the client before it is reset."""
 
     client: SocketStream
     scope: anyio.CancelScope
@@ -72,12 +72,16 @@ class PortRelay:
         self.links: set[RelayLink] = set()
 
     async def open(self) -> None:
-        """Take the port; the same one again after `close`. Raises `PortInUse`."""
+        """Listen on the port; after `close`, on the same one.
+
+        Raises:
+            PortInUse: Another program listens on it.
+        """
         if self._listening is None:
             await self._tasks.start(self._listen)
 
     async def close(self) -> None:
-        """Give the port back; connections that are open stay so."""
+        """Stop listening. Open connections stay open."""
         if self._listening is not None:
             self._listening.cancel()
             await self._closed.wait()
@@ -136,37 +140,40 @@ class PortRelay:
         with contextlib.suppress(*BROKEN):
             await server.send(head)
             while True:
-                await self._count_passed(link)
+                await self._wait_for_gates(link)
                 chunk = await link.client.receive()
-                await self._count_passed(link)
+                await self._wait_for_gates(link)
                 await server.send(chunk)
         pumps.cancel()
 
     async def _copy_downstream(self, link: RelayLink, server: SocketStream) -> None:
         with contextlib.suppress(*BROKEN):
             while True:
-                await self._count_passed(link)
+                await self._wait_for_gates(link)
                 chunk = await server.receive()
-                await self._count_passed(link)
+                await self._wait_for_gates(link)
                 if link.allowance is not None:
                     chunk, link.allowance = chunk[: link.allowance], link.allowance - len(chunk[: link.allowance])
                 await link.client.send(chunk)
                 if link.allowance == 0:
                     link.reset()
 
-    async def _count_passed(self, link: RelayLink) -> None:
+    async def _wait_for_gates(self, link: RelayLink) -> None:
         await self._gate.wait_open()
         await link.gate.wait_open()
 
     def reset(self, *, websockets_only: bool = False) -> int:
-        """RST connections; returns how many."""
+        """Reset (RST) connections and return how many."""
         hit = [link for link in self.links if link.websocket or not websockets_only]
         for link in hit:
             link.reset()
         return len(hit)
 
     def freeze(self, *, everything: bool = False) -> None:
-        """Go silent: TCP stays open, nothing is read or sent. Websockets that are open now, or everything for ever."""
+        """Go silent: TCP stays open, nothing is read or sent.
+
+        Freezes the websockets that are open now, or with `everything` all connections until `thaw`.
+        """
         if everything:
             self._gate.close()
         for link in self.links:
@@ -174,13 +181,13 @@ class PortRelay:
                 link.gate.close()
 
     def thaw(self) -> None:
-        """Speak again."""
+        """End the silence."""
         self._gate.open()
         for link in self.links:
             link.gate.open()
 
     def cut_after(self, count: int) -> None:
-        """Let `count` more bytes through to every websocket, then RST: the middle of a frame, if `count` is odd enough."""
+        """Let `count` more bytes through to every websocket, then reset it: usually in the middle of a frame."""
         for link in self.links:
             if link.websocket:
                 link.allowance = count

@@ -1,4 +1,4 @@
-"""One request as an answer sees it, and the forms an answer can take."""
+"""A request as handlers get it, and the forms of an answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STARTING = (
 
 
 class HttpRefusal(Exception):
-    """Ends a request with a status and Plex's page for it."""
+    """A refused request: ends it with a status and Plex's page for it."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -37,7 +37,7 @@ class HttpRefusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DemoAnswer:
-    """An answer that is no tree."""
+    """An answer that is not a tree of nodes."""
 
     body: bytes = b""
     status: int = 200
@@ -50,7 +50,7 @@ DONE = DemoAnswer()
 
 
 def build_error_page(status: int) -> DemoAnswer:
-    """Plex's page for a refused call; 503 is XML, as at start-up."""
+    """Build Plex's page for a refused call; 503 is XML, as at start-up."""
     if status == 503:  # noqa: PLR2004  # the status
         return DemoAnswer(STARTING.encode(), status, "text/xml")
     name = NAMES.get(status, "Error")
@@ -61,7 +61,7 @@ def build_error_page(status: int) -> DemoAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DemoRequest:
-    """A request: who asks (the owner unless the token says otherwise), what, with which arguments of path and query."""
+    """A request: its user (the owner unless the token says otherwise), path, and arguments of path and query."""
 
     state: ServerState
     user: DemoUser
@@ -73,16 +73,16 @@ class DemoRequest:
     body: bytes = b""
 
     def get(self, name: str, default: str = "") -> str:
-        """The first value of a query argument."""
+        """Return the first value of a query argument."""
         return next((value for key, value in self.params if key == name), default)
 
     def get_number(self, name: str, default: int = 0) -> int:
-        """A query argument as a number; nonsense is the default."""
+        """Return a query argument as a number, or the default if it is not one."""
         text = self.get(name)
         return int(text) if text.lstrip("-").isdigit() else default
 
     def find_token(self, user: DemoUser) -> str:
-        """A user's token. The owner's may have been chosen when the server was started."""
+        """Return a user's token. The owner's may have been chosen when the server was started."""
         return self.state.owner_token if user.id == OWNER else user.token
 
     def require_owner(self) -> None:
@@ -91,20 +91,20 @@ class DemoRequest:
             raise HttpRefusal(403)
 
     def find_section(self) -> DemoSection:
-        """The section of the path, or 404."""
+        """Return the section of the path, or refuse with 404."""
         return find_or_404(self.state.sections, self.args["section"])
 
     def find_item(self, name: str = "id") -> DemoItem:
-        """The item of the path, or 404."""
+        """Return the item of the path, or refuse with 404."""
         return find_or_404(self.state.items, self.args[name])
 
     def find_target(self) -> DemoPlayer:
-        """The player that a command is for."""
+        """Return the player that a command is for."""
         name = self.headers.get("x-plex-target-client-identifier") or self.get("X-Plex-Target-Client-Identifier")
         return find_or_404(self.state.players, name)
 
     def read_paging(self) -> tuple[int, int] | None:
-        """The page asked for, by header or by query; `None` if the whole list is."""
+        """Return start and size of the page, from headers or query; `None` for the whole list."""
         start = self._read_paging_value("X-Plex-Container-Start")
         size = self._read_paging_value("X-Plex-Container-Size")
         if start is None and size is None:
@@ -117,14 +117,14 @@ class DemoRequest:
 
 
 def find_or_404(pool: Mapping[str, T], key: str) -> T:
-    """The thing of that key, or 404."""
+    """Return the entry of that key, or refuse with 404."""
     if key not in pool:
         raise HttpRefusal(404)
     return pool[key]
 
 
 def drop_excluded(request: DemoRequest, nodes: list[Node]) -> list[Node]:
-    """Return the rows without what `excludeElements=` and `excludeFields=` name, at whatever depth."""
+    """Return the rows without what `excludeElements=` and `excludeFields=` name, at any depth."""
     elements, fields = set(request.get("excludeElements").split(",")), request.get("excludeFields").split(",")
     kept = [node for node in nodes if node.tag not in elements]
     if elements == {""} and fields == [""]:
@@ -137,7 +137,10 @@ def drop_excluded(request: DemoRequest, nodes: list[Node]) -> list[Node]:
 
 
 def build_page(request: DemoRequest, rows: Sequence[Any], make: Callable[[Any], Node], **facts: Value) -> Node:
-    """A container with the page asked for. `totalSize` and `offset` come only with paging, and are what clients count by."""
+    """Build a container with the requested page.
+
+    `totalSize` and `offset` come only with paging; clients count by them.
+    """
     window = request.read_paging()
     if window is None:
         return build_container(drop_excluded(request, [make(row) for row in rows]), **facts)
@@ -147,7 +150,7 @@ def build_page(request: DemoRequest, rows: Sequence[Any], make: Callable[[Any], 
 
 
 def build_items_page(request: DemoRequest, items: Sequence[DemoItem], **facts: Value) -> Node:
-    """A page of items."""
+    """Build a page of items."""
     head: dict[str, Value] = {"allowSync": True, "identifier": "com.plexapp.plugins.library",
                               "mediaTagPrefix": "/system/bundle/media/flags/", "mediaTagVersion": 1700000000}  # fmt: skip
     guids = request.get("includeGuids") == "1"

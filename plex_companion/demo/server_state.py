@@ -1,4 +1,4 @@
-"""The running server's memory: what is in the library, who has seen what, what is going on."""
+"""The state of a running demo server: the library, what users have watched, what is going on."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ OWNER = 1
 
 @dataclass(slots=True)
 class SimulatedFaults:
-    """How the server misbehaves just now. `status` answers every call, with `body` instead of Plex's page if there is one;
-    `cloud_status` and `cloud_body` do the same for plex.tv; `delay` holds every answer back, in seconds. Paths with their
-    query that are longer than `longest_path` are refused with 414.
+    """The faults that the server shows just now.
+
+    `status` answers every call, with `body` instead of Plex's page if there is one. `cloud_status` and `cloud_body` do this
+    for plex.tv. `delay` holds every answer back, in seconds. Paths that are longer than `longest_path`, with their query,
+    are refused with 414.
     """
 
     status: int | None = None
@@ -54,21 +56,21 @@ class SimulatedFaults:
 
 @dataclass(slots=True)
 class RequestLog:
-    """What was asked, newest last: (method, path with query), without tokens. Tests count and clear it."""
+    """The requests so far, newest last: (method, path with query), without tokens. Tests count and clear them."""
 
     log: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=20_000))
     unknown: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=1_000))
 
     def __len__(self) -> int:
-        """How many were asked since the last `clear`."""
+        """Return the number of requests since the last `clear`."""
         return len(self.log)
 
     def count(self, start: str = "", method: str | None = None) -> int:
-        """How many requests had a path that begins with `start`."""
+        """Count the requests whose path begins with `start`."""
         return sum(path.startswith(start) and method in {None, verb} for verb, path in self.log)
 
     def clear(self) -> None:
-        """Forget what was asked."""
+        """Forget the requests so far."""
         self.log.clear()
         self.unknown.clear()
 
@@ -123,7 +125,7 @@ class ServerState:
     """All state of one demo server. Every change empties the cache of listings."""
 
     tasks: TaskGroup
-    """Runs what happens in the background; there while the server runs."""
+    """The tasks in the background. Exists while the server runs."""
 
     def __init__(
         self,
@@ -157,7 +159,7 @@ class ServerState:
         self.uploaded_pictures: dict[tuple[str, str], list[str]] = {}
         self.managed_hubs: dict[str, list[ManagedHub]] = {}
         self.chosen_streams: dict[tuple[int, int], dict[str, str]] = {}
-        """Which streams a user chose of a file, by user and number of the part."""
+        """The streams that a user chose for a file, by user and id of the part."""
         self.uploaded_subtitles: dict[int, UploadedSubtitle] = {}
         self.last_subtitle = 90_000_000
         self.item_prefs: dict[str, dict[str, Pref]] = {}
@@ -169,13 +171,13 @@ class ServerState:
         self.account: dict[str, Any] = {
             "webhooks": [], "optOutPlayback": False, "optOutLibraryStats": False, "consent": False,
         }  # fmt: skip
-        """What the owner has set at plex.tv."""
+        """The settings of the owner at plex.tv."""
         self.watchlists: dict[int, list[str]] = {}
         """Discover's rating keys by user id, oldest first."""
         self.unowned: list[DemoItem] = []
         """Films and shows that plex.tv knows and the household does not own."""
         self.more_servers: list[dict[str, Any]] = []
-        """What plex.tv knows besides this server, as `/api/v2/resources` lists it."""
+        """Other servers that plex.tv knows, as `/api/v2/resources` lists them."""
 
     def _fill_library(self, household: Household) -> None:
         self.sections: dict[str, DemoSection] = {section.key: section for section in household.sections}
@@ -210,12 +212,12 @@ class ServerState:
 
     @property
     def now(self) -> int:
-        """Epoch seconds, the server's own clock."""
+        """The server's own clock, in epoch seconds."""
         return int(self.clock())
 
     @property
     def owner(self) -> DemoUser:
-        """Who owns the server."""
+        """The owner of the server."""
         return self.users[OWNER]
 
     @property
@@ -224,22 +226,22 @@ class ServerState:
         return self.token or self.owner.token
 
     def new_key(self) -> str:
-        """A rating key that was never used."""
+        """Return a rating key that was never used."""
         self.last_key += 1
         return str(self.last_key)
 
     def new_uuid(self) -> str:
-        """A reproducible UUID."""
+        """Return a reproducible UUID."""
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
     def mark_changed(self, section: str | None = None) -> None:
-        """Note that something changed: listings are made anew, the section's `contentChangedAt` moves."""
+        """Discard the cached listings and advance the section's `contentChangedAt`."""
         self.listings.clear()
         if section in self.changed_at:
             self.changed_at[section] += 1
 
     def get_listing(self, key: tuple[object, ...], make: Callable[[], list[Any]]) -> list[Any]:
-        """A selected and sorted list, remembered until the next change, because clients read lists page by page."""
+        """Return a selected and sorted list, cached until the next change because clients read lists page by page."""
         if key not in self.listings:
             if len(self.listings) > 200:  # noqa: PLR2004  # enough for every client that pages at once
                 self.listings.clear()
@@ -247,47 +249,47 @@ class ServerState:
         return self.listings[key]
 
     def list_section(self, section: str, kind: str) -> list[DemoItem]:
-        """The items of one type in a section, in the order they came."""
+        """Return the items of one type in a section, in the order they were added."""
         return [self.items[key] for key in self.of_type.get((section, kind), ())]
 
     def list_kind(self, kind: str) -> list[DemoItem]:
-        """The items of one type in every section."""
+        """Return the items of one type in every section."""
         return [item for section in self.sections for item in self.list_section(section, kind)]
 
     def list_children(self, key: str) -> list[DemoItem]:
-        """The direct children."""
+        """Return the direct children of an item."""
         return [self.items[child] for child in self.children.get(key, ())]
 
     def list_leaves(self, key: str) -> list[DemoItem]:
-        """Everything playable below an item; the item itself if it is playable."""
+        """Return everything playable below an item, or the item itself if it is playable."""
         below = self.list_children(key)
         if not below:
             return [self.items[key]] if self.items[key].type in {"movie", "episode", "track", "photo", "clip"} else []
         return [leaf for child in below for leaf in self.list_leaves(child.key)]
 
     def get_view(self, user: DemoUser, key: str) -> ViewState:
-        """How far the user is with an item; an empty view if they never touched it."""
+        """Return how far the user is with an item; an empty view if they never played it. Do not change it."""
         return self.views.get(user.id, {}).get(key) or ViewState()
 
     def get_own_view(self, user: DemoUser, key: str) -> ViewState:
-        """The same, to be changed."""
+        """Return the user's stored view of an item, to be changed."""
         return self.views.setdefault(user.id, {}).setdefault(key, ViewState())
 
     def get_tag_id(self, kind: str, tag: str) -> int:
-        """The number of a tag; the same tag keeps its number."""
+        """Return the number of a tag; a tag keeps its number."""
         return self.tag_ids.setdefault((kind, tag), 1000 + len(self.tag_ids))
 
     # -- writing
 
     def add(self, item: DemoItem) -> DemoItem:
-        """Put an item into the library, without a word to anybody."""
+        """Add an item to the library without announcing it."""
         self.items[item.key] = item
         self._index(item)
         self.mark_changed(item.section)
         return item
 
     def remove(self, key: str) -> list[DemoItem]:
-        """Take an item and everything below it out; returns what went, innermost first."""
+        """Remove an item and everything below it, and return the removed items, innermost first."""
         gone = [item for child in list(self.children.get(key, ())) for item in self.remove(child)]
         item = self.items.pop(key)
         self.of_type[item.section, item.type].remove(key)
@@ -305,27 +307,27 @@ class ServerState:
             collection.items = [held for held in collection.items if held != key]
 
     def scrobble(self, user: DemoUser, key: str) -> None:
-        """Count everything playable below `key` as seen. No history row: that is Plex's way since 2023."""
+        """Count everything playable below `key` as watched. Since 2023 Plex writes no history row for this."""
         for leaf in self.list_leaves(key):
             view = self.get_own_view(user, leaf.key)
             view.count, view.offset, view.viewed_at = view.count + 1, 0, self.now
         self.mark_changed()
 
     def unscrobble(self, user: DemoUser, key: str) -> None:
-        """Count everything playable below `key` as unseen."""
+        """Count everything playable below `key` as unwatched."""
         for leaf in self.list_leaves(key):
             view = self.get_own_view(user, leaf.key)
             view.count, view.offset = 0, 0
         self.mark_changed()
 
     def rate(self, user: DemoUser, key: str, rating: float | None) -> None:
-        """Keep a user's rating of an item or a collection, or take it back."""
+        """Store a user's rating of an item or a collection; `None` removes it."""
         view = self.get_own_view(user, key)
         view.rating, view.rated_at = rating, self.now
         self.mark_changed()
 
     def add_play(self, session: DemoSession) -> DemoPlay:
-        """A history row for a play that reached its end."""
+        """Add a history row for a play that reached its end."""
         play = DemoPlay(self.next_play, session.item.key, self.now, session.user.id, session.player.id)
         self.next_play += 1
         self.history.append(play)
@@ -333,7 +335,7 @@ class ServerState:
         return play
 
     def change_user(self, user: DemoUser) -> DemoUser:
-        """Put a user in place of the one with the same id, or beside the others."""
+        """Replace the user with this id, or add them."""
         known = self.users.get(user.id)
         self.users[user.id] = user
         # The owner's token may have been chosen when the server was started.
@@ -342,7 +344,7 @@ class ServerState:
         return user
 
     def forget_user(self, user: DemoUser) -> None:
-        """Take a user and their tokens away; what they played stays."""
+        """Remove a user and their tokens. Their plays stay."""
         self.users.pop(user.id, None)
         self.by_token = {token: holder for token, holder in self.by_token.items() if holder.id != user.id}
 
@@ -364,14 +366,14 @@ class ServerState:
     # -- announcing
 
     def announce_timeline(self, item: DemoItem, state: int, *, title: str | None = None, **more: Any) -> None:
-        """One step in an item's life."""
+        """Announce one step of adding, changing or deleting an item."""
         name = self.format_timeline_title(item) if title is None else title
         self.announce(
             frames.build_timeline(item.section, item.key, TYPE_NUMBERS[item.type], name, state, self.now, **more)
         )
 
     def format_timeline_title(self, item: DemoItem) -> str:
-        """The title as timelines carry it: an episode names its show."""
+        """Return the title as timelines carry it: an episode names its show."""
         season = self.items.get(item.parent or "") if item.type == "episode" else None
         show = self.items.get(season.parent or "") if season else None
         if season is None or show is None:
@@ -381,7 +383,7 @@ class ServerState:
     def start_activity(
         self, kind: str, title: str, subtitle: str = "", *, user: int = 1, cancellable: bool = False
     ) -> str:
-        """Begin an activity, announce it and return its uuid."""
+        """Start an activity, announce it and return its uuid."""
         name = self.new_uuid()
         self.activities[name] = {
             "uuid": name, "type": kind, "cancellable": cancellable, "userID": user, "title": title, "subtitle": subtitle,
@@ -391,7 +393,7 @@ class ServerState:
         return name
 
     def move_activity(self, name: str, progress: int, subtitle: str | None = None, **context: Any) -> None:
-        """Report on an activity; ignored once it has ended."""
+        """Announce the progress of an activity. Do nothing if it has ended."""
         entry = self.activities.get(name)
         if entry is None:
             return
@@ -409,9 +411,9 @@ class ServerState:
             self.announce(frames.build_activity("ended", {**entry, "progress": 100}))
 
     def get_prefs(self, section: str) -> dict[str, Pref]:
-        """The settings of a library."""
+        """Return the settings of a library, to be read or changed."""
         return self._section_prefs.setdefault(section, build_section_prefs())
 
     def list_levels(self, section: str) -> tuple[str, ...]:
-        """The types a section holds, outermost first."""
+        """Return the types that a section holds, outermost first."""
         return LEVELS[self.sections[section].type]

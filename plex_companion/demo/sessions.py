@@ -33,7 +33,7 @@ class DemoTranscode:
 
 @dataclass(slots=True)
 class DemoSession:
-    """One row of `/status/sessions`. `key` is the counter that restarts with the server, `id` is what terminate wants."""
+    """One row of `/status/sessions`. `key` is a counter that restarts with the server; `id` is what `terminate` takes."""
 
     key: str
     id: str
@@ -53,16 +53,16 @@ class DemoSession:
 
     @property
     def item_path(self) -> str:
-        """The key frames carry: live TV has a path of its own."""
+        """The key in frames. Live TV has a path of its own."""
         return f"/livetv/sessions/{self.live}" if self.live else f"/library/metadata/{self.item.key}"
 
     @property
     def frame_rating_key(self) -> str:
-        """The rating key frames carry: live TV reports a guid there."""
+        """The rating key in frames. Live TV reports a guid there."""
         return self.item.guid if self.live else self.item.key
 
     def build_entry(self, state: str | None = None, *, transcode: bool = True) -> frames.Entry:
-        """The PlaySessionStateNotification of this moment; optional fields are absent as in recordings."""
+        """Build the current PlaySessionStateNotification. Optional fields are absent, as in recordings."""
         entry: frames.Entry = {
             "sessionKey": self.key, "clientIdentifier": self.player.client_identifier,
             "guid": self.item.guid if self.live or self.player.platform in PLATFORMS_WITH_GUID else "", "ratingKey": self.frame_rating_key, "url": "", "key": self.item_path,

@@ -1,4 +1,4 @@
-"""Who listens: websocket and event-source subscribers, each with its filter and its own bounded queue."""
+"""Websocket and event-source subscribers, each with its filter and its own bounded queue."""
 
 from __future__ import annotations
 
@@ -27,28 +27,27 @@ if TYPE_CHECKING:
     from plex_companion.demo.frames import Frame
     from plex_companion.demo.request import DemoAnswer
 
-    Admission = Callable[[str, list[tuple[str, str]], dict[str, str]], DemoAnswer | None]
+    AccessCheck = Callable[[str, list[tuple[str, str]], dict[str, str]], DemoAnswer | None]
 
 QUEUE = 50_000  # frames; a subscriber that falls further behind is dropped
-PATHS = ("/:/websockets/notifications", "/:/websocket/notifications")
 # PLEX.md 1.1: clients with 15 s timeouts live on idle servers, so the server pings at least that often (unverified).
 PING_SECONDS = 12.0
 
 
-# Clients that are cut off on purpose are no errors to report; an unattached logger says nothing to anybody.
-QUIET = logging.Logger("demo", logging.CRITICAL)  # noqa: LOG001  # see above
+# Clients that are cut off on purpose are not errors to report; an unattached logger prints nothing.
+SILENT_LOGGER = logging.Logger("demo", logging.CRITICAL)  # noqa: LOG001  # see above
 
 
 @dataclass(frozen=True, slots=True)
 class FrameFilter:
-    """Which kinds a subscriber wants: `only` if it is not empty, minus `without`."""
+    """The kinds of frames that a subscriber gets: `only`, or every kind if that is empty, minus `without`."""
 
     only: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset({"log"})
 
     @classmethod
     def parse(cls, params: list[tuple[str, str]]) -> FrameFilter:
-        """From `filters=` or `filter=`: names, `-names`; empty is everything, absent is everything but the log."""
+        """Parse `filters=` or `filter=`: names and `-names`. Empty is everything, absent is everything but the log."""
         given = [value for name, value in params if name in {"filters", "filter"}]
         if not given:
             return cls()
@@ -59,14 +58,14 @@ class FrameFilter:
         )
 
     def accepts(self, frame: Frame) -> bool:
-        """Raw frames pass every filter."""
+        """Return whether a frame passes the filter. Raw frames always do."""
         if frame.kind == "raw":
             return True
         return frame.kind not in self.without and (not self.only or frame.kind in self.only)
 
 
 class SubscriberHub:
-    """Hands every announcement to every subscriber that wants it; nobody waits for anybody."""
+    """Queues every announcement for every subscriber that wants it. No subscriber waits for another."""
 
     def __init__(self) -> None:
         self._subscribers: dict[MemoryObjectSendStream[Frame], FrameFilter] = {}
@@ -74,7 +73,7 @@ class SubscriberHub:
         self.sockets = self.joined = 0
 
     def announce(self, frame: Frame) -> None:
-        """Queue a frame for everybody at once; whoever is too far behind is dropped."""
+        """Queue a frame for every subscriber at once. A subscriber that is too far behind is dropped."""
         self.sent += 1
         for stream, wanted in list(self._subscribers.items()):
             if wanted.accepts(frame):
@@ -85,18 +84,18 @@ class SubscriberHub:
 
     @property
     def waiting(self) -> int:
-        """Frames queued for the slowest subscriber."""
+        """The number of frames queued for the slowest subscriber."""
         return max((s.statistics().current_buffer_used for s in self._subscribers), default=0)
 
     async def wait_for_room(self) -> None:
-        """Return when nobody is far behind; lets everybody read meanwhile."""
+        """Wait until no subscriber is far behind."""
         await anyio.lowlevel.checkpoint()
         while self.waiting > QUEUE // 5:  # noqa: ASYNC110  # memory streams offer no event for "half empty"
             await anyio.sleep(0.001)
 
     @property
     def listeners(self) -> int:
-        """How many subscribers there are."""
+        """The number of subscribers."""
         return len(self._subscribers)
 
     def _drop(self, stream: MemoryObjectSendStream[Frame]) -> None:
@@ -104,22 +103,22 @@ class SubscriberHub:
         stream.close()
 
     def subscribe(self, wanted: FrameFilter) -> tuple[MemoryObjectSendStream[Frame], MemoryObjectReceiveStream[Frame]]:
-        """Begin to collect frames "from now"; there is no replay."""
+        """Start to collect frames. There is no replay of earlier ones."""
         send, receive = anyio.create_memory_object_stream["Frame"](QUEUE)
         self._subscribers[send] = wanted
         return send, receive
 
     def close(self) -> None:
-        """Nobody listens any more."""
+        """Drop every subscriber."""
         for stream in list(self._subscribers):
             self._drop(stream)
 
     def unsubscribe(self, send: MemoryObjectSendStream[Frame]) -> None:
-        """Stop collecting."""
+        """Stop collecting frames."""
         self._drop(send)
 
-    def serve_sockets(self, admit: Admission) -> AbstractAsyncContextManager[Server]:
-        """The inner websocket server, on a port of its own."""
+    def serve_sockets(self, admit: AccessCheck) -> AbstractAsyncContextManager[Server]:
+        """Run the inner websocket server on a port of its own."""
 
         def check(_: ServerConnection, request: Request) -> Response | None:
             parts = urlsplit(request.path)
@@ -128,7 +127,7 @@ class SubscriberHub:
 
         return serve(
             self._serve, "127.0.0.1", 0, process_request=check, compression=None, ping_interval=PING_SECONDS, ping_timeout=None,
-            close_timeout=0.2, max_size=65_536, server_header="Plex Media Server", logger=QUIET,
+            close_timeout=0.2, max_size=65_536, server_header="Plex Media Server", logger=SILENT_LOGGER,
         )  # fmt: skip
 
     async def _serve(self, socket: ServerConnection) -> None:
@@ -158,7 +157,7 @@ class SubscriberHub:
         await socket.close(1001)
 
     async def stream_events(self, wanted: FrameFilter) -> AsyncIterator[bytes]:
-        """The event source: `event:` and `data:` lines, a ping every ten seconds."""
+        """Yield the event source: `event:` and `data:` lines, a ping every ten seconds."""
         send, receive = self.subscribe(wanted)
         try:
             yield b"event: ping\ndata: {}\n\n"

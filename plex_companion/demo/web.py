@@ -1,4 +1,4 @@
-"""HTTP: who may ask, which answer fits, how it is written."""
+"""The HTTP side of the demo server: access, routing, and writing answers as XML or JSON."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ KINDS = {
     "flag": "unwatched|inProgress|hdr|unmatched|duplicate|trash",
     "chosen": "poster|art|banner|theme|clearLogo|squareArt",
 }
-# The first that fits answers, so particular paths stand before general ones.
+# The first route that matches answers, so particular paths stand before general ones.
 ROUTES: tuple[tuple[str, str, Any], ...] = (
     *discover.ROUTES,
     *server.ROUTES,
@@ -78,11 +78,11 @@ ROUTES: tuple[tuple[str, str, Any], ...] = (
 EVENT_SOURCE = "/:/eventsource/notifications"
 PLEX_TV = ("/api/", "/devices.xml", "/users/account")
 OPEN = re.compile(r"/identity|/api/v2/pins(/\d+)?")
-"""What needs no token."""
+"""The paths that need no token."""
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """A route's pattern as an expression."""
+    """Compile a route's pattern to an expression."""
 
     def replace_group(match: re.Match[str]) -> str:
         return f"(?P<{match[1]}>{KINDS[match[2]] if match[2] else '[^/]+'})"
@@ -101,7 +101,7 @@ class DemoWeb:
             self._routes.setdefault(method, []).append((compile_pattern(pattern), handler))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request; anything else is refused by the server in front."""
+        """Answer one HTTP request. Anything else is refused by the server in front."""
         if scope["type"] != "http":
             return
         response: Response = Response(status_code=503)
@@ -114,7 +114,7 @@ class DemoWeb:
         await response(scope, receive, send)
 
     def close(self) -> None:
-        """Answer at once whoever still waits for an answer: the server is going."""
+        """Answer all open requests at once with 503: the server is closing."""
         for answering in list(self._answering):
             answering.cancel()
 
@@ -164,9 +164,9 @@ class DemoWeb:
         return build_error_page(414) if longest is not None and len(line) > longest else None
 
     def check_access(self, path: str, params: list[tuple[str, str]], headers: dict[str, str]) -> DemoAnswer | None:
-        """Why the caller is turned away, if they are: the server's mood, or their token."""
+        """Return the refusal of a caller, for a simulated fault or their token; `None` if they may go on."""
         faults = self._demo.state.faults
-        # Its providers share paths with the server: who diverts a request to here says where it was meant to go.
+        # Its providers share paths with the server: a client that diverts a request to here says where it was meant to go.
         cloud = path.startswith(PLEX_TV) or headers.get("x-forwarded-host", "").endswith(".plex.tv")
         if cloud and faults.cloud_status is not None:
             page = build_error_page(faults.cloud_status)
@@ -183,7 +183,7 @@ class DemoWeb:
     def check_socket_access(
         self, path: str, params: list[tuple[str, str]], headers: dict[str, str]
     ) -> DemoAnswer | None:
-        """The same for a websocket's handshake; only the two known paths exist."""
+        """Return the refusal of a websocket's handshake, or `None`. Only the two known paths exist."""
         self._log_request("GET", path, params)
         refusal = self.check_access(path, params, headers)
         if refusal is None and path not in {"/:/websockets/notifications", "/:/websocket/notifications"}:
@@ -191,7 +191,7 @@ class DemoWeb:
         return refusal
 
     def _find_user(self, params: list[tuple[str, str]], headers: dict[str, str]) -> DemoUser | None:
-        """Whose token it is; without a required token a stranger counts as the owner."""
+        """Return the user of the token. Without a required token, an unknown one counts as the owner."""
         state = self._demo.state
         token = headers.get("x-plex-token") or next((v for n, v in params if n == "X-Plex-Token"), "")
         user = state.by_token.get(token)

@@ -1,1 +1,1 @@
-"""What the demo household owns."""
+"""The demo household: its data, the built-in one, and reading one from a JSON file."""

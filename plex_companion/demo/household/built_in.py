@@ -79,14 +79,25 @@ PEOPLE = (
 STUDIOS = ("Lanternfish Pictures", "Tall Heron Films", "Copperplate Studio", "Blue Gate")
 COUNTRIES = ("Norland", "Estavia", "Kanto Isles")
 RATINGS = ("G", "PG", "PG-13", "R")
-WHAT = ("A retired ferryman", "Two rival bakers", "A shy astronomer", "An unlucky courier", "A town that never sleeps")
-DOES = ("finds a letter meant for someone else", "makes a bet with the sea", "loses the only key", "learns to listen")
-ENDS = ("before the winter fair.", "and must give it back.", "while the clocks run slow.", "as the last tram leaves.")
+SUBJECTS = (
+    "A retired ferryman",
+    "Two rival bakers",
+    "A shy astronomer",
+    "An unlucky courier",
+    "A town that never sleeps",
+)
+VERBS = ("finds a letter meant for someone else", "makes a bet with the sea", "loses the only key", "learns to listen")
+ENDINGS = (
+    "before the winter fair.",
+    "and must give it back.",
+    "while the clocks run slow.",
+    "as the last tram leaves.",
+)
 
 
 @dataclass(slots=True)
 class HouseholdBuilder:
-    """Hands out rating keys, media ids and dates, so that the same seed builds the same household."""
+    """Generates rating keys, media ids and dates. One seed always builds the same household."""
 
     now: int
     rng: random.Random = field(default_factory=lambda: random.Random(20261122))  # noqa: S311  # content, not secrets
@@ -94,15 +105,15 @@ class HouseholdBuilder:
     next_media: int = 5000
     items: list[DemoItem] = field(default_factory=list)
     trailers_for: list[DemoItem] = field(default_factory=list)
-    """Films that get a trailer once everything else is there."""
+    """Films that get a trailer once everything else is added."""
 
     def take_key(self) -> str:
-        """The next rating key."""
+        """Return the next rating key."""
         self.next_key += 1
         return str(self.next_key)
 
     def build_media(self, file: str, minutes_kbps: int, *, video: bool = True) -> DemoMedia:
-        """A file of a plausible size; about one video in six is 4K."""
+        """Build a file of a plausible size. About one video in six is 4K."""
         self.next_media += 1
         if not video:
             return DemoMedia(self.next_media, file, minutes_kbps * 40_000, "mp3", 320, "mp3")
@@ -116,11 +127,11 @@ class HouseholdBuilder:
         )
 
     def build_guid(self, kind: str, key: str) -> str:
-        """A guid in Plex's form that belongs to nothing real."""
+        """Build a guid in Plex's form that belongs to nothing real."""
         return f"plex://{kind}/{hashlib.sha256(f'{kind} {key}'.encode()).hexdigest()[:24]}"
 
     def add(self, item: DemoItem) -> DemoItem:
-        """Keep the item; fills its guid and sort title."""
+        """Add the item, with a guid and a sort title if it has none."""
         item.guid = item.guid or self.build_guid(item.type, item.key)
         item.title_sort = item.title_sort or build_sort_title(item.title)
         if item.type in {"season", "episode"} and not item.external_ids and item.key.isdigit():
@@ -129,12 +140,12 @@ class HouseholdBuilder:
         return item
 
     def pick_added_at(self, days: int) -> int:
-        """A moment within the last `days` days."""
+        """Pick a moment within the last `days` days."""
         return self.now - self.rng.randrange(3600, days * DAY)
 
 
 def build_sort_title(title: str) -> str:
-    """The title without its leading article, as Plex sorts."""
+    """Return the title without its leading article, as Plex sorts."""
     for article in ("The ", "A ", "An "):
         if title.startswith(article):
             return title[len(article) :]
@@ -142,12 +153,12 @@ def build_sort_title(title: str) -> str:
 
 
 def build_sentence(rng: random.Random) -> str:
-    """An invented summary."""
-    return f"{rng.choice(WHAT)} {rng.choice(DOES)} {rng.choice(ENDS)}"
+    """Return an invented summary."""
+    return f"{rng.choice(SUBJECTS)} {rng.choice(VERBS)} {rng.choice(ENDINGS)}"
 
 
 def pick_film_tags(rng: random.Random) -> dict[str, tuple[str, ...]]:
-    """Genres, people and a country for one film."""
+    """Pick genres, people and a country for one film."""
     return {
         "Genre": tuple(rng.sample(GENRES, 2)),
         "Director": (rng.choice(PEOPLE),),
@@ -158,7 +169,7 @@ def pick_film_tags(rng: random.Random) -> dict[str, tuple[str, ...]]:
 
 
 def add_movie(builder: HouseholdBuilder, section: str, title: str, *, days: int = 900) -> DemoItem:
-    """One film with its trailer."""
+    """Add one film."""
     rng, key, year = builder.rng, builder.take_key(), builder.rng.randrange(1961, 2026)
     minutes, added = rng.randrange(72, 165), builder.pick_added_at(days)
     movie = DemoItem(
@@ -174,7 +185,7 @@ def add_movie(builder: HouseholdBuilder, section: str, title: str, *, days: int 
 
 
 def add_extra(builder: HouseholdBuilder, movie: DemoItem) -> DemoItem:
-    """A trailer: it has no section of its own, which Plex writes as `-1` in timelines."""
+    """Add a trailer. It has no section of its own, which Plex writes as `-1` in timelines."""
     extra = DemoItem(builder.take_key(), "clip", "-1", f"{movie.title}: Trailer", movie.added_at, movie.added_at, duration=2 * MINUTE,
                  media=(builder.build_media(f"/extras/{movie.key}.mkv", 2),), year=movie.year, parent=None)  # fmt: skip
     movie.extras = (*movie.extras, extra.key)
@@ -182,7 +193,7 @@ def add_extra(builder: HouseholdBuilder, movie: DemoItem) -> DemoItem:
 
 
 def add_show(builder: HouseholdBuilder, section: str, title: str, genre: str, seasons: int, episodes: int) -> DemoItem:
-    """A show with its seasons and episodes."""
+    """Add a show with its seasons and episodes."""
     rng, added = builder.rng, builder.pick_added_at(700)
     year = rng.randrange(2004, 2024)
     show = builder.add(
@@ -197,7 +208,7 @@ def add_show(builder: HouseholdBuilder, section: str, title: str, genre: str, se
 
 
 def add_season(builder: HouseholdBuilder, show: DemoItem, number: int, episodes: int) -> DemoItem:
-    """A season with its episodes."""
+    """Add a season with its episodes."""
     year = (show.year or 2000) + number - 1
     season = builder.add(DemoItem(builder.take_key(), "season", show.section, f"Season {number}", show.added_at, show.updated_at,
                             parent=show.key, index=number, year=year))  # fmt: skip
@@ -207,7 +218,7 @@ def add_season(builder: HouseholdBuilder, show: DemoItem, number: int, episodes:
 
 
 def add_episode(builder: HouseholdBuilder, season: DemoItem, title: str, number: int, index: int) -> DemoItem:
-    """One episode."""
+    """Add one episode."""
     rng, minutes = builder.rng, builder.rng.randrange(22, 58)
     added = season.added_at + index * 3600
     return builder.add(
@@ -219,7 +230,7 @@ def add_episode(builder: HouseholdBuilder, season: DemoItem, title: str, number:
 
 
 def add_artist(builder: HouseholdBuilder, section: str, name: str, genre: str, albums: Iterable[str]) -> DemoItem:
-    """An artist with albums and tracks."""
+    """Add an artist with albums and tracks."""
     artist = add_bare_artist(builder, section, name, genre)
     for position, title in enumerate(albums, 1):
         add_album(builder, artist, title, position, TRACKS)
@@ -227,7 +238,7 @@ def add_artist(builder: HouseholdBuilder, section: str, name: str, genre: str, a
 
 
 def add_bare_artist(builder: HouseholdBuilder, section: str, name: str, genre: str) -> DemoItem:
-    """An artist without albums."""
+    """Add an artist without albums."""
     added = builder.pick_added_at(1200)
     return builder.add(DemoItem(builder.take_key(), "artist", section, name, added, added, index=1, summary=f"{name} live on a barge.",
                           tags={"Genre": (genre,), "Country": ("Norland",)}))  # fmt: skip
@@ -236,7 +247,7 @@ def add_bare_artist(builder: HouseholdBuilder, section: str, name: str, genre: s
 def add_album(
     builder: HouseholdBuilder, artist: DemoItem, title: str, position: int, tracks: Iterable[str]
 ) -> DemoItem:
-    """An album with its tracks."""
+    """Add an album with its tracks."""
     section, added = artist.section, artist.added_at
     album = builder.add(DemoItem(builder.take_key(), "album", section, title, added, added, parent=artist.key, index=position,
                            year=2015 + position, released=f"{2015 + position}-05-05", studio="Kettle Records",
@@ -250,7 +261,7 @@ def add_album(
 
 
 def add_photo_album(builder: HouseholdBuilder, section: str, title: str, photos: int | Sequence[str]) -> DemoItem:
-    """A folder of photos: so many, or of these titles."""
+    """Add a folder of photos: a number of them, or these titles."""
     added = builder.pick_added_at(400)
     album = builder.add(DemoItem(builder.take_key(), "photoalbum", section, title, added, added, index=1))
     names = [f"IMG_{number:04}" for number in range(1, photos + 1)] if isinstance(photos, int) else photos
@@ -271,7 +282,7 @@ def add_photo_album(builder: HouseholdBuilder, section: str, title: str, photos:
 
 
 def make_section(key: str, title: str, kind: str) -> DemoSection:
-    """A section with the agent and scanner Plex would name."""
+    """Create a section with the agent and scanner that Plex would name."""
     agents = {"movie": ("tv.plex.agents.movie", "Plex Movie"), "show": ("tv.plex.agents.series", "Plex TV Series"),
               "artist": ("tv.plex.agents.music", "Plex Music"), "photo": ("com.plexapp.agents.none", "Plex Photo Scanner")}  # fmt: skip
     agent, scanner = agents[kind]
@@ -279,7 +290,7 @@ def make_section(key: str, title: str, kind: str) -> DemoSection:
 
 
 def build_users() -> list[DemoUser]:
-    """The owner, a partner, a managed child and a friend."""
+    """Create the owner, a partner, a managed child and a friend."""
     return [
         DemoUser(1, 90001, "Ottilie Brandt", "ottilie@example.net", "demo-token-ottilie"),
         DemoUser(90002, 90002, "Jasper O'Dell", "jasper@example.net", "demo-token-jasper"),
@@ -289,7 +300,7 @@ def build_users() -> list[DemoUser]:
 
 
 def build_players() -> list[DemoPlayer]:
-    """Two players that obey, four that only play."""
+    """Create two players that can be controlled and four that only play."""
     return [
         DemoPlayer(1, "demo-livingroom-stb", "Living Room", "Plex for Android (TV)", "Android", "12", "Glowbox 4", "stb",
                "10.4.1", "192.168.7.21", "Glowbox", "GB4", "Android", controllable=True),
@@ -306,18 +317,18 @@ def build_players() -> list[DemoPlayer]:
     ]  # fmt: skip
 
 
-EVENINGS = (2, 1, 0, 0, 0, 0, 1, 3, 4, 3, 3, 4, 5, 4, 4, 5, 7, 10, 14, 20, 26, 24, 14, 6)
-"""How many plays begin in each hour of a day, against each other."""
+PLAYS_BY_HOUR = (2, 1, 0, 0, 0, 0, 1, 3, 4, 3, 3, 4, 5, 4, 4, 5, 7, 10, 14, 20, 26, 24, 14, 6)
+"""The relative number of plays that begin in each hour of a day."""
 
 
 def make_history(
     builder: HouseholdBuilder, users: Sequence[DemoUser], players: Sequence[DemoPlayer], rows: int
 ) -> list[DemoPlay]:
-    """Rows over the last year, more of late than long ago and more of an evening than of a morning; newest first."""
+    """Generate rows over the last year, newest first: more recent than old ones, more evenings than mornings."""
     keys = [item.key for item in builder.items if item.type in {"movie", "episode", "track"}]
     rng = builder.rng
     # Drawn in bulk: a hundred thousand single draws take a second.
-    hours = rng.choices(range(24), EVENINGS, k=rows)
+    hours = rng.choices(range(24), PLAYS_BY_HOUR, k=rows)
     midnight = builder.now - builder.now % DAY - DAY
     moments = sorted(
         (midnight - int(365 * rng.random() ** 2) * DAY + hour * 3600 + int(3600 * rng.random()) for hour in hours),
@@ -330,7 +341,7 @@ def make_history(
 
 
 def derive_views(history: Sequence[DemoPlay]) -> dict[int, dict[str, ViewState]]:
-    """What the history implies: who has seen what, how often."""
+    """Derive from the history how often each user has watched each item."""
     views: dict[int, dict[str, ViewState]] = {}
     for play in history:
         view = views.setdefault(play.account_id, {}).setdefault(play.rating_key, ViewState())
@@ -339,10 +350,10 @@ def derive_views(history: Sequence[DemoPlay]) -> dict[int, dict[str, ViewState]]
     return views
 
 
-def leave_half_watched(
+def add_half_watched(
     builder: HouseholdBuilder, views: dict[int, dict[str, ViewState]], users: Sequence[DemoUser]
 ) -> None:
-    """Leave a few items half-way, for On Deck."""
+    """Store positions half-way through a few items, for On Deck."""
     unfinished = [item for item in builder.items if item.type in {"movie", "episode"}]
     for user in users:
         for item in builder.rng.sample(unfinished, min(3, len(unfinished))):
@@ -351,7 +362,7 @@ def leave_half_watched(
 
 
 def make_collections(builder: HouseholdBuilder) -> list[DemoCollection]:
-    """Two of films, one of shows."""
+    """Create two collections of films and one of shows."""
     movies, now = [i.key for i in builder.items if i.type == "movie"], builder.now
     shows = [i.key for i in builder.items if i.type == "show"]
     return [
@@ -373,7 +384,7 @@ def make_collections(builder: HouseholdBuilder) -> list[DemoCollection]:
 
 
 def make_playlists(builder: HouseholdBuilder) -> list[DemoPlaylist]:
-    """A film list, a smart one, and music, of two owners."""
+    """Create a film list, a smart one and two of music, of two owners."""
     movies, tracks = ([i.key for i in builder.items if i.type == kind] for kind in ("movie", "track"))
     now = builder.now
     uri = "/library/sections/1/all?type=1&sort=movie.addedAt%3Adesc&limit=10"
@@ -386,7 +397,7 @@ def make_playlists(builder: HouseholdBuilder) -> list[DemoPlaylist]:
 
 
 def fill_sections(builder: HouseholdBuilder) -> None:
-    """The library's content."""
+    """Add the content of every section."""
     for number, title in enumerate(MOVIES):
         movie = add_movie(builder, "1" if number % 10 else "5", title)
         if number % 5 == 0:
@@ -406,7 +417,7 @@ def build_household(*, now: float) -> Household:
     users, players = build_users(), build_players()
     history = make_history(builder, users, players, 320)
     views = derive_views(history)
-    leave_half_watched(builder, views, users)
+    add_half_watched(builder, views, users)
     sections = [make_section("1", "Films", "movie"), make_section("2", "Series", "show"), make_section("3", "Music", "artist"),
                 make_section("4", "Photos", "photo"), make_section("5", "Pip's Films", "movie")]  # fmt: skip
     return Household("Lighthouse", "d3m0" + "1234abcd" * 4 + "5eaf", "1.43.3.10101-5afe0c0de", sections, builder.items, users,

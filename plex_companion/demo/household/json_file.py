@@ -1,4 +1,4 @@
-"""A household out of a JSON file, as `docs/demo-household.md` describes it."""
+"""Households from JSON files, as `docs/demo-household.md` describes them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from plex_companion.demo.household.built_in import (
     add_artist,
     add_bare_artist,
     add_extra,
+    add_half_watched,
     add_movie,
     add_photo_album,
     add_show,
     build_players,
     build_users,
     derive_views,
-    leave_half_watched,
     make_history,
     make_section,
 )
@@ -59,75 +59,79 @@ ITEM_FIELDS = {"title", "rating_key", "year", "summary", "tagline", "duration_se
                "external_ids", "released"}  # fmt: skip
 
 
-class JsonPlace:
-    """A value of the file with the path to it, so that every complaint names the spot."""
+class JsonValue:
+    """A value of the file with its path, so that every error says where it is."""
 
     def __init__(self, file: str, path: str, value: Any) -> None:
         self.file, self.path, self.value = file, path, value
 
     def build_error(self, problem: str) -> SettingsError:
-        """The error to raise about this place."""
+        """Build the error to raise about this value."""
         return SettingsError(f"{self.file}: {self.path or 'top level'}: {problem}", file=self.file, place=self.path)
 
     def require(self, kind: type | tuple[type, ...], name: str) -> Any:
-        """The value, if it is of the kind; `True` is no number."""
+        """Return the value if it is of the kind; `True` is not a number."""
         if not isinstance(self.value, kind) or (isinstance(self.value, bool) and kind is not bool):
             raise self.build_error(f"expected {name}, found {json.dumps(self.value, ensure_ascii=False)[:60]}")
         return self.value
 
-    def require_fields(self, known: set[str]) -> JsonPlace:
-        """This place, if it is an object without unknown fields."""
+    def require_fields(self, known: set[str]) -> JsonValue:
+        """Return this value if it is an object without unknown fields."""
         unknown = sorted(set(self.require(dict, "an object")) - known)
         if unknown:
             raise self.build_error(f"unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
         return self
 
-    def get(self, name: str) -> JsonPlace | None:
-        """A field, if it is there."""
+    def get(self, name: str) -> JsonValue | None:
+        """Return a field, or `None` if it is absent or null."""
         if name not in self.value or self.value[name] is None:
             return None
-        return JsonPlace(self.file, f"{self.path}.{name}" if self.path else name, self.value[name])
+        return JsonValue(self.file, f"{self.path}.{name}" if self.path else name, self.value[name])
 
     def get_text(self, name: str, default: str | None = None) -> str:
-        """A text field; needed if it has no default. Numbers will do for keys."""
+        """Return a text field. Without a default it is required. Numbers are accepted, for keys."""
         found = self.get(name)
         if found is None and default is None:
             raise self.build_error(f"'{name}' is missing")
         return default or "" if found is None else str(found.require((str, int), "text"))
 
     def get_number(self, name: str, default: int | None = None) -> int | None:
-        """A whole number."""
+        """Return a whole number."""
         found = self.get(name)
         return default if found is None else int(found.require(int, "a whole number"))
 
     def get_count(self, name: str, default: int = 0) -> int:
-        """A number of things: not negative."""
+        """Return a number of things, which must not be negative."""
         found = self.get_number(name, default) or 0
         if found < 0:
             raise self.build_error(f"'{name}' must not be negative")
         return found
 
     def get_flag(self, name: str, *, default: bool) -> bool:
-        """True or false."""
+        """Return true or false."""
         found = self.get(name)
         return default if found is None else bool(found.require(bool, "true or false"))
 
-    def list(self, name: str) -> list[JsonPlace]:
-        """The members of a list; none if it is absent."""
+    def list(self, name: str) -> list[JsonValue]:
+        """Return the members of a list, or none if it is absent."""
         found = self.get(name)
         if found is None:
             return []
         return [
-            JsonPlace(self.file, f"{found.path}[{n}]", value) for n, value in enumerate(found.require(list, "a list"))
+            JsonValue(self.file, f"{found.path}[{n}]", value) for n, value in enumerate(found.require(list, "a list"))
         ]
 
     def get_texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts."""
+        """Return a list of texts."""
         return tuple(str(place.require(str, "text")) for place in self.list(name))
 
 
 def load_household(path: Path | str, *, now: float | None = None) -> Household:
-    """Read the file and build the household; a wrong file is one message that names the place."""
+    """Read the file and build its household.
+
+    Raises:
+        SettingsError: The file is wrong; the message says where.
+    """
     moment = int(time.time() if now is None else now)
     top = _read(Path(path)).require_fields(
         {"name", "machine_identifier", "version", "sections", "users", "players", "history", "generate_history"}
@@ -153,19 +157,19 @@ def load_household(path: Path | str, *, now: float | None = None) -> Household:
     history = _read_history(top, builder, users, players)
     views = derive_views(history)
     if 3 < len(builder.items) < 1_000 and not history:  # noqa: PLR2004  # small households get something On Deck
-        leave_half_watched(builder, views, users[:1])
+        add_half_watched(builder, views, users[:1])
     return Household(top.get_text("name", "Demo"), top.get_text("machine_identifier", "demo" + "0" * 36), top.get_text("version", "1.43.3.10101-5afe0c0de"),
                      sections, builder.items, users, players, history=history, views=views)  # fmt: skip
 
 
 def _set_folder(section: DemoSection, builder: HouseholdBuilder) -> DemoSection:
-    """The section in the folder that all files lie in which the household names for it."""
+    """Return the section with the common folder of the files that the household names for it."""
     files = [media.file for item in builder.items if item.section == section.key for media in item.media]
     named = [str(PurePosixPath(file).parent) for file in files if not file.startswith("/media/")]
     return replace(section, path=posixpath.commonpath(named)) if named and named[0].startswith("/") else section
 
 
-def _read(path: Path) -> JsonPlace:
+def _read(path: Path) -> JsonValue:
     try:
         value = json.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -174,10 +178,10 @@ def _read(path: Path) -> JsonPlace:
         raise SettingsError(f"{path}: byte {error.start} is not UTF-8", file=str(path)) from error
     except ValueError as error:
         raise SettingsError(f"{path}: not JSON: {error}", file=str(path)) from error
-    return JsonPlace(str(path), "", value)
+    return JsonValue(str(path), "", value)
 
 
-def _check_people(top: JsonPlace, users: list[DemoUser]) -> None:
+def _check_people(top: JsonValue, users: list[DemoUser]) -> None:
     numbers = [user.id for user in users]
     if 1 not in numbers:
         raise top.build_error("'users' needs one with id 1, the owner")
@@ -185,7 +189,7 @@ def _check_people(top: JsonPlace, users: list[DemoUser]) -> None:
         raise top.build_error("'users' has an id or a token twice")
 
 
-def _fill_section(builder: HouseholdBuilder, section: JsonPlace, key: str, kind: str) -> None:
+def _fill_section(builder: HouseholdBuilder, section: JsonValue, key: str, kind: str) -> None:
     adders = {"movie": _add_movie, "show": _add_show, "artist": _add_artist, "photo": _add_album}
     for place in section.list("items"):
         place.require_fields(ITEM_FIELDS)
@@ -195,10 +199,10 @@ def _fill_section(builder: HouseholdBuilder, section: JsonPlace, key: str, kind:
         _generate(builder, generate, key, kind)
 
 
-def _generate(builder: HouseholdBuilder, place: JsonPlace, key: str, kind: str) -> None:
-    """`"generate": 20000`, or with sizes: `{"count": 200, "seasons": 2, "episodes": 10}`."""
+def _generate(builder: HouseholdBuilder, place: JsonValue, key: str, kind: str) -> None:
+    """Generate items: `"generate": 20000`, or with sizes `{"count": 200, "seasons": 2, "episodes": 10}`."""
     if isinstance(place.value, int):
-        place = JsonPlace(place.file, place.path, {"count": place.value})
+        place = JsonValue(place.file, place.path, {"count": place.value})
     place.require_fields({"count", "seasons", "episodes", "albums", "photos"})
     for number in range(place.get_count("count")):
         title = f"{builder.rng.choice(FIRST)} {builder.rng.choice(SECOND)} {number + 1:05}"
@@ -212,8 +216,8 @@ def _generate(builder: HouseholdBuilder, place: JsonPlace, key: str, kind: str) 
             add_photo_album(builder, key, title, place.get_count("photos", 20))
 
 
-def _amend(builder: HouseholdBuilder, place: JsonPlace, item: DemoItem) -> DemoItem:
-    """Put what the file says over what was made up."""
+def _amend(builder: HouseholdBuilder, place: JsonValue, item: DemoItem) -> DemoItem:
+    """Replace invented values by those of the file."""
     wanted = place.get_text("rating_key", item.key)
     if wanted != item.key and any(other.key == wanted for other in builder.items):
         raise place.build_error(f"'rating_key' {wanted!r} is used twice")
@@ -242,7 +246,7 @@ def _amend(builder: HouseholdBuilder, place: JsonPlace, item: DemoItem) -> DemoI
 
 
 def _build_named_media(media: DemoMedia, file: str) -> DemoMedia:
-    """The media of a file that the household names: what its suffix says, and as an MP4 is made."""
+    """Return the media of a file that the household names: the container of its suffix, and the usual codecs for an MP4."""
     suffix = file.rpartition(".")[2]
     if suffix != "mp4" or not media.video_codec:
         return replace(media, file=file, container=suffix or media.container)
@@ -252,7 +256,7 @@ def _build_named_media(media: DemoMedia, file: str) -> DemoMedia:
     )  # fmt: skip
 
 
-def _amend_tags(place: JsonPlace, item: DemoItem) -> None:
+def _amend_tags(place: JsonValue, item: DemoItem) -> None:
     for name, kind in (("genres", "Genre"), ("directors", "Director"), ("writers", "Writer"), ("countries", "Country")):
         if place.get(name):
             item.tags[kind] = place.get_texts(name)
@@ -264,12 +268,12 @@ def _amend_tags(place: JsonPlace, item: DemoItem) -> None:
         item.rating = float(rating.require((int, float), "a number"))
 
 
-def _add_movie(builder: HouseholdBuilder, place: JsonPlace, key: str) -> None:
+def _add_movie(builder: HouseholdBuilder, place: JsonValue, key: str) -> None:
     movie = _amend(builder, place, add_movie(builder, key, place.get_text("title")))
     builder.trailers_for.append(movie)
 
 
-def _add_show(builder: HouseholdBuilder, place: JsonPlace, key: str) -> None:
+def _add_show(builder: HouseholdBuilder, place: JsonValue, key: str) -> None:
     show = _amend(builder, place, add_show(builder, key, place.get_text("title"), "Drama", 0, 0))
     for number, season in enumerate(place.list("seasons"), 1):
         season.require_fields({"index", "title", "episodes"})
@@ -285,7 +289,7 @@ def _add_show(builder: HouseholdBuilder, place: JsonPlace, key: str) -> None:
             _amend(builder, episode, builder.add(made))
 
 
-def _add_artist(builder: HouseholdBuilder, place: JsonPlace, key: str) -> None:
+def _add_artist(builder: HouseholdBuilder, place: JsonValue, key: str) -> None:
     artist = _amend(builder, place, add_bare_artist(builder, key, place.get_text("title"), "Folk"))
     for position, album in enumerate(place.list("albums"), 1):
         if isinstance(album.value, str):
@@ -296,13 +300,13 @@ def _add_artist(builder: HouseholdBuilder, place: JsonPlace, key: str) -> None:
             made.guid, made.year = album.get_text("guid", made.guid), album.get_number("year", made.year)
 
 
-def _add_album(builder: HouseholdBuilder, place: JsonPlace, key: str) -> None:
+def _add_album(builder: HouseholdBuilder, place: JsonValue, key: str) -> None:
     photos = place.get("photos")
     names = place.get_texts("photos") if photos and isinstance(photos.value, list) else place.get_count("photos")
     _amend(builder, place, add_photo_album(builder, key, place.get_text("title"), names))
 
 
-def _read_user(place: JsonPlace, position: int) -> DemoUser:
+def _read_user(place: JsonValue, position: int) -> DemoUser:
     place.require_fields({"id", "name", "email", "token", "home", "restricted", "pin"})
     number = place.get_number("id", 1 if position == 0 else 91_000 + position) or 0
     return DemoUser(number, 91_000 + position if number == 1 else number, place.get_text("name"), place.get_text("email", ""),
@@ -310,7 +314,7 @@ def _read_user(place: JsonPlace, position: int) -> DemoUser:
                 place.get_flag("restricted", default=False), place.get_text("pin", ""))  # fmt: skip
 
 
-def _read_player(place: JsonPlace, position: int) -> DemoPlayer:
+def _read_player(place: JsonValue, position: int) -> DemoPlayer:
     place.require_fields({"client_identifier", "title", "product", "platform", "platform_version", "device", "device_class", "version",
                   "address", "controllable", "local"})  # fmt: skip
     text = place.get_text
@@ -321,7 +325,7 @@ def _read_player(place: JsonPlace, position: int) -> DemoPlayer:
 
 
 def _read_history(
-    top: JsonPlace, builder: HouseholdBuilder, users: list[DemoUser], players: list[DemoPlayer]
+    top: JsonValue, builder: HouseholdBuilder, users: list[DemoUser], players: list[DemoPlayer]
 ) -> list[DemoPlay]:
     count = top.get_count("generate_history")
     if count and not any(item.type in {"movie", "episode", "track"} for item in builder.items):

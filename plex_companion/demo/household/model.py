@@ -1,4 +1,4 @@
-"""What a household owns: sections, items, people, players, playlists, collections, plays."""
+"""The data of a household: sections, items, people, players, playlists, collections, plays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TYPE_NUMBERS = {
     "collection": 18,
 }
 TYPE_NAMES = {number: name for name, number in TYPE_NUMBERS.items()}
-# What a section of a type holds, outermost first.
+# The item types of a section of each type, outermost first.
 LEVELS = {
     "movie": ("movie",),
     "show": ("show", "season", "episode"),
@@ -69,7 +69,7 @@ class DemoMedia:
 
 @dataclass(slots=True)
 class DemoItem:
-    """Anything with a rating key in a section. `duration` in ms; `type` is one of `TYPE_NUMBERS`."""
+    """An item of a section, with a rating key. `duration` in ms; `type` is one of `TYPE_NUMBERS`."""
 
     key: str
     type: str
@@ -105,7 +105,7 @@ class DemoItem:
 
 @dataclass(frozen=True, slots=True)
 class DemoUser:
-    """A person. `id` is the number on the server (1 is the owner), `cloud_id` the one at plex.tv; `shared`: may use it."""
+    """A person. `id` is the number on the server (1 is the owner), `cloud_id` the one at plex.tv; `shared`: may use the server."""
 
     id: int
     cloud_id: int
@@ -120,7 +120,7 @@ class DemoUser:
 
 @dataclass(frozen=True, slots=True)
 class DemoPlayer:
-    """A device that plays. `controllable` players are listed by `/clients` and obey `/player/…`."""
+    """A device that plays. `controllable` players are listed by `/clients` and accept `/player/…`."""
 
     id: int
     client_identifier: str
@@ -161,7 +161,7 @@ class DemoPlaylist:
 
 @dataclass(slots=True)
 class DemoCollection:
-    """A collection of one section; `subtype` is the type of what it holds."""
+    """A collection of one section; `subtype` is the type of its items."""
 
     key: str
     title: str
@@ -208,7 +208,7 @@ class ViewState:
 
 @dataclass(slots=True)
 class Household:
-    """Everything a demo server starts from. A server works on a copy, so one household may be opened often."""
+    """The data that a demo server starts from. A server works on a copy, so one household may be used many times."""
 
     name: str
     machine_identifier: str

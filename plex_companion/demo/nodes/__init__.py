@@ -1,1 +1,1 @@
-"""Things of the household as elements of an answer."""
+"""The household as elements of an answer."""

@@ -1,4 +1,4 @@
-"""How things look in an answer: items, sections, sessions and people as tree nodes."""
+"""Items, sections, sessions and people as nodes of an answer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from plex_companion.demo.nodes.details import (
     build_age_nodes,
     build_colour_nodes,
     build_image_nodes,
+    build_picture_path,
     build_rating_nodes,
     build_theme_path,
     describe_extras,
@@ -41,13 +42,8 @@ WIRE_TYPES = {"photoalbum": "photo"}
 FIELD_OF_TAG = {tag: field for field, tag in TAG_FIELDS.items()}
 
 
-def build_picture_path(item: DemoItem, kind: str) -> str:
-    """The path of a picture; it changes when the item does."""
-    return f"/library/metadata/{item.key}/{kind}/{item.updated_at}"
-
-
 def build_item_key(item: DemoItem) -> str:
-    """What `key` says: containers point to their children."""
+    """Build the `key` of an item: containers point to their children."""
     below = item.type in {"show", "season", "artist", "album", "photoalbum"}
     return f"/library/metadata/{item.key}{'/children' if below else ''}"
 
@@ -55,7 +51,7 @@ def build_item_key(item: DemoItem) -> str:
 def build_item_node(
     server: ServerState, user: DemoUser, item: DemoItem, *, full: bool = False, guids: bool = False
 ) -> Node:
-    """An item as lists show it; `guids` adds the ids elsewhere, `full` whatever only `/library/metadata/ID` tells."""
+    """Build an item as lists show it. `guids` adds external ids, `full` everything that only `/library/metadata/ID` has."""
     node = Node(TAGS.get(item.type, "Directory"), _describe_item(server, item))
     node.attributes |= (
         _describe_parents(server, item) | _describe_children(server, user, item) | _describe_view(server, user, item)
@@ -84,7 +80,7 @@ def build_item_node(
 
 
 def _build_location_nodes(server: ServerState, item: DemoItem) -> list[Node]:
-    """Return the folder of a show or an artist, which all its files lie in."""
+    """Build the node of the folder in which all files of a show or an artist lie."""
     if item.type not in {"show", "artist"}:
         return []
     folders = [posixpath.dirname(media.file) for leaf in server.list_leaves(item.key) for media in leaf.media]
@@ -112,7 +108,7 @@ def _describe_item(server: ServerState, item: DemoItem) -> dict[str, Value]:
 
 
 def build_section_facts(server: ServerState, key: str) -> dict[str, Value]:
-    """Which library something belongs to; pre-rolls say -2 and nothing else."""
+    """Describe the library of an item. Pre-rolls have the section id -2 and nothing else."""
     section = server.sections.get(key)
     if section is None:
         return {"librarySectionID": key or None}
@@ -197,7 +193,7 @@ def _build_tag_nodes(server: ServerState, user: DemoUser, item: DemoItem, *, ful
 
 
 def build_tag_node(server: ServerState, kind: str, tag: str, *, full: bool = True) -> Node:
-    """A genre, a person…; lists carry the text only."""
+    """Build a genre, a person or another tag. Lists carry the text only."""
     if not full:
         return Node(kind, {"tag": tag})
     number = server.get_tag_id(kind, tag)
@@ -212,7 +208,7 @@ def _build_extras(server: ServerState, user: DemoUser, item: DemoItem) -> list[N
 
 
 def build_section_node(server: ServerState, section: DemoSection) -> Node:
-    """A library of `/library/sections`."""
+    """Build a library of `/library/sections`."""
     kind, scanned = section.type, server.scanned_at[section.key]
     node = Node("Directory", {
         "allowSync": True, "art": f"/:/resources/{kind}-fanart.jpg", "composite": f"/library/sections/{section.key}/composite/{scanned}",
@@ -229,7 +225,7 @@ def build_section_node(server: ServerState, section: DemoSection) -> Node:
 def build_collection_node(
     server: ServerState, user: DemoUser, found: DemoCollection, items: list[DemoItem], *, full: bool = False
 ) -> Node:
-    """A collection: a directory with a rating key. Its index is the number of the tag that its items carry."""
+    """Build a collection: a directory with a rating key. Its index is the number of the tag of its items."""
     years = [item.year for item in items if item.year]
     facts: dict[str, Value] = {
         "ratingKey": found.key, "key": f"/library/collections/{found.key}/children", "guid": build_guid(found),
@@ -249,7 +245,7 @@ def build_collection_node(
 
 
 def build_playlist_node(found: DemoPlaylist, items: Iterable[DemoItem], *, full: bool = False) -> Node:
-    """A playlist; its duration is in ms, as in recordings."""
+    """Build a playlist. Its duration is in ms, as in recordings."""
     listed = list(items)
     fields = _build_field_nodes(found.locked) if full else []
     return Node("Playlist", {
@@ -262,7 +258,10 @@ def build_playlist_node(found: DemoPlaylist, items: Iterable[DemoItem], *, full:
 
 
 def build_play_node(server: ServerState, play: DemoPlay) -> Node:
-    """A row of history: no user in it, only numbers. A deleted item leaves a row without keys (unverified)."""
+    """Build a row of history, which names user and device by number only.
+
+    A deleted item leaves a row without keys (unverified).
+    """
     item = server.items.get(play.rating_key)
     own: dict[str, Value] = {
         "historyKey": f"/status/sessions/history/{play.id}", "viewedAt": play.viewed_at, "accountID": play.account_id,
@@ -282,13 +281,13 @@ def build_play_node(server: ServerState, play: DemoPlay) -> Node:
 
 
 def build_session_node(server: ServerState, session: DemoSession) -> Node:
-    """A row of `/status/sessions`, after the recorded one."""
+    """Build a row of `/status/sessions`, after the recorded one."""
     item = session.item
     node = build_item_node(server, session.user, item)
     node.children = [child for child in node.children if child.tag != "Media"]
     own: dict[str, Value] = {"sessionKey": session.key, "viewOffset": session.offset, "key": session.item_path}
     if session.live:
-        # Recorded live rows point nowhere useful; what their section says is unverified.
+        # Recorded live rows have no useful key; their section is unverified.
         own |= {"live": True, "librarySectionID": None}
     node.attributes |= own
     node.children += [build_media_node(item, media, session=session) for media in item.media]
@@ -313,7 +312,7 @@ def _estimate_bandwidth(session: DemoSession) -> int:
 
 
 def build_player_node(player: DemoPlayer, *, state: str, user: int) -> Node:
-    """The player of a session."""
+    """Build the player of a session."""
     return Node("Player", {
         "address": player.address, "device": player.device, "deviceClass": player.device_class, "local": player.local,
         "machineIdentifier": player.client_identifier, "model": player.model or None, "platform": player.platform,
@@ -324,14 +323,14 @@ def build_player_node(player: DemoPlayer, *, state: str, user: int) -> Node:
 
 
 def build_user_node(user: DemoUser) -> Node:
-    """The user of a session."""
+    """Build the user of a session."""
     return Node(
         "User", {"id": user.id, "thumb": f"https://plex.tv/users/demo{user.cloud_id}/avatar?c=1", "title": user.name}
     )
 
 
 def build_transcode_node(server: ServerState, session: DemoSession, *, full_key: bool) -> Node:
-    """A transcode: `/transcode/sessions` has the bare id, a session the whole key; bools are 0 and 1 in XML."""
+    """Build a transcode. `/transcode/sessions` has the bare id, a session the whole key; bools are 0 and 1 in XML."""
     entry = build_transcode_entry(server, session)
     if not full_key:
         entry["key"] = entry["key"].rpartition("/")[2]
@@ -339,7 +338,7 @@ def build_transcode_node(server: ServerState, session: DemoSession, *, full_key:
 
 
 def build_client_node(player: DemoPlayer) -> Node:
-    """A row of `/clients`: host and port are needed, or python-plexapi asks plex.tv for them."""
+    """Build a row of `/clients`. Without host and port python-plexapi asks plex.tv for them."""
     return Node("Server", {
         "name": player.title, "host": player.address, "address": player.address, "port": player.port,
         "machineIdentifier": player.client_identifier, "version": player.version, "protocol": "plex", "product": player.product,

@@ -1,4 +1,4 @@
-"""What current servers tell besides an item's plain facts: its pictures, colours, slug, theme, and reviews."""
+"""The parts of items that only current servers send: pictures, colours, slug, theme, reviews."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from plex_companion.demo.household.model import DemoCollection, DemoItem
     from plex_companion.demo.server_state import ServerState
 
-# The types of `Image` elements with the picture each shows, by item type.
+# The types of `Image` elements and the picture that each shows, by item type.
 COVER = (("coverPoster", "thumb"),)
 IMAGES = {
     "movie": (*COVER, ("background", "art"), ("clearLogo", "clearLogo"), ("backgroundSquare", "squareArt")),
@@ -39,7 +39,7 @@ def build_slug(item: DemoItem) -> str:
 
 
 def build_image_nodes(server: ServerState, item: DemoItem) -> list[Node]:
-    """Return the `Image` elements of an item; a picture that was taken away has none."""
+    """Build the `Image` elements of an item. A picture that was removed has none."""
     return [
         Node("Image", {"alt": item.title, "type": kind, "url": build_picture_path(item, picture)})
         for kind, picture in IMAGES.get(item.type, ())
@@ -48,7 +48,7 @@ def build_image_nodes(server: ServerState, item: DemoItem) -> list[Node]:
 
 
 def build_colour_nodes(item: DemoItem) -> list[Node]:
-    """Return the colours behind an item's page, always the same for the same item."""
+    """Build the colours behind an item's page. One item always gets the same."""
     if item.type not in COLOURED:
         return []
     colours = (f"{zlib.crc32(f'{item.key}{corner}'.encode()) & 0xFFFFFF:06x}" for corner in CORNERS)
@@ -56,7 +56,7 @@ def build_colour_nodes(item: DemoItem) -> list[Node]:
 
 
 def build_theme_path(server: ServerState, item: DemoItem | DemoCollection | None) -> str | None:
-    """Return where the theme music of a show is, or of anything that was given some."""
+    """Return the path of the theme music of a show, or of an item or collection that was given one."""
     if item is None:
         return None
     given = server.chosen_pictures.get((item.key, "themes"))
@@ -93,14 +93,14 @@ def describe_extras(server: ServerState, item: DemoItem) -> dict[str, Value]:
 
 
 def build_rating_nodes(item: DemoItem) -> list[Node]:
-    """Return every rating with its source, as full answers list them."""
+    """Build every rating with its source, as full answers list them."""
     rows = (("critic", "rottentomatoes://image.rating.ripe", item.rating),
             ("audience", "imdb://image.rating", item.audience_rating))  # fmt: skip
     return [Node("Rating", {"image": image, "type": kind, "value": value}) for kind, image, value in rows if value]
 
 
 def build_review_nodes(item: DemoItem) -> list[Node]:
-    """Return what invented critics say of a film."""
+    """Build the reviews of invented critics for a film."""
     if item.type != "movie":
         return []
     return [
@@ -112,7 +112,7 @@ def build_review_nodes(item: DemoItem) -> list[Node]:
 
 
 def build_age_nodes(item: DemoItem, *, full: bool) -> list[Node]:
-    """Return what parents are told of a film or a show: the official age, or with `full` all that there is."""
+    """Build the advice for parents on a film or a show: the official age, or with `full` everything."""
     if item.type not in {"movie", "show"}:
         return []
     number = zlib.crc32(item.key.encode()) % 100_000 + 1

@@ -1,4 +1,4 @@
-"""Files of items as an answer shows them: media, parts and streams, with what somebody chose or sent in."""
+"""Files of items as nodes of an answer: media, parts and streams, chosen streams and uploaded subtitles."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from plex_companion.demo.server_state import ServerState, UploadedSubtitle
     from plex_companion.demo.sessions import DemoSession
 
-PARTS = 1_000_000
-"""What the numbers of files begin with."""
+PART_ID_BASE = 1_000_000
+"""The base of part ids."""
 CHANNELS = {1: "Mono", 2: "Stereo", 6: "5.1"}
 
 
 @dataclass(frozen=True, slots=True)
 class StreamChoices:
-    """Which streams of a file a user chose, and the subtitles that were sent in for it."""
+    """The streams that a user chose for a file, and the subtitles that were uploaded for it."""
 
     chosen: Mapping[str, str] = field(default_factory=dict)
-    sent: Sequence[UploadedSubtitle] = ()
+    uploaded: Sequence[UploadedSubtitle] = ()
 
 
 def read_stream_choices(server: ServerState, user: DemoUser, item: DemoItem, media: DemoMedia) -> StreamChoices:
-    """Return what is known of the streams of a file beyond the file itself."""
+    """Return the chosen streams and the uploaded subtitles of a file."""
     sent = [row for row in server.uploaded_subtitles.values() if row.rating_key == item.key]
-    return StreamChoices(server.chosen_streams.get((user.id, media.id + PARTS), {}), sent)
+    return StreamChoices(server.chosen_streams.get((user.id, media.id + PART_ID_BASE), {}), sent)
 
 
 def build_media_node(
@@ -41,7 +41,7 @@ def build_media_node(
     session: DemoSession | None = None,
     streams: StreamChoices | None = None,
 ) -> Node:
-    """A file with its part; streams only where Plex gives them: in full answers and in sessions."""
+    """Build a file with its part. Plex sends streams only in full answers and in sessions."""
     facts: dict[str, Value] = {
         "id": media.id, "duration": item.duration, "bitrate": media.bitrate or None, "width": media.width or None,
         "height": media.height or None, "audioChannels": media.audio_channels if media.audio_codec else None,
@@ -59,7 +59,7 @@ def _build_part(
 ) -> Node:
     suffix = media.file.rpartition(".")[2]
     part = Node("Part", {
-        "id": media.id + PARTS, "key": f"/library/parts/{media.id + PARTS}/{item.added_at}/file.{suffix}",
+        "id": media.id + PART_ID_BASE, "key": f"/library/parts/{media.id + PART_ID_BASE}/{item.added_at}/file.{suffix}",
         "duration": item.duration, "file": media.file, "size": media.size, "container": media.container,
         "decision": (("transcode" if session.transcode else "directplay") if session else None),
         "selected": True if session else None, "accessible": True if full else None, "exists": True if full else None,
@@ -69,7 +69,7 @@ def _build_part(
     return part
 
 
-def _build_streams(media: DemoMedia, session: DemoSession | None, facts: StreamChoices) -> list[Node]:
+def _build_streams(media: DemoMedia, session: DemoSession | None, choices: StreamChoices) -> list[Node]:
     number, streams = media.id * 10 + 10_000_000, []
     work = session.transcode if session else None
     if media.video_codec:
@@ -81,38 +81,38 @@ def _build_streams(media: DemoMedia, session: DemoSession | None, facts: StreamC
             "location": ("segments-video" if work else "direct") if session else None,
         }))  # fmt: skip
     if media.audio_codec:
-        streams += _build_audio_streams(media, number, session, facts)
+        streams += _build_audio_streams(media, number, session, choices)
     if media.video_codec and media.container != "mp4":
         streams.append(Node("Stream", {
             "id": number + 3, "streamType": 3, "codec": "srt", "index": 3, "language": "English", "languageTag": "en",
             "languageCode": "eng", "displayTitle": "English (SRT)", "extendedDisplayTitle": "English (SRT)",
-            "selected": True if _choose_subtitle(session, facts) == str(number + 3) else None,
+            "selected": True if _choose_subtitle(session, choices) == str(number + 3) else None,
         }))  # fmt: skip
-    return streams + _build_subtitle_streams(session, facts)
+    return streams + _build_subtitle_streams(session, choices)
 
 
-def _choose_subtitle(session: DemoSession | None, facts: StreamChoices) -> str:
-    return (session.subtitle_stream if session else None) or facts.chosen.get("subtitleStreamID", "")
+def _choose_subtitle(session: DemoSession | None, choices: StreamChoices) -> str:
+    return (session.subtitle_stream if session else None) or choices.chosen.get("subtitleStreamID", "")
 
 
-def _build_subtitle_streams(session: DemoSession | None, facts: StreamChoices) -> list[Node]:
-    """Subtitles that somebody sent in: they alone have a path, by which they can be fetched and taken away."""
+def _build_subtitle_streams(session: DemoSession | None, choices: StreamChoices) -> list[Node]:
+    """Build the uploaded subtitles. They alone have a path, by which they can be fetched and deleted."""
     return [
         Node("Stream", {
             "id": row.id, "key": f"/library/streams/{row.id}", "streamType": 3, "codec": row.codec, "format": row.codec,
             "title": row.title, "languageTag": row.language or None, "displayTitle": f"{row.title} ({row.codec.upper()} External)",
             "extendedDisplayTitle": f"{row.title} ({row.codec.upper()} External)",
-            "selected": True if _choose_subtitle(session, facts) == str(row.id) else None,
+            "selected": True if _choose_subtitle(session, choices) == str(row.id) else None,
         })
-        for row in facts.sent
+        for row in choices.uploaded
     ]  # fmt: skip
 
 
 def _build_audio_streams(
-    media: DemoMedia, number: int, session: DemoSession | None, facts: StreamChoices
+    media: DemoMedia, number: int, session: DemoSession | None, choices: StreamChoices
 ) -> list[Node]:
     work, layout = session.transcode if session else None, CHANNELS.get(media.audio_channels, "5.1")
-    chosen = (session.audio_stream if session else None) or facts.chosen.get("audioStreamID") or str(number + 1)
+    chosen = (session.audio_stream if session else None) or choices.chosen.get("audioStreamID") or str(number + 1)
     spoken = media.video_codec and media.container != "mp4"
     languages = (("English", "en", "eng"), ("Français", "fr", "fra")) if spoken else (("", "", ""),)
     return [

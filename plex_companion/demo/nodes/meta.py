@@ -45,7 +45,7 @@ ONLY = {
     "mood": ("artist", "album", "track"), "style": ("artist", "album"), "format": ("album",), "subformat": ("album",),
     "ratingCount": ("track",),
 }  # fmt: skip
-"""What is offered for some types only."""
+"""Sorts, filters and fields that only some types have."""
 COLLECTION_FIELDS = (("title", "string"), ("contentRating", "tag"), ("userRating", "integer"), ("label", "tag"))
 TAG_OPERATORS = (("=", "is"), ("!=", "is not"))
 OPERATORS = {
@@ -59,7 +59,7 @@ OPERATORS = {
 
 
 def build_meta_node(section: DemoSection, kinds: tuple[str, ...]) -> Node:
-    """The block for the types of a section; python-plexapi refuses sorted or filtered searches without it."""
+    """Build the block for the types of a section. Without it python-plexapi refuses sorted or filtered searches."""
     meta = Node("Meta")
     meta.children += [_build_type(section, kind, active=position == 0) for position, kind in enumerate(kinds)]
     for kind, operators in OPERATORS.items():

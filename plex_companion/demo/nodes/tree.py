@@ -11,7 +11,7 @@ Value = str | int | float | bool | None
 METADATA_TAGS = frozenset({"Video", "Track", "Photo", "Playlist"})
 # Discover's search results hold one item each, as an object and not as a list.
 ONE_CHILD = frozenset({"SearchResult"})
-# Of these an element has one, which JSON gives as an object; the colours are unverified.
+# An element has at most one of these, which JSON writes as an object; the colours are unverified.
 SINGLE = frozenset({"Extras", "Preferences", "UltraBlurColors"})
 _ESCAPES = {"\r": "&#xD;", "\n": "&#xA;", "\t": "&#x9;"}
 
@@ -32,7 +32,7 @@ class Node:
 
 
 def to_xml(node: Node) -> bytes:
-    """The answer without an `Accept` header: what python-plexapi reads."""
+    """Return the tree as XML, the answer without an `Accept` header, which python-plexapi reads."""
     parts = ['<?xml version="1.0" encoding="UTF-8"?>\n']
     _write(node, parts)
     return "".join(parts).encode("utf-8", "replace")
@@ -56,7 +56,7 @@ def _quote(value: Value) -> str:
 
 
 def to_json(node: Node) -> bytes:
-    """The same tree for `Accept: application/json`."""
+    """Return the tree as JSON, the answer to `Accept: application/json`."""
     return json.dumps({node.tag: _convert_plain(node)}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -71,13 +71,13 @@ def _convert_plain(node: Node) -> dict[str, Any]:
 
 
 def _choose_list_name(node: Node) -> str:
-    # In JSON Plex gathers whatever has a rating key under "Metadata"; section directories keep their own name.
+    # In JSON Plex puts everything with a rating key under "Metadata"; section directories keep their own name.
     if node.tag in METADATA_TAGS or "ratingKey" in node.attributes:
         return "Metadata"
     return node.tag
 
 
 def build_container(children: list[Node] | None = None, **attributes: Value) -> Node:
-    """A `MediaContainer`; `size` is counted unless given."""
+    """Build a `MediaContainer`; `size` is counted unless given."""
     children = children or []
     return Node("MediaContainer", {"size": len(children), **attributes}, children)

@@ -1,4 +1,4 @@
-"""Collections as rows of a library: found, sorted and mixed with the items as Plex does."""
+"""Collections as rows of a library: selected, sorted and mixed with the items as Plex does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FIELDS = frozenset({"title", "titleSort", "contentRating", "summary", "guid", "id", "index", "label", "addedAt", "updatedAt",
                     "rating", "audienceRating", "userRating", "lastRatedAt"})  # fmt: skip
-"""What a collection can be filtered by."""
+"""The fields that collections can be filtered by."""
 HIDDEN, HIDES_ITEMS = 0, 1
 """Plex's collection modes: not shown in the library; shown instead of its items."""
 
@@ -37,7 +37,7 @@ def build_item(server: ServerState, found: DemoCollection) -> DemoItem:
 
 
 def find_collections(server: ServerState, user: DemoUser, section: str, params: Params) -> list[DemoCollection]:
-    """Return the collections of a section that a query asks for, sorted."""
+    """Return the collections of a section that a query selects, sorted."""
     reader, tests = FieldReader(server, user), parse_groups(params, FIELDS)
     rows = [build_item(server, row) for row in server.collections.values() if row.section == section]
     kept = [row for row in rows if tests.holds(partial(match_condition, reader, row))]

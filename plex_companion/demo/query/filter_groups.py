@@ -1,4 +1,4 @@
-"""Filters of a query as a tree: `push=1` and `pop=1` enclose a group, `or=1` between its members makes it any of them."""
+"""The filters of a query as a tree: `push=1` and `pop=1` enclose a group, `or=1` between members means any of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Condition:
 
 @dataclass(slots=True)
 class FilterGroup:
-    """Filters that all hold, or of which one does."""
+    """Filters of which all must hold, or with `any_of` at least one."""
 
     members: list[Condition | FilterGroup] = field(default_factory=list)
     any_of: bool = False
@@ -37,12 +37,12 @@ class FilterGroup:
 
 
 def parse_groups(params: Iterable[tuple[str, str]], fields: Container[str]) -> FilterGroup:
-    """Return the filters of a query; whatever is no filter on one of the `fields` is left out."""
+    """Return the filters of a query. Parameters that are not filters on one of the `fields` are left out."""
     return _parse_group(iter(params), fields, nested=False)
 
 
 def _parse_group(rest: Iterator[tuple[str, str]], fields: Container[str], *, nested: bool) -> FilterGroup:
-    """Take members up to the `pop` that ends the group; one that ends nothing is passed over."""
+    """Collect members up to the `pop` that ends the group. A `pop` without a group is ignored."""
     group = FilterGroup()
     for name, value in rest:
         if name == "pop" and nested:

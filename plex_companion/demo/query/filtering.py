@@ -1,4 +1,4 @@
-"""Selecting as Plex does: sorts, filters and pages out of a query string."""
+"""Selecting items as Plex does: sorts, filters and limits of a query string."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ NUMBER_FIELDS = {
 FLAG_FIELDS = {"unwatched", "unwatchedLeaves", "inProgress", "trash", "duplicate", "unmatched", "hdr"}
 SPANS = {"s": 1, "h": 3600, "d": 86_400, "w": 604_800, "mon": 2_592_000, "y": 31_536_000}
 FIELDS = frozenset(TAG_FIELDS.keys() | TEXT_FIELDS | DATE_FIELDS | NUMBER_FIELDS | FLAG_FIELDS | {"resolution"})
-"""What can be filtered by."""
+"""The fields that items can be filtered by."""
 
 
 class FieldReader:
-    """Answers "what is this item's `field`?" for one user, with Plex's names for fields."""
+    """Reads the fields of items for one user, by Plex's names of fields."""
 
     def __init__(self, server: ServerState, user: DemoUser) -> None:
         self.server, self.user = server, user
 
     def read_value(self, item: DemoItem, field: str) -> Any:
-        """The value to sort or compare by; `None` if the item has none."""
+        """Return the value to sort or compare by; `None` if the item has none."""
         if field in SPECIAL:
             return SPECIAL[field](self, item)
         found = getattr(item, PLAIN.get(field, ""), None)
         return None if found == "" else found
 
     def list_tags(self, item: DemoItem, kind: str) -> tuple[str, ...]:
-        """The tags of a kind; roles are the actors' names; collections are those that hold the item."""
+        """Return the tags of a kind. Roles are the actors' names, collections those that hold the item."""
         if kind == "Role":
             return tuple(item.roles)
         if kind == "Collection":
@@ -70,23 +70,23 @@ class FieldReader:
         return item.tags.get(kind, ())
 
     def has_unwatched(self, item: DemoItem) -> bool:
-        """Whether something below is unseen by the user."""
+        """Return whether the user has not watched something below the item."""
         return any(not self.server.get_view(self.user, leaf.key).count for leaf in self.server.list_leaves(item.key))
 
     def count_unviewed_leaves(self, item: DemoItem) -> int:
-        """How many things below are unseen by the user."""
+        """Count the items below that the user has not watched."""
         return sum(not self.server.get_view(self.user, leaf.key).count for leaf in self.server.list_leaves(item.key))
 
     def has_in_progress(self, item: DemoItem) -> bool:
-        """Whether something below is half seen."""
+        """Return whether the user is half-way through something below the item."""
         return any(self.server.get_view(self.user, leaf.key).offset for leaf in self.server.list_leaves(item.key))
 
     def read_view_count(self, item: DemoItem) -> int:
-        """Plays by the user."""
+        """Return how often the user has played the item."""
         return self.server.get_view(self.user, item.key).count
 
     def find_newest_leaf(self, item: DemoItem) -> int:
-        """When the newest thing below was added: how shows are sorted by recency."""
+        """Return when the newest item below was added, by which shows are sorted."""
         return max((leaf.added_at for leaf in self.server.list_leaves(item.key)), default=item.added_at)
 
 
@@ -120,7 +120,7 @@ SPECIAL: dict[str, Callable[[FieldReader, DemoItem], Any]] = {
 
 
 def sort_items(reader: FieldReader, items: list[DemoItem], sort: str) -> list[DemoItem]:
-    """`[type.]field[:desc]`, several joined by commas; the first counts most. Unknown fields keep the order."""
+    """Sort by `[type.]field[:desc]`, several joined by commas; the first counts most. Unknown fields keep the order."""
     for part in reversed([p for p in sort.split(",") if p]):
         name, *flags = part.split(":")
         kind, _, field = name.rpartition(".")
@@ -133,7 +133,10 @@ def sort_items(reader: FieldReader, items: list[DemoItem], sort: str) -> list[De
 
 
 def _sort_once(reader: FieldReader, items: list[DemoItem], kind: str, field: str, flags: list[str]) -> list[DemoItem]:
-    """Items without a value come first, as SQLite puts them; last in descending order, or where `nullsLast` asks for it."""
+    """Sort by one field.
+
+    Items without a value come first, as SQLite puts them; last in descending order or with `nullsLast`.
+    """
     values = {item.key: _sort_value(reader, item, kind, field) for item in items}
     known = [item for item in items if values[item.key] is not None]
     unknown = [item for item in items if values[item.key] is None]
@@ -143,14 +146,14 @@ def _sort_once(reader: FieldReader, items: list[DemoItem], kind: str, field: str
 
 
 def _sort_value(reader: FieldReader, item: DemoItem, kind: str, field: str) -> Any:
-    """The value of the item, of the relative above it that the sort names, or the greatest of those below it."""
+    """Return the value of the item, of the ancestor that the sort names, or the greatest of those below it."""
     relatives = find_relatives(reader.server, item, kind)
     found = [value for other in relatives if (value := reader.read_value(other, field)) is not None]
     return max(found, default=None)
 
 
 def find_relatives(server: ServerState, item: DemoItem, kind: str) -> list[DemoItem]:
-    """What a filter such as `artist.id` or `episode.has_unwatched` looks at: the item, one above it, or those below."""
+    """Return the items that a filter such as `artist.id` or `episode.unwatched` reads: the item, an ancestor, or those below."""
     above: DemoItem | None = item
     while above is not None:
         if kind in {"", above.type}:
@@ -160,14 +163,14 @@ def find_relatives(server: ServerState, item: DemoItem, kind: str) -> list[DemoI
 
 
 def match_condition(reader: FieldReader, item: DemoItem, wanted: Condition) -> bool:
-    """Whether an item satisfies a filter, itself or through its relative of the type that the filter names."""
+    """Return whether an item satisfies a filter, itself or through a relative of the type that the filter names."""
     if wanted.kind in {"", item.type}:
         return _match_values(reader, item, wanted)
     return any(_match_values(reader, other, wanted) for other in find_relatives(reader.server, item, wanted.kind))
 
 
 def _match_values(reader: FieldReader, item: DemoItem, wanted: Condition) -> bool:
-    """Several values mean any of them, all of them with `&`, or none of them with `!`."""
+    """Return whether an item matches: any of several values, all of them with `&`, none of them with `!`."""
     negative = wanted.operator.startswith("!")
     if wanted.field in FLAG_FIELDS:
         asked = wanted.values[0] not in {"0", "false"}
@@ -229,7 +232,7 @@ def parse_moment(text: str, now: float) -> float:
 
 
 def select_params(params: Params, kind: str, default: str) -> Params:
-    """Return a query that selects another type: fields and sorts without a type keep meaning the one it named before."""
+    """Return the query for another type. Fields and sorts without a type get the type that the query named before."""
     asked = dict(params).get("type", "")
     before = TYPE_NAMES.get(int(asked), default) if asked.isdigit() else default
     if before == kind:
@@ -246,7 +249,7 @@ def select_params(params: Params, kind: str, default: str) -> Params:
 
 
 def select(server: ServerState, user: DemoUser, section: str | None, params: Params, default: str) -> list[DemoItem]:
-    """The items of a section, or of all, that a query asks for, sorted; remembered until the library changes."""
+    """Return the items of one section, or of all, that a query selects, sorted. Cached until the library changes."""
     wanted = dict(params)
     numbers = [int(text) for text in wanted.get("type", "").split(",") if text.isdigit()]
     kinds = tuple(TYPE_NAMES[number] for number in numbers if number in TYPE_NAMES) or (default,)

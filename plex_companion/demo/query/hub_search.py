@@ -1,4 +1,4 @@
-"""Tags as a search finds them: a hub for genres, one for directors, one for actors, each tag once for every library."""
+"""The tags that a search finds: hubs of genres, directors and actors, with each tag once for every library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HUBS = (("genre", "Genres", "Genre", "genre", 1), ("director", "Directors", "Dir
 
 
 def build_tag_hubs(server: ServerState, user: DemoUser, query: str, limit: int, section: str) -> list[Node]:
-    """Return a hub for every kind of tag, empty ones too."""
+    """Build a hub for every kind of tag, empty ones too."""
     return [_build_tag_hub(server, user, row, query, limit, section) for row in HUBS]
 
 
@@ -39,7 +39,7 @@ def _build_tag_hub(
 def _count_tags(
     server: ServerState, user: DemoUser, kind: str, query: str, section: str
 ) -> Iterator[tuple[DemoSection, str, int]]:
-    """How many items of a library carry each tag that the query is found in."""
+    """Yield each tag that contains the query, by library, with the number of its items."""
     reader = FieldReader(server, user)
     for key, found in server.sections.items():
         if not query or section not in {"", key}:

@@ -1,1 +1,1 @@
-"""What the demo server answers, one module for each part of Plex's API."""
+"""The handlers of the demo server, one module for each part of Plex's API. They get the state, not the server."""

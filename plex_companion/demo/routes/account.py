@@ -1,4 +1,4 @@
-"""What a plex.tv account can change: its home, the PINs in it, webhooks, privacy, and where its owner seems to be."""
+"""The settings of a plex.tv account: its home and PINs, sharing, webhooks, privacy, and its public address."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADDRESS = "198.51.100.7"
 
 
 def _find_by_cloud_id(request: DemoRequest) -> DemoUser:
-    """The user of the path, or 404."""
+    """Return the user of the path, or refuse with 404."""
     for user in request.state.users.values():
         if str(user.cloud_id) == request.args["id"]:
             return user
@@ -33,7 +33,7 @@ def _parse_form(request: DemoRequest) -> dict[str, list[str]]:
 
 
 def invite_to_home(request: DemoRequest) -> Node:
-    """`POST /api/home/users?title=` makes a managed user, `?invitedEmail=` takes somebody who is known into the home."""
+    """Answer `POST /api/home/users`: `title=` creates a managed user, `invitedEmail=` adds a known user to the home."""
     request.require_owner()
     invited, title = request.get("invitedEmail"), request.get("title")
     for user in request.state.users.values():
@@ -47,7 +47,7 @@ def invite_to_home(request: DemoRequest) -> Node:
 
 
 def remove_from_home(request: DemoRequest) -> DemoAnswer:
-    """`DELETE /api/home/users/ID`: a managed user is gone, anybody else is a friend again."""
+    """Answer `DELETE /api/home/users/ID`: a managed user is deleted, another user stays a friend."""
     request.require_owner()
     user = _find_by_cloud_id(request)
     if user.id == OWNER:
@@ -60,7 +60,7 @@ def remove_from_home(request: DemoRequest) -> DemoAnswer:
 
 
 def change_pin(request: DemoRequest) -> DemoAnswer:
-    """`PUT /api/home/users/ID?pin=&currentPin=`: who has a PIN must say it to change it; an empty one takes it away."""
+    """Answer `PUT /api/home/users/ID?pin=&currentPin=`: a user with a PIN must give it to change it; an empty one removes it."""
     user, wanted = _find_by_cloud_id(request), request.get("pin")
     if user.id != request.user.id:
         raise HttpRefusal(403)
@@ -70,7 +70,7 @@ def change_pin(request: DemoRequest) -> DemoAnswer:
 
 
 def change_managed_pin(request: DemoRequest) -> DemoAnswer:
-    """`POST /api/v2/home/users/restricted/ID?pin=` or `removePin=1`: the owner sets a managed user's PIN."""
+    """Answer `POST /api/v2/home/users/restricted/ID?pin=` or `removePin=1`: the owner sets a managed user's PIN."""
     request.require_owner()
     return _set_pin(request, _find_by_cloud_id(request), "" if request.get("removePin") == "1" else request.get("pin"))
 
@@ -83,7 +83,7 @@ def _set_pin(request: DemoRequest, user: DemoUser, pin: str) -> DemoAnswer:
 
 
 def share_library(request: DemoRequest) -> Node:
-    """`POST /api/servers/MID/shared_servers` with JSON: somebody may use the server."""
+    """Answer `POST /api/servers/MID/shared_servers` with JSON: share the server with a user."""
     request.require_owner()
     try:
         wanted = json.loads(request.body)["shared_server"]["invited_id"]
@@ -97,7 +97,7 @@ def share_library(request: DemoRequest) -> Node:
 
 
 def get_shared_sections(request: DemoRequest) -> Node:
-    """`GET /api/servers/MID/shared_servers/ID`: which libraries one user may see."""
+    """Answer `GET /api/servers/MID/shared_servers/ID`: the libraries that one user may see."""
     for user in request.state.users.values():
         if str(user.cloud_id + 500) == request.args["share"] and user.shared:
             node = Node("SharedServer", {"id": user.cloud_id + 500, "userID": user.cloud_id, "username": user.name})
@@ -108,23 +108,23 @@ def get_shared_sections(request: DemoRequest) -> Node:
 
 
 def get_webhooks(request: DemoRequest) -> Node:
-    """`GET /api/v2/user/webhooks`."""
+    """Answer `GET /api/v2/user/webhooks`."""
     return Node("webhooks", {}, [Node("webhook", {"url": url}) for url in request.state.account["webhooks"]])
 
 
 def change_webhooks(request: DemoRequest) -> Node:
-    """`POST /api/v2/user/webhooks` with `urls[]=`: the new list."""
+    """Answer `POST /api/v2/user/webhooks` with `urls[]=`: the new list."""
     request.state.account["webhooks"] = _parse_form(request).get("urls[]", [])
     return get_webhooks(request)
 
 
 def get_privacy(request: DemoRequest) -> Node:
-    """`GET /api/v2/user/privacy`."""
+    """Answer `GET /api/v2/user/privacy`."""
     return Node("privacy", {name: request.state.account[name] for name in ("optOutPlayback", "optOutLibraryStats")})
 
 
 def change_privacy(request: DemoRequest) -> Node:
-    """`PUT /api/v2/user/privacy`."""
+    """Answer `PUT /api/v2/user/privacy`."""
     form = _parse_form(request)
     for name in ("optOutPlayback", "optOutLibraryStats"):
         if name in form:
@@ -133,37 +133,37 @@ def change_privacy(request: DemoRequest) -> Node:
 
 
 def get_view_state_sync(request: DemoRequest) -> DemoAnswer:
-    """`GET /api/v2/user/view_state_sync`: JSON alone."""
+    """Answer `GET /api/v2/user/view_state_sync`, which is always JSON."""
     body = json.dumps({"consent": request.state.account["consent"]}).encode()
     return DemoAnswer(body, media_type="application/json")
 
 
 def change_view_state_sync(request: DemoRequest) -> DemoAnswer:
-    """`PUT /api/v2/user/view_state_sync?consent=`."""
+    """Answer `PUT /api/v2/user/view_state_sync?consent=`."""
     request.state.account["consent"] = request.get("consent").lower() in {"1", "true"}
     return DONE
 
 
 def create_claim_token(request: DemoRequest) -> DemoAnswer:
-    """`GET /api/claim/token.json`: for a server that has no owner yet."""
+    """Answer `GET /api/claim/token.json`: for a server that has no owner yet."""
     body = json.dumps({"token": f"claim-{request.state.rng.getrandbits(80):020x}"}).encode()
     return DemoAnswer(body, media_type="application/json")
 
 
 def get_public_address(_: DemoRequest) -> DemoAnswer:
-    """`GET /:/ip`: bare text."""
+    """Answer `GET /:/ip` with bare text."""
     return DemoAnswer(ADDRESS.encode(), media_type="text/plain")
 
 
 def get_location(_: DemoRequest) -> Node:
-    """`GET /api/v2/geoip?ip_address=`: everybody is from nowhere."""
+    """Answer `GET /api/v2/geoip?ip_address=`: always the same invented place."""
     return Node("location", {"code": "NO", "continent_code": "EU", "coordinates": "0.0, 0.0", "country": "Norway", "city": "Nowhere",
                              "european_union_member": False, "in_privacy_restricted_country": True, "postal_code": "0000",
                              "subdivisions": "", "time_zone": "UTC"})  # fmt: skip
 
 
 def answer_ping(_: DemoRequest) -> DemoAnswer:
-    """`GET /api/v2/ping`."""
+    """Answer `GET /api/v2/ping`."""
     return DemoAnswer(b'<?xml version="1.0" encoding="UTF-8"?>\n<pong>1</pong>\n', media_type="application/xml")
 
 

@@ -1,4 +1,4 @@
-"""The server's folders, as whoever adds a library looks through them: those of the libraries and of their files."""
+"""The server's folders, which a client browses to add a library: those of the libraries and of their files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _build_key(path: str) -> str:
 
 
 def list_folders(server: ServerState) -> set[str]:
-    """Return every folder there is: the libraries', those of the files in them, and what is above these."""
+    """Return every folder: those of the libraries, those of their files, and all parents of these."""
     ends = {path for section in server.sections.values() for path in section.paths}
     ends |= {str(PurePosixPath(path).parent) for path in _list_files(server)}
     return ends | {str(above) for path in ends for above in PurePosixPath(path).parents}
@@ -31,7 +31,7 @@ def _list_files(server: ServerState) -> set[str]:
 
 
 def browse_folder(request: DemoRequest) -> Node:
-    """`GET /services/browse[/BASE64]?includeFiles=`: what a folder holds; 400 for none, as nobody has recorded it (unverified)."""
+    """Answer `GET /services/browse[/BASE64]?includeFiles=`: the content of a folder. An unknown folder gets 400 (unverified, there is no recording)."""
     request.require_owner()
     try:
         folder = base64.b64decode(request.args.get("path", "") or base64.b64encode(b"/"), validate=True).decode()

@@ -1,4 +1,4 @@
-"""The watchlist, which lives at plex.tv's Discover; here it offers what the household owns, by cloud id, and `demo.unowned`."""
+"""The watchlist at plex.tv's Discover. It knows the films and shows of the household, by cloud id, and `demo.unowned`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORDERS: dict[str, Callable[[DemoItem], Any]] = {
 
 
 def read_cloud_id(item: DemoItem) -> str:
-    """The last part of the guid, which is Discover's rating key."""
+    """Return the last part of the guid, which is Discover's rating key."""
     return item.guid.rpartition("/")[2]
 
 
@@ -47,7 +47,7 @@ def _list_watchlist(request: DemoRequest) -> list[str]:
 
 
 def get_watchlist(request: DemoRequest) -> Node:
-    """`GET /library/sections/watchlist/all`, or `/released`: the asker's list, newest first unless sorted otherwise."""
+    """Answer `GET /library/sections/watchlist/all`, or `/released`: the user's own list, newest first unless sorted otherwise."""
     titles, wanted = _list_titles(request), TYPE_NAMES.get(request.get_number("type"))
     rows = [titles[key] for key in reversed(_list_watchlist(request)) if key in titles]
     rows = [row for row in rows if wanted in {None, row.type}]
@@ -61,7 +61,7 @@ def get_watchlist(request: DemoRequest) -> Node:
 
 
 def search_titles(request: DemoRequest) -> Node:
-    """`GET /library/search?query=`: one group, `external`."""
+    """Answer `GET /library/search?query=`: one group, `external`."""
     query, wanted = request.get("query").casefold(), request.get("searchTypes", "movies,tv")
     kinds = {kind for kind, word in (("movie", "movie"), ("show", "tv")) if word in wanted}
     hits = [item for item in _list_titles(request).values() if query in item.title.casefold() and item.type in kinds]
@@ -72,7 +72,7 @@ def search_titles(request: DemoRequest) -> Node:
 
 
 def get_user_state(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID/userState`: whether and when it was wished for."""
+    """Answer `GET /library/metadata/ID/userState`: whether and when it was added to the watchlist."""
     key = request.args["id"]
     if key not in _list_titles(request):
         raise HttpRefusal(404)
@@ -82,19 +82,19 @@ def get_user_state(request: DemoRequest) -> Node:
 
 
 def get_availabilities(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID/availabilities`: where else a title can be seen."""
+    """Answer `GET /library/metadata/ID/availabilities`: where else a title can be watched."""
     item = find_or_404(_list_titles(request), request.args["id"])
     return build_container([Node("Availability", {"country": "NO", "offerType": "subscription", "platform": "paperplay", "quality": "hd",
                                             "title": "Paperplay", "url": f"https://paperplay.example.net/{read_cloud_id(item)}"})])  # fmt: skip
 
 
 def get_age_ratings(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID/commonsensemedia`: for what age a title is, in full."""
+    """Answer `GET /library/metadata/ID/commonsensemedia`: the full age rating of a title."""
     return build_container(build_age_nodes(find_or_404(_list_titles(request), request.args["id"]), full=True))
 
 
 def add_to_watchlist(request: DemoRequest) -> DemoAnswer:
-    """`PUT /actions/addToWatchlist?ratingKey=`."""
+    """Answer `PUT /actions/addToWatchlist?ratingKey=`."""
     if request.get("ratingKey") not in _list_titles(request):
         raise HttpRefusal(404)
     if request.get("ratingKey") not in _list_watchlist(request):
@@ -103,7 +103,7 @@ def add_to_watchlist(request: DemoRequest) -> DemoAnswer:
 
 
 def remove_from_watchlist(request: DemoRequest) -> DemoAnswer:
-    """`PUT /actions/removeFromWatchlist?ratingKey=`."""
+    """Answer `PUT /actions/removeFromWatchlist?ratingKey=`."""
     if request.get("ratingKey") not in _list_watchlist(request):
         raise HttpRefusal(404)
     _list_watchlist(request).remove(request.get("ratingKey"))

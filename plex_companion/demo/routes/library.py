@@ -39,20 +39,20 @@ HUBS = ("movie", "show", "season", "episode", "artist", "album", "track", "photo
 
 
 def get_library(_: DemoRequest) -> Node:
-    """`GET /library`."""
+    """Answer `GET /library`."""
     return build_container([Node("Directory", {"key": key, "title": title}) for key, title in (("sections", "Library Sections"), ("recentlyAdded", "Recently Added"), ("onDeck", "On Deck"))],
                      allowSync=False, art="/:/resources/library-art.png", content="", identifier=frames.LIBRARY,
                      mediaTagPrefix="/system/bundle/media/flags/", mediaTagVersion=1700000000, title1="Plex Library", title2="")  # fmt: skip
 
 
 def get_sections(request: DemoRequest) -> Node:
-    """`GET /library/sections`."""
+    """Answer `GET /library/sections`."""
     return build_container([build_section_node(request.state, section) for section in request.state.sections.values()], allowSync=False,
                      title1="Plex Library")  # fmt: skip
 
 
 def get_one_section(request: DemoRequest) -> Node:
-    """`GET /library/sections/N`: what can be browsed in it."""
+    """Answer `GET /library/sections/N`: what can be browsed in a section."""
     section = request.find_section()
     if request.get("includeDetails") == "1":
         return build_container([build_section_node(request.state, section)])
@@ -61,7 +61,7 @@ def get_one_section(request: DemoRequest) -> Node:
 
 
 def get_section_all(request: DemoRequest) -> Node:
-    """`GET /library/sections/N/all`: a page of what the query selects, with `<Meta>` if asked."""
+    """Answer `GET /library/sections/N/all`: a page of what the query selects, with `<Meta>` on request."""
     section, server = request.find_section(), request.state
     facts = build_section_facts(server, section.key) | {"librarySectionUUID": section.uuid, "title1": section.title,
                                                  "viewGroup": section.type}  # fmt: skip
@@ -82,7 +82,7 @@ def get_section_all(request: DemoRequest) -> Node:
 
 
 def _requests_collections(request: DemoRequest, kind: str) -> bool:
-    """Whether collections stand among the items: only in an unfiltered list of what the library is about."""
+    """Return whether collections are listed among the items: only in an unfiltered list of the library's main type."""
     asked, limited = request.get_number("type", TYPE_NUMBERS[kind]), bool(request.get("limit"))
     filtered = bool(parse_groups(request.params, FIELDS).members)
     return request.get("includeCollections") == "1" and asked == TYPE_NUMBERS[kind] and not filtered and not limited
@@ -101,7 +101,7 @@ def _build_collection(request: DemoRequest, row: DemoCollection, *, full: bool =
 
 
 def get_section_collections(request: DemoRequest) -> Node:
-    """`GET /library/sections/N/collections`: the same as `all?type=18`."""
+    """Answer `GET /library/sections/N/collections`, which equals `all?type=18`."""
     section = request.find_section()
     rows = find_collections(request.state, request.user, section.key, request.params)
     answer = build_page(
@@ -113,7 +113,7 @@ def get_section_collections(request: DemoRequest) -> Node:
 
 
 def get_section_choices(request: DemoRequest) -> Node:
-    """`GET /library/sections/N/genre` and its like: what a filter can be set to."""
+    """Answer `GET /library/sections/N/genre` and other filters: the values of a filter."""
     section, field, server = request.find_section(), request.args["field"], request.state
     kind = TYPE_NAMES.get(request.get_number("type"), server.list_levels(section.key)[0])
     reader, items = FieldReader(server, request.user), server.list_section(section.key, kind)
@@ -150,7 +150,7 @@ TAG_NUMBERS = {
 
 
 def get_tags(request: DemoRequest) -> Node:
-    """`GET /library/tags?type=N`: every tag of a kind, of all libraries, as plexapi's `get_library.get_tags` reads them."""
+    """Answer `GET /library/tags?type=N`: every tag of a kind, of all libraries, as plexapi's `Library.tags` reads them."""
     number, server = request.get("type"), request.state
     if number == NETWORKS:
         pairs = {item.studio: item.studio for item in server.list_kind("show")}
@@ -166,7 +166,7 @@ def get_tags(request: DemoRequest) -> Node:
 
 
 def get_first_characters(request: DemoRequest) -> Node:
-    """`GET /library/sections/N/firstCharacter`."""
+    """Answer `GET /library/sections/N/firstCharacter`."""
     section, sums = request.find_section(), dict[str, int]()
     for item in select(request.state, request.user, section.key, [], request.state.list_levels(section.key)[0]):
         letter = (item.title_sort or item.title)[:1].upper()
@@ -177,7 +177,7 @@ def get_first_characters(request: DemoRequest) -> Node:
 
 
 def refresh_section(request: DemoRequest) -> DemoAnswer:
-    """`GET` or `POST /library/sections/N/refresh`: a scan, announced as it goes; `force=1` fetches all metadata anew."""
+    """Answer `GET` or `POST /library/sections/N/refresh`: a scan, announced as it goes; `force=1` refreshes all metadata."""
     request.require_owner()
     background.start_scan(
         request.state, request.find_section().key, force=request.get("force") == "1", path=request.get("path")
@@ -186,7 +186,7 @@ def refresh_section(request: DemoRequest) -> DemoAnswer:
 
 
 def refresh_all(request: DemoRequest) -> DemoAnswer:
-    """`/library/sections/all/refresh`."""
+    """Answer `/library/sections/all/refresh`."""
     request.require_owner()
     for key in request.state.sections:
         background.start_scan(request.state, key, force=request.get("force") == "1")
@@ -194,7 +194,7 @@ def refresh_all(request: DemoRequest) -> DemoAnswer:
 
 
 def cancel_refresh(request: DemoRequest) -> DemoAnswer:
-    """`DELETE …/refresh`: the scan ends early."""
+    """Answer `DELETE …/refresh`: the scan ends early."""
     request.require_owner()
     wanted = [request.args["section"]] if "section" in request.args else list(request.state.sections)
     request.state.refreshing.difference_update(wanted)
@@ -202,7 +202,7 @@ def cancel_refresh(request: DemoRequest) -> DemoAnswer:
 
 
 def get_library_all(request: DemoRequest) -> Node:
-    """`GET /library/all`: every section; `guid=` takes several (unverified)."""
+    """Answer `GET /library/all`: the items of every section; `guid=` takes several values (unverified)."""
     if "type" not in dict(request.params) and not request.get("guid"):
         kinds = ",".join(str(TYPE_NUMBERS[kind]) for kind in HUBS)
         return build_items_page(
@@ -212,7 +212,7 @@ def get_library_all(request: DemoRequest) -> Node:
 
 
 def get_recently_added(request: DemoRequest) -> Node:
-    """`GET /library/recentlyAdded` and a section's: newest first; series show as seasons, music as albums."""
+    """Answer `GET /library/recentlyAdded` and a section's: newest first; shows appear as seasons, music as albums."""
     wanted, server = request.args.get("section"), request.state
 
     def make() -> list[DemoItem]:
@@ -230,7 +230,7 @@ def get_recently_added(request: DemoRequest) -> Node:
 
 
 def list_on_deck(request: DemoRequest, section: str | None) -> list[DemoItem]:
-    """Half-seen films and episodes, then the episode after the last one seen; the most recent first."""
+    """Return half-watched films and episodes, most recent first, then the episode after the last watched one of each show."""
     server, user = request.state, request.user
     views = server.views.get(user.id, {})
     started = [server.items[key] for key, view in views.items() if view.offset and key in server.items]
@@ -253,7 +253,7 @@ def _find_next_episodes(request: DemoRequest, shows: list[DemoItem]) -> Iterable
 
 
 def get_on_deck(request: DemoRequest) -> Node:
-    """`GET /library/onDeck`, a section's, and Continue Watching."""
+    """Answer `GET /library/onDeck`, a section's, and Continue Watching."""
     section = request.args.get("section")
     if section:
         request.find_section()
@@ -261,7 +261,7 @@ def get_on_deck(request: DemoRequest) -> Node:
 
 
 def get_metadata(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID[,ID]`: full items; unknown ids are left out, 404 if none is known."""
+    """Answer `GET /library/metadata/ID[,ID]`: full items; unknown ids are left out, 404 if none is known."""
     server, rows = request.state, []
     for key in request.args["ids"].split(","):
         if key in server.items:
@@ -294,7 +294,7 @@ def _build_full_node(request: DemoRequest, item: DemoItem) -> Node:
 
 
 def get_children(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID/children`; a show's list begins with "All episodes" unless excluded."""
+    """Answer `GET /library/metadata/ID/children`; the list of a show begins with "All episodes" unless that is excluded."""
     item = request.find_item()
     rows = request.state.list_children(item.key)
     rows.sort(key=lambda child: (child.index is None, child.index or 0))
@@ -307,20 +307,20 @@ def get_children(request: DemoRequest) -> Node:
 
 
 def get_all_leaves(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID/allLeaves`: all episodes or tracks below."""
+    """Answer `GET /library/metadata/ID/allLeaves`: all episodes or tracks below."""
     item = request.find_item()
     return build_items_page(request, request.state.list_leaves(item.key), key=item.key, parentTitle=item.title)
 
 
 def get_extras(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID/extras`."""
+    """Answer `GET /library/metadata/ID/extras`."""
     return build_items_page(
         request, [request.state.items[key] for key in request.find_item().extras if key in request.state.items]
     )
 
 
 def _list_similar(request: DemoRequest) -> list[DemoItem]:
-    """Others of the same genre."""
+    """Return other items of the same genre."""
     item, genres = request.find_item(), set(request.find_item().tags.get("Genre", ()))
     return [
         other
@@ -330,12 +330,12 @@ def _list_similar(request: DemoRequest) -> list[DemoItem]:
 
 
 def get_similar(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID/similar`."""
+    """Answer `GET /library/metadata/ID/similar`."""
     return build_items_page(request, _list_similar(request)[:8])
 
 
 def get_related(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID/related`: one hub of what is similar."""
+    """Answer `GET /library/metadata/ID/related`: one hub of similar items."""
     item, rows = request.find_item(), _list_similar(request)
     hub = _build_hub(request, item.type, f"Related {item.type.capitalize()}s", rows[:8])
     hub.attributes |= {
@@ -353,7 +353,7 @@ def _build_hub(request: DemoRequest, kind: str, title: str, rows: list[DemoItem]
 
 
 def search_hubs(request: DemoRequest) -> Node:
-    """`GET /hubs/search`: a hub for every kind, empty ones too; people and collections have their own."""
+    """Answer `GET /hubs/search`: a hub for every kind, empty ones too, with hubs of their own for tags and collections."""
     query, limit, server = request.get("query").casefold(), request.get_number("limit", 3), request.state
     section = request.get("sectionId")
     hubs = []
@@ -382,7 +382,7 @@ def _build_collection_hub(request: DemoRequest, query: str, limit: int, section:
 
 
 def get_hubs(request: DemoRequest) -> Node:
-    """`GET /hubs` and `/hubs/sections/N`: recently added per section, and stations where music has them."""
+    """Answer `GET /hubs` and `/hubs/sections/N`: recently added per section, and the stations of music libraries."""
     wanted = [request.find_section()] if "section" in request.args else list(request.state.sections.values())
     rows = [_build_recent_hub(request, section) for section in wanted]
     rows += [
@@ -409,7 +409,7 @@ def _build_recent_hub(request: DemoRequest, section: DemoSection) -> Node:
 
 
 def get_one_collection(request: DemoRequest) -> Node:
-    """`GET /library/collections/ID`, with its settings if asked."""
+    """Answer `GET /library/collections/ID`, with its settings on request."""
     return build_container(
         [_build_full_collection(request, find_or_404(request.state.collections, request.args["id"]))]
     )
@@ -434,7 +434,7 @@ def _build_collection_settings(row: DemoCollection) -> Node:
 
 
 def get_collection_children(request: DemoRequest) -> Node:
-    """`GET /library/collections/ID/children`."""
+    """Answer `GET /library/collections/ID/children`."""
     return build_items_page(
         request,
         list_collection_items(request.state, request.user, find_or_404(request.state.collections, request.args["id"])),
@@ -448,7 +448,7 @@ def _build_playlist(request: DemoRequest, row: DemoPlaylist, *, full: bool = Fal
 
 
 def find_own_playlist(request: DemoRequest) -> DemoPlaylist:
-    """The playlist of the path, if it is the asker's."""
+    """Return the playlist of the path, or refuse with 404 unless it is the user's own."""
     row: DemoPlaylist = find_or_404(request.state.playlists, request.args["id"])
     if row.user != request.user.id:
         raise HttpRefusal(404)
@@ -456,7 +456,7 @@ def find_own_playlist(request: DemoRequest) -> DemoPlaylist:
 
 
 def get_playlists(request: DemoRequest) -> Node:
-    """`GET /playlists`: the asker's own, by title, type and section."""
+    """Answer `GET /playlists`: the user's own, by title, type and section."""
     title, kind, section = request.get("title"), request.get("playlistType"), request.get("sectionID")
     rows = [row for row in request.state.playlists.values() if row.user == request.user.id and kind in {"", row.kind}]
     rows = [row for row in rows if not title or title.casefold() in row.title.casefold()]
@@ -472,12 +472,12 @@ def get_playlists(request: DemoRequest) -> Node:
 
 
 def get_one_playlist(request: DemoRequest) -> Node:
-    """`GET /playlists/ID`."""
+    """Answer `GET /playlists/ID`."""
     return build_container([_build_playlist(request, find_own_playlist(request), full=True)])
 
 
 def get_playlist_items(request: DemoRequest) -> Node:
-    """`GET /playlists/ID/items`: items with their `playlistItemID`."""
+    """Answer `GET /playlists/ID/items`: the items with their `playlistItemID`."""
     row = find_own_playlist(request)
 
     def node(entry: tuple[int, DemoItem]) -> Node:

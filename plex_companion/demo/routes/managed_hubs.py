@@ -1,4 +1,4 @@
-"""The recommendations of a library as its owner arranges them: promoted, moved, and collections among them."""
+"""The recommendations of a library as its owner arranges them: visible, moved, and with promoted collections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BUILT_IN = (("recentlyadded", "Recently Added"), ("recentlyreleased", "Recently 
 
 
 def list_hubs(request: DemoRequest) -> list[ManagedHub]:
-    """Return the arrangement of the path's section, to be read or changed."""
+    """Return the rows of the path's section in order, to be read or changed."""
     section = request.find_section()
     made = [ManagedHub(f"{section.type}.{name}.{section.key}", title) for name, title in BUILT_IN]
     return request.state.managed_hubs.setdefault(section.key, made)
@@ -38,7 +38,7 @@ def _build_hub_node(hub: ManagedHub) -> Node:
 
 
 def get_managed_hubs(request: DemoRequest) -> Node:
-    """`GET /hubs/sections/N/manage`, with `metadataItemId` only that collection's row, if it is promoted."""
+    """Answer `GET /hubs/sections/N/manage`, or with `metadataItemId` only the row of that collection, if it is promoted."""
     rows, wanted = list_hubs(request), request.get("metadataItemId")
     return build_page(
         request,
@@ -59,7 +59,7 @@ def _set_visibility(request: DemoRequest, hub: ManagedHub) -> DemoAnswer:
 
 
 def promote_collection(request: DemoRequest) -> DemoAnswer:
-    """`POST …/manage?metadataItemId=`: a collection becomes one of the rows."""
+    """Answer `POST …/manage?metadataItemId=`: add a collection to the rows."""
     request.require_owner()
     row = find_or_404(request.state.collections, request.get("metadataItemId"))
     hubs = list_hubs(request)
@@ -70,13 +70,13 @@ def promote_collection(request: DemoRequest) -> DemoAnswer:
 
 
 def set_hub_visibility(request: DemoRequest) -> DemoAnswer:
-    """`PUT …/manage/ID?promotedToOwnHome=1`."""
+    """Answer `PUT …/manage/ID?promotedToOwnHome=1`."""
     request.require_owner()
     return _set_visibility(request, _find_hub(request))
 
 
 def move_hub(request: DemoRequest) -> DemoAnswer:
-    """`PUT …/manage/ID/move?after=`: to the front without `after`."""
+    """Answer `PUT …/manage/ID/move?after=`. Without `after` the row moves to the front."""
     request.require_owner()
     hubs = list_hubs(request)
     hub = next((hub for hub in hubs if hub.identifier == request.args["hub"]), None)
@@ -89,7 +89,7 @@ def move_hub(request: DemoRequest) -> DemoAnswer:
 
 
 def remove_hub(request: DemoRequest) -> DemoAnswer:
-    """`DELETE …/manage/ID`: Plex's own rows stay."""
+    """Answer `DELETE …/manage/ID`: Plex's own rows cannot be deleted."""
     request.require_owner()
     hub = _find_hub(request)
     if not hub.deletable:
@@ -99,7 +99,7 @@ def remove_hub(request: DemoRequest) -> DemoAnswer:
 
 
 def reset_hubs(request: DemoRequest) -> DemoAnswer:
-    """`DELETE …/manage`: everything as it was at first."""
+    """Answer `DELETE …/manage`: reset the rows."""
     request.require_owner()
     request.state.managed_hubs.pop(request.find_section().key, None)
     return DONE

@@ -1,4 +1,4 @@
-"""Pictures and theme music of items, collections and playlists: offered, sent in, chosen, taken away."""
+"""Pictures and theme music of items, collections and playlists: listed, uploaded, chosen, removed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from plex_companion.demo.household.model import DemoCollection, DemoItem, DemoPlaylist
     from plex_companion.demo.request import DemoRequest
 
-# A list's name, what is locked when one of it is chosen, and what its path is called.
+# The name of a list, and the field that its pictures are for, which is also the last part of their path.
 FIELDS = {"posters": "thumb", "arts": "art", "banners": "banner", "themes": "theme", "clearLogos": "clearLogo",
           "squareArts": "squareArt"}  # fmt: skip
 
 
 def _find_target(request: DemoRequest) -> DemoItem | DemoCollection | DemoPlaylist:
-    """The item, collection or playlist of the path, or 404."""
+    """Return the item, collection or playlist of the path, or refuse with 404."""
     key, server = request.args["id"], request.state
     found = server.items.get(key) or server.collections.get(key) or server.playlists.get(key)
     if found is None:
@@ -27,7 +27,10 @@ def _find_target(request: DemoRequest) -> DemoItem | DemoCollection | DemoPlayli
 
 
 def _list_offered(request: DemoRequest, kind: str) -> list[str]:
-    """The names of the pictures to choose from: two of Plex's own, one for themes, none for a collection's art; and what was sent in."""
+    """Return the names of the available pictures.
+
+    Plex has two of its own, one for themes and none for a collection's art. Uploaded pictures follow.
+    """
     key = request.args["id"]
     own = [f"demo://{kind}/{key}/{number}" for number in (1, 2)]
     if kind == "themes":
@@ -42,7 +45,7 @@ def _list_offered(request: DemoRequest, kind: str) -> list[str]:
 
 
 def get_pictures(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID/posters` and its like: what there is to choose from."""
+    """Answer `GET /library/metadata/ID/posters` and other kinds: the available pictures."""
     _find_target(request)
     key, kind = request.args["id"], request.args["kind"]
     names = _list_offered(request, kind)
@@ -56,7 +59,7 @@ def get_pictures(request: DemoRequest) -> Node:
 
 
 def add_picture(request: DemoRequest) -> DemoAnswer:
-    """`POST /library/metadata/ID/posters?url=`, or with the picture as body: it is there and chosen."""
+    """Answer `POST /library/metadata/ID/posters?url=`, or with the picture as body: add it and choose it."""
     request.require_owner()
     if not request.get("url") and not request.body:
         raise HttpRefusal(400)
@@ -69,19 +72,19 @@ def add_picture(request: DemoRequest) -> DemoAnswer:
 
 
 def choose_picture(request: DemoRequest) -> DemoAnswer:
-    """`PUT /library/metadata/ID/poster?url=`: one of those on offer is chosen."""
+    """Answer `PUT /library/metadata/ID/poster?url=`: choose one of the available pictures."""
     request.require_owner()
     return _set_choice(request, f"{request.args['kind']}s", request.get("url"))
 
 
 def clear_picture(request: DemoRequest) -> DemoAnswer:
-    """`DELETE /library/metadata/ID/poster`: none is chosen."""
+    """Answer `DELETE /library/metadata/ID/poster`: choose none."""
     request.require_owner()
     return _set_choice(request, f"{request.args['kind']}s", "")
 
 
 def _set_choice(request: DemoRequest, kind: str, name: str) -> DemoAnswer:
-    """Keep the choice. Theme music is locked by it; whether pictures are is on no record, so they are not."""
+    """Store the choice. It locks theme music. No recording shows whether it locks pictures, so it does not."""
     row = _find_target(request)
     request.state.chosen_pictures[row.key, kind] = name
     if kind == "themes":

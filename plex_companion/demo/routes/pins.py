@@ -1,4 +1,4 @@
-"""plex.tv's pins: how a program that cannot be typed into gets a token. JSON alone, as recorded."""
+"""plex.tv's pins, by which a program without a keyboard gets a token. Always JSON, as recorded."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from plex_companion.demo.server_state import OWNER, DemoPin
 if TYPE_CHECKING:
     from plex_companion.demo.request import DemoRequest
 
-SECONDS = 900
-"""How long a pin may be confirmed; strong ones twice as long."""
-GONE = {"errors": [{"code": 1020, "message": "Code not found or expired", "status": 404}]}
+VALID_SECONDS = 900
+"""How long a pin can be confirmed; strong ones twice as long."""
+EXPIRED = {"errors": [{"code": 1020, "message": "Code not found or expired", "status": 404}]}
 
 
 def _build_json(body: Any, status: int = 200) -> DemoAnswer:
@@ -38,7 +38,7 @@ def _format_iso(at: int) -> str:
 
 
 def create_pin(request: DemoRequest) -> DemoAnswer:
-    """`POST /api/v2/pins`: a strong one is long and confirmed on a page, another is typed in at plex.tv/link."""
+    """Answer `POST /api/v2/pins`: a strong pin is long and confirmed on a page, a short one is typed in at plex.tv/link."""
     client = request.headers.get("x-plex-client-identifier")
     if not client:
         body = {"errors": [{"code": 1000, "message": "X-Plex-Client-Identifier is missing", "status": 400}]}
@@ -47,33 +47,36 @@ def create_pin(request: DemoRequest) -> DemoAnswer:
     letters = server.rng.choices("abcdefghijkmnpqrstuvwxyz0123456789", k=25 if strong else 4)
     number = max(server.pins, default=111_222_332) + 1
     product = request.headers.get("x-plex-product", "0")
-    pin = DemoPin(number, "".join(letters), client, product, server.now, SECONDS * (2 if strong else 1))
+    pin = DemoPin(number, "".join(letters), client, product, server.now, VALID_SECONDS * (2 if strong else 1))
     server.pins[number] = pin
     return _describe_pin(request, pin, 201)
 
 
 def get_pin(request: DemoRequest) -> DemoAnswer:
-    """`GET /api/v2/pins/ID`: who made it sees when it is confirmed."""
+    """Answer `GET /api/v2/pins/ID`: the client that created the pin sees when it is confirmed."""
     found = request.state.pins.get(int(request.args["id"])) if request.args["id"].isdecimal() else None
     if found is None or found.client_identifier != request.headers.get("x-plex-client-identifier"):
-        return _build_json(GONE, 404)
+        return _build_json(EXPIRED, 404)
     if found.created_at + found.seconds <= request.state.now:
-        return _build_json(GONE, 404)
+        return _build_json(EXPIRED, 404)
     return _describe_pin(request, found)
 
 
 def link_pin(request: DemoRequest) -> DemoAnswer:
-    """`PUT /api/v2/pins/link` with a code: whoever is signed in lets the program in."""
+    """Answer `PUT /api/v2/pins/link` with a code: the signed-in user confirms the pin."""
     code = request.get("code") or next(iter(parse_qs(request.body.decode("utf-8", "replace")).get("code", [])), "")
     for found in request.state.pins.values():
         if found.code == code and found.created_at + found.seconds > request.state.now:
             found.token = request.find_token(request.user)
             return DemoAnswer(status=204)
-    return _build_json(GONE, 404)
+    return _build_json(EXPIRED, 404)
 
 
 def get_resources_as_json(request: DemoRequest) -> DemoAnswer:
-    """`GET /api/v2/resources` with `Accept: application/json`: a bare list. An own server answers at more than one address."""
+    """Answer `GET /api/v2/resources` with `Accept: application/json`: a bare list.
+
+    An own server has more than one address.
+    """
     server, port = request.state, request.state.port
     connections = [("http", "127.0.0.1", server.url, True), ("http", "localhost", f"http://localhost:{port}", True)]
     rows = [{

@@ -33,7 +33,7 @@ def _find_player(request: DemoRequest) -> DemoPlayer:
 
 
 def build_reply(player: DemoPlayer, code: int = 200) -> DemoAnswer:
-    """What the player says: Android apps a bare `OK`, others XML. A failure is a 200 with a code inside."""
+    """Build the reply of a player: a bare `OK` from Android apps, XML from others. A failure is a 200 with a code inside."""
     if player.product.startswith("Plex for Android"):
         return DemoAnswer(b"OK", media_type="text/plain") if code == 200 else _build_xml(code)  # noqa: PLR2004  # the status
     return _build_xml(code)
@@ -71,7 +71,7 @@ COMMANDS: dict[str, Callable[[DemoRequest, DemoSession], None]] = {
 
 
 def send_command(request: DemoRequest) -> DemoAnswer:
-    """`/player/playback/NAME`: acts on what the player plays; nothing playing is a refusal inside a 200."""
+    """Answer `/player/playback/NAME`: act on the session of the player. If nothing plays, the reply is a 200 with code 400 inside."""
     player, name = _find_player(request), request.args["name"]
     if name == "setParameters":
         request.state.volumes[player.client_identifier] = request.get_number(
@@ -93,7 +93,7 @@ def send_command(request: DemoRequest) -> DemoAnswer:
 
 
 def play_media(request: DemoRequest) -> DemoAnswer:
-    """`/player/playback/playMedia?key=&offset=`: the player begins; what it played before is replaced."""
+    """Answer `/player/playback/playMedia?key=&offset=`: start to play, instead of what the player played before."""
     player, server = _find_player(request), request.state
     key = request.get("key").removeprefix("/library/metadata/").removesuffix("/children")
     leaves = server.list_leaves(find_or_404(server.items, key).key)
@@ -104,18 +104,18 @@ def play_media(request: DemoRequest) -> DemoAnswer:
 
 
 def navigate(request: DemoRequest) -> DemoAnswer:
-    """`/player/navigation/NAME`: nobody sees the demo's screens, so it only says yes."""
+    """Answer `/player/navigation/NAME`: the demo has no screens, so it only accepts the command."""
     player = _find_player(request)
     return build_reply(player, 200 if "navigation" in player.capabilities else 400)
 
 
 def show_mirror(request: DemoRequest) -> DemoAnswer:
-    """`/player/mirror/details`."""
+    """Answer `/player/mirror/details`."""
     return build_reply(_find_player(request))
 
 
 def poll_timeline(request: DemoRequest) -> Node:
-    """`/player/timeline/poll`: one timeline each for music, photo and video."""
+    """Answer `/player/timeline/poll`: one timeline each for music, photo and video."""
     player = _find_player(request)
     session = _find_session(request, player)
     kind = (
@@ -147,7 +147,7 @@ def _build_timeline(request: DemoRequest, player: DemoPlayer, kind: str, session
 
 
 def get_player_resources(request: DemoRequest) -> Node:
-    """`GET /resources` of a player, asked through the server."""
+    """Answer `GET /resources` of a player, proxied by the server."""
     player = _find_player(request)
     return build_container([Node("Player", {"machineIdentifier": player.client_identifier, "deviceClass": player.device_class,
                                       "platform": player.platform, "platformVersion": player.platform_version,

@@ -1,4 +1,4 @@
-"""plex.tv, as much as a companion asks: account, users, home, shares, resources, devices."""
+"""The parts of plex.tv that a companion needs: account, users, home, shares, resources, devices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INVALID_TOKEN = DemoAnswer(b"<errors><error>Invalid token</error></errors>", 422
 
 
 def build_user_node(request: DemoRequest, user: DemoUser) -> Node:
-    """`<user>` of `/api/v2/user`: scrobbleTypes, subscription and profile are what python-plexapi cannot do without."""
+    """Build the `<user>` of `/api/v2/user`. python-plexapi requires scrobbleTypes, subscription and profile."""
     owner = user.id == OWNER
     node = Node("user", {
         "id": user.cloud_id, "uuid": f"demo{user.cloud_id:012x}", "username": user.name, "title": user.name, "email": user.email,
@@ -46,17 +46,17 @@ def build_user_node(request: DemoRequest, user: DemoUser) -> Node:
 
 
 def get_account(request: DemoRequest) -> Node:
-    """`GET /api/v2/user`: whose token it is."""
+    """Answer `GET /api/v2/user`: the user of the token."""
     return build_user_node(request, request.user)
 
 
 def list_other_users(request: DemoRequest) -> list[DemoUser]:
-    """Everybody but the asker."""
+    """Return every user but the one of the request."""
     return [user for user in request.state.users.values() if user.id != request.user.id]
 
 
 def get_users(request: DemoRequest) -> Node:
-    """`GET /api/users/`: friends and the rest of the home."""
+    """Answer `GET /api/users/`: friends and the rest of the home."""
     rows = []
     for user in list_other_users(request):
         node = Node("User", {
@@ -76,7 +76,7 @@ def get_users(request: DemoRequest) -> Node:
 
 
 def get_home_users(request: DemoRequest) -> Node:
-    """`GET /api/home/users`: everybody in the home, the owner too."""
+    """Answer `GET /api/home/users`: every user of the home, with the owner."""
     rows = [
         Node("User", {"id": user.cloud_id, "uuid": f"demo{user.cloud_id:012x}", "admin": user.id == OWNER, "guest": False,
                       "restricted": user.restricted, "protected": bool(user.pin), "title": user.name,
@@ -88,7 +88,7 @@ def get_home_users(request: DemoRequest) -> Node:
 
 
 def switch_user(request: DemoRequest) -> Node | DemoAnswer:
-    """`POST /api/home/users/ID/switch`: the token of another home user; a wrong PIN is refused."""
+    """Answer `POST /api/home/users/ID/switch`: the token of another home user; a wrong PIN is refused."""
     for user in request.state.users.values():
         if str(user.cloud_id) == request.args["id"] and user.home:
             if user.pin and request.get("pin") != user.pin:
@@ -103,7 +103,7 @@ def _require_this_server(request: DemoRequest) -> None:
 
 
 def get_server(request: DemoRequest) -> Node:
-    """`GET /api/servers/MID`: the server and its sections, with plex.tv's own section ids."""
+    """Answer `GET /api/servers/MID`: the server and its sections, with plex.tv's own section ids."""
     _require_this_server(request)
     server = request.state
     node = Node("Server", {"name": server.name, "address": "198.51.100.7", "port": 32400, "version": server.version, "scheme": "http",
@@ -115,7 +115,7 @@ def get_server(request: DemoRequest) -> Node:
 
 
 def get_shared_servers(request: DemoRequest) -> Node:
-    """`GET /api/servers/MID/shared_servers`: every user's token for this server."""
+    """Answer `GET /api/servers/MID/shared_servers`: every user's token for this server."""
     _require_this_server(request)
     request.require_owner()
     rows = []
@@ -135,7 +135,7 @@ def _format_iso(at: int) -> str:
 
 
 def get_resources(request: DemoRequest) -> Node | DemoAnswer:
-    """`GET /api/v2/resources`: this server and the players."""
+    """Answer `GET /api/v2/resources`: this server and the players."""
     if "application/json" in request.headers.get("accept", ""):
         return get_resources_as_json(request)
     server = request.state
@@ -162,7 +162,7 @@ def get_resources(request: DemoRequest) -> Node | DemoAnswer:
 
 
 def get_devices(request: DemoRequest) -> Node:
-    """`GET /devices.xml`. No tokens in it, unlike the real one: nobody needs them."""
+    """Answer `GET /devices.xml`. Unlike the real one it has no tokens, which nothing here needs."""
     rows = [
         Node("Device", {"name": player.title, "publicAddress": "198.51.100.7", "product": player.product,
                         "productVersion": player.version, "platform": player.platform, "platformVersion": player.platform_version,
@@ -185,7 +185,7 @@ def _build_server_device(request: DemoRequest) -> Node:
 
 
 def get_nothing(_: DemoRequest) -> Node:
-    """Lists that are always empty: invites."""
+    """Answer with an empty list: there are no invites."""
     return build_container()
 
 

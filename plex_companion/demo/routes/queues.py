@@ -1,4 +1,4 @@
-"""Play queues: made, read, and changed as players and remote controls do."""
+"""Play queues: created, read, and changed as players and remote controls do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def build_queue_node(request: DemoRequest, queue: PlayQueue) -> Node:
-    """A play queue with its items."""
+    """Build a play queue with its items."""
     rows = []
     for number, key in queue.entries:
         if key in request.state.items:
@@ -36,7 +36,7 @@ def _find_selected(queue: PlayQueue) -> dict[str, Value]:
 
 
 def create_queue(request: DemoRequest) -> Node:
-    """`POST /playQueues?uri=|playlistID=&key=`: what the uri holds, down to what can be played."""
+    """Answer `POST /playQueues?uri=|playlistID=&key=`: a queue of the playable items of the uri."""
     entries = _list_entries(request)
     request.state.next_queue += 1
     queue = PlayQueue(request.state.next_queue, entries, _read_source(request))
@@ -49,7 +49,7 @@ def create_queue(request: DemoRequest) -> Node:
 
 
 def _shuffle(request: DemoRequest, queue: PlayQueue, first: str) -> None:
-    """Put the entries in any order; what is to be played first stays in front."""
+    """Shuffle the entries, but keep `first` in front."""
     request.state.rng.shuffle(queue.entries)
     queue.entries.sort(key=lambda entry: entry[1] != first)
     queue.shuffled = True
@@ -76,19 +76,19 @@ def _find_queue(request: DemoRequest) -> PlayQueue:
 
 
 def get_queue(request: DemoRequest) -> Node:
-    """`GET /playQueues/ID`."""
+    """Answer `GET /playQueues/ID`."""
     return build_queue_node(request, _find_queue(request))
 
 
 def add_to_queue(request: DemoRequest) -> Node:
-    """`PUT /playQueues/ID?uri=|playlistID=&next=`: at the end, or after what is selected."""
+    """Answer `PUT /playQueues/ID?uri=|playlistID=&next=`: add at the end, or with `next` after the selected entry."""
     queue, added = _find_queue(request), _list_entries(request)
     place = queue.selected + 1 if request.get("next") == "1" else len(queue.entries)
     return _replace_entries(request, queue, [*queue.entries[:place], *added, *queue.entries[place:]])
 
 
 def move_in_queue(request: DemoRequest) -> Node:
-    """`PUT /playQueues/ID/items/PID/move?after=PID`: to the front without `after`."""
+    """Answer `PUT /playQueues/ID/items/PID/move?after=PID`. Without `after` the entry moves to the front."""
     queue = _find_queue(request)
     entry = _find_entry(request, queue)
     rest = [other for other in queue.entries if other != entry]
@@ -98,14 +98,14 @@ def move_in_queue(request: DemoRequest) -> Node:
 
 
 def remove_from_queue(request: DemoRequest) -> Node:
-    """`DELETE /playQueues/ID/items/PID`."""
+    """Answer `DELETE /playQueues/ID/items/PID`."""
     queue = _find_queue(request)
     entry = _find_entry(request, queue)
     return _replace_entries(request, queue, [other for other in queue.entries if other != entry])
 
 
 def empty_queue(request: DemoRequest) -> Node:
-    """`DELETE /playQueues/ID/items`."""
+    """Answer `DELETE /playQueues/ID/items`."""
     return _replace_entries(request, _find_queue(request), [])
 
 
@@ -117,7 +117,7 @@ def _find_entry(request: DemoRequest, queue: PlayQueue) -> tuple[int, str]:
 
 
 def _replace_entries(request: DemoRequest, queue: PlayQueue, entries: list[tuple[int, str]]) -> Node:
-    """What was selected stays so while it is there."""
+    """Replace the entries. The selected one stays selected if it is still there."""
     selected = queue.entries[queue.selected] if queue.entries else None
     queue.entries, queue.version = entries, queue.version + 1
     queue.selected = entries.index(selected) if selected in entries else 0

@@ -1,4 +1,4 @@
-"""What a library is set to, and what settings pages ask about it: its agents, its name, how an item could be matched."""
+"""Settings of libraries, and what settings pages read: agents, folders, candidates for a match."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from plex_companion.demo import frames
 from plex_companion.demo.household.built_in import make_section
 from plex_companion.demo.household.model import TYPE_NAMES, TYPE_NUMBERS
-from plex_companion.demo.nodes.media import PARTS
+from plex_companion.demo.nodes.media import PART_ID_BASE
 from plex_companion.demo.nodes.tree import Node, build_container
 from plex_companion.demo.prefs import Pref
 from plex_companion.demo.query.filtering import select
@@ -18,14 +18,14 @@ from plex_companion.demo.routes.server import build_pref_node
 
 
 def get_section_prefs(request: DemoRequest) -> Node:
-    """`GET /library/sections/N/prefs`."""
+    """Answer `GET /library/sections/N/prefs`."""
     return build_container(
         [build_pref_node(pref) for pref in request.state.get_prefs(request.find_section().key).values()]
     )
 
 
 def edit_section(request: DemoRequest) -> DemoAnswer:
-    """`PUT /library/sections/N?agent=&name=&prefs[ID]=`."""
+    """Answer `PUT /library/sections/N?agent=&name=&prefs[ID]=`."""
     request.require_owner()
     section, paths = request.find_section(), list_locations(request)
     request.state.sections[section.key] = replace(
@@ -43,7 +43,7 @@ def edit_section(request: DemoRequest) -> DemoAnswer:
 
 
 def list_locations(request: DemoRequest) -> list[str]:
-    """Return the folders a query names; one that the server cannot see is refused."""
+    """Return the folders of a query, or refuse with 400 if the server cannot see one."""
     paths = [value for name, value in request.params if name == "location"]
     if not set(paths) <= list_folders(request.state):
         raise HttpRefusal(400)
@@ -51,13 +51,13 @@ def list_locations(request: DemoRequest) -> list[str]:
 
 
 def change_section_prefs(request: DemoRequest, key: str) -> None:
-    """Take over what `prefs[ID]=` says."""
+    """Set the preferences that `prefs[ID]=` names."""
     for id_, pref in request.state.get_prefs(key).items():
         pref.set(request.get(f"prefs[{id_}]", str(pref.value)))
 
 
 def add_section(request: DemoRequest) -> DemoAnswer:
-    """`POST /library/sections?name=&type=&location=&prefs[ID]=`: an empty library."""
+    """Answer `POST /library/sections?name=&type=&location=&prefs[ID]=`: create an empty library."""
     request.require_owner()
     key = str(max((int(key) for key in request.state.sections if key.isdigit()), default=0) + 1)
     if request.get("type") not in {"movie", "show", "artist", "photo"} or not request.get("name"):
@@ -74,7 +74,7 @@ def add_section(request: DemoRequest) -> DemoAnswer:
 
 
 def delete_section(request: DemoRequest) -> DemoAnswer:
-    """`DELETE /library/sections/N`: a library goes with everything in it; files stay."""
+    """Answer `DELETE /library/sections/N`: delete a library with its items. Files stay."""
     request.require_owner()
     section = request.find_section()
     for item in [item for item in request.state.items.values() if item.section == section.key]:
@@ -93,7 +93,7 @@ LEGACY_AGENTS = {"movie": ("com.plexapp.agents.imdb", "Plex Movie (Legacy)"), "s
 
 
 def get_agent_prefs(request: DemoRequest) -> Node:
-    """`GET /:/plugins/AGENT/prefs`: only the old agents have any."""
+    """Answer `GET /:/plugins/AGENT/prefs`: only legacy agents have any."""
     if request.args["agent"] not in {identifier for identifier, _ in LEGACY_AGENTS.values() if identifier}:
         raise HttpRefusal(404)
     country = Pref("country", "Country", "int", 46, 46, "", choices="0:None|24:Japan|46:United States")
@@ -102,7 +102,7 @@ def get_agent_prefs(request: DemoRequest) -> Node:
 
 
 def list_agents(request: DemoRequest) -> Node:
-    """`GET /system/agents?mediaType=`: those that the libraries use, and the old one of each type."""
+    """Answer `GET /system/agents?mediaType=`: the agents of the libraries, and the legacy one of each type."""
     wanted = TYPE_NAMES.get(request.get_number("mediaType"))
     used = {one.agent: one.type for one in request.state.sections.values() if wanted in {None, one.type}}
     facts = {"hasPrefs": False, "hasAttribution": False, "primary": True}
@@ -116,7 +116,7 @@ def list_agents(request: DemoRequest) -> Node:
 
 
 def list_match_candidates(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID/matches?title=`: items of that title, or of that id elsewhere as `imdb-tt…`."""
+    """Answer `GET /library/metadata/ID/matches?title=`: items of that title, or of that external id, as `imdb-tt…`."""
     item = request.find_item()
     wanted = request.get("title", item.title).casefold()
     rows = [
@@ -130,12 +130,12 @@ def list_match_candidates(request: DemoRequest) -> Node:
 
 
 def list_albums(request: DemoRequest) -> Node:
-    """`GET /library/sections/N/albums`."""
+    """Answer `GET /library/sections/N/albums`."""
     return get_section_all(replace(request, params=[*request.params, ("type", str(TYPE_NUMBERS["album"]))]))
 
 
 def list_flagged_items(request: DemoRequest) -> Node:
-    """`GET /library/sections/N/unwatched` and its like: no choices, but what has the flag."""
+    """Answer `GET /library/sections/N/unwatched` and other flags: the items with the flag, not the values of a filter."""
     section, server = request.find_section(), request.state
     params = [*request.params, (request.args["flag"], "1")]
     return build_items_page(
@@ -144,7 +144,7 @@ def list_flagged_items(request: DemoRequest) -> Node:
 
 
 def get_timeline(request: DemoRequest) -> Node:
-    """`GET /library/sections/N/timeline`: when the library changed last."""
+    """Answer `GET /library/sections/N/timeline`: when the library changed last."""
     section = request.find_section()
     items = request.state.list_section(section.key, request.state.list_levels(section.key)[0])
     newest = max((item.updated_at for item in items), default=0)
@@ -157,9 +157,11 @@ def get_timeline(request: DemoRequest) -> Node:
 
 
 def get_part(request: DemoRequest) -> DemoAnswer:
-    """`GET /library/parts/ID/STAMP/NAME`: every file holds the same few words."""
+    """Answer `GET /library/parts/ID/STAMP/NAME`: every file has the same short text."""
     if not any(
-        media.id + PARTS == int(request.args["id"]) for item in request.state.items.values() for media in item.media
+        media.id + PART_ID_BASE == int(request.args["id"])
+        for item in request.state.items.values()
+        for media in item.media
     ):
         raise HttpRefusal(404)
     return DemoAnswer(

@@ -1,4 +1,4 @@
-"""What the server says about itself: identity, settings, activities, butler, statistics, pictures."""
+"""The server itself: identity, settings, activities, butler, statistics, pictures, logs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SPANS = {1: 2_592_000, 2: 604_800, 3: 86_400, 4: 3_600, 6: 1}
 
 
 def get_root(request: DemoRequest) -> Node:
-    """`GET /`; `allowMediaDeletion` is left out when it is off."""
+    """Answer `GET /`; `allowMediaDeletion` is left out when it is off."""
     server = request.state
     busy = sum(session.transcode is not None for session in server.sessions.values())
     deletion = True if server.prefs["allowMediaDeletion"].value else None
@@ -60,7 +60,7 @@ def get_root(request: DemoRequest) -> Node:
 
 
 def get_identity(request: DemoRequest) -> Node:
-    """`GET /identity`, the one call that needs no token."""
+    """Answer `GET /identity`, the one call that needs no token."""
     server = request.state
     return build_container(
         size=0, apiVersion="1.1.1", claimed=True, machineIdentifier=server.machine_identifier, version=server.version
@@ -68,7 +68,7 @@ def get_identity(request: DemoRequest) -> Node:
 
 
 def get_media_providers(request: DemoRequest) -> Node:
-    """`GET /media/providers`, with durations and storage of the libraries if asked."""
+    """Answer `GET /media/providers`, with durations and storage of the libraries on request."""
     server = request.state
     provider = Node("MediaProvider", {"identifier": frames.LIBRARY, "id": 1, "title": "Library", "types": "video,audio,photo",
                                       "protocols": "stream,download"})  # fmt: skip
@@ -93,7 +93,7 @@ def get_media_providers(request: DemoRequest) -> Node:
 
 
 def build_pref_node(pref: Pref) -> Node:
-    """One setting."""
+    """Build one setting."""
     return Node("Setting", {
         "id": pref.id, "label": pref.label, "summary": pref.summary, "type": pref.type, "default": _format_text(pref.default),
         "value": _format_text(pref.value), "hidden": pref.hidden, "advanced": pref.advanced, "group": pref.group, "enumValues": pref.choices,
@@ -105,13 +105,13 @@ def _format_text(value: str | float | bool) -> str | float:
 
 
 def get_prefs(request: DemoRequest) -> Node:
-    """`GET /:/prefs`."""
+    """Answer `GET /:/prefs`."""
     request.require_owner()
     return build_container([build_pref_node(pref) for pref in request.state.prefs.values()])
 
 
 def change_prefs(request: DemoRequest) -> DemoAnswer:
-    """`PUT /:/prefs?id=value`: settings change and each change is announced."""
+    """Answer `PUT /:/prefs?id=value`: change settings and announce each change."""
     request.require_owner()
     for name, text in request.params:
         pref = request.state.prefs.get(name)
@@ -124,7 +124,7 @@ def change_prefs(request: DemoRequest) -> DemoAnswer:
 
 
 def get_activities(request: DemoRequest) -> Node:
-    """`GET /activities`."""
+    """Answer `GET /activities`."""
     rows = []
     for entry in request.state.activities.values():
         node = Node("Activity", {name: value for name, value in entry.items() if name != "Context"})
@@ -135,14 +135,14 @@ def get_activities(request: DemoRequest) -> Node:
 
 
 def cancel_activity(request: DemoRequest) -> DemoAnswer:
-    """`DELETE /activities/UUID`."""
+    """Answer `DELETE /activities/UUID`."""
     find_or_404(request.state.activities, request.args["id"])
     request.state.end_activity(request.args["id"])
     return DONE
 
 
 def get_butler(_: DemoRequest) -> Node:
-    """`GET /butler`."""
+    """Answer `GET /butler`."""
     return Node("ButlerTasks", {}, [
         Node("ButlerTask", {"name": name, "interval": 1 + n % 7, "scheduleRandomized": n % 2 == 0, "enabled": n % 5 != 0,
                             "title": name, "description": f"{name}, in the demo."})
@@ -151,7 +151,7 @@ def get_butler(_: DemoRequest) -> Node:
 
 
 def run_butler(request: DemoRequest) -> DemoAnswer:
-    """`POST /butler/TASK`: an activity starts and ends; 202 while it is running already, as the specification says."""
+    """Answer `POST /butler/TASK`: run an activity; 202 if it is running already, as the specification says."""
     request.require_owner()
     name = request.args["task"]
     if name not in BUTLER:
@@ -164,7 +164,7 @@ def run_butler(request: DemoRequest) -> DemoAnswer:
 
 
 def get_accounts(request: DemoRequest) -> Node:
-    """`GET /accounts`: 0 is nobody, 1 the owner."""
+    """Answer `GET /accounts`: 0 is no user, 1 the owner."""
     request.require_owner()
     rows = [DemoUser(0, 0, "", "", ""), *request.state.users.values()]
 
@@ -176,13 +176,13 @@ def get_accounts(request: DemoRequest) -> Node:
 
 
 def build_device_node(player: DemoPlayer) -> Node:
-    """A row of `/devices`."""
+    """Build a row of `/devices`."""
     return Node("Device", {"id": player.id, "name": player.title, "platform": player.platform,
                            "clientIdentifier": player.client_identifier, "createdAt": 1_700_000_000 + player.id})  # fmt: skip
 
 
 def get_devices(request: DemoRequest) -> Node:
-    """`GET /devices`."""
+    """Answer `GET /devices`."""
     request.require_owner()
     return build_page(
         request, list(request.state.players.values()), build_device_node, identifier="com.plexapp.system.devices"
@@ -190,21 +190,21 @@ def get_devices(request: DemoRequest) -> Node:
 
 
 def get_clients(request: DemoRequest) -> Node:
-    """`GET /clients`: the players that can be controlled."""
+    """Answer `GET /clients`: the players that can be controlled."""
     return build_container(
         [build_client_node(player) for player in request.state.players.values() if player.controllable]
     )
 
 
 def get_servers(request: DemoRequest) -> Node:
-    """`GET /servers`."""
+    """Answer `GET /servers`."""
     server = request.state
     return build_container([Node("Server", {"name": server.name, "host": "127.0.0.1", "address": "127.0.0.1",
                                       "port": request.state.port, "machineIdentifier": server.machine_identifier, "version": server.version})])  # fmt: skip
 
 
 def get_bandwidth(request: DemoRequest) -> Node:
-    """`GET /statistics/bandwidth`. Its form follows python-plexapi's parser: no recording exists."""
+    """Answer `GET /statistics/bandwidth`. Its form follows python-plexapi's parser; there is no recording."""
     request.require_owner()
     server, span = request.state, request.get_number("timespan", 6)
     if span not in SPANS:
@@ -223,7 +223,7 @@ def _format_plain(value: object) -> str:
 
 
 def get_resources(request: DemoRequest) -> Node:
-    """`GET /statistics/resources`: use of processor and memory, oldest first."""
+    """Answer `GET /statistics/resources`: processor and memory use, oldest first."""
     now = request.state.now
     rows = [Node("StatisticsResources", {"timespan": 6, "at": now - 5 * n, "hostCpuUtilization": 5.0 + n % 7,
                                          "processCpuUtilization": 0.4 + n % 3, "hostMemoryUtilization": 41.5,
@@ -232,7 +232,7 @@ def get_resources(request: DemoRequest) -> Node:
 
 
 def get_media_statistics(request: DemoRequest) -> Node:
-    """`GET /statistics/media`: plays and their seconds by user, device and kind. Its form is unverified."""
+    """Answer `GET /statistics/media`: plays and their seconds by user, device and kind. The form is unverified."""
     request.require_owner()
     server, since = (
         request.state,
@@ -255,23 +255,23 @@ def get_media_statistics(request: DemoRequest) -> Node:
 
 
 def get_updater(_: DemoRequest) -> Node:
-    """`GET /updater/status`: nothing newer."""
+    """Answer `GET /updater/status`: there is no newer version."""
     return build_container(size=0, canInstall=False, checkedAt=1_700_000_000, downloadURL="", status=0)
 
 
 def check_updates(request: DemoRequest) -> DemoAnswer:
-    """`PUT /updater/check`."""
+    """Answer `PUT /updater/check`."""
     request.state.announce(frames.build_update_state())
     return DONE
 
 
 def get_security_token(request: DemoRequest) -> Node:
-    """`GET /security/token`: a delegation token for players."""
+    """Answer `GET /security/token`: a delegation token for players."""
     return build_container(size=0, token=f"transient-{request.state.rng.getrandbits(64):016x}")
 
 
 def get_my_account(request: DemoRequest) -> Node:
-    """`GET /myplex/account`."""
+    """Answer `GET /myplex/account`."""
     if not request.state.claimed:
         return Node("MyPlex", {"signInState": "none", "mappingState": "unknown", "subscriptionActive": False, "publicPort": 0,
                                "privatePort": 0})  # fmt: skip
@@ -282,14 +282,14 @@ def get_my_account(request: DemoRequest) -> Node:
 
 
 def unclaim(request: DemoRequest) -> Node:
-    """`DELETE /myplex/account`: the server has no owner at plex.tv. Tokens go on working here."""
+    """Answer `DELETE /myplex/account`: the server has no owner at plex.tv any more. Tokens keep working here."""
     request.require_owner()
     request.state.claimed = False
     return get_my_account(request)
 
 
 def claim(request: DemoRequest) -> Node:
-    """`POST /myplex/claim?token=claim-…`."""
+    """Answer `POST /myplex/claim?token=claim-…`."""
     request.require_owner()
     if not request.get("token").startswith("claim-"):
         raise HttpRefusal(400)
@@ -298,7 +298,7 @@ def claim(request: DemoRequest) -> Node:
 
 
 def get_picture(request: DemoRequest) -> DemoAnswer:
-    """Any poster, art, thumb or avatar, the same for the same path; made smaller, it is still of what was asked for."""
+    """Answer with a poster, art, thumb or avatar, always the same for one path. A smaller version shows the same picture."""
     return DemoAnswer(
         draw_placeholder(zlib.crc32((request.get("url") or request.path).encode())), media_type="image/png"
     )
@@ -308,7 +308,7 @@ LOG_LINE = "Nov 22, 2026 11:{minute:02}:09.977 [140{minute:02}] {level} - Reques
 
 
 def get_logs(request: DemoRequest) -> DemoAnswer:
-    """`GET /diagnostics/logs`: a zip of invented log files."""
+    """Answer `GET /diagnostics/logs`: a zip of invented log files."""
     request.require_owner()
     text = "".join(LOG_LINE.format(minute=n % 60, level=("DEBUG", "INFO", "WARN")[n % 3]) for n in range(200))
     packed = io.BytesIO()
@@ -319,8 +319,8 @@ def get_logs(request: DemoRequest) -> DemoAnswer:
     return DemoAnswer(packed.getvalue(), media_type="application/zip", headers=headers)
 
 
-def databases(request: DemoRequest) -> DemoAnswer:
-    """`GET /diagnostics/databases`: a zip with an empty database in it."""
+def get_databases(request: DemoRequest) -> DemoAnswer:
+    """Answer `GET /diagnostics/databases`: a zip with an empty database in it."""
     request.require_owner()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -329,15 +329,15 @@ def databases(request: DemoRequest) -> DemoAnswer:
     return DemoAnswer(packed.getvalue(), media_type="application/zip", headers=headers)
 
 
-def transcode_start(request: DemoRequest) -> DemoAnswer:
-    """`GET /video/:/transcode/universal/start.m3u8`: a playlist of no segments, as there is nothing to transcode."""
+def start_transcode(request: DemoRequest) -> DemoAnswer:
+    """Answer `GET /video/:/transcode/universal/start.m3u8`: a playlist without segments, as there is nothing to transcode."""
     if not re.search(r"/library/metadata/\w+$", request.get("path")):
         raise HttpRefusal(400)
     return DemoAnswer(b"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-ENDLIST\n", media_type="application/vnd.apple.mpegurl")
 
 
 def do_nothing(request: DemoRequest) -> DemoAnswer:
-    """Work the demo has nothing to do for."""
+    """Accept maintenance work that the demo has no use for."""
     request.require_owner()
     return DONE
 
@@ -365,8 +365,8 @@ ROUTES = (
     ("GET", "/myplex/account", get_my_account),
     ("DELETE", "/myplex/account", unclaim),
     ("POST", "/myplex/claim", claim),
-    ("GET", "/diagnostics/databases", databases),
-    ("GET", "/{medium:playable}/:/transcode/universal/start{suffix:started}", transcode_start),
+    ("GET", "/diagnostics/databases", get_databases),
+    ("GET", "/{medium:playable}/:/transcode/universal/start{suffix:started}", start_transcode),
     ("GET", "/photo/:/transcode", get_picture),
     ("GET", "/library/metadata/{id}/{kind:picture}/{stamp}", get_picture),
     ("GET", "/library/metadata/{id}/{kind:picture}", get_picture),

@@ -1,4 +1,4 @@
-"""Music that sounds alike, stations, and what several items have in common: what Plex works out by itself."""
+"""What Plex computes: music that sounds alike, stations, and common fields of several items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMMON = ("title", "titleSort", "studio", "contentRating", "originallyAvailableA
 
 
 def get_nearest(request: DemoRequest) -> Node:
-    """`GET /library/metadata/ID/nearest?limit=`: others of its type and genre first. What sounds alike is invented."""
+    """Answer `GET /library/metadata/ID/nearest?limit=`: items of its type, those of its genre first, for what sounds alike is invented."""
     item = request.find_item()
     others = [other for other in request.state.list_section(item.section, item.type) if other is not item]
     genres = set(item.tags.get("Genre", ()))
@@ -26,7 +26,7 @@ def get_nearest(request: DemoRequest) -> Node:
 
 
 def compute_path(request: DemoRequest) -> Node:
-    """`GET /library/sections/N/computePath?startID=&endID=`: the tracks from one to the other."""
+    """Answer `GET /library/sections/N/computePath?startID=&endID=`: the tracks from one to the other."""
     tracks = request.state.list_section(request.find_section().key, "track")
     keys = {track.key: place for place, track in enumerate(tracks)}
     first, last = find_or_404(keys, request.get("startID")), find_or_404(keys, request.get("endID"))
@@ -35,7 +35,7 @@ def compute_path(request: DemoRequest) -> Node:
 
 
 def build_stations_hub(section: str) -> Node:
-    """Return the hub with the stations of a music library."""
+    """Build the hub with the stations of a music library."""
     station = Node("Playlist", {
         "key": f"/library/sections/{section}/stations/1", "guid": f"tv.plex.station://library/{section}", "type": "playlist",
         "title": "Library Radio", "playlistType": "audio", "radio": True, "smart": True, "leafCount": 0, "duration": 0,
@@ -46,7 +46,7 @@ def build_stations_hub(section: str) -> Node:
 
 
 def get_common_fields(request: DemoRequest) -> Node:
-    """`GET /library/sections/N/common?id=&type=`: the fields that are the same for all, and the names of those that are not."""
+    """Answer `GET /library/sections/N/common?id=&type=`: the fields with one value for all items, and the names of the others."""
     nodes = [
         build_item_node(request.state, request.user, find_or_404(request.state.items, key)).attributes
         for key in request.get("id").split(",")

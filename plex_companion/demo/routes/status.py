@@ -1,4 +1,4 @@
-"""What is going on and what was seen: sessions, transcodes, history, reports of clients."""
+"""Current and past plays: sessions, transcodes, history, reports of clients."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 def get_sessions(request: DemoRequest) -> Node:
-    """`GET /status/sessions`; only the owner may look."""
+    """Answer `GET /status/sessions`; for the owner only."""
     request.require_owner()
     shown = [session for session in request.state.sessions.values() if session.shown]
     return build_page(request, shown, lambda session: build_session_node(request.state, session))
 
 
 def get_background(_: DemoRequest) -> Node:
-    """`GET /status/sessions/background`: nothing is converted in the background."""
+    """Answer `GET /status/sessions/background`: there are no background transcodes."""
     return build_container()
 
 
 def terminate_session(request: DemoRequest) -> DemoAnswer:
-    """`/status/sessions/terminate?sessionId=`, by Session.id and not by session key: 403 if empty, 404 if unknown."""
+    """Answer `/status/sessions/terminate?sessionId=`, with Session.id and not the session key: 403 if empty, 404 if unknown."""
     request.require_owner()
     wanted = request.get("sessionId")
     if not wanted:
@@ -43,7 +43,7 @@ def terminate_session(request: DemoRequest) -> DemoAnswer:
 
 
 def get_transcodes(request: DemoRequest) -> Node:
-    """`GET /transcode/sessions`, keys bare."""
+    """Answer `GET /transcode/sessions`, with bare keys."""
     running = [session for session in request.state.sessions.values() if session.transcode]
     return build_container([build_transcode_node(request.state, session, full_key=False) for session in running])
 
@@ -62,7 +62,7 @@ def _parse_bounds(request: DemoRequest) -> tuple[int | None, int | None]:
 
 
 def get_history(request: DemoRequest) -> Node:
-    """`GET /status/sessions/history/all`: by account, section, item and time, newest first unless sorted otherwise."""
+    """Answer `GET /status/sessions/history/all`: by account, section, item and time, newest first unless sorted otherwise."""
     request.require_owner()
     server, (low, high) = request.state, _parse_bounds(request)
     account, section, key = request.get("accountID"), request.get("librarySectionID"), request.get("metadataItemID")
@@ -92,7 +92,7 @@ def get_history(request: DemoRequest) -> Node:
 
 
 def delete_play(request: DemoRequest) -> DemoAnswer:
-    """`DELETE /status/sessions/history/ID`."""
+    """Answer `DELETE /status/sessions/history/ID`."""
     request.require_owner()
     kept = [play for play in request.state.history if str(play.id) != request.args["id"]]
     if len(kept) == len(request.state.history):
@@ -103,7 +103,7 @@ def delete_play(request: DemoRequest) -> DemoAnswer:
 
 
 def scrobble(request: DemoRequest) -> DemoAnswer:
-    """`/:/scrobble`: counted as seen, without a row of history; the server refreshes the item's looks."""
+    """Answer `/:/scrobble`: count as watched, without a row of history, and refresh the item."""
     find_or_404(request.state.items, request.get("key"))
     request.state.scrobble(request.user, request.get("key"))
     background.start_refresh(request.state, request.get("key"))
@@ -111,7 +111,7 @@ def scrobble(request: DemoRequest) -> DemoAnswer:
 
 
 def unscrobble(request: DemoRequest) -> DemoAnswer:
-    """`/:/unscrobble`."""
+    """Answer `/:/unscrobble`."""
     find_or_404(request.state.items, request.get("key"))
     request.state.unscrobble(request.user, request.get("key"))
     background.start_refresh(request.state, request.get("key"))
@@ -119,7 +119,7 @@ def unscrobble(request: DemoRequest) -> DemoAnswer:
 
 
 def rate_item(request: DemoRequest) -> DemoAnswer:
-    """`PUT /:/rate`: 0 to 10, -1 takes the rating back."""
+    """Answer `PUT /:/rate`: 0 to 10; -1 removes the rating."""
     key = request.get("key")
     find_or_404({**request.state.items, **request.state.collections}, key)
     try:
@@ -133,7 +133,7 @@ def rate_item(request: DemoRequest) -> DemoAnswer:
 
 
 def report_progress(request: DemoRequest) -> DemoAnswer:
-    """`/:/progress`: a position without a session; the first minute is not kept."""
+    """Answer `/:/progress`: a position without a session. Positions in the first minute are not stored."""
     item: DemoItem = find_or_404(request.state.items, request.get("key"))
     if request.get_number("time") > playback.STORED_FROM:
         request.state.get_own_view(request.user, item.key).offset = request.get_number("time")
@@ -155,7 +155,7 @@ def _find_reporting_player(request: DemoRequest) -> DemoPlayer:
 
 
 def report_timeline(request: DemoRequest) -> Node:
-    """`/:/timeline`: what a playing client sends every ten seconds; sessions begin, move and end by it."""
+    """Answer `/:/timeline`: the report of a playing client every ten seconds, which starts, moves and ends sessions."""
     server, item = request.state, find_or_404(request.state.items, request.get("ratingKey"))
     player, state, offset = _find_reporting_player(request), request.get("state", "playing"), request.get_number("time")
     session = next((s for s in server.sessions.values() if s.player is player and s.item is item), None)
@@ -171,7 +171,7 @@ def report_timeline(request: DemoRequest) -> Node:
 
 
 def remove_from_continue_watching(request: DemoRequest) -> DemoAnswer:
-    """`PUT /actions/removeFromContinueWatching`: the position is forgotten."""
+    """Answer `PUT /actions/removeFromContinueWatching`: forget the position."""
     find_or_404(request.state.items, request.get("ratingKey"))
     request.state.get_own_view(request.user, request.get("ratingKey")).offset = 0
     request.state.mark_changed()

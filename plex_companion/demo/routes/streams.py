@@ -1,4 +1,4 @@
-"""Streams of a file: which are chosen, and subtitles that somebody sends in or takes away."""
+"""Streams of a file: choosing them, and uploading and deleting subtitles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def choose_stream(request: DemoRequest) -> DemoAnswer:
-    """`PUT /library/parts/ID?audioStreamID=&subtitleStreamID=`: kept for the asker; subtitle 0 is none."""
+    """Answer `PUT /library/parts/ID?audioStreamID=&subtitleStreamID=`: stored for the user; subtitle 0 is none."""
     if not request.args["id"].isdigit():
         return DemoAnswer(status=400)
     chosen = request.state.chosen_streams.setdefault((request.user.id, int(request.args["id"])), {})
@@ -22,7 +22,7 @@ def choose_stream(request: DemoRequest) -> DemoAnswer:
 
 
 def upload_subtitle(request: DemoRequest) -> DemoAnswer:
-    """`POST /library/metadata/ID/subtitles?title=&format=&language=` with the file as body."""
+    """Answer `POST /library/metadata/ID/subtitles?title=&format=&language=` with the file as body."""
     request.require_owner()
     item = request.find_item()
     request.state.last_subtitle += 1
@@ -35,7 +35,7 @@ def upload_subtitle(request: DemoRequest) -> DemoAnswer:
 
 
 def delete_subtitle(request: DemoRequest) -> DemoAnswer:
-    """`DELETE /library/streams/ID`: only what was sent in can be taken away."""
+    """Answer `DELETE /library/streams/ID`: only uploaded subtitles can be deleted."""
     request.require_owner()
     if not request.args["id"].isdigit():
         raise HttpRefusal(404)

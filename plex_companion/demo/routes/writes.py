@@ -1,4 +1,4 @@
-"""Changes by hand: editing, deleting, playlists, collections, artwork; each is announced as Plex announces it."""
+"""Edits of items, playlists and collections. Each is announced as Plex announces it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TAG = re.compile(r"(?P<field>\w+)\[(?P<index>\d*)\]\.tag\.tag(?P<minus>-?)$")
 
 
 def announce_edit(request: DemoRequest, kind: str, key: str, title: str, state: int, section: str = "-1") -> None:
-    """Playlists and collections give a timeline entry on every edit; a playlist's section is unverified."""
+    """Announce an edit of a playlist or a collection as a timeline entry. The section of a playlist is unverified."""
     more = {0: {"metadataState": "created"}, 9: {"metadataState": "deleted"}}.get(state, {})
     request.state.announce(
         frames.build_timeline(section, key, TYPE_NUMBERS[kind], title, state, request.state.now, **more)
@@ -38,9 +38,9 @@ def announce_edit(request: DemoRequest, kind: str, key: str, title: str, state: 
 
 
 def edit_items(request: DemoRequest) -> DemoAnswer:
-    """`PUT /library/sections/N/all?type=&id=&title.value=&…`: several items, several fields, all locked as asked.
+    """Answer `PUT /library/sections/N/all?type=&id=&title.value=&…`: edit and lock fields of several items.
 
-    Without `id` it is every item of the type.
+    Without `id` every item of the type is edited.
     """
     request.require_owner()
     section, kind = request.find_section(), TYPE_NAMES.get(request.get_number("type"), "")
@@ -70,14 +70,17 @@ def _edit_item(request: DemoRequest, item: DemoItem) -> None:
 
 
 def _edit_rating(request: DemoRequest, key: str) -> None:
-    """Set the asker's own rating, if the edit names it."""
+    """Set the user's own rating, if the edit names it."""
     for name, value in request.params:
         if name == "userRating.value":
             request.state.rate(request.user, key, parse_rating(value))
 
 
 def compute_tags(request: DemoRequest, field: str, old: tuple[str, ...]) -> tuple[str, ...]:
-    """The tags after an edit: `field[0].tag.tag=` lists replace, or add where several items are edited; `field[].tag.tag-=` takes away."""
+    """Return the tags after an edit.
+
+    `field[0].tag.tag=` lists replace the tags, or add to them when several items are edited; `field[].tag.tag-=` removes.
+    """
     replaced: list[str] = []
     taken: set[str] = set()
     touched = False
@@ -112,7 +115,7 @@ def _edit_membership(request: DemoRequest, item: DemoItem) -> None:
 
 
 def delete_item(request: DemoRequest) -> DemoAnswer:
-    """`DELETE /library/metadata/ID`; refused with 403 while media deletion is off (the status is unverified)."""
+    """Answer `DELETE /library/metadata/ID`; refused with 403 while media deletion is off (the status is unverified)."""
     request.require_owner()
     if not request.state.prefs["allowMediaDeletion"].value:
         raise HttpRefusal(403)
@@ -126,7 +129,7 @@ def delete_item(request: DemoRequest) -> DemoAnswer:
 
 
 def refresh_item(request: DemoRequest) -> DemoAnswer:
-    """`PUT /library/metadata/ID/refresh`, `/analyze`, `/match` and their like."""
+    """Answer `PUT /library/metadata/ID/refresh`, `/analyze`, `/match` and other tasks."""
     request.require_owner()
     background.start_refresh(request.state, request.find_item().key)
     return DONE
@@ -136,7 +139,7 @@ def refresh_item(request: DemoRequest) -> DemoAnswer:
 
 
 def run_section_task(request: DemoRequest) -> DemoAnswer:
-    """`…/N/emptyTrash` takes out what is in the trash; `/analyze` and `/indexes` are only an activity."""
+    """Answer `…/N/emptyTrash`, which deletes the items in the trash; `/analyze` and `/indexes` only run an activity."""
     request.require_owner()
     section = request.find_section()
     if request.args["work"] not in {"emptyTrash", "analyze", "indexes"}:
@@ -175,7 +178,7 @@ def _assign_item_ids(request: DemoRequest, items: list[DemoItem]) -> list[tuple[
 
 
 def create_playlist(request: DemoRequest) -> Node:
-    """`POST /playlists?title=&type=&smart=&uri=`: of the asker; the answer holds the new list."""
+    """Answer `POST /playlists?title=&type=&smart=&uri=`: create a playlist of the user and answer with it."""
     server, smart, uri = request.state, request.get("smart") == "1", request.get("uri")
     items = [] if smart else resolve_uri_leaves(server, request.user, uri)
     if not request.get("title") or (not smart and not items):
@@ -198,7 +201,7 @@ def _mark_touched(request: DemoRequest, row: DemoPlaylist) -> Node:
 
 
 def edit_playlist(request: DemoRequest) -> Node:
-    """`PUT /playlists/ID?title=&summary=`, with or without `.value`."""
+    """Answer `PUT /playlists/ID?title=&summary=`, with or without `.value`."""
     row = find_own_playlist(request)
     bare = [(f"{name}.value", value) for name, value in request.params if name in {"title", "summary"}]
     edit_fields(row, [*request.params, *bare])
@@ -206,7 +209,7 @@ def edit_playlist(request: DemoRequest) -> Node:
 
 
 def add_to_playlist(request: DemoRequest) -> Node:
-    """`PUT /playlists/ID/items?uri=`: adds; a smart list gets the new query instead."""
+    """Answer `PUT /playlists/ID/items?uri=`: add items. A smart list gets the new query instead."""
     row = find_own_playlist(request)
     if row.smart:
         row.content = _parse_uri_path(request.get("uri"))
@@ -228,14 +231,14 @@ def _find_entry(request: DemoRequest, row: DemoPlaylist) -> tuple[int, str]:
 
 
 def remove_from_playlist(request: DemoRequest) -> Node:
-    """`DELETE /playlists/ID/items/PID`."""
+    """Answer `DELETE /playlists/ID/items/PID`."""
     row = find_own_playlist(request)
     row.entries.remove(_find_entry(request, row))
     return _mark_touched(request, row)
 
 
 def move_in_playlist(request: DemoRequest) -> Node:
-    """`PUT /playlists/ID/items/PID/move?after=PID`: to the front without `after`."""
+    """Answer `PUT /playlists/ID/items/PID/move?after=PID`. Without `after` the entry moves to the front."""
     row = find_own_playlist(request)
     entry = _find_entry(request, row)
     row.entries.remove(entry)
@@ -246,7 +249,7 @@ def move_in_playlist(request: DemoRequest) -> Node:
 
 
 def delete_playlist(request: DemoRequest) -> DemoAnswer:
-    """`DELETE /playlists/ID`."""
+    """Answer `DELETE /playlists/ID`."""
     row = find_own_playlist(request)
     del request.state.playlists[row.key]
     request.state.mark_changed()
@@ -275,7 +278,7 @@ def _mark_changed(request: DemoRequest, row: DemoCollection) -> Node:
 
 
 def create_collection(request: DemoRequest) -> Node:
-    """`POST /library/collections?title=&type=&smart=&sectionId=&uri=`."""
+    """Answer `POST /library/collections?title=&type=&smart=&sectionId=&uri=`."""
     request.require_owner()
     server, section, smart = (
         request.state,
@@ -301,7 +304,7 @@ def _edit_collection(request: DemoRequest, row: DemoCollection) -> None:
 
 
 def add_to_collection(request: DemoRequest) -> Node:
-    """`PUT /library/collections/ID/items?uri=`: what is in it already stays once."""
+    """Answer `PUT /library/collections/ID/items?uri=`: add items that are not in it yet."""
     request.require_owner()
     row = _find_collection(request)
     if row.smart:
@@ -314,7 +317,7 @@ def add_to_collection(request: DemoRequest) -> Node:
 
 
 def remove_from_collection(request: DemoRequest) -> Node:
-    """`DELETE /library/collections/ID/items/KEY`."""
+    """Answer `DELETE /library/collections/ID/items/KEY`."""
     request.require_owner()
     row = _find_collection(request)
     if request.args["entry"] not in row.items:
@@ -324,7 +327,7 @@ def remove_from_collection(request: DemoRequest) -> Node:
 
 
 def move_in_collection(request: DemoRequest) -> Node:
-    """`PUT /library/collections/ID/items/KEY/move?after=KEY`."""
+    """Answer `PUT /library/collections/ID/items/KEY/move?after=KEY`."""
     request.require_owner()
     row, key = _find_collection(request), request.args["entry"]
     if key not in row.items:
@@ -336,7 +339,7 @@ def move_in_collection(request: DemoRequest) -> Node:
 
 
 def set_collection_prefs(request: DemoRequest) -> DemoAnswer:
-    """`PUT /library/collections/ID/prefs?collectionMode=`, or by `/library/metadata/ID/prefs`."""
+    """Answer `PUT /library/collections/ID/prefs?collectionMode=`, or `/library/metadata/ID/prefs`."""
     request.require_owner()
     row = _find_collection(request)
     row.mode, row.sort = request.get_number("collectionMode", row.mode), request.get_number("collectionSort", row.sort)
@@ -346,7 +349,7 @@ def set_collection_prefs(request: DemoRequest) -> DemoAnswer:
 
 
 def set_item_prefs(request: DemoRequest) -> DemoAnswer:
-    """`PUT /library/metadata/ID/prefs?ID=value`: settings of an item, or of a collection."""
+    """Answer `PUT /library/metadata/ID/prefs?ID=value`: change settings of an item or a collection."""
     if request.args["id"] in request.state.collections:
         return set_collection_prefs(request)
     request.require_owner()
@@ -358,7 +361,7 @@ def set_item_prefs(request: DemoRequest) -> DemoAnswer:
 
 
 def delete_collection(request: DemoRequest) -> DemoAnswer:
-    """`DELETE /library/collections/ID`: its items stay. 404 for anything that is no collection (unverified)."""
+    """Answer `DELETE /library/collections/ID`: its items stay. An id that is not a collection gets 404 (unverified)."""
     request.require_owner()
     row = _find_collection(request)
     del request.state.collections[row.key]

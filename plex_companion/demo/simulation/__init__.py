@@ -1,1 +1,1 @@
-"""What happens in the demo household by itself, and scenarios on request."""
+"""Activity of the demo household: simulated viewers, background activity, and scenarios on request."""

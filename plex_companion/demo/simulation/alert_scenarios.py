@@ -1,6 +1,6 @@
-"""What wants attention: for every kind of alert what raises it, what ends it, and what comes near it and is none.
+"""Scenarios for every kind of alert: one that opens it, one that resolves it, and one that comes near and must not open it.
 
-A scenario bears the name of the alert; `…_over` ends what it began, `…_near` must raise nothing. Times are the usual limits.
+A scenario has the name of the alert; `…_over` resolves it, `…_near` must open nothing. Times fit the default limits.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     Done = dict[str, Any]
 
-JOB_TICK = 5.0  # seconds between a transcoder's reports
-NEWER = "1.99.0.10001-demo00001"
+TRANSCODE_TICK = 5.0  # seconds between two reports of a transcoder
+NEWER_VERSION = "1.99.0.10001-demo00001"
 
 
 def _find_newest(demo: Demo) -> DemoSession:
@@ -32,7 +32,7 @@ def _describe_session(session: DemoSession) -> Done:
 
 
 async def connection_lost(demo: Demo, seconds: float = 60) -> Done:
-    """The server is gone; it comes back after a minute (`seconds`) with the same sessions."""
+    """Shut the server down; it comes back after a minute (`seconds`) with the same sessions."""
     await demo.shut_down()
     demo.run_later(_come_back_later, demo, seconds)
     return {"seconds": seconds}
@@ -44,13 +44,13 @@ async def _come_back_later(demo: Demo, seconds: float) -> None:
 
 
 async def connection_lost_over(demo: Demo) -> Done:
-    """The server is there again."""
+    """Start the server again."""
     await demo.reopen(keep_sessions=True)
     return {}
 
 
 async def connection_lost_near(demo: Demo, seconds: float = 1) -> Done:
-    """Nothing moves on the connections for a second (`seconds`), and then what waited arrives."""
+    """Move nothing on the connections for a second (`seconds`), then deliver what waited."""
     demo.go_silent(everything=True)
     await demo.wait(seconds)
     demo.speak_again()
@@ -58,19 +58,19 @@ async def connection_lost_near(demo: Demo, seconds: float = 1) -> Done:
 
 
 async def unauthorized(demo: Demo) -> Done:
-    """The token is refused, everywhere."""
+    """Refuse the token everywhere."""
     demo.revoke_token()
     return {"reset": demo.reset_connections(websockets_only=True)}
 
 
 async def unauthorized_over(demo: Demo) -> Done:
-    """The token is good again."""
+    """Accept the token again."""
     demo.restore_token()
     return {}
 
 
 async def unauthorized_near(demo: Demo) -> Done:
-    """plex.tv refuses the token for a while, the server does not."""
+    """Refuse the token at plex.tv for a while, but not at the server."""
     demo.answer_plex_tv_with(401)
     await demo.wait(1)
     demo.answer_plex_tv_with(None)
@@ -78,74 +78,74 @@ async def unauthorized_near(demo: Demo) -> Done:
 
 
 async def remote_access_lost(demo: Demo) -> Done:
-    """The server finds that it cannot be reached from outside."""
+    """Report that the server cannot be reached from outside."""
     demo.announce(frames.build_reachability(reachable=False))
     return {}
 
 
 async def remote_access_lost_over(demo: Demo) -> Done:
-    """The server can be reached from outside."""
+    """Report that the server can be reached from outside."""
     demo.announce(frames.build_reachability(reachable=True))
     return {}
 
 
 async def remote_access_lost_near(demo: Demo) -> Done:
-    """Remote access is checked and works."""
+    """Check remote access and report that it works."""
     return await remote_access_lost_over(demo)
 
 
 async def update_available(demo: Demo) -> Done:
-    """The server finds a newer version of itself. Unverified: no such frame is on record."""
-    demo.announce(frames.build_update_state("available", NEWER))
-    return {"version": NEWER}
+    """Announce a newer version of the server. Unverified: no such frame is recorded."""
+    demo.announce(frames.build_update_state("available", NEWER_VERSION))
+    return {"version": NEWER_VERSION}
 
 
 async def update_available_over(demo: Demo) -> Done:
-    """The server runs the newer version; its websockets are reset."""
-    demo.state.version = NEWER
+    """Run the newer version; the websockets are reset."""
+    demo.state.version = NEWER_VERSION
     demo.reset_connections(websockets_only=True)
-    return {"version": NEWER}
+    return {"version": NEWER_VERSION}
 
 
 async def update_available_near(demo: Demo) -> Done:
-    """The server looks for a newer version and finds none."""
+    """Check for a newer version and find none."""
     demo.announce(frames.build_update_state())
     return {}
 
 
 def _report_transcode(demo: Demo, session: DemoSession, speed: float, *, throttled: bool = False) -> None:
-    """The transcoder reports how fast it is."""
+    """Report the speed of a transcoder."""
     if session.transcode:
         session.transcode.speed, session.transcode.throttled = speed, throttled
         demo.announce(frames.build_transcode("update", playback.build_transcode_entry(demo.state, session)))
 
 
 async def transcode_slow(demo: Demo, seconds: float = 25) -> Done:
-    """A transcoder makes 0.6 seconds a second, for 25 seconds (`seconds`)."""
+    """Transcode at speed 0.6 for 25 seconds (`seconds`)."""
     session = demo.start(player=3, user=1, transcode=True)
     _report_transcode(demo, session, 0.6)
-    for _ in range(int(seconds / JOB_TICK)):
-        await demo.wait(JOB_TICK)
+    for _ in range(int(seconds / TRANSCODE_TICK)):
+        await demo.wait(TRANSCODE_TICK)
         _report_transcode(demo, session, 0.6)
     return _describe_session(session)
 
 
 async def transcode_slow_over(demo: Demo) -> Done:
-    """The transcoder catches up."""
+    """Let the transcoder catch up."""
     session = _find_newest(demo)
     _report_transcode(demo, session, 1.8)
     return _describe_session(session)
 
 
 async def transcode_slow_near(demo: Demo) -> Done:
-    """A transcoder is slow for five seconds, then so fast that it rests for half a minute, at speed 0."""
+    """Transcode slowly for five seconds, then so fast that the transcoder is throttled for half a minute, at speed 0."""
     session = demo.start(player=3, user=1, transcode=True)
     _report_transcode(demo, session, 0.6)
-    await demo.wait(JOB_TICK)
+    await demo.wait(TRANSCODE_TICK)
     _report_transcode(demo, session, 4.0)
     for _ in range(6):
         _report_transcode(demo, session, 0.0, throttled=True)
-        await demo.wait(JOB_TICK)
+        await demo.wait(TRANSCODE_TICK)
     demo.stop(session)
     return _describe_session(session)
 
@@ -156,13 +156,13 @@ def _find_film(demo: Demo, *, four_k: bool) -> DemoItem:
 
 
 async def transcode_4k(demo: Demo) -> Done:
-    """The picture of a 4K film is transcoded."""
+    """Transcode the video of a 4K film."""
     session = demo.start(_find_film(demo, four_k=True), player=3, user=1, transcode=True)
     return _describe_session(session)
 
 
 async def transcode_4k_over(demo: Demo) -> Done:
-    """The player takes the file as it is."""
+    """Play the file directly."""
     session = _find_newest(demo)
     session.transcode = None
     demo.move(session)
@@ -170,10 +170,10 @@ async def transcode_4k_over(demo: Demo) -> Done:
 
 
 async def transcode_4k_near(demo: Demo) -> Done:
-    """A 4K film of which only the sound is transcoded, and a smaller one whose picture is."""
+    """Transcode only the audio of a 4K film, and the video of a smaller one."""
     large = demo.start(_find_film(demo, four_k=True), player=3, user=1)
-    job = playback.begin_transcode(demo.state, large, announce=False)
-    job.video_decision = "copy"
+    work = playback.begin_transcode(demo.state, large, announce=False)
+    work.video_decision = "copy"
     demo.move(large)
     small = demo.start(_find_film(demo, four_k=False), player=4, user=2, transcode=True)
     await demo.wait(playback.TICK)
@@ -194,26 +194,26 @@ async def _buffer_repeatedly(demo: Demo, times: int) -> DemoSession:
 
 
 async def buffering(demo: Demo) -> Done:
-    """A session runs dry three times within seconds."""
+    """Buffer three times within seconds."""
     return _describe_session(await _buffer_repeatedly(demo, 3))
 
 
 async def buffering_over(demo: Demo) -> Done:
-    """It is stopped."""
+    """Stop the session."""
     session = _find_newest(demo)
     demo.stop(session)
     return _describe_session(session)
 
 
 async def buffering_near(demo: Demo) -> Done:
-    """A session runs dry twice, and is stopped."""
+    """Buffer twice, then stop."""
     session = await _buffer_repeatedly(demo, 2)
     demo.stop(session)
     return _describe_session(session)
 
 
 async def playback_error(demo: Demo) -> Done:
-    """A player reports state `error` at position 0, and no reason."""
+    """Report state `error` at position 0, without a reason."""
     session = demo.start(player=5, user=3)
     await demo.wait(1)
     playback.report(demo.state, session, "error", 0)
@@ -221,35 +221,35 @@ async def playback_error(demo: Demo) -> Done:
 
 
 async def playback_error_over(demo: Demo) -> Done:
-    """It plays after all."""
+    """Let the session play after all."""
     session = _find_newest(demo)
     demo.resume(session)
     return _describe_session(session)
 
 
 async def playback_error_near(demo: Demo) -> Done:
-    """A session is stopped as soon as it has begun."""
+    """Stop a session as soon as it has started."""
     session = demo.start(player=5, user=3)
     demo.stop(session)
     return _describe_session(session)
 
 
 async def concurrent_streams(demo: Demo) -> Done:
-    """One user plays on four players at once, for a quarter of a minute."""
+    """Let one user play on four players at once, for 15 seconds."""
     started = [demo.start(demo.get_movie(number), player=number, user=1) for number in range(4)]
     await demo.wait(15)
     return {"user": started[0].user.name, "session_keys": [session.key for session in started]}
 
 
 async def concurrent_streams_over(demo: Demo) -> Done:
-    """One of the four is stopped."""
+    """Stop one of the four."""
     session = _find_newest(demo)
     demo.stop(session)
     return _describe_session(session)
 
 
 async def concurrent_streams_near(demo: Demo) -> Done:
-    """Three streams of a user and one of another; a fourth of the first overlaps for two seconds, between two players."""
+    """Play three streams of one user and one of another; the first moves to another player, with two seconds of overlap."""
     started = [demo.start(demo.get_movie(number), player=number, user=1) for number in range(3)]
     started.append(demo.start(demo.get_movie(3), player=3, user=2))
     moved = demo.start(demo.get_movie(4), player=4, user=1)
@@ -273,19 +273,19 @@ async def _pause(demo: Demo, seconds: float) -> DemoSession:
 
 
 async def paused_long(demo: Demo, minutes: float = 31) -> Done:
-    """A session is paused for half an hour (`minutes`), and its player goes on saying so."""
+    """Pause a session for half an hour (`minutes`); its player keeps reporting it."""
     return _describe_session(await _pause(demo, minutes * 60))
 
 
 async def paused_long_over(demo: Demo) -> Done:
-    """It goes on."""
+    """Resume the session."""
     session = _find_newest(demo)
     demo.resume(session)
     return _describe_session(session)
 
 
 async def paused_long_near(demo: Demo, minutes: float = 20) -> Done:
-    """A session is paused for twenty minutes (`minutes`) and goes on."""
+    """Pause a session for twenty minutes (`minutes`), then resume it."""
     session = await _pause(demo, minutes * 60)
     demo.resume(session)
     demo.stop(session)
@@ -293,7 +293,7 @@ async def paused_long_near(demo: Demo, minutes: float = 20) -> Done:
 
 
 async def new_device(demo: Demo) -> Done:
-    """Somebody plays on a player that the household never had."""
+    """Play on a device that was never used before."""
     number = len(demo.state.players) + 1
     player = DemoPlayer(number, f"demo-visitor-{number}", f"Visitor's Phone {number}", "Plex for iOS", "iOS", "18.2", "Pocket 8",
                     "phone", "8.40", "192.168.7.99", "Orchard", "Pocket8,1", "iOS")  # fmt: skip
@@ -303,7 +303,7 @@ async def new_device(demo: Demo) -> Done:
 
 
 async def new_device_near(demo: Demo) -> Done:
-    """Somebody plays on a player that the household has had for long."""
+    """Play on a device that has been in use for long."""
     session = demo.start(player=0, user=1)
     await demo.wait(playback.TICK)
     demo.move(session)
@@ -311,7 +311,7 @@ async def new_device_near(demo: Demo) -> Done:
 
 
 async def scan_finished(demo: Demo, episodes: float = 3) -> Done:
-    """A scan finds a new season of three `episodes` and ends before Plex has read what they are."""
+    """Scan a new season of three `episodes`; the scan ends before their metadata is loaded."""
     server = demo.state
     show = server.list_kind("show")[0]
     builder = HouseholdBuilder(server.now, server.rng, next_key=server.last_key, next_media=9000 + server.last_key)
@@ -328,7 +328,7 @@ async def scan_finished(demo: Demo, episodes: float = 3) -> Done:
 
 
 async def scan_finished_over(demo: Demo) -> Done:
-    """What the scan found is ready."""
+    """Load the metadata of the new season."""
     season = demo.state.list_kind("season")[-1]
     for item in (season, *demo.state.list_children(season.key)):
         demo.state.announce_timeline(item, 3, metadataState="loading")
@@ -337,37 +337,37 @@ async def scan_finished_over(demo: Demo) -> Done:
 
 
 async def scan_finished_near(demo: Demo) -> Done:
-    """An item is refreshed, which is no scan."""
+    """Refresh an item, which is not a scan."""
     await background.run_refresh(demo.state, demo.get_movie().key)
     return {}
 
 
 async def listener_gap(demo: Demo, seconds: float = 60) -> Done:
-    """The server is gone for a minute (`seconds`): nobody knows what happened meanwhile."""
+    """Shut the server down for a minute (`seconds`), so that its events are missed."""
     await demo.shut_down()
     demo.run_later(_come_back_later, demo, seconds)
     return {"seconds": seconds}
 
 
 async def listener_gap_near(demo: Demo) -> Done:
-    """The websockets are reset, and let in again at once."""
+    """Reset the websockets and accept them again at once."""
     return {"reset": demo.reset_connections(websockets_only=True)}
 
 
 async def sessions_unreadable(demo: Demo) -> Done:
-    """Whatever is asked is answered with HTTP 500, while the notifications go on: somebody begins to play."""
+    """Answer every request with HTTP 500 while notifications go on: somebody starts to play."""
     demo.answer_with(500)
     return _describe_session(demo.start(player=1, user=1))
 
 
 async def sessions_unreadable_over(demo: Demo) -> Done:
-    """Questions are answered again."""
+    """Answer requests again."""
     demo.answer_with(None)
     return {}
 
 
 async def sessions_unreadable_near(demo: Demo, seconds: float = 10) -> Done:
-    """The same for ten seconds (`seconds`), then questions are answered again."""
+    """Answer every request with HTTP 500 for ten seconds (`seconds`), then answer again."""
     demo.answer_with(500)
     session = demo.start(player=1, user=1)
     await demo.wait(seconds)
@@ -377,13 +377,13 @@ async def sessions_unreadable_near(demo: Demo, seconds: float = 10) -> Done:
 
 
 async def plex_status(demo: Demo) -> Done:
-    """The server has a sentence for people."""
+    """Announce a status message."""
     demo.announce(frames.build_status("Library scan complete"))
     return {}
 
 
 async def plex_status_near(demo: Demo) -> Done:
-    """The server does something and says nothing to people."""
+    """Run an activity without a status message."""
     await background.run_activity(demo.state, "media.generate.credits", "Detecting credits")
     return {}
 

@@ -1,4 +1,4 @@
-"""What the server does by itself: the steps of an added item, a scan, a refresh, an activity."""
+"""Background activity of the server: adding an item, scanning, refreshing, and other activities."""
 
 from __future__ import annotations
 

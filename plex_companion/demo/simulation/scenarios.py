@@ -1,6 +1,6 @@
-"""The situations of PLEX.md 1.4, each playable by its letter, and those of `alarms.py` by their names.
+"""The situations of PLEX.md 1.4, each playable by its letter, and those of `alert_scenarios.py` by their names.
 
-The first line of a docstring is what a listing says.
+`list_scenarios` and the documentation show the docstrings.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ async def _watch(demo: Demo, session: DemoSession, ticks: int = 2) -> None:
 
 
 async def ordinary(demo: Demo) -> dict[str, Any]:
-    """Somebody starts a film, pauses, resumes, seeks and stops."""
+    """Start a film, pause, resume, seek and stop."""
     session = demo.start()
     await _watch(demo, session, 3)
     demo.pause(session)
@@ -46,7 +46,7 @@ async def ordinary(demo: Demo) -> dict[str, Any]:
 
 
 async def auto_advance(demo: Demo) -> dict[str, Any]:
-    """An episode ends and the next begins under a new session key, transcoding."""
+    """Play an episode to its end and start the next under a new session key, transcoding."""
     first, following = demo.get_episode(0), demo.get_episode(1)
     session = demo.start(first, player=3, user=1, transcode=True, offset=(first.duration or 0) - 12_000)
     await _watch(demo, session, 1)
@@ -59,7 +59,7 @@ async def auto_advance(demo: Demo) -> dict[str, Any]:
 
 
 async def stop_without_key(demo: Demo) -> dict[str, Any]:
-    """A stop arrives without session key and with empty keys; the session is gone all the same."""
+    """Announce a stop without session key and with empty keys; the session is gone from `/status/sessions`."""
     session = demo.start(player=2)
     await _watch(demo, session, 1)
     demo.state.sessions.pop(session.key)
@@ -70,7 +70,7 @@ async def stop_without_key(demo: Demo) -> dict[str, Any]:
 
 
 async def stop_under_new_key(demo: Demo) -> dict[str, Any]:
-    """A paused session is stopped under a session key nobody has seen before."""
+    """Stop a paused session under a session key that was never used before."""
     session = demo.start(player=2)
     await _watch(demo, session, 1)
     demo.pause(session)
@@ -82,8 +82,8 @@ async def stop_under_new_key(demo: Demo) -> dict[str, Any]:
     return {**_describe_session(session), "stopped_as": entry["sessionKey"]}
 
 
-async def ghost(demo: Demo, ghost_seconds: float = 3 * MINUTE) -> dict[str, Any]:
-    """A stop is never sent; the ghost stays in /status/sessions for three minutes (`ghost_seconds`), then is gone."""
+async def stop_never_sent(demo: Demo, ghost_seconds: float = 3 * MINUTE) -> dict[str, Any]:
+    """Send no stop: the row stays in /status/sessions for three minutes (`ghost_seconds`), then it is gone."""
     session = demo.start(player=4, user=2)
     await _watch(demo, session, 1)
     demo.run_later(_remove_stale_later, demo, session, ghost_seconds)
@@ -97,7 +97,7 @@ async def _remove_stale_later(demo: Demo, session: DemoSession, seconds: float) 
 
 
 async def stop_twice(demo: Demo) -> dict[str, Any]:
-    """The same stop is announced twice."""
+    """Announce one stop twice."""
     session = demo.start(player=2)
     await _watch(demo, session, 1)
     demo.stop(session)
@@ -106,7 +106,7 @@ async def stop_twice(demo: Demo) -> dict[str, Any]:
 
 
 async def buffering(demo: Demo) -> dict[str, Any]:
-    """A session buffers twelve times in a row, then plays on."""
+    """Buffer twelve times in a row, then play on."""
     session = demo.start(player=5, user=3)
     for _ in range(BUFFERINGS):
         await demo.wait(1)
@@ -116,7 +116,7 @@ async def buffering(demo: Demo) -> dict[str, Any]:
 
 
 async def playback_error(demo: Demo) -> dict[str, Any]:
-    """Playback fails: state `error` at position 0, without a reason, then a stop."""
+    """Fail to play: state `error` at position 0, without a reason, then a stop."""
     session = demo.start(player=5, user=3)
     await demo.wait(1)
     playback.report(demo.state, session, "error", 0)
@@ -126,7 +126,7 @@ async def playback_error(demo: Demo) -> dict[str, Any]:
 
 
 async def live_tv(demo: Demo) -> dict[str, Any]:
-    """Live television: the rating key is a guid, the key a live session, progress unknown."""
+    """Play live TV: the rating key is a guid, the key a live session, progress unknown."""
     server = demo.state
     item = playback.build_live_item(server, server.new_key())
     session = playback.start(
@@ -138,7 +138,7 @@ async def live_tv(demo: Demo) -> dict[str, Any]:
 
 
 async def preroll(demo: Demo) -> dict[str, Any]:
-    """A pre-roll clip of section -2 plays, then the film under the next session key."""
+    """Play a pre-roll clip of section -2, then the film under the next session key."""
     server = demo.state
     clip = playback.start(
         server, playback.build_preroll_item(server, server.new_key()), demo.get_user(), demo.get_player()
@@ -152,7 +152,7 @@ async def preroll(demo: Demo) -> dict[str, Any]:
 
 
 async def transcode_restart(demo: Demo) -> dict[str, Any]:
-    """A seek ends and starts a transcode with the same key; it must not be taken for over."""
+    """Seek: a transcode ends and starts again with the same key, so it is not over."""
     session = demo.start(player=3, transcode=True)
     await _watch(demo, session, 1)
     demo.seek(session, 30 * 60_000)
@@ -162,7 +162,7 @@ async def transcode_restart(demo: Demo) -> dict[str, Any]:
 
 
 async def added_movie(demo: Demo) -> dict[str, Any]:
-    """A film is added: seven timeline entries, its trailer under section -1, programme guide noise."""
+    """Add a film: seven timeline entries, its trailer under section -1, and entries of the programme guide."""
     background.announce_guide_entries(demo.state)
     movie, extra = background.create_movie(demo.state, demo.get_movie().section)
     await background.announce_added(demo.state, movie, extra)
@@ -171,14 +171,14 @@ async def added_movie(demo: Demo) -> dict[str, Any]:
 
 
 async def scan_flood(demo: Demo, files: float = FLOOD) -> dict[str, Any]:
-    """A scan of one section sends 1,556 activity updates in a few seconds."""
+    """Scan one section with 1,556 activity updates in a few seconds."""
     section = demo.get_movie().section
     await demo.scan(section, files=int(files))
     return {"section": section, "frames": int(files) + 4}
 
 
 async def restart(demo: Demo, down: float = 1.0, starting: float = 3.0) -> dict[str, Any]:
-    """The server restarts: every socket reset, refused, 503 for some seconds, session keys from 1."""
+    """Restart the server: every socket is reset, then refused, then 503 for some seconds; session keys start at 1."""
     before = demo.start()
     demo.move(before)
     await demo.restart(down=down, starting=starting)
@@ -187,21 +187,21 @@ async def restart(demo: Demo, down: float = 1.0, starting: float = 3.0) -> dict[
 
 
 async def silence(demo: Demo) -> dict[str, Any]:
-    """Open websockets die silently: TCP stays open, nothing is sent, no pongs. New connections work."""
+    """Let open websockets go silent: TCP stays open, nothing is sent, no pongs. New connections work."""
     demo.go_silent()
     session = demo.start()
     return _describe_session(session)
 
 
 async def token_revoked(demo: Demo) -> dict[str, Any]:
-    """The token is revoked: websockets are reset, then 401 on every handshake and call until it is restored."""
+    """Revoke the token: websockets are reset, then 401 on every handshake and call until it is restored."""
     demo.revoke_token()
     reset = demo.reset_connections(websockets_only=True)
     return {"reset": reset}
 
 
-async def nonsense(demo: Demo) -> dict[str, Any]:
-    """Broken frames: cut UTF-8, no JSON, no container, an unknown type, two entries in one, a size that lies."""
+async def broken_frames(demo: Demo) -> dict[str, Any]:
+    """Send broken frames: cut UTF-8, no JSON, no container, an unknown type, two entries in one, a wrong size."""
     title = frames.build_progress("Scanning 雨の中の時計屋").payload
     encoded = title.encode() if isinstance(title, str) else title
     cut = encoded.replace("屋".encode(), "屋".encode()[:2])
@@ -221,8 +221,8 @@ async def nonsense(demo: Demo) -> dict[str, Any]:
     return {**_describe_session(session), "frames": len(sent)}
 
 
-async def legacy(demo: Demo) -> dict[str, Any]:
-    """A frame of the shape before 2016: `_elementType` and `_children`, no container."""
+async def legacy_format(demo: Demo) -> dict[str, Any]:
+    """Send a frame in the format before 2016: `_elementType` and `_children`, no container."""
     session = demo.start()
     child = {**session.build_entry(), "_elementType": "PlaySessionStateNotification", "viewOffset": 10_000}
     body = {"_elementType": "NotificationContainer", "_children": [child], "type": "playing", "size": 1}
@@ -231,8 +231,8 @@ async def legacy(demo: Demo) -> dict[str, Any]:
     return _describe_session(session)
 
 
-async def integers(demo: Demo) -> dict[str, Any]:
-    """Ids arrive as integers instead of strings."""
+async def integer_ids(demo: Demo) -> dict[str, Any]:
+    """Send ids as integers instead of strings."""
     session = demo.start()
     entry = session.build_entry() | {
         "sessionKey": int(session.key),
@@ -247,7 +247,7 @@ async def integers(demo: Demo) -> dict[str, Any]:
 
 
 async def every_second(demo: Demo, seconds: float = 30) -> dict[str, Any]:
-    """A client that reports every second for half a minute (`seconds`)."""
+    """Report every second for half a minute (`seconds`)."""
     session = demo.start(player=1)
     for _ in range(int(seconds)):
         await demo.wait(1)
@@ -264,13 +264,13 @@ def _describe_session(session: DemoSession, **more: Any) -> dict[str, Any]:
 
 
 SCENARIOS: dict[str, Scenario] = {
-    "a": ordinary, "b": auto_advance, "c": stop_without_key, "d": stop_under_new_key, "e": ghost, "f": stop_twice,
+    "a": ordinary, "b": auto_advance, "c": stop_without_key, "d": stop_under_new_key, "e": stop_never_sent, "f": stop_twice,
     "g": buffering, "h": playback_error, "i": live_tv, "j": preroll, "k": transcode_restart, "l": added_movie,
-    "m": scan_flood, "n": restart, "o": silence, "p": token_revoked, "q": nonsense, "r": legacy, "s": integers,
+    "m": scan_flood, "n": restart, "o": silence, "p": token_revoked, "q": broken_frames, "r": legacy_format, "s": integer_ids,
     "t": every_second, **ALERT_SCENARIOS,
 }  # fmt: skip
 
 
 def list_scenarios() -> dict[str, str]:
-    """Every scenario's name with its sentence."""
+    """Return every scenario's name with its description."""
     return {name: (scenario.__doc__ or "").strip() for name, scenario in SCENARIOS.items()}

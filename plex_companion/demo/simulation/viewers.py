@@ -1,4 +1,4 @@
-"""The people of the household, who watch, pause, seek, buffer and come back, and the server's own small noises."""
+"""Simulated viewers, who watch, pause, seek and buffer, and the server's occasional background activity."""
 
 from __future__ import annotations
 
@@ -20,19 +20,22 @@ MINUTE, HOUR = 60.0, 3600.0
 
 
 async def simulate(demo: Demo) -> None:
-    """Everything that happens by itself, until cancelled."""
+    """Simulate viewers and background activity until cancelled."""
     async with anyio.create_task_group() as tasks:
         for position in range(len(demo.state.users)):
             tasks.start_soon(_simulate_viewer, demo, position)
-        for every, happen in HAPPENINGS:
-            tasks.start_soon(_repeat_at_random, demo, every, happen)
+        for interval, event in BACKGROUND_EVENTS:
+            tasks.start_soon(_repeat_at_random, demo, interval, event)
 
 
 async def _simulate_viewer(demo: Demo, position: int) -> None:
-    """The first two watch right away, so that a newcomer sees something; then everybody as they please."""
+    """Simulate one viewer.
+
+    The first two start at once, so that a newcomer sees something; the others start within ten minutes.
+    """
     rng = demo.state.rng
     await demo.wait(1 + position * 2 if position < 2 else rng.uniform(MINUTE, 10 * MINUTE))  # noqa: PLR2004  # see above
-    while position < len(demo.state.users):  # somebody may be taken out of the household
+    while position < len(demo.state.users):  # a user may have been removed
         player = (position + rng.choice((0, 0, 2))) % len(demo.state.players)
         item = _choose_item(demo)
         if item is None or any(s.player is demo.get_player(player) for s in demo.state.sessions.values()):
@@ -54,7 +57,7 @@ def _choose_item(demo: Demo) -> DemoItem | None:
 
 
 async def _watch(demo: Demo, session: DemoSession) -> None:
-    """Report every ten seconds until the end, until tired, or until somebody else stopped the session."""
+    """Report every ten seconds until the end of the item, until the viewer leaves early, or until the session was stopped."""
     rng, server = demo.state.rng, demo.state
     end = session.item.duration or 0
     while server.sessions.get(session.key) is session:
@@ -77,7 +80,7 @@ def _maybe_resume(demo: Demo, session: DemoSession) -> None:
 
 
 def _act_at_random(demo: Demo, session: DemoSession) -> None:
-    """Mostly playing on; now and then a pause, a seek, some buffering."""
+    """Play on, or now and then pause, seek or buffer."""
     chance = demo.state.rng.random()
     if chance < 0.012:  # noqa: PLR2004  # a pause every quarter of an hour
         demo.pause(session)
@@ -91,10 +94,10 @@ def _act_at_random(demo: Demo, session: DemoSession) -> None:
         demo.move(session)
 
 
-async def _repeat_at_random(demo: Demo, every: float, happen: Callable[[Demo], Awaitable[None]]) -> None:
+async def _repeat_at_random(demo: Demo, interval: float, event: Callable[[Demo], Awaitable[None]]) -> None:
     while True:
-        await demo.wait(demo.state.rng.uniform(0.5, 1.5) * every)
-        await happen(demo)
+        await demo.wait(demo.state.rng.uniform(0.5, 1.5) * interval)
+        await event(demo)
 
 
 async def _scan(demo: Demo) -> None:
@@ -102,7 +105,7 @@ async def _scan(demo: Demo) -> None:
         demo.start_scan(demo.state.rng.choice(list(demo.state.sections)))
 
 
-async def _add_something(demo: Demo) -> None:
+async def _add_movie(demo: Demo) -> None:
     section = next((key for key, section in demo.state.sections.items() if section.type == "movie"), None)
     if section is not None:
         await background.announce_added(demo.state, *background.create_movie(demo.state, section))
@@ -130,7 +133,7 @@ async def _detect_credits(demo: Demo) -> None:
     demo.run_activity("media.generate.credits", "Detecting credits")
 
 
-HAPPENINGS = (
-    (8 * MINUTE, _scan), (25 * MINUTE, _add_something), (4 * MINUTE, _announce_queue), (28 * MINUTE, _announce_reachable), (2 * HOUR, _check_for_update),
+BACKGROUND_EVENTS = (
+    (8 * MINUTE, _scan), (25 * MINUTE, _add_movie), (4 * MINUTE, _announce_queue), (28 * MINUTE, _announce_reachable), (2 * HOUR, _check_for_update),
     (15 * MINUTE, _refresh_subscriptions), (12 * MINUTE, _detect_credits),
 )  # fmt: skip
