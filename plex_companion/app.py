@@ -34,7 +34,7 @@ from plex_companion.plex.ttl_cache import TtlCache
 from plex_companion.policies import build_retention, build_thresholds, build_webhook_rules, compute_silence_limit_ms
 from plex_companion.processes.election import Election
 from plex_companion.processes.follower import Follower
-from plex_companion.processes.ownership import address_mark, guard_owner, insist_on_own, receive_own
+from plex_companion.processes.ownership import compute_address_mark, guard_owner, require_own_database, wrap_owner_check
 from plex_companion.resources.registry import RESOURCES
 from plex_companion.server.http.health import list_readiness_problems, report_health
 from plex_companion.server.mcp.build import build_server
@@ -105,7 +105,7 @@ async def open_companion(
         request_refreshes(changes, wanted, bell)
         announce(touched)
 
-    await insist_on_own(path, settings)
+    await require_own_database(path, settings)
     with open_lock(path) as lease:
         async with (
             _open_cache(path, settings, now) as cache,
@@ -116,7 +116,7 @@ async def open_companion(
             everything = partial(list_all_uris, companion)
             follower = Follower(live, cache, inbox, announce, everything, now, compute_silence_limit_ms(settings))
             roles = Election(live, cache, lease, inbox, follower, now, on_commit, build_retention(settings))
-            roles.own_address = address_mark(settings)
+            roles.own_address = compute_address_mark(settings)
             roles.guard_owner = partial(guard_owner, cache, live, settings, gateway)
             await roles.load()
             leading = build_leader_tasks(companion, bell, tick_seconds)
@@ -132,7 +132,7 @@ async def open_companion(
 async def _listen(companion: Companion, wanted: RefreshRequests, patience: ListenerTimeouts) -> None:
     """Listen to Plex, going on from what is known; for the process that listens."""
     live, settings = companion.live, companion.settings
-    receive = receive_own(companion.cache, live, settings, companion.event_queue.put)
+    receive = wrap_owner_check(companion.cache, live, settings, companion.event_queue.put)
     to_plex = partial(listen, companion.gateway, settings, receive, now=companion.clock, wanted=wanted)
     await to_plex(book=build_import_progress(live), epoch=live.state.connection.epoch, patience=patience)
 
