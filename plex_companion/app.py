@@ -26,7 +26,7 @@ from plex_companion.plex.ttl_cache import TtlCache
 from plex_companion.policies import build_retention, build_thresholds, build_webhook_rules, compute_silence_limit_ms
 from plex_companion.processes.election import Election
 from plex_companion.processes.follower import Follower
-from plex_companion.processes.ownership import address_mark, guard_owner, insist_on_own, receive_own
+from plex_companion.processes.ownership import compute_address_mark, guard_owner, require_own_database, wrap_owner_check
 from plex_companion.resources.registry import RESOURCES
 from plex_companion.server.http.health import list_readiness_problems, report_health
 from plex_companion.server.mcp.build import build_server
@@ -86,7 +86,7 @@ async def open_companion(
         request_refreshes(changes, requests, wake_up)
         announce(touched)
 
-    await insist_on_own(path, settings)
+    await require_own_database(path, settings)
     with open_lock(path) as lock:
         async with (
             _open_cache(path, settings, now) as cache,
@@ -97,7 +97,7 @@ async def open_companion(
             everything = partial(list_all_uris, companion)
             follower = Follower(live, cache, queue, announce, everything, now, compute_silence_limit_ms(settings))
             election = Election(live, cache, lock, queue, follower, now, on_commit, build_retention(settings))
-            election.own_address = address_mark(settings)
+            election.own_address = compute_address_mark(settings)
             election.guard_owner = partial(guard_owner, cache, live, settings, gateway)
             await election.load()
             leading = build_leader_tasks(companion, wake_up, tick_seconds)
@@ -113,7 +113,7 @@ async def open_companion(
 async def _listen(companion: Companion, requests: RefreshRequests, timeouts: ListenerTimeouts) -> None:
     """Listen to Plex from the committed state on. Only the leading process does."""
     live, settings = companion.live, companion.settings
-    receive = receive_own(companion.cache, live, settings, companion.event_queue.put)
+    receive = wrap_owner_check(companion.cache, live, settings, companion.event_queue.put)
     to_plex = partial(listen, companion.gateway, settings, receive, now=companion.clock, refresh=requests)
     await to_plex(history=build_import_progress(live), epoch=live.state.connection.epoch, timeouts=timeouts)
 

@@ -1,6 +1,7 @@
-"""What Plex said: one frozen dataclass per notification type, and `parse_frame`, which never raises.
+"""What Plex sends: one frozen dataclass per notification type, and `parse_frame`, which never raises.
 
-Shapes and quirks: Plex's notification websocket as recorded in public issue threads and described by plex-api-spec 1.1.1.
+Shapes and quirks: Plex's notification websocket as recorded in public issue threads and described by plex-api-spec
+1.1.1.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ if TYPE_CHECKING:
 Raw = dict[str, Any]
 
 MOST_ENTRIES = 20_000
-"""Entries of a frame that are read; Plex sends one, and a few dozen when a season comes in."""
+"""Entries of a frame that are read. Plex sends one, and a few dozen when a season is added."""
 
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """A client's report of where it is. Holds no title, user or player: `/status/sessions` does."""
+    """A client's report of its position. It has no title, user or player: `/status/sessions` does."""
 
     type: ClassVar[str] = "playing"
     session_key: str | None
@@ -77,7 +78,7 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class ActivityReport:
-    """An activity started, moved on or ended."""
+    """An activity started, progressed or ended."""
 
     type: ClassVar[str] = "activity"
     phase: str
@@ -94,7 +95,7 @@ class ActivityReport:
 
 @dataclass(frozen=True, slots=True)
 class TranscodeReport:
-    """A transcoder job started, moved on or ended. An end with a start in the same second is a restart or a seek."""
+    """A transcode session started, progressed or ended. An end with a start in the same second is a restart or a seek."""
 
     type: str
     phase: Literal["start", "update", "end"]
@@ -142,7 +143,7 @@ class Reachability:
 
 @dataclass(frozen=True, slots=True)
 class UpdateState:
-    """The update check moved on."""
+    """The check for updates progressed."""
 
     type: ClassVar[str] = "update.statechange"
     key: str | None
@@ -153,7 +154,7 @@ class UpdateState:
 
 @dataclass(frozen=True, slots=True)
 class ScanProgress:
-    """What a scan looks at now; the source of invalid UTF-8 (PlexAutoLanguages #48)."""
+    """What a scan reads now; the source of invalid UTF-8 (PlexAutoLanguages #48)."""
 
     type: ClassVar[str] = "progress"
     message: str | None
@@ -173,7 +174,7 @@ class Preference:
 
 @dataclass(frozen=True, slots=True)
 class AccountUpdate:
-    """An account changed. No recorded payload is public: read accounts anew."""
+    """An account changed. No recorded payload is public: read the accounts again."""
 
     type: ClassVar[str] = "account"
     raw: Raw
@@ -181,7 +182,7 @@ class AccountUpdate:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of Plex's log. Sent only to those who ask; we do not."""
+    """A line of Plex's log. Plex sends it only on request; the companion does not request it."""
 
     type: ClassVar[str] = "log"
     level: int | None
@@ -193,7 +194,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A notification of a type nobody has described. Kept and counted, never an error."""
+    """A notification of an undocumented type. Kept and counted, never an error."""
 
     type: str
     raw: Raw
@@ -201,7 +202,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A frame, or an entry of one, that means nothing. Counted."""
+    """A frame, or an entry of one, that cannot be parsed. Counted."""
 
     type: ClassVar[str] = "malformed"
     reason: str
@@ -209,14 +210,14 @@ class Malformed:
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """The websocket is open, the snapshot is under way."""
+    """The websocket is open, and the snapshot is being read."""
 
     type: ClassVar[str] = "connection"
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection is gone or could not be made. `detail` is for people and holds no address."""
+    """The connection was lost or could not be made. `detail` is for people and holds no address."""
 
     type: ClassVar[str] = "connection"
     detail: str
@@ -225,14 +226,14 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything Plex says it is doing, read over HTTP. `None` is "could not be read", never "nothing"."""
+    """The state of Plex as read over HTTP. `None` means "could not be read", never "nothing"."""
 
     type: ClassVar[str] = "snapshot"
     epoch: int
     first: bool
-    """The first of its connection: what it says is how the connection becomes live."""
+    """Whether it is the first of its connection, which makes the connection live."""
     requested: Moment
-    """When the reading began: what was heard since is newer."""
+    """When reading began: events received since are newer."""
     server: ServerIdentity | None = None
     sessions: tuple[SessionRow, ...] | None = None
     activities: tuple[Activity, ...] | None = None
@@ -243,16 +244,17 @@ class Snapshot:
     detail: str | None = None
     """What could not be read and why."""
     unread_keys: frozenset[str] = frozenset()
-    """Keys of sessions that are listed in rows that could not be read."""
+    """Keys of sessions whose rows could not be read."""
     is_complete: bool = True
-    """Whether every session that plays is among `sessions` and `unread_keys`."""
+    """Whether every session is in `sessions` or `unread_keys`."""
     is_unreadable: bool = False
-    """Whether `sessions` is `None` because Plex's answer was no good, not because it tells the owner only."""
+    """Whether `sessions` is `None` because Plex's answer was invalid, rather than because only the owner may read it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class SessionsUnread:
-    """What plays could not be read though the websocket is up. Sent once for each reason, until it can be read again."""
+    """Sessions could not be read though the websocket is open. Sent once per reason, until they can be read again."""
 
     type: ClassVar[str] = "snapshot"
     detail: str
@@ -260,23 +262,23 @@ class SessionsUnread:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Some rows of Plex's own history, and how far it is read with them. `None` is "as before"."""
+    """Rows of Plex's own history, and how far it was read. `None` means "as before"."""
 
     type: ClassVar[str] = "history"
     number: int
-    """Counts the pages a process has read."""
+    """Counts the pages that a process has read."""
     rows: tuple[HistoryRow, ...] = ()
     mark_s: int | None = None
     imported: int | None = None
     total: int | None = None
     complete: bool | None = None
     detail: str | None = None
-    """Why it could not be read on."""
+    """Why no more could be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """A tool that may change Plex was called. `raw` holds its arguments, its outcome, and what was there before."""
+    """A tool that may change Plex was called. `raw` holds its arguments, its outcome, and the values before."""
 
     type: ClassVar[str] = "audit"
     tool: str
@@ -287,7 +289,7 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A person knows of an alert."""
+    """A person acknowledged an alert."""
 
     type: ClassVar[str] = "acknowledged"
     alert_id: int
@@ -295,13 +297,13 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class PlexTvUsersRead:
-    """A tool has asked plex.tv who the users are."""
+    """A tool has read the users from plex.tv."""
 
     type: ClassVar[str] = "plex_tv_users"
     users: tuple[PlexTvUser, ...]
 
     def __post_init__(self) -> None:
-        """Take the users as they come out of another process too: as JSON objects."""
+        """Convert users that another process forwarded as JSON objects."""
         given: tuple[Any, ...] = self.users
         known = tuple(one if isinstance(one, PlexTvUser) else PlexTvUser(**one) for one in given)
         object.__setattr__(self, "users", known)
@@ -309,7 +311,7 @@ class PlexTvUsersRead:
 
 @dataclass(frozen=True, slots=True)
 class StorageReport:
-    """What a person should know of the database: it was mended, its file is gone or back, its backup failed or succeeded."""
+    """News about the database: it was repaired, its file is gone or back, its backup failed or succeeded."""
 
     type: ClassVar[str] = "storage"
     subject: str
@@ -319,13 +321,13 @@ class StorageReport:
 
     @property
     def raw(self) -> Raw:
-        """As the journal keeps it."""
+        """The payload of its journal row."""
         return {"subject": self.subject, "ok": self.ok, "message": self.words}
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """A webhook was tried; `delivery` is how it stands now."""
+    """A delivery to a webhook was attempted; `delivery` is its new state."""
 
     type: ClassVar[str] = "delivery"
     delivery: Delivery
@@ -333,7 +335,7 @@ class DeliveryReport:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed: what waits for silence looks again."""
+    """Time has passed; rules that wait are evaluated."""
 
     type: ClassVar[str] = "tick"
 
@@ -371,16 +373,19 @@ Event = (
 
 
 class ReceivedEvent(NamedTuple):
-    """An event and when it was heard."""
+    """An event and when it was received."""
 
     event: Event
     moment: Moment
     forwarded_id: int | None = None
-    """The id of the letter it came in, where another process heard it."""
+    """The id of its row, if another process forwarded it."""
 
 
 def parse_frame(text: str | bytes) -> list[Frame]:
-    """One event per entry of a frame, in order. Never raises: what cannot be understood becomes `Malformed`."""
+    """Parse a frame into one event per entry, in order.
+
+    Never raises: what cannot be parsed becomes `Malformed`.
+    """
     if isinstance(text, bytes | bytearray | memoryview):
         text = bytes(text).decode("utf-8", errors="replace")
     try:
@@ -421,16 +426,16 @@ def _find_first_list(container: Raw) -> object:
     return next((value for value in container.values() if isinstance(value, list)), None)
 
 
-def _refuse(constant: str) -> float:
+def _reject_constant(constant: str) -> float:
     message = f"{constant} is not JSON"
     raise ValueError(message)
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_constant=_reject_constant)
 
 
 def _strip_path(value: object) -> str | None:
-    """The last part of `/transcode/sessions/<id>`; the key may be bare already."""
+    """Return the last part of `/transcode/sessions/<id>`; the key may already be bare."""
     text = parse_text(value)
     return text.rsplit("/", 1)[-1] if text else None
 
@@ -482,18 +487,18 @@ def _parse_activity(_kind: str, raw: Raw) -> Frame:
         progress=parse_int(activity.get("progress")),
         cancellable=parse_bool(activity.get("cancellable")),
         user_id=parse_text(activity.get("userID")),
-        context=_parse_facts(context) if isinstance(context, dict) else {},
+        context=_parse_context(context) if isinstance(context, dict) else {},
         raw=raw,
     )
 
 
-def _parse_facts(context: Raw) -> Raw:
-    """What an activity is about, as plain cleaned values: every known key of it holds one."""
-    plain = {clean(str(name)): _parse_fact(value) for name, value in context.items()}
+def _parse_context(context: Raw) -> Raw:
+    """Return what an activity is about as plain, cleaned values. Every known context holds only those."""
+    plain = {clean(str(name)): _parse_context_value(value) for name, value in context.items()}
     return {name: value for name, value in plain.items() if value is not None}
 
 
-def _parse_fact(value: object) -> str | int | float | bool | None:
+def _parse_context_value(value: object) -> str | int | float | bool | None:
     match value:
         case bool():
             return value
@@ -508,9 +513,9 @@ def _parse_fact(value: object) -> str | int | float | bool | None:
 
 
 def build_transcode(raw: Mapping[str, Any]) -> Transcode:
-    """A transcoder job out of a frame's JSON or an element's attributes: the names are the same in both."""
+    """Build a transcode session from a frame's JSON or an element's attributes: the names are the same in both."""
     hardware = [raw.get(name) for name in ("transcodeHwDecoding", "transcodeHwEncoding")]
-    asked = parse_bool(raw.get("transcodeHwRequested"))
+    requested = parse_bool(raw.get("transcodeHwRequested"))
     return Transcode(
         key=_strip_path(raw.get("key")) or "",
         video_decision=parse_text(raw.get("videoDecision")),
@@ -528,7 +533,7 @@ def build_transcode(raw: Mapping[str, Any]) -> Transcode:
         throttled=parse_bool(raw.get("throttled")),
         complete=parse_bool(raw.get("complete")),
         progress=parse_float(raw.get("progress")),
-        hardware=any(hardware) if asked is not None or any(hardware) else None,
+        hardware=any(hardware) if requested is not None or any(hardware) else None,
         error=parse_bool(raw.get("error")),
     )
 
@@ -598,7 +603,7 @@ _KINDS: dict[str, tuple[str, Callable[[str, Raw], Frame]]] = {
     "transcodeSession.start": ("TranscodeSession", _parse_transcode),
     "transcodeSession.update": ("TranscodeSession", _parse_transcode),
     "transcodeSession.end": ("TranscodeSession", _parse_transcode),
-    "transcode.end": ("TranscodeSession", _parse_transcode),  # listed by the go client, never recorded
+    "transcode.end": ("TranscodeSession", _parse_transcode),  # listed by the Go client, never recorded
     "status": ("StatusNotification", _parse_status),
     "backgroundProcessingQueue": ("BackgroundProcessingQueueEventNotification", _parse_queue),
     "reachability": ("ReachabilityNotification", _parse_reachability),

@@ -1,7 +1,7 @@
-"""The nouns: what is known of a session, a client, an activity, a library, as plain frozen dataclasses.
+"""What is known of a session, a client, an activity or a library, as plain frozen dataclasses.
 
-Times are integers: milliseconds since 1970 in UTC (`…_at`), or of a monotonic clock (`…_tick`) for measuring durations.
-Identifiers are strings, as Plex's own are. What is not known is `None`.
+Times are integers: milliseconds since 1970 in UTC (`…_at`), or of a monotonic clock (`…_tick`) for durations.
+Identifiers are strings, as Plex's own are. Unknown values are `None`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ TYPE_NAMES = {number.value: name for name, number in TYPE_NUMBERS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something was heard: wall clock for people, monotonic clock for durations. Both in milliseconds."""
+    """When something was received: wall clock for people, monotonic clock for durations. Both in milliseconds."""
 
     at: int
     tick: int
@@ -91,7 +91,7 @@ class ServerIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Whether we hear Plex. `epoch` counts connections: a session key means nothing beyond its epoch."""
+    """The connection to Plex. `epoch` counts connections: a session key means nothing in another epoch."""
 
     state: LinkState
     since_at: int
@@ -101,7 +101,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is played."""
+    """The item that is played."""
 
     rating_key: str | None = None
     key: str | None = None
@@ -122,13 +122,13 @@ class Item:
     """The show of an episode, the artist of a track."""
     grandparent_guid: str | None = None
     performer: str | None = None
-    """Who performs a track where that is not the artist of its album, as on a compilation of various artists."""
+    """The performer of a track if that is not the artist of its album, as on a compilation."""
     edition: str | None = None
-    """Which edition of a film it is, as "Director's Cut"."""
+    """The edition of a film, such as "Director's Cut"."""
 
     @property
     def full_title(self) -> str | None:
-        """One line for a person: `Show - S01E02 - Title`, `Performer - Album - Title`, `Title (Year) - Edition`."""
+        """One line for people: `Show - S01E02 - Title`, `Performer - Album - Title`, `Title (Year) - Edition`."""
         if self.title is None:
             return None
         above = self.performer or self.grandparent_title
@@ -144,20 +144,20 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who plays. The name is masked when it is an e-mail address, unless privacy is off."""
+    """The user who plays. The name is masked when it is an e-mail address, unless privacy is off."""
 
     id: str | None = None
     name: str | None = None
 
     @property
     def handle(self) -> str | None:
-        """What history is asked for: the name, or the id of somebody whose name is an e-mail address and so hidden."""
+        """What history is queried for: the name, or the id of a user whose name is a masked e-mail address."""
         return self.id if self.name is None or self.name == HIDDEN else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """Where it plays. `address` is masked unless privacy is off."""
+    """The player. `address` is masked unless privacy is off."""
 
     client_identifier: str | None = None
     title: str | None = None
@@ -171,7 +171,7 @@ class Player:
 
 @dataclass(frozen=True, slots=True)
 class Transcode:
-    """One transcoder job. `key` is bare: the last part of `/transcode/sessions/<id>`."""
+    """One transcode session. `key` is bare: the last part of `/transcode/sessions/<id>`."""
 
     key: str
     video_decision: str | None = None
@@ -195,24 +195,26 @@ class Transcode:
 
     @property
     def decision(self) -> Decision:
-        """A job that only re-wraps is a direct stream; one that converts video, sound or burns subtitles transcodes."""
+        """A transcode session that only remuxes is a direct stream; one that converts video or audio, or burns
+        subtitles, transcodes.
+        """
         converts = {self.video_decision, self.audio_decision, self.subtitle_decision} & {"transcode", "burn"}
         return "transcode" if converts else "direct stream"
 
     @property
     def is_slow(self) -> bool:
-        """Whether it falls behind real time. A throttled job rests because it is far enough ahead."""
+        """Whether it falls behind real time. A throttled transcoder pauses because it is far enough ahead."""
         return self.speed is not None and self.speed < 1 and not self.throttled and not self.complete
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """One entry of `/status/sessions`, which alone knows title, user and player of a session (PLEX.md 0.5)."""
+    """One entry of `/status/sessions`, the only source of a session's title, user and player (PLEX.md 0.5)."""
 
     session_key: str | None
     """Absent from some live TV rows."""
     session_id: str | None
-    """`<Session id>`: what `/status/sessions/terminate` wants. Not the session key."""
+    """`<Session id>`: what `/status/sessions/terminate` expects. Not the session key."""
     item: Item
     user: User | None
     player: Player | None
@@ -254,9 +256,9 @@ class Session:
     video_resolution: str | None = None
     bitrate_kbps: int | None = None
     listed: bool = False
-    """Whether `/status/sessions` has shown it."""
+    """Whether `/status/sessions` has listed it."""
     stale: bool = False
-    """Not heard of for five minutes, or the connection is gone."""
+    """It has not reported for five minutes, or the connection is lost."""
 
     @property
     def client_identifier(self) -> str | None:
@@ -266,7 +268,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Where a client is, or last was."""
+    """The position of a client, or its last one."""
 
     client_identifier: str
     state: str
@@ -281,7 +283,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A player that was seen, in a session or in `/clients`."""
+    """A player that was seen in a session or in `/clients`."""
 
     client_identifier: str
     title: str | None = None
@@ -292,7 +294,7 @@ class Client:
     address: str | None = None
     local: bool | None = None
     provides: str | None = None
-    """What `/clients` says it can be told: `timeline,playback,navigation…`; `None` when seen only in a session."""
+    """What `/clients` says it supports: `timeline,playback,navigation…`; `None` when seen only in a session."""
     first_seen_at: int = 0
     last_seen_at: int = 0
 
@@ -316,7 +318,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class LibraryChange:
-    """One item that came, changed or went."""
+    """One item that was added, changed or deleted."""
 
     id: int
     at: int
@@ -326,11 +328,11 @@ class LibraryChange:
     title: str | None
     change: Literal["created", "updated", "deleted"]
     settled: bool
-    """Plex has finished with it: title and metadata are final."""
+    """Plex has finished processing it: title and metadata are final."""
     parent_item_id: str | None = None
     root_item_id: str | None = None
     analyzed: bool = False
-    """Plex analysed its file meanwhile: where the item is not new, the file was replaced."""
+    """Plex has analyzed its file meanwhile. If the item is not new, the file was replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +352,7 @@ class Section:
     updated_at: int | None = None
     scanned_at: int | None = None
     content_changed_at: int | None = None
-    """Plex's own counter: moves only when the content does. Not a time."""
+    """Plex's own counter, which moves only when the content does. Not a time."""
     locations: tuple[str, ...] = ()
 
 
@@ -383,16 +385,16 @@ class Device:
 
 
 KEYLESS = "keyless:"
-"""How the key of a history row begins that Plex gave none; it is ours alone."""
+"""The prefix of keys that we give to history rows without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """A row of Plex's own history: what was counted as seen, by whom and where, in numbers only."""
+    """A row of Plex's own history: what was watched, by which account and on which device, as numbers only."""
 
     history_key: str
     viewed_at_s: int
-    """When Plex counted it, by its own clock: the one time it tells."""
+    """When Plex counted it, by Plex's clock: the only time it has."""
     item: Item
     account_id: str | None = None
     device_id: str | None = None
@@ -400,7 +402,7 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True)
 class ImportedPlay:
-    """A row of Plex's history as a play, its numbers replaced by names."""
+    """A row of Plex's history as a play, with names instead of numbers."""
 
     play_id: int
     history_key: str
@@ -415,20 +417,20 @@ class History:
     """How far Plex's own history was read."""
 
     mark_s: int = 0
-    """Everything counted as seen up to here is in the cache. Seconds, by Plex's clock."""
+    """Everything counted up to here is in the cache. Seconds, by Plex's clock."""
     imported: int = 0
-    """Rows of it that are in the cache."""
+    """Rows that are in the cache."""
     total: int | None = None
-    """Rows it has; `None` if Plex does not say."""
+    """Rows that Plex has; `None` if it does not say."""
     complete: bool = False
-    """Whether it was read to its end, when it was last read."""
+    """Whether it was read to its end at the last attempt."""
     detail: str | None = None
     """Why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something that wants attention. A condition that ends sets `resolved_at`."""
+    """Something that needs attention. When its condition ends, `resolved_at` is set."""
 
     id: int
     at: int
@@ -437,15 +439,15 @@ class Alert:
     title: str
     detail: Mapping[str, Any]
     subject: str
-    """What it is about; at most one alert of a kind is open for a subject."""
+    """What it is about; at most one alert of a kind is open per subject."""
     resolved_at: int | None = None
     acknowledged_at: int | None = None
-    """When a person said that they know."""
+    """When a person acknowledged it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An alert on its way to a webhook."""
+    """An alert queued for a webhook."""
 
     id: int
     webhook: str
@@ -458,9 +460,9 @@ class Delivery:
     tries: int = 0
     done_at: int | None = None
     outcome: str | None = None
-    """What came of the last try."""
+    """The result of the last attempt."""
 
     @property
     def is_held(self) -> bool:
-        """Whether it was put off on purpose and has not been tried."""
+        """Whether it is held back on purpose and has not been tried."""
         return self.tries == 0 and self.done_at is None and self.due_at > self.created_at

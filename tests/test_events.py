@@ -403,7 +403,7 @@ async def test_no_mutated_frame_stops_the_road_to_the_disk(
         rows = list(await cache.reader.execute_fetchall("SELECT type, payload FROM events ORDER BY id"))
         assert len(rows) == live.state.next_event - 1
         for row in rows:
-            json.loads(row["payload"], parse_constant=events._refuse)
+            json.loads(row["payload"], parse_constant=events._reject_constant)
 
 
 def blank() -> State:

@@ -32,7 +32,7 @@ from plex_companion.events import (
     Unknown,
     parse_frame,
 )
-from plex_companion.ingest.live import KINDS, Counters, Live
+from plex_companion.ingest.live import MOST_TYPES, Counters, Live
 from plex_companion.ingest.loop import ingest
 from plex_companion.ingest.queue import EventQueue
 from plex_companion.ingest.retention import Retention
@@ -219,7 +219,7 @@ def test_types_that_never_end_do_not_fill_the_counters() -> None:
         counters.count(Unknown(f"kind {number}", {}))
     counters.count(Unknown("x" * 10_000, {}))
     counters.count(Unknown("kind 5", {}))
-    assert len(counters.events) <= KINDS + 1
+    assert len(counters.events) <= MOST_TYPES + 1
     assert (counters.events["kind 5"], counters.events.total()) == (2, 1_002)
 
 

@@ -1,1 +1,1 @@
-"""The only room that knows SQLite: one connection that writes, two that may only read."""
+"""The database: the only package that knows SQLite."""

@@ -1,4 +1,4 @@
-"""Copies of the database that can be trusted: made while everything runs, and checked before they count as one."""
+"""Copies of the database that can be trusted: made while everything runs, and checked before they count as backups."""
 
 from __future__ import annotations
 
@@ -22,53 +22,56 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DEFAULT_BACKUPS = 3
-"""How many backups stay, unless told otherwise."""
+"""How many backups are kept, unless the settings say otherwise."""
 _STAMP = "%Y%m%dT%H%M%SZ"
 _STEP_PAGES = 1_000
-"""Copied between two looks at whether the copy is still wanted: 4 MB, some 10 ms."""
+"""Pages copied between two checks whether the copy is still wanted: 4 MB, some 10 ms."""
 _ROOM = 64_000_000
-"""What a backup leaves free on the disk at least: the database itself needs some."""
+"""Bytes a backup leaves free on the disk at least: the database itself needs some."""
 _ABANDONED_MS = DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A good copy, and when it was made (milliseconds since 1970)."""
+    """A checked copy, and when it was made (milliseconds since 1970)."""
 
     path: Path
     at: int
 
 
 def read_wall_clock() -> int:
-    """The clock on the wall, in milliseconds since 1970."""
+    """Return the wall clock, in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
 def format_stamp(at: int) -> str:
-    """A time as it stands in file names: UTC, to be sorted by."""
+    """Format a time for file names: in UTC, sortable."""
     return datetime.fromtimestamp(at / 1000, UTC).strftime(_STAMP)
 
 
 def find_backup_folder(path: Path) -> Path:
-    """Where the backups of a database are."""
+    """Return the folder of a database's backups."""
     return path.with_name(f"{path.name}.backups")
 
 
 def list_backups(path: Path, now: int) -> list[Backup]:
-    """The backups of a database, newest first. What claims to be of the future, by a clock gone wrong, comes last."""
+    """List the backups of a database, newest first.
+
+    A backup that claims to be from the future, made by a wrong clock, comes last.
+    """
     made = [Backup(file, at) for file in _list_backup_files(path, ".sqlite3") if (at := _read_time(file)) is not None]
     return sorted(made, key=lambda backup: (backup.at <= now, backup.at), reverse=True)
 
 
 def is_due(path: Path, now: int) -> bool:
-    """Whether the newest backup is a day old, or there is none."""
+    """Return whether the newest backup is a day old, or there is none."""
     return not any(now - DAY_MS < backup.at <= now for backup in list_backups(path, now))
 
 
 async def back_up(path: Path, *, keep: int, at: int) -> Backup:
-    """Copy the database into the folder of its backups, check the copy, and drop the oldest beyond `keep` (0: none).
+    """Copy the database into its backup folder, check the copy, and delete the oldest beyond `keep` (0 keeps all).
 
-    Others read and write meanwhile. A copy that cannot be made or is damaged takes no older one's place.
+    Others read and write meanwhile. A copy that cannot be made or is damaged replaces no older backup.
 
     Raises:
         BackupFailed: there is no room, the folder cannot be written, or the database is damaged.
@@ -80,19 +83,19 @@ async def back_up(path: Path, *, keep: int, at: int) -> Backup:
         await copy(path, made.path)
     except OSError as error:
         raise BackupFailed(f"No backup can be made in {place.name}: {error.strerror}.") from error
-    with suppress(OSError):  # what is one too many does no harm
+    with suppress(OSError):  # a backup too many does no harm
         _rotate(path, made, keep)
     return made
 
 
 async def copy_to_named_file(source: Path, target: Path) -> None:
-    """The same as `copy`, for a file that a person names; missing folders on the way are made.
+    """Copy a database to a file that a person names, and create missing folders on the way.
 
     Raises:
-        BackupFailed: the file exists already or cannot be written, or the source is damaged.
+        BackupFailed: the file already exists or cannot be written, or the source is damaged.
     """
-    if os.path.lexists(target):  # noqa: ASYNC240 - one word of the kernel, not worth a thread
-        raise BackupFailed(f"{target} exists already and is left alone: name a new file.")
+    if os.path.lexists(target):  # noqa: ASYNC240 - one system call, not worth a thread
+        raise BackupFailed(f"{target} already exists and is left alone: name a new file.")
     try:
         make_folder(target.parent)
         await copy(source, target)
@@ -101,7 +104,7 @@ async def copy_to_named_file(source: Path, target: Path) -> None:
 
 
 async def copy(source: Path, target: Path) -> None:
-    """Put a checked copy of a database at `target`, in one file that stands alone. Only the owner may read it.
+    """Put a checked copy of a database at `target`, in one file that stands alone. Only the owner can read it.
 
     Raises:
         BackupFailed: the source is damaged or cannot be read, or there is no room.
@@ -124,8 +127,10 @@ async def copy(source: Path, target: Path) -> None:
 
 
 async def _copy_pages(source: Path, target: Path) -> None:
-    """In small steps under one read transaction, so that a writer never makes it begin anew (sqlite.org/c3ref/backup_finish),
-    and the end of the program never waits for it.
+    """Copy a database in small steps, so that the end of the program never waits for the copy.
+
+    One read transaction spans all steps: otherwise every write in between would restart the backup
+    (sqlite.org/c3ref/backup_finish.html).
     """
     wanted = True
 
@@ -136,7 +141,7 @@ async def _copy_pages(source: Path, target: Path) -> None:
     async with (
         open_connection(target) as other,
         open_connection(source, read_only=True) as one,
-    ):  # who copies is closed first
+    ):  # the source is closed first
         await one.execute("BEGIN")
         await one.execute_fetchall("SELECT count(*) FROM sqlite_schema")
         try:
@@ -144,11 +149,11 @@ async def _copy_pages(source: Path, target: Path) -> None:
         finally:
             wanted = False
         await one.execute("COMMIT")
-        await other.execute("PRAGMA journal_mode = DELETE")  # or it would want a write-ahead log beside it
+        await other.execute("PRAGMA journal_mode = DELETE")  # a backup in WAL mode would need a -wal file beside it
 
 
 async def find_damage(path: Path, *, thorough: bool = True) -> str | None:
-    """What is wrong with a database, in SQLite's words; `None` when nothing is. `thorough` reads every page.
+    """Return what is wrong with a database, in SQLite's words; `None` if nothing is. `thorough` reads every page.
 
     Raises:
         sqlite3.Error: it cannot be read for another reason.
@@ -166,12 +171,16 @@ async def find_damage(path: Path, *, thorough: bool = True) -> str | None:
 
 
 def list_sqlite_files(path: Path) -> tuple[Path, Path]:
-    """The files SQLite keeps beside a database."""
+    """Return the paths of the write-ahead log and the shared memory that SQLite keeps beside a database."""
     return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
 
 
 def put_aside(path: Path, suffix: str) -> Path:
-    """Rename a database and what belongs to it. The write-ahead log goes first: it must never meet another database."""
+    """Rename a database and the files beside it; return the new path.
+
+    The write-ahead log goes first: SQLite would replay it into another database of that name
+    (sqlite.org/howtocorrupt.html).
+    """
     aside = path.with_name(f"{path.name}.{suffix}")
     for file, other in zip((*list_sqlite_files(path), path), (*list_sqlite_files(aside), aside), strict=True):
         if file.exists():
@@ -180,11 +189,11 @@ def put_aside(path: Path, suffix: str) -> Path:
 
 
 def _rotate(path: Path, made: Backup, keep: int) -> None:
-    """The one just made stays, whatever its clock says."""
+    """Delete old backups and abandoned copies. The backup just made stays, whatever the clock says."""
     others = [backup for backup in list_backups(path, made.at) if backup.path != made.path]
     if keep:
         _unlink(*(backup.path for backup in others[keep - 1 :]))
-    for file in _list_backup_files(path, ".partial"):  # a process was killed over it
+    for file in _list_backup_files(path, ".partial"):  # left by a process that was killed
         if made.at - file.stat().st_mtime * 1000 > _ABANDONED_MS:
             _unlink(file)
 
@@ -197,7 +206,7 @@ def _list_backup_files(path: Path, suffix: str) -> Iterable[Path]:
 def _read_time(file: Path) -> int | None:
     try:
         return int(datetime.strptime(file.stem, _STAMP).replace(tzinfo=UTC).timestamp() * 1000)
-    except ValueError:  # somebody else's file
+    except ValueError:  # another program's file
         return None
 
 
@@ -208,9 +217,7 @@ def _require_free_space(source: Path, place: Path) -> None:
     except OSError as error:
         raise BackupFailed(f"{source.name} cannot be copied: {error.strerror}.") from error
     if free < need:
-        raise BackupFailed(
-            f"{source.name} cannot be copied: {need // 10**6} MB are needed beside it, {free // 10**6} are free."
-        )
+        raise BackupFailed(f"{source.name} cannot be copied: {need // 10**6} MB are needed, {free // 10**6} are free.")
 
 
 def _unlink(*files: Path) -> None:

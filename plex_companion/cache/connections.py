@@ -1,4 +1,4 @@
-"""Connections that are closed for sure, whatever ends their use."""
+"""Connections that are always closed, whatever ends their use."""
 
 from __future__ import annotations
 
@@ -28,24 +28,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK_SECONDS = 10.0
-"""How long a connection waits for another one's transaction, unless told otherwise."""
+"""How long a connection waits for another one's transaction by default."""
 
 
 @asynccontextmanager
 async def open_connection(
     path: Path, *, read_only: bool = False, wait: float = LOCK_SECONDS
 ) -> AsyncIterator[aiosqlite.Connection]:
-    """Connect to a file that is there; see `connected_to`."""
-    async with connected_to(build_uri(path, read_only=read_only), wait=wait) as connection:
+    """Connect to a file that exists; see `connect`."""
+    async with connect(build_uri(path, read_only=read_only), wait=wait) as connection:
         yield connection
 
 
 @asynccontextmanager
-async def connected_to(uri: str, *, wait: float = LOCK_SECONDS) -> AsyncIterator[aiosqlite.Connection]:
-    """A connection with a thread of its own, in autocommit. What it does when the block fails or is cancelled is
-    interrupted, and it is closed all the same: an aiosqlite thread that is not told lives on.
+async def connect(uri: str, *, wait: float = LOCK_SECONDS) -> AsyncIterator[aiosqlite.Connection]:
+    """Open a connection with a thread of its own, in autocommit mode; close it at the end of the block.
+
+    When the block fails or is cancelled, the running statement is interrupted first: an aiosqlite thread that is not
+    closed lives on.
     """
-    with anyio.CancelScope(shield=True):  # one that is cancelled over being opened would be closed by nobody
+    with anyio.CancelScope(shield=True):  # if opening were cancelled, nothing would close the connection
         connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=wait)
     try:
         yield connection
@@ -58,18 +60,18 @@ async def connected_to(uri: str, *, wait: float = LOCK_SECONDS) -> AsyncIterator
 
 
 def build_uri(path: Path, *, read_only: bool) -> str:
-    """The path as SQLite takes it with options."""
+    """Build the URI of a database file (sqlite.org/uri.html)."""
     return f"file:{quote(str(path))}?mode={'ro' if read_only else 'rw'}"
 
 
 @contextmanager
 def hold_exclusive(path: Path) -> Iterator[bool]:
-    """Whether no other process listens and writes. While the block runs none begins to."""
+    """Yield whether no other process leads on this database. While the block runs, none can begin to."""
     lock = create_lock(path)
     try:
-        make_folder(path.resolve().parent)  # or the lock makes it, open to others
+        make_folder(path.resolve().parent)  # or the lock would create it, readable by others
         lock.acquire(blocking=False)
-    except (Timeout, OSError):  # where no lock can be made, nothing else can be written either
+    except (Timeout, OSError):  # if the lock cannot be created, nothing else can be written either
         yield False
         return
     try:
@@ -79,7 +81,7 @@ def hold_exclusive(path: Path) -> Iterator[bool]:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether SQLite says that the file itself is broken, rather than out of reach."""
+    """Return whether SQLite says that the file itself is broken, rather than out of reach."""
     code = getattr(error, "sqlite_errorcode", None) or 0
     return isinstance(error, sqlite3.DatabaseError) and code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -88,15 +90,15 @@ T = TypeVar("T")
 
 
 async def run_write(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    """What `work` returns, after all of it was committed; when it raises, nothing was.
+    """Run `work` in one write transaction and return what it returns; when it raises, nothing is written.
 
-    Who stops waiting does not stop the work: the thread finishes it, one way or the other.
+    Cancelling the caller does not stop the work: the thread commits it or rolls it back.
     """
     return await _run_in_thread(connection, "IMMEDIATE", work)
 
 
 async def run_read(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    """What `work` reads, all of it as of one moment."""
+    """Run `work` in one read transaction, so that all it reads is of one moment (sqlite.org/isolation.html)."""
     return await _run_in_thread(connection, "DEFERRED", work)
 
 
@@ -117,7 +119,9 @@ def _transact(connection: sqlite3.Connection, kind: str, work: Callable[[sqlite3
         found = work(connection)
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # a full disk has rolled back already
+        if (
+            connection.in_transaction
+        ):  # SQLite rolls back by itself on some errors, as on a full disk (sqlite.org/lang_transaction.html)
             connection.execute("ROLLBACK")
         raise
     return found

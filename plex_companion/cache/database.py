@@ -1,4 +1,4 @@
-"""The only room that knows SQLite: one connection that writes, two that may only read."""
+"""An open database: one connection that writes, two that only read, and the file under them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from uuid import uuid4
 import anyio
 
 from plex_companion.cache.backup import DEFAULT_BACKUPS, back_up, list_sqlite_files, read_wall_clock
-from plex_companion.cache.connections import build_uri, connected_to, open_connection, run_in_thread, run_write
+from plex_companion.cache.connections import build_uri, connect, open_connection, run_in_thread, run_write
 from plex_companion.cache.migrate import apply_all, is_older, list_migrations, migrate
 from plex_companion.cache.open_files import (
     NO_FILES,
     DatabaseMoved,
     FileIds,
     Owner,
-    file_ids,
     find_replacement,
     is_in_place,
     put_in_place,
+    read_file_ids,
     read_owner,
     remove_logs,
 )
@@ -44,90 +44,90 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 StorageError = sqlite3.Error
-"""What a write raises when the disk is full or the file is locked: the caller goes on and tries again."""
+"""Raised by a write when the disk is full or the file is locked: the caller goes on and tries again."""
 
 LOCK_MS = 10_000
-"""How long a write waits for another process."""
+"""How long a write waits for another process, in milliseconds."""
 WAL_LIMIT = 16_000_000
-"""What the write-ahead log shrinks to, in bytes, after it had to grow."""
+"""The size in bytes that the write-ahead log is truncated to after it grew (sqlite.org/pragma.html#pragma_journal_size_limit)."""
 MIGRATION_WAIT_SECONDS = 120
-"""How long the start waits for another process that migrates the database."""
+"""How long a start waits while another process migrates the database."""
 
 
 @dataclass(slots=True)
 class Cache:
-    """An open database at the schema this code knows. Its connections are others once it was written anew."""
+    """An open database at the schema this code knows. Its connections are replaced when its file is."""
 
     path: Path
     schema: int
     writer: aiosqlite.Connection
     reader: aiosqlite.Connection
     archive: aiosqlite.Connection
-    """Reads too, on a thread of its own: a question about years must not keep what plays now from being told."""
+    """Reads too, on a thread of its own, so that a question about years does not delay what plays now."""
     lock_ms: int = LOCK_MS
     files: FileIds = NO_FILES
-    """What was opened."""
+    """The files that were opened."""
     repair_report: RepairReport | None = None
-    """What had to be done about the file before it could be opened."""
+    """What was repaired before the file could be opened."""
     in_memory: bool = False
-    """Whether there is no file yet: nobody named one, and no server has answered so far."""
-    stuck: bool = False
-    """Whether what is in memory could not become a file, so that all of it may be lost."""
+    """Whether there is no file yet: none was named, and no server has answered so far."""
+    creation_failed: bool = False
+    """Whether the database in memory could not be made a file, so that all its rows may be lost."""
     generation: int = 0
-    """How often its connections became others."""
+    """How often the connections were replaced."""
     _moving: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
     _opened: AsyncExitStack = field(default_factory=AsyncExitStack)
     _retired: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def write(
-        self, changes: Iterable[Change], server: str, at: int, bulletin: LeaderCommit | None = None
+        self, changes: Iterable[Change], server: str, at: int, commit: LeaderCommit | None = None
     ) -> int | None:
-        """Write what the changes say in one transaction, with at most a statement per table.
+        """Write changes in one transaction, with at most one statement per table.
 
         Returns:
-            The term of the process that listens, where a bulletin goes with it.
+            The term of the leader, if there is a `commit`; otherwise `None`.
 
         Raises:
-            StorageError: nothing of it was written, as where the file has lost its name.
-            Deposed: the same, because another process listens by now.
+            StorageError: nothing was written, for example because the file has lost its name.
+            LeadershipLost: nothing was written, because another process leads by now.
         """
-        known = list(changes)
+        listed = list(changes)
 
         def work(connection: sqlite3.Connection) -> int | None:
-            statements = Statements(server, at)  # in the writer's thread: there may be thousands
-            for change in coalesce(known):
+            statements = Statements(server, at)  # built in the writer's thread: there may be thousands
+            for change in coalesce(listed):
                 statements.add(change)
-            if bulletin is None:
+            if commit is None:
                 statements.run(connection)
                 return None
-            term = bulletin.check_term(connection)
+            term = commit.check_term(connection)
             statements.run(connection)
-            bulletin.write(connection, term)
+            commit.write(connection, term)
             return term
 
         return await self.transact(work)
 
     async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in one transaction, in the file that has the name.
+        """Run `work` in one transaction, and return what it returns.
 
         Raises:
-            StorageError: nothing of it was written.
+            StorageError: nothing was written.
         """
-        async with self._moving:  # what is written while the file is copied would not be in the copy
-            self.insist_on_place()
+        async with self._moving:  # a write while the file is copied would be missing from the copy
+            self.require_in_place()
             with watch_for_damage(self.path):
                 return await run_write(self.writer, work)
 
     def is_in_place(self) -> bool:
-        """Return whether the files that are open still have their names; in memory nothing can be lost."""
-        return (self.in_memory and not self.stuck) or is_in_place(self.path, self.files)
+        """Return whether the open files still have their names. A database in memory has none to lose."""
+        return (self.in_memory and not self.creation_failed) or is_in_place(self.path, self.files)
 
     def is_in_file(self) -> bool:
         """Return whether there is a file, and it still has its name."""
         return not self.in_memory and self.is_in_place()
 
-    def insist_on_place(self) -> None:
-        """Insist that what is written now stays.
+    def require_in_place(self) -> None:
+        """Raise unless what is written now can be read later.
 
         Raises:
             DatabaseMoved: the file was removed, renamed or replaced.
@@ -136,21 +136,25 @@ class Cache:
             raise DatabaseMoved(f"{self.path.name} was removed or replaced while it was in use")
 
     async def read_data_version(self) -> tuple[int, int]:
-        """Return what is another after every commit but those of our own writer."""
+        """Return a value that differs after every commit of another connection, and after `reopen`.
+
+        It is SQLite's `PRAGMA data_version` (sqlite.org/pragma.html#pragma_data_version), which ignores commits of the
+        connection that asks.
+        """
         (row,) = await self.writer.execute_fetchall("PRAGMA data_version")
         return self.generation, int(row[0])
 
-    async def term(self) -> int:
-        """Return the newest term that anybody began; 0 where nobody ever listened."""
+    async def read_term(self) -> int:
+        """Return the newest leadership term; 0 if no process ever led."""
         rows = await self.reader.execute_fetchall("SELECT term FROM listener")
         return next((int(row[0]) for row in rows), 0)
 
-    async def owner(self) -> Owner:
+    async def read_owner(self) -> Owner:
         """Return the Plex server this database belongs to."""
         return await run_in_thread(self.reader, read_owner)
 
     async def record_address(self, mark: int) -> None:
-        """Write down the mark of the address at which the owner of this database was heard.
+        """Record the digest of the address at which the owner of this database was reached.
 
         Raises:
             StorageError: it cannot be written.
@@ -166,20 +170,20 @@ class Cache:
             DatabaseMoved: the file was removed, renamed or replaced.
         """
         async with self._moving:
-            self.insist_on_place()
+            self.require_in_place()
             yield self.writer
 
-    async def write_anew(self) -> None:
-        """Copy what is open into a new file of its name, and use that from now on.
+    async def rewrite_file(self) -> None:
+        """Copy the open database into a new file of its name, and use that file from now on.
 
         Raises:
             FileExistsError: another file has taken the name.
-            OSError, StorageError: it cannot be written; what was open stays open.
+            OSError, StorageError: it cannot be written; the connections stay open.
         """
         async with self._moving:
-            await self._write_anew()
+            await self._rewrite_file()
 
-    async def _write_anew(self) -> None:
+    async def _rewrite_file(self) -> None:
         replacing = not self.in_memory and find_replacement(self.path, self.files) == "ours"
         real = self.path.resolve()
         handle, name = tempfile.mkstemp(".partial", f"{real.name}.", real.parent)  # 0600
@@ -189,7 +193,9 @@ class Cache:
             async with open_connection(new) as other:
                 await self.archive.backup(other, pages=-1)
                 await other.execute("PRAGMA journal_mode = DELETE")
-            for file in list_sqlite_files(real):  # a write-ahead log must never meet another database
+            for file in list_sqlite_files(
+                real
+            ):  # SQLite would replay an old log into the new database (sqlite.org/howtocorrupt.html)
                 file.unlink(missing_ok=True)
             put_in_place(new, real, replacing=replacing)
         finally:
@@ -198,7 +204,7 @@ class Cache:
         await self._reopen()
 
     async def reopen(self) -> None:
-        """Use the file that has the name now. What was open before stays so until it is done once more, or at the end.
+        """Open the file that has the name now. The connections before stay open until the next `reopen`, or the end.
 
         Raises:
             DatabaseUnusable: it cannot be opened.
@@ -214,7 +220,7 @@ class Cache:
         await self._retired.aclose()
         self._retired, self._opened = self._opened, opened
         self.writer, self.reader, self.archive = connections
-        self.schema, self.files, self.in_memory, self.stuck = schema, file_ids(self.path), False, False
+        self.schema, self.files, self.in_memory, self.creation_failed = schema, read_file_ids(self.path), False, False
         self.generation += 1
         await self.set_lock_timeout(self.lock_ms)
 
@@ -224,11 +230,11 @@ class Cache:
         await self._retired.aclose()
 
     async def set_lock_timeout(self, milliseconds: int) -> None:
-        """How long a write waits for another process to finish its own."""
+        """Set how long a write waits for another process's transaction (`PRAGMA busy_timeout`)."""
         await self.writer.execute(f"PRAGMA busy_timeout = {milliseconds:d}")
 
     async def read_size_bytes(self) -> int:
-        """How large the database file is."""
+        """Return the size of the database file in bytes."""
         async with self.reader.execute(
             "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
         ) as rows:
@@ -237,7 +243,7 @@ class Cache:
 
 
 async def _migrate_or_wait(path: Path) -> int:
-    """Several processes may start at once on a database of an older version: one migrates it, the others wait."""
+    """Migrate the database, or wait while another process that started at the same time does."""
     try:
         with anyio.fail_after(MIGRATION_WAIT_SECONDS):
             while True:
@@ -252,39 +258,40 @@ async def _migrate_or_wait(path: Path) -> int:
 async def open_cache(
     path: Path, lock_ms: int = LOCK_MS, *, backups: int = DEFAULT_BACKUPS, now: Callable[[], int] = read_wall_clock
 ) -> AsyncIterator[Cache]:
-    """Mend the file where it is damaged, bring it to today's schema, after a backup, and open it. A write waits for
-    another process for `lock_ms`.
+    """Repair the file if it is damaged, migrate it to today's schema after a backup, and open it.
+
+    A write waits for another process's transaction for `lock_ms`.
 
     Raises:
         DatabaseUnusable: it cannot be opened, created or written.
         DatabaseNewer: a newer plex-companion wrote it.
     """
-    mended = await repair(path, now())
+    repair_report = await repair(path, now())
     if backups:
         await _back_up_before_migration(path, backups, now())
     schema = await _migrate_or_wait(path)
     opened, (writer, reader, archive) = await _connections(path)
-    cache = Cache(path, schema, writer, reader, archive, lock_ms, file_ids(path), mended, _opened=opened)
-    async with _closing(cache):
+    cache = Cache(path, schema, writer, reader, archive, lock_ms, read_file_ids(path), repair_report, _opened=opened)
+    async with _close_at_end(cache):
         yield cache
 
 
 @asynccontextmanager
 async def open_in_memory(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Cache]:
-    """Open a database in memory, until `write_anew` makes it the file `path`. Nothing is created before.
+    """Open a database in memory, until `Cache.rewrite_file` makes it the file `path`. Nothing is created before.
 
     Raises:
         DatabaseUnusable: the file could not be created.
     """
-    _insist_on_room_for(path)
+    _require_writable_folder(path)
     opened, (writer, reader, archive) = await _connections(None)
     schema = await run_in_thread(writer, partial(apply_all, migrations=list_migrations()))
     cache = Cache(path, schema, writer, reader, archive, lock_ms, in_memory=True, _opened=opened)
-    async with _closing(cache):
+    async with _close_at_end(cache):
         yield cache
 
 
-def _insist_on_room_for(path: Path) -> None:
+def _require_writable_folder(path: Path) -> None:
     nearest = next(folder for folder in path.resolve().parents if folder.exists())
     if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
         message = f"The database {path} cannot be created: {nearest} cannot be written to. Name a file with --database."
@@ -292,7 +299,7 @@ def _insist_on_room_for(path: Path) -> None:
 
 
 @asynccontextmanager
-async def _closing(cache: Cache) -> AsyncIterator[None]:
+async def _close_at_end(cache: Cache) -> AsyncIterator[None]:
     try:
         await cache.set_lock_timeout(cache.lock_ms)
         yield
@@ -306,7 +313,7 @@ async def _closing(cache: Cache) -> AsyncIterator[None]:
 
 
 async def _connections(path: Path | None) -> tuple[AsyncExitStack, list[aiosqlite.Connection]]:
-    """Open the connections to a file, or to a database in memory that ends with them.
+    """Open the three connections to a file, or to a new database in memory that ends with them.
 
     Raises:
         DatabaseUnusable: it cannot be opened.
@@ -315,14 +322,20 @@ async def _connections(path: Path | None) -> tuple[AsyncExitStack, list[aiosqlit
     async with AsyncExitStack() as opened:
         try:
             writer, reader, archive = [
-                await opened.enter_async_context(connected_to(uri)) for _ in ("writer", "reader", "archive")
+                await opened.enter_async_context(connect(uri)) for _ in ("writer", "reader", "archive")
             ]
+            # FULL syncs the log at every commit: in WAL mode, NORMAL may lose commits when the power fails
+            # (sqlite.org/pragma.html#pragma_synchronous).
             for pragma in ("foreign_keys = ON", "synchronous = FULL", f"journal_size_limit = {WAL_LIMIT}"):
                 await writer.execute(f"PRAGMA {pragma}")
-            for asked in (reader, archive):
-                await asked.execute("PRAGMA query_only = ON")
-            for one in (writer, reader, archive):  # each opens the files beside it now, and not when they may be gone
-                await one.execute_fetchall("SELECT count(*) FROM sqlite_schema")
+            for read_only in (reader, archive):
+                await read_only.execute("PRAGMA query_only = ON")
+            for connection in (
+                writer,
+                reader,
+                archive,
+            ):  # open the -wal and -shm files now, while they exist
+                await connection.execute_fetchall("SELECT count(*) FROM sqlite_schema")
         except sqlite3.OperationalError as error:
             message = f"The database {path} cannot be used: {error}. Check that its folder can be written to."
             raise DatabaseUnusable(message) from error
@@ -332,15 +345,15 @@ async def _connections(path: Path | None) -> tuple[AsyncExitStack, list[aiosqlit
 
 
 async def _back_up_before_migration(path: Path, backups: int, at: int) -> None:
-    """What a migration makes of a database cannot be taken back."""
+    """Back up a database of an older version: a migration cannot be undone."""
     try:
         if is_older(path):
             await back_up(path, keep=backups, at=at)
     except BackupFailed as error:
         message = (
-            f"The database {path} is of an older version and is not brought to today's without a backup. {error} "
-            "Set PLEX_COMPANION_BACKUPS=0 to go without."
+            f"The database {path} was written by an older version and cannot be migrated without a backup. {error} "
+            "Set PLEX_COMPANION_BACKUPS=0 to migrate without one."
         )
         raise DatabaseUnusable(message) from error
     except sqlite3.Error:
-        return  # who opens it says what is wrong
+        return  # opening it reports what is wrong

@@ -1,4 +1,4 @@
-"""Letters: what other processes have to tell the one that writes, kept in the database until it has written it down."""
+"""Events that followers forward to the leader: kept in the database until the leader has written their changes."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FORWARDABLE = {kind.type: kind for kind in (Audit, Acknowledged, PlexTvUsersRead)}
-"""What may be sent: events that our own tools cause. Their fields must be JSON."""
+"""Events that our own tools cause. Their fields must be JSON."""
 
 
 def is_forwardable(event: Event) -> bool:
-    """Whether it can be sent to another process."""
+    """Return whether an event can be forwarded to another process."""
     return event.type in FORWARDABLE
 
 
-async def write_forwarded(cache: Cache, letters: Sequence[ReceivedEvent]) -> None:
-    """Leave letters to the process that listens: all of them or, when it raises, none.
+async def write_forwarded(cache: Cache, events: Sequence[ReceivedEvent]) -> None:
+    """Write events for the leader to receive: all of them, or none when it raises.
 
     Raises:
         StorageError: none was written.
     """
-    rows = [(moment.at, event.type, json.dumps(asdict(event))) for event, moment, _ in letters]
+    rows = [(moment.at, event.type, json.dumps(asdict(event))) for event, moment, _ in events]
     sql = "INSERT INTO letters (at, kind, body) VALUES (?, ?, ?)"
     await cache.transact(lambda connection: connection.executemany(sql, rows))
 
 
 async def read_forwarded(cache: Cache, last: int, now: Moment) -> list[ReceivedEvent]:
-    """The letters that came after the letter `last`, with the moments they were written at.
+    """Return the events forwarded after the id `last`, with the moments they were written at.
 
-    Their ids grow in the order of commits, so none is overlooked. What cannot be read is heard as `Malformed`.
+    Ids grow in the order of commits, because SQLite has one writer at a time, so no event is skipped. A row that cannot
+    be decoded becomes `Malformed`.
     """
     sql = "SELECT * FROM letters WHERE id > ? ORDER BY id"
     return list(_decode_rows(await cache.reader.execute_fetchall(sql, (last,)), now))
@@ -57,5 +58,5 @@ def _decode_event(row: sqlite3.Row) -> Event:
     try:
         return FORWARDABLE[row["kind"]](**json.loads(row["body"]))
     except (KeyError, TypeError, ValueError):
-        logger.warning("A letter of the kind %r cannot be read and is thrown away", row["kind"])
-        return Malformed(f"a letter of the kind {row['kind']!r}")
+        logger.warning("A forwarded event of the kind %r cannot be read and is dropped", row["kind"])
+        return Malformed(f"a forwarded event of the kind {row['kind']!r}")

@@ -1,4 +1,4 @@
-"""Plays out of Plex's history: linked to the companion's own record of the same play, or put beside it."""
+"""Imports plays from Plex's history: links each to the companion's own record of that play, or adds it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from plex_companion.cache.rows import Row
 
 SLACK_MS = 10 * 60_000
-"""How far from a play Plex may count it: clocks differ, and a client may report late."""
+"""How far from a play Plex's time of it may be: clocks differ, and a client may report late."""
 
-# A play linked before its user was known may turn out to be somebody else's.
+# A play that was linked before its user was known may turn out to be another user's.
 _UNLINK = """
     UPDATE plays SET history_key = NULL, viewed_at = NULL
     WHERE server = :server AND history_key = :history_key AND ended_by IS NOT 'imported' AND user_id <> :user_id
 """
-# Nobody saw the end of a play that is inferred, stale or under way: it may have gone on for all that was left of it,
-# and as long again with pauses.
-_OWN = """
+# The end of a play that is inferred, stale or under way was not seen: it may have gone on for all that was left of the
+# item, and for as long again with pauses.
+_CANDIDATES = """
     WITH own AS (
         SELECT id, user_id, started_at, coalesce(ended_at, updated_at) AS seen_until,
             CASE WHEN ended_by IN ('stopped', 'replaced') THEN 0
@@ -35,54 +35,55 @@ _OWN = """
     WHERE off <= :slack AND NOT EXISTS (
         SELECT 1 FROM plays WHERE server = :server AND history_key = :history_key AND ended_by IS NOT 'imported')
 """
-_FACTS = (
+_LEARNED_COLUMNS = (
     *("key", "guid", "type", "title", "grandparent_title", "parent_title", "item_index", "parent_index", "year"),
     *("grandparent_rating_key", "grandparent_guid"),
     *("performer", "edition"),
     *("library", "library_id", "duration_ms", "user_id", "user_name", "client_identifier", "player_title", "platform"),
 )
-"""What a play that was over before Plex listed it learns from its row."""
+"""Columns that a play takes from its history row where it does not know them: it was over before Plex listed it."""
 _LINK = f"""
     UPDATE plays SET history_key = :history_key, viewed_at = :viewed_at,
-        {", ".join(f"{name} = coalesce({name}, :{name})" for name in _FACTS)}
+        {", ".join(f"{name} = coalesce({name}, :{name})" for name in _LEARNED_COLUMNS)}
     WHERE id = :id
 """  # noqa: S608 - our own column names
-_FORGET = "DELETE FROM plays WHERE server = :server AND history_key = :history_key AND ended_by = 'imported'"
+_DELETE_IMPORTED = "DELETE FROM plays WHERE server = :server AND history_key = :history_key AND ended_by = 'imported'"
 
 
 def import_rows(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """Give each row of Plex's history to the play it counts, or make it a play of its own; once, however often it comes.
+    """Link each row of Plex's history to the play it counts, or insert it as a play; importing a row twice is harmless.
 
-    A row that became a play of its own before the companion's was there, or had its user, is merged into that.
+    A row that was inserted before the companion's own play existed, or before its user was known, is merged into that
+    play.
     """
     connection.executemany(_UNLINK, rows)
     links = _match_rows(connection, rows)
     linked = [{**row, "id": links[number]} for number, row in enumerate(rows) if number in links]
-    connection.executemany(_FORGET, linked)
+    connection.executemany(_DELETE_IMPORTED, linked)
     connection.executemany(_LINK, linked)
     alone = [row for number, row in enumerate(rows) if number not in links]
     if alone:
-        connection.executemany(_insert(alone[0]), alone)
+        connection.executemany(_build_insert(alone[0]), alone)
 
 
 def _match_rows(connection: sqlite3.Connection, rows: Iterable[Row]) -> dict[int, int]:
-    """Which row counts which play, the nearest pairs first: no row counts two plays, no play is counted twice."""
+    """Match rows with plays, nearest pairs first. No row counts two plays, and no play is counted twice."""
     pairs = sorted(
         (off, anybody, apart, number, play)
         for number, row in enumerate(rows)
         if row["rating_key"] is not None
-        for off, anybody, apart, play in connection.execute(_OWN, {**row, "slack": SLACK_MS})
+        for off, anybody, apart, play in connection.execute(_CANDIDATES, {**row, "slack": SLACK_MS})
     )
     links: dict[int, int] = {}
-    counted: set[int] = set()
+    linked_plays: set[int] = set()
     for _, _, _, number, play in pairs:
-        if number not in links and play not in counted:
+        if number not in links and play not in linked_plays:
             links[number] = play
-            counted.add(play)
+            linked_plays.add(play)
     return links
 
 
-def _insert(row: Row) -> str:
+def _build_insert(row: Row) -> str:
     columns, values = ", ".join(row), ", ".join(f":{name}" for name in row)
     return (
         f"INSERT INTO plays ({columns}) VALUES ({values}) "  # noqa: S608 - our own column names

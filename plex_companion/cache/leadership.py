@@ -1,4 +1,6 @@
-"""The board: what the process that listens pins up, in its own transactions, for the others on the same database."""
+"""What the leader tells the other processes on the database: its status and the URIs it touched, in its own
+transactions.
+"""
 
 from __future__ import annotations
 
@@ -14,38 +16,38 @@ if TYPE_CHECKING:
 
 
 class LeadershipLost(Exception):
-    """Another process listens by now: nothing of this transaction was written."""
+    """Another process leads by now: nothing of this transaction was written."""
 
 
 @dataclass(slots=True)
 class TouchedUris:
-    """The URIs that changes touch. `progress_only` ones only made progress; `listing`: a member appeared or went."""
+    """The URIs that changes touch: `progress_only` ones only progressed; with `listing`, a list gained or lost a member."""
 
     immediate: set[str] = field(default_factory=set)
     progress_only: set[str] = field(default_factory=set)
     listing: bool = False
 
     def add(self, other: TouchedUris) -> None:
-        """Take in what others touched too."""
+        """Add the URIs that other changes touch."""
         self.immediate |= other.immediate
         self.progress_only = (self.progress_only | other.progress_only) - self.immediate
         self.listing |= other.listing
 
     def __bool__(self) -> bool:
-        """Whether there is anything to tell."""
+        """Return whether any URI or list was touched."""
         return bool(self.immediate or self.progress_only or self.listing)
 
 
 NO_LEADER = 0
-"""The process that listens when none does."""
+"""The process id of the leader when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaderStatus:
-    """What the process that listens knows beyond the tables."""
+    """What the leader knows that no other table holds."""
 
     pid: int
-    """`NO_LEADER` once it has ended: the rest is what it knew then."""
+    """`NO_LEADER` once it has ended; the rest is then what it knew last."""
     server: str | None
     connection: Connection
     sessions_read: bool
@@ -55,49 +57,52 @@ class LeaderStatus:
 
     @property
     def essential(self) -> tuple[object, ...]:
-        """What must not wait; the rest says only that things are fresher and more was counted."""
+        """What the other processes must learn at once. The rest only says that data is fresher and more was counted."""
         return self.pid, self.server, self.connection, self.sessions_read
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What was in the database when a process loaded the state it goes on from: the term, and the next id of each table.
+    """The term, and the next id of each table, when a process loaded the state it goes on from.
 
-    A process that hung in the middle of a transaction may end it after another one has taken over. What the other one
-    has in memory then holds the same ids for other rows.
+    A process that hung in the middle of a transaction may commit it after another process has taken over. The ids in
+    memory of the other process would then belong to other rows.
     """
 
     term: int
     ids: dict[str, int]
 
     def is_still(self, connection: sqlite3.Connection, term: int) -> bool:
-        """Return whether nobody has begun a term or given out an id since."""
+        """Return whether no process has begun a term or used an id since."""
         used = dict(connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
         return term == self.term and all(used.get(table, 0) < following for table, following in self.ids.items())
 
 
 @dataclass(frozen=True, slots=True)
 class LeaderCommit:
-    """What one transaction pins up. Without a `term` the transaction begins one: the next after all that have been."""
+    """What the leader adds to one transaction. Without a `term`, the transaction begins one: the next after the newest."""
 
     at: int
     term: int | None = None
     touched: TouchedUris = field(default_factory=TouchedUris)
     status: LeaderStatus | None = None
     received_ids: Sequence[int] = ()
-    """Letters whose meaning this transaction writes down: they are thrown away with it."""
+    """Forwarded events whose changes this transaction writes; their rows are deleted with it."""
     base: Base | None = None
-    """What the state was loaded from; without a `term`, nobody may have written since."""
+    """What the state was loaded from. Without a `term`, no process may have written since."""
 
     def __bool__(self) -> bool:
-        """Whether it is worth a transaction of its own."""
+        """Return whether this is worth a transaction of its own."""
         return bool(self.touched or self.status or self.received_ids)
 
     def check_term(self, connection: sqlite3.Connection) -> int:
-        """The term this transaction belongs to. Locks may fail (a deleted file, a network disk); this does not.
+        """Return the term of this transaction.
+
+        Locks may fail, as on a deleted file or a network disk; this check does not: `BEGIN IMMEDIATE` lets one writer
+        at a time read and set the term (sqlite.org/lang_transaction.html).
 
         Raises:
-            Deposed: the term is over.
+            LeadershipLost: another process has begun a term.
         """
         row = connection.execute("SELECT term FROM listener").fetchone()
         newest = row[0] if row else 0
@@ -108,7 +113,7 @@ class LeaderCommit:
         return newest + (self.term is None)
 
     def write(self, connection: sqlite3.Connection, term: int) -> None:
-        """Write it, last in the transaction."""
+        """Write the status, announcements and deletions; call it last in the transaction."""
         if self.status is not None:
             connection.execute(_LISTENER, {"term": term, **_build_columns(self.status)})
         if self.touched:
@@ -147,7 +152,7 @@ def _encode_uris(touched: TouchedUris) -> dict[str, Any]:
 
 
 def parse_status(row: sqlite3.Row) -> LeaderStatus:
-    """The row as it was pinned up."""
+    """Parse the row of the leader."""
     return LeaderStatus(
         pid=row["pid"],
         server=row["server"],
@@ -161,19 +166,19 @@ def parse_status(row: sqlite3.Row) -> LeaderStatus:
 
 @dataclass(frozen=True, slots=True)
 class Announcements:
-    """What was pinned up since somebody last looked."""
+    """What the leader announced since a process last looked."""
 
     last_id: int
-    """The id of the newest announcement there ever was."""
+    """The id of the newest announcement ever."""
     touched: TouchedUris
     complete: bool
-    """Whether nothing was taken down unseen."""
+    """Whether no announcement was pruned before it was read."""
     committed_at: int | None
-    """When the newest of them was written."""
+    """When the newest announcement was written."""
 
 
 def read_announcements_after(connection: sqlite3.Connection, last: int) -> Announcements:
-    """The announcements after that one, as one."""
+    """Read the announcements after the id `last`, merged into one."""
     newest = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'announcements'").fetchone()
     end = int(newest[0]) if newest else 0
     rows = connection.execute("SELECT * FROM announcements WHERE id > ? ORDER BY id", (last,)).fetchall()

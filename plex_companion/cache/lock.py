@@ -1,4 +1,4 @@
-"""Which of the processes on a database listens and writes: the one that holds the operating system's lock beside it."""
+"""The lock that decides which process on a database leads: a lock of the operating system on a file beside it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 def create_lock(database: Path) -> FileLock:
-    """The lock beside a database, not taken. It is one, by whatever name the database is called."""
+    """Return the lock beside a database, not acquired. A database has one lock, by whatever path it is named."""
     real = database.resolve()
     return FileLock(f"{real}.lock", mode=0o600, fallback_to_soft=False, preserve_lock_file=True)
 
 
 class LeaderLock:
-    """The lock on `<database>.lock`. The kernel gives it back however its process ends. The file stays: who deletes it
-    splits the house, and the term on the board (`cache/leadership.py`) must settle it.
+    """The lock on `<database>.lock`.
+
+    The kernel releases it however its process ends. The file stays: if it were deleted, two processes could hold locks
+    on two files of one name. Then the term in the database decides (`cache/leadership.py`).
     """
 
     def __init__(self, database: Path) -> None:
@@ -32,58 +34,58 @@ class LeaderLock:
         self._lock = create_lock(database)
         self.path = Path(self._lock.lock_file)
         self._file: tuple[int, int] | None = None
-        self._taken_unlocked: bool | None = None
-        """`None` until the file system has said that it cannot lock; then whether we behave as if we held the lock."""
+        self._held_without_lock: bool | None = None
+        """`None` until the file system has refused to lock; then whether this process acts as if it held the lock."""
 
     @property
     def is_held(self) -> bool:
-        """Whether it is ours."""
-        return self._lock.is_locked or bool(self._taken_unlocked)
+        """Whether this process holds the lock."""
+        return self._lock.is_locked or bool(self._held_without_lock)
 
     def try_acquire(self) -> bool:
-        """Whether it is ours now. Returns at once.
+        """Acquire the lock if it is free, without waiting; return whether this process holds it now.
 
-        Where nothing can be locked, it is ours the first time, and never again once it was given back: two that take
-        turns for ever would be worse than one that stays behind.
+        Where the file system cannot lock, the first call succeeds, and none after `release`: two processes that take
+        turns forever would be worse than one that stays a follower.
         """
-        if self._taken_unlocked is not None or self._lock.is_locked:
+        if self._held_without_lock is not None or self._lock.is_locked:
             return self.is_held
-        if not self.path.parent.is_dir():  # it would be made, and so would the lock of a database that is gone
+        if not self.path.parent.is_dir():  # acquiring would create the folder, and a lock for a database that is gone
             return False
         try:
             self._lock.acquire(blocking=False)
-            self._file = self._there()
+            self._file = self._read_identity()
         except Timeout:
             return False
         except OSError as error:
-            self._taken_unlocked = True
+            self._held_without_lock = True
             logger.warning(
-                "%s cannot be locked (%s): going on as if no other process used this database. Keep it on a local disk "
-                "if several should.",
+                "%s cannot be locked (%s): going on as if no other process used this database. If several processes "
+                "use it, keep it on a local disk.",
                 self.path.name,
                 error.strerror or type(error).__name__,
             )
         return True
 
     def is_in_place(self) -> bool:
-        """Return whether the lock that is held still has its name: who removes or replaces it lets another one in."""
-        return bool(self._taken_unlocked) or (self._lock.is_locked and self._there() == self._file)
+        """Return whether the held lock still has its name. If it was removed or replaced, another process can lead too."""
+        return bool(self._held_without_lock) or (self._lock.is_locked and self._read_identity() == self._file)
 
     def beat(self) -> None:
-        """Show the others that the holder does not hang, by the time of the file. Nothing is waited for."""
+        """Touch the file, to show the other processes that this one does not hang. Errors are ignored."""
         with suppress(OSError):
             os.utime(self.path)
 
     def last_beat(self) -> int | None:
-        """Return the time of the file, to be compared with an earlier one of it; `None` where there is none."""
+        """Return the modification time of the file, to compare with an earlier one; `None` if there is no file."""
         with suppress(OSError):
             return self.path.stat().st_mtime_ns
         return None
 
     def seize(self) -> bool:
-        """Put a lock of our own in place of one whose holder hangs; return whether that could be done.
+        """Replace the lock of a process that hangs by one of our own; return whether that worked.
 
-        The other one keeps its lock on a file without a name. That it was replaced it learns by the term.
+        The other process keeps its lock on a file without a name. It learns by the term that it was replaced.
         """
         own = FileLock(f"{self.path}.{os.getpid()}", mode=0o600, fallback_to_soft=False, preserve_lock_file=True)
         try:
@@ -93,19 +95,19 @@ class LeaderLock:
             own.release(force=True)
             return False
         self.release()
-        self._lock, self._file = own, self._there()
+        self._lock, self._file = own, self._read_identity()
         return True
 
-    def _there(self) -> tuple[int, int] | None:
+    def _read_identity(self) -> tuple[int, int] | None:
         with suppress(OSError):
             found = self.path.stat()
             return found.st_dev, found.st_ino
         return None
 
     def release(self) -> None:
-        """Let another process have it."""
-        if self._taken_unlocked:
-            self._taken_unlocked = False
+        """Release the lock, so that another process can acquire it."""
+        if self._held_without_lock:
+            self._held_without_lock = False
         elif self._lock.is_locked:
             self._lock.release()
             self._lock = create_lock(self._database)
@@ -113,9 +115,9 @@ class LeaderLock:
 
 @contextmanager
 def open_lock(database: Path) -> Iterator[LeaderLock]:
-    """The lease on a database, free or taken; at the end of the block it is given back, if it is ours then."""
-    lease = LeaderLock(database)
+    """Yield the lock of a database, not acquired; release it at the end if this process holds it then."""
+    lock = LeaderLock(database)
     try:
-        yield lease
+        yield lock
     finally:
-        lease.release()
+        lock.release()

@@ -1,4 +1,4 @@
-"""What keeps a database well over the years: statistics, a short write-ahead log, a backup a day."""
+"""Keeps a database healthy over the years: planner statistics, a short write-ahead log, a backup a day."""
 
 from __future__ import annotations
 
@@ -23,105 +23,108 @@ if TYPE_CHECKING:
 
     from plex_companion.cache.database import Cache
 
-    Tell = Callable[[StorageReport], Awaitable[None]]
+    SendReport = Callable[[StorageReport], Awaitable[None]]
 
 LONG_WAL = 8_000_000
-"""A write-ahead log longer than this, in bytes, is written back whole and cut."""
-_PATIENCE_SECONDS = 0.1
-"""How long cutting it may keep a writer waiting for readers to finish."""
+"""A write-ahead log longer than this, in bytes, is checkpointed whole and truncated."""
+_TRUNCATE_WAIT_SECONDS = 0.1
+"""How long truncating the log may keep a writer waiting for readers to finish."""
 _FIRST_GOOD_OPTIMIZE = (3, 46)
-"""SQLite from which on `PRAGMA optimize` looks at tables that its connection has not asked."""
+"""From this version of SQLite, `PRAGMA optimize` also analyzes tables its connection has not queried
+(sqlite.org/pragma.html#pragma_optimize).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class MaintenancePlan:
-    """How often what is done."""
+    """How often maintenance runs."""
 
     backups: int = DEFAULT_BACKUPS
-    """How many stay; 0 makes none."""
+    """How many backups are kept; 0 makes none."""
     every_seconds: float = 60.0
-    """Between two looks at the length of the log, and at the age of the newest backup."""
+    """Between two checks of the length of the log and the age of the newest backup."""
 
 
-async def maintain(cache: Cache, care: MaintenancePlan, now: Callable[[], int], tell: Tell) -> None:
-    """For ever, in the process that listens, on connections of its own: neither ingest nor readers wait for it.
+async def maintain(cache: Cache, plan: MaintenancePlan, now: Callable[[], int], report: SendReport) -> None:
+    """Run the maintenance of the leader forever, on connections of its own: neither ingest nor readers wait for it.
 
-    What cannot be done now is tried again; a backup that fails, and the next that does not, are told.
+    What cannot be done now is tried again. A failed backup is reported once, and so is the next that succeeds.
     """
     if cache.repair_report is not None:
-        await tell(StorageReport("database", ok=False, words=str(cache.repair_report)))
+        await report(StorageReport("database", ok=False, words=str(cache.repair_report)))
     if cache.is_in_file():
         await _optimize(cache.path)
     failed = False
     while True:
-        await anyio.sleep(care.every_seconds)
+        await anyio.sleep(plan.every_seconds)
         if not cache.is_in_file():
             continue
         await truncate_wal(cache.path)
-        if care.backups and is_due(cache.path, now()):
-            failed = not await _back_up_daily(cache.path, care, now(), tell, failed=failed)
+        if plan.backups and is_due(cache.path, now()):
+            failed = not await _back_up_daily(cache.path, plan, now(), report, failed=failed)
 
 
-async def _back_up_daily(path: Path, care: MaintenancePlan, at: int, tell: Tell, *, failed: bool) -> bool:
-    """The backup of the day. A failure is told once, not every minute. Returns whether there is one now."""
+async def _back_up_daily(path: Path, plan: MaintenancePlan, at: int, report: SendReport, *, failed: bool) -> bool:
+    """Make the backup of the day; return whether it was made. A failure is reported once, not every minute."""
     try:
-        made = await back_up(path, keep=care.backups, at=at)
+        made = await back_up(path, keep=plan.backups, at=at)
     except BackupFailed as error:
         if error.facts.get("damaged"):
             request_full_check(path)
         if not failed:
-            await tell(StorageReport("backup", ok=False, words=f"The backup of the day failed. {error}"))
+            await report(StorageReport("backup", ok=False, words=f"The daily backup failed. {error}"))
         return False
-    await tell(StorageReport("backup", ok=True, words=f"The backup of the day is made: {made.path.name}"))
+    await report(StorageReport("backup", ok=True, words=f"The daily backup was made: {made.path.name}"))
     await _optimize(path)
     return True
 
 
 async def _optimize(path: Path) -> None:
-    """Renew what the planner knows of the tables, from samples: some 20 ms with a million plays."""
-    with suppress(sqlite3.Error):  # the next commit says what is wrong
-        async with open_connection(path, wait=1) as one:
-            await one.execute("PRAGMA analysis_limit = 400")
+    """Update the statistics of the query planner from samples: some 20 ms with a million plays."""
+    with suppress(sqlite3.Error):  # the next commit reports what is wrong
+        async with open_connection(path, wait=1) as connection:
+            await connection.execute("PRAGMA analysis_limit = 400")
             good = sqlite3.sqlite_version_info >= _FIRST_GOOD_OPTIMIZE
-            await one.execute_fetchall("PRAGMA optimize(0x10002)" if good else "ANALYZE")
+            await connection.execute_fetchall("PRAGMA optimize(0x10002)" if good else "ANALYZE")
 
 
 async def vacuum(path: Path) -> None:
-    """Write the file anew without its free pages, and the title index as one piece. Call while nobody uses it.
+    """Rewrite the file without its free pages, and merge the title index. Call while no other process uses it.
 
     Raises:
-        DatabaseUnusable: it is damaged, or there is no room.
+        DatabaseUnusable: the database is damaged, or the disk is full.
     """
     try:
-        async with open_connection(path) as one:
-            if await _has_titles(one):
-                await one.execute("INSERT INTO play_titles (play_titles) VALUES ('optimize')")
-            await one.execute("VACUUM")
-            await _checkpoint(one)
+        async with open_connection(path) as connection:
+            if await _has_titles(connection):
+                await connection.execute("INSERT INTO play_titles (play_titles) VALUES ('optimize')")
+            await connection.execute("VACUUM")
+            await _checkpoint(connection)
     except sqlite3.Error as error:
         raise DatabaseUnusable(f"The database {path} cannot be vacuumed: {error}.") from error
 
 
-async def _has_titles(one: aiosqlite.Connection) -> bool:
-    """Whether the database is as new as the title index."""
-    return bool(list(await one.execute_fetchall("SELECT 1 FROM sqlite_schema WHERE name = 'play_titles'")))
+async def _has_titles(connection: aiosqlite.Connection) -> bool:
+    """Return whether the schema is new enough to have the title index."""
+    return bool(list(await connection.execute_fetchall("SELECT 1 FROM sqlite_schema WHERE name = 'play_titles'")))
 
 
 async def truncate_wal(path: Path) -> bool:
-    """Write a long write-ahead log back and cut it to nothing, if readers let us. Returns whether it is short now.
+    """Checkpoint a long write-ahead log and truncate it to nothing, if readers allow; return whether it is short now.
 
-    SQLite writes it back by itself every 4 MB, but begins at its start again only when nobody reads it at that moment.
+    SQLite checkpoints by itself every 1,000 pages (4 MB), but starts again at the beginning of the file only when no
+    reader uses the log at that moment (sqlite.org/wal.html#avoiding_excessively_large_wal_files).
     """
     if _measure_wal(path) <= LONG_WAL:
         return True
     with suppress(sqlite3.Error):
-        async with open_connection(path, wait=_PATIENCE_SECONDS) as one:
-            return await _checkpoint(one)
+        async with open_connection(path, wait=_TRUNCATE_WAIT_SECONDS) as connection:
+            return await _checkpoint(connection)
     return False
 
 
-async def _checkpoint(one: aiosqlite.Connection) -> bool:
-    ((busy, *_),) = await one.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+async def _checkpoint(connection: aiosqlite.Connection) -> bool:
+    ((busy, *_),) = await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
     return not busy
 
 

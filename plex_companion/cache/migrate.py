@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
-_LEDGER = """
+_MIGRATIONS_TABLE = """
     CREATE TABLE IF NOT EXISTS migrations (
         version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL
     ) STRICT
@@ -36,7 +36,7 @@ class Migration:
 
 
 def list_migrations() -> list[Migration]:
-    """The migrations that travel with this code, oldest first: in the wheel, or at the top of a checkout."""
+    """List the migrations of this version, oldest first: from the wheel, or from the top of a checkout."""
     folder: Traversable = resources.files("plex_companion") / "migrations"
     if not folder.is_dir():
         folder = resources.files("plex_companion") / ".." / "migrations"
@@ -48,9 +48,9 @@ def list_migrations() -> list[Migration]:
 
 
 def migrate(path: Path, migrations: list[Migration] | None = None, *, wait_seconds: float = 10) -> int:
-    """Apply what is missing and return the version reached. Call before any other connection of this process is open.
+    """Apply the missing migrations and return the version reached. Call before this process opens any other connection.
 
-    Where nothing is missing, nothing is locked: another process may be writing, however long it takes.
+    If none is missing, nothing is locked: another process may be writing, however long it takes.
 
     Raises:
         DatabaseBusy: another process kept it locked for longer than `wait_seconds`; it may be migrating it.
@@ -78,12 +78,12 @@ def migrate(path: Path, migrations: list[Migration] | None = None, *, wait_secon
 
 
 def apply_all(connection: sqlite3.Connection, migrations: list[Migration]) -> int:
-    """Apply what is missing over an open connection and return the version reached.
+    """Apply the missing migrations over an open connection and return the version reached.
 
     Raises:
         sqlite3.Error: a migration cannot be applied; those before it were.
     """
-    connection.execute(_LEDGER)
+    connection.execute(_MIGRATIONS_TABLE)
     for migration in migrations:
         _apply(connection, migration)
     return _find_newest(migrations)
@@ -94,7 +94,7 @@ def _find_newest(migrations: list[Migration]) -> int:
 
 
 def refuse_newer(path: Path, migrations: list[Migration]) -> None:
-    """Look without touching.
+    """Raise if the database is newer than this code, without changing anything.
 
     Raises:
         DatabaseNewer: the database knows a migration this code does not.
@@ -110,7 +110,7 @@ def refuse_newer(path: Path, migrations: list[Migration]) -> None:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Somebody may have named Plex's own database, or any other program's."""
+    """Raise if the database belongs to another program, such as Plex itself."""
     if not path.exists():
         return
     with closing(_open_read_only(path)) as connection:
@@ -120,12 +120,12 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def is_older(path: Path) -> bool:
-    """Whether there is something in the database, written by an older version of this program."""
+    """Return whether the database was written by an older version of this program."""
     return 0 < read_schema_version(path) < _find_newest(list_migrations())
 
 
 def read_schema_version(path: Path) -> int:
-    """The last migration of a database; 0 where there is none, or no database.
+    """Return the last migration applied to a database; 0 if it has none or does not exist.
 
     Raises:
         sqlite3.Error: it cannot be read.
@@ -137,36 +137,38 @@ def read_schema_version(path: Path) -> int:
 
 
 def _open_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that may write would tidy up a write-ahead log left by a crash."""
+    """Open a database for reading: a connection that may write would checkpoint a log left by a crash."""
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10)
 
 
 def _read_version(connection: sqlite3.Connection) -> int:
-    ledger = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'migrations'").fetchone()[0]
-    if not ledger:
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'migrations'").fetchone()[0]
+    if not tables:
         return 0
     version: int = connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()[0]
     return version
 
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
-    """The file and its record in one transaction: a file that fails half-way leaves nothing of itself."""
+    """Apply a migration and record it in one transaction: a file that fails halfway leaves nothing behind."""
     if migration.version <= _read_version(connection):
         return
     connection.execute("BEGIN IMMEDIATE")
-    if migration.version > _read_version(connection):  # asked under the lock: another process may have been faster
+    if migration.version > _read_version(
+        connection
+    ):  # checked again under the lock: another process may have been faster
         for statement in _split_statements(migration.sql):
             connection.execute(statement)
         record = "INSERT INTO migrations VALUES (:version, :name, datetime('now'))"
         connection.execute(record, {"version": migration.version, "name": migration.name})
-    connection.execute("COMMIT")  # closing the connection takes back what did not come so far
+    connection.execute("COMMIT")  # if it is not reached, closing the connection rolls back
 
 
 def _split_statements(sql: str) -> Iterator[str]:
-    """One by one, because `executescript` would commit what was begun before it."""
+    """Yield the statements one by one: `executescript` would commit the open transaction first."""
     statement = ""
     for part in sql.split(";"):
         statement += f"{part};"
-        if sqlite3.complete_statement(statement):  # else the semicolon stood in a text or a remark
+        if sqlite3.complete_statement(statement):  # else the semicolon is in a string or a comment
             yield statement
             statement = ""

@@ -1,4 +1,4 @@
-"""Whether the files of an open database still have their names, and what has taken a name instead."""
+"""Checks whether the files of an open database still have their names, and what has replaced them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     FileId = tuple[int, int]
 
 UNKNOWN = "unknown"
-"""The server rows belong to until Plex has said which it is."""
+"""The server that rows belong to until Plex has said which server it is."""
 _SMALLEST_PAGE = 512
-"""A database is so many whole pages long; what is shorter, or ends in the middle of one, is none."""
+"""The smallest page of SQLite in bytes. A database is a whole number of pages long (sqlite.org/fileformat.html#pages).
+"""
 
 
 class DatabaseMoved(sqlite3.OperationalError):
@@ -28,7 +29,7 @@ class DatabaseMoved(sqlite3.OperationalError):
 
 @dataclass(frozen=True, slots=True)
 class FileIds:
-    """Device and number of a database and of the two files beside it; `None` for one that is not there."""
+    """Device and inode of a database and of the two files beside it; `None` for a file that does not exist."""
 
     main: FileId | None
     wal: FileId | None
@@ -38,13 +39,13 @@ class FileIds:
 NO_FILES = FileIds(None, None, None)
 
 
-def file_ids(path: Path) -> FileIds:
-    """Identify the three files that have these names now."""
-    return FileIds(*(_id_of(file) for file in (path, *list_sqlite_files(path))))
+def read_file_ids(path: Path) -> FileIds:
+    """Return the ids of the three files that have these names now."""
+    return FileIds(*(_read_file_id(file) for file in (path, *list_sqlite_files(path))))
 
 
 def is_in_place(path: Path, opened: FileIds) -> bool:
-    """Return whether all files that were opened still have their names, and the database has not been cut."""
+    """Return whether all opened files still have their names, and the database was not truncated."""
     try:
         found = path.stat()
     except OSError:
@@ -53,15 +54,18 @@ def is_in_place(path: Path, opened: FileIds) -> bool:
     if not whole or (found.st_dev, found.st_ino) != opened.main:
         return False
     beside = zip(list_sqlite_files(path), (opened.wal, opened.shm), strict=True)
-    return all(known is None or _id_of(file) == known for file, known in beside)
+    return all(known is None or _read_file_id(file) == known for file, known in beside)
 
 
-Taken = Literal["nothing", "no folder", "ours", "cut", "another"]
+Replacement = Literal["nothing", "no folder", "ours", "cut", "another"]
 
 
-def find_replacement(path: Path, opened: FileIds) -> Taken:
-    """Say what has the name of the database now: nothing, the file that was opened (so one beside it is gone), or another."""
-    now = _id_of(path)
+def find_replacement(path: Path, opened: FileIds) -> Replacement:
+    """Return what has the name of the database now.
+
+    That is nothing, the opened file (so one beside it is gone), the opened file cut short, or another file.
+    """
+    now = _read_file_id(path)
     if now is None:
         return "nothing" if path.parent.is_dir() and not os.path.lexists(path) else "no folder"
     if now != opened.main:
@@ -70,9 +74,9 @@ def find_replacement(path: Path, opened: FileIds) -> Taken:
 
 
 def remove_logs(path: Path, opened: FileIds) -> None:
-    """Remove what the opened database left beside its name: it must never meet another database."""
+    """Delete the log files of the opened database: SQLite would apply them to the next database of that name."""
     for file, known in zip(list_sqlite_files(path), (opened.wal, opened.shm), strict=True):
-        if known is not None and _id_of(file) == known:
+        if known is not None and _read_file_id(file) == known:
             file.unlink(missing_ok=True)
 
 
@@ -97,15 +101,15 @@ def put_in_place(new: Path, path: Path, *, replacing: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The Plex server a database belongs to, and the mark of the address it was last heard at (0: none)."""
+    """The Plex server a database belongs to, and the digest of the address it was last reached at (0: none)."""
 
     server: str | None
     name: str | None
     address: int
 
 
-def owner_of(path: Path, *, alone: bool = False) -> tuple[int, Owner] | None:
-    """Return schema and owner of a database; `None` where there is none, or it is not this program's.
+def find_owner(path: Path, *, alone: bool = False) -> tuple[int, Owner] | None:
+    """Return schema version and owner of a database; `None` if there is none, or it is not this program's.
 
     Args:
         path: the file.
@@ -123,7 +127,7 @@ def owner_of(path: Path, *, alone: bool = False) -> tuple[int, Owner] | None:
 
 
 def read_owner(connection: sqlite3.Connection) -> Owner:
-    """Return the server seen last and the mark of its address.
+    """Return the server seen last and the digest of its address.
 
     Raises:
         sqlite3.Error: it is no database of this program, or cannot be read.
@@ -136,7 +140,7 @@ def read_owner(connection: sqlite3.Connection) -> Owner:
     return Owner(row[0] if row else None, row[1] if row else None, int(address))
 
 
-def _id_of(file: Path) -> FileId | None:
+def _read_file_id(file: Path) -> FileId | None:
     with suppress(OSError):
         found = file.stat()
         return found.st_dev, found.st_ino

@@ -1,4 +1,4 @@
-"""The database of a companion that may or may not be running, opened to be read and nothing else."""
+"""Opens the database of a companion that may or may not be running, for reading only."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_read_only(path: Path) -> AsyncIterator[Cache]:
-    """The database as it is, while the block runs: nothing of it can be written through this, and no lock is taken.
+    """Open the database as it is. Nothing can be written through this connection, and no lock is taken.
 
     Raises:
-        DatabaseUnusable: it is not there, cannot be read, or no companion of this version has opened it yet.
+        DatabaseUnusable: it does not exist, cannot be read, or no companion of this version has opened it yet.
         DatabaseNewer: a newer plex-companion wrote it.
     """
     schema = _read_schema(path)
@@ -46,16 +46,18 @@ def _read_schema(path: Path) -> int:
     known = list_migrations()[-1].version
     if schema < known:
         message = (
-            f"The database {path} has schema {schema}, this version asks for {known}: start plex-companion on it once "
-            "(plex-companion serve), which brings it up to date."
+            f"The database {path} has schema {schema}, this version needs {known}: start plex-companion on it once "
+            "(plex-companion serve), which migrates it."
         )
         raise DatabaseUnusable(message)
     return schema
 
 
 async def read_live_since(cache: Cache, now: Moment, silent_ms: int) -> int | None:
-    """Since when another process has been hearing Plex, if one does: one that ended has said so, and one that was killed
-    cannot take its word back, so it must have confirmed it within `silent_ms`.
+    """Return since when another process has been connected to Plex; `None` if none is.
+
+    A process that ended has said so. One that was killed cannot, so the leader's last confirmation must be within
+    `silent_ms` of now.
     """
     sql = (
         "SELECT since_at FROM listener "

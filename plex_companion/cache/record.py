@@ -1,4 +1,4 @@
-"""Changes as statements: at most one per table and batch, whatever the batch holds."""
+"""Writes changes with at most one statement per table and batch, however large the batch."""
 
 from __future__ import annotations
 
@@ -59,8 +59,10 @@ if TYPE_CHECKING:
 
 
 def coalesce(changes: Iterable[Change], journal_rows: int = sys.maxsize) -> list[Change]:
-    """The same in fewer: what writes nothing goes, of a row written again and again the last writing stays, and of the
-    journal the newest rows do.
+    """Return the changes that leave the same rows behind, in as few as possible.
+
+    Changes that write nothing are dropped, as are all but the last of those that write one row. Of the journal, the
+    newest `journal_rows` stay.
     """
     kept: list[Change] = []
     seen: set[tuple[str, object]] = set()
@@ -76,7 +78,7 @@ def coalesce(changes: Iterable[Change], journal_rows: int = sys.maxsize) -> list
 
 
 def _identify_row(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of change
-    """Which row a change writes."""
+    """Return the table and key of the row a change writes; `None` if it writes none."""
     match change:
         case Journaled():
             return "events", change.id
@@ -113,31 +115,27 @@ def _identify_row(change: Change) -> tuple[str, object] | None:  # noqa: C901, P
 
 
 class Statements:
-    """What a batch of changes writes, gathered: the last state of each row wins."""
+    """The statements of a batch of changes: the last state of each row wins."""
 
     def __init__(self, server: str, at: int) -> None:
         self.server, self.at = server, at
         self.tables: dict[str, dict[object, Row]] = {}
-        self.first: list[tuple[str, Row]] = []
+        self.preceding: list[tuple[str, Row]] = []
         """Statements that must run before the upserts, in order."""
-        self.past: dict[tuple[str, str], Row] = {}
-        """Plays out of Plex's history, which look for the companion's own after those are written."""
-
-    def order_upserts(self) -> Iterable[tuple[str, list[Row]]]:
-        """Table and rows, parents before children."""
-        return ((table, list(rows.values())) for table, rows in self.tables.items())
+        self.imported: dict[tuple[str, str], Row] = {}
+        """Imported plays, matched with the companion's own after those are written."""
 
     def run(self, connection: sqlite3.Connection) -> None:
-        """Execute them, at most one per table."""
-        for sql, row in self.first:
+        """Execute the statements."""
+        for sql, row in self.preceding:
             connection.execute(sql, row)
-        for table, rows in self.order_upserts():
-            if rows:
+        for table, by_key in self.tables.items():
+            if rows := list(by_key.values()):
                 connection.executemany(build_upsert(table, rows[0]), rows)
-        import_rows(connection, list(self.past.values()))
+        import_rows(connection, list(self.imported.values()))
 
     def add(self, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
-        """Take one change in."""
+        """Add the rows that one change writes."""
         match change:
             case Journaled():
                 self._put("events", change.id, {**read_fields(change), "server": self.server})
@@ -157,37 +155,41 @@ class Statements:
                 self._put("activities", activity.uuid, build_activity_row(activity, self.server, None))
             case ActivityEnded(activity=activity):
                 self._put("activities", activity.uuid, build_activity_row(activity, self.server, activity.updated_at))
-            case LibraryItemChanged(change=moved):
-                self._put("library_changes", moved.id, {**read_fields(moved), "server": self.server})
+            case LibraryItemChanged(change=library_change):
+                self._put("library_changes", library_change.id, {**read_fields(library_change), "server": self.server})
             case ClientSeen(client=client):
                 self._put("clients", client.client_identifier, {**read_fields(client), "server": self.server})
             case ServerSeen(server=identity):
                 self._adopt_server(identity.machine_identifier, {**read_fields(identity), "seen_at": self.at})
             case SectionsSeen(sections=sections):
-                self.first.append(("DELETE FROM sections WHERE server = :server", {"server": self.server}))
-                self.tables["sections"] = {s.section_id: build_section_row(s, self.server) for s in sections}
+                self._replace_table("sections", {s.section_id: build_section_row(s, self.server) for s in sections})
             case AccountsSeen(accounts=accounts):
-                self.first.append(("DELETE FROM accounts WHERE server = :server", {"server": self.server}))
-                self.tables["accounts"] = {a.id: {**read_fields(a), "server": self.server} for a in accounts}
+                self._replace_table("accounts", {a.id: {**read_fields(a), "server": self.server} for a in accounts})
             case PlexTvUsersSeen(users=users):
                 for user in users:
                     self._put("plex_tv_users", user.id, {**read_fields(user), "server": self.server})
             case DevicesSeen(devices=devices):
-                self.first.append(("DELETE FROM devices WHERE server = :server", {"server": self.server}))
-                self.tables["devices"] = {d.id: {**read_fields(d), "server": self.server} for d in devices}
+                self._replace_table("devices", {d.id: {**read_fields(d), "server": self.server} for d in devices})
             case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
-                self.past |= {(self.server, play.history_key): build_imported_row(play, self.server) for play in plays}
+                self.imported |= {
+                    (self.server, play.history_key): build_imported_row(play, self.server) for play in plays
+                }
             case HistoryProgressed(history=history):
                 self._put("history", self.server, build_history_row(history, self.server))
             case TranscodeSeen() | HistoryPageWritten() | ConditionSeen():
                 pass  # kept in memory only
             case ConnectionChanged() | StateConfirmed() | ReadabilityChanged():
-                pass  # the leader's status row says it, see `leadership.py`
+                pass  # in the leader's status row, see `leadership.py`
             case _:
                 assert_never(change)
 
     def _put(self, table: str, key: object, row: Row) -> None:
         self.tables.setdefault(table, {})[key] = row
+
+    def _replace_table(self, table: str, rows: dict[object, Row]) -> None:
+        """Replace every row of this server."""
+        self.preceding.append((f"DELETE FROM {table} WHERE server = :server", {"server": self.server}))  # noqa: S608 - our own table names
+        self.tables[table] = rows
 
     def _write_play(self, session: Session, ended: SessionEnded | None = None) -> None:
         row = (
@@ -204,12 +206,12 @@ class Statements:
         pending = self.tables.get("alerts", {}).get(alert_id)
         if pending is not None:
             pending["acknowledged_at"] = pending["acknowledged_at"] or at
-        self.first.append((_ACKNOWLEDGE, {"id": alert_id, "at": at}))
+        self.preceding.append((_ACKNOWLEDGE, {"id": alert_id, "at": at}))
 
     def _adopt_server(self, server: str, row: Row) -> None:
-        """The server is known now: what was written before it was named is its own."""
-        self.first.append((_SERVER, row))
-        self.first += [(sql, {"server": server, "unknown": UNKNOWN}) for sql in _ADOPT]
+        """Record the server, and give it the rows that were written before it was known."""
+        self.preceding.append((_SERVER, row))
+        self.preceding += [(sql, {"server": server, "unknown": UNKNOWN}) for sql in _ADOPT]
         if self.server == UNKNOWN:
             for rows in self.tables.values():
                 for pending in rows.values():
@@ -240,23 +242,24 @@ _KEYS = {
     "history": ("server",),
     "plex_tv_users": ("server", "id"),
 }
-_OF_NO_SERVER = frozenset({"deliveries"})
+_WITHOUT_SERVER = frozenset({"deliveries"})
 _NUMBERED = frozenset(table for table, keys in _KEYS.items() if keys == ("id",))
-"""Tables whose rows cannot clash with another server's; OR REPLACE would also reach into the triggers of `plays`."""
+"""Tables whose rows cannot clash with another server's. `OR REPLACE` would also override the conflict handling of the
+triggers of `plays` (sqlite.org/lang_createtrigger.html)."""
 _ADOPT = tuple(
     f"UPDATE {'' if table in _NUMBERED else 'OR REPLACE '}{table} SET server = :server WHERE server = :unknown"  # noqa: S608 - our own table names
     for table in _KEYS
-    if table not in _OF_NO_SERVER
+    if table not in _WITHOUT_SERVER
 )
-_KEPT = {"plays": {"server", "started_at"}, "alerts": {"server"}, "play_marks": {"server"}}
+_CONSTANT_COLUMNS = {"plays": {"server", "started_at"}, "alerts": {"server"}, "play_marks": {"server"}}
 """Columns that keep their first value: a play and an alert belong to the server they began on."""
 
 
 def build_upsert(table: str, row: Row) -> str:
-    """The statement that writes rows of this shape."""
-    keys, kept = _KEYS[table], _KEPT.get(table, set())
+    """Build the statement that inserts or updates rows with these columns."""
+    keys, constant = _KEYS[table], _CONSTANT_COLUMNS.get(table, set())
     columns, values = ", ".join(row), ", ".join(f":{name}" for name in row)
-    updates = ", ".join(f"{name} = excluded.{name}" for name in row if name not in keys and name not in kept)
+    updates = ", ".join(f"{name} = excluded.{name}" for name in row if name not in keys and name not in constant)
     return (
         f"INSERT INTO {table} ({columns}) VALUES ({values}) "  # noqa: S608 - our own table and column names
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {updates}"

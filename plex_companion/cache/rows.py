@@ -1,4 +1,4 @@
-"""The models as rows: which columns hold what, both ways."""
+"""Converts models to rows and back: which columns hold what."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Row = dict[str, Any]
 
 
 def build_play_row(session: Session, server: str, ended_at: int | None = None, ended_by: str | None = None) -> Row:
-    """A session as a row of `plays`."""
+    """Build the row of `plays` of a session."""
     user, player = session.user or User(), session.player or Player()
     return {
         "id": session.play_id,
@@ -76,7 +76,7 @@ def build_play_row(session: Session, server: str, ended_at: int | None = None, e
 
 
 def build_imported_row(play: ImportedPlay, server: str) -> Row:
-    """A play out of Plex's history as a row of `plays`. Of its times Plex tells one."""
+    """Build the row of `plays` of an imported play. Plex's history has a single time per play."""
     user, player, at = play.user or User(), play.player or Player(), play.viewed_at
     return {
         "id": play.play_id,
@@ -122,7 +122,7 @@ def _build_item_columns(item: Item) -> Row:
 
 
 def parse_session(row: sqlite3.Row, heard_tick: int, *, stale: bool) -> Session:
-    """A row of `plays` as a session. Ticks do not outlive a process: `heard_tick` is what they are taken for."""
+    """Parse a row of `plays` into a session. Ticks do not outlive a process, so `heard_tick` is passed in."""
     transcode = Transcode(**json.loads(row["transcode"])) if row["transcode"] else None
     return Session(
         play_id=row["id"],
@@ -153,7 +153,7 @@ def parse_session(row: sqlite3.Row, heard_tick: int, *, stale: bool) -> Session:
 
 
 def parse_item(row: sqlite3.Row | Row) -> Item:
-    """What a play played."""
+    """Parse the item that was played."""
     return Item(
         rating_key=row["rating_key"],
         key=row["key"],
@@ -177,13 +177,13 @@ def parse_item(row: sqlite3.Row | Row) -> Item:
 
 
 def parse_user(row: sqlite3.Row | Row) -> User | None:
-    """Who played."""
+    """Parse the user who played; `None` if unknown."""
     known = row["user_id"] is not None or row["user_name"] is not None
     return User(row["user_id"], row["user_name"]) if known else None
 
 
 def parse_player(row: sqlite3.Row | Row) -> Player | None:
-    """Where it played."""
+    """Parse the player of a play; `None` if unknown."""
     player = Player(
         client_identifier=row["client_identifier"],
         title=row["player_title"],
@@ -198,112 +198,112 @@ def parse_player(row: sqlite3.Row | Row) -> Player | None:
 
 
 def build_alert_row(alert: Alert, server: str) -> Row:
-    """An alert as a row."""
+    """Build the row of an alert."""
     return {**read_fields(alert), "server": server, "detail": json.dumps(alert.detail)}
 
 
 def parse_alert(row: sqlite3.Row) -> Alert:
-    """A row as an alert."""
+    """Parse a row into an alert."""
     names = ("id", "at", "kind", "severity", "title", "subject", "resolved_at", "acknowledged_at")
     return Alert(detail=json.loads(row["detail"]), **{name: row[name] for name in names})
 
 
-def build_play_event_row(mark: PlayEventRecorded, server: str) -> Row:
-    """A turn in the course of a play as a row. Ticks do not outlive a process."""
+def build_play_event_row(play_event: PlayEventRecorded, server: str) -> Row:
+    """Build the row of an event in a play. Its tick is left out: ticks do not outlive a process."""
     return {
-        "id": mark.mark_id,
+        "id": play_event.mark_id,
         "server": server,
-        "play_id": mark.play_id,
-        "at": mark.at,
-        "kind": mark.kind,
-        "view_offset_ms": mark.view_offset_ms,
-        "detail": json.dumps(mark.detail),
+        "play_id": play_event.play_id,
+        "at": play_event.at,
+        "kind": play_event.kind,
+        "view_offset_ms": play_event.view_offset_ms,
+        "detail": json.dumps(play_event.detail),
     }
 
 
 def parse_delivery(row: sqlite3.Row) -> Delivery:
-    """A row as a delivery."""
+    """Parse a row into a delivery."""
     return Delivery(**{name: row[name] for name in Delivery.__dataclass_fields__})
 
 
 def build_activity_row(activity: Activity, server: str, ended_at: int | None) -> Row:
-    """An activity as a row."""
+    """Build the row of an activity."""
     row = {**read_fields(activity), "server": server, "ended_at": ended_at}
     return {**row, "context": json.dumps(activity.context)}
 
 
 def parse_activity(row: sqlite3.Row) -> Activity:
-    """A row as an activity."""
+    """Parse a row into an activity."""
     names = ("uuid", "type", "title", "subtitle", "progress", "user_id", "started_at", "updated_at")
     values = {name: row[name] for name in names}
     return Activity(cancellable=_parse_flag(row["cancellable"]), context=json.loads(row["context"]), **values)
 
 
 def parse_library_change(row: sqlite3.Row) -> LibraryChange:
-    """A row as a library change."""
+    """Parse a row into a library change."""
     names = ("id", "at", "item_id", "section_id", "type", "title", "change", "parent_item_id", "root_item_id")
     values = {name: row[name] for name in names}
     return LibraryChange(settled=bool(row["settled"]), analyzed=bool(row["analyzed"]), **values)
 
 
 def parse_client(row: sqlite3.Row) -> Client:
-    """A row as a client."""
+    """Parse a row into a client."""
     names = ("client_identifier", "title", "product", "platform", "device", "version", "address", "provides")
     times = ("first_seen_at", "last_seen_at")
     return Client(local=_parse_flag(row["local"]), **{name: row[name] for name in (*names, *times)})
 
 
 def parse_timeline(row: sqlite3.Row) -> Timeline:
-    """A row as a timeline."""
+    """Parse a row into a timeline."""
     return Timeline(**{name: row[name] for name in Timeline.__dataclass_fields__})
 
 
 def build_section_row(section: Section, server: str) -> Row:
-    """A section as a row."""
+    """Build the row of a library."""
     return {**read_fields(section), "server": server, "locations": json.dumps(section.locations)}
 
 
 def parse_section(row: sqlite3.Row) -> Section:
-    """A row as a section."""
+    """Parse a row into a library."""
     values = {name: row[name] for name in Section.__dataclass_fields__}
     values |= {"refreshing": bool(row["refreshing"]), "locations": tuple(json.loads(row["locations"]))}
     return Section(**values)
 
 
 def parse_account(row: sqlite3.Row) -> Account:
-    """A row as an account."""
+    """Parse a row into an account."""
     return Account(row["id"], row["name"])
 
 
 def parse_plex_tv_user(row: sqlite3.Row) -> PlexTvUser:
-    """Return a row as a user of plex.tv."""
+    """Parse a row into a user of plex.tv."""
     return PlexTvUser(**{name: row[name] for name in PlexTvUser.__dataclass_fields__})
 
 
 def parse_device(row: sqlite3.Row) -> Device:
-    """A row as a device."""
+    """Parse a row into a device."""
     return Device(**{name: row[name] for name in Device.__dataclass_fields__})
 
 
 def build_history_row(history: History, server: str) -> Row:
-    """How far Plex's history was read, as a row. Why it could not be is known to who tried."""
+    """Build the row of the history import. Why it failed is not written: the process that tried knows."""
     row = {**read_fields(history), "server": server}
     del row["detail"]
     return row
 
 
 def parse_history(row: sqlite3.Row) -> History:
-    """A row as how far Plex's history was read."""
+    """Parse a row into the progress of the history import."""
     return History(row["mark_s"], row["imported"], row["total"], bool(row["complete"]))
 
 
 def parse_server(row: sqlite3.Row) -> ServerIdentity:
-    """A row as a server."""
+    """Parse a row into a server."""
     return ServerIdentity(**{name: row[name] for name in ServerIdentity.__dataclass_fields__})
 
 
 def read_fields(model: Any) -> Row:
-    """A model whose fields are columns of the same names."""
+    """Return the fields of a model whose columns have the same names."""
     return {name: getattr(model, name) for name in type(model).__dataclass_fields__}
 
 

@@ -1,1 +1,1 @@
-"""What an event means: `changes_for` decides, and touches nothing."""
+"""What events mean: `changes_for` in `derive.py` decides, and alters nothing."""

@@ -1,4 +1,4 @@
-"""What a report of an activity, or the list of them, means."""
+"""Derives the changes of activities from reports and from the list of activities."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCAN = "library.update.section"
 
 
 def handle_activity(event: ActivityReport, before: State, now: Moment) -> list[Effect]:
-    """An activity started, moved on or ended. A report without an identifier is of no use."""
+    """Handle an activity that started, progressed or ended. A report without an identifier is ignored."""
     if event.uuid is None:
         return []
     known = before.activities.get(event.uuid)
@@ -56,14 +56,14 @@ def _merge_report(event: ActivityReport, uuid: str, known: Activity | None, now:
 
 
 def handle_activity_snapshot(event: Snapshot, before: State, now: Moment) -> list[Effect]:
-    """`/activities` lists what runs: an end that was missed is noticed here."""
+    """Adopt what `/activities` lists, and end activities whose end was missed."""
     if event.activities is None:
         return []
     listed = {activity.uuid: activity for activity in event.activities}
     gone = [
         ActivityEnded(replace(activity, updated_at=now.at))
         for uuid, activity in before.activities.items()
-        # One reported "later" than now was reported before the clock was set back.
+        # A report "later" than now was made before the clock was set back.
         if uuid not in listed and not event.requested.at <= activity.updated_at <= now.at
     ]
     scanned: list[Effect] = [RefreshRequest("library")] if any(ended.activity.type == SCAN for ended in gone) else []

@@ -1,4 +1,4 @@
-"""What came into a library, said shortly: films by title, episodes by season, tracks and photos by album."""
+"""Summarizes what was added to a library: films by title, episodes by season, tracks and photos by album."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OF_ALBUM = {"track": "tracks", "photo": "photos", "episode": "episodes"}
 
 
 def summarize_titles(items: Iterable[LibraryChange], most: int = SHOWN) -> list[str]:
-    """One line per film, season or album, in the order they came; what has no title yet is left out."""
+    """Return one line per film, season or album, in the order they were added. Items without a title yet are left out."""
     known = {item.item_id: item for item in items}
     groups: dict[str, list[LibraryChange]] = {}
     for item in known.values():

@@ -1,4 +1,4 @@
-"""Which alerts go to which webhooks, and when what could not be delivered is tried again. Pure."""
+"""Decides which alerts go to which webhooks, and when a failed delivery is retried. Pure."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ DELIVERED, WITHDRAWN, GIVEN_UP = "delivered", "withdrawn", "given up"
 _MARGIN_MS = 1_000
 _OK, _MULTIPLE, _BAD_REQUEST, _SERVER_ERROR, _GONE = 200, 300, 400, 500, 410
 _LATER = frozenset({408, 425, 429})
-"""What concerns the moment rather than the message."""
+"""Statuses that say "not now" rather than "not this message"."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookRules:
-    """What is delivered. `body(what, alert, at)` is the message, as JSON."""
+    """What is delivered. `body(what, alert, at)` builds the message, as JSON."""
 
     names: tuple[str, ...]
     """Digests of addresses, which may hold secrets."""
     body: Callable[[What, Alert, int], str]
     kinds: frozenset[str] = frozenset()
-    """Kinds of alert; none means all."""
+    """Kinds of alerts to deliver; empty means all."""
     hold_ms: int = 60_000
-    """Within this time a condition that returns opens the same alert again, so that it resolved is not told before."""
+    """Within this time a condition that returns reopens the same alert, so its resolution is not sent earlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """What came of one try: an HTTP status or, without one, why there was none."""
+    """The result of one attempt: an HTTP status or, without one, why there was none."""
 
     status: int | None
     words: str
@@ -52,18 +52,18 @@ class DeliveryAttempt:
 
     @property
     def is_good(self) -> bool:
-        """Whether the message was taken."""
+        """Whether the message was accepted."""
         return self.status is not None and _OK <= self.status < _MULTIPLE
 
     @property
     def concerns_all(self) -> bool:
-        """Whether every other message would fare the same now: nobody there, or not able."""
+        """Whether every other message would fail the same way now: the receiver is not there, or not able."""
         status = self.status
         return status is None or status >= _SERVER_ERROR or status < _BAD_REQUEST or status in _LATER
 
 
 def queue_deliveries(changes: Iterable[Effect], before: State, now: Moment, webhooks: WebhookRules) -> list[Change]:
-    """The messages that these changes send on their way, or call back."""
+    """Return the deliveries that these changes queue or withdraw."""
     ids = count(before.next_delivery)
     found: list[Change] = []
     for change in changes:
@@ -73,7 +73,7 @@ def queue_deliveries(changes: Iterable[Effect], before: State, now: Moment, webh
         if webhooks.kinds and alert.kind not in webhooks.kinds:
             continue
         held = before.waiting_deliveries.get(alert.id, ()) if isinstance(change, AlertReopened) else ()
-        if held:  # it is open still, as whoever was told it opened believes
+        if held:  # receivers have not been sent the resolution: for them it is still open
             found += [DeliveryChanged(replace(one, done_at=now.at, outcome=WITHDRAWN)) for one in held]
             continue
         over = isinstance(change, AlertResolved)
@@ -85,7 +85,9 @@ def queue_deliveries(changes: Iterable[Effect], before: State, now: Moment, webh
 
 
 def record_attempt(delivery: Delivery, answer: DeliveryAttempt, at: int, chance: float) -> Delivery:
-    """A message after one more try. `chance`, from 0 to 1, spreads the next one, so that not all come back at once."""
+    """Return a delivery after one more attempt. `chance`, from 0 to 1, spreads retries so that they do not come all at
+    once.
+    """
     tried = replace(delivery, tries=delivery.tries + 1)
     if answer.is_good:
         return replace(tried, done_at=at, outcome=DELIVERED)

@@ -1,4 +1,4 @@
-"""What an event means: `changes_for` decides, and touches nothing."""
+"""Derives the changes that an event means; `changes_for` alters nothing."""
 
 from __future__ import annotations
 
@@ -118,13 +118,13 @@ def _derive_effects(event: Event, before: State, now: Moment) -> list[Effect]:  
         case StatusNote() | BackgroundQueue() | Reachability() | UpdateState() | ScanProgress() | Preference():
             return []  # journaled, and some raise alerts
         case LogLine() | Unknown() | Malformed() | Audit() | Acknowledged() | StorageReport():
-            return []  # the same
+            return []  # the same, or our own doing
         case _:
             assert_never(event)
 
 
 def _is_current(event: Snapshot, before: State) -> bool:
-    """A snapshot of a connection that is gone says nothing; only the first of a new one may be ahead."""
+    """Return whether a snapshot is of the current connection. Only the first of a new connection may be ahead."""
     return event.first or event.epoch == before.connection.epoch
 
 
@@ -173,7 +173,7 @@ def _handle_snapshot(event: Snapshot, before: State, now: Moment) -> list[Effect
 
 
 def _handle_unread(detail: str, before: State, now: Moment) -> list[Change]:
-    """Frames go on, but nothing confirms what is known: it is shown as no longer certain."""
+    """Mark sessions as stale: events still arrive, but nothing confirms which sessions play."""
     if before.connection.state != "live":
         return []
     changed: list[Change] = [] if before.sessions_unreadable else [ReadabilityChanged(unreadable=True)]
@@ -181,7 +181,7 @@ def _handle_unread(detail: str, before: State, now: Moment) -> list[Change]:
 
 
 def _is_another_server(event: Snapshot, before: State) -> bool:
-    """The same address, another machine: what was known is the other one's."""
+    """Return whether another machine answers at the address, so that nothing known is of that server."""
     known, seen = before.server, event.server
     return known is not None and seen is not None and known.machine_identifier != seen.machine_identifier
 
@@ -194,7 +194,7 @@ def _apply_changes(before: State, changes: list[Change]) -> State:
 
 
 def _derive_clients(listed: tuple[Client, ...], changes: Iterable[Effect], before: State, now: Moment) -> list[Change]:
-    """Players that announce themselves (`/clients`); a session that plays on one knows it better."""
+    """Return the clients that announce themselves in `/clients` and changed; a session on a client knows it better."""
     playing = {change.client_identifier for change in changes if isinstance(change, SessionStarted | ClientSeen)}
     seen: list[Change] = []
     for client in listed:

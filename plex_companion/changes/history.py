@@ -1,4 +1,4 @@
-"""What a page of Plex's own history means: plays with names, and how far it is read."""
+"""Derives changes from a page of Plex's own history: plays with names, and how far it was read."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
 
 
 def handle_history_page(event: HistoryPage, before: State) -> list[Change]:
-    """Its plays, the new ones by user. Nothing is taken from a server that has not said who it is."""
-    taken = HistoryPageWritten(event.number)
+    """Return the plays of a page, new ones by user. Nothing is imported before the server has identified itself."""
+    written = HistoryPageWritten(event.number)
     if before.server is None:
-        return [taken]
+        return [written]
     names, ids = _HistoryNames(before), count(before.next_play)
     repeated: list[ImportedPlay] = []
-    news: dict[str | None, list[ImportedPlay]] = {}
+    new_plays: dict[str | None, list[ImportedPlay]] = {}
     for row in event.rows:
         play = names.build_play(row, next(ids))
         known = row.history_key in before.known_history_keys
-        (repeated if known else news.setdefault(play.user.handle if play.user else None, [])).append(play)
+        (repeated if known else new_plays.setdefault(play.user.handle if play.user else None, [])).append(play)
     progress = _build_progress(event, before.history)
     return [
-        *(PlaysImported(tuple(plays), user) for user, plays in news.items()),
+        *(PlaysImported(tuple(plays), user) for user, plays in new_plays.items()),
         *([PlaysRepeated(tuple(repeated))] if repeated else []),
         *([HistoryProgressed(progress)] if progress != before.history else []),
-        taken,
+        written,
     ]
 
 
 def _build_progress(event: HistoryPage, known: History) -> History:
-    said = {name: getattr(event, name) for name in ("mark_s", "imported", "total", "complete")}
-    return replace(known, **{name: value for name, value in said.items() if value is not None}, detail=event.detail)
+    reported = {name: getattr(event, name) for name in ("mark_s", "imported", "total", "complete")}
+    return replace(known, **{name: value for name, value in reported.items() if value is not None}, detail=event.detail)
 
 
 class _HistoryNames:
-    """What the numbers in rows of history stand for."""
+    """Resolves the numbers in history rows to names."""
 
     def __init__(self, state: State) -> None:
         self._accounts = {account.id: account.name for account in state.accounts}

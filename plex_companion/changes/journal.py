@@ -1,4 +1,4 @@
-"""The journal's row of an event: a subject, a sentence, and what Plex sent."""
+"""Builds the journal row of an event: a subject, a sentence, and what Plex sent."""
 
 from __future__ import annotations
 
@@ -55,14 +55,17 @@ _Summarized = (
     | Audit
     | StorageReport
 )
-"""Events whose row is their own words; a new kind is a type error until it is here or in `journal_event`."""
+"""Events that are journaled with their own words; a new kind is a type error until it is here or in `journal_event`."""
 
 _SECRET_NAMES = ("token", "secret", "password", "api_key", "apikey")
 _SECRET_SETTINGS = (*_SECRET_NAMES, "mail")
 
 
 def journal_event(event: Event, before: State, now: Moment) -> Journaled | None:
-    """The row of an event. What says nothing new (ticks, later snapshots) and log lines, which feed back, have none."""
+    """Return the journal row of an event.
+
+    Events that say nothing new (ticks, later snapshots) have none, and neither have log lines, which would feed back.
+    """
     subject: str | None
     kind = event.type
     match event:
@@ -79,13 +82,13 @@ def journal_event(event: Event, before: State, now: Moment) -> Journaled | None:
         ):
             return None
         case Snapshot():
-            kind = Disconnected.type  # the end of an outage stands beside its beginning
+            kind = Disconnected.type  # so that the end of an outage has the type of its beginning
             subject, summary, raw = "live", *_journal_connection(event, before, now)
         case Disconnected():
             state = "unauthorized" if event.unauthorized else "down"
             subject, summary, raw = (
                 state,
-                f"Plex is not heard: {event.detail}",
+                f"Lost the connection to Plex: {event.detail}",
                 {"state": state, "detail": event.detail},
             )
         case Acknowledged(alert_id=alert):
@@ -97,12 +100,15 @@ def journal_event(event: Event, before: State, now: Moment) -> Journaled | None:
 
 
 def _journal_connection(event: Snapshot, before: State, now: Moment) -> tuple[str, dict[str, Any]]:
-    """Plex is heard, and since when it was not: without that, a quiet hour and a blind one would look alike."""
+    """Return the sentence and payload of a restored connection.
+
+    They say since when Plex was not heard: without that, a quiet hour and an outage would look alike.
+    """
     raw: dict[str, Any] = {"state": "live", "epoch": event.epoch}
     if before.down_since is None:
-        return "Plex is heard", raw
+        return "Connected to Plex", raw
     blind_ms = max(0, now.at - before.down_since)
-    return f"Plex is heard, after {blind_ms / 1000:.1f} s of nothing", {
+    return f"Connected to Plex again, after {blind_ms / 1000:.1f} s", {
         **raw,
         "blind_since_ms": before.down_since,
         "blind_ms": blind_ms,
@@ -110,14 +116,14 @@ def _journal_connection(event: Snapshot, before: State, now: Moment) -> tuple[st
 
 
 def encode_payload(event: Event, raw: dict[str, Any]) -> str:
-    """What Plex sent, as JSON, without secrets, addresses and control characters."""
+    """Encode what Plex sent as JSON, without secrets, addresses and control characters."""
     if isinstance(event, Preference) and any(word in (event.id or "").lower() for word in _SECRET_SETTINGS):
         raw = {**raw, "value": HIDDEN, "default": HIDDEN}
     try:
         text = encode_json(raw)
         foreign = len(text) > LONGEST or clean(text) != text
         if foreign or "\\" in text or _may_hold_secrets(text) or redact_personal(text) != text:
-            # Text by text: a mask laid over the JSON itself could tear an escape or swallow a quote.
+            # Each text by itself: masking the encoded JSON could break an escape or remove a quote.
             text = encode_json(_sanitize(raw))
     except (RecursionError, ValueError):
         return '{"unreadable":true}'
@@ -155,8 +161,8 @@ def _summarize(event: _Summarized, before: State) -> tuple[str | None, str]:  # 
             return item, f"{event.metadata_state or f'state {state}'}: {title or item}"
         case ActivityReport(uuid=uuid, phase=phase):
             return uuid, " ".join(part for part in (event.title, event.subtitle, phase) if part)
-        case TranscodeReport(transcode=job, phase=phase):
-            return job.key, f"transcode {phase}, speed {job.speed}"
+        case TranscodeReport(transcode=transcode, phase=phase):
+            return transcode.key, f"transcode {phase}, speed {transcode.speed}"
         case StatusNote(title=title, description=description, name=name):
             return name, title or description or "status"
         case Reachability(reachable=reachable):

@@ -1,4 +1,4 @@
-"""What may change, as values. Attributes that are fields of a resource's URI carry the same names."""
+"""The kinds of changes. Attributes that are fields of a resource's URI have the same names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Journaled:
-    """One row of the journal: what Plex said, as it said it."""
+    """One row of the journal: an event as Plex sent it."""
 
     id: int
     at: int
@@ -45,13 +45,13 @@ class Journaled:
 
 @dataclass(frozen=True, slots=True)
 class SessionChange:
-    """What the changes of a session share."""
+    """The attributes that all changes of a session share."""
 
     session: Session
 
     @property
     def id(self) -> str:
-        """Of the play that the session becomes."""
+        """The id of the play that the session becomes."""
         return str(self.session.play_id)
 
     @property
@@ -61,30 +61,30 @@ class SessionChange:
 
     @property
     def client_identifier(self) -> str | None:
-        """Where it plays."""
+        """The player's identifier."""
         return self.session.client_identifier
 
     @property
     def user(self) -> str | None:
-        """Who plays, as history is asked for."""
+        """The user as history is queried for them."""
         return self.session.user.handle if self.session.user else None
 
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted(SessionChange):
-    """A session nobody knew plays."""
+    """A new session plays."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionChanged(SessionChange):
-    """A session moved on. `progress_only`: nothing but its position and what follows from it."""
+    """A session changed. `progress_only`: only its position and what follows from it."""
 
     progress_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded(SessionChange):
-    """A session is over. `session` is how it was last seen."""
+    """A session ended. `session` is its last known state."""
 
     ended_by: EndedBy
     ended_at: int
@@ -92,7 +92,7 @@ class SessionEnded(SessionChange):
 
 @dataclass(frozen=True, slots=True)
 class PlayEventRecorded:
-    """A turn in the course of a play. The same `mark_id` again corrects it."""
+    """An event in the timeline of a play, such as a pause. A second one with the same `mark_id` corrects the first."""
 
     mark_id: int
     play_id: int
@@ -104,13 +104,13 @@ class PlayEventRecorded:
 
     @property
     def id(self) -> str:
-        """Of the play, as its resource names it."""
+        """The id of the play, as its resource names it."""
         return str(self.play_id)
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSeen:
-    """A player was seen; `new` when never before."""
+    """A player was seen; `new` if for the first time."""
 
     client: Client
     new: bool
@@ -123,7 +123,7 @@ class ClientSeen:
 
 @dataclass(frozen=True, slots=True)
 class TranscodeSeen:
-    """A transcoder job reported; kept until the session it belongs to names it."""
+    """A transcode session reported; kept until the session it belongs to names it."""
 
     transcode: Transcode
     ended: bool
@@ -131,21 +131,21 @@ class TranscodeSeen:
 
 @dataclass(frozen=True, slots=True)
 class ActivityChanged:
-    """An activity started or moved on."""
+    """An activity started or progressed."""
 
     activity: Activity
 
 
 @dataclass(frozen=True, slots=True)
 class ActivityEnded:
-    """An activity is over."""
+    """An activity ended."""
 
     activity: Activity
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryItemChanged:
-    """An item came, changed or went, or came closer to being ready."""
+    """An item was added, changed, deleted, or processed further."""
 
     change: LibraryChange
 
@@ -159,90 +159,93 @@ class SectionsSeen:
 
 @dataclass(frozen=True, slots=True)
 class AccountsSeen:
-    """The users this server knows."""
+    """The accounts as Plex lists them now."""
 
     accounts: tuple[Account, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DevicesSeen:
-    """The players this server knows by number."""
+    """The devices as Plex lists them now."""
 
     devices: tuple[Device, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PlaysImported:
-    """Plays of one user that Plex's history tells of, and that no page told of before."""
+    """New plays of one user from Plex's history."""
 
     plays: tuple[ImportedPlay, ...]
     user: str | None
-    """As history is asked for."""
+    """The user as history is queried for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaysRepeated:
-    """Plays that were told of before: what has become known since may link them to the companion's own."""
+    """Plays from Plex's history that were imported before: with what is known now, they may be linked to the
+    companion's own.
+    """
 
     plays: tuple[ImportedPlay, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryProgressed:
-    """Plex's history was read further, to its end, or could not be."""
+    """Plex's history was read further, read to its end, or could not be read."""
 
     history: History
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryPageWritten:
-    """A page of it was taken in, so that the next may be read."""
+    """A page of Plex's history was applied, so that the next may be read."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSeen:
-    """Which server this is."""
+    """The server has identified itself."""
 
     server: ServerIdentity
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChanged:
-    """We began or ceased to hear Plex."""
+    """The connection to Plex was made or lost."""
 
     connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
 class StateConfirmed:
-    """A snapshot agreed with what was known, or was taken over: knowledge is as fresh as `at`."""
+    """A snapshot confirmed or replaced what was known: it is as fresh as `at`."""
 
     at: int
     sessions: bool | None = None
-    """Whether it could tell what plays; `None` when it says nothing of that."""
+    """Whether the snapshot listed the sessions; `None` if it did not try to."""
     first_snapshot_tick: int | None = None
-    """Of the first snapshot of a connection: when Plex had told what plays. What was heard before may be over."""
+    """For the first snapshot of a connection: when Plex listed its sessions. Sessions reported earlier may have ended.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class ReadabilityChanged:
-    """What plays cannot be read though Plex is heard, or can be read again."""
+    """Sessions cannot be read though Plex is connected, or can be read again."""
 
     unreadable: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AlertOpened:
-    """Something wants attention."""
+    """An alert opened."""
 
     alert: Alert
 
 
 @dataclass(frozen=True, slots=True)
 class AlertResolved:
-    """It no longer does; `alert.resolved_at` is set. `tick`: since when it rests."""
+    """An alert was resolved; `alert.resolved_at` is set. `tick`: when."""
 
     alert: Alert
     tick: int = 0
@@ -250,21 +253,21 @@ class AlertResolved:
 
 @dataclass(frozen=True, slots=True)
 class AlertReopened:
-    """It wants attention again, soon after it no longer did: the same alert, with `times` in its detail."""
+    """An alert that was resolved a moment ago opened again, with `times` in its detail."""
 
     alert: Alert
 
 
 @dataclass(frozen=True, slots=True)
 class PlexTvUsersSeen:
-    """What plex.tv calls users; of those it does not name now the names stay."""
+    """The users as plex.tv names them; users it does not name now keep their names."""
 
     users: tuple[PlexTvUser, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AlertAcknowledged:
-    """A person knows of it; the first time counts."""
+    """A person acknowledged an alert; only the first time counts."""
 
     alert_id: int
     at: int
@@ -272,7 +275,7 @@ class AlertAcknowledged:
 
 @dataclass(frozen=True, slots=True)
 class ConditionSeen:
-    """What a rule waits for began to hold at `tick`, or (`None`) holds no longer."""
+    """The condition of a rule began to hold at `tick`, or (`None`) no longer holds."""
 
     kind: AlertKind
     subject: str
@@ -281,7 +284,7 @@ class ConditionSeen:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryChanged:
-    """An alert was sent on its way to a webhook, or came closer to its end."""
+    """A delivery to a webhook was queued, tried or finished."""
 
     delivery: Delivery
 
@@ -316,15 +319,15 @@ Change = (
     | ConditionSeen
     | DeliveryChanged
 )
-"""Where a kind must be handled, `match` ends in `assert_never`: a new kind is then a type error until it is."""
+"""Where every kind must be handled, `match` ends in `assert_never`, so that a new kind is a type error until it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
-    """An order to read something from Plex again, because an event alone does not say enough. It changes nothing."""
+    """An order to read something from Plex again, because an event does not say enough. It changes nothing."""
 
     what: Literal["sessions", "library", "history"]
 
 
 Effect = Change | RefreshRequest
-"""What an event leads to: changes to write down, and orders to read from Plex."""
+"""What an event leads to: changes to write, and orders to read from Plex."""

@@ -1,4 +1,4 @@
-"""What a step in an item's life means for the library."""
+"""Derives library changes from the steps in an item's life."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ AGENTLESS = frozenset({MediaType.PICTURE, MediaType.PHOTO, MediaType.PHOTOALBUM}
 
 
 def handle_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Effect]:
-    """An item came, changed or went. The programme guide and extras (section -1) are not the library."""
+    """Handle an item that was added, changed or deleted.
+
+    The programme guide and extras (section -1) are not part of the library.
+    """
     of_library = event.identifier in {None, LIBRARY} and event.section_id != "-1"
     if not of_library or event.item_id is None or event.state is None:
         return []
@@ -32,7 +35,7 @@ def handle_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Ef
     elif event.state == CREATED or event.metadata_state == "created" or (known and known.change == "created"):
         change = "created"
     continued = known is not None and known.change == change
-    moved = LibraryChange(
+    library_change = LibraryChange(
         id=known.id if known and continued else before.next_change,
         at=now.at,
         item_id=event.item_id,
@@ -46,11 +49,17 @@ def handle_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Ef
         root_item_id=event.root_item_id or (known.root_item_id if known else None),
         analyzed=event.media_state == "analyzing" or (known is not None and continued and known.analyzed),
     )
-    return [LibraryItemChanged(moved), RefreshRequest("library")] if settled else [LibraryItemChanged(moved)]
+    return (
+        [LibraryItemChanged(library_change), RefreshRequest("library")]
+        if settled
+        else [LibraryItemChanged(library_change)]
+    )
 
 
 def _is_ready(event: TimelineEntry) -> bool:
-    """Processed, and nothing else pending. Analysis may follow minutes later and settles again."""
+    """Return whether an item is processed and nothing is pending. Analysis may follow minutes later and settle it
+    again.
+    """
     if event.metadata_state or event.media_state or event.queue_size:
         return False
     return event.state == PROCESSED or (event.state == PROGRESS and event.media_type in AGENTLESS)

@@ -1,4 +1,4 @@
-"""The course of a play: the turns it takes, seen by comparing a session before and after."""
+"""The timeline of a play: events such as pauses and seeks, found by comparing a session before and after."""
 
 from __future__ import annotations
 
@@ -17,24 +17,35 @@ if TYPE_CHECKING:
     from plex_companion.models import Moment, PlayEventKind, Session, Transcode
 
 FORWARD_MS = 5_000
-"""A position so far beyond what time explains was jumped to (Home Assistant's rule, PLEX.md 1.2)."""
+"""A position so far beyond what time explains is a seek (Home Assistant's rule, PLEX.md 1.2)."""
 BACK_MS = 1_000
-"""Time never explains going back; clients round."""
+"""Time never explains going back, but clients round."""
 SEEK_MS = 2_000
-"""A seek shows as paused and playing; a person does not pause and jump so quickly."""
+"""A seek shows as a pause and a resume; people do not pause and seek so quickly."""
 _STATE_EVENTS: dict[str, PlayEventKind] = {
     "playing": "resumed",
     "paused": "paused",
     "buffering": "buffering",
     "error": "error",
 }
-_MADE = ("video_decision", "audio_decision", "subtitle_decision", "video_codec", "audio_codec", "width", "height")
-"""What a transcoder makes of the file; a change of it is a switch, as to another quality."""
+_OUTPUT_FIELDS = (
+    "video_decision",
+    "audio_decision",
+    "subtitle_decision",
+    "video_codec",
+    "audio_codec",
+    "width",
+    "height",
+)
+"""What a transcoder makes of the file; a change is a switch, such as to another quality."""
 
 
 def derive_play_events(changes: list[Change], before: State, now: Moment) -> list[Change]:
-    """The turns that plays took by these changes. Mere progress is none, nor what moved while nobody listened."""
-    marks: list[Change] = []
+    """Return the events of plays in these changes.
+
+    Mere progress is none, and neither are moves while Plex was not heard.
+    """
+    play_events: list[Change] = []
     ids: Iterator[int] | None = None
     for change in changes:
         if isinstance(change, SessionChanged):
@@ -44,12 +55,12 @@ def derive_play_events(changes: list[Change], before: State, now: Moment) -> lis
         elif not isinstance(change, SessionStarted | SessionEnded):
             continue
         ids = ids or count(before.next_play_event)
-        marks += _compare(change, before, now, ids)
-    return marks
+        play_events += _compare(change, before, now, ids)
+    return play_events
 
 
 def _is_mere_progress(known: Session, change: SessionChanged, now: Moment) -> bool:
-    """Whether a report says nothing but that it plays on: nearly all do."""
+    """Return whether a report only says that it plays on: nearly all do."""
     return (
         change.progress_only
         and change.session.transcode is known.transcode
@@ -72,28 +83,30 @@ def _compare(
             yield build_event("ended", ended_at, by=ended_by)
         case _:
             known = before.sessions[session.session_key]
-            turned = _STATE_EVENTS.get(session.state) if session.state != known.state else None
+            state_event = _STATE_EVENTS.get(session.state) if session.state != known.state else None
             if _find_jump(known, session, now):
                 jump = {"from_ms": known.view_offset_ms, "to_ms": session.view_offset_ms}
                 paused = (
                     _find_recent_pause(before.last_play_events.get(session.play_id), now)
-                    if turned == "resumed"
+                    if state_event == "resumed"
                     else None
                 )
                 if paused is not None:
                     yield replace(paused, kind="seeked", view_offset_ms=session.view_offset_ms, detail=jump)
-                    turned = None
+                    state_event = None
                 else:
                     yield build_event("seeked", now.at, **jump)
-            if turned is not None:
-                yield build_event(turned, now.at, **({"after": known.state} if turned == "resumed" else {}))
+            if state_event is not None:
+                yield build_event(state_event, now.at, **({"after": known.state} if state_event == "resumed" else {}))
             switched = _find_switch(known, session)
             if switched:
                 yield build_event("decision", now.at, **switched)
 
 
 def _find_jump(known: Session, session: Session, now: Moment) -> bool:
-    """Whether the position moved as time does not explain. One that falls behind has stalled, and that is no jump."""
+    """Return whether the position moved more than time explains. A position that falls behind has stalled; that is no
+    seek.
+    """
     passed = now.tick - known.heard_tick
     moved = session.view_offset_ms - known.view_offset_ms
     explained = passed if known.state == "playing" else 0
@@ -101,13 +114,13 @@ def _find_jump(known: Session, session: Session, now: Moment) -> bool:
 
 
 def _find_recent_pause(last: PlayEventRecorded | None, now: Moment) -> PlayEventRecorded | None:
-    """The pause that was the first half of a seek."""
+    """Return the pause that was the first half of a seek, if there was one."""
     quick = last is not None and last.kind == "paused" and now.tick - last.tick <= SEEK_MS
     return last if quick else None
 
 
 def _find_switch(known: Session, session: Session) -> dict[str, Any]:
-    """How it reaches the player, where that is another way now, or another quality of the same."""
+    """Return how the stream reaches the player, before and now, if that or its quality has changed."""
     if known.decision is None or session.decision is None:
         return {}
     changed = _compare_transcodes(known.transcode, session.transcode)
@@ -116,8 +129,8 @@ def _find_switch(known: Session, session: Session) -> dict[str, Any]:
     return {"from": known.decision, "to": session.decision, **({"changed": changed} if changed else {})}
 
 
-def _compare_transcodes(known: Transcode | None, job: Transcode | None) -> dict[str, Any]:
-    if known is None or job is None or known is job:
+def _compare_transcodes(known: Transcode | None, transcode: Transcode | None) -> dict[str, Any]:
+    if known is None or transcode is None or known is transcode:
         return {}
-    pairs = ((name, getattr(known, name), getattr(job, name)) for name in _MADE)
-    return {name: [was, now] for name, was, now in pairs if was != now and was is not None and now is not None}
+    pairs = ((name, getattr(known, name), getattr(transcode, name)) for name in _OUTPUT_FIELDS)
+    return {name: [old, now] for name, old, now in pairs if old != now and old is not None and now is not None}

@@ -1,4 +1,4 @@
-"""What a report of a client, a transcoder or a snapshot means for the sessions."""
+"""Derives the changes of sessions from reports of clients and transcoders, and from snapshots."""
 
 from __future__ import annotations
 
@@ -29,60 +29,64 @@ if TYPE_CHECKING:
 QUIET_MS = 5 * 60_000
 """Without a report for so long, a session is stale (Tautulli's rule; a playing client reports every 10 s)."""
 UNLISTED_MS = 30_000
-"""A session that `/status/sessions` has not shown yet is given so long to appear there."""
+"""For so long a session may be missing from `/status/sessions` before it counts as ended."""
 ASK_AGAIN_MS = 3_000
-"""How often Plex is asked about a session it reports but does not list yet."""
+"""How often Plex is asked about a session that it reports but does not list yet."""
 BLIND_MS = 60_000
-"""Between reports further apart than this the time played is judged by how far the position moved."""
+"""Between reports further apart than this, the time played is measured by how far the position moved."""
 PLAUSIBLE_MS = 60_000
-"""How far a position may be off what time alone explains, for a session to be the same after an outage."""
+"""How far a position may be from what time alone explains, for a session to be the same after an outage."""
 STILL_MS = 10_000
-"""A listed session that ended in an earlier connection and moved less than this since is still over."""
+"""A listed session that ended in an earlier connection and moved less than this since has not started again."""
 LONGEST_KEY = 18
 STATES = frozenset({"playing", "paused", "buffering", "error"})
 
 
 def handle_playing(event: Playing, before: State, now: Moment) -> list[Effect]:
-    """A client reports. Unknown sessions are shown at once and asked about; `/status/sessions` knows the rest."""
-    fitting = _find_reported(event, before, now)
-    if len(fitting) > 1:
-        return [RefreshRequest("sessions")]  # a guess would be written down for ever; Plex knows
-    known = fitting[0] if fitting else None
+    """Handle a client's report. An unknown session is shown at once; `/status/sessions` is asked for the rest."""
+    candidates = _find_reported(event, before, now)
+    if len(candidates) > 1:
+        return [RefreshRequest("sessions")]  # a guess would be recorded forever; Plex knows
+    known = candidates[0] if candidates else None
     if event.state == "stopped":
         return _handle_stop(event, known, before, now)
-    return _continued(event, known, before, now)
+    return _handle_report(event, known, before, now)
 
 
-def _continued(event: Playing, known: Session | None, before: State, now: Moment) -> list[Effect]:
+def _handle_report(event: Playing, known: Session | None, before: State, now: Moment) -> list[Effect]:
     if event.state not in STATES or (known is None and _parse_counter(event.session_key) is None):
         return []
     if known is None:
         return _handle_unknown(event, before, now)
-    lost = _is_lost(known, event, before, now)
+    lost = _is_key_reused(known, event, before, now)
     if lost or _is_other_item(event, known):
-        over = _end(known, "inferred", known.updated_at) if lost else _end(known, "replaced", now.at)
+        ended = _end(known, "inferred", known.updated_at) if lost else _end(known, "replaced", now.at)
         if _parse_counter(event.session_key) is None:
-            return [over, RefreshRequest("sessions")]
-        return [over, SessionStarted(_start(event, before, now, before.next_play)), RefreshRequest("sessions")]
+            return [ended, RefreshRequest("sessions")]
+        return [
+            ended,
+            SessionStarted(_start_from_report(event, before, now, before.next_play)),
+            RefreshRequest("sessions"),
+        ]
     return _handle_progress(known, event, before, now)
 
 
 def _handle_unknown(event: Playing, before: State, now: Moment) -> list[Effect]:
     if now.tick < before.first_snapshot_tick:
-        return [RefreshRequest("sessions")]  # Plex has told since what plays, without it: it is over, or not listed yet
+        return [RefreshRequest("sessions")]  # a newer snapshot lacks it: it has ended, or is not listed yet
     if len(before.sessions) >= MOST:
         return []
-    begun = _start(event, before, now, before.next_play)
-    return [*_find_session_without_key(event, before, now), SessionStarted(begun), RefreshRequest("sessions")]
+    started = _start_from_report(event, before, now, before.next_play)
+    return [*_find_session_without_key(event, before, now), SessionStarted(started), RefreshRequest("sessions")]
 
 
 def _parse_counter(key: str | None) -> int | None:
-    """A session key as the counter that Plex takes it from; `None` for anything else."""
+    """Return a session key as the counter that Plex takes it from; `None` for anything else."""
     return int(key) if key and key.isdecimal() and len(key) <= LONGEST_KEY else None
 
 
-def _is_lost(known: Session, event: Playing, before: State, now: Moment) -> bool:
-    """Whether the session was of an earlier connection and this report is another's, who was given its key again.
+def _is_key_reused(known: Session, event: Playing, before: State, now: Moment) -> bool:
+    """Return whether a session is of an earlier connection, and this report is of another session with the same key.
 
     The first snapshot settles that, unless Plex does not show us its sessions.
     """
@@ -94,52 +98,52 @@ def _is_lost(known: Session, event: Playing, before: State, now: Moment) -> bool
 
 
 def _find_reported(event: Playing, before: State, now: Moment) -> list[Session]:
-    """The sessions a report may be about: the one of its key, and without a key those of its client (PlexKodiConnect #504).
+    """Return the sessions a report may be about: by its key, or without a key by its client (PlexKodiConnect #504).
 
-    Of several the item decides, then the position. Where several are left, nothing says which it is.
+    Of several, the item decides, then the position. If several are left, nothing says which one it is.
     """
     if event.session_key is not None:
         known = before.sessions.get(event.session_key)
         return [known] if known else []
     if event.client_identifier is None:
         return []
-    fitting = [one for one in before.sessions_of(event.client_identifier) if not _is_other_item(event, one)]
-    if len(fitting) > 1 and event.view_offset_ms:  # a broken stop says 0, which is no position
-        near = [one for one in fitting if _is_plausible(one, event.view_offset_ms, now)]
-        return near if len(near) == 1 else fitting
-    return fitting
+    candidates = [one for one in before.find_sessions(event.client_identifier) if not _is_other_item(event, one)]
+    if len(candidates) > 1 and event.view_offset_ms:  # a broken stop reports 0, which is not a position
+        near = [one for one in candidates if _is_plausible(one, event.view_offset_ms, now)]
+        return near if len(near) == 1 else candidates
+    return candidates
 
 
 def _find_session_without_key(event: Playing, before: State, now: Moment) -> list[Change]:
-    """A live TV session that a snapshot listed without a session key, and that tells its key now.
+    """End a live TV session that a snapshot listed without a session key and that reports its key now.
 
-    Several may watch one channel: then the client decides, and where it does not, the next snapshot.
+    Several clients may watch one channel: then the client decides, or else the next snapshot.
     """
-    fitting = [
+    candidates = [
         session
         for session in before.sessions.values()
         if session.item.live and not session.session_key.isdecimal() and session.item.key == event.key
     ]
-    if len(fitting) > 1:
-        fitting = [one for one in fitting if one.client_identifier == event.client_identifier]
-    return [_end(fitting[0], "replaced", now.at)] if len(fitting) == 1 else []
+    if len(candidates) > 1:
+        candidates = [one for one in candidates if one.client_identifier == event.client_identifier]
+    return [_end(candidates[0], "replaced", now.at)] if len(candidates) == 1 else []
 
 
 def _is_other_item(event: Playing, session: Session) -> bool:
-    """Whether the report names another item. Live TV rows have no usable rating key, so the path counts too."""
+    """Return whether the report names another item. Live TV rows have no usable rating key, so the path counts too."""
     if event.rating_key is None or event.rating_key == session.item.rating_key:
         return False
     return event.key is None or event.key != session.item.key
 
 
 def _handle_stop(event: Playing, session: Session | None, before: State, now: Moment) -> list[Effect]:
-    if session is not None and _is_lost(session, event, before, now):
+    if session is not None and _is_key_reused(session, event, before, now):
         return [_end(session, "inferred", session.updated_at)]
     if session is not None and not _is_other_item(event, session):
         return [_end(_update_position(session, event, before, now), "stopped", now.at)]
     ended = before.ended.get(event.session_key or "")
     if session is not None or (ended is not None and ended.epoch == before.connection.epoch):
-        return []  # late or repeated: the session plays something else by now, or has ended already
+        return []  # late or repeated: the session plays something else now, or has ended
     renamed = _find_renamed(event, before)
     if renamed is not None:
         return [_end(_update_position(renamed, event, before, now), "stopped", now.at)]
@@ -147,21 +151,21 @@ def _handle_stop(event: Playing, session: Session | None, before: State, now: Mo
 
 
 def _find_renamed(event: Playing, before: State) -> Session | None:
-    """The session that stops under a key of its own, newer than the one it played under (node-plex-api #80)."""
+    """Return the session that stops under a newer key than the one it played under (node-plex-api #80)."""
     number = _parse_counter(event.session_key)
     if event.rating_key is None or number is None:
         return None
-    fitting = [
+    candidates = [
         session
         for session in before.sessions.values()
         if not _is_other_item(event, session)
         and event.client_identifier in {None, session.client_identifier}
         and (_parse_counter(session.session_key) or number) < number
     ]
-    return fitting[0] if len(fitting) == 1 else None
+    return candidates[0] if len(candidates) == 1 else None
 
 
-def _start(event: Playing, before: State, now: Moment, play_id: int) -> Session:
+def _start_from_report(event: Playing, before: State, now: Moment, play_id: int) -> Session:
     client = before.clients.get(event.client_identifier or "")
     transcode = before.transcodes.get(event.transcode_key or "")
     return Session(
@@ -217,19 +221,19 @@ def _handle_progress(known: Session, event: Playing, before: State, now: Moment)
 
 
 def _is_still_unlisted(known: Session, now: Moment) -> bool:
-    """A session that plays and was not listed when Plex was last asked; asked again every few seconds, not every frame."""
+    """Return whether to ask Plex again about an unlisted session: every few seconds, not at every report."""
     return not known.listed and now.tick // ASK_AGAIN_MS != known.heard_tick // ASK_AGAIN_MS
 
 
 def _update_position(known: Session, event: Playing, before: State, now: Moment) -> Session:
-    """The session after a report of its client: position, state, and the time it played and paused since."""
+    """Return the session after a report of its client: position, state, and the time it played and paused since."""
     offset = known.view_offset_ms if event.view_offset_ms is None else event.view_offset_ms
     stops = event.state == "stopped"
     if stops and offset == 0:
-        offset = known.view_offset_ms  # a broken stop carries no position
+        offset = known.view_offset_ms  # a broken stop has no position
     watched, paused = _measure_elapsed(known, offset, now)
     key = known.transcode_key if stops else event.transcode_key
-    runs_dry = event.state == "buffering" and (known.state != "buffering" or known.buffer_count > 0)
+    is_buffering = event.state == "buffering" and (known.state != "buffering" or known.buffer_count > 0)
     transcode = before.transcodes.get(key or "") or (known.transcode if key == known.transcode_key else None)
     return replace(
         known,
@@ -240,7 +244,7 @@ def _update_position(known: Session, event: Playing, before: State, now: Moment)
         view_offset_ms=offset,
         watched_ms=known.watched_ms + watched,
         paused_ms=known.paused_ms + paused,
-        buffer_count=known.buffer_count + runs_dry,
+        buffer_count=known.buffer_count + is_buffering,
         transcode_key=key,
         transcode=transcode,
         decision=_choose_decision(known, key, transcode),
@@ -257,7 +261,7 @@ def _choose_decision(known: Session, key: str | None, transcode: Transcode | Non
 
 
 def _measure_elapsed(known: Session, offset: int, now: Moment) -> tuple[int, int]:
-    """Milliseconds watched and paused since the last report, by the monotonic clock."""
+    """Return the milliseconds watched and paused since the last report, by the monotonic clock."""
     passed = max(0, now.tick - known.heard_tick)
     if passed > BLIND_MS:
         advanced = min(passed, max(0, offset - known.view_offset_ms))
@@ -270,15 +274,15 @@ def _end(session: Session, ended_by: EndedBy, at: int) -> SessionEnded:
 
 
 def handle_transcode(event: TranscodeReport, before: State) -> list[Change]:
-    """A transcoder reports. An end alone ends nothing: a seek is an end and a start with one key (Tautulli #1221)."""
+    """Handle a transcoder's report. An end ends no session: a seek is an end and a start with one key (Tautulli #1221)."""
     key = event.transcode.key
     if not key:
         return []
     changes: list[Change] = [TranscodeSeen(event.transcode, ended=event.phase == "end")]
     if event.phase == "end":
         return changes
-    fitting = [session for session in before.sessions.values() if session.transcode_key == key]
-    session = fitting[0] if len(fitting) == 1 else None
+    candidates = [session for session in before.sessions.values() if session.transcode_key == key]
+    session = candidates[0] if len(candidates) == 1 else None
     if session is not None and session.transcode != event.transcode:
         material = session.transcode is None or _strip_progress(session.transcode) != _strip_progress(event.transcode)
         moved = replace(session, transcode=event.transcode, decision=event.transcode.decision)
@@ -286,14 +290,14 @@ def handle_transcode(event: TranscodeReport, before: State) -> list[Change]:
     return changes
 
 
-def _strip_progress(job: Transcode) -> Transcode:
-    return replace(job, speed=None, progress=None, complete=None)
+def _strip_progress(transcode: Transcode) -> Transcode:
+    return replace(transcode, speed=None, progress=None, complete=None)
 
 
 def handle_session_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
-    """What `/status/sessions` lists is so; what it listed once and lists no more is over.
+    """Adopt what `/status/sessions` lists, and end sessions that it no longer lists.
 
-    What may be listed in a row that could not be read goes on.
+    Sessions that may be listed in a row that could not be read go on.
     """
     if event.sessions is None:
         return []
@@ -302,7 +306,7 @@ def handle_session_snapshot(event: Snapshot, before: State, now: Moment) -> list
     listed, room = set[str](), MOST - len(before.sessions)
     for row in event.sessions:
         known = _find_same_session(row, listed, before)
-        key = known.session_key if known else key_of(row)
+        key = known.session_key if known else find_session_key(row)
         if key is None or key in listed or (known is None and room <= 0):
             continue
         listed.add(key)
@@ -314,26 +318,26 @@ def handle_session_snapshot(event: Snapshot, before: State, now: Moment) -> list
         if event.is_complete and session.session_key not in event.unread_keys:
             changes.extend(_handle_unlisted(session, event, before, now))
         else:
-            changes.extend(_judged_by_silence(session, BLIND_MS, now))
+            changes.extend(_update_staleness(session, BLIND_MS, now))
     return changes
 
 
 def _find_same_session(row: SessionRow, taken: set[str], before: State) -> Session | None:
     if row.session_key is not None:
         return before.sessions.get(row.session_key)
-    fitting = [
+    candidates = [
         session
         for session in before.sessions.values()
         if session.item.key and session.item.key == row.item.key and session.session_key not in taken
     ]
-    if len(fitting) > 1:  # several may watch one channel
+    if len(candidates) > 1:  # several clients may watch one channel
         client = row.player.client_identifier if row.player else None
-        fitting = [session for session in fitting if session.client_identifier == client]
-    return fitting[0] if len(fitting) == 1 else None
+        candidates = [session for session in candidates if session.client_identifier == client]
+    return candidates[0] if len(candidates) == 1 else None
 
 
-def key_of(row: SessionRow) -> str | None:
-    """The key of a row; live TV that has none goes by the uuid in its path, which no counter ever reaches."""
+def find_session_key(row: SessionRow) -> str | None:
+    """Return the key of a row. Live TV without one uses the uuid in its path, which no counter ever reaches."""
     if row.session_key is not None:
         return row.session_key
     uuid = (row.item.key or "").rsplit("/", 1)[-1]
@@ -347,21 +351,21 @@ def _merge_row(
         ended = before.ended.get(key)
         if ended is not None and _is_stale_row(ended, row, event, now):
             return []
-        return _begin(row, key, event, before, now, plays)
+        return _start_from_row(row, key, event, before, now, plays)
     if not _is_same_play(known, row, event, now):
         if known.heard_tick > event.requested.tick:
-            return []  # heard since the reading began, so the row is older than what is known
+            return []  # it has reported since the snapshot was requested, so the row is older than what is known
         ended_by: EndedBy = "replaced" if known.epoch == event.epoch else "inferred"
         ended_at = now.at if known.epoch == event.epoch else known.updated_at
-        return [_end(known, ended_by, ended_at), *_begin(row, key, event, before, now, plays)]
+        return [_end(known, ended_by, ended_at), *_start_from_row(row, key, event, before, now, plays)]
     return _reconcile(known, row, event, before, now)
 
 
 def _is_same_play(known: Session, row: SessionRow, event: Snapshot, now: Moment) -> bool:
-    """Within an epoch the key and the item decide.
+    """Return whether a row continues a known session.
 
-    Across epochs keys start at 1 again (Tautulli #925), so the client must be the same too, and the position where
-    the time that passed can have brought it.
+    Within a connection, the key and the item decide. Across connections, keys start at 1 again (Tautulli #925), so the
+    client must be the same too, and the position must be plausible for the time that passed.
     """
     same_path = row.item.key is not None and row.item.key == known.item.key
     same_item = same_path or row.item.rating_key == known.item.rating_key or _is_nameless(row)
@@ -373,7 +377,7 @@ def _is_same_play(known: Session, row: SessionRow, event: Snapshot, now: Moment)
 
 
 def _is_nameless(row: SessionRow) -> bool:
-    """Whether a row does not say what plays: then it says nothing against what is known."""
+    """Return whether a row does not say what plays; it then contradicts nothing."""
     return row.item.rating_key is None and row.item.key is None
 
 
@@ -383,7 +387,8 @@ def _is_plausible(known: Session, offset: int | None, now: Moment) -> bool:
 
 
 def _is_stale_row(ended: Session, row: SessionRow, event: Snapshot, now: Moment) -> bool:
-    """Whether Plex lists what has ended: for 3 to 30 minutes after the stop, and across a hiccup of the connection.
+    """Return whether Plex still lists a session that has ended: for 3 to 30 minutes after the stop, and across a short
+    outage.
 
     If it plays after all, its next report says so.
     """
@@ -392,7 +397,7 @@ def _is_stale_row(ended: Session, row: SessionRow, event: Snapshot, now: Moment)
     return ended.item.rating_key is None or _is_same_play(ended, row, event, now)
 
 
-def _begin(
+def _start_from_row(
     row: SessionRow, key: str, event: Snapshot, before: State, now: Moment, plays: Iterator[int]
 ) -> list[Change]:
     session = build_session(row, key, next(plays), event, now)
@@ -400,7 +405,7 @@ def _begin(
 
 
 def build_session(row: SessionRow, key: str, play_id: int, event: Snapshot, now: Moment) -> Session:
-    """A session that nothing but `/status/sessions` has told of."""
+    """Build a session that only `/status/sessions` has listed."""
     blank = Session(
         play_id=play_id,
         epoch=event.epoch,
@@ -442,7 +447,7 @@ def _reconcile(known: Session, row: SessionRow, event: Snapshot, before: State, 
 
 
 def _apply_row(session: Session, row: SessionRow, event: Snapshot) -> Session:
-    """The session with what only `/status/sessions` knows. Position and state stay the frames' business."""
+    """Return the session with what only `/status/sessions` knows. Reports decide position and state."""
     newer = session.heard_tick <= event.requested.tick or session.transcode_key is None
     transcode = row.transcode if row.transcode is not None and newer else session.transcode
     item = session.item if _is_nameless(row) else row.item
@@ -474,33 +479,33 @@ def _merge_player(listed: Player | None, reported: Player | None) -> Player | No
 
 def _handle_unlisted(session: Session, event: Snapshot, before: State, now: Moment) -> list[Change]:
     if session.heard_tick > event.requested.tick:
-        return _judged_by_silence(session, QUIET_MS, now)  # heard since the reading began
+        return _update_staleness(session, QUIET_MS, now)  # it has reported since the snapshot was requested
     if not session.epoch == before.connection.epoch == event.epoch:
-        return [_end(session, "inferred", session.updated_at)]  # the silence was ours
+        return [_end(session, "inferred", session.updated_at)]  # the connection was lost meanwhile
     waiting = not session.listed and now.tick - session.heard_tick < UNLISTED_MS
     if waiting:
-        return _judged_by_silence(session, QUIET_MS, now)
+        return _update_staleness(session, QUIET_MS, now)
     return [_end(session, "stale" if is_quiet(session, now) else "inferred", session.updated_at)]
 
 
-def _judged_by_silence(session: Session, longest_ms: int, now: Moment) -> list[Change]:
-    """A session that goes on without being listed is certain as long as it is heard of."""
+def _update_staleness(session: Session, longest_ms: int, now: Moment) -> list[Change]:
+    """Mark a session that goes on without being listed as stale or not, by when it last reported."""
     stale = now.tick - session.heard_tick > longest_ms
     return [] if stale == session.stale else [SessionChanged(replace(session, stale=stale))]
 
 
 def end_all(before: State) -> list[Change]:
-    """Every session, ended at its last report: the server they played on is gone."""
+    """End every session at its last report: the server they played on is gone."""
     return [_end(session, "inferred", session.updated_at) for session in before.sessions.values()]
 
 
 def is_quiet(session: Session, now: Moment) -> bool:
-    """Whether a session has not been heard of for so long that its stop must have been lost."""
+    """Return whether a session has not reported for so long that its stop must have been lost."""
     return now.tick - session.heard_tick > QUIET_MS
 
 
 def handle_tick(before: State, now: Moment) -> list[Effect]:
-    """Sessions that fell silent are marked; a snapshot decides whether they are over."""
+    """Mark sessions that fell silent as stale; a snapshot decides whether they have ended."""
     quiet = [s for s in before.sessions.values() if not s.stale and is_quiet(s, now)]
     return (
         [*(SessionChanged(replace(session, stale=True)) for session in quiet), RefreshRequest("sessions")]
@@ -510,12 +515,12 @@ def handle_tick(before: State, now: Moment) -> list[Effect]:
 
 
 def mark_stale(before: State) -> list[Change]:
-    """Blindness is shown on every session, so that the last known state is not taken for the present."""
+    """Mark every session as stale while Plex cannot be heard, so that its last state is not taken for the present."""
     return [SessionChanged(replace(s, stale=True)) for s in before.sessions.values() if not s.stale]
 
 
 def update_client(session: Session, before: State, now: Moment) -> list[Change]:
-    """The client a session plays on, when there is something new to say of it."""
+    """Return the client a session plays on, if anything about it is new."""
     player = session.player
     if player is None or player.client_identifier is None:
         return []

@@ -1,4 +1,4 @@
-"""What is known now, and how a change alters it."""
+"""The live state, and how a change alters it."""
 
 from __future__ import annotations
 
@@ -62,26 +62,26 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 OUR_OWN = frozenset({"connection", "audit", "acknowledged", "storage"})
-"""Types of journal rows that Plex did not send."""
+"""Types of journal rows that do not come from Plex."""
 RECENT = 100
-"""How many library changes stay in memory."""
+"""How many library changes are kept in memory."""
 BUFFERING_MS = 5 * 60_000
-"""How long a session's running dry counts."""
+"""How long a buffering of a session counts."""
 REMEMBERED = 256
-"""How many ended sessions, orphaned transcoder jobs, unsettled items and resolved alerts are remembered."""
+"""How many ended sessions, unclaimed transcode sessions, unsettled items and resolved alerts are remembered."""
 MOST = 2_000
 """How many sessions, activities and clients are kept: more than any household has."""
-COUNTED = 4_096
-"""How many rows of Plex's history are remembered: more than a day of it holds."""
-ARRIVALS = 2_000
+MOST_HISTORY_KEYS = 4_096
+"""How many rows of Plex's history are remembered: more than a day has."""
+MOST_NEW_ITEMS = 2_000
 """How many new items are remembered by name until the scan that found them has ended."""
 CONTAINERS = frozenset({"show", "season", "artist", "album", "photoalbum", "collection", "playlist", "playlistfolder"})
-"""Items that hold the ones that are counted."""
+"""Types of items that contain the items that are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecentlyResolved:
-    """An alert that was resolved, and the tick at which it was."""
+    """A resolved alert, and the tick at which it was resolved."""
 
     alert: Alert
     tick: int
@@ -89,40 +89,42 @@ class RecentlyResolved:
 
 @dataclass(slots=True)
 class State:
-    """Everything live. Readers hold a committed one; ingest alters a copy and puts it in its place after the commit."""
+    """Everything live. Readers hold a committed state; ingest alters a copy and publishes it after the commit."""
 
     connection: Connection
     server: ServerIdentity | None = None
     sessions: dict[str, Session] = field(default_factory=dict)
-    """By session key. A key of an older epoch stays until a snapshot has judged it."""
+    """By session key. A key of an earlier connection stays until a snapshot has confirmed or ended it."""
     ended: dict[str, Session] = field(default_factory=dict)
-    """By session key: what ended lately. Late and repeated stops mean nothing, and Plex may list it for a while yet."""
+    """By session key: sessions that ended recently. Late and repeated stops of them mean nothing, and Plex may still
+    list them for a while.
+    """
     transcodes: dict[str, Transcode] = field(default_factory=dict)
-    """By bare key: jobs report before the session that uses them names them."""
+    """By bare key: transcode sessions report before a session names them."""
     timelines: dict[str, Timeline] = field(default_factory=dict)
-    """Where clients without a session last were."""
+    """The last known position of clients without a session."""
     clients: dict[str, Client] = field(default_factory=dict)
     activities: dict[str, Activity] = field(default_factory=dict)
     unsettled: dict[str, LibraryChange] = field(default_factory=dict)
-    """By item: changes Plex has not finished with."""
+    """By item: changes that Plex has not finished processing."""
     recent: deque[LibraryChange] = field(default_factory=lambda: deque(maxlen=RECENT))
     """Newest last, one entry per change."""
     alerts: dict[tuple[AlertKind, str], Alert] = field(default_factory=dict)
-    """The open ones, by kind and subject."""
+    """The open alerts, by kind and subject."""
     recently_resolved: dict[tuple[AlertKind, str], RecentlyResolved] = field(default_factory=dict)
-    """The last resolved one of a kind and subject: soon after, it is opened again rather than a new one."""
+    """The last resolved alert by kind and subject: soon after, it is reopened instead of a new one opened."""
     condition_since: dict[tuple[AlertKind, str], int] = field(default_factory=dict)
-    """The tick since which what an alert waits for has held."""
+    """The tick since which the condition of an alert has held."""
     last_play_events: dict[int, PlayEventRecorded] = field(default_factory=dict)
-    """By play: the last turn it took."""
+    """The last event of each play."""
     buffer_ticks: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """By session key: ticks at which it ran dry in the last minutes."""
+    """By session key: ticks at which it buffered in the last minutes."""
     waiting_deliveries: dict[int, tuple[Delivery, ...]] = field(default_factory=dict)
-    """By alert: messages that it resolved, held back until it is certain not to open again."""
+    """By alert: messages that it was resolved, held back until it can no longer be reopened."""
     added_counts: dict[str, int] = field(default_factory=dict)
-    """By section: items created since its last scan ended, without those that hold others."""
+    """By library: items added since its last scan ended, without those that contain others."""
     new_items: dict[str, LibraryChange] = field(default_factory=dict)
-    """By item: what was created since the last scan of its section ended, as it is known by now."""
+    """By item: what was added since the last scan of its library ended, as known by now."""
     sections: tuple[Section, ...] = ()
     accounts: tuple[Account, ...] = ()
     plex_tv_users: tuple[PlexTvUser, ...] = ()
@@ -130,19 +132,19 @@ class State:
     devices: tuple[Device, ...] = ()
     history: History = field(default_factory=History)
     history_page: int = 0
-    """The last page of Plex's history that was taken in."""
+    """The last page of Plex's history that was applied."""
     known_history_keys: dict[str, None] = field(default_factory=dict)
-    """History keys read lately: they are read again, and are no news."""
+    """Keys of history rows read recently: they are read again, and are not new then."""
     last_event_at: int | None = None
     refreshed_at: int | None = None
-    """When something last confirmed what is known: a frame or a snapshot."""
+    """When a frame or a snapshot last confirmed what is known."""
     down_since: int | None = None
     sessions_read: bool = False
-    """Whether Plex has told what plays on this connection; it tells only the owner."""
+    """Whether Plex has listed its sessions on this connection. It lists them only to the owner."""
     sessions_unreadable: bool = False
-    """Whether what plays could not be read when it was last tried, though Plex is heard."""
+    """Whether sessions could not be read at the last attempt, though Plex is connected."""
     first_snapshot_tick: int = 0
-    """When it had told that first on this connection."""
+    """When Plex first listed its sessions on this connection."""
     next_event: int = 1
     next_play: int = 1
     next_alert: int = 1
@@ -156,24 +158,24 @@ class State:
         tables: dict[str, Any] = {name: value.copy() for name, value in values if isinstance(value, dict | deque)}
         return replace(self, **tables)
 
-    def sessions_of(self, client_identifier: str) -> list[Session]:
-        """The sessions that play on a client now; mostly there is one."""
+    def find_sessions(self, client_identifier: str) -> list[Session]:
+        """Return the sessions that play on a client now; mostly there is one."""
         return [session for session in self.sessions.values() if session.client_identifier == client_identifier]
 
     def find_timeline(self, client_identifier: str) -> Timeline | None:
-        """Where a client is, or last was; of several sessions the one heard last tells."""
-        session = max(self.sessions_of(client_identifier), key=lambda one: one.heard_tick, default=None)
+        """Return the position of a client, or its last one; of several sessions, the one that reported last decides."""
+        session = max(self.find_sessions(client_identifier), key=lambda one: one.heard_tick, default=None)
         return build_timeline(session) if session else self.timelines.get(client_identifier)
 
-    def all_timelines(self) -> dict[str, Timeline]:
-        """`build_timeline` every client that has one, in one look at the sessions."""
+    def list_timelines(self) -> dict[str, Timeline]:
+        """Return the timeline of every client that has one, in one pass over the sessions."""
         playing = sorted(self.sessions.values(), key=lambda session: session.heard_tick)
         present = (build_timeline(session) for session in playing)
         return {**self.timelines, **{timeline.client_identifier: timeline for timeline in present if timeline}}
 
 
 def build_timeline(session: Session, state: str | None = None) -> Timeline | None:
-    """The timeline of the client a session plays on."""
+    """Build the timeline of the client that a session plays on; `None` if the client is unknown."""
     if session.client_identifier is None:
         return None
     return Timeline(
@@ -190,7 +192,7 @@ def build_timeline(session: Session, state: str | None = None) -> Timeline | Non
 
 
 def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
-    """Alter the state by one change."""
+    """Apply one change to the state."""
     match change:
         case Journaled():
             state.next_event = change.id + 1
@@ -212,8 +214,8 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             state.activities[activity.uuid] = activity
         case ActivityEnded(activity=activity):
             state.activities.pop(activity.uuid, None)
-        case LibraryItemChanged(change=moved):
-            _change_library_item(state, moved)
+        case LibraryItemChanged(change=library_change):
+            _change_library_item(state, library_change)
         case SectionsSeen() | AccountsSeen() | DevicesSeen() | PlexTvUsersSeen():
             _replace_listed(state, change)
         case PlaysImported() | PlaysRepeated() | HistoryProgressed() | HistoryPageWritten():
@@ -223,7 +225,7 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
         case ConnectionChanged(connection=connection):
             _change_connection(state, connection)
         case StateConfirmed() | ReadabilityChanged():
-            _refresh(state, change)
+            _update_freshness(state, change)
         case AlertResolved(alert=alert, tick=tick):
             _resolve_alert(state, RecentlyResolved(alert, tick))
         case AlertOpened(alert=alert) | AlertReopened(alert=alert):
@@ -231,26 +233,26 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
         case AlertAcknowledged():
             _acknowledge(state, change)
         case ConditionSeen():
-            _note_condition(state, change)
+            _update_condition(state, change)
         case DeliveryChanged(delivery=delivery):
             _update_delivery(state, delivery)
         case _:
             assert_never(change)
 
 
-def _refresh(state: State, change: StateConfirmed | ReadabilityChanged) -> None:
-    """How fresh what is known is."""
+def _update_freshness(state: State, change: StateConfirmed | ReadabilityChanged) -> None:
+    """Update how fresh the state is."""
     match change:
-        case StateConfirmed(at=at, sessions=sessions, first_snapshot_tick=judged):
+        case StateConfirmed(at=at, sessions=sessions, first_snapshot_tick=tick):
             state.refreshed_at = at
             state.sessions_read = state.sessions_read if sessions is None else sessions
-            state.first_snapshot_tick = judged or state.first_snapshot_tick
+            state.first_snapshot_tick = tick or state.first_snapshot_tick
         case ReadabilityChanged(unreadable=unreadable):
             state.sessions_unreadable = unreadable
 
 
-def _note_condition(state: State, change: ConditionSeen) -> None:
-    """Since when what may become an alert has been so."""
+def _update_condition(state: State, change: ConditionSeen) -> None:
+    """Update since when the condition of an alert has held."""
     state.condition_since.pop((change.kind, change.subject), None)
     if change.tick is not None:
         state.condition_since[change.kind, change.subject] = change.tick
@@ -267,17 +269,17 @@ def _put_session(state: State, session: Session) -> None:
         state.buffer_ticks[key] = (*recent, session.heard_tick)
 
 
-def _put_play_event(state: State, mark: PlayEventRecorded) -> None:
-    state.next_play_event = max(state.next_play_event, mark.mark_id + 1)
-    if mark.kind == "ended":
-        state.last_play_events.pop(mark.play_id, None)
+def _put_play_event(state: State, play_event: PlayEventRecorded) -> None:
+    state.next_play_event = max(state.next_play_event, play_event.mark_id + 1)
+    if play_event.kind == "ended":
+        state.last_play_events.pop(play_event.play_id, None)
     else:
-        _remember(state.last_play_events, mark.play_id, mark)
+        _remember(state.last_play_events, play_event.play_id, play_event)
 
 
 def _switch_server(state: State, server: ServerIdentity) -> None:
     if state.server is not None and state.server.machine_identifier != server.machine_identifier:
-        of_the_other: tuple[dict[Any, Any], ...] = (
+        tables: tuple[dict[Any, Any], ...] = (
             state.clients,
             state.timelines,
             state.activities,
@@ -287,7 +289,7 @@ def _switch_server(state: State, server: ServerIdentity) -> None:
             state.recently_resolved,
             state.condition_since,
         )
-        for table in of_the_other:
+        for table in tables:
             table.clear()
         state.recent.clear()
         state.known_history_keys.clear()
@@ -298,7 +300,7 @@ def _switch_server(state: State, server: ServerIdentity) -> None:
 
 
 def _replace_listed(state: State, change: SectionsSeen | AccountsSeen | DevicesSeen | PlexTvUsersSeen) -> None:
-    """What Plex lists as a whole."""
+    """Replace what Plex lists as a whole."""
     match change:
         case SectionsSeen(sections=sections):
             state.sections = sections
@@ -313,11 +315,11 @@ def _replace_listed(state: State, change: SectionsSeen | AccountsSeen | DevicesS
 def _advance_history(
     state: State, change: PlaysImported | PlaysRepeated | HistoryProgressed | HistoryPageWritten
 ) -> None:
-    """Plex's history was read further."""
+    """Apply what was read of Plex's history."""
     match change:
         case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
             for play in plays:
-                _remember(state.known_history_keys, play.history_key, None, COUNTED)
+                _remember(state.known_history_keys, play.history_key, None, MOST_HISTORY_KEYS)
                 state.next_play = max(state.next_play, play.play_id + 1)
         case HistoryProgressed(history=history):
             state.history = history
@@ -345,16 +347,16 @@ def _open_alert(state: State, alert: Alert) -> None:
         _forget_new_items(state, alert)
 
 
-def _resolve_alert(state: State, rested: RecentlyResolved) -> None:
-    alert = rested.alert
+def _resolve_alert(state: State, resolved: RecentlyResolved) -> None:
+    alert = resolved.alert
     state.next_alert = max(state.next_alert, alert.id + 1)
     state.alerts.pop((alert.kind, alert.subject), None)
-    _remember(state.recently_resolved, (alert.kind, alert.subject), rested)
+    _remember(state.recently_resolved, (alert.kind, alert.subject), resolved)
     _forget_new_items(state, alert)
 
 
 def _forget_new_items(state: State, alert: Alert) -> None:
-    """What a scan added has been told."""
+    """Forget what a scan added, once its alert has named it."""
     if alert.kind == "scan_finished":
         state.added_counts.pop(alert.subject, None)
         for item in [item for item, new in state.new_items.items() if (new.section_id or "") == alert.subject]:
@@ -365,9 +367,9 @@ def _acknowledge(state: State, change: AlertAcknowledged) -> None:
     for key, alert in state.alerts.items():
         if alert.id == change.alert_id and alert.acknowledged_at is None:
             state.alerts[key] = replace(alert, acknowledged_at=change.at)
-    for key, rested in state.recently_resolved.items():
-        if rested.alert.id == change.alert_id and rested.alert.acknowledged_at is None:
-            state.recently_resolved[key] = replace(rested, alert=replace(rested.alert, acknowledged_at=change.at))
+    for key, resolved in state.recently_resolved.items():
+        if resolved.alert.id == change.alert_id and resolved.alert.acknowledged_at is None:
+            state.recently_resolved[key] = replace(resolved, alert=replace(resolved.alert, acknowledged_at=change.at))
 
 
 def _update_delivery(state: State, delivery: Delivery) -> None:
@@ -378,27 +380,27 @@ def _update_delivery(state: State, delivery: Delivery) -> None:
         _remember(state.waiting_deliveries, delivery.alert_id, held)
 
 
-def _change_library_item(state: State, moved: LibraryChange) -> None:
-    is_new = moved.id >= state.next_change
-    state.next_change = max(state.next_change, moved.id + 1)
-    known = next((old for old in reversed(state.recent) if old.id == moved.id), None)
+def _change_library_item(state: State, library_change: LibraryChange) -> None:
+    is_new = library_change.id >= state.next_change
+    state.next_change = max(state.next_change, library_change.id + 1)
+    known = next((old for old in reversed(state.recent) if old.id == library_change.id), None)
     if known is not None:
-        state.recent[state.recent.index(known)] = moved
+        state.recent[state.recent.index(known)] = library_change
     else:
-        state.recent.append(moved)
-    if moved.change == "created":
-        _note_new_item(state, moved, is_new=is_new)
-    elif moved.change == "deleted" and moved.item_id in state.new_items:
-        _count_new_item(state, state.new_items.pop(moved.item_id), -1)
-    state.unsettled.pop(moved.item_id, None)
-    if not moved.settled:
-        _remember(state.unsettled, moved.item_id, moved)
+        state.recent.append(library_change)
+    if library_change.change == "created":
+        _update_new_items(state, library_change, is_new=is_new)
+    elif library_change.change == "deleted" and library_change.item_id in state.new_items:
+        _count_new_item(state, state.new_items.pop(library_change.item_id), -1)
+    state.unsettled.pop(library_change.item_id, None)
+    if not library_change.settled:
+        _remember(state.unsettled, library_change.item_id, library_change)
 
 
-def _note_new_item(state: State, item: LibraryChange, *, is_new: bool) -> None:
+def _update_new_items(state: State, item: LibraryChange, *, is_new: bool) -> None:
     if is_new:
         _count_new_item(state, item, 1)
-        _remember(state.new_items, item.item_id, item, ARRIVALS)
+        _remember(state.new_items, item.item_id, item, MOST_NEW_ITEMS)
     elif item.item_id in state.new_items:
         state.new_items[item.item_id] = item
 

@@ -33,7 +33,7 @@ from plex_companion.events import Connecting, Disconnected
 from plex_companion.plex.gateway import NO_PORT, open_gateway
 from plex_companion.plex.listener import listen
 from plex_companion.plex.refresh import RefreshRequests
-from plex_companion.processes.ownership import insist_on_own
+from plex_companion.processes.ownership import require_own_database
 from plex_companion.setting_values import BY_HAND, has_port
 from plex_companion.settings import find_database_path
 from plex_companion.text import clean
@@ -291,7 +291,7 @@ async def _check_database(patient: DoctorTarget) -> str:
     if patient.settings.database is None and not path.exists():
         return f"There is none yet: it is made as {path} once Plex has answered."
     try:
-        await insist_on_own(path, patient.settings)
+        await require_own_database(path, patient.settings)
         async with open_cache(path, backups=patient.settings.backups) as cache:
             size = await cache.read_size_bytes()
             told = f"Can be written: {path} (schema {cache.schema}, {size / 1_000_000:.1f} MB)."

@@ -49,7 +49,7 @@ async def count_plays(memory: HistorySource, by: By, within: Window, limit: int)
         "timezone": name_zone(memory.zone),
         "since": serialize.format_iso(within.since),
         "until": serialize.format_iso(within.until),
-        **found.whole._asdict(),
+        **found.total._asdict(),
         "entries": entries,
         "count": len(entries),
         "total_entries": groups,

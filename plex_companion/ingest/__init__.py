@@ -1,1 +1,1 @@
-"""Events in, committed changes out: `loop.py` is the product on one screen."""
+"""From events to committed changes: `loop.py` is the product on one screen."""

@@ -1,4 +1,4 @@
-"""The desk of the process that listens: keeps what the other processes on its database must be told by the next commit."""
+"""What the leader still has to tell the other processes on its database with the next commit."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ if TYPE_CHECKING:
     from plex_companion.models import Moment
 
 POLL_SECONDS = 0.2
-"""How often it is looked whether letters have come."""
-FRESH_MS = 1_000
-"""How often it is worth a row that nothing but times and counters moved on."""
+"""How often the leader checks for forwarded events."""
+STATUS_INTERVAL_MS = 1_000
+"""How often the leader's status is written when only times and counters changed."""
 
 
 @dataclass(slots=True)
 class LeaderRecord:
-    """What is pinned up, and what waits for it."""
+    """The leader's last written status, and what the next commit must add."""
 
     pid: int
     find_uris: Callable[[Sequence[Change]], TouchedUris]
-    """Which URIs changes touch."""
+    """Finds the URIs that changes touch."""
     term: int | None = None
-    """`None` until the first commit has begun one."""
+    """`None` until the first commit has begun a term."""
     base: Base | None = None
     """What the state was loaded from."""
     unannounced: TouchedUris = field(default_factory=TouchedUris)
     received_ids: list[int] = field(default_factory=list)
-    """Taken in, and not yet written down."""
+    """Forwarded events that were received and are not yet written."""
     _last_status: LeaderStatus | None = None
     _last_status_at: int = 0
 
     def begin_batch(self, batch: Sequence[ReceivedEvent], changes: Sequence[Change]) -> TouchedUris:
-        """Note what a batch means to the others; returns the URIs it touches."""
+        """Record what a batch means to the other processes; return the URIs it touches."""
         touched = self.find_uris(changes)
         self.unannounced.add(touched)
         self.received_ids += [heard.forwarded_id for heard in batch if heard.forwarded_id is not None]
         return touched
 
     def build_commit(self, state: State, counters: dict[str, Any], at: int) -> LeaderCommit:
-        """What the next transaction pins up; false when there is nothing that cannot wait."""
+        """Build what the next transaction adds; it is false when everything in it can wait."""
         row = LeaderStatus(
             pid=self.pid,
             server=state.server.machine_identifier if state.server else None,
@@ -62,35 +62,35 @@ class LeaderRecord:
             refreshed_at=state.refreshed_at,
             counters=counters,
         )
-        pinned = self._last_status
-        rested = not 0 <= at - self._last_status_at < FRESH_MS
-        due = pinned is None or row.essential != pinned.essential or (rested and row != pinned)
+        last = self._last_status
+        is_old = not 0 <= at - self._last_status_at < STATUS_INTERVAL_MS
+        due = last is None or row.essential != last.essential or (is_old and row != last)
         return LeaderCommit(at, self.term, self.unannounced, row if due else None, tuple(self.received_ids), self.base)
 
     def build_final_commit(self, state: State, counters: dict[str, Any], at: int) -> LeaderCommit:
-        """The same, whether it could wait or not, and that nobody listens from then on."""
+        """Build what the last transaction adds: the status, whether it could wait or not, without a leader."""
         self._last_status, self.pid = None, NO_LEADER
         return self.build_commit(state, counters, at)
 
-    def mark_committed(self, bulletin: LeaderCommit, term: int | None) -> None:
-        """It is committed, in this term."""
+    def mark_committed(self, commit: LeaderCommit, term: int | None) -> None:
+        """Record that this was committed, in this term."""
         self.term = term
         self.unannounced, self.received_ids = TouchedUris(), []
-        if bulletin.status is not None:
-            self._last_status, self._last_status_at = bulletin.status, bulletin.at
+        if commit.status is not None:
+            self._last_status, self._last_status_at = commit.status, commit.at
 
 
 async def receive_forwarded(
     cache: Cache, put: Callable[[Sequence[ReceivedEvent]], Awaitable[None]], now: Callable[[], Moment]
 ) -> None:
-    """Take in the letters of other processes, for ever. The commit that writes them down deletes them."""
+    """Receive events that other processes forward, forever. The commit that writes their changes deletes them."""
     last: int = 0
     version: tuple[int, int] | None = None
     while True:
-        with suppress(StorageError):  # the next commit says what is wrong
+        with suppress(StorageError):  # the next commit reports what is wrong
             latest = await cache.read_data_version()
             if latest != version:
-                letters = await read_forwarded(cache, last, now())
-                version, last = latest, max((letter.forwarded_id or 0 for letter in letters), default=last)
-                await put(letters)
+                events = await read_forwarded(cache, last, now())
+                version, last = latest, max((letter.forwarded_id or 0 for letter in events), default=last)
+                await put(events)
         await anyio.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""The live state: what a batch of events changes, what readers see, and who waits for the next commit."""
+"""The live state: applies batches of events, publishes committed states, and wakes what waits for the next commit."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KINDS = 100
-"""Unknown types counted by name; what is more, or longer than any type on record, counts as `other`."""
+MOST_TYPES = 100
+"""How many unknown event types are counted by name. Further ones, and very long ones, count as `other`."""
 
 
-LONGEST_KIND = 64
+LONGEST_TYPE = 64
 
 
 @dataclass(slots=True)
 class Counters:
-    """What was heard since this process started."""
+    """What was received since this process started."""
 
     events: Counter[str] = field(default_factory=Counter)
     unrecognized: int = 0
@@ -56,13 +56,13 @@ class Counters:
                 self.connects += first
             case Unknown(type=kind):
                 self.unrecognized += 1
-                few = kind in self.events or (len(self.events) < KINDS and len(kind) <= LONGEST_KIND)
-                self.events[kind if few else "other"] += 1
+                is_counted = kind in self.events or (len(self.events) < MOST_TYPES and len(kind) <= LONGEST_TYPE)
+                self.events[kind if is_counted else "other"] += 1
             case _ if hasattr(event, "raw"):
                 self.events[event.type] += 1
 
     def as_dict(self) -> dict[str, Any]:
-        """As they are shown."""
+        """Return the counters by the names they are shown under."""
         return {
             "events": dict(sorted(self.events.items())),
             "unrecognized": self.unrecognized,
@@ -82,7 +82,7 @@ class AppliedBatch(NamedTuple):
 
 
 class Live:
-    """What is known now. `state` is what readers see: it is replaced as a whole, after the commit."""
+    """The current state. Readers see `state`, which is replaced as a whole after each commit."""
 
     def __init__(self, state: State, thresholds: Thresholds = DEFAULT, webhooks: WebhookRules | None = None) -> None:
         self.state = state
@@ -94,12 +94,12 @@ class Live:
         self.committed_at: int | None = None
         self.now = 0
         self.listens = True
-        """Whether this process hears Plex and writes; otherwise it shows what another one committed."""
+        """Whether this process listens to Plex and writes; otherwise it shows what the leader committed."""
         self.leader: LeaderStatus | None = None
-        """What that other one says of itself."""
-        self.written_out: dict[str, str] = {}
-        """What readers were told of this very state, by URI: after a notification many read the same."""
-        self._shown = anyio.Event()
+        """The status of the leader, if that is another process."""
+        self.serialized: dict[str, str] = {}
+        """Serialized resources of this state, by URI: after a notification, many clients read the same one."""
+        self._published = anyio.Event()
 
     def apply(self, events: Sequence[ReceivedEvent]) -> AppliedBatch:
         """Apply a batch of events to a copy of the state. Readers see nothing of it before `publish`."""
@@ -120,22 +120,25 @@ class Live:
         try:
             effects = changes_for(event, state, moment, self.thresholds)
             return effects + (queue_deliveries(effects, state, moment, self.webhooks) if self.webhooks else [])
-        except Exception:  # a rule that fails on one event must not make the program deaf to all others
+        except Exception:  # a rule that fails on one event must not stop all others
             self.counters.malformed += 1
-            logger.exception("An event of type %s could not be understood", event.type)
+            logger.exception("An event of type %s could not be handled", event.type)
             return []
 
     def publish(self, state: State) -> None:
-        """Readers see this from now on, and whoever waits is woken."""
+        """Show a state to readers from now on, and wake what waits for it."""
         self.state = state
-        self.written_out.clear()
-        self._shown.set()
-        self._shown = anyio.Event()
+        self.serialized.clear()
+        self._published.set()
+        self._published = anyio.Event()
 
     def prepare_wait(self) -> anyio.Event:
-        """What the next commit sets. Take it before reading, wait for it after: nothing falls between."""
-        return self._shown
+        """Return the event that the next commit sets.
+
+        Take it before reading and wait for it afterwards, so that no commit in between is missed.
+        """
+        return self._published
 
     async def wait_for_commit(self) -> None:
         """Wait for the next commit."""
-        await self._shown.wait()
+        await self._published.wait()

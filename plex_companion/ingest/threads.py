@@ -1,4 +1,4 @@
-"""Computes in a worker thread what would keep the event loop from others."""
+"""Runs long computations in a worker thread, so that the event loop goes on."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ T = TypeVar("T")
 
 
 async def compute_off_loop(function: Callable[[], T]) -> T:
-    """Return what a pure function returns, while the loop goes on. It is not abandoned: cancelling waits for its end."""
+    """Call a pure function in a worker thread and return its result. Cancelling waits until it has finished."""
     return await anyio.to_thread.run_sync(function)

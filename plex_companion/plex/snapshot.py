@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 import anyio
 
-from plex_companion.changes.sessions import key_of
+from plex_companion.changes.sessions import find_session_key
 from plex_companion.changes.state import MOST
 from plex_companion.errors import PlexError, PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, ToolError
 from plex_companion.events import Snapshot
@@ -128,7 +128,7 @@ class _SnapshotReader:
         found = self._damage["sessions"]
         damage = found[0] if found else Damage("GET /status/sessions")
         # A row without an identifier counts as unread, though it may still match a known session.
-        damage.skipped += [Element("Video") for row in rows if key_of(row) is None]
+        damage.skipped += [Element("Video") for row in rows if find_session_key(row) is None]
         self._damage["sessions"] = [damage] if damage else []
         unread = [row.get("sessionKey") for row in damage.skipped]
         self.found["unread_keys"] = frozenset(key for key in unread if key)

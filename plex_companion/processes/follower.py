@@ -1,4 +1,4 @@
-"""The heart of a process that does not listen: show what another one committed, then tell whoever asked."""
+"""A process that does not lead: it publishes what the leader committed, then notifies its subscribers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import anyio
 from plex_companion.cache.database import StorageError
 from plex_companion.cache.forwarded_events import is_forwardable, write_forwarded
 from plex_companion.cache.load import load_committed
-from plex_companion.cache.open_files import DatabaseMoved, find_replacement, owner_of
+from plex_companion.cache.open_files import DatabaseMoved, find_owner, find_replacement
 from plex_companion.errors import StartError
 from plex_companion.ingest.queue import BATCH_SIZE
 from plex_companion.models import Connection
@@ -32,38 +32,38 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
-"""How often a process looks whether another one has committed something, or has ended."""
+"""How often a follower checks whether the leader has committed something, or has ended."""
 
 
 HUNG_SECONDS = 12.0
-"""A process that listens and has not touched its lock for so long hangs, or was stopped: it touches it every two."""
-WAITED_SECONDS = 3.0
-"""How long a file that is gone is left to the process that listens."""
-_MOST_A_LOOK = 5 * POLL_SECONDS
-"""What counts of the time between two looks: this process may have been stopped itself."""
+"""A leader that has not touched its lock for so long hangs, or was stopped. It touches the lock every two seconds."""
+FILE_GRACE_SECONDS = 3.0
+"""How long the leader may take to rewrite a file that is gone."""
+_MAX_COUNTED_SECONDS = 5 * POLL_SECONDS
+"""Counts at most of the time between two checks: this process may have been stopped itself."""
 
 
 class HangWatch:
-    """Tells whether the holder of the lock still touches it, by our own clock."""
+    """Detects a holder of the lock that no longer touches it, by our own clock."""
 
-    def __init__(self, lease: LeaderLock) -> None:
-        self._lease = lease
-        self._beat = lease.last_beat()
-        self._looked, self._silent = anyio.current_time(), 0.0
+    def __init__(self, lock: LeaderLock) -> None:
+        self._lock = lock
+        self._last_beat = lock.last_beat()
+        self._checked_at, self._silent_seconds = anyio.current_time(), 0.0
 
-    def hangs(self) -> bool:
-        """Look; return whether it has not been touched for too long."""
-        beat, now = self._lease.last_beat(), anyio.current_time()
-        self._silent += min(now - self._looked, _MOST_A_LOOK)
-        self._looked = now
-        if beat is None or beat != self._beat:
-            self._beat, self._silent = beat, 0.0
-        return self._silent >= HUNG_SECONDS
+    def is_hung(self) -> bool:
+        """Check the lock; return whether it has not been touched for too long."""
+        beat, now = self._lock.last_beat(), anyio.current_time()
+        self._silent_seconds += min(now - self._checked_at, _MAX_COUNTED_SECONDS)
+        self._checked_at = now
+        if beat is None or beat != self._last_beat:
+            self._last_beat, self._silent_seconds = beat, 0.0
+        return self._silent_seconds >= HUNG_SECONDS
 
 
-def belongs_here(cache: Cache, server: ServerIdentity | None) -> bool:
-    """Return whether the file that has the name of ours now is one of the same server and version."""
-    found = owner_of(cache.path, alone=True)
+def is_file_of_server(cache: Cache, server: ServerIdentity | None) -> bool:
+    """Return whether the file that has our database's name now has the same server and schema."""
+    found = find_owner(cache.path, alone=True)
     if found is None:
         return False
     schema, owner = found
@@ -72,35 +72,35 @@ def belongs_here(cache: Cache, server: ServerIdentity | None) -> bool:
 
 @dataclass(slots=True)
 class Follower:
-    """Keeps the live state as the process that listens has it."""
+    """Keeps the live state of this process as the leader commits it."""
 
     live: Live
     cache: Cache
-    inbox: EventQueue
+    event_queue: EventQueue
     announce: Callable[[TouchedUris], None]
     list_all_uris: Callable[[], TouchedUris]
-    """Every URI there is now, for when announcements were taken down unseen."""
+    """Lists every URI there is now, for when announcements were pruned before they were read."""
     now: Callable[[], Moment]
     silent_ms: int
-    """When the process that listens has told nothing for so long, its word is doubted: it may hang."""
+    """When the leader has confirmed nothing for so long, it may hang, and its state is shown as stale."""
     last_id: int = 0
-    """The announcement seen last."""
+    """The id of the last announcement read."""
     _missing: float = 0.0
-    """For how long the file has had no name, in seconds."""
+    """For how many seconds the file has had no name."""
 
-    async def follow(self, lease: LeaderLock) -> bool:
-        """Follow until it is for this process to go on. A storage that refuses is asked again.
+    async def follow(self, lock: LeaderLock) -> bool:
+        """Follow the leader until this process must lead. A storage error is retried.
 
         Returns:
-            Whether the process that listened hangs; otherwise it has ended.
+            Whether the leader hangs; otherwise it has ended.
         """
         version: tuple[int, int] | None = None
-        watch = HangWatch(lease)
+        watch = HangWatch(lock)
         while True:
-            if await self._finds_its_file():
-                if lease.try_acquire():
+            if await self._check_file():
+                if lock.try_acquire():
                     return False
-                if watch.hangs() and lease.seize():
+                if watch.is_hung() and lock.seize():
                     return True
             try:
                 latest = await self.cache.read_data_version()
@@ -113,9 +113,10 @@ class Follower:
             self._mark_stale_if_silent()
             await anyio.sleep(POLL_SECONDS)
 
-    async def _finds_its_file(self) -> bool:
-        """Return whether the file is there, after a look at what has its name: the process that listens may have written it
-        anew. Where nobody has for a while, it is for this one to do so.
+    async def _check_file(self) -> bool:
+        """Return whether the file is in place, after reopening one that the leader has rewritten.
+
+        If no process has rewritten it for a while, this one must lead to do so.
         """
         if self.cache.is_in_file():
             if self._missing:
@@ -124,8 +125,8 @@ class Follower:
         self._note_failure(DatabaseMoved(f"{self.cache.path.name} was removed or replaced"))
         self._missing += POLL_SECONDS
         if find_replacement(self.cache.path, self.cache.files) == "nothing":
-            return self._missing > WAITED_SECONDS
-        if belongs_here(self.cache, self.live.state.server):
+            return self._missing > FILE_GRACE_SECONDS
+        if is_file_of_server(self.cache, self.live.state.server):
             with suppress(StartError, StorageError):
                 await self.cache.reopen()
                 await self.refresh()
@@ -133,7 +134,7 @@ class Follower:
         return False
 
     async def refresh(self) -> None:
-        """Show what is committed now, and announce what of it is new.
+        """Publish the committed state and announce what is new in it.
 
         Raises:
             StorageError: it cannot be read.
@@ -143,50 +144,50 @@ class Follower:
 
     async def _load(self) -> TouchedUris:
         found = await load_committed(self.cache, self.now(), self.last_id)
-        live, news = self.live, found.announcements
+        live, announcements = self.live, found.announcements
         shown = live.state.connection.state
-        self.last_id = news.last_id
+        self.last_id = announcements.last_id
         live.leader = found.leader
-        live.committed_at = news.committed_at or live.committed_at
+        live.committed_at = announcements.committed_at or live.committed_at
         live.publish(self._apply_staleness(found.state))
-        believed = live.state.connection.state == shown  # what is doubted, or no more, is another state of everything
-        return news.touched if news.complete and believed else self.list_all_uris()
+        same_state = live.state.connection.state == shown  # stale or no longer stale: every resource changes
+        return announcements.touched if announcements.complete and same_state else self.list_all_uris()
 
     def _mark_stale_if_silent(self) -> None:
-        """Look again at what is shown, now that time has passed."""
-        judged = self._apply_staleness(self.live.state)
-        if judged is not self.live.state:
-            self.live.publish(judged)
+        """Mark the published state as stale once the leader has been silent for too long."""
+        state = self._apply_staleness(self.live.state)
+        if state is not self.live.state:
+            self.live.publish(state)
             self.announce(self.list_all_uris())
 
     def _apply_staleness(self, state: State) -> State:
-        """The same, unless it claims to be live and nobody has confirmed it for too long."""
-        link, at = state.connection, self.now().at
-        confirmed = max(link.since_at, state.refreshed_at or 0)
-        if link.state != "live" or at - confirmed <= self.silent_ms:
+        """Return the state, marked as stale if it claims to be live but nothing has confirmed it for too long."""
+        connection, at = state.connection, self.now().at
+        confirmed = max(connection.since_at, state.refreshed_at or 0)
+        if connection.state != "live" or at - confirmed <= self.silent_ms:
             return state
-        doubted = state.copy()
-        doubted.connection = Connection("down", confirmed, link.epoch, "the process that listens is silent")
-        doubted.sessions = {key: replace(session, stale=True) for key, session in state.sessions.items()}
-        return doubted
+        stale = state.copy()
+        stale.connection = Connection("down", confirmed, connection.epoch, "the process that listens does not respond")
+        stale.sessions = {key: replace(session, stale=True) for key, session in state.sessions.items()}
+        return stale
 
     async def forward(self) -> None:
-        """Send what this process has to say to the one that writes, for ever."""
+        """Forward this process's own events to the leader, forever."""
         while True:
-            letters = [heard for heard in await self.inbox.drain(BATCH_SIZE) if is_forwardable(heard.event)]
+            events = [heard for heard in await self.event_queue.drain(BATCH_SIZE) if is_forwardable(heard.event)]
             try:
-                while letters:
-                    if await self._try_forward(letters):
-                        letters = []
+                while events:
+                    if await self._try_forward(events):
+                        events = []
                     else:
                         await anyio.sleep(POLL_SECONDS)
             finally:
-                self.inbox.put_back(letters)
+                self.event_queue.put_back(events)
 
-    async def _try_forward(self, letters: Sequence[ReceivedEvent]) -> bool:
+    async def _try_forward(self, events: Sequence[ReceivedEvent]) -> bool:
         try:
-            with anyio.CancelScope(shield=True):  # sent or not, but nobody in doubt
-                await write_forwarded(self.cache, letters)
+            with anyio.CancelScope(shield=True):  # either all are written, or none
+                await write_forwarded(self.cache, events)
         except StorageError as error:
             self._note_failure(error)
             return False

@@ -1,4 +1,7 @@
-"""Whose a database is: one Plex server's, known by its machine identifier, or by its address where it cannot be asked."""
+"""Checks that a database belongs to our Plex server.
+
+It is recognized by the server's machine identifier, or by its address while the server does not answer.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import anyio
 
-from plex_companion.cache.open_files import owner_of
+from plex_companion.cache.open_files import find_owner
 from plex_companion.errors import DatabaseOfAnotherServer, ToolError
 from plex_companion.events import Snapshot
 from plex_companion.plex.gateway import open_gateway
@@ -28,29 +31,32 @@ if TYPE_CHECKING:
     Send = Callable[[Sequence[ReceivedEvent]], Awaitable[None]]
 
 ASK_SECONDS = 4.0
-"""How long a start waits for the server to say who it is, where its address is another than the database knows."""
+"""How long a start waits for the server to identify itself, when its address is not the one in the database."""
 AGAIN_SECONDS = 10.0
-"""Between two tries to ask it later."""
+"""Between two later attempts to identify the server."""
 
 
-def address_mark(settings: Settings) -> int:
-    """Return a number that tells addresses apart and gives none away; 0 without one. SQLite keeps it as `user_version`."""
+def compute_address_mark(settings: Settings) -> int:
+    """Return a number that identifies the server's address without revealing it; 0 without an address.
+
+    SQLite keeps it as `user_version`, a field for applications (sqlite.org/pragma.html#pragma_user_version).
+    """
     if settings.plex_url is None:
         return 0
     digest = hashlib.sha256(settings.plex_url.rstrip("/").lower().encode()).digest()
     return max(1, int.from_bytes(digest[:4], "big") & 0x7FFF_FFFF)
 
 
-async def insist_on_own(path: Path, settings: Settings) -> None:
-    """Insist that a database belongs to the server of the settings, or to none yet.
+async def require_own_database(path: Path, settings: Settings) -> None:
+    """Raise unless a database belongs to the server of the settings, or to none yet.
 
-    The same address is the same household, also where Plex was installed anew. At another address the server is asked
-    who it is; where it does not answer, a database that knows an address is another server's.
+    The same address means the same household, even if Plex was reinstalled. At another address, the server is asked for
+    its identity; if it does not answer, a database that knows an address is taken for another server's.
 
     Raises:
         DatabaseOfAnotherServer: it is another server's.
     """
-    found = owner_of(path)
+    found = find_owner(path)
     if found is None or settings.plex_url is None:
         return
     owner = found[1]
@@ -65,15 +71,15 @@ async def insist_on_own(path: Path, settings: Settings) -> None:
         raise _refusal(path, owner, None)
 
 
-def receive_own(cache: Cache, live: Live, settings: Settings, send: Send) -> Send:
-    """Wrap what takes in events: the first word of a server that the database does not belong to ends the program."""
+def wrap_owner_check(cache: Cache, live: Live, settings: Settings, send: Send) -> Send:
+    """Wrap the receiver of events: the first snapshot of a server that does not own the database ends the program."""
 
     async def receive(heard: Sequence[ReceivedEvent]) -> None:
         known = live.state.server
         for one in heard:
             seen = one.event.server if isinstance(one.event, Snapshot) and one.event.first else None
             if seen is not None and known is not None and seen.machine_identifier != known.machine_identifier:
-                owner = await cache.owner()
+                owner = await cache.read_owner()
                 if owner.server == known.machine_identifier and not _is_own_address(owner, settings):
                     raise _refusal(cache.path, owner, seen)
         await send(heard)
@@ -82,7 +88,7 @@ def receive_own(cache: Cache, live: Live, settings: Settings, send: Send) -> Sen
 
 
 async def guard_owner(cache: Cache, live: Live, settings: Settings, gateway: Gateway) -> NoReturn:
-    """End when the database that this process follows turns out to be another server's; two may have begun it at once.
+    """End the program when the database it follows turns out to be another server's; two may have begun it at once.
 
     Raises:
         DatabaseOfAnotherServer: it is another server's.
@@ -91,7 +97,7 @@ async def guard_owner(cache: Cache, live: Live, settings: Settings, gateway: Gat
     while True:
         theirs = live.state.server
         if theirs is not None and theirs.machine_identifier != agreed:
-            owner = await cache.owner()
+            owner = await cache.read_owner()
             own = _is_own_address(owner, settings)
             ours = None if own else await _identity(gateway)
             if ours is None:  # the same address, or no answer yet
@@ -105,8 +111,8 @@ async def guard_owner(cache: Cache, live: Live, settings: Settings, gateway: Gat
 
 
 def _is_own_address(owner: Owner, settings: Settings) -> bool:
-    """A database that nobody named has its name from the address."""
-    return settings.database is None or owner.address == address_mark(settings)
+    """Return whether the address is the database's. A database with a default name is named after its address."""
+    return settings.database is None or owner.address == compute_address_mark(settings)
 
 
 async def _identity(gateway: Gateway) -> ServerIdentity | None:
@@ -118,7 +124,7 @@ async def _identity(gateway: Gateway) -> ServerIdentity | None:
 def _refusal(path: Path, owner: Owner, ours: ServerIdentity | None) -> DatabaseOfAnotherServer:
     theirs = f"{owner.name} ({owner.server})" if owner.name else owner.server
     if ours is None:
-        answer = "PLEX_URL is another address than it was heard at, and does not answer"
+        answer = "PLEX_URL is not the address it was last reached at, and does not answer"
     else:
         answer = (
             f"PLEX_URL leads to {f'{ours.name} ({ours.machine_identifier})' if ours.name else ours.machine_identifier}"

@@ -19,7 +19,7 @@ async def read_clients(companion: Companion) -> dict[str, Any]:
     """Every player that was ever seen, with where it is or last was; the one seen last comes first."""
     state, now = companion.state, companion.now_ms
     seen = sorted(state.clients.values(), key=lambda client: client.last_seen_at, reverse=True)
-    timelines = state.all_timelines()
+    timelines = state.list_timelines()
     return {
         "clients": [serialize.serialize_client(one, timelines.get(one.client_identifier), state, now) for one in seen]
     }
@@ -38,7 +38,7 @@ async def read_timeline(companion: Companion, client_identifier: str) -> dict[st
 def list_timelines(companion: Companion) -> Iterable[Mapping[str, str]]:
     """The players that have a timeline."""
     state = companion.state
-    for identifier in sorted(state.clients.keys() & state.all_timelines().keys()):
+    for identifier in sorted(state.clients.keys() & state.list_timelines().keys()):
         title = state.clients[identifier].title or identifier
         yield {"client_identifier": identifier, "title": f"Timeline of {title}"}
 

@@ -99,7 +99,7 @@ async def read_resource(companion: Companion, uri: str, cursor: str | None = Non
 async def _read_body(companion: Companion, resource: Resource, uri: str, fields: Mapping[str, str]) -> str:
     if not resource.of_state:
         return encode_json(await resource.read(companion, **fields))
-    kept = companion.live.written_out
+    kept = companion.live.serialized
     if uri not in kept:
         kept[uri] = encode_json(await resource.read(companion, **fields))
     return kept[uri]

@@ -69,7 +69,7 @@ async def client_timelines(companion: Companion) -> Told:
     `estimated_offset_ms` is the current position, extrapolated from the last report.
     """
     state, now = companion.state, companion.now_ms
-    found = state.all_timelines()
+    found = state.list_timelines()
     timelines = [serialize.serialize_timeline(found[one], state, now) for one in sorted(state.clients) if one in found]
     return add_envelope(companion, {"timelines": timelines, "count": len(timelines)})
 

@@ -13,7 +13,7 @@ from plex_companion.cache.load import load_committed, load_state
 from plex_companion.cache.open_files import UNKNOWN
 from plex_companion.cache.prune import prune
 from plex_companion.changes.kinds import Journaled
-from plex_companion.ingest.leader import FRESH_MS, LeaderRecord
+from plex_companion.ingest.leader import STATUS_INTERVAL_MS, LeaderRecord
 from plex_companion.models import Connection, Moment
 
 if TYPE_CHECKING:
@@ -47,21 +47,21 @@ def listening(connection: Connection = LIVE, refreshed_at: int = START) -> Leade
     )
 
 
-def bulletin(term: int | None = None, *urgent: str) -> LeaderCommit:
+def build_commit(term: int | None = None, *urgent: str) -> LeaderCommit:
     return LeaderCommit(START, term, TouchedUris(set(urgent)), listening())
 
 
 async def test_a_first_transaction_begins_a_term_and_later_ones_belong_to_it(cache: Cache) -> None:
-    assert await cache.write([row(1)], UNKNOWN, START, bulletin()) == 1
-    assert await cache.write([row(2)], UNKNOWN, START, bulletin(1)) == 1
-    assert await cache.write([row(3)], UNKNOWN, START, bulletin()) == 2
+    assert await cache.write([row(1)], UNKNOWN, START, build_commit()) == 1
+    assert await cache.write([row(2)], UNKNOWN, START, build_commit(1)) == 1
+    assert await cache.write([row(3)], UNKNOWN, START, build_commit()) == 2
 
 
 async def test_of_a_term_that_is_over_nothing_is_written(cache: Cache) -> None:
-    first = await cache.write([row(1)], UNKNOWN, START, bulletin())
-    await cache.write([row(2)], UNKNOWN, START, bulletin())
+    first = await cache.write([row(1)], UNKNOWN, START, build_commit())
+    await cache.write([row(2)], UNKNOWN, START, build_commit())
     with pytest.raises(LeadershipLost):
-        await cache.write([row(3)], UNKNOWN, START, bulletin(first, "plex://events"))
+        await cache.write([row(3)], UNKNOWN, START, build_commit(first, "plex://events"))
     assert (await load_state(cache, NOW)).next_event == 3
     assert (await load_committed(cache, NOW, 0)).announcements.last_id == 0
 
@@ -69,7 +69,7 @@ async def test_of_a_term_that_is_over_nothing_is_written(cache: Cache) -> None:
 async def test_what_is_pinned_up_is_seen_together_with_the_rows(cache: Cache) -> None:
     story = Story(connected=False)
     changes = [*story.connect(listed("1")), *story.plays("1", at=60)]
-    await cache.write(changes, UNKNOWN, START, bulletin(None, "plex://sessions"))
+    await cache.write(changes, UNKNOWN, START, build_commit(None, "plex://sessions"))
     found = await load_committed(cache, NOW, 0)
     assert found.leader == listening()
     assert found.state.connection == LIVE
@@ -83,7 +83,7 @@ async def test_what_is_pinned_up_is_seen_together_with_the_rows(cache: Cache) ->
 
 
 async def test_sessions_of_a_connection_that_is_lost_are_stale_whatever_their_rows_say(cache: Cache) -> None:
-    await cache.write(Story(connected=False).connect(listed("1")), UNKNOWN, START, bulletin())
+    await cache.write(Story(connected=False).connect(listed("1")), UNKNOWN, START, build_commit())
     down = LeaderCommit(START, 1, status=listening(Connection("down", START, 7, "no pong")))
     await cache.write([], UNKNOWN, START, down)
     assert [session.stale for session in (await load_committed(cache, NOW, 0)).state.sessions.values()] == [True]
@@ -117,29 +117,29 @@ async def test_old_announcements_are_taken_down_and_whoever_missed_them_knows(ca
 
 
 async def test_the_connection_goes_on_counting_where_nothing_played_on_the_last_one(cache: Cache) -> None:
-    await cache.write([], UNKNOWN, START, bulletin())
+    await cache.write([], UNKNOWN, START, build_commit())
     assert (await load_state(cache, NOW)).connection.epoch == 7
 
 
 def test_what_only_grows_fresher_waits_a_second_and_what_matters_does_not() -> None:
-    desk, state = LeaderRecord(4711, lambda _: TouchedUris()), Story().state
-    first = desk.build_commit(state, {}, START)
+    leader_record, state = LeaderRecord(4711, lambda _: TouchedUris()), Story().state
+    first = leader_record.build_commit(state, {}, START)
     assert first.status is not None
-    desk.mark_committed(first, 1)
-    assert not desk.build_commit(state, {}, START + FRESH_MS), "the same again is worth no row"
-    assert not desk.build_commit(state, {"snapshots": 2}, START + FRESH_MS - 1)
-    assert desk.build_commit(state, {"snapshots": 2}, START + FRESH_MS)
-    assert desk.build_commit(state, {"snapshots": 2}, START - 5_000), "the clock was set back"
+    leader_record.mark_committed(first, 1)
+    assert not leader_record.build_commit(state, {}, START + STATUS_INTERVAL_MS), "the same again is worth no row"
+    assert not leader_record.build_commit(state, {"snapshots": 2}, START + STATUS_INTERVAL_MS - 1)
+    assert leader_record.build_commit(state, {"snapshots": 2}, START + STATUS_INTERVAL_MS)
+    assert leader_record.build_commit(state, {"snapshots": 2}, START - 5_000), "the clock was set back"
     state.connection = Connection("down", START, 1, "closed by Plex")
-    assert desk.build_commit(state, {}, START + 1)
+    assert leader_record.build_commit(state, {}, START + 1)
 
 
 def test_what_could_not_be_written_is_told_by_the_next_commit() -> None:
-    desk, state = LeaderRecord(4711, lambda _: TouchedUris({"plex://events"})), Story().state
-    desk.begin_batch([], [])
-    desk.find_uris = lambda _: TouchedUris(set(), {"plex://clients"})
-    desk.begin_batch([], [])
-    told = desk.build_commit(state, {}, START)
+    leader_record, state = LeaderRecord(4711, lambda _: TouchedUris({"plex://events"})), Story().state
+    leader_record.begin_batch([], [])
+    leader_record.find_uris = lambda _: TouchedUris(set(), {"plex://clients"})
+    leader_record.begin_batch([], [])
+    told = leader_record.build_commit(state, {}, START)
     assert told.touched == TouchedUris({"plex://events"}, {"plex://clients"})
-    desk.mark_committed(told, 1)
-    assert not desk.build_commit(state, {}, START).touched
+    leader_record.mark_committed(told, 1)
+    assert not leader_record.build_commit(state, {}, START).touched

@@ -215,7 +215,7 @@ def test_what_plex_says_to_people_is_noted_as_it_stands() -> None:
     story.say("status", {})
     assert [(alert.kind, alert.title, alert.subject) for alert in story.opened] == [
         ("plex_status", 'Scanning the "Films" section', "LIBRARY_UPDATE"),
-        ("plex_status", "Plex says", "plex"),
+        ("plex_status", "Message from Plex", "plex"),
     ]
 
 
@@ -368,7 +368,7 @@ def test_a_player_never_seen_before_is_new_once() -> None:
         story.after(1).look()
     story.look(clients=(Client("stove", "Stove"), Client("shed", "Shed", "Plex for TV")))
     attic, shed = story.alerts("new_device")
-    assert (attic.subject, attic.title, attic.resolved_at) == ("attic", "A new device: Lamp", attic.at)
+    assert (attic.subject, attic.title, attic.resolved_at) == ("attic", "New device: Lamp", attic.at)
     assert (shed.subject, shed.detail["product"]) == ("shed", "Plex for TV")
 
 
@@ -580,7 +580,7 @@ def test_more_streams_of_a_user_than_allowed_alert_after_the_time_of_grace_and_r
     assert story.alerts("concurrent_streams") == []
     story.after(0.001).tick()
     (alert,) = story.alerts("concurrent_streams")
-    assert (alert.subject, alert.title) == ("2", "Bo plays 4 streams at once")
+    assert (alert.subject, alert.title) == ("2", "Bo is watching 4 streams at once")
     assert (alert.detail["limit"], alert.detail["session_keys"]) == (3, ["1", "2", "3", "4"])
     story.after(5).plays("4", "stopped", client="player 4")
     assert [one.kind for one in story.resolved] == ["concurrent_streams"]
@@ -635,19 +635,19 @@ def test_an_event_that_tells_whether_something_is_over_says_so_in_its_rule() -> 
 
 def test_a_backup_that_fails_is_an_alert_until_one_succeeds() -> None:
     story = Story()
-    story.hear(StorageReport("backup", ok=False, words="The backup of the day failed."))
-    story.hear(StorageReport("backup", ok=False, words="The backup of the day failed."))
+    story.hear(StorageReport("backup", ok=False, words="The daily backup failed."))
+    story.hear(StorageReport("backup", ok=False, words="The daily backup failed."))
     (opened,) = story.alerts("storage")
     assert (opened.subject, opened.severity, opened.resolved_at) == ("backup", "error", None)
-    story.hear(StorageReport("backup", ok=True, words="The backup of the day is made."))
+    story.hear(StorageReport("backup", ok=True, words="The daily backup was made."))
     assert [alert.id for alert in story.resolved] == [opened.id]
-    story.after(3_600).hear(StorageReport("backup", ok=True, words="The backup of the day is made."))
+    story.after(3_600).hear(StorageReport("backup", ok=True, words="The daily backup was made."))
     assert len(story.alerts("storage")) == 1
 
 
 def test_a_database_that_was_mended_is_told_and_needs_nothing_more() -> None:
     story = Story()
-    changes = story.hear(StorageReport("database", ok=False, words="The database was damaged: begun anew"))
+    changes = story.hear(StorageReport("database", ok=False, words="The database was damaged: started empty"))
     (alert,) = story.alerts("storage")
     assert alert.resolved_at is not None
     (row,) = [change for change in changes if isinstance(change, Journaled)]

@@ -127,7 +127,7 @@ def test_the_end_of_an_outage_says_how_long_nothing_was_heard() -> None:
     story.lose()
     story.after(37).connect()
     row = of(story.changes, Journaled)[-1]
-    assert (row.type, row.subject, row.summary) == ("connection", "live", "Plex is heard, after 37.0 s of nothing")
+    assert (row.type, row.subject, row.summary) == ("connection", "live", "Connected to Plex again, after 37.0 s")
     assert json.loads(row.payload) == {"state": "live", "epoch": 2, "blind_since_ms": lost, "blind_ms": 37_000}
 
 

@@ -164,7 +164,7 @@ async def test_that_a_database_was_mended_is_an_alert_and_a_row_of_the_journal(t
         (alert,) = [alert for alert in await read_newest_alerts(companion.cache, 10) if alert.kind == "storage"]
         (row,) = await read_newest_events(companion.cache, 10, ["storage"])
     assert alert.title == row["summary"]
-    assert "begun anew" in alert.title
+    assert "started empty" in alert.title
     assert alert.resolved_at is not None, "it is over: nothing remains to be done"
     assert str(tmp_path) not in alert.title
 

@@ -130,7 +130,7 @@ async def test_any_window_is_counted_exactly_wherever_its_ends_are(path: Path, e
         found = await count_plays_by(cache, by, window)
     expected = recount(rows, by, window)
     assert sorted(found.entries.values()) == sorted(sums for key, sums in expected.items() if is_known(key))
-    assert found.whole == tuple(map(sum, zip((0, 0, 0), *expected.values(), strict=True)))
+    assert found.total == tuple(map(sum, zip((0, 0, 0), *expected.values(), strict=True)))
 
 
 async def test_all_hours_are_told_in_order_and_all_days_also_those_without_plays(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ async def test_who_listens_and_tells_nothing_is_believed_for_three_minutes(demo:
             second.told.clear()
             ahead = 190_000
             await second.until(lambda: second.companion.state.connection.state == "down")
-            assert second.companion.state.connection.detail == "the process that listens is silent"
+            assert second.companion.state.connection.detail == "the process that listens does not respond"
             assert second.sessions[session.key].stale
             assert {"plex://sessions", "plex://server"} <= set(second.told)
             ahead = 0

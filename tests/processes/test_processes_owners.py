@@ -17,7 +17,7 @@ from support.several_processes import Member, member, rows, settings_for
 from plex_companion.cli import _find_expected_error
 from plex_companion.demo import build_household, open_demo
 from plex_companion.errors import DatabaseOfAnotherServer
-from plex_companion.processes.ownership import address_mark
+from plex_companion.processes.ownership import compute_address_mark
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ async def heard(demo: Demo, folder: Path) -> None:
 
 async def recorded(one: Member, demo: Demo, folder: Path) -> None:
     await one.live()
-    mark = address_mark(settings_for(demo, folder))
+    mark = compute_address_mark(settings_for(demo, folder))
     with anyio.fail_after(HANG_SECONDS):
         while rows(folder, "PRAGMA user_version") != [(mark,)]:  # noqa: ASYNC110 - nothing is announced
             await anyio.sleep(0.02)

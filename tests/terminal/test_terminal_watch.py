@@ -222,7 +222,7 @@ async def test_a_pipe_gets_a_line_for_each_change_and_no_control_codes(demo: Dem
         await pipe.until("paused: ")
         await demo.shut_down()
         await pipe.until("Can't reach Plex")
-        await pipe.until("alert: Plex cannot be heard")
+        await pipe.until("alert: Plex cannot be reached")
         await demo.reopen()
         await pipe.until("live: ")
         pipe.process.send_signal(signal.SIGINT)

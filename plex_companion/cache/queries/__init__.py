@@ -1,1 +1,1 @@
-"""What is read from the database beside the live state."""
+"""Queries that read the database instead of the live state."""

@@ -1,4 +1,4 @@
-"""What the charts are drawn from: plays by the quarter of an hour, and who and what was played most."""
+"""What the charts are drawn from: plays by quarter of an hour, and rankings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ QUARTER_MS = 900_000
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Somebody or something, and how often; `watched_ms` sums up the `timed` plays, whose time is known."""
+    """A user, title or the like, and how often it was played; `watched_ms` sums up the `timed` plays, whose time is
+    known.
+    """
 
     name: str
     plays: int

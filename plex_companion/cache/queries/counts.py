@@ -1,4 +1,4 @@
-"""Plays counted over a window: whole units out of the roll-ups, the ragged ends out of the plays themselves."""
+"""Counts plays over a window: whole units from the roll-ups, the partial units at both ends from the plays themselves."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 By = Literal["user", "title", "library", "platform", "day", "hour"]
 QUARTER_MS = HOUR_MS // 4
 UNKNOWN = ""
-"""What the roll-ups have in place of a user, library or platform that is not known: a key must be something."""
+"""Stands in the roll-ups for an unknown user, library or platform: a key cannot be null."""
 
 # A user or library whose id is unknown is '=' and its name.
-_OF_DAYS = {
+_DAY_KEYS = {
     "user": ("user_id", "coalesce(user_id, '=' || user_name, '')"),
     "library": ("library", "coalesce(library_id, '=' || library, '')"),
     "platform": ("platform", "coalesce(platform, '')"),
@@ -31,30 +31,30 @@ _SUMS = "sum(plays) AS plays, sum(timed) AS timed, sum(watched_ms) AS watched_ms
 
 
 class Sum(NamedTuple):
-    """How many plays, of how many of them the watch time is known, and that time."""
+    """How many plays, for how many of them the watch time is known, and that time."""
 
     plays: int = 0
     timed: int = 0
     watched_ms: int = 0
 
     def plus(self, other: Sum) -> Sum:
-        """Return both together."""
+        """Return the sum of both."""
         return Sum(self.plays + other.plays, self.timed + other.timed, self.watched_ms + other.watched_ms)
 
 
 @dataclass(slots=True)
 class Counts:
-    """Plays by one of their facts. Those of which it is not known are in `whole` and in no entry."""
+    """Plays counted by one attribute. Plays whose attribute is unknown are in `total` only."""
 
     entries: dict[str, Sum] = field(default_factory=dict)
-    """By key, in their order: days and hours by time, everything else by number."""
-    whole: Sum = field(default_factory=Sum)
+    """By key, in order: days and hours by time, everything else by number of plays."""
+    total: Sum = field(default_factory=Sum)
     groups: dict[str, PlayGroup] = field(default_factory=dict)
-    """What was played, by the keys of the entries, where it is counted by title."""
+    """The groups counted, by the keys of the entries, where plays are counted by title."""
 
 
 async def count_plays_by(cache: Cache, by: By, window: Window, zone: tzinfo = UTC) -> Counts:
-    """Count the plays of a window by one of their facts.
+    """Count the plays of a window by one attribute.
 
     Days are keyed by their number since 1970 and hours by 0 to 23, both by the clock of `zone`; users and libraries by
     id, or '=' and the name where the id is unknown; titles by guid or rating key.
@@ -63,13 +63,13 @@ async def count_plays_by(cache: Cache, by: By, window: Window, zone: tzinfo = UT
         return _sum_by_title(await group_plays(cache, window))
     if by in {"day", "hour"}:
         return await _sum_by_time(cache, by, window, zone)
-    rows = await _read_rows(cache, *_count_days(*_OF_DAYS[by], window))
+    rows = await _read_rows(cache, *_count_days(*_DAY_KEYS[by], window))
     found = {row["key"]: Sum(row["plays"], row["timed"], row["watched_ms"]) for row in rows}
-    return Counts(_sum_by_number(found), _find_whole_units(found.values()))
+    return Counts(_sum_by_number(found), _sum_all(found.values()))
 
 
 def _sum_by_title(groups: list[PlayGroup]) -> Counts:
-    counts = Counts(whole=_find_whole_units(Sum(one.plays, one.timed, one.watched_ms) for one in groups))
+    counts = Counts(total=_sum_all(Sum(one.plays, one.timed, one.watched_ms) for one in groups))
     for place, group in enumerate(rank_groups(groups)):
         key = str(place)
         counts.groups[key] = group
@@ -82,15 +82,15 @@ def _sum_by_number(found: dict[str, Sum]) -> dict[str, Sum]:
     return dict(sorted(known, key=lambda item: (-item[1].plays, -item[1].watched_ms, item[0])))
 
 
-def _find_whole_units(sums: Iterable[Sum]) -> Sum:
-    whole = Sum()
+def _sum_all(sums: Iterable[Sum]) -> Sum:
+    total = Sum()
     for one in sums:
-        whole = whole.plus(one)
-    return whole
+        total = total.plus(one)
+    return total
 
 
 async def _sum_by_time(cache: Cache, by: By, window: Window, zone: tzinfo) -> Counts:
-    """Count stretch by stretch of one offset from UTC, so that summer time is right."""
+    """Count each stretch of one UTC offset separately, so that summer time is right."""
     first = await read_first_play(cache)
     found: dict[int, Sum] = {}
     if first is None:
@@ -100,11 +100,11 @@ async def _sum_by_time(cache: Cache, by: By, window: Window, zone: tzinfo) -> Co
         for row in await _read_rows(cache, *_count_quarters(by, Window(start, end), offset)):
             one = Sum(row["plays"], row["timed"], row["watched_ms"])
             found[row["key"]] = found.get(row["key"], Sum()).plus(one)
-    return Counts({str(key): found[key] for key in sorted(found)}, _find_whole_units(found.values()))
+    return Counts({str(key): found[key] for key in sorted(found)}, _sum_all(found.values()))
 
 
 async def count_plays_by_player(cache: Cache, window: Window) -> list[sqlite3.Row]:
-    """Return the plays of a window by user, kind of item and player; `user` is '' where it is not known."""
+    """Return the plays of a window by user, kind of item and player; `user` is '' if unknown."""
     sql = f"""
         SELECT coalesce(user_id, '=' || user_name, '') AS user, type, client_identifier, player_title, platform,
             max(started_at), -- beside a lone max(), other columns are those of its row
@@ -119,14 +119,14 @@ _PLAYER = "'=' || coalesce(player_title, '') || '/' || coalesce(platform, '')"
 
 
 async def read_first_play(cache: Cache) -> int | None:
-    """When the oldest play began."""
+    """Return when the oldest play began; `None` if there is none."""
     (row,) = await cache.archive.execute_fetchall("SELECT min(started_at) AS at FROM plays")
     at: int | None = row["at"]
     return at
 
 
 def _split(window: Window, unit: int) -> dict[str, int]:
-    """The whole units inside a window, and what is left before and behind them."""
+    """Return the whole units inside a window, and the partial ones before and after them."""
     first, end = -(-window.since // unit), (window.until + 1) // unit
     if end <= first:
         return {"since": window.since, "head": window.until, "first": 0, "end": 0, "tail": 1, "until": 0}
@@ -145,7 +145,7 @@ def _count_days(of_days: str, of_plays: str, window: Window) -> tuple[str, dict[
 
 
 def _count_quarters(by: By, window: Window, offset: int) -> tuple[str, dict[str, int]]:
-    """Quarters and plays on a clock that is so many milliseconds ahead of UTC."""
+    """Build the query for quarters of an hour and plays on a clock `offset` milliseconds ahead of UTC."""
     unit, cycle = (DAY_MS, "") if by == "day" else (HOUR_MS, " % 24")
     key = "({} + :offset) / :unit" + cycle
     sql = _sum_rollups("play_quarters", "quarter", key.format(f"quarter * {QUARTER_MS}"), key.format("started_at"))
@@ -153,12 +153,12 @@ def _count_quarters(by: By, window: Window, offset: int) -> tuple[str, dict[str,
 
 
 def _sum_rollups(table: str, unit: str, of_units: str, of_plays: str) -> str:
-    ragged = f"SELECT {of_plays}, 1, watched_ms IS NOT NULL, coalesce(watched_ms, 0) FROM plays WHERE started_at"  # noqa: S608 - our own expressions
+    partial = f"SELECT {of_plays}, 1, watched_ms IS NOT NULL, coalesce(watched_ms, 0) FROM plays WHERE started_at"  # noqa: S608 - our own expressions
     return f"""
         SELECT key, {_SUMS} FROM (
             SELECT {of_units} AS key, plays, timed, watched_ms FROM {table} WHERE {unit} >= :first AND {unit} < :end
-            UNION ALL {ragged} BETWEEN :since AND :head
-            UNION ALL {ragged} BETWEEN :tail AND :until
+            UNION ALL {partial} BETWEEN :since AND :head
+            UNION ALL {partial} BETWEEN :tail AND :until
         ) GROUP BY key HAVING sum(plays) > 0
     """  # noqa: S608 - our own table and column names
 

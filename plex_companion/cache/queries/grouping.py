@@ -33,7 +33,7 @@ _IDENTIFIED = f"""
 
 @dataclass(slots=True)
 class PlayGroup:
-    """The plays of one film, show, artist or the like. Names, keys and times are those of its latest play."""
+    """The plays of one film, show, artist or the like. Names, keys and times are those of the latest play."""
 
     server: str
     user_id: str | None
@@ -46,7 +46,7 @@ class PlayGroup:
     library_id: str | None
     last_title: str | None
     item_key: str | None
-    """The rating key of the item itself, as of an episode."""
+    """The rating key of the item itself, such as the episode."""
     last_at: int
     plays: int
     timed: int
@@ -54,11 +54,11 @@ class PlayGroup:
 
     @property
     def key(self) -> str | None:
-        """What it is counted by; a name only where neither guid nor rating key is known."""
+        """The identity it is counted by; a name only where neither guid nor rating key is known."""
         return self.guid or self.rating_key or self.name
 
     def add(self, other: PlayGroup) -> None:
-        """Count the plays of another group too, and take over what this one does not know or the other knows later."""
+        """Add the plays of another group, and take over fields that are unknown here or newer there."""
         late = other.last_at > self.last_at
         for name in ("kind", "name", "guid", "rating_key", "year", "library_id", "last_title", "item_key", "user_name"):
             mine, theirs = getattr(self, name), getattr(other, name)
@@ -70,7 +70,7 @@ class PlayGroup:
 
 
 async def group_plays(cache: Cache, window: Window, *, by_user: bool = False) -> list[PlayGroup]:
-    """Return the plays of a window by what was played, and with `by_user` by whom; in no particular order."""
+    """Group the plays of a window by what was played, and with `by_user` by user too; in no particular order."""
     user = "coalesce(user_id, '=' || user_name), " if by_user else ""
     unknown = "CASE WHEN coalesce(guid, rating_key) IS NULL THEN"
     sql = f"""
@@ -83,7 +83,7 @@ async def group_plays(cache: Cache, window: Window, *, by_user: bool = False) ->
     """  # noqa: S608 - our own expressions
     rows = await cache.archive.execute_fetchall(sql, {"since": window.since, "until": window.until})
     by_person: dict[str | None, list[PlayGroup]] = {}
-    for row in map(_find_group, rows):
+    for row in map(_parse_group, rows):
         by_person.setdefault((row.user_id or row.user_name) if by_user else None, []).append(row)
     return [group for rows in by_person.values() for group in merge(rows)]
 
@@ -94,34 +94,34 @@ def merge(rows: Iterable[PlayGroup]) -> list[PlayGroup]:
     Plays that know neither join the only group of their kind and name, if there is just one that does not contradict.
     """
     merged: dict[tuple[str | None, str | None, str | None], PlayGroup] = {}
-    of_key: dict[tuple[str, str], PlayGroup] = {}
+    by_key: dict[tuple[str, str], PlayGroup] = {}
     ordered = sorted(rows, key=lambda row: (row.guid is None, row.rating_key is None, -row.last_at))
-    nameless: list[PlayGroup] = []
+    unidentified: list[PlayGroup] = []
     for row in ordered:
         if row.guid is None and row.rating_key is None:
-            nameless.append(row)
+            unidentified.append(row)
             continue
         key = (row.server, row.rating_key) if row.rating_key else None
-        known = merged.get((row.guid, None, None)) if row.guid else of_key.get(key or ("", ""))
+        known = merged.get((row.guid, None, None)) if row.guid else by_key.get(key or ("", ""))
         if known is None:
             known = merged[(row.guid, None, None) if row.guid else (None, *key)] = row  # type: ignore[misc]  # it has a key then
         else:
             known.add(row)
         if key is not None:
-            of_key.setdefault(key, known)
+            by_key.setdefault(key, known)
     found = list(merged.values())
-    _join_by_name(found, nameless)
+    _join_by_name(found, unidentified)
     return found
 
 
-def _join_by_name(found: list[PlayGroup], nameless: list[PlayGroup]) -> None:
-    """Put plays without identity where they belong, or beside the rest."""
+def _join_by_name(found: list[PlayGroup], unidentified: list[PlayGroup]) -> None:
+    """Merge plays without identity into the group of their name, or add them as groups of their own."""
     named: dict[tuple[str | None, str | None], list[PlayGroup]] = {}
     for group in found:
         named.setdefault((group.kind, group.name), []).append(group)
-    for row in nameless:
+    for row in unidentified:
         same = named.setdefault((row.kind, row.name), [])
-        fitting = [group for group in same if _may_be(group, row)]
+        fitting = [group for group in same if _is_compatible(group, row)]
         if len(fitting) == 1:
             fitting[0].add(row)
         else:
@@ -129,13 +129,13 @@ def _join_by_name(found: list[PlayGroup], nameless: list[PlayGroup]) -> None:
             found.append(row)
 
 
-def _may_be(group: PlayGroup, row: PlayGroup) -> bool:
-    """Say whether nothing speaks against plays being of a group: no other year, and no other library."""
+def _is_compatible(group: PlayGroup, row: PlayGroup) -> bool:
+    """Return whether plays may belong to a group: neither their year nor their library differs."""
     pairs = ((group.year, row.year), (group.library_id, row.library_id))
     return all(mine is None or theirs is None or mine == theirs for mine, theirs in pairs)
 
 
-def _find_group(row: sqlite3.Row) -> PlayGroup:
+def _parse_group(row: sqlite3.Row) -> PlayGroup:
     return PlayGroup(*row)
 
 

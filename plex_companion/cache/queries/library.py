@@ -1,4 +1,4 @@
-"""Questions to the library changes: what came, what got a better file, what went, a season's or album's import as one."""
+"""Queries on library changes: new, upgraded and deleted items, with a season's or album's import as one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["new", "upgraded", "deleted", "refreshed"]
 NEW_MS = DAY_MS
-"""How long after it came an item is still being looked at for the first time: what Plex analyses then is no upgrade."""
+"""For so long an item is new: what Plex analyzes then is no upgrade."""
 FIRST_TITLES = 5
 
 _KINDS = f"""
@@ -34,16 +34,16 @@ _KINDS = f"""
         WHERE at BETWEEN :since AND :until AND coalesce(type, '') NOT IN ('collection', 'playlist', 'playlistfolder', 'person')
     )
 """  # noqa: S608 - our own numbers
-# An import of a season writes rows of the show, the season and every episode: the episodes are told, as one, and what
-# they hang from only where nothing below it came. Where an entry names no parent, episodes are alike but for their
-# number: `Show S01 E05`.
+# An import of a season writes rows for the show, the season and every episode. The episodes are one bundle; a show or
+# season is its own only if nothing below it was imported. Where an entry names no parent, episodes of a season share
+# their title up to the number: `Show S01 E05`.
 _BUNDLES = f"""
     {_KINDS}, above AS MATERIALIZED (
         SELECT kind, server, parent_item_id AS item_id FROM moved WHERE parent_item_id <> item_id
         UNION SELECT kind, server, root_item_id FROM moved WHERE root_item_id <> item_id
     ), names AS MATERIALIZED (
         SELECT server, item_id, max(title) AS title FROM moved GROUP BY 1, 2
-    ), told AS (
+    ), shown AS (
         SELECT *, coalesce(parent_item_id, series, item_id) AS bundle,
             row_number() OVER (PARTITION BY kind, server, section_id, coalesce(parent_item_id, series, item_id) ORDER BY id) AS place
         FROM (SELECT *, CASE WHEN type = 'episode' AND title LIKE '% S_% E_%' THEN rtrim(title, '0123456789') END AS series FROM moved)
@@ -53,7 +53,7 @@ _BUNDLES = f"""
             max(parent_item_id) AS parent_item_id, max(root_item_id) AS root_item_id, max(series) AS series,
             min(at) AS first_at, max(at) AS last_at,
             json_group_array(title) FILTER (WHERE place <= {FIRST_TITLES} AND title <> '') AS titles
-        FROM told GROUP BY 1, 2, 3, 4
+        FROM shown GROUP BY 1, 2, 3, 4
     ), ranked AS (
         SELECT *, count(*) OVER (PARTITION BY kind) AS bundles, sum(items) OVER (PARTITION BY kind) AS all_items,
             row_number() OVER (PARTITION BY kind ORDER BY last_at DESC, bundle) AS rank
@@ -67,16 +67,17 @@ _BUNDLES = f"""
 
 
 async def read_library_bundles(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
-    """What came, was upgraded or went in a window, by kind, the latest first: an import of a season or album is one.
+    """Return what was added, upgraded or deleted in a window, by kind, latest first; an import of a season or album is
+    one row.
 
-    `bundles` and `all_items` count beyond the limit, each of its kind.
+    `bundles` and `all_items` also count what is beyond the limit, for each kind.
     """
     values = {"since": window.since, "until": window.until, "limit": limit}
     return list(await cache.archive.execute_fetchall(_BUNDLES, values))
 
 
 async def count_metadata_refreshes(cache: Cache, window: Window) -> int:
-    """How many items changed in what is known of them, and not in their files."""
+    """Return how many items had only their metadata changed, not their files."""
     sql = f"{_KINDS} SELECT count(DISTINCT item_id) AS items FROM moved WHERE kind = 'refreshed'"  # noqa: S608 - as above
     (row,) = await cache.archive.execute_fetchall(sql, {"since": window.since, "until": window.until})
     return int(row["items"])

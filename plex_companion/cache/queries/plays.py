@@ -1,4 +1,4 @@
-"""Questions to the plays: pages of them, one of them, who and what they are of. Every one of them goes down an index."""
+"""Queries on plays: pages of them, one of them, and their users and libraries. Every query uses an index."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class HistoryStatus:
-    """What must be known of the database before its plays are told."""
+    """The state of the play history, which answers about plays must mention."""
 
     tag: str
     """The name of this database, which its cursors carry."""
     newest: int
     """The id of the newest play ever written."""
     imported: int
-    """How many rows of Plex's own history are in."""
+    """How many rows of Plex's own history are imported."""
     total: int | None
-    """How many Plex has, as far as is known."""
+    """How many rows Plex has, if known."""
     complete: bool
-    """Whether all are in, so that what is not here was not played."""
+    """Whether all are imported, so that what is missing here was not played."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What titles must hold: all of it, in any of a play's titles."""
+    """Words that titles must contain: all of them, in any of a play's titles."""
 
     expression: str | None = None
-    """Of FTS5: whole words, or their beginnings."""
+    """An FTS5 expression: whole words, or their beginnings."""
     inside: tuple[tuple[str, ...], ...] = ()
-    """Texts in scripts without spaces, each in the forms it may be written in. They may stand anywhere in a title."""
+    """Texts in scripts without spaces, each in the forms it may be written in. They may appear anywhere in a title."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayFilter:
-    """Which plays are wanted; what is `None` narrows nothing."""
+    """Which plays to return; `None` does not filter."""
 
     user_id: str | None = None
     library_id: str | None = None
@@ -58,19 +58,21 @@ class PlayFilter:
 
 @dataclass(frozen=True, slots=True)
 class KeysetPosition:
-    """A place in the list of plays, newest first: what comes after it began earlier, or at once with a smaller id."""
+    """A position in the list of plays, newest first. Plays after it began earlier, or at the same time with a smaller
+    id.
+    """
 
     at: int
     id: int
 
 
 async def read_history_status(cache: Cache, server: str | None) -> HistoryStatus:
-    """The database's name, its newest play, and how far the history of this server is imported."""
-    (row,) = await _read_rows(cache, _LEDGER, {"server": server})
+    """Return the database's name, its newest play, and how far the history of this server is imported."""
+    (row,) = await _read_rows(cache, _HISTORY_STATUS, {"server": server})
     return HistoryStatus(row["tag"], row["newest"], row["imported"], row["total"], bool(row["complete"]))
 
 
-_LEDGER = """
+_HISTORY_STATUS = """
     SELECT (SELECT value FROM about WHERE name = 'database') AS tag,
         coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'plays'), 0) AS newest,
         coalesce(imported, 0) AS imported, total, coalesce(complete, 0) AS complete
@@ -78,14 +80,16 @@ _LEDGER = """
 """
 
 
-async def read_plays_page(cache: Cache, wish: PlayFilter, limit: int, after: KeysetPosition | None = None) -> list[Row]:
-    """Plays, newest first, live ones included; with `after`, the ones behind that place in the list.
+async def read_plays_page(
+    cache: Cache, filters: PlayFilter, limit: int, after: KeysetPosition | None = None
+) -> list[Row]:
+    """Return plays, newest first, live ones included; with `after`, the ones after that position.
 
-    As dictionaries: SQLite's own rows look for a name among all of theirs, one after the other, each time.
+    They are dictionaries: `sqlite3.Row` searches its column names one by one on every access.
     """
-    wanted, values = _build_conditions(wish, after)
-    if wish.words is not None:
-        expression, scanned, texts = await _build_title_search(cache, wish.words)
+    wanted, values = _build_conditions(filters, after)
+    if filters.words is not None:
+        expression, scanned, texts = await _build_title_search(cache, filters.words)
         wanted, values = [*wanted, *scanned], {**values, **texts}
         if expression is not None:
             values["words"] = expression
@@ -93,7 +97,7 @@ async def read_plays_page(cache: Cache, wish: PlayFilter, limit: int, after: Key
             wanted.append(_TITLED if few is None else "plays.id IN (SELECT value FROM json_each(:titled))")
             values["titled"] = json.dumps(few)
             if few is not None:
-                # Sorted by little, and only the first are looked at whole.
+                # Sort ids only, and read whole rows only of the first ones.
                 wanted = [f"plays.id IN (SELECT id FROM plays {_build_where(wanted)} {_NEWEST})"]  # noqa: S608 - placeholders only
     rows = await _read_rows(cache, f"SELECT * FROM plays {_build_where(wanted)} {_NEWEST}", {"limit": limit, **values})  # noqa: S608 - placeholders only
     names = rows[0].keys() if rows else []
@@ -111,18 +115,18 @@ _WITH_WORDS = """
 """
 _TITLED = f"+plays.id IN ({_WITH_WORDS})"
 FEW = 5_000
-"""Plays of a title that are sooner sorted than met on the way from the newest play to the oldest."""
+"""Up to so many plays of a title are sorted; more are found faster by walking from the newest play to the oldest."""
 
 
 MANY_TEXTS = 100
-"""Titles that are sooner met on the way from the newest play to the oldest than looked up one by one."""
+"""Up to so many titles are looked up one by one; more are found faster by walking through the plays."""
 
 
 async def _build_title_search(cache: Cache, words: Words) -> tuple[str | None, list[str], Values]:
-    """Return an expression for the index of words, and conditions on the titles themselves, with their values.
+    """Return an expression for the word index, conditions on the titles themselves, and their values.
 
-    A text in a script without spaces is looked for in the titles there are, each of which is in the index as a whole;
-    where very many hold it, in the titles of the plays.
+    A text in a script without spaces is looked up in the distinct titles, each of which is in the index as a whole;
+    where very many contain it, in the titles of the plays.
     """
     expressions = [] if words.expression is None else [words.expression]
     scanned: list[str] = []
@@ -141,7 +145,9 @@ async def _build_title_search(cache: Cache, words: Words) -> tuple[str | None, l
 
 
 async def _list_texts_with(cache: Cache, forms: tuple[str, ...]) -> list[str]:
-    """Return the titles in scripts without spaces that hold a text in one of its forms; if none does, nearly hold it."""
+    """Return the titles in scripts without spaces that contain a text in one of its forms; if none does, those that
+    nearly do.
+    """
     values = {f"form{number}": f"%{_escape_like(form)}%" for number, form in enumerate(forms)}
     like = " OR ".join(f"text LIKE :{name} ESCAPE '\\'" for name in values)
     rows = await _read_rows(cache, f"SELECT DISTINCT text FROM play_titles_unspaced WHERE {like}", values)  # noqa: S608 - placeholders only
@@ -162,54 +168,59 @@ def _build_phrase(text: str) -> str:
 
 
 async def _find_by_words(cache: Cache, words: str) -> list[int] | None:
-    """The plays with these words, unless there are many."""
+    """Return the ids of plays with these words; `None` if there are many."""
     sql = f"{_WITH_WORDS} LIMIT :few"
     rows = await _read_rows(cache, sql, {"words": words, "few": FEW})
     return None if len(rows) == FEW else [row["rowid"] for row in rows]
 
 
-def _build_conditions(wish: PlayFilter, after: KeysetPosition | None) -> tuple[list[str], Values]:
+def _build_conditions(filters: PlayFilter, after: KeysetPosition | None) -> tuple[list[str], Values]:
     wanted: list[str] = []
-    values: Values = {"user": wish.user_id, "library": wish.library_id}
-    if wish.user_id is not None:
+    values: Values = {"user": filters.user_id, "library": filters.library_id}
+    if filters.user_id is not None:
         wanted.append("plays.user_id = :user")
-    if wish.library_id is not None:
+    if filters.library_id is not None:
         wanted.append("plays.library_id = :library")
     if after is not None:
         wanted.append("(plays.started_at, plays.id) < (:at, :id)")
         values |= {"at": after.at, "id": after.id}
-    if wish.window is not None:
+    if filters.window is not None:
         wanted.append("plays.started_at >= :since")
-        values["since"] = wish.window.since
-        if after is None:  # else the place is the nearer bound
+        values["since"] = filters.window.since
+        if after is None:  # otherwise the position is the nearer bound
             wanted.append("plays.started_at <= :until")
-            values["until"] = wish.window.until
+            values["until"] = filters.window.until
     return wanted, values
 
 
 async def read_play(cache: Cache, play_id: int) -> tuple[sqlite3.Row, list[sqlite3.Row]] | None:
-    """One play, live, ended or imported, with the turns it took, both as of one moment."""
+    """Return one play, live, ended or imported, and its events, both as of one moment."""
 
     def read(connection: sqlite3.Connection) -> tuple[sqlite3.Row, list[sqlite3.Row]] | None:
         row = connection.execute("SELECT * FROM plays WHERE id = ?", (play_id,)).fetchone()
-        marks = connection.execute("SELECT * FROM play_marks WHERE play_id = ? ORDER BY id", (play_id,)).fetchall()
-        return (row, marks) if row else None
+        play_events = connection.execute(
+            "SELECT * FROM play_marks WHERE play_id = ? ORDER BY id", (play_id,)
+        ).fetchall()
+        return (row, play_events) if row else None
 
     return await run_read(cache.archive, read)
 
 
 async def list_play_users(cache: Cache) -> list[tuple[str, str | None]]:
-    """Id and latest name of everybody who ever played something."""
+    """List id and latest name of every user who ever played something."""
     return [(row["id"], row["name"]) for row in await _read_rows(cache, _select_distinct("user_id", "user_name"), {})]
 
 
 async def list_play_libraries(cache: Cache) -> list[tuple[str, str | None]]:
-    """Id and latest name of every library something was ever played from."""
+    """List id and latest name of every library something was ever played from."""
     return [(row["id"], row["name"]) for row in await _read_rows(cache, _select_distinct("library_id", "library"), {})]
 
 
 def _select_distinct(id_: str, name: str) -> str:
-    """From one to the next along the index, since there are few of them and very many plays."""
+    """Build a query that jumps along the index from one value to the next: few values, very many plays.
+
+    SQLite has no loose index scan of its own, so a recursive query does it.
+    """
     return f"""
         WITH RECURSIVE known (id) AS (
             SELECT min({id_}) FROM plays
@@ -220,12 +231,15 @@ def _select_distinct(id_: str, name: str) -> str:
     """  # noqa: S608 - our own column names
 
 
-CARRIED_MS = DAY_MS
-"""How long before a window a play may have begun that went on into it."""
+LONGEST_PLAY_MS = DAY_MS
+"""How long before a window a play that overlaps it may have begun."""
 
 
 async def read_overlapping_plays(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
-    """Plays that began before a window and went on into it. One that took longer than a day and is over is not found."""
+    """Return plays that began before a window and went on into it.
+
+    A play that has ended and took longer than a day is not found.
+    """
     sql = """
         SELECT * FROM plays WHERE started_at >= :early AND started_at < :since AND ended_at >= :since
             AND ended_by <> 'imported'
@@ -233,7 +247,7 @@ async def read_overlapping_plays(cache: Cache, window: Window, limit: int) -> li
         SELECT * FROM plays INDEXED BY plays_open WHERE ended_at IS NULL AND started_at < :since
         ORDER BY started_at DESC, id DESC LIMIT :limit
     """
-    early = window.since - CARRIED_MS
+    early = window.since - LONGEST_PLAY_MS
     return await _read_rows(cache, sql, {"since": window.since, "early": early, "limit": limit})
 
 

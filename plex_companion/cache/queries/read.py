@@ -1,4 +1,4 @@
-"""What is read from the database rather than from memory: the journal, alerts, plays."""
+"""Queries on the journal, alerts, deliveries and events of plays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class JournalPage:
 
 
 async def read_newest_events(cache: Cache, limit: int, types: Sequence[str] | None = None) -> list[sqlite3.Row]:
-    """The newest rows of the journal (of these types), newest first."""
+    """Return the newest rows of the journal (of these types), newest first."""
     wanted, values = _filter_types(types)
     sql = f"SELECT * FROM events WHERE 1 {wanted} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - placeholders only
     return await _read_rows(cache, sql, {"limit": limit, **values})
@@ -36,21 +36,24 @@ async def read_newest_events(cache: Cache, limit: int, types: Sequence[str] | No
 async def read_events_within(
     cache: Cache, window: Window, limit: int, types: Sequence[str] | None = None
 ) -> list[sqlite3.Row]:
-    """Rows of the journal of a window (of these types), newest first."""
+    """Return the rows of the journal in a window (of these types), newest first."""
     wanted, values = _filter_types(types)
     sql = f"SELECT * FROM events WHERE at BETWEEN :since AND :until {wanted} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - placeholders only
     return await _read_rows(cache, sql, {"since": window.since, "until": window.until, "limit": limit, **values})
 
 
 async def read_connections_since(cache: Cache, since: int) -> list[sqlite3.Row]:
-    """When Plex ceased to be heard and was heard again, oldest first. What ended later tells what was going on then."""
+    """Return when the connection to Plex was lost or restored, oldest first.
+
+    The first row after a moment also tells what the connection was at that moment.
+    """
     sql = "SELECT * FROM events WHERE type = 'connection' AND at >= :since ORDER BY id"
     return await _read_rows(cache, sql, {"since": since})
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionBounds:
-    """How far back what is pruned still reaches: the time of the oldest row, and whether older ones are gone."""
+    """How far back pruned tables reach: the time of the oldest row, and whether older rows were deleted."""
 
     events_at: int | None
     events_pruned: bool
@@ -59,7 +62,7 @@ class RetentionBounds:
 
 
 async def read_retention_bounds(cache: Cache) -> RetentionBounds:
-    """How far back the journal and the library changes reach."""
+    """Return how far back the journal and the library changes reach."""
     oldest = "(SELECT {} FROM {} ORDER BY id LIMIT 1)"
     columns = [oldest.format(column, table) for table in ("events", "library_changes") for column in ("at", "id")]
     gone = "(SELECT seq FROM sqlite_sequence WHERE name = '{}')"
@@ -70,13 +73,13 @@ async def read_retention_bounds(cache: Cache) -> RetentionBounds:
 
 
 async def read_last_event_id(cache: Cache) -> int:
-    """The id of the newest row ever written; 0 when there was none."""
+    """Return the id of the newest journal row ever written; 0 if there was none."""
     rows = await _read_rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = 'events'", {})
     return int(rows[0]["seq"]) if rows else 0
 
 
 async def read_events_after(cache: Cache, cursor: int, types: Sequence[str] | None, limit: int) -> JournalPage:
-    """Rows after a cursor. The cursor moves past rows of other types too, so that nothing is looked at twice."""
+    """Return journal rows after a cursor. The cursor also moves past rows of other types, so that none is read twice."""
     newest = await read_last_event_id(cache)
     oldest = await _read_rows(cache, "SELECT min(id) AS id FROM events", {})
     first = oldest[0]["id"] if oldest and oldest[0]["id"] is not None else newest + 1
@@ -105,7 +108,7 @@ async def read_newest_alerts(
     before: int | None = None,
     window: Window | None = None,
 ) -> list[Alert]:
-    """Alerts, newest first, of a window of time if there is one; with `before`, the ones older than that id."""
+    """Return alerts, newest first; optionally of a window, of some kinds, or with ids `after` and `before` these."""
     values: dict[str, Any] = {"kinds": json.dumps([*kinds])} if kinds else {}
     wanted = ["kind IN (SELECT value FROM json_each(:kinds))"] if values else []
     wanted += ["id > :after"] if after is not None else []
@@ -123,25 +126,25 @@ async def read_newest_alerts(
 
 
 async def read_alert(cache: Cache, alert_id: int) -> Alert | None:
-    """One alert, open or not; `None` when there is none of that id."""
+    """Return one alert, open or not; `None` if there is none of that id."""
     rows = await _read_rows(cache, "SELECT * FROM alerts WHERE id = :id", {"id": alert_id})
     return parse_alert(rows[0]) if rows else None
 
 
 async def read_play_events(cache: Cache, play_id: int) -> list[sqlite3.Row]:
-    """The turns a play took, in their order."""
+    """Return the events of a play, in order."""
     return await _read_rows(cache, "SELECT * FROM play_marks WHERE play_id = :play ORDER BY id", {"play": play_id})
 
 
 async def read_waiting_deliveries(cache: Cache, webhook: str, limit: int = 100) -> list[Delivery]:
-    """What is on its way to a webhook, what is due first before the rest."""
+    """Return the deliveries that wait for a webhook, those due first."""
     sql = "SELECT * FROM deliveries WHERE done_at IS NULL AND webhook = :webhook ORDER BY due_at, id LIMIT :limit"
     return [parse_delivery(row) for row in await _read_rows(cache, sql, {"webhook": webhook, "limit": limit})]
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """How the webhooks fare, over the time that is kept."""
+    """The deliveries to webhooks, over the time that rows are kept."""
 
     waiting: int
     failed: int
@@ -149,7 +152,7 @@ class DeliveryStatus:
 
 
 async def read_delivery_status(cache: Cache) -> DeliveryStatus:
-    """What waits, what was given up, and when something was delivered last."""
+    """Return how many deliveries wait, how many were given up, and when the last one succeeded."""
     sql = """
         SELECT count(*) FILTER (WHERE done_at IS NULL), count(*) FILTER (WHERE outcome LIKE 'given up%'),
             max(done_at) FILTER (WHERE outcome = 'delivered') FROM deliveries
@@ -159,7 +162,7 @@ async def read_delivery_status(cache: Cache) -> DeliveryStatus:
 
 
 async def count_alerts(cache: Cache, window: Window) -> tuple[int, int]:
-    """How many alerts a window saw, and how many of them are open."""
+    """Return how many alerts there were in a window, and how many of them are open."""
     sql = (
         "SELECT count(*) AS seen, count(*) - count(resolved_at) AS open FROM alerts WHERE at BETWEEN :since AND :until"
     )
@@ -168,25 +171,25 @@ async def count_alerts(cache: Cache, window: Window) -> tuple[int, int]:
 
 
 async def read_last_event_before(cache: Cache, at: int) -> int:
-    """Return the id of the newest kept event that was heard before a time; 0 when there is none."""
+    """Return the id of the newest kept event before a time; 0 if there is none."""
     rows = await _read_rows(cache, "SELECT coalesce(max(id), 0) AS id FROM events WHERE at < :at", {"at": at})
     return int(rows[0]["id"])
 
 
 async def read_last_event_at(cache: Cache) -> int | None:
-    """Return when the newest event was heard; `None` when none is kept."""
+    """Return the time of the newest event; `None` if none is kept."""
     rows = await _read_rows(cache, "SELECT at FROM events ORDER BY id DESC LIMIT 1", {})
     return int(rows[0]["at"]) if rows else None
 
 
 async def read_last_alert_id(cache: Cache) -> int:
-    """The id of the newest alert ever; 0 when there was none."""
+    """Return the id of the newest alert ever; 0 if there was none."""
     rows = await _read_rows(cache, "SELECT seq FROM sqlite_sequence WHERE name = 'alerts'", {})
     return int(rows[0]["seq"]) if rows else 0
 
 
 async def count_plays(cache: Cache) -> int:
-    """How many plays are known, live ones included."""
+    """Return how many plays are known, live ones included."""
     rows = await _read_rows(cache, "SELECT coalesce(sum(plays), 0) AS plays FROM play_quarters", {})
     return int(rows[0]["plays"])
 

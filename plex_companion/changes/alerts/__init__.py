@@ -1,1 +1,1 @@
-"""What wants attention, and when it no longer does."""
+"""The rules that open and resolve alerts."""

@@ -1,4 +1,4 @@
-"""What wants attention, and when it no longer does."""
+"""Evaluates every alert rule for one event."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ __all__ = ["RULES", "Thresholds", "evaluate_alerts"]
 def evaluate_alerts(
     event: Event, changes: list[Change], before: State, now: Moment, thresholds: Thresholds
 ) -> list[Change]:
-    """The alerts that an event and the changes it means open and resolve."""
+    """Return the alerts that an event and its changes open and resolve."""
     if isinstance(event, Acknowledged):
         return [AlertAcknowledged(event.alert_id, now.at)]
-    book = AlertTransitions(before, now, thresholds.hold_ms)
-    server_rules.evaluate_server_event(event, before, book)
-    server_rules.evaluate_reading(event, before, book, thresholds)
+    transitions = AlertTransitions(before, now, thresholds.hold_ms)
+    server_rules.evaluate_server_event(event, before, transitions)
+    server_rules.evaluate_reading(event, before, transitions, thresholds)
     for change in changes:
-        server_rules.evaluate_server_change(change, event, before, book)
+        server_rules.evaluate_server_change(change, event, before, transitions)
     if isinstance(event, Disconnected):
-        session_rules.suspend_timers(book)
+        session_rules.suspend_timers(transitions)
     elif isinstance(event, SessionsUnread):
-        pass  # that sessions are marked says nothing of them
+        pass  # marking sessions as stale says nothing about them
     else:
-        _evaluate_sessions(event, changes, before, book, thresholds)
-    return book.changes
+        _evaluate_sessions(event, changes, before, transitions, thresholds)
+    return transitions.changes
 
 
 def _evaluate_sessions(
-    event: Event, changes: list[Change], before: State, book: AlertTransitions, thresholds: Thresholds
+    event: Event, changes: list[Change], before: State, transitions: AlertTransitions, thresholds: Thresholds
 ) -> None:
     material = False
     for change in changes:
         match change:
             case SessionEnded(session=session):
-                session_rules.forget(session.session_key, book)
+                session_rules.clear_session(session.session_key, transitions)
                 material = True
             case SessionStarted(session=session):
-                session_rules.evaluate_session(session, before, book, thresholds)
+                session_rules.evaluate_session(session, before, transitions, thresholds)
                 material = True
             case SessionChanged(session=session, progress_only=progress_only):
-                session_rules.evaluate_session(session, before, book, thresholds)
+                session_rules.evaluate_session(session, before, transitions, thresholds)
                 material = material or not progress_only
             case _:
                 pass
@@ -61,7 +61,7 @@ def _evaluate_sessions(
         playing = session_rules.apply_session_changes(changes, before)
         if looks:
             for session in playing.values():
-                session_rules.evaluate_session(session, before, book, thresholds)
-            session_rules.forget_gone(playing, book)
+                session_rules.evaluate_session(session, before, transitions, thresholds)
+            session_rules.clear_ended_sessions(playing, transitions)
         if isinstance(event, Snapshot) or not before.sessions_unreadable:
-            session_rules.count_streams(playing, book, thresholds)
+            session_rules.count_streams(playing, transitions, thresholds)

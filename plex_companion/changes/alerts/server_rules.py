@@ -1,4 +1,4 @@
-"""What is wrong, or new, with the server: the way to it, its libraries, its devices."""
+"""Rules about the server: the connection to it, its libraries, its devices."""
 
 from __future__ import annotations
 
@@ -30,48 +30,50 @@ if TYPE_CHECKING:
 
 SERVER = "plex"
 GAP_MS = 1_000
-"""What is shorter is a hiccup that the snapshot has made good."""
+"""A shorter gap is a hiccup that the snapshot has repaired."""
 READY_MS = 120_000
-"""What a scan added is given so long to become ready."""
+"""How long the items that a scan added may take to become ready."""
 LINK: frozenset[AlertKind] = frozenset({"connection_lost", "unauthorized", "storage"})
-"""Of the way to a server, whichever it is, and of our own."""
+"""Alerts about the connection and our own storage, whichever server it is."""
 
 
-def evaluate_server_event(event: Event, before: State, book: AlertTransitions) -> None:  # noqa: C901 - one line per kind of event
-    """What an event says of the server as a whole."""
+def evaluate_server_event(event: Event, before: State, transitions: AlertTransitions) -> None:  # noqa: C901 - one line per kind of event
+    """Evaluate what an event says about the server as a whole."""
     match event:
         case Disconnected(unauthorized=True, detail=detail):
-            book.resolve("connection_lost", SERVER)
-            book.open("unauthorized", SERVER, "Plex refuses the token: set a new PLEX_TOKEN", reason=detail)
+            transitions.resolve("connection_lost", SERVER)
+            transitions.open("unauthorized", SERVER, "Plex refuses the token: set a new PLEX_TOKEN", reason=detail)
         case Disconnected(detail=detail):
-            book.open("connection_lost", SERVER, "Plex cannot be heard", reason=detail)
+            transitions.open("connection_lost", SERVER, "Plex cannot be reached", reason=detail)
         case Snapshot(first=True):
-            book.resolve("connection_lost", SERVER)
-            book.resolve("unauthorized", SERVER)
-            _record_gap(before, book)
+            transitions.resolve("connection_lost", SERVER)
+            transitions.resolve("unauthorized", SERVER)
+            _record_gap(before, transitions)
         case Reachability(reachable=False):
-            book.open("remote_access_lost", SERVER, "Plex is not reachable from outside the home")
+            transitions.open("remote_access_lost", SERVER, "Plex cannot be reached from outside your home")
         case Reachability(reachable=True):
-            book.resolve("remote_access_lost", SERVER)
+            transitions.resolve("remote_access_lost", SERVER)
         case StatusNote(title=title, description=description, name=name):
             words = redact_personal(description) if description else None
-            book.record("plex_status", name or SERVER, redact_personal(title or "Plex says"), description=words)
+            transitions.record(
+                "plex_status", name or SERVER, redact_personal(title or "Message from Plex"), description=words
+            )
         case StorageReport(subject="database", words=words):
-            book.record("storage", "database", words)
+            transitions.record("storage", "database", words)
         case StorageReport(subject=part, ok=False, words=words):
-            book.open("storage", part, words)
+            transitions.open("storage", part, words)
         case StorageReport(subject=part):
-            book.resolve("storage", part)
+            transitions.resolve("storage", part)
         case UpdateState(version=str() as version, state=state):
-            _check_update(version, state, before, book)
+            _check_update(version, state, before, transitions)
         case Tick():
-            _record_finished_scans(None, before, book)
+            _record_finished_scans(None, before, transitions)
         case _:
             pass
 
 
-def evaluate_reading(event: Event, before: State, book: AlertTransitions, limits: Thresholds) -> None:
-    """Whether what plays can be read."""
+def evaluate_reading(event: Event, before: State, transitions: AlertTransitions, limits: Thresholds) -> None:
+    """Evaluate whether sessions can be read."""
     match event:
         case Snapshot(is_unreadable=True):
             unreadable = True
@@ -80,64 +82,72 @@ def evaluate_reading(event: Event, before: State, book: AlertTransitions, limits
         case Tick():
             unreadable = before.sessions_unreadable
         case Snapshot() | Disconnected():
-            book.clear_timer("sessions_unreadable", SERVER)
+            transitions.clear_timer("sessions_unreadable", SERVER)
             return
         case _:
             return
-    if unreadable and book.has_held_for("sessions_unreadable", SERVER, limits.unreadable_ms):
+    if unreadable and transitions.has_held_for("sessions_unreadable", SERVER, limits.unreadable_ms):
         reason = event.detail if isinstance(event, SessionsUnread | Snapshot) else before.connection.detail
-        title = "What plays cannot be read: the list of sessions may be out of date"
-        book.open("sessions_unreadable", SERVER, title, reason=reason)
+        title = "Sessions cannot be read: the list of what is playing may be out of date"
+        transitions.open("sessions_unreadable", SERVER, title, reason=reason)
 
 
-def _record_gap(before: State, book: AlertTransitions) -> None:
-    if before.down_since is not None and book.now.at - before.down_since >= GAP_MS:
-        seconds = max(0, book.now.at - before.down_since) // 1000
-        title = f"Plex was not heard for {seconds} s: what began and ended in between is unknown"
-        book.record("listener_gap", SERVER, title, since_ms=before.down_since, until_ms=book.now.at)
+def _record_gap(before: State, transitions: AlertTransitions) -> None:
+    if before.down_since is not None and transitions.now.at - before.down_since >= GAP_MS:
+        seconds = max(0, transitions.now.at - before.down_since) // 1000
+        title = f"Plex could not be reached for {seconds} s: plays that began and ended in that time are missing"
+        transitions.record("listener_gap", SERVER, title, since_ms=before.down_since, until_ms=transitions.now.at)
 
 
-def evaluate_server_change(change: Change, event: Event, before: State, book: AlertTransitions) -> None:
-    """What a change says of the server."""
+def evaluate_server_change(change: Change, event: Event, before: State, transitions: AlertTransitions) -> None:
+    """Evaluate what a change says about the server."""
     match change:
         case ActivityEnded(activity=activity) if activity.type == SCAN:
-            _record_scan(activity, before, book)
-        case LibraryItemChanged(change=moved):
-            _record_finished_scans(moved, before, book)
-        case ClientSeen(client=client, new=True) if not _is_learning(event, before) and not _is_listed(client, before):
-            _record_new_device(client, book)
+            _record_scan(activity, before, transitions)
+        case LibraryItemChanged(change=library_change):
+            _record_finished_scans(library_change, before, transitions)
+        case ClientSeen(client=client, new=True) if not _is_first_contact(event, before) and not _is_listed(
+            client, before
+        ):
+            _record_new_device(client, transitions)
         case ServerSeen(server=server):
-            _check_server(server, before, book)
+            _check_server(server, before, transitions)
         case _:
             pass
 
 
-def _check_server(server: ServerIdentity, before: State, book: AlertTransitions) -> None:
+def _check_server(server: ServerIdentity, before: State, transitions: AlertTransitions) -> None:
     another = before.server is not None and before.server.machine_identifier != server.machine_identifier
-    for kind, subject in tuple(book.open_alerts):
+    for kind, subject in tuple(transitions.open_alerts):
         updated = kind == "update_available" and _parse_version(subject) <= _parse_version(server.version or "")
         if (another and kind not in LINK) or (updated and server.version):
-            book.clear_timer(kind, subject)
+            transitions.clear_timer(kind, subject)
 
 
-def _check_update(version: str, state: str | None, before: State, book: AlertTransitions) -> None:
-    """Unverified: only the state `done` with an empty version is on record; the other words are the specification's."""
+def _check_update(version: str, state: str | None, before: State, transitions: AlertTransitions) -> None:
+    """Open or resolve the alert about an update.
+
+    Unverified: only the state `done` with an empty version is on record; the other words are the specification's.
+    """
     over = state in {"done", "skipped"}
-    for kind, subject in tuple(book.open_alerts):
+    for kind, subject in tuple(transitions.open_alerts):
         if kind == "update_available" and (subject == version) == over:
-            book.resolve(kind, subject)
+            transitions.resolve(kind, subject)
     running = before.server.version if before.server else None
     if not over and running != version:
-        book.open("update_available", version, f"Plex {version} is available", state=state, running=running)
+        transitions.open("update_available", version, f"Plex {version} is available", state=state, running=running)
 
 
 def _parse_version(version: str) -> list[int]:
-    """`1.43.3.10828-8a1d3a5b5` as numbers to compare."""
+    """Parse `1.43.3.10828-8a1d3a5b5` into numbers to compare."""
     return [int(number) for number in re.findall(r"\d{1,9}", version.partition("-")[0])]
 
 
-def _is_learning(event: Event, before: State) -> bool:
-    """Whether this server's players are only being learnt: until it has told once what plays and who is who."""
+def _is_first_contact(event: Event, before: State) -> bool:
+    """Return whether this server's players are only now being learned.
+
+    That lasts until it has once listed its sessions and accounts.
+    """
     known = before.server
     if known is None or not before.sessions_read or not before.accounts:
         return True
@@ -146,16 +156,16 @@ def _is_learning(event: Event, before: State) -> bool:
 
 
 def _is_listed(client: Client, before: State) -> bool:
-    """Whether Plex has known the player for longer than we listen."""
+    """Return whether Plex has known the player for longer than the companion has."""
     return any(device.client_identifier == client.client_identifier for device in before.devices)
 
 
-def _record_new_device(client: Client, book: AlertTransitions) -> None:
+def _record_new_device(client: Client, transitions: AlertTransitions) -> None:
     name = client.title or client.product or client.platform or "a player without a name"
-    book.record(
+    transitions.record(
         "new_device",
         client.client_identifier,
-        f"A new device: {name}",
+        f"New device: {name}",
         client_identifier=client.client_identifier,
         name=client.title,
         product=client.product,
@@ -165,50 +175,52 @@ def _record_new_device(client: Client, book: AlertTransitions) -> None:
     )
 
 
-def _record_scan(activity: Activity, before: State, book: AlertTransitions) -> None:
-    """A scan has ended. What it added is named when it is ready; a further scan meanwhile is told with this one."""
+def _record_scan(activity: Activity, before: State, transitions: AlertTransitions) -> None:
+    """Open or record the alert of a finished scan. Its items are named when they are ready; another scan meanwhile is part of it."""
     section = str(activity.context.get("librarySectionID") or "")
-    if ("scan_finished", section) in book.open_alerts:
+    if ("scan_finished", section) in transitions.open_alerts:
         return
     name = _find_library(section, before)
-    arrivals = _collect_new_items(section, before)
-    title, detail = _describe_scan(name, before.added_counts.get(section, 0), arrivals)
-    if all(item.settled for item in arrivals):
-        book.record("scan_finished", section, title, **detail)
+    new_items = _collect_new_items(section, before)
+    title, detail = _describe_scan(name, before.added_counts.get(section, 0), new_items)
+    if all(item.settled for item in new_items):
+        transitions.record("scan_finished", section, title, **detail)
     else:
-        book.open_new("scan_finished", section, title, **detail)
+        transitions.open_new("scan_finished", section, title, **detail)
 
 
-def _record_finished_scans(moved: LibraryChange | None, before: State, book: AlertTransitions) -> None:
-    """Scans whose additions are ready by now, or take too long."""
-    for kind, section in tuple(book.open_alerts):
-        if kind != "scan_finished" or (moved is not None and (moved.section_id or "") != section):
+def _record_finished_scans(library_change: LibraryChange | None, before: State, transitions: AlertTransitions) -> None:
+    """Record the scans whose additions are ready by now, or take too long."""
+    for kind, section in tuple(transitions.open_alerts):
+        if kind != "scan_finished" or (library_change is not None and (library_change.section_id or "") != section):
             continue
-        arrivals = _collect_new_items(section, before, moved)
-        if not arrivals:  # they went again, or another process saw them come
-            book.clear_timer(kind, section)
-        elif all(item.settled for item in arrivals) or (moved is None and book.has_held_for(kind, section, READY_MS)):
+        new_items = _collect_new_items(section, before, library_change)
+        if not new_items:  # they were deleted, or added while another process led
+            transitions.clear_timer(kind, section)
+        elif all(item.settled for item in new_items) or (
+            library_change is None and transitions.has_held_for(kind, section, READY_MS)
+        ):
             title, detail = _describe_scan(
-                _find_library(section, before), before.added_counts.get(section, 0), arrivals
+                _find_library(section, before), before.added_counts.get(section, 0), new_items
             )
-            book.clear_timer(kind, section, title=title, detail=detail)
+            transitions.clear_timer(kind, section, title=title, detail=detail)
 
 
 def _find_library(section: str, before: State) -> str | None:
     return next((known.title for known in before.sections if known.section_id == section), None)
 
 
-def _collect_new_items(section: str, before: State, moved: LibraryChange | None = None) -> list[LibraryChange]:
-    """What came into a library since its last scan, as known once this change is taken over."""
+def _collect_new_items(section: str, before: State, library_change: LibraryChange | None = None) -> list[LibraryChange]:
+    """Return what was added to a library since its last scan, with this change applied."""
     items = {item: new for item, new in before.new_items.items() if (new.section_id or "") == section}
-    if moved is not None and moved.item_id in items:
-        if moved.change == "created":
-            items[moved.item_id] = moved
-        elif moved.change == "deleted":
-            del items[moved.item_id]
+    if library_change is not None and library_change.item_id in items:
+        if library_change.change == "created":
+            items[library_change.item_id] = library_change
+        elif library_change.change == "deleted":
+            del items[library_change.item_id]
     return list(items.values())
 
 
-def _describe_scan(library: str | None, added: int, arrivals: list[LibraryChange]) -> tuple[str, dict[str, object]]:
+def _describe_scan(library: str | None, added: int, new_items: list[LibraryChange]) -> tuple[str, dict[str, object]]:
     title = f"Scan of {library or 'a library'} finished: {added} new"
-    return title, {"library": library, "added": added, "titles": summarize_titles(arrivals)}
+    return title, {"library": library, "added": added, "titles": summarize_titles(new_items)}

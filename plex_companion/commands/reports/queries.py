@@ -23,7 +23,7 @@ from plex_companion.history.play_counts import count_plays
 from plex_companion.history.play_pages import list_plays
 from plex_companion.history.source import add_envelope
 from plex_companion.models import Connection, Moment
-from plex_companion.processes.ownership import insist_on_own
+from plex_companion.processes.ownership import require_own_database
 from plex_companion.settings import find_database_path
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ async def open_archive(settings: Settings, *, demo: bool) -> AsyncIterator[Archi
     if not path.exists():
         raise DatabaseUnusable(f"There is no database {path} yet: {_suggest_fix(settings, demo=demo)}")
     if not demo:
-        await insist_on_own(path, settings)
+        await require_own_database(path, settings)
     now = Moment(int(time.time() * 1000), int(time.monotonic() * 1000))
     async with open_read_only(path) as cache:
         state = await load_state(cache, now)
