@@ -14,7 +14,7 @@ from plex_companion.plex.lookup import LONGEST, MultipleMatches
 from plex_companion.plex.xml.answer import collect_damage, words_of
 from plex_companion.plex.xml.attributes import find_zone, shorten
 from plex_companion.text import hide_secrets
-from plex_companion.tools.users import keep_names
+from plex_companion.tools.users import store_names
 
 SECRET = frozenset({"pin"})
 UNDONE = frozenset({"multiple_matches", "client_selection"})
@@ -44,7 +44,7 @@ async def call_tool(companion: Companion, tool: Tool, arguments: Mapping[str, An
     try:
         given = tool.validate(arguments)
     except ToolError as error:
-        raise _is_harmless(error, companion.settings.list_secrets()) from error
+        raise _sanitize_error(error, companion.settings.list_secrets()) from error
     has: dict[str, Any] = {"companion": companion, "caller": caller}
     given |= {name: has[what] for name, what in tool.injected.items() if what in has}
     if tool.is_write(arguments):
@@ -59,22 +59,22 @@ async def _run(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answe
             if tool.asks_plex:
                 with_plex = partial(_run_with_plex, tool, given, secrets, damage, zone=companion.zone)
                 answered = await companion.gateway.call(with_plex, timeout=tool.seconds)
-                await keep_names(companion)
+                await store_names(companion)
                 return answered
             return _encode_result(tool, await tool.function(**given), secrets, damage)
         except ToolError as error:
-            raise _complete(error, damage, secrets) from error
+            raise _add_damage(error, damage, secrets) from error
         except MultipleMatches as several:
             structured = _mark_incomplete(several.structured, damage)
             return _hide_secrets(structured, secrets)[0], hide_secrets(_encode(several.matches), secrets), ()
 
 
-def _complete(error: ToolError, damage: Sequence[Damage], secrets: tuple[str, ...]) -> ToolError:
+def _add_damage(error: ToolError, damage: Sequence[Damage], secrets: tuple[str, ...]) -> ToolError:
     """Add to an error what was missing in Plex's answers, which may be its cause, and remove our secrets."""
     if missing := words_of(damage):
         error.message = f"{error.message} {missing}"
         error.facts["incomplete"] = True
-    return _is_harmless(error, secrets)
+    return _sanitize_error(error, secrets)
 
 
 def _mark_incomplete(structured: dict[str, Any], damage: Sequence[Damage]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _mark_incomplete(structured: dict[str, Any], damage: Sequence[Damage]) -> di
     return {**structured, "message": f"{structured.get('message') or ''} {missing}".strip(), "incomplete": True}
 
 
-def _is_harmless(error: ToolError, secrets: tuple[str, ...]) -> ToolError:
+def _sanitize_error(error: ToolError, secrets: tuple[str, ...]) -> ToolError:
     """Shorten an error's message and remove our secrets. The message may quote what the caller wrote."""
     error.message = shorten(hide_secrets(error.message, secrets), LONGEST) or ""
     error.facts = json.loads(hide_secrets(json.dumps(error.facts, default=str), secrets))

@@ -64,7 +64,7 @@ def open_profile(plex: PlexServer, companion: Companion, who: ProfileChoice) -> 
     if not person.home:
         message = f"'{name}' is not in the Plex home. Only the watchlists of home profiles are accessible."
         raise PlexForbidden(message)
-    switched = _switch(plex, person, who.pin)
+    switched = _switch_account(plex, person, who.pin)
     if switched is None:
         raise PlexForbidden(f"plex.tv refused to switch to '{name}': the PIN is missing or wrong.")
     token = switched.get("authenticationToken") or switched.get("authToken")
@@ -73,7 +73,7 @@ def open_profile(plex: PlexServer, companion: Companion, who: ProfileChoice) -> 
     return switch_token(plex, token)
 
 
-def _switch(plex: PlexServer, person: ServerUser, pin: str | None) -> Element | None:
+def _switch_account(plex: PlexServer, person: ServerUser, pin: str | None) -> Element | None:
     """Switch to the profile and return its account; `None` if refused. plexapi's error quotes the PIN: never pass it on."""
     from plexapi.exceptions import BadRequest  # noqa: PLC0415 - importing plexapi takes long
 
@@ -82,7 +82,7 @@ def _switch(plex: PlexServer, person: ServerUser, pin: str | None) -> Element | 
     try:
         return send(use_full_addresses(plex), "POST", f"https://plex.tv/api/home/users/{person.id}/switch", pin=pin)
     except BadRequest:
-        errand = CURRENT_CALL.get()
-        if errand is None or errand.status not in {UNAUTHORIZED, FORBIDDEN}:
+        call = CURRENT_CALL.get()
+        if call is None or call.status not in {UNAUTHORIZED, FORBIDDEN}:
             raise
     return None
