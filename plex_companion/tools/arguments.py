@@ -61,14 +61,14 @@ class Parameter:
         if isinstance(value, str):
             return self._parse_text(value)
         if "array" in self.types and not isinstance(value, dict | bool):
-            return [self._text(one) for one in (value if isinstance(value, list) else [value])]
+            return [self._coerce_text(one) for one in (value if isinstance(value, list) else [value])]
         if "boolean" in self.types and isinstance(value, int | float) and value in {0, 1}:
             return bool(value)
         if isinstance(value, float) and value.is_integer() and "integer" in self.types and abs(value) <= LARGEST:
             return int(value)
-        return self._text(value) if self.types == ("string",) else value
+        return self._coerce_text(value) if self.types == ("string",) else value
 
-    def _text(self, value: Any) -> Any:
+    def _coerce_text(self, value: Any) -> Any:
         """Return a number as text. An id loses the `.0` that some callers append."""
         if self.is_id and isinstance(value, str) and _FRACTION.fullmatch(value.strip()):
             return value.strip().partition(".")[0]
@@ -76,11 +76,11 @@ class Parameter:
 
     def _parse_text(self, text: str) -> Any:
         if self.choices:
-            return next((one for one in self.choices if _strip_quotes(one) == _strip_quotes(text)), text)
+            return next((one for one in self.choices if _normalize_word(one) == _normalize_word(text)), text)
         match self.types:
             case ("array",):
                 found = _decode(text, "[")
-                return [self._text(one) for one in (found if isinstance(found, list) else [text])]
+                return [self._coerce_text(one) for one in (found if isinstance(found, list) else [text])]
             case ("object",):
                 found = _decode(text, "{")
                 return found if isinstance(found, dict) else text
@@ -88,7 +88,7 @@ class Parameter:
                 return _FLAGS.get(text.strip().casefold(), text)
             case ("integer",) | ("number",):
                 return _parse_number(text)
-        return self._text(text)
+        return self._coerce_text(text)
 
     @property
     def expected(self) -> str:
@@ -132,9 +132,18 @@ def drop_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**plain, "anyOf": forms} if forms else plain
 
 
+def drop_titles(schema: Any) -> Any:
+    """Return a JSON schema without titles, which repeat the names of properties and classes."""
+    if isinstance(schema, dict):
+        return {
+            name: drop_titles(part) for name, part in schema.items() if not (name == "title" and isinstance(part, str))
+        }
+    return [drop_titles(part) for part in schema] if isinstance(schema, list) else schema
+
+
 def choose(value: str, choices: Collection[str]) -> str:
     """Return the choice that matches regardless of case and separators (`Skip_Next` is `skipNext`), else the value."""
-    return next((one for one in choices if _strip_quotes(one) == _strip_quotes(value)), value)
+    return next((one for one in choices if _normalize_word(one) == _normalize_word(value)), value)
 
 
 def quote_value(value: object) -> str:
@@ -143,7 +152,7 @@ def quote_value(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _strip_quotes(word: str) -> str:
+def _normalize_word(word: str) -> str:
     return "".join(char for char in word.casefold() if char.isalnum())
 
 

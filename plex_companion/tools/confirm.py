@@ -52,20 +52,20 @@ async def destroy_after_confirmation(
         ConfirmationRequired: the client cannot ask and `confirm` is not set.
         Conflict: the target changed while the person was asked; nothing was destroyed.
     """
-    victim = await companion.gateway.call(look)
+    target = await companion.gateway.call(look)
     # The question names the id: if the whole tool runs again with the answer, the answer applies to this target only.
-    answer = await caller.confirm(f"{victim.sentence} (id {victim.facts.get('rating_key')})")
+    answer = await caller.confirm(f"{target.sentence} (id {target.facts.get('rating_key')})")
     if answer is False:
-        raise Declined(f"'{victim.title}' was not destroyed: the user declined.", victim=victim.facts)
+        raise Declined(f"'{target.title}' was not destroyed: the user declined.", victim=target.facts)
     if answer is None and not confirm:
-        message = f"{victim.sentence} To do it, repeat the call with confirm=true."
-        raise ConfirmationRequired(message, victim=victim.facts)
+        message = f"{target.sentence} To do it, repeat the call with confirm=true."
+        raise ConfirmationRequired(message, victim=target.facts)
 
-    def destroy_unchanged(plex: PlexServer) -> R:
-        now = look(plex) if again is None else again(plex, victim)
-        if now.identity != victim.identity:
-            message = f"'{victim.title}' changed in the meantime. Nothing was destroyed; check it and repeat the call."
-            raise Conflict(message, rating_key=victim.facts.get("rating_key"))
+    def destroy_if_unchanged(plex: PlexServer) -> R:
+        now = look(plex) if again is None else again(plex, target)
+        if now.identity != target.identity:
+            message = f"'{target.title}' changed in the meantime. Nothing was destroyed; check it and repeat the call."
+            raise Conflict(message, rating_key=target.facts.get("rating_key"))
         return act(plex, now)
 
-    return await companion.gateway.call(destroy_unchanged)
+    return await companion.gateway.call(destroy_if_unchanged)

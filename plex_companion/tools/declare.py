@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from plex_companion.companion import Companion
 from plex_companion.errors import InsufficientScope, Invalid, ReadOnly
 from plex_companion.text import LONGEST
-from plex_companion.tools.arguments import LARGEST, drop_null, list_parameters, quote_value
+from plex_companion.tools.arguments import LARGEST, drop_null, drop_titles, list_parameters, quote_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,10 +43,17 @@ Clearable = Annotated[str, _EMPTY_CLEARS]
 ALLOW_WRITES = "To allow them, set READ_ONLY_MODE=false in the companion's environment and restart it."
 """How a person can allow writes while the companion is read-only."""
 
-_AS_IT_IS = object()
-Told = Annotated[dict[str, Any], _AS_IT_IS]
+_READY = object()
+Json = Annotated[dict[str, Any], _READY]
 """A result that is JSON already. It is passed on unchanged, because validating every value of a long answer takes
 longer than computing it."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Gives a `dict` result the output schema of a `TypedDict`, which is neither validated nor copied at run time."""
+
+    model: type
 
 
 def _empty_clears(hint: object) -> bool:
@@ -186,7 +193,7 @@ class Tool:
     @functools.cached_property
     def is_json(self) -> bool:
         """Whether the result is JSON already."""
-        return _AS_IT_IS in getattr(self.hints["return"], "__metadata__", ())
+        return _READY in getattr(self.hints["return"], "__metadata__", ())
 
     @functools.cached_property
     def output_schema(self) -> dict[str, Any]:
@@ -194,9 +201,10 @@ class Tool:
 
         An answer that lists several matches comes from the same tool and must validate too.
         """
-        schema = self.result.json_schema(mode="serialization")
+        shapes = [one.model for one in getattr(self.hints["return"], "__metadata__", ()) if isinstance(one, Shape)]
+        adapter = TypeAdapter(shapes[0]) if shapes else self.result
+        schema = drop_titles(adapter.json_schema(mode="serialization"))
         schema.pop("required", None)
-        schema.pop("title", None)
         return {**schema, "type": "object", "additionalProperties": True}
 
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,19 +213,19 @@ class Tool:
         Raises:
             Invalid: an argument is missing, unknown or of the wrong type; the message lists the known ones.
         """
-        real = self._prepared(arguments)
+        real = self._prepare_arguments(arguments)
         try:
             model = self.arguments.model_validate(real)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            raise self._invalid(str(first["loc"][0]), first["type"], real) from error
+            raise self._build_invalid(str(first["loc"][0]), first["type"], real) from error
         given = {name: getattr(model, name) for name in self.arguments.model_fields}
         for name, value in given.items():
             if why := _find_unusable(value):
                 raise Invalid(f"{self.name}: argument '{name}' cannot be used: {why}.", argument=name)
         return given
 
-    def _prepared(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def _prepare_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the given arguments under their real names and in the types of the schema."""
         real = self._resolve_aliases(
             {name: value for name, value in arguments.items() if not self._is_unset(name, value)}
@@ -232,7 +240,7 @@ class Tool:
             return alias is not None and (value is None or value == "")
         return known.is_unset(value)
 
-    def _invalid(self, name: str, why: str, given: Mapping[str, Any]) -> Invalid:
+    def _build_invalid(self, name: str, why: str, given: Mapping[str, Any]) -> Invalid:
         """Return the error that says what to write for an argument. `why` is pydantic's error type."""
         known = f"Known arguments: {', '.join(self.arguments.model_fields) or 'none'}."
         one = self.parameters.get(name)

@@ -23,7 +23,7 @@ def render_plain(tools: Sequence[Tool]) -> str:
     lines = []
     for toolset in TOOLSETS:
         if mine := [tool for tool in tools if tool.toolset == toolset.name]:
-            lines += [f"{toolset.name}: {toolset.summary}", *map(_line, mine)]
+            lines += [f"{toolset.name}: {toolset.summary}", *map(_render_line, mine)]
     if hidden := sum(tool.off for tool in tools):
         lines += [
             "",
@@ -32,7 +32,7 @@ def render_plain(tools: Sequence[Tool]) -> str:
     return "\n".join(lines)
 
 
-def _line(tool: Tool) -> str:
+def _render_line(tool: Tool) -> str:
     return f"{'*' if tool.off else ' '} {tool.name:38} {tool.access.value:12} {_take_first_line(tool)}"
 
 

@@ -13,7 +13,7 @@ from plex_companion.plex.lookup import LONGEST, MultipleMatches
 from plex_companion.plex.xml.answer import collect_damage, describe_damage
 from plex_companion.plex.xml.attributes import shorten, use_zone
 from plex_companion.text import encode_json
-from plex_companion.tools.users import keep_names
+from plex_companion.tools.users import store_names
 
 SECRET = frozenset({"pin"})
 UNDONE = frozenset({"multiple_matches", "client_selection"})
@@ -57,16 +57,16 @@ async def _run(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answe
             if tool.asks_plex:
                 with_plex = partial(_run_with_plex, tool, given, damage, zone=companion.zone)
                 answered = await companion.gateway.call(with_plex, timeout=tool.seconds)
-                await keep_names(companion)
+                await store_names(companion)
                 return answered
             return _encode_result(tool, await tool.function(**given), damage)
         except ToolError as error:
-            raise _complete(error, damage, companion.secrets) from error
+            raise _add_damage(error, damage, companion.secrets) from error
         except MultipleMatches as several:
             return _mark_incomplete(several.structured, damage), encode_json(several.matches), ()
 
 
-def _complete(error: ToolError, damage: Sequence[Damage], secrets: SecretFilter) -> ToolError:
+def _add_damage(error: ToolError, damage: Sequence[Damage], secrets: SecretFilter) -> ToolError:
     """Add to an error what was missing in Plex's answers, which may be its cause, and shorten it."""
     if missing := describe_damage(damage):
         error.message = f"{error.message} {missing}"

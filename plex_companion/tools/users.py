@@ -130,7 +130,7 @@ def get_account(plex: PlexServer, companion: Companion) -> Element:
 def get_owner_account(plex: PlexServer, companion: Companion) -> ServerUser:
     """Return the owner as plex.tv knows them. At most one request."""
     known = replace(_parse_user(get_account(plex, companion)), account_id=OWNER)
-    _note(companion, [known])
+    _remember_users(companion, [known])
     return known
 
 
@@ -141,7 +141,7 @@ def list_users(plex: PlexServer, companion: Companion) -> tuple[ServerUser, ...]
         PlexTvUnreachable: plex.tv is down.
     """
     found = companion.ttl_cache.get_or_fetch(_USERS, KEPT_SECONDS, lambda: _fetch_users(plex))
-    _note(companion, found)
+    _remember_users(companion, found)
     return found
 
 
@@ -245,17 +245,18 @@ def _list_former(companion: Companion) -> list[ServerUser]:
     return [ServerUser(int(one.id), int(one.id), None, None if one.name == HIDDEN else one.name) for one in accounts]
 
 
-def note_plex_tv_users(companion: Companion) -> dict[int, ServerUser]:
+def get_plex_tv_users(companion: Companion) -> dict[int, ServerUser]:
     """Return the users that plex.tv named while this process has been running, by account id."""
     found: dict[int, ServerUser] = companion.ttl_cache.recall(_SEEN) or {}
     return found
 
 
-async def keep_names(companion: Companion) -> None:
+async def store_names(companion: Companion) -> None:
     """Store new names that plex.tv gave, so that the command line knows users by them too."""
-    seen = [mask_user(person, companion) for person in note_plex_tv_users(companion).values()]
+    seen = [mask_user(person, companion) for person in get_plex_tv_users(companion).values()]
     named = tuple(
-        PlexTvUser(str(one.account_id), str(one.id), _load_kept(one.username), _load_kept(one.title)) for one in seen
+        PlexTvUser(str(one.account_id), str(one.id), _drop_masked(one.username), _drop_masked(one.title))
+        for one in seen
     )
     news = tuple(user for user in named if user not in companion.state.plex_tv_users)
     if news and companion.ttl_cache.recall(_TOLD) != news:
@@ -263,7 +264,7 @@ async def keep_names(companion: Companion) -> None:
         await companion.event_queue.put([ReceivedEvent(PlexTvUsersRead(news), companion.clock())])
 
 
-def _load_kept(name: str | None) -> str | None:
+def _drop_masked(name: str | None) -> str | None:
     return None if name is None or "@" in name or name == HIDDEN else name
 
 
@@ -280,14 +281,14 @@ async def find_user_id(companion: Companion, wanted: str) -> str:
         with suppress(ToolError):
             ask = partial(find_user, companion=companion, username=wanted)
             person = await companion.gateway.call(ask, timeout=ASKED_SECONDS)
-            await keep_names(companion)
+            await store_names(companion)
             return str(person.account_id)
         raise
 
 
-def _note(companion: Companion, people: Iterable[ServerUser]) -> None:
+def _remember_users(companion: Companion, people: Iterable[ServerUser]) -> None:
     named = {one.account_id: one for one in people if one.account_id is not None and one.id is not None}
-    companion.ttl_cache.remember(_SEEN, {**note_plex_tv_users(companion), **named})
+    companion.ttl_cache.remember(_SEEN, {**get_plex_tv_users(companion), **named})
 
 
 def _has_namesake(companion: Companion, username: str) -> bool:

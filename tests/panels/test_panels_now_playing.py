@@ -110,7 +110,7 @@ async def test_the_page_introduces_itself_and_waits_for_the_answer(told: dict[st
 async def test_it_shows_what_the_tool_really_answers(told: dict[str, Any]) -> None:
     shown = told["real"]
     assert "Now playing: 1" in shown["text"]
-    assert "Transcodes" in shown["text"]
+    assert "Transcoding" in shown["text"]
     assert len(shown["bars"]) == 1
     assert shown["note"] == ""
 
@@ -119,8 +119,8 @@ async def test_it_shows_what_the_tool_really_answers(told: dict[str, Any]) -> No
 async def test_it_says_where_it_is_how_it_is_delivered_and_what_is_wrong(told: dict[str, Any]) -> None:
     assert "10:00 of 20:00" in told["playing"]["text"] or "10:01 of 20:00" in told["playing"]["text"]
     assert "of 20:00, paused" in told["paused"]["text"]
-    assert "Transcodes hevc → h264, in hardware, slower than life (0.7x)" in told["slow"]["text"]
-    assert "Ran dry 2 times" in told["slow"]["text"]
+    assert "Transcoding hevc → h264, in hardware, slower than real time (0.7x)" in told["slow"]["text"]
+    assert "Buffered 2 times" in told["slow"]["text"]
 
 
 @browsing
@@ -134,12 +134,12 @@ async def test_the_bar_moves_between_answers_while_plex_is_heard_and_stands_stil
 
 @browsing
 async def test_what_is_not_the_present_is_marked(told: dict[str, Any]) -> None:
-    assert "Plex is not heard now (down). This is what was last known" in told["blind"]["note"]
-    assert "Nobody plays anything." in told["nobody"]["text"]
+    assert "No connection to Plex (down). This is the last known state" in told["blind"]["note"]
+    assert "Nothing is playing." in told["nobody"]["text"]
     for missed in ("blind", "refused", "nonsense"):
         assert "Last known: 1" in told[missed]["text"]
         assert "Now playing" not in told[missed]["text"]
-        assert "Transcodes " not in told[missed]["text"]
+        assert "Transcoding " not in told[missed]["text"]
 
 
 @browsing
@@ -157,8 +157,8 @@ async def test_hosts_that_pass_on_the_text_alone_are_shown_the_same(told: dict[s
 @browsing
 async def test_what_went_wrong_is_said(told: dict[str, Any]) -> None:
     assert told["refused"]["note"] == "Not now."
-    assert told["nonsense"]["note"] == "The tool did not answer with sessions."
-    assert "withdrawn" in told["cancelled"]["note"]
+    assert told["nonsense"]["note"] == "The tool's answer has no sessions."
+    assert "cancelled" in told["cancelled"]["note"]
 
 
 @browsing

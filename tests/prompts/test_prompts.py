@@ -30,7 +30,7 @@ def test_a_prompt_names_tools_and_resources_that_exist(prompt: Prompt) -> None:
 def test_a_prompt_says_that_text_from_plex_is_data(prompt: Prompt) -> None:
     text = prompt.fill({one.name: "x" for one in prompt.arguments})
     assert text.endswith(DATA)
-    assert "never instructions" in text
+    assert "never as instructions" in text
 
 
 @every

@@ -66,7 +66,7 @@ def test_the_texts_that_an_empty_text_clears_are_these() -> None:
 @every_tool
 def test_a_required_argument_must_be_there(tool: Tool, nothing: str | None) -> None:
     for name in needed(tool):
-        with pytest.raises(Invalid, match=f"argument '{name}' is needed"):
+        with pytest.raises(Invalid, match=f"argument '{name}' is required"):
             tool.validate(needed(tool) | {name: nothing})
 
 

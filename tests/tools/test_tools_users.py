@@ -102,7 +102,7 @@ async def test_users_of_the_same_name_are_told_apart_by_id_and_their_addresses_s
 async def test_a_user_with_the_owners_name_makes_it_ambiguous(tmp_path: Path) -> None:
     async with tools_home(tmp_path, household=household(name="ottilie brandt")) as tools:
         await tools.until(lambda: tools.application.companion.state.accounts)
-        with pytest.raises(Ambiguous, match="Leave username out to mean the owner") as caught:
+        with pytest.raises(Ambiguous, match="Omit username for the owner") as caught:
             await asked(tools, users.find_user, "Ottilie Brandt")
         matches: Any = caught.value.facts["matches"]
         assert [match["id"] for match in matches] == [users.OWNER, JASPER]

@@ -246,8 +246,8 @@ def _poll_timeline(plex: PlexServer, companion: Companion, player: ControllableP
     from plex_companion.plex.client import read_answer  # noqa: PLC0415 - imports plexapi
 
     with suppress(ClientUnreachable, ParseError):  # some apps answer nothing or invalid XML; that is not an error
-        said = read_answer(send_command(plex, companion, player, "timeline/poll", wait=0).encode())
-        rows = () if said is None else said.iter("Timeline")
+        answer = read_answer(send_command(plex, companion, player, "timeline/poll", wait=0).encode())
+        rows = () if answer is None else answer.iter("Timeline")
         return next((row for row in rows if row.get("state", "stopped") != "stopped"), None)
     return None
 
@@ -484,10 +484,10 @@ def client_start_playback(
         plex, known, title=media_title, media_id=rating_key, library_name=library_name, kinds=PLAYABLE, writes=True
     ).row
     if client_name is None:
-        return _choose(plex, companion)
+        return _offer_players(plex, companion)
     player = find_client(plex, companion, client_name, writes=True)
     _require_reachable(player, "play")
-    _play(plex, companion, player, row, offset)
+    _send_play(plex, companion, player, row, offset)
     return _describe_start(player, row, offset)
 
 
@@ -517,7 +517,7 @@ def _format_title(row: Element) -> str:
     return " - ".join(part for part in parts if part)
 
 
-def _choose(plex: PlexServer, companion: Companion) -> dict[str, Any]:
+def _offer_players(plex: PlexServer, companion: Companion) -> dict[str, Any]:
     """List the players to choose from, when none was named."""
     online = [player for player in list_players(plex, companion).sort() if player.online]
     if not online:
@@ -527,7 +527,7 @@ def _choose(plex: PlexServer, companion: Companion) -> dict[str, Any]:
     return {"status": "client_selection", "message": message, "available_clients": available}
 
 
-def _play(plex: PlexServer, companion: Companion, player: ControllablePlayer, row: Element, offset: int) -> None:
+def _send_play(plex: PlexServer, companion: Companion, player: ControllablePlayer, row: Element, offset: int) -> None:
     """Create a play queue and a delegation token, and send the player the command. Three requests, four with the
     address.
     """

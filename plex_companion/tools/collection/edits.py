@@ -66,7 +66,7 @@ class CollectionEdits:
         if not steps:
             return []
         run_steps(plex, steps)
-        _check(again(), texts, labels, settings)
+        _check_edits(again(), texts, labels, settings)
         named = [NAMES[name] for name in texts] + (["labels"] if labels is not None else [])
         return named + [name for _, _, name in self._list_pictures()] + list(settings)
 
@@ -105,11 +105,11 @@ def build_edits(
     given = {kind: one for kind, one in sources.items() if any(part is not None for part in one[0])}
     for (path, url), name in given.values():
         check_one_source(path, url, (f"{name}_path", f"{name}_url"))
-    drawn = {
+    pictures = {
         kind: load_picture(settings, filepath=path, url=url, names=(f"{name}_path", f"{name}_url")).body
         for kind, ((path, url), name) in given.items()
     }
-    return CollectionEdits(wanted, replace, add, remove, drawn, chosen)
+    return CollectionEdits(wanted, replace, add, remove, pictures, chosen)
 
 
 def _check_labels(labels: Labels) -> tuple[list[str] | None, list[str], list[str]]:
@@ -159,9 +159,9 @@ def _build_steps(
     parts = [(NAMES[name], _build_text_fields({name: value})) for name, value in texts.items()]
     if labels is not None:
         parts.append(("labels", _build_label_fields(read_tags(row, "Label"), labels)))
-    whole = {name: value for _, fields in parts for name, value in fields.items()}
-    if parts and fits_line(path, whole):
-        parts = [(", ".join(name for name, _ in parts), whole)]
+    combined = {name: value for _, fields in parts for name, value in fields.items()}
+    if parts and fits_line(path, combined):
+        parts = [(", ".join(name for name, _ in parts), combined)]
     steps: list[Step] = [
         (name, partial(send, plex, "PUT", path, type=MediaType.COLLECTION, id=key, **fields))
         for name, fields in parts
@@ -202,7 +202,7 @@ def _read_setting(row: Element, name: str) -> int:
     return ABSENT[name] if value is None else value
 
 
-def _check(row: Element, texts: Mapping[str, str], labels: list[str] | None, settings: Mapping[str, int]) -> None:
+def _check_edits(row: Element, texts: Mapping[str, str], labels: list[str] | None, settings: Mapping[str, int]) -> None:
     """Verify the edits. Plex capitalises labels, so their case does not count."""
     requested: dict[str, object] = {**texts, **settings}
     found: dict[str, object] = {name: read_text(row, name) or "" for name in texts}

@@ -187,20 +187,20 @@ def collection_create(
     title = clean_title(collection_title, "collection_title")
     check_any_given(item_titles, item_ids)
     library = find_library(plex, companion.ttl_cache, library_name, writes=True)
-    _check_free(plex, library, title)
+    _check_title_is_free(plex, library, title)
     kinds = KINDS.get(library.type, ())
     items = resolve_items(plex, item_titles, item_ids, section=library, kinds=kinds)
     refuse_unclear(items)
     refuse_nothing(items)
-    _check_fit(items.rows, library.section_id, kinds)
+    _check_items_fit(items.rows, library.section_id, kinds)
     keys = list(dict.fromkeys(items.keys))
-    made = _create_of(plex, library, title, items.rows[0], keys)
-    _check_holds(plex, made, keys)
+    key = _create_collection(plex, library, title, items.rows[0], keys)
+    _check_holds(plex, key, keys)
     return CollectionCreated(
         created=True,
         title=title,
-        id=parse_identifier(made),
-        rating_key=parse_identifier(made),
+        id=parse_identifier(key),
+        rating_key=parse_identifier(key),
         library=library.title,
         items_added=len(keys),
         item_ids_added=[parse_identifier(key) for key in keys],
@@ -229,8 +229,8 @@ def collection_add_to(
     kinds = _list_kinds(row, section)
     items = resolve_items(plex, item_titles, item_ids, section=section, kinds=kinds)
     refuse_nothing(items)
-    _check_fit(items.rows, section.section_id, kinds)
-    return _extend(plex, row, items)
+    _check_items_fit(items.rows, section.section_id, kinds)
+    return _add_items(plex, row, items)
 
 
 @COLLECTION.tool(Access.WRITE, aliases={"items": "item_titles"})
@@ -249,12 +249,12 @@ def collection_remove_from(
     """
     check_any_given(item_titles, item_ids)
     row = _find_ordinary(plex, companion, collection_title, collection_id, library_name)
-    held = get_all(plex, f"{_find_parent_library(row)}/children")
-    items = resolve_among(held, item_titles, item_ids)
+    current_rows = get_all(plex, f"{_build_item_path(row)}/children")
+    items = resolve_among(current_rows, item_titles, item_ids)
     refuse_unclear(items)
     if not items.rows:
-        raise _build_nothing_found(row, held)
-    return _shorten(plex, row, items)
+        raise _build_nothing_found(row, current_rows)
+    return _remove_items(plex, row, items)
 
 
 @COLLECTION.tool(Access.WRITE)
@@ -291,7 +291,7 @@ def collection_edit(
         (background_path, background_url),
         new_advanced_settings,
     )
-    found = _find(plex, companion, collection_title, collection_id, library_name, writes=True)
+    found = _find_collection(plex, companion, collection_title, collection_id, library_name, writes=True)
     row = found.row if found.matched == "id" else _get_full(plex, found.row)
     return _describe_edit(row, edits, edits.apply(plex, row, partial(_get_full, plex, row)))
 
@@ -311,7 +311,9 @@ async def collection_delete(
     """
 
     def look(plex: PlexServer) -> DestructionTarget:
-        return _describe_target(_find(plex, companion, collection_title, collection_id, library_name, writes=True).row)
+        return _describe_target(
+            _find_collection(plex, companion, collection_title, collection_id, library_name, writes=True).row
+        )
 
     return await destroy_after_confirmation(companion, caller, confirm=confirm, look=look, act=_delete)
 
@@ -320,7 +322,7 @@ def _build_path(library: Section) -> str:
     return f"/library/sections/{library.section_id}/all"
 
 
-def _find_parent_library(row: Element) -> str:
+def _build_item_path(row: Element) -> str:
     return f"/library/collections/{row.get('ratingKey')}"
 
 
@@ -356,7 +358,7 @@ def _describe_match(row: Element) -> dict[str, Any]:
     return drop_nulls(found)
 
 
-def _find(
+def _find_collection(
     plex: PlexServer,
     companion: Companion,
     title: str | None,
@@ -375,7 +377,7 @@ def _find(
     if library_name is not None:
         section = find_library(plex, companion.ttl_cache, library_name, writes=writes)
     return pick_row(
-        _fits(plex, section, title),
+        _find_matches(plex, section, title),
         title,
         writes=writes,
         what="collection",
@@ -384,31 +386,33 @@ def _find(
     )
 
 
-def _fits(plex: PlexServer, section: Section | None, title: str) -> Fits[Element]:
+def _find_matches(plex: PlexServer, section: Section | None, title: str) -> Fits[Element]:
     """Return the collections that a title may refer to, in one library or in all. One request, up to two more if none
     fits.
     """
     rows: list[Element] = []
     for query in list_queries(title):
-        rows = _find_titled(plex, section, query) if section is not None else _search(plex, query)
+        rows = _list_titled(plex, section, query) if section is not None else _search_all_libraries(plex, query)
         if sort_fits(rows, title, get_titles).every:
             break
     return sort_fits(rows, title, get_titles)
 
 
-def _find_titled(plex: PlexServer, section: Section, title: str) -> list[Element]:
-    return _drop_tags(get_page(plex, _build_path(section), 0, CAP, type=MediaType.COLLECTION, title=title).rows)
+def _list_titled(plex: PlexServer, section: Section, title: str) -> list[Element]:
+    return _select_collections(
+        get_page(plex, _build_path(section), 0, CAP, type=MediaType.COLLECTION, title=title).rows
+    )
 
 
-def _search(plex: PlexServer, title: str) -> list[Element]:
+def _search_all_libraries(plex: PlexServer, title: str) -> list[Element]:
     """Search all libraries for collections. Plex before 1.19 lists collections here as tags without a key; those are
     left out.
     """
     hubs = get(plex, "/hubs/search", query=title, limit=SEARCHED, includeCollections=1)
-    return _drop_tags(hubs.iter("Directory"))
+    return _select_collections(hubs.iter("Directory"))
 
 
-def _drop_tags(rows: Iterable[Element]) -> list[Element]:
+def _select_collections(rows: Iterable[Element]) -> list[Element]:
     """Return the collections that have a key, each once."""
     found = {row.get("ratingKey"): row for row in rows if read_kind(row) == "collection"}
     return [row for key, row in found.items() if key]
@@ -422,7 +426,7 @@ def _find_ordinary(
     Raises:
         NotSupported: it is a smart collection.
     """
-    row = _find(plex, companion, title, key, library, writes=True).row
+    row = _find_collection(plex, companion, title, key, library, writes=True).row
     if read_flag(row, "smart"):
         message = f"'{read_text(row, 'title')}' is a smart collection: only its filters decide what it holds."
         raise NotSupported(message, reason="smart")
@@ -446,8 +450,8 @@ def _list_kinds(row: Element, section: Section) -> tuple[str, ...]:
     return (subtype,) if subtype in TYPE_NUMBERS else KINDS.get(section.type, ())
 
 
-def _check_free(plex: PlexServer, library: Section, title: str) -> None:
-    rows = [row for query in list_exact_queries(title) for row in _find_titled(plex, library, query)]
+def _check_title_is_free(plex: PlexServer, library: Section, title: str) -> None:
+    rows = [row for query in list_exact_queries(title) for row in _list_titled(plex, library, query)]
     for row in sort_fits(rows, title, get_titles).exact:
         message = (
             f"'{library.title}' already has a collection called '{read_text(row, 'title')}'. Nothing has been changed; "
@@ -456,7 +460,7 @@ def _check_free(plex: PlexServer, library: Section, title: str) -> None:
         raise Conflict(message, rating_key=parse_identifier(row.get("ratingKey")))
 
 
-def _check_fit(rows: Sequence[Element], section_id: str, kinds: tuple[str, ...]) -> None:
+def _check_items_fit(rows: Sequence[Element], section_id: str, kinds: tuple[str, ...]) -> None:
     """Check that the items have one kind and belong to this library."""
     check_kinds(rows, kinds, f"this collection holds {', '.join(kinds)} only")
     first = read_kind(rows[0]) or ""
@@ -468,20 +472,20 @@ def _check_fit(rows: Sequence[Element], section_id: str, kinds: tuple[str, ...])
         raise Invalid(message, argument="item_ids")
 
 
-def _create_of(plex: PlexServer, library: Section, title: str, example: Element, keys: Sequence[str]) -> str:
+def _create_collection(plex: PlexServer, library: Section, title: str, example: Element, keys: Sequence[str]) -> str:
     """Create a collection of these items, all of the kind of `example`, and return its id. One request per few hundred
     items.
     """
     first = split_values(keys, title)[0]
-    made = _create(plex, library, title, example, first)
-    rest = partial(_put_in, plex, made)
-    add_in_portions(plex, keys[len(first) :], rest, begun=len(first), id=parse_identifier(made), created=True)
-    return made
+    key = _send_creation(plex, library, title, example, first)
+    rest = partial(_send_items, plex, key)
+    add_in_portions(plex, keys[len(first) :], rest, begun=len(first), id=parse_identifier(key), created=True)
+    return key
 
 
-def _create(plex: PlexServer, library: Section, title: str, first: Element, keys: Sequence[str]) -> str:
+def _send_creation(plex: PlexServer, library: Section, title: str, first: Element, keys: Sequence[str]) -> str:
     """Create a collection and return its id."""
-    made = send(
+    answer = send(
         plex,
         "POST",
         "/library/collections",
@@ -491,32 +495,32 @@ def _create(plex: PlexServer, library: Section, title: str, first: Element, keys
         sectionId=library.section_id,
         uri=build_items_uri(plex, keys),
     )
-    found = [] if made is None else [row.get("ratingKey") for row in made if row.get("ratingKey")]
+    found = [] if answer is None else [row.get("ratingKey") for row in answer if row.get("ratingKey")]
     message = f"Plex accepted the collection '{title}' but did not return its id. collection_list may show it."
     check_confirmed(requested=True, found=bool(found), message=message)
     return str(found[0])
 
 
-def _put_in(plex: PlexServer, key: str, keys: list[str]) -> None:
+def _send_items(plex: PlexServer, key: str, keys: list[str]) -> None:
     send(plex, "PUT", f"/library/collections/{key}/items", uri=build_items_uri(plex, keys))
 
 
 def _check_holds(plex: PlexServer, key: str, keys: Sequence[str]) -> int:
     """Verify that the collection holds these items and return how many it holds in total."""
-    held = {row.get("ratingKey") for row in get_all(plex, f"/library/collections/{key}/children")}
+    current_rows = {row.get("ratingKey") for row in get_all(plex, f"/library/collections/{key}/children")}
     message = f"Plex accepted the items, but not all of them are in collection {key}. Check it with collection_list."
-    missing = [one for one in keys if one not in held]
+    missing = [one for one in keys if one not in current_rows]
     check_confirmed(requested=[], found=missing, message=message, rating_key=parse_identifier(key))
-    return len(held)
+    return len(current_rows)
 
 
-def _extend(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionExtended:
+def _add_items(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionExtended:
     """Add the items that are not in the collection yet."""
-    before = {one.get("ratingKey") for one in get_all(plex, f"{_find_parent_library(row)}/children")}
+    before = {one.get("ratingKey") for one in get_all(plex, f"{_build_item_path(row)}/children")}
     new = {one.get("ratingKey", ""): one for one in items.rows if one.get("ratingKey") not in before}
     total = len(before)
     if new:
-        add_in_portions(plex, list(new), partial(_put_in, plex, row.get("ratingKey", "")))
+        add_in_portions(plex, list(new), partial(_send_items, plex, row.get("ratingKey", "")))
         total = _check_holds(plex, row.get("ratingKey", ""), list(new))
     return CollectionExtended(
         added=bool(new),
@@ -530,13 +534,14 @@ def _extend(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionE
     )
 
 
-def _shorten(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionShortened:
+def _remove_items(plex: PlexServer, row: Element, items: ResolvedItems) -> CollectionShortened:
     """Remove these items one by one."""
     steps = [
-        (read_text(one, "title") or "?", partial(_take_out, plex, row, one.get("ratingKey", ""))) for one in items.rows
+        (read_text(one, "title") or "?", partial(_remove_item, plex, row, one.get("ratingKey", "")))
+        for one in items.rows
     ]
     run_steps(plex, steps)
-    left = {one.get("ratingKey") for one in get_all(plex, f"{_find_parent_library(row)}/children")}
+    left = {one.get("ratingKey") for one in get_all(plex, f"{_build_item_path(row)}/children")}
     message = (
         f"Plex accepted the removal, but some of the items are still in '{read_text(row, 'title')}'. Check it again."
     )
@@ -551,18 +556,18 @@ def _shorten(plex: PlexServer, row: Element, items: ResolvedItems) -> Collection
     )
 
 
-def _take_out(plex: PlexServer, row: Element, key: str) -> None:
-    send(plex, "DELETE", f"{_find_parent_library(row)}/items/{key}")
+def _remove_item(plex: PlexServer, row: Element, key: str) -> None:
+    send(plex, "DELETE", f"{_build_item_path(row)}/items/{key}")
 
 
-def _build_nothing_found(row: Element, held: Sequence[Element]) -> NotFound:
+def _build_nothing_found(row: Element, current_rows: Sequence[Element]) -> NotFound:
     message = f"None of these is in the collection '{read_text(row, 'title')}'; current_items lists its items."
     return NotFound(
         message,
         what="item",
         collection_title=read_text(row, "title"),
         collection_id=parse_identifier(row.get("ratingKey")),
-        current_items=list_current(held),
+        current_items=list_current(current_rows),
     )
 
 
@@ -599,10 +604,10 @@ def _describe_target(row: Element) -> DestructionTarget:
     return DestructionTarget(title, (key, row.get("title"), items), facts, sentence)
 
 
-def _delete(plex: PlexServer, victim: DestructionTarget) -> dict[str, Any]:
-    path = f"/library/collections/{victim.facts['id']}"
+def _delete(plex: PlexServer, target: DestructionTarget) -> dict[str, Any]:
+    path = f"/library/collections/{target.facts['id']}"
     send(plex, "DELETE", path)
     still = get_or_none(plex, path) is not None
-    message = f"Plex accepted the deletion of '{victim.title}', but it still exists. Check it with collection_list."
+    message = f"Plex accepted the deletion of '{target.title}', but it still exists. Check it with collection_list."
     check_confirmed(requested=False, found=still, message=message)
-    return {"deleted": True, **victim.facts}
+    return {"deleted": True, **target.facts}

@@ -78,7 +78,7 @@ def get_contents(plex: PlexServer, library: Section | None, asked: ContentsQuery
     params = _build_params(plex, library, kind, asked)
     found = get_page(plex, build_path(path, params), asked.offset, asked.limit)
     if asked.title and not found.rows and not found.total:
-        found = _spelt_otherwise(plex, path, params, asked.title, asked) or found
+        found = _find_other_spelling(plex, path, params, asked.title, asked) or found
     artists = [row for row in found.rows if kind_of_row(row) == "artist"]
     albums = get_albums(plex, path, artists) if artists else None
     items = [describe_item(row, library, albums) for row in found.rows]
@@ -94,7 +94,7 @@ def get_contents(plex: PlexServer, library: Section | None, asked: ContentsQuery
     }
 
 
-def _spelt_otherwise(
+def _find_other_spelling(
     plex: PlexServer, path: str, params: Mapping[str, object], title: str, asked: ContentsQuery
 ) -> ResultPage | None:
     """Return the page of items whose title has another spelling, which Plex's own search misses."""

@@ -36,14 +36,14 @@ def get_albums(plex: PlexServer, path: str, artists: Sequence[Element]) -> Album
     """
     albums: Albums = {}
     for keys in split_values(row.get("ratingKey", "") for row in artists):
-        some = _albums_of(plex, path, keys)
+        some = _list_albums_of(plex, path, keys)
         if some is None:
             return None
         albums |= some
     return albums
 
 
-def _albums_of(plex: PlexServer, path: str, keys: list[str]) -> Albums | None:
+def _list_albums_of(plex: PlexServer, path: str, keys: list[str]) -> Albums | None:
     asked = build_path(path, {"type": 9, "artist.id": ",".join(keys)})
     found = try_request(lambda: get_page(plex, asked, 0, ALBUMS))
     if (

@@ -149,7 +149,7 @@ class ArtworkOptions:
         return pictures.LARGEST if self.output == "file_path" else LARGEST
 
 
-def fetch_artwork(plex: PlexServer, row: Element, types: Sequence[str], wish: ArtworkOptions) -> ArtworkResult:
+def fetch_artwork(plex: PlexServer, row: Element, types: Sequence[str], options: ArtworkOptions) -> ArtworkResult:
     """Return the pictures of these types. Each costs at most two requests, and a failure affects only that picture."""
     entries, images = dict[str, Any](), list[tuple[str, bytes]]()
     for name in types:
@@ -157,7 +157,7 @@ def fetch_artwork(plex: PlexServer, row: Element, types: Sequence[str], wish: Ar
         entries[name] = (
             {"error": f"'{read_text(row, 'title')}' has no {name}."}
             if address is None
-            else _add_picture(plex, row, name, address, wish, images)
+            else _add_picture(plex, row, name, address, options, images)
         )
     return ArtworkResult(entries, tuple(images))
 
@@ -173,7 +173,7 @@ def _find_address(row: Element, name: str) -> str | None:
 
 
 def _add_picture(
-    plex: PlexServer, row: Element, name: str, address: str, wish: ArtworkOptions, images: list[tuple[str, bytes]]
+    plex: PlexServer, row: Element, name: str, address: str, options: ArtworkOptions, images: list[tuple[str, bytes]]
 ) -> dict[str, Any]:
     of = KINDS.get(name)
     entries = {
@@ -182,41 +182,48 @@ def _add_picture(
         "rating_key": parse_identifier(row.get("ratingKey")),
     }
     stem = clean_name(f"{read_text(row, 'title')}_{name}")
-    if wish.output == "url":
+    if options.output == "url":
         return {"filename": f"{stem}.jpg", **entries, "url": hide_keys(address)}
-    body = _fetch_picture(plex, address, of.format if of else "jpeg", wish)
+    body = _fetch_picture(plex, address, of.format if of else "jpeg", options)
     if isinstance(body, str):
         return {"error": body}
     mime = find_mime(body)
     if mime is None:
         return {"error": f"Plex's {name} is not an image."}
     entries |= {"filename": f"{stem}{EXTENSIONS[mime]}", "mime": mime}
-    return entries | _build_entry(body, mime, stem, wish, images)
+    return entries | _build_entry(body, mime, stem, options, images)
 
 
-def _fetch_picture(plex: PlexServer, address: str, form: str, wish: ArtworkOptions) -> bytes | str:
+def _fetch_picture(plex: PlexServer, address: str, form: str, options: ArtworkOptions) -> bytes | str:
     """Return the picture, scaled down to the maximum width, or why there is none. One request."""
     path = build_path(
         "/photo/:/transcode",
-        {"url": address, "width": wish.width, "height": 2 * wish.width, "minSize": 0, "upscale": 0, "format": form},
+        {
+            "url": address,
+            "width": options.width,
+            "height": 2 * options.width,
+            "minSize": 0,
+            "upscale": 0,
+            "format": form,
+        },
     )
     try:
-        return download(plex, path, wish.most)
+        return download(plex, path, options.most)
     except NotFound:
         return "Plex lists an image but does not have it. Refreshing the item may help."
     except TooLarge:
-        return f"The image is larger than {wish.most >> 10} KiB: use a smaller max_width than {wish.width}."
+        return f"The image is larger than {options.most >> 10} KiB: use a smaller max_width than {options.width}."
 
 
 def _build_entry(
-    body: bytes, mime: str, stem: str, wish: ArtworkOptions, images: list[tuple[str, bytes]]
+    body: bytes, mime: str, stem: str, options: ArtworkOptions, images: list[tuple[str, bytes]]
 ) -> dict[str, Any]:
-    match wish.output:
+    match options.output:
         case "image":
             images.append((mime, body))
             return {}
         case "file_path":
-            kept: Path = save_picture(wish.settings, body, folder=wish.folder, name=stem)
+            kept: Path = save_picture(options.settings, body, folder=options.folder, name=stem)
             return {"filename": kept.name, "path": str(kept)}
         case _:
             return {"base64": base64.b64encode(body).decode()}

@@ -108,17 +108,17 @@ def _format_size(size: int) -> str:
     return f"{amount:.1f} {_UNITS[unit]}" if unit else f"{size} bytes"
 
 
-def delete(plex: PlexServer, doomed: DestructionTarget) -> dict[str, Any]:
+def delete(plex: PlexServer, target: DestructionTarget) -> dict[str, Any]:
     """Delete the item, verify that it is gone, and describe it. Two requests.
 
     Raises:
         NotConfirmed: it is still there.
     """
-    key = doomed.facts["rating_key"]
+    key = target.facts["rating_key"]
     send(plex, "DELETE", f"/library/metadata/{key}")
     if get_or_none(plex, f"/library/metadata/{key}") is not None:
-        message = f"Plex accepted the deletion of '{doomed.title}', but it is still there. Check again in a moment."
-        raise NotConfirmed(message, requested="deleted", found=doomed.facts)
-    result = {"deleted": True, "year": None, "library": None, **doomed.facts}
+        message = f"Plex accepted the deletion of '{target.title}', but it is still there. Check again in a moment."
+        raise NotConfirmed(message, requested="deleted", found=target.facts)
+    result = {"deleted": True, "year": None, "library": None, **target.facts}
     result.pop("items")
     return result

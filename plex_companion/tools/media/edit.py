@@ -205,7 +205,7 @@ def apply_edits(
     number = TYPE_NUMBERS[read_kind(row) or ""]
     steps: list[tuple[str, Callable[[], object]]] = [
         (name, partial(send, plex, "PUT", place, type=number, id=key, **fields))
-        for name, fields in _sendable(place, edits)
+        for name, fields in _split_fields(place, edits)
     ]
     if rating:
         steps.append(("rating", lambda: send(plex, "PUT", "/:/rate", key=key, identifier=LIBRARY, rating=f"{value:g}")))
@@ -215,7 +215,7 @@ def apply_edits(
     return now
 
 
-def _sendable(place: str, edits: Sequence[MediaEdit]) -> list[tuple[str, dict[str, Any]]]:
+def _split_fields(place: str, edits: Sequence[MediaEdit]) -> list[tuple[str, dict[str, Any]]]:
     """Return all fields in one request or, if that is too long, one request per field."""
     fields: dict[str, Any] = {name: value for one in edits for name, value in one.params.items()}
     if len(edits) > 1 and not fits_line(place, fields):

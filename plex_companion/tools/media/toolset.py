@@ -102,11 +102,11 @@ def media_get_details(
     pages of `limit` (at most 1000).
     """
     limit = clamp_limit(limit, CHILDREN_MOST, offset)
-    seen = switch_user(plex, companion, username)
+    view = switch_user(plex, companion, username)
     found = find_item(
-        seen, companion.ttl_cache, title=media_title, media_id=media_id, library_name=library_name, writes=False
+        view, companion.ttl_cache, title=media_title, media_id=media_id, library_name=library_name, writes=False
     )
-    details = get_details(seen, get_full(seen, found), offset=offset, limit=limit)
+    details = get_details(view, get_full(view, found), offset=offset, limit=limit)
     return {**details, **found.guess}
 
 
@@ -119,17 +119,17 @@ def media_set_watched_status(
     Applies to the owner unless `username` is given. Marking adds nothing to the play history. Unmarking a whole show or
     album loses which parts were watched.
     """
-    seen = switch_user(plex, companion, username)
-    row = find_by_id(seen, media_id, WATCHABLE)
-    before = _read_state(seen, row)
+    view = switch_user(plex, companion, username)
+    row = find_by_id(view, media_id, WATCHABLE)
+    before = _read_state(view, row)
     wanted = "watched" if watched else "unwatched"
     if not before.total:
         raise NotSupported(f"'{read_text(row, 'title')}' has nothing to watch.", reason="empty")
     if before.status == wanted:
         return _describe_change(row, before, before)
-    call_action(seen, f"/:/{'scrobble' if watched else 'unscrobble'}", key=media_id.strip(), identifier=LIBRARY)
-    row = find_by_id(seen, media_id, WATCHABLE)
-    after = _read_state(seen, row)
+    call_action(view, f"/:/{'scrobble' if watched else 'unscrobble'}", key=media_id.strip(), identifier=LIBRARY)
+    row = find_by_id(view, media_id, WATCHABLE)
+    after = _read_state(view, row)
     message = f"Plex accepted '{read_text(row, 'title')}' as {wanted}, but still shows it as {after.status}. Try again."
     check_confirmed(requested=wanted, found=after.status, message=message)
     return _describe_change(row, before, after)
@@ -279,8 +279,8 @@ async def media_delete(
         deleting.check_deletion_is_on(plex)
         return deleting.describe_found_target(plex, found)
 
-    def again(plex: PlexServer, doomed: DestructionTarget) -> DestructionTarget:
-        row = find_by_id(plex, str(doomed.facts["rating_key"]), deleting.DELETABLE)
+    def again(plex: PlexServer, target: DestructionTarget) -> DestructionTarget:
+        row = find_by_id(plex, str(target.facts["rating_key"]), deleting.DELETABLE)
         return deleting.describe_target(plex, row)
 
     return await destroy_after_confirmation(
@@ -318,8 +318,8 @@ def media_get_artwork(
     found = find_item(
         plex, companion.ttl_cache, title=media_title, media_id=media_id, library_name=library_name, writes=False
     )
-    wish = artwork.ArtworkOptions(output, output_dir, width, companion.settings)
-    return artwork.fetch_artwork(plex, get_full(plex, found), types, wish)
+    options = artwork.ArtworkOptions(output, output_dir, width, companion.settings)
+    return artwork.fetch_artwork(plex, get_full(plex, found), types, options)
 
 
 @MEDIA.tool(Access.WRITE, aliases=ART_ALIASES)

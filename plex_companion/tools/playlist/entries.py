@@ -79,11 +79,14 @@ class PlaylistCopied:
 
 
 def select_entries(
-    held: Sequence[Element], titles: Sequence[str] | None, ids: Sequence[str] | None, entry_ids: Sequence[str] | None
+    current_rows: Sequence[Element],
+    titles: Sequence[str] | None,
+    ids: Sequence[str] | None,
+    entry_ids: Sequence[str] | None,
 ) -> ResolvedItems:
     """Return the entries to remove, each once, however often it was named."""
-    items = resolve_among(held, titles, ids)
-    by_entry = {row.get("playlistItemID", ""): row for row in held}
+    items = resolve_among(current_rows, titles, ids)
+    by_entry = {row.get("playlistItemID", ""): row for row in current_rows}
     wanted = [one.strip() for one in entry_ids or ()]
     rows = [by_entry[one] for one in wanted if one in by_entry] + list(items.rows)
     distinct = {row.get("playlistItemID", ""): row for row in rows}
@@ -111,7 +114,7 @@ def describe_added(row: Element, items: ResolvedItems, now: Element) -> Playlist
     )
 
 
-def build_nothing_found(row: Element, held: Sequence[Element]) -> NotFound:
+def build_nothing_found(row: Element, current_rows: Sequence[Element]) -> NotFound:
     """Return the error that lists what the playlist holds."""
     message = f"None of these is in the playlist '{read_text(row, 'title')}'; current_items lists its items."
     return NotFound(
@@ -119,11 +122,13 @@ def build_nothing_found(row: Element, held: Sequence[Element]) -> NotFound:
         what="item",
         playlist_title=read_text(row, "title"),
         playlist_id=read_key(row),
-        current_items=list_current(held),
+        current_items=list_current(current_rows),
     )
 
 
-def remove_entries(seen: PlexServer, row: Element, held: Sequence[Element], items: ResolvedItems) -> PlaylistShortened:
+def remove_entries(
+    view: PlexServer, row: Element, current_rows: Sequence[Element], items: ResolvedItems
+) -> PlaylistShortened:
     """Remove these entries one by one, and verify how many remain.
 
     Raises:
@@ -132,13 +137,13 @@ def remove_entries(seen: PlexServer, row: Element, held: Sequence[Element], item
     steps = [
         (
             read_text(one, "title") or "?",
-            partial(send, seen, "DELETE", f"{build_path(row)}/items/{one.get('playlistItemID')}"),
+            partial(send, view, "DELETE", f"{build_path(row)}/items/{one.get('playlistItemID')}"),
         )
         for one in items.rows
     ]
-    run_steps(seen, steps)
-    remaining = read_number(reload(seen, row), "leafCount")
-    expected = len(held) - len(items.rows)
+    run_steps(view, steps)
+    remaining = read_number(reload(view, row), "leafCount")
+    expected = len(current_rows) - len(items.rows)
     message = f"Plex accepted the removal from '{read_text(row, 'title')}', but its number of items is not as expected. Check it again."
     check_confirmed(requested=expected, found=remaining, message=message, playlist_id=read_key(row))
     return PlaylistShortened(
@@ -148,29 +153,29 @@ def remove_entries(seen: PlexServer, row: Element, held: Sequence[Element], item
         items_removed=list_titles(items.rows),
         items_not_found=items.not_found,
         remaining_items=remaining,
-        copies_left=_count_copies(held, items),
+        copies_left=_count_copies(current_rows, items),
     )
 
 
-def _count_copies(held: Sequence[Element], items: ResolvedItems) -> dict[str, int]:
+def _count_copies(current_rows: Sequence[Element], items: ResolvedItems) -> dict[str, int]:
     """Count the remaining copies by title."""
-    left = Counter(row.get("ratingKey") for row in held) - Counter(items.keys)
+    left = Counter(row.get("ratingKey") for row in current_rows) - Counter(items.keys)
     gone = {row.get("ratingKey"): read_text(row, "title") or "?" for row in items.rows}
     return {title: left[key] for key, title in gone.items() if left[key]}
 
 
-def make_filled(seen: PlexServer, title: str, medium: str, keys: Sequence[str]) -> Element:
+def create_filled_playlist(view: PlexServer, title: str, medium: str, keys: Sequence[str]) -> Element:
     """Create a playlist of these items, in order. One request per few hundred items.
 
     Raises:
         Partial: the playlist exists but does not hold all items.
     """
     first = split_values(keys, title)[0]
-    made = create_playlist(seen, title, medium, build_items_uri(seen, first))
+    made = create_playlist(view, title, medium, build_items_uri(view, first))
     add_in_portions(
-        seen,
+        view,
         keys[len(first) :],
-        lambda part: add_items(seen, made, build_items_uri(seen, part)),
+        lambda part: add_items(view, made, build_items_uri(view, part)),
         begun=len(first),
         playlist_id=read_key(made),
         created=True,
@@ -178,7 +183,7 @@ def make_filled(seen: PlexServer, title: str, medium: str, keys: Sequence[str]) 
     return made
 
 
-def extend(seen: PlexServer, row: Element, items: ResolvedItems) -> PlaylistExtended:
+def add_to_end(view: PlexServer, row: Element, items: ResolvedItems) -> PlaylistExtended:
     """Add items to the end of a playlist, in order.
 
     Raises:
@@ -189,16 +194,16 @@ def extend(seen: PlexServer, row: Element, items: ResolvedItems) -> PlaylistExte
 
     def add(part: list[str]) -> None:
         nonlocal now
-        now = add_items(seen, row, build_items_uri(seen, part))
+        now = add_items(view, row, build_items_uri(view, part))
 
-    add_in_portions(seen, items.keys, add, playlist_id=read_key(row))
+    add_in_portions(view, items.keys, add, playlist_id=read_key(row))
     return describe_added(row, items, now)
 
 
-def finish_creation(seen: PlexServer, made: Element, title: str, summary: str | None, least: int) -> PlaylistCreated:
+def finish_creation(view: PlexServer, made: Element, title: str, summary: str | None, least: int) -> PlaylistCreated:
     """Set the summary and verify the new playlist. Errors say that the playlist exists."""
-    key, edits = read_key(made), summarise(seen, made, summary)
-    now = reload(seen, made)
+    key, edits = read_key(made), set_summary(view, made, summary)
+    now = reload(view, made)
     check_texts(now, {"title": title, **edits})
     _check_count(now, least)
     data = {
@@ -212,19 +217,19 @@ def finish_creation(seen: PlexServer, made: Element, title: str, summary: str | 
     return PlaylistCreated(data, f"Playlist '{title}' created.")
 
 
-def summarise(seen: PlexServer, made: Element, summary: str | None) -> dict[str, str]:
+def set_summary(view: PlexServer, made: Element, summary: str | None) -> dict[str, str]:
     """Set the summary of a new playlist, if there is one. Return the edited fields."""
     edits = {"summary": summary} if summary else {}
     if edits:
-        run_steps(seen, [("summary", partial(rewrite, seen, made, edits))], playlist_id=read_key(made), created=True)
+        run_steps(view, [("summary", partial(edit_texts, view, made, edits))], playlist_id=read_key(made), created=True)
     return edits
 
 
-def rewrite(seen: PlexServer, row: Element, edits: dict[str, str]) -> None:
+def edit_texts(view: PlexServer, row: Element, edits: dict[str, str]) -> None:
     """Edit a playlist. As for items, fields are sent as `.value` and locked so that no agent reverts them."""
     values: dict[str, Any] = {f"{name}.value": value for name, value in edits.items()}
     locks: dict[str, Any] = {f"{name}.locked": 1 for name in edits}
-    send(seen, "PUT", build_path(row), **values, **locks)
+    send(view, "PUT", build_path(row), **values, **locks)
 
 
 def check_texts(now: Element, edits: dict[str, str]) -> None:
@@ -239,25 +244,25 @@ def check_texts(now: Element, edits: dict[str, str]) -> None:
 
 
 def copy_playlist(
-    taker: PlexServer, row: Element, items: Sequence[Element], names: tuple[str | None, ...]
+    recipient: PlexServer, row: Element, items: Sequence[Element], names: tuple[str | None, ...]
 ) -> PlaylistCopied:
     """Copy the items that the other user can see into a new playlist of that user."""
-    title, (giver, to) = read_text(row, "title") or "?", names
-    there = get_rows(taker, [one.get("ratingKey", "") for one in items])
+    title, (source, to) = read_text(row, "title") or "?", names
+    there = get_rows(recipient, [one.get("ratingKey", "") for one in items])
     keys = [key for one in items if (key := one.get("ratingKey", "")) in there]
     if not keys:
         message = f"{to} can see none of the {len(items)} items of '{title}'. Nothing was copied."
         raise NotSupported(message, reason="empty" if not items else "unavailable")
     medium = read_text(row, "playlistType") or choose_medium(list(there.values()))
-    made = make_filled(taker, title, medium, keys)
-    _check_count(reload(taker, made), len(set(keys)))
+    made = create_filled_playlist(recipient, title, medium, keys)
+    _check_count(reload(recipient, made), len(set(keys)))
     left = {one.get("ratingKey", ""): one for one in items if one.get("ratingKey", "") not in there}
     return PlaylistCopied(
         message=f"'{title}' copied to {to}: {len(keys)} of {len(items)} items.",
         playlist_id=read_key(made),
         items_copied=len(keys),
         items_unavailable=list_current(left.values()),
-        source_user=giver,
+        source_user=source,
         destination_user=to,
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Invalid, NotConfirmed, NotFound, NotSupported
 from plex_companion.plex.lookup import RIGHT_TOOL, FoundItem, pick_row
 from plex_companion.plex.query import get, get_or_none, send
-from plex_companion.plex.titles import get_titles, sort_fits
+from plex_companion.plex.titles import sort_fits
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
@@ -59,8 +59,8 @@ def describe_match(row: Element) -> dict[str, Any]:
     return drop_nulls(found)
 
 
-def find_playlist(seen: PlexServer, title: str | None, playlist_id: str | None, *, writes: bool) -> FoundItem:
-    """Find a playlist of the user whose view `seen` is. One request, two for a wrong id.
+def find_playlist(view: PlexServer, title: str | None, playlist_id: str | None, *, writes: bool) -> FoundItem:
+    """Find a playlist of the user whose view `view` is. One request, two for a wrong id.
 
     Raises:
         Invalid: neither id nor title is given, or the id belongs to something else.
@@ -68,31 +68,31 @@ def find_playlist(seen: PlexServer, title: str | None, playlist_id: str | None, 
         MultipleMatches: more than one matches or, for writes, none matches exactly.
     """
     if playlist_id is not None:
-        return FoundItem(_find_by_id(seen, playlist_id.strip()), "id")
+        return FoundItem(_find_by_id(view, playlist_id.strip()), "id")
     if title is None or not title.strip():
         message = "playlist_id or playlist_title is required."
         raise Invalid(message, argument="playlist_title")
-    fits = sort_fits(_list_playlists(seen), title, get_titles)
+    fits = sort_fits(_list_playlists(view), title, get_titles)
     return pick_row(fits, title, writes=writes, what="playlist", match=describe_match, finder="playlist_list")
 
 
-def _list_playlists(seen: PlexServer) -> list[Element]:
-    return [row for row in get(seen, "/playlists") if row.tag == "Playlist"]
+def _list_playlists(view: PlexServer) -> list[Element]:
+    return [row for row in get(view, "/playlists") if row.tag == "Playlist"]
 
 
-def _find_by_id(seen: PlexServer, playlist_id: str) -> Element:
+def _find_by_id(view: PlexServer, playlist_id: str) -> Element:
     if not playlist_id.isdecimal():
         message = f"playlist_id must be a number, such as rating_key in other answers; got '{playlist_id}'."
         raise Invalid(message, argument="playlist_id")
-    row = take_first(row for row in _list_playlists(seen) if row.get("ratingKey") == playlist_id)
+    row = take_first(row for row in _list_playlists(view) if row.get("ratingKey") == playlist_id)
     if row is None:
-        raise _explain_not_playlist(seen, playlist_id)
+        raise _explain_not_playlist(view, playlist_id)
     return row
 
 
-def _explain_not_playlist(seen: PlexServer, playlist_id: str) -> Invalid | NotFound:
+def _explain_not_playlist(view: PlexServer, playlist_id: str) -> Invalid | NotFound:
     """Return the error that says what the id belongs to."""
-    answer = get_or_none(seen, f"/library/metadata/{playlist_id}")
+    answer = get_or_none(view, f"/library/metadata/{playlist_id}")
     other = None if answer is None else take_first(answer)
     if other is None or read_kind(other) in {None, "playlist"}:
         message = f"This user has no playlist with id {playlist_id}. playlist_list shows ids."
@@ -102,13 +102,13 @@ def _explain_not_playlist(seen: PlexServer, playlist_id: str) -> Invalid | NotFo
     return Invalid(message, argument="playlist_id", allowed=["playlist"])
 
 
-def find_ordinary(seen: PlexServer, title: str | None, playlist_id: str | None) -> Element:
+def find_ordinary(view: PlexServer, title: str | None, playlist_id: str | None) -> Element:
     """Find a playlist and check that items can be added and removed.
 
     Raises:
         NotSupported: it is a smart playlist.
     """
-    row = find_playlist(seen, title, playlist_id, writes=True).row
+    row = find_playlist(view, title, playlist_id, writes=True).row
     if read_flag(row, "smart"):
         message = (
             f"'{read_text(row, 'title')}' is a smart playlist: its filters decide what it holds. Edit those instead."
@@ -117,13 +117,13 @@ def find_ordinary(seen: PlexServer, title: str | None, playlist_id: str | None) 
     return row
 
 
-def reload(seen: PlexServer, row: Element) -> Element:
+def reload(view: PlexServer, row: Element) -> Element:
     """Return the playlist's current full row. One request.
 
     Raises:
         NotFound: it is gone.
     """
-    answer = get_or_none(seen, build_path(row))
+    answer = get_or_none(view, build_path(row))
     found = None if answer is None else _read_playlist(answer)
     if found is None:
         message = f"The playlist '{read_text(row, 'title')}' no longer exists. playlist_list shows the playlists."
@@ -157,13 +157,13 @@ def check_medium(rows: Sequence[Element], medium: str) -> None:
     check_kinds(rows, kinds, f"a playlist of type {medium} holds {', '.join(kinds)} only")
 
 
-def create_playlist(seen: PlexServer, title: str, medium: str, uri: str, *, smart: bool = False) -> Element:
-    """Create a playlist for the user whose view `seen` is, and return its row. One request.
+def create_playlist(view: PlexServer, title: str, medium: str, uri: str, *, smart: bool = False) -> Element:
+    """Create a playlist for the user whose view `view` is, and return its row. One request.
 
     Raises:
         NotConfirmed: Plex does not say what it created.
     """
-    answer = send(seen, "POST", "/playlists", type=medium, title=title, smart=smart, uri=uri)
+    answer = send(view, "POST", "/playlists", type=medium, title=title, smart=smart, uri=uri)
     made = _read_playlist(answer)
     if made is None:
         message = f"Plex accepted the playlist '{title}' but did not return its id. playlist_list may show it."
@@ -171,10 +171,10 @@ def create_playlist(seen: PlexServer, title: str, medium: str, uri: str, *, smar
     return made
 
 
-def add_items(seen: PlexServer, row: Element, uri: str) -> Element:
+def add_items(view: PlexServer, row: Element, uri: str) -> Element:
     """Add items, or give a smart playlist another query. Return the playlist's new row. One or two requests."""
-    answer = _read_playlist(send(seen, "PUT", f"{build_path(row)}/items", uri=uri))
-    return reload(seen, row) if answer is None else answer
+    answer = _read_playlist(send(view, "PUT", f"{build_path(row)}/items", uri=uri))
+    return reload(view, row) if answer is None else answer
 
 
 def describe_item(row: Element) -> dict[str, Any]:

@@ -108,22 +108,22 @@ def _put_filter(filters: dict[str, Any], name: str, value: str) -> None:
         filters[name] = values if len(values) > 1 else value
 
 
-def find_smart(seen: PlexServer, title: str | None, playlist_id: str | None) -> Element:
+def find_smart(view: PlexServer, title: str | None, playlist_id: str | None) -> Element:
     """Find a smart playlist, with its `content`.
 
     Raises:
         NotSupported: it is an ordinary playlist.
     """
-    row = find_playlist(seen, title, playlist_id, writes=True).row
+    row = find_playlist(view, title, playlist_id, writes=True).row
     if not read_flag(row, "smart"):
         message = f"'{read_text(row, 'title')}' is not a smart playlist: it has a fixed list of items and no filters."
         raise NotSupported(message, reason="not smart")
-    return load_content(seen, row)
+    return load_content(view, row)
 
 
-def load_content(seen: PlexServer, row: Element) -> Element:
+def load_content(view: PlexServer, row: Element) -> Element:
     """Return the smart playlist with its `content`, which the details have if the list leaves it out."""
-    return row if row.get("content") else reload(seen, row)
+    return row if row.get("content") else reload(view, row)
 
 
 def require_definition(row: Element) -> SmartDefinition:
@@ -141,7 +141,7 @@ def require_definition(row: Element) -> SmartDefinition:
 
 
 def check_definition(
-    seen: PlexServer, base: SmartDefinition, filters: Mapping[str, Any] | None, sort: str | None, libtype: str | None
+    view: PlexServer, base: SmartDefinition, filters: Mapping[str, Any] | None, sort: str | None, libtype: str | None
 ) -> SmartDefinition:
     """Return the definition with other filters, sort or type, validated. `None` keeps a value, an empty one clears it.
 
@@ -153,9 +153,9 @@ def check_definition(
     if not (filters or sort or libtype):
         cleared = replace(base, pairs=base.pairs if filters is None else ())
         return replace(cleared, sort=base.sort if sort is None else None)
-    fields = get_fields(seen, base.section_id)
+    fields = get_fields(view, base.section_id)
     chosen = fields.get_kind(libtype or base.libtype or next(iter(fields.kinds), "")).name
-    pairs = base.pairs if filters is None else tuple(FilterParser(seen, fields, chosen).parse(filters))
+    pairs = base.pairs if filters is None else tuple(FilterParser(view, fields, chosen).parse(filters))
     order = base.sort if sort is None else build_sort(fields, chosen, sort) if sort.strip() else None
     return replace(base, libtype=chosen, pairs=pairs, sort=order)
 
@@ -175,20 +175,20 @@ def choose_medium_for(libtype: str | None) -> str:
     return next((medium for medium, kinds in MEDIUMS.items() if libtype in kinds), "video")
 
 
-def build_definition(seen: PlexServer, library: Section, filters: Mapping[str, Any] | None, sort: str | None,
+def build_definition(view: PlexServer, library: Section, filters: Mapping[str, Any] | None, sort: str | None,
                    libtype: str | None, limit: int | None) -> SmartDefinition:  # fmt: skip
     """Return a definition for a library."""
     base = SmartDefinition(library.section_id, DEFAULTS.get(library.type), limit=limit)
-    return check_definition(seen, base, filters, sort, libtype)
+    return check_definition(view, base, filters, sort, libtype)
 
 
-def redefine(seen: PlexServer, row: Element, definition: SmartDefinition) -> None:
+def set_definition(view: PlexServer, row: Element, definition: SmartDefinition) -> None:
     """Give a smart playlist another definition and verify it.
 
     Raises:
         NotConfirmed: Plex shows another definition.
     """
-    now = add_items(seen, row, build_uri(seen, definition.path))
+    now = add_items(view, row, build_uri(view, definition.path))
     found = parse_definition(now) if now.get("content") else None
     if found is not None:
         message = f"Plex accepted the filters of '{read_text(row, 'title')}' but shows others. Check it with playlist_get_contents."
@@ -197,9 +197,9 @@ def redefine(seen: PlexServer, row: Element, definition: SmartDefinition) -> Non
         )
 
 
-def describe_smart(seen: PlexServer, row: Element, definition: SmartDefinition, **more: Any) -> dict[str, Any]:
+def describe_smart(view: PlexServer, row: Element, definition: SmartDefinition, **more: Any) -> dict[str, Any]:
     """Describe a smart playlist, with the first items it holds now. One request."""
-    some = get_page(seen, f"{build_path(row)}/items", 0, PREVIEW)
+    some = get_page(view, f"{build_path(row)}/items", 0, PREVIEW)
     return {
         "status": "success",
         "title": read_text(row, "title"),

@@ -105,10 +105,10 @@ class FilterFields:
         return [{"operator": key, "title": title, "filter": f"{one.name}{key[:-1]}"} for key, title in known.items()]
 
 
-def get_fields(seen: PlexServer, section_id: str) -> FilterFields:
+def get_fields(view: PlexServer, section_id: str) -> FilterFields:
     """Fetch the fields that a library can be filtered by. One request, without items."""
     paging = {"X-Plex-Container-Start": 0, "X-Plex-Container-Size": 0}
-    answer = get(seen, f"/library/sections/{section_id}/all", includeMeta=1, includeAdvanced=1, **paging)
+    answer = get(view, f"/library/sections/{section_id}/all", includeMeta=1, includeAdvanced=1, **paging)
     kinds = [_parse_kind(row) for row in answer.iter("Type") if row.get("type") not in {None, "collection", "folder"}]
     operators = {
         row.get("type", ""): {one.get("key", "="): read_text(one, "title") for one in row.iter("Operator")}
@@ -139,11 +139,11 @@ def _parse_field(row: Element, paths: Mapping[str, str | None]) -> FilterField:
     return FilterField(name, key, read_text(row, "title"), row.get("type", "string"), choices)
 
 
-def get_choices(seen: PlexServer, one: FilterField, offset: int, limit: int) -> ResultPage:
+def get_choices(view: PlexServer, one: FilterField, offset: int, limit: int) -> ResultPage:
     """Return the values of a field. One request; none for a field without a list."""
     if one.choices is None:
         return ResultPage([], 0, offset, limit)
-    return get_page(seen, one.choices, offset, limit)
+    return get_page(view, one.choices, offset, limit)
 
 
 def build_sort(fields: FilterFields, libtype: str, sort: str) -> str:
@@ -173,7 +173,7 @@ def _build_one_sort(fields: FilterFields, libtype: str, part: str) -> str:
 class FilterParser:
     """Translates filters of one item type into a query. Tag names are looked up once."""
 
-    seen: PlexServer
+    view: PlexServer
     fields: FilterFields
     libtype: str
     looked_up: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -247,7 +247,7 @@ class FilterParser:
         if value.isdecimal() or one.choices is None:
             return value
         if one.key not in self.looked_up:
-            rows = get_all(self.seen, one.choices)
+            rows = get_all(self.view, one.choices)
             self.looked_up[one.key] = {name: row.get("key", "") for row in rows for name in _list_names(row)}
         known = self.looked_up[one.key]
         fits = sort_fits(known, value, lambda name: [name])

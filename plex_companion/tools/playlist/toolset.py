@@ -48,16 +48,16 @@ from plex_companion.tools.playlist.entries import (
     PlaylistCreated,
     PlaylistExtended,
     PlaylistShortened,
+    add_to_end,
     build_nothing_found,
     check_texts,
     copy_playlist,
-    extend,
+    create_filled_playlist,
+    edit_texts,
     finish_creation,
-    make_filled,
     remove_entries,
-    rewrite,
     select_entries,
-    summarise,
+    set_summary,
 )
 from plex_companion.tools.playlist.find import (
     MEDIUMS,
@@ -81,8 +81,8 @@ from plex_companion.tools.playlist.smart import (
     find_smart,
     load_content,
     parse_definition,
-    redefine,
     require_definition,
+    set_definition,
 )
 from plex_companion.tools.playlist.smart_fields import FilterField, get_choices, get_fields
 from plex_companion.tools.users import find_user, mask_name, switch_to, switch_user
@@ -133,8 +133,8 @@ def playlist_list(
         message = f"content_type must be one of {', '.join(MEDIUMS)}; got '{content_type}'."
         raise Invalid(message, argument="content_type", allowed=list(MEDIUMS))
     section = find_library(plex, companion.ttl_cache, library_name).section_id if library_name is not None else None
-    seen = switch_user(plex, companion, username)
-    found = get_page(seen, "/playlists", offset, limit, playlistType=content_type, sectionID=section)
+    view = switch_user(plex, companion, username)
+    found = get_page(view, "/playlists", offset, limit, playlistType=content_type, sectionID=section)
     rows = [_describe_playlist(row) for row in found.rows if row.tag == "Playlist"]
     return Playlists(rows, **found.as_dict(), message=None if found.total else "No playlists found.")
 
@@ -154,10 +154,10 @@ def playlist_get_contents(
     `playlist_item_id` identifies one copy of a repeated item for `playlist_remove_from`.
     """
     limit = clamp_limit(limit, CONTENTS_CAP, offset)
-    seen = switch_user(plex, companion, username)
-    found = find_playlist(seen, playlist_title, playlist_id, writes=False)
-    items = get_page(seen, f"{build_path(found.row)}/items", offset, limit)
-    return {**_describe_details(seen, found.row), **_list_contents(items), **found.guess}
+    view = switch_user(plex, companion, username)
+    found = find_playlist(view, playlist_title, playlist_id, writes=False)
+    items = get_page(view, f"{build_path(found.row)}/items", offset, limit)
+    return {**_describe_details(view, found.row), **_list_contents(items), **found.guess}
 
 
 @PLAYLIST.tool(Access.WRITE, additive=True, aliases={"title": "playlist_title", "items": "item_titles"})
@@ -181,12 +181,12 @@ def playlist_create(
     section = None
     if library_name is not None:
         section = find_library(plex, companion.ttl_cache, library_name, writes=True)
-    seen = switch_user(plex, companion, username)
-    items = resolve_items(seen, item_titles, item_ids, section=section)
+    view = switch_user(plex, companion, username)
+    items = resolve_items(view, item_titles, item_ids, section=section)
     refuse_unclear(items)
     refuse_missing(items)
-    made = make_filled(seen, title, choose_medium(items.rows), items.keys)
-    return finish_creation(seen, made, title, summary, len(set(items.keys)))
+    made = create_filled_playlist(view, title, choose_medium(items.rows), items.keys)
+    return finish_creation(view, made, title, summary, len(set(items.keys)))
 
 
 @PLAYLIST.tool(Access.WRITE, additive=True)
@@ -214,13 +214,13 @@ def playlist_create_smart(
     title = clean_title(playlist_title, "playlist_title")
     check_limit(limit, 1)
     library = find_library(plex, companion.ttl_cache, library_name, writes=True)
-    seen = switch_user(plex, companion, username)
-    definition = build_definition(seen, library, filters, sort, libtype, limit)
+    view = switch_user(plex, companion, username)
+    definition = build_definition(view, library, filters, sort, libtype, limit)
     made = create_playlist(
-        seen, title, choose_medium_for(definition.libtype), build_uri(seen, definition.path), smart=True
+        view, title, choose_medium_for(definition.libtype), build_uri(view, definition.path), smart=True
     )
-    summarise(seen, made, summary)
-    return describe_smart(seen, made, definition)
+    set_summary(view, made, summary)
+    return describe_smart(view, made, definition)
 
 
 @PLAYLIST.tool(Access.WRITE)
@@ -243,13 +243,13 @@ def playlist_edit_smart_filters(
     if filters is None and sort is None and limit is None and libtype is None:
         raise Invalid("Nothing to change: use filters, sort, limit or libtype.", argument="filters")
     check_limit(limit, 0)
-    seen = switch_user(plex, companion, username)
-    row = find_smart(seen, playlist_title, playlist_id)
+    view = switch_user(plex, companion, username)
+    row = find_smart(view, playlist_title, playlist_id)
     before = require_definition(row)
     wanted = before if limit is None else replace(before, limit=limit or None)
-    definition = check_definition(seen, wanted, filters, sort, libtype)
-    redefine(seen, row, definition)
-    return describe_smart(seen, row, definition, previous_definition=before.as_dict())
+    definition = check_definition(view, wanted, filters, sort, libtype)
+    set_definition(view, row, definition)
+    return describe_smart(view, row, definition, previous_definition=before.as_dict())
 
 
 @PLAYLIST.tool(Access.READ)
@@ -269,13 +269,13 @@ def playlist_get_smart_filter_options(
     """
     limit = clamp_limit(limit, CAP, offset)
     library = find_library(plex, companion.ttl_cache, library_name)
-    seen = switch_user(plex, companion, username)
-    fields = get_fields(seen, library.section_id)
+    view = switch_user(plex, companion, username)
+    fields = get_fields(view, library.section_id)
     kind_name = fields.get_kind(libtype or DEFAULTS.get(library.type) or "").name
     head = {"library": library.title, "libtype": kind_name}
     if field is None:
         return {**head, "fields": fields.describe(kind_name), "sorts": list(fields.get_kind(kind_name).sorts.values())}
-    return {**head, "field": field, **_list_choices(seen, fields.find_field(field, kind_name, "field"), offset, limit)}
+    return {**head, "field": field, **_list_choices(view, fields.find_field(field, kind_name, "field"), offset, limit)}
 
 
 @PLAYLIST.tool(Access.WRITE)
@@ -292,14 +292,14 @@ def playlist_edit(
     wanted = {"title": new_title, "summary": new_summary}
     if new_title is not None:
         wanted["title"] = clean_title(new_title, "new_title")
-    seen = switch_user(plex, companion, username)
-    row = find_playlist(seen, playlist_title, playlist_id, writes=True).row
+    view = switch_user(plex, companion, username)
+    row = find_playlist(view, playlist_title, playlist_id, writes=True).row
     edits = {name: value for name, value in wanted.items() if value is not None and (row.get(name, "") != value)}
     if not edits:
         message = f"Nothing to change in '{read_text(row, 'title')}': no new values, or they are already set."
         return {"updated": False, "title": read_text(row, "title"), "message": message, "playlist_id": read_key(row)}
-    rewrite(seen, row, edits)
-    now = reload(seen, row)
+    edit_texts(view, row, edits)
+    now = reload(view, row)
     check_texts(now, edits)
     return {"updated": True, "title": read_text(now, "title"), "changes": list(edits), "playlist_id": read_key(row)}
 
@@ -318,11 +318,11 @@ def playlist_upload_poster(
     names = ("poster_filepath", "poster_url")
     check_one_source(poster_filepath, poster_url, names)
     drawn = load_picture(companion.settings, filepath=poster_filepath, url=poster_url, names=names)
-    seen = switch_user(plex, companion, username)
-    row = find_playlist(seen, playlist_title, playlist_id, writes=True).row
+    view = switch_user(plex, companion, username)
+    row = find_playlist(view, playlist_title, playlist_id, writes=True).row
     posters = f"/library/metadata/{row.get('ratingKey')}/posters"
-    send(seen, "POST", posters, body=drawn.body)
-    _check_poster(seen, posters, row)
+    send(view, "POST", posters, body=drawn.body)
+    _check_poster(view, posters, row)
     return {
         "updated": True,
         "poster_source": drawn.source,
@@ -374,12 +374,12 @@ def playlist_add_to(
     the playlist are added again. Smart playlists cannot be filled by hand.
     """
     check_any_given(item_titles, item_ids)
-    seen = switch_user(plex, companion, username)
-    row = find_ordinary(seen, playlist_title, playlist_id)
-    items = resolve_items(seen, item_titles, item_ids)
+    view = switch_user(plex, companion, username)
+    row = find_ordinary(view, playlist_title, playlist_id)
+    items = resolve_items(view, item_titles, item_ids)
     refuse_nothing(items)
     check_medium(items.rows, read_text(row, "playlistType") or "")
-    return extend(seen, row, items)
+    return add_to_end(view, row, items)
 
 
 @PLAYLIST.tool(Access.WRITE, aliases={"items": "item_titles"})
@@ -401,14 +401,14 @@ def playlist_remove_from(
     nothing is removed and the candidates are listed.
     """
     check_any_given(item_titles, item_ids, playlist_item_ids)
-    seen = switch_user(plex, companion, username)
-    row = find_ordinary(seen, playlist_title, playlist_id)
-    held = get_all(seen, f"{build_path(row)}/items")
-    items = select_entries(held, item_titles, item_ids, playlist_item_ids)
+    view = switch_user(plex, companion, username)
+    row = find_ordinary(view, playlist_title, playlist_id)
+    current_rows = get_all(view, f"{build_path(row)}/items")
+    items = select_entries(current_rows, item_titles, item_ids, playlist_item_ids)
     refuse_unclear(items)
     if not items.rows:
-        raise build_nothing_found(row, held)
-    return remove_entries(seen, row, held, items)
+        raise build_nothing_found(row, current_rows)
+    return remove_entries(view, row, current_rows, items)
 
 
 @PLAYLIST.tool(Access.DESTRUCTIVE)
@@ -427,12 +427,12 @@ async def playlist_delete(
 
     def look(plex: PlexServer) -> DestructionTarget:
         person = find_user(plex, companion, username)
-        seen = switch_to(plex, companion, person)
-        row = find_playlist(seen, playlist_title, playlist_id, writes=True).row
+        view = switch_to(plex, companion, person)
+        row = find_playlist(view, playlist_title, playlist_id, writes=True).row
         return _describe_target(row, mask_name(person.name, companion))
 
-    def act(plex: PlexServer, victim: DestructionTarget) -> dict[str, Any]:
-        return _delete(switch_user(plex, companion, username), victim)
+    def act(plex: PlexServer, target: DestructionTarget) -> dict[str, Any]:
+        return _delete(switch_user(plex, companion, username), target)
 
     return await destroy_after_confirmation(companion, caller, confirm=confirm, look=look, act=act)
 
@@ -452,9 +452,9 @@ def _describe_playlist(row: Element) -> dict[str, Any]:
     }
 
 
-def _describe_details(seen: PlexServer, row: Element) -> dict[str, Any]:
+def _describe_details(view: PlexServer, row: Element) -> dict[str, Any]:
     smart = read_flag(row, "smart") or False
-    defined = parse_definition(load_content(seen, row)) if smart else None
+    defined = parse_definition(load_content(view, row)) if smart else None
     return {
         "title": read_text(row, "title"),
         "id": read_key(row),
@@ -472,17 +472,17 @@ def _list_contents(items: ResultPage) -> dict[str, Any]:
     return {"itemCount": items.total, "items": [describe_item(row) for row in items.rows], **items.as_dict()}
 
 
-def _list_choices(seen: PlexServer, one: FilterField, offset: int, limit: int) -> dict[str, Any]:
+def _list_choices(view: PlexServer, one: FilterField, offset: int, limit: int) -> dict[str, Any]:
     if one.type == "boolean":
         return {"choices": [{"title": "true", "value": "1"}, {"title": "false", "value": "0"}], "type": one.type}
-    found = get_choices(seen, one, offset, limit)
+    found = get_choices(view, one, offset, limit)
     choices = [{"title": read_text(row, "title"), "value": row.get("key")} for row in found.rows]
     free = {} if choices else {"message": f"Plex lists no values for {one.name}: any {one.type} is allowed."}
     return {"choices": choices, "type": one.type, **found.as_dict(), **free}
 
 
-def _check_poster(seen: PlexServer, posters: str, row: Element) -> None:
-    chosen = take_first(one for one in get(seen, posters) if read_flag(one, "selected"))
+def _check_poster(view: PlexServer, posters: str, row: Element) -> None:
+    chosen = take_first(one for one in get(view, posters) if read_flag(one, "selected"))
     uploaded = chosen is not None and chosen.get("ratingKey", "").startswith("upload://")
     message = f"Plex accepted the poster of '{read_text(row, 'title')}' but shows another one. Check it again."
     check_confirmed(requested=True, found=uploaded, message=message, playlist_id=read_key(row))
@@ -510,10 +510,10 @@ def _describe_target(row: Element, owner: str | None) -> DestructionTarget:
     return DestructionTarget(title, (read_key(row), row.get("title"), medium, items), facts, sentence)
 
 
-def _delete(seen: PlexServer, victim: DestructionTarget) -> dict[str, Any]:
-    path = f"/playlists/{victim.facts['playlist_id']}"
-    send(seen, "DELETE", path)
-    still = get_or_none(seen, path) is not None
-    message = f"Plex accepted the deletion of '{victim.title}', but it still exists. Check it with playlist_list."
+def _delete(view: PlexServer, target: DestructionTarget) -> dict[str, Any]:
+    path = f"/playlists/{target.facts['playlist_id']}"
+    send(view, "DELETE", path)
+    still = get_or_none(view, path) is not None
+    message = f"Plex accepted the deletion of '{target.title}', but it still exists. Check it with playlist_list."
     check_confirmed(requested=False, found=still, message=message)
-    return {"deleted": True, **victim.facts}
+    return {"deleted": True, **target.facts}

@@ -175,8 +175,8 @@ def server_run_butler_task(
 ) -> TaskStarted:
     """Start a maintenance task now. It runs in the background."""
     name = _find_task(plex, task_name)
-    begun = _begin(plex, f"/butler/{quote(name, safe='')}")
-    return TaskStarted("success", f"Task {name} {'started' if begun else 'is already running'}.", name)
+    started = _start_task(plex, f"/butler/{quote(name, safe='')}")
+    return TaskStarted("success", f"Task {name} {'started' if started else 'is already running'}.", name)
 
 
 @SERVER.tool(Access.READ)
@@ -260,7 +260,7 @@ def _find_task(plex: PlexServer, task_name: str) -> str:
     return name
 
 
-def _begin(plex: PlexServer, path: str) -> bool:
+def _start_task(plex: PlexServer, path: str) -> bool:
     """Start a job and return whether Plex started it now: 202 means that it is running already (plex-api-spec)."""
     try:
         send(plex, "POST", path)
@@ -271,7 +271,7 @@ def _begin(plex: PlexServer, path: str) -> bool:
     return True
 
 
-def _empty_trash(companion: Companion, plex: PlexServer, victim: DestructionTarget) -> TrashEmptied:
-    libraries = trash.empty_trash(plex, companion.ttl_cache, victim)
-    message = f"Emptying the trash of {victim.title} started."
+def _empty_trash(companion: Companion, plex: PlexServer, target: DestructionTarget) -> TrashEmptied:
+    libraries = trash.empty_trash(plex, companion.ttl_cache, target)
+    message = f"Emptying the trash of {target.title} started."
     return TrashEmptied("success", message, libraries)

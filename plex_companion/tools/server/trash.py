@@ -51,13 +51,13 @@ def describe_trash(plex: PlexServer, known: TtlCache, library_name: str | None) 
     )
 
 
-def empty_trash(plex: PlexServer, known: TtlCache, victim: DestructionTarget) -> list[dict[str, Any]]:
+def empty_trash(plex: PlexServer, known: TtlCache, target: DestructionTarget) -> list[dict[str, Any]]:
     """Start emptying the trash and count what is left. Plex continues in the background.
 
     Raises:
         Partial: some libraries were emptied before one failed.
     """
-    libraries: list[dict[str, Any]] = victim.facts["libraries"]
+    libraries: list[dict[str, Any]] = target.facts["libraries"]
     types = {parse_identifier(library.section_id): library.type for library in known.list_sections(plex)}
     names = [f"{library['title']} ({library['library_id']})" for library in libraries]
     work = [

@@ -12,7 +12,7 @@ from plex_companion.history.filters import list_users
 from plex_companion.history.source import add_envelope, describe_import, find_server
 from plex_companion.plex.xml.attributes import parse_identifier
 from plex_companion.times import DAY_MS, Window
-from plex_companion.tools.users import note_plex_tv_users
+from plex_companion.tools.users import get_plex_tv_users
 from plex_companion.zones import name_zone
 
 if TYPE_CHECKING:
@@ -84,17 +84,17 @@ async def get_statistics(companion: Companion, period: Period, user_id: str | No
 
 def _build_message(whole: Sum, *, complete: bool) -> dict[str, str]:
     """Return the caveats that a reader of the figures needs."""
-    said = []
+    notes = []
     if not whole.plays:
-        said.append("Nothing was played in this period.")
+        notes.append("Nothing was played in this period.")
     elif whole.timed < whole.plays:
-        said.append(
+        notes.append(
             f"The watch time of {whole.timed} of {whole.plays} plays is known. The others come from Plex's own history, "
             "which has no watch time."
         )
     if not complete:
-        said.append("Plex's own history is not imported completely yet: plays may be missing.")
-    return {"message": " ".join(said)} if said else {}
+        notes.append("Plex's own history is not imported completely yet: plays may be missing.")
+    return {"message": " ".join(notes)} if notes else {}
 
 
 def format_duration(seconds: int) -> str:
@@ -108,7 +108,7 @@ def _describe_sums(sums: Sum) -> dict[str, Any]:
 
 
 def _describe_user(companion: Companion, key: str, usage: _Usage, names: dict[str, str | None]) -> dict[str, Any]:
-    person = note_plex_tv_users(companion).get(int(key)) if key.isdecimal() else None
+    person = get_plex_tv_users(companion).get(int(key)) if key.isdecimal() else None
     seconds = usage.whole.watched_ms // 1000
     return {
         "user": key.removeprefix("=") if key.startswith("=") else names.get(key),

@@ -95,7 +95,7 @@ def user_search_users(plex: PlexServer, companion: Companion, search_term: str |
     Each user found has their role and the libraries of this server they can see.
     """
     if search_term is None or not search_term.strip():
-        return _list_everybody(plex, companion)
+        return _list_all_users(plex, companion)
     wanted = fold(search_term)
     people = (read_owner(plex, companion), *list_users(plex, companion))
     found = [person for person in people if _contains(person, wanted)]
@@ -157,7 +157,7 @@ def user_get_continue_watching(
     limit = clamp_limit(limit, LISTED)
     seen = switch_to(plex, companion, find_user(plex, companion, username, user_id))
     rows = get_page(seen, "/hubs/continueWatching/items", offset=0, limit=limit).rows
-    items = [_describe_begun(row) for row in rows]
+    items = [_describe_started(row) for row in rows]
     return ContinueWatching("success", len(items), limit, items, None if items else "Nothing has been started.")
 
 
@@ -211,7 +211,7 @@ async def user_get_statistics(
     return await get_statistics(companion, time_period, user_id)
 
 
-def _list_everybody(plex: PlexServer, companion: Companion) -> dict[str, Any]:
+def _list_all_users(plex: PlexServer, companion: Companion) -> dict[str, Any]:
     others = [mask_user(person, companion) for person in list_users(plex, companion)]
     me = mask_user(get_owner_account(plex, companion), companion)
     shared = [{**_list_names(person), "id": person.id} for person in others]
@@ -296,7 +296,7 @@ def _describe_on_deck(row: Element) -> dict[str, Any]:
     }
 
 
-def _describe_begun(row: Element) -> dict[str, Any]:
+def _describe_started(row: Element) -> dict[str, Any]:
     where = {
         "show": read_text(row, "grandparentTitle"),
         "season": read_number(row, "parentIndex"),

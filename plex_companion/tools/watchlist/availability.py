@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from plex_companion.plex.client import PlexServer
     from plex_companion.tools.users import ServerUser
 
-    Wished = tuple[Element, dict[str, Any]]
+    WatchlistRow = tuple[Element, dict[str, Any]]
 
 AT_ONCE = 4
 NAMESAKES = 50
@@ -30,16 +30,18 @@ _KINDS = ("movie", "show")
 _ELSEWHERE = ("imdb://", "tmdb://", "tvdb://")
 
 
-async def add_availability(companion: Companion, person: ServerUser, wishes: Sequence[Wished]) -> list[dict[str, Any]]:
+async def add_availability(
+    companion: Companion, person: ServerUser, rows_and_items: Sequence[WatchlistRow]
+) -> list[dict[str, Any]]:
     """Return the items with their library entries and watched state. If the server fails, each item says so.
 
     One request per kind finds items with the same guid; it is unverified that `guid=` takes several. Each title not
     found costs one more request, which searches by title and compares guids and the ids of IMDb, TMDB and TVDB.
     """
-    found = await _try_request(companion, partial(_find_by_guid, companion, person, [row for row, _ in wishes]))
+    found = await _try_request(companion, partial(_find_by_guid, companion, person, [row for row, _ in rows_and_items]))
     if isinstance(found, str):
-        return [_describe_state(item, found) for _, item in wishes]
-    items: list[dict[str, Any]] = [{} for _ in wishes]
+        return [_describe_state(item, found) for _, item in rows_and_items]
+    items: list[dict[str, Any]] = [{} for _ in rows_and_items]
     limiter = anyio.CapacityLimiter(AT_ONCE)
 
     async def fill(place: int, row: Element, item: dict[str, Any]) -> None:
@@ -50,7 +52,7 @@ async def add_availability(companion: Companion, person: ServerUser, wishes: Seq
             )
 
     async with anyio.create_task_group() as tasks:
-        for place, (row, item) in enumerate(wishes):
+        for place, (row, item) in enumerate(rows_and_items):
             tasks.start_soon(fill, place, row, item)
     return items
 
@@ -68,21 +70,21 @@ async def _try_request(companion: Companion, question: Callable[[PlexServer], An
 def _find_by_guid(
     companion: Companion, person: ServerUser, rows: Sequence[Element], plex: PlexServer
 ) -> dict[str, list[Element]]:
-    seen = switch_to(plex, companion, person)
+    view = switch_to(plex, companion, person)
     found: dict[str, list[Element]] = {}
     for kind in _KINDS:
         guids = [row.get("guid", "") for row in rows if row.get("type") == kind]
         for some in split_values(guids):
-            for row in get(seen, "/library/all", type=TYPE_NUMBERS[kind], guid=",".join(some), includeGuids=1):
+            for row in get(view, "/library/all", type=TYPE_NUMBERS[kind], guid=",".join(some), includeGuids=1):
                 found.setdefault(row.get("guid", ""), []).append(row)
     return found
 
 
-def _find_by_name(companion: Companion, person: ServerUser, wish: Element, plex: PlexServer) -> list[Element]:
-    seen = switch_to(plex, companion, person)
-    kind, title = TYPE_NUMBERS.get(wish.get("type", "")), wish.get("title", "")
-    rows = get_page(seen, "/library/all", offset=0, limit=NAMESAKES, type=kind, title=title, includeGuids=1).rows
-    return [row for row in rows if _list_ids(row) & _list_ids(wish)]
+def _find_by_name(companion: Companion, person: ServerUser, wanted: Element, plex: PlexServer) -> list[Element]:
+    view = switch_to(plex, companion, person)
+    kind, title = TYPE_NUMBERS.get(wanted.get("type", "")), wanted.get("title", "")
+    rows = get_page(view, "/library/all", offset=0, limit=NAMESAKES, type=kind, title=title, includeGuids=1).rows
+    return [row for row in rows if _list_ids(row) & _list_ids(wanted)]
 
 
 def _list_ids(row: Element) -> set[str]:

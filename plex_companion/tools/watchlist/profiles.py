@@ -63,7 +63,7 @@ def open_profile(plex: PlexServer, companion: Companion, who: ProfileChoice) -> 
     if not person.home:
         message = f"'{name}' is not in the Plex home. Only the watchlists of home profiles are accessible."
         raise PlexForbidden(message)
-    switched = _switch(plex, person, who.pin)
+    switched = _switch_account(plex, person, who.pin)
     if switched is None:
         raise PlexForbidden(f"plex.tv refused to switch to '{name}': the PIN is missing or wrong.")
     token = switched.get("authenticationToken") or switched.get("authToken")
@@ -72,14 +72,14 @@ def open_profile(plex: PlexServer, companion: Companion, who: ProfileChoice) -> 
     return plex.switch_token(token)
 
 
-def _switch(plex: PlexServer, person: ServerUser, pin: str | None) -> Element | None:
+def _switch_account(plex: PlexServer, person: ServerUser, pin: str | None) -> Element | None:
     """Switch to the profile and return its account; `None` if plex.tv refuses the PIN."""
     from plex_companion.plex.call import CURRENT_CALL  # noqa: PLC0415 - only here
 
     try:
         return send(plex.use_full_addresses(), "POST", f"https://plex.tv/api/home/users/{person.id}/switch", pin=pin)
     except (PlexUnauthorized, PlexForbidden):
-        errand = CURRENT_CALL.get()
-        if errand is None or errand.status not in {UNAUTHORIZED, FORBIDDEN}:
+        call = CURRENT_CALL.get()
+        if call is None or call.status not in {UNAUTHORIZED, FORBIDDEN}:
             raise
     return None

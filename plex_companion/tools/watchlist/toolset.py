@@ -92,9 +92,9 @@ def watchlist_search(
     _check_limit(limit)
     if not query.strip():
         raise Invalid("query must not be empty.", argument="query")
-    seen = open_profile(plex, companion, parse_choice(home_user_id, username, pin))
+    view = open_profile(plex, companion, parse_choice(home_user_id, username, pin))
     found = read_json(
-        seen,
+        view,
         f"{DISCOVER}/library/search",
         query=cut_query(query),
         limit=limit,
@@ -178,20 +178,20 @@ def _fetch_page(
     return person, found
 
 
-def _change_watchlist(seen: PlexServer, guid: str, key: str, *, wanted: bool) -> WatchlistChange:
+def _change_watchlist(view: PlexServer, guid: str, key: str, *, wanted: bool) -> WatchlistChange:
     """Add or remove the title if needed, and verify it."""
-    if _is_watchlisted(seen, guid, key) == wanted:
+    if _is_watchlisted(view, guid, key) == wanted:
         return WatchlistChange("success", guid, wanted, changed=False)
     action = "addToWatchlist" if wanted else "removeFromWatchlist"
-    send(seen.use_full_addresses(), "PUT", f"{DISCOVER}/actions/{action}", ratingKey=key)
-    if _is_watchlisted(seen, guid, key) != wanted:
+    send(view.use_full_addresses(), "PUT", f"{DISCOVER}/actions/{action}", ratingKey=key)
+    if _is_watchlisted(view, guid, key) != wanted:
         message = f"plex.tv accepted the change, but {guid} is {'not' if wanted else 'still'} on the watchlist. Check again in a minute."
         raise NotConfirmed(message, requested={"watchlisted": wanted}, found={"watchlisted": not wanted})
     return WatchlistChange("success", guid, wanted, changed=True)
 
 
-def _is_watchlisted(seen: PlexServer, guid: str, key: str) -> bool:
-    found = get_or_none(seen.use_full_addresses(), f"{METADATA}/library/metadata/{key}/userState")
+def _is_watchlisted(view: PlexServer, guid: str, key: str) -> bool:
+    found = get_or_none(view.use_full_addresses(), f"{METADATA}/library/metadata/{key}/userState")
     if found is None:
         raise NotFound(f"plex.tv has no title {guid}. watchlist_search finds guids.", what="title")
     return any(state.get("watchlistedAt") for state in found.iter("UserState"))
