@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Invalid, NotConfirmed, NotFound, NotSupported
 from plex_companion.plex.lookup import RIGHT_TOOL, FoundItem, pick_row
 from plex_companion.plex.query import get, get_or_none, send
-from plex_companion.plex.titles import sort_fits
+from plex_companion.plex.titles import get_titles, sort_fits
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
