@@ -71,15 +71,12 @@ class Toy:
                 pass
         return int(line.removeprefix("port "))
 
-    async def ended(self, within: float) -> str:
+    async def ended(self) -> str:
         """Wait for the end, which must be clean; gives the rest of the log."""
-        began = anyio.current_time()
         with anyio.fail_after(HANG_SECONDS):
             code = await self.process.wait()
-        took = anyio.current_time() - began
         rest = b"".join([part async for part in self.log]).decode()
         assert code == 0, rest
-        assert took < within, rest
         assert "Traceback" not in rest
         assert "ERROR" not in rest
         assert "cleaned up" in rest
@@ -113,14 +110,14 @@ async def test_the_end_of_input_ends_it_at_once() -> None:
     async with _greeted() as toy:
         await toy.call("lamp_watch", 2)
         await toy.stdin.aclose()
-        await toy.ended(within=4)
+        await toy.ended()
 
 
 async def test_the_end_of_input_before_a_word_ends_it() -> None:
     async with _running("stdio") as toy:
         assert await toy.logged() == "ready"
         await toy.stdin.aclose()
-        await toy.ended(within=4)
+        await toy.ended()
 
 
 @every_signal
@@ -130,7 +127,7 @@ async def test_a_signal_ends_a_silent_stdio_server(number: signal.Signals) -> No
         await toy.call("lamp_level", 3)
         assert (await toy.hear())["id"] == 3
         toy.process.send_signal(number)
-        await toy.ended(within=5)
+        await toy.ended()
 
 
 async def test_a_signal_ends_a_stdio_server_whose_client_does_not_read() -> None:
@@ -138,7 +135,7 @@ async def test_a_signal_ends_a_stdio_server_whose_client_does_not_read() -> None
         await toy.call("lamp_flood", 2)
         await toy.out.receive_exactly(1)  # the flood has begun
         toy.process.send_signal(signal.SIGTERM)
-        await toy.ended(within=5)
+        await toy.ended()
 
 
 async def test_who_ignores_the_end_of_the_terminal_goes_on() -> None:
@@ -150,7 +147,7 @@ async def test_who_ignores_the_end_of_the_terminal_goes_on() -> None:
             await toy.say("ping", {}, id=2)
             assert (await toy.hear())["id"] == 2
             await toy.stdin.aclose()
-            await toy.ended(within=60)
+            await toy.ended()
 
 
 async def test_a_flood_arrives_whole() -> None:
@@ -165,7 +162,7 @@ async def test_only_json_rpc_goes_to_standard_output() -> None:
         await toy.call("lamp_shout", 2)
         assert (await toy.hear())["id"] == 2
         await toy.stdin.aclose()
-        rest = await toy.ended(within=4)
+        rest = await toy.ended()
         assert "a stray write" in rest
         assert b"".join([part async for part in toy.out]) == b""
 
@@ -186,7 +183,7 @@ async def test_a_signal_ends_an_http_server_with_open_streams(number: signal.Sig
             for kind, era in (("sse", LEGACY), ("sse", MODERN), ("http", LEGACY), ("http", MODERN)):
                 await tasks.start(_stay, url, kind, era)
             toy.process.send_signal(number)
-            await toy.ended(within=5)
+            await toy.ended()
             tasks.cancel_scope.cancel()
 
 
