@@ -1,4 +1,4 @@
-"""What can be set: flags, then the environment, then `.env` here, then `.env` in the user's configuration directory."""
+"""The settings: flags first, then the environment, then `.env` here, then `.env` in the user's configuration directory."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ APP = "plex-companion"
 SHORTEST_SECRET = 8
 """Plex's tokens have 20 characters."""
 WEBHOOK_KEY = "whsec_"
-"""Begins a key of Standard Webhooks; the rest is base64."""
+"""The prefix of a Standard Webhooks key; the rest is base64."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -59,7 +59,7 @@ def _split_words(value: object) -> object:
 
 
 def _parse_closed_flag(value: object) -> object:
-    """Only a clear no opens it; a typo stays closed."""
+    """Return false only for a clear no, so that a typo keeps the protection on."""
     return str(value).strip().lower() not in {"false", "0", "no", "off"}
 
 
@@ -75,7 +75,7 @@ def _parse_web_address(value: str | None) -> str | None:
         message = "must start with http:// or https://"
         raise ValueError(message)
     if "?" in text or "@" in text:
-        message = "must be a bare address: a token belongs into PLEX_TOKEN"
+        message = "must be the address alone: a token goes into PLEX_TOKEN"
         raise ValueError(message)
     if not _is_address(text):
         message = "must be an address with a host, and a port from 1 to 65535 if there is one"
@@ -87,7 +87,7 @@ def _is_address(value: str) -> bool:
     try:
         parts = urlsplit(value)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none
+    except ValueError:  # the port is not a number
         return False
     return usable and not any(char.isspace() or is_hidden(char) for char in value)
 
@@ -107,7 +107,7 @@ def _decode_key(value: str) -> bytes:
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
-"""A blank one is none: an empty bearer token would open the house to everyone."""
+"""A blank secret counts as unset: an empty bearer token would let everyone in."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -116,7 +116,7 @@ def _declare(default: Any, variable: str, sentence: str, **more: Any) -> Any:
 
 
 class Settings(BaseSettings):
-    """Everything that can be set, checked and frozen. `repr` and `str` never show a secret."""
+    """All settings, validated and frozen. `repr` and `str` never show a secret."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
@@ -262,14 +262,14 @@ class Settings(BaseSettings):
 
     @field_validator("timezone")
     @classmethod
-    def _is_a_time_zone(cls, value: str | None) -> str | None:
+    def _check_time_zone(cls, value: str | None) -> str | None:
         return None if value is None else name_zone(find_zone(value))
 
     _notes: tuple[str, ...] = PrivateAttr(())
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of how the settings were read."""
+        """Sentences for a person about how the settings were read."""
         return self._notes
 
     @model_validator(mode="wrap")
@@ -283,8 +283,8 @@ class Settings(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _tidied(cls, value: object) -> object:
-        """Quotes around a value that hold nothing mean that it is not set."""
+    def _clean(cls, value: object) -> object:
+        """Strip quotes and blanks around a value. If nothing is left, the setting is not set."""
         text = clean_value(value)
         if text == "" and value != "":
             raise PydanticUseDefault
@@ -292,29 +292,29 @@ class Settings(BaseSettings):
 
     @field_validator("plex_url")
     @classmethod
-    def _is_plex_url(cls, value: str | None) -> str | None:
+    def _check_plex_url(cls, value: str | None) -> str | None:
         return parse_plex_url(value).url if value else None
 
     @field_validator("plex_token")
     @classmethod
-    def _is_plex_token(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_plex_token(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             parse_plex_token(value.get_secret_value())
         return value
 
     @field_validator("host")
     @classmethod
-    def _is_listen_host(cls, value: str) -> str:
+    def _check_listen_host(cls, value: str) -> str:
         return parse_listen_host(value)
 
     @field_validator("plex_tv_url", "public_url")
     @classmethod
-    def _is_web_address(cls, value: str | None) -> str | None:
+    def _check_web_address(cls, value: str | None) -> str | None:
         return _parse_web_address(value)
 
     @field_validator("webhook_urls")
     @classmethod
-    def _are_web_addresses(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    def _check_web_addresses(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not all(_is_address(one.get_secret_value()) for one in value):
             message = "each must be an address that starts with http:// or https://"
             raise ValueError(message)
@@ -322,14 +322,14 @@ class Settings(BaseSettings):
 
     @field_validator("webhook_secret")
     @classmethod
-    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             _decode_key(value.get_secret_value())
         return value
 
     @field_validator("webhook_kinds")
     @classmethod
-    def _are_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         known = get_args(AlertKind)
         if unknown := [kind for kind in value if kind not in known]:
             message = f"unknown: {', '.join(unknown)}. There are {', '.join(known)}"
@@ -338,7 +338,7 @@ class Settings(BaseSettings):
 
     @field_validator("public_url")
     @classmethod
-    def _is_bare(cls, value: str | None) -> str | None:
+    def _check_bare(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).path:
             message = "must have no path: the pages are served at the root"
             raise ValueError(message)
@@ -346,7 +346,7 @@ class Settings(BaseSettings):
 
     @field_validator("token")
     @classmethod
-    def _is_secret(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(parse_secret(value.get_secret_value())) < SHORTEST_SECRET:
             message = f"must have {SHORTEST_SECRET} characters at least"
             raise ValueError(message)
@@ -354,13 +354,13 @@ class Settings(BaseSettings):
 
     @field_validator("oauth_issuer", "oauth_jwks_url")
     @classmethod
-    def _is_trustworthy(cls, value: str | None, info: ValidationInfo) -> str | None:
-        """An issuer may end in a slash: it is compared as it is written."""
+    def _check_trusted_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Check an address whose owner decides who gets in. A slash at its end stays: issuers are compared as written."""
         if value is None or _parse_web_address(value) is None:
             return None
         parts = urlsplit(value.strip())
         if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-            message = "must start with https://: whoever answers there can open the house"
+            message = "must start with https://, because the server at this address decides who may log in"
             raise ValueError(message)
         if info.field_name == "oauth_issuer" and not info.data.get("public_url"):
             message = "needs PLEX_COMPANION_PUBLIC_URL, the address that clients ask tokens for"
@@ -400,7 +400,7 @@ class Settings(BaseSettings):
             raise SettingsError(f"A .env cannot be read: {reason}. Looked at: {', '.join(map(str, files))}.") from None
 
     def require_plex(self) -> None:
-        """Insist on a server to listen to.
+        """Check that there is a server to listen to.
 
         Raises:
             SettingsError: address or token is missing.
@@ -417,50 +417,53 @@ class Settings(BaseSettings):
 
     @property
     def needs_token(self) -> bool:
-        """Whether anyone but this machine's own programs may come to the door: then it has a lock."""
+        """Whether programs on other machines can reach it, so that a token is needed."""
         names = (self.host, *(_parse_host(entry) for entry in self.allowed_hosts))
         return bool(self.public_url or self.oauth_issuer) or any(name not in LOOPBACK for name in names)
 
     @cached_property
     def zone(self) -> tzinfo:
-        """The time zone of days and hours: the one that is set, else the host's."""
+        """The time zone of days and hours: the one in the settings, else the host's."""
         return find_zone(self.timezone) if self.timezone else find_host_zone()
 
     def list_webhooks(self) -> dict[str, str]:
-        """Addresses by the digests they go by where they must not be shown."""
+        """Return the addresses of webhooks by digest. The digest stands for an address where that must not be shown."""
         urls = [one.get_secret_value() for one in self.webhook_urls]
         return {hashlib.sha256(url.encode()).hexdigest()[:12]: url for url in urls}
 
     def read_webhook_key(self) -> bytes | None:
-        """What webhooks are signed with."""
+        """Return the key that signs webhook calls; `None` without one."""
         return _decode_key(self.webhook_secret.get_secret_value()) if self.webhook_secret else None
 
     def list_secrets(self) -> tuple[str, ...]:
-        """The texts that must never be shown. A shorter one is no secret, and hiding it would tear other texts apart."""
+        """Return the texts that must never be shown.
+
+        Texts under `SHORTEST_SECRET` characters are left out: hiding them would damage other texts.
+        """
         held = (self.plex_token, self.token, self.webhook_secret, *self.webhook_urls)
         given = (secret.get_secret_value() for secret in held if secret is not None)
         return tuple(secret for secret in given if len(secret) >= SHORTEST_SECRET)
 
 
 def find_database_path(settings: Settings, *, demo: bool = False) -> Path:
-    """The file named in the settings, or one per Plex server in the user's data directory; the demo household has its own.
+    """Return the file in the settings, or one per Plex server in the user's data directory. The demo has its own.
 
-    The name is a digest, because addresses do not belong into file names.
+    The name is a digest, because addresses do not belong in file names.
     """
     if settings.database is not None:
         return settings.database
     url = settings.plex_url or ""
     if url and "://" not in url:
-        url = f"http://{url}"  # so that writing the scheme later keeps the file
+        url = f"http://{url}"  # a scheme that is added to the setting later keeps the file
     digest = hashlib.sha256(url.encode()).hexdigest()[:12]
     return Path(platformdirs.user_data_dir(APP)) / ("demo.sqlite3" if demo else f"plex-{digest}.sqlite3")
 
 
 def _check_dotenv(files: Iterable[Path]) -> None:
-    """Insist that no line that sets something of ours is left out because of how it is written.
+    """Check that python-dotenv can read every line that sets one of our variables; it skips a bad line silently.
 
     Raises:
-        SettingsError: a line is no NAME=value.
+        SettingsError: a line is not NAME=value.
     """
     ours = re.compile("|".join(_name_variable(field) for field in Settings.model_fields.values()))
     for file in files:
@@ -479,10 +482,10 @@ def _check_dotenv(files: Iterable[Path]) -> None:
 
 
 def _format_sentence(problem: ErrorDetails) -> str:
-    """Say what is wrong with a value, in our words, and without the value: it may be a secret in the wrong place."""
+    """Explain what is wrong with a value, without the value itself: it may be a secret in the wrong place."""
     kind, facts = problem["type"], problem.get("ctx", {})
     if kind in _LIMITS:
-        return f"must be a number, {_limits(str(problem['loc'][0]))}"
+        return f"must be a number, {_format_limits(str(problem['loc'][0]))}"
     if kind == "literal_error":
         return f"must be {facts['expected']}".replace("'", "")
     if kind == "value_error":
@@ -490,8 +493,8 @@ def _format_sentence(problem: ErrorDetails) -> str:
     return _KINDS.get(kind.partition("_")[0], "cannot be used")
 
 
-def _limits(name: str) -> str:
-    """Return every limit of the setting of this variable, as `more than 0 and at most 600`."""
+def _format_limits(name: str) -> str:
+    """Format every limit of a variable, as `more than 0 and at most 600`."""
     marks = next(field.metadata for field in Settings.model_fields.values() if _name_variable(field) == name)
     found = ((words, getattr(mark, sign, None)) for mark in marks for sign, words in _LIMITS.values())
     return " and ".join(f"{words} {limit:,g}" for words, limit in found if limit is not None)
@@ -513,7 +516,7 @@ _LIMITS = {
 
 
 def _parse_host(entry: str) -> str:
-    """The name in `name`, `name:port` or `[address]:port`."""
+    """Return the name in `name`, `name:port` or `[address]:port`."""
     name, _, port = entry.strip().lower().rpartition(":")
     return (name if name and (port.isdecimal() or port == "*") else entry.strip().lower()).strip("[]")
 
@@ -523,12 +526,12 @@ def _name_variable(field: FieldInfo) -> str:
 
 
 def name_variable(field: str) -> str:
-    """The environment variable that sets a field of `Settings`."""
+    """Return the environment variable that sets a field of `Settings`."""
     return _name_variable(Settings.model_fields[field])
 
 
 def format_default(field: str) -> str:
-    """The default of a field of `Settings`, as it would be written into `.env`; empty where there is none."""
+    """Format the default of a field of `Settings` as in `.env`; empty if there is none."""
     match Settings.model_fields[field].default:
         case None:
             return ""
@@ -541,7 +544,7 @@ def format_default(field: str) -> str:
 
 
 def render_example() -> str:
-    """The text of `.env.example`: every variable with its sentence and default."""
+    """Render `.env.example`: every variable with its description and default."""
     lines = ["# plex-companion reads this file as `.env`; the real environment wins over it, and flags over both."]
     for name, field in Settings.model_fields.items():
         lines += ["", f"# {field.description}", f"#{_name_variable(field)}={format_default(name)}"]
