@@ -122,17 +122,19 @@ class Settings(BaseSettings):
 
     plex_url: str | None = _declare(None, "PLEX_URL", "Address of the Plex Media Server, as http://host:32400.")
     plex_token: Secret = _declare(None, "PLEX_TOKEN", "Token of the server's owner.")
-    plex_username: str | None = _declare(None, "PLEX_USERNAME", "Accepted for compatibility; not used.")
+    plex_username: str | None = _declare(None, "PLEX_USERNAME", "Accepted for compatibility, and not used.")
     plex_tv_url: str = _declare(
-        "https://plex.tv", "PLEX_TV_URL", "Where account calls go; anything but plex.tv is for the demo and tests."
+        "https://plex.tv",
+        "PLEX_TV_URL",
+        "The address for account calls; anything but plex.tv is for the demo and tests.",
     )
-    plex_verify: bool = _declare(True, "PLEX_COMPANION_PLEX_VERIFY", "Whether the server's TLS certificate is checked.")
+    plex_verify: bool = _declare(True, "PLEX_COMPANION_PLEX_VERIFY", "Whether to check the server's TLS certificate.")
     plex_ca_file: Path | None = _declare(None, "PLEX_COMPANION_PLEX_CA_FILE", "A certificate authority to trust.")
     plex_timeout_seconds: float = _declare(
         30, "PLEX_COMPANION_PLEX_TIMEOUT_SECONDS", "How long a tool waits for Plex.", gt=0, le=600
     )
     read_only: Annotated[bool, BeforeValidator(_parse_closed_flag)] = _declare(
-        True, "READ_ONLY_MODE", "Refuse every tool that changes something. Only false, 0, no or off open it."
+        True, "READ_ONLY_MODE", "Refuse every tool that changes something. Only false, 0, no or off allow changes."
     )
     transport: Literal["stdio", "sse", "http"] = _declare(
         "stdio", "PLEX_COMPANION_TRANSPORT", "stdio, or http (sse is the same application)."
@@ -148,23 +150,23 @@ class Settings(BaseSettings):
         "Bearer token that HTTP clients must send, 8 characters at least; made and kept beside the database when it is "
         "needed and not set.",
     )
-    allowed_hosts: Words = _declare((), "PLEX_COMPANION_ALLOWED_HOSTS", "Host names accepted besides loopback.")
-    allowed_origins: Words = _declare((), "PLEX_COMPANION_ALLOWED_ORIGINS", "Origins accepted besides loopback.")
+    allowed_hosts: Words = _declare((), "PLEX_COMPANION_ALLOWED_HOSTS", "Host names accepted in addition to loopback.")
+    allowed_origins: Words = _declare((), "PLEX_COMPANION_ALLOWED_ORIGINS", "Origins accepted in addition to loopback.")
     public_url: str | None = _declare(
-        None, "PLEX_COMPANION_PUBLIC_URL", "The address it is reached under through a proxy, as https://plex.example."
+        None, "PLEX_COMPANION_PUBLIC_URL", "The address behind a proxy, as https://plex.example."
     )
     oauth_issuer: str | None = _declare(
         None,
         "PLEX_COMPANION_OAUTH_ISSUER",
-        "An OAuth 2.1 issuer whose tokens open /mcp and /sse; needs PLEX_COMPANION_PUBLIC_URL.",
+        "An OAuth 2.1 issuer whose tokens are accepted at /mcp and /sse; needs PLEX_COMPANION_PUBLIC_URL.",
     )
     oauth_audience: Words = _declare(
         (),
         "PLEX_COMPANION_OAUTH_AUDIENCE",
-        "What such tokens must be for; by default the public URLs of /mcp and /sse.",
+        "The audience of such tokens; by default the public URLs of /mcp and /sse.",
     )
     oauth_jwks_url: str | None = _declare(
-        None, "PLEX_COMPANION_OAUTH_JWKS_URL", "Where the issuer's keys are; by default where its metadata says."
+        None, "PLEX_COMPANION_OAUTH_JWKS_URL", "The address of the issuer's keys; by default from its metadata."
     )
     toolsets: Words = _declare((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
     privacy: Annotated[bool, BeforeValidator(_parse_closed_flag)] = _declare(
@@ -173,22 +175,22 @@ class Settings(BaseSettings):
     media_folder: Path | None = _declare(
         None,
         "PLEX_COMPANION_MEDIA_FOLDER",
-        "The only folder that tools read pictures from and save artwork to; none by default.",
+        "The only folder where tools read pictures and save artwork; none by default.",
     )
     allow_private_image_urls: bool = _declare(
         False,
         "PLEX_COMPANION_ALLOW_PRIVATE_IMAGE_URLS",
-        "Fetch pictures also from private addresses (10.*, 192.168.*, fd00::); never from this machine or link-local.",
+        "Also fetch pictures from private addresses (10.*, 192.168.*, fd00::), but never from this machine or link-local.",
     )
     log_level: LogLevel = _declare("info", "PLEX_COMPANION_LOG_LEVEL", "debug, info, warning or error.")
     reconcile_seconds: float = _declare(
-        60, "PLEX_COMPANION_RECONCILE_SECONDS", "How often what was heard is checked against Plex.", ge=1, le=3600
+        60, "PLEX_COMPANION_RECONCILE_SECONDS", "How often the state is checked against Plex.", ge=1, le=3600
     )
     retention_event_days: float = _declare(
         7, "PLEX_COMPANION_RETENTION_EVENT_DAYS", "How long the event journal is kept.", gt=0, le=36_500
     )
     retention_event_rows: int = _declare(
-        200_000, "PLEX_COMPANION_RETENTION_EVENT_ROWS", "How many rows of it at most.", ge=100
+        200_000, "PLEX_COMPANION_RETENTION_EVENT_ROWS", "The most rows of the event journal.", ge=100
     )
     retention_alert_days: float = _declare(
         90, "PLEX_COMPANION_RETENTION_ALERT_DAYS", "How long resolved alerts are kept.", gt=0, le=36_500
@@ -199,21 +201,24 @@ class Settings(BaseSettings):
     webhook_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_words)] = _declare(
         (),
         "PLEX_COMPANION_WEBHOOK_URLS",
-        "Addresses that alerts are sent to, as https://…,https://…; nowhere by default.",
+        "Addresses that alerts are sent to, as https://…,https://…; none by default.",
     )
     webhook_secret: Secret = _declare(
-        None, "PLEX_COMPANION_WEBHOOK_SECRET", "What they are signed with: whsec_ and base64, or any text."
+        None, "PLEX_COMPANION_WEBHOOK_SECRET", "The key that signs webhook calls: whsec_ and base64, or any text."
     )
     webhook_kinds: Words = _declare(
         (), "PLEX_COMPANION_WEBHOOK_KINDS", "Kinds of alert to send, as connection_lost,storage; all by default."
     )
     alert_buffering_count: int = _declare(
-        3, "PLEX_COMPANION_ALERT_BUFFERING_COUNT", "Buffering this often within five minutes raises an alert.", ge=1
+        3,
+        "PLEX_COMPANION_ALERT_BUFFERING_COUNT",
+        "Buffering this many times within five minutes raises an alert.",
+        ge=1,
     )
     alert_slow_seconds: float = _declare(
         20,
         "PLEX_COMPANION_ALERT_SLOW_SECONDS",
-        "A transcoder slower than real time for this long does.",
+        "A transcoder that is slower than real time for this long raises an alert.",
         gt=0,
         le=DAY_SECONDS,
     )
@@ -223,34 +228,34 @@ class Settings(BaseSettings):
     alert_streams: int = _declare(
         3,
         "PLEX_COMPANION_ALERT_STREAMS",
-        "More streams of one user at once than this raise an alert; 0 never do.",
+        "More concurrent streams of one user than this raise an alert; 0 turns it off.",
         ge=0,
     )
     alert_streams_grace_seconds: float = _declare(
         10,
         "PLEX_COMPANION_ALERT_STREAMS_GRACE_SECONDS",
-        "How long they may overlap before it does.",
+        "How long more streams may overlap before the alert.",
         ge=0,
         le=DAY_SECONDS,
     )
     alert_paused_minutes: float = _declare(
         30,
         "PLEX_COMPANION_ALERT_PAUSED_MINUTES",
-        "A pause of this length raises an alert; 0 never does.",
+        "A pause of this length raises an alert; 0 turns it off.",
         ge=0,
         le=10_080,
     )
     alert_unreadable_seconds: float = _declare(
         120,
         "PLEX_COMPANION_ALERT_UNREADABLE_SECONDS",
-        "What plays could not be read for this long though Plex is heard: an alert.",
+        "If sessions cannot be read for this long while Plex is connected, an alert is raised.",
         gt=0,
         le=DAY_SECONDS,
     )
     alert_hold_seconds: float = _declare(
         60,
         "PLEX_COMPANION_ALERT_HOLD_SECONDS",
-        "What returns this soon after it was over opens the same alert again.",
+        "A problem that returns this soon after it ended reopens the same alert.",
         ge=0,
         le=DAY_SECONDS,
     )
