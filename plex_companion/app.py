@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -51,8 +50,6 @@ if TYPE_CHECKING:
     from plex_companion.server.mcp.build import CompanionServer
     from plex_companion.settings import Settings
     from plex_companion.tools.declare import Tool
-
-logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 5.0
 WRITE_SECONDS = 1.0

@@ -1,6 +1,6 @@
-"""How the values of settings are read, as people write them: quotes and hidden characters, secrets, Plex's address.
+"""Reads values of settings as people write them: quotes and hidden characters, secrets, Plex's address.
 
-Everything raises `ValueError` with what follows the name of the setting in a sentence. No message repeats a value.
+Every function raises `ValueError` with a message that continues the name of the setting. No message repeats a value.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ BY_HAND = (
     "sign in to Plex Web as the owner, open an item, choose \N{VERTICAL ELLIPSIS} \N{RIGHTWARDS ARROW} Get Info "
     "\N{RIGHTWARDS ARROW} View XML, and copy what follows X-Plex-Token= in the browser's address bar"
 )
-"""How a person gets a token by hand."""
+"""How to get a token by hand."""
 LAST_PORT = 65_535
 LONGEST_HOST, LONGEST_LABEL = 253, 63
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
 _HALF_SCHEME = re.compile(r"(?i)https?(:/?|//)(?!\d+$)")
-"""`http:/host` and `http//host`, but not a host that is called http."""
+"""Matches `http:/host` and `http//host`, but not a host that is called http."""
 _WEB_APP = re.compile(r"(.*?)/web(/.*)?", re.DOTALL)
 _CUT = re.compile(r"[?#].*", re.DOTALL)
 _CURLY = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\u0060\u00b4")
 
 
 def clean_value(value: object) -> object:
-    """Return a text without the blanks and the pair of quotes around it, which Docker's `--env-file` leaves in place.
+    """Strip blanks and a pair of quotes around a text; Docker's `--env-file` leaves them in place.
 
     Raises:
-        ValueError: it begins or ends with a typographic quotation mark or with something that nobody sees.
+        ValueError: it begins or ends with a typographic quotation mark or an invisible character.
     """
     if not isinstance(value, str):
         return value
@@ -40,41 +40,43 @@ def clean_value(value: object) -> object:
         text = text[1:-1].strip(BLANKS)
     for place, char in (("begins", text[:1]), ("ends", text[-1:])):
         if char in _CURLY or is_hidden(char) or char.isspace():
-            message = f"it {place} with {_quote_name(char)}, which does not belong to it. Write the value without it."
+            message = f"it {place} with {_quote_name(char)}, which is not part of it. Write the value without it."
             raise ValueError(message)
     return text
 
 
 def is_hidden(char: str) -> bool:
-    """Whether a character is invisible: a control or format character, a byte order mark, half a surrogate pair."""
+    """Return whether a character is invisible: a control or format character, a byte order mark, half a surrogate pair."""
     return bool(char) and unicodedata.category(char) in {"Cc", "Cf", "Cs"}
 
 
 def parse_secret(value: str) -> str:
-    """Return a token as it is sent in an HTTP header.
+    """Check a token that is sent in an HTTP header, and return it.
 
     Raises:
-        ValueError: it holds a character that no header can carry.
+        ValueError: it contains a character that no header can hold.
     """
     for char in value:
         if not char.isascii() or is_hidden(char):
-            message = f"it holds {_quote_name(char)}, which no token has. Copy the token again, and nothing around it."
+            message = (
+                f"it contains {_quote_name(char)}, which no token has. Copy only the token, and nothing around it."
+            )
             raise ValueError(message)
     return value
 
 
 def parse_plex_token(value: str) -> str:
-    """Return a token of Plex's.
+    """Check a token of Plex, and return it.
 
     Raises:
-        ValueError: it is no token, or more than one.
+        ValueError: it is not a token, or more than a token.
     """
     parse_secret(value)
     if "x-plex-token=" in value.lower() or "://" in value:
         message = "it is more than a token. Give only what follows X-Plex-Token=, up to the next & or the end."
         raise ValueError(message)
     if any(char in BLANKS for char in value):
-        message = "it holds a blank in the middle, which no token has. Copy the token again, and nothing around it."
+        message = "it contains a blank, which no token has. Copy only the token, and nothing around it."
         raise ValueError(message)
     if value[0] in "\"'" or value[-1] in "\"'":
         message = "it has a quotation mark at one end only. Write the token without it."
@@ -84,15 +86,15 @@ def parse_plex_token(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PlexAddress:
-    """Where the server is. `url` lacks the scheme where none was given: then https is tried, and http after it."""
+    """The address of the server. `url` has no scheme if none was given: then https is tried first, and http after it."""
 
     url: str
     notes: tuple[str, ...] = ()
-    """What a person should know of how it was read."""
+    """Sentences for a person about how the address was read."""
 
 
 def parse_plex_url(value: str) -> PlexAddress:
-    """Return the address of the server in what may have been copied from a browser.
+    """Parse the address of the server, which may have been copied from a browser.
 
     Raises:
         ValueError: no server can be at such an address.
@@ -117,18 +119,18 @@ def parse_plex_url(value: str) -> PlexAddress:
 
 
 def has_port(url: str) -> bool:
-    """Whether an address names its port."""
+    """Return whether an address contains a port."""
     return re.match(r"(?:\w+://)?(?:\[[^\]]*\]|[^/:]*):\d", url) is not None
 
 
 def parse_port(text: str) -> int:
-    """Return the number of a port.
+    """Parse the number of a port.
 
     Raises:
         ValueError: there is no such port.
     """
     if not (text.isascii() and text.isdecimal()):
-        message = f"it has a port that is no number. Plex's is usually 32400, as in {EXAMPLE}."
+        message = f"its port is not a number. Plex's is usually 32400, as in {EXAMPLE}."
         raise ValueError(message)
     if not 1 <= int(text[:9]) <= LAST_PORT:
         message = f"it names port {text[:9]}, and ports go from 1 to {LAST_PORT}. Plex's is usually 32400."
@@ -137,14 +139,14 @@ def parse_port(text: str) -> int:
 
 
 def parse_listen_host(value: str) -> str:
-    """Return a name or address of this machine to listen on.
+    """Check a name or address to listen on, and return it.
 
     Raises:
         ValueError: no machine can have it.
     """
     allowed = all(char.isalnum() or char in "-_.:%" for char in value)
     if not allowed or not _is_host_name(value.rstrip(".")):
-        message = "must be a name or an address of this machine alone, as 127.0.0.1, 0.0.0.0 or ::1"
+        message = "must be a name or an address of this machine alone, such as 127.0.0.1, 0.0.0.0 or ::1"
         raise ValueError(message)
     return value
 
@@ -158,7 +160,7 @@ def _refuse_blanks(value: str) -> None:
 
 
 def _split_scheme(text: str) -> tuple[str, str]:
-    """Return the scheme (empty where there is none) and what follows it."""
+    """Split an address into its scheme (empty if there is none) and the rest."""
     found = _SCHEME.fullmatch(text)
     if found is None or "/" in found[1]:
         half = _HALF_SCHEME.match(text) or "\\" in text or text.startswith(("/", ":"))
@@ -176,14 +178,14 @@ def _split_scheme(text: str) -> tuple[str, str]:
 def _cut_note(rest: str) -> str:
     note = "PLEX_URL needs the address of the server alone; what follows it (/web, ?, #) is not used."
     if "x-plex-token=" in rest.lower():
-        note += " A token belongs into PLEX_TOKEN."
+        note += " A token goes into PLEX_TOKEN."
     return note
 
 
 def _check_authority(authority: str) -> str:
-    """Return `host:port`, or `host` where no port is named."""
+    """Check host and port, and return `host:port`, or `host` if there is no port."""
     if "@" in authority:
-        message = "must hold no user name and no password. Plex asks for a token, and that belongs into PLEX_TOKEN."
+        message = "must hold no user name and no password. Plex asks for a token, and that goes into PLEX_TOKEN."
         raise ValueError(message)
     host, port = _split_port(authority)
     host = host.rstrip(".")
@@ -260,7 +262,7 @@ _NAMES = {"\r": "a line break", "\n": "a line break", "\t": "a tab", "\ufeff": "
 
 
 def _quote_name(char: str) -> str:
-    """Name a character that nobody can see, or that looks like another. Letters may be part of a secret."""
+    """Name a character that is invisible or looks like another. A letter is not named: it may be part of a secret."""
     if char in _NAMES:
         return _NAMES[char]
     if unicodedata.category(char) == "Cs":

@@ -1,4 +1,4 @@
-"""What can be set: flags, then the environment, then `.env` here, then `.env` in the user's configuration directory."""
+"""The settings: flags first, then the environment, then `.env` here, then `.env` in the user's configuration directory."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ APP = "plex-companion"
 SHORTEST_SECRET = 8
 """Plex's tokens have 20 characters."""
 WEBHOOK_KEY = "whsec_"
-"""Begins a key of Standard Webhooks; the rest is base64."""
+"""The prefix of a Standard Webhooks key; the rest is base64."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -59,7 +59,7 @@ def _split_words(value: object) -> object:
 
 
 def _parse_closed_flag(value: object) -> object:
-    """Only a clear no opens it; a typo stays closed."""
+    """Return false only for a clear no, so that a typo keeps the protection on."""
     return str(value).strip().lower() not in {"false", "0", "no", "off"}
 
 
@@ -75,7 +75,7 @@ def _parse_web_address(value: str | None) -> str | None:
         message = "must start with http:// or https://"
         raise ValueError(message)
     if "?" in text or "@" in text:
-        message = "must be a bare address: a token belongs into PLEX_TOKEN"
+        message = "must be the address alone: a token goes into PLEX_TOKEN"
         raise ValueError(message)
     if not _is_address(text):
         message = "must be an address with a host, and a port from 1 to 65535 if there is one"
@@ -87,7 +87,7 @@ def _is_address(value: str) -> bool:
     try:
         parts = urlsplit(value)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none
+    except ValueError:  # the port is not a number
         return False
     return usable and not any(char.isspace() or is_hidden(char) for char in value)
 
@@ -107,7 +107,7 @@ def _decode_key(value: str) -> bytes:
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
-"""A blank one is none: an empty bearer token would open the house to everyone."""
+"""A blank secret counts as unset: an empty bearer token would let everyone in."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -116,23 +116,25 @@ def _declare(default: Any, variable: str, sentence: str, **more: Any) -> Any:
 
 
 class Settings(BaseSettings):
-    """Everything that can be set, checked and frozen. `repr` and `str` never show a secret."""
+    """All settings, validated and frozen. `repr` and `str` never show a secret."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
     plex_url: str | None = _declare(None, "PLEX_URL", "Address of the Plex Media Server, as http://host:32400.")
     plex_token: Secret = _declare(None, "PLEX_TOKEN", "Token of the server's owner.")
-    plex_username: str | None = _declare(None, "PLEX_USERNAME", "Accepted for compatibility; not used.")
+    plex_username: str | None = _declare(None, "PLEX_USERNAME", "Accepted for compatibility, and not used.")
     plex_tv_url: str = _declare(
-        "https://plex.tv", "PLEX_TV_URL", "Where account calls go; anything but plex.tv is for the demo and tests."
+        "https://plex.tv",
+        "PLEX_TV_URL",
+        "The address for account calls; anything but plex.tv is for the demo and tests.",
     )
-    plex_verify: bool = _declare(True, "PLEX_COMPANION_PLEX_VERIFY", "Whether the server's TLS certificate is checked.")
+    plex_verify: bool = _declare(True, "PLEX_COMPANION_PLEX_VERIFY", "Whether to check the server's TLS certificate.")
     plex_ca_file: Path | None = _declare(None, "PLEX_COMPANION_PLEX_CA_FILE", "A certificate authority to trust.")
     plex_timeout_seconds: float = _declare(
         30, "PLEX_COMPANION_PLEX_TIMEOUT_SECONDS", "How long a tool waits for Plex.", gt=0, le=600
     )
     read_only: Annotated[bool, BeforeValidator(_parse_closed_flag)] = _declare(
-        True, "READ_ONLY_MODE", "Refuse every tool that changes something. Only false, 0, no or off open it."
+        True, "READ_ONLY_MODE", "Refuse every tool that changes something. Only false, 0, no or off allow changes."
     )
     transport: Literal["stdio", "sse", "http"] = _declare(
         "stdio", "PLEX_COMPANION_TRANSPORT", "stdio, or http (sse is the same application)."
@@ -148,23 +150,23 @@ class Settings(BaseSettings):
         "Bearer token that HTTP clients must send, 8 characters at least; made and kept beside the database when it is "
         "needed and not set.",
     )
-    allowed_hosts: Words = _declare((), "PLEX_COMPANION_ALLOWED_HOSTS", "Host names accepted besides loopback.")
-    allowed_origins: Words = _declare((), "PLEX_COMPANION_ALLOWED_ORIGINS", "Origins accepted besides loopback.")
+    allowed_hosts: Words = _declare((), "PLEX_COMPANION_ALLOWED_HOSTS", "Host names accepted in addition to loopback.")
+    allowed_origins: Words = _declare((), "PLEX_COMPANION_ALLOWED_ORIGINS", "Origins accepted in addition to loopback.")
     public_url: str | None = _declare(
-        None, "PLEX_COMPANION_PUBLIC_URL", "The address it is reached under through a proxy, as https://plex.example."
+        None, "PLEX_COMPANION_PUBLIC_URL", "The address behind a proxy, as https://plex.example."
     )
     oauth_issuer: str | None = _declare(
         None,
         "PLEX_COMPANION_OAUTH_ISSUER",
-        "An OAuth 2.1 issuer whose tokens open /mcp and /sse; needs PLEX_COMPANION_PUBLIC_URL.",
+        "An OAuth 2.1 issuer whose tokens are accepted at /mcp and /sse; needs PLEX_COMPANION_PUBLIC_URL.",
     )
     oauth_audience: Words = _declare(
         (),
         "PLEX_COMPANION_OAUTH_AUDIENCE",
-        "What such tokens must be for; by default the public URLs of /mcp and /sse.",
+        "The audience of such tokens; by default the public URLs of /mcp and /sse.",
     )
     oauth_jwks_url: str | None = _declare(
-        None, "PLEX_COMPANION_OAUTH_JWKS_URL", "Where the issuer's keys are; by default where its metadata says."
+        None, "PLEX_COMPANION_OAUTH_JWKS_URL", "The address of the issuer's keys; by default from its metadata."
     )
     toolsets: Words = _declare((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
     privacy: Annotated[bool, BeforeValidator(_parse_closed_flag)] = _declare(
@@ -173,22 +175,22 @@ class Settings(BaseSettings):
     media_folder: Path | None = _declare(
         None,
         "PLEX_COMPANION_MEDIA_FOLDER",
-        "The only folder that tools read pictures from and save artwork to; none by default.",
+        "The only folder where tools read pictures and save artwork; none by default.",
     )
     allow_private_image_urls: bool = _declare(
         False,
         "PLEX_COMPANION_ALLOW_PRIVATE_IMAGE_URLS",
-        "Fetch pictures also from private addresses (10.*, 192.168.*, fd00::); never from this machine or link-local.",
+        "Also fetch pictures from private addresses (10.*, 192.168.*, fd00::), but never from this machine or link-local.",
     )
     log_level: LogLevel = _declare("info", "PLEX_COMPANION_LOG_LEVEL", "debug, info, warning or error.")
     reconcile_seconds: float = _declare(
-        60, "PLEX_COMPANION_RECONCILE_SECONDS", "How often what was heard is checked against Plex.", ge=1, le=3600
+        60, "PLEX_COMPANION_RECONCILE_SECONDS", "How often the state is checked against Plex.", ge=1, le=3600
     )
     retention_event_days: float = _declare(
         7, "PLEX_COMPANION_RETENTION_EVENT_DAYS", "How long the event journal is kept.", gt=0, le=36_500
     )
     retention_event_rows: int = _declare(
-        200_000, "PLEX_COMPANION_RETENTION_EVENT_ROWS", "How many rows of it at most.", ge=100
+        200_000, "PLEX_COMPANION_RETENTION_EVENT_ROWS", "The most rows of the event journal.", ge=100
     )
     retention_alert_days: float = _declare(
         90, "PLEX_COMPANION_RETENTION_ALERT_DAYS", "How long resolved alerts are kept.", gt=0, le=36_500
@@ -199,21 +201,24 @@ class Settings(BaseSettings):
     webhook_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_words)] = _declare(
         (),
         "PLEX_COMPANION_WEBHOOK_URLS",
-        "Addresses that alerts are sent to, as https://…,https://…; nowhere by default.",
+        "Addresses that alerts are sent to, as https://…,https://…; none by default.",
     )
     webhook_secret: Secret = _declare(
-        None, "PLEX_COMPANION_WEBHOOK_SECRET", "What they are signed with: whsec_ and base64, or any text."
+        None, "PLEX_COMPANION_WEBHOOK_SECRET", "The key that signs webhook calls: whsec_ and base64, or any text."
     )
     webhook_kinds: Words = _declare(
         (), "PLEX_COMPANION_WEBHOOK_KINDS", "Kinds of alert to send, as connection_lost,storage; all by default."
     )
     alert_buffering_count: int = _declare(
-        3, "PLEX_COMPANION_ALERT_BUFFERING_COUNT", "Buffering this often within five minutes raises an alert.", ge=1
+        3,
+        "PLEX_COMPANION_ALERT_BUFFERING_COUNT",
+        "Buffering this many times within five minutes raises an alert.",
+        ge=1,
     )
     alert_slow_seconds: float = _declare(
         20,
         "PLEX_COMPANION_ALERT_SLOW_SECONDS",
-        "A transcoder slower than real time for this long does.",
+        "A transcoder that is slower than real time for this long raises an alert.",
         gt=0,
         le=DAY_SECONDS,
     )
@@ -223,34 +228,34 @@ class Settings(BaseSettings):
     alert_streams: int = _declare(
         3,
         "PLEX_COMPANION_ALERT_STREAMS",
-        "More streams of one user at once than this raise an alert; 0 never do.",
+        "More concurrent streams of one user than this raise an alert; 0 turns it off.",
         ge=0,
     )
     alert_streams_grace_seconds: float = _declare(
         10,
         "PLEX_COMPANION_ALERT_STREAMS_GRACE_SECONDS",
-        "How long they may overlap before it does.",
+        "How long more streams may overlap before the alert.",
         ge=0,
         le=DAY_SECONDS,
     )
     alert_paused_minutes: float = _declare(
         30,
         "PLEX_COMPANION_ALERT_PAUSED_MINUTES",
-        "A pause of this length raises an alert; 0 never does.",
+        "A pause of this length raises an alert; 0 turns it off.",
         ge=0,
         le=10_080,
     )
     alert_unreadable_seconds: float = _declare(
         120,
         "PLEX_COMPANION_ALERT_UNREADABLE_SECONDS",
-        "What plays could not be read for this long though Plex is heard: an alert.",
+        "If sessions cannot be read for this long while Plex is connected, an alert is raised.",
         gt=0,
         le=DAY_SECONDS,
     )
     alert_hold_seconds: float = _declare(
         60,
         "PLEX_COMPANION_ALERT_HOLD_SECONDS",
-        "What returns this soon after it was over opens the same alert again.",
+        "A problem that returns this soon after it ended reopens the same alert.",
         ge=0,
         le=DAY_SECONDS,
     )
@@ -262,14 +267,14 @@ class Settings(BaseSettings):
 
     @field_validator("timezone")
     @classmethod
-    def _is_a_time_zone(cls, value: str | None) -> str | None:
+    def _check_time_zone(cls, value: str | None) -> str | None:
         return None if value is None else name_zone(find_zone(value))
 
     _notes: tuple[str, ...] = PrivateAttr(())
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of how the settings were read."""
+        """Sentences for a person about how the settings were read."""
         return self._notes
 
     @model_validator(mode="wrap")
@@ -283,8 +288,8 @@ class Settings(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _tidied(cls, value: object) -> object:
-        """Quotes around a value that hold nothing mean that it is not set."""
+    def _clean(cls, value: object) -> object:
+        """Strip quotes and blanks around a value. If nothing is left, the setting is not set."""
         text = clean_value(value)
         if text == "" and value != "":
             raise PydanticUseDefault
@@ -292,29 +297,29 @@ class Settings(BaseSettings):
 
     @field_validator("plex_url")
     @classmethod
-    def _is_plex_url(cls, value: str | None) -> str | None:
+    def _check_plex_url(cls, value: str | None) -> str | None:
         return parse_plex_url(value).url if value else None
 
     @field_validator("plex_token")
     @classmethod
-    def _is_plex_token(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_plex_token(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             parse_plex_token(value.get_secret_value())
         return value
 
     @field_validator("host")
     @classmethod
-    def _is_listen_host(cls, value: str) -> str:
+    def _check_listen_host(cls, value: str) -> str:
         return parse_listen_host(value)
 
     @field_validator("plex_tv_url", "public_url")
     @classmethod
-    def _is_web_address(cls, value: str | None) -> str | None:
+    def _check_web_address(cls, value: str | None) -> str | None:
         return _parse_web_address(value)
 
     @field_validator("webhook_urls")
     @classmethod
-    def _are_web_addresses(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    def _check_web_addresses(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not all(_is_address(one.get_secret_value()) for one in value):
             message = "each must be an address that starts with http:// or https://"
             raise ValueError(message)
@@ -322,14 +327,14 @@ class Settings(BaseSettings):
 
     @field_validator("webhook_secret")
     @classmethod
-    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             _decode_key(value.get_secret_value())
         return value
 
     @field_validator("webhook_kinds")
     @classmethod
-    def _are_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         known = get_args(AlertKind)
         if unknown := [kind for kind in value if kind not in known]:
             message = f"unknown: {', '.join(unknown)}. There are {', '.join(known)}"
@@ -338,7 +343,7 @@ class Settings(BaseSettings):
 
     @field_validator("public_url")
     @classmethod
-    def _is_bare(cls, value: str | None) -> str | None:
+    def _check_bare(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).path:
             message = "must have no path: the pages are served at the root"
             raise ValueError(message)
@@ -346,7 +351,7 @@ class Settings(BaseSettings):
 
     @field_validator("token")
     @classmethod
-    def _is_secret(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(parse_secret(value.get_secret_value())) < SHORTEST_SECRET:
             message = f"must have {SHORTEST_SECRET} characters at least"
             raise ValueError(message)
@@ -354,13 +359,13 @@ class Settings(BaseSettings):
 
     @field_validator("oauth_issuer", "oauth_jwks_url")
     @classmethod
-    def _is_trustworthy(cls, value: str | None, info: ValidationInfo) -> str | None:
-        """An issuer may end in a slash: it is compared as it is written."""
+    def _check_trusted_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Check an address whose owner decides who gets in. A slash at its end stays: issuers are compared as written."""
         if value is None or _parse_web_address(value) is None:
             return None
         parts = urlsplit(value.strip())
         if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-            message = "must start with https://: whoever answers there can open the house"
+            message = "must start with https://, because the server at this address decides who may log in"
             raise ValueError(message)
         if info.field_name == "oauth_issuer" and not info.data.get("public_url"):
             message = "needs PLEX_COMPANION_PUBLIC_URL, the address that clients ask tokens for"
@@ -400,7 +405,7 @@ class Settings(BaseSettings):
             raise SettingsError(f"A .env cannot be read: {reason}. Looked at: {', '.join(map(str, files))}.") from None
 
     def require_plex(self) -> None:
-        """Insist on a server to listen to.
+        """Check that there is a server to listen to.
 
         Raises:
             SettingsError: address or token is missing.
@@ -417,50 +422,53 @@ class Settings(BaseSettings):
 
     @property
     def needs_token(self) -> bool:
-        """Whether anyone but this machine's own programs may come to the door: then it has a lock."""
+        """Whether programs on other machines can reach it, so that a token is needed."""
         names = (self.host, *(_parse_host(entry) for entry in self.allowed_hosts))
         return bool(self.public_url or self.oauth_issuer) or any(name not in LOOPBACK for name in names)
 
     @cached_property
     def zone(self) -> tzinfo:
-        """The time zone of days and hours: the one that is set, else the host's."""
+        """The time zone of days and hours: the one in the settings, else the host's."""
         return find_zone(self.timezone) if self.timezone else find_host_zone()
 
     def list_webhooks(self) -> dict[str, str]:
-        """Addresses by the digests they go by where they must not be shown."""
+        """Return the addresses of webhooks by digest. The digest stands for an address where that must not be shown."""
         urls = [one.get_secret_value() for one in self.webhook_urls]
         return {hashlib.sha256(url.encode()).hexdigest()[:12]: url for url in urls}
 
     def read_webhook_key(self) -> bytes | None:
-        """What webhooks are signed with."""
+        """Return the key that signs webhook calls; `None` without one."""
         return _decode_key(self.webhook_secret.get_secret_value()) if self.webhook_secret else None
 
     def list_secrets(self) -> tuple[str, ...]:
-        """The texts that must never be shown. A shorter one is no secret, and hiding it would tear other texts apart."""
+        """Return the texts that must never be shown.
+
+        Texts under `SHORTEST_SECRET` characters are left out: hiding them would damage other texts.
+        """
         held = (self.plex_token, self.token, self.webhook_secret, *self.webhook_urls)
         given = (secret.get_secret_value() for secret in held if secret is not None)
         return tuple(secret for secret in given if len(secret) >= SHORTEST_SECRET)
 
 
 def find_database_path(settings: Settings, *, demo: bool = False) -> Path:
-    """The file named in the settings, or one per Plex server in the user's data directory; the demo household has its own.
+    """Return the file in the settings, or one per Plex server in the user's data directory. The demo has its own.
 
-    The name is a digest, because addresses do not belong into file names.
+    The name is a digest, because addresses do not belong in file names.
     """
     if settings.database is not None:
         return settings.database
     url = settings.plex_url or ""
     if url and "://" not in url:
-        url = f"http://{url}"  # so that writing the scheme later keeps the file
+        url = f"http://{url}"  # a scheme that is added to the setting later keeps the file
     digest = hashlib.sha256(url.encode()).hexdigest()[:12]
     return Path(platformdirs.user_data_dir(APP)) / ("demo.sqlite3" if demo else f"plex-{digest}.sqlite3")
 
 
 def _check_dotenv(files: Iterable[Path]) -> None:
-    """Insist that no line that sets something of ours is left out because of how it is written.
+    """Check that python-dotenv can read every line that sets one of our variables; it skips a bad line silently.
 
     Raises:
-        SettingsError: a line is no NAME=value.
+        SettingsError: a line is not NAME=value.
     """
     ours = re.compile("|".join(_name_variable(field) for field in Settings.model_fields.values()))
     for file in files:
@@ -479,10 +487,10 @@ def _check_dotenv(files: Iterable[Path]) -> None:
 
 
 def _format_sentence(problem: ErrorDetails) -> str:
-    """Say what is wrong with a value, in our words, and without the value: it may be a secret in the wrong place."""
+    """Explain what is wrong with a value, without the value itself: it may be a secret in the wrong place."""
     kind, facts = problem["type"], problem.get("ctx", {})
     if kind in _LIMITS:
-        return f"must be a number, {_limits(str(problem['loc'][0]))}"
+        return f"must be a number, {_format_limits(str(problem['loc'][0]))}"
     if kind == "literal_error":
         return f"must be {facts['expected']}".replace("'", "")
     if kind == "value_error":
@@ -490,8 +498,8 @@ def _format_sentence(problem: ErrorDetails) -> str:
     return _KINDS.get(kind.partition("_")[0], "cannot be used")
 
 
-def _limits(name: str) -> str:
-    """Return every limit of the setting of this variable, as `more than 0 and at most 600`."""
+def _format_limits(name: str) -> str:
+    """Format every limit of a variable, as `more than 0 and at most 600`."""
     marks = next(field.metadata for field in Settings.model_fields.values() if _name_variable(field) == name)
     found = ((words, getattr(mark, sign, None)) for mark in marks for sign, words in _LIMITS.values())
     return " and ".join(f"{words} {limit:,g}" for words, limit in found if limit is not None)
@@ -513,7 +521,7 @@ _LIMITS = {
 
 
 def _parse_host(entry: str) -> str:
-    """The name in `name`, `name:port` or `[address]:port`."""
+    """Return the name in `name`, `name:port` or `[address]:port`."""
     name, _, port = entry.strip().lower().rpartition(":")
     return (name if name and (port.isdecimal() or port == "*") else entry.strip().lower()).strip("[]")
 
@@ -523,12 +531,12 @@ def _name_variable(field: FieldInfo) -> str:
 
 
 def name_variable(field: str) -> str:
-    """The environment variable that sets a field of `Settings`."""
+    """Return the environment variable that sets a field of `Settings`."""
     return _name_variable(Settings.model_fields[field])
 
 
 def format_default(field: str) -> str:
-    """The default of a field of `Settings`, as it would be written into `.env`; empty where there is none."""
+    """Format the default of a field of `Settings` as in `.env`; empty if there is none."""
     match Settings.model_fields[field].default:
         case None:
             return ""
@@ -541,7 +549,7 @@ def format_default(field: str) -> str:
 
 
 def render_example() -> str:
-    """The text of `.env.example`: every variable with its sentence and default."""
+    """Render `.env.example`: every variable with its description and default."""
     lines = ["# plex-companion reads this file as `.env`; the real environment wins over it, and flags over both."]
     for name, field in Settings.model_fields.items():
         lines += ["", f"# {field.description}", f"#{_name_variable(field)}={format_default(name)}"]

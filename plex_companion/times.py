@@ -1,7 +1,7 @@
-"""Times as callers write them: one parser for every tool, resource and command. Pure: `now` and the zone are arguments.
+"""Times as callers write them, and the units of time: one parser for every tool, resource and command.
 
-Milliseconds since 1970 in UTC come out. A bare date is a whole day of the zone: as a beginning its first millisecond, as
-an end its last. What is written without a zone is of that zone too.
+The functions are pure: `now` and the zone are arguments. Results are milliseconds since 1970 in UTC. A bare date is a
+whole day of the zone: as a beginning its first millisecond, as an end its last. A time without a zone is in that zone too.
 """
 
 from __future__ import annotations
@@ -57,22 +57,22 @@ _DATES = (
     "%Y-%m",
 )
 _EPOCH_DIGITS = {10: 1_000, 13: 1}
-"""Digits of seconds and of milliseconds since 1970, and what they count."""
+"""The number of digits in seconds and in milliseconds since 1970, and the length of one such unit in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `since` to `until`, both included."""
+    """A stretch of time from `since` to `until`, both included, in milliseconds since 1970."""
 
     since: int
     until: int
 
 
 def parse_time(text: str, now: int, argument: str, *, end: bool = False, zone: tzinfo = UTC) -> int:
-    """Return the time a caller means; of a day its beginning, or with `end` its end.
+    """Parse a time. For a day, return its beginning, or with `end` its end.
 
     Raises:
-        Invalid: it is none of the forms, which the message names, with the valid one nearest to it.
+        Invalid: the text has none of the valid forms; the message lists them and suggests the nearest one.
     """
     given = " ".join(text.split())
     word = given.lower()
@@ -92,7 +92,7 @@ def parse_time(text: str, now: int, argument: str, *, end: bool = False, zone: t
 
 
 def parse_window(since: str | None, until: str | None, now: int, zone: tzinfo = UTC) -> Window:
-    """Return the time from one moment to another; without `since` from the beginning, without `until` to now.
+    """Parse two times into a window. Without `since` it starts at the beginning, without `until` it ends now.
 
     Raises:
         Invalid: one of them cannot be read, or `until` lies before `since`.
@@ -109,7 +109,7 @@ def parse_window(since: str | None, until: str | None, now: int, zone: tzinfo = 
 
 
 def parse_period(text: str, now: int, zone: tzinfo = UTC) -> Window:
-    """Return a span up to now, `today` so far, the whole of `yesterday`, or `all`.
+    """Parse a span up to now, `today` so far, all of `yesterday`, or `all`.
 
     Raises:
         Invalid: it is none of them.
@@ -132,20 +132,20 @@ def find_day(at: int, zone: tzinfo) -> date:
 
 
 def list_offsets(zone: tzinfo, since: int, until: int) -> list[tuple[int, int, int]]:
-    """Return the stretches of a window in which a zone is as far from UTC: beginning, end, and milliseconds ahead."""
+    """Return the parts of a window with a constant offset from UTC: beginning, end, and milliseconds ahead of UTC."""
     found: list[tuple[int, int, int]] = []
     start, offset = since, _find_offset(zone, since)
     for day in range(since // DAY_MS, until // DAY_MS + 1):
         at = min(until, (day + 1) * DAY_MS)
         if _find_offset(zone, at) != offset:
-            change = _change(zone, max(since, day * DAY_MS), at)
+            change = _find_change(zone, max(since, day * DAY_MS), at)
             found.append((start, change - 1, offset))
             start, offset = change, _find_offset(zone, change)
     return [*found, (start, until, offset)]
 
 
-def _change(zone: tzinfo, before: int, after: int) -> int:
-    """Return the first millisecond of a new offset, which is the one at `after`."""
+def _find_change(zone: tzinfo, before: int, after: int) -> int:
+    """Return the first millisecond of the offset that holds at `after`, by bisection."""
     while after - before > 1:
         middle = (before + after) // 2
         before, after = (before, middle) if _find_offset(zone, middle) == _find_offset(zone, after) else (middle, after)
@@ -179,7 +179,7 @@ def _find_edge(day: date, zone: tzinfo, *, end: bool) -> int:
 
 
 def _localize(at: datetime, zone: tzinfo) -> datetime:
-    """Return a time of a zone's clock in UTC; at the ends of the calendar, where that is no time, as if it were UTC's."""
+    """Convert a local time to UTC. At the ends of the calendar, where that overflows, take it as UTC."""
     try:
         return at.replace(tzinfo=zone).astimezone(UTC)
     except OverflowError:
@@ -187,7 +187,7 @@ def _localize(at: datetime, zone: tzinfo) -> datetime:
 
 
 def _subtract(word: str, now: int, zone: tzinfo) -> int | None:
-    """Return the beginning of a span that ends now: `7d`, `2 weeks`, `last 3 months`, `1 year ago`, `past week`."""
+    """Return the beginning of a span that ends now, or `None` if the text is no span: `7d`, `2 weeks`, `last 3 months`, `1 year ago`, `past week`."""
     found, bare = _SPAN.fullmatch(word), _LAST.fullmatch(word)
     if found is not None and found[1].isascii():
         number, unit = 1 if found[1].startswith("a") else int(found[1]), _UNIT_OF.get(found[2])
@@ -203,7 +203,7 @@ def _subtract(word: str, now: int, zone: tzinfo) -> int | None:
 
 
 def _subtract_months(months: int, now: int, zone: tzinfo) -> int:
-    """Return the same time of day so many months ago; on the last day of a month that is shorter."""
+    """Return the same time of day some months ago; in a shorter month, on its last day."""
     at = _parse_datetime(now).astimezone(zone)
     year, month = divmod(at.year * 12 + at.month - 1 - months, 12)
     if year < 1970:  # noqa: PLR2004 - before Unix
@@ -215,7 +215,7 @@ def _subtract_months(months: int, now: int, zone: tzinfo) -> int:
 
 
 def _parse_iso(text: str, zone: tzinfo, *, end: bool) -> int | None:
-    if text.isdecimal():  # perhaps seconds since 1970, perhaps an id: whoever means a date can write it so
+    if text.isdecimal():  # ambiguous: seconds since 1970, or an id
         return None
     try:
         day = date.fromisoformat(text)
@@ -247,11 +247,11 @@ def _build_error(text: str, argument: str, forms: str) -> Invalid:
     shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
     near = _find_nearest(" ".join(text[:LONGEST_SHOWN].split()), argument)
     hint = f" Did you mean {near}?" if near else ""
-    return Invalid(f"{argument} {shown!r} is no time.{hint} Valid: {forms}.", argument=argument, allowed=forms)
+    return Invalid(f"{argument} {shown!r} is not a time.{hint} Valid: {forms}.", argument=argument, allowed=forms)
 
 
 def _find_nearest(text: str, argument: str) -> str | None:
-    """Return the valid form that a text comes nearest to."""
+    """Return the valid form nearest to a text."""
     word = text.lower()
     if text.isascii() and text.isdecimal():
         return _parse_number(text, argument)
@@ -269,14 +269,14 @@ def _find_nearest(text: str, argument: str) -> str | None:
 
 
 def _parse_number(text: str, argument: str) -> str | None:
-    """Return what a bare number may stand for: a year, a day, seconds since 1970, or a number of days."""
+    """Return the form that a bare number may stand for: a year, a day, seconds since 1970, or a number of days."""
     if argument != "period" and len(text) == 4 and text.startswith(("19", "20")):  # noqa: PLR2004 - the digits of a year
         return f"{text}-01-01"
     if argument != "period" and len(text) in _EPOCH_DIGITS:
         return _format(int(text) * _EPOCH_DIGITS[len(text)])
     if argument != "period" and len(text) == 8:  # noqa: PLR2004 - the digits of a day
         return _parse_date(text)
-    return f"{int(text)}d" if len(text) <= 4 else None  # noqa: PLR2004 - as many days as a life has
+    return f"{int(text)}d" if len(text) <= 4 else None  # noqa: PLR2004 - at most 9,999 days
 
 
 def _parse_date(text: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Takes alerts to webhooks, from the queue in the database: at least once, by the rules of Standard Webhooks."""
+"""Delivers alerts to webhooks from the queue in the database, at least once, by the rules of Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -29,30 +29,33 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TRY_SECONDS = 10.0
-_LOOK_SECONDS = 60.0
-"""How long the queue is not looked into at most: clocks jump, and rows may come late where the disk refused."""
+ATTEMPT_SECONDS = 10.0
+_POLL_SECONDS = 60.0
+"""The longest time between two looks into the queue: clocks jump, and rows come late after a full disk."""
 
 
 class WakeUp:
-    """Rung whenever something was put into the queue."""
+    """Wakes the tasks that deliver, whenever a row was added to the queue."""
 
     def __init__(self) -> None:
-        self._rung = anyio.Event()
+        self._event = anyio.Event()
 
     def wake(self) -> None:
-        """Wake whoever waits."""
-        self._rung.set()
-        self._rung = anyio.Event()
+        """Wake every task that waits."""
+        self._event.set()
+        self._event = anyio.Event()
 
     def prepare_wait(self) -> anyio.Event:
-        """What the next ring sets. Take it before looking into the queue."""
-        return self._rung
+        """Return the event that the next `wake` sets. Call it before looking into the queue, or a row could be missed."""
+        return self._event
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where alerts go. The address may hold a secret, so it goes by its digest, or its host in the log."""
+    """An address that alerts are sent to.
+
+    The address may hold a secret: the database knows it by its digest, and the log shows its host.
+    """
 
     name: str
     url: str
@@ -60,13 +63,13 @@ class Webhook:
 
     @property
     def host(self) -> str:
-        """What the log says."""
+        """The host, for the log."""
         return urlsplit(self.url).hostname or self.name
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
-    """What every webhook is served with. `report` hands a result to ingest, which writes it down."""
+    """What delivery needs. `report` queues a result, which ingest writes to the database."""
 
     cache: Cache
     wake_up: WakeUp
@@ -77,81 +80,86 @@ class DeliveryContext:
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
 
-async def deliver_alerts(webhooks: tuple[Webhook, ...], courier: DeliveryContext) -> None:
-    """For ever, in the process that listens. Webhooks do not wait for each other."""
+async def deliver_alerts(webhooks: tuple[Webhook, ...], context: DeliveryContext) -> None:
+    """Deliver to every webhook, forever. Webhooks do not wait for each other."""
     async with (
-        httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=TRY_SECONDS) as client,
+        httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=ATTEMPT_SECONDS) as client,
         anyio.create_task_group() as tasks,
     ):
         for webhook in webhooks:
-            tasks.start_soon(_serve, webhook, courier, client)
+            tasks.start_soon(_deliver_forever, webhook, context, client)
 
 
-async def _serve(webhook: Webhook, courier: DeliveryContext, client: httpx2.AsyncClient) -> None:
-    """One message at a time, the oldest that is due first. When nobody is there, the others wait with it."""
-    answered: dict[int, Delivery] = {}  # what the database may not say yet
+async def _deliver_forever(webhook: Webhook, context: DeliveryContext, client: httpx2.AsyncClient) -> None:
+    """Deliver to one webhook, one message at a time, the oldest due message first.
+
+    While the webhook cannot be reached, all its messages wait.
+    """
+    answered: dict[int, Delivery] = {}  # results that may not be in the database yet
     failing = False
     while True:
-        rung = courier.wake_up.prepare_wait()
-        waiting = await _read_waiting(webhook, courier, answered)
-        ready = (one for one in waiting if one.due_at <= courier.now())
+        wake_event = context.wake_up.prepare_wait()
+        waiting = await _read_waiting(webhook, context, answered)
+        ready = (one for one in waiting if one.due_at <= context.now())
         due = min(ready, key=lambda one: one.id, default=None)
         if due is None:
             soonest = min((one.due_at for one in waiting), default=None)
-            await _wait_until(soonest, courier, rung)
+            await _wait_until(soonest, context, wake_event)
             continue
-        answer = await post(client, webhook, replace(due, body=courier.secrets.hide(due.body)), courier.now())
-        result = record_attempt(due, answer, courier.now(), courier.chance())
+        answer = await post(client, webhook, replace(due, body=context.secrets.hide(due.body)), context.now())
+        result = record_attempt(due, answer, context.now(), context.chance())
         answered[due.id] = result
-        await courier.report(DeliveryReport(result))
+        await context.report(DeliveryReport(result))
         failing = _log_attempt(webhook, answer, failing=failing)
         if answer.concerns_all and result.done_at is None:
-            await courier.sleep(max(0, result.due_at - courier.now()) / 1000)
+            await context.sleep(max(0, result.due_at - context.now()) / 1000)
 
 
-async def _read_waiting(webhook: Webhook, courier: DeliveryContext, answered: dict[int, Delivery]) -> list[Delivery]:
+async def _read_waiting(webhook: Webhook, context: DeliveryContext, answered: dict[int, Delivery]) -> list[Delivery]:
     rows: list[Delivery] = []
-    with suppress(StorageError):  # the queue is looked into again
-        rows = await read_waiting_deliveries(courier.cache, webhook.name)
+    with suppress(StorageError):  # the next look will succeed or wait again
+        rows = await read_waiting_deliveries(context.cache, webhook.name)
     behind = {one.id: answered[one.id] for one in rows if one.id in answered and answered[one.id].tries > one.tries}
     answered.clear()
     answered.update(behind)
     return [one for one in (behind.get(row.id, row) for row in rows) if one.done_at is None]
 
 
-async def _wait_until(at: int | None, courier: DeliveryContext, rung: anyio.Event) -> None:
-    """Wait until then, or the bell is rung."""
-    seconds = _LOOK_SECONDS if at is None else min(_LOOK_SECONDS, max(0, at - courier.now()) / 1000)
+async def _wait_until(at: int | None, context: DeliveryContext, wake_event: anyio.Event) -> None:
+    """Wait until a time, or until a row is added to the queue."""
+    seconds = _POLL_SECONDS if at is None else min(_POLL_SECONDS, max(0, at - context.now()) / 1000)
     async with anyio.create_task_group() as waiting:
 
         async def wait_for_wake_up() -> None:
-            await rung.wait()
+            await wake_event.wait()
             waiting.cancel_scope.cancel()
 
         waiting.start_soon(wait_for_wake_up)
-        await courier.sleep(seconds)
+        await context.sleep(seconds)
         waiting.cancel_scope.cancel()
 
 
 def _log_attempt(webhook: Webhook, answer: DeliveryAttempt, *, failing: bool) -> bool:
-    """Tell the log when a webhook begins to fail and when it no longer does. Returns whether it fails."""
+    """Log when a webhook starts to fail and when it works again. Return whether it fails now."""
     if not answer.is_good and not failing:
-        logger.warning("The webhook at %s does not take alerts (%s): they wait", webhook.host, answer.words)
+        logger.warning(
+            "The webhook at %s does not accept alerts (%s); they will be sent later", webhook.host, answer.words
+        )
     if answer.is_good and failing:
-        logger.warning("The webhook at %s takes alerts again", webhook.host)
+        logger.warning("The webhook at %s accepts alerts again", webhook.host)
     return not answer.is_good
 
 
 async def post(client: httpx2.AsyncClient, webhook: Webhook, delivery: Delivery, at: int) -> DeliveryAttempt:
-    """One try. What the other side says beyond status and Retry-After is never read."""
+    """Make one attempt. Of the answer, only the status and Retry-After are read."""
     headers = build_headers(delivery, webhook.secret, at // 1000)
     try:
-        with anyio.fail_after(TRY_SECONDS):
+        with anyio.fail_after(ATTEMPT_SECONDS):
             async with client.stream("POST", webhook.url, content=delivery.body, headers=headers) as response:
                 retry = _parse_retry_after_ms(response.headers.get("retry-after"), at)
                 return DeliveryAttempt(response.status_code, f"HTTP {response.status_code}", retry)
     except (httpx2.TimeoutException, TimeoutError):
-        return DeliveryAttempt(None, f"no answer within {TRY_SECONDS:.0f} s")
+        return DeliveryAttempt(None, f"no answer within {ATTEMPT_SECONDS:.0f} s")
     except httpx2.ConnectError:
         return DeliveryAttempt(None, "cannot be reached")
     except (httpx2.HTTPError, httpx2.InvalidURL):
@@ -159,7 +167,7 @@ async def post(client: httpx2.AsyncClient, webhook: Webhook, delivery: Delivery,
 
 
 def build_headers(delivery: Delivery, secret: bytes | None, timestamp: int) -> dict[str, str]:
-    """The headers of Standard Webhooks 1.0. The id stays the same however often it is tried."""
+    """Build the headers of Standard Webhooks 1.0. The id is the same in every attempt, so receivers can drop repeats."""
     seed = f"{delivery.id}.{delivery.created_at}.{delivery.webhook}.{delivery.body}"
     message = f"msg_{hashlib.sha256(seed.encode()).hexdigest()[:24]}"
     headers = {
@@ -175,7 +183,7 @@ def build_headers(delivery: Delivery, secret: bytes | None, timestamp: int) -> d
 
 
 def _parse_retry_after_ms(value: str | None, at: int) -> int | None:
-    """Seconds, or a date (RFC 9110, 10.2.3)."""
+    """Parse Retry-After, which is a number of seconds or a date (RFC 9110, section 10.2.3)."""
     if value is None:
         return None
     if value.strip().isdecimal():

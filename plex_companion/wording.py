@@ -1,4 +1,4 @@
-"""Facts in the words of a person: times, positions, who plays what where and how."""
+"""Words for people: times, positions, and who plays what, where and how."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNREACHED = "Not connected to Plex yet"
 
 
 def format_time(ms: int, now_ms: int, zone: tzinfo | None) -> str:
-    """A wall-clock time as `12:03:04`, with the day if it is another one. A zone of `None` is this machine's."""
+    """Format a time of day as `12:03:04`, or with its date if it is not today. A zone of `None` is this machine's."""
     moment, now = _to_datetime(ms, zone), _to_datetime(now_ms, zone)
     return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%d %b %H:%M}"
 
@@ -28,31 +28,31 @@ def _to_datetime(ms: int, zone: tzinfo | None) -> datetime:
 
 
 def format_duration(ms: int) -> str:
-    """A duration or position as `1:02:03` or `2:03`."""
+    """Format a duration or position as `1:02:03` or `2:03`."""
     minutes, seconds = divmod(max(0, ms) // 1000, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def is_present(session: Session, state: State) -> bool:
-    """Whether what is known of a session is the present, and not only the last that was heard."""
+    """Return whether a session's data is current, and not the last known."""
     return state.connection.state == "live" and not session.stale
 
 
 def compute_position_ms(session: Session, state: State, now_ms: int) -> int:
-    """Where it is now: goes on between reports while it plays and Plex is heard, and stands still when Plex falls silent."""
-    heard_until = session.updated_at
+    """Return the position now. It moves on between reports while the session plays, and stops when Plex is lost."""
+    known_until = session.updated_at
     if state.connection.state != "live":
-        heard_until = state.refreshed_at or heard_until
+        known_until = state.refreshed_at or known_until
     elif not session.stale:
-        heard_until = now_ms
-    moved = max(0, heard_until - session.updated_at) if session.state == "playing" else 0
+        known_until = now_ms
+    moved = max(0, known_until - session.updated_at) if session.state == "playing" else 0
     offset, duration = session.view_offset_ms + moved, session.item.duration_ms
     return min(offset, duration) if duration else offset
 
 
 def format_position(session: Session, state: State, now_ms: int) -> str:
-    """`21:03 / 1:32:00`; a broadcast has no end."""
+    """Format position and duration as `21:03 / 1:32:00`; a broadcast has no end."""
     here = format_duration(compute_position_ms(session, state, now_ms))
     if session.item.live:
         return f"live {here}"
@@ -60,17 +60,17 @@ def format_position(session: Session, state: State, now_ms: int) -> str:
 
 
 def format_title(session: Session) -> str:
-    """What plays. Frames alone do not say; then Plex's own number has to do."""
+    """Return the title. A frame has only the item's number, so that stands in until the title is known."""
     return clean(session.item.full_title or f"item {session.item.rating_key or 'unknown'}")
 
 
 def format_user(session: Session) -> str:
-    """Who plays."""
+    """Return the name of the user, or `someone`."""
     return clean((session.user and session.user.name) or "someone")
 
 
 def format_player(session: Session) -> str:
-    """Where it plays."""
+    """Return the name of the player, or `somewhere`."""
     player = session.player
     if player is None:
         return "unknown player"
@@ -78,38 +78,38 @@ def format_player(session: Session) -> str:
 
 
 def format_decision(session: Session) -> str:
-    """`direct play`, `direct stream`, `transcode 1.4x`."""
+    """Format how it is delivered: `direct play`, `direct stream`, `transcode 1.4x`."""
     return " ".join(part for part in (session.decision or "", format_speed(session.transcode)) if part)
 
 
 def format_speed(job: Transcode | None) -> str:
-    """How much faster than life a transcoder is; one that is far enough ahead rests, and its speed says nothing."""
+    """Format the speed of a transcoder. Empty if it is throttled or done: its speed means nothing then."""
     if job is None or job.speed is None or job.speed <= 0 or job.throttled or job.complete:
         return ""
     return f"{job.speed:.1f}x"
 
 
 def format_bandwidth(kbps: int | None) -> str:
-    """`8.1 Mbit/s`, `320 kbit/s`."""
+    """Format a bandwidth as `8.1 Mbit/s` or `320 kbit/s`."""
     if not kbps:
         return ""
     return f"{kbps / 1000:.1f} Mbit/s" if kbps >= 1000 else f"{kbps} kbit/s"  # noqa: PLR2004 - kilo
 
 
 def format_activity(activity: Activity) -> str:
-    """What Plex is doing."""
+    """Describe an activity of Plex."""
     parts = (activity.title or activity.type or "something", activity.subtitle)
     return clean(": ".join(part for part in parts if part))
 
 
 def format_import(history: History) -> str:
-    """How far the import is, as `12,500 of 100,000 plays`."""
+    """Format the progress of the history import, as `12,500 of 100,000 plays`."""
     whole = "" if history.total is None else f" of {history.total:,}"
     return f"{history.imported:,}{whole} plays"
 
 
 def format_connection(connection: Connection) -> str:
-    """Whether Plex is heard, and if not, why."""
+    """Describe the connection to Plex, and why it is lost."""
     detail = clean(connection.detail or "")
     match connection.state:
         case "live":
@@ -125,7 +125,7 @@ def format_connection(connection: Connection) -> str:
 
 
 def format_server(state: State) -> str:
-    """Which server it is, as far as is known."""
+    """Format the name and version of the server; empty while they are unknown."""
     if state.server is None:
         return ""
     version = (state.server.version or "").split("-")[0]
@@ -133,13 +133,13 @@ def format_server(state: State) -> str:
 
 
 OWN_ALERTS = frozenset({"connection_lost", "unauthorized", "listener_gap", "sessions_unreadable", "storage"})
-"""Kinds of alerts that tell of the companion, or of its connection: they are true while Plex is not heard as well."""
+"""Kinds of alerts about the companion or its connection. They stay true while Plex is lost."""
 _NAMES = {"h264": "H.264", "hevc": "HEVC", "mpeg2video": "MPEG-2", "mpeg4": "MPEG-4", "eac3": "E-AC-3", "ac3": "AC-3"}
 _NAMES |= {"dca": "DTS", "vc1": "VC-1", "truehd": "TrueHD", "opus": "Opus", "vorbis": "Vorbis"}
 
 
 def format_codec(name: str | None) -> str:
-    """As people write it: `H.264`, `DTS`."""
+    """Return the usual name of a codec: `H.264`, `DTS`."""
     return clean(_NAMES.get(name.lower(), name.upper())) if name else "another codec"
 
 
@@ -148,27 +148,27 @@ _LINES = ((2160, "4K"), (1440, "1440p"), (1080, "1080p"), (720, "720p"), (480, "
 
 
 def format_resolution(named: str | None) -> str:
-    """Plex's `4k`, `1080` as `4K`, `1080p`."""
+    """Format Plex's `4k` and `1080` as `4K` and `1080p`."""
     if not named:
         return ""
     return _CLASSES.get(named, f"{named}p" if named.isdecimal() else clean(named))
 
 
 def format_size(job: Transcode) -> str:
-    """What a transcoder makes, by the nearest class of resolution: a wide film has fewer lines than its class."""
+    """Return the resolution class of a transcode. A wide film has fewer lines than its class, so the width counts too."""
     lines = max(job.height or 0, round((job.width or 0) * 9 / 16))
     return next((name for least, name in _LINES if lines >= least - 8), f"{lines}p" if lines else "")
 
 
 def format_quality(session: Session) -> str:
-    """Of the file: `4K, 24.1 Mbit/s`."""
+    """Format the quality of the file: `4K, 24.1 Mbit/s`."""
     return ", ".join(
         part for part in (format_resolution(session.video_resolution), format_bandwidth(session.bitrate_kbps)) if part
     )
 
 
 def format_delivery_path(session: Session) -> str:
-    """How it gets there: `sent at 8.1 Mbit/s over the internet`."""
+    """Format how the stream is sent: `sent at 8.1 Mbit/s over the internet`."""
     place = {"lan": "at home", "wan": "over the internet", "cellular": "over a phone network"}.get(
         session.location or ""
     )
@@ -177,15 +177,15 @@ def format_delivery_path(session: Session) -> str:
 
 
 def explain_transcode(session: Session, *, past: bool = False) -> list[str]:
-    """Return what is done to the file on its way, and what made Plex do it as far as the facts tell. Plex gives no reason.
+    """Explain what is transcoded and why, one sentence each. Plex gives no reason, so it is inferred from the codecs.
 
-    With `past`, return what was done: Plex is not heard, and nobody knows what is.
+    With `past`, use the past tense: Plex is lost, and the present is unknown.
     """
     job = session.transcode
     if job is None:
         return []
-    told = [_explain_picture(session, job, past=past), _explain_sound(job, past=past), _explain_subtitles(job)]
-    sentences = [sentence for sentence in told if sentence]
+    found = [_explain_picture(session, job, past=past), _explain_sound(job, past=past), _explain_subtitles(job)]
+    sentences = [sentence for sentence in found if sentence]
     if not sentences and session.decision == "direct stream":
         verb = "Was repackaging" if past else "Repackaging"
         return [f"{verb} the original video and audio: the player {_cannot_play(past=past)} this container."]
@@ -246,7 +246,7 @@ _SPANS = ((MINUTE_MS, "min"), (HOUR_MS, "h"), (DAY_MS, "d"))
 
 
 def format_ago(ms: int, now_ms: int) -> str:
-    """`just now`, `5 min ago`, `3 d ago`."""
+    """Format how long ago something was: `just now`, `5 min ago`, `3 d ago`."""
     past = now_ms - ms
     fitting = [(span, name) for span, name in _SPANS if past >= span]
     if not fitting:

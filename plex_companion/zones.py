@@ -1,4 +1,4 @@
-"""Time zones: the one of a setting, the one of this host, and what to call them."""
+"""Time zones: by name, of this host, and how to name them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _UTC_NAMES = frozenset(
 
 
 def find_zone(name: str) -> tzinfo:
-    """Return the time zone of a name as Europe/Vienna, in whatever case.
+    """Return the time zone with a name such as Europe/Vienna. Case does not matter.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: no zone has that name.
     """
     given = name.strip()
     if given.casefold() in {known.casefold() for known in _UTC_NAMES}:
@@ -31,7 +31,7 @@ def find_zone(name: str) -> tzinfo:
 
 
 def _normalize_name(name: str) -> str:
-    """Return the name as the list of zones has it."""
+    """Return a name in the spelling of the list of zones."""
     from zoneinfo import available_timezones  # noqa: PLC0415 - it reads hundreds of files
 
     wanted = name.replace(" ", "_").casefold()
@@ -43,7 +43,7 @@ def _normalize_name(name: str) -> str:
 
 
 def find_host_zone() -> tzinfo:
-    """Return the time zone of this host; where it has no name, its present offset from UTC."""
+    """Return the time zone of this host; if it has no name, its present offset from UTC."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -54,7 +54,7 @@ def find_host_zone() -> tzinfo:
 
 
 def name_zone(zone: tzinfo) -> str:
-    """Return what to call a zone: its name as Europe/Vienna, else its offset as UTC+05:45."""
+    """Return the name of a zone, as Europe/Vienna, or its offset, as UTC+05:45."""
     name = getattr(zone, "key", None) or ("UTC" if zone is UTC else None)
     if name is None:
         minutes = list_offsets(zone, 0, 0)[0][2] // MINUTE_MS

@@ -1,1 +1,1 @@
-"""MCP over stdio, SSE and Streamable HTTP, in both protocol eras; the only room that imports the SDK."""
+"""MCP over stdio, SSE and Streamable HTTP, in both protocol eras. Only this package imports the SDK."""

@@ -150,7 +150,7 @@ EVERYWHERE = ("serve", "--transport", "http", "--port", "0", "--demo", "--host",
 def test_beyond_this_machine_a_token_is_made_kept_for_the_user_and_shown_once(tmp_path: Path) -> None:
     with _serving(tmp_path, *EVERYWHERE, last="log in") as (_, said):
         token = re.search(r"^  token +(\S{43})$", said, re.MULTILINE)
-        kept = re.search(r"^  kept in +(\S+)$", said, re.MULTILINE)
+        kept = re.search(r"^  stored in +(\S+)$", said, re.MULTILINE)
         ready_made = re.search(r"^  log in +http://[\d.]+:(\d+)(/login\?code=\S+)", said, re.MULTILINE)
         assert token
         assert kept

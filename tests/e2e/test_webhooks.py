@@ -211,7 +211,7 @@ async def test_address_and_key_are_in_no_row_no_line_of_the_log_and_no_answer(
         await until(companion, tried)
         said = f"{caplog.text} {await read_server(companion)} {settings!r} {settings}"
         files = [file.read_bytes() for file in tmp_path.iterdir()]  # noqa: ASYNC240 - what is tested
-    assert "does not take alerts" in said
+    assert "does not accept alerts" in said
     for secret in ("canary-4815162342", SECRET, KEY.decode()):
         assert secret not in said
         assert not any(secret.encode() in content for content in files)

@@ -147,4 +147,4 @@ async def test_a_host_that_sends_and_never_reads_ends_the_server_with_a_line() -
                 pass
             said = b"".join([part async for part in process.stderr])
             assert await process.wait() == 1
-    assert b"The host does not read what it is told" in said
+    assert b"The host does not read its messages" in said

@@ -91,7 +91,7 @@ async def test_the_style_of_the_page_is_the_one_its_policy_allows(browser: httpx
 async def test_a_program_is_asked_for_a_bearer_token(house: Served) -> None:
     async with httpx2.AsyncClient() as web:
         asked = await web.get(f"{house.url}/", headers={"accept": "application/json"})
-    assert asked.json() == {"error": "A bearer token is needed."}
+    assert asked.json() == {"error": "This server needs a bearer token."}
 
 
 async def test_the_token_opens_the_house_and_the_browser_is_sent_on(browser: httpx2.AsyncClient) -> None:
@@ -141,7 +141,7 @@ async def test_a_cookie_that_is_a_day_old_is_renewed_on_the_way(house: Served) -
 async def test_a_wrong_token_is_told_and_opens_nothing(browser: httpx2.AsyncClient, token: str) -> None:
     answer = await _log_in(browser, token)
     assert answer.status_code == 401
-    assert "That is not the token." in answer.text
+    assert "This token is wrong." in answer.text
     assert "set-cookie" not in answer.headers
     assert (await browser.get("/")).status_code == 401
 

@@ -30,7 +30,7 @@ from support.mcp_server import (
     until,
 )
 
-from plex_companion.server.mcp.limits import LONGEST_BYTES, MOST_BYTES, MOST_TOGETHER, refuse_crowd
+from plex_companion.server.mcp.limits import LONGEST_BYTES, MOST_BYTES, MOST_TOGETHER, refuse_over_total
 from plex_companion.server.mcp.subscribers import Subscriber, Subscribers
 
 if TYPE_CHECKING:
@@ -160,9 +160,9 @@ def test_the_addresses_of_all_clients_together_are_bounded() -> None:
     subscribers, greedy = Subscribers(), Subscriber()
     subscribers.add(greedy, [("one", "1"), ("many", "m" * MOST_TOGETHER)])
     with pytest.raises(MCPError, match="too many"):
-        refuse_crowd(subscribers)
+        refuse_over_total(subscribers)
     subscribers.add(greedy, [("many", "m")])
-    refuse_crowd(subscribers)
+    refuse_over_total(subscribers)
     subscribers.drop(greedy)
     assert subscribers.characters == 0
 

@@ -89,7 +89,7 @@ async def test_no_line_of_standard_output_holds_a_secret() -> None:
     output.write(encode_json({"text": inner, "structured": {"title": SECRET}}))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(output.send)
-        await output.drained()
+        await output.wait_until_written()
         tasks.cancel_scope.cancel()
     line = json.loads(os.read(reader, 10_000))
     os.close(reader)

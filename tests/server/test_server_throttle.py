@@ -78,4 +78,4 @@ def test_what_was_said_long_ago_is_forgotten(pacing: NotificationThrottle) -> No
     for number in range(1000):
         pacing.schedule(str(number), MERGE, float(number))
         pacing.pop_due(float(number))
-    assert len(pacing._said) < 5
+    assert len(pacing._sent) < 5

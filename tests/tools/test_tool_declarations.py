@@ -99,7 +99,7 @@ def test_read_only_mode_switches_off_exactly_the_tools_that_write() -> None:
 
 @pytest.mark.parametrize(
     ("names", "said"),
-    [((), "30 tools that change Plex"), (("library", "live"), "2 tools that"), (("live",), "None of the tools")],
+    [((), "30 tools that change Plex"), (("library", "live"), "2 tools that"), (("live",), "None of these tools")],
 )
 def test_the_instructions_count_the_hidden_tools_of_the_served_toolsets(names: tuple[str, ...], said: str) -> None:
     closed, opened = build_instructions(select_tools(names)), build_instructions(select_tools(names, read_only=False))

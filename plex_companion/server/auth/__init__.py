@@ -1,1 +1,1 @@
-"""Who may use the HTTP application."""
+"""Authentication and authorization for the HTTP application."""

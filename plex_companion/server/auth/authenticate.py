@@ -1,4 +1,4 @@
-"""Whoever knocks: with the token, with the cookie that a browser was given for it, or with a token of an issuer."""
+"""Authenticates requests by bearer token, session cookie or OAuth access token."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from plex_companion.server.auth.oauth import ResourceServer
 
 OPEN = frozenset({LOGIN, LOGOUT, "/healthz/live", "/healthz/ready"})
-"""Told to everyone who knows our name: the login itself, and a word each for those who restart what hangs."""
+"""Paths that need no token: the login, and the health checks by which supervisors restart a process that hangs."""
 METADATA = "/.well-known/oauth-protected-resource/"
 MCP = frozenset({"/mcp", "/sse"})
 MESSAGES = "/messages/"
@@ -45,18 +45,18 @@ _CHALLENGE = 'Bearer realm="plex-companion"'
 
 @dataclass(frozen=True, slots=True)
 class AuthResult:
-    """Who may go on, and what their answer carries."""
+    """A request that may go on, and what its answer carries."""
 
     cookie: str | None = None
-    """A fresh one, `Set-Cookie` and all."""
+    """The value of `Set-Cookie` that renews the session."""
     reads_only: bool = False
-    """An issuer's token without the scope `write`."""
+    """Whether the request came with an issuer's token without the scope `write`."""
     expires_at: float | None = None
-    """Seconds since 1970 when that token has expired; a stream does not outlive it."""
+    """When that token expires, in seconds since 1970. A stream ends with it."""
 
 
 class Authenticator:
-    """Lets in or refuses. Without a token and an issuer it stands open."""
+    """Accepts or refuses requests. Without a token and an issuer, it accepts all."""
 
     def __init__(
         self, token: str | None, cookies: Cookies | None, failures: LoginThrottle, issuer: ResourceServer | None
@@ -67,7 +67,7 @@ class Authenticator:
         self.issuer = issuer
 
     async def authenticate(self, scope: Scope) -> AuthResult | Refusal:
-        """Judge a request by its head. A wrong token is answered late, and later each time."""
+        """Check the headers of a request. The answer to a wrong token is delayed, longer each time."""
         path, headers = scope["path"], Headers(scope=scope)
         if path in OPEN or (self.issuer and path.startswith(METADATA)):
             return AuthResult()
@@ -79,35 +79,34 @@ class Authenticator:
     async def _check_header(
         self, issuer: ResourceServer | None, scope: Scope, headers: Headers
     ) -> AuthResult | Refusal:
-        presented, ambient = _read_token(headers)
+        presented, automatic = _read_token(headers)
         if presented is None:
             return issuer.refuse(scope["path"], None) if issuer else _ask_for_token(scope, headers)
-        crowded = self._failures.is_throttled(read_address(scope))
-        if not crowded and self._token is not None and hmac.compare_digest(presented, self._token):
+        throttled = self._failures.is_throttled(read_address(scope))
+        if not throttled and self._token is not None and hmac.compare_digest(presented, self._token):
             self._failures.reset(read_address(scope))
-            return _FOREIGN_PAGE if ambient and _is_foreign_write(scope, headers) else AuthResult()
+            return _FOREIGN_PAGE if automatic and _is_foreign_write(scope, headers) else AuthResult()
         if issuer is not None:
             return await self._check_issuer(issuer, scope, presented)
         return await self._delay_refusal(scope, _ask_for_token(scope, headers))
 
     def _check_cookie(self, scope: Scope, headers: Headers) -> AuthResult | Refusal | None:
-        visit = find_session(headers, self._cookies)
-        if visit is None or self._cookies is None or "authorization" in headers:
+        session = find_session(headers, self._cookies)
+        if session is None or self._cookies is None or "authorization" in headers:
             return None
         if scope["method"] not in SAFE and not is_own_page(headers):
             return _FOREIGN_PAGE
-        if scope["method"] != "GET" or not self._cookies.is_due(visit):
+        if scope["method"] != "GET" or not self._cookies.is_due(session):
             return AuthResult()
-        return AuthResult(self._cookies.build_header(self._cookies.issue(visit), https=is_https(scope, headers)))
+        return AuthResult(self._cookies.build_header(self._cookies.issue(session), https=is_https(scope, headers)))
 
     async def _check_issuer(self, issuer: ResourceServer, scope: Scope, presented: bytes) -> AuthResult | Refusal:
-        from plex_companion.server.auth import jwks as keys  # noqa: PLC0415 - cryptography takes long to import
-        from plex_companion.server.auth import oauth  # noqa: PLC0415 - the same
+        from plex_companion.server.auth import jwks, oauth  # noqa: PLC0415 - cryptography takes long to import
 
         path = scope["path"]
         try:
             bearer = await issuer.verify(presented.decode("ascii", "replace"))
-        except keys.KeysUnavailable:
+        except jwks.KeysUnavailable:
             return oauth.build_unavailable()
         except oauth.TokenRejected as denied:
             refusal = issuer.refuse(path, denied.reason)
@@ -118,37 +117,40 @@ class Authenticator:
         return AuthResult(reads_only=WRITE not in bearer.user.scopes, expires_at=bearer.expires_at)
 
     async def _delay_refusal(self, scope: Scope, refusal: Refusal) -> Refusal:
-        """The refusal, held back; or at once another one, where enough are held back for this address already."""
+        """Return the refusal after a delay, or at once a 429 if too many answers to this address wait already."""
         if self._failures.is_throttled(read_address(scope)):
-            return _CROWDED
+            return _THROTTLED
         with self._failures.count_failure(read_address(scope)) as seconds:
             await anyio.sleep(seconds)
         return refusal
 
 
 def _ask_for_token(scope: Scope, headers: Headers) -> Refusal:
-    """For the token: a person on a page, a program by a header. A browser is never asked for name and password."""
-    told = {"www-authenticate": _CHALLENGE}
+    """Build the answer that asks for a token: a page for a person, a header for a program (RFC 9110, section 11.6.1).
+
+    The challenge is never `Basic`, or browsers would ask for a user name and password.
+    """
+    answer_headers = {"www-authenticate": _CHALLENGE}
     if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
         query = scope["query_string"].decode("ascii", "replace")
         after = make_local(quote(scope["path"]) + (f"?{query}" if query else ""))
-        told |= {"content-security-policy": POLICY}
-        return Refusal(HTTPStatus.UNAUTHORIZED, "", told, render_page(after))
-    return Refusal(HTTPStatus.UNAUTHORIZED, "A bearer token is needed.", told)
+        answer_headers |= {"content-security-policy": POLICY}
+        return Refusal(HTTPStatus.UNAUTHORIZED, "", answer_headers, render_page(after))
+    return Refusal(HTTPStatus.UNAUTHORIZED, "This server needs a bearer token.", answer_headers)
 
 
-_CROWDED = Refusal(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens. Wait a little.", {"retry-after": "10"})
-_FOREIGN_PAGE = Refusal(HTTPStatus.FORBIDDEN, "A page of another server may not change anything here.")
+_THROTTLED = Refusal(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens. Wait a little.", {"retry-after": "10"})
+_FOREIGN_PAGE = Refusal(HTTPStatus.FORBIDDEN, "Pages of other servers may not change anything here.")
 
 
 def _is_foreign_write(scope: Scope, headers: Headers) -> bool:
-    """Whether a browser, which repeats a password by itself, was made to write by a page of somebody else's."""
+    """Return whether a page of another site made a browser write. Browsers repeat a Basic password by themselves."""
     from_browser = "origin" in headers or "sec-fetch-site" in headers
     return scope["method"] not in SAFE and from_browser and not is_own_page(headers)
 
 
 def _read_token(headers: Headers) -> tuple[bytes | None, bool]:
-    """The token of this request, and whether a browser may have sent it by itself: the password of Basic."""
+    """Return the token of a request, and whether a browser may have sent it by itself, as it does with Basic."""
     given = headers.get("authorization")
     if given is None:
         return None, False

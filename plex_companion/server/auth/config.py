@@ -1,4 +1,4 @@
-"""Who is let in over HTTP, as set: names, a token, an issuer."""
+"""The settings of authentication: host names, a token, an OAuth issuer."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AuthConfig:
-    """What door, guard and login are made of."""
+    """What the guard, the authenticator and the login are built from."""
 
     token: str | None = None
-    """Asked of every request when given."""
+    """If given, every request must have it."""
     issuer: ResourceServer | None = None
-    """Whose tokens open the MCP routes besides."""
+    """The issuer whose tokens are accepted on the MCP routes too."""
     hosts: tuple[str, ...] = ()
-    """Allowed besides loopback."""
+    """Allowed in addition to loopback."""
     origins: tuple[str, ...] = ()
     any_address: bool = False
     """Whether a Host may be any bare IP address."""
@@ -47,11 +47,11 @@ class AuthConfig:
 
     @functools.cached_property
     def cookies(self) -> Cookies | None:
-        """Of browsers that have shown the token."""
+        """The cookies of browsers that have logged in; `None` without a token."""
         return Cookies(self.token) if self.token else None
 
     def build_guard(self, app: ASGIApp, *, writes: Writes, body_seconds: float) -> RequestGuard:
-        """The one guard, in front of an application. `writes`: whether a call of a tool with such arguments does."""
+        """Build the one guard in front of an application. `writes` tells whether a call of a tool changes something."""
         return RequestGuard(
             app,
             Authenticator(self.token, self.cookies, self.throttle, self.issuer),
@@ -63,13 +63,13 @@ class AuthConfig:
         )
 
     def build_routes(self) -> list[Route]:
-        """The login, and what an issuer's clients read first."""
+        """Build the routes of the login, and of the metadata that OAuth clients read first."""
         login = LoginPages(self.token, self.cookies, self.throttle, self.code)
         return [*login.build_routes(), *(self.issuer.build_routes() if self.issuer else ())]
 
 
 OPEN_ACCESS = AuthConfig()
-"""Nothing is asked but that the request is meant for this machine."""
+"""Checks only that a request is meant for this machine."""
 
 
 def build_auth_config(settings: Settings, code: LoginCode | None = None) -> AuthConfig:

@@ -1,4 +1,4 @@
-"""The keys of an OAuth issuer: fetched when first needed, kept, and fetched again for a key nobody knows."""
+"""The public keys of an OAuth issuer: fetched when first needed, cached, and fetched again for an unknown key id."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ logger = logging.getLogger(__name__)
 
 KEPT_SECONDS = 3_600.0
 AGAIN_SECONDS = 30.0
-"""How soon an unknown key makes us ask again: anybody can invent key ids."""
+"""How soon an unknown key id may cause another fetch: anyone can invent key ids."""
 FAILED_SECONDS = 5.0
 FETCH_SECONDS = 5.0
 MOST_BYTES = 256 * 1024
 MOST_KEYS = 50
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signatures that need a private key. With HS256 the public key would be the secret; with none there is none."""
+"""Algorithms that sign with a private key (RFC 8725, sections 3.1 and 3.2).
+
+With HS256 the public key would be the secret, and `none` does not sign.
+"""
 KINDS = frozenset({"RSA", "EC", "OKP"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class KeysUnavailable(Exception):
-    """The issuer cannot be asked, and nothing is known from before."""
+    """The issuer cannot be reached, and there are no cached keys."""
 
 
 class JwksClient:
@@ -44,11 +47,11 @@ class JwksClient:
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Ask nothing yet.
+        """Prepare; nothing is fetched yet.
 
         Args:
-            issuer: whose metadata names the keys.
-            address: where the keys are, if not to be taken from there.
+            issuer: its metadata says where the keys are.
+            address: where the keys are, if not where the metadata says.
             now: seconds of a monotonic clock.
         """
         self.fetches = 0
@@ -61,7 +64,7 @@ class JwksClient:
         self._fetching = anyio.Lock()
 
     async def find(self, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
-        """The key of this id for this algorithm; `None` when the issuer has no such key.
+        """Return the key with this id for this algorithm; `None` if the issuer has no such key.
 
         Raises:
             KeysUnavailable: the issuer has never answered.
@@ -76,7 +79,7 @@ class JwksClient:
         return self._fetched_at is None or self._now() - self._fetched_at > KEPT_SECONDS
 
     async def _fetch_unless_known(self, key_id: str | None) -> None:
-        """Fetch, one at a time and not too often; those who waited find what the first one fetched."""
+        """Fetch the keys, one request at a time and not too often. Callers that waited use what the first one fetched."""
         async with self._fetching:
             if (key_id in self._keys and not self._is_old()) or self._now() < self._next_at:
                 return
@@ -99,10 +102,12 @@ class JwksClient:
         if not keys:
             raise ValueError("no keys")
         named: dict[str | None, Mapping[str, Any]] = {key.get("kid"): key for key in keys[:MOST_KEYS]}
-        return {**named, None: keys[0]} if len(keys) == 1 else named  # a token may leave out the id of the only key
+        return (
+            {**named, None: keys[0]} if len(keys) == 1 else named
+        )  # a token may omit the id of the only key (RFC 7515, 4.1.4)
 
     async def _discover(self, web: httpx2.AsyncClient) -> str:
-        """Where its metadata says the keys are (RFC 8414, else OpenID Connect)."""
+        """Return the address of the keys from the issuer's metadata (RFC 8414, else OpenID Connect Discovery)."""
         for place in list_metadata_addresses(self._issuer):
             try:
                 metadata = await _fetch_json(web, place)
@@ -116,7 +121,7 @@ class JwksClient:
 
 
 def list_metadata_addresses(issuer: str) -> tuple[str, ...]:
-    """Where an issuer publishes about itself, in the order in which MCP clients look."""
+    """Return the addresses of an issuer's metadata, in the order of the MCP specification (Authorization)."""
     parts = urlsplit(issuer)
     base, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     oauth, openid = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
@@ -125,13 +130,13 @@ def list_metadata_addresses(issuer: str) -> tuple[str, ...]:
 
 
 def is_safe(address: str) -> bool:
-    """Whether keys from there can be trusted: over TLS, or from this machine."""
+    """Return whether keys from an address can be trusted: over TLS, or from this machine."""
     parts = urlsplit(address)
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 
 
 async def _fetch_json(web: httpx2.AsyncClient, address: str) -> dict[str, Any]:
-    """A JSON object of decent size."""
+    """Fetch a JSON object of a limited size."""
     body = bytearray()
     async with web.stream("GET", address, headers={"accept": "application/json"}) as response:
         response.raise_for_status()
@@ -148,7 +153,7 @@ async def _fetch_json(web: httpx2.AsyncClient, address: str) -> dict[str, Any]:
 
 
 def _is_public(key: object) -> bool:
-    """Whether it may verify signatures: no shared secret, no key for encryption."""
+    """Return whether a key may verify signatures: not a shared secret, not a key for encryption (RFC 7517, section 4)."""
     return (
         isinstance(key, dict)
         and key.get("kty") in KINDS

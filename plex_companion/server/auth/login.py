@@ -1,4 +1,4 @@
-"""The page on which a browser shows the token once, and what it is given for it."""
+"""The login page: a browser sends the token once and gets a session cookie."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _PAGE = """<!doctype html>
 <label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>Log in</button></form>
-<p>It is the value of <code>PLEX_COMPANION_TOKEN</code>, or was printed at the first start and lies in the file
-<code>http-token</code> beside the database.</p>
-<p>Already logged in, and came here by a link? <a href="{after}">Go on</a>.</p></main></body></html>"""
+<p>It is the value of <code>PLEX_COMPANION_TOKEN</code>. If none was set, it was printed at the first start and is in the
+file <code>http-token</code> beside the database.</p>
+<p>Already logged in? <a href="{after}">Go on</a>.</p></main></body></html>"""
 
 
 def _compute_digest(text: str) -> str:
@@ -61,7 +61,7 @@ POLICY = (
 
 
 class LoginCode:
-    """Logs one browser in, once, within an hour of the start: the token itself belongs into no address."""
+    """A code that logs one browser in, once, within an hour of the start. The token itself must not be in an address."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.text = secrets.token_urlsafe(24)
@@ -70,7 +70,7 @@ class LoginCode:
         self._used = False
 
     def redeem(self, given: str) -> bool:
-        """Whether this is it; true once."""
+        """Return whether this is the code. It is accepted once."""
         fits = hmac.compare_digest(given.encode(), self.text.encode())
         if not fits or self._used or self._now() > self._until:
             return False
@@ -90,7 +90,7 @@ class LoginPages:
         self._code = code
 
     def build_routes(self) -> list[Route]:
-        """Both, to be reached without the token."""
+        """Build both routes. They can be reached without the token."""
         return [
             Route(LOGIN, self._show_page, methods=["GET"]),
             Route(LOGIN, self._log_in, methods=["POST"]),
@@ -98,14 +98,14 @@ class LoginPages:
         ]
 
     async def _show_page(self, request: Request) -> Response:
-        """The page; or with the one-time code of the first start, the dashboard at once."""
+        """Show the login page; with the one-time code of the first start, log in and go to the dashboard."""
         after = make_local(request.query_params.get("next", "/"))
         given = request.query_params.get("code")
         if self._cookies is None:
             return _redirect(after)
         if given is not None and self._code is not None and self._code.redeem(given):
             return self._log_browser_in(request, self._cookies, "/")
-        said = None if given is None else "This address has been used, or is too old. Log in with the token."
+        said = None if given is None else "This link was used already or has expired. Log in with the token."
         status = HTTPStatus.OK if given is None else HTTPStatus.UNAUTHORIZED
         return HTMLResponse(render_page(after, said), status, {"content-security-policy": POLICY})
 
@@ -125,7 +125,7 @@ class LoginPages:
             return self._log_browser_in(request, self._cookies, after)
         with self._failures.count_failure(address) as seconds:
             await anyio.sleep(seconds)
-        told = render_page(after, "That is not the token.")
+        told = render_page(after, "This token is wrong.")
         return HTMLResponse(told, HTTPStatus.UNAUTHORIZED, {"content-security-policy": POLICY})
 
     def _log_browser_in(self, request: Request, cookies: Cookies, after: str) -> Response:
@@ -133,38 +133,41 @@ class LoginPages:
         return _redirect(after, cookie)
 
     async def _log_out(self, request: Request) -> Response:
-        """End the visit. A request that is none of our own pages' ends nothing."""
-        visit = find_session(request.headers, self._cookies)
-        if self._cookies is None or visit is None:
+        """End the session, if one of our own pages asks for it."""
+        session = find_session(request.headers, self._cookies)
+        if self._cookies is None or session is None:
             return _redirect(LOGIN)
         if not is_own_page(request.headers):
-            return Response("Only a page of this server may log you out.", HTTPStatus.FORBIDDEN)
-        self._cookies.end(visit)
+            return Response("Only pages of this server may log you out.", HTTPStatus.FORBIDDEN)
+        self._cookies.end(session)
         return _redirect(LOGIN, self._cookies.build_expired_header(https=is_https(request.scope, request.headers)))
 
 
 def render_page(after: str, said: str | None = None) -> str:
-    """The page, leading on to a local path."""
+    """Render the login page, which leads to a local path."""
     told = f'<p role="alert">{html.escape(said)}</p>' if said else ""
     return _PAGE.format(style=_STYLE, said=told, action=LOGIN, after=html.escape(after))
 
 
 def make_local(path: str) -> str:
-    """The path if it leads nowhere else: for a browser two slashes of either kind begin another host."""
-    leads_home = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return path if leads_home and not path.startswith((LOGIN, LOGOUT)) else "/"
+    """Return the path if it is on this server, else `/`.
+
+    In a browser, two slashes or backslashes begin another host (WHATWG URL, relative slash state).
+    """
+    is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if is_local and not path.startswith((LOGIN, LOGOUT)) else "/"
 
 
 def find_session(headers: Headers, cookies: Cookies | None) -> BrowserSession | None:
-    """The visit that a request belongs to by its cookie."""
+    """Return the session that a request belongs to by its cookie."""
     return cookies.find_session(cookie_parser(headers.get("cookie", ""))) if cookies else None
 
 
 def is_own_page(headers: Headers) -> bool:
-    """Whether a page of this very server sent the request: browsers send cookies along from other ports as well.
+    """Return whether a page of this server sent the request. Browsers send cookies with requests from other ports too.
 
-    `Sec-Fetch-Site` says so where there is TLS or loopback, `Origin` everywhere; a header of our own cannot be set by
-    a page of another origin at all.
+    Browsers send `Sec-Fetch-Site` over TLS and on loopback, and `Origin` everywhere. A page of another origin cannot
+    set our own header without a preflight (CORS).
     """
     site = headers.get("sec-fetch-site")
     if site is not None:
@@ -176,19 +179,19 @@ def is_own_page(headers: Headers) -> bool:
 
 
 def is_https(scope: Scope, headers: Headers) -> bool:
-    """Whether the browser came over TLS, perhaps to a proxy. Who lies about it harms his own cookie only."""
+    """Return whether the browser uses TLS, perhaps up to a proxy. A client that lies about it harms only its own cookie."""
     said = (scope.get("scheme"), headers.get("x-forwarded-proto"), headers.get("origin", "").partition("://")[0])
     return "https" in said
 
 
 def read_address(scope: Scope) -> str:
-    """Where a request came from."""
+    """Return the address that a request came from."""
     client = scope.get("client")
     return client[0] if client else ""
 
 
 def _parse_form(body: bytes) -> dict[str, list[str]]:
-    """What a form has sent; nothing when it cannot be our form."""
+    """Parse the body of our form; return nothing if it cannot be our form."""
     try:
         return parse_qs(body.decode(), max_num_fields=10)
     except ValueError:

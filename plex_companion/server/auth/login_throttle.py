@@ -1,6 +1,6 @@
-"""Wrong tokens: who gives them waits longer and longer for the answer.
+"""Delays the answers to wrong tokens, longer each time.
 
-While as many answers are held back as may be, a token is looked at only where the right one has been shown of late.
+While the most allowed answers are waiting, only addresses that recently sent the right token are checked.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FREE = 2
-"""Slips of the hand."""
+"""Wrong tokens without a delay: typing errors."""
 FIRST_SECONDS = 0.5
 MOST_SECONDS = 8.0
 FORGOTTEN_SECONDS = 600.0
 WAITING_EACH = 4
 WAITING_ALL = 64
-"""Answers held back at a time, for one address and for all: each holds a connection."""
+"""Answers that wait at a time, for one address and for all. Each holds a connection."""
 MOST_ADDRESSES = 4_096
 KNOWN_SECONDS = 3_600.0
-"""How long an address that has shown the right token is looked at, whoever else guesses."""
+"""How long an address that sent the right token is always checked, however many others guess."""
 MOST_KNOWN = 1_024
 TOGETHER = 100
-"""Failures of all addresses together that count as one of each."""
+"""So many failures of all addresses together count as one failure of each."""
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class _FailureRecord:
 
 
 class LoginThrottle:
-    """Counts wrong tokens by address and in total. Bounded, whoever tries however often."""
+    """Counts wrong tokens by address and in total. Its memory is bounded."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic, *, first_seconds: float = FIRST_SECONDS) -> None:
         self._now = now
@@ -54,17 +54,17 @@ class LoginThrottle:
         self._everyone = _FailureRecord()
         self._records: dict[str, _FailureRecord] = {}
         self._known: dict[str, float] = {}
-        """When each address last showed the right token, the latest last."""
+        """When each address last sent the right token, the latest last."""
 
     def __len__(self) -> int:
-        """How many addresses are remembered."""
+        """Return how many addresses are remembered."""
         return len(self._records)
 
     def is_throttled(self, address: str) -> bool:
-        """Return whether so many answers are held back already that the next try of this address is not looked at.
+        """Return whether too many answers wait, so that the next token from this address must not be checked.
 
-        The answers of all addresses count, unless this one has shown the right token within `KNOWN_SECONDS`; its own
-        always do.
+        Its own waiting answers always count. Those of all addresses count too, unless this one sent the right token
+        within `KNOWN_SECONDS`.
         """
         network = _find_network(address)
         record = self._records.get(network)
@@ -72,7 +72,7 @@ class LoginThrottle:
         return own or (self._everyone.waiting >= WAITING_ALL and not self._is_known(network))
 
     def reset(self, address: str) -> None:
-        """Remember that this address has shown the right token."""
+        """Remember that this address sent the right token."""
         network = _find_network(address)
         self._known.pop(network, None)
         self._known[network] = self._now()
@@ -85,7 +85,7 @@ class LoginThrottle:
 
     @contextmanager
     def count_failure(self, address: str) -> Iterator[float]:
-        """Count a wrong token. Stay inside for as many seconds as this gives, then answer."""
+        """Count a wrong token; give the delay in seconds. Stay in the block that long, then answer."""
         now = self._now()
         record = self._get_record(_find_network(address))
         grown = max(record.fail(now) - FREE, self._everyone.fail(now) // TOGETHER)
@@ -98,7 +98,7 @@ class LoginThrottle:
             self._everyone.waiting -= 1
 
     def _get_record(self, network: str) -> _FailureRecord:
-        """The record of a network, which is now the youngest; the oldest makes room."""
+        """Return the record of a network, as the newest; drop the oldest if there are too many."""
         record = self._records.pop(network, None) or _FailureRecord()
         self._records[network] = record
         if len(self._records) > MOST_ADDRESSES:
@@ -107,7 +107,7 @@ class LoginThrottle:
 
 
 def _find_network(address: str) -> str:
-    """Who has one address of IPv6 has all of its /64."""
+    """Return the /64 network of an IPv6 address, else the address. A host usually owns its whole /64 (RFC 4291)."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""OAuth 2.1 as a resource server: tokens that an issuer signed for us open the MCP routes."""
+"""OAuth 2.1 resource server: accepts access tokens that an issuer signed for this server, on the MCP routes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 RESOURCES = ("/mcp", "/sse")
-"""The paths that are resources of their own in the metadata; `/messages/` belongs to `/sse`."""
+"""The paths that are separate resources in the metadata; `/messages/` belongs to `/sse`."""
 LEEWAY_SECONDS = 30
 LONGEST_TOKEN = 16 * 1024
 _CLAIMED = (
@@ -35,11 +35,11 @@ _CLAIMED = (
     jwt.InvalidIssuerError,
     jwt.MissingRequiredClaimError,
 )
-"""Raised once the signature has been found right: such a token is no guess."""
+"""Raised after the signature was verified: such a token is not a guess."""
 
 
 class TokenRejected(Exception):
-    """A token that opens nothing. `is_forged`: nobody we trust has signed it."""
+    """A token is refused. `is_forged`: it lacks a valid signature of the issuer."""
 
     def __init__(self, reason: str, *, guessed: bool) -> None:
         super().__init__(reason)
@@ -49,27 +49,27 @@ class TokenRejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who a token speaks for, and until when (seconds since 1970)."""
+    """The user of a token, and when it expires in seconds since 1970."""
 
     user: AuthenticatedUser
     expires_at: float
 
     def apply(self, scope: Scope) -> None:
-        """Say it to the SDK, which lets a session be used by the one who opened it alone."""
+        """Store the user where the SDK looks: it lets only the user who opened a session use it."""
         scope["user"], scope["auth"] = self.user, AuthCredentials(self.user.scopes)
 
 
 class ResourceServer:
-    """Judges tokens of one issuer. Tokens must be signed, in time, by the issuer, for us, and carry the scope `read`."""
+    """Verifies tokens of one issuer. They must be signed by it, current, meant for this server, and have the scope `read`."""
 
     def __init__(
         self, issuer: str, public_url: str, audiences: Sequence[str] = (), keys_url: str | None = None
     ) -> None:
-        """Ask nothing yet.
+        """Prepare; nothing is fetched yet.
 
         Args:
-            issuer: as it stands in `iss`; a slash at its end does not matter.
-            public_url: the address clients know us by.
+            issuer: the value of `iss`; a slash at its end does not matter.
+            public_url: the address that clients use.
             audiences: what `aud` may be; by default the public URLs of `/mcp` and `/sse`.
             keys_url: where the issuer's keys are, if not where its metadata says.
         """
@@ -79,22 +79,22 @@ class ResourceServer:
         self._audiences = tuple(audiences) or tuple(self._public + path for path in RESOURCES)
 
     async def verify(self, token: str) -> Bearer:
-        """Who the token speaks for.
+        """Verify a token and return its user.
 
         Raises:
-            Denied: it opens nothing.
+            TokenRejected: it is not accepted.
             KeysUnavailable: the issuer's keys have never been read.
         """
         try:
             header = jwt.get_unverified_header(token) if len(token) < LONGEST_TOKEN else {}
         except jwt.PyJWTError:
-            raise TokenRejected("It is no token of the issuer.", guessed=True) from None
+            raise TokenRejected("It is not a token of the issuer.", guessed=True) from None
         algorithm, key_id = header.get("alg"), header.get("kid")
         if algorithm not in ALGORITHMS:
-            raise TokenRejected("Its signature is of a kind that is not accepted.", guessed=True)
+            raise TokenRejected("Its signature algorithm is not accepted.", guessed=True)
         key = await self.keys.find(key_id, algorithm)
         if key is None:
-            raise TokenRejected("The issuer has no such key.", guessed=True)
+            raise TokenRejected("Its key is not one of the issuer's.", guessed=True)
         return _build_bearer(self._decode(token, key))
 
     def _decode(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
@@ -118,14 +118,18 @@ class ResourceServer:
         return claims
 
     def refuse(self, path: str, reason: str | None) -> Refusal:
-        """401, with the way to a token."""
+        """Return a 401 that says where to get a token (RFC 9728, section 5.1; RFC 6750, section 3.1)."""
         error = f', error="invalid_token", error_description="{reason}"' if reason else ""
         challenge = f'Bearer resource_metadata="{self._build_metadata(path)}", scope="{READ}"{error}'
-        message = "A token of the issuer is needed." if reason is None else f"The token is refused. {reason}"
+        message = (
+            "This server needs a token of its OAuth issuer."
+            if reason is None
+            else f"The token is not accepted. {reason}"
+        )
         return Refusal(HTTPStatus.UNAUTHORIZED, message, {"www-authenticate": challenge})
 
     def forbid(self, path: str, scope: str) -> Refusal:
-        """403: the token is good, and too weak for this."""
+        """Return a 403: the token is valid, but lacks a scope (RFC 6750, section 3.1)."""
         wanted = READ if scope == READ else f"{READ} {WRITE}"
         challenge = (
             f'Bearer error="insufficient_scope", scope="{wanted}", resource_metadata="{self._build_metadata(path)}"'
@@ -138,7 +142,7 @@ class ResourceServer:
         return str(build_resource_metadata_url(AnyHttpUrl(self._public + resource)))
 
     def build_routes(self) -> list[Route]:
-        """The metadata of RFC 9728, one document for each resource."""
+        """Build the routes of the metadata (RFC 9728), one document for each resource."""
         return [
             route
             for path in RESOURCES
@@ -152,9 +156,9 @@ class ResourceServer:
 
 
 def build_unavailable() -> Refusal:
-    """503: it is not the token's fault."""
+    """Return a 503: the token cannot be checked now."""
     return Refusal(
-        HTTPStatus.SERVICE_UNAVAILABLE, "The keys of the issuer cannot be read. Try again.", {"retry-after": "5"}
+        HTTPStatus.SERVICE_UNAVAILABLE, "The issuer's keys cannot be read now. Try again.", {"retry-after": "5"}
     )
 
 
@@ -162,7 +166,7 @@ def _build_bearer(claims: dict[str, Any]) -> Bearer:
     client = claims.get("client_id") or claims.get("azp") or claims.get("sub") or "unknown"
     subject = claims.get("sub")
     access = AccessToken(
-        token="",  # nobody behind the door needs it
+        token="",  # nothing behind the guard needs it
         client_id=str(client),
         scopes=_parse_scopes(claims),
         expires_at=int(claims["exp"]),
@@ -173,7 +177,7 @@ def _build_bearer(claims: dict[str, Any]) -> Bearer:
 
 
 def _parse_scopes(claims: dict[str, Any]) -> list[str]:
-    """`scope` is a text with spaces (RFC 9068); some issuers write `scp`, or a list."""
+    """Return the scopes of a token. `scope` is a text with spaces (RFC 9068); some issuers write `scp`, or a list."""
     given = claims.get("scope", claims.get("scp", ""))
     listed = given.split() if isinstance(given, str) else given
     return [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []

@@ -1,4 +1,4 @@
-"""What a token of an OAuth issuer allows. Who comes with the companion's own token, or over stdio, may do everything."""
+"""The scopes of an OAuth issuer's tokens. Requests with the companion's own token, and over stdio, may do everything."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ READ, WRITE = "read", "write"
 
 
 def may_write(request: Any) -> bool:
-    """Whether whoever sent this HTTP request may change something; `None` is a client without HTTP."""
+    """Return whether the sender of an HTTP request may change something. `None` is a client without HTTP."""
     scope = getattr(request, "scope", None) or {}
     allowed = scope.get("auth")
     return allowed is None or WRITE in allowed.scopes
 
 
 def asks_to_write(body: bytes, writes: Callable[[str, Mapping[str, Any]], bool]) -> bool:
-    """Whether a message calls a tool in a way that writes. Nonsense does not; the SDK says so."""
+    """Return whether a message calls a tool in a way that writes. The SDK refuses malformed messages."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The token that is made when one is needed and none was set."""
+"""The file with the token that is made when one is needed and none is set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHORTEST = 8
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
-    """A token in a file that its user alone may read."""
+    """A token in a file that only its owner can read."""
 
     token: str
     path: Path
@@ -44,7 +44,7 @@ def ensure_token(settings: Settings) -> tuple[Settings, StoredToken | None]:
 
 
 def load_or_create_token(folder: Path) -> StoredToken:
-    """The token kept in this folder, made now if there is none.
+    """Return the token in the file of this folder; make one if there is none.
 
     Raises:
         StartError: it cannot be read or written.
@@ -54,14 +54,14 @@ def load_or_create_token(folder: Path) -> StoredToken:
         make_folder(folder)
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600), "r+") as file:
             if hasattr(os, "fchmod"):
-                os.fchmod(file.fileno(), 0o600)  # whoever opened it to others
+                os.fchmod(file.fileno(), 0o600)  # somebody may have made it readable for others
             found = file.read().strip()
             if len(found) >= SHORTEST:
                 return StoredToken(found, path, is_new=False)
             return StoredToken(_write_token(file.fileno()), path, is_new=True)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        message = f"The token for HTTP clients cannot be kept in {path}: {reason}. Set PLEX_COMPANION_TOKEN instead."
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        message = f"The token for HTTP clients cannot be stored in {path}: {reason}. Set PLEX_COMPANION_TOKEN instead."
         raise StartError(message) from error
 
 

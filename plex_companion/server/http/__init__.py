@@ -1,1 +1,1 @@
-"""The HTTP application in front of everything."""
+"""The HTTP application and the web server that serves it."""

@@ -1,4 +1,4 @@
-"""Who may talk to us over HTTP: one check in front of every route."""
+"""Checks every HTTP request before any route sees it."""
 
 from __future__ import annotations
 
@@ -28,27 +28,29 @@ BODY_SECONDS = 10.0
 
 _HOST = Refusal(
     HTTPStatus.MISDIRECTED_REQUEST,
-    "This server does not answer to that Host. Add it to PLEX_COMPANION_ALLOWED_HOSTS.",
+    "This server does not answer to that host name. Add it to PLEX_COMPANION_ALLOWED_HOSTS.",
 )
 _ORIGIN = Refusal(
     HTTPStatus.FORBIDDEN,
-    "Pages of that Origin may not ask this server. Add it to PLEX_COMPANION_ALLOWED_ORIGINS.",
+    "Pages of that origin may not use this server. Add the origin to PLEX_COMPANION_ALLOWED_ORIGINS.",
 )
 _TOO_LARGE = Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request body is too large.")
 _TOO_SLOW = Refusal(HTTPStatus.REQUEST_TIMEOUT, "The request body did not arrive in time.")
 
 
 class RequestGuard:
-    """Checks Host and Origin, asks the door, reads the body up to its limit, then passes the request on.
+    """Checks Host and Origin, authenticates, reads the body up to its limit, then passes the request on.
+
+    MCP demands the check of Origin against DNS rebinding (specification, Transports, security warning).
 
     A host entry is `name` or `name:*` (any port), or `name:port`. An origin entry is that, with or without a
-    scheme. Loopback is always allowed, and so is the origin of the page's own server: its Host has been checked.
+    scheme. Loopback is always allowed, and so is the origin of this server itself, since its Host was checked.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        door: Authenticator,
+        authenticator: Authenticator,
         *,
         hosts: Iterable[str] = (),
         origins: Iterable[str] = (),
@@ -56,20 +58,20 @@ class RequestGuard:
         writes: Callable[[str, Mapping[str, Any]], bool],
         body_seconds: float = BODY_SECONDS,
     ) -> None:
-        """Stand in front of an application.
+        """Wrap an application.
 
         Args:
-            app: what is guarded.
-            door: who is let in.
-            hosts: allowed besides loopback.
-            origins: allowed besides loopback.
-            any_address: whether a Host may be any bare IP address. That is safe where a token is asked for: a page that
-                points its own name at us (DNS rebinding) comes under that name.
+            app: the application.
+            authenticator: accepts or refuses requests.
+            hosts: allowed in addition to loopback.
+            origins: allowed in addition to loopback.
+            any_address: whether a Host may be any bare IP address. That is safe with a token: a page that points its
+                own name at this server (DNS rebinding) sends that name as Host.
             writes: whether a call of a tool with these arguments writes.
             body_seconds: a request body must have arrived by then.
         """
         self._app = app
-        self._door = door
+        self._authenticator = authenticator
         self._hosts = tuple(_Authority.parse(host) for host in (*LOOPBACK, *hosts))
         self._origins = tuple(_Origin.parse(origin) for origin in (*LOOPBACK, *origins))
         self._any_address = any_address
@@ -77,27 +79,27 @@ class RequestGuard:
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or refuse it."""
+        """Answer a request, or refuse it."""
         headers = Headers(scope=scope)
         refusal = self._check_origin(headers)
         if refusal is not None:
             await refusal(receive, send)
             return
-        admitted = await self._door.authenticate(scope)
-        if isinstance(admitted, Refusal):
-            await admitted(receive, send)
+        result = await self._authenticator.authenticate(scope)
+        if isinstance(result, Refusal):
+            await result(receive, send)
             return
         body = _RequestBody(receive)
         refusal = _TOO_LARGE if _read_content_length(headers) > MOST_BYTES else await self._read(body)
         if body.broken_off:
-            return  # nobody is left to be answered
-        if refusal is None and admitted.reads_only:
+            return  # the client is gone
+        if refusal is None and result.reads_only:
             refusal = self._check_scope(scope["path"], body)
         if refusal is not None:
             await refusal(receive, send)
             return
-        hear = body.replay if admitted.expires_at is None else _receive_until(admitted.expires_at, body.replay)
-        await self._app(scope, hear, _add_cookie(send, admitted.cookie) if admitted.cookie else send)
+        receive_body = body.replay if result.expires_at is None else _receive_until(result.expires_at, body.replay)
+        await self._app(scope, receive_body, _add_cookie(send, result.cookie) if result.cookie else send)
 
     async def _read(self, body: _RequestBody) -> Refusal | None:
         with anyio.move_on_after(self._body_seconds):
@@ -105,8 +107,11 @@ class RequestGuard:
         return _TOO_SLOW
 
     def _check_scope(self, path: str, body: _RequestBody) -> Refusal | None:
-        """Told in terms of HTTP, a client can ask its issuer for more. On SSE it would wait for the answer elsewhere."""
-        issuer = self._door.issuer if path == MCP else None
+        """Refuse a write without the scope `write` with a 403, so that the client asks its issuer for more.
+
+        Only on `/mcp`: a client of SSE waits for its answer on the stream, where the tool itself answers.
+        """
+        issuer = self._authenticator.issuer if path == MCP else None
         return issuer.forbid(path, WRITE) if issuer and asks_to_write(body.whole, self._writes) else None
 
     def _check_origin(self, headers: Headers) -> Refusal | None:
@@ -121,7 +126,7 @@ class RequestGuard:
 
     def _is_allowed_origin(self, origin: str, host: str) -> bool:
         scheme, separator, authority = origin.lower().partition("://")
-        if not separator:  # "null", and what is no origin at all
+        if not separator:  # "null" (RFC 6454, section 7.1), or not an origin
             return False
         own = authority == host.lower() and scheme in {"http", "https"}
         return own or any(one.matches(scheme, authority) for one in self._origins)
@@ -161,17 +166,17 @@ class _Origin:
 
 
 class _RequestBody:
-    """A request body, read before anyone looks at it."""
+    """A request body, read whole before the application sees it."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._bytes = bytearray()
         self._next: list[Message] = []
         self.broken_off = False
-        """Whether the client has gone before all of it was there."""
+        """Whether the client left before the whole body had arrived."""
 
     async def read(self, most_bytes: int) -> bool:
-        """Read all of it; false when it is larger than that, or does not come."""
+        """Read the whole body. Return false if it is larger than `most_bytes` or the client leaves."""
         more = True
         while more:
             message = await self._receive()
@@ -187,16 +192,16 @@ class _RequestBody:
 
     @property
     def whole(self) -> bytes:
-        """What was read."""
+        """The body that was read."""
         return bytes(self._bytes)
 
     async def replay(self) -> Message:
-        """What was read, then what comes."""
+        """Return the body that was read, then whatever the client sends next."""
         return self._next.pop(0) if self._next else await self._receive()
 
 
 def _receive_until(expired: float, receive: Receive) -> Receive:
-    """From then on the client is taken to have gone: whoever answers it winds up as for that."""
+    """Receive as if the client left at that time, so that a stream ends when its token expires."""
     deadline = anyio.current_time() + expired - time.time()
 
     async def watch_disconnect() -> Message:
@@ -225,7 +230,10 @@ def _is_address(authority: str) -> bool:
 
 
 def _split_authority(authority: str) -> tuple[str, str]:
-    """Host in lower case without a closing dot, and the port as written. `::1` may stand without brackets."""
+    """Split an authority (RFC 3986, section 3.2) into host and port.
+
+    The host is in lower case without a closing dot. An IPv6 address may lack its brackets.
+    """
     text = authority.lower()
     if text.startswith("["):
         host, _, rest = text.partition("]")

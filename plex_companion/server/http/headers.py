@@ -1,4 +1,4 @@
-"""What every response says to a browser, unless its route has said something of its own."""
+"""Security headers of every response, unless its route sets its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULTS = {
     POLICY: f"default-src 'none'; base-uri 'none'; form-action 'none'; {NOT_FRAMED}",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    # Not `no-referrer`: under that, browsers send the forms of our own pages with `Origin: null`.
+    # Not `no-referrer`: with it, browsers send forms of our own pages with `Origin: null` (Fetch, append a request `Origin`).
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -25,7 +25,7 @@ DEFAULTS = {
 
 
 class SecurityHeaders:
-    """Adds the headers to whatever an application answers."""
+    """Adds the headers to every response of an application."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What `/healthz` reports, and what keeps a companion from being ready."""
+"""The health and readiness of a companion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def report_health(companion: Companion) -> dict[str, Any]:
-    """What `/healthz` says: the program runs; `connection` and `storage` tell whether it hears and remembers."""
+    """Return the body of `/healthz`. `status` is ok while the program runs; see `connection` and `storage` for the rest."""
     return {
         "status": "ok",
         "version": __version__,
@@ -22,7 +22,7 @@ def report_health(companion: Companion) -> dict[str, Any]:
 
 
 def list_readiness_problems(companion: Companion) -> dict[str, str]:
-    """What keeps it from being ready: blind, or unable to remember. Nothing when it is."""
+    """Return what keeps the companion from being ready: no connection to Plex, or no storage. Empty when it is ready."""
     link, storage = companion.state.connection.state, companion.live.storage
     return {
         name: value for name, value, good in (("connection", link, "live"), ("storage", storage, "ok")) if value != good

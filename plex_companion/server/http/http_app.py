@@ -1,4 +1,4 @@
-"""The HTTP surface: both MCP transports, health and the dashboard's routes behind one guard."""
+"""The HTTP application: both MCP transports, health and the dashboard's routes behind one guard."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MAX_STREAMS = 1_200
 
 
 def _ignore(route: str, method: str, status: int, seconds: float) -> None:
-    """Nobody counts."""
+    """Ignore an answer; without metrics nothing counts them."""
 
 
 class HttpApp:
@@ -63,19 +63,19 @@ class HttpApp:
         idle_seconds: float = 1800,
         body_seconds: float = BODY_SECONDS,
     ) -> None:
-        """Give it what it serves and whom.
+        """Build the routes and the layers around them.
 
         Args:
-            server: built for the same offer as the notifier.
-            notifier: told which legacy sessions can be reached.
-            health: what `/healthz` answers.
-            missing: what keeps us from being ready, and why; nothing when we are.
-            observe: told of each answer: pattern of its route, method, status, seconds.
-            extra_routes: the dashboard and whatever else stands behind the same guard.
-            entry: who is let in.
-            max_sessions: of legacy clients of `/mcp`; the next one is answered 503.
-            max_streams: of `/sse`; the same.
-            idle_seconds: such a session ends when nothing was asked of it for so long.
+            server: built for the same resources as the notifier.
+            notifier: gets the legacy sessions that can be reached.
+            health: returns the body of `/healthz`.
+            missing: returns what keeps the companion from being ready; empty when it is.
+            observe: called for each answer with the pattern of its route, method, status and seconds.
+            extra_routes: the dashboard and other routes behind the same guard.
+            entry: how requests are authenticated.
+            max_sessions: the most sessions of legacy clients of `/mcp`; the next one gets a 503.
+            max_streams: the most streams of `/sse`; the next one gets a 503.
+            idle_seconds: a legacy session ends without a request for so long.
             body_seconds: a request body must have arrived by then.
         """
         self._sessions = StreamableHTTPSessionManager(
@@ -101,12 +101,12 @@ class HttpApp:
             await self.responses(scope, receive, send)
 
     def run(self) -> AbstractAsyncContextManager[None]:
-        """Hold the sessions of Streamable HTTP while entered; leaving ends them."""
+        """Run the sessions of Streamable HTTP while entered; leaving ends them."""
         return self._sessions.run()
 
 
 class _StreamableHttp:
-    """`/mcp`, both eras. Tells the notifier which legacy sessions can be reached."""
+    """`/mcp`, for both protocol eras. Tells the notifier which legacy sessions have a stream."""
 
     def __init__(self, sessions: StreamableHTTPSessionManager, notifier: Notifier) -> None:
         self._sessions = sessions
@@ -132,7 +132,7 @@ class _StreamableHttp:
 
 
 class _Sse:
-    """`/sse` and `/messages/`. The SDK's own `sse_app` raises at shutdown, and takes in any number."""
+    """`/sse` and `/messages/`. The SDK's own `sse_app` raises at shutdown, and has no limit."""
 
     def __init__(self, server: CompanionServer, most: int) -> None:
         self._server = server
@@ -152,20 +152,23 @@ class _Sse:
             self._open -= 1
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the stream ended under the message
+        with suppress(
+            anyio.BrokenResourceError, anyio.ClosedResourceError
+        ):  # the stream ended while the message came in
             await self._transport.handle_post_message(scope, receive, send)
 
 
 async def _answer_http_error(_: Request, error: Exception) -> Response:
-    """No such route, or not by that method: told as every other refusal is."""
-    told = cast("HTTPException", error)  # Starlette's handlers are typed for any
-    return JSONResponse({"error": told.detail}, told.status_code, told.headers)
+    """Answer an unknown route or method in the form of every other refusal."""
+    problem = cast("HTTPException", error)  # Starlette's handlers are typed for any
+    return JSONResponse({"error": problem.detail}, problem.status_code, problem.headers)
 
 
 def _make_redirects_relative(app: ASGIApp) -> ASGIApp:
-    """The application, whose redirects name no scheme or host: behind a TLS proxy it would be the wrong one.
+    """Wrap an application so that its redirects have no scheme and host; behind a TLS proxy they would be wrong.
 
-    Starlette leads from `/mcp/` to `http://…/mcp`, and a client that follows would send its token in the clear.
+    Starlette redirects `/mcp/` to `http://…/mcp`, and a client that follows would send its token unencrypted.
+    A relative Location is allowed (RFC 9110, section 10.2.2).
     """
 
     async def run_app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,14 +185,14 @@ def _make_redirects_relative(app: ASGIApp) -> ASGIApp:
 
 
 def _build_busy_response(most: int) -> JSONResponse:
-    told = {"error": f"{most} streams are open already. Try again later."}
-    return JSONResponse(told, HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "60"})
+    problem = {"error": f"{most} streams are open already. Try again later."}
+    return JSONResponse(problem, HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "60"})
 
 
 def _build_health_routes(
     health: Callable[[], Mapping[str, Any]], missing: Callable[[], Mapping[str, str]]
 ) -> Iterator[Route]:
-    """What is told to whoever watches: everything; only that we run; and whether we can do our work."""
+    """Build the health routes: everything, only that the program runs, and whether it is ready."""
 
     async def report_health(_: Request) -> JSONResponse:  # a plain function would be run in a thread
         return JSONResponse(dict(health()))
@@ -198,9 +201,9 @@ def _build_health_routes(
         return JSONResponse({"status": "ok"})
 
     async def report_ready(_: Request) -> JSONResponse:
-        lacking = dict(missing())
-        status = HTTPStatus.SERVICE_UNAVAILABLE if lacking else HTTPStatus.OK
-        return JSONResponse({"status": "not ready" if lacking else "ok", **lacking}, status)
+        problems = dict(missing())
+        status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
+        return JSONResponse({"status": "not ready" if problems else "ok", **problems}, status)
 
     for path, answer in (("/healthz", report_health), ("/healthz/live", report_live), ("/healthz/ready", report_ready)):
         yield Route(path, answer, methods=["GET"])

@@ -1,4 +1,4 @@
-"""A request that is refused, and told why."""
+"""The answer to a request that is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINGER_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer in place of the one that was asked for: JSON for programs, or a page for a person."""
+    """A refusal: JSON for programs, or a page for a person."""
 
     status: HTTPStatus
     message: str
@@ -30,7 +30,10 @@ class Refusal:
     page: str | None = None
 
     async def __call__(self, receive: Receive, send: Send) -> None:
-        """Answer, then let the client finish speaking: closing on unread bytes would take the answer from it."""
+        """Answer, then read the rest of the request.
+
+        Closing with unread bytes resets the connection, and the client could lose the answer (RFC 9112, section 9.6).
+        """
         headers = {"connection": "close", **self.headers}
         body = json.dumps({"error": self.message}) if self.page is None else self.page
         kind = "application/json" if self.page is None else "text/html"

@@ -1,4 +1,4 @@
-"""Every answer that is under way, so that all of them can be ended when the program ends."""
+"""Tracks open responses, so that all of them can be ended when the program ends."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _EVENT_STREAM = (b"content-type", b"text/event-stream")
-FAREWELL_SECONDS = 0.2
+FINISH_SECONDS = 0.2
 
 
 class OpenResponses:
-    """Runs each request of an application in a scope of its own.
+    """Runs each request of an application in its own cancel scope.
 
-    Without it one open stream keeps the web server from ever exiting: it waits for streams, they wait for events.
+    Otherwise one open stream keeps the web server from exiting: it waits for streams, and they wait for events.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -36,23 +36,23 @@ class OpenResponses:
             self._open.discard(answer)
 
     def __len__(self) -> int:
-        """How many requests are being answered."""
+        """Return how many requests are being answered."""
         return len(self._open)
 
     def end_streams(self) -> None:
-        """End what never ends by itself: event streams opened by GET."""
+        """End the responses that never end by themselves: event streams opened by GET."""
         for answer in self._open:
             if answer.endless:
                 answer.scope.cancel()
 
     def end_all(self) -> None:
-        """End everything."""
+        """End every response."""
         for answer in self._open:
             answer.scope.cancel()
 
 
 class _Response:
-    """One response, watched on its way out."""
+    """One response on its way out."""
 
     def __init__(self, method: str, send: Send) -> None:
         self.scope = anyio.CancelScope()
@@ -63,7 +63,7 @@ class _Response:
         self._more = True
 
     async def send(self, message: Message) -> None:
-        """Pass it on, remembering how far the response has come."""
+        """Pass a message on, and remember how far the response is."""
         if message["type"] == "http.response.start":
             self.endless = self._method == "GET" and is_event_stream(message)
         await self._send(message)
@@ -72,12 +72,12 @@ class _Response:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether it was begun and left unfinished, as a stream is whose client is taken to have gone."""
+        """Whether it was started and not finished, like a stream whose client seems to have left."""
         return self._last is not None and self._more
 
     async def finish(self) -> None:
-        """Close the response properly, for as far as the client still reads."""
-        with anyio.move_on_after(FAREWELL_SECONDS):
+        """Finish the response properly, if the client still reads."""
+        with anyio.move_on_after(FINISH_SECONDS):
             if self._last is None:
                 await self._send({"type": "http.response.start", "status": 503, "headers": []})
             if self._more:
@@ -85,6 +85,6 @@ class _Response:
 
 
 def is_event_stream(message: Message) -> bool:
-    """Whether the start of a response begins an event stream."""
+    """Return whether the start of a response begins an event stream."""
     name, kind = _EVENT_STREAM
     return any(key.lower() == name and value.startswith(kind) for key, value in message["headers"])

@@ -1,4 +1,4 @@
-"""Being told to end by the operating system."""
+"""Waits for a signal to end."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import anyio
 
 
 async def wait_for_signal() -> None:
-    """Return at the first SIGINT, SIGTERM or SIGHUP. A second one finds the handlers of before and ends the process.
+    """Return at the first SIGINT, SIGTERM or SIGHUP. A second one meets the original handlers and ends the process.
 
-    SIGHUP stays ignored where it was (`nohup`), and it is ignored after the first: a terminal that is closed sends it, and
-    the shell in it sends it again.
+    SIGHUP stays ignored if it was (`nohup`). It is also ignored after the first one: a terminal that closes sends it,
+    and then the shell in it sends it again.
     """
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         await anyio.sleep_forever()  # there Ctrl+C cancels the main task

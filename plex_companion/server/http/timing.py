@@ -1,4 +1,4 @@
-"""How long answers take, told to whoever counts them."""
+"""Measures how long answers take."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class RequestTiming:
-    """Tells of each answer: the pattern of its route, method, status, seconds.
+    """Reports each answer: the pattern of its route, method, status and seconds.
 
-    An event stream is told of when it begins, since its length says nothing. A request that no route has answered is
-    `none`; one that ended without an answer has status 499.
+    An event stream is reported when it begins, since its length means nothing. The route of a request that no route
+    answered is `none`; the status of one without an answer is 499, as in nginx.
     """
 
     def __init__(self, app: ASGIApp, observe: Callable[[str, str, int, float], None]) -> None:
@@ -27,13 +27,13 @@ class RequestTiming:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         began = time.perf_counter()
-        status, told = 499, False
+        status, reported = 499, False
 
         def report() -> None:
-            nonlocal told
-            if not told:
+            nonlocal reported
+            if not reported:
                 self._observe(_name_route(scope), scope["method"], status, time.perf_counter() - began)
-            told = True
+            reported = True
 
         async def send_and_watch(message: Message) -> None:
             nonlocal status

@@ -1,4 +1,4 @@
-"""The web server: a socket of our own, an ending within two seconds, and no patience with the idle."""
+"""The web server: uvicorn on our own socket, with a shutdown within two seconds and limits for idle connections."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 BACKLOG = 1024
 MOST_CONNECTIONS = 2_048
 OWN_FILES = 256
-"""Descriptors for everything that is no client's connection."""
+"""File descriptors for everything but client connections."""
 UNREAD_SECONDS = 30
-"""A client that takes nothing for so long is given up by the kernel."""
+"""The kernel closes the connection of a client that acknowledges nothing for so long."""
 UNREAD_BYTES = 128 * 1024
-"""What the kernel keeps for it until then (it doubles this). Left alone, it would keep megabytes for each."""
+"""The send buffer of a connection; Linux doubles it (socket(7)). By default it could grow to megabytes."""
 SWEEP_SECONDS = 1.0
-FAREWELL_SECONDS = 0.1
-"""After the program was told to end: what listen streams have to say goodbye,"""
+LISTEN_END_SECONDS = 0.1
+"""At shutdown: how long listen streams have to send their result,"""
 FINISH_SECONDS = 0.3
-"""then running calls to finish,"""
+"""then how long running calls have to finish,"""
 ABORT_SECONDS = 0.2
-"""then clients to take what is left for them."""
+"""then how long clients have to read the rest."""
 
 _ERRORS = logging.getLogger(f"{__name__}.connection")
 _ERRORS.setLevel(logging.ERROR)
@@ -56,15 +56,15 @@ async def serve_http(
     most_connections: int = MOST_CONNECTIONS,
     head_seconds: float = 8.0,
 ) -> None:
-    """Serve until SIGINT, SIGTERM, SIGHUP or cancellation; then streams are ended gracefully, and all is over in 2 s.
+    """Serve until SIGINT, SIGTERM, SIGHUP or cancellation, then end all streams gracefully within 2 s.
 
     Args:
-        app: what is served.
+        app: the application.
         host: a name or address.
-        port: 0 for any that is free.
-        notifier: running; it is closed when the end comes.
+        port: 0 for any free port.
+        notifier: must be running; it is closed at shutdown.
         started: called with the host and the real port once clients can connect.
-        most_connections: one more, and the oldest that has no request under way is closed.
+        most_connections: with one more, the oldest connection without a running request is closed.
         head_seconds: a connection that has not sent a request head by then is closed.
 
     Raises:
@@ -78,14 +78,14 @@ async def serve_http(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_exit_on_signal, web)
             tasks.start_soon(_close_idle, web, head_seconds)
-            with anyio.CancelScope(shield=True):  # cancelled, uvicorn would leave its connections behind
+            with anyio.CancelScope(shield=True):  # if cancelled, uvicorn would close its connections open
                 async with app.run():
                     await web.serve(sockets=[listening])
             tasks.cancel_scope.cancel()
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Open a listening socket.
 
     Raises:
         PortInUse: another program listens there.
@@ -111,13 +111,16 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 def build_base_url(host: str, port: int) -> str:
-    """The address for a browser; of this machine in its network, when every address is listened on."""
+    """Return the address for a browser. When listening on every address, use this machine's address in its network."""
     shown = find_own_address() if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
 def find_own_address() -> str:
-    """The address that this machine's packets to elsewhere come from. None is sent to find out."""
+    """Return the source address of packets from this machine to the outside. Connecting a UDP socket sends no packet.
+
+    192.0.2.1 is reserved for documentation (RFC 5737), so it is routed like any address outside.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         try:
             asking.connect(("192.0.2.1", 9))
@@ -128,7 +131,7 @@ def find_own_address() -> str:
 
 
 def _set_socket_options(listening: socket.socket) -> None:
-    """Options that the connections inherit."""
+    """Set the options that accepted connections inherit."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)
@@ -144,7 +147,7 @@ async def _exit_on_signal(web: _UvicornServer) -> None:
 
 
 class _UvicornServer(uvicorn.Server):
-    """uvicorn without its signal handling, which raises the signal again before anyone has cleaned up."""
+    """uvicorn without its signal handling, which raises the signal again before the cleanup."""
 
     def __init__(self, app: HttpApp, notifier: Notifier, most: int, started: Callable[[], None]) -> None:
         config = uvicorn.Config(
@@ -156,8 +159,7 @@ class _UvicornServer(uvicorn.Server):
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=most
-            + 1,  # beyond it uvicorn would refuse whoever comes: `_BoundedConnection` is before it
+            limit_concurrency=most + 1,  # above it uvicorn refuses new clients; `_BoundedConnection` acts before that
             timeout_graceful_shutdown=3,
         )
         super().__init__(config)
@@ -167,24 +169,24 @@ class _UvicornServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
+        """Leave the signal handlers as they are."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start, and call `started`."""
         await super().startup(sockets)
         self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, which would otherwise be waited for."""
+        """End the streams too; uvicorn would wait for them."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._exit_again)
+            tasks.start_soon(self._end_streams)
             await super().shutdown(sockets)
             tasks.cancel_scope.cancel()
 
-    async def _exit_again(self) -> None:
+    async def _end_streams(self) -> None:
         self._notifier.close()
-        await anyio.sleep(FAREWELL_SECONDS)  # listen streams say goodbye, some of them through an SSE stream
+        await anyio.sleep(LISTEN_END_SECONDS)  # listen streams end with a result, some through an SSE stream
         self._app.responses.end_streams()
         await anyio.sleep(FINISH_SECONDS)
         self._app.responses.end_all()
@@ -194,10 +196,9 @@ class _UvicornServer(uvicorn.Server):
 
 
 class _BoundedConnection(H11Protocol):
-    """Makes room when the house is full: who only stands there goes, the one who came first before others.
+    """A connection that makes room at the limit: the oldest idle connection is closed for a new one.
 
-    Whatever a client sends, it costs no more than its own connection: nonsense is refused or hung up on, and not worth a
-    line in the log.
+    A malformed request costs no more than its own connection: it is refused or closed, without a line in the log.
     """
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -205,33 +206,33 @@ class _BoundedConnection(H11Protocol):
         self.logger = _ERRORS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """Take in a client, for whom another may have to leave."""
+        """Accept a client, and close the oldest idle connection at the limit."""
         super().connection_made(transport)
         self.connected_at = time.monotonic()
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
-            everyone = cast("set[_BoundedConnection]", self.connections)
-            idle = (one for one in everyone if _is_waiting(one))
-            min(idle, key=lambda one: one.connected_at).leave()
+            connections = cast("set[_BoundedConnection]", self.connections)
+            idle = (one for one in connections if _is_waiting(one))
+            min(idle, key=lambda one: one.connected_at).close()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse nonsense. Where it comes in the middle of an answer, the connection ends: h11 begins no second one."""
+        """Refuse a malformed request. During another answer, close instead: h11 cannot start a second one."""
         cycle: RequestResponseCycle | None = self.cycle  # `None` before the first request
         if cycle is not None:
-            cycle.disconnected = True  # an answer that is still to come has no place any more
+            cycle.disconnected = True  # an answer that has not started can no longer be sent
             cycle.message_event.set()
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             super().send_400_response(msg)
         else:
             self.transport.close()
 
-    def leave(self) -> None:
-        """Close at once; the place is free from now on."""
+    def close(self) -> None:
+        """Close the connection at once, and free its slot."""
         self.connections.discard(self)
         self.transport.abort()
 
 
 def _raise_file_limit(most: int) -> None:
-    """Many systems grant a program 1,024 files unless it asks for more."""
+    """Raise the limit of open files, which is 1,024 by default on many systems."""
     try:
         import resource  # noqa: PLC0415 - not on Windows
     except ImportError:
@@ -243,12 +244,12 @@ def _raise_file_limit(most: int) -> None:
 
 
 def list_connections(web: uvicorn.Server) -> set[H11Protocol]:
-    """The open connections."""
+    """Return the open connections."""
     return cast("set[H11Protocol]", set(web.server_state.connections))
 
 
 async def _close_idle(web: uvicorn.Server, head_seconds: float) -> None:
-    """End connections whose request head takes too long; uvicorn would wait for ever for the first one."""
+    """Close connections whose request head takes too long; uvicorn waits for the first one without limit."""
     waiting: dict[H11Protocol, tuple[RequestResponseCycle | None, float]] = {}
     while True:
         await anyio.sleep(min(SWEEP_SECONDS, head_seconds))
@@ -261,7 +262,7 @@ async def _close_idle(web: uvicorn.Server, head_seconds: float) -> None:
 def _track_idle(
     connection: H11Protocol, waiting: dict[H11Protocol, tuple[RequestResponseCycle | None, float]]
 ) -> tuple[RequestResponseCycle | None, float]:
-    """The request answered last and since when nothing followed it."""
+    """Return the last answered request, and the time since when nothing followed."""
     before = waiting.get(connection)
     unchanged = before is not None and before[0] is connection.cycle
     return before if before and unchanged else (connection.cycle, anyio.current_time())

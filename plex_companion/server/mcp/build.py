@@ -1,4 +1,4 @@
-"""The MCP server: what is on offer, in the SDK's terms, and our errors as MCP's."""
+"""The MCP server: tools, resources and prompts in the SDK's types, and our errors as MCP's."""
 
 from __future__ import annotations
 
@@ -69,144 +69,150 @@ _CACHING: dict[CacheableMethod, CacheHint] = {
 
 
 def build_server(
-    offer: ServerInterface, notifier: Notifier, *, new_ref: Callable[[], str] | None = None
+    interface: ServerInterface, notifier: Notifier, *, new_ref: Callable[[], str] | None = None
 ) -> CompanionServer:
-    """The server for this offer, subscriptions of both eras included.
+    """Build the server, with the subscriptions of both protocol eras.
 
     Args:
-        offer: what is served.
+        interface: the tools, resources and prompts.
         notifier: made for the same resources.
-        new_ref: names a failure of ours, for the caller and for the log.
+        new_ref: returns a reference for an internal error, which both the caller and the log get.
     """
-    return CompanionServer(offer, notifier, new_ref or functools.partial(secrets.token_hex, 4))
+    return CompanionServer(interface, notifier, new_ref or functools.partial(secrets.token_hex, 4))
 
 
 class CompanionServer(MCPServer[Any]):
-    """Serves an `ServerInterface`. Our schemas and errors go out as they were declared, not as the SDK would derive them."""
+    """Serves a `ServerInterface`. Schemas and errors are sent as we declare them, not as the SDK would derive them."""
 
-    def __init__(self, offer: ServerInterface, notifier: Notifier, new_ref: Callable[[], str]) -> None:
+    def __init__(self, interface: ServerInterface, notifier: Notifier, new_ref: Callable[[], str]) -> None:
         super().__init__(
-            offer.name,
-            version=offer.version,
-            instructions=offer.instructions,
+            interface.name,
+            version=interface.version,
+            instructions=interface.instructions,
             cache_hints=_CACHING,
-            extensions=panel_resources.list_extensions(offer.panels),
+            extensions=panel_resources.list_extensions(interface.panels),
         )
-        self._offer = offer
-        self.secrets = offer.secrets
-        self._tools = {tool.name: tool for tool in offer.tools}
-        self._addresses = notifier.addresses
+        self._interface = interface
+        self.secrets = interface.secrets
+        self._tools = {tool.name: tool for tool in interface.tools}
+        self._uri_index = notifier.addresses
         self._new_ref = new_ref
         notifier.register_with(self.lowlevel)
         self.lowlevel.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
-        # The transports ask for these without arguments, and `listChanged` is an argument.
+        # The transports call this without arguments, and the capability `listChanged` is an argument.
         self.lowlevel.create_initialization_options = functools.partial(  # type: ignore[method-assign]  # no subclass of Server can be passed in
             self.lowlevel.create_initialization_options, NotificationOptions(resources_changed=True)
         )
 
     @property
     def lowlevel(self) -> Server[Any]:
-        """The SDK's server under this one: subscriptions can be registered nowhere else."""
+        """The SDK's low-level server. Only there can subscriptions be registered."""
         return self._lowlevel_server
 
     async def serve(self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]) -> None:
-        """Serve one client over a pair of streams, in the era it opens with, until it leaves."""
+        """Serve one client over a pair of streams, in the protocol era of its first message, until it leaves."""
         await self.lowlevel.run(read, write, self.lowlevel.create_initialization_options())
 
     async def list_tools(self) -> list[Tool]:
-        """The tools that can be used now. Those that read-only mode refuses are not listed, and can still be called."""
+        """Return the tools that can be used now.
+
+        Tools that the read-only mode refuses are not listed. They can still be called, and answer with the reason.
+        """
         return self._listed
 
     @functools.cached_property
     def _listed(self) -> list[Tool]:
-        usable = (tool for tool in self._offer.tools if not tool.off)
-        return [_build_tool(tool, panel_resources.build_meta(tool.name, self._offer.panels)) for tool in usable]
+        usable = (tool for tool in self._interface.tools if not tool.off)
+        return [_build_tool(tool, panel_resources.build_meta(tool.name, self._interface.panels)) for tool in usable]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Call a tool; what it raises becomes an error result, and cancelling the request cancels the tool.
+        """Call a tool. Cancelling the request cancels the tool.
+
+        A tool that fails gives a result with `isError`, which the model sees, and not a protocol error (MCP, Tools, Error
+        handling).
 
         Raises:
-            MCPError: -32602 for a name that no tool has.
+            MCPError: -32602 for an unknown tool.
         """
         tool = self._tools.get(name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"No tool is called {name[:100]}. See tools/list.", {"name": name[:100]})
         try:
-            return _build_result(await self._offer.call(tool, arguments, ClientCaller(context)))
+            return _build_result(await self._interface.call(tool, arguments, ClientCaller(context)))
         except ToolError as error:
             return _build_error_result(error)
-        except ElicitationRequired as question:
-            return question.result
+        except ElicitationRequired as required:
+            return required.result
         except MCPError:
             raise
-        except Exception as error:  # noqa: BLE001  # the border: whatever it is, the caller gets a code, the log the rest
+        except Exception as error:  # noqa: BLE001  # the outermost place: the caller gets a code, the log the traceback
             return _build_error_result(self._report_internal("Tool", name, error))
 
     def is_write(self, name: str, arguments: Mapping[str, Any]) -> bool:
-        """Whether such a call may change something, in Plex or in what is noted here."""
+        """Return whether a call may change something in Plex or in the companion's own notes."""
         tool = self._tools.get(name)
         return tool is not None and tool.needs_write(arguments)
 
     async def list_resources(self) -> list[Resource]:
-        """The fixed resources and the members of the families that exist now. Panels are found through their tools."""
-        return [_build_resource(one) for one in self._offer.list_existing()]
+        """Return the fixed resources and the existing members of the families. Panels are found through their tools."""
+        return [_build_resource(one) for one in self._interface.list_existing()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
-        """The families."""
-        return [_build_template(family) for family in self._offer.resources if family.is_family]
+        """Return the families of resources."""
+        return [_build_template(family) for family in self._interface.resources if family.is_family]
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
     ) -> Iterable[ReadResourceContents]:
-        """The JSON of a resource, or the page of a panel.
+        """Return the JSON of a resource, or the page of a panel.
 
         Raises:
-            ResourceNotFoundError: nothing has this URI; on the wire -32602 with `data.uri`.
+            ResourceNotFoundError: no resource has this URI; on the wire -32602 with `data.uri`.
             ResourceError: it cannot be read now.
             MCPError: -32602 with `data.uri` for a URI that is too long to be one.
         """
         del context
-        address = str(uri)
-        refuse_too_long(address)
-        for panel in self._offer.panels:
-            if panel.uri == address:
+        text = str(uri)
+        refuse_too_long(text)
+        for panel in self._interface.panels:
+            if panel.uri == text:
                 return [panel_resources.build_contents(panel)]
         try:
-            text = await self._offer.read(self._addresses.canonicalize(address) or address)
+            body = await self._interface.read(self._uri_index.canonicalize(text) or text)
         except NotFound as error:
             raise ResourceNotFoundError(error.message) from error
         except ToolError as error:
             raise ResourceError(encode_json(error.body(), default=str)) from error
-        except Exception as error:  # the border, as in call_tool
+        except Exception as error:  # the outermost place, as in call_tool
             raise ResourceError(
-                encode_json(self._report_internal("Resource", address, error).body(), default=str)
+                encode_json(self._report_internal("Resource", text, error).body(), default=str)
             ) from error
-        return [ReadResourceContents(content=text, mime_type=JSON)]
+        return [ReadResourceContents(content=body, mime_type=JSON)]
 
     async def list_prompts(self) -> list[Prompt]:
-        """The prompts that the served tools can answer."""
-        return [prompt_results.build_prompt(prompt) for prompt in self._offer.prompts]
+        """Return the prompts that the served tools can answer."""
+        return [prompt_results.build_prompt(prompt) for prompt in self._interface.prompts]
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
     ) -> GetPromptResult:
-        """What a prompt says; a wrong name or argument the SDK would call an internal error.
+        """Return a filled prompt. For a wrong name or argument, the SDK would report an internal error.
 
         Raises:
             MCPError: -32602 for an unknown prompt, and for an argument that is missing or unknown.
         """
         del context
-        return prompt_results.get_prompt(self._offer, name, arguments or {})
+        return prompt_results.get_prompt(self._interface, name, arguments or {})
 
     async def _complete(self, _: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
-        return prompt_results.complete(self._offer, params)
+        return prompt_results.complete(self._interface, params)
 
     def _report_internal(self, kind: str, name: str, error: Exception) -> Internal:
         ref = self._new_ref()
         logger.error("%s %r failed, ref %s", kind, name, ref, exc_info=error)
-        return Internal(f"{name} failed inside plex-companion. Its log tells more under ref {ref}.", ref=ref)
+        return Internal(f"{name} failed inside plex-companion. See its log, ref {ref}.", ref=ref)
 
 
 def _build_result(answer: ToolResult) -> CallToolResult:

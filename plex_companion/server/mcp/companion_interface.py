@@ -1,4 +1,4 @@
-"""What the MCP server serves: tools, resources, prompts and panels of one companion, and its instructions."""
+"""Builds what the MCP server serves from a companion: tools, resources, prompts, panels and instructions."""
 
 from __future__ import annotations
 
@@ -28,38 +28,37 @@ if TYPE_CHECKING:
     from plex_companion.tools.declare import Caller, Tool
 
 INSTRUCTIONS = """\
-plex-companion listens to a Plex Media Server and remembers what it heard, so live questions cost nothing and old ones
-can be answered while Plex is away.
+plex-companion listens to a Plex Media Server and records what happens, so it can answer about the present and the past
+without asking Plex, even while Plex is down.
 
-- What plays now: resource plex://sessions (subscribe to be told), or the tool live_sessions.
-- Waiting for something to happen: events_wait. What happened since: events_since with the last next_cursor.
-- The past: what_happened(since="12h") is a digest of plays, additions, alerts and outages; history_query, history_stats,
-  library_changes and play_get ask more exactly. Times are spans (24h, 7d), dates, or ISO 8601. While `history.complete` is
-  false, Plex's own history is still being read in; `notes` and `outages` say when nobody listened.
-- Every answer of the live toolset carries `connection.state`. Unless it is "live", the data is the last known, and an
-  empty list does not mean that nothing happens.
-- Ids (rating_key, library_id …) may be given as numbers or as strings, and beat titles. When several things fit a title,
-  the answer is a list with status "multiple_matches" and nothing was changed: repeat the call with the id that is meant.
+- What is playing now: resource plex://sessions (subscribe to be notified), or the tool live_sessions.
+- To wait for an event: events_wait. For events since the last call: events_since with the last next_cursor.
+- The past: what_happened(since="12h") sums up plays, additions, alerts and outages; history_query, history_stats,
+  library_changes and play_get give details. Times are spans (24h, 7d), dates, or ISO 8601. While `history.complete` is
+  false, Plex's own history is still being imported; `notes` and `outages` say which times are not covered.
+- Every answer of the live toolset has `connection.state`. Unless it is "live", the data is the last known state, and an
+  empty list does not mean that nothing is playing.
+- Ids (rating_key, library_id …) may be numbers or strings, and are more reliable than titles. If several items match a
+  title, the answer is a list with status "multiple_matches" and nothing was changed: repeat the call with the right id.
 - {writing}
-- An error is an object with a stable `code` and a `message` that says what to try.
+- An error is an object with a stable `code`, and a `message` that says what to try.
 """
 
 
 ASKS_FIRST = """\
-What destroys something asks a person first; where the host cannot ask, the call needs confirm=true, so ask the person
-  yourself."""
+Destructive tools ask the user first. If the host cannot ask, they need confirm=true: then ask the user yourself."""
 
 
-CHANGES_NOTHING = "None of the tools served here changes anything in Plex."
+CHANGES_NOTHING = "None of these tools changes anything in Plex."
 
 
 OFF = """\
-The companion is read-only: {hidden} tools that change Plex are not listed, and answer with code "read_only" when
-  called. When a person asks for a change, tell them so. {allow}"""
+The companion is read-only: {hidden} tools that change Plex are not listed, and answer with code "read_only" if
+  called. If the user asks for a change, say so. {allow}"""
 
 
 def build_instructions(tools: Sequence[Tool]) -> str:
-    """Return what a model is told of the server. While tools are off, it says how many and how to allow them."""
+    """Return the instructions for a model. If tools are hidden, they say how many, and how to allow them."""
     if hidden := count_hidden_tools(tools):
         return INSTRUCTIONS.format(writing=OFF.format(hidden=hidden, allow=ALLOW_WRITES))
     writes = any(tool.access is not Access.READ for tool in tools)
@@ -73,13 +72,13 @@ def count_hidden_tools(tools: Sequence[Tool]) -> int:
 
 @dataclass(slots=True)
 class ToolCallTimer:
-    """Tells of each call of a tool: its name, what came of it, seconds. Nobody listens on stdio."""
+    """Reports each call of a tool: its name, the outcome and the seconds. On stdio nothing observes it."""
 
     observe: Callable[[str, str, float], None] | None = None
 
     @contextmanager
     def time_call(self, tool: str) -> Iterator[None]:
-        """One call."""
+        """Time one call of a tool."""
         began, outcome = time.perf_counter(), "internal"
         try:
             yield
@@ -99,7 +98,7 @@ class ToolCallTimer:
 
 
 def build_server_interface(companion: Companion, tools: Sequence[Tool], calls: ToolCallTimer) -> ServerInterface:
-    """What the MCP server serves."""
+    """Build the interface that the MCP server serves."""
 
     async def run_tool(tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> ToolResult:
         with calls.time_call(tool.name):

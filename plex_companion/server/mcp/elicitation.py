@@ -1,4 +1,4 @@
-"""The client behind a call, as a tool sees it: it can be told of progress, and a person there can be asked."""
+"""The client of a tool call, as the tool sees it: it can get progress, and its user can be asked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FORM: dict[str, Any] = {
 
 
 class ElicitationRequired(Exception):
-    """A person must be asked first (2026-07-28): no error, the call ends here and comes again with the answer."""
+    """The user must be asked first (2026-07-28). Not an error: the call ends, and the client repeats it with the answer."""
 
     def __init__(self, result: InputRequiredResult) -> None:
         super().__init__("A person must be asked first.")
@@ -31,7 +31,7 @@ class ElicitationRequired(Exception):
 
 
 class ClientCaller:
-    """One call's client (a `Caller`)."""
+    """The client of one call (a `Caller`)."""
 
     def __init__(self, context: Context[Any, Any] | None) -> None:
         self._context = context
@@ -42,19 +42,19 @@ class ClientCaller:
         return may_write(self._context.request_context.request if self._context else None)
 
     async def report_progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
-        """Report progress; nothing happens when the client did not ask for it, or by a token too long to repeat."""
+        """Report progress. Does nothing if the client did not ask for it, or its progress token is too long to repeat."""
         if self._context is not None and not _is_long(self._context):
             await self._context.report_progress(done, total, message)
 
     async def confirm(self, question: str) -> bool | None:
-        """Ask a person yes or no; `None` when the client has no way to ask.
+        """Ask the user yes or no. Return `None` if the client cannot ask.
 
-        In the modern era the first call ends with the question and the whole tool runs again with the answer, so
-        nothing may be changed before this. An answer counts only for exactly this question: if a fact named in it
-        has changed meanwhile, the person is asked again.
+        In the modern era the first call ends with the question, and the whole tool runs again with the answer, so
+        nothing may be changed before this. An answer counts only for exactly this question: if a fact in it has
+        changed meanwhile, the user is asked again.
 
         Raises:
-            QuestionOpen: let it pass.
+            ElicitationRequired: in the modern era, without an answer; do not catch it.
         """
         if self._context is None or not _can_ask(self._context):
             return None
@@ -72,12 +72,16 @@ def _is_long(context: Context[Any, Any]) -> bool:
 def _can_ask(context: Context[Any, Any]) -> bool:
     capabilities = context.request_context.session.client_capabilities
     elicitation = capabilities.elicitation if capabilities else None
-    # Nothing said of either mode means forms (2025-06-18).
+    # A client that names neither mode supports forms (2025-06-18).
     return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
 
 
 def _read_answer(context: Context[Any, Any], question: str) -> ElicitResult:
-    """What the person answered to this question, brought back by the client together with the question's digest."""
+    """Return the user's answer to this question. The client sends it with the digest of the question.
+
+    Raises:
+        ElicitationRequired: there is no answer to this question yet.
+    """
     digest = hashlib.sha256(question.encode()).hexdigest()
     answer = (context.input_responses or {}).get(_KEY)
     if isinstance(answer, ElicitResult) and context.request_state == digest:

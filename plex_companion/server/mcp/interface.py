@@ -1,4 +1,4 @@
-"""What the server is given to serve, so that it knows MCP and nothing of Plex."""
+"""The interface between the MCP server and what it serves, so that the server knows nothing about Plex."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def _propose_nothing(_name: str, _typed: str) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answers: an object for programs, and the text a model reads (usually the same as compact JSON)."""
+    """The result of a tool: an object for programs, and the text for a model, usually the same as compact JSON."""
 
     structured: dict[str, Any]
     text: str
     images: tuple[tuple[str, bytes], ...] = ()
-    """MIME type and bytes of what a client shows besides."""
+    """MIME type and bytes of images that a client shows too."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceEntry:
-    """One concrete resource that exists now."""
+    """One existing resource in `resources/list`."""
 
     uri: str
     name: str
@@ -49,17 +49,17 @@ class ServerInterface:
     instructions: str
     tools: Sequence[Tool]
     call: Callable[[Tool, Mapping[str, Any], Caller], Awaitable[ToolResult]]
-    """Gate, validation and worker threads are behind it; raises `ToolError`."""
+    """Checks permission, validates and runs a tool; raises `ToolError`."""
     resources: Sequence[Resource]
     """Fixed ones and families."""
     list_existing: Callable[[], Sequence[ResourceEntry]]
-    """What `resources/list` shows now: the fixed ones and the members of the families."""
+    """Returns the fixed resources and the existing members of the families."""
     read: Callable[[str], Awaitable[str]]
-    """The JSON of a resource; raises `NotFound` for a URI that names nothing."""
+    """Returns the JSON of a resource; raises `NotFound` for an unknown URI."""
     secrets: SecretFilter = field(default_factory=lambda: SecretFilter(()))
     """Both transports pass everything they send through it."""
     prompts: Sequence[Prompt] = ()
     propose: Callable[[str, str], Sequence[str]] = _propose_nothing
-    """Values for the prompt argument or URI field of a name, given what was typed of it."""
+    """Returns values for a prompt argument or URI field, given its name and what was typed so far."""
     panels: Sequence[Panel] = ()
-    """Pages that hosts show instead of what a tool answers."""
+    """Pages that hosts show in place of a tool's result."""

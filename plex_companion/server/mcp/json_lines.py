@@ -1,4 +1,4 @@
-"""Reads one line of standard input as a message, or says what is wrong with it."""
+"""Parses one line of standard input as a message, or explains what is wrong with it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 BOM = b"\xef\xbb\xbf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_NUMBER = re.compile(rb"NaN|Infinity|[\d.][eE]\+?\d{3}|\d{309}")
-"""What may hold a number that JSON has no word for; Pydantic reads it as `nan` or `inf`."""
-_UNREADABLE = "This line is no JSON text in UTF-8. Send one JSON-RPC message a line."
-_BATCH = "Batches are no part of MCP. Send one JSON-RPC message a line."
+"""Matches text that may contain a number without a form in JSON; Pydantic reads it as `nan` or `inf`."""
+_UNREADABLE = "This line is not JSON in UTF-8. Send one JSON-RPC message per line."
+_BATCH = "MCP has no batches. Send one JSON-RPC message per line."
 _NO_MESSAGE = (
-    "This line is JSON but no JSON-RPC 2.0 message. Send an object with jsonrpc, method and, to be answered, id."
+    "This line is JSON, but not a JSON-RPC 2.0 message. Send an object with jsonrpc, method and, for a request, id."
 )
 
 
 class UnreadableLine(Exception):
-    """A line that is no message. `answer` is what its sender is told, `None` where it asked for nothing."""
+    """A line that is not a message. `answer` is the error for its sender; `None` if it must not be answered."""
 
     def __init__(self, code: int, message: str, request_id: str | int | None = None, *, answered: bool = True) -> None:
         super().__init__(message)
@@ -33,54 +33,54 @@ class UnreadableLine(Exception):
 
 
 def read_message(line: bytes) -> JSONRPCMessage | None:
-    """Return the message of a line, `None` for an empty one.
+    """Return the message in a line; `None` for an empty line.
 
-    A byte order mark is skipped. Bytes that are no UTF-8 and lone surrogates are read as U+FFFD.
+    A byte order mark is skipped (RFC 8259, section 8.1, allows it). Invalid UTF-8 and lone surrogates become U+FFFD.
 
     Raises:
-        UnreadableLine: it is no message; it holds the answer of JSON-RPC 2.0, section 5.1.
+        UnreadableLine: the line is not a message. The error has the answer of JSON-RPC 2.0, section 5.1.
     """
     text = line.removeprefix(BOM).strip()
     if not text:
         return None
     if _NO_NUMBER.search(text):
-        return _check(_parse(text))
+        return _check_message(_parse(text))
     try:
         message = jsonrpc_message_adapter.validate_json(text, by_name=False)
     except ValidationError:
-        return _check(_parse(text))
+        return _check_message(_parse(text))
     if isinstance(message, JSONRPCNotification) and b'"id"' in text:
-        return _check(_parse(text))
+        return _check_message(_parse(text))
     return message
 
 
-def too_long(limit: int) -> UnreadableLine:
-    """Say that a line is longer than `limit` bytes."""
+def build_too_long(limit: int) -> UnreadableLine:
+    """Return the error for a line longer than `limit` bytes."""
     return UnreadableLine(PARSE_ERROR, f"This line is longer than {limit} bytes and was not read.")
 
 
 def _parse(text: bytes) -> Any:
-    """Parse as `json` does, which takes lone surrogates, but strictly as to numbers."""
+    """Parse with `json`, which accepts lone surrogates, but refuse numbers that JSON does not have."""
     try:
-        value = json.loads(text.decode("utf-8", "replace"), parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(text.decode("utf-8", "replace"), parse_constant=_refuse_constant, parse_float=_parse_finite)
         clean = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", json.dumps(value, ensure_ascii=False))
         return json.loads(clean)
     except (ValueError, RecursionError):
         raise UnreadableLine(PARSE_ERROR, _UNREADABLE) from None
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-def _finite(digits: str) -> float:
+def _parse_finite(digits: str) -> float:
     number = float(digits)
     if number in {float("inf"), float("-inf")}:
         raise ValueError(digits)
     return number
 
 
-def _check(value: Any) -> JSONRPCMessage:
+def _check_message(value: Any) -> JSONRPCMessage:
     if isinstance(value, list):
         raise UnreadableLine(INVALID_REQUEST, _BATCH)
     if not isinstance(value, dict):
@@ -88,14 +88,16 @@ def _check(value: Any) -> JSONRPCMessage:
     try:
         message = jsonrpc_message_adapter.validate_python(value, by_name=False)
     except (ValidationError, RecursionError):
-        raise _no_message(value) from None
+        raise _build_error(value) from None
     if isinstance(message, JSONRPCNotification) and "id" in value:  # null, or a fraction
-        raise _no_message(value)
+        raise _build_error(value)
     return message
 
 
-def _no_message(value: dict[str, Any]) -> UnreadableLine:
-    """An answer is never answered (JSON-RPC 2.0, section 4): it would go back and forth."""
+def _build_error(value: dict[str, Any]) -> UnreadableLine:
+    """Build the error for a value that is not a message. A malformed response gets no answer (JSON-RPC 2.0, section 5),
+    or two programs could answer each other forever.
+    """
     request_id = value.get("id")
     known = isinstance(request_id, str | int) and not isinstance(request_id, bool)
     is_answer = "method" not in value and ("result" in value or "error" in value)

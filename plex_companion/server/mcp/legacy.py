@@ -1,4 +1,4 @@
-"""Subscriptions up to 2025-11-25: `resources/subscribe` on a session that lasts."""
+"""Subscriptions in protocol versions up to 2025-11-25: `resources/subscribe` on a long-lived session."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from mcp_types import EmptyResult
 
-from plex_companion.server.mcp.limits import check_limit, refuse_crowd, resolve_uris
+from plex_companion.server.mcp.limits import check_limit, refuse_over_total, resolve_uris
 from plex_companion.server.mcp.subscribers import LISTING, Subscriber, Subscribers
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, slots=True)
 class LegacySession(Subscriber):
-    """One client, from its first subscription (or the end of its handshake) until its connection closes."""
+    """One client, from its first subscription, or the end of its handshake, until its connection closes."""
 
     notified: set[str] = field(default_factory=set)
-    """What went into the GET stream that is open now, and may be lost with it."""
+    """Keys that were sent on the present GET stream, and may be lost with it."""
     pump: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
 class LegacySessions:
-    """Serves `resources/subscribe` and `resources/unsubscribe`, which the SDK leaves out.
+    """Serves `resources/subscribe` and `resources/unsubscribe`, which the SDK does not implement.
 
-    Each session has a task of its own, because writing to a client that does not read never returns.
-    A Streamable HTTP session is held while it has no GET stream: the SDK drops what is sent then.
+    Each session has its own task, because writing to a client that does not read never returns.
+    A Streamable HTTP session is paused while it has no GET stream: the SDK drops messages sent then.
     """
 
     def __init__(self, subscribers: Subscribers, addresses: UriIndex) -> None:
@@ -48,25 +48,25 @@ class LegacySessions:
         self.pumps = 0
 
     def __len__(self) -> int:
-        """How many sessions there are."""
+        """Return the number of sessions."""
         return len(self._sessions)
 
     @property
     def streams(self) -> int:
-        """How many sessions have a GET stream."""
+        """The number of sessions with a GET stream."""
         return len(self._streams)
 
     async def handle_initialized(self, ctx: ServerRequestContext[Any, Any], _: NotificationParams) -> None:
-        """From now on the client hears when the list of resources changes; nobody subscribes to that."""
+        """Start to send this client `list_changed` for resources, which needs no subscription."""
         self._get_session(ctx)
 
     async def subscribe(self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams) -> EmptyResult:
-        """Tell this session about a URI.
+        """Subscribe this session to a URI.
 
         Raises:
-            MCPError: -32602 with `data.uri` when no declared resource has it, or when it is too long or one too many.
+            MCPError: -32602 with `data.uri` if no declared resource has it, it is too long, or there are too many.
         """
-        refuse_crowd(self._subscribers)
+        refuse_over_total(self._subscribers)
         wanted = resolve_uris(self._addresses, [params.uri])
         session = self._get_session(ctx)
         held = {key: uri for key, uri in (session.uris | wanted).items() if key != LISTING}
@@ -75,7 +75,7 @@ class LegacySessions:
         return EmptyResult()
 
     async def unsubscribe(self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams) -> EmptyResult:
-        """Stop telling this session about a URI; nothing happens when it never asked."""
+        """Unsubscribe this session from a URI. Does nothing without a subscription."""
         session = self._get_session(ctx)
         for canonical in resolve_uris(self._addresses, [params.uri]):
             self._subscribers.remove(session, canonical)
@@ -84,7 +84,7 @@ class LegacySessions:
 
     @contextmanager
     def open_stream(self, session_id: str) -> Iterator[None]:
-        """While entered, the session has a GET stream; what waited for one goes out."""
+        """Mark the session as having a GET stream while entered; updates that waited for one are sent."""
         self._streams.add(session_id)
         if session := self._http.get(session_id):
             session.pending.resume()
@@ -96,7 +96,7 @@ class LegacySessions:
                 _requeue(session)
 
     async def pump(self, connection: Connection, session: LegacySession) -> None:
-        """Tell one session, one thing after the other, until it has gone."""
+        """Send updates to one session, one after the other, until it ends."""
         self.pumps += 1
         try:
             with session.pump:
@@ -139,7 +139,7 @@ async def _notify(connection: Connection, session: LegacySession, key: str) -> N
 
 
 def _requeue(session: LegacySession) -> None:
-    """What was written to a stream that has ended may not have arrived: it is told again on the next one."""
+    """Queue again what was sent on a stream that has ended: it may not have arrived."""
     session.pending.pause()
     for key in session.notified:
         session.pending.add(key)

@@ -1,4 +1,4 @@
-"""Which URIs a client may subscribe to: those of declared resources, and neither endlessly many nor endlessly long ones."""
+"""Limits of subscriptions: only URIs of declared resources, and not too many or too long ones."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from plex_companion.server.mcp.uri_index import UriIndex
 
 MOST = 1024
-"""Subscriptions of one client."""
+"""The most subscriptions of one client."""
 LONGEST_BYTES = 2_048
-"""A URI, and whatever else a client gives that is kept while it listens."""
+"""The most bytes of a URI, and of anything else of a client that is stored while it listens."""
 MOST_BYTES = 1024 * 1024
-"""The URIs of one client together."""
+"""The most bytes of all URIs of one client."""
 MOST_TOGETHER = 64 * 1024 * 1024
-"""The URIs of all clients together, in characters."""
+"""The most characters of all URIs of all clients."""
 _SHOWN = 100
 
 
 def resolve_uris(addresses: UriIndex, uris: Sequence[str]) -> dict[str, str]:
-    """The canonical URIs, each with the spelling asked for.
+    """Return the canonical URIs, each with the spelling of the client.
 
     Raises:
         MCPError: -32602 with `data.uri` for a URI that no declared resource has or that is too long, or for too many.
@@ -41,7 +41,7 @@ def resolve_uris(addresses: UriIndex, uris: Sequence[str]) -> dict[str, str]:
 
 
 def check_limit(uris: Sequence[str]) -> None:
-    """Refuse what one client may not hold. It may name a URI again, which counts again where it is kept twice.
+    """Refuse subscriptions over the limits of one client. A repeated URI counts again if it is stored twice.
 
     Raises:
         MCPError: -32602 with `data.uri` for a URI that is too long, for too many, or for too many bytes.
@@ -55,8 +55,8 @@ def check_limit(uris: Sequence[str]) -> None:
         raise MCPError(INVALID_PARAMS, message, {"uri": uris[-1]})
 
 
-def refuse_crowd(subscribers: Subscribers) -> None:
-    """Refuse one more subscription while all clients together hold as much as may be.
+def refuse_over_total(subscribers: Subscribers) -> None:
+    """Refuse one more subscription while all clients together are at the limit.
 
     Raises:
         MCPError: -32603.
@@ -66,10 +66,10 @@ def refuse_crowd(subscribers: Subscribers) -> None:
 
 
 def refuse_too_long(uri: str) -> None:
-    """Refuse a URI that none of ours can be.
+    """Refuse a URI that is too long for any of ours, or contains half a character.
 
     Raises:
-        MCPError: -32602 with the beginning of it as `data.uri`.
+        MCPError: -32602 with the beginning of the URI as `data.uri`.
     """
     size = _count_bytes(uri)
     if size > LONGEST_BYTES:

@@ -1,4 +1,4 @@
-"""Subscriptions of the 2026-07-28 era: the response to `subscriptions/listen` is the stream."""
+"""Subscriptions since protocol version 2026-07-28: the response to `subscriptions/listen` is the stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mcp_types import (
     SubscriptionsListenResult,
 )
 
-from plex_companion.server.mcp.limits import LONGEST_BYTES, MOST_BYTES, refuse_crowd, resolve_uris
+from plex_companion.server.mcp.limits import LONGEST_BYTES, MOST_BYTES, refuse_over_total, resolve_uris
 from plex_companion.server.mcp.subscribers import LISTING, Subscriber, Subscribers
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from plex_companion.server.mcp.uri_index import UriIndex
 
 LARGEST_LISTEN = 2 * MOST_BYTES
-"""Bytes of a whole request: its URIs, escaped, and what else it says."""
+"""The most bytes of a whole request: its URIs, escaped, and the rest."""
 
 
 class ListenStreams:
     """Serves `subscriptions/listen`. One call is one stream.
 
-    The SDK's own handler ends a stream after 1,024 unread events, and a burst of distinct URIs reaches that
-    with a client that reads as fast as it can. Here a stream holds a set, as large as what it subscribed to.
+    The SDK's own handler ends a stream after 1,024 unread events. A burst of distinct URIs reaches that even with a
+    client that reads as fast as it can. Here a stream has a set that is never larger than its subscriptions.
     """
 
     def __init__(self, subscribers: Subscribers, addresses: UriIndex, *, limit: int) -> None:
@@ -47,7 +47,7 @@ class ListenStreams:
     async def __call__(
         self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        """Acknowledge, then tell until the client leaves (which cancels this) or the server closes."""
+        """Acknowledge, then send updates until the client leaves, which cancels this, or the server closes."""
         meta = {SUBSCRIPTION_ID_META_KEY: self._limit_streams(ctx)}
         await _refuse_large(ctx)
         asked = params.notifications
@@ -56,7 +56,7 @@ class ListenStreams:
             wanted[LISTING] = LISTING
         subscriber = Subscriber()
         self.open += 1
-        # Registered before the acknowledgement: what is announced while that is written waits in the mailbox.
+        # Registered before the acknowledgement: updates that are announced while it is written wait.
         self._subscribers.add(subscriber, wanted.items())
         try:
             await _send(ctx, _build_acknowledgement(asked, meta))
@@ -72,12 +72,12 @@ class ListenStreams:
             raise MCPError(INVALID_REQUEST, "subscriptions/listen needs a request id.")
         if self.open >= self._limit:
             raise MCPError(INTERNAL_ERROR, f"{self._limit} listen streams are open already. Close one, then try again.")
-        refuse_crowd(self._subscribers)
+        refuse_over_total(self._subscribers)
         return ctx.request_id
 
 
 async def _refuse_large(ctx: ServerRequestContext[Any, Any]) -> None:
-    """Refuse a request that would take much memory for as long as its stream is open: the SDK keeps all of it.
+    """Refuse a large request. The SDK keeps all of it in memory while its stream is open.
 
     Raises:
         MCPError: -32602.
@@ -89,7 +89,10 @@ async def _refuse_large(ctx: ServerRequestContext[Any, Any]) -> None:
 
 
 def _build_acknowledgement(asked: SubscriptionFilter, meta: dict[str, Any]) -> ServerNotification:
-    """Every kind is honoured, also those that never fire here; false flags and empty lists are left out."""
+    """Build the acknowledgement. It accepts every kind of notification, even those that never occur here.
+
+    False flags and empty lists are left out.
+    """
     honoured = SubscriptionFilter(
         tools_list_changed=asked.tools_list_changed or None,
         prompts_list_changed=asked.prompts_list_changed or None,

@@ -1,4 +1,4 @@
-"""Tells every client that subscribed, in both protocol eras, what has changed."""
+"""Notifies subscribed clients of both protocol eras of changed resources."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NotifierCounts:
-    """What the notifier holds; all zero when every client has left."""
+    """What the notifier holds; all zero after every client has left."""
 
     subscriptions: int
-    """Of both eras. Every legacy session also has one for the list of resources."""
+    """In both eras. Every legacy session also has one for the list of resources."""
     sessions: int
     """Legacy clients."""
     pumps: int
     """Tasks writing to them."""
     get_streams: int
-    """Streamable HTTP sessions among them that can be reached now."""
+    """Legacy Streamable HTTP sessions that have a stream now."""
     listen_streams: int
     """Modern streams."""
     waiting: int
-    """What has been announced and not yet been written to a client."""
+    """Announced updates that are not yet written to a client."""
 
 
 class Notifier:
-    """Level triggers: a notification says "read this again", never what changed.
+    """Sends level-triggered notifications: they say "read this again", never what changed.
 
-    The first change of a URI goes out at once, later ones at most every 50 ms, progress-only ones at most every
-    second, and each announcement is followed by a notification. A client that does not read delays nobody else.
+    The first change of a URI is sent at once, later ones at most every 50 ms, and changes of progress only at most every
+    second. Each announcement is followed by a notification. A client that does not read delays no other client.
     """
 
     def __init__(
@@ -62,31 +62,33 @@ class Notifier:
     ) -> None:
         self.addresses = UriIndex(resources)
         self._now = now
-        self._pacing = NotificationThrottle()
+        self._throttle = NotificationThrottle()
         self._wake = anyio.Event()
         self._subscribers = Subscribers()
         self._legacy = LegacySessions(self._subscribers, self.addresses)
         self._modern = ListenStreams(self._subscribers, self.addresses, limit=max_streams)
 
-    def announce(self, urgent: Iterable[str] = (), lazy: Iterable[str] = (), *, listing: bool = False) -> None:
-        """Say that these URIs changed. Returns at once and never raises; URIs nobody subscribed to cost nothing.
+    def announce(
+        self, immediate: Iterable[str] = (), progress_only: Iterable[str] = (), *, listing: bool = False
+    ) -> None:
+        """Announce that these URIs changed. Returns at once and never raises; URIs without subscribers cost nothing.
 
         Args:
-            urgent: changes of state.
-            lazy: changes of progress only.
-            listing: a concrete resource appeared or went.
+            immediate: changes of state.
+            progress_only: changes of progress only.
+            listing: a resource was added to or removed from the list.
         """
         now = self._now()
-        for uri in urgent:
+        for uri in immediate:
             self._schedule(uri, MERGE, now)
-        for uri in lazy:
+        for uri in progress_only:
             self._schedule(uri, PROGRESS, now)
         if listing:
             self._schedule(LISTING, MERGE, now)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Deliver while entered. Enter it before a transport opens and leave it after the last has closed."""
+        """Deliver while entered. Enter before a transport opens, and leave after the last one has closed."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._deliver)
             self._legacy.start = lambda connection, session: tasks.start_soon(self._legacy.pump, connection, session)
@@ -94,25 +96,25 @@ class Notifier:
             tasks.cancel_scope.cancel()
 
     def close(self) -> None:
-        """Hand out what is waiting, end modern streams gracefully, and tell nobody anything more."""
-        for key in self._pacing.pop_due(inf):
+        """Deliver waiting updates, end modern streams gracefully, and send nothing more."""
+        for key in self._throttle.pop_due(inf):
             self._subscribers.notify(key)
         self._subscribers.close()
 
     def open_get_stream(self, session_id: str) -> AbstractContextManager[None]:
-        """Enter while the legacy Streamable HTTP session of this id has its GET stream open."""
+        """Mark the legacy session with this id as having a GET stream while entered."""
         return self._legacy.open_stream(session_id)
 
     def count(self) -> NotifierCounts:
-        """What is held just now."""
+        """Count what the notifier holds now."""
         legacy, modern = self._legacy, self._modern
-        waiting = self._pacing.count_waiting() + self._subscribers.count_waiting()
+        waiting = self._throttle.count_waiting() + self._subscribers.count_waiting()
         return NotifierCounts(
             self._subscribers.count_pairs(), len(legacy), legacy.pumps, legacy.streams, modern.open, waiting
         )
 
     def register_with(self, server: Server[Any]) -> None:
-        """Serve the subscription methods of both eras on this low-level server."""
+        """Register the subscription methods of both eras on a low-level server."""
         server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self._modern)
         server.add_request_handler("resources/subscribe", SubscribeRequestParams, self._legacy.subscribe)
         server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._legacy.unsubscribe)
@@ -122,14 +124,14 @@ class Notifier:
 
     def _schedule(self, key: str, window: float, now: float) -> None:
         if key in self._subscribers:
-            self._pacing.schedule(key, window, now)
+            self._throttle.schedule(key, window, now)
             self._wake.set()
 
     async def _deliver(self) -> None:
         while True:
             self._wake = anyio.Event()
-            for key in self._pacing.pop_due(self._now()):
+            for key in self._throttle.pop_due(self._now()):
                 self._subscribers.notify(key)
                 await checkpoint()  # a thousand subscribers of a thousand URIs must not stop the loop
-            with anyio.move_on_after(self._pacing.find_next_time() - self._now()):
+            with anyio.move_on_after(self._throttle.find_next_time() - self._now()):
                 await self._wake.wait()

@@ -1,4 +1,4 @@
-"""What one subscriber has yet to be told: a set, so a subscriber that stops reading costs only itself."""
+"""Updates that wait for one subscriber: a set, so that one that stops reading costs little."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import anyio
 
 
 class PendingUpdates:
-    """Merges what it is offered until its reader takes it; never larger than what its owner subscribed to."""
+    """Merges updates until the reader takes them; never larger than the subscriptions of its owner."""
 
     def __init__(self, *, held: bool = False) -> None:
         self._pending: dict[str, None] = {}
@@ -15,39 +15,39 @@ class PendingUpdates:
         self._wake = anyio.Event()
 
     def __len__(self) -> int:
-        """How much waits to be read."""
+        """Return the number of waiting updates."""
         return len(self._pending)
 
     def add(self, key: str) -> None:
-        """Put something in; does not block, and does nothing once closed."""
+        """Add an update. Never blocks; does nothing after `close`."""
         if not self._closed:
             self._pending[key] = None
             self._wake.set()
 
     def remove(self, key: str) -> None:
-        """Take something out again, unread."""
+        """Remove an update that was not read."""
         self._pending.pop(key, None)
 
     def pause(self) -> None:
-        """Keep what comes in: the reader has no way to pass it on just now."""
+        """Hold back updates: the reader cannot send them now."""
         self._held = True
 
     def resume(self) -> None:
-        """Let the reader go on."""
+        """Let the reader continue."""
         self._held = False
         self._wake.set()
 
     def close(self) -> None:
-        """Take nothing more; the reader ends when it has read what is left."""
+        """Accept no more updates. The reader ends after the ones that wait."""
         self._closed = True
         self._wake.set()
 
     def __aiter__(self) -> PendingUpdates:
-        """What comes in, until `close`."""
+        """Return the iterator over updates, which ends after `close`."""
         return self
 
     async def __anext__(self) -> str:
-        """The longest waiting, taken out without a pause between the decision and the taking."""
+        """Return the update that has waited longest. No other task runs between choosing and removing it."""
         while self._held or not self._pending:
             if self._closed:
                 raise StopAsyncIteration

@@ -1,4 +1,4 @@
-"""Prompts and completions in the protocol's terms."""
+"""Prompts and completions as results of MCP."""
 
 from __future__ import annotations
 
@@ -29,41 +29,44 @@ if TYPE_CHECKING:
     from plex_companion.server.mcp.interface import ServerInterface
 
 MOST = 100
-"""Values in one answer, by the protocol."""
+"""The most values in one answer (MCP, Completion)."""
 
 
 def build_prompt(prompt: declare.Prompt) -> Prompt:
-    """A prompt as `prompts/list` shows it."""
+    """Build the entry of a prompt in `prompts/list`."""
     arguments = [
         PromptArgument(name=one.name, description=one.description, required=one.required) for one in prompt.arguments
     ]
     return Prompt(name=prompt.name, title=prompt.title, description=prompt.description, arguments=arguments)
 
 
-def get_prompt(offer: ServerInterface, name: str, arguments: Mapping[str, str]) -> GetPromptResult:
-    """A prompt, filled in.
+def get_prompt(interface: ServerInterface, name: str, arguments: Mapping[str, str]) -> GetPromptResult:
+    """Fill in a prompt.
 
     Raises:
         MCPError: -32602 for an unknown prompt, and for an argument that is missing or unknown.
     """
     try:
-        prompt, text = fill_prompt(offer.prompts, name, arguments)
+        prompt, text = fill_prompt(interface.prompts, name, arguments)
     except (NotFound, Invalid) as error:
         raise MCPError(INVALID_PARAMS, error.message, {"name": name[:100], **error.facts}) from error
     message = PromptMessage(role="user", content=TextContent(text=text))
     return GetPromptResult(description=prompt.description, messages=[message])
 
 
-def complete(offer: ServerInterface, params: CompleteRequestParams) -> CompleteResult:
-    """Values for what somebody types. What has no such argument or field gets none: clients ask on every key press."""
-    found = offer.propose(params.argument.name, params.argument.value) if _accepts(offer, params) else ()
+def complete(interface: ServerInterface, params: CompleteRequestParams) -> CompleteResult:
+    """Return values for an argument that is being typed.
+
+    An unknown argument or field gets none and no error: clients ask at every key press.
+    """
+    found = interface.propose(params.argument.name, params.argument.value) if _accepts(interface, params) else ()
     values = [*found[:MOST]]
     return CompleteResult(completion=Completion(values=values, total=len(found), has_more=len(found) > MOST))
 
 
-def _accepts(offer: ServerInterface, params: CompleteRequestParams) -> bool:
+def _accepts(interface: ServerInterface, params: CompleteRequestParams) -> bool:
     name = params.argument.name
     if isinstance(params.ref, PromptReference):
         asked = params.ref.name
-        return any(one.name == asked and one.find_argument(name) is not None for one in offer.prompts)
-    return any(one.uri == params.ref.uri and f"{{{name}}}" in one.uri for one in offer.resources)
+        return any(one.name == asked and one.find_argument(name) is not None for one in interface.prompts)
+    return any(one.uri == params.ref.uri and f"{{{name}}}" in one.uri for one in interface.resources)

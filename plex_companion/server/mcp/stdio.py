@@ -1,4 +1,4 @@
-"""Standard input and output as a transport that can be ended at any time."""
+"""Standard input and output as a transport that can be cancelled at any time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mcp_types import jsonrpc_message_adapter
 from plex_companion.errors import HostNotReading
 from plex_companion.server.http.refusal import MOST_BYTES
 from plex_companion.server.http.signals import wait_for_signal
-from plex_companion.server.mcp.json_lines import UnreadableLine, read_message, too_long
+from plex_companion.server.mcp.json_lines import UnreadableLine, build_too_long, read_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -36,23 +36,24 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
 WAITING_BYTES = 8 * 1024 * 1024
-"""Written and not yet read by the host; beyond it nothing more is taken in, so that no more is answered."""
+"""The most bytes that wait for the host to read. Above it no more input is read, so that nothing more is answered."""
 FULL_SECONDS = 1.0
-"""How long a host may read nothing while so much waits."""
+"""How long a host may read nothing while that much waits."""
 SILENT_SECONDS = 30.0
-"""How long it may read nothing while anything waits."""
+"""How long a host may read nothing while anything waits."""
 LAST_SECONDS = 2.0
-"""How long what waits at the end of input is still written."""
+"""How long waiting output is still written after the end of input."""
 
 
 async def serve_stdio(server: CompanionServer) -> None:
     """Serve the client at the other end of standard input and output.
 
-    Returns at the end of input, when nobody reads standard output any more, or at SIGINT, SIGTERM or SIGHUP, with whatever is
-    under way cancelled. Meanwhile standard output belongs to the protocol: what else is printed goes to standard error.
+    Returns at the end of input, when standard output is closed, or at SIGINT, SIGTERM or SIGHUP; running calls are
+    cancelled. Meanwhile only MCP messages go to standard output (MCP, Transports, stdio): other output goes to standard
+    error.
 
     Raises:
-        HostNotReading: the client has stopped reading, and its answers would fill the memory.
+        HostNotReading: the client has stopped reading, and its answers would fill memory.
     """
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_on_signal, tasks.cancel_scope)
@@ -70,8 +71,8 @@ async def _cancel_on_signal(serving: anyio.CancelScope) -> None:
 async def _open_streams(
     secrets: SecretFilter,
 ) -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
-    """Do what the SDK's transport does without its threads: one blocked in `read` or `write` cannot be cancelled."""
-    if sys.platform == "win32":  # no waiting for pipes there
+    """Open the streams as the SDK does, but without its threads: a thread blocked in `read` or `write` cannot be cancelled."""
+    if sys.platform == "win32":  # it cannot wait for pipes
         async with stdio_server() as (read, write):
             yield read, FilteredWriteStream(write, secrets)
         return
@@ -86,7 +87,7 @@ async def _open_streams(
             yield from_client, to_client
             await to_client.aclose()
             with anyio.move_on_after(LAST_SECONDS):
-                await output.drained()
+                await output.wait_until_written()
             tasks.cancel_scope.cancel()
 
 
@@ -131,7 +132,7 @@ async def _read(
                 if isinstance(message, UnreadableLine):
                     raise message
             except UnreadableLine as error:
-                logger.warning("A line of standard input is not understood: %s", error)
+                logger.warning("A line of standard input is not a message: %s", error)
                 if error.answer:
                     output.write(error.answer)
                 continue
@@ -142,7 +143,7 @@ async def _read(
 async def _write(from_server: ObjectReceiveStream[SessionMessage], output: DescriptorWriter) -> None:
     async for one in from_server:
         output.write(one.message.model_dump_json(by_alias=True, exclude_unset=True))
-        await output.room()
+        await output.wait_for_space()
 
 
 async def _end_without_reader(output: DescriptorWriter, serving: anyio.CancelScope) -> None:
@@ -152,7 +153,10 @@ async def _end_without_reader(output: DescriptorWriter, serving: anyio.CancelSco
 
 @contextmanager
 def _claim_descriptors() -> Iterator[tuple[int, int]]:
-    """Private descriptors for the protocol. Everyone else reads nothing from 0, and what they write to 1 goes to 2."""
+    """Take private copies of the descriptors for the protocol.
+
+    Meanwhile, reading from 0 gives nothing, and what is written to 1 goes to 2.
+    """
     stdin, stdout = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     sys.stdout.flush()
@@ -170,25 +174,25 @@ def _claim_descriptors() -> Iterator[tuple[int, int]]:
 
 
 class LineReader:
-    """The lines of a descriptor, without their ends; the last one also without a newline."""
+    """The lines of a descriptor without their newlines. The last line may lack one."""
 
     def __init__(self, descriptor: int, output: DescriptorWriter, longest: int = MOST_BYTES) -> None:
         self._descriptor, self._output, self._longest = descriptor, output, longest
         self._waits = _can_wait(descriptor)
 
     async def __aiter__(self) -> AsyncIterator[bytes | UnreadableLine]:
-        """Each line, or what is wrong with one that is too long to be kept."""
+        """Yield each line, or an error for a line that is too long."""
         rest, size = [b""], 0
         while chunk := await self._read_chunk():
             *ends, last = chunk.split(b"\n")
             for end in ends:
-                await self._output.room()
-                yield b"".join([*rest, end]) if size + len(end) <= self._longest else too_long(self._longest)
+                await self._output.wait_for_space()
+                yield b"".join([*rest, end]) if size + len(end) <= self._longest else build_too_long(self._longest)
                 rest, size = [], 0
             size += len(last)
             rest = [*rest, last] if size <= self._longest else []
         if size:
-            yield b"".join(rest) if size <= self._longest else too_long(self._longest)
+            yield b"".join(rest) if size <= self._longest else build_too_long(self._longest)
 
     async def _read_chunk(self) -> bytes:
         if self._waits:
@@ -199,7 +203,7 @@ class LineReader:
 
 
 class DescriptorWriter:
-    """Lines to a descriptor: kept while the host does not read, as many as may wait and as long as it may take."""
+    """Writes lines to a descriptor. Lines wait while the host does not read, up to limits of size and time."""
 
     def __init__(
         self,
@@ -216,28 +220,28 @@ class DescriptorWriter:
         self._most, self._full, self._silent = most, full, silent
         self._lines: deque[memoryview] = deque()
         self.waiting = 0
-        """Bytes that wait."""
+        """The number of waiting bytes."""
         self._filled, self._emptied = anyio.Event(), anyio.Event()
 
     def write(self, text: str) -> None:
-        """Have a line written. Returns at once."""
+        """Queue a line without the secrets in it. Returns at once."""
         line = memoryview(f"{self._secrets.hide(text)}\n".encode())
         self._lines.append(line)
         self.waiting += len(line)
         self._filled.set()
 
-    async def room(self) -> None:
-        """Return when no more waits than may."""
+    async def wait_for_space(self) -> None:
+        """Wait until less waits than the limit."""
         while self.waiting > self._most:
             await self._emptied.wait()
 
-    async def drained(self) -> None:
-        """Return when nothing waits."""
+    async def wait_until_written(self) -> None:
+        """Wait until everything is written."""
         while self.waiting:
             await self._emptied.wait()
 
     async def send(self) -> None:
-        """Write what waits, until nobody reads any more.
+        """Write queued lines until the host closes the pipe.
 
         Raises:
             HostNotReading: the host has not read for too long.
@@ -254,19 +258,19 @@ class DescriptorWriter:
 
     async def _send(self, line: memoryview) -> None:
         while line:
-            await self._writable()
-            # A pipe that can be written to takes PIPE_BUF bytes without blocking, and promises no more.
+            await self._wait_writable()
+            # A pipe that is ready takes PIPE_BUF bytes without blocking; POSIX promises no more.
             done = os.write(self._descriptor, line[: select.PIPE_BUF])
             line = line[done:]
             self.waiting -= done
             self._emptied.set()
             self._emptied = anyio.Event()
 
-    async def _writable(self) -> None:
-        """Wait for the host to read, if need be.
+    async def _wait_writable(self) -> None:
+        """Wait until the host reads, if the pipe is full.
 
         Raises:
-            HostNotReading: it does not.
+            HostNotReading: the host does not read.
         """
         if not self._waits:
             await anyio.lowlevel.checkpoint()
@@ -279,12 +283,12 @@ class DescriptorWriter:
             silent = anyio.current_time() - began
             if self.waiting > self._most or silent >= self._silent:
                 raise HostNotReading(
-                    f"The host does not read what it is told: {self.waiting / 1_000_000:.1f} MB have waited for "
+                    f"The host does not read its messages: {self.waiting / 1_000_000:.1f} MB have waited for "
                     f"{silent:.0f} s, so plex-companion ends. Start it again from the host."
                 )
 
 
 def _can_wait(descriptor: int) -> bool:
-    """Files, directories and `/dev/null` never block, and the system refuses to wait for them."""
+    """Return whether a descriptor can be waited for. Files, directories and `/dev/null` cannot (EPERM), and never block."""
     mode = os.fstat(descriptor).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)

@@ -1,4 +1,4 @@
-"""Who wants to hear of what, in one table for both protocol eras."""
+"""The table of subscriptions, for both protocol eras."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LISTING = ""
-"""The key for "the list of resources changed"; the other keys are URIs."""
+"""The key for changes of the list of resources; all other keys are URIs."""
 
 
 @dataclass(eq=False, slots=True)
@@ -21,20 +21,20 @@ class Subscriber:
 
     pending: PendingUpdates = field(default_factory=PendingUpdates)
     uris: dict[str, str] = field(default_factory=dict)
-    """Each key with the spelling the client used, which is the one it will recognise."""
+    """Each key with the client's own spelling, which it will recognise: MCP compares URIs as strings."""
 
 
 class Subscribers:
-    """The table from keys to subscribers; empty keys leave no trace in it."""
+    """The table from keys to subscribers; keys without subscribers are removed."""
 
     def __init__(self) -> None:
         self._by_key: defaultdict[str, dict[Subscriber, None]] = defaultdict(dict)
         self._closed = False
         self.characters = 0
-        """Of all URIs, as their subscribers spell them."""
+        """The characters of all URIs, in the spelling of their subscribers."""
 
     def add(self, subscriber: Subscriber, wanted: Iterable[tuple[str, str]]) -> None:
-        """Register `(key, spelling)` pairs. After `close`, the subscriber is told that there is no more."""
+        """Register `(key, spelling)` pairs. After `close`, the subscriber ends at once."""
         for key, spelling in wanted:
             self.characters += len(spelling) - len(subscriber.uris.get(key, ""))
             subscriber.uris[key] = spelling
@@ -43,7 +43,7 @@ class Subscribers:
             subscriber.pending.close()
 
     def remove(self, subscriber: Subscriber, key: str) -> None:
-        """Forget one key; what was pending for it is not sent."""
+        """Remove one key of a subscriber; its pending update is not sent."""
         spelling = subscriber.uris.pop(key, None)
         if spelling is None:
             return
@@ -54,32 +54,32 @@ class Subscribers:
             del self._by_key[key]
 
     def drop(self, subscriber: Subscriber) -> None:
-        """Forget a subscriber altogether."""
+        """Remove a subscriber with all its keys."""
         for key in list(subscriber.uris):
             self.remove(subscriber, key)
         subscriber.pending.close()
 
     def notify(self, key: str) -> None:
-        """Put `key` into the mailbox of everyone who wants it."""
+        """Add an update of `key` for each of its subscribers."""
         for subscriber in self._by_key.get(key, ()):
             subscriber.pending.add(key)
 
     def close(self) -> None:
-        """End every mailbox, now and in future."""
+        """End every subscriber, present and future."""
         self._closed = True
         for subscriber in self._list_all():
             subscriber.pending.close()
 
     def __contains__(self, key: object) -> bool:
-        """Whether anybody wants to hear of `key`."""
+        """Return whether `key` has a subscriber."""
         return key in self._by_key
 
     def count_pairs(self) -> int:
-        """How many (subscriber, key) pairs there are."""
+        """Count the (subscriber, key) pairs."""
         return sum(map(len, self._by_key.values()))
 
     def count_waiting(self) -> int:
-        """How much lies in mailboxes."""
+        """Count the updates that wait for subscribers."""
         return sum(len(subscriber.pending) for subscriber in self._list_all())
 
     def _list_all(self) -> set[Subscriber]:

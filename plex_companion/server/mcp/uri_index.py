@@ -1,4 +1,4 @@
-"""The one spelling of every URI, because MCP matches subscriptions as exact strings."""
+"""The canonical spelling of every URI, because MCP compares URIs of subscriptions as exact strings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class UriIndex:
-    """The URIs of the declared resources: fixed ones, and every member a family may ever have."""
+    """The URIs of the declared resources: fixed ones, and all possible members of families."""
 
     def __init__(self, resources: Sequence[Resource]) -> None:
         self._fixed = frozenset(resource.uri for resource in resources if not resource.is_family)
@@ -19,9 +19,9 @@ class UriIndex:
         self._schemes = frozenset(resource.uri.partition("://")[0] for resource in resources)
 
     def canonicalize(self, uri: str) -> str | None:
-        """The URI as announcements spell it; `None` when it is of our scheme and no declared resource has it.
+        """Return the URI in the spelling of announcements; `None` if it has our scheme and no declared resource matches.
 
-        A member of a family need not exist yet. A URI of a foreign scheme may be subscribed to and never changes.
+        A member of a family need not exist yet. A URI with another scheme can be subscribed to, but never changes.
         """
         plain = _normalize(uri)
         if plain.partition("://")[0] not in self._schemes:
@@ -36,7 +36,7 @@ class UriIndex:
 
 
 def _normalize(uri: str) -> str:
-    """Scheme and first segment in lower case (RFC 3986 section 6.2.2.1), without a closing slash."""
+    """Put scheme and first segment in lower case (RFC 3986, section 6.2.2.1), and remove a closing slash."""
     scheme, separator, rest = uri.partition("://")
     first, slash, path = rest.partition("/")
     return f"{scheme.lower()}{separator}" + f"{first.lower()}{slash}{path}".removesuffix("/")
