@@ -50,8 +50,6 @@ class Playing:
     view_offset_ms: int | None
     transcode_key: str | None
     """Bare; absent on direct play, and on the first frame of a start."""
-    play_queue_id: str | None
-    play_queue_item_id: str | None
     raw: Raw
 
 
@@ -71,7 +69,6 @@ class TimelineEntry:
     metadata_state: str | None
     media_state: str | None
     queue_size: int | None
-    updated_at_s: int | None
     raw: Raw
 
 
@@ -99,14 +96,6 @@ class TranscodeReport:
     type: str
     phase: Literal["start", "update", "end"]
     transcode: Transcode
-    context: str | None
-    duration_ms: int | None
-    remaining_s: int | None
-    size_bytes: int | None
-    audio_channels: int | None
-    time_stamp_s: float | None
-    max_offset_available_s: float | None
-    min_offset_available_s: float | None
     raw: Raw
 
 
@@ -145,7 +134,6 @@ class UpdateState:
     """The check for updates progressed."""
 
     type: ClassVar[str] = "update.statechange"
-    key: str | None
     version: str | None
     state: str | None
     raw: Raw
@@ -166,8 +154,6 @@ class Preference:
 
     type: ClassVar[str] = "preference"
     id: str | None
-    label: str | None
-    value: str | int | float | bool | None
     raw: Raw
 
 
@@ -184,10 +170,6 @@ class LogLine:
     """A line of Plex's log. Plex sends it only on request; the companion does not request it."""
 
     type: ClassVar[str] = "log"
-    level: int | None
-    thread: str | None
-    time: str | None
-    message: str | None
     raw: Raw
 
 
@@ -492,8 +474,6 @@ def _parse_playing(_kind: str, raw: Raw) -> Frame:
         state=_parse_text(raw.get("state")) or "",
         view_offset_ms=_parse_int(raw.get("viewOffset")),
         transcode_key=_strip_path(raw.get("transcodeSession")),
-        play_queue_id=_parse_text(raw.get("playQueueID")),
-        play_queue_item_id=_parse_text(raw.get("playQueueItemID")),
         raw=raw,
     )
 
@@ -511,7 +491,6 @@ def _parse_timeline(_kind: str, raw: Raw) -> Frame:
         metadata_state=_parse_text(raw.get("metadataState")),
         media_state=_parse_text(raw.get("mediaState")),
         queue_size=_parse_int(raw.get("queueSize")),
-        updated_at_s=_parse_int(raw.get("updatedAt")),
         raw=raw,
     )
 
@@ -586,14 +565,6 @@ def _parse_transcode(kind: str, raw: Raw) -> Frame:
         type=kind,
         phase=phases.get(kind.rsplit(".", 1)[-1], "end"),
         transcode=build_transcode(raw),
-        context=_parse_text(raw.get("context")),
-        duration_ms=_parse_int(raw.get("duration")),
-        remaining_s=_parse_int(raw.get("remaining")),
-        size_bytes=_parse_int(raw.get("size")),
-        audio_channels=_parse_int(raw.get("audioChannels")),
-        time_stamp_s=_parse_float(raw.get("timeStamp")),
-        max_offset_available_s=_parse_float(raw.get("maxOffsetAvailable")),
-        min_offset_available_s=_parse_float(raw.get("minOffsetAvailable")),
         raw=raw,
     )
 
@@ -616,7 +587,7 @@ def _parse_reachability(_kind: str, raw: Raw) -> Frame:
 
 
 def _parse_update(_kind: str, raw: Raw) -> Frame:
-    return UpdateState(_parse_text(raw.get("key")), _parse_text(raw.get("version")), _parse_text(raw.get("state")), raw)
+    return UpdateState(_parse_text(raw.get("version")), _parse_text(raw.get("state")), raw)
 
 
 def _parse_progress(_kind: str, raw: Raw) -> Frame:
@@ -624,9 +595,7 @@ def _parse_progress(_kind: str, raw: Raw) -> Frame:
 
 
 def _parse_preference(_kind: str, raw: Raw) -> Frame:
-    value = raw.get("value")
-    plain = clean(value) if isinstance(value, str) else value if isinstance(value, int | float) else None
-    return Preference(_parse_text(raw.get("id")), _parse_text(raw.get("label")), plain, raw)
+    return Preference(_parse_text(raw.get("id")), raw)
 
 
 def _parse_account(_kind: str, raw: Raw) -> Frame:
@@ -634,8 +603,7 @@ def _parse_account(_kind: str, raw: Raw) -> Frame:
 
 
 def _parse_log(_kind: str, raw: Raw) -> Frame:
-    level, thread, time = _parse_int(raw.get("level")), _parse_text(raw.get("thread")), _parse_text(raw.get("time"))
-    return LogLine(level, thread, time, _parse_text(raw.get("message")), raw)
+    return LogLine(raw)
 
 
 _KINDS: dict[str, tuple[str, Callable[[str, Raw], Frame]]] = {
