@@ -43,7 +43,7 @@ class WebhookRules:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """The result of delivery attempt: an HTTP status or, without delivery, why there was none."""
+    """The result of one attempt: an HTTP status or, without one, why there was none."""
 
     status: int | None
     words: str
@@ -84,7 +84,7 @@ def queue_deliveries(changes: Iterable[Effect], before: State, now: Moment, webh
 
 
 def record_attempt(delivery: Delivery, answer: DeliveryAttempt, at: int, chance: float) -> Delivery:
-    """Return a delivery after delivery more attempt.
+    """Return a delivery after one more attempt.
 
     `chance`, from 0 to 1, spreads the retries of several deliveries.
     """

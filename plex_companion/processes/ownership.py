@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Send = Callable[[Sequence[ReceivedEvent]], Awaitable[None]]
 
 ASK_SECONDS = 4.0
-"""How long a start waits for the server to identify itself, when its address is not the received in the database."""
+"""How long a start waits for the server to identify itself, when its address is not the one in the database."""
 AGAIN_SECONDS = 10.0
 """Between two later attempts to identify the server."""
 
