@@ -51,8 +51,6 @@ class Playing:
     view_offset_ms: int | None
     transcode_key: str | None
     """Bare; absent on direct play, and on the first frame of a start."""
-    play_queue_id: str | None
-    play_queue_item_id: str | None
     raw: Raw
 
 
@@ -72,7 +70,6 @@ class TimelineEntry:
     metadata_state: str | None
     media_state: str | None
     queue_size: int | None
-    updated_at_s: int | None
     raw: Raw
 
 
@@ -100,14 +97,6 @@ class TranscodeReport:
     type: str
     phase: Literal["start", "update", "end"]
     transcode: Transcode
-    context: str | None
-    duration_ms: int | None
-    remaining_s: int | None
-    size_bytes: int | None
-    audio_channels: int | None
-    time_stamp_s: float | None
-    max_offset_available_s: float | None
-    min_offset_available_s: float | None
     raw: Raw
 
 
@@ -146,7 +135,6 @@ class UpdateState:
     """The check for updates progressed."""
 
     type: ClassVar[str] = "update.statechange"
-    key: str | None
     version: str | None
     state: str | None
     raw: Raw
@@ -167,8 +155,6 @@ class Preference:
 
     type: ClassVar[str] = "preference"
     id: str | None
-    label: str | None
-    value: str | int | float | bool | None
     raw: Raw
 
 
@@ -185,10 +171,6 @@ class LogLine:
     """A line of Plex's log. Plex sends it only on request; the companion does not request it."""
 
     type: ClassVar[str] = "log"
-    level: int | None
-    thread: str | None
-    time: str | None
-    message: str | None
     raw: Raw
 
 
@@ -450,8 +432,6 @@ def _parse_playing(_kind: str, raw: Raw) -> Frame:
         state=parse_text(raw.get("state")) or "",
         view_offset_ms=parse_int(raw.get("viewOffset")),
         transcode_key=_strip_path(raw.get("transcodeSession")),
-        play_queue_id=parse_text(raw.get("playQueueID")),
-        play_queue_item_id=parse_text(raw.get("playQueueItemID")),
         raw=raw,
     )
 
@@ -469,7 +449,6 @@ def _parse_timeline(_kind: str, raw: Raw) -> Frame:
         metadata_state=parse_text(raw.get("metadataState")),
         media_state=parse_text(raw.get("mediaState")),
         queue_size=parse_int(raw.get("queueSize")),
-        updated_at_s=parse_int(raw.get("updatedAt")),
         raw=raw,
     )
 
@@ -544,14 +523,6 @@ def _parse_transcode(kind: str, raw: Raw) -> Frame:
         type=kind,
         phase=phases.get(kind.rsplit(".", 1)[-1], "end"),
         transcode=build_transcode(raw),
-        context=parse_text(raw.get("context")),
-        duration_ms=parse_int(raw.get("duration")),
-        remaining_s=parse_int(raw.get("remaining")),
-        size_bytes=parse_int(raw.get("size")),
-        audio_channels=parse_int(raw.get("audioChannels")),
-        time_stamp_s=parse_float(raw.get("timeStamp")),
-        max_offset_available_s=parse_float(raw.get("maxOffsetAvailable")),
-        min_offset_available_s=parse_float(raw.get("minOffsetAvailable")),
         raw=raw,
     )
 
@@ -574,7 +545,7 @@ def _parse_reachability(_kind: str, raw: Raw) -> Frame:
 
 
 def _parse_update(_kind: str, raw: Raw) -> Frame:
-    return UpdateState(parse_text(raw.get("key")), parse_text(raw.get("version")), parse_text(raw.get("state")), raw)
+    return UpdateState(parse_text(raw.get("version")), parse_text(raw.get("state")), raw)
 
 
 def _parse_progress(_kind: str, raw: Raw) -> Frame:
@@ -582,9 +553,7 @@ def _parse_progress(_kind: str, raw: Raw) -> Frame:
 
 
 def _parse_preference(_kind: str, raw: Raw) -> Frame:
-    value = raw.get("value")
-    plain = clean(value) if isinstance(value, str) else value if isinstance(value, int | float) else None
-    return Preference(parse_text(raw.get("id")), parse_text(raw.get("label")), plain, raw)
+    return Preference(parse_text(raw.get("id")), raw)
 
 
 def _parse_account(_kind: str, raw: Raw) -> Frame:
@@ -592,8 +561,7 @@ def _parse_account(_kind: str, raw: Raw) -> Frame:
 
 
 def _parse_log(_kind: str, raw: Raw) -> Frame:
-    level, thread, time = parse_int(raw.get("level")), parse_text(raw.get("thread")), parse_text(raw.get("time"))
-    return LogLine(level, thread, time, parse_text(raw.get("message")), raw)
+    return LogLine(raw)
 
 
 _KINDS: dict[str, tuple[str, Callable[[str, Raw], Frame]]] = {

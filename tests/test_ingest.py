@@ -1,4 +1,4 @@
-"""The heart: what was heard is written in few transactions, then shown, then told; and it goes on when the disk does not."""
+"""Ingest: events are written in few transactions, then published, then announced; and it goes on when the disk does not."""
 
 from __future__ import annotations
 
@@ -61,28 +61,28 @@ class Clock:
 
 
 @dataclass
-class Heart:
-    """Ingest on a real file, and what it told."""
+class RunningIngest:
+    """Ingest on a real file, and what it announced."""
 
     path: Path
     live: Live
-    inbox: EventQueue
+    event_queue: EventQueue
     cache: Cache
     clock: Clock = field(default_factory=Clock)
-    told: list[list[Effect]] = field(default_factory=list)
-    rows_when_told: list[int] = field(default_factory=list)
+    announced: list[list[Effect]] = field(default_factory=list)
+    rows_when_announced: list[int] = field(default_factory=list)
 
     def announce(self, changes: Sequence[Effect], _: TouchedUris) -> None:
-        """Note what was told, and what a reader would find on the disk at that moment."""
-        self.told.append(list(changes))
+        """Note what was announced, and what a reader would find on the disk at that moment."""
+        self.announced.append(list(changes))
         with closing(connect(self.path)) as reader:
-            self.rows_when_told.append(reader.execute("SELECT count(*) FROM events").fetchone()[0])
+            self.rows_when_announced.append(reader.execute("SELECT count(*) FROM events").fetchone()[0])
 
     async def say(self, *events: Event | str, after: float = 0) -> None:
-        """Put events, or the events of frames, into the inbox."""
+        """Put events, or the events of frames, into the event_queue."""
         moment = self.clock.after(after)
         understood = [one for event in events for one in (parse_frame(event) if isinstance(event, str) else [event])]
-        await self.inbox.put([ReceivedEvent(event, moment) for event in understood])
+        await self.event_queue.put([ReceivedEvent(event, moment) for event in understood])
 
     async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
         """Wait for a commit after which something is so."""
@@ -110,30 +110,32 @@ def first_snapshot(clock: Clock, epoch: int = 1) -> Snapshot:
 
 
 @asynccontextmanager
-async def heart(folder: Path, *, limit: int = 8_192, lock_ms: int = 50, running: bool = True) -> AsyncIterator[Heart]:
+async def run_ingest(
+    folder: Path, *, limit: int = 8_192, lock_ms: int = 50, running: bool = True
+) -> AsyncIterator[RunningIngest]:
     path = folder / "cache.sqlite3"
     async with open_cache(path, lock_ms) as cache, anyio.create_task_group() as tasks:
         live = Live(await load_state(cache, Moment(START, 1_000_000)))
-        it = Heart(path, live, EventQueue(limit, live.counters), cache)
+        it = RunningIngest(path, live, EventQueue(limit, live.counters), cache)
         if running:
-            tasks.start_soon(ingest, it.inbox, live, cache, it.announce)
+            tasks.start_soon(ingest, it.event_queue, live, cache, it.announce)
         yield it
         tasks.cancel_scope.cancel()
 
 
 @pytest.fixture
-async def it(tmp_path: Path) -> AsyncIterator[Heart]:
-    async with heart(tmp_path) as running:
+async def it(tmp_path: Path) -> AsyncIterator[RunningIngest]:
+    async with run_ingest(tmp_path) as running:
         yield running
 
 
-async def test_what_is_told_can_be_read_already(it: Heart) -> None:
+async def test_what_is_told_can_be_read_already(it: RunningIngest) -> None:
     await it.say(Connecting(), first_snapshot(it.clock))
     await it.say(playing())
     await it.until(lambda: "1" in it.live.state.sessions)
     await it.say(playing("1", "stopped"))
     await it.until(lambda: not it.live.state.sessions)
-    for changes, rows in zip(it.told, it.rows_when_told, strict=True):
+    for changes, rows in zip(it.announced, it.rows_when_announced, strict=True):
         newest = max((change.id for change in changes if isinstance(change, Journaled)), default=0)
         assert rows >= newest
     ended = it.rows("SELECT ended_by FROM plays")
@@ -142,13 +144,13 @@ async def test_what_is_told_can_be_read_already(it: Heart) -> None:
 
 async def test_readers_see_the_state_before_they_are_told(tmp_path: Path) -> None:
     seen: list[bool] = []
-    async with heart(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
+    async with run_ingest(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
 
         def announce(changes: Sequence[Effect], _: TouchedUris) -> None:
             started = [change.session_key for change in changes if isinstance(change, SessionStarted)]
             seen.extend(key in it.live.state.sessions for key in started)
 
-        tasks.start_soon(ingest, it.inbox, it.live, it.cache, announce)
+        tasks.start_soon(ingest, it.event_queue, it.live, it.cache, announce)
         await it.say(playing("1"), playing("2", client="stove"))
         await it.until(lambda: len(it.live.state.sessions) == 2)
         tasks.cancel_scope.cancel()
@@ -156,31 +158,31 @@ async def test_readers_see_the_state_before_they_are_told(tmp_path: Path) -> Non
 
 
 async def test_nothing_is_visible_before_it_is_committed(tmp_path: Path) -> None:
-    async with heart(tmp_path, running=False) as it:
+    async with run_ingest(tmp_path, running=False) as it:
         state, changes, _ = it.live.apply([ReceivedEvent(event, it.clock.now) for event in parse_frame(playing())])
         assert (list(state.sessions), it.live.state.sessions) == (["1"], {})
         assert changes
 
 
 async def test_a_burst_is_a_handful_of_transactions(tmp_path: Path) -> None:
-    async with heart(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
+    async with run_ingest(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
         sql: list[str] = []
         await it.cache.writer.set_trace_callback(sql.append)
         for second in range(2_000):
             await it.say(playing("1", at=second), after=1)
-        tasks.start_soon(ingest, it.inbox, it.live, it.cache, it.announce)
+        tasks.start_soon(ingest, it.event_queue, it.live, it.cache, it.announce)
         await it.until(lambda: it.live.state.next_event == 2_001)
         assert sum(statement == "COMMIT" for statement in sql) == 4
         tasks.cancel_scope.cancel()
 
 
-async def test_an_idle_system_commits_at_once(it: Heart) -> None:
+async def test_an_idle_system_commits_at_once(it: RunningIngest) -> None:
     for second in range(5):
         await it.say(playing("1", at=second), after=1)
         await it.until(lambda second=second: it.live.state.next_event == second + 2, seconds=2)  # type: ignore[misc]  # bound by default
 
 
-async def test_what_was_written_before_the_server_said_its_name_is_its_own(it: Heart) -> None:
+async def test_what_was_written_before_the_server_said_its_name_is_its_own(it: RunningIngest) -> None:
     await it.say(Disconnected("refused"))
     await it.until(lambda: it.live.state.next_event == 2)
     assert it.rows("SELECT DISTINCT server FROM events") == [("unknown",)]
@@ -189,7 +191,7 @@ async def test_what_was_written_before_the_server_said_its_name_is_its_own(it: H
     assert it.rows("SELECT DISTINCT server FROM events UNION SELECT DISTINCT server FROM alerts") == [("den-0001",)]
 
 
-async def test_malformed_and_unknown_frames_are_counted(it: Heart) -> None:
+async def test_malformed_and_unknown_frames_are_counted(it: RunningIngest) -> None:
     await it.say("no json", frame("invented", {"a": 1}), frame("invented", {"a": 2}), playing(), Tick())
     await it.until(lambda: it.live.state.next_event == 4)
     counters = it.live.counters
@@ -223,7 +225,7 @@ def test_types_that_never_end_do_not_fill_the_counters() -> None:
     assert (counters.events["kind 5"], counters.events.total()) == (2, 1_002)
 
 
-# The inbox
+# The event_queue
 
 
 def heard(*texts: str) -> list[ReceivedEvent]:
@@ -235,11 +237,11 @@ def offsets(found: list[ReceivedEvent]) -> list[tuple[str, int]]:
 
 
 async def squeezed(*texts: str) -> tuple[list[ReceivedEvent], int]:
-    """What is left of these when they fill the inbox, and one more comes."""
+    """What is left of these when they fill the event_queue, and one more comes."""
     counters = Counters()
-    inbox = EventQueue(len(texts), counters)
-    await inbox.put([*heard(*texts), ReceivedEvent(Tick(), Moment(START, 0))])
-    return (await inbox.drain(1_000))[:-1], counters.collapsed
+    event_queue = EventQueue(len(texts), counters)
+    await event_queue.put([*heard(*texts), ReceivedEvent(Tick(), Moment(START, 0))])
+    return (await event_queue.drain(1_000))[:-1], counters.collapsed
 
 
 async def test_a_full_inbox_keeps_the_first_and_the_newest_of_mere_progress() -> None:
@@ -293,11 +295,11 @@ async def test_a_full_inbox_loses_no_state_change() -> None:
 async def test_progress_does_not_collapse_across_what_may_end_the_session(between: list[ReceivedEvent]) -> None:
     counters = Counters()
     said = [*heard(playing("1", at=1), playing("1", at=2), playing("1", at=3)), *between, *heard(playing("1", at=4))]
-    inbox = EventQueue(len(said), counters)
+    event_queue = EventQueue(len(said), counters)
     with anyio.fail_after(HANG_SECONDS):
-        await inbox.put([*said, ReceivedEvent(Tick(), Moment(START, 0))])
+        await event_queue.put([*said, ReceivedEvent(Tick(), Moment(START, 0))])
     assert counters.collapsed == 1
-    assert len(await inbox.drain(100)) == len(said)
+    assert len(await event_queue.drain(100)) == len(said)
 
 
 async def test_jobs_and_activities_collapse_by_their_own_names_only() -> None:
@@ -313,41 +315,41 @@ async def test_jobs_and_activities_collapse_by_their_own_names_only() -> None:
 
 
 async def test_a_sender_waits_at_an_inbox_full_of_state_changes() -> None:
-    inbox = EventQueue(4, Counters())
-    await inbox.put(heard(*(playing(str(n)) for n in range(4))))
+    event_queue = EventQueue(4, Counters())
+    await event_queue.put(heard(*(playing(str(n)) for n in range(4))))
     with anyio.move_on_after(0.05) as waiting:
-        await inbox.put(heard(playing("9")))
+        await event_queue.put(heard(playing("9")))
     assert waiting.cancelled_caught
-    assert len(inbox) == 4
+    assert len(event_queue) == 4
 
 
 async def test_every_sender_that_waits_goes_on_when_there_is_room() -> None:
-    inbox = EventQueue(2, Counters())
-    await inbox.put(heard(playing("1"), playing("2")))
+    event_queue = EventQueue(2, Counters())
+    await event_queue.put(heard(playing("1"), playing("2")))
     taken: list[ReceivedEvent] = []
     with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as senders:
             for key in ("3", "4", "5"):
-                senders.start_soon(inbox.put, heard(playing(key)))
+                senders.start_soon(event_queue.put, heard(playing(key)))
             await anyio.wait_all_tasks_blocked()
             while len(taken) < 5:
-                taken += await inbox.drain(1)
+                taken += await event_queue.drain(1)
     assert sorted(getattr(one.event, "session_key", "") for one in taken) == ["1", "2", "3", "4", "5"]
 
 
 async def test_a_sender_keeps_its_own_order() -> None:
-    inbox = EventQueue(3, Counters())
+    event_queue = EventQueue(3, Counters())
     taken: list[ReceivedEvent] = []
     with anyio.fail_after(HANG_SECONDS):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(inbox.put, heard(*(playing(str(n)) for n in range(50))))
+            tasks.start_soon(event_queue.put, heard(*(playing(str(n)) for n in range(50))))
             while len(taken) < 50:
-                taken += await inbox.drain(2)
+                taken += await event_queue.drain(2)
     assert [getattr(one.event, "session_key", "") for one in taken] == [str(n) for n in range(50)]
 
 
 async def test_a_burst_lets_others_run() -> None:
-    inbox, turns = EventQueue(8_192, Counters()), 0
+    event_queue, turns = EventQueue(8_192, Counters()), 0
     async with anyio.create_task_group() as tasks:
 
         async def count() -> None:
@@ -358,7 +360,7 @@ async def test_a_burst_lets_others_run() -> None:
 
         tasks.start_soon(count)
         for second in range(100):
-            await inbox.put(heard(playing("1", at=second)))
+            await event_queue.put(heard(playing("1", at=second)))
         tasks.cancel_scope.cancel()
     assert turns >= 99
 
@@ -376,7 +378,7 @@ async def locked(path: Path) -> AsyncIterator[None]:
 
 
 async def test_while_the_storage_refuses_the_live_state_goes_on_and_later_nothing_is_missing(
-    it: Heart, caplog: pytest.LogCaptureFixture
+    it: RunningIngest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     await it.say(Connecting(), first_snapshot(it.clock))
@@ -389,7 +391,9 @@ async def test_while_the_storage_refuses_the_live_state_goes_on_and_later_nothin
         await it.say(playing("1", "stopped", at=3), playing("2", client="stove"))
         await it.until(lambda: list(it.live.state.sessions) == ["2"])
         assert it.storage == "degraded"
-        assert any(isinstance(change, SessionEnded) for changes in it.told for change in changes), "told all the same"
+        assert any(isinstance(change, SessionEnded) for changes in it.announced for change in changes), (
+            "told all the same"
+        )
         assert it.rows() == [(1,)]
     await it.say(Tick())
     await it.until(lambda: it.storage == "ok")
@@ -402,7 +406,7 @@ async def test_while_the_storage_refuses_the_live_state_goes_on_and_later_nothin
 
 
 async def test_once_refused_a_write_no_longer_keeps_the_live_state_waiting(tmp_path: Path) -> None:
-    async with heart(tmp_path, lock_ms=400) as it:
+    async with run_ingest(tmp_path, lock_ms=400) as it:
         async with locked(it.path):
             await it.say(playing("1"))
             await it.until(lambda: it.storage == "degraded")
@@ -414,7 +418,7 @@ async def test_once_refused_a_write_no_longer_keeps_the_live_state_waiting(tmp_p
         assert row[0] == 400
 
 
-async def test_readers_are_served_while_the_storage_is_locked(it: Heart) -> None:
+async def test_readers_are_served_while_the_storage_is_locked(it: RunningIngest) -> None:
     async with locked(it.path):
         await it.say(playing("1"))
         await it.until(lambda: it.storage == "degraded")
@@ -422,7 +426,7 @@ async def test_readers_are_served_while_the_storage_is_locked(it: Heart) -> None
 
 
 @pytest.mark.slow
-async def test_a_long_refusal_loses_journal_rows_and_nothing_else(it: Heart) -> None:
+async def test_a_long_refusal_loses_journal_rows_and_nothing_else(it: RunningIngest) -> None:
     await it.say(Connecting(), first_snapshot(it.clock))
     await it.until(lambda: it.live.state.server == DEN)
     async with locked(it.path):
@@ -445,11 +449,11 @@ import pathlib, resource, sys
 import anyio
 sys.path.insert(0, sys.argv[2])
 from support.frames import frame
-from test_ingest import heart, playing
+from test_ingest import run_ingest, playing
 from plex_companion.events import Tick
 
 async def main():
-    async with heart(pathlib.Path(sys.argv[1])) as it:
+    async with run_ingest(pathlib.Path(sys.argv[1])) as it:
         await it.say(playing("1"))
         await it.until(lambda: "1" in it.live.state.sessions)
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -461,7 +465,7 @@ async def main():
                 await it.until(lambda: it.live.state.next_event == n + 3)
         await it.say(playing("2", client="stove"))
         await it.until(lambda: "2" in it.live.state.sessions)
-        print(it.storage, len(it.told) > 3)
+        print(it.storage, len(it.announced) > 3)
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         await it.say(Tick())
         await it.until(lambda: it.storage == "ok")
@@ -488,9 +492,9 @@ def test_a_full_disk_degrades_the_storage_and_room_heals_it(tmp_path: Path) -> N
 async def test_a_database_that_breaks_meanwhile_degrades_the_storage_once_and_the_live_state_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with heart(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
-        told: list[Effect] = []
-        tasks.start_soon(ingest, it.inbox, it.live, it.cache, lambda changes, _: told.extend(changes))
+    async with run_ingest(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
+        announced: list[Effect] = []
+        tasks.start_soon(ingest, it.event_queue, it.live, it.cache, lambda changes, _: announced.extend(changes))
         await it.say(Connecting(), first_snapshot(it.clock))
         await it.until(lambda: it.live.state.connection.state == "live")
         await it.cache.writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -502,7 +506,7 @@ async def test_a_database_that_breaks_meanwhile_degrades_the_storage_once_and_th
             await it.say(playing("1", at=second), after=1)
             await it.until(lambda second=second: it.live.state.next_event == second + 3)  # type: ignore[misc]  # bound by default
         assert it.storage == "degraded"
-        assert any(isinstance(change, SessionStarted) for change in told), "told all the same"
+        assert any(isinstance(change, SessionStarted) for change in announced), "told all the same"
         tasks.cancel_scope.cancel()
     said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(said) == 2
@@ -512,7 +516,9 @@ async def test_a_database_that_breaks_meanwhile_degrades_the_storage_once_and_th
 # Much at once
 
 
-async def test_ten_thousand_frames_end_in_the_right_state_with_every_uri_told_after_its_last_change(it: Heart) -> None:
+async def test_ten_thousand_frames_end_in_the_right_state_with_every_uri_told_after_its_last_change(
+    it: RunningIngest,
+) -> None:
     await it.say(Connecting(), first_snapshot(it.clock))
     keys = [str(n) for n in range(1, 51)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -530,12 +536,12 @@ async def test_ten_thousand_frames_end_in_the_right_state_with_every_uri_told_af
     assert left == sorted(key for key in keys if key >= "3")
     assert {session.view_offset_ms for session in it.live.state.sessions.values()} == {199_000}
     final: dict[str, int] = {}
-    for number, changes in enumerate(it.told):
+    for number, changes in enumerate(it.announced):
         found = find_touched_uris([change for change in changes if not isinstance(change, RefreshRequest)])
         final |= dict.fromkeys(found.immediate | found.progress_only, number)
     for key in keys:
         newest = max(
-            n for n, changes in enumerate(it.told) if any(getattr(c, "session_key", None) == key for c in changes)
+            n for n, changes in enumerate(it.announced) if any(getattr(c, "session_key", None) == key for c in changes)
         )
         assert final[f"plex://sessions/{key}"] == newest
         assert final[f"plex://clients/c{key}/timeline"] == newest
@@ -546,7 +552,7 @@ async def test_ten_thousand_frames_end_in_the_right_state_with_every_uri_told_af
 
 
 async def test_memory_stays_flat_while_the_same_goes_on(tmp_path: Path) -> None:
-    async with heart(tmp_path, running=False) as it:
+    async with run_ingest(tmp_path, running=False) as it:
         live = it.live
 
         async def hear(times: int) -> None:
@@ -572,26 +578,26 @@ async def test_memory_stays_flat_while_the_same_goes_on(tmp_path: Path) -> None:
 
 async def test_pruning_goes_on_step_by_step_between_batches(tmp_path: Path) -> None:
     retention = Retention(events_ms=10**12, events_rows=100)
-    async with heart(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
+    async with run_ingest(tmp_path, running=False) as it, anyio.create_task_group() as tasks:
         await it.say(*(frame("progress", {"message": str(n)}) for n in range(6_000)))
-        tasks.start_soon(ingest, it.inbox, it.live, it.cache, it.announce, retention)
+        tasks.start_soon(ingest, it.event_queue, it.live, it.cache, it.announce, retention)
         await it.until(lambda: it.live.state.next_event == 6_001)
         for _ in range(5):
-            before = len(it.told)
+            before = len(it.announced)
             await it.say(Tick(), after=60)
-            await it.until(lambda before=before: len(it.told) > before)  # type: ignore[misc]  # bound by default
+            await it.until(lambda before=before: len(it.announced) > before)  # type: ignore[misc]  # bound by default
         with anyio.fail_after(HANG_SECONDS):
             while len(it.rows()) > 100:
                 await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
-    assert not any(isinstance(change, AlertOpened | Malformed) for changes in it.told for change in changes)
+    assert not any(isinstance(change, AlertOpened | Malformed) for changes in it.announced for change in changes)
 
 
 async def test_a_new_process_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
-    async with heart(tmp_path) as it:
+    async with run_ingest(tmp_path) as it:
         await it.say(Connecting(), first_snapshot(it.clock), playing("1", at=10))
         await it.until(lambda: "1" in it.live.state.sessions)
-    async with heart(tmp_path) as it:
+    async with run_ingest(tmp_path) as it:
         assert [session.stale for session in it.live.state.sessions.values()] == [True]
         moment = it.clock.after(20)
         row = listed("1", at=30)

@@ -116,9 +116,9 @@ async def copy(source: Path, target: Path) -> None:
     partial = Path(name)
     try:
         await _copy_pages(source, partial)
-        wrong = await find_damage(partial)
-        if wrong is not None:
-            raise BackupFailed(f"The copy of {source.name} is damaged, and so is the database: {wrong}.", damaged=True)
+        damage = await find_damage(partial)
+        if damage is not None:
+            raise BackupFailed(f"The copy of {source.name} is damaged, and so is the database: {damage}.", damaged=True)
         os.replace(partial, target)  # noqa: PTH105 - as above
     except sqlite3.Error as error:
         raise BackupFailed(f"{source.name} cannot be copied: {error}.", damaged=is_damage(error)) from error
@@ -140,15 +140,15 @@ async def _copy_pages(source: Path, target: Path) -> None:
 
     async with (
         open_connection(target) as other,
-        open_connection(source, read_only=True) as one,
+        open_connection(source, read_only=True) as source_db,
     ):  # the source is closed first
-        await one.execute("BEGIN")
-        await one.execute_fetchall("SELECT count(*) FROM sqlite_schema")
+        await source_db.execute("BEGIN")
+        await source_db.execute_fetchall("SELECT count(*) FROM sqlite_schema")
         try:
-            await one.backup(other, pages=_STEP_PAGES, progress=on_progress, sleep=0.01)
+            await source_db.backup(other, pages=_STEP_PAGES, progress=on_progress, sleep=0.01)
         finally:
             wanted = False
-        await one.execute("COMMIT")
+        await source_db.execute("COMMIT")
         await other.execute("PRAGMA journal_mode = DELETE")  # a backup in WAL mode would need a -wal file beside it
 
 
@@ -159,9 +159,9 @@ async def find_damage(path: Path, *, thorough: bool = True) -> str | None:
         sqlite3.Error: it cannot be read for another reason.
     """
     try:
-        async with open_connection(path, read_only=True) as one:
-            await one.execute_fetchall("SELECT count(*) FROM sqlite_schema")
-            found = list(await one.execute_fetchall("PRAGMA quick_check(1)")) if thorough else []
+        async with open_connection(path, read_only=True) as source_db:
+            await source_db.execute_fetchall("SELECT count(*) FROM sqlite_schema")
+            found = list(await source_db.execute_fetchall("PRAGMA quick_check(1)")) if thorough else []
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise

@@ -119,7 +119,9 @@ class LeaderCommit:
         if self.touched:
             connection.execute(_ANNOUNCE, {"at": self.at, **_encode_uris(self.touched)})
         if self.received_ids:
-            connection.executemany("DELETE FROM letters WHERE id = ?", [(letter,) for letter in self.received_ids])
+            connection.executemany(
+                "DELETE FROM letters WHERE id = ?", [(forwarded_id,) for forwarded_id in self.received_ids]
+            )
 
 
 _NAMES = ("pid", "server", "sessions_read", "last_event_at", "refreshed_at")

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 
 def build_base(term: int, state: State) -> Base:
-    """Return what a state was loaded from, before anything in it changes. The term must have been read before the
-    state.
+    """Return what a state was loaded from.
+
+    Call it before anything in the state changes, with a term that was read before the state.
     """
     ids = {
         "events": state.next_event,

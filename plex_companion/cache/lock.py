@@ -68,7 +68,7 @@ class LeaderLock:
         return True
 
     def is_in_place(self) -> bool:
-        """Return whether the held lock still has its name. If it was removed or replaced, another process can lead too."""
+        """Return whether the held lock still has its name; without it, another process can lead too."""
         return bool(self._held_without_lock) or (self._lock.is_locked and self._read_identity() == self._file)
 
     def beat(self) -> None:

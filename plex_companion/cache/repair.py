@@ -100,8 +100,8 @@ def _needs_full_check(path: Path, now: int) -> bool:
 def _is_own_database(path: Path, now: int) -> bool:
     """Return whether a file has SQLite's header, begins with zeros as after a power cut, or has backups."""
     with path.open("rb") as file:
-        beginning = file.read(len(_HEADER))
-    return beginning == _HEADER or not beginning.strip(b"\x00") or bool(list_backups(path, now))
+        header = file.read(len(_HEADER))
+    return header == _HEADER or not header.strip(b"\x00") or bool(list_backups(path, now))
 
 
 async def restore(path: Path, source: Path | None, now: int) -> tuple[Path, Path | None]:

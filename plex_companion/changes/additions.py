@@ -19,7 +19,10 @@ _OF_ALBUM = {"track": "tracks", "photo": "photos", "episode": "episodes"}
 
 
 def summarize_titles(items: Iterable[LibraryChange], most: int = SHOWN) -> list[str]:
-    """Return one line per film, season or album, in the order they were added. Items without a title yet are left out."""
+    """Return one line per film, season or album, in the order they were added.
+
+    Items without a title yet are left out.
+    """
     known = {item.item_id: item for item in items}
     groups: dict[str, list[LibraryChange]] = {}
     for item in known.values():

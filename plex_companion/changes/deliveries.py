@@ -72,9 +72,9 @@ def queue_deliveries(changes: Iterable[Effect], before: State, now: Moment, webh
         alert = change.alert
         if webhooks.kinds and alert.kind not in webhooks.kinds:
             continue
-        held = before.waiting_deliveries.get(alert.id, ()) if isinstance(change, AlertReopened) else ()
-        if held:  # receivers have not been sent the resolution: for them it is still open
-            found += [DeliveryChanged(replace(one, done_at=now.at, outcome=WITHDRAWN)) for one in held]
+        waiting = before.waiting_deliveries.get(alert.id, ()) if isinstance(change, AlertReopened) else ()
+        if waiting:  # receivers have not been sent the resolution: for them it is still open
+            found += [DeliveryChanged(replace(delivery, done_at=now.at, outcome=WITHDRAWN)) for delivery in waiting]
             continue
         over = isinstance(change, AlertResolved)
         what: What = "alert.resolved" if over else "alert.opened"
@@ -85,8 +85,9 @@ def queue_deliveries(changes: Iterable[Effect], before: State, now: Moment, webh
 
 
 def record_attempt(delivery: Delivery, answer: DeliveryAttempt, at: int, chance: float) -> Delivery:
-    """Return a delivery after one more attempt. `chance`, from 0 to 1, spreads retries so that they do not come all at
-    once.
+    """Return a delivery after one more attempt.
+
+    `chance`, from 0 to 1, spreads the retries of several deliveries.
     """
     tried = replace(delivery, tries=delivery.tries + 1)
     if answer.is_good:

@@ -63,7 +63,6 @@ if TYPE_CHECKING:
 
     from plex_companion.models import Client, LinkState, Moment
 
-__all__ = ["State", "Thresholds", "advance", "changes_for"]
 
 DEFAULT = Thresholds()
 
@@ -111,8 +110,8 @@ def _derive_effects(event: Event, before: State, now: Moment) -> list[Effect]:  
         case DeliveryReport(delivery=delivery):
             return [DeliveryChanged(delivery)]
         case PlexTvUsersRead(users=users):
-            news = tuple(user for user in users if user not in before.plex_tv_users)
-            return [PlexTvUsersSeen(news)] if news else []
+            new_users = tuple(user for user in users if user not in before.plex_tv_users)
+            return [PlexTvUsersSeen(new_users)] if new_users else []
         case AccountUpdate():
             return [RefreshRequest("library")]
         case StatusNote() | BackgroundQueue() | Reachability() | UpdateState() | ScanProgress() | Preference():
@@ -139,8 +138,8 @@ def _change_connection(before: State, now: Moment, state: LinkState, detail: str
 def _handle_disconnect(event: Disconnected, before: State, now: Moment) -> list[Change]:
     if event.unauthorized:
         return _change_connection(before, now, "unauthorized", event.detail)
-    never_heard = before.refreshed_at is None
-    return _change_connection(before, now, "offline" if never_heard else "down", event.detail)
+    never_connected = before.refreshed_at is None
+    return _change_connection(before, now, "offline" if never_connected else "down", event.detail)
 
 
 def _handle_snapshot(event: Snapshot, before: State, now: Moment) -> list[Effect]:

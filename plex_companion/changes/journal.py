@@ -102,7 +102,7 @@ def journal_event(event: Event, before: State, now: Moment) -> Journaled | None:
 def _journal_connection(event: Snapshot, before: State, now: Moment) -> tuple[str, dict[str, Any]]:
     """Return the sentence and payload of a restored connection.
 
-    They say since when Plex was not heard: without that, a quiet hour and an outage would look alike.
+    They say since when Plex was disconnected: without that, a quiet hour and an outage would look alike.
     """
     raw: dict[str, Any] = {"state": "live", "epoch": event.epoch}
     if before.down_since is None:

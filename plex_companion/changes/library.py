@@ -57,8 +57,9 @@ def handle_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Ef
 
 
 def _is_ready(event: TimelineEntry) -> bool:
-    """Return whether an item is processed and nothing is pending. Analysis may follow minutes later and settle it
-    again.
+    """Return whether an item is processed and nothing is pending.
+
+    Analysis may follow minutes later and settle it again.
     """
     if event.metadata_state or event.media_state or event.queue_size:
         return False

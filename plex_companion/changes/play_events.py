@@ -104,8 +104,9 @@ def _compare(
 
 
 def _find_jump(known: Session, session: Session, now: Moment) -> bool:
-    """Return whether the position moved more than time explains. A position that falls behind has stalled; that is no
-    seek.
+    """Return whether the position moved more than time explains.
+
+    A position that falls behind has stalled; that is not a seek.
     """
     passed = now.tick - known.heard_tick
     moved = session.view_offset_ms - known.view_offset_ms

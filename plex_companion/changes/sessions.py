@@ -274,7 +274,10 @@ def _end(session: Session, ended_by: EndedBy, at: int) -> SessionEnded:
 
 
 def handle_transcode(event: TranscodeReport, before: State) -> list[Change]:
-    """Handle a transcoder's report. An end ends no session: a seek is an end and a start with one key (Tautulli #1221)."""
+    """Handle a transcoder's report.
+
+    An end ends no session: a seek is an end and a start with one key (Tautulli #1221).
+    """
     key = event.transcode.key
     if not key:
         return []
@@ -387,10 +390,10 @@ def _is_plausible(known: Session, offset: int | None, now: Moment) -> bool:
 
 
 def _is_stale_row(ended: Session, row: SessionRow, event: Snapshot, now: Moment) -> bool:
-    """Return whether Plex still lists a session that has ended: for 3 to 30 minutes after the stop, and across a short
-    outage.
+    """Return whether a row is of a session that has ended.
 
-    If it plays after all, its next report says so.
+    Plex lists such sessions for 3 to 30 minutes after the stop, and across a short outage. If it plays after all, its
+    next report says so.
     """
     if ended.epoch != event.epoch and abs((row.view_offset_ms or 0) - ended.view_offset_ms) > STILL_MS:
         return False
@@ -422,7 +425,7 @@ def build_session(row: SessionRow, key: str, play_id: int, event: Snapshot, now:
 
 def _reconcile(known: Session, row: SessionRow, event: Snapshot, before: State, now: Moment) -> list[Change]:
     session = _apply_row(known, row, event)
-    heard_since = known.heard_tick > event.requested.tick
+    reported_since = known.heard_tick > event.requested.tick
     if known.epoch != event.epoch:  # the same play, found again after an outage
         watched, paused = _measure_elapsed(known, row.view_offset_ms or known.view_offset_ms, now)
         session = replace(
@@ -432,7 +435,7 @@ def _reconcile(known: Session, row: SessionRow, event: Snapshot, before: State, 
             watched_ms=known.watched_ms + watched,
             paused_ms=known.paused_ms + paused,
         )
-    if not heard_since and (known.epoch != event.epoch or known.stale):
+    if not reported_since and (known.epoch != event.epoch or known.stale):
         session = replace(
             session,
             state=row.state or known.state,
@@ -515,7 +518,7 @@ def handle_tick(before: State, now: Moment) -> list[Effect]:
 
 
 def mark_stale(before: State) -> list[Change]:
-    """Mark every session as stale while Plex cannot be heard, so that its last state is not taken for the present."""
+    """Mark every session as stale while Plex is disconnected, so that its last state is not taken for the present."""
     return [SessionChanged(replace(s, stale=True)) for s in before.sessions.values() if not s.stale]
 
 

@@ -48,7 +48,7 @@ class LeaderRecord:
         """Record what a batch means to the other processes; return the URIs it touches."""
         touched = self.find_uris(changes)
         self.unannounced.add(touched)
-        self.received_ids += [heard.forwarded_id for heard in batch if heard.forwarded_id is not None]
+        self.received_ids += [event.forwarded_id for event in batch if event.forwarded_id is not None]
         return touched
 
     def build_commit(self, state: State, counters: dict[str, Any], at: int) -> LeaderCommit:
@@ -91,6 +91,6 @@ async def receive_forwarded(
             latest = await cache.read_data_version()
             if latest != version:
                 events = await read_forwarded(cache, last, now())
-                version, last = latest, max((letter.forwarded_id or 0 for letter in events), default=last)
+                version, last = latest, max((event.forwarded_id or 0 for event in events), default=last)
                 await put(events)
         await anyio.sleep(POLL_SECONDS)

@@ -146,7 +146,7 @@ class Election:
             was.sessions_read,
         )
         if before.state == "live":
-            state.down_since = now.at  # another process held the lock, so Plex was being heard until now
+            state.down_since = now.at  # another process held the lock, so Plex was connected until now
         state.connection = Connection("connecting", now.at, state.connection.epoch, f"the process that listened {what}")
         logger.info("The process that listened to Plex %s; this one takes over", what)
         self.live.publish(state)
@@ -157,8 +157,8 @@ class Election:
     async def _lead(self, listen: LeaderTask, duties: Sequence[LeaderTask]) -> None:
         """Lead until another process has begun to, which no lock should have allowed."""
         self.live.now = self.now().at
-        beginning = find_touched_uris([ConnectionChanged(self.live.state.connection)])
-        self.leader_record = LeaderRecord(os.getpid(), find_touched_uris, base=self._base, unannounced=beginning)
+        touched = find_touched_uris([ConnectionChanged(self.live.state.connection)])
+        self.leader_record = LeaderRecord(os.getpid(), find_touched_uris, base=self._base, unannounced=touched)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._listen, listen)
             tasks.start_soon(self._hold_leadership, tasks.cancel_scope)
@@ -174,8 +174,9 @@ class Election:
             await listen()
 
     async def _hold_leadership(self, leading: anyio.CancelScope) -> None:
-        """Watch the names of the file and the lock; stop leading when another process or another file has replaced
-        them.
+        """Watch the names of the file and the lock.
+
+        Stop leading when another process or another file has replaced them.
         """
         while await self._check_file() and await self._check_lock():
             if self.cache.in_memory:
@@ -268,10 +269,10 @@ class Election:
             logger.warning("Another file of this server has the name of the database; this process follows it now")
         self.lock.release()
         self.live.listens, self.live.unwritten = False, []
-        self.event_queue.filter(lambda heard: heard.forwarded_id is None and is_forwardable(heard.event))
+        self.event_queue.filter(lambda received: received.forwarded_id is None and is_forwardable(received.event))
 
     async def stop(self) -> None:
-        """Stop listening, let every event be written or forwarded, then record until when Plex was heard.
+        """Stop listening, let every event be written or forwarded, then record until when Plex was connected.
 
         The next leader derives from that time how long no process listened.
         """

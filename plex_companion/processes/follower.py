@@ -174,7 +174,9 @@ class Follower:
     async def forward(self) -> None:
         """Forward this process's own events to the leader, forever."""
         while True:
-            events = [heard for heard in await self.event_queue.drain(BATCH_SIZE) if is_forwardable(heard.event)]
+            events = [
+                received for received in await self.event_queue.drain(BATCH_SIZE) if is_forwardable(received.event)
+            ]
             try:
                 while events:
                     if await self._try_forward(events):

@@ -74,15 +74,15 @@ async def require_own_database(path: Path, settings: Settings) -> None:
 def wrap_owner_check(cache: Cache, live: Live, settings: Settings, send: Send) -> Send:
     """Wrap the receiver of events: the first snapshot of a server that does not own the database ends the program."""
 
-    async def receive(heard: Sequence[ReceivedEvent]) -> None:
+    async def receive(events: Sequence[ReceivedEvent]) -> None:
         known = live.state.server
-        for one in heard:
-            seen = one.event.server if isinstance(one.event, Snapshot) and one.event.first else None
+        for received in events:
+            seen = received.event.server if isinstance(received.event, Snapshot) and received.event.first else None
             if seen is not None and known is not None and seen.machine_identifier != known.machine_identifier:
                 owner = await cache.read_owner()
                 if owner.server == known.machine_identifier and not _is_own_address(owner, settings):
                     raise _refusal(cache.path, owner, seen)
-        await send(heard)
+        await send(events)
 
     return receive
 

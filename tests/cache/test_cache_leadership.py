@@ -1,4 +1,4 @@
-"""The board: what one process pins up in its transactions, and what the others read there."""
+"""What the leader adds to its transactions, and what the other processes read of it."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_what_could_not_be_written_is_told_by_the_next_commit() -> None:
     leader_record.begin_batch([], [])
     leader_record.find_uris = lambda _: TouchedUris(set(), {"plex://clients"})
     leader_record.begin_batch([], [])
-    told = leader_record.build_commit(state, {}, START)
-    assert told.touched == TouchedUris({"plex://events"}, {"plex://clients"})
-    leader_record.mark_committed(told, 1)
+    commit = leader_record.build_commit(state, {}, START)
+    assert commit.touched == TouchedUris({"plex://events"}, {"plex://clients"})
+    leader_record.mark_committed(commit, 1)
     assert not leader_record.build_commit(state, {}, START).touched

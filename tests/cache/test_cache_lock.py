@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 HOLD = """
 import pathlib, sys, time
 from plex_companion.cache.lock import LeaderLock
-lease = LeaderLock(pathlib.Path(sys.argv[1]))
-print(lease.try_acquire(), flush=True)
+lock = LeaderLock(pathlib.Path(sys.argv[1]))
+print(lock.try_acquire(), flush=True)
 time.sleep(60)
 """
 
@@ -44,14 +44,14 @@ def test_one_has_it_and_the_others_do_not_also_within_one_process(path: Path) ->
 
 def test_it_is_given_back_at_the_end_of_the_block_whatever_happened(path: Path) -> None:
     def fail() -> None:
-        with open_lock(path) as lease:
-            assert lease.try_acquire()
+        with open_lock(path) as lock:
+            assert lock.try_acquire()
             raise ValueError("within")
 
     with pytest.raises(ValueError, match="within"):
         fail()
-    with open_lock(path) as lease:
-        assert lease.try_acquire()
+    with open_lock(path) as lock:
+        assert lock.try_acquire()
 
 
 def test_who_never_had_it_gives_nothing_back(path: Path) -> None:
@@ -63,12 +63,12 @@ def test_who_never_had_it_gives_nothing_back(path: Path) -> None:
 
 
 def test_the_file_is_the_owners_alone_and_stays(path: Path) -> None:
-    lease = LeaderLock(path)
-    lease.try_acquire()
-    assert lease.path.name == "cache.sqlite3.lock"
-    assert lease.path.stat().st_mode & 0o777 == 0o600
-    lease.release()
-    assert lease.path.exists()
+    lock = LeaderLock(path)
+    lock.try_acquire()
+    assert lock.path.name == "cache.sqlite3.lock"
+    assert lock.path.stat().st_mode & 0o777 == 0o600
+    lock.release()
+    assert lock.path.exists()
 
 
 def test_it_is_one_by_whatever_name_the_database_is_called(path: Path, tmp_path: Path) -> None:
@@ -86,13 +86,13 @@ async def test_the_kernel_gives_it_back_for_a_process_that_was_killed(path: Path
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE) as process:  # noqa: S603, ASYNC220 - our own code
         assert process.stdout
         assert process.stdout.readline() == b"True\n"
-        lease = LeaderLock(path)
-        assert not lease.try_acquire()
+        lock = LeaderLock(path)
+        assert not lock.try_acquire()
         os.kill(process.pid, signal.SIGKILL)
         with anyio.fail_after(HANG_SECONDS):
-            while not lease.try_acquire():  # noqa: ASYNC110 - the kernel has no event for it
+            while not lock.try_acquire():  # noqa: ASYNC110 - the kernel has no event for it
                 await anyio.sleep(0.01)
-        lease.release()
+        lock.release()
 
 
 def test_where_nothing_can_be_locked_it_is_said_once_and_the_process_goes_on_as_if_alone(
@@ -100,10 +100,10 @@ def test_where_nothing_can_be_locked_it_is_said_once_and_the_process_goes_on_as_
 ) -> None:
     caplog.set_level(logging.WARNING)
     path.with_name("cache.sqlite3.lock").mkdir()
-    lease = LeaderLock(path)
-    assert (lease.try_acquire(), lease.try_acquire(), lease.is_held) == (True, True, True)
+    lock = LeaderLock(path)
+    assert (lock.try_acquire(), lock.try_acquire(), lock.is_held) == (True, True, True)
     (record,) = caplog.records
     assert "cache.sqlite3.lock cannot be locked" in record.message
     assert "\n" not in record.message
-    lease.release()
-    assert (lease.is_held, lease.try_acquire()) == (False, False), "who was deposed does not come back"
+    lock.release()
+    assert (lock.is_held, lock.try_acquire()) == (False, False), "who was deposed does not come back"

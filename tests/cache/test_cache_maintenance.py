@@ -1,4 +1,4 @@
-"""Backups that can be trusted, a write-ahead log that stays short, and what is told of either."""
+"""Backups that can be trusted, a write-ahead log that stays short, and what is reported of both."""
 
 from __future__ import annotations
 
@@ -204,15 +204,15 @@ async def test_a_new_database_needs_no_backup(path: Path) -> None:
 # The one who looks after it
 
 
-class Told:
-    """What was told, and a clock that is set by hand."""
+class ReportLog:
+    """What was log, and a clock that is set by hand."""
 
     def __init__(self) -> None:
         self.reports: list[StorageReport] = []
         self.now = START
         self._heard = anyio.Event()
 
-    async def tell(self, report: StorageReport) -> None:
+    async def report(self, report: StorageReport) -> None:
         self.reports.append(report)
         self._heard.set()
 
@@ -225,9 +225,9 @@ class Told:
 
 
 @asynccontextmanager
-async def looked_after(cache: Cache, told: Told, care: MaintenancePlan) -> AsyncIterator[None]:
+async def run_maintenance(cache: Cache, log: ReportLog, plan: MaintenancePlan) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(maintain, cache, care, lambda: told.now, told.tell)
+        tasks.start_soon(maintain, cache, plan, lambda: log.now, log.report)
         yield
         tasks.cancel_scope.cancel()
 
@@ -236,57 +236,57 @@ QUICK = MaintenancePlan(backups=2, every_seconds=0.01)
 
 
 async def test_a_backup_is_made_a_day_and_told(path: Path) -> None:
-    told = Told()
-    async with open_cache(path) as cache, looked_after(cache, told, QUICK):
-        assert await told.until(1) == [("backup", True)]
-        assert not is_due(path, told.now + DAY - 1_000)
-        told.now += DAY
-        assert await told.until(2) == [("backup", True)] * 2
-    assert [one.at for one in list_backups(path, told.now)] == [START + DAY, START]
+    log = ReportLog()
+    async with open_cache(path) as cache, run_maintenance(cache, log, QUICK):
+        assert await log.until(1) == [("backup", True)]
+        assert not is_due(path, log.now + DAY - 1_000)
+        log.now += DAY
+        assert await log.until(2) == [("backup", True)] * 2
+    assert [one.at for one in list_backups(path, log.now)] == [START + DAY, START]
 
 
 async def test_a_backup_that_fails_is_told_once_and_tried_until_it_succeeds(path: Path) -> None:
-    told = Told()
+    log = ReportLog()
     async with open_cache(path) as cache:
         find_backup_folder(path).write_text("in the way")
-        async with looked_after(cache, told, QUICK):
-            assert await told.until(1) == [("backup", False)]
+        async with run_maintenance(cache, log, QUICK):
+            assert await log.until(1) == [("backup", False)]
             for _ in range(5):
                 await anyio.sleep(0.02)
             find_backup_folder(path).unlink()
-            assert await told.until(2) == [("backup", False), ("backup", True)]
-    assert "Not a directory" in told.reports[0].words or "exists" in told.reports[0].words
+            assert await log.until(2) == [("backup", False), ("backup", True)]
+    assert "Not a directory" in log.reports[0].words or "exists" in log.reports[0].words
 
 
 async def test_damage_found_by_a_backup_is_mended_at_the_next_start(path: Path) -> None:
-    told = Told()
+    log = ReportLog()
     async with open_cache(path, now=lambda: START) as cache:
         await filled(cache, rows=300, size=2_000)
         await back_up(path, keep=2, at=START)
         assert await cut(path)
     spoil(path)
-    told.now += DAY
-    async with open_cache(path, now=lambda: START + 1) as cache, looked_after(cache, told, QUICK):
+    log.now += DAY
+    async with open_cache(path, now=lambda: START + 1) as cache, run_maintenance(cache, log, QUICK):
         assert cache.repair_report is None, "a backup of the day vouched for it"
-        assert await told.until(1) == [("backup", False)]
+        assert await log.until(1) == [("backup", False)]
     async with open_cache(path, now=lambda: START + 2) as cache:
         assert cache.repair_report is not None
         assert len(rows_of(path)) == 300
 
 
 async def test_no_backup_is_made_where_none_is_wanted(path: Path) -> None:
-    told = Told()
-    async with open_cache(path) as cache, looked_after(cache, told, MaintenancePlan(backups=0, every_seconds=0.001)):
+    log = ReportLog()
+    async with open_cache(path) as cache, run_maintenance(cache, log, MaintenancePlan(backups=0, every_seconds=0.001)):
         for _ in range(10):
             await anyio.sleep(0.01)
-    assert told.reports == []
+    assert log.reports == []
     assert not find_backup_folder(path).exists()
 
 
 async def test_the_planner_is_given_figures(path: Path) -> None:
     async with open_cache(path) as cache:
         await filled(cache)
-        async with looked_after(cache, Told(), QUICK):
+        async with run_maintenance(cache, ReportLog(), QUICK):
             with anyio.fail_after(HANG_SECONDS):
                 while not rows_of(path, "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'"):  # noqa: ASYNC110 - another connection
                     await anyio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""A damaged database: what is put aside, what takes its place, and who is told."""
+"""A damaged database: what is put aside, what replaces it, and what is reported."""
 
 # ruff: noqa: ASYNC240 - the files are what is tested, and nothing else waits for the loop
 

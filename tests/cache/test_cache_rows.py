@@ -15,6 +15,7 @@ from plex_companion.cache.database import Cache, open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.cache.open_files import UNKNOWN
 from plex_companion.cache.prune import prune
+from plex_companion.cache.queries.plays import read_play
 from plex_companion.cache.queries.read import (
     count_plays,
     read_alert,
@@ -22,7 +23,6 @@ from plex_companion.cache.queries.read import (
     read_last_event_id,
     read_newest_alerts,
     read_newest_events,
-    read_play_events,
 )
 from plex_companion.cache.record import _KEYS, coalesce
 from plex_companion.changes.kinds import (
@@ -98,12 +98,12 @@ async def test_a_row_of_a_server_nobody_wrote_down_is_refused(cache: Cache) -> N
 async def test_a_batch_takes_a_statement_per_table_however_long_it_is(cache: Cache) -> None:
     story = await known(cache)
     changes = [change for second in range(300) for change in story.after(1).plays("1", at=second)]
-    told: list[str] = []
-    await cache.writer.set_trace_callback(told.append)
+    statements: list[str] = []
+    await cache.writer.set_trace_callback(statements.append)
     await cache.write(changes, SERVER, START)
     # Triggers repeat the text of the statement that fired them; a second row would have a text of its own.
-    assert len({sql for sql in told if sql.startswith("INSERT INTO plays ")}) == 1, "only how it was left"
-    assert (told[0], told[-1]) == ("BEGIN IMMEDIATE", "COMMIT")
+    assert len({sql for sql in statements if sql.startswith("INSERT INTO plays ")}) == 1, "only how it was left"
+    assert (statements[0], statements[-1]) == ("BEGIN IMMEDIATE", "COMMIT")
 
 
 async def test_writing_the_same_again_changes_nothing(cache: Cache) -> None:
@@ -356,13 +356,15 @@ async def test_the_course_of_a_play_is_read_in_its_order_and_a_corrected_turn_on
     for state, at in (("playing", 0), ("paused", 1), ("playing", 600), ("stopped", 601)):
         await cache.write(story.after(1).plays("1", state, at=at), SERVER, START)  # each in a transaction of its own
     await cache.write(story.plays("2", client="stove", item="7002"), SERVER, START)
-    course = [serialize.serialize_play_event(one) for one in await read_play_events(cache, 1)]
-    assert [(mark["kind"], mark["view_offset_ms"], mark["detail"]) for mark in course] == [
+    found = await read_play(cache, 1)
+    assert found is not None
+    play_events = [serialize.serialize_play_event(one) for one in found[1]]
+    assert [(mark["kind"], mark["view_offset_ms"], mark["detail"]) for mark in play_events] == [
         ("started", 0, {"state": "playing"}),
         ("seeked", 600_000, {"from_ms": 1_000, "to_ms": 600_000}),
         ("ended", 601_000, {"by": "stopped"}),
     ]
-    assert set(course[0]) == {"at", "kind", "view_offset_ms", "detail"}
+    assert set(play_events[0]) == {"at", "kind", "view_offset_ms", "detail"}
     assert (await load_state(cache, story.now)).next_play_event == story.state.next_play_event
 
 

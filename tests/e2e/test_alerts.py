@@ -11,7 +11,7 @@ from support.application import MODERN, body, home, known, settings_for, subscri
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application
-from plex_companion.cache.queries.read import read_play_events
+from plex_companion.cache.queries.plays import read_play
 from plex_companion.demo import frames, list_scenarios, open_demo
 from plex_companion.models import AlertKind
 
@@ -155,7 +155,9 @@ async def test_the_course_of_a_play_is_kept(tmp_path: Path) -> None:
         it.demo.resume(session)
         it.demo.stop(session)
         await it.until(lambda: not it.sessions)
-        course = await read_play_events(it.application.companion.cache, play)
+        found = await read_play(it.application.companion.cache, play)
+    assert found is not None
+    course = found[1]
     kinds = [mark["kind"] for mark in course]
     assert kinds == ["started", "paused", "resumed", "seeked", "buffering", "resumed", "ended"]
     assert [mark["view_offset_ms"] for mark in course][-4:] == [20 * 60_000] * 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from plex_companion.times import DAY_MS
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from plex_companion.cache.database import Cache
     from plex_companion.times import Window
 
-Kind = Literal["new", "upgraded", "deleted", "refreshed"]
 NEW_MS = DAY_MS
 """For so long an item is new: what Plex analyzes then is no upgrade."""
 FIRST_TITLES = 5
@@ -67,10 +66,10 @@ _BUNDLES = f"""
 
 
 async def read_library_bundles(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
-    """Return what was added, upgraded or deleted in a window, by kind, latest first; an import of a season or album is
-    one row.
+    """Return what was added, upgraded or deleted in a window, by kind, latest first.
 
-    `bundles` and `all_items` also count what is beyond the limit, for each kind.
+    An import of a season or album is one row. `bundles` and `all_items` also count what is beyond the limit, for each
+    kind.
     """
     values = {"since": window.since, "until": window.until, "limit": limit}
     return list(await cache.archive.execute_fetchall(_BUNDLES, values))

@@ -93,10 +93,10 @@ async def read_plays_page(
         wanted, values = [*wanted, *scanned], {**values, **texts}
         if expression is not None:
             values["words"] = expression
-            few = await _find_by_words(cache, expression)
-            wanted.append(_TITLED if few is None else "plays.id IN (SELECT value FROM json_each(:titled))")
-            values["titled"] = json.dumps(few)
-            if few is not None:
+            ids = await _find_by_words(cache, expression)
+            wanted.append(_TITLED if ids is None else "plays.id IN (SELECT value FROM json_each(:titled))")
+            values["titled"] = json.dumps(ids)
+            if ids is not None:
                 # Sort ids only, and read whole rows only of the first ones.
                 wanted = [f"plays.id IN (SELECT id FROM plays {_build_where(wanted)} {_NEWEST})"]  # noqa: S608 - placeholders only
     rows = await _read_rows(cache, f"SELECT * FROM plays {_build_where(wanted)} {_NEWEST}", {"limit": limit, **values})  # noqa: S608 - placeholders only
@@ -145,8 +145,9 @@ async def _build_title_search(cache: Cache, words: Words) -> tuple[str | None, l
 
 
 async def _list_texts_with(cache: Cache, forms: tuple[str, ...]) -> list[str]:
-    """Return the titles in scripts without spaces that contain a text in one of its forms; if none does, those that
-    nearly do.
+    """Return titles in scripts without spaces that contain a text in one of its forms.
+
+    If there are none, return those that contain it apart from accents and the like.
     """
     values = {f"form{number}": f"%{_escape_like(form)}%" for number, form in enumerate(forms)}
     like = " OR ".join(f"text LIKE :{name} ESCAPE '\\'" for name in values)
@@ -169,8 +170,8 @@ def _build_phrase(text: str) -> str:
 
 async def _find_by_words(cache: Cache, words: str) -> list[int] | None:
     """Return the ids of plays with these words; `None` if there are many."""
-    sql = f"{_WITH_WORDS} LIMIT :few"
-    rows = await _read_rows(cache, sql, {"words": words, "few": FEW})
+    sql = f"{_WITH_WORDS} LIMIT :ids"
+    rows = await _read_rows(cache, sql, {"words": words, "ids": FEW})
     return None if len(rows) == FEW else [row["rowid"] for row in rows]
 
 

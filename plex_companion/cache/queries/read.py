@@ -131,11 +131,6 @@ async def read_alert(cache: Cache, alert_id: int) -> Alert | None:
     return parse_alert(rows[0]) if rows else None
 
 
-async def read_play_events(cache: Cache, play_id: int) -> list[sqlite3.Row]:
-    """Return the events of a play, in order."""
-    return await _read_rows(cache, "SELECT * FROM play_marks WHERE play_id = :play ORDER BY id", {"play": play_id})
-
-
 async def read_waiting_deliveries(cache: Cache, webhook: str, limit: int = 100) -> list[Delivery]:
     """Return the deliveries that wait for a webhook, those due first."""
     sql = "SELECT * FROM deliveries WHERE done_at IS NULL AND webhook = :webhook ORDER BY due_at, id LIMIT :limit"

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plex_companion.changes.alerts import server_rules, session_rules
-from plex_companion.changes.alerts.rules import RULES, Thresholds
 from plex_companion.changes.alerts.transitions import AlertTransitions
 from plex_companion.changes.kinds import AlertAcknowledged, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.events import Acknowledged, Disconnected, SessionsUnread, Snapshot, Tick
 
 if TYPE_CHECKING:
+    from plex_companion.changes.alerts.rules import Thresholds
     from plex_companion.changes.kinds import Change
     from plex_companion.changes.state import State
     from plex_companion.events import Event
     from plex_companion.models import Moment
-
-__all__ = ["RULES", "Thresholds", "evaluate_alerts"]
 
 
 def evaluate_alerts(

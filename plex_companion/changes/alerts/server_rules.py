@@ -95,7 +95,7 @@ def evaluate_reading(event: Event, before: State, transitions: AlertTransitions,
 def _record_gap(before: State, transitions: AlertTransitions) -> None:
     if before.down_since is not None and transitions.now.at - before.down_since >= GAP_MS:
         seconds = max(0, transitions.now.at - before.down_since) // 1000
-        title = f"Plex could not be reached for {seconds} s: plays that began and ended in that time are missing"
+        title = f"Plex could not be reached for {seconds} s: plays that began and ended in that time may be missing"
         transitions.record("listener_gap", SERVER, title, since_ms=before.down_since, until_ms=transitions.now.at)
 
 
@@ -176,7 +176,10 @@ def _record_new_device(client: Client, transitions: AlertTransitions) -> None:
 
 
 def _record_scan(activity: Activity, before: State, transitions: AlertTransitions) -> None:
-    """Open or record the alert of a finished scan. Its items are named when they are ready; another scan meanwhile is part of it."""
+    """Open or record the alert of a finished scan.
+
+    Its items are named when they are ready. Another scan in the meantime is part of the same alert.
+    """
     section = str(activity.context.get("librarySectionID") or "")
     if ("scan_finished", section) in transitions.open_alerts:
         return

@@ -115,9 +115,9 @@ def _name_user(session: Session) -> dict[str, Any]:
 
 
 def suspend_timers(transitions: AlertTransitions) -> None:
-    """Reset the timers while Plex cannot be heard.
+    """Reset the timers while Plex is disconnected.
 
-    A pause goes on unheard; whether a user still has many streams, or a transcoder is still slow, is unknown.
+    A pause goes on; whether a user still has many streams, or a transcoder is still slow, is unknown.
     """
     for kind, subject in tuple(transitions.since):
         if kind != "paused_long":

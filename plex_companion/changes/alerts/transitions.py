@@ -38,8 +38,9 @@ class AlertTransitions:
         self.changes.append(AlertReopened(alert))
 
     def _find_returning(self, kind: AlertKind, subject: str, play_id: str | None) -> Alert | None:
-        """Return the alert to reopen, if its condition returned in time. Session keys are reused, so the play must
-        match too.
+        """Return the alert to reopen, if its condition returned in time.
+
+        Session keys are reused, so the play must match too.
         """
         resolved = self._recently_resolved.get((kind, subject))
         if resolved is None or self.now.tick - resolved.tick >= self._hold_ms:
