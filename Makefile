@@ -39,7 +39,7 @@ bench: $(VENV)/.develop ## figures of the live core against their floors, see do
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-crowd: $(VENV)/.develop ## a thousand streams of which some are never read, and a thousand who only drip
-	$(BIN)/python -m benchmarks.crowd
+	$(BIN)/python -m benchmarks.slow_clients
 
 bench-tools: $(VENV)/.develop ## what each reading tool costs on a big library, and fifty calls at once
 	$(BIN)/python -m benchmarks.tools
@@ -48,16 +48,16 @@ bench-history: $(VENV)/.develop ## questions about a million plays, against the 
 	$(BIN)/python -m benchmarks.history $(ARGS)
 
 bench-killing: $(VENV)/.develop ## kill -9 at 200 random points while writing, and see that what is left agrees
-	$(BIN)/python -m benchmarks.killing $(ARGS)
+	$(BIN)/python -m benchmarks.crash_recovery $(ARGS)
 
 bench-processes: $(VENV)/.develop ## five processes on one database, whose writer is killed ten times; ARGS="3 2" for less
 	$(BIN)/python -m benchmarks.processes $(ARGS)
 
 bench-amounts: $(VENV)/.develop ## how long the loop is held when Plex answers with far too much; ARGS="sessions frame" for less
-	$(BIN)/python -m benchmarks.amounts $(ARGS)
+	$(BIN)/python -m benchmarks.huge_answers $(ARGS)
 
 bench-importing: $(VENV)/.develop ## Plex's whole history imported while somebody presses pause; ARGS=20000 for fewer rows
-	$(BIN)/python -m benchmarks.importing $(ARGS)
+	$(BIN)/python -m benchmarks.history_import $(ARGS)
 
 format: $(VENV)/.develop
 	$(BIN)/ruff check --fix .

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from benchmarks.bursts import burst, sustained
-from benchmarks.figures import machine, show
-from benchmarks.reading import current
-from benchmarks.starting import cold
-from benchmarks.telling import busy, idle
+from benchmarks.bursts import measure_burst, measure_sustained
+from benchmarks.cold_start import measure_cold_start
+from benchmarks.figures import describe_machine, print_table
+from benchmarks.notification_latency import measure_busy_latency, measure_idle_latency
+from benchmarks.resource_reads import measure_reads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -24,18 +24,27 @@ if TYPE_CHECKING:
 
     Benchmark = Callable[[Path], AsyncIterator[Figure]]
 
-BENCHMARKS: dict[str, Benchmark] = {"E1": idle, "E2": busy, "E3": burst, "E4": sustained, "S1": cold, "R1": current}
+BENCHMARKS: dict[str, Benchmark] = {
+    "E1": measure_idle_latency,
+    "E2": measure_busy_latency,
+    "E3": measure_burst,
+    "E4": measure_sustained,
+    "S1": measure_cold_start,
+    "R1": measure_reads,
+}
 SAME = {"S2": "S1"}
 
 
 async def run(chosen: Sequence[Benchmark]) -> None:
-    began, before, figures = time.monotonic(), machine(), []
+    began, before, figures = time.monotonic(), describe_machine(), []
     with tempfile.TemporaryDirectory() as folder:
         for benchmark in chosen:
             async for figure in benchmark(Path(folder)):
                 figures.append(figure)
                 print(f"{figure.id}  {figure.what}: {figure.ours}  {figure.ratio}", file=sys.stderr, flush=True)
-    show(figures, f"{before} before, {machine().rpartition(', ')[2]} after; {time.monotonic() - began:.0f} s")
+    print_table(
+        figures, f"{before} before, {describe_machine().rpartition(', ')[2]} after; {time.monotonic() - began:.0f} s"
+    )
 
 
 def main(names: Sequence[str]) -> None:

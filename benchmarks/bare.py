@@ -1,8 +1,8 @@
-"""The floors: what the same road costs with nothing on it. Plain websockets, plain `MCPServer`, none of our code.
+"""The floors: the least that each measurement can cost. Plain websockets, plain `MCPServer`, none of our code.
 
 `relay WS_URL`: every frame becomes a notification, in both eras. `body FILE`: one resource. `tools COUNT`: over stdio.
 `slots COUNT NAME…`: tools that wait for 21 ms in one of so many threads. `answers FILE`: a tool that does nothing, and
-one that answers what the file holds under a name. `ear WS_URL`: receive and `json.loads`; says when a frame with
+one that answers what the file holds under a name. `listener WS_URL`: receive and `json.loads`; prints when a frame with
 `"last":true` came.
 """
 
@@ -33,17 +33,17 @@ URI = "plex://sessions"
 
 
 class Answer(BaseModel):
-    """What the bare tools answer."""
+    """The answer of the bare tools."""
 
     title: str
     count: int
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     print(line, flush=True)
 
 
-def tools(count: int) -> None:
+def serve_tools(count: int) -> None:
     server = MCPServer("bare")
 
     def tool(title: str, section: int | None = None, limit: int = 50) -> Answer:
@@ -54,7 +54,7 @@ def tools(count: int) -> None:
     server.run("stdio")
 
 
-async def serve(server: MCPServer[Any]) -> None:
+async def serve_http(server: MCPServer[Any]) -> None:
     config = uvicorn.Config(
         server.streamable_http_app(), host="127.0.0.1", port=0, http="h11", log_config=None, access_log=False
     )
@@ -63,37 +63,37 @@ async def serve(server: MCPServer[Any]) -> None:
         tasks.start_soon(web.serve)
         while not web.started:  # noqa: ASYNC110  # uvicorn offers no event to wait for
             await anyio.sleep(0.01)
-        say(f"serves http://127.0.0.1:{web.servers[0].sockets[0].getsockname()[1]}/mcp")
+        print_line(f"serves http://127.0.0.1:{web.servers[0].sockets[0].getsockname()[1]}/mcp")
 
 
-async def body(text: str) -> None:
+async def serve_body(text: str) -> None:
     server = MCPServer("bare")
 
     @server.resource(URI, mime_type="application/json")
     def read() -> str:
-        """The same bytes every time."""
+        """Return the same bytes every time."""
         return text
 
-    await serve(server)
+    await serve_http(server)
 
 
-async def answers(held: dict[str, Any]) -> None:
+async def serve_answers(held: dict[str, Any]) -> None:
     server = MCPServer("bare")
     texts = {name: json.dumps(answer, ensure_ascii=False, separators=(",", ":")) for name, answer in held.items()}
 
     @server.tool()
     def nothing() -> None:
-        """Does nothing."""
+        """Do nothing."""
 
     @server.tool()
     def same(name: str) -> CallToolResult:
-        """The same bytes every time."""
+        """Return the same bytes every time."""
         return CallToolResult(content=[TextContent(text=texts[name])], structured_content=held[name])
 
-    await serve(server)
+    await serve_http(server)
 
 
-async def relay(address: str) -> None:
+async def run_relay(address: str) -> None:
     server, bus = MCPServer("bare"), InMemorySubscriptionBus()
     sessions: list[ServerSession] = []
 
@@ -105,7 +105,7 @@ async def relay(address: str) -> None:
     lowlevel.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
     lowlevel.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, ListenHandler(bus))
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(serve, server)
+        tasks.start_soon(serve_http, server)
         async with connect(address, compression=None) as socket:
             async for frame in socket:
                 if json.loads(frame)["NotificationContainer"]["type"] == "playing":
@@ -114,7 +114,7 @@ async def relay(address: str) -> None:
                         await session.send_resource_updated(URI)
 
 
-async def slots(count: int, names: Sequence[str]) -> None:
+async def serve_slots(count: int, names: Sequence[str]) -> None:
     server, limiter = MCPServer("bare"), anyio.CapacityLimiter(count)
 
     async def tool(media_id: str = "") -> Answer:
@@ -123,35 +123,35 @@ async def slots(count: int, names: Sequence[str]) -> None:
 
     for name in names:
         server.add_tool(tool, name=name, description="Wait as for a Plex that is 20 ms away.")
-    await serve(server)
+    await serve_http(server)
 
 
-async def ear(address: str) -> None:
+async def run_listener(address: str) -> None:
     async with connect(address, compression=None, max_queue=4096) as socket:
-        say("listens now")
+        print_line("listens now")
         count = 0
         while True:
             frame = json.loads(await socket.recv(decode=False))
             count += 1
             if frame["NotificationContainer"].get("last"):
-                say(f"heard {count} {time.monotonic()}")
+                print_line(f"heard {count} {time.monotonic()}")
                 count = 0
 
 
 def main(mode: str, argument: str, *names: str) -> None:
     match mode:
         case "tools":
-            tools(int(argument))
+            serve_tools(int(argument))
         case "body":
-            anyio.run(body, Path(argument).read_text())
+            anyio.run(serve_body, Path(argument).read_text())
         case "slots":
-            anyio.run(slots, int(argument), names)
+            anyio.run(serve_slots, int(argument), names)
         case "answers":
-            anyio.run(answers, json.loads(Path(argument).read_text()))
+            anyio.run(serve_answers, json.loads(Path(argument).read_text()))
         case "relay":
-            anyio.run(relay, argument)
+            anyio.run(run_relay, argument)
         case _:
-            anyio.run(ear, argument)
+            anyio.run(run_listener, argument)
 
 
 if __name__ == "__main__":

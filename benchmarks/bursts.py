@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from benchmarks import listening
-from benchmarks.figures import REPEATS, Figure, against
-from benchmarks.hose import as_websocket, open_hose
-from benchmarks.listening import MODERN, subscribed, until_listed
-from benchmarks.programs import BARE, companion, running
-from benchmarks.workload import crowded, gather, last, mixture
+from benchmarks import mcp_clients
+from benchmarks.figures import REPEATS, Figure, compare
+from benchmarks.frame_injector import encode_websocket_frames, open_injector
+from benchmarks.mcp_clients import MODERN, subscribe, wait_for_sessions
+from benchmarks.programs import BARE, run_companion, run_program
+from benchmarks.simulated_load import build_household_with_players, build_last_frame, build_mixed_frames, start_sessions
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.companion import read_clock
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from mcp import Client
 
-    from benchmarks.hose import Hose
-    from benchmarks.listening import Ear
+    from benchmarks.frame_injector import FrameInjector
+    from benchmarks.mcp_clients import NotificationTimes
     from benchmarks.programs import Program
     from plex_companion.cache.leadership import TouchedUris
     from plex_companion.changes.kinds import Effect
@@ -44,102 +44,115 @@ SETTLE = 0.5
 
 
 @dataclass
-class Listener:
-    """The bare ear, at the end of a hose of its own."""
+class BareListener:
+    """The bare listener, behind a frame injector of its own."""
 
-    hose: Hose
+    injector: FrameInjector
     program: Program
 
-    async def hears(self, poured: bytes) -> float:
-        """Seconds to receive and decode it all."""
+    async def time_receiving(self, sent: bytes) -> float:
+        """Return the seconds to receive and decode all frames."""
         began = time.monotonic()
-        await self.hose.pour(poured)
-        return float(await self.program.until(r"heard \d+ (\S+)")) - began
+        await self.injector.send_frames(sent)
+        return float(await self.program.wait_for_line(r"heard \d+ (\S+)")) - began
 
 
 @asynccontextmanager
-async def bare_ear(folder: Path, demo: Demo) -> AsyncIterator[Listener]:
-    async with open_hose(demo.port) as hose:
-        address = f"ws{hose.url.removeprefix('http')}/:/websockets/notifications"
-        async with running(folder, *BARE, "ear", address) as program:
-            await program.until("listens (now)")
-            yield Listener(hose, program)
+async def open_bare_listener(folder: Path, demo: Demo) -> AsyncIterator[BareListener]:
+    async with open_injector(demo.port) as injector:
+        address = f"ws{injector.url.removeprefix('http')}/:/websockets/notifications"
+        async with run_program(folder, *BARE, "listener", address) as program:
+            await program.wait_for_line("listens (now)")
+            yield BareListener(injector, program)
 
 
-async def burst(folder: Path) -> AsyncIterator[Figure]:
-    """E3."""
+async def measure_burst(folder: Path) -> AsyncIterator[Figure]:
+    """Measure E3: a burst until a subscribed client has read its end."""
     async with AsyncExitStack() as stack:
-        demo = await stack.enter_async_context(open_demo(alive=False, household=crowded(PEOPLE)))
-        ear = await stack.enter_async_context(bare_ear(folder, demo))
-        hose = await stack.enter_async_context(open_hose(demo.port))
-        program = await stack.enter_async_context(companion(folder, hose.url))
-        playing = gather(demo, PEOPLE)
-        client, told = await stack.enter_async_context(subscribed(program.url, MODERN))
-        await until_listed(client, PEOPLE)
-        before, peaks, ours, floor = program.peak_mb(), [], [], []
+        demo = await stack.enter_async_context(open_demo(alive=False, household=build_household_with_players(PEOPLE)))
+        ear = await stack.enter_async_context(open_bare_listener(folder, demo))
+        injector = await stack.enter_async_context(open_injector(demo.port))
+        program = await stack.enter_async_context(run_companion(folder, injector.url))
+        playing = start_sessions(demo, PEOPLE)
+        client, notifications = await stack.enter_async_context(subscribe(program.url, MODERN))
+        await wait_for_sessions(client, PEOPLE)
+        before, peaks, ours, floor = program.read_peak_mb(), [], [], []
         for number in range(REPEATS):
-            poured = as_websocket([*mixture(demo, playing, FRAMES - 1), last(playing[0], f"{_odd(number)}")])
+            sent = encode_websocket_frames(
+                [
+                    *build_mixed_frames(demo, playing, FRAMES - 1),
+                    build_last_frame(playing[0], f"{_choose_state(number)}"),
+                ]
+            )
             began = time.monotonic()
-            await hose.pour(poured)
-            await _until_known(client, told, playing[0], began)
+            await injector.send_frames(sent)
+            await _wait_until_known(client, notifications, playing[0], began)
             ours.append(time.monotonic() - began)
-            peaks.append(program.peak_mb() - before)
+            peaks.append(program.read_peak_mb() - before)
             await anyio.sleep(SETTLE)
-            floor.append(await ear.hears(poured))
+            floor.append(await ear.time_receiving(sent))
             await anyio.sleep(SETTLE)
-    yield against(
-        "E3", f"burst of {FRAMES:,} frames until a client that is told has read the end", ours, floor, unit="s", most=2
+    yield compare(
+        "E3", f"burst of {FRAMES:,} frames until a subscribed client has read the end", ours, floor, unit="s", most=2
     )
     grown = f"{peaks[0]:.1f} MB after the first, {peaks[-1]:.1f} MB after {REPEATS}"
     yield Figure("E3", "peak memory grown by", grown, "", "", "≤ 20 MB", peaks[-1] <= 20)
 
 
-def _odd(number: int) -> str:
+def _choose_state(number: int) -> str:
     return "paused" if number % 2 == 0 else "playing"
 
 
-async def _until_known(client: Client, told: Ear, session: DemoSession, since: float) -> None:
-    """As a client does it: told, read; until what it reads is how the burst ended."""
+async def _wait_until_known(
+    client: Client, notifications: NotificationTimes, session: DemoSession, since: float
+) -> None:
+    """Wait for notifications and read after each, as a client does, until the end of the burst is read."""
     while True:
-        since = await told.after(since)
-        found = (await listening.sessions(client))[session.key]
+        since = await notifications.wait_after(since)
+        found = (await mcp_clients.read_sessions(client))[session.key]
         if (found["state"], found["view_offset_ms"]) == (session.state, session.offset):
             return
 
 
-async def sustained(folder: Path) -> AsyncIterator[Figure]:
-    """E4."""
-    async with open_demo(alive=False, household=crowded(PEOPLE)) as demo, bare_ear(folder, demo) as ear:
-        playing = gather(demo, PEOPLE)
+async def measure_sustained(folder: Path) -> AsyncIterator[Figure]:
+    """Measure E4: frames a second from memory to the disk."""
+    async with (
+        open_demo(alive=False, household=build_household_with_players(PEOPLE)) as demo,
+        open_bare_listener(folder, demo) as ear,
+    ):
+        playing = start_sessions(demo, PEOPLE)
         ours, floor = [], []
         for number in range(REPEATS):
-            texts = [*mixture(demo, playing, FRAMES - 1), last(playing[0], _odd(number))]
-            took, live = await _ingested(folder / f"sustained-{number}.sqlite3", texts)
+            texts = [
+                *build_mixed_frames(demo, playing, FRAMES - 1),
+                build_last_frame(playing[0], _choose_state(number)),
+            ]
+            took, live = await _ingest_all(folder / f"sustained-{number}.sqlite3", texts)
             assert live.counters.collapsed == 0
             session = live.state.sessions[playing[0].key]
             assert (session.state, session.view_offset_ms) == (playing[0].state, playing[0].offset)
             ours.append(FRAMES / took)
-            floor.append(FRAMES / await ear.hears(as_websocket(texts)))
-    yield against("E4", "frames in memory to committed in SQLite, synchronous=FULL", ours, floor, unit="/s", least=0.4)
+            floor.append(FRAMES / await ear.time_receiving(encode_websocket_frames(texts)))
+    yield compare("E4", "frames in memory to committed in SQLite, synchronous=FULL", ours, floor, unit="/s", least=0.4)
 
 
-async def _ingested(path: Path, texts: Sequence[str]) -> tuple[float, Live]:
-    """Seconds from the first frame to the commit of the last, and what is known then."""
+async def _ingest_all(path: Path, texts: Sequence[str]) -> tuple[float, Live]:
+    """Return the seconds from the first frame to the commit of the last, and the state then."""
     done = anyio.Event()
     async with open_cache(path) as cache, anyio.create_task_group() as tasks:
         live = Live(await load_state(cache, read_clock()))
-        inbox = EventQueue(QUEUE_LIMIT, live.counters)
+        queue = EventQueue(QUEUE_LIMIT, live.counters)
 
         def announce(_: Sequence[Effect], __: TouchedUris) -> None:
             if live.counters.events.total() + live.counters.unrecognized == len(texts):
                 done.set()
 
-        tasks.start_soon(ingest, inbox, live, cache, announce)
+        tasks.start_soon(ingest, queue, live, cache, announce)
         began = time.monotonic()
         for text in texts:
             moment = read_clock()
-            await inbox.put([ReceivedEvent(event, moment) for event in parse_frame(text.encode())])
-            while len(inbox) > QUEUE_LIMIT // 2:  # or the full inbox would merge what is to be written
+            await queue.put([ReceivedEvent(event, moment) for event in parse_frame(text.encode())])
+            while len(queue) > QUEUE_LIMIT // 2:  # or the full queue would merge events that are to be written
                 await live.wait_for_commit()
         await done.wait()
         took = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""Figures as they are reported: the median with the smallest and the largest, as a ratio to a floor, beside its target."""
+"""Figures of a report: the median with minimum and maximum, as a ratio to a floor, beside its target."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ REPEATS = 9
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What repeats of one measurement gave."""
+    """The results of the repeats of one measurement."""
 
     median: float
     least: float
     most: float
 
     @classmethod
-    def of(cls, figures: Iterable[float]) -> Spread:
-        """Of the figures of all repeats."""
+    def from_repeats(cls, figures: Iterable[float]) -> Spread:
+        """Return the spread of the figures of all repeats."""
         found = sorted(figures)
         return cls(statistics.median(found), found[0], found[-1])
 
-    def text(self, unit: str = "") -> str:
-        """As `1.2 (1.1-1.4) ms`."""
-        shown = f"{_short(self.median)} ({_short(self.least)}-{_short(self.most)})"
+    def format(self, unit: str = "") -> str:
+        """Format as `1.2 (1.1-1.4) ms`."""
+        shown = f"{_format(self.median)} ({_format(self.least)}-{_format(self.most)})"
         return f"{shown} {unit}".strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. `met` is None where there is nothing to meet."""
+    """One line of the table. `met` is None without a target."""
 
     id: str
     what: str
@@ -50,31 +50,39 @@ class Figure:
     met: bool | None = None
 
 
-def against(
+def compare(
     id_: str, what: str, ours: Sequence[float], floor: Sequence[float], *, unit: str, most: float | None = None,
     least: float | None = None,
 ) -> Figure:  # fmt: skip
-    """A figure whose target is a ratio to its floor: of each repeat with its own floor, then the median of those."""
-    ratio = Spread.of(mine / bare for mine, bare in zip(ours, floor, strict=True))
+    """Build a figure whose target is a ratio to its floor: of each repeat with its own floor, then the median of those."""
+    ratio = Spread.from_repeats(mine / bare for mine, bare in zip(ours, floor, strict=True))
     sign, bound = ("≤", most) if most is not None else ("≥", least)
     met = None if bound is None else (ratio.median <= bound if most is not None else ratio.median >= bound)
     target = "" if bound is None else f"{sign} {bound:g}"
-    return Figure(id_, what, Spread.of(ours).text(unit), Spread.of(floor).text(unit), ratio.text(), target, met)
+    return Figure(
+        id_,
+        what,
+        Spread.from_repeats(ours).format(unit),
+        Spread.from_repeats(floor).format(unit),
+        ratio.format(),
+        target,
+        met,
+    )
 
 
 def percentile(figures: Sequence[float], percent: float) -> float:
-    """The nearest rank: a figure that was measured."""
+    """Return the percentile by nearest rank, which is always a measured value."""
     found = sorted(figures)
     return found[min(len(found) - 1, int(len(found) * percent / 100))]
 
 
-def machine() -> str:
-    """What the figures were measured on; `load` tells how busy it was with other things."""
+def describe_machine() -> str:
+    """Describe the machine of the measurement; `load` says how busy it is with other things."""
     load = " ".join(f"{one:.1f}" for one in os.getloadavg())
     return f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, load {load}"
 
 
-def show(figures: Iterable[Figure], title: str) -> None:
+def print_table(figures: Iterable[Figure], title: str) -> None:
     """Print the table."""
     table = Table("id", "what", "median (min-max)", "floor", "ratio", "target", "met", title=title)
     for one in figures:
@@ -83,5 +91,5 @@ def show(figures: Iterable[Figure], title: str) -> None:
     Console(width=None if os.isatty(1) else 160).print(table)
 
 
-def _short(figure: float) -> str:
+def _format(figure: float) -> str:
     return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.3g}"

@@ -1,4 +1,4 @@
-"""What runs beside the benchmark: the companion and the bare programs, each in a process of its own."""
+"""The programs beside the benchmark: the companion and the bare programs, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -33,39 +33,39 @@ class Program:
     lines: anyio.abc.ObjectReceiveStream[str]
     url: str = ""
 
-    async def until(self, pattern: str) -> str:
-        """The first group of the first line that has the pattern."""
+    async def wait_for_line(self, pattern: str) -> str:
+        """Wait for a line that has the pattern and return its first group."""
         with anyio.fail_after(SECONDS):
             while True:
                 found = re.search(pattern, await self.lines.receive())
                 if found:
                     return found[1]
 
-    def peak_mb(self) -> float:
-        """The most memory it has ever held."""
-        return peak_mb(self.pid)
+    def read_peak_mb(self) -> float:
+        """Return the most memory that it has ever held, in MB."""
+        return read_peak_mb(self.pid)
 
 
-def peak_mb(pid: int) -> float:
-    """The most memory a process has ever held, in MB (10⁶ bytes)."""
+def read_peak_mb(pid: int) -> float:
+    """Return the most memory that a process has ever held, in MB (10⁶ bytes)."""
     status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found
     return int(found[1]) * 1024 / 1e6
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Nothing of this machine's settings."""
+def build_environment(folder: Path) -> dict[str, str]:
+    """Return an environment without this machine's settings."""
     return {"HOME": str(folder), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
 
 
 @asynccontextmanager
-async def running(folder: Path, *arguments: str) -> AsyncIterator[Program]:
-    """Python with these arguments until the block ends. What it prints, on both outputs, are its lines."""
+async def run_program(folder: Path, *arguments: str) -> AsyncIterator[Program]:
+    """Run Python with these arguments until the block ends. Its lines are those of both outputs."""
     command = [sys.executable, *arguments]
     async with (
         await anyio.open_process(
-            command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, cwd=folder, env=environment(folder)
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, cwd=folder, env=build_environment(folder)
         ) as process,
         anyio.create_task_group() as tasks,
     ):
@@ -81,20 +81,20 @@ async def running(folder: Path, *arguments: str) -> AsyncIterator[Program]:
 
 
 @asynccontextmanager
-async def companion(folder: Path, plex_url: str) -> AsyncIterator[Program]:
-    """The companion as it is shipped, over HTTP, listening to this Plex."""
+async def run_companion(folder: Path, plex_url: str) -> AsyncIterator[Program]:
+    """Run the companion as it is shipped, over HTTP, listening to this Plex."""
     options = ("--transport", "http", "--port", "0", "--plex-url", plex_url, "--plex-token", "benchmark-token")
     database = ("--database", str(folder / f"{os.urandom(4).hex()}.sqlite3"))
-    async with running(folder, *COMPANION, *options, *database) as program:
-        program.url = await program.until(r"(http://\S+/mcp)")
+    async with run_program(folder, *COMPANION, *options, *database) as program:
+        program.url = await program.wait_for_line(r"(http://\S+/mcp)")
         yield program
 
 
 @asynccontextmanager
-async def bare_server(folder: Path, *arguments: str) -> AsyncIterator[Program]:
-    """A mode of `bare.py` that serves HTTP."""
-    async with running(folder, *BARE, *arguments) as program:
-        program.url = await program.until(r"serves (\S+)")
+async def run_bare_server(folder: Path, *arguments: str) -> AsyncIterator[Program]:
+    """Run a mode of `bare.py` that serves HTTP."""
+    async with run_program(folder, *BARE, *arguments) as program:
+        program.url = await program.wait_for_line(r"serves (\S+)")
         yield program
 
 

@@ -25,11 +25,11 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figures import REPEATS, Figure, Spread, against, machine, percentile, show
-from benchmarks.listening import LEGACY, MODERN, text
-from benchmarks.programs import bare_server, running
+from benchmarks.figures import REPEATS, Figure, Spread, compare, describe_machine, percentile, print_table
+from benchmarks.mcp_clients import LEGACY, MODERN, read_text
+from benchmarks.programs import run_bare_server, run_program
 from benchmarks.tools_calls import FILM, READS, Call
-from benchmarks.tools_load import load
+from benchmarks.tools_load import run_load
 from plex_companion.app import open_application
 from plex_companion.plex import session
 from plex_companion.settings import Settings
@@ -41,27 +41,27 @@ if TYPE_CHECKING:
     from benchmarks.tools_load import Load
     from plex_companion.app import Application
 
-HOUSE = ("-m", "benchmarks.tools_house")
-AWAY = 0.02
-IMPORTED = "tools.sqlite3"
+PROGRAMS = ("-m", "benchmarks.tools_programs")
+PLEX_DELAY = 0.02
+IMPORTED_DATABASE = "tools.sqlite3"
 FIFTY = 50
-EACH = 4
+CALLS_EACH = 4
 SLOTS = (8, 16, 32)
 SWITCH_MS = sys.getswitchinterval() * 1000
-ASKED = (
+CALLS = (
     Call("server_get_info", 1),
     Call("server_get_butler_tasks", 1),
     Call("media_get_details", 1, {"media_id": FILM}),
     Call("playlist_list", 1),
 )
-"""One request each, cheap for the demo server, which must not be what is measured."""
-UNASKED = (Call("live_sessions", 0),)
-ASIDE = {
+"""One request each, cheap for the demo server, which must not limit the measurement."""
+LOCAL_CALLS = (Call("live_sessions", 0),)
+SIDE_REQUESTS = {
     "ping": ("R3", "ping meanwhile"),
     "bare": ("R3", "the same beside a bare MCPServer"),
     "sessions": ("R2", "resources/read of plex://sessions meanwhile"),
 }
-"""What is asked while fifty calls are in flight."""
+"""The requests that are made while fifty calls are in flight."""
 
 
 # -- each tool
@@ -69,7 +69,7 @@ ASIDE = {
 
 @dataclass
 class Cost:
-    """What a call cost, in each repeat."""
+    """The cost of a call, in each repeat."""
 
     requests: list[int] = field(default_factory=list)
     took: list[float] = field(default_factory=list)
@@ -78,11 +78,11 @@ class Cost:
 
 
 @contextmanager
-def watched() -> Iterator[list[float]]:
-    """The milliseconds that each request to Plex takes, its answer's body included."""
+def time_plex_requests() -> Iterator[list[float]]:
+    """Collect the milliseconds of each request to Plex, with the body of its answer, until the block ends."""
     took: list[float] = []
-    door: Any = session._PlexAdapter  # noqa: SLF001 - the one place through which every request goes
-    send = door.send
+    adapter: Any = session._PlexAdapter  # noqa: SLF001 - every request goes through it
+    send = adapter.send
 
     def timed(*args: Any, **options: Any) -> Any:
         began = time.monotonic()
@@ -91,38 +91,43 @@ def watched() -> Iterator[list[float]]:
         finally:
             took.append((time.monotonic() - began) * 1000)
 
-    door.send = timed
+    adapter.send = timed
     try:
         yield took
     finally:
-        door.send = send
+        adapter.send = send
 
 
-async def every_tool(folder: Path, url: str) -> Table:
-    """Each call nine times, nothing kept from before; the companion is in this process, the demo server in its own."""
+async def measure_every_tool(folder: Path, url: str) -> Table:
+    """Measure each call nine times with empty caches. The companion is in this process, the demo server in its own."""
     costs = {call: Cost() for call in map(str, READS)}
-    settings = Settings.load({"plex_url": url, "plex_tv_url": url, "database": folder / IMPORTED})
+    settings = Settings.load({"plex_url": url, "plex_tv_url": url, "database": folder / IMPORTED_DATABASE})
     settings = settings.model_copy(update={"plex_token": SecretStr("benchmark-token")})
     async with open_application(settings) as application, Client(application.server, mode=MODERN) as client:
-        while not application.companion.state.history.complete:  # the import asks too
+        while not application.companion.state.history.complete:  # the import makes requests too
             await application.companion.live.wait_for_commit()
-        with watched() as took:
+        with time_plex_requests() as took:
             for _ in range(REPEATS):
                 for call in READS:
-                    await _once(application, client, call, costs[str(call)], took)
+                    await _call_once(application, client, call, costs[str(call)], took)
     table = Table(
-        "tool", "requests", "budget", "median (min-max)", "of it waiting for Plex", title="Reading tools, nothing kept"
+        "tool",
+        "requests",
+        "budget",
+        "median (min-max)",
+        "of which waiting for Plex",
+        title="Reading tools, empty caches",
     )
     for call in READS:
         cost = costs[str(call)]
         count = int(statistics.median(cost.requests))
         mark = " OVER" if count > call.budget else ""
-        times = Spread.of(cost.took).text("ms"), f"{statistics.median(cost.plex):.3g} ms"
+        times = Spread.from_repeats(cost.took).format("ms"), f"{statistics.median(cost.plex):.3g} ms"
         table.add_row(str(call), f"{count}{mark}", str(call.budget), *times)
     return table
 
 
-async def _once(application: Application, client: Client, call: Call, cost: Cost, took: list[float]) -> None:
+async def _call_once(application: Application, client: Client, call: Call, cost: Cost, took: list[float]) -> None:
     application.companion.ttl_cache.clear()
     took.clear()
     before, began = sum(application.companion.gateway.requests.values()), time.monotonic()
@@ -138,121 +143,127 @@ async def _once(application: Application, client: Client, call: Call, cost: Cost
 
 
 @dataclass
-class Crowd:
-    """What is found in each repeat."""
+class ConcurrentResults:
+    """The results of each repeat."""
 
     single: list[Load] = field(default_factory=list)
     fifty: dict[int, list[Load]] = field(default_factory=lambda: {count: [] for count in SLOTS})
-    unasked: list[Load] = field(default_factory=list)
-    idle: dict[str, list[list[float]]] = field(default_factory=lambda: {name: [] for name in ASIDE})
-    busy: dict[str, list[list[float]]] = field(default_factory=lambda: {name: [] for name in ASIDE})
+    local: list[Load] = field(default_factory=list)
+    idle: dict[str, list[list[float]]] = field(default_factory=lambda: {name: [] for name in SIDE_REQUESTS})
+    busy: dict[str, list[list[float]]] = field(default_factory=lambda: {name: [] for name in SIDE_REQUESTS})
 
 
 @asynccontextmanager
-async def companions(folder: Path, url: str) -> AsyncIterator[dict[int, Program]]:
-    """A companion for each number of slots, in a process of its own, with nothing left to import."""
+async def run_companions(folder: Path, url: str) -> AsyncIterator[dict[int, Program]]:
+    """Run a companion for each number of slots, in a process of its own, with nothing left to import."""
     async with AsyncExitStack() as stack:
         found = {}
         for count in SLOTS:
             arguments = ("--transport", "http", "--port", "0", "--plex-url", url, "--plex-token", "benchmark-token")
-            database = ("--database", str(shutil.copy(folder / IMPORTED, folder / f"{count}.sqlite3")))
+            database = ("--database", str(shutil.copy(folder / IMPORTED_DATABASE, folder / f"{count}.sqlite3")))
             options = ("slots", str(count), str(SWITCH_MS), "serve", *arguments, *database)
-            program = await stack.enter_async_context(running(folder, *HOUSE, *options))
-            program.url = await program.until(r"(http://\S+/mcp)")
-            await load(program.url, ASKED, 8, 4, {})
+            program = await stack.enter_async_context(run_program(folder, *PROGRAMS, *options))
+            program.url = await program.wait_for_line(r"(http://\S+/mcp)")
+            await run_load(program.url, CALLS, 8, 4, {})
             found[count] = program
         yield found
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
-    """What is asked while others call, and where."""
+class SideRequest:
+    """A request that is made while others call."""
 
     url: str
     ask: Callable[[], Awaitable[Any]]
 
 
-async def fifty(folder: Path, house: Program) -> list[Figure]:
-    """T2: with Plex 20 ms away."""
-    await anyio.to_thread.run_sync(lambda: requests.post(f"{house.url}/demo/slow?seconds={AWAY}", timeout=5))
-    crowd, names = Crowd(), [call.tool for call in ASKED]
+async def measure_fifty_calls(folder: Path, demo_program: Program) -> list[Figure]:
+    """Measure T2: fifty calls with Plex 20 ms away."""
+    await anyio.to_thread.run_sync(
+        lambda: requests.post(f"{demo_program.url}/demo/slow?seconds={PLEX_DELAY}", timeout=5)
+    )
+    results, names = ConcurrentResults(), [call.tool for call in CALLS]
     async with (
-        companions(folder, house.url) as programs,
-        bare_server(folder, "slots", str(SLOTS[0]), *names) as bare,
+        run_companions(folder, demo_program.url) as programs,
+        run_bare_server(folder, "slots", str(SLOTS[0]), *names) as bare,
         Client(programs[SLOTS[0]].url, mode=LEGACY) as old,
         Client(programs[SLOTS[0]].url, mode=MODERN) as new,
         Client(bare.url, mode=LEGACY) as floor,
     ):
         usual = programs[SLOTS[0]].url
-        asides = {
-            "ping": Aside(usual, old.send_ping),
-            "bare": Aside(bare.url, floor.send_ping),
-            "sessions": Aside(usual, lambda: text(new)),
+        sides = {
+            "ping": SideRequest(usual, old.send_ping),
+            "bare": SideRequest(bare.url, floor.send_ping),
+            "sessions": SideRequest(usual, lambda: read_text(new)),
         }
         for _ in range(REPEATS):
-            await _repeat(crowd, programs, house, asides)
-    return [*_rates(crowd), *_meanwhile(crowd)]
+            await _repeat(results, programs, demo_program, sides)
+    return [*_list_rates(results), *_list_side_latencies(results)]
 
 
-async def _repeat(crowd: Crowd, programs: dict[int, Program], house: Program, asides: dict[str, Aside]) -> None:
+async def _repeat(
+    results: ConcurrentResults, programs: dict[int, Program], demo_program: Program, sides: dict[str, SideRequest]
+) -> None:
     usual = programs[SLOTS[0]].url
-    pids = {"demo server": house.pid, "these callers": os.getpid()}
-    for name, aside in asides.items():
-        crowd.idle[name].append([await _took(aside.ask) for _ in range(20)])
-    crowd.single.append(await load(usual, ASKED, 1, 20, {"companion": programs[SLOTS[0]].pid}))
+    pids = {"demo server": demo_program.pid, "these callers": os.getpid()}
+    for name, side in sides.items():
+        results.idle[name].append([await _time_request(side.ask) for _ in range(20)])
+    results.single.append(await run_load(usual, CALLS, 1, 20, {"companion": programs[SLOTS[0]].pid}))
     for count, program in programs.items():
-        crowd.fifty[count].append(await load(program.url, ASKED, FIFTY, EACH, {"companion": program.pid, **pids}))
-    crowd.unasked.append(await load(usual, UNASKED, FIFTY, EACH, {"companion": programs[SLOTS[0]].pid}))
-    for name, aside in asides.items():
-        crowd.busy[name].append(await _while_busy(aside.url, aside.ask))
+        results.fifty[count].append(
+            await run_load(program.url, CALLS, FIFTY, CALLS_EACH, {"companion": program.pid, **pids})
+        )
+    results.local.append(await run_load(usual, LOCAL_CALLS, FIFTY, CALLS_EACH, {"companion": programs[SLOTS[0]].pid}))
+    for name, side in sides.items():
+        results.busy[name].append(await _while_busy(side.url, side.ask))
 
 
 async def _while_busy(url: str, ask: Callable[[], Awaitable[Any]]) -> list[float]:
-    """How long it takes while fifty calls are in flight; asked again as soon as it is answered."""
+    """Return the milliseconds of a request that is repeated while fifty calls are in flight."""
     found: list[float] = []
     async with anyio.create_task_group() as tasks:
 
-        async def asking() -> None:
+        async def request_repeatedly() -> None:
             while True:
                 await anyio.sleep(0.01)
-                found.append(await _took(ask))
+                found.append(await _time_request(ask))
 
-        tasks.start_soon(asking)
-        await load(url, ASKED, FIFTY, EACH, {})
+        tasks.start_soon(request_repeatedly)
+        await run_load(url, CALLS, FIFTY, CALLS_EACH, {})
         tasks.cancel_scope.cancel()
     return found
 
 
-async def _took(ask: Callable[[], Awaitable[Any]]) -> float:
+async def _time_request(ask: Callable[[], Awaitable[Any]]) -> float:
     began = time.monotonic()
     await ask()
     return (time.monotonic() - began) * 1000
 
 
-def _rates(crowd: Crowd) -> Iterator[Figure]:
-    single = [one.rate for one in crowd.single]
-    yield Figure("T2", "one call after the other", Spread.of(single).text("/s"))
-    for count, loads in crowd.fifty.items():
+def _list_rates(results: ConcurrentResults) -> Iterator[Figure]:
+    single = [one.rate for one in results.single]
+    yield Figure("T2", "one call after the other", Spread.from_repeats(single).format("/s"))
+    for count, loads in results.fifty.items():
         what = f"{FIFTY} in flight, {count} slots"
         least = 5 if count == SLOTS[0] else None
-        yield against("R5", what, [one.rate for one in loads], single, unit="/s", least=least)
-        waits = Spread.of(percentile(one.took, 50) for one in loads).text("ms")
-        cpu = ", ".join(f"{name} {_cpu(loads, name):.2g}" for name in loads[0].cpu)
+        yield compare("R5", what, [one.rate for one in loads], single, unit="/s", least=least)
+        waits = Spread.from_repeats(percentile(one.took, 50) for one in loads).format("ms")
+        cpu = ", ".join(f"{name} {_median_cpu(loads, name):.2g}" for name in loads[0].cpu)
         yield Figure("T2", f"p50 of a call; processor ms a call: {cpu}", waits)
-    unasked = Spread.of(one.rate for one in crowd.unasked).text("/s")
-    cpu = f"processor ms a call: companion {_cpu(crowd.unasked, 'companion'):.2g}"
-    yield Figure("T2", f"{FIFTY} in flight of a tool that asks nothing; {cpu}", unasked)
+    local = Spread.from_repeats(one.rate for one in results.local).format("/s")
+    cpu = f"processor ms a call: companion {_median_cpu(results.local, 'companion'):.2g}"
+    yield Figure("T2", f"{FIFTY} in flight of a tool that needs no Plex; {cpu}", local)
 
 
-def _cpu(loads: list[Load], name: str) -> float:
+def _median_cpu(loads: list[Load], name: str) -> float:
     return statistics.median(one.cpu[name] for one in loads)
 
 
-def _meanwhile(crowd: Crowd) -> Iterator[Figure]:
-    for name, (id_, what) in ASIDE.items():
-        busy, idle = crowd.busy[name], crowd.idle[name]
+def _list_side_latencies(results: ConcurrentResults) -> Iterator[Figure]:
+    for name, (id_, what) in SIDE_REQUESTS.items():
+        busy, idle = results.busy[name], results.idle[name]
         halves = ([percentile(one, 50) for one in repeats] for repeats in (busy, idle))
-        yield against(id_, f"{what}, p50, against idle", *halves, unit="ms")
+        yield compare(id_, f"{what}, p50, against idle", *halves, unit="ms")
         ours, floor = ([took for one in repeats for took in one] for repeats in (busy, idle))
         high, low = percentile(ours, 99), percentile(floor, 99)
         target, met = ("≤ 5", high <= 5 * low) if name == "ping" else ("", None)
@@ -261,15 +272,17 @@ def _meanwhile(crowd: Crowd) -> Iterator[Figure]:
 
 
 async def run() -> None:
-    began, before = time.monotonic(), machine()
+    began, before = time.monotonic(), describe_machine()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with running(folder, *HOUSE, "house", name) as house:
-            house.url = await house.until(r"serves (\S+)")
-            table = await every_tool(folder, house.url)
-            figures = await fifty(folder, house)
+        async with run_program(folder, *PROGRAMS, "demo", name) as demo_program:
+            demo_program.url = await demo_program.wait_for_line(r"serves (\S+)")
+            table = await measure_every_tool(folder, demo_program.url)
+            figures = await measure_fifty_calls(folder, demo_program)
     Console(width=None if os.isatty(1) else 160).print(table)
-    show(figures, f"{before} before, {machine().rpartition(', ')[2]} after; {time.monotonic() - began:.0f} s")
+    print_table(
+        figures, f"{before} before, {describe_machine().rpartition(', ')[2]} after; {time.monotonic() - began:.0f} s"
+    )
 
 
 if __name__ == "__main__":

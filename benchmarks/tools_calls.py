@@ -1,6 +1,6 @@
-"""A household of 20,000 items and 100,000 plays, and what to call on it: each tool, arguments, and its budget.
+"""A household of 20,000 items and 100,000 plays, and the calls to measure on it: tool, arguments, and budget.
 
-A budget is the number of requests to Plex and plex.tv that one call may cost with nothing kept from before.
+A budget is the number of requests to Plex and plex.tv that one call may cost with empty caches.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 ITEMS, PLAYS = 20_000, 100_000
 FILM, SHOW, ARTIST = "11", "12", "13"
-FILMS_LIST, SMART_LIST, SHORT_LIST, HOLLOW_LIST = "800001", "800002", "800003", "800004"
-COLLECTED, HOLLOW = "800011", "800012"
+FILMS_LIST, SMART_LIST, SHORT_LIST, DELETED_LIST = "800001", "800002", "800003", "800004"
+LARGE, DELETED = "800011", "800012"
 OTHER = "Jasper O'Dell"
 N = 4
 S = 1
@@ -37,7 +37,7 @@ F = 2
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a tool. `said`: a key of the answer that must hold something, so that no empty answer passes for cheap."""
+    """One call of a tool. `said`: a key of the answer that must not be empty, so that no empty answer counts as cheap."""
 
     tool: str
     budget: int
@@ -45,7 +45,7 @@ class Call:
     said: str = ""
 
     def __str__(self) -> str:
-        """As a person would write it."""
+        """Return the call as a person would write it."""
         return f"{self.tool}({', '.join(f'{name}={value!r}' for name, value in self.given.items())})"
 
 
@@ -131,7 +131,7 @@ READS = (
     _call("watchlist_search", 1, "items", query="Lantern"),
     _call("watchlist_search", 1 + P, "items", query="Lantern", username=OTHER),
 )
-"""Every tool that reads, with the arguments that cost most and those that are asked most."""
+"""Every tool that reads, with the most expensive arguments and the most common ones."""
 
 WRITES = (
     _call("library_refresh", S + 1, library_name="Films"),
@@ -148,12 +148,12 @@ WRITES = (
     _call("playlist_add_to", 3 + F, playlist_id=SHORT_LIST, item_titles=["The Paper Lighthouse"]),
     _call("playlist_remove_from", 3 + 1, playlist_id=SHORT_LIST, item_titles=["The Paper Lighthouse"]),
     _call("playlist_copy_to_user", 4 + 10 + V, playlist_id=FILMS_LIST, username=OTHER),
-    _call("playlist_delete", 4, playlist_id=HOLLOW_LIST, confirm=True),
+    _call("playlist_delete", 4, playlist_id=DELETED_LIST, confirm=True),
     _call("collection_create", S + 4, collection_title="New", library_name="Films", item_ids=[FILM]),
-    _call("collection_add_to", S + 5, collection_id=COLLECTED, item_ids=[FILM]),
-    _call("collection_remove_from", S + 4 + 1, collection_id=COLLECTED, item_ids=[FILM]),
-    _call("collection_edit", F + 6, collection_id=COLLECTED, new_summary="Boats.", add_labels=["Sea"]),
-    _call("collection_delete", S + 5, collection_id=HOLLOW, confirm=True),
+    _call("collection_add_to", S + 5, collection_id=LARGE, item_ids=[FILM]),
+    _call("collection_remove_from", S + 4 + 1, collection_id=LARGE, item_ids=[FILM]),
+    _call("collection_edit", F + 6, collection_id=LARGE, new_summary="Boats.", add_labels=["Sea"]),
+    _call("collection_delete", S + 5, collection_id=DELETED, confirm=True),
     _call("server_run_butler_task", 2, task_name="CleanOldBundles"),
     _call("server_optimize_database", 1),
     _call("server_clean_bundles", 1),
@@ -162,13 +162,13 @@ WRITES = (
     _call("client_start_playback", F + 6, client_name="Study & Den", media_title="The Paper Lighthouse"),
     _call("media_delete", F + 6, media_title="The Paper Lighthouse", confirm=True),
 )
-"""Writes that need no picture and no PIN, in an order in which none is in another's way."""
+"""Writes that need no picture and no PIN, in an order in which none disturbs another."""
 
 
-def big_household(folder: Path) -> Household:
-    """The household. Its seldom titles are the ones that are looked for; all else is invented."""
+def build_big_household(folder: Path) -> Household:
+    """Build the household. The calls look for its rare titles; the rest is generated."""
     file = folder / "household.json"
-    file.write_text(json.dumps(_PLAN), encoding="utf-8")
+    file.write_text(json.dumps(_HOUSEHOLD), encoding="utf-8")
     household = load_household(file)
     films = [item.key for item in household.items if item.type == "movie"]
     now = household.items[0].added_at
@@ -182,24 +182,24 @@ def big_household(folder: Path) -> Household:
         listed(FILMS_LIST, "Long List", films[:1000]),
         listed(SMART_LIST, "Newest Ten", [], content=newest),
         listed(SHORT_LIST, "Short List", films[20:25]),
-        listed(HOLLOW_LIST, "Doomed List", films[30:35]),
+        listed(DELETED_LIST, "Doomed List", films[30:35]),
         listed("800005", "Jasper's List", films[40:60], household.users[1].id),
     ]
     household.collections = [
-        DemoCollection(COLLECTED, "Collected", "1", "movie", now, now, items=films[10:500]),
-        DemoCollection(HOLLOW, "Doomed", "1", "movie", now, now, items=films[10:20]),
+        DemoCollection(LARGE, "Collected", "1", "movie", now, now, items=films[10:500]),
+        DemoCollection(DELETED, "Doomed", "1", "movie", now, now, items=films[10:20]),
     ]
     assert len(household.items) >= ITEMS
     assert len(household.history) == PLAYS
     return household
 
 
-def wished(demo: Demo) -> list[str]:
-    """The guids of sixty films, for the owner's watchlist."""
+def list_watchlist_ids(demo: Demo) -> list[str]:
+    """Return Discover's ids of sixty films, for the owner's watchlist."""
     return [item.guid.rpartition("/")[2] for item in demo.state.list_section("1", "movie")[:60]]
 
 
-_PLAN = {
+_HOUSEHOLD = {
     "sections": [
         {
             "title": "Films",

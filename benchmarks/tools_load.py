@@ -1,4 +1,4 @@
-"""Many calls over `/mcp` from a client that costs next to nothing: bytes made beforehand, one connection a caller."""
+"""Many calls over `/mcp` from a client that costs next to nothing: prebuilt bytes, one connection for each caller."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from benchmarks.listening import MODERN
+from benchmarks.mcp_clients import MODERN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ HEAD = (
 
 @dataclass
 class Load:
-    """What a crowd of callers found: how long it took, and each call's milliseconds."""
+    """The result of many callers: the duration, and each call's milliseconds."""
 
     seconds: float = 0.0
     took: list[float] = field(default_factory=list)
@@ -42,8 +42,8 @@ class Load:
         return len(self.took) / self.seconds
 
 
-def as_bytes(url: str, call: Call) -> bytes:
-    """The whole HTTP request, of the era that has no sessions."""
+def encode_request(url: str, call: Call) -> bytes:
+    """Encode the whole HTTP request, in the protocol era without sessions."""
     prefix = "io.modelcontextprotocol/"
     meta = {
         f"{prefix}protocolVersion": MODERN,
@@ -57,39 +57,41 @@ def as_bytes(url: str, call: Call) -> bytes:
     return head.encode() + body
 
 
-async def load(url: str, calls: Sequence[Call], callers: int, each: int, programs: dict[str, int]) -> Load:
-    """So many callers at once, so many calls by each; `programs` are the process ids whose processor time is counted."""
-    found, asked = Load(), [as_bytes(url, call) for call in calls]
-    before = {name: cpu_ms(pid) for name, pid in programs.items()}
+async def run_load(url: str, calls: Sequence[Call], callers: int, each: int, programs: dict[str, int]) -> Load:
+    """Run concurrent callers that make `each` calls; `programs` are the process ids whose processor time is counted."""
+    found, requests = Load(), [encode_request(url, call) for call in calls]
+    before = {name: read_cpu_ms(pid) for name, pid in programs.items()}
     began = time.monotonic()
     async with anyio.create_task_group() as tasks:
         for number in range(callers):
-            tasks.start_soon(_caller, url, [asked[(number + n) % len(asked)] for n in range(each)], found)
+            tasks.start_soon(
+                _call_repeatedly, url, [requests[(number + n) % len(requests)] for n in range(each)], found
+            )
     found.seconds = time.monotonic() - began
-    found.cpu = {name: (cpu_ms(pid) - before[name]) / len(found.took) for name, pid in programs.items()}
+    found.cpu = {name: (read_cpu_ms(pid) - before[name]) / len(found.took) for name, pid in programs.items()}
     return found
 
 
-async def _caller(url: str, requests: Sequence[bytes], found: Load) -> None:
+async def _call_repeatedly(url: str, requests: Sequence[bytes], found: Load) -> None:
     address = urlsplit(url)
     async with await anyio.connect_tcp(str(address.hostname), address.port or 80) as stream:
         buffered = BufferedByteReceiveStream(stream)
         for request in requests:
             began = time.monotonic()
             await stream.send(request)
-            answer = await _answer(buffered)
+            answer = await _read_answer(buffered)
             found.took.append((time.monotonic() - began) * 1000)
             assert b'"isError":true' not in answer[-200:], answer
 
 
-async def _answer(stream: BufferedByteReceiveStream) -> bytes:
+async def _read_answer(stream: BufferedByteReceiveStream) -> bytes:
     head = (await stream.receive_until(b"\r\n\r\n", 16_384)).lower()
     assert head.startswith(b"http/1.1 200"), head
     size = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
     return await stream.receive_exactly(int(size))
 
 
-def cpu_ms(pid: int) -> float:
-    """Processor time a process has used, all its threads, in milliseconds."""
+def read_cpu_ms(pid: int) -> float:
+    """Return the processor time that all threads of a process have used, in milliseconds."""
     fields: list[Any] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")

@@ -17,9 +17,9 @@ from mcp.client.stdio import stdio_client
 from support.deadlines import HANG_SECONDS
 from support.several_processes import rows
 
-from benchmarks.listening import MODERN, subscribed
-from benchmarks.processes import fire, lost, wrong
-from benchmarks.programs import COMPANION, environment, running
+from benchmarks.mcp_clients import MODERN, subscribe
+from benchmarks.processes import list_lost_marks, list_problems, run_kill_test
+from benchmarks.programs import COMPANION, build_environment, run_program
 from plex_companion.cache.migrate import list_migrations, migrate
 from plex_companion.demo import open_demo
 
@@ -42,7 +42,7 @@ def over_stdio(demo: Demo, folder: Path) -> Any:
     """The program as an AI host starts it."""
     return stdio_client(
         StdioServerParameters(
-            command=sys.executable, args=serving(demo, folder, "stdio"), env=environment(folder), cwd=folder
+            command=sys.executable, args=serving(demo, folder, "stdio"), env=build_environment(folder), cwd=folder
         )
     )
 
@@ -62,12 +62,12 @@ def listener(folder: Path) -> tuple[int, str]:
 async def test_when_the_listener_is_killed_the_clients_of_the_other_are_told_and_it_is_live_again(
     tmp_path: Path,
 ) -> None:
-    async with open_demo(alive=False) as demo, running(tmp_path, *serving(demo, tmp_path, "http")) as first:
-        await first.until(r"(http://\S+/mcp)")
+    async with open_demo(alive=False) as demo, run_program(tmp_path, *serving(demo, tmp_path, "http")) as first:
+        await first.wait_for_line(r"(http://\S+/mcp)")
         with anyio.fail_after(HANG_SECONDS):
             while listener(tmp_path) != (first.pid, "live"):  # noqa: ASYNC110 - another process
                 await anyio.sleep(0.02)
-        async with subscribed(over_stdio(demo, tmp_path), MODERN, "plex://server") as (client, ear):
+        async with subscribe(over_stdio(demo, tmp_path), MODERN, "plex://server") as (client, ear):
             before = await server(client)
             assert before["connection"]["state"] == "live"
             assert (before["process"]["role"], before["process"]["listener_pid"]) == ("reader", first.pid)
@@ -75,10 +75,10 @@ async def test_when_the_listener_is_killed_the_clients_of_the_other_are_told_and
             os.kill(first.pid, signal.SIGKILL)
             states: list[str] = []
             with anyio.fail_after(HANG_SECONDS):
-                told = await ear.after(killed)
+                told = await ear.wait_after(killed)
                 while (now := await server(client))["connection"]["state"] != "live" or not states:
                     states.append(now["connection"]["state"])
-                    told = await ear.after(told)
+                    told = await ear.wait_after(told)
             assert now["process"]["role"] == "listener"
             assert now["process"]["listener_pid"] == now["process"]["pid"] != first.pid
             assert set(states) <= {"connecting", "live"}, "it said that nobody listened, or was told when somebody did"
@@ -97,7 +97,7 @@ async def test_five_started_at_once_on_a_database_of_an_older_version_all_serve_
         async def serve(said: list[str], *, task_status: anyio.abc.TaskStatus[int]) -> None:
             arguments = [sys.executable, *serving(demo, tmp_path, "http")]
             async with await anyio.open_process(
-                arguments, env=environment(tmp_path), cwd=tmp_path, stdout=subprocess.DEVNULL
+                arguments, env=build_environment(tmp_path), cwd=tmp_path, stdout=subprocess.DEVNULL
             ) as process:
                 task_status.started(process.pid)
                 assert process.stderr
@@ -126,9 +126,9 @@ async def test_five_started_at_once_on_a_database_of_an_older_version_all_serve_
 
 async def test_under_load_no_kill_loses_or_doubles_a_row_or_a_play_and_every_survivor_is_told(tmp_path: Path) -> None:
     with anyio.fail_after(HANG_SECONDS):
-        it = await fire(tmp_path, processes=3, kills=2, pause=1)
-    assert wrong(it) == []
+        it = await run_kill_test(tmp_path, processes=3, kills=2, pause=1)
+    assert list_problems(it) == []
     assert len(it.kills) == 2
     assert len(it.marks) > 200
-    assert len(lost(it)) < len(it.marks) / 2
+    assert len(list_lost_marks(it)) < len(it.marks) / 2
     assert len(it.played) > 10

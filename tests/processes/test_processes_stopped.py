@@ -17,7 +17,7 @@ import pytest
 from support.deadlines import HANG_SECONDS
 from support.several_processes import rows
 
-from benchmarks.programs import COMPANION, Program, running
+from benchmarks.programs import COMPANION, Program, run_program
 from plex_companion.demo import open_demo
 from plex_companion.processes.follower import HUNG_SECONDS
 
@@ -74,7 +74,7 @@ def serving(demo: Demo, folder: Path) -> list[str]:
 
 
 async def address(program: Program) -> str:
-    return await program.until(r"(http://\S+)/mcp")
+    return await program.wait_for_line(r"(http://\S+)/mcp")
 
 
 @pytest.mark.timeout(180)
@@ -83,8 +83,8 @@ async def test_when_the_listener_is_stopped_another_one_goes_on_and_the_first_fo
 ) -> None:
     async with (
         open_demo(alive=False) as demo,
-        running(tmp_path, *serving(demo, tmp_path)) as first,
-        running(tmp_path, *serving(demo, tmp_path)) as second,
+        run_program(tmp_path, *serving(demo, tmp_path)) as first,
+        run_program(tmp_path, *serving(demo, tmp_path)) as second,
     ):
         urls = {first.pid: await address(first), second.pid: await address(second)}
         await until(lambda: listener(tmp_path)[2] == "live")
@@ -111,10 +111,10 @@ async def test_when_the_listener_is_stopped_another_one_goes_on_and_the_first_fo
 
 
 async def test_who_follows_and_was_stopped_itself_takes_nothing_over(tmp_path: Path) -> None:
-    async with open_demo(alive=False) as demo, running(tmp_path, *serving(demo, tmp_path)) as first:
+    async with open_demo(alive=False) as demo, run_program(tmp_path, *serving(demo, tmp_path)) as first:
         await address(first)
         await until(lambda: listener(tmp_path)[1:] == (first.pid, "live"))
-        async with running(tmp_path, *serving(demo, tmp_path)) as second:
+        async with run_program(tmp_path, *serving(demo, tmp_path)) as second:
             url = await address(second)
             term = listener(tmp_path)[0]
             os.kill(second.pid, signal.SIGSTOP)
@@ -131,10 +131,10 @@ async def test_who_follows_and_was_stopped_itself_takes_nothing_over(tmp_path: P
 
 async def test_a_listener_stopped_within_a_transaction_is_replaced_and_nothing_is_written_twice(tmp_path: Path) -> None:
     """Its lock on the database stays with it; here the test holds that lock in its stead."""
-    async with open_demo(alive=False) as demo, running(tmp_path, *serving(demo, tmp_path)) as first:
+    async with open_demo(alive=False) as demo, run_program(tmp_path, *serving(demo, tmp_path)) as first:
         await address(first)
         await until(partial(listens, tmp_path, first.pid))
-        async with running(tmp_path, *serving(demo, tmp_path)) as second:
+        async with run_program(tmp_path, *serving(demo, tmp_path)) as second:
             url = await address(second)
             os.kill(first.pid, signal.SIGSTOP)
             with closing(sqlite3.connect(tmp_path / "cache.sqlite3", isolation_level=None)) as stopped:

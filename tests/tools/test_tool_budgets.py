@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.tools import Tools, tools_home
 
-from benchmarks.tools_calls import READS, WRITES, big_household, wished
+from benchmarks.tools_calls import READS, WRITES, build_big_household, list_watchlist_ids
 from plex_companion.tools.declare import Access
 from plex_companion.tools.toolsets import TOOLSETS
 
@@ -47,11 +47,11 @@ def is_known(tools: Tools) -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 async def test_no_tool_asks_more_than_its_budget(tmp_path: Path) -> None:
-    async with tools_home(tmp_path, household=big_household(tmp_path), reconcile_seconds=3600) as tools:
+    async with tools_home(tmp_path, household=build_big_household(tmp_path), reconcile_seconds=3600) as tools:
         demo = tools.demo
         demo.start(demo.get_movie())
         await tools.until(lambda: is_known(tools))
-        demo.watchlists[demo.get_user().id] = wished(demo)
+        demo.watchlists[demo.get_user().id] = list_watchlist_ids(demo)
         demo.state.announce = lambda _frame: None  # the listener would ask on its own, and be counted with the tool
         assert await over_budget(tools, READS) == []
         assert await over_budget(tools, WRITES) == []

@@ -1,6 +1,6 @@
-"""A relay in front of the demo server that can also pour frames into the websockets that pass through it.
+"""A relay in front of the demo server that can also send frames into the websockets that pass through it.
 
-The demo announces some 10,000 frames a second; this writes prebuilt bytes, so that the sender is never what is measured.
+The demo announces some 10,000 frames a second; this writes prebuilt bytes, so that the sender does not limit the measurement.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ class Link:
     turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def send(self, payload: bytes) -> None:
-        """Write whole frames, after whoever is writing."""
+        """Write whole frames, one writer at a time."""
         async with self.turn:
             await self.client.send(payload)
 
 
-class Hose:
-    """`url` stands for the demo server's."""
+class FrameInjector:
+    """The relay; clients connect to `url` instead of the demo server's."""
 
     def __init__(self, target: int) -> None:
         self.url = ""
         self._target = target
         self._websockets: set[Link] = set()
 
-    async def pour(self, payload: bytes) -> None:
-        """Write websocket frames to every listener; returns when the system has taken them."""
+    async def send_frames(self, payload: bytes) -> None:
+        """Write websocket frames to every listener; return when the system has accepted them."""
         for link in list(self._websockets):
             await link.send(payload)
 
@@ -71,22 +71,22 @@ class Hose:
 
 
 @asynccontextmanager
-async def open_hose(target: int) -> AsyncIterator[Hose]:
-    """A hose before this port, until the block ends."""
-    hose = Hose(target)
+async def open_injector(target: int) -> AsyncIterator[FrameInjector]:
+    """Run an injector in front of this port until the block ends."""
+    injector = FrameInjector(target)
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
-        hose.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"  # noqa: S610  # anyio, not Django
-        tasks.start_soon(listener.serve, hose.relay)
-        yield hose
+        injector.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"  # noqa: S610  # anyio, not Django
+        tasks.start_soon(listener.serve, injector.relay)
+        yield injector
         tasks.cancel_scope.cancel()
 
 
-def as_websocket(texts: Iterable[str]) -> bytes:
-    """Text frames as a server sends them: not masked, not compressed (RFC 6455, 5.2)."""
-    return b"".join(_framed(text.encode()) for text in texts)
+def encode_websocket_frames(texts: Iterable[str]) -> bytes:
+    """Encode text frames as a server sends them: not masked, not compressed (RFC 6455, 5.2)."""
+    return b"".join(_encode_frame(text.encode()) for text in texts)
 
 
-def _framed(payload: bytes) -> bytes:
+def _encode_frame(payload: bytes) -> bytes:
     if len(payload) < 126:
         return bytes((0x81, len(payload))) + payload
     return b"\x81\x7e" + len(payload).to_bytes(2, "big") + payload

@@ -1,4 +1,4 @@
-"""S1, S2: from the start of the program to its list of tools over stdio, as an AI host starts it."""
+"""S1, S2: from the start of the program to its list of tools over stdio, as an MCP host starts it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from benchmarks.figures import REPEATS, Figure, Spread, against
-from benchmarks.programs import BARE, COMPANION, environment, peak_mb
+from benchmarks.figures import REPEATS, Figure, Spread, compare
+from benchmarks.programs import BARE, COMPANION, build_environment, read_peak_mb
 from plex_companion.demo import open_demo
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ class Start:
 
     seconds: float
     tools: int
-    peak_mb: float
+    read_peak_mb: float
 
 
-def start(folder: Path, *arguments: str) -> Start:
-    """Start it, shake hands, ask for the tools, end it."""
+def start_once(folder: Path, *arguments: str) -> Start:
+    """Start the program, initialize, list the tools and end it."""
     began = time.monotonic()
     with subprocess.Popen(  # noqa: S603  # our own programs
         [sys.executable, *arguments],
@@ -40,25 +40,25 @@ def start(folder: Path, *arguments: str) -> Start:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=folder,
-        env=environment(folder),
+        env=build_environment(folder),
     ) as program:
-        _ask(program, 1, "initialize", CLIENT)
-        _say(program, {"method": "notifications/initialized"})
-        listed = _ask(program, 2, "tools/list", {})
-        found = Start(time.monotonic() - began, len(listed["tools"]), peak_mb(program.pid))
+        _request(program, 1, "initialize", CLIENT)
+        _send(program, {"method": "notifications/initialized"})
+        listed = _request(program, 2, "tools/list", {})
+        found = Start(time.monotonic() - began, len(listed["tools"]), read_peak_mb(program.pid))
         program.terminate()
     return found
 
 
-def _say(program: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
+def _send(program: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
     assert program.stdin
     program.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
     program.stdin.flush()
 
 
-def _ask(program: subprocess.Popen[bytes], number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
+def _request(program: subprocess.Popen[bytes], number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
     assert program.stdout
-    _say(program, {"id": number, "method": method, "params": params})
+    _send(program, {"id": number, "method": method, "params": params})
     while True:
         answer = json.loads(program.stdout.readline())
         if answer.get("id") == number:
@@ -66,19 +66,19 @@ def _ask(program: subprocess.Popen[bytes], number: int, method: str, params: dic
             return result
 
 
-async def cold(folder: Path) -> AsyncIterator[Figure]:
-    """S1 and S2. The database exists already, as at every start but the first."""
+async def measure_cold_start(folder: Path) -> AsyncIterator[Figure]:
+    """Measure S1 and S2. The database exists already, as at every start but the first."""
     database = ("--database", str(folder / "start.sqlite3"))
     async with open_demo(alive=False) as demo:
         options = (*COMPANION, "--plex-url", demo.url, "--plex-token", "benchmark-token", *database)
-        count = (await anyio.to_thread.run_sync(start, folder, *options)).tools
+        count = (await anyio.to_thread.run_sync(start_once, folder, *options)).tools
         bare = (*BARE, "tools", str(count))
         ours, floor = [], []
         for _ in range(REPEATS):
-            ours.append(await anyio.to_thread.run_sync(start, folder, *options))
-            floor.append(await anyio.to_thread.run_sync(start, folder, *bare))
+            ours.append(await anyio.to_thread.run_sync(start_once, folder, *options))
+            floor.append(await anyio.to_thread.run_sync(start_once, folder, *bare))
     assert {one.tools for one in (*ours, *floor)} == {count}
     what = f"cold start to tools/list on stdio, {count} tools"
-    yield against("S1", what, [one.seconds for one in ours], [one.seconds for one in floor], unit="s", most=1.1)
-    mine, bare_mb = (Spread.of(one.peak_mb for one in starts).text("MB") for starts in (ours, floor))
+    yield compare("S1", what, [one.seconds for one in ours], [one.seconds for one in floor], unit="s", most=1.1)
+    mine, bare_mb = (Spread.from_repeats(one.read_peak_mb for one in starts).format("MB") for starts in (ours, floor))
     yield Figure("S2", "peak memory by then", mine, bare_mb)

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.importing [ROWS]`: Plex's whole history imported while somebody presses pause and play.
+"""`python -m benchmarks.history_import [ROWS]`: import Plex's whole history while a viewer presses pause and play.
 
-The demo server and the companion are programs of their own; what is pressed and heard here is not in their way.
+The demo server and the companion are programs of their own; this one only presses buttons and measures.
 See docs/benchmarks.md.
 """
 
@@ -23,9 +23,9 @@ from xml.etree.ElementTree import fromstring
 import anyio
 import anyio.to_thread
 
-from benchmarks.figures import Figure, Spread, machine, percentile, show
-from benchmarks.listening import MODERN, subscribed, text, until_listed
-from benchmarks.programs import COMPANION, peak_mb, running
+from benchmarks.figures import Figure, Spread, describe_machine, percentile, print_table
+from benchmarks.mcp_clients import MODERN, read_text, subscribe, wait_for_sessions
+from benchmarks.programs import COMPANION, read_peak_mb, run_program
 from plex_companion.demo import load_household, open_demo
 
 if TYPE_CHECKING:
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
     from mcp import Client
 
-    from benchmarks.listening import Ear
+    from benchmarks.mcp_clients import NotificationTimes
     from benchmarks.programs import Program
 
 SECTIONS = (
     {"title": "Films", "type": "movie", "generate": 3_000},
     {"title": "Series", "type": "show", "generate": {"count": 200, "seasons": 3, "episodes": 10}},
 )
-HOUSE = ("-m", "benchmarks.importing", "house")
+DEMO_PROGRAM = ("-m", "benchmarks.history_import", "demo")
 KEY = "1"
-QUIET = 0.15
+PRESS_INTERVAL = 0.15
 PAGE = 5_000
 HISTORY = "/status/sessions/history/all"
 
@@ -53,46 +53,50 @@ async def measure(rows: int) -> list[Figure]:
         folder = Path(name)
         home = folder / "home.json"
         home.write_text(json.dumps({"sections": SECTIONS, "generate_history": rows}))
-        async with running(folder, *HOUSE, str(home)) as plex:
-            plex.url = await plex.until(r"serves (\S+)")
-            return [figure async for figure in _figures(folder, plex, rows)]
+        async with run_program(folder, *DEMO_PROGRAM, str(home)) as plex:
+            plex.url = await plex.wait_for_line(r"serves (\S+)")
+            return [figure async for figure in _list_figures(folder, plex, rows)]
 
 
-async def _figures(folder: Path, plex: Program, rows: int) -> Any:
+async def _list_figures(folder: Path, plex: Program, rows: int) -> Any:
     database = folder / "cache.sqlite3"
     options = ("--transport", "http", "--port", "0", "--plex-url", plex.url, "--plex-token", "benchmark-token")
     began = time.monotonic()
-    async with running(folder, *COMPANION, *options, "--database", str(database)) as companion:
-        companion.url = await companion.until(r"(http://\S+/mcp)")
-        async with subscribed(companion.url, MODERN) as (client, ear):
-            await until_listed(client, 1)
-            during = await _pressed(plex, client, ear)
+    async with run_program(folder, *COMPANION, *options, "--database", str(database)) as companion:
+        companion.url = await companion.wait_for_line(r"(http://\S+/mcp)")
+        async with subscribe(companion.url, MODERN) as (client, ear):
+            await wait_for_sessions(client, 1)
+            during = await _press_during_import(plex, client, ear)
             took = time.monotonic() - began
             after = [await _press(plex, number, ear) for number in range(40)]
-        memory = peak_mb(companion.pid)
-    same = await anyio.to_thread.run_sync(_counted, database) == await anyio.to_thread.run_sync(_recounted, plex.url)
+        memory = read_peak_mb(companion.pid)
+    same = await anyio.to_thread.run_sync(_count_plays, database) == await anyio.to_thread.run_sync(
+        _recount_rows, plex.url
+    )
     yield Figure("I1", f"{rows:,} rows, from the start of the program", f"{took:.1f} s, {rows / took:,.0f} /s")
     yield Figure("I1", "plays per user and per day equal a recount of Plex's rows", "yes" if same else "NO")
-    yield Figure("I2", f"press to notification meanwhile, p50 of {len(during)}", Spread.of(during).text("ms"))
+    yield Figure(
+        "I2", f"press to notification meanwhile, p50 of {len(during)}", Spread.from_repeats(during).format("ms")
+    )
     yield Figure("I2", "the same, p95; p99", f"{percentile(during, 95):.1f}; {percentile(during, 99):.1f} ms")
-    yield Figure("I2", "afterwards, p50 of 40", Spread.of(after).text("ms"))
+    yield Figure("I2", "afterwards, p50 of 40", Spread.from_repeats(after).format("ms"))
     yield Figure("I3", "the most memory held", f"{memory:.0f} MB")
     yield Figure("I3", "database", f"{database.stat().st_size / 1e6:.0f} MB")
 
 
-async def _pressed(plex: Program, client: Client, ear: Ear) -> list[float]:
+async def _press_during_import(plex: Program, client: Client, ear: NotificationTimes) -> list[float]:
     found: list[float] = []
-    while not json.loads(await text(client, "plex://server"))["history"]["complete"]:
+    while not json.loads(await read_text(client, "plex://server"))["history"]["complete"]:
         found.append(await _press(plex, len(found), ear))
     return found
 
 
-async def _press(plex: Program, number: int, ear: Ear) -> float:
-    """Milliseconds from the press to the notification."""
-    await anyio.sleep(QUIET)
+async def _press(plex: Program, number: int, ear: NotificationTimes) -> float:
+    """Return the milliseconds from the press to the notification."""
+    await anyio.sleep(PRESS_INTERVAL)
     at = time.monotonic()
     await anyio.to_thread.run_sync(_post, plex.url, f"/demo/sessions/{KEY}/{('pause', 'resume')[number % 2]}")
-    return (await ear.after(at) - at) * 1000
+    return (await ear.wait_after(at) - at) * 1000
 
 
 def _post(url: str, path: str, **values: Any) -> str:
@@ -101,14 +105,14 @@ def _post(url: str, path: str, **values: Any) -> str:
         return str(answer.read().decode())
 
 
-def _recounted(url: str) -> Counter[tuple[str, str]]:
+def _recount_rows(url: str) -> Counter[tuple[str, str]]:
     return Counter(
         (str(row.get("accountID")), datetime.fromtimestamp(int(row.get("viewedAt", 0)), UTC).date().isoformat())
-        for row in _every_row(url)
+        for row in _list_rows(url)
     )
 
 
-def _every_row(url: str) -> Iterator[Element]:
+def _list_rows(url: str) -> Iterator[Element]:
     start = 0
     while True:
         asked = f"{url}{HISTORY}?X-Plex-Container-Start={start}&X-Plex-Container-Size={PAGE}"
@@ -120,7 +124,7 @@ def _every_row(url: str) -> Iterator[Element]:
             return
 
 
-def _counted(database: Path) -> Counter[tuple[str, str]]:
+def _count_plays(database: Path) -> Counter[tuple[str, str]]:
     with closing(connect(database)) as rows:
         found = rows.execute("""
             SELECT user_id, date(viewed_at / 1000, 'unixepoch'), count(*) FROM plays WHERE history_key IS NOT NULL
@@ -129,8 +133,8 @@ def _counted(database: Path) -> Counter[tuple[str, str]]:
         return Counter({(user, day): plays for user, day, plays in found})
 
 
-async def house(home: str) -> None:
-    """The program that plays Plex: somebody watches a film."""
+async def serve_demo_program(home: str) -> None:
+    """Serve a demo server on which one film plays."""
     async with open_demo(alive=False, household=load_household(home)) as demo:
         demo.start(demo.get_movie())
         print(f"serves {demo.url}", flush=True)
@@ -139,12 +143,12 @@ async def house(home: str) -> None:
 
 def main() -> None:
     match sys.argv[1:]:
-        case ["house", home]:
-            anyio.run(house, home)
+        case ["demo", home]:
+            anyio.run(serve_demo_program, home)
         case [rows]:
-            show(anyio.run(measure, int(rows)), machine())
+            print_table(anyio.run(measure, int(rows)), describe_machine())
         case _:
-            show(anyio.run(measure, 100_000), machine())
+            print_table(anyio.run(measure, 100_000), describe_machine())
 
 
 if __name__ == "__main__":

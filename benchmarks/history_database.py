@@ -1,4 +1,4 @@
-"""A past to ask about: very many plays of an invented household, in a database as the companion keeps it."""
+"""A large history: very many plays of an invented household, in a database as the companion keeps it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIRST = (
     "Amber",
     "Last",
 )
-THEN = (
+SECOND = (
     "Lantern",
     "Kettle",
     "Orchard",
@@ -58,10 +58,10 @@ COLUMNS = (
     "started_at", "updated_at", "ended_at", "ended_by", "watched_ms", "paused_ms", "buffer_count", "decision",
     "bandwidth_kbps", "location", "listed", "stale", "history_key", "viewed_at",
 )  # fmt: skip
-# What the migration does for the plays it finds.
+# As the migration fills them from existing plays.
 _SUMS = "count(*), count(watched_ms), coalesce(sum(watched_ms), 0) FROM plays"
 _NAMES = "coalesce(user_id, '=' || user_name, ''), coalesce(library_id, '=' || library, ''), coalesce(platform, '')"
-COUNTED = (
+ROLLUPS = (
     f"INSERT INTO play_quarters SELECT started_at / 900000, server, {_SUMS} GROUP BY 1, 2",
     f"INSERT INTO play_days SELECT started_at / 86400000, server, {_NAMES}, {_SUMS} GROUP BY 1, 2, 3, 4, 5",
     "INSERT INTO play_titles (play_titles) VALUES ('rebuild')",
@@ -69,10 +69,10 @@ COUNTED = (
 )
 
 
-def past(folder: Path, plays: int, now_ms: int) -> Path:
-    """The database, made anew unless it is there: the newest play began at `now_ms`."""
+def create_database(folder: Path, plays: int, now_ms: int) -> Path:
+    """Create the database unless it exists, and return its path. The newest play began at `now_ms`."""
     made_by = "".join([*(migration.sql for migration in list_migrations()), Path(__file__).read_text()])
-    path = folder / f"past-{hashlib.sha256(made_by.encode()).hexdigest()[:12]}-{plays}-{now_ms}.sqlite3"
+    path = folder / f"history-{hashlib.sha256(made_by.encode()).hexdigest()[:12]}-{plays}-{now_ms}.sqlite3"
     if not path.exists():
         half = path.with_suffix(".half")
         half.unlink(missing_ok=True)
@@ -84,7 +84,7 @@ def past(folder: Path, plays: int, now_ms: int) -> Path:
 
 
 def _fill(database: sqlite3.Connection, plays: int, now_ms: int) -> None:
-    """Indices and triggers are put back afterwards, in a fraction of the time they would take row by row."""
+    """Insert all rows. Indices and triggers are created afterwards, in a fraction of the time that they take row by row."""
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -200000"):
         database.execute(f"PRAGMA {pragma}")
     dropped = database.execute(
@@ -100,8 +100,8 @@ def _fill(database: sqlite3.Connection, plays: int, now_ms: int) -> None:
         database.execute("INSERT INTO accounts VALUES (?, ?, ?)", (SERVER, str(number), name))
     database.execute("INSERT INTO history VALUES (?, ?, ?, ?, 1)", (SERVER, now_ms // 1000, plays // 2, plays // 2))
     marks = ", ".join("?" * len(COLUMNS))
-    database.executemany(f"INSERT INTO plays ({', '.join(COLUMNS)}) VALUES ({marks})", _rows(plays, now_ms))  # noqa: S608 - our own names
-    for sql in COUNTED:
+    database.executemany(f"INSERT INTO plays ({', '.join(COLUMNS)}) VALUES ({marks})", _generate_rows(plays, now_ms))  # noqa: S608 - our own names
+    for sql in ROLLUPS:
         database.execute(sql)
     for _, _, sql in dropped:
         database.execute(sql)
@@ -109,18 +109,18 @@ def _fill(database: sqlite3.Connection, plays: int, now_ms: int) -> None:
     database.execute("PRAGMA journal_mode = WAL")
 
 
-def _rows(plays: int, now_ms: int) -> Iterator[tuple[Any, ...]]:
-    """Oldest first, three in five of them known from Plex's history alone."""
+def _generate_rows(plays: int, now_ms: int) -> Iterator[tuple[Any, ...]]:
+    """Yield plays, oldest first; three in five of them are known from Plex's history alone."""
     rng = random.Random(7)  # noqa: S311 - invented
-    items = [*_items(rng)]
+    items = [*_generate_items(rng)]
     step = YEARS * 365 * DAY_MS / plays
     for number in range(1, plays + 1):
         item, user = rng.choice(items), min(int(rng.expovariate(0.35)), len(USERS) - 1)
         at = int(now_ms - (plays - number) * step)
-        yield (number, SERVER, *_of_play(rng, item, user, at, number))
+        yield (number, SERVER, *_build_play(rng, item, user, at, number))
 
 
-def _of_play(rng: random.Random, item: tuple[Any, ...], user: int, at: int, number: int) -> tuple[Any, ...]:
+def _build_play(rng: random.Random, item: tuple[Any, ...], user: int, at: int, number: int) -> tuple[Any, ...]:
     duration, platform = item[12], rng.choice(PLATFORMS)
     who = (str(user + 1), USERS[user], f"client-{user}-{platform}", f"{USERS[user]}'s {platform}", f"Plex for {platform}", platform, platform)  # fmt: skip
     history = f"/status/sessions/history/{number}"
@@ -150,22 +150,22 @@ def _of_play(rng: random.Random, item: tuple[Any, ...], user: int, at: int, numb
     return (1, str(number), *item, *who, *own)
 
 
-def _items(rng: random.Random) -> Iterator[tuple[Any, ...]]:
-    """From the rating key to whether it is live: 4,000 films (a tenth of them of Japanese title), 200 shows of 60 episodes,
+def _generate_items(rng: random.Random) -> Iterator[tuple[Any, ...]]:
+    """Yield the columns from rating key to `live` of 4,000 films (a tenth with Japanese titles), 200 shows of 60 episodes,
     150 artists of 40 tracks.
     """
     key = 1_000
     for number in range(4_000):
         key += 1
-        title = _name(number) if number % 10 else f"{KANJI[number % len(KANJI)]}の物語{number}"
-        yield _item(key, "movie", title, None, None, None, None, 1950 + number % 75, ("Films", "1"), 6_000_000)
+        title = _build_title(number) if number % 10 else f"{KANJI[number % len(KANJI)]}の物語{number}"
+        yield _build_item(key, "movie", title, None, None, None, None, 1950 + number % 75, ("Films", "1"), 6_000_000)
     for number in range(200):
-        show = f"The {_name(4_100 + number)}"
+        show = f"The {_build_title(4_100 + number)}"
         for episode in range(60):
             key += 1
             season, index = divmod(episode, 10)
-            title = f"{rng.choice(THEN)} of {rng.choice(FIRST)}"
-            yield _item(
+            title = f"{rng.choice(SECOND)} of {rng.choice(FIRST)}"
+            yield _build_item(
                 key,
                 "episode",
                 title,
@@ -181,19 +181,19 @@ def _items(rng: random.Random) -> Iterator[tuple[Any, ...]]:
         artist = f"{PLACES[number % len(PLACES)]} {FIRST[number // len(PLACES)]}"
         for track in range(40):
             key += 1
-            album = f"{rng.choice(THEN)} {track // 10}"
-            yield _item(
-                key, "track", f"{rng.choice(THEN)} Song", artist, album, track % 10, 1, None, ("Music", "3"), 210_000
+            album = f"{rng.choice(SECOND)} {track // 10}"
+            yield _build_item(
+                key, "track", f"{rng.choice(SECOND)} Song", artist, album, track % 10, 1, None, ("Music", "3"), 210_000
             )
 
 
-def _name(number: int) -> str:
-    """Another one for each number."""
+def _build_title(number: int) -> str:
+    """Return a different title for each number."""
     rest, place = divmod(number, len(PLACES))
-    return f"{FIRST[rest % len(FIRST)]} {THEN[rest // len(FIRST) % len(THEN)]} of {PLACES[place]}"
+    return f"{FIRST[rest % len(FIRST)]} {SECOND[rest // len(FIRST) % len(SECOND)]} of {PLACES[place]}"
 
 
-def _item(key: int, *facts: Any) -> tuple[Any, ...]:
+def _build_item(key: int, *facts: Any) -> tuple[Any, ...]:
     kind, title, above, middle, index, parent, year, (library, library_id), duration = facts
     guid = f"plex://{kind}/{key}"
     return (str(key), f"/library/metadata/{key}", guid, kind, title, above, middle, index, parent, year, library, library_id, duration, 0)  # fmt: skip

@@ -1,9 +1,9 @@
-"""`python -m benchmarks.killing [POINTS]`: kill -9 at random points while writing; what is left must agree.
+"""`python -m benchmarks.crash_recovery [POINTS]`: kill -9 at random points while writing; the database must stay consistent.
 
-A process ingests a made-up household as fast as it is told (about 1,000 events a second), prunes, checkpoints and makes
+A process ingests an invented household (about 1,000 events a second), prunes, checkpoints and makes
 backups all the while, and prints each event before it hands it over. It is killed after a random time and started again
 on the same file. Afterwards the file must pass SQLite's check, roll-ups and the title index must equal a recount, plays
-must be those the journal tells of, and the next process must close what was left open.
+must match the journal, and the next process must close what was left open.
 """
 
 from __future__ import annotations
@@ -46,37 +46,37 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVER = ServerIdentity("den-0001", "Den", "1.43.3")
 EVERY_SECONDS = 0.001
 PROMISED_MS = 25
-A_PLAY = 10
+EVENTS_PER_PLAY = 10
 """Events from the start of a play to the start of the next; the last of them ends it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One kill: how long what was lost had been known (milliseconds), how many events, and whether a start mended."""
+class KillResult:
+    """One kill: the age of the oldest lost event in milliseconds, the number of lost events, and the last written event."""
 
     lost_ms: float
     lost: int
     rows: int
 
 
-# The one that is killed
+# The process that is killed
 
 
-def now() -> Moment:
+def read_clock() -> Moment:
     return Moment(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000)
 
 
-def household(first: int) -> Iterator[Event]:
-    """Plays that begin and end in turn, told from one on; session keys are numbers of plays."""
+def generate_events(first: int) -> Iterator[Event]:
+    """Yield the events of plays that begin and end in turn. Session keys are numbers of plays."""
     number = 0
     while True:
-        key, step = first + number // A_PLAY, number % A_PLAY
+        key, step = first + number // EVENTS_PER_PLAY, number % EVENTS_PER_PLAY
         entry = {
             "sessionKey": str(key),
             "clientIdentifier": f"client-{key % 5}",
             "ratingKey": str(7000 + key % 100),
             "key": f"/library/metadata/{7000 + key % 100}",
-            "state": "stopped" if step == A_PLAY - 1 else "playing",
+            "state": "stopped" if step == EVENTS_PER_PLAY - 1 else "playing",
             "viewOffset": step * 1000,
         }
         frame = {"type": "playing", "size": 1, "PlaySessionStateNotification": [entry]}
@@ -84,8 +84,8 @@ def household(first: int) -> Iterator[Event]:
         number += 1
 
 
-async def live(path: Path) -> None:
-    """Ingest until killed."""
+async def ingest_until_killed(path: Path) -> None:
+    """Ingest until the process is killed."""
 
     def announce(_: Sequence[Effect], __: TouchedUris) -> None:
         pass
@@ -94,38 +94,41 @@ async def live(path: Path) -> None:
         await anyio.lowlevel.checkpoint()
 
     async with open_cache(path) as cache, anyio.create_task_group() as tasks:
-        known = Live(await load_state(cache, now()))
+        known = Live(await load_state(cache, read_clock()))
         first = known.state.next_play
-        inbox = EventQueue(4_096, known.counters)
-        tasks.start_soon(ingest, inbox, known, cache, announce, Retention(events_rows=2_000))
+        queue = EventQueue(4_096, known.counters)
+        tasks.start_soon(ingest, queue, known, cache, announce, Retention(events_rows=2_000))
         days = itertools.count()  # a backup at every look
         tasks.start_soon(
-            maintain, cache, MaintenancePlan(every_seconds=0.2), lambda: now().at + next(days) * DAY_MS, tell
+            maintain, cache, MaintenancePlan(every_seconds=0.2), lambda: read_clock().at + next(days) * DAY_MS, tell
         )
         epoch = known.state.connection.epoch + 1
-        snapshot = Snapshot(epoch, first=True, requested=now(), server=SERVER, sessions=(), activities=())
-        await inbox.put([ReceivedEvent(Connecting(), now()), ReceivedEvent(snapshot, now())])
+        snapshot = Snapshot(epoch, first=True, requested=read_clock(), server=SERVER, sessions=(), activities=())
+        await queue.put([ReceivedEvent(Connecting(), read_clock()), ReceivedEvent(snapshot, read_clock())])
         while known.state.connection.state != "live":
             await known.wait_for_commit()
-        say(f"began {known.state.next_event} {first}")
-        for number, event in enumerate(household(first), known.state.next_event):
-            say(f"{number} {time.monotonic()}")
-            await inbox.put([ReceivedEvent(event, now())])
+        print_line(f"began {known.state.next_event} {first}")
+        for number, event in enumerate(generate_events(first), known.state.next_event):
+            print_line(f"{number} {time.monotonic()}")
+            await queue.put([ReceivedEvent(event, read_clock())])
             await anyio.sleep(EVERY_SECONDS)
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
-# The one that kills
+# The process that kills
 
 
-def kill(path: Path, seconds: float) -> Point:
-    """Let it run for so long after its first event, kill it, and look at what is left."""
+def kill_after(path: Path, seconds: float) -> KillResult:
+    """Kill the process so many seconds after its first event and check its database."""
     with subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-m", "benchmarks.killing", "live", str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.crash_recovery", "live", str(path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout
         began, number, first = process.stdout.readline().split()
@@ -134,25 +137,25 @@ def kill(path: Path, seconds: float) -> Point:
         killed = time.monotonic()
         process.send_signal(signal.SIGKILL)
         said = [line.split() for line in process.stdout.read().splitlines()]
-    heard = {int(line[0]): float(line[1]) for line in said if len(line) == 2}
-    last = agrees(path, int(number), int(first))
-    lost = {at for number, at in heard.items() if number > last}
-    return Point(max((killed - at) * 1000 for at in lost) if lost else 0.0, len(lost), last)
+    sent = {int(line[0]): float(line[1]) for line in said if len(line) == 2}
+    last = check_database(path, int(number), int(first))
+    lost = {at for number, at in sent.items() if number > last}
+    return KillResult(max((killed - at) * 1000 for at in lost) if lost else 0.0, len(lost), last)
 
 
-COUNTED = "count(*), count(watched_ms), coalesce(sum(watched_ms), 0) FROM plays"
+SUMS = "count(*), count(watched_ms), coalesce(sum(watched_ms), 0) FROM plays"
 NAMES = "coalesce(user_id, '=' || user_name, ''), coalesce(library_id, '=' || library, ''), coalesce(platform, '')"
 PAIRS = (
-    (f"SELECT started_at / 900000, server, {COUNTED} GROUP BY 1, 2", "SELECT * FROM play_quarters WHERE plays > 0"),
+    (f"SELECT started_at / 900000, server, {SUMS} GROUP BY 1, 2", "SELECT * FROM play_quarters WHERE plays > 0"),
     (
-        f"SELECT started_at / 86400000, server, {NAMES}, {COUNTED} GROUP BY 1, 2, 3, 4, 5",
+        f"SELECT started_at / 86400000, server, {NAMES}, {SUMS} GROUP BY 1, 2, 3, 4, 5",
         "SELECT * FROM play_days WHERE plays > 0",
     ),
 )
 
 
-def agrees(path: Path, began: int, first: int) -> int:
-    """Whether everything in the file agrees with everything else; gives the last event that was written."""
+def check_database(path: Path, began: int, first: int) -> int:
+    """Check that all tables of the file agree, and return the last event that was written."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -161,11 +164,11 @@ def agrees(path: Path, began: int, first: int) -> int:
             assert sorted(db.execute(recount)) == sorted(db.execute(kept)), kept
         ids = [row[0] for row in db.execute("SELECT id FROM events ORDER BY id")]
         assert ids == list(range(ids[0], ids[-1] + 1)), "the journal has no holes"
-        told = max(0, ids[-1] - began + 1)
+        events = max(0, ids[-1] - began + 1)
         plays = db.execute("SELECT session_key, ended_by FROM plays WHERE id >= ? ORDER BY id", (first,)).fetchall()
-        expected: list[tuple[str, str | None]] = [(str(first + n), "stopped") for n in range(told // A_PLAY)]
-        expected += [(str(first + told // A_PLAY), None)] if told % A_PLAY else []
-        assert plays == expected, "plays are those the journal tells of"
+        expected: list[tuple[str, str | None]] = [(str(first + n), "stopped") for n in range(events // EVENTS_PER_PLAY)]
+        expected += [(str(first + events // EVENTS_PER_PLAY), None)] if events % EVENTS_PER_PLAY else []
+        assert plays == expected, "plays match the journal"
         before = "SELECT count(*) FROM plays WHERE id < ? AND ended_at IS NULL"
         assert db.execute(before, (first,)).fetchone() == (0,), "what was left open was closed by the next process"
     return int(ids[-1])
@@ -176,7 +179,7 @@ def main(points: int, seed: int) -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cache.sqlite3"
-        found = [kill(path, chance.uniform(0.0, 0.4)) for _ in range(points)]
+        found = [kill_after(path, chance.uniform(0.0, 0.4)) for _ in range(points)]
         aside = [file.name for file in Path(folder).iterdir() if "corrupt" in file.name]
     assert not aside, aside
     lost = sorted(point.lost_ms for point in found)
@@ -193,6 +196,6 @@ def main(points: int, seed: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["live"]:
-        anyio.run(live, Path(sys.argv[2]))
+        anyio.run(ingest_until_killed, Path(sys.argv[2]))
     else:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else 200, int(sys.argv[2]) if len(sys.argv) > 2 else 20)

@@ -1,4 +1,4 @@
-"""What the household does while it is measured: many people watching, in frames as Plex sends them."""
+"""The load of the measurements: many sessions, in frames as Plex sends them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from plex_companion.demo.sessions import DemoSession
 
 
-def crowded(players: int) -> Household:
-    """The built-in household with so many players."""
+def build_household_with_players(players: int) -> Household:
+    """Build the built-in household with so many players."""
     household = build_household(now=time.time())
     pattern = household.players[0]
     more = range(len(household.players), players)
-    household.players = [*household.players, *(_player(pattern, number) for number in more)][:players]
+    household.players = [*household.players, *(_copy_player(pattern, number) for number in more)][:players]
     return household
 
 
-def _player(pattern: DemoPlayer, number: int) -> DemoPlayer:
+def _copy_player(pattern: DemoPlayer, number: int) -> DemoPlayer:
     return replace(pattern, id=1000 + number, client_identifier=f"bench-{number:04d}", title=f"Player {number}")
 
 
-def gather(demo: Demo, count: int) -> list[DemoSession]:
-    """Let people begin to watch until so many do; every fourth is transcoded."""
+def start_sessions(demo: Demo, count: int) -> list[DemoSession]:
+    """Start sessions until there are `count`; every fourth is transcoded."""
     playing = list(demo.sessions.values())
     movies = demo.state.list_section("1", "movie")
     for number in range(len(playing), count):
@@ -42,8 +42,8 @@ def gather(demo: Demo, count: int) -> list[DemoSession]:
     return playing
 
 
-def progress(demo: Demo, sessions: Sequence[DemoSession]) -> Iterator[str]:
-    """Reports of sessions that play on, in turn, for ever. The demo knows too, so snapshots agree with what was said."""
+def generate_progress(demo: Demo, sessions: Sequence[DemoSession]) -> Iterator[str]:
+    """Yield reports of the sessions in turn, forever. The demo moves its sessions too, so snapshots agree with the reports."""
     for session in itertools.cycle(sessions):
         session.offset = (session.offset + 1000) % 5_000_000
         yield str(frames.build_playing(session.build_entry()).payload)
@@ -51,13 +51,13 @@ def progress(demo: Demo, sessions: Sequence[DemoSession]) -> Iterator[str]:
             yield str(frames.build_transcode("update", build_transcode_entry(demo.state, session)).payload)
 
 
-def mixture(demo: Demo, sessions: Sequence[DemoSession], count: int) -> list[str]:
-    """A busy evening: progress, a pause or resume in fifty frames, and a library entry in twenty."""
-    moving = progress(demo, sessions)
-    return [_frame(demo, sessions, moving, number) for number in range(count)]
+def build_mixed_frames(demo: Demo, sessions: Sequence[DemoSession], count: int) -> list[str]:
+    """Build the frames of a busy evening: progress, a pause or resume in fifty frames, a library entry in twenty."""
+    moving = generate_progress(demo, sessions)
+    return [_build_frame(demo, sessions, moving, number) for number in range(count)]
 
 
-def _frame(demo: Demo, sessions: Sequence[DemoSession], moving: Iterator[str], number: int) -> str:
+def _build_frame(demo: Demo, sessions: Sequence[DemoSession], moving: Iterator[str], number: int) -> str:
     if number % 50 == 25:
         session = sessions[number // 50 % len(sessions)]
         session.state = "paused" if session.state == "playing" else "playing"
@@ -69,8 +69,8 @@ def _frame(demo: Demo, sessions: Sequence[DemoSession], moving: Iterator[str], n
     return next(moving)
 
 
-def last(session: DemoSession, state: str) -> str:
-    """The frame that ends a burst; the mark is for the bare ear, Plex's own frames have none."""
+def build_last_frame(session: DemoSession, state: str) -> str:
+    """Build the last frame of a burst. Its mark is for the bare listener; Plex's own frames have none."""
     session.state = state
     session.offset += 1
     frame = json.loads(frames.build_playing(session.build_entry()).payload)

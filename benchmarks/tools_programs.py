@@ -1,0 +1,41 @@
+"""Two programs of `make bench-tools`: a demo server with the big household, and the companion with other limits.
+
+`demo FOLDER`: the demo server; its control calls make it slow. `slots COUNT MS ARGUMENTS…`: `plex-companion ARGUMENTS`
+in which so many tools ask Plex at a time, and a thread that wants to run waits so many ms for the one that does.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import anyio
+
+from benchmarks.tools_calls import build_big_household, list_watchlist_ids
+from plex_companion.demo import open_demo
+
+
+async def serve_household(folder: str) -> None:
+    async with open_demo(alive=False, household=build_big_household(Path(folder))) as demo:
+        demo.start(demo.get_movie())
+        demo.watchlists[demo.get_user().id] = list_watchlist_ids(demo)
+        print(f"serves {demo.url}", flush=True)
+        await anyio.sleep_forever()
+
+
+def run_with_slots(count: int, switch_ms: float, arguments: list[str]) -> None:
+    from plex_companion.cli import main  # noqa: PLC0415 - the other program has no use for it
+    from plex_companion.plex import gateway  # noqa: PLC0415 - the same
+
+    gateway.TOOLS = count
+    gateway.MOST_THREADS = 4 * (count + gateway.AHEAD)
+    sys.setswitchinterval(switch_ms / 1000)
+    sys.argv[1:] = arguments
+    main()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "demo":
+        anyio.run(serve_household, sys.argv[2])
+    else:
+        run_with_slots(int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:])
