@@ -140,15 +140,19 @@ class _Asked:
 def list_queries(title: str) -> list[str]:
     """Return what to search for, one after another, until something fits: Plex finds only what is spelt as asked.
 
-    The title comes first, then it without its year, its other Unicode form, and words of it that are spelt one way.
+    The title comes first, then it without its year, its other Unicode form, and words of it that are spelt one way:
+    those without accents, and in other scripts the long ones.
     """
     first = title.strip()
     split = split_year(first)
     bare = split[0] if split else first
     composed = compose(bare)
     other = unicodedata.normalize("NFD", composed) if bare == composed else composed
-    found = list(dict.fromkeys(map(cut_query, [first, bare, other, *_pick_search_words(bare), fold(bare)])))
-    return found[: MOST_QUERIES + (split is not None)]
+    every = [first, bare, other, *_pick_search_words(bare), fold(bare), *_pick_foreign_words(bare)]
+    found: dict[str, str] = {}
+    for query in map(cut_query, every):
+        found.setdefault(query.lower(), query)
+    return list(found.values())[: MOST_QUERIES + (split is not None)]
 
 
 def exact_queries(title: str) -> list[str]:
@@ -169,6 +173,15 @@ def _pick_search_words(title: str) -> list[str]:
         half = len(words[0]) // 2
         return [words[0], words[0][half:], words[0][:half]]
     return sorted(words, key=_describe_ambiguity)
+
+
+def _pick_foreign_words(title: str) -> list[str]:
+    """Return words of a title in another script, the longest first; halves of a lone word, one of which has no accent."""
+    words = [word for word in _WORD.findall(compose(title[:LONGEST_QUERY])) if not word.isascii()]
+    if len(words) == 1 and len(words[0]) >= _SHORT:
+        half = len(words[0]) // 2
+        return [words[0], words[0][half:], words[0][:half]]
+    return sorted(words, key=len, reverse=True)
 
 
 def _describe_ambiguity(word: str) -> tuple[bool, bool, int, int]:

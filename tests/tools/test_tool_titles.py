@@ -32,6 +32,8 @@ STORED = (
     "Am\u00e9lise",
     "Hawai\u02bbi Nights",
     "Salt-Man",
+    "Кафе Ёлка",
+    "Νύχτα",
 )
 SPELT = {
     "\u00dcber den B\u00e4umen": STORED[0],
@@ -47,6 +49,8 @@ SPELT = {
     "Amelise": STORED[5],
     "Hawaii Nights": STORED[6],
     "Salt Man": STORED[7],
+    "Кафе Елка": STORED[8],
+    "νυχτα".upper(): STORED[9],
 }
 EXACT = {
     unicodedata.normalize("NFC", STORED[0]): STORED[0],
