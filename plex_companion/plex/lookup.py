@@ -15,8 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError
+from plex_companion.names.title_years import split_year
 from plex_companion.plex.query import get, get_or_none
-from plex_companion.plex.titles import cut_query, list_queries, read_title, sort_fits, split_year
+from plex_companion.plex.titles import cut_query, list_queries, read_title, sort_fits
 from plex_companion.plex.xml.attributes import describe_match, parse_identifier, read_kind, read_number, read_text
 
 if TYPE_CHECKING:

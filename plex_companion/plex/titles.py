@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from plex_companion.names.folding import compose, fold, fold_closely
+from plex_companion.names.title_years import split_year
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +23,6 @@ MOST_QUERIES = 3
 """Searches for one title, of which the later ones are only made when the earlier found nothing that fits."""
 LONGEST_QUERY = 200
 """Characters of a search: with a longer one the request line would grow with what is asked."""
-_YEAR = re.compile(r"(?P<title>.*\S)(?:\s*[(\[]\s*(?P<year>\d{4})\s*[)\]]|(?:,\s*|\s+)(?P<bare>\d{4}))")
 _WORD = re.compile(r"[^\W_]+")
 _FREQUENT = frozenset({
     "a", "an", "and", "auf", "das", "de", "der", "des", "die", "du", "el", "en", "et", "i", "il", "in", "la",
@@ -63,12 +63,6 @@ class Fits(Generic[T]):
 def fold_exactly(title: str) -> str:
     """Return the form in which exact titles are equal: composed, in one case, without blanks around it."""
     return compose(compose(title.strip()).casefold())
-
-
-def split_year(title: str) -> tuple[str, int, bool] | None:
-    """Split `Title (2019)` or `Title [2019]` into title, year, and whether brackets make it certain that it is one."""
-    found = _YEAR.fullmatch(title.strip())
-    return found and (found["title"].rstrip(" ,"), int(found["year"] or found["bare"]), found["year"] is not None)
 
 
 def sort_fits(

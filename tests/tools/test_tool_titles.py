@@ -15,7 +15,8 @@ from support.tools import tools_home
 
 from plex_companion.demo import Household
 from plex_companion.demo.household.model import DemoPlaylist
-from plex_companion.plex.titles import LONGEST_QUERY, MOST_QUERIES, list_queries, sort_fits, split_year
+from plex_companion.names.title_years import split_year
+from plex_companion.plex.titles import LONGEST_QUERY, MOST_QUERIES, list_queries, sort_fits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

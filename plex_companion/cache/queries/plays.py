@@ -53,6 +53,7 @@ class PlayFilter:
     library_id: str | None = None
     words: Words | None = None
     window: Window | None = None
+    year: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +170,13 @@ async def _find_by_words(cache: Cache, words: str) -> list[int] | None:
 
 def _build_conditions(wish: PlayFilter, after: KeysetPosition | None) -> tuple[list[str], Values]:
     wanted: list[str] = []
-    values: Values = {"user": wish.user_id, "library": wish.library_id}
+    values: Values = {"user": wish.user_id, "library": wish.library_id, "year": wish.year}
     if wish.user_id is not None:
         wanted.append("plays.user_id = :user")
     if wish.library_id is not None:
         wanted.append("plays.library_id = :library")
+    if wish.year is not None:
+        wanted.append("plays.year = :year")
     if after is not None:
         wanted.append("(plays.started_at, plays.id) < (:at, :id)")
         values |= {"at": after.at, "id": after.id}
