@@ -34,6 +34,8 @@ _UNITS = {
 }
 _UNIT_OF = {written: unit for unit, forms in _UNITS.items() for written in forms}
 _SPAN = re.compile(r"(?:(?:the )?(?:last|past) )?(\d{1,9}|an?)[ _]?([a-z]+)(?: ago)?")
+_CAPITAL = re.compile(r"([0-9]{1,9}) ?M")
+"""Some write months so, others minutes: never guessed."""
 _LAST = re.compile(r"(?:the )?past ([a-z]+)")
 WORDS = ("now", "today", "yesterday", "all")
 SPANS = "a span before now (90s, 15m, 24h, 7d, 2w, 1month, 1y)"
@@ -82,7 +84,7 @@ def parse_time(text: str, now: int, argument: str, *, end: bool = False, zone: t
         return now if end else 0
     if word in {"today", "yesterday"}:
         return _find_edge(_find_today(now, zone) - timedelta(days=word == "yesterday"), zone, end=end)
-    since = _subtract(word, now, zone)
+    since = _subtract(given, now, zone)
     if since is not None:
         return since
     at = _parse_iso(given, zone, end=end)
@@ -114,13 +116,14 @@ def parse_period(text: str, now: int, zone: tzinfo = UTC) -> Window:
     Raises:
         Invalid: it is none of them.
     """
-    word = " ".join(text.lower().split())
+    given = " ".join(text.split())
+    word = given.lower()
     if word == "all":
         return Window(0, now)
     if word in {"today", "yesterday"}:
         day = _find_today(now, zone) - timedelta(days=word == "yesterday")
         return Window(_find_edge(day, zone, end=False), min(now, _find_edge(day, zone, end=True)))
-    since = _subtract(word, now, zone)
+    since = _subtract(given, now, zone)
     if since is None:
         raise _build_error(text, "period", PERIODS)
     return Window(since, now)
@@ -186,9 +189,11 @@ def _localize(at: datetime, zone: tzinfo) -> datetime:
         return at.replace(tzinfo=UTC)
 
 
-def _subtract(word: str, now: int, zone: tzinfo) -> int | None:
+def _subtract(given: str, now: int, zone: tzinfo) -> int | None:
     """Return the beginning of a span that ends now, or `None` if the text is no span: `7d`, `2 weeks`, `last 3 months`, `1 year ago`, `past week`."""
-    found, bare = _SPAN.fullmatch(word), _LAST.fullmatch(word)
+    found, bare = _SPAN.fullmatch(given.lower()), _LAST.fullmatch(given.lower())
+    if _CAPITAL.fullmatch(given):
+        return None
     if found is not None and found[1].isascii():
         number, unit = 1 if found[1].startswith("a") else int(found[1]), _UNIT_OF.get(found[2])
     elif bare is not None:
@@ -252,7 +257,9 @@ def _build_error(text: str, argument: str, forms: str) -> Invalid:
 
 def _find_nearest(text: str, argument: str) -> str | None:
     """Return the valid form nearest to a text."""
-    word = text.lower()
+    word, capital = text.lower(), _CAPITAL.fullmatch(text)
+    if capital is not None:
+        return f"{capital[1]}month"
     if text.isascii() and text.isdecimal():
         return _parse_number(text, argument)
     day = None if argument == "period" else _parse_date(text)

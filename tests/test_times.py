@@ -183,6 +183,7 @@ def test_a_month_before_the_31st_is_the_last_day_of_the_shorter_month() -> None:
         ("2 weks", "2w"),
         ("1 yaer", "1y"),
         ("month", "1month"),
+        ("3M", "3month"),
         ("last year", "1y"),
         ("yesteday", "yesterday"),
         ("toady", "today"),
@@ -195,7 +196,9 @@ def test_what_cannot_be_read_is_refused_with_the_nearest_form(text: str, near: s
     assert parse_time(near, NOW, "since") >= 0, "what is proposed can be read"
 
 
-@pytest.mark.parametrize(("text", "near"), [("30", "30d"), ("month", "1month"), ("last week", "1w"), ("2 weks", "2w")])
+@pytest.mark.parametrize(
+    ("text", "near"), [("30", "30d"), ("1 M", "1month"), ("month", "1month"), ("last week", "1w"), ("2 weks", "2w")]
+)
 def test_a_period_that_cannot_be_read_is_refused_with_the_nearest_one(text: str, near: str) -> None:
     with pytest.raises(Invalid, match=f"Did you mean {near}") as refused:
         parse_period(text, NOW)

@@ -22,6 +22,7 @@ NEAR = 0.65
 UNWRAPPED = 10_000
 _COMMAND = re.compile(r"[a-z][a-z-]{0,20}", re.IGNORECASE)
 _OPTION = re.compile(r"--[a-z][a-z-]*")
+_NEGATIVE = re.compile(r"-\d")
 _PLAIN = (
     (re.compile(r"argument ([^:]+): expected .*"), r"\1 needs a value"),
     (re.compile(r"argument ([^:]+): ignored explicit argument .*"), r"\1 takes no value"),
@@ -41,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]  # one form is enough
         """Return the flags. Ends the program with exit code 2 when a word does not fit."""
-        words = list(sys.argv[1:] if args is None else args)
+        words = _attach_negatives(sys.argv[1:] if args is None else args)
         if self.commands and words and not words[0].startswith("-") and words[0] not in self.commands:
             self.error(f"there is no command {_quote(words[0])}{suggestion(words[0], self.commands)}")
         flags, unknown = self.parse_known_args(words, namespace)
@@ -75,6 +76,17 @@ class _Help(argparse.HelpFormatter):
         if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
             options["width"] = UNWRAPPED
         super().__init__(prog, **options)
+
+
+def _attach_negatives(words: Sequence[str]) -> list[str]:
+    """Return the words with `--since -3d` as one, `--since=-3d`: argparse takes a value like that for an option."""
+    attached: list[str] = []
+    for word in words:
+        if _NEGATIVE.match(word) and attached and _OPTION.fullmatch(attached[-1]):
+            attached[-1] += f"={word}"
+        else:
+            attached.append(word)
+    return attached
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

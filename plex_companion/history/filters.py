@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from plex_companion.cache.queries.plays import Words, list_play_libraries, list_play_users
 from plex_companion.errors import Ambiguous, Invalid, NotFound
 from plex_companion.names.folding import fold
+from plex_companion.names.title_years import split_year
 from plex_companion.names.usernames import find_user_ids
 from plex_companion.text import clean
 
@@ -22,6 +23,8 @@ NAMES = 50
 """Named in an error at most."""
 WORDS = 32
 """Of a title at most."""
+SHORTEST_SPLIT = 4
+"""Letters of a word that may lack an apostrophe: `dont`."""
 
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
@@ -123,10 +126,30 @@ def _take_only(what: str, wanted: str, fitting: list[str], known: Names) -> str:
     raise NotFound(message, what=what, available=names)
 
 
-def build_title_match(title: str) -> Words:
+def list_title_matches(title: str) -> list[tuple[Words, int | None]]:
+    """Return what to search titles for, and of which year, one after another until something is found.
+
+    First the title as it stands, then with the apostrophes that it may lack (`bakers` for `Baker's`), then the title
+    before a year, of plays from that year: `Twin Rivers (2019)`.
+
+    Raises:
+        Invalid: there is no word in it.
+    """
+    matches: list[tuple[Words, int | None]] = [(build_title_match(title), None)]
+    possessive = build_title_match(title, apostrophes=True)
+    if possessive != matches[0][0]:
+        matches.append((possessive, None))
+    split = split_year(clean(title))
+    if split is not None and any(char.isalnum() for char in split[0]):
+        matches.append((build_title_match(split[0]), split[1]))
+    return matches
+
+
+def build_title_match(title: str, *, apostrophes: bool = False) -> Words:
     """Return what to search titles for: every word, or the beginning of one, has to be there. Never the caller's own.
 
-    A word of a script without spaces (Chinese, Japanese, Korean, Thai …) may stand anywhere inside a title.
+    A word of a script without spaces (Chinese, Japanese, Korean, Thai …) may stand anywhere inside a title. With
+    `apostrophes`, a word may have one after its first letter or before its last: FTS5 takes what is around it for two words.
 
     Raises:
         Invalid: there is no word in it.
@@ -136,8 +159,16 @@ def build_title_match(title: str) -> Words:
         message = f"title {title[:40]!r} has no word to search for: give a word of the title, or its beginning."
         raise Invalid(message, argument="title")
     unspaced = [word for word in words[:WORDS] if _UNSPACED.search(word)]
-    quoted = ['"{}"*'.format(word.replace('"', '""')) for word in words[:WORDS] if not _UNSPACED.search(word)]
-    return Words(" ".join(quoted) or None, tuple(map(_list_forms, unspaced)))
+    quoted = [_quote(word, apostrophes=apostrophes) for word in words[:WORDS] if not _UNSPACED.search(word)]
+    return Words(" AND ".join(quoted) or None, tuple(map(_list_forms, unspaced)))
+
+
+def _quote(word: str, *, apostrophes: bool) -> str:
+    """Return a word, or its beginning, as FTS5 reads it."""
+    plain = '"{}"*'.format(word.replace('"', '""'))
+    if not (apostrophes and word.isalpha() and len(word) >= SHORTEST_SPLIT):
+        return plain
+    return f'({plain} OR "{word[:-1]} {word[-1]}" OR "{word[0]} {word[1:]}")'
 
 
 def _add_spaces(title: str) -> str:

@@ -14,7 +14,7 @@ from plex_companion.cache.queries.plays import (
 )
 from plex_companion.errors import Invalid, NotFound
 from plex_companion.history.cursors import decode_cursor, digest_question, encode_cursor
-from plex_companion.history.filters import build_title_match, find_library, find_user, present_names
+from plex_companion.history.filters import find_library, find_user, list_title_matches, present_names
 from plex_companion.history.source import describe_import, find_server
 from plex_companion.times import parse_window
 from plex_companion.zones import name_zone
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from plex_companion.cache.queries.plays import Words
     from plex_companion.cache.rows import Row
     from plex_companion.history.source import HistorySource
 
@@ -49,15 +50,18 @@ async def list_plays(
         Ambiguous: several have the name.
     """
     known = await read_history_status(memory.cache, find_server(memory))
-    words = None if title is None else build_title_match(title)
+    matches: list[tuple[Words | None, int | None]] = [(None, None)] if title is None else [*list_title_matches(title)]
     user_id = None if user is None else await find_user(memory, user)
     library_id = None if library is None else await find_library(memory, library)
     bounds = None if since is None and until is None else parse_window(since, until, memory.now_ms, memory.zone)
-    question = digest_question(user_id, library_id, repr(words) if words else None, since, until)
+    question = digest_question(user_id, library_id, repr(matches[0][0]) if title else None, since, until)
     place = None
     if after is not None:
         place, bounds = decode_cursor(after, known, question)
-    rows = await read_plays_page(memory.cache, PlayFilter(user_id, library_id, words, bounds), limit + 1, place)
+    rows: list[Row] = []
+    for words, year in matches:
+        wanted = PlayFilter(user_id, library_id, words, bounds, year)
+        rows = rows or await read_plays_page(memory.cache, wanted, limit + 1, place)
     more, rows = len(rows) > limit, rows[:limit]
     last = KeysetPosition(rows[-1]["started_at"], rows[-1]["id"]) if more else None
     return {

@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError
+from plex_companion.names.title_years import split_year
 from plex_companion.plex.query import get, get_or_none
-from plex_companion.plex.titles import cut_query, get_titles, list_queries, sort_fits, split_year
+from plex_companion.plex.titles import cut_query, get_titles, list_queries, sort_fits
 from plex_companion.plex.xml.attributes import (
     describe_match,
     parse_identifier,

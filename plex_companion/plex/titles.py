@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from plex_companion.names.folding import compose, fold, fold_closely
+from plex_companion.names.title_years import split_year
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +23,6 @@ MOST_QUERIES = 3
 """Searches for one title; the later ones are only made when the earlier ones found no match."""
 LONGEST_QUERY = 200
 """Characters of a search, so that the request line stays short."""
-_YEAR = re.compile(r"(?P<title>.*\S)(?:\s*[(\[]\s*(?P<year>\d{4})\s*[)\]]|(?:,\s*|\s+)(?P<bare>\d{4}))")
 _WORD = re.compile(r"[^\W_]+")
 _FREQUENT = frozenset({
     "a", "an", "and", "auf", "das", "de", "der", "des", "die", "du", "el", "en", "et", "i", "il", "in", "la",
@@ -63,12 +63,6 @@ class Fits(Generic[T]):
 def fold_exactly(title: str) -> str:
     """Return the form in which exact titles are equal: composed, in one case, without blanks around it."""
     return compose(compose(title.strip()).casefold())
-
-
-def split_year(title: str) -> tuple[str, int, bool] | None:
-    """Split `Title (2019)` or `Title [2019]` into title, year, and whether brackets make it certain that it is one."""
-    found = _YEAR.fullmatch(title.strip())
-    return found and (found["title"].rstrip(" ,"), int(found["year"] or found["bare"]), found["year"] is not None)
 
 
 def sort_fits(
@@ -140,15 +134,19 @@ class _Asked:
 def list_queries(title: str) -> list[str]:
     """Return the searches for a title, to be made in order until something matches: Plex finds only the spelling it is given.
 
-    The title comes first, then the title without its year, its other Unicode form, and words of it that have one spelling.
+    The title comes first, then the title without its year, its other Unicode form, and words of it that have one spelling:
+    those without accents, and in other scripts the long ones.
     """
     first = title.strip()
     split = split_year(first)
     bare = split[0] if split else first
     composed = compose(bare)
     other = unicodedata.normalize("NFD", composed) if bare == composed else composed
-    found = list(dict.fromkeys(map(cut_query, [first, bare, other, *_pick_search_words(bare), fold(bare)])))
-    return found[: MOST_QUERIES + (split is not None)]
+    every = [first, bare, other, *_pick_search_words(bare), fold(bare), *_pick_foreign_words(bare)]
+    found: dict[str, str] = {}
+    for query in map(cut_query, every):
+        found.setdefault(query.lower(), query)
+    return list(found.values())[: MOST_QUERIES + (split is not None)]
 
 
 def list_exact_queries(title: str) -> list[str]:
@@ -169,6 +167,15 @@ def _pick_search_words(title: str) -> list[str]:
         half = len(words[0]) // 2
         return [words[0], words[0][half:], words[0][:half]]
     return sorted(words, key=_describe_ambiguity)
+
+
+def _pick_foreign_words(title: str) -> list[str]:
+    """Return words of a title in another script, the longest first; halves of a lone word, one of which has no accent."""
+    words = [word for word in _WORD.findall(compose(title[:LONGEST_QUERY])) if not word.isascii()]
+    if len(words) == 1 and len(words[0]) >= _SHORT:
+        half = len(words[0]) // 2
+        return [words[0], words[0][half:], words[0][:half]]
+    return sorted(words, key=len, reverse=True)
 
 
 def _describe_ambiguity(word: str) -> tuple[bool, bool, int, int]:

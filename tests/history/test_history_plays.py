@@ -146,6 +146,39 @@ async def test_titles_are_found_by_words_and_their_beginnings_never_by_syntax(tm
             assert ids(await it.well(HISTORY, title=title)) == found, title
 
 
+async def test_a_year_after_a_title_narrows_to_the_plays_of_that_year_and_pages_on(tmp_path: Path) -> None:
+    years = (2001, 2019, 2019, 2019)
+    rows = [seen(n, NOW - n * HOUR, title="Twin Rivers", year=year) for n, year in enumerate(years, 1)]
+    rows.append(seen(5, NOW - 5 * HOUR, title="Room (2019)", year=2015))
+    async with past(tmp_path, plays=rows) as it:
+        for title, found in (
+            ("Twin Rivers", [1, 2, 3, 4]),
+            ("twin rivers (2001)", [1]),
+            ("Twin Rivers [2019]", [2, 3, 4]),
+            ("Twin Rivers 2019", [2, 3, 4]),
+            ("Twin Rivers (1984)", []),
+            ("Room (2019)", [5]),
+        ):
+            assert ids(await it.well(HISTORY, title=title)) == found, title
+        first = await it.well(HISTORY, title="Twin Rivers (2019)", limit=2)
+        rest = await it.well(HISTORY, title="Twin Rivers (2019)", limit=2, cursor=first["next_cursor"])
+        assert (ids(first), ids(rest), rest["next_cursor"]) == ([2, 3], [4], None)
+
+
+async def test_a_title_is_found_without_its_apostrophes(tmp_path: Path) -> None:
+    titles = ("The Baker\u2019s Tea", "L'Enfant", "Don't", "Bakery")
+    rows = [seen(n, NOW - n * HOUR, title=title) for n, title in enumerate(titles, 1)]
+    async with past(tmp_path, plays=rows) as it:
+        for title, found in (
+            ("bakers", [1]),
+            ("the bakers tea", [1]),
+            ("lenfant", [2]),
+            ("dont", [3]),
+            ("baker", [1, 4]),
+        ):
+            assert ids(await it.well(HISTORY, title=title)) == found, title
+
+
 async def test_a_title_without_a_word_is_refused(tmp_path: Path) -> None:
     async with past(tmp_path, plays=household()) as it:
         for title in (" ", "…", '"*"', "!!! ---", "\0"):

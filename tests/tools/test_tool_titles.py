@@ -15,7 +15,8 @@ from support.tools import tools_home
 
 from plex_companion.demo import Household, build_household
 from plex_companion.demo.household.model import DemoPlaylist
-from plex_companion.plex.titles import LONGEST_QUERY, MOST_QUERIES, list_queries, sort_fits, split_year
+from plex_companion.names.title_years import split_year
+from plex_companion.plex.titles import LONGEST_QUERY, MOST_QUERIES, list_queries, sort_fits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,6 +33,8 @@ STORED = (
     "Am\u00e9lise",
     "Hawai\u02bbi Nights",
     "Salt-Man",
+    "Кафе Ёлка",
+    "Νύχτα",
 )
 SPELT = {
     "\u00dcber den B\u00e4umen": STORED[0],
@@ -47,6 +50,8 @@ SPELT = {
     "Amelise": STORED[5],
     "Hawaii Nights": STORED[6],
     "Salt Man": STORED[7],
+    "Кафе Елка": STORED[8],
+    "νυχτα".upper(): STORED[9],
 }
 EXACT = {
     unicodedata.normalize("NFC", STORED[0]): STORED[0],

@@ -54,6 +54,7 @@ class PlayFilter:
     library_id: str | None = None
     words: Words | None = None
     window: Window | None = None
+    year: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +178,13 @@ async def _find_by_words(cache: Cache, words: str) -> list[int] | None:
 
 def _build_conditions(filters: PlayFilter, after: KeysetPosition | None) -> tuple[list[str], Values]:
     wanted: list[str] = []
-    values: Values = {"user": filters.user_id, "library": filters.library_id}
+    values: Values = {"user": filters.user_id, "library": filters.library_id, "year": filters.year}
     if filters.user_id is not None:
         wanted.append("plays.user_id = :user")
     if filters.library_id is not None:
         wanted.append("plays.library_id = :library")
+    if filters.year is not None:
+        wanted.append("plays.year = :year")
     if after is not None:
         wanted.append("(plays.started_at, plays.id) < (:at, :id)")
         values |= {"at": after.at, "id": after.id}
