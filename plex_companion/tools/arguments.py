@@ -132,13 +132,18 @@ def drop_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**plain, "anyOf": forms} if forms else plain
 
 
-def drop_titles(schema: Any) -> Any:
-    """Return a JSON schema without titles, which repeat the names of properties and classes."""
-    if isinstance(schema, dict):
-        return {
-            name: drop_titles(part) for name, part in schema.items() if not (name == "title" and isinstance(part, str))
-        }
-    return [drop_titles(part) for part in schema] if isinstance(schema, list) else schema
+def compact_schema(schema: Any) -> Any:
+    """Return a JSON schema without titles, which repeat names, and with `anyOf` of plain types as a list of types."""
+    if isinstance(schema, list):
+        return [compact_schema(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    forms = schema.get("anyOf", ())
+    if forms and all(isinstance(form, dict) and form.keys() == {"type"} for form in forms):
+        schema = {name: part for name, part in schema.items() if name != "anyOf"} | {"type": [f["type"] for f in forms]}
+    return {
+        name: compact_schema(part) for name, part in schema.items() if not (name == "title" and isinstance(part, str))
+    }
 
 
 def choose(value: str, choices: Collection[str]) -> str:

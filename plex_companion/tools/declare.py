@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from plex_companion.companion import Companion
 from plex_companion.errors import InsufficientScope, Invalid, ReadOnly
 from plex_companion.text import LONGEST
-from plex_companion.tools.arguments import LARGEST, drop_null, drop_titles, list_parameters, quote_value
+from plex_companion.tools.arguments import LARGEST, compact_schema, drop_null, list_parameters, quote_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -203,7 +203,7 @@ class Tool:
         """
         shapes = [one.model for one in getattr(self.hints["return"], "__metadata__", ()) if isinstance(one, Shape)]
         adapter = TypeAdapter(shapes[0]) if shapes else self.result
-        schema = drop_titles(adapter.json_schema(mode="serialization"))
+        schema = compact_schema(adapter.json_schema(mode="serialization"))
         schema.pop("required", None)
         return {**schema, "type": "object", "additionalProperties": True}
 

@@ -21,7 +21,21 @@ from plex_companion.history.source import MOST, add_envelope
 from plex_companion.resources.activity import read_activity
 from plex_companion.resources.server import read_server
 from plex_companion.tools.acknowledge import acknowledge_alert
-from plex_companion.tools.declare import ALLOW_WRITES, Access, Caller, Id, Json, Toolset
+from plex_companion.tools.declare import ALLOW_WRITES, Access, Caller, Id, Json, Shape, Toolset
+from plex_companion.tools.results import (
+    AcknowledgedAlert,
+    ActivityList,
+    AlertPage,
+    ClientTimelines,
+    CompanionStatus,
+    EventPage,
+    LibraryChangeList,
+    LiveSessions,
+    PeriodDigest,
+    PlayDetails,
+    PlayPage,
+    PlayStatistics,
+)
 from plex_companion.tools.users import find_user_id
 
 LIVE = Toolset("live", "Live state, history and alerts from the cache, even while Plex is down")
@@ -36,7 +50,7 @@ PROGRESS_SECONDS = 5.0
 
 
 @LIVE.tool(Access.READ)
-async def companion_status(companion: Companion) -> Json:
+async def companion_status(companion: Companion) -> Annotated[Json, Shape(CompanionStatus)]:
     """Report whether Plex is connected, since when, how large the cache is, and which versions run.
 
     Call this first when answers look old: data is current only while `connection.state` is "live". `tools` says how
@@ -54,7 +68,7 @@ def _list_hidden_tools(count: int) -> dict[str, Any]:
 
 
 @LIVE.tool(Access.READ)
-async def live_sessions(companion: Companion) -> Json:
+async def live_sessions(companion: Companion) -> Annotated[Json, Shape(LiveSessions)]:
     """List what is playing right now: who, what, where, progress, and whether it is transcoded.
 
     Answers from the cache within milliseconds. When `connection.state` is not "live", this is the last known state.
@@ -63,7 +77,7 @@ async def live_sessions(companion: Companion) -> Json:
 
 
 @LIVE.tool(Access.READ)
-async def client_timelines(companion: Companion) -> Json:
+async def client_timelines(companion: Companion) -> Annotated[Json, Shape(ClientTimelines)]:
     """List the state, title and position of every known player, including those that have stopped.
 
     `estimated_offset_ms` is the current position, extrapolated from the last report.
@@ -75,7 +89,9 @@ async def client_timelines(companion: Companion) -> Json:
 
 
 @LIVE.tool(Access.READ)
-async def events_since(companion: Companion, cursor: Cursor = None, types: Types = None, limit: Limit = 100) -> Json:
+async def events_since(
+    companion: Companion, cursor: Cursor = None, types: Types = None, limit: Limit = 100
+) -> Annotated[Json, Shape(EventPage)]:
     """Return journal events after `cursor`, oldest first. Without a cursor, return the newest events.
 
     Pass `next_cursor` as the next `cursor` to miss nothing. `gap` is true when events after the cursor have already
@@ -98,7 +114,7 @@ async def events_wait(
     cursor: Cursor = None,
     types: Types = None,
     timeout: Annotated[float, Field(ge=0, le=120, description="Maximum seconds to wait.")] = 30,  # noqa: ASYNC109 - the caller's, named by the contract
-) -> Json:
+) -> Annotated[Json, Shape(EventPage)]:
     """Wait for the next Plex event and return it at once. Return nothing after `timeout` seconds.
 
     With a cursor, events since then also count, so nothing is missed between two calls.
@@ -158,7 +174,7 @@ async def alerts_list(
     limit: Limit = 50,
     until: Until = None,
     cursor: Cursor = None,
-) -> Json:
+) -> Annotated[Json, Shape(AlertPage)]:
     """List alerts, newest first: lost connection, buffering, slow transcoding, finished scans and more.
 
     An alert without `resolved_at` is still open. Pass `next_cursor` as `cursor` to get older alerts.
@@ -171,7 +187,7 @@ async def alerts_list(
 async def alert_acknowledge(
     companion: Companion,
     id: Annotated[Id, Field(description="Alert id from alerts_list.")],  # noqa: A002 - the wire's name
-) -> Json:
+) -> Annotated[Json, Shape(AcknowledgedAlert)]:
     """Mark an alert as acknowledged by the user. Changes nothing in Plex.
 
     An open alert stays open until its cause is gone. Acknowledging an alert twice has no further effect.
@@ -180,7 +196,7 @@ async def alert_acknowledge(
 
 
 @LIVE.tool(Access.READ)
-async def activity_list(companion: Companion, limit: Limit = 50) -> Json:
+async def activity_list(companion: Companion, limit: Limit = 50) -> Annotated[Json, Shape(ActivityList)]:
     """List what Plex is doing now (scans, refreshes, downloads) and the items it recently added, changed or removed."""
     body = await read_activity(companion)
     return add_envelope(companion, {**body, "recent": body["recent"][:limit]})
@@ -200,7 +216,7 @@ async def history_query(
     cursor: Annotated[
         str | None, Field(description="next_cursor of the previous answer; keep the other arguments.")
     ] = None,
-) -> Json:
+) -> Annotated[Json, Shape(PlayPage)]:
     """List plays, newest first: who, what, where and for how long. Includes running plays and Plex's own history.
 
     Answers from the cache, even while Plex is down. Older plays may be missing while `history.complete` is false. For
@@ -217,7 +233,7 @@ async def history_stats(
     period: Annotated[str, Field(description="Such as 24h, 30d, 1y, today, yesterday, all.")] = "30d",
     by: By = "user",
     limit: Limit = 20,
-) -> Json:
+) -> Annotated[Json, Shape(PlayStatistics)]:
     """Sum up plays and watch time in a period by user, title, library, platform, day or hour of day.
 
     Shows and artists count as one title. Days and hours follow `timezone`; empty ones are included and `limit` does not
@@ -234,7 +250,7 @@ async def history_stats(
 async def play_get(
     companion: Companion,
     id: Annotated[Id, Field(description="Play id from history_query.")],  # noqa: A002 - as it is called on the wire
-) -> Json:
+) -> Annotated[Json, Shape(PlayDetails)]:
     """Show one play from start to end: pauses, seeks, buffering and quality changes (`marks`), and its row in Plex's
     own history.
     """
@@ -244,7 +260,7 @@ async def play_get(
 @LIVE.tool(Access.READ)
 async def what_happened(
     companion: Companion, since: Annotated[str, Field(description=WHEN)], until: Until = None
-) -> Json:
+) -> Annotated[Json, Shape(PeriodDigest)]:
     """Summarize a period: who watched what, new items in the libraries, alerts, and times without a connection to Plex.
 
     Lists are cut to the latest entries; totals count all of them. Read `notes` before you say that nothing happened:
@@ -258,7 +274,7 @@ async def what_happened(
 @LIVE.tool(Access.READ)
 async def library_changes(
     companion: Companion, since: Annotated[str, Field(description=WHEN)], until: Until = None, limit: Limit = 50
-) -> Json:
+) -> Annotated[Json, Shape(LibraryChangeList)]:
     """List items that were added to the libraries, upgraded to a better file, or deleted.
 
     A season or album imported as a whole is one entry. Metadata refreshes are only counted. `incomplete` is true when

@@ -53,9 +53,16 @@ def _render_mark(tool: Tool) -> str:
 
 
 def estimate_tokens(tools: Iterable[Tool]) -> int:
-    """Estimate how many tokens the schemas of tools cost a model, rounded up to the next 50."""
-    characters = sum(len(encode_json(describe_tool(tool))) for tool in tools)
+    """Estimate how many tokens tools cost a model, rounded up to the next 50.
+
+    Hosts show models the name, description and input schema. Output schemas are for the hosts themselves.
+    """
+    characters = sum(len(tool.name) + len(tool.description) + len(encode_json(tool.input_schema)) for tool in tools)
     return -(-characters // CHARACTERS_A_TOKEN // 50) * 50
+
+
+def _encode(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, separators=(",", ":"))
 
 
 def describe_tool(tool: Tool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from plex_companion import serialize
 from plex_companion.changes.sessions import build_session
@@ -18,7 +18,7 @@ from plex_companion.plex.query import clamp_limit, get, get_page
 from plex_companion.plex.xml import views
 from plex_companion.plex.xml.attributes import drop_nulls, parse_identifier
 from plex_companion.times import MINUTE_MS
-from plex_companion.tools.declare import Access, Toolset
+from plex_companion.tools.declare import Access, Shape, Toolset
 from plex_companion.tools.parameters import LibraryName, MediaId, MediaTitle, Username
 from plex_companion.tools.play_history import (
     HISTORY,
@@ -29,6 +29,7 @@ from plex_companion.tools.play_history import (
     get_accounts,
     get_devices,
 )
+from plex_companion.tools.results import ItemPlayPage
 from plex_companion.tools.users import find_user
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def sessions_get_media_playback_history(
     username: Username | None = None,
     limit: int = 50,
     offset: int = 0,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(ItemPlayPage)]:
     """List who played an item, when and on which device, newest first. Shows and albums include plays of their parts.
 
     Needs the owner's token. Plex's history leaves out items that were only marked as watched or stopped early;

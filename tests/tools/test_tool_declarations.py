@@ -37,6 +37,42 @@ def test_an_output_schema_is_an_open_object_without_required_keys(tool: Tool) ->
     assert "required" not in schema
 
 
+@every_tool
+def test_an_output_schema_names_the_keys_of_the_result(tool: Tool) -> None:
+    assert tool.output_schema.get("properties") or tool.name == "media_get_artwork", "artwork is keyed by its kind"
+
+
+ASKED: dict[str, dict[str, object]] = {
+    "companion_status": {},
+    "live_sessions": {},
+    "history_query": {},
+    "history_stats": {"by": "user"},
+    "what_happened": {"since": "1d"},
+    "library_changes": {"since": "1d"},
+    "library_get_contents": {"media_type": "movie"},
+    "library_get_recently_added": {},
+    "media_search": {"query": "a"},
+    "playlist_list": {},
+    "user_search_users": {},
+    "user_get_on_deck": {},
+    "server_get_bandwidth": {},
+    "server_get_current_resources": {},
+    "client_list": {},
+    "watchlist_list": {},
+}
+
+
+async def test_results_hold_no_key_that_their_schema_does_not_name(tmp_path: Path) -> None:
+    async with tools_home(tmp_path) as tools:
+        for name, given in ASKED.items():
+            body = (await tools.ask(name, **given)).body
+            assert body.keys() - {"message"} <= select_tool(name).output_schema["properties"].keys(), name
+
+
+def select_tool(name: str) -> Tool:
+    return next(tool for tool in EVERY if tool.name == name)
+
+
 @pytest.mark.skipif(not CONTRACT.exists(), reason="the tool contract is not beside the project")
 @every_tool
 def test_names_access_and_parameters_are_the_contracts(tool: Tool) -> None:

@@ -25,6 +25,15 @@ from plex_companion.plex.xml.attributes import (
     read_text,
 )
 from plex_companion.tools.arguments import choose
+from plex_companion.tools.client.client_results import (
+    ActivePlayers,
+    PlaybackCommand,
+    PlaybackStart,
+    PlayerDetails,
+    Players,
+    PlayerTimeline,
+    StreamChange,
+)
 from plex_companion.tools.client.players import (
     ControllablePlayer,
     find_client,
@@ -34,7 +43,7 @@ from plex_companion.tools.client.players import (
     read_command_history,
     send_command,
 )
-from plex_companion.tools.declare import Access, Id, Toolset
+from plex_companion.tools.declare import Access, Id, Shape, Toolset
 from plex_companion.tools.parameters import ClientName, LibraryName, MediaId, MediaTitle
 from plex_companion.tools.sessions import describe_item
 
@@ -61,7 +70,7 @@ PLAYABLE = ("movie", "show", "season", "episode", "artist", "album", "track", "p
 @CLIENT.tool(Access.READ, open_world=True)
 def client_list(
     plex: PlexServer, companion: Companion, include_details: bool = True, active_only: bool = False
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(Players)]:
     """List the players: those playing, those that announce themselves, and those of the plex.tv account. Online ones
     come first.
 
@@ -114,7 +123,7 @@ def _describe_state(player: ControllablePlayer) -> str:
 
 
 @CLIENT.tool(Access.READ)
-def client_get_active(plex: PlexServer, companion: Companion) -> dict[str, Any]:
+def client_get_active(plex: PlexServer, companion: Companion) -> Annotated[dict[str, Any], Shape(ActivePlayers)]:
     """List the players that are playing or paused right now, with title and progress."""
     active = [
         _describe_active(player, player.session) for player in list_active_players(plex, companion) if player.session
@@ -166,7 +175,9 @@ def _describe_active(player: ControllablePlayer, session: Session) -> dict[str, 
 
 
 @CLIENT.tool(Access.READ, open_world=True, aliases=ALIAS)
-def client_get_details(plex: PlexServer, companion: Companion, client_name: ClientName) -> dict[str, Any]:
+def client_get_details(
+    plex: PlexServer, companion: Companion, client_name: ClientName
+) -> Annotated[dict[str, Any], Shape(PlayerDetails)]:
     """Show everything known about one player, including which commands it recently accepted or refused."""
     player = find_client(plex, companion, client_name, writes=False)
     details: dict[str, Any] = {
@@ -201,7 +212,9 @@ def client_get_details(plex: PlexServer, companion: Companion, client_name: Clie
 
 
 @CLIENT.tool(Access.READ, open_world=True, aliases=ALIAS)
-def client_get_timelines(plex: PlexServer, companion: Companion, client_name: ClientName) -> dict[str, Any]:
+def client_get_timelines(
+    plex: PlexServer, companion: Companion, client_name: ClientName
+) -> Annotated[dict[str, Any], Shape(PlayerTimeline)]:
     """Get the state, title, position and duration of one player, plus volume and repeat where it reports them.
 
     Uses live data while it plays; otherwise asks the player. A player that does not answer is not an error.
@@ -275,6 +288,11 @@ def _describe_timeline(row: Element, session: Session | None) -> dict[str, Any]:
 
 # -- remote control
 
+ActionParameter = Annotated[
+    int | None,
+    Field(description="seekTo: milliseconds. seekForward, seekBack: seconds (default 30). setVolume: 0 to 100."),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
@@ -292,12 +310,9 @@ def client_control_playback(
     companion: Companion,
     client_name: ClientName,
     action: str,
-    parameter: Annotated[
-        int | None,
-        Field(description="seekTo: milliseconds. seekForward, seekBack: seconds (default 30). setVolume: 0 to 100."),
-    ] = None,
+    parameter: ActionParameter = None,
     media_type: Literal["video", "music", "photo"] = "video",
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(PlaybackCommand)]:
     """Control a player: play, pause, stop, skipNext, skipPrevious, stepForward, stepBack, seekTo, seekForward,
     seekBack, mute, unmute, setVolume.
 
@@ -415,7 +430,7 @@ def client_set_streams(
     audio_stream_id: Id | None = None,
     subtitle_stream_id: Annotated[Id | None, Field(description="0 switches subtitles off.")] = None,
     video_stream_id: Id | None = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(StreamChange)]:
     """Select the audio, subtitle or video stream of what a player is playing, by stream id."""
     asked = {
         "audio_stream": ("audioStreamID", 2, audio_stream_id),
@@ -467,7 +482,7 @@ def client_start_playback(
     library_name: LibraryName | None = None,
     use_external_player: Annotated[bool, Field(description="Not supported.")] = False,
     rating_key: MediaId | None = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(PlaybackStart)]:
     """Start playing an item on a player. Replaces what the player is playing.
 
     Without `client_name`, nothing starts and the answer lists the available players.

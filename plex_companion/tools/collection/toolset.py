@@ -25,9 +25,10 @@ from plex_companion.plex.xml.attributes import (
     read_text,
     shorten,
 )
+from plex_companion.tools.collection.collection_results import CollectionChange, CollectionDeleted
 from plex_companion.tools.collection.edits import CollectionEdits, build_edits
 from plex_companion.tools.confirm import DestructionTarget, destroy_after_confirmation
-from plex_companion.tools.declare import Access, Caller, Clearable, Toolset
+from plex_companion.tools.declare import Access, Caller, Clearable, Shape, Toolset
 from plex_companion.tools.item_list import (
     ResolvedItems,
     build_items_uri,
@@ -276,7 +277,7 @@ def collection_edit(
     background_path: Annotated[str | None, Field(description="A file below the companion's media folder.")] = None,
     background_url: str | None = None,
     new_advanced_settings: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(CollectionChange)]:
     """Edit a collection's title, sort title, summary, content rating, labels, poster, background or settings.
 
     Omitted arguments stay; an empty text clears. `new_labels` replaces all labels ([] clears them) and excludes
@@ -304,7 +305,7 @@ async def collection_delete(
     collection_id: CollectionId | None = None,
     library_name: LibraryName | None = None,
     confirm: Confirm = False,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(CollectionDeleted)]:
     """Delete a collection by id or exact title. Its items stay in the library. This cannot be undone.
 
     The user is asked to confirm; a client that cannot ask needs `confirm=true`.

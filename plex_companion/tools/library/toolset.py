@@ -15,8 +15,9 @@ from plex_companion.plex.lookup import find_library
 from plex_companion.plex.query import call_action, count_rows
 from plex_companion.plex.xml.attributes import parse_identifier
 from plex_companion.serialize import format_iso
-from plex_companion.tools.declare import Access, Toolset
+from plex_companion.tools.declare import Access, Shape, Toolset
 from plex_companion.tools.library import contents, details, recent, stats
+from plex_companion.tools.library.library_results import LibraryDetails, LibraryPage, LibraryStatistics, RecentlyAdded
 from plex_companion.tools.parameters import LibraryName, Username
 from plex_companion.tools.users import switch_user
 
@@ -107,7 +108,9 @@ def library_list(plex: PlexServer, companion: Companion) -> Libraries:
 
 
 @LIBRARY.tool(Access.READ)
-def library_get_stats(plex: PlexServer, companion: Companion, library_name: LibraryName) -> dict[str, Any]:
+def library_get_stats(
+    plex: PlexServer, companion: Companion, library_name: LibraryName
+) -> Annotated[dict[str, Any], Shape(LibraryStatistics)]:
     """Count what a library holds and list its most frequent genres, directors, studios, decades, artists and albums.
 
     `unwatchedShows` have at least one unwatched episode. `topArtists`, `topAlbums` and `totalPlays` count plays; the
@@ -154,7 +157,9 @@ def library_scan(
 
 
 @LIBRARY.tool(Access.READ)
-def library_get_details(plex: PlexServer, companion: Companion, library_name: LibraryName) -> dict[str, Any]:
+def library_get_details(
+    plex: PlexServer, companion: Companion, library_name: LibraryName
+) -> Annotated[dict[str, Any], Shape(LibraryDetails)]:
     """Show a library's folders, agent, scanner, language, settings, and when it was last scanned or changed.
 
     `content_changed_at` is Plex's own counter, not a time.
@@ -172,7 +177,7 @@ def library_get_recently_added(
     companion: Companion,
     count: Annotated[int, Field(description="1 to 500.")] = 50,
     library_name: LibraryName | None = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(RecentlyAdded)]:
     """List the most recently added items, newest first, grouped by type.
 
     For one library: films, episodes, albums or photos. Without `library_name`: grouped as Plex does, shows by season
@@ -205,7 +210,7 @@ def library_get_contents(
     username: Username | None = None,
     title: Annotated[str | None, Field(description="Words of the title.")] = None,
     media_type: Annotated[str | None, Field(description="movie, show, episode, artist, album or track.")] = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(LibraryPage)]:
     """List the items of a library, filtered and sorted, with their watched state.
 
     Without `library_name`, lists all libraries and needs `media_type`. Not every media type has every filter; an

@@ -16,11 +16,20 @@ from plex_companion.plex.steps import check_confirmed, run_steps
 from plex_companion.plex.xml.attributes import parse_identifier, read_kind, read_number, read_text
 from plex_companion.tools.arguments import choose
 from plex_companion.tools.confirm import destroy_after_confirmation
-from plex_companion.tools.declare import Access, Caller, Clearable, Toolset
+from plex_companion.tools.declare import Access, Caller, Clearable, Shape, Toolset
 from plex_companion.tools.media import artwork
 from plex_companion.tools.media import delete as deleting
 from plex_companion.tools.media import edit as editing
 from plex_companion.tools.media.item_details import get_details
+from plex_companion.tools.media.media_results import (
+    ArtworkChange,
+    ArtworkPage,
+    MediaDeleted,
+    MediaDetails,
+    MetadataChange,
+    SearchResults,
+    WatchedChange,
+)
 from plex_companion.tools.media.search import find_hits, parse_kinds
 from plex_companion.tools.parameters import Confirm, LibraryName, MediaId, MediaTitle, Username
 from plex_companion.tools.users import switch_user
@@ -61,7 +70,7 @@ def media_search(
     ] = None,
     library_name: LibraryName | None = None,
     limit: Annotated[int, Field(description="Per type, 1 to 100.")] = 100,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(SearchResults)]:
     """Search the server for films, shows, seasons, episodes, artists, albums and tracks by words of the title.
 
     Pass a result's `rating_key` as `media_id` to other tools.
@@ -94,7 +103,7 @@ def media_get_details(
     username: Username | None = None,
     limit: int = 200,
     offset: int = 0,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(MediaDetails)]:
     """Show everything about one film, show, season, episode, artist, album or track: people, ratings, files, watched
     state.
 
@@ -113,7 +122,7 @@ def media_get_details(
 @MEDIA.tool(Access.WRITE)
 def media_set_watched_status(
     plex: PlexServer, companion: Companion, media_id: MediaId, watched: bool, username: Username | None = None
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(WatchedChange)]:
     """Mark an item as watched or unwatched. A show, season, artist or album is marked with all its parts.
 
     Applies to the owner unless `username` is given. Marking adds nothing to the play history. Unmarking a whole show or
@@ -181,7 +190,7 @@ def media_edit_metadata(
     new_tags: list[str] | None = None,
     media_id: MediaId | None = None,
     refresh: Annotated[bool, Field(description="Let Plex fetch the other fields again.")] = False,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(MetadataChange)]:
     """Edit title, summary, own rating, release date, genres, director, studio or labels of one item.
 
     The title must be exact. Texts replace the old value, and an empty one clears it (except the title). `new_genre`,
@@ -259,7 +268,7 @@ async def media_delete(
     media_id: MediaId | None = None,
     library_name: LibraryName | None = None,
     confirm: Confirm = False,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(MediaDeleted)]:
     """Delete a film, show, season, episode, artist, album or track and its files on disk. This cannot be undone.
 
     A title must be exact and match one item only. The user is asked to confirm; if the client cannot ask, the answer
@@ -333,7 +342,7 @@ def media_set_artwork(
     url: Annotated[str | None, Field(description="A public address; redirects are not followed.")] = None,
     lock: Annotated[bool, Field(description="Keep Plex from replacing it.")] = False,
     media_id: MediaId | None = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(ArtworkChange)]:
     """Replace the poster, background (art) or logo of one item with an image from a file or URL.
 
     The title must be exact. Takes PNG, JPEG, WebP or GIF up to 16 MiB.
@@ -367,7 +376,7 @@ def media_list_available_artwork(
     art_type: Annotated[str, Field(description="poster, background (art) or logo.")] = "poster",
     limit: int = 100,
     offset: int = 0,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(ArtworkPage)]:
     """List the posters, backgrounds (art) or logos available for one item, and which one is selected.
 
     `limit` is at most 500.

@@ -24,7 +24,7 @@ from plex_companion.plex.xml.attributes import (
 )
 from plex_companion.tools.arguments import choose
 from plex_companion.tools.confirm import DestructionTarget, destroy_after_confirmation
-from plex_companion.tools.declare import Access, Caller, Clearable, Id, Toolset
+from plex_companion.tools.declare import Access, Caller, Clearable, Id, Shape, Toolset
 from plex_companion.tools.item_list import (
     build_uri,
     check_any_given,
@@ -70,6 +70,15 @@ from plex_companion.tools.playlist.find import (
     find_playlist,
     read_key,
     reload,
+)
+from plex_companion.tools.playlist.playlist_results import (
+    FilterOptions,
+    PlaylistChange,
+    PlaylistDeleted,
+    PlaylistPage,
+    PosterChange,
+    SmartPlaylist,
+    SmartPlaylistChange,
 )
 from plex_companion.tools.playlist.smart import (
     DEFAULTS,
@@ -148,7 +157,7 @@ def playlist_get_contents(
     username: Username | None = None,
     limit: int = CONTENTS,
     offset: int = 0,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(PlaylistPage)]:
     """List the items of a playlist in order. A smart playlist also has its filters in `definition`.
 
     `playlist_item_id` identifies one copy of a repeated item for `playlist_remove_from`.
@@ -204,7 +213,7 @@ def playlist_create_smart(
     ] = None,
     summary: str | None = None,
     username: Username | None = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(SmartPlaylist)]:
     """Create a smart playlist: Plex fills it with the items of one library that match filters.
 
     Filters look like {"genre": "Comedy", "year>>": 1999}. Suffixes: ! not, = exactly, < begins with or before, > ends
@@ -234,7 +243,7 @@ def playlist_edit_smart_filters(
     limit: int | None = None,
     libtype: Annotated[str | None, Field(description="Item type.")] = None,
     username: Username | None = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(SmartPlaylistChange)]:
     """Change the filters, sort, limit or item type of a smart playlist. Omitted arguments stay; {}, "" and 0 clear.
 
     `filters` replaces all filters; see `playlist_create_smart` for the syntax. To undo, pass the values of
@@ -262,7 +271,7 @@ def playlist_get_smart_filter_options(
     username: Username | None = None,
     limit: int = DEFAULT,
     offset: int = 0,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(FilterOptions)]:
     """List the fields a smart playlist can filter and sort by or, with `field`, the values that field can have.
 
     The `filter` of each operator is the key to use in `filters`.
@@ -287,7 +296,7 @@ def playlist_edit(
     new_title: str | None = None,
     new_summary: Clearable | None = None,
     username: Username | None = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(PlaylistChange)]:
     """Change the title or summary of a playlist. An empty summary clears it."""
     wanted = {"title": new_title, "summary": new_summary}
     if new_title is not None:
@@ -313,7 +322,7 @@ def playlist_upload_poster(
     poster_url: Annotated[str | None, Field(description="A public address; redirects are not followed.")] = None,
     poster_filepath: Annotated[str | None, Field(description="A file below the companion's media folder.")] = None,
     username: Username | None = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(PosterChange)]:
     """Set a playlist's poster from a URL or a file. Give exactly one of them."""
     names = ("poster_filepath", "poster_url")
     check_one_source(poster_filepath, poster_url, names)
@@ -419,7 +428,7 @@ async def playlist_delete(
     playlist_id: PlaylistId | None = None,
     username: Username | None = None,
     confirm: Confirm = False,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(PlaylistDeleted)]:
     """Delete a playlist of the owner, or of `username`, by id or exact title. Its items stay. This cannot be undone.
 
     The user is asked to confirm; a client that cannot ask needs `confirm=true`.

@@ -16,9 +16,10 @@ from plex_companion.plex.xml.attributes import read_flag, read_local_time, read_
 from plex_companion.text import clean, mask
 from plex_companion.tools.arguments import choose
 from plex_companion.tools.confirm import destroy_after_confirmation
-from plex_companion.tools.declare import Access, Caller, Toolset
+from plex_companion.tools.declare import Access, Caller, Shape, Toolset
 from plex_companion.tools.parameters import Confirm, LibraryName
 from plex_companion.tools.server import bandwidth, logs, plex_alerts, trash
+from plex_companion.tools.server.server_results import BandwidthPage, LogLines, NotificationPage, ResourcePage
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -118,7 +119,7 @@ def server_get_plex_logs(
     start_line: Annotated[int | None, Field(description="Counts from 0; without it the last lines.")] = None,
     list_files: bool = False,
     search_term: str | None = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(LogLines)]:
     """Read Plex's log files: the last lines, a range of lines, or the lines that contain a text.
 
     `log_type` is server, scanner, transcoder, updater, tuner, scanner-deep-analysis, credits, chapter-thumbnails,
@@ -143,7 +144,7 @@ def server_get_bandwidth(
     lan: Annotated[bool | str | None, Field(description="true: local traffic only, false: remote only.")] = None,
     offset: int = 0,
     limit: int = 200,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(BandwidthPage)]:
     """List how many bytes Plex sent, by user and device, newest first.
 
     Each row covers one device of one user in one time span. `total_bytes` sums up all rows, including those not shown.
@@ -154,7 +155,9 @@ def server_get_bandwidth(
 
 
 @SERVER.tool(Access.READ)
-def server_get_current_resources(plex: PlexServer, offset: int = 0, limit: int = 30) -> dict[str, Any]:
+def server_get_current_resources(
+    plex: PlexServer, offset: int = 0, limit: int = 30
+) -> Annotated[dict[str, Any], Shape(ResourcePage)]:
     """Get the processor and memory load of the machine (`host_`) and of Plex alone (`process_`), in percent.
 
     `current` is the newest measurement; `data` holds those of the last minutes, newest first. `limit` is at most 300.
@@ -187,7 +190,7 @@ async def server_get_alerts(
     since: Annotated[int | None, Field(ge=0, description="next_cursor of the previous answer.")] = None,
     types: Annotated[list[str] | None, Field(description="Event types, such as playing, timeline, activity.")] = None,
     limit: int = 100,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(NotificationPage)]:
     """Return Plex's raw notifications: playback, library changes, activities, settings.
 
     Without `since`, listens for `timeout` seconds. With it, returns everything newer at once and listens only if there

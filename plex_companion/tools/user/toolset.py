@@ -21,10 +21,11 @@ from plex_companion.plex.xml.attributes import (
     read_utc,
 )
 from plex_companion.times import MINUTE_MS, SECOND_MS
-from plex_companion.tools.declare import Access, Toolset
+from plex_companion.tools.declare import Access, Shape, Toolset
 from plex_companion.tools.parameters import UserId, Username
 from plex_companion.tools.play_history import HistoryWalk, describe_play, drop_repeats, get_devices
 from plex_companion.tools.user.statistics import Period, get_statistics
+from plex_companion.tools.user.user_results import OnDeckPage, UserInfo, UserSearch, UserStatistics
 from plex_companion.tools.users import (
     ServerUser,
     find_user,
@@ -89,7 +90,9 @@ class ContinueWatching:
 
 
 @USER.tool(Access.READ, open_world=True)
-def user_search_users(plex: PlexServer, companion: Companion, search_term: str | None = None) -> dict[str, Any]:
+def user_search_users(
+    plex: PlexServer, companion: Companion, search_term: str | None = None
+) -> Annotated[dict[str, Any], Shape(UserSearch)]:
     """Find users whose username, title or e-mail contains a text. Without a text, list the owner and the other users.
 
     Each user found has their role and the libraries of this server they can see.
@@ -114,7 +117,9 @@ def user_list_all_users(plex: PlexServer, companion: Companion) -> AllUsers:
 
 
 @USER.tool(Access.READ, open_world=True)
-def user_get_info(plex: PlexServer, companion: Companion, username: Username | None = None) -> dict[str, Any]:
+def user_get_info(
+    plex: PlexServer, companion: Companion, username: Username | None = None
+) -> Annotated[dict[str, Any], Shape(UserInfo)]:
     """Show one user: role, names, and the servers and libraries they can see. For the owner (the default), also the
     subscription.
     """
@@ -129,7 +134,7 @@ def user_get_info(plex: PlexServer, companion: Companion, username: Username | N
 @USER.tool(Access.READ, open_world=True)
 def user_get_on_deck(
     plex: PlexServer, companion: Companion, username: Username | None = None, limit: int = 50, offset: int = 0
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(OnDeckPage)]:
     """List what a user can watch next: unfinished films and episodes, and the episode after the last one watched.
 
     By default for the owner.
@@ -201,7 +206,7 @@ def user_get_watch_history(
 @USER.tool(Access.READ, open_world=True)
 async def user_get_statistics(
     companion: Companion, time_period: Period = "last_24_hours", username: Username | None = None
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(UserStatistics)]:
     """Compare users by plays and seconds watched in a period, by media type and device, longest first.
 
     By default for all users. Periods are multiples of 24 hours. Answers from the cache. Seconds cover the `timed_plays`

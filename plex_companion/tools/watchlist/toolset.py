@@ -15,10 +15,11 @@ from plex_companion.errors import Invalid, NotConfirmed, NotFound
 from plex_companion.plex.query import get_or_none, get_page, read_json, send
 from plex_companion.plex.titles import cut_query
 from plex_companion.plex.xml.attributes import drop_nulls, read_number, read_text
-from plex_companion.tools.declare import Access, Id, Toolset
+from plex_companion.tools.declare import Access, Id, Shape, Toolset
 from plex_companion.tools.parameters import Username
 from plex_companion.tools.watchlist.availability import add_availability
 from plex_companion.tools.watchlist.profiles import find_chosen_user, open_profile, parse_choice
+from plex_companion.tools.watchlist.watchlist_results import WatchlistPage, WatchlistSearch
 
 if TYPE_CHECKING:
     from plex_companion.plex.client import PlexServer
@@ -59,7 +60,7 @@ async def watchlist_list(
     pin: Pin = None,
     username: Username | None = None,
     include_state: bool = True,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(WatchlistPage)]:
     """List a watchlist, newest first, with each title's availability on this server and watched state.
 
     By default the owner's; `home_user_id` or `username` select a profile of the Plex home. `match_status` "not_found"
@@ -84,7 +85,7 @@ def watchlist_search(
     home_user_id: HomeUser = None,
     pin: Pin = None,
     username: Username | None = None,
-) -> dict[str, Any]:
+) -> Annotated[dict[str, Any], Shape(WatchlistSearch)]:
     """Search all films and shows known to plex.tv, to find the `guid` that `watchlist_add` takes.
 
     Results need not be on this server; `media_search` finds what is.
