@@ -41,6 +41,9 @@ from plex_companion.tools.toolsets import TOOLSETS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
+
 SIZES = (1_900, 10_000)
 """Characters of a text that is not cut, four times as long either, and of one that is."""
 LONGER = 4

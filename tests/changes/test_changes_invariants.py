@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from plex_companion.changes.state import State
     from plex_companion.models import Session, SessionRow
 
+pytestmark = pytest.mark.slow
+
+
 KEYS = ("1", "2", "3", "4")
 ITEMS = ("7001", "7002", "7003")
 CLIENTS = ("lamp", "stove", None)

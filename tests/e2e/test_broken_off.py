@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
+
 TOKEN = "canary-token-of-the-door"
 PATHS = (
     "/login",

@@ -16,6 +16,9 @@ from support.deadlines import HANG_SECONDS
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
+
 CLOSED = ("<&-", ">&-", "2>&-", "<&- >&- 2>&-")
 
 

@@ -17,6 +17,9 @@ from plex_companion.cli import main
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
+
 LONG = "n" * 260
 TITLE = "Nine Copper Kettles and the Very Long Winter of Somebody Else in the House by the Harbour"
 VALIDATORS = ("Value error", "invalid ", "_count", "Traceback", "Errno", "argument ", "pydantic")

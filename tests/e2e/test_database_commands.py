@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from plex_companion.demo import Demo
 
+pytestmark = pytest.mark.slow
+
 
 def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
     """A command on the database `cache.sqlite3` of a folder: exit code, answer, complaint."""

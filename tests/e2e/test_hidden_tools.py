@@ -19,6 +19,9 @@ from plex_companion.tools.toolsets import select_tools
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
+
 WRITING = {tool.name for tool in select_tools() if tool.access is not Access.READ}
 READING = {tool.name for tool in select_tools()} - WRITING
 TOKENS = 9_000

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from plex_companion.demo import Demo
 
+pytestmark = pytest.mark.slow
+
 
 async def until(fact: Callable[[], object]) -> None:
     """Wait for what nothing announces: a file."""

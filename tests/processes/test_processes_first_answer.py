@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from plex_companion.demo import Demo
     from plex_companion.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from plex_companion.demo import Demo
 
+pytestmark = pytest.mark.slow
+
+
 NOWHERE = "http://127.0.0.1:9"
 
 
