@@ -134,7 +134,7 @@ async def run_listener(address: str) -> None:
             frame = json.loads(await socket.recv(decode=False))
             count += 1
             if frame["NotificationContainer"].get("last"):
-                print_line(f"heard {count} {time.monotonic()}")
+                print_line(f"received {count} {time.monotonic()}")
                 count = 0
 
 

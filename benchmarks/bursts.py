@@ -54,7 +54,7 @@ class BareListener:
         """Return the seconds to receive and decode all frames."""
         began = time.monotonic()
         await self.injector.send_frames(sent)
-        return float(await self.program.wait_for_line(r"heard \d+ (\S+)")) - began
+        return float(await self.program.wait_for_line(r"received \d+ (\S+)")) - began
 
 
 @asynccontextmanager
