@@ -380,7 +380,7 @@ def test_a_token_in_an_address_is_cut_and_not_repeated() -> None:
         ("plex.tv", "Run plex-companion login"),
         ("http://h:99999", "port 99999"),
         ("http://h:0", "port 0"),
-        ("http://h:port", "port that is no number"),
+        ("http://h:port", "port is not a number"),
         ("http://h:32400:32400", "too many colons"),
         ("http://fd00::1:32400", "brackets"),
         ("::1", "brackets"),
