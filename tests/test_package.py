@@ -90,7 +90,7 @@ def test_a_stranger_installs_the_wheel_and_runs_the_program(wheel: Path, tmp_pat
     run(sys.executable, *pip, "--disable-pip-version-check", "--force-reinstall", str(wheel), cwd=tmp_path)
     program, home = str(fresh / "bin" / "plex-companion"), {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
     assert run(program, "--version", cwd=tmp_path, **home) == f"plex-companion {__version__}\n"
-    assert "All is well" in run(program, "doctor", "--demo", cwd=tmp_path, **home)
+    assert "Everything works" in run(program, "doctor", "--demo", cwd=tmp_path, **home)
     where = run(
         str(fresh / "bin" / "python"), "-c", "import plex_companion; print(plex_companion.__file__)", cwd=tmp_path
     )

@@ -1,4 +1,4 @@
-"""The commands `make_backup`, `restore` and `vacuum`: the database looked after by hand."""
+"""The commands `backup`, `restore` and `vacuum`: maintenance of the database by hand."""
 
 from __future__ import annotations
 
@@ -18,31 +18,34 @@ if TYPE_CHECKING:
 
 
 async def make_backup(path: Path, to: Path | None, keep: int) -> str:
-    """Make a checked copy, into the folder of backups or to a new file. Whoever uses the database goes on using it.
+    """Make a verified copy in the backup folder or in a new file, and return a sentence about it.
+
+    Other processes can go on using the database.
 
     Raises:
-        BackupFailed: there is no room, the file exists already, or the database is damaged.
+        BackupFailed: the disk is full, the file exists already, or the database is damaged.
     """
     _insist_on(path)
     if to is not None:
         await copy_to_named_file(path, to)
-        return f"Backup made and checked: {to} ({_format_size(to)})."
+        return f"Backup made and verified: {to} ({_format_size(to)})."
     made = await back_up(path, keep=keep, at=read_wall_clock())
     kept = len(list_backups(path, made.at))
     return (
-        f"Backup made and checked: {made.path} ({_format_size(made.path)}). {kept} {'is' if kept == 1 else 'are'} kept."
+        f"Backup made and verified: {made.path} ({_format_size(made.path)}). "
+        f"{kept} {'backup is' if kept == 1 else 'backups are'} kept."
     )
 
 
 def describe_backups(path: Path) -> str:
-    """The backups there are, newest first."""
+    """List the backups with time, size and path, newest first."""
     found = list_backups(path, read_wall_clock())
     lines = [f"{_format_time(one.at)}  {_format_size(one.path):>10}  {one.path}" for one in found]
     return "\n".join(lines) or f"There is no backup of {path} yet. `plex-companion backup` makes one."
 
 
 async def restore(path: Path, source: Path | None) -> str:
-    """Put a backup in the database's place, the newest good one unless another is named. What was there is kept.
+    """Restore the newest good backup, or the named one, and return a sentence about it. The replaced file is kept.
 
     Raises:
         BackupFailed: there is no good backup.
@@ -50,19 +53,19 @@ async def restore(path: Path, source: Path | None) -> str:
         DatabaseNewer: a newer plex-companion made the backup.
     """
     if source is None and not list_backups(path, read_wall_clock()):
-        raise BackupFailed(f"There is no good backup of {path}. `restore --list` shows what there is.")
+        raise BackupFailed(f"There is no good backup of {path}. `restore --list` lists all backups.")
     with _hold_exclusive(path, "restored"):
         chosen, aside = await put_back(path, source, read_wall_clock())
-    kept = f" What was there is kept as {aside}." if aside else ""
+    kept = f" The replaced file is kept as {aside}." if aside else ""
     return f"Restored from {chosen}.{kept}"
 
 
 async def vacuum(path: Path) -> str:
-    """Give the disk back what deleted rows left free, and put the title index in order.
+    """Return unused pages to the disk, compact the title index, and return a sentence about the sizes.
 
     Raises:
         DatabaseInUse: another process uses the database.
-        DatabaseUnusable: there is none, it is damaged, or there is no room to write it anew.
+        DatabaseUnusable: it does not exist, it is damaged, or the disk has no room for the rewritten file.
     """
     _insist_on(path)
     with _hold_exclusive(path, "vacuumed"):
@@ -81,7 +84,7 @@ def _hold_exclusive(path: Path, done: str) -> Iterator[None]:
     with hold_exclusive(path) as alone:
         if not alone:
             raise DatabaseInUse(
-                f"The database {path} is in use by another plex-companion: it can be {done} when that one has ended."
+                f"Another plex-companion is using the database {path}. Stop it first; then the database can be {done}."
             )
         yield
 

@@ -1,4 +1,4 @@
-"""The command `run_doctor`: tries what the companion needs, one thing after the other, and says in plain words what to do."""
+"""The command `doctor`: checks what plex-companion needs, one thing after the other, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -48,26 +48,28 @@ if TYPE_CHECKING:
     from plex_companion.settings import Settings
 
 SECONDS = 10.0
-"""How long a check waits at most for Plex; who asks the doctor does not want to wait as long as a tool."""
+"""The longest time a check waits for Plex: shorter than for a tool, because a person is waiting."""
 UNWRAPPED = 10_000
-"""Columns into a pipe; no line is so long."""
+"""The width in a pipe, wider than any line."""
 MARKS = {"well": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("\N{EN DASH}", "dim")}
 
 STARTING = "Plex is starting or in maintenance (HTTP 503). Wait a minute, then try again."
 REFUSED = (
-    f"Plex refuses the token. plex-companion login gets a new one. To find it by hand: {BY_HAND}. Set it as PLEX_TOKEN."
+    f"Plex rejects the token. plex-companion login gets a new one. To find it by hand: {BY_HAND}. Set it as PLEX_TOKEN."
 )
 NOT_THE_OWNER = (
-    "The token is good, but not the owner's: who plays what, users, history and most tools will not work. "
+    "The token works, but it is not the owner's: sessions, users, history and most tools will not work. "
     "Sign in as the owner of the server and use that token."
 )
 PROXY = (
-    "Plain requests pass and websockets do not, so a proxy in front of Plex holds them back. Let it pass the headers "
-    "Upgrade and Connection (HTTP/1.1), or set PLEX_URL to Plex itself, as http://host:32400."
+    "Plain requests work but the websocket doesn't, so a proxy in front of Plex probably blocks it. Let the proxy pass the "
+    "headers Upgrade and Connection (HTTP/1.1), or set PLEX_URL to Plex itself, as http://host:32400."
 )
-NOT_PLEX = "Something answers that is no Plex Media Server. Are host and port in PLEX_URL right? Plex's port is 32400."
-PERHAPS_HTTPS = "That happens where Plex, or a proxy, speaks only https: try PLEX_URL with https://."
-NOWHERE = "Is the host in PLEX_URL right and switched on, and does no firewall stand between?"
+NOT_PLEX = (
+    "Something answers, but it is not a Plex Media Server. Check host and port in PLEX_URL; Plex's port is 32400."
+)
+PERHAPS_HTTPS = "That happens when Plex, or a proxy, accepts only https: try PLEX_URL with https://."
+NOWHERE = "Check that the host in PLEX_URL is right and switched on, and that no firewall blocks it."
 UNCHECKED = "PLEX_COMPANION_PLEX_VERIFY=false if you trust the network between here and Plex."
 ADVICE = (
     ("another name", f"Set PLEX_URL to the server's https://….plex.direct:32400 address, or {UNCHECKED}"),
@@ -75,28 +77,31 @@ ADVICE = (
     ("certificate", f"Or use the server's https://….plex.direct:32400 address, or set {UNCHECKED}"),
     ("TLS failed", "If it is not, try PLEX_URL with http://."),
     ("host name", "Check the spelling of the host in PLEX_URL, or use its IP address."),
-    ("refused", "The host is there, but nothing listens: is Plex running, and is the port right (usually 32400)?"),
+    (
+        "refused",
+        "The host is up, but nothing listens on that port: is Plex running, and is the port right (usually 32400)?",
+    ),
     ("closed", PERHAPS_HTTPS),
     ("reset", PERHAPS_HTTPS),
 )
-"""What to do, by how `plex.plain_words` says what went wrong; the first that fits."""
+"""What to do, by a phrase in the description of the failure from `plex.disconnects`; the first match counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorTarget:
-    """What is examined."""
+    """The settings and the gateway that are checked."""
 
     settings: Settings
     gateway: Gateway
 
 
 class CheckFailed(Exception):
-    """A check failed; the message says what was found and what to do."""
+    """A check failed. The message says what was found and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the answer: `run` returns what it found, or raises `CheckFailed`."""
+    """One check. `run` returns what it found, or raises `CheckFailed`."""
 
     name: str
     run: Callable[[DoctorTarget], Awaitable[str]]
@@ -104,13 +109,13 @@ class Check:
 
 
 async def run_doctor(settings: Settings, *, demo: bool = False, console: Console | None = None) -> int:
-    """Check address, token, owner, websocket and database, and print a line for each. Shows neither token nor address.
+    """Check address, token, owner, websocket and database, and print a line for each, without token or address.
 
-    Plex is only read from. The database is opened as a start would: one that was named is made if there is none, brought
-    to today's schema if it is older, and left untouched if it is newer.
+    Nothing is changed in Plex. The database is opened as `serve` would open it: a named file is created if it is missing,
+    migrated if its schema is older, and left untouched if it is newer.
 
     Returns:
-        The exit code: 0 when all is well, otherwise 1.
+        The exit code: 0 when every check passed, otherwise 1.
 
     Raises:
         SettingsError: address or token is missing or can never work.
@@ -129,27 +134,27 @@ async def run_doctor(settings: Settings, *, demo: bool = False, console: Console
 
 
 def _output() -> Console:
-    """Return standard output, as wide as the terminal. Into a pipe or file nothing is wrapped."""
+    """Return a console on standard output, as wide as the terminal. In a pipe or file, lines are not wrapped."""
     console = Console()
     return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=UNWRAPPED)
 
 
-async def _run_checks(patient: DoctorTarget, console: Console) -> int:
-    well: set[str] = set()
+async def _run_checks(target: DoctorTarget, console: Console) -> int:
+    passed_names: set[str] = set()
     for check in CHECKS:
-        if check.needs is not None and check.needs not in well:
-            _print_result(
-                console, "skipped", check.name, f"Not checked, because the check of the {check.needs} did not pass."
-            )
+        if check.needs is not None and check.needs not in passed_names:
+            _print_result(console, "skipped", check.name, f"Not checked, because the {check.needs} check failed.")
             continue
         try:
-            _print_result(console, "well", check.name, await check.run(patient))
-            well.add(check.name)
-        except CheckFailed as ill:
-            _print_result(console, "failed", check.name, str(ill))
-    healthy = len(well) == len(CHECKS)
-    console.print("All is well." if healthy else f"{len(well)} of {len(CHECKS)} checks passed.", style="bold")
-    return 0 if healthy else 1
+            _print_result(console, "well", check.name, await check.run(target))
+            passed_names.add(check.name)
+        except CheckFailed as failure:
+            _print_result(console, "failed", check.name, str(failure))
+    all_passed = len(passed_names) == len(CHECKS)
+    console.print(
+        "Everything works." if all_passed else f"{len(passed_names)} of {len(CHECKS)} checks passed.", style="bold"
+    )
+    return 0 if all_passed else 1
 
 
 def _print_result(console: Console, verdict: str, name: str, words: str) -> None:
@@ -164,7 +169,7 @@ def _print_result(console: Console, verdict: str, name: str, words: str) -> None
 
 @contextmanager
 def _silence_log() -> Iterator[None]:
-    """What the log would say is said in better words. On debug level it speaks on."""
+    """Silence the log in the block, because the checks say it in better words. At debug level, keep it."""
     ours = logging.getLogger("plex_companion")
     before = ours.level
     if ours.getEffectiveLevel() > logging.DEBUG:
@@ -175,23 +180,23 @@ def _silence_log() -> Iterator[None]:
         ours.setLevel(before)
 
 
-async def _check_address(patient: DoctorTarget) -> str:
-    """Asked without a token."""
+async def _check_address(target: DoctorTarget) -> str:
+    """Check that a Plex Media Server answers at the address. The request carries no token."""
     try:
-        server = await patient.gateway.fetch_identity()
+        server = await target.gateway.fetch_identity()
     except ToolError as error:
-        raise CheckFailed(_explain_no_answer(error, str(patient.settings.plex_url)) + _suggest_port(patient)) from error
+        raise CheckFailed(_explain_no_answer(error, str(target.settings.plex_url)) + _suggest_port(target)) from error
     if server is None:
-        raise CheckFailed(NOT_PLEX + _suggest_port(patient))
+        raise CheckFailed(NOT_PLEX + _suggest_port(target))
     return f"A Plex Media Server answers, version {server.version or 'unknown'}."
 
 
-def _suggest_port(patient: DoctorTarget) -> str:
-    return "" if has_port(str(patient.settings.plex_url)) else f" {NO_PORT}"
+def _suggest_port(target: DoctorTarget) -> str:
+    return "" if has_port(str(target.settings.plex_url)) else f" {NO_PORT}"
 
 
 def _explain_no_answer(error: ToolError, url: str) -> str:  # noqa: PLR0911 - a table
-    """What to do when `/identity` gets no good answer. Without a scheme, both have been tried."""
+    """Say what to do when `/identity` gets no usable answer. Without a scheme in the URL, both were tried."""
     https = not url.startswith("http://")
     status = error.facts.get("http_status")
     match error:
@@ -200,22 +205,22 @@ def _explain_no_answer(error: ToolError, url: str) -> str:  # noqa: PLR0911 - a 
         case PlexUnreachable():
             return _explain_no_connection(str(error.facts.get("connection", "connection lost")), https=https)
         case TimedOut():
-            said = "Somebody takes the connection but does not answer. Is it Plex's port (32400), and is Plex well?"
-            return f"{said} It may speak only http: try PLEX_URL with http://." if url.startswith("https://") else said
+            said = "The connection is accepted, but nothing answers. Is it Plex's port (32400), and is Plex healthy?"
+            return f"{said} It may accept only http: try PLEX_URL with http://." if url.startswith("https://") else said
         case PlexUnauthorized() | PlexForbidden():
-            return "Something in front of Plex wants a login. Set PLEX_URL to Plex itself, as http://host:32400."
+            return "Something in front of Plex requires a login. Set PLEX_URL to Plex itself, as http://host:32400."
         case _ if isinstance(status, int) and 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirects
             return (
-                f"A redirect (HTTP {status}) answers. Set PLEX_URL to where it leads, perhaps the same with https://."
+                f"The answer is a redirect (HTTP {status}). Set PLEX_URL to its target, perhaps the same with https://."
             )
-        case _ if status == 400 and not https:  # noqa: PLR2004 - what nginx says to http on an https port
-            return f"HTTP 400 answers. {PERHAPS_HTTPS}"
+        case _ if status == 400 and not https:  # noqa: PLR2004 - nginx answers this to http on an https port
+            return f"The answer is HTTP 400. {PERHAPS_HTTPS}"
         case _:
             return NOT_PLEX
 
 
 def _explain_no_connection(words: str, *, https: bool) -> str:
-    """What to do when there is no connection."""
+    """Say what to do when there is no connection."""
     fitting = (advice for sign, advice in ADVICE if sign in words and not (https and advice is PERHAPS_HTTPS))
     return f"{_format_sentence(words)} {next(fitting, NOWHERE)}"
 
@@ -224,26 +229,26 @@ def _format_sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}" + ("" if words.endswith("?") else ".")
 
 
-async def _check_token(patient: DoctorTarget) -> str:
-    name = (await _fetch_root(patient, "/")).get("friendlyName")
+async def _check_token(target: DoctorTarget) -> str:
+    name = (await _fetch_root(target, "/")).get("friendlyName")
     return f"Accepted by {name}." if name else "Accepted."
 
 
-async def _check_owner(patient: DoctorTarget) -> str:
-    """What Plex tells its owner alone: 401 formerly, 403 since 2025 (PLEX.md 2.1)."""
+async def _check_owner(target: DoctorTarget) -> str:
+    """Check what Plex tells only its owner. Others get 401 from older servers, 403 since 2025 (PLEX.md 2.1)."""
     for path in ("/status/sessions", "/accounts"):
-        await _fetch_root(patient, path, refused=NOT_THE_OWNER)
+        await _fetch_root(target, path, refused=NOT_THE_OWNER)
     return "The token is the owner's: sessions and users can be read."
 
 
-async def _fetch_root(patient: DoctorTarget, path: str, *, refused: str = REFUSED) -> Any:
-    """The answer's root element."""
+async def _fetch_root(target: DoctorTarget, path: str, *, refused: str = REFUSED) -> Any:
+    """Fetch a path and return the root element of the answer."""
 
     def ask(plex: PlexServer) -> Any:
         return plex.query(path)
 
     try:
-        return await patient.gateway.call(ask)
+        return await target.gateway.call(ask)
     except (PlexUnauthorized, PlexForbidden) as error:
         raise CheckFailed(refused) from error
     except PlexStarting as error:
@@ -252,64 +257,64 @@ async def _fetch_root(patient: DoctorTarget, path: str, *, refused: str = REFUSE
         raise CheckFailed(error.message) from error
 
 
-async def _check_websocket(patient: DoctorTarget) -> str:
-    """The listener itself tries, and is stopped at its first word."""
-    word = await _wait_for_first_event(patient)
-    if isinstance(word, Disconnected):
-        raise CheckFailed(_explain_no_websocket(word))
-    return "Plex can be heard."
+async def _check_websocket(target: DoctorTarget) -> str:
+    """Run the real listener until it reports whether it connected."""
+    event = await _wait_for_first_event(target)
+    if isinstance(event, Disconnected):
+        raise CheckFailed(_explain_no_websocket(event))
+    return "The websocket works: Plex sends notifications."
 
 
-async def _wait_for_first_event(patient: DoctorTarget) -> Event:
-    said: list[Event] = []
+async def _wait_for_first_event(target: DoctorTarget) -> Event:
+    found: list[Event] = []
     async with anyio.create_task_group() as tasks:
 
-        async def send(heard: Sequence[ReceivedEvent]) -> None:
-            said.extend(one.event for one in heard if isinstance(one.event, Connecting | Disconnected))
-            if said:
+        async def send(received: Sequence[ReceivedEvent]) -> None:
+            found.extend(one.event for one in received if isinstance(one.event, Connecting | Disconnected))
+            if found:
                 tasks.cancel_scope.cancel()
             await anyio.lowlevel.checkpoint()
 
         async def run_listener() -> NoReturn:
-            await listen(patient.gateway, patient.settings, send, now=read_clock, refresh=RefreshRequests())
+            await listen(target.gateway, target.settings, send, now=read_clock, refresh=RefreshRequests())
 
         tasks.start_soon(run_listener)
-    return said[0]
+    return found[0]
 
 
-def _explain_no_websocket(word: Disconnected) -> str:
-    """Why there is no websocket, though plain requests are answered."""
-    if word.unauthorized:
-        return f"The handshake was refused: {word.detail}. A proxy in front of Plex may drop the token (X-Plex-Token)."
-    if "503" in word.detail:
+def _explain_no_websocket(event: Disconnected) -> str:
+    """Explain why the websocket fails although plain requests work."""
+    if event.unauthorized:
+        return f"The handshake was refused: {event.detail}. A proxy in front of Plex may drop the token (X-Plex-Token)."
+    if "503" in event.detail:
         return STARTING
-    return f"{_format_sentence(word.detail)} {PROXY}"
+    return f"{_format_sentence(event.detail)} {PROXY}"
 
 
-async def _check_database(patient: DoctorTarget) -> str:
-    path = find_database_path(patient.settings)
-    if patient.settings.database is None and not path.exists():
-        return f"There is none yet: it is made as {path} once Plex has answered."
+async def _check_database(target: DoctorTarget) -> str:
+    path = find_database_path(target.settings)
+    if target.settings.database is None and not path.exists():
+        return f"There is no database yet. It will be created as {path} once Plex has answered."
     try:
-        await require_own_database(path, patient.settings)
-        async with open_cache(path, backups=patient.settings.backups) as cache:
+        await require_own_database(path, target.settings)
+        async with open_cache(path, backups=target.settings.backups) as cache:
             size = await cache.read_size_bytes()
-            told = f"Can be written: {path} (schema {cache.schema}, {size / 1_000_000:.1f} MB)."
-            return f"{told} {await _describe_role(cache)}"
+            found = f"Writable: {path} (schema {cache.schema}, {size / 1_000_000:.1f} MB)."
+            return f"{found} {await _describe_role(cache)}"
     except (DatabaseNewer, DatabaseOfAnotherServer) as error:
         raise CheckFailed(error.message) from error
     except StartError as error:
-        raise CheckFailed(f"{error.message} Or name another file with --database.") from error
+        raise CheckFailed(f"{error.message} Or choose another file with --database.") from error
 
 
 async def _describe_role(cache: Cache) -> str:
-    """Which part in the house a process that starts now would have."""
-    with open_lock(cache.path) as lease:
-        if lease.try_acquire():
-            return "No other process listens: this one would."
+    """Say whether a process that starts now would listen or follow."""
+    with open_lock(cache.path) as lock:
+        if lock.try_acquire():
+            return "No other process is listening, so this one would."
     listening = (await load_committed(cache, read_clock(), 0)).leader
     who = f"process {listening.pid}" if listening and listening.pid else "another process"
-    return f"It is in use: {who} listens, this one would follow it."
+    return f"It is in use: {who} is listening, and this one would follow it."
 
 
 CHECKS = (

@@ -1,4 +1,4 @@
-"""How the words of a command line are read: one plain sentence for each that does not fit."""
+"""Parsing of the command line: every wrong argument gets one plain sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 LONGEST = 40
-"""How much of a word is repeated."""
+"""The most characters of an argument that an error repeats."""
 NEAR = 0.65
 UNWRAPPED = 10_000
 _COMMAND = re.compile(r"[a-z][a-z-]{0,20}", re.IGNORECASE)
@@ -29,11 +29,11 @@ _PLAIN = (
     (re.compile(r"the following arguments are required: (.*)"), r"\1 is missing"),
     (re.compile(r"argument ([^:]+): (.*)", re.DOTALL), r"\1 \2"),
 )
-"""What argparse says, and how a person would."""
+"""The messages of argparse, and how to say them in plain words."""
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that says what is wrong in one line, and proposes the word that was probably meant."""
+    """An argument parser that reports an error in one line and suggests the word that was probably meant."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"formatter_class": _Help, **options})
@@ -41,17 +41,17 @@ class Parser(argparse.ArgumentParser):
         """The parsers of the commands, by name."""
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]  # one form is enough
-        """Return the flags. Ends the program with exit code 2 when a word does not fit."""
+        """Return the parsed flags. A wrong argument ends the program with exit code 2."""
         words = _attach_negatives(sys.argv[1:] if args is None else args)
         if self.commands and words and not words[0].startswith("-") and words[0] not in self.commands:
-            self.error(f"there is no command {_quote(words[0])}{suggestion(words[0], self.commands)}")
+            self.error(f"unknown command {_quote(words[0])}{suggestion(words[0], self.commands)}")
         flags, unknown = self.parse_known_args(words, namespace)
         if unknown:
             self._refuse(unknown[0], self.commands.get(getattr(flags, "command", ""), self))
         return flags
 
     def error(self, message: str) -> NoReturn:
-        """End the program with exit code 2."""
+        """Print the message in plain words and end the program with exit code 2."""
         for pattern, plain in _PLAIN:
             if found := pattern.fullmatch(message):
                 message = found.expand(plain)
@@ -63,14 +63,14 @@ class Parser(argparse.ArgumentParser):
     def _refuse(self, word: str, command: argparse.ArgumentParser) -> NoReturn:
         if not word.startswith("-"):
             named = f": {word!r}" if _COMMAND.fullmatch(word) else ""  # it may be a part of a token
-            command.error(f"there is a word too many{named}")
+            command.error(f"unexpected argument{named}")
         option = word.partition("=")[0]
         known = _OPTION.findall(command.format_help())
-        command.error(f"there is no option {_quote(option)}{suggestion(option, known)}")
+        command.error(f"unknown option {_quote(option)}{suggestion(option, known)}")
 
 
 class _Help(argparse.HelpFormatter):
-    """As wide as the terminal. Into a pipe nothing is wrapped."""
+    """Help as wide as the terminal. In a pipe, lines are not wrapped."""
 
     def __init__(self, prog: str, **options: Any) -> None:
         if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
@@ -90,13 +90,13 @@ def _attach_negatives(words: Sequence[str]) -> list[str]:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean …?" with the nearest of the known words; nothing where none is near."""
+    """Return "; did you mean …?" with the nearest known word, or an empty string if none is near."""
     near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=NEAR)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 def one_of(choices: Sequence[str]) -> dict[str, Any]:
-    """Return the options of an argument that must be one of these words."""
+    """Return the `add_argument` options of an argument that must be one of these words."""
 
     def read(word: str) -> str:
         if word in choices:
@@ -109,12 +109,12 @@ def one_of(choices: Sequence[str]) -> dict[str, Any]:
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Return what reads a whole number of this range."""
+    """Return a parser of whole numbers in this range."""
 
     def read(word: str) -> int:
         try:
             number = int(word)
-        except ValueError:  # also more digits than are ever read
+        except ValueError:  # also for more digits than `sys.get_int_max_str_digits()`
             number = least - 1
         if least <= number <= most:
             return number
@@ -124,7 +124,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 
 def positive_number(word: str) -> float:
-    """Read a number above 0."""
+    """Parse a number above 0."""
     try:
         number = float(word)
     except ValueError:
@@ -135,14 +135,14 @@ def positive_number(word: str) -> float:
 
 
 def file_path(word: str) -> Path:
-    """Read the path of a file."""
+    """Parse the path of a file."""
     if not word.strip():
         raise argparse.ArgumentTypeError("must name a file")
     return Path(word)
 
 
 def listen_host(word: str) -> str:
-    """Read the address to listen on."""
+    """Parse the address to listen on."""
     try:
         return parse_listen_host(word)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The command `watch`: what Plex does, as it happens, in a terminal or down a pipe."""
+"""The command `watch`: what happens in Plex, live, in a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from plex_companion.settings import Settings
 
 TICK_SECONDS = 1.0
-"""How often what plays is drawn a little further on."""
+"""How often the positions of playing sessions are redrawn."""
 FRAME_SECONDS = 0.1
-"""The shortest time between two pictures."""
+"""The shortest time between two redraws."""
 SETTLE_SECONDS = 0.5
-"""What changes within this time is told as one: a new session is named a moment after it is heard of."""
+"""Changes within this time become one line: the title of a new session arrives a moment after the session."""
 
 
 async def watch(settings: Settings, *, demo: bool) -> None:
-    """Show what is known of Plex until Ctrl+C, SIGTERM, SIGHUP or `q`; the terminal is left as it was.
+    """Show the live state until Ctrl+C, SIGTERM, SIGHUP or `q`, and leave the terminal as it was.
 
-    On a terminal it is a live view. Into a pipe or a file it writes no control codes: first what there is, then a line
-    for each change. Nothing is polled; what has not been heard of for a while is drawn where time must have brought it.
+    On a terminal this is a live view. In a pipe or a file it writes no control codes: first the current state, then a line
+    for each change. Nothing is polled; positions advance by the clock between reports.
 
     Raises:
-        SettingsError: there is no server to listen to.
+        SettingsError: no server is set.
         StartError: the database cannot be used.
     """
     if not demo:
@@ -58,20 +58,20 @@ async def watch(settings: Settings, *, demo: bool) -> None:
             settings = await stack.enter_async_context(open_demo_settings(settings))
         seen = _RecentAlerts()
         companion = await stack.enter_async_context(open_companion(settings, seen.announce))
-        # Only the view is cancelled: the database is closed in peace, since its threads would outlive a cancelled close.
+        # Only the view is cancelled. A cancelled close of the database would leave its threads running.
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_end_after, wait_for_signal, tasks.cancel_scope)
             await (_draw(companion, seen) if screen else _write(companion, seen))
             tasks.cancel_scope.cancel()
 
 
-async def _end_after(what: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
-    await what()
+async def _end_after(wait: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
+    await wait()
     scope.cancel()
 
 
 class _RecentAlerts:
-    """The alerts of late, read again only when there are others."""
+    """The recent alerts, read again only after a change."""
 
     def __init__(self) -> None:
         self._past: list[Alert] = []
@@ -97,16 +97,16 @@ async def _draw(companion: Companion, seen: _RecentAlerts) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_end_after, partial(wait_for_key, b"q"), tasks.cancel_scope)
             while True:
-                scene = await seen.build_view_model(companion)
-                view.update(render(scene, console.height), refresh=True)
+                model = await seen.build_view_model(companion)
+                view.update(render(model, console.height), refresh=True)
                 await anyio.sleep(FRAME_SECONDS)
-                if companion.state is scene.state:
+                if companion.state is model.state:
                     with anyio.move_on_after(TICK_SECONDS - FRAME_SECONDS):
                         await companion.live.wait_for_commit()
 
 
 async def _write(companion: Companion, seen: _RecentAlerts) -> None:
-    """Compares scenes, so a reader that lags is told less and costs nothing."""
+    """Print the differences between view models. A slow reader skips intermediate states, so no lines pile up."""
     before: ViewModel | None = None
     while True:
         after = await seen.build_view_model(companion)
@@ -118,20 +118,20 @@ async def _write(companion: Companion, seen: _RecentAlerts) -> None:
         await anyio.sleep(SETTLE_SECONDS)
 
 
-async def _try_write(told: list[str]) -> bool:
-    """Whether anybody still reads."""
+async def _try_write(lines: list[str]) -> bool:
+    """Print the lines, and return whether the pipe still has a reader."""
     try:
-        for line in told:
+        for line in lines:
             await _wait_for_pipe()
             print(line, flush=True)  # noqa: T201 - the answer
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's flush at exit fails
         return False
     return True
 
 
 async def _wait_for_pipe() -> None:
-    """Wait until a pipe takes a line; a full one would stop everything, the listener too."""
+    """Wait until a pipe can take a line. Writing to a full pipe would block the event loop, and with it the listener."""
     mode = os.fstat(sys.stdout.fileno()).st_mode
     if sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
         await anyio.wait_writable(sys.stdout)

@@ -1,6 +1,6 @@
-"""`/api/…`: every resource as JSON under a path of its own, for dashboards that would rather ask than speak MCP.
+"""`/api/…`: every resource as plain JSON, for dashboards that do not speak MCP.
 
-The paths derive from the resources: `plex://clients/{client_identifier}/timeline` is
+The paths derive from the URIs: `plex://clients/{client_identifier}/timeline` is
 `/api/clients/{client_identifier}/timeline`.
 """
 
@@ -26,7 +26,7 @@ HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
 def build_api_routes(companion: Companion) -> list[Route]:
-    """A route for each resource, and one that lists them."""
+    """Return a route for each resource, and one that lists them."""
 
     async def index(_: Request) -> JSONResponse:
         return JSONResponse({"resources": [_describe_resource(resource) for resource in RESOURCES]}, headers=HEADERS)
@@ -35,7 +35,7 @@ def build_api_routes(companion: Companion) -> list[Route]:
 
 
 def build_path(resource: Resource) -> str:
-    """`/api/sessions/{session_key}` for `plex://sessions/{session_key}`."""
+    """Return the path of a resource: `/api/sessions/{session_key}` for `plex://sessions/{session_key}`."""
     return f"/api/{resource.uri.removeprefix('plex://')}"
 
 
@@ -49,7 +49,7 @@ def _build_route(companion: Companion, resource: Resource) -> Route:
         cursor = request.query_params.get("cursor")
         try:
             if cursor is not None and not resource.paged:
-                message = f"{build_path(resource)} has one page: leave cursor out."
+                message = f"{build_path(resource)} has only one page: leave cursor out."
                 raise Invalid(message, argument="cursor")
             body = await read_resource(companion, resource.expand(request.path_params), cursor)
         except ToolError as error:

@@ -1,4 +1,4 @@
-"""`/art/{rating_key}`: pictures of Plex's library, fetched with our token and given out without it."""
+"""`/art/{rating_key}`: posters from Plex's library, fetched with the companion's token and served without it."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 360, 540
 LARGEST = 1024 * 1024
-"""Bytes of one picture,"""
+"""The most bytes of one picture."""
 KEPT_BYTES = 32 * LARGEST
-"""of all that are kept,"""
+"""The most bytes of all cached pictures."""
 KEPT = 500
-"""and how many."""
+"""The most cached pictures."""
 FRESH_MS = 6 * HOUR_MS
 ABSENT_MS = 10 * 60_000
-"""How long it is believed that Plex has none."""
+"""How long the placeholder is cached for an item without a picture."""
 AT_ONCE = 3
-"""Pictures fetched at a time: tools must not wait behind them."""
+"""Pictures fetched at a time, so that tools do not queue behind them."""
 SECONDS = 8.0
 _KEY = re.compile(r"\d{1,10}", re.ASCII)
 _OF_LIBRARY = re.compile(r"/library/(metadata|collections)/\d+/[\w/.-]+", re.ASCII)
@@ -49,12 +49,12 @@ _ATTRIBUTES = {
     "season": ("thumb", "parentThumb"),
     "track": ("parentThumb", "grandparentThumb", "thumb"),
 }
-"""Where an item's poster stands: an episode's own picture is a scene, not a poster."""
+"""The attributes that may hold an item's poster, best first: an episode's own `thumb` is a scene, not a poster."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedPicture:
-    """A picture as it is given out. `until`: how long it is believed."""
+    """A picture as it is served. It is fresh until the time `until`, in milliseconds since 1970."""
 
     body: bytes
     mime: str
@@ -63,12 +63,12 @@ class CachedPicture:
 
     @classmethod
     def create(cls, body: bytes, mime: str, until: int) -> CachedPicture:
-        """With its tag."""
+        """Build a picture with an ETag derived from its bytes (RFC 9110, section 8.8.3)."""
         return cls(body, mime, f'"{hashlib.sha256(body).hexdigest()[:16]}"', until)
 
 
 class PictureCache:
-    """The pictures that were asked for lately, bounded in number and bytes; the ones used longest ago go first."""
+    """A least-recently-used cache of pictures, bounded in number and bytes."""
 
     def __init__(self, clock: Callable[[], int], *, most_bytes: int = KEPT_BYTES, most: int = KEPT) -> None:
         self._clock, self._most_bytes, self._most = clock, most_bytes, most
@@ -76,11 +76,11 @@ class PictureCache:
         self.bytes = 0
 
     def __len__(self) -> int:
-        """How many are kept."""
+        """Return the number of cached pictures."""
         return len(self._kept)
 
     def get(self, key: str, *, stale: bool = False) -> CachedPicture | None:
-        """A kept picture; an old one only if that is better than none."""
+        """Return a fresh picture, or with `stale` also an expired one; `None` if there is none."""
         found = self._kept.get(key)
         if found is None or not (stale or self._clock() < found.until):
             return None
@@ -88,7 +88,7 @@ class PictureCache:
         return found
 
     def put(self, key: str, picture: CachedPicture) -> None:
-        """Take one in, and let go of what no longer fits."""
+        """Add or replace a picture, and evict the least recently used ones that no longer fit."""
         self.bytes += len(picture.body) - len(self._kept[key].body if key in self._kept else b"")
         self._kept[key] = picture
         self._kept.move_to_end(key)
@@ -98,39 +98,39 @@ class PictureCache:
 
 
 class PictureFetcher:
-    """Fetches each picture once, however many ask for it."""
+    """Fetches each picture once, however many requests wait for it."""
 
     def __init__(self, companion: Companion) -> None:
         self._companion = companion
         self.pictures = PictureCache(lambda: companion.now_ms)
         self.placeholder = _PLACEHOLDER.read_bytes()
-        self._few = anyio.CapacityLimiter(AT_ONCE)
-        self._under_way: dict[str, anyio.Event] = {}
+        self._limiter = anyio.CapacityLimiter(AT_ONCE)
+        self._pending: dict[str, anyio.Event] = {}
 
     async def get_picture(self, key: str) -> CachedPicture | None:
-        """The picture of an item; `None` when Plex cannot be asked now and none is kept."""
+        """Return the picture of an item; `None` when Plex is unreachable and nothing is cached."""
         if self.pictures.get(key) is None:
-            if key in self._under_way:
-                await self._under_way[key].wait()
+            if key in self._pending:
+                await self._pending[key].wait()
             else:
                 await self._fetch(key)
         return self.pictures.get(key, stale=True)
 
     async def _fetch(self, key: str) -> None:
-        """Ask Plex, and keep what it has; keep the placeholder when it has none."""
-        done = self._under_way[key] = anyio.Event()
+        """Fetch a picture from Plex into the cache. The placeholder is cached when Plex has none."""
+        done = self._pending[key] = anyio.Event()
         try:
-            async with self._few:
+            async with self._limiter:
                 body, lasts = await self._ask_plex(key)
             if body is not None:
                 mime = find_mime(body) or "image/svg+xml"
                 self.pictures.put(key, CachedPicture.create(body, mime, self._companion.now_ms + lasts))
         finally:
-            del self._under_way[key]
+            del self._pending[key]
             done.set()
 
     async def _ask_plex(self, key: str) -> tuple[bytes | None, int]:
-        """The bytes and how long they are believed; `None` when Plex is away."""
+        """Return the bytes and how many milliseconds they stay fresh; `None` when Plex is unreachable."""
         if not self._companion.is_live:
             return None, 0
         with suppress(PlexError, TimedOut):
@@ -145,38 +145,38 @@ class PictureFetcher:
 
 
 def fetch_poster(plex: PlexServer, key: str) -> bytes | None:
-    """The poster of an item, made small by Plex; `None` if it has none. Two requests.
+    """Fetch the poster of an item, resized by Plex; `None` if it has none. Takes two requests.
 
     Raises:
-        TooLarge: more than `LARGEST` bytes.
-        ToolError: Plex has no such item, or did not answer as it should.
+        TooLarge: the picture has more than `LARGEST` bytes.
+        ToolError: Plex has no such item, or its answer is unusable.
     """
     row = next(iter(get(plex, f"/library/metadata/{key}")), None)
     path = None if row is None else find_poster_path(row)
     if path is None:
         return None
-    wish = {"url": path, "width": WIDTH, "height": HEIGHT, "minSize": 1, "upscale": 0, "format": "jpeg"}
-    return download(plex, build_path("/photo/:/transcode", wish), LARGEST)
+    parameters = {"url": path, "width": WIDTH, "height": HEIGHT, "minSize": 1, "upscale": 0, "format": "jpeg"}
+    return download(plex, build_path("/photo/:/transcode", parameters), LARGEST)
 
 
 def find_poster_path(row: Element) -> str | None:
-    """Where the poster of an item is, if it is one of Plex's own library: never an address elsewhere."""
+    """Return the path of an item's poster in Plex's own library; `None` for any other address."""
     names = _ATTRIBUTES.get(row.get("type", ""), ("thumb",))
     paths = (row.get(name, "") for name in names)
     return next((path for path in paths if _OF_LIBRARY.fullmatch(path) and ".." not in path), None)
 
 
 def build_art_route(companion: Companion) -> Route:
-    """The route. Whatever goes wrong, a picture comes: of no picture, if need be."""
-    gallery = PictureFetcher(companion)
+    """Return the route of the pictures. It always answers with a picture: with the placeholder, if there is no other."""
+    fetcher = PictureFetcher(companion)
 
     async def picture(request: Request) -> Response:
         key = request.path_params["rating_key"]
-        found = await gallery.get_picture(key) if _KEY.fullmatch(key) else None
+        found = await fetcher.get_picture(key) if _KEY.fullmatch(key) else None
         headers = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
         if found is None:
             headers["cache-control"] = "no-store"
-            return Response(gallery.placeholder, 200, headers, media_type="image/svg+xml")
+            return Response(fetcher.placeholder, 200, headers, media_type="image/svg+xml")
         headers |= {"cache-control": "private, max-age=3600", "etag": found.etag}
         if request.headers.get("if-none-match") == found.etag:
             return Response(None, 304, headers)

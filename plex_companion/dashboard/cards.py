@@ -1,4 +1,4 @@
-"""What the page shows of a session, an alert, an activity, a new item: facts in words, nothing drawn yet. Pure."""
+"""The content of the page's cards (sessions, alerts, tasks, new items) in words, before any HTML. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOWN_NEW = 12
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A time: for machines, for people now, and in milliseconds for the page, which lets it grow older."""
+    """A time as ISO 8601, in relative words, and in milliseconds, from which the script updates the words."""
 
     at: int
     iso: str
@@ -30,13 +30,13 @@ class When:
 
     @classmethod
     def create(cls, at: int, now_ms: int) -> When:
-        """A time as seen now."""
+        """Build a time relative to now."""
         return cls(at, format_iso(at) or "", wording.format_ago(at, now_ms))
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionBanner:
-    """Whether what is shown is the present. `name` is what the page colours itself by."""
+    """Whether the page shows the present. `name` is the connection state, which selects the colours."""
 
     name: str
     words: str
@@ -44,13 +44,13 @@ class ConnectionBanner:
     blind: bool
     since: When
     heard: When | None
-    """When something last confirmed what is shown."""
+    """When the state was last confirmed."""
     note: str
-    """What cannot be read although Plex is heard; or that nothing can be written down."""
+    """What cannot be read although Plex is connected, or that the database cannot be written."""
 
 
 def build_banner(state: State, now_ms: int, storage: str) -> ConnectionBanner:
-    """The connection as the head of the page tells it."""
+    """Build the banner at the top of the page."""
     connection = state.connection
     live = connection.state == "live"
     notes = [clean(connection.detail)] if live and connection.detail else []
@@ -74,7 +74,7 @@ class Card:
 
     key: str
     art: str | None
-    """The rating key of its picture; live TV has none."""
+    """The rating key of its poster; live TV has none."""
     square: bool
     title: str
     subtitle: str
@@ -85,10 +85,10 @@ class Card:
     """`state` in a person's words: `watching`, `listening`, `paused`."""
     stale: bool
     moving: bool
-    """Whether its position goes on by itself between reports."""
+    """Whether the script advances the position between reports."""
     offset_ms: int
     at: int
-    """When it was there."""
+    """When it was at `offset_ms`."""
     duration_ms: int | None
     position: str
     duration: str
@@ -99,13 +99,16 @@ class Card:
     delivery_path: str
     why: tuple[str, ...]
     was: tuple[str, ...]
-    """The same of the past, for when it is only the last that is known."""
+    """`why` in the past tense, for when only the last state is known."""
     said: str
-    """One sentence for those who listen rather than look, once it is known who plays what."""
+    """One sentence for screen readers, once user and title are known."""
 
 
 def build_card(session: Session, state: State, now_ms: int) -> Card:
-    """A session. Where it plays and is heard, nothing in it depends on `now`: the page counts on by itself."""
+    """Build the card of a session.
+
+    While it plays and Plex is connected, the card does not depend on `now`: the script advances the position.
+    """
     item, present = session.item, wording.is_present(session, state)
     moving = present and session.state == "playing"
     offset = session.view_offset_ms if moving else wording.compute_position_ms(session, state, now_ms)
@@ -139,7 +142,7 @@ def build_card(session: Session, state: State, now_ms: int) -> Card:
 
 
 _VERBS = {"track": "listening", "photo": "viewing"}
-"""What somebody does who plays an item of this type; anything else is watched."""
+"""The activity of somebody who plays an item of this type; anything else is watched."""
 
 
 def _format_status(session: Session) -> str:
@@ -185,7 +188,7 @@ def _format_subtitle(session: Session) -> str:
 
 
 def _format_where(session: Session) -> str:
-    """The player's own name, and what it is when the name does not say."""
+    """Format the player's name, followed by its product if the name does not contain it."""
     name, player = wording.format_player(session), session.player
     product = clean(player.product or player.platform or "") if player else ""
     return name if not product or product.lower() in name.lower() else f"{name} ({product})"
@@ -193,16 +196,16 @@ def _format_where(session: Session) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All sessions in a line."""
+    """All sessions in one line."""
 
     count: int
     words: str
     page: str
-    """What the tab of the browser says."""
+    """The title of the browser tab."""
 
 
 def build_summary(state: State) -> Summary:
-    """How many play, how many of them are transcoded, and what goes over the line."""
+    """Sum up the streams, how many are transcoding, and their bandwidth."""
     sessions = state.sessions.values()
     transcoding = sum(session.decision == "transcode" for session in sessions)
     kbps = sum(session.bandwidth_kbps or 0 for session in sessions)
@@ -215,14 +218,14 @@ def build_summary(state: State) -> Summary:
 
 
 def build_cards(state: State, now_ms: int) -> list[Card]:
-    """Every session, oldest first, so that nothing jumps."""
+    """Build a card for every session, oldest first, so that cards do not jump."""
     playing = sorted(state.sessions.values(), key=lambda one: (one.started_at, one.play_id))
     return [build_card(session, state, now_ms) for session in playing]
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something Plex is doing."""
+    """A running activity of Plex."""
 
     key: str
     words: str
@@ -230,7 +233,7 @@ class Task:
 
 
 def build_tasks(state: State) -> list[Task]:
-    """Scans and the like, oldest first."""
+    """Build a task for every running activity, oldest first."""
     running = sorted(state.activities.values(), key=lambda one: (one.started_at, one.uuid))
     return [Task(f"t{one.uuid}", wording.format_activity(one), _parse_percent(one)) for one in running]
 
@@ -250,17 +253,18 @@ class AlertCard:
     severity: str
     is_open: bool
     ended: bool
-    """It lasted, and is over; what happens in a moment is not."""
+    """Whether it was a lasting condition that is resolved; a momentary event is not."""
     known: bool
-    """Somebody said that they know."""
+    """Whether somebody acknowledged it."""
     of_plex: bool
-    """It tells of what Plex does: while Plex is not heard, it is the last that is known."""
+    """Whether it is about Plex itself, and therefore only the last known while Plex is disconnected."""
     when: When
 
 
 def build_alert_cards(alerts: Iterable[Alert], now_ms: int) -> list[AlertCard]:
-    """What a person should see: what is open and nobody knows of, then what else is open, then what was over within a day
-    and nobody knows of. Newest first.
+    """Select the alerts a person should see, newest first within each group.
+
+    Open alerts that nobody acknowledged come first, then other open ones, then unacknowledged ones resolved within a day.
     """
     shown = [alert for alert in alerts if alert.resolved_at is None or _is_news(alert, now_ms)]
     shown.sort(key=lambda one: (one.resolved_at is None, one.acknowledged_at is None, one.id), reverse=True)
@@ -287,7 +291,7 @@ def _build_alert_card(alert: Alert, now_ms: int) -> AlertCard:
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """An item that is new in a library."""
+    """A recently added item."""
 
     key: str
     art: str
@@ -298,7 +302,7 @@ class NewItem:
 
 
 def build_new_items(state: State, now_ms: int) -> list[NewItem]:
-    """What was added of late and is there to be watched, newest first. Seasons and albums come with what is in them."""
+    """Select recently added items that can be played, newest first. Seasons and albums are shown as their items."""
     libraries = {section.section_id: section.title for section in state.sections}
     gone = {change.item_id for change in state.recent if change.change == "deleted"}
     shown = [

@@ -1,4 +1,4 @@
-"""The charts as geometry: where each bar and each field of the heat map stands. Pure; the templates draw them as SVG."""
+"""The geometry of the charts: the position of each bar and each cell of the heat map. Pure; templates draw them as SVG."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ QUARTER_MS = 15 * MINUTE_MS
 DAYS = 30
 WEEKS = 12
 HEIGHT = 100
-"""Of the tallest bar."""
+"""The height of the tallest bar."""
 PITCH = 20
-"""From one bar to the next."""
+"""The distance from one bar to the next."""
 LEVELS = 4
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A day. `label` is told to who points at it; `mark` stands below some of them."""
+    """A day. `label` is its tooltip; `mark` is the text below some of the bars."""
 
     x: int
     height: int
@@ -47,13 +47,13 @@ class DayChart:
 
     @property
     def width(self) -> int:
-        """Of the whole."""
+        """The width of the chart."""
         return len(self.bars) * PITCH
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """An hour of a weekday; `level` 0 to `LEVELS`."""
+    """An hour of a weekday. `level` is from 0 to `LEVELS`."""
 
     weekday: int
     hour: int
@@ -70,13 +70,13 @@ class HeatMap:
     words: str
 
     def list_rows(self) -> list[tuple[str, Sequence[Cell]]]:
-        """The weekdays with their hours."""
+        """Return each weekday with the cells of its 24 hours."""
         return [(name, self.cells[24 * n : 24 * n + 24]) for n, name in enumerate(WEEKDAYS)]
 
 
 @dataclass(frozen=True, slots=True)
 class RankingRow:
-    """One line of a ranking, with its length against the longest, in percent."""
+    """One row of a ranking. `percent` is the length of its bar, relative to the longest."""
 
     entry: Ranking
     percent: int
@@ -84,16 +84,16 @@ class RankingRow:
 
 
 def convert_quarter(quarter: int, zone: tzinfo | None) -> datetime:
-    """Return a quarter hour counted from 1970 on the clock of a zone; `None` is this machine's."""
+    """Convert a number of quarter hours since 1970 to local time. A zone of `None` is this machine's."""
     return datetime.fromtimestamp(quarter * QUARTER_MS / 1000, UTC).astimezone(zone)
 
 
 def build_day_chart(
     by_quarter: Mapping[int, int], now: datetime, zone: tzinfo | None = None, *, total: int | None = None
 ) -> DayChart:
-    """Return the last days, today included, by the clock of a zone; `None` is this machine's, summer time and all.
+    """Build the chart of the last `DAYS` days, today included, in a zone; `None` is this machine's.
 
-    `total` is the number of plays of as many times 24 hours, which `stats` tells too; by default the sum of the bars.
+    `total` is the number of plays in the last `DAYS` times 24 hours, as `stats` reports it; by default the sum of the bars.
     """
     sums: dict[date, int] = {}
     for quarter, plays in by_quarter.items():
@@ -121,7 +121,7 @@ def _build_bar(position: int, day: date, plays: int, top: int) -> Bar:
 
 
 def build_heat_map(by_quarter: Mapping[int, int], zone: tzinfo | None = None) -> HeatMap:
-    """When in the week things are played, by the same clock."""
+    """Build the heat map of plays by weekday and hour in a zone; `None` is this machine's."""
     sums = [0] * (7 * 24)
     for quarter, plays in by_quarter.items():
         at = convert_quarter(quarter, zone)
@@ -141,13 +141,13 @@ def _build_cell(position: int, plays: int, top: int) -> Cell:
 
 
 def build_ranking(most: Sequence[Ranking]) -> list[RankingRow]:
-    """A ranking with its lengths."""
+    """Build the rows of a ranking, each with the length of its bar."""
     top = max((one.plays for one in most), default=0)
     return [RankingRow(one, round(100 * one.plays / top), _format_watch_time(one)) for one in most]
 
 
 def _format_watch_time(one: Ranking) -> str:
-    """Return `45 min`, or `3 h (2 timed)` where the time of some plays is not known; nothing where no time is."""
+    """Format watch time as `45 min`, or as `3 h (2 timed)` where only two plays have a known time; empty if none has."""
     ms = one.watched_ms
     told = f"{ms // HOUR_MS} h" if ms >= HOUR_MS else f"{ms // MINUTE_MS} min" if ms >= MINUTE_MS else ""
     return f"{told} ({one.timed} timed)" if told and one.timed < one.plays else told

@@ -1,6 +1,6 @@
-"""`/events`: the journal as an event stream, for EventSource in a browser or anything else that reads lines.
+"""`/events`: the journal as a server-sent event stream, for `EventSource` or any line reader.
 
-The page takes another stream from the same place, which says what has changed of its parts.
+The page uses a second kind of stream on the same route, which carries the fragments that changed.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
     from plex_companion.dashboard.renderer import Fragments, PageRenderer
 
 PAGE = 50
-"""Events held for a client at a time: of many that do not read, each holds so many until it is let go."""
+"""Events read for a client at a time: the most that a client which stops reading keeps in memory."""
 PING_SECONDS = 15
 UNREAD_SECONDS = 30
-"""A client that takes nothing for so long is let go; its Last-Event-ID brings it back without a loss."""
+"""A client that reads nothing for this long is disconnected. Its `Last-Event-ID` lets it resume without loss."""
 RETRY_MS = 1_000
 PACE_SECONDS = 0.1
-"""The page is told that often at most, whatever a burst brings."""
+"""The shortest time between two updates of the page."""
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 LAST = 2**63 - 1
 
 
-def build_feed_route(companion: Companion, board: PageRenderer) -> Route:
-    """The route. Each message is one event of the journal as JSON, its `id` the cursor that goes on behind it.
+def build_feed_route(companion: Companion, renderer: PageRenderer) -> Route:
+    """Return the route of the feed. Each message is one journal event as JSON; its `id` is the cursor to resume from.
 
-    `Last-Event-ID`, which EventSource sends when it connects again, or `?since=` names the last event seen, or a time;
-    without either it begins now. `?types=playing,timeline` narrows. A message `{"type": "gap"}` says that events were missed,
-    and `{"type": "state"}` after it what is so now.
+    `Last-Event-ID`, which `EventSource` sends on reconnecting (HTML standard, section 9.2), or `?since=` names the last event
+    seen; `since` may also be a time. Without either, the stream starts now. `?types=playing,timeline` filters. A message
+    `{"type": "gap"}` says that events were missed, and `{"type": "state"}` after it holds the current state.
     """
 
     async def events(request: Request) -> Response:
@@ -57,30 +57,30 @@ def build_feed_route(companion: Companion, board: PageRenderer) -> Route:
         except Invalid as error:
             return JSONResponse(error.body(), status_code=400)
         if "parts" in request.query_params:
-            shown = _stream_fragments(companion, board, cursor, foreign=foreign)
+            fragments = _stream_fragments(companion, renderer, cursor, foreign=foreign)
             return EventSourceResponse(
-                shown,
+                fragments,
                 headers=HEADERS,
                 ping=PING_SECONDS,
                 send_timeout=UNREAD_SECONDS,
                 ping_message_factory=_send_heartbeats,
             )
-        told = _stream_events(companion, cursor, types, foreign=foreign)
-        return EventSourceResponse(told, headers=HEADERS, ping=PING_SECONDS, send_timeout=UNREAD_SECONDS)
+        stream = _stream_events(companion, cursor, types, foreign=foreign)
+        return EventSourceResponse(stream, headers=HEADERS, ping=PING_SECONDS, send_timeout=UNREAD_SECONDS)
 
     return Route("/events", events, methods=["GET"])
 
 
 def _send_heartbeats() -> ServerSentEvent:
-    """A sign of life that a page can hear; comments are kept from it."""
+    """Return a heartbeat as a named event, because `EventSource` does not pass comments on to scripts."""
     return ServerSentEvent("{}", event="beat")
 
 
 async def _choose_start(companion: Companion, request: Request) -> tuple[int, bool]:
-    """The cursor to go on from, and whether the one that was given means nothing here.
+    """Choose the cursor to start from, and say whether a `Last-Event-ID` is foreign to this journal.
 
-    A browser that cannot be given what it asks for would never connect again, so it is told and begins anew. Whoever
-    writes `since` himself is told at once.
+    `EventSource` never reconnects after an HTTP error, so a foreign `Last-Event-ID` gets a gap message and starts now. A bad
+    `since` was written by the caller and is refused.
 
     Raises:
         Invalid: `since` is neither the id of an event nor a time.
@@ -98,15 +98,15 @@ async def _choose_start(companion: Companion, request: Request) -> tuple[int, bo
         return await read_last_event_before(companion.cache, _parse_time(companion, given, newest)), False
     if known is None or known > newest:
         message = (
-            f"since={given[:40]!r} is no cursor of this journal: its newest event is {newest}. Give the id of the last "
-            "event seen, 0 for all there are, a time as 1h or 2026-11-22T17:00, or leave it out to begin now."
+            f"since={given[:40]!r} is not a cursor of this journal: its newest event is {newest}. Give the id of the last "
+            "event seen, 0 for all events, a time such as 1h or 2026-11-22T17:00, or leave it out to start now."
         )
         raise Invalid(message, argument="since")
     return known, False
 
 
 def _parse_time(companion: Companion, given: str, newest: int) -> int:
-    """Return the time that `since` names.
+    """Parse `since` as a time.
 
     Raises:
         Invalid: it is neither the id of an event nor a time.
@@ -125,13 +125,13 @@ def _parse_number(text: str) -> int | None:
 async def _stream_events(
     companion: Companion, cursor: int, types: list[str] | None, *, foreign: bool
 ) -> AsyncIterator[ServerSentEvent]:
-    """Everything after the cursor, for ever. Read from the database as fast as the client reads, so nothing piles up."""
+    """Yield every event after the cursor, forever. Events are read only as fast as the client reads, so none pile up."""
     yield ServerSentEvent(comment="events of plex-companion", retry=RETRY_MS)
     if foreign:
         yield _encode_gap(cursor, FOREIGN)
         yield _encode_state(companion)
     while True:
-        changed = companion.live.prepare_wait()  # before reading, or a commit during the reading would be missed
+        changed = companion.live.prepare_wait()  # before the read, or a commit during the read would be missed
         page = await read_events_after(companion.cache, cursor, types, PAGE)
         if page.gap:
             yield _encode_gap(cursor, DROPPED)
@@ -143,15 +143,15 @@ async def _stream_events(
             await changed.wait()
 
 
-FOREIGN = "The last event seen is none of this journal's: it may be another database."
-DROPPED = "Events after this one were already dropped from the journal."
+FOREIGN = "The last event seen is not in this journal: it may come from another database."
+DROPPED = "Events after this one are no longer in the journal."
 
 
 def _encode_state(companion: Companion) -> ServerSentEvent:
-    """What is so now, for who cannot add up what it missed: what `plex://sessions` holds."""
+    """Encode the current content of `plex://sessions`, for a client that missed events and cannot derive it."""
     state = companion.state
     payload = {**serialize.build_envelope(state, companion.now_ms), **serialize.serialize_sessions(state)}
-    body = {"type": "state", "summary": "What is so now", "payload": payload}
+    body = {"type": "state", "summary": "Current state", "payload": payload}
     return ServerSentEvent(encode_json(body))
 
 
@@ -161,19 +161,19 @@ def _encode_gap(cursor: int, reason: str) -> ServerSentEvent:
 
 
 async def _stream_fragments(
-    companion: Companion, board: PageRenderer, cursor: int, *, foreign: bool
+    companion: Companion, renderer: PageRenderer, cursor: int, *, foreign: bool
 ) -> AsyncIterator[ServerSentEvent]:
-    """The parts of the page: all of them first, then what changes. Each state replaces the last, so none piles up."""
+    """Yield all parts of the page, then the changes. A slow client skips intermediate states, so none pile up."""
     yield ServerSentEvent(json.dumps({"build": compute_build_id()}), event="hello", retry=RETRY_MS)
     if foreign or (await read_events_after(companion.cache, cursor, None, 1)).gap:
         yield _encode_gap(cursor, FOREIGN if foreign else DROPPED)
     before: Mapping[str, Fragments] = {}
     while True:
         changed = companion.live.prepare_wait()
-        seen = await board.render()
-        for told in compute_difference(before, seen.parts):
-            body = json.dumps({**told, "link": seen.link, "now": companion.now_ms}, ensure_ascii=False)
-            yield ServerSentEvent(body, event="part", id=str(seen.cursor))
-        before = seen.parts
+        page = await renderer.render()
+        for message in compute_difference(before, page.parts):
+            body = json.dumps({**message, "link": page.link, "now": companion.now_ms}, ensure_ascii=False)
+            yield ServerSentEvent(body, event="part", id=str(page.cursor))
+        before = page.parts
         await anyio.sleep(PACE_SECONDS)
         await changed.wait()

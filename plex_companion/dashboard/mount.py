@@ -1,4 +1,4 @@
-"""What is for people and their own programs: the page, its pictures, the feed, the resources as plain JSON."""
+"""The routes for people and their own programs: the page, its pictures, the event feed, and the resources as plain JSON."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def build_routes(companion: Companion) -> list[Route]:
-    """Everything here, to stand behind the guard."""
-    board = PageRenderer(companion)
+    """Return all routes of the dashboard. They belong behind the request guard."""
+    renderer = PageRenderer(companion)
     return [
-        *build_page_routes(companion, board),
-        build_feed_route(companion, board),
+        *build_page_routes(companion, renderer),
+        build_feed_route(companion, renderer),
         *build_api_routes(companion),
         build_art_route(companion),
     ]

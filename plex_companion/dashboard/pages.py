@@ -1,4 +1,4 @@
-"""`/` and what it is made of: the page as the server knows it now, the files that keep it moving, its one button."""
+"""`/` and its parts: the rendered page, its static files, and the form that acknowledges an alert."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ POLICY = (
 HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": POLICY,
-    # Not `no-referrer`: under that, browsers send the forms of a page with `Origin: null`.
+    # Not `no-referrer`: with it, browsers send `Origin: null` with forms (Fetch standard, "append a request Origin header").
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
@@ -51,7 +51,7 @@ class StaticFile:
 
 @cache
 def load_files() -> dict[str, StaticFile]:
-    """The static files by name: there are few, and nothing beyond them can be asked for."""
+    """Return the static files by name. They are read once, and a request can reach no other file."""
     found = sorted((FOLDER / "static").iterdir())
     return {
         file.name: StaticFile(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "text/plain") for file in found
@@ -60,19 +60,22 @@ def load_files() -> dict[str, StaticFile]:
 
 @cache
 def compute_build_id() -> str:
-    """A name for these files and templates together: a page made from others loads itself anew."""
+    """Return a digest of the version, the static files and the templates.
+
+    A page that was rendered with another build reloads itself.
+    """
     digest = hashlib.sha256(__version__.encode())
     for file in sorted((*(FOLDER / "static").iterdir(), *(FOLDER / "templates").iterdir())):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def build_page_routes(companion: Companion, board: PageRenderer) -> list[Route]:
-    """The routes."""
+def build_page_routes(companion: Companion, renderer: PageRenderer) -> list[Route]:
+    """Return the routes of the page, its static files and its form."""
 
     async def home(request: Request) -> HTMLResponse:
-        seen = await board.render()
-        html = board.fill_template(
+        seen = await renderer.render()
+        html = renderer.fill_template(
             "page.html",
             seen=seen,
             title=cards.build_summary(seen.state).page,
@@ -92,7 +95,7 @@ def build_page_routes(companion: Companion, board: PageRenderer) -> list[Route]:
         return Response(found.body, headers=headers, media_type=found.mime)
 
     async def acknowledge(request: Request) -> Response:
-        """Where no script runs, the browser sends the form and comes back to the page."""
+        """Acknowledge an alert, and redirect to the page unless the client wants JSON: the form works without a script."""
         wants_json = "application/json" in request.headers.get("accept", "")
         try:
             alert = await acknowledge_alert(companion, request.path_params["alert_id"])

@@ -1,4 +1,4 @@
-"""The parts of the page, each a list of pieces of HTML: drawn once for everybody who looks, and told piece by piece."""
+"""Renders the parts of the page as HTML fragments: once per state for all viewers, and sent fragment by fragment."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 ALERTS_READ = 100
 RANKED = 6
-FIGURES_SECONDS = 2
-"""The charts are counted anew so often at most,"""
-FIGURES_STALE_SECONDS = 60
-"""and at least."""
+CHARTS_MIN_SECONDS = 2
+"""The charts are recounted at most this often."""
+CHARTS_MAX_SECONDS = 60
+"""The charts are recounted at least this often."""
 
 Fragments = dict[str, str]
 """HTML by key, in the order it is shown."""
@@ -39,14 +39,14 @@ class RenderedPage:
 
     state: State
     cursor: int
-    """The newest event of the journal that it knows of."""
+    """The newest journal event that it includes."""
     link: str
     """The state of the connection."""
     parts: Mapping[str, Fragments]
 
 
 class PageRenderer:
-    """Draws the parts. All who look at the same state share one drawing."""
+    """Renders the parts of the page. Viewers of one state share one rendering."""
 
     def __init__(self, companion: Companion) -> None:
         self._companion = companion
@@ -57,21 +57,21 @@ class PageRenderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._drawing = anyio.Lock()
-        self._seen: RenderedPage | None = None
-        self._figures: _RenderedCharts | None = None
+        self._lock = anyio.Lock()
+        self._page: RenderedPage | None = None
+        self._charts: _RenderedCharts | None = None
 
     def fill_template(self, template: str, **context: Any) -> str:
-        """A template, filled in. Whatever is put in is text: only what templates themselves write is HTML."""
+        """Render a template. Values are escaped; only the template's own markup is HTML."""
         return self._environment.get_template(template).render(context)
 
     async def render(self) -> RenderedPage:
-        """All parts as of the newest commit."""
-        async with self._drawing:
+        """Return all parts as of the newest commit, rendered at most once per state."""
+        async with self._lock:
             state = self._companion.state
-            if self._seen is None or self._seen.state is not state:
-                self._seen = await self._render_parts(state)
-            return self._seen
+            if self._page is None or self._page.state is not state:
+                self._page = await self._render_parts(state)
+            return self._page
 
     async def _render_parts(self, state: State) -> RenderedPage:
         now = self._companion.now_ms
@@ -99,17 +99,17 @@ class PageRenderer:
         return {thing.key: self.fill_template(template, it=thing, key=thing.key, **context) for thing in things}
 
     async def _render_charts(self, state: State) -> _RenderedCharts:
-        """The charts, counted again when a play began or ended; not at every step of a burst."""
+        """Return the charts. They are recounted when a play began or ended, but not at every step of a burst."""
         now = self._companion.now_ms
         about = (state.next_play, tuple(state.sessions), state.connection.epoch)
-        known = self._figures
+        known = self._charts
         if known is not None:
             age = (now - known.at) / 1000
-            fresh = FIGURES_STALE_SECONDS if about == known.about else FIGURES_SECONDS
+            fresh = CHARTS_MAX_SECONDS if about == known.about else CHARTS_MIN_SECONDS
             if 0 <= age < fresh:
                 return known
-        self._figures = _RenderedCharts(about, now, await self._draw_charts(now, state.connection.epoch))
-        return self._figures
+        self._charts = _RenderedCharts(about, now, await self._draw_charts(now, state.connection.epoch))
+        return self._charts
 
     async def _draw_charts(self, now: int, epoch: int) -> Fragments:
         companion, zone = self._companion, self._companion.zone
@@ -124,24 +124,24 @@ class PageRenderer:
             **self._render_one(
                 "heat.html", heat=charts.build_heat_map(by_quarter, zone), zone=name_zone(zone), weeks=charts.WEEKS
             ),
-            **self._render_one("users.html", shares=charts.build_ranking(_most(users)), days=charts.DAYS),
+            **self._render_one("users.html", shares=charts.build_ranking(_build_rankings(users)), days=charts.DAYS),
             **self._render_one(
-                "titles.html", shares=charts.build_ranking(_most(titles)), days=charts.DAYS, epoch=epoch
+                "titles.html", shares=charts.build_ranking(_build_rankings(titles)), days=charts.DAYS, epoch=epoch
             ),
         }
 
 
-def _most(told: dict[str, Any]) -> list[Ranking]:
-    """Return the entries of an answer of `history_stats`, for a chart."""
+def _build_rankings(answer: dict[str, Any]) -> list[Ranking]:
+    """Convert the entries of a `history_stats` answer for a chart."""
     return [
         Ranking(one["label"] or f"id {one['id']}", one["plays"], one["watched_ms"], one["timed"], one.get("item_id"))
-        for one in told["entries"]
+        for one in answer["entries"]
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _RenderedCharts:
-    """The charts, what they were counted after, and when."""
+    """The charts, the state they were counted for, and the time."""
 
     about: object
     at: int
@@ -149,11 +149,14 @@ class _RenderedCharts:
 
 
 def compute_difference(before: Mapping[str, Fragments], after: Mapping[str, Fragments]) -> list[dict[str, Any]]:
-    """What must be told to somebody who has seen `before`: for each part that changed, its order and the new pieces."""
-    told = []
+    """Return the messages that turn a page showing `before` into one showing `after`.
+
+    Each names a part that changed, the order of its fragments, and the HTML of the new ones.
+    """
+    messages = []
     for name, pieces in after.items():
         known = before.get(name)
         changed = {key: html for key, html in pieces.items() if known is None or known.get(key) != html}
         if known is None or changed or list(known) != list(pieces):
-            told.append({"part": name, "order": list(pieces), "pieces": changed})
-    return told
+            messages.append({"part": name, "order": list(pieces), "pieces": changed})
+    return messages

@@ -1,1 +1,1 @@
-"""Questions about the past, in one shape for tools, resources and the command line."""
+"""Answers about the past, in one shape for tools, resources and the command line."""

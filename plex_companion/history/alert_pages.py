@@ -1,4 +1,4 @@
-"""Alerts by id, by time, by kind, page by page."""
+"""Pages of alerts, filtered by id, time and kind."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from plex_companion.times import Window
 
 LONGEST_ID = 18
-"""Digits of what SQLite can hold."""
+"""The most digits of an id: any such number fits SQLite's 64-bit integers."""
 
 
 async def list_alerts(
-    memory: HistorySource,
+    source: HistorySource,
     limit: int,
     *,
     since: int | str | None = None,
@@ -29,24 +29,26 @@ async def list_alerts(
     kinds: Sequence[str] | None = None,
     before: int | None = None,
 ) -> dict[str, Any]:
-    """Alerts, newest first. `since` is an id, after which they come, or a time; `before` is `next_cursor` of a page.
+    """Return a page of alerts, newest first.
+
+    `since` is an id, and then only alerts after it are returned, or a time. `before` is the `next_cursor` of a page.
 
     Raises:
-        Invalid: a time cannot be read, a kind is none, or an id is one that no alert has had yet.
+        Invalid: a time is malformed, a kind does not exist, or an id is larger than that of any alert.
     """
     _refuse_unknown(kinds or ())
-    after, bounds = _resolve_since(since, until, memory)
-    await _refuse_future(memory, since=after, cursor=before)
-    found = await read_newest_alerts(memory.cache, limit + 1, after=after, kinds=kinds, before=before, window=bounds)
+    after, bounds = _resolve_since(since, until, source)
+    await _refuse_future(source, since=after, cursor=before)
+    found = await read_newest_alerts(source.cache, limit + 1, after=after, kinds=kinds, before=before, window=bounds)
     more, found = len(found) > limit, found[:limit]
-    told = [serialize.serialize_alert(alert) for alert in found]
-    return {"alerts": told, "count": len(told), "next_cursor": found[-1].id if more else None}
+    alerts = [serialize.serialize_alert(alert) for alert in found]
+    return {"alerts": alerts, "count": len(alerts), "next_cursor": found[-1].id if more else None}
 
 
 def _resolve_since(
-    since: int | str | None, until: str | None, memory: HistorySource
+    since: int | str | None, until: str | None, source: HistorySource
 ) -> tuple[int | None, Window | None]:
-    now, zone = memory.now_ms, memory.zone
+    now, zone = source.now_ms, source.zone
     if isinstance(since, str) and since.isascii() and since.isdecimal() and len(since) <= LONGEST_ID:
         since = int(since)
     if isinstance(since, int):
@@ -57,16 +59,16 @@ def _resolve_since(
 def _refuse_unknown(kinds: Sequence[str]) -> None:
     known = get_args(AlertKind)
     if unknown := [kind for kind in kinds if kind not in known]:
-        message = f"No alert is of the kind {unknown[0][:40]!r}. Kinds: {', '.join(known)}."
+        message = f"There is no alert kind {unknown[0][:40]!r}. Kinds: {', '.join(known)}."
         raise Invalid(message, argument="kinds", allowed=list(known))
 
 
-async def _refuse_future(memory: HistorySource, **given: int | None) -> None:
-    newest = await read_last_alert_id(memory.cache)
+async def _refuse_future(source: HistorySource, **given: int | None) -> None:
+    newest = await read_last_alert_id(source.cache)
     for name, number in given.items():
         if number is not None and number > newest:
             message = (
                 f"{name} {number} is from the future: the newest alert is {newest}. It may belong to another database; "
-                f"leave {name} out to begin with the newest."
+                f"leave {name} out to start with the newest."
             )
             raise Invalid(message, argument=name)

@@ -1,4 +1,4 @@
-"""Cursors over plays: opaque to the caller, and of no use for another question or another database."""
+"""Cursors over plays: opaque to the caller, and valid only for the same query on the same database."""
 
 from __future__ import annotations
 
@@ -17,42 +17,44 @@ if TYPE_CHECKING:
     from plex_companion.cache.queries.plays import HistoryStatus
 
 LONGEST_SHOWN = 40
-ANEW = "leave the cursor out to begin anew"
+START_OVER = "leave the cursor out to start over"
 
 
-def digest_question(*asked: str | None) -> str:
-    """A digest of what was asked. Times count as they were written: `7d` is the same question a minute later."""
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:8]
+def digest_query(*filters: str | None) -> str:
+    """Return a digest of the filters of a query. Times count as written: `7d` is the same query a minute later."""
+    return hashlib.sha256(json.dumps(filters).encode()).hexdigest()[:8]
 
 
-def encode_cursor(ledger: HistoryStatus, question: str, place: KeysetPosition, window: Window | None) -> str:
-    """Where the next page of this question begins; the window stays the one of the first page."""
+def encode_cursor(status: HistoryStatus, query: str, place: KeysetPosition, window: Window | None) -> str:
+    """Encode where the next page of a query begins. The window stays that of the first page."""
     bounds = [window.since, window.until] if window else []
-    said = encode_json([ledger.tag, question, place.at, place.id, *bounds])
-    return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
+    content = encode_json([status.tag, query, place.at, place.id, *bounds])
+    return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
 
-def decode_cursor(text: str, ledger: HistoryStatus, question: str) -> tuple[KeysetPosition, Window | None]:
-    """The place a cursor names, and the window it was asked in.
+def decode_cursor(text: str, status: HistoryStatus, query: str) -> tuple[KeysetPosition, Window | None]:
+    """Return the position of a cursor and the window of its query.
 
     Raises:
-        Invalid: it is none, or that of another database, of another question, or of plays yet to come.
+        Invalid: the text is not a cursor, or belongs to another database, another query, or plays that do not exist yet.
     """
     parts = _split_parts(text)
     if parts is None:
         shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-        raise _build_error(f"{shown!r} is no cursor: give next_cursor of the last answer as it is, or {ANEW}.")
-    tag, asked, at, play, *bounds = parts
-    if tag != ledger.tag:
-        raise _build_error(f"This cursor belongs to another database: {ANEW}.")
-    if asked != question:
+        raise _build_error(
+            f"{shown!r} is not a cursor: pass next_cursor of the last answer unchanged, or {START_OVER}."
+        )
+    tag, cursor_query, at, play, *bounds = parts
+    if tag != status.tag:
+        raise _build_error(f"This cursor belongs to another database: {START_OVER}.")
+    if cursor_query != query:
         message = (
-            "This cursor belongs to another question: repeat user, title, library, since and until as they were, "
-            f"or {ANEW}."
+            "This cursor belongs to another question: repeat user, title, library, since and until unchanged, "
+            f"or {START_OVER}."
         )
         raise _build_error(message)
-    if play > ledger.newest:
-        message = f"This cursor is from the future: it names play {play}, the newest is {ledger.newest}; {ANEW}."
+    if play > status.newest:
+        message = f"This cursor is from the future: it names play {play}, the newest is {status.newest}; {START_OVER}."
         raise _build_error(message)
     return KeysetPosition(at, play), Window(*bounds) if bounds else None
 
@@ -60,12 +62,12 @@ def decode_cursor(text: str, ledger: HistoryStatus, question: str) -> tuple[Keys
 def _split_parts(text: str) -> list[Any] | None:
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        said = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (UnicodeError, binascii.Error, ValueError, RecursionError):
         return None
-    kinds = [type(part) for part in said] if isinstance(said, list) else []
+    kinds = [type(part) for part in content] if isinstance(content, list) else []
     fits = kinds in ([str, str, int, int], [str, str, int, int, int, int])
-    return said if fits and all(abs(part) < 2**63 for part in said[2:]) else None
+    return content if fits and all(abs(part) < 2**63 for part in content[2:]) else None
 
 
 def _build_error(message: str) -> Invalid:

@@ -1,4 +1,4 @@
-"""What happened while somebody was away: plays, the libraries, alerts, and when nobody listened, in one answer."""
+"""A digest of a period in one answer: plays, library changes, alerts and outages."""
 
 from __future__ import annotations
 
@@ -29,50 +29,51 @@ if TYPE_CHECKING:
     from plex_companion.history.source import HistorySource
 
 SHOWN = 20
-"""Entries of each list; the sums are of all."""
+"""The most entries of each list. The sums count all entries."""
 BLIND = ("listener_gap", "connection_lost", "unauthorized")
 EVERY = 1_000_000
 
 
-async def build_digest(memory: HistorySource, window: Window) -> dict[str, Any]:
-    """Everything of a window in a few short lists, each with the number of all there are.
+async def build_digest(source: HistorySource, window: Window) -> dict[str, Any]:
+    """Return a digest of a window: short lists, each with the total number of entries.
 
-    Plays are those that began in it; the ones that went on into it from before are told apart. `notes` say what this
-    cannot know: while nobody listened, before the journal reaches, while Plex's history is being imported.
+    `plays` holds plays that began in the window; those that began earlier and continued into it are in `from_before`.
+    `notes` name what the digest cannot know: during outages, before the start of the journal, and while the import of Plex's
+    history is unfinished.
     """
     known, kept = (
-        await read_history_status(memory.cache, find_server(memory)),
-        await read_retention_bounds(memory.cache),
+        await read_history_status(source.cache, find_server(source)),
+        await read_retention_bounds(source.cache),
     )
-    moved = await list_bundles(memory, window, SHOWN)
-    told = {
-        "plays": await _digest_plays(memory, window),
-        "additions": moved["new"],
-        "upgrades": moved["upgraded"],
-        "deletions": moved["deleted"],
-        "alerts": await _digest_alerts(memory, window),
-        "outages": await _digest_outages(memory, window, kept),
+    changes = await list_bundles(source, window, SHOWN)
+    sections = {
+        "plays": await _digest_plays(source, window),
+        "additions": changes["new"],
+        "upgrades": changes["upgraded"],
+        "deletions": changes["deleted"],
+        "alerts": await _digest_alerts(source, window),
+        "outages": await _digest_outages(source, window, kept),
     }
-    counts = {name: part["total"] if "total" in part else part["items"] for name, part in told.items()}
+    counts = {name: part["total"] if "total" in part else part["items"] for name, part in sections.items()}
     return {
-        "timezone": name_zone(memory.zone),
+        "timezone": name_zone(source.zone),
         "since": serialize.format_iso(window.since),
         "until": serialize.format_iso(window.until),
-        "counts": {**counts, "refreshed": moved["refreshed"]},
-        **told,
+        "counts": {**counts, "refreshed": changes["refreshed"]},
+        **sections,
         "history": describe_import(known),
-        "notes": _list_notes(memory, window, known, kept, told["outages"]["blind_ms"]),
+        "notes": _list_notes(source, window, known, kept, sections["outages"]["blind_ms"]),
     }
 
 
-async def _digest_plays(memory: HistorySource, window: Window) -> dict[str, Any]:
-    users = await list_users(memory)
-    groups = await group_plays(memory.cache, window, by_user=True)
+async def _digest_plays(source: HistorySource, window: Window) -> dict[str, Any]:
+    users = await list_users(source)
+    groups = await group_plays(source.cache, window, by_user=True)
     every = pick_latest(groups)
-    carried = await read_overlapping_plays(memory.cache, window, SHOWN)
-    live = memory.state.connection.state == "live"
-    playing = {session.play_id for session in memory.state.sessions.values()} if live else set()
-    before = zip(carried, apply_current_names(memory, carried), strict=True)
+    overlapping = await read_overlapping_plays(source.cache, window, SHOWN)
+    live = source.state.connection.state == "live"
+    playing = {session.play_id for session in source.state.sessions.values()} if live else set()
+    before = zip(overlapping, apply_current_names(source, overlapping), strict=True)
     return {
         "total": sum(group.plays for group in groups),
         "timed": sum(group.timed for group in groups),
@@ -100,7 +101,7 @@ def _describe_group(group: PlayGroup, users: Names) -> dict[str, Any]:
 
 
 def _distinguish(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the entries with labels: of what was played, where two have one title, and of users of one name."""
+    """Add labels to the entries that tell apart different titles of one name, and different users of one name."""
     works = {(entry["guid"] or entry["id"] or entry["title"]): entry for entry in entries}
     titles = {key: one["label"] for key, one in zip(works, add_labels(list(works.values()), "title"), strict=True)}
     people = list({entry["user"]["id"]: entry["user"] for entry in entries}.values())
@@ -115,19 +116,19 @@ def _distinguish(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-async def _digest_alerts(memory: HistorySource, window: Window) -> dict[str, Any]:
-    found = await read_newest_alerts(memory.cache, SHOWN, window=window)
-    total, still_open = await count_alerts(memory.cache, window)
+async def _digest_alerts(source: HistorySource, window: Window) -> dict[str, Any]:
+    found = await read_newest_alerts(source.cache, SHOWN, window=window)
+    total, still_open = await count_alerts(source.cache, window)
     return {"total": total, "open": still_open, "entries": [serialize.serialize_alert(alert) for alert in found]}
 
 
-async def _digest_outages(memory: HistorySource, window: Window, kept: RetentionBounds) -> dict[str, Any]:
-    connections = await read_connections_since(memory.cache, window.since)
+async def _digest_outages(source: HistorySource, window: Window, kept: RetentionBounds) -> dict[str, Any]:
+    connections = await read_connections_since(source.cache, window.since)
     since_before = Window(0, window.until)
     alerts = (
-        await read_newest_alerts(memory.cache, EVERY, kinds=BLIND, window=since_before) if kept.events_pruned else []
+        await read_newest_alerts(source.cache, EVERY, kinds=BLIND, window=since_before) if kept.events_pruned else []
     )
-    down_since = None if memory.state.connection.state == "live" else memory.state.down_since
+    down_since = None if source.state.connection.state == "live" else source.state.down_since
     every = find_outages(connections, alerts, down_since=down_since, journal_from=kept.events_at)
     found = select_within(every, window)
     entries = [
@@ -146,11 +147,11 @@ async def _digest_outages(memory: HistorySource, window: Window, kept: Retention
     }
 
 
-def _find_unknown_since(memory: HistorySource) -> str:
-    heard = memory.state.refreshed_at
+def _explain_unknown_since(source: HistorySource) -> str:
+    heard = source.state.refreshed_at
     if heard is None:
-        return "what happened since the last report is not known."
-    return f"it was last heard at {serialize.format_iso(heard)}, and what happened since is not known."
+        return "anything since the last report is unknown."
+    return f"it was last heard at {serialize.format_iso(heard)}, and anything since then is unknown."
 
 
 def _format_length(ms: int) -> str:
@@ -159,30 +160,31 @@ def _format_length(ms: int) -> str:
 
 
 def _list_notes(
-    memory: HistorySource, window: Window, known: HistoryStatus, kept: RetentionBounds, blind_ms: int
+    source: HistorySource, window: Window, known: HistoryStatus, kept: RetentionBounds, blind_ms: int
 ) -> list[str]:
     notes = []
-    if memory.state.connection.state != "live":
-        notes.append(f"Plex is not heard now: {_find_unknown_since(memory)}")
+    if source.state.connection.state != "live":
+        notes.append(f"Plex is disconnected: {_explain_unknown_since(source)}")
     if blind_ms:
         notes.append(
-            f"Nobody listened for {_format_length(blind_ms)} of this time: see outages. What was played meanwhile is told "
-            "only as far as Plex's history had it afterwards."
+            f"Plex was disconnected for {_format_length(blind_ms)} of this time (see outages). Plays during an outage are "
+            "included only if Plex's own history recorded them."
         )
     if kept.events_at is None:
-        notes.append("Nothing was heard of Plex so far.")
+        notes.append("Plex has sent nothing so far.")
     elif window.since < kept.events_at and not kept.events_pruned:
         notes.append(
-            f"Nobody listened before {serialize.format_iso(kept.events_at)}: of the time before, only Plex's history tells."
+            f"plex-companion first listened at {serialize.format_iso(kept.events_at)}; earlier plays come only from Plex's "
+            "own history."
         )
     if kept.events_pruned and window.since < (kept.events_at or window.until):
         notes.append(
-            f"The journal reaches back to {serialize.format_iso(kept.events_at)}: outages before are known from alerts only."
+            f"The journal goes back to {serialize.format_iso(kept.events_at)}; earlier outages are known only from alerts."
         )
     if kept.library_pruned and window.since < (kept.library_at or window.until):
         notes.append(
-            f"Library changes reach back to {serialize.format_iso(kept.library_at)}: older ones are no longer kept."
+            f"Library changes go back to {serialize.format_iso(kept.library_at)}; older ones are no longer kept."
         )
     if not known.complete:
-        notes.append("Plex's own history is not imported completely yet: plays may be missing.")
+        notes.append("The import of Plex's own history is not finished: plays may be missing.")
     return notes

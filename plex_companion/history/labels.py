@@ -1,4 +1,4 @@
-"""What to call entries of a list, so that two of one name are told apart. Pure."""
+"""Labels for the entries of a list that tell apart entries of one name. Pure."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ if TYPE_CHECKING:
 
     Entry = dict[str, Any]
 
-TELLING = ("year", "type", "library", "id")
-"""What tells entries of one name apart, the best first."""
+FIELDS = ("year", "type", "library", "id")
+"""The fields that may tell apart entries of one name, best first."""
 
 
-def add_labels(entries: Sequence[Entry], name: str = "name", telling: Sequence[str] = TELLING) -> list[Entry]:
-    """Return the entries with a `add_labels` each: the name, and where several have it, what they differ in.
+def add_labels(entries: Sequence[Entry], name: str = "name", fields: Sequence[str] = FIELDS) -> list[Entry]:
+    """Add a `label` to each entry: its name, and for entries that share a name also a field in which they differ.
 
-    The first field of `telling` is taken in which all of one name differ, as a year; the id, where none does.
+    That is the first of `fields` whose values all differ, such as the year; the id, if there is no such field.
     """
     sharing: dict[str, list[Entry]] = {}
     for entry in entries:
         sharing.setdefault((entry[name] or "").casefold(), []).append(entry)
     return [
-        {**entry, "label": _label(entry, name, sharing[(entry[name] or "").casefold()], telling)} for entry in entries
+        {**entry, "label": _label(entry, name, sharing[(entry[name] or "").casefold()], fields)} for entry in entries
     ]
 
 
-def _label(entry: Entry, name: str, same: list[Entry], telling: Sequence[str]) -> str | None:
+def _label(entry: Entry, name: str, same: list[Entry], fields: Sequence[str]) -> str | None:
     called: str | None = entry[name]
     if called is None or len(same) == 1:
         return called
-    field = next((one for one in telling if _is_distinct(one, same)), "id")
+    field = next((one for one in fields if _is_distinct(one, same)), "id")
     value = entry.get(field)
     if value is None:
         return called

@@ -1,4 +1,4 @@
-"""What became of the libraries: new against upgraded against deleted, an import as one."""
+"""Library changes in a period: new, upgraded and deleted items, with the items of one import bundled."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ KINDS = ("new", "upgraded", "deleted")
 ABOVE = {"episode": "season", "track": "album", "photo": "photoalbum"}
 
 
-async def list_library_changes(memory: HistorySource, within: Window, limit: int) -> dict[str, Any]:
-    """What came, got a better file, or went; what was only refreshed is counted.
+async def list_library_changes(source: HistorySource, within: Window, limit: int) -> dict[str, Any]:
+    """Return the items that were added, upgraded or deleted in a window, and the number of mere metadata refreshes.
 
-    `kept_since` says how far back this is known at all: changes are dropped with the journal.
+    `kept_since` says how far back changes are known: they are pruned with the journal.
     """
-    found = await list_bundles(memory, within, limit)
-    kept = await read_retention_bounds(memory.cache)
+    found = await list_bundles(source, within, limit)
+    kept = await read_retention_bounds(source.cache)
     return {
         "since": serialize.format_iso(within.since),
         "until": serialize.format_iso(within.until),
@@ -35,28 +35,28 @@ async def list_library_changes(memory: HistorySource, within: Window, limit: int
     }
 
 
-async def list_bundles(memory: HistorySource, within: Window, limit: int) -> dict[str, Any]:
-    """Of each kind of change: how many items, in how many bundles, and the latest of these."""
-    rows = await read_library_bundles(memory.cache, within, limit)
-    libraries = {section.section_id: section.title for section in memory.state.sections}
+async def list_bundles(source: HistorySource, within: Window, limit: int) -> dict[str, Any]:
+    """Return for each kind of change the number of items and of bundles, and the latest bundles."""
+    rows = await read_library_bundles(source.cache, within, limit)
+    libraries = {section.section_id: section.title for section in source.state.sections}
     found: dict[str, Any] = {kind: {"items": 0, "total_entries": 0, "entries": []} for kind in KINDS}
     for row in rows:
         of_kind = found[row["kind"]]
         of_kind["items"], of_kind["total_entries"] = row["all_items"], row["bundles"]
         of_kind["entries"].append(_describe_bundle(row, libraries))
-    return {**found, "refreshed": await count_metadata_refreshes(memory.cache, within)}
+    return {**found, "refreshed": await count_metadata_refreshes(source.cache, within)}
 
 
 def _describe_bundle(row: sqlite3.Row, libraries: dict[str, str]) -> dict[str, Any]:
-    several = row["items"] > 1
+    is_bundle = row["items"] > 1
     titles = json.loads(row["titles"])
     own = titles[0] if titles else None
     return {
-        "type": ABOVE.get(row["type"], row["type"]) if several else row["type"],
-        "title": _choose_title(row) if several else own,
+        "type": ABOVE.get(row["type"], row["type"]) if is_bundle else row["type"],
+        "title": _choose_title(row) if is_bundle else own,
         "items": row["items"],
-        "titles": titles if several else [],
-        "item_id": row["parent_item_id"] if several else row["item_id"],
+        "titles": titles if is_bundle else [],
+        "item_id": row["parent_item_id"] if is_bundle else row["item_id"],
         "section_id": row["section_id"],
         "library": libraries.get(row["section_id"]),
         "first_at": serialize.format_iso(row["first_at"]),
@@ -65,7 +65,7 @@ def _describe_bundle(row: sqlite3.Row, libraries: dict[str, str]) -> dict[str, A
 
 
 def _choose_title(row: sqlite3.Row) -> str | None:
-    """What the items of a bundle have in common, as far as anything said it."""
+    """Return the title that the items of a bundle share (show and season, artist and album), or `None` if it is unknown."""
     named = [name for name in (row["root_title"], row["parent_title"]) if name]
     if named:
         return " - ".join(dict.fromkeys(named))

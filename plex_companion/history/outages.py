@@ -1,4 +1,4 @@
-"""When nobody listened. Pure: out of what the journal and the alerts say."""
+"""Periods without a connection to Plex, derived from the journal and the alerts. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Plex was not heard from `since` to `until`; without `until` it is not heard yet."""
+    """A period without a connection, from `since` to `until`. Without `until` it goes on."""
 
     since: int
     until: int | None
 
     def measure_blind_ms(self, within: Window) -> int:
-        """How much of a window it covers."""
+        """Return how many milliseconds of a window the outage covers."""
         until = within.until if self.until is None else min(self.until, within.until)
         return max(0, until - max(self.since, within.since))
 
@@ -30,9 +30,9 @@ class Outage:
 def find_outages(
     connections: Sequence[sqlite3.Row], alerts: Iterable[Alert], *, down_since: int | None, journal_from: int | None
 ) -> list[Outage]:
-    """Every outage, oldest first, each once.
+    """Return every outage once, oldest first.
 
-    The journal tells them exactly; where it is pruned already, the alerts have to do, which are kept for longer.
+    The journal holds exact times. Before its start, alerts are used, which are kept for longer.
     """
     found = [*_read_journal(connections)]
     found += [one for one in _read_alerts(alerts) if journal_from is None or one.since < journal_from]
@@ -42,7 +42,7 @@ def find_outages(
 
 
 def select_within(found: Iterable[Outage], window: Window) -> list[Outage]:
-    """Those that cover some of a window."""
+    """Return the outages that overlap a window."""
     return [one for one in found if one.since <= window.until and (one.until is None or one.until >= window.since)]
 
 

@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 HOURS = 24
 DAYS = 366
-"""Days told one by one, the newest; the sums are of all."""
+"""The most days that are listed, newest last. The sums count all days."""
 FIRST_DAY = date(1970, 1, 1)
 
 
-async def count_plays(memory: HistorySource, by: By, within: Window, limit: int) -> dict[str, Any]:
-    """Count the plays of a window. Days without plays are told too, and all 24 hours, by the clock of the zone.
+async def count_plays(source: HistorySource, by: By, within: Window, limit: int) -> dict[str, Any]:
+    """Count the plays of a window by user, title, library, platform, day or hour, in the source's time zone.
 
-    `watched_ms` sums up what is known: of imported plays Plex tells no watch time, and `timed` says how many have one.
-    A play of which it is not known yet what to count it by is in the sums of all and in no entry.
+    Days without plays and all 24 hours are included. `watched_ms` sums the known watch times: Plex reports none for imported
+    plays, and `timed` says how many plays have one. A play whose user, title … is not known yet counts in the totals only.
     """
-    known = await read_history_status(memory.cache, find_server(memory))
-    found = await count_plays_by(memory.cache, by, within, memory.zone)
+    known = await read_history_status(source.cache, find_server(source))
+    found = await count_plays_by(source.cache, by, within, source.zone)
     if by == "day":
-        entries, groups = await _fill_days(memory, found, within)
+        entries, groups = await _fill_days(source, found, within)
     elif by == "hour":
         entries, groups = _fill_hours(found), HOURS
     else:
-        every = await _add_names(memory, by, found)
+        every = await _add_names(source, by, found)
         entries, groups = add_labels(every)[:limit], len(every)
     return {
         "by": by,
-        "timezone": name_zone(memory.zone),
+        "timezone": name_zone(source.zone),
         "since": serialize.format_iso(within.since),
         "until": serialize.format_iso(within.until),
         **found.total._asdict(),
@@ -61,12 +61,12 @@ def _build_entry(key: str | None, name: str | None, sums: Sum | None, **more: An
     return {"key": key, "name": name, **more, **(sums or Sum())._asdict()}
 
 
-async def _fill_days(memory: HistorySource, found: Counts, within: Window) -> tuple[list[Entry], int]:
-    """Of everything there is, the days before anything was played say nothing."""
-    since = within.since or await read_first_play(memory.cache)
+async def _fill_days(source: HistorySource, found: Counts, within: Window) -> tuple[list[Entry], int]:
+    """Return an entry for each day of the window, and their number. An open window starts at the first play."""
+    since = within.since or await read_first_play(source.cache)
     if since is None:
         return [], 0
-    first, last = find_day(since, memory.zone), find_day(within.until, memory.zone)
+    first, last = find_day(since, source.zone), find_day(within.until, source.zone)
     total = max(0, (last - first).days + 1)
     shown = [last - timedelta(days=back) for back in reversed(range(min(total, DAYS)))]
     return [_format_day(day, found) for day in shown], total
@@ -80,21 +80,21 @@ def _fill_hours(found: Counts) -> list[Entry]:
     return [_build_entry(str(hour), f"{hour:02d}:00", found.entries.get(str(hour))) for hour in range(HOURS)]
 
 
-async def _add_names(memory: HistorySource, by: By, found: Counts) -> Sequence[Entry]:
+async def _add_names(source: HistorySource, by: By, found: Counts) -> Sequence[Entry]:
     match by:
         case "user":
-            return _identify(found, await list_users(memory))
+            return _identify(found, await list_users(source))
         case "library":
-            return _identify(found, await list_libraries(memory))
+            return _identify(found, await list_libraries(source))
         case "title":
-            libraries = await list_libraries(memory)
+            libraries = await list_libraries(source)
             return [_choose_title(found, key, libraries) for key in found.entries]
         case _:
             return [_build_entry(key, key, sums) for key, sums in found.entries.items()]
 
 
 def _identify(found: Counts, names: dict[str, str | None]) -> list[Entry]:
-    """Users and libraries by their present names. One whose id is unknown belongs to the only one of its name."""
+    """Return entries with ids and current names. An entry without an id joins the only user or library of its name."""
     ids = {name: [id_ for id_, called in names.items() if called == name] for name in names.values() if name}
     entries: dict[str, tuple[str | None, str | None, Sum]] = {}
     for key, sums in found.entries.items():

@@ -1,4 +1,4 @@
-"""Answers about the past, out of the cache: one shape for tools, resources and the command line, also without Plex."""
+"""The source of answers about the past, and their common parts. Plex itself is not needed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from plex_companion.changes.state import State
 
 MOST = 500
-"""Entries of one answer."""
+"""The most entries of one answer."""
 
 
 class HistorySource(Protocol):
-    """What remembers: a running companion, or the database alone."""
+    """Where answers about the past come from: a running companion, or a database opened for reading."""
 
     @property
     def cache(self) -> Cache:
@@ -26,27 +26,27 @@ class HistorySource(Protocol):
 
     @property
     def state(self) -> State:
-        """What is known now."""
+        """The current state."""
 
     @property
     def zone(self) -> tzinfo:
-        """The time zone of days, hours and times that are written without one."""
+        """The time zone of days and hours, and of times that callers write without one."""
 
     @property
     def now_ms(self) -> int:
-        """Wall clock, milliseconds since 1970."""
+        """The wall clock in milliseconds since 1970."""
 
 
-def add_envelope(memory: HistorySource, body: dict[str, Any]) -> dict[str, Any]:
-    """The envelope of the resources around a body."""
-    return {**serialize.build_envelope(memory.state, memory.now_ms), **body}
+def add_envelope(source: HistorySource, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body inside the envelope of the resources."""
+    return {**serialize.build_envelope(source.state, source.now_ms), **body}
 
 
-def find_server(memory: HistorySource) -> str | None:
-    """Which server the past is of."""
-    return memory.state.server.machine_identifier if memory.state.server else None
+def find_server(source: HistorySource) -> str | None:
+    """Return the machine identifier of the server, or `None` if it is not known yet."""
+    return source.state.server.machine_identifier if source.state.server else None
 
 
-def describe_import(ledger: HistoryStatus) -> dict[str, Any]:
-    """How much of Plex's own history is in. Until it is `complete`, what is not here may have been played all the same."""
-    return {"imported": ledger.imported, "total": ledger.total, "complete": ledger.complete}
+def describe_import(status: HistoryStatus) -> dict[str, Any]:
+    """Return how much of Plex's own history is imported. Until `complete` is true, plays may be missing."""
+    return {"imported": status.imported, "total": status.total, "complete": status.complete}

@@ -1,1 +1,1 @@
-"""The resources, in a tuple; what a change touches and what a URI reads derive from it."""
+"""The MCP resources: one module per subject, and a registry from which reading and notifying derive."""

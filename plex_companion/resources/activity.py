@@ -1,4 +1,4 @@
-"""`plex://activity`: what Plex is doing to the libraries."""
+"""`plex://activity`: running scans and other activities, and library changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def read_activity(companion: Companion) -> dict[str, Any]:
-    """Running activities, and the last 100 library changes, newest first."""
+    """Return running activities, and the last 100 library changes, newest first."""
     state = companion.state
     running = sorted(state.activities.values(), key=lambda activity: activity.started_at)
     return {
@@ -25,7 +25,7 @@ async def read_activity(companion: Companion) -> dict[str, Any]:
 ACTIVITY = Resource(
     "plex://activity",
     "Activity",
-    "Scans and other running activities, and the items that came, changed or went.",
+    "Running scans and other activities, and items that were added, changed or removed.",
     read_activity,
     touched_by=(ActivityChanged, ActivityEnded, LibraryItemChanged, ConnectionChanged),
 )

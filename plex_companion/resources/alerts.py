@@ -1,4 +1,4 @@
-"""`plex://alerts`: what wants attention."""
+"""`plex://alerts`: what needs attention."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SHOWN = 100
 
 
 async def read_alerts(companion: Companion, cursor: str | None = None) -> dict[str, Any]:
-    """The newest alerts; alerts_list goes on from `next_cursor`, to older ones."""
+    """Return the newest alerts. `alerts_list` continues from `next_cursor` with older ones."""
     return await list_alerts(companion, SHOWN, before=None if cursor is None else _parse_id(cursor))
 
 
 def _parse_id(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= LONGEST_ID):
         raise Invalid(
-            f"{cursor[:40]!r} is no cursor of alerts: pass next_cursor of the last answer.", argument="cursor"
+            f"{cursor[:40]!r} is not a cursor of alerts: pass next_cursor of the last answer.", argument="cursor"
         )
     return int(cursor)
 
@@ -31,7 +31,7 @@ def _parse_id(cursor: str) -> int:
 ALERTS = Resource(
     "plex://alerts",
     "Alerts",
-    "The newest 100 alerts: lost connection, buffering, slow transcoding, finished scans and the like.",
+    "The newest 100 alerts: lost connection, buffering, slow transcoding, finished scans and more.",
     read_alerts,
     touched_by=(AlertOpened, AlertResolved, AlertReopened, AlertAcknowledged, ConnectionChanged),
 )

@@ -1,4 +1,4 @@
-"""`plex://clients` and the timelines of its members: the players."""
+"""`plex://clients` and the timeline of each: the players."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def read_clients(companion: Companion) -> dict[str, Any]:
-    """Every player that was ever seen, with where it is or last was; the one seen last comes first."""
+    """Return every known player with its current or last timeline, most recently seen first."""
     state, now = companion.state, companion.now_ms
     seen = sorted(state.clients.values(), key=lambda client: client.last_seen_at, reverse=True)
     timelines = state.list_timelines()
@@ -26,17 +26,21 @@ async def read_clients(companion: Companion) -> dict[str, Any]:
 
 
 async def read_timeline(companion: Companion, client_identifier: str) -> dict[str, Any]:
-    """Where one player is, or last was."""
+    """Return the current or last timeline of one player.
+
+    Raises:
+        NotFound: no timeline of this player is known.
+    """
     state = companion.state
     timeline = state.find_timeline(client_identifier)
     if timeline is None:
-        message = f"No timeline is known of a client '{client_identifier}'. plex://clients lists the known ones."
+        message = f"No timeline of a client '{client_identifier}' is known. plex://clients lists the known clients."
         raise NotFound(message, what="client", available=sorted(state.clients)[:50])
     return {"timeline": serialize.serialize_timeline(timeline, state, companion.now_ms)}
 
 
 def list_timelines(companion: Companion) -> Iterable[Mapping[str, str]]:
-    """The players that have a timeline."""
+    """Yield the players that have a timeline."""
     state = companion.state
     for identifier in sorted(state.clients.keys() & state.list_timelines().keys()):
         title = state.clients[identifier].title or identifier
@@ -48,14 +52,14 @@ _CHANGES = (SessionStarted, SessionChanged, SessionEnded)
 CLIENTS = Resource(
     "plex://clients",
     "Clients",
-    "The players that were seen, each with its last timeline.",
+    "All players seen so far, each with its current or last timeline.",
     read_clients,
     touched_by=(ClientSeen, *_CHANGES, ConnectionChanged),
 )
 TIMELINE = Resource(
     "plex://clients/{client_identifier}/timeline",
     "A client's timeline",
-    "What a player plays and where it is, or last was.",
+    "What a player is playing, or last played, and its position.",
     read_timeline,
     touched_by=_CHANGES,
     list_existing=list_timelines,

@@ -1,4 +1,4 @@
-"""How a resource is declared: what it is called, what it reads, and which changes touch it."""
+"""The declaration of a resource: its URI, its reader, and the changes that touch it."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource, or with `{fields}` in its URI a whole family of them."""
+    """A resource, or with `{fields}` in its URI a family of resources (an MCP resource template)."""
 
     uri: str
     title: str
     description: str
     read: Callable[..., Awaitable[Mapping[str, Any]]]
-    """`read(companion, **fields)` gives the body beyond the envelope, or raises `NotFound`. One that also takes
-    `cursor`, the `next_cursor` of an earlier answer, goes on from there."""
+    """`read(companion, **fields)` returns the body without the envelope, or raises `NotFound`. A reader with a parameter
+    `cursor` takes the `next_cursor` of an earlier answer and continues from there."""
     touched_by: tuple[type, ...]
-    """The kinds of change that touch it; the URI's fields are read from the change's attributes of the same name."""
+    """The kinds of change that touch it. The fields of the URI are the attributes of the change with the same names."""
     progress: bool = True
-    """Whether mere progress of a session touches it."""
+    """Whether the progress of a session touches it."""
     list_existing: Callable[[Companion], Iterable[Mapping[str, str]]] | None = None
     """For a family: the fields of the members that exist now, each with a `title`."""
     of_state: bool = False
-    """Whether the body says nothing but what the state holds: it is written out once a commit, however many read it."""
+    """Whether the body depends on the state alone. If so, it is serialized once per commit for all readers."""
 
     @property
     def name(self) -> str:
-        """The URI without its scheme, fields bare: `sessions/session_key`."""
+        """The URI without scheme and braces: `sessions/session_key`."""
         return _FIELD.sub(r"\1", self.uri.removeprefix("plex://"))
 
     @cached_property
@@ -52,15 +52,15 @@ class Resource:
 
     @property
     def paged(self) -> bool:
-        """Whether reading it can go on from a cursor."""
+        """Whether a read can continue from a cursor."""
         return "cursor" in inspect.signature(self.read).parameters
 
     def expand(self, fields: Mapping[str, str]) -> str:
-        """The concrete URI for these fields, percent-encoded so that any identifier fits."""
+        """Return the concrete URI for these fields. Values are percent-encoded (RFC 3986, section 2.1), so any fits."""
         return _FIELD.sub(lambda found: quote(fields[found[1]], safe=""), self.uri)
 
     def find_touched_uri(self, change: object) -> str | None:
-        """The concrete URI that this change touches, if any."""
+        """Return the concrete URI that this change touches, or `None`."""
         if not isinstance(change, self.touched_by):
             return None
         if not self._fields:
@@ -71,7 +71,7 @@ class Resource:
         return self.expand({name: str(value) for name, value in values.items()})
 
     def parse_uri(self, uri: str) -> dict[str, str] | None:
-        """The fields of a concrete URI of this family, decoded; `None` when it is another's."""
+        """Return the decoded fields of a concrete URI of this family; `None` if the URI does not belong to it."""
         pattern = _FIELD.sub(r"(?P<\1>[^/?#]+)", self.uri)
         found = re.fullmatch(pattern, uri)
         return {name: unquote(value) for name, value in found.groupdict().items()} if found else None

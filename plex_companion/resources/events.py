@@ -1,4 +1,4 @@
-"""`plex://events`: the journal of what Plex said."""
+"""`plex://events`: the journal of Plex's notifications."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN = 100
 
 
 async def read_events(companion: Companion) -> dict[str, Any]:
-    """The newest events, newest first; `events_since(next_cursor)` goes on from here."""
+    """Return the newest events, newest first. `events_since(next_cursor)` continues from here."""
     rows = await read_newest_events(companion.cache, SHOWN)
     cursor = rows[0]["id"] if rows else await read_last_event_id(companion.cache)
     return {"events": [serialize.serialize_event(row) for row in rows], "next_cursor": cursor}
@@ -25,7 +25,7 @@ async def read_events(companion: Companion) -> dict[str, Any]:
 EVENTS = Resource(
     "plex://events",
     "Events",
-    "The newest 100 notifications of Plex, as Plex sent them.",
+    "The newest 100 notifications from Plex, as Plex sent them.",
     read_events,
     touched_by=(Journaled,),
 )

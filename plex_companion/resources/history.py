@@ -1,4 +1,4 @@
-"""`plex://history`: what was played."""
+"""`plex://history`: the plays, of everybody or of one user."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CHANGES = (SessionStarted, SessionChanged, SessionEnded, PlaysImported)
 
 
 async def read_history(companion: Companion, user: str | None = None, cursor: str | None = None) -> dict[str, Any]:
-    """The newest plays, live ones included; history_query goes on from `next_cursor`."""
+    """Return the newest plays, running ones included. `history_query` continues from `next_cursor`."""
     return await list_plays(companion, SHOWN, user=user, after=cursor)
 
 
 def list_users(companion: Companion) -> Iterable[Mapping[str, str]]:
-    """The users this server knows."""
+    """Yield the users that have an account on the server."""
     for account in companion.state.accounts:
         handle = User(account.id, account.name).handle
         if account.name and handle:

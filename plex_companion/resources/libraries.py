@@ -1,4 +1,4 @@
-"""`plex://libraries`: the libraries as last seen."""
+"""`plex://libraries`: the libraries as of the last snapshot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def read_libraries(companion: Companion) -> dict[str, Any]:
-    """Every library with its type and count."""
+    """Return every library with its type and item count."""
     libraries = [serialize.serialize_section(section) for section in companion.state.sections]
     return {"libraries": libraries, "count": len(libraries)}
 

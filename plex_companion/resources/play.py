@@ -1,4 +1,4 @@
-"""`plex://plays/{id}`: one play with its course, while it runs and ever after."""
+"""`plex://plays/{id}`: one play with its timeline, running or ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 async def read_play(companion: Companion, id: str) -> dict[str, Any]:  # noqa: A002 - the field of the URI
-    """One play."""
+    """Return one play with its timeline.
+
+    Raises:
+        NotFound: no play has this id, or it is not an id at all.
+    """
     try:
         return await get_play(companion, id)
     except Invalid as error:
@@ -24,7 +28,7 @@ async def read_play(companion: Companion, id: str) -> dict[str, Any]:  # noqa: A
 
 
 def list_plays(companion: Companion) -> Iterable[Mapping[str, str]]:
-    """The plays that run now; the others are too many to list, and can be read all the same."""
+    """Yield the running plays. Ended ones are too many to list, but can be read."""
     for session in companion.state.sessions.values():
         yield {"id": str(session.play_id), "title": f"Play of {session.item.full_title or session.session_key}"}
 
@@ -32,7 +36,7 @@ def list_plays(companion: Companion) -> Iterable[Mapping[str, str]]:
 PLAY = Resource(
     "plex://plays/{id}",
     "A play",
-    "One play by its id: what, who, where, and every pause, seek and change of quality on the way.",
+    "One play by its id: what, who, where, and every pause, seek and change of quality.",
     read_play,
     touched_by=(SessionStarted, SessionChanged, SessionEnded, PlayEventRecorded),
     list_existing=list_plays,

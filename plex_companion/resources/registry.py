@@ -1,4 +1,4 @@
-"""The resources, in a tuple; what a change touches and what a URI reads derive from it."""
+"""All resources in one tuple, from which reading, listing and notifying derive."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ RESOURCES: tuple[Resource, ...] = (
 
 
 def find_touched_uris(changes: Sequence[Change]) -> TouchedUris:
-    """What is to be announced after these changes are committed."""
+    """Return the URIs to announce once these changes are committed."""
     found = TouchedUris()
     for change in changes:
         progress = isinstance(change, SessionChanged) and change.progress_only
-        lazy = progress or isinstance(change, PlaysImported | HistoryProgressed)  # an import makes dozens a second
-        (found.progress_only if lazy else found.immediate).update(_list_uris(change, progress=progress))
+        throttled = progress or isinstance(change, PlaysImported | HistoryProgressed)  # an import makes dozens a second
+        (found.progress_only if throttled else found.immediate).update(_list_uris(change, progress=progress))
         found.listing |= isinstance(change, SessionStarted | SessionEnded | AccountsSeen)
         found.listing |= isinstance(change, ClientSeen) and change.new
     found.progress_only -= found.immediate
@@ -65,7 +65,7 @@ def find_touched_uris(changes: Sequence[Change]) -> TouchedUris:
 
 
 def _list_uris(change: Change, *, progress: bool) -> Iterator[str]:
-    kind: Any = type(change)  # mypy takes a class for unhashable when its instances have a `__hash__` of their own
+    kind: Any = type(change)  # mypy takes a class for unhashable if its instances define `__hash__`
     for resource in _find_resources(kind):
         uri = None if progress and not resource.progress else resource.find_touched_uri(change)
         if uri is not None:
@@ -78,11 +78,11 @@ def _find_resources(kind: type) -> tuple[Resource, ...]:
 
 
 async def read_resource(companion: Companion, uri: str, cursor: str | None = None) -> str:
-    """The JSON of a resource: the envelope, then its body; of a paged one, what comes after the cursor.
+    """Return the JSON of a resource, envelope included. With `cursor`, a paged resource continues from there.
 
     Raises:
-        NotFound: the URI names nothing.
-        Invalid: no such cursor.
+        NotFound: there is no resource with this URI.
+        Invalid: the cursor is malformed.
     """
     for resource in RESOURCES:
         fields = resource.parse_uri(uri)
@@ -92,7 +92,7 @@ async def read_resource(companion: Companion, uri: str, cursor: str | None = Non
             )
             return f"{encode_json(build_envelope(companion.state, companion.now_ms))[:-1]},{body[1:]}"
     known = ", ".join(resource.uri for resource in RESOURCES)
-    message = f"No resource '{uri}'. Known: {known}."
+    message = f"There is no resource '{uri}'. Resources: {known}."
     raise NotFound(message, what="resource", uri=uri)
 
 
@@ -106,7 +106,7 @@ async def _read_body(companion: Companion, resource: Resource, uri: str, fields:
 
 
 def list_existing(companion: Companion) -> Iterator[tuple[Resource, str, str]]:
-    """Every concrete resource there is now: the resource, its URI, its title."""
+    """Yield every concrete resource that exists now, with its URI and title."""
     for resource in RESOURCES:
         if resource.list_existing is not None:
             for fields in resource.list_existing(companion):

@@ -1,4 +1,4 @@
-"""`plex://server`: what the companion itself is doing."""
+"""`plex://server`: the condition of plex-companion itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def read_server(companion: Companion) -> dict[str, Any]:
-    """Read-only mode, storage, which process listens, counters, database and history."""
+    """Return read-only mode, storage, the listening process, counters, database, webhooks and history import."""
     return {
         "read_only": companion.settings.read_only,
         "storage": companion.live.storage,
@@ -31,7 +31,7 @@ async def read_server(companion: Companion) -> dict[str, Any]:
 
 
 async def _describe_webhooks(companion: Companion) -> dict[str, Any] | None:
-    """Without addresses. `None` when alerts are delivered nowhere."""
+    """Return the delivery counts without any address; `None` when no webhook is set."""
     if not companion.settings.webhook_urls:
         return None
     found = await read_delivery_status(companion.cache)
@@ -45,7 +45,7 @@ async def _describe_webhooks(companion: Companion) -> dict[str, Any] | None:
 SERVER = Resource(
     "plex://server",
     "Server",
-    "Whether Plex is heard, what was heard, the state of the cache.",
+    "The connection to Plex, counters of its notifications, and the state of the database.",
     read_server,
     touched_by=(ConnectionChanged, ServerSeen, HistoryProgressed),
 )

@@ -1,4 +1,4 @@
-"""`plex://sessions` and its members: what plays now."""
+"""`plex://sessions` and each session: what is playing now."""
 
 from __future__ import annotations
 
@@ -16,22 +16,26 @@ if TYPE_CHECKING:
 
 
 async def read_sessions(companion: Companion) -> dict[str, Any]:
-    """Every session, and their sums."""
+    """Return every session, and the totals."""
     return serialize.serialize_sessions(companion.state)
 
 
 async def read_session(companion: Companion, session_key: str) -> dict[str, Any]:
-    """One session."""
+    """Return one session.
+
+    Raises:
+        NotFound: no running session has this key.
+    """
     session = companion.state.sessions.get(session_key)
     if session is None:
         playing = sorted(companion.state.sessions)
-        message = f"No session with key {session_key} plays now. Playing: {', '.join(playing) or 'none'}."
+        message = f"No session with key {session_key} is playing. Playing: {', '.join(playing) or 'none'}."
         raise NotFound(message, what="session", available=playing)
     return {"session": serialize.serialize_session(session)}
 
 
 def list_sessions(companion: Companion) -> Iterable[Mapping[str, str]]:
-    """The sessions that play now."""
+    """Yield the running sessions."""
     for key, session in companion.state.sessions.items():
         yield {"session_key": key, "title": session.item.full_title or f"Session {key}"}
 
@@ -41,7 +45,7 @@ _CHANGES = (SessionStarted, SessionChanged, SessionEnded)
 SESSIONS = Resource(
     "plex://sessions",
     "Now playing",
-    "Everyone who plays something now: what, where, how far, and whether it is transcoded.",
+    "Who is watching or listening now: what, where, the position, and whether it is transcoded.",
     read_sessions,
     touched_by=(*_CHANGES, ConnectionChanged),
     of_state=True,

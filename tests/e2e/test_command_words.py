@@ -76,7 +76,7 @@ def plain_line(said: str) -> str:
         ("install", "--host is missing"),
         ("login --server", "--server needs a value"),
         ("history --json=yes", "--json takes no value"),
-        ("doctor now", "a word too many: 'now'"),
+        ("doctor now", "unexpected argument: 'now'"),
         ("vacuum --database=", "--database must name a file"),
     ],
 )

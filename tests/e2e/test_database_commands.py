@@ -79,7 +79,7 @@ def delete(path: Path, condition: str) -> None:
 def test_a_backup_made_by_hand_is_listed_and_restored_and_what_was_there_is_kept(tmp_path: Path) -> None:
     path = database(tmp_path)
     code, answer, _ = run(tmp_path, "backup")
-    assert (code, "1 is kept" in answer) == (0, True)
+    assert (code, "1 backup is kept" in answer) == (0, True)
     delete(path, "id > 10")
     code, answer, _ = run(tmp_path, "restore", "--list")
     (backup,) = (tmp_path / "cache.sqlite3.backups").iterdir()
@@ -128,7 +128,7 @@ def test_while_another_process_uses_the_database_it_is_backed_up_but_not_replace
     with FileLock(f"{path}.lock"):
         assert run(tmp_path, "backup")[0] == 0
         for command in ("restore", "vacuum"):
-            assert "in use" in one_line(run(tmp_path, command))
+            assert "is using the database" in one_line(run(tmp_path, command))
 
 
 def test_a_vacuum_says_what_it_won(tmp_path: Path) -> None:
@@ -181,4 +181,4 @@ async def test_a_server_that_runs_is_backed_up_by_the_command(demo: Demo, tmp_pa
             [sys.executable, "-m", "plex_companion", "backup", "--database", str(settings.database)],
             env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
         )
-        assert b"Backup made and checked" in done.stdout
+        assert b"Backup made and verified" in done.stdout

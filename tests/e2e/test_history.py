@@ -79,7 +79,7 @@ async def test_after_a_restart_with_plex_switched_off_every_question_is_answered
             digest = await asked(client, "what_happened", since="1h")
             assert digest["plays"]["total"] == counts["plays"]
             assert digest["outages"]["entries"][0]["until"] is None
-            assert any("not heard now" in note for note in digest["notes"])
+            assert any("is disconnected" in note for note in digest["notes"])
             changes = await asked(client, "library_changes", since="1h")
             assert changes["new"]["items"] == 0
             read = await body(client, "plex://history")

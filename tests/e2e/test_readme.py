@@ -98,7 +98,7 @@ def test_every_command_shown_is_one_the_program_takes() -> None:
         assert build_parser().parse_args(shlex.split(command)).command
 
 
-EMPTY = ("Nothing fits", "Nothing is remembered", "No events", "No alerts", "No plays")
+EMPTY = ("Nothing matches", "Nothing is stored", "No events", "No alerts", "No plays")
 """What a command says when it has found nothing."""
 
 

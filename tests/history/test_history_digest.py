@@ -130,7 +130,7 @@ async def test_where_the_journal_is_pruned_the_alerts_tell_of_outages(tmp_path: 
         answer = await it.well(HAPPENED, since="30d", until="4d")
         assert answer["outages"]["total"] == 2
         assert answer["outages"]["blind_ms"] == 2 * DAY
-        assert any("journal reaches back to 2026-11-17" in note for note in answer["notes"])
+        assert any("journal goes back to 2026-11-17" in note for note in answer["notes"])
         recent = (await it.well(HAPPENED, since="4d", until="2d"))["outages"]
         assert recent["total"] == 0, "the journal knows better"
 
@@ -138,13 +138,13 @@ async def test_where_the_journal_is_pruned_the_alerts_tell_of_outages(tmp_path: 
 async def test_notes_say_what_cannot_be_known(tmp_path: Path) -> None:
     async with past(tmp_path) as it:
         notes = (await it.well(HAPPENED, since="24h"))["notes"]
-        for words in ("not heard now", "Nothing was heard", "not imported completely"):
+        for words in ("is disconnected", "sent nothing", "is not finished"):
             assert any(words in note for note in notes), words
         it.write(events=[said(1, NOW - HOUR)], library_changes=[change(900, NOW - HOUR, "1")])
         imported_so_far(it.path, 5, 5, complete=True)
         notes = (await it.well(HAPPENED, since="24h"))["notes"]
-        assert any("Nobody listened before 2026-11-22T16:00:00.123Z" in note for note in notes)
-        assert any("Library changes reach back" in note for note in notes)
+        assert any("first listened at 2026-11-22T16:00:00.123Z" in note for note in notes)
+        assert any("Library changes go back" in note for note in notes)
         assert not any("imported" in note for note in notes)
 
 

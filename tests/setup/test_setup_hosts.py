@@ -127,7 +127,7 @@ def test_an_own_entry_is_known_by_its_program(entry: Any, *, ours: bool) -> None
         ("\ufeff{}", "not plain JSON"),
         ("[]", "not a JSON object"),
         ('{"mcpServers": []}', "mcpServers is not a JSON object"),
-        ('{"a": 1, "a": 2}', "a key is in it twice"),
+        ('{"a": 1, "a": 2}', "it contains a key twice"),
         ("[" * 100_000, "nested too deeply|not plain JSON"),
     ],
 )

@@ -126,7 +126,7 @@ async def test_with_several_servers_the_person_chooses_and_is_told_whose_they_ar
         await signed_in(demo, scripted, path)
         assert dotenv.dotenv_values(path) == {"PLEX_URL": guest.url, "PLEX_TOKEN": "guest-Token-0123456789"}
         assert "Attic at" in scripted.heard
-        assert "somebody else's" in scripted.heard
+        assert "shared with you" in scripted.heard
         named = Scripted()
         await signed_in(demo, named, tmp_path / ".env", wanted="lighthouse")
         assert dotenv.dotenv_values(tmp_path / ".env")["PLEX_URL"] == demo.url
@@ -151,7 +151,7 @@ async def test_an_address_of_ones_own_is_the_only_one_tried(demo: Demo, path: Pa
 
 
 async def test_a_name_that_no_server_has_is_answered_with_those_there_are(demo: Demo, path: Path) -> None:
-    with pytest.raises(StartError, match=r"called Cellar\. Its servers: Lighthouse"):
+    with pytest.raises(StartError, match=r"named Cellar\. Its servers: Lighthouse"):
         await signed_in(demo, Scripted(), path, wanted="Cellar")
     assert written(path.parent) == []
 
@@ -162,7 +162,7 @@ async def test_nobody_who_confirms_ends_it_and_nothing_is_written(demo: Demo, pa
             for pin in demo.state.pins.values():
                 pin.seconds = -1
 
-    with anyio.fail_after(HANG_SECONDS), pytest.raises(StartError, match="Nobody allowed it in time"):
+    with anyio.fail_after(HANG_SECONDS), pytest.raises(StartError, match="Access was not allowed in time"):
         await login(settings_of(demo), Scripted(hears=expired).person(), path, poll_seconds=0.02)
     assert written(path.parent) == []
 
@@ -187,7 +187,15 @@ async def test_a_stumbling_plex_tv_is_asked_again(demo: Demo, path: Path, status
 
 
 def says_what_can_be_done_by_hand(said: str, path: Path) -> bool:
-    wanted = ("plex.tv cannot be asked", "View XML", "X-Plex-Token=", "PLEX_URL=", "PLEX_TOKEN=", str(path), "doctor")
+    wanted = (
+        "plex.tv can't issue a token",
+        "View XML",
+        "X-Plex-Token=",
+        "PLEX_URL=",
+        "PLEX_TOKEN=",
+        str(path),
+        "doctor",
+    )
     return all(word in said for word in wanted)
 
 
@@ -226,7 +234,7 @@ async def test_a_variable_that_would_win_is_named(demo: Demo, path: Path, monkey
     monkeypatch.setenv("PLEX_TOKEN", "another-Token-0123456789")
     scripted = Scripted()
     await signed_in(demo, scripted, path)
-    assert "PLEX_TOKEN is set in the environment" in scripted.heard
+    assert "PLEX_TOKEN is also set in the environment" in scripted.heard
     assert "another-Token" not in scripted.heard
 
 

@@ -124,7 +124,7 @@ async def test_all_is_well(demo: Demo, tmp_path: Path) -> None:
     seen = await visit(tmp_path, demo.url)
     assert (seen.code, seen.verdicts()) == (0, WELL * 5)
     assert list(seen.lines) == ["address", "token", "owner", "websocket", "database"]
-    assert "All is well." in seen.said
+    assert "Everything works." in seen.said
 
 
 async def test_the_token_is_not_sent_to_find_out_who_answers(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ async def test_where_nobody_answers_no_database_is_made_that_nobody_named(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     seen = await visit(tmp_path, "http://no-such-host.invalid:32400", database=None)
-    assert "There is none yet" in seen.lines["database"]
+    assert "There is no database yet" in seen.lines["database"]
     assert databases_below(tmp_path) == []
 
 
@@ -173,14 +173,14 @@ async def test_a_closed_port_is_told_and_what_needs_it_is_not_checked(tmp_path: 
     seen = await visit(tmp_path, f"http://127.0.0.1:{port}")
     assert (seen.code, seen.verdicts()) == (1, FAILED + SKIPPED * 3 + WELL)
     assert "is Plex running, and is the port right (usually 32400)?" in seen.lines["address"]
-    assert "Not checked, because the check of the token did not pass." in seen.lines["websocket"]
+    assert "Not checked, because the token check failed." in seen.lines["websocket"]
 
 
 async def test_another_kind_of_server_is_recognized(tmp_path: Path) -> None:
     for answer in (http("404 Not Found"), http("200 OK", b"<html>hello</html>"), http("200 OK", b"<p>not closed")):
         async with answering(always(answer)) as port:
             seen = await visit(tmp_path, f"http://127.0.0.1:{port}")
-        assert "Something answers that is no Plex Media Server." in seen.lines["address"]
+        assert "Something answers, but it is not a Plex Media Server." in seen.lines["address"]
 
 
 @pytest.mark.parametrize("answer", [b"", http("400 Bad Request")])
@@ -202,9 +202,9 @@ async def test_https_to_a_port_that_speaks_http_is_told(demo: Demo, tmp_path: Pa
 
 async def test_a_redirect_and_a_login_in_front_are_told(tmp_path: Path) -> None:
     async with answering(always(http("301 Moved Permanently", b"", "Location: https://elsewhere/"))) as port:
-        assert "A redirect (HTTP 301)" in (await visit(tmp_path, f"http://127.0.0.1:{port}")).lines["address"]
+        assert "a redirect (HTTP 301)" in (await visit(tmp_path, f"http://127.0.0.1:{port}")).lines["address"]
     async with answering(always(http("401 Unauthorized"))) as port:
-        assert "wants a login" in (await visit(tmp_path, f"http://127.0.0.1:{port}")).lines["address"]
+        assert "requires a login" in (await visit(tmp_path, f"http://127.0.0.1:{port}")).lines["address"]
 
 
 async def test_a_server_that_never_answers_is_told_in_time(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ async def test_a_server_that_never_answers_is_told_in_time(tmp_path: Path) -> No
 
     async with answering(silent) as port:
         seen = await visit(tmp_path, f"http://127.0.0.1:{port}")
-    assert "does not answer" in seen.lines["address"]
+    assert "nothing answers" in seen.lines["address"]
 
 
 async def test_a_starting_plex_needs_only_patience(demo: Demo, tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ async def test_a_proxy_that_holds_websockets_back_is_named(demo: Demo, tmp_path:
     async with answering(proxy(demo.port, refused)) as port:
         seen = await visit(tmp_path, f"http://127.0.0.1:{port}")
     assert (seen.code, seen.verdicts()) == (1, WELL * 3 + FAILED + WELL)
-    assert "a proxy in front of Plex holds them back" in seen.lines["websocket"]
+    assert "a proxy in front of Plex probably blocks it" in seen.lines["websocket"]
     assert "Upgrade" in seen.lines["websocket"]
 
 
@@ -278,12 +278,12 @@ async def test_a_certificate_is_judged_and_the_ways_out_are_named(
 
 
 async def test_it_says_whether_another_process_listens(demo: Demo, tmp_path: Path) -> None:
-    assert "No other process listens" in (await visit(tmp_path, demo.url)).lines["database"]
+    assert "No other process is listening" in (await visit(tmp_path, demo.url)).lines["database"]
     with open_lock(tmp_path / "cache.sqlite3") as lease:
         assert lease.try_acquire(), "it was given back"
         seen = await visit(tmp_path, demo.url)
         assert (seen.code, seen.lines["database"][0]) == (0, WELL)
-        assert "another process listens, this one would follow it" in seen.lines["database"]
+        assert "another process is listening, and this one would follow it" in seen.lines["database"]
 
 
 async def test_a_newer_database_is_told_and_left_untouched(demo: Demo, tmp_path: Path) -> None:

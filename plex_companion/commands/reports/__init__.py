@@ -1,1 +1,1 @@
-"""Commands about the past that read the database alone."""
+"""Commands about the past, answered from the database alone."""

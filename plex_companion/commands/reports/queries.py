@@ -1,4 +1,4 @@
-"""What the commands ask the database, in the shapes of the tools."""
+"""The queries of the reports: they read the database and answer in the shapes of the tools."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from plex_companion.settings import Settings
 
 Body = dict[str, Any]
-PICTURED: tuple[By, ...] = ("day", "hour", "user", "title")
-"""What `stats` draws unless told what to count by."""
+CHARTED: tuple[By, ...] = ("day", "hour", "user", "title")
+"""The charts of `stats` without `--by`."""
 SINCE = {"stats": "30d", "digest": "24h"}
 LIMIT = {"history": 30, "stats": 10, "events": 50, "alerts": 30}
 SILENT_MS = 200_000
-"""A companion that listens confirms what it knows at least every minute; three times may fail."""
+"""A companion that listens confirms its state every minute; after three missed confirmations it counts as gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportQuery:
-    """A command with its flags."""
+    """A report command with its flags."""
 
     command: str
     since: str | None = None
@@ -60,18 +60,18 @@ class ReportQuery:
 
     @property
     def most(self) -> int:
-        """How many entries at most."""
+        """The most entries to show."""
         return self.limit or LIMIT.get(self.command, 1)
 
     @property
     def is_narrow(self) -> bool:
-        """Whether something was asked for that may fit nothing."""
+        """Whether a filter is set, which may be why nothing matches."""
         return any((self.since, self.until, self.user, self.title, self.library, self.kinds))
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The database alone, at one moment."""
+    """A database opened for reading, and its state at one moment."""
 
     cache: Cache
     state: State
@@ -81,11 +81,11 @@ class Archive:
 
 @asynccontextmanager
 async def open_archive(settings: Settings, *, demo: bool) -> AsyncIterator[Archive]:
-    """The database of these settings, opened to be read.
+    """Open the database of these settings for reading, in a context manager.
 
     Raises:
-        DatabaseOfAnotherServer: it belongs to another server than the one that is set.
-        StartError: it is not there or cannot be used; the message says what to try.
+        DatabaseOfAnotherServer: it belongs to another server than the one in the settings.
+        StartError: it does not exist or cannot be used; the message says what to try.
     """
     path = find_database_path(settings, demo=demo)
     if not path.exists():
@@ -100,72 +100,72 @@ async def open_archive(settings: Settings, *, demo: bool) -> AsyncIterator[Archi
         if since is not None:
             state = replace(state, connection=Connection("live", since), down_since=None, refreshed_at=now.at)
         else:
-            state = _find_unheard(state, now.at)
+            state = _mark_offline(state, now.at)
         yield Archive(cache, state, now.at, settings.zone)
 
 
-def _find_unheard(state: State, now_ms: int) -> State:
-    """Return the state as it was when Plex was last heard, and the connection as it has been since."""
+def _mark_offline(state: State, now_ms: int) -> State:
+    """Return the last known state with a connection that is offline since Plex was last heard."""
     until = state.down_since
     if until is None:
-        return replace(state, connection=Connection("offline", now_ms, detail="Nobody has listened to Plex yet."))
-    detail = f"Nobody listens to Plex: it was last heard at {serialize.format_iso(until)}, and what happened since is not known."
+        return replace(
+            state, connection=Connection("offline", now_ms, detail="No plex-companion has connected to Plex yet.")
+        )
+    detail = f"plex-companion is not running. It last heard from Plex at {serialize.format_iso(until)}; anything since then is unknown."
     connection = replace(state.connection, state="offline", since_at=until, detail=detail)
     return replace(state, connection=connection, refreshed_at=until)
 
 
 def _suggest_fix(settings: Settings, *, demo: bool) -> str:
     if demo:
-        return "run plex-companion watch --demo for a while, so that there is something to ask about."
+        return "run plex-companion watch --demo for a while to fill it."
     if settings.database is None and settings.plex_url is None:
-        return (
-            "set PLEX_URL, whose database is asked, or name the file with --database; --demo asks the demo household's."
-        )
-    return "start plex-companion (serve or watch), which listens and writes it, or name another file with --database."
+        return "set PLEX_URL to read that server's database, name a file with --database, or use --demo for the demo household."
+    return "start plex-companion (serve or watch), which creates it, or name another file with --database."
 
 
-async def fetch_answers(archive: Archive, question: ReportQuery) -> list[Body]:
-    """What is to be told: one answer, or for a picture of everything several.
+async def fetch_answers(archive: Archive, query: ReportQuery) -> list[Body]:
+    """Return the answers to a command: one, or for `stats` without `--by` one for each chart.
 
     Raises:
-        ToolError: as the tools do.
+        ToolError: as the matching tool does.
     """
-    if question.command == "stats" and question.by is None:
-        return [await fetch_answer(archive, replace(question, by=by)) for by in PICTURED]
-    return [await fetch_answer(archive, question)]
+    if query.command == "stats" and query.by is None:
+        return [await fetch_answer(archive, replace(query, by=by)) for by in CHARTED]
+    return [await fetch_answer(archive, query)]
 
 
-async def fetch_answer(archive: Archive, question: ReportQuery) -> Body:
-    """One answer, in the shape of its tool.
+async def fetch_answer(archive: Archive, query: ReportQuery) -> Body:
+    """Return one answer, in the shape of the matching tool.
 
     Raises:
-        ToolError: as the tool does.
+        ToolError: as that tool does.
     """
-    return add_envelope(archive, await _fetch_body(archive, question))
+    return add_envelope(archive, await _fetch_body(archive, query))
 
 
-async def _fetch_body(archive: Archive, question: ReportQuery) -> Body:
-    since, until, now = question.since or SINCE.get(question.command), question.until, archive.now_ms
-    match question.command:
+async def _fetch_body(archive: Archive, query: ReportQuery) -> Body:
+    since, until, now = query.since or SINCE.get(query.command), query.until, archive.now_ms
+    match query.command:
         case "history":
-            asked = {"user": question.user, "title": question.title, "library": question.library}
-            return await list_plays(archive, question.most, since=since, until=until, **asked)
+            filters = {"user": query.user, "title": query.title, "library": query.library}
+            return await list_plays(archive, query.most, since=since, until=until, **filters)
         case "stats":
             within = times.parse_window(since, until, now, archive.zone)
-            return {"period": since, **await count_plays(archive, question.by or "user", within, question.most)}
+            return {"period": since, **await count_plays(archive, query.by or "user", within, query.most)}
         case "alerts":
-            return await list_alerts(archive, question.most, since=since, until=until, kinds=question.kinds)
+            return await list_alerts(archive, query.most, since=since, until=until, kinds=query.kinds)
         case "events":
-            return await _list_events(archive, question)
+            return await _list_events(archive, query)
         case _:
             return await build_digest(archive, times.parse_window(since, until, now, archive.zone))
 
 
-async def _list_events(archive: Archive, question: ReportQuery) -> Body:
-    """The newest of the journal, oldest first."""
-    within = times.parse_window(question.since, question.until, archive.now_ms, archive.zone)
+async def _list_events(archive: Archive, query: ReportQuery) -> Body:
+    """Return the newest journal events, oldest first."""
+    within = times.parse_window(query.since, query.until, archive.now_ms, archive.zone)
     end, kept = await read_last_event_id(archive.cache), await read_retention_bounds(archive.cache)
-    rows = await read_events_within(archive.cache, within, question.most, question.kinds)
-    gap = question.since is not None and kept.events_pruned and within.since < (kept.events_at or within.until)
-    told = [serialize.serialize_event(row) for row in reversed(rows)]
-    return {"events": told, "count": len(told), "limit": question.most, "next_cursor": end, "gap": gap}
+    rows = await read_events_within(archive.cache, within, query.most, query.kinds)
+    gap = query.since is not None and kept.events_pruned and within.since < (kept.events_at or within.until)
+    events = [serialize.serialize_event(row) for row in reversed(rows)]
+    return {"events": events, "count": len(events), "limit": query.most, "next_cursor": end, "gap": gap}

@@ -1,4 +1,4 @@
-"""The commands `history`, `stats`, `events`, `alerts` and `digest`: ask, and print."""
+"""The commands `history`, `stats`, `events`, `alerts` and `digest`: query the database and print the answer."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 WIDEST = 10_000
 PIPE = 100
-"""Columns of a picture in a pipe, where no name needs more; a table takes what it needs there."""
+"""The width of charts in a pipe, unless a name needs more. Tables in a pipe are as wide as their content."""
 
 
-async def report(settings: Settings, question: ReportQuery, *, demo: bool, as_json: bool) -> None:
-    """Print the answer to a command. Plex is not asked, and nothing is written anywhere.
+async def report(settings: Settings, query: ReportQuery, *, demo: bool, as_json: bool) -> None:
+    """Print the answer to a command. Plex is not asked, and nothing is written to the database.
 
     Raises:
-        SettingsError: a flag cannot be used.
+        SettingsError: the value of a flag is invalid.
         StartError: the database cannot be used.
-        ToolError: nobody knows what was asked for.
+        ToolError: the requested user or library is unknown or ambiguous.
     """
     async with open_archive(settings, demo=demo) as archive:
         try:
-            bodies = [await fetch_answer(archive, question)] if as_json else await fetch_answers(archive, question)
+            bodies = [await fetch_answer(archive, query)] if as_json else await fetch_answers(archive, query)
         except Invalid as error:
             raise SettingsError(error.message) from error
-        text = _print_json(bodies[0]) if as_json else _draw(question, bodies, archive)
+        text = _print_json(bodies[0]) if as_json else _draw(query, bodies, archive)
     _print(text)
 
 
@@ -46,18 +46,18 @@ def _print_json(body: Body) -> str:
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
 
 
-def _draw(question: ReportQuery, bodies: list[Body], archive: Archive) -> str:
-    """As wide as the terminal; in a pipe as wide as it takes, so that nothing is cut."""
+def _draw(query: ReportQuery, bodies: list[Body], archive: Archive) -> str:
+    """Render the answer as wide as the terminal, or in a pipe as wide as its content, so that nothing is cut."""
     screen = Console(file=sys.stdout)
     whole = not (screen.is_terminal or "COLUMNS" in os.environ)
     if not whole:
         width = screen.width
-    elif question.command == "stats":
+    elif query.command == "stats":
         width = PIPE
     else:
         width = WIDEST
-    paper = TableLayout(width, archive.now_ms, archive.zone, whole=whole)
-    drawn: RenderableType = render(question.command, bodies, paper, narrow_question=question.is_narrow)
+    layout = TableLayout(width, archive.now_ms, archive.zone, whole=whole)
+    drawn: RenderableType = render(query.command, bodies, layout, narrow_question=query.is_narrow)
     if whole:
         needed = screen.measure(drawn, options=screen.options.update(width=WIDEST))
         width = max(1, needed.maximum if width == WIDEST else max(PIPE, needed.minimum))
@@ -71,4 +71,4 @@ def _print(text: str) -> None:
     try:
         print(text, end="", flush=True)  # noqa: T201 - the answer
     except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's flush at exit fails

@@ -1,4 +1,4 @@
-"""Answers as tables and bars: pure, as wide as what they are printed on, without control characters of strangers."""
+"""Answers as tables and bars, as wide as the console and without control characters from Plex. Pure."""
 
 from __future__ import annotations
 
@@ -26,26 +26,25 @@ if TYPE_CHECKING:
     Column = str | tuple[str, dict[str, Any]]
 
 NARROW, WIDE = 72, 110
-"""Columns below which less is told of each thing, and from which two pictures stand side by side."""
+"""Widths in columns: below the first, tables show fewer columns; from the second on, two charts stand side by side."""
 NOTHING = "-"
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 NOW = timedelta(seconds=5)
 DAYS = 31
-"""Days drawn in the picture of everything; `--by day` draws more."""
+"""The most days in the day chart of plain `stats`; `--by day` shows more."""
 BY = {"user": "People", "title": "Shows, films, artists", "library": "Libraries", "platform": "Platforms", "day": "Days", "hour": "Hours of day"}  # fmt: skip
 BELOW = {"season": "episodes", "album": "tracks", "photoalbum": "photos"}
 MOVED = {"additions": "New", "upgrades": "Better files", "deletions": "Deleted"}
 EMPTY = (
-    "Nothing is remembered yet. Start plex-companion (serve or watch): it listens, and imports what Plex has in its own "
-    "history."
+    "Nothing is stored yet. Start plex-companion (serve or watch): it listens to Plex and imports Plex's own history."
 )
-UNFIT = "Nothing fits. Ask for a longer time with --since, or for less with --user, --title or --library."
+UNFIT = "Nothing matches. Try a longer time with --since, or fewer of --user, --title and --library."
 
 
 class TableLayout:
-    """What is drawn on: how wide it is, and how its times are told. `zone` is `None` for this machine's.
+    """The width of the output and the format of its times. A `zone` of `None` is this machine's.
 
-    `whole`: nothing is cut or wrapped, however wide it gets.
+    With `whole`, nothing is cut or wrapped, however wide the output gets.
     """
 
     def __init__(self, width: int, now_ms: int, zone: tzinfo | None = None, *, whole: bool = False) -> None:
@@ -59,23 +58,23 @@ class TableLayout:
 
     @property
     def name(self) -> dict[str, Any]:
-        """How a column of names is drawn: a long one must not push out what was asked for."""
+        """The options of a column of names, whose width is limited so that long names leave room for titles."""
         return {} if self.whole else {"max_width": 12 if self.is_narrow else 20}
 
     def label(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return how the names beside bars are drawn."""
+        """Return the options of the column of names beside bars."""
         if self.whole:
             return {"min_width": max(map(cell_len, names), default=0)}
         return {"max_width": min(26, max(10, self.width // 3))}
 
     def format_end(self, iso: str) -> str:
-        """The same of the end of a time, which is mostly now."""
+        """Format the end of a period: as `now` if it is within a few seconds of it."""
         return (
             "now" if abs(datetime.fromisoformat(iso).astimezone(self.zone) - self.now) < NOW else self.format_time(iso)
         )
 
     def format_time(self, iso: str | None) -> str:
-        """A time of an answer as people write it, with the year only if it is another."""
+        """Format an ISO time for people, with the year only if it is not the current one."""
         if iso is None:
             return NOTHING
         moment = datetime.fromisoformat(iso).astimezone(self.zone)
@@ -84,39 +83,41 @@ class TableLayout:
         return f"{moment:%d %b %H:%M}" if moment.year == self.now.year else f"{moment:%d %b %Y}"
 
 
-def render(command: str, bodies: Sequence[Body], paper: TableLayout, *, narrow_question: bool) -> RenderableType:
-    """The answers to a command."""
+def render(command: str, bodies: Sequence[Body], layout: TableLayout, *, narrow_question: bool) -> RenderableType:
+    """Render the answers to a command."""
     body = bodies[0]
     match command:
         case "history":
-            parts = _draw_history(body, paper, narrow_question=narrow_question)
+            parts = _draw_history(body, layout, narrow_question=narrow_question)
         case "stats":
-            parts = _draw_stats(bodies, paper)
+            parts = _draw_stats(bodies, layout)
         case "events":
-            parts = _draw_events(body, paper)
+            parts = _draw_events(body, layout)
         case "alerts":
             parts = (
-                _draw_alerts(body["alerts"], paper, live=_is_live(body))
+                _draw_alerts(body["alerts"], layout, live=_is_live(body))
                 if body["alerts"]
                 else [_build_line("No alerts.", "dim")]
             )
         case _:
-            parts = _draw_digest(body, paper)
-    return Group(*parts, *_list_remarks(command, body, paper))
+            parts = _draw_digest(body, layout)
+    return Group(*parts, *_list_remarks(command, body, layout))
 
 
-def _list_remarks(command: str, body: Body, paper: TableLayout) -> Iterator[Text]:
-    """What must be known to take the answer for what it is."""
+def _list_remarks(command: str, body: Body, layout: TableLayout) -> Iterator[Text]:
+    """Yield the limits of the answer: lost connection, unfinished import, more pages, events no longer kept."""
     if not _is_live(body) and command != "digest":
-        yield _build_line(_format_unheard(body, paper), "yellow", wrap=True)
+        yield _build_line(_format_offline(body, layout), "yellow", wrap=True)
     imported = body.get("history")
     if imported is not None and command != "digest" and not imported["complete"]:
         of = f" ({imported['imported']:,} of {imported['total']:,})" if imported["total"] else ""
         yield _build_line(
-            f"Plex's own history is not imported completely yet{of}: older plays may be missing.", "yellow", wrap=True
+            f"The import of Plex's own history is not finished{of}: older plays may be missing.", "yellow", wrap=True
         )
     if body.get("next_cursor") is not None and command in {"history", "alerts"}:
-        yield _build_line("There are more: --limit tells them, --since and --until narrow.", "dim", wrap=True)
+        yield _build_line(
+            "There are more. Raise --limit, or narrow the time with --since and --until.", "dim", wrap=True
+        )
     if body.get("gap"):
         yield _build_line("Older events are no longer kept.", "yellow")
 
@@ -125,12 +126,12 @@ def _is_live(body: Body) -> bool:
     return bool(body["connection"]["state"] == "live")
 
 
-def _format_unheard(body: Body, paper: TableLayout) -> str:
-    """Return until when Plex was heard: of the time since, nothing is known."""
+def _format_offline(body: Body, layout: TableLayout) -> str:
+    """Say until when Plex was heard; anything since then is unknown."""
     if body["connection"]["stale_seconds"] is None:
-        return "Nobody has listened to Plex yet."
-    until = paper.format_time(body["connection"]["since"])
-    return f"Nobody listens to Plex now. It was last heard at {until}: what happened since is not known."
+        return "No plex-companion has connected to Plex yet."
+    until = layout.format_time(body["connection"]["since"])
+    return f"plex-companion is not running. It last heard from Plex at {until}; anything since then is unknown."
 
 
 def _build_line(text: str, style: str = "", *, wrap: bool = False) -> Text:
@@ -162,7 +163,7 @@ def _format_watch_time(ms: int | None) -> str:
 
 
 def _format_hours(ms: int) -> str:
-    """A sum of watch time, which may be of years."""
+    """Format a sum of watch time in hours and minutes; it may span years."""
     hours, minutes = divmod(ms // 60_000, 60)
     return f"{hours:,} h {minutes:02d}" if hours else f"{minutes} min"
 
@@ -170,69 +171,69 @@ def _format_hours(ms: int) -> str:
 # -- history
 
 
-def _draw_history(body: Body, paper: TableLayout, *, narrow_question: bool) -> list[RenderableType]:
+def _draw_history(body: Body, layout: TableLayout, *, narrow_question: bool) -> list[RenderableType]:
     plays = body["plays"]
     if not plays:
         return [_build_line(UNFIT if narrow_question else EMPTY, wrap=True)]
-    wide: list[Column] = [] if paper.is_narrow else [("where", paper.name), ("watched", RIGHT), "ended"]
-    table = _build_table("when", ("who", paper.name), ("what", MAIN), *wide)
+    wide: list[Column] = [] if layout.is_narrow else [("where", layout.name), ("watched", RIGHT), "ended"]
+    table = _build_table("when", ("who", layout.name), ("what", MAIN), *wide)
     for play in plays:
-        cells = [paper.format_time(play["started_at"]), play["user"]["name"], play["full_title"] or play["rating_key"]]
-        if not paper.is_narrow:
+        cells = [layout.format_time(play["started_at"]), play["user"]["name"], play["full_title"] or play["rating_key"]]
+        if not layout.is_narrow:
             cells += [play["player"]["title"], _format_watch_time(play["watched_ms"]), _format_end(play, body)]
         table.add_row(*_build_cells(*cells), style="green" if play["ended_at"] is None and _is_live(body) else "")
     return [table]
 
 
 def _format_end(play: Body, body: Body) -> str:
-    """Return how a play ended; of one that was not over when Plex was last heard nobody knows."""
+    """Say how a play ended. It is unknown for a play that was running when Plex was last heard."""
     if play["ended_at"] is not None:
         return str(play["ended_by"])
-    return "playing" if _is_live(body) else "not known"
+    return "playing" if _is_live(body) else "unknown"
 
 
 # -- stats
 
 
-def _draw_stats(bodies: Sequence[Body], paper: TableLayout) -> list[RenderableType]:
+def _draw_stats(bodies: Sequence[Body], layout: TableLayout) -> list[RenderableType]:
     first = bodies[0]
-    parts: list[RenderableType] = [_draw_sums(first, paper), ""]
+    parts: list[RenderableType] = [_draw_sums(first, layout), ""]
     if not first["plays"]:
-        return [_draw_sums(first, paper), _build_line(EMPTY if first["period"] == "all" else UNFIT, wrap=True)]
-    pictures = [_draw_chart(body, paper, short=len(bodies) > 1) for body in bodies]
-    if len(pictures) == 1 or paper.width < WIDE:
-        return [*parts, *_stack(pictures)]
+        return [_draw_sums(first, layout), _build_line(EMPTY if first["period"] == "all" else UNFIT, wrap=True)]
+    drawn = [_draw_chart(body, layout, short=len(bodies) > 1) for body in bodies]
+    if len(drawn) == 1 or layout.width < WIDE:
+        return [*parts, *_stack(drawn)]
     sides = Table.grid(expand=True, padding=(0, 4, 0, 0))
     for _ in range(2):
         sides.add_column(ratio=1)
-    sides.add_row(Group(*_stack(pictures[:1])), Group(*_stack(pictures[1:])))
+    sides.add_row(Group(*_stack(drawn[:1])), Group(*_stack(drawn[1:])))
     return [*parts, sides]
 
 
-def _stack(pictures: Sequence[list[RenderableType]]) -> Iterator[RenderableType]:
-    for number, picture in enumerate(pictures):
+def _stack(blocks: Sequence[list[RenderableType]]) -> Iterator[RenderableType]:
+    for number, block in enumerate(blocks):
         if number:
             yield ""
-        yield from picture
+        yield from block
 
 
-def _draw_sums(body: Body, paper: TableLayout) -> Text:
+def _draw_sums(body: Body, layout: TableLayout) -> Text:
     since = (
-        f" since {paper.format_time(body['since'])}" if body["since"] and not body["since"].startswith("1970") else ""
+        f" since {layout.format_time(body['since'])}" if body["since"] and not body["since"].startswith("1970") else ""
     )
     known = body["timed"]
     watched = f", {_format_hours(body['watched_ms'])} watched" if known else ""
     part = f" (known of {known:,})" if known and known < body["plays"] else ""
-    return _build_heading(f"{body['plays']:,} plays{since} until {paper.format_end(body['until'])}{watched}{part}")
+    return _build_heading(f"{body['plays']:,} plays{since} until {layout.format_end(body['until'])}{watched}{part}")
 
 
-def _draw_chart(body: Body, paper: TableLayout, *, short: bool) -> list[RenderableType]:
+def _draw_chart(body: Body, layout: TableLayout, *, short: bool) -> list[RenderableType]:
     by, entries = body["by"], body["entries"]
     if by == "day" and short:
         entries = entries[-DAYS:]
     most = max((entry["plays"] for entry in entries), default=0) or 1
     table = _build_table(
-        ("", paper.label([_format_label(by, entry) for entry in entries])),
+        ("", layout.label([_format_label(by, entry) for entry in entries])),
         ("", {"ratio": 1, "min_width": 8}),
         ("plays", RIGHT),
         ("watched", RIGHT),
@@ -259,26 +260,28 @@ def _format_label(by: str, entry: Body) -> str:
 # -- events, alerts
 
 
-def _draw_events(body: Body, paper: TableLayout) -> list[RenderableType]:
+def _draw_events(body: Body, layout: TableLayout) -> list[RenderableType]:
     if not body["events"]:
-        return [
-            _build_line("No events: nothing was heard of Plex in this time, or none of these types.", "dim", wrap=True)
-        ]
+        return [_build_line("No events: Plex sent none in this time, or none of these types.", "dim", wrap=True)]
     table = _build_table(("id", RIGHT), "when", "type", ("", MAIN))
     for event in body["events"]:
-        moment = datetime.fromisoformat(event["at"]).astimezone(paper.zone)
-        day = "" if moment.date() == paper.now.date() else f"{moment:%d %b} "
+        moment = datetime.fromisoformat(event["at"]).astimezone(layout.zone)
+        day = "" if moment.date() == layout.now.date() else f"{moment:%d %b} "
         table.add_row(*_build_cells(event["id"], f"{day}{moment:%H:%M:%S}", event["type"], event["summary"]))
     return [table]
 
 
-def _draw_alerts(alerts: Iterable[Body], paper: TableLayout, *, live: bool) -> list[RenderableType]:
-    table = _build_table("", "when", *([] if paper.is_narrow else ["kind"]), ("what", MAIN), ("", RIGHT))
+def _draw_alerts(alerts: Iterable[Body], layout: TableLayout, *, live: bool) -> list[RenderableType]:
+    table = _build_table("", "when", *([] if layout.is_narrow else ["kind"]), ("what", MAIN), ("", RIGHT))
     for alert in alerts:
         mark, style = SEVERITIES.get(alert["severity"], ("?", "dim"))
-        kind = [] if paper.is_narrow else [alert["kind"]]
+        kind = [] if layout.is_narrow else [alert["kind"]]
         cells = _build_cells(
-            Text(mark, style), paper.format_time(alert["at"]), *kind, alert["title"], _format_duration(alert, live=live)
+            Text(mark, style),
+            layout.format_time(alert["at"]),
+            *kind,
+            alert["title"],
+            _format_duration(alert, live=live),
         )
         table.add_row(*cells, style="" if alert["resolved_at"] is None else "dim")
     return [table]
@@ -296,67 +299,69 @@ def _format_duration(alert: Body, *, live: bool) -> str:
 # -- digest
 
 
-def _draw_digest(body: Body, paper: TableLayout) -> list[RenderableType]:
+def _draw_digest(body: Body, layout: TableLayout) -> list[RenderableType]:
     parts: list[list[RenderableType]] = [
-        _draw_digest_plays(body["plays"], paper, live=_is_live(body)),
-        *(_draw_library_changes(name, body[kind], paper) for kind, name in MOVED.items()),
-        _draw_digest_alerts(body["alerts"], paper, live=_is_live(body)),
-        _draw_outages(body["outages"], paper),
-        [_build_line(_convert_local(note, paper), "yellow", wrap=True) for note in body["notes"]],
+        _draw_digest_plays(body["plays"], layout, live=_is_live(body)),
+        *(_draw_library_changes(name, body[kind], layout) for kind, name in MOVED.items()),
+        _draw_digest_alerts(body["alerts"], layout, live=_is_live(body)),
+        _draw_outages(body["outages"], layout),
+        [_build_line(_convert_local(note, layout), "yellow", wrap=True) for note in body["notes"]],
     ]
     head = _build_heading(
-        f"What happened from {paper.format_time(body['since'])} until {paper.format_end(body['until'])}"
+        f"What happened from {layout.format_time(body['since'])} until {layout.format_end(body['until'])}"
     )
     return [head, "", *_stack([part for part in parts if part])]
 
 
-def _convert_local(note: str, paper: TableLayout) -> str:
-    """Return a note with its times as the rest has them."""
-    return _ISO.sub(lambda found: paper.format_time(found[0]), note)
+def _convert_local(note: str, layout: TableLayout) -> str:
+    """Replace the ISO times in a note by the format of the rest of the report."""
+    return _ISO.sub(lambda found: layout.format_time(found[0]), note)
 
 
-def _draw_digest_plays(plays: Body, paper: TableLayout, *, live: bool) -> list[RenderableType]:
+def _draw_digest_plays(plays: Body, layout: TableLayout, *, live: bool) -> list[RenderableType]:
     if not plays["total"] and not plays["from_before"]:
         return [_build_heading("Nothing was played")]
     watched = f", {_format_hours(plays['watched_ms'])} watched" if plays["timed"] else ""
     parts: list[RenderableType] = [_build_heading(f"{plays['total']:,} plays{watched}")]
-    wide: list[Column] = [] if paper.is_narrow else [("watched", RIGHT)]
-    table = _build_table("last", ("who", paper.name), ("what", MAIN), ("plays", RIGHT), *wide)
+    wide: list[Column] = [] if layout.is_narrow else [("watched", RIGHT)]
+    table = _build_table("last", ("who", layout.name), ("what", MAIN), ("plays", RIGHT), *wide)
     for one in plays["entries"]:
         watched = _format_watch_time(one["watched_ms"] if one["timed"] else None)
-        cells = [paper.format_time(one["last_at"]), one["user_label"], one["label"], str(one["plays"]), watched]
+        cells = [layout.format_time(one["last_at"]), one["user_label"], one["label"], str(one["plays"]), watched]
         table.add_row(*_build_cells(*cells[: len(table.columns)]))
     parts += [table] if plays["entries"] else []
     parts += _format_more(plays["total_entries"], plays["entries"])
     for play in plays["from_before"]:
-        ends = _format_until(play, paper, live=live)
+        ends = _format_until(play, layout, live=live)
         title = play["full_title"] or play["rating_key"]
-        who = play["user"]["name"] or "somebody"
-        parts.append(_build_line(f"From before: {who}, {title}, since {paper.format_time(play['started_at'])} {ends}"))
+        who = play["user"]["name"] or "someone"
+        parts.append(
+            _build_line(f"Started earlier: {who}, {title}, from {layout.format_time(play['started_at'])} {ends}")
+        )
     return parts
 
 
-def _format_until(play: Body, paper: TableLayout, *, live: bool) -> str:
+def _format_until(play: Body, layout: TableLayout, *, live: bool) -> str:
     if play["playing"]:
-        return "and plays on"
+        return "and still playing"
     if play["ended_at"] is None and not live:
-        return "and was not over when Plex was last heard"
-    return f"until {paper.format_time(play['ended_at'])}"
+        return "and was still playing when Plex was last heard"
+    return f"until {layout.format_time(play['ended_at'])}"
 
 
 def _format_more(total: int, shown: Sequence[Body]) -> list[RenderableType]:
     return [_build_line(f"… and {total - len(shown):,} more", "dim")] if total > len(shown) else []
 
 
-def _draw_library_changes(name: str, moved: Body, paper: TableLayout) -> list[RenderableType]:
+def _draw_library_changes(name: str, moved: Body, layout: TableLayout) -> list[RenderableType]:
     if not moved["items"]:
         return []
-    table = _build_table("when", ("what", MAIN), *([] if paper.is_narrow else ["library"]), header=False)
+    table = _build_table("when", ("what", MAIN), *([] if layout.is_narrow else ["library"]), header=False)
     for entry in moved["entries"]:
-        several = f" ({entry['items']} {BELOW.get(entry['type'], 'items')})" if entry["items"] > 1 else ""
-        what = f"{entry['title'] or ', '.join(entry['titles']) or entry['item_id']}{several}"
+        count = f" ({entry['items']} {BELOW.get(entry['type'], 'items')})" if entry["items"] > 1 else ""
+        what = f"{entry['title'] or ', '.join(entry['titles']) or entry['item_id']}{count}"
         table.add_row(
-            *_build_cells(paper.format_time(entry["last_at"]), what, *([] if paper.is_narrow else [entry["library"]]))
+            *_build_cells(layout.format_time(entry["last_at"]), what, *([] if layout.is_narrow else [entry["library"]]))
         )
     return [
         _build_heading(f"{name}: {moved['items']:,}"),
@@ -365,27 +370,31 @@ def _draw_library_changes(name: str, moved: Body, paper: TableLayout) -> list[Re
     ]
 
 
-def _draw_digest_alerts(alerts: Body, paper: TableLayout, *, live: bool) -> list[RenderableType]:
+def _draw_digest_alerts(alerts: Body, layout: TableLayout, *, live: bool) -> list[RenderableType]:
     if not alerts["total"]:
         return []
     opened = f", {alerts['open']} {'open' if live else 'open when Plex was last heard'}" if alerts["open"] else ""
     return [
         _build_heading(f"Alerts: {alerts['total']:,}{opened}"),
-        *_draw_alerts(alerts["entries"], paper, live=live),
+        *_draw_alerts(alerts["entries"], layout, live=live),
         *_format_more(alerts["total"], alerts["entries"]),
     ]
 
 
-def _draw_outages(outages: Body, paper: TableLayout) -> list[RenderableType]:
+def _draw_outages(outages: Body, layout: TableLayout) -> list[RenderableType]:
     if not outages["total"]:
         return []
     table = _build_table("from", "until", ("", MAIN), header=False)
     for one in outages["entries"]:
-        until = paper.format_time(one["until"]) if one["until"] else "now"
+        until = layout.format_time(one["until"]) if one["until"] else "now"
         table.add_row(
             *_build_cells(
-                f"from {paper.format_time(one['since'])}", f"until {until}", wording.format_duration(one["blind_ms"])
+                f"from {layout.format_time(one['since'])}", f"until {until}", wording.format_duration(one["blind_ms"])
             )
         )
     blind = wording.format_duration(outages["blind_ms"])
-    return [_build_heading(f"Nobody listened for {blind}"), table, *_format_more(outages["total"], outages["entries"])]
+    return [
+        _build_heading(f"Disconnected from Plex for {blind}"),
+        table,
+        *_format_more(outages["total"], outages["entries"]),
+    ]

@@ -1,1 +1,1 @@
-"""Getting started: a token from Plex, and an entry in an AI host."""
+"""First-time setup: a token from plex.tv, and an entry in an AI host."""

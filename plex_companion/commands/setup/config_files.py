@@ -1,4 +1,4 @@
-"""Writing files of other people and of the user: whole or not at all, and secrets for the user alone."""
+"""Writes configuration files: atomically, and readable by their owner only where they hold secrets."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ OWN = 0o600
 
 
 def find_user_dotenv() -> Path:
-    """The `.env` that the user's companions read wherever they are started."""
+    """Return the path of the user's `.env`, which plex-companion reads wherever it is started."""
     return Path(platformdirs.user_config_dir(APP)) / ".env"
 
 
 def save_settings(path: Path, values: Mapping[str, str]) -> None:
-    """Set variables in a `.env`, leaving its other lines as they are. Nobody but the user can read it afterwards.
+    """Set variables in a `.env`, keep its other lines, and make it readable by its owner only.
 
     Raises:
-        StartError: it cannot be written.
+        StartError: the file cannot be written.
     """
     try:
         make_folder(path.parent)
         real = path.resolve()
         os.close(os.open(real, os.O_WRONLY | os.O_CREAT, OWN))
-        real.chmod(OWN)  # before the secret is in it; set_key keeps the mode
+        real.chmod(OWN)  # before the secret is written; `set_key` keeps the mode
         for name, value in values.items():
             dotenv.set_key(real, name, value)
     except (OSError, UnicodeError) as error:
-        raise StartError(f"{path} cannot be written: {_explain(error)}.") from None
+        raise StartError(f"{path} can't be written: {_explain(error)}.") from None
 
 
 def replace_file(path: Path, text: str, now: datetime) -> Path | None:
-    """Write a file of somebody else's as a whole, after copying what was there. Returns the copy, if anything was there.
+    """Replace another program's file atomically and return the path of a copy of the old one, or `None` if it was new.
 
     Raises:
-        StartError: it cannot be written; the file is as it was.
+        StartError: the file cannot be written; it is unchanged.
     """
     real = path.resolve()
     try:
@@ -61,7 +61,7 @@ def replace_file(path: Path, text: str, now: datetime) -> Path | None:
         Path(new.name).chmod(mode)
         Path(new.name).replace(real)
     except (OSError, UnicodeError) as error:
-        raise StartError(f"{path} cannot be written: {_explain(error)}. It was left as it was.") from None
+        raise StartError(f"{path} can't be written: {_explain(error)}. It is unchanged.") from None
     return copy
 
 

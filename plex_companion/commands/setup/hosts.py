@@ -1,4 +1,4 @@
-"""The AI hosts: where each keeps its list of MCP servers, and what an entry looks like. Pure; reads and writes nothing."""
+"""The AI hosts: the file in which each lists its MCP servers, and the shape of an entry. Pure: reads and writes no file."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class UnsafeEdit(ValueError):
-    """A file that could not be written again without losing something; the message says what."""
+    """Rewriting the file would lose something; the message says what."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostPaths:
-    """What paths are made of. `system` is `linux`, `darwin` or `win32`, as `sys.platform` says."""
+    """The base folders of this user. `system` is `sys.platform`: `linux`, `darwin` or `win32`."""
 
     system: str
     home: Path
     config: Path
-    """Where programs keep settings: `~/.config`, `~/Library/Application Support` or `%APPDATA%`."""
+    """The settings folder: `~/.config`, `~/Library/Application Support` or `%APPDATA%`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +33,20 @@ class AiHost:
     name: str
     title: str
     key: str
-    """Under which its file lists servers."""
+    """The key of the server list in its file."""
     parts: tuple[str, ...]
-    """Its file, below the home or the folder of settings."""
+    """The path of its file, below the home or settings folder."""
     in_home: bool = False
     typed: bool = False
-    """Whether an entry says that it is started as a program."""
+    """Whether an entry has `"type": "stdio"`."""
     afterwards: str = "Restart it to see the tools."
 
     def find_file(self, place: HostPaths) -> Path:
-        """Where this user's file is."""
+        """Return the path of this user's file."""
         return (place.home if self.in_home else place.config).joinpath(*self.parts)
 
     def build_entry(self, command: Sequence[str], variables: Mapping[str, str]) -> dict[str, Any]:
-        """What starts the companion."""
+        """Build the entry that starts plex-companion."""
         kind = {"type": "stdio"} if self.typed else {}
         env = {"env": dict(variables)} if variables else {}
         return {**kind, "command": command[0], "args": list(command[1:]), **env}
@@ -58,9 +58,9 @@ HOSTS = {
         AiHost("claude-desktop", "Claude Desktop", "mcpServers", ("Claude", "claude_desktop_config.json"),
              afterwards="Quit Claude Desktop, not only its window, and start it again."),
         AiHost("claude-code", "Claude Code", "mcpServers", (".claude.json",), in_home=True, typed=True,
-             afterwards="Claude Code writes this file too: do this while it is not running. /mcp then lists the server."),
+             afterwards="Claude Code writes this file too, so close it first. Afterwards /mcp lists the server."),
         AiHost("cursor", "Cursor", "mcpServers", (".cursor", "mcp.json"), in_home=True,
-             afterwards="Cursor shows it under Settings, MCP."),
+             afterwards="Cursor lists it under Settings, MCP."),
         AiHost("vscode", "VS Code", "servers", ("Code", "User", "mcp.json"), typed=True,
              afterwards="Run MCP: List Servers in VS Code, and start it there."),
     )
@@ -68,45 +68,45 @@ HOSTS = {
 
 
 def render_snippet(host: AiHost, name: str, entry: Mapping[str, Any]) -> str:
-    """What to put into the host's file by hand."""
+    """Render the JSON to paste into the host's file."""
     return json.dumps({host.key: {name: entry}}, indent=2, ensure_ascii=False)
 
 
 def find_entry(text: str, host: AiHost, name: str) -> Any:
-    """What the host's file says under this name; `None` where it says nothing.
+    """Return the entry of this name in the host's file, or `None`.
 
     Raises:
-        NotKept: the file is not plain JSON of the expected shape.
+        UnsafeEdit: the file is not plain JSON of the expected shape.
     """
     return _get_servers(_parse(text), host).get(name)
 
 
 def merge_entry(text: str, host: AiHost, name: str, entry: Mapping[str, Any]) -> str:
-    """The host's file with the entry in it and everything else as it was, in the indentation it had.
+    """Return the text of the host's file with the entry added, everything else unchanged, and the same indentation.
 
-    An entry that starts the same program keeps the keys that ours does not have.
+    If the old entry also starts plex-companion, its additional keys are kept.
 
     Raises:
-        NotKept: the file has comments, or anything else that would be lost.
+        UnsafeEdit: the file has comments, or anything else that would be lost.
     """
     whole = _parse(text)
     servers = _get_servers(whole, host)
     before: Any = servers.get(name)
-    servers[name] = _joined(before, entry) if is_ours(before) else entry
+    servers[name] = _merge_fields(before, entry) if is_ours(before) else entry
     whole[host.key] = servers
     written = json.dumps(whole, indent=_detect_indent(text), ensure_ascii=False)
     return written + ("\n" if text.endswith("\n") or not text.strip() else "")
 
 
-def _joined(before: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an entry with what the one before it had besides, variables included."""
+def _merge_fields(before: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry with the additional keys and environment variables of the one it replaces."""
     variables, others = entry.get("env"), before.get("env")
     env = {"env": {**others, **variables}} if isinstance(variables, dict) and isinstance(others, dict) else {}
     return {**before, **entry, **env}
 
 
 def is_ours(entry: Any) -> bool:
-    """Whether an entry starts a plex-companion, of any version and place."""
+    """Return whether an entry starts plex-companion, whatever its version or location."""
     if not isinstance(entry, dict):
         return False
     command, arguments = entry.get("command"), entry.get("args")
@@ -129,10 +129,10 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise UnsafeEdit("a key is in it twice, and one of them would be lost")
-    return made
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise UnsafeEdit("it contains a key twice, and one of them would be lost")
+    return result
 
 
 def _get_servers(whole: dict[str, Any], host: AiHost) -> dict[str, Any]:

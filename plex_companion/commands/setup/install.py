@@ -1,4 +1,4 @@
-"""The command `install`: an entry in an AI host's list of MCP servers, written with consent or printed."""
+"""The command `install`: adds an entry to an AI host's list of MCP servers after asking, or prints it."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from plex_companion.settings import Settings
 
 URL, TOKEN, WRITES = name_variable("plex_url"), name_variable("plex_token"), name_variable("read_only")
-WAYS = (
-    "Keep both in {dotenv}, which only you can read, and which every companion of yours reads",
-    "Write both into the host's file, where the host and whoever reads that file sees the token",
-    "Neither: I see to it myself",
+CHOICES = (
+    "Save both in {dotenv}, which only you can read and which plex-companion always reads",
+    "Write both into the host's file, where the host and anybody who can read that file sees the token",
+    "Neither: I'll take care of it",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class InstallRequest:
-    """What was asked for on the command line."""
+    """The arguments of the command."""
 
     host: str
     name: str = "plex"
@@ -51,21 +51,21 @@ class InstallRequest:
     demo: bool = False
     allow_writes: bool = False
     toolsets: tuple[str, ...] = ()
-    """The only ones to serve; all where none is named."""
+    """The toolsets to serve; all of them if empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What came of it."""
+    """The result of the command."""
 
     text: str | None = None
-    """The entry, where it is to be printed."""
+    """The entry to print, if it was not written."""
     complete: bool = True
-    """Whether everything that was asked for is in place."""
+    """Whether everything that was requested is done."""
 
 
 def detect_paths() -> HostPaths:
-    """This machine and this user."""
+    """Return the base folders of this user on this system."""
     home = Path.home()
     match sys.platform:
         case "darwin":
@@ -78,7 +78,7 @@ def detect_paths() -> HostPaths:
 
 
 def find_own_command() -> list[str]:
-    """What starts this very installation, by its absolute path: hosts do not search where a shell does."""
+    """Return the command that starts this installation, with an absolute path: hosts do not use the shell's `PATH`."""
     script = Path(sys.executable).parent / ("plex-companion.exe" if sys.platform == "win32" else "plex-companion")
     if script.is_file():
         return [str(script.absolute())]
@@ -86,49 +86,49 @@ def find_own_command() -> list[str]:
 
 
 def is_temporary(command: str) -> bool:
-    """Whether a program lies in a cache, where `uvx` and `pipx run` put it and may take it away again."""
+    """Return whether a program is in a cache, where `uvx` and `pipx run` put it and may delete it later."""
     parts = Path(command).parts
     caches = {".cache", "cache", "Caches", Path(platformdirs.user_cache_dir()).name}
     return bool(caches & set(parts))
 
 
 def install(
-    wish: InstallRequest, settings: Settings, person: Prompter, place: HostPaths, now: datetime
+    request: InstallRequest, settings: Settings, prompter: Prompter, place: HostPaths, now: datetime
 ) -> Installation:
-    """Write the entry, or return it as text to be printed.
+    """Write the entry, or return it as text to print.
 
     Raises:
-        StartError: the file cannot be read or written, or nobody answered.
+        StartError: the file cannot be read or written, or a question got no answer.
     """
-    host = HOSTS[wish.host]
-    command = [*find_own_command(), *_arguments(wish)]
-    chosen = {WRITES: "false"} if wish.allow_writes else {}
-    file = wish.file or host.find_file(place)
+    host = HOSTS[request.host]
+    command = [*find_own_command(), *_arguments(request)]
+    chosen = {WRITES: "false"} if request.allow_writes else {}
+    file = request.file or host.find_file(place)
     if is_temporary(command[0]):
-        person.say(
-            f"Note: {command[0]} lies in a cache and may go away. "
-            "`pipx install` or `uv tool install` keep it in one place."
+        prompter.say(
+            f"Note: {command[0]} is in a cache and may be deleted. "
+            "Install plex-companion permanently with `pipx install` or `uv tool install`."
         )
-    if wish.printed:
-        person.say(f"For {host.title}, into {file}:")
-        return Installation(render_snippet(host, wish.name, host.build_entry(command, chosen)))
+    if request.printed:
+        prompter.say(f"For {host.title}, add this to {file}:")
+        return Installation(render_snippet(host, request.name, host.build_entry(command, chosen)))
     before = _read(file)
     try:
-        there = find_entry(before, host, wish.name)
+        there = find_entry(before, host, request.name)
     except UnsafeEdit as error:
-        person.say(f"{file} is left as it is: {error}. Put this into it by hand:")
-        return Installation(render_snippet(host, wish.name, host.build_entry(command, chosen)), complete=False)
-    variables = {} if wish.demo else _list_variables(settings, person)
+        prompter.say(f"{file} was not changed: {error}. Add this by hand:")
+        return Installation(render_snippet(host, request.name, host.build_entry(command, chosen)), complete=False)
+    variables = {} if request.demo else _list_variables(settings, prompter)
     entry = host.build_entry(command, {**variables, **chosen})
-    written = _write(_EntryChange(host, wish.name, entry, file, before, there), person, now)
-    if written and wish.allow_writes:
-        person.say("Its tools may change Plex; what destroys something asks first.")
+    written = _write(_EntryChange(host, request.name, entry, file, before, there), prompter, now)
+    if written and request.allow_writes:
+        prompter.say("Its tools can now change Plex. Tools that delete something ask first.")
     return Installation(complete=written)
 
 
-def _arguments(wish: InstallRequest) -> list[str]:
-    toolsets = ["--toolsets", ",".join(wish.toolsets)] if wish.toolsets else []
-    return ["serve", *(["--demo"] if wish.demo else []), *toolsets]
+def _arguments(request: InstallRequest) -> list[str]:
+    toolsets = ["--toolsets", ",".join(request.toolsets)] if request.toolsets else []
+    return ["serve", *(["--demo"] if request.demo else []), *toolsets]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,22 +141,22 @@ class _EntryChange:
     existing: Any
 
 
-def _write(change: _EntryChange, person: Prompter, now: datetime) -> bool:
-    """Return whether the host has the entry now."""
+def _write(change: _EntryChange, prompter: Prompter, now: datetime) -> bool:
+    """Write the entry after asking, and return whether the host has it now."""
     after = merge_entry(change.before, change.host, change.name, change.entry)
     if find_entry(after, change.host, change.name) == change.existing:
-        person.say(f"{change.host.title} has this entry already in {change.file}. Nothing was changed.")
+        prompter.say(f"{change.host.title} already has this entry in {change.file}. Nothing was changed.")
         return True
     question = f"Add '{change.name}' to {change.file}?"
     if change.existing is not None:
         other = "" if is_ours(change.existing) else ", which starts another program,"
         question = f"Replace the entry '{change.name}'{other} in {change.file}?"
-    if not person.confirm(question):
-        person.say("Nothing was changed.")
+    if not prompter.confirm(question):
+        prompter.say("Nothing was changed.")
         return False
     copy = replace_file(change.file, after, now)
-    kept = f" What was there is kept in {copy}." if copy else ""
-    person.say(f"'{change.name}' is in {change.file}.{kept} {change.host.afterwards}")
+    kept = f" The old file is kept as {copy}." if copy else ""
+    prompter.say(f"Added '{change.name}' to {change.file}.{kept} {change.host.afterwards}")
     return True
 
 
@@ -167,29 +167,29 @@ def _read(file: Path) -> str:
         return ""
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise StartError(f"{file} cannot be read: {why}. --print shows the entry instead.") from None
+        raise StartError(f"{file} can't be read: {why}. --print shows the entry instead.") from None
 
 
-def _list_variables(settings: Settings, person: Prompter) -> dict[str, str]:
-    """What the host must hand over, because the companion would not find it by itself when the host starts it."""
+def _list_variables(settings: Settings, prompter: Prompter) -> dict[str, str]:
+    """Return the environment variables that the entry needs, because plex-companion could not find them otherwise."""
     path = find_user_dotenv()
     token = settings.plex_token.get_secret_value() if settings.plex_token else None
     if not settings.plex_url or not token:
-        person.say("No server is known yet: run `plex-companion login`, or set PLEX_URL and PLEX_TOKEN.")
+        prompter.say("No Plex server is set up yet: run `plex-companion login`, or set PLEX_URL and PLEX_TOKEN.")
         return {}
     kept = dotenv.dotenv_values(path, encoding="utf-8-sig") if path.is_file() else {}
     if kept.get(URL) and kept.get(TOKEN):
-        person.say(f"Address and token stay in {path}, where the companion finds them.")
+        prompter.say(f"Address and token stay in {path}, where plex-companion finds them.")
         return {}
-    if person.assume_yes:
-        person.say(f"Address and token are in this shell only, where no host finds them: put them into {path}.")
+    if prompter.assume_yes:
+        prompter.say(f"Address and token are set only in this shell, where a host can't see them: add them to {path}.")
         return {}
-    person.say(
-        "A host starts the companion in a place of its own, where it does not find your PLEX_URL and PLEX_TOKEN."
+    prompter.say(
+        "A host starts plex-companion in its own environment, which doesn't have your PLEX_URL and PLEX_TOKEN."
     )
-    way = person.choose("What shall be done with them?", [way.format(dotenv=path) for way in WAYS])
+    choice = prompter.choose("Where should they go?", [one.format(dotenv=path) for one in CHOICES])
     values = {URL: settings.plex_url, TOKEN: token}
-    if way == 0:
+    if choice == 0:
         save_settings(path, values)
-        person.say(f"Both are in {path}.")
-    return values if way == 1 else {}
+        prompter.say(f"Saved both in {path}.")
+    return values if choice == 1 else {}

@@ -1,4 +1,4 @@
-"""The person at the terminal: is told things, and answers questions."""
+"""The dialogue with the person at the terminal."""
 
 from __future__ import annotations
 
@@ -13,29 +13,33 @@ if TYPE_CHECKING:
 
 
 def ask_at_terminal(question: str) -> str:
-    """Ask on standard error, so that standard output holds the result alone; waits for a line."""
+    """Ask on standard error, so that standard output holds only the result, and return the answer without spaces around it.
+
+    Raises:
+        StartError: standard input has ended.
+    """
     print(question, end=" ", file=sys.stderr, flush=True)  # noqa: T201 - a question
     line = sys.stdin.readline()
     if not line:
         print(file=sys.stderr)  # noqa: T201 - ends the question's line
-        raise StartError("Nobody answered the question, so nothing was changed. --yes agrees beforehand.")
+        raise StartError("The question got no answer, so nothing was changed. --yes answers yes in advance.")
     return line.strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Prompter:
-    """Whom to ask and how to tell. `assume_yes`: said yes beforehand, to all that is no secret."""
+    """Functions to ask and to print. `assume_yes` confirms everything but the handling of secrets."""
 
     ask: Callable[[str], str]
     say: Callable[[str], None]
     assume_yes: bool = False
 
     def confirm(self, question: str) -> bool:
-        """Whether they say yes. Anything but a clear yes is a no."""
+        """Ask for a yes. Anything but `y` or `yes` counts as no."""
         return self.assume_yes or self.ask(f"{question} [y/N]").lower() in {"y", "yes"}
 
     def choose(self, question: str, options: Sequence[str]) -> int:
-        """Which of these they want, asked until it is one of them."""
+        """Ask for one of the options until the answer is valid, and return its index."""
         self.say("\n".join(f"  {number}) {option}" for number, option in enumerate(options, 1)))
         while True:
             answer = self.ask(f"{question} [1-{len(options)}]")

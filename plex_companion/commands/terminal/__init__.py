@@ -1,1 +1,1 @@
-"""What a terminal shows: drawn from the state in pure code."""
+"""The live view of the terminal, rendered from the state in pure code."""

@@ -1,4 +1,4 @@
-"""The same for pipes and files: one line of plain text for each thing that changed between two scenes."""
+"""The live view for pipes and files: one line of plain text for each change between two view models."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from plex_companion.models import Session
 
 LONGEST = 900
-"""Characters of a line: in UTF-8 still less than what a pipe takes in one piece."""
+"""The most characters of a line. Its UTF-8 stays below Linux's `PIPE_BUF` (4,096), so a pipe takes it whole (pipe(7))."""
 
 
 def render_lines(before: ViewModel | None, after: ViewModel) -> list[str]:
-    """What happened from one scene to the next; everything there is, if there was none before. Progress is no change."""
+    """Render a line for each difference between two view models. Without a `before`, render everything.
+
+    Progress alone is not a difference.
+    """
     said = [
         *_compare_connection(before, after),
         *_compare_history(before, after),
@@ -38,17 +41,17 @@ def _compare_connection(before: ViewModel | None, after: ViewModel) -> Iterator[
             yield "nothing is playing"
 
 
-def _format_connection(scene: ViewModel) -> str:
-    link = wording.format_connection(scene.state.connection)
-    if not scene.is_live:
+def _format_connection(model: ViewModel) -> str:
+    link = wording.format_connection(model.state.connection)
+    if not model.is_live:
         return link
-    detail = clean(scene.state.connection.detail or "")
-    name = f"{link}: {wording.format_server(scene.state)}"
+    detail = clean(model.state.connection.detail or "")
+    name = f"{link}: {wording.format_server(model.state)}"
     return f"{name}, but some data can't be read: {detail}" if detail else name
 
 
 def _compare_history(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
-    """The begin and the end of an import; what comes later, play by play, is no news."""
+    """Report the start and the end of the history import. Plays that are imported later, one by one, are not reported."""
     old, new = before.state.history if before else None, after.state.history
     if after.is_importing and not (before and before.is_importing):
         yield f"importing Plex's history: {wording.format_import(new)} so far"
@@ -71,7 +74,10 @@ def _compare_sessions(before: ViewModel | None, after: ViewModel) -> Iterator[st
 
 
 def _is_news(old: Session, before: ViewModel, new: Session, after: ViewModel) -> bool:
-    """Going blind is said once, of the connection; coming back is said of every session that goes on."""
+    """Return whether a session changed enough for a line.
+
+    A lost connection has one line of its own; after it, every session that goes on gets a line.
+    """
     found_again = wording.is_present(new, after.state) and not wording.is_present(old, before.state)
     return found_again or (old.state, _describe_session(old)) != (new.state, _describe_session(new))
 
@@ -97,7 +103,7 @@ def _compare_activities(before: ViewModel | None, after: ViewModel) -> Iterator[
 
 
 def _compare_alerts(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
-    """Old ones are no news: of the first scene only the open ones are told."""
+    """Report new and resolved alerts. The first time, only the open ones are new."""
     told = {alert.id for alert in before.alerts} if before else {alert.id for alert in after.past}
     for alert in reversed(after.alerts):
         if alert.id not in told or (before is None and alert.resolved_at is None):

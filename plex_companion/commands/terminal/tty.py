@@ -1,4 +1,4 @@
-"""What the live view does to its terminal, and undoes: keys are not echoed, log lines wait until it is closed."""
+"""Prepares the terminal for the live view and restores it: keys are not echoed, and log lines wait until the view closes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ KEPT = 20
 
 
 def is_screen() -> bool:
-    """Whether standard output is a terminal that can be drawn on."""
+    """Return whether standard output is a terminal that understands cursor movement."""
     return sys.stdout.isatty() and os.environ.get("TERM", "") not in {"dumb", "unknown"}
 
 
 @contextmanager
 def disable_echo() -> Iterator[None]:
-    """Keys arrive one by one and leave no trace. Ctrl+C and Ctrl+Z do what they always do."""
+    """Read keys one by one, without echo, in the block. Ctrl+C and Ctrl+Z work as usual (cbreak mode, termios(3))."""
     if sys.platform == "win32" or not sys.stdin.isatty():
         yield
         return
@@ -42,7 +42,7 @@ def disable_echo() -> Iterator[None]:
 
 @contextmanager
 def stop_when_closed() -> Iterator[None]:
-    """End the block quietly when its terminal is closed; what is written later goes nowhere."""
+    """End the block quietly when its terminal is closed. Later output goes to the null device."""
     try:
         yield
     except* OSError:
@@ -53,7 +53,7 @@ def stop_when_closed() -> Iterator[None]:
 
 
 async def wait_for_key(key: bytes) -> None:
-    """Return when a key is pressed; never, where there is no keyboard."""
+    """Wait until a key is pressed. Without a keyboard, wait forever."""
     if sys.platform == "win32" or not sys.stdin.isatty():
         await anyio.sleep_forever()
     typed = b" "
@@ -75,7 +75,7 @@ class _BufferedHandler(logging.Handler):
 
 @contextmanager
 def buffer_log() -> Iterator[None]:
-    """Warnings go to standard error when the block has ended, since they would be drawn over. A log file goes on."""
+    """Hold back warnings until the block ends, because the view would draw over them. A log file is not affected."""
     root, held = logging.getLogger(), _BufferedHandler()
     if not sys.stderr.isatty():
         yield

@@ -1,4 +1,4 @@
-"""The live view: connection, sessions, activities and alerts as one renderable, without clock, console or Plex."""
+"""The live view: connection, sessions, activities and alerts as one renderable. Pure: no clock, console or Plex."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ SEVERITIES = {"info": ("·", "cyan"), "warning": ("!", "yellow"), "error": ("✗
 GREY = "grey50"
 MOST_ALERTS = 8
 LOW = 20
-"""Lines of a terminal in which one of each has to do."""
+"""A terminal with fewer lines reserves room for one alert and one activity only."""
 FEW = 3
-"""Alerts and activities that keep their place however many sessions there are."""
+"""Alerts and activities that are shown however many sessions there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ class ViewLayout:
     alerts: int
 
 
-def fit_layout(scene: ViewModel, height: int | None) -> ViewLayout:
-    """Sessions come first, but never push the newest alerts off the screen."""
-    sessions, activities, alerts = len(scene.sessions), len(scene.activities), min(MOST_ALERTS, len(scene.alerts))
+def fit_layout(model: ViewModel, height: int | None) -> ViewLayout:
+    """Distribute the lines: sessions come first, but never push the newest alerts off the screen."""
+    sessions, activities, alerts = len(model.sessions), len(model.activities), min(MOST_ALERTS, len(model.alerts))
     if height is None:
         return ViewLayout(sessions, activities, alerts)
     few = FEW if height >= LOW else 1
-    lines = height - len(_build_heading(scene)) - 2 - (activities > 0)  # headlines
+    lines = height - len(_build_heading(model)) - 2 - (activities > 0)  # headlines
     activities = min(activities, few)
     for_sessions = lines - activities - max(1, min(alerts, few))
     shown = sessions if 2 * sessions <= for_sessions else max(1, (for_sessions - 1) // 2)
@@ -63,14 +63,14 @@ def fit_layout(scene: ViewModel, height: int | None) -> ViewLayout:
     return ViewLayout(shown, activities, min(alerts, max(1, lines - activities - taken)))
 
 
-def render(scene: ViewModel, height: int | None = None) -> RenderableType:
-    """Everything, no taller than `height` lines if it can be helped; as wide as what it is printed on."""
-    room = fit_layout(scene, height)
-    parts = [_build_heading(scene), _render_sessions(scene, room.sessions)]
-    if room.activities:
-        parts.append(_render_activities(scene, room.activities))
-    parts.append(_render_alerts(scene, room.alerts))
-    taken = len(parts[0]) + 2 * room.sessions + room.activities + room.alerts + len(parts) + 2  # with spare lines
+def render(model: ViewModel, height: int | None = None) -> RenderableType:
+    """Render everything in at most `height` lines, if possible, and as wide as the console."""
+    layout = fit_layout(model, height)
+    parts = [_build_heading(model), _render_sessions(model, layout.sessions)]
+    if layout.activities:
+        parts.append(_render_activities(model, layout.activities))
+    parts.append(_render_alerts(model, layout.alerts))
+    taken = len(parts[0]) + 2 * layout.sessions + layout.activities + layout.alerts + len(parts) + 2  # with spare lines
     airy = height is None or taken + len(parts) <= height
     return Group(*(line for part in parts for line in ([*part, ""] if airy else part)))
 
@@ -79,37 +79,37 @@ def _build_line(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
 
 
-def _build_headline(title: Text, scene: ViewModel) -> Rule:
-    title.stylize("bold" if scene.is_live else "bold dim")
+def _build_headline(title: Text, model: ViewModel) -> Rule:
+    title.stylize("bold" if model.is_live else "bold dim")
     return Rule(title, align="left", style="dim")
 
 
-def _build_heading(scene: ViewModel) -> list[RenderableType]:
-    """One line while all is well, another for whatever is not or not yet."""
-    link = scene.state.connection
+def _build_heading(model: ViewModel) -> list[RenderableType]:
+    """Build the status line, and a further line for each problem or unfinished import."""
+    link = model.state.connection
     mark, style = LINKS[link.state]
-    left = _build_line((f"{mark} {wording.format_connection(link)}", style), f"  {wording.format_server(scene.state)}")
+    left = _build_line((f"{mark} {wording.format_connection(link)}", style), f"  {wording.format_server(model.state)}")
     first = Table.grid(expand=True, padding=(0, 1))
     first.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     first.add_column(justify="right", no_wrap=True)
-    first.add_row(left, _build_line(("plex-companion  ", "dim"), scene.format_time(scene.now_ms)))
-    return [first, *_list_troubles(scene)]
+    first.add_row(left, _build_line(("plex-companion  ", "dim"), model.format_time(model.now_ms)))
+    return [first, *_list_troubles(model)]
 
 
-def _list_troubles(scene: ViewModel) -> list[RenderableType]:
-    link, fresh = scene.state.connection, scene.state.refreshed_at
+def _list_troubles(model: ViewModel) -> list[RenderableType]:
+    link, fresh = model.state.connection, model.state.refreshed_at
     lines: list[RenderableType] = []
-    if not scene.is_live and scene.state.sessions:
-        since = f"confirmed at {scene.format_time(fresh)}" if fresh is not None else "perhaps from long ago"
+    if not model.is_live and model.state.sessions:
+        since = f"confirmed at {model.format_time(fresh)}" if fresh is not None else "perhaps from long ago"
         lines.append(_build_line((f"  This is the last known state, {since}.", "yellow")))
-    elif not scene.is_live and link.detail:
-        lines.append(_build_line((f"  Disconnected since {scene.format_time(link.since_at)}, retrying.", "yellow")))
-    if scene.is_live and link.detail:
+    elif not model.is_live and link.detail:
+        lines.append(_build_line((f"  Disconnected since {model.format_time(link.since_at)}, retrying.", "yellow")))
+    if model.is_live and link.detail:
         lines.append(_build_line((f"  Some data can't be read: {clean(link.detail)}", "yellow")))
-    history = scene.state.history
-    if scene.is_importing:
+    history = model.state.history
+    if model.is_importing:
         lines.append(_build_line((f"  Importing Plex's history: {wording.format_import(history)}.", "cyan")))
-    if scene.is_live and history.detail:
+    if model.is_live and history.detail:
         lines.append(
             _build_line(
                 (
@@ -118,23 +118,23 @@ def _list_troubles(scene: ViewModel) -> list[RenderableType]:
                 )
             )
         )
-    if scene.storage != "ok":
+    if model.storage != "ok":
         lines.append(_build_line(("  The database can't be written: nothing is being saved.", "bold red")))
     return lines
 
 
-def _render_sessions(scene: ViewModel, most: int) -> list[RenderableType]:
-    sessions = scene.sessions
+def _render_sessions(model: ViewModel, most: int) -> list[RenderableType]:
+    sessions = model.sessions
     if not sessions:
         known = (
             "Nothing is playing."
-            if scene.is_certain
+            if model.is_certain
             else "No sessions found."
-            if scene.is_live
+            if model.is_live
             else "Unknown while Plex is disconnected."
         )
-        title = Text("Now playing" if scene.is_live else "Last known")
-        return [_build_headline(title, scene), _build_line((f"  {known}", "dim"))]
+        title = Text("Now playing" if model.is_live else "Last known")
+        return [_build_headline(title, model), _build_line((f"  {known}", "dim"))]
     table = _build_table()
     for width in (1, None, None, None):
         table.add_column(width=width, no_wrap=True)
@@ -142,36 +142,36 @@ def _render_sessions(scene: ViewModel, most: int) -> list[RenderableType]:
     table.columns[2].ratio, table.columns[2].overflow = 5, "ellipsis"
     table.columns[3].justify = "right"
     for session in sessions[:most]:
-        table.add_row(*_render_session(session, scene), style="" if wording.is_present(session, scene.state) else "dim")
+        table.add_row(*_render_session(session, model), style="" if wording.is_present(session, model.state) else "dim")
     left_out = len(sessions) - most
     more = [_build_line((f"  … and {left_out} more", "dim"))] if left_out > 0 else []
-    return [_build_headline(_render_sums(scene), scene), table, *more]
+    return [_build_headline(_render_sums(model), model), table, *more]
 
 
 def _build_table() -> Table:
     return Table(box=None, show_header=False, expand=True, padding=(0, 1, 0, 0), pad_edge=False)
 
 
-def _render_sums(scene: ViewModel) -> Text:
-    sessions = scene.sessions
+def _render_sums(model: ViewModel) -> Text:
+    sessions = model.sessions
     transcoding = sum(session.decision == "transcode" for session in sessions)
     sums = (
-        f"{'Now playing' if scene.is_live else 'Last known'} ({len(sessions)})",
+        f"{'Now playing' if model.is_live else 'Last known'} ({len(sessions)})",
         f"{transcoding} transcoding" if transcoding else "",
         wording.format_bandwidth(sum(session.bandwidth_kbps or 0 for session in sessions)),
     )
     return Text(" · ".join(part for part in sums if part))
 
 
-def _render_session(session: Session, scene: ViewModel) -> tuple[Text, Group, Group, Group]:
-    mark, style = _choose_mark(session, scene)
+def _render_session(session: Session, model: ViewModel) -> tuple[Text, Group, Group, Group]:
+    mark, style = _choose_mark(session, model)
     slow = session.transcode is not None and session.transcode.is_slow
     return (
         Text(mark, style),
         Group(
             _build_line((wording.format_user(session), "bold")), _build_line((wording.format_player(session), "dim"))
         ),
-        Group(_build_line(wording.format_title(session)), _render_progress(session, scene)),
+        Group(_build_line(wording.format_title(session)), _render_progress(session, model)),
         Group(
             _build_line(
                 (
@@ -184,26 +184,26 @@ def _render_session(session: Session, scene: ViewModel) -> tuple[Text, Group, Gr
     )
 
 
-def _choose_mark(session: Session, scene: ViewModel) -> tuple[str, str]:
-    """Colours are for the present."""
+def _choose_mark(session: Session, model: ViewModel) -> tuple[str, str]:
+    """Choose the mark of a session. It is coloured only while the state is current."""
     mark, style = MARKS.get(session.state, ("?", "dim"))
-    return mark, style if wording.is_present(session, scene.state) else GREY
+    return mark, style if wording.is_present(session, model.state) else GREY
 
 
 def _choose_style(session: Session) -> str:
     return "yellow" if session.decision == "transcode" else "green"
 
 
-def _render_progress(session: Session, scene: ViewModel) -> RenderableType:
-    _, style = _choose_mark(session, scene)
+def _render_progress(session: Session, model: ViewModel) -> RenderableType:
+    _, style = _choose_mark(session, model)
     grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
     grid.add_column(ratio=1)
     grid.add_column(
         no_wrap=True, min_width=17, justify="right"
     )  # `1:02:03 / 2:30:00`, so that bars end below one another
-    duration, here = session.item.duration_ms, wording.compute_position_ms(session, scene.state, scene.now_ms)
+    duration, here = session.item.duration_ms, wording.compute_position_ms(session, model.state, model.now_ms)
     bar: RenderableType = _render_bar(here, duration, style) if duration and not session.item.live else ""
-    present = wording.is_present(session, scene.state)
+    present = wording.is_present(session, model.state)
     state = (
         f"was {clean(session.state)} "
         if not present
@@ -211,7 +211,7 @@ def _render_progress(session: Session, scene: ViewModel) -> RenderableType:
         if session.state == "playing"
         else f"{clean(session.state)} "
     )
-    grid.add_row(bar, _build_line((state, style), wording.format_position(session, scene.state, scene.now_ms)))
+    grid.add_row(bar, _build_line((state, style), wording.format_position(session, model.state, model.now_ms)))
     return grid
 
 
@@ -219,32 +219,32 @@ def _render_bar(done: int, total: int, style: str) -> ProgressBar:
     return ProgressBar(total=total, completed=done, complete_style=style, finished_style=style, style="grey30")
 
 
-def _render_activities(scene: ViewModel, most: int) -> list[RenderableType]:
+def _render_activities(model: ViewModel, most: int) -> list[RenderableType]:
     table = _build_table()
     table.add_column(width=1)
     table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
     table.add_column(ratio=1)
     table.add_column(justify="right", no_wrap=True, width=5)
-    for activity in scene.activities[:most]:
+    for activity in model.activities[:most]:
         done = activity.progress if activity.progress is not None and activity.progress >= 0 else None
         bar: RenderableType = "" if done is None else _render_bar(done, 100, "cyan")
         table.add_row(
             Text("»", "cyan"), _build_line(wording.format_activity(activity)), bar, "…" if done is None else f"{done} %"
         )
     return [
-        _build_headline(Text(f"Plex {'is' if scene.is_live else 'was'} working ({len(scene.activities)})"), scene),
+        _build_headline(Text(f"Plex {'is' if model.is_live else 'was'} working ({len(model.activities)})"), model),
         table,
     ]
 
 
-def _render_alerts(scene: ViewModel, most: int) -> list[RenderableType]:
-    alerts = scene.alerts
-    opened = len(scene.state.alerts)
+def _render_alerts(model: ViewModel, most: int) -> list[RenderableType]:
+    alerts = model.alerts
+    opened = len(model.state.alerts)
     title = Text(f"Alerts ({opened} open)" if opened else "Alerts")
     if not alerts:
         return [
-            _build_headline(title, scene),
-            _build_line(("  None." if scene.is_live else "  None known.", "dim")),
+            _build_headline(title, model),
+            _build_line(("  None." if model.is_live else "  None known.", "dim")),
         ]
     table = _build_table()
     table.add_column(width=1)
@@ -252,14 +252,14 @@ def _render_alerts(scene: ViewModel, most: int) -> list[RenderableType]:
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column(justify="right", no_wrap=True)
     for alert in alerts[:most]:
-        table.add_row(*_render_alert(alert, scene), style="" if alert.resolved_at is None else "dim")
-    return [_build_headline(title, scene), table]
+        table.add_row(*_render_alert(alert, model), style="" if alert.resolved_at is None else "dim")
+    return [_build_headline(title, model), table]
 
 
-def _render_alert(alert: Alert, scene: ViewModel) -> tuple[Text, str, Text, str]:
+def _render_alert(alert: Alert, model: ViewModel) -> tuple[Text, str, Text, str]:
     mark, style = SEVERITIES.get(alert.severity, ("?", "dim"))
     lasted = 0 if alert.resolved_at is None else alert.resolved_at - alert.at
-    known = scene.is_live or alert.kind in wording.OWN_ALERTS
+    known = model.is_live or alert.kind in wording.OWN_ALERTS
     end = (
         ("open" if known else "was open")
         if alert.resolved_at is None
@@ -267,4 +267,4 @@ def _render_alert(alert: Alert, scene: ViewModel) -> tuple[Text, str, Text, str]
         if lasted
         else ""
     )
-    return Text(mark, style), scene.format_time(alert.at), _build_line(clean(alert.title)), end
+    return Text(mark, style), model.format_time(alert.at), _build_line(clean(alert.title)), end

@@ -1,4 +1,4 @@
-"""What there is to show, at one moment."""
+"""The content of the live view at one moment."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ViewModel:
-    """A committed state and what is needed to read it."""
+    """A committed state, with the clock, zone and alerts needed to show it."""
 
     state: State
     now_ms: int
     past: Sequence[Alert] = ()
-    """Alerts of late, newest first; the open ones are in the state."""
+    """Recent alerts, newest first. The open ones are in the state."""
     storage: str = "ok"
     zone: tzinfo | None = None
     """`None` for this machine's."""
 
     @property
     def is_live(self) -> bool:
-        """Whether Plex is heard, so that this is the present."""
+        """Whether Plex is connected, so that the state is current."""
         return self.state.connection.state == "live"
 
     @property
     def is_certain(self) -> bool:
-        """Whether all was read, so that what is not here is not there."""
+        """Whether everything could be read, so that an empty list means that nothing is playing."""
         return self.is_live and self.state.connection.detail is None
 
     @property
     def is_importing(self) -> bool:
-        """Whether Plex's own history is being read for the first time."""
+        """Whether the first import of Plex's own history is running."""
         history = self.state.history
         return self.is_live and self.state.history_page > 0 and not history.complete and history.detail is None
 
     @property
     def sessions(self) -> list[Session]:
-        """Oldest first, so that nothing jumps."""
+        """The sessions, oldest first, so that lines do not jump."""
         return sorted(self.state.sessions.values(), key=lambda one: (one.started_at, one.play_id))
 
     @property
     def activities(self) -> list[Activity]:
-        """The same."""
+        """The running activities, oldest first, so that lines do not jump."""
         return sorted(self.state.activities.values(), key=lambda one: (one.started_at, one.uuid))
 
     @property
     def alerts(self) -> list[Alert]:
-        """The open ones first, newest first."""
+        """The alerts: open ones first, then resolved ones, each newest first."""
         opened = sorted(self.state.alerts.values(), key=lambda one: one.id, reverse=True)
         known = {one.id for one in opened}
         over = [one for one in self.past if one.resolved_at is not None and one.id not in known]
         return [*opened, *over]
 
     def format_time(self, ms: int) -> str:
-        """A wall-clock time for people."""
+        """Format a wall-clock time for people, in the zone of the view."""
         return wording.format_time(ms, self.now_ms, self.zone)
