@@ -57,6 +57,10 @@ def _split_words(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _split_names(value: object) -> object:
+    return _split_words(value.lower() if isinstance(value, str) else value)
+
+
 def _parse_closed_flag(value: object) -> object:
     """Only a clear no opens it; a typo stays closed."""
     return str(value).strip().lower() not in {"false", "0", "no", "off"}
@@ -105,6 +109,8 @@ def _decode_key(value: str) -> bytes:
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
+"""Words of our own, in whatever case."""
 Secret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
 """A blank one is none: an empty bearer token would open the house to everyone."""
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -165,7 +171,7 @@ class Settings(BaseSettings):
     oauth_jwks_url: str | None = _declare(
         None, "PLEX_COMPANION_OAUTH_JWKS_URL", "Where the issuer's keys are; by default where its metadata says."
     )
-    toolsets: Words = _declare((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
+    toolsets: Names = _declare((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
     privacy: Annotated[bool, BeforeValidator(_parse_closed_flag)] = _declare(
         True, "PLEX_COMPANION_PRIVACY", "off shows (and stores) users' e-mail and players' addresses."
     )
