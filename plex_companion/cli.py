@@ -491,7 +491,7 @@ def _run_maintenance(flags: argparse.Namespace) -> int:
         case "backup":
             said = anyio.run(database_file.make_backup, path, flags.to, settings.backups)
         case "restore" if flags.list:
-            said = database_file.describe_backups(path)
+            said = database_file.describe_backups(path, settings.zone)
         case "restore":
             said = anyio.run(database_file.restore, path, flags.file)
         case _:

@@ -58,6 +58,10 @@ def _split_words(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _split_names(value: object) -> object:
+    return _split_words(value.lower() if isinstance(value, str) else value)
+
+
 def _parse_closed_flag(value: object) -> object:
     """Return false only for a clear no, so that a typo keeps the protection on."""
     return str(value).strip().lower() not in {"false", "0", "no", "off"}
@@ -106,6 +110,8 @@ def _decode_key(value: str) -> bytes:
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
+"""Words of our own, in whatever case."""
 Secret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
 """A blank secret counts as unset: an empty bearer token would let everyone in."""
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -168,7 +174,7 @@ class Settings(BaseSettings):
     oauth_jwks_url: str | None = _declare(
         None, "PLEX_COMPANION_OAUTH_JWKS_URL", "The address of the issuer's keys; by default from its metadata."
     )
-    toolsets: Words = _declare((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
+    toolsets: Names = _declare((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
     privacy: Annotated[bool, BeforeValidator(_parse_closed_flag)] = _declare(
         True, "PLEX_COMPANION_PRIVACY", "off shows (and stores) users' e-mail and players' addresses."
     )

@@ -119,6 +119,7 @@ def test_lists_are_words_between_commas(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PLEX_COMPANION_TOOLSETS", " library , live,,")
     assert Settings.load().toolsets == ("library", "live")
     assert Settings.load({"toolsets": "live"}).toolsets == ("live",)
+    assert Settings.load({"toolsets": "Live, MEDIA"}).toolsets == ("live", "media")
 
 
 def test_no_text_form_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

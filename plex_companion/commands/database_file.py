@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from plex_companion.cache.backup import back_up, copy_to_named_file, list_backups, read_wall_clock
@@ -11,9 +11,11 @@ from plex_companion.cache.connections import hold_exclusive
 from plex_companion.cache.maintenance import vacuum as compact
 from plex_companion.cache.repair import restore as put_back
 from plex_companion.errors import BackupFailed, DatabaseInUse, DatabaseUnusable
+from plex_companion.zones import name_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import tzinfo
     from pathlib import Path
 
 
@@ -37,10 +39,10 @@ async def make_backup(path: Path, to: Path | None, keep: int) -> str:
     )
 
 
-def describe_backups(path: Path) -> str:
-    """List the backups with time, size and path, newest first."""
+def describe_backups(path: Path, zone: tzinfo) -> str:
+    """List the backups with time (in this zone), size and path, newest first."""
     found = list_backups(path, read_wall_clock())
-    lines = [f"{_format_time(one.at)}  {_format_size(one.path):>10}  {one.path}" for one in found]
+    lines = [f"{_format_time(one.at, zone)}  {_format_size(one.path):>10}  {one.path}" for one in found]
     return "\n".join(lines) or f"There is no backup of {path} yet. `plex-companion backup` makes one."
 
 
@@ -48,10 +50,11 @@ async def restore(path: Path, source: Path | None) -> str:
     """Restore the newest good backup, or the named one, and return a sentence about it. The replaced file is kept.
 
     Raises:
-        BackupFailed: there is no good backup.
+        BackupFailed: there is no good backup, or no such file.
         DatabaseInUse: another process uses the database.
         DatabaseNewer: a newer plex-companion made the backup.
     """
+    _refuse_missing(source)
     if source is None and not list_backups(path, read_wall_clock()):
         raise BackupFailed(f"There is no good backup of {path}. `restore --list` lists all backups.")
     with _hold_exclusive(path, "restored"):
@@ -79,6 +82,11 @@ def _insist_on(path: Path) -> None:
         raise DatabaseUnusable(f"There is no database {path} yet. Name another file with --database.")
 
 
+def _refuse_missing(source: Path | None) -> None:
+    if source is not None and not source.exists():
+        raise BackupFailed(f"There is no file {source}. `restore --list` shows the backups there are.")
+
+
 @contextmanager
 def _hold_exclusive(path: Path, done: str) -> Iterator[None]:
     with hold_exclusive(path) as alone:
@@ -93,5 +101,5 @@ def _format_size(path: Path) -> str:
     return f"{path.stat().st_size / 1_000_000:,.1f} MB"
 
 
-def _format_time(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _format_time(at: int, zone: tzinfo) -> str:
+    return f"{datetime.fromtimestamp(at / 1000, zone):%Y-%m-%d %H:%M:%S} {name_zone(zone)}"

@@ -11,7 +11,7 @@ from plex_companion.errors import Ambiguous, Invalid, NotFound
 from plex_companion.names.folding import fold
 from plex_companion.names.title_years import split_year
 from plex_companion.names.usernames import find_user_ids
-from plex_companion.text import clean
+from plex_companion.text import clean, mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -119,10 +119,10 @@ def _take_only(what: str, wanted: str, fitting: list[str], known: Names) -> str:
         return fitting[0]
     if fitting:
         matches = [{"id": id_, "name": known.get(id_)} for id_ in fitting]
-        message = f"'{wanted}' is the name of {len(fitting)}: pass the id instead, one of {', '.join(fitting)}."
+        message = f"'{mask(wanted)}' is the name of {len(fitting)}: pass the id instead, one of {', '.join(fitting)}."
         raise Ambiguous(message, argument=what, matches=matches)
     names = sorted({called or id_ for id_, called in known.items()}, key=str.casefold)[:NAMES]
-    message = f"Unknown {what} '{wanted}'. Known: {', '.join(names) or 'none yet'}."
+    message = f"Unknown {what} '{mask(wanted)}'. Known: {', '.join(names) or 'none yet'}."
     raise NotFound(message, what=what, available=names)
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import anyio
@@ -92,6 +93,21 @@ def test_a_backup_made_by_hand_is_listed_and_restored_and_what_was_there_is_kept
     (aside,) = tmp_path.glob("cache.sqlite3.before-restore-*Z")
     assert aside.name in answer
     assert rows_of(aside) == 10
+
+
+def test_backups_are_listed_with_the_time_of_the_companions_zone(tmp_path: Path) -> None:
+    database(tmp_path)
+    run(tmp_path, "backup")
+    (backup,) = (tmp_path / "cache.sqlite3.backups").iterdir()
+    at = datetime.strptime(backup.stem, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    (tmp_path / ".env").write_text("PLEX_COMPANION_TIMEZONE=Asia/Kathmandu\n", encoding="utf-8")
+    _, answer, _ = run(tmp_path, "restore", "--list")
+    assert f"{at + timedelta(hours=5, minutes=45):%Y-%m-%d %H:%M:%S} Asia/Kathmandu" in answer
+
+
+def test_a_backup_that_is_not_there_is_said_to_be_missing_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    assert "There is no file nope.sqlite3" in one_line(run(tmp_path, "restore", "nope.sqlite3"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_backup_goes_to_a_file_that_is_named_and_never_over_one_that_is_there(tmp_path: Path) -> None:
