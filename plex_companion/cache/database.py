@@ -32,7 +32,7 @@ from plex_companion.cache.open_files import (
 from plex_companion.cache.record import Statements, coalesce
 from plex_companion.cache.repair import RepairReport, repair, watch_for_damage
 from plex_companion.changes.state import RECENT
-from plex_companion.errors import BackupFailed, DatabaseBusy, DatabaseUnusable
+from plex_companion.errors import BackupFailed, DatabaseBusy, DatabaseUnusable, Internal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -303,6 +303,13 @@ async def open_cache(
     cache = Cache(path, schema, writer, reader, archive, lock_ms, file_ids(path), mended, _opened=opened)
     async with _closing(cache):
         yield cache
+
+
+def explain_unreadable(error: StorageError) -> Internal:
+    """Return what the reader of a damaged database gets: the rest of the program goes on without it."""
+    return Internal(
+        f"The database cannot be read ({error}). What plays now is known all the same; `plex-companion doctor` says more."
+    )
 
 
 @asynccontextmanager

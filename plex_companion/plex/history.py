@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+from xml.etree.ElementTree import Element
 
 from plex_companion.errors import NotFound, PlexError, ToolError
 from plex_companion.events import HistoryPage
@@ -66,8 +67,8 @@ class RawHistoryPage:
     """All of them."""
     total: int | None
     """How many the listing has; `None` if Plex does not say (PLEX.md 2.1), and then its size says nothing."""
-    unread: int = 0
-    """Rows that could not be read as XML. They are passed over, and not tried again."""
+    unread: frozenset[str] = frozenset()
+    """The rows that could not be read as XML, or do not say when they were played, by what tells them apart."""
 
 
 class HistoryCursor:
@@ -209,7 +210,7 @@ class HistoryImporter:
     ) -> None:
         self._gateway, self._book, self._say, self._numbers, self._now = gateway, book, say, numbers, now
         self._facts = facts
-        self._unread = 0
+        self._unread: set[str] = set()
 
     async def read_all(self) -> None:
         """Read to the end. After an error, the next reading goes on at the mark.
@@ -217,7 +218,7 @@ class HistoryImporter:
         Raises:
             ToolError: Plex could not tell; what was read is kept.
         """
-        self._unread = 0
+        self._unread.clear()
         total = await self._gateway.call(_count_rows, ahead=True)
         await self._report(total=total)
         known = self._book.read()
@@ -226,7 +227,7 @@ class HistoryImporter:
         walk, ask = HistoryCursor(known, self._now().at // 1000), True
         while not walk.done:
             rows, unread = await self._gateway.call(partial(_read_on, walk=walk), ahead=True)
-            self._unread += unread
+            self._unread |= unread  # a row may be read twice
             if ask:
                 rows, ask = await self._enrich_rows(rows)
             await self._send_page(rows, walk, total)
@@ -252,7 +253,7 @@ class HistoryImporter:
         await self._report(complete=False, detail=detail)
 
     async def _report(self, **said: Any) -> None:
-        rows = "1 row" if self._unread == 1 else f"{self._unread} rows"
+        rows = "1 row" if len(self._unread) == 1 else f"{len(self._unread)} rows"
         lacks = f"{rows} of Plex's history could not be read." if self._unread else None
         page = HistoryPage(next(self._numbers), **{"detail": lacks, **said})
         await self._say(page)
@@ -277,15 +278,27 @@ def _read_page(plex: PlexServer, path: str) -> RawHistoryPage:
         container = fetch_xml(plex, path)
     if container is None or container.tag != "MediaContainer":
         raise PlexError(f"GET {PATH}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
-    rows = tuple(row for row in map(views.parse_history_row, container) if row)
-    lost = sum(len(one.skipped) for one in damage)
-    if not len(container) and any(one.cut for one in damage):
-        lost = max(1, lost)  # nothing of the page came, so the reading goes on behind one row
-    return RawHistoryPage(rows, len(container) + lost, views.parse_full_total(container), lost)
+    rows: list[HistoryRow] = []
+    untimed: list[Element] = []
+    for element in container:
+        row = views.parse_history_row(element)
+        if row is None:
+            untimed.append(element)
+        else:
+            rows.append(row)
+    lost = [row for one in damage for row in one.skipped]
+    if not len(container) and not lost and any(one.cut for one in damage):
+        lost = [Element("Video")]  # nothing of the page came, so the reading goes on behind one row
+    unread = frozenset(map(_identify_row, (*lost, *untimed)))
+    return RawHistoryPage(tuple(rows), len(container) + len(lost), views.parse_full_total(container), unread)
 
 
-def _read_on(plex: PlexServer, walk: HistoryCursor) -> tuple[tuple[HistoryRow, ...], int]:
-    """The rows of the next page that may be news, and how many could not be read."""
+def _identify_row(row: Element) -> str:
+    return row.get("historyKey") or repr(sorted(row.attrib.items()))
+
+
+def _read_on(plex: PlexServer, walk: HistoryCursor) -> tuple[tuple[HistoryRow, ...], frozenset[str]]:
+    """The rows of the next page that may be news, and those that could not be read."""
     page = _read_page(plex, _build_path(walk))
     return walk.advance(page), page.unread
 

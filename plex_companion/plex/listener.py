@@ -258,8 +258,10 @@ class _Listener:
             async with self._snapshot_lock:  # or an older answer might come after a newer one
                 found = await self._reading(library=library)
                 if not isinstance(found, ToolError):
-                    self._unread = None
+                    self._unread = found.detail if found.is_unreadable else None
                     await self._send_event(found)
+                    if found.is_unreadable:
+                        self._refresh.sessions.set()
             match found:
                 case PlexUnauthorized():
                     return _explain_snapshot_failure(found)

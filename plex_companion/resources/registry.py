@@ -6,6 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.cache.database import StorageError, explain_unreadable
 from plex_companion.cache.leadership import TouchedUris
 from plex_companion.changes.kinds import (
     AccountsSeen,
@@ -83,6 +84,7 @@ async def read_resource(companion: Companion, uri: str, cursor: str | None = Non
     Raises:
         NotFound: the URI names nothing.
         Invalid: no such cursor.
+        Internal: the database cannot be read.
     """
     for resource in RESOURCES:
         fields = resource.parse_uri(uri)
@@ -98,7 +100,10 @@ async def read_resource(companion: Companion, uri: str, cursor: str | None = Non
 
 async def _read_body(companion: Companion, resource: Resource, uri: str, fields: Mapping[str, str]) -> str:
     if not resource.of_state:
-        return _encode(await resource.read(companion, **fields))
+        try:
+            return _encode(await resource.read(companion, **fields))
+        except StorageError as error:
+            raise explain_unreadable(error) from error
     kept = companion.live.written_out
     if uri not in kept:
         kept[uri] = _encode(await resource.read(companion, **fields))

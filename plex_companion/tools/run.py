@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from plex_companion.cache.database import StorageError, explain_unreadable
 from plex_companion.errors import ToolError
 from plex_companion.events import Audit, ReceivedEvent
 from plex_companion.plex.lookup import LONGEST, MultipleMatches
@@ -64,6 +65,8 @@ async def _run(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answe
             return _encode_result(tool, await tool.function(**given), secrets, damage)
         except ToolError as error:
             raise _complete(error, damage, secrets) from error
+        except StorageError as error:
+            raise explain_unreadable(error) from error
         except MultipleMatches as several:
             told = _mark_incomplete(several.structured, damage)
             return _hide_secrets(told, secrets)[0], hide_secrets(_encode(several.matches), secrets), ()
