@@ -13,7 +13,14 @@ import anyio
 
 from plex_companion.app import open_companion, open_demo_settings
 from plex_companion.commands.terminal.lines import render_lines
-from plex_companion.commands.terminal.tty import buffer_log, disable_echo, is_screen, stop_when_closed, wait_for_key
+from plex_companion.commands.terminal.tty import (
+    buffer_log,
+    disable_echo,
+    drop_unwritable,
+    is_screen,
+    stop_when_closed,
+    wait_for_key,
+)
 from plex_companion.commands.terminal.view import MOST_ALERTS, render
 from plex_companion.commands.terminal.view_model import ViewModel
 from plex_companion.history.alert_pages import read_latest
@@ -51,6 +58,7 @@ async def watch(settings: Settings, *, demo: bool) -> None:
     async with AsyncExitStack() as stack:
         screen = is_screen()
         if screen:
+            stack.callback(drop_unwritable, sys.stdout, sys.stderr)
             stack.enter_context(buffer_log())
         if demo:
             settings = await stack.enter_async_context(open_demo_settings(settings))
