@@ -31,7 +31,7 @@ from plex_companion.cache.open_files import (
 )
 from plex_companion.cache.record import Statements, coalesce
 from plex_companion.cache.repair import RepairReport, repair, watch_for_damage
-from plex_companion.errors import BackupFailed, DatabaseBusy, DatabaseUnusable
+from plex_companion.errors import BackupFailed, DatabaseBusy, DatabaseUnusable, Internal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -274,6 +274,13 @@ async def open_cache(
     cache = Cache(path, schema, writer, reader, archive, lock_ms, read_file_ids(path), repair_report, _opened=opened)
     async with _close_at_end(cache):
         yield cache
+
+
+def explain_unreadable(error: StorageError) -> Internal:
+    """Return what the reader of a damaged database gets: the rest of the program goes on without it."""
+    return Internal(
+        f"The database cannot be read ({error}). What plays now is known all the same; `plex-companion doctor` says more."
+    )
 
 
 @asynccontextmanager

@@ -157,6 +157,8 @@ def _handle_snapshot(event: Snapshot, before: State, now: Moment) -> list[Effect
         changes.append(ConnectionChanged(live))
     if event.is_unreadable != before.sessions_unreadable:
         changes.append(ReadabilityChanged(event.is_unreadable))
+    if event.is_unreadable:
+        changes += sessions.mark_stale(before)
     changes += sessions.handle_session_snapshot(event, before, now)
     changes += activities.handle_activity_snapshot(event, before, now)
     if event.sections is not None and event.sections != before.sections:

@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING
 import anyio
 
 from plex_companion.app import open_companion
-from plex_companion.cache.queries.read import read_newest_alerts
 from plex_companion.commands.terminal.lines import render_lines
-from plex_companion.commands.terminal.tty import buffer_log, disable_echo, is_screen, stop_when_closed, wait_for_key
+from plex_companion.commands.terminal.tty import (
+    buffer_log,
+    disable_echo,
+    drop_unwritable,
+    is_screen,
+    stop_when_closed,
+    wait_for_key,
+)
 from plex_companion.commands.terminal.view import MOST_ALERTS, render
 from plex_companion.commands.terminal.view_model import ViewModel
+from plex_companion.history.alert_pages import read_latest
 from plex_companion.resources.alerts import ALERTS
 from plex_companion.server.http.signals import wait_for_signal
 
@@ -51,6 +58,7 @@ async def watch(settings: Settings, *, demo: bool) -> None:
     async with AsyncExitStack() as stack:
         screen = is_screen()
         if screen:
+            stack.callback(drop_unwritable, sys.stdout, sys.stderr)
             stack.enter_context(buffer_log())
         if demo:
             from plex_companion.demo.demo_settings import open_demo_settings  # noqa: PLC0415 - never loaded unless asked for
@@ -84,7 +92,7 @@ class _RecentAlerts:
     async def build_view_model(self, companion: Companion) -> ViewModel:
         if not self._read:
             self._read = True
-            self._past = await read_newest_alerts(companion.cache, 2 * MOST_ALERTS)
+            self._past = await read_latest(companion, 2 * MOST_ALERTS)
         return ViewModel(companion.state, companion.now_ms, self._past, companion.live.storage, companion.zone)
 
 

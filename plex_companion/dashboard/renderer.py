@@ -10,8 +10,8 @@ import anyio
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from plex_companion.cache.queries.chart_queries import Ranking, count_plays_by_quarter
-from plex_companion.cache.queries.read import read_newest_alerts
 from plex_companion.dashboard import cards, charts
+from plex_companion.history.alert_pages import read_latest
 from plex_companion.history.play_counts import count_plays
 from plex_companion.times import DAY_MS, Window
 from plex_companion.zones import name_zone
@@ -75,7 +75,7 @@ class PageRenderer:
 
     async def _render_parts(self, state: State) -> RenderedPage:
         now = self._companion.now_ms
-        alerts = await read_newest_alerts(self._companion.cache, ALERTS_READ)
+        alerts = await read_latest(self._companion, ALERTS_READ)
         blind = state.connection.state != "live"
         parts = {
             "link": self._render_one("link.html", link=cards.build_banner(state, now, self._companion.live.storage)),

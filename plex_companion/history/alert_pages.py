@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plex_companion.history.source import HistorySource
+    from plex_companion.models import Alert
     from plex_companion.times import Window
 
 LONGEST_ID = 18
@@ -39,10 +40,35 @@ async def list_alerts(
     _refuse_unknown(kinds or ())
     after, bounds = _resolve_since(since, until, source)
     await _refuse_future(source, since=after, cursor=before)
-    found = await read_newest_alerts(source.cache, limit + 1, after=after, kinds=kinds, before=before, window=bounds)
+    found = await read_latest(source, limit + 1, after=after, kinds=kinds, before=before, window=bounds)
     more, found = len(found) > limit, found[:limit]
     alerts = [serialize.serialize_alert(alert) for alert in found]
     return {"alerts": alerts, "count": len(alerts), "next_cursor": found[-1].id if more else None}
+
+
+async def read_latest(
+    source: HistorySource,
+    limit: int,
+    *,
+    after: int | None = None,
+    kinds: Sequence[str] | None = None,
+    before: int | None = None,
+    window: Window | None = None,
+) -> list[Alert]:
+    """Return alerts, newest first, also those that cannot be written now: they tell why."""
+    found = await read_newest_alerts(source.cache, limit, after=after, kinds=kinds, before=before, window=window)
+    latest = {alert.id: alert for alert in found}
+    closed = (rested.alert for rested in source.state.recently_resolved.values())
+    for alert in (*closed, *source.state.alerts.values()):
+        fits = (
+            (after is None or alert.id > after)
+            and (before is None or alert.id < before)
+            and (not kinds or alert.kind in kinds)
+            and (window is None or window.since <= alert.at <= window.until)
+        )
+        if fits:
+            latest[alert.id] = alert
+    return sorted(latest.values(), key=lambda alert: -alert.id)[:limit]
 
 
 def _resolve_since(
@@ -64,7 +90,7 @@ def _refuse_unknown(kinds: Sequence[str]) -> None:
 
 
 async def _refuse_future(source: HistorySource, **given: int | None) -> None:
-    newest = await read_last_alert_id(source.cache)
+    newest = max(await read_last_alert_id(source.cache), source.state.next_alert - 1)
     for name, number in given.items():
         if number is not None and number > newest:
             message = (

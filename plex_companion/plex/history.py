@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+from xml.etree.ElementTree import Element
 
 from plex_companion.errors import NotFound, PlexError, ToolError
 from plex_companion.events import HistoryPage
@@ -66,8 +67,8 @@ class RawHistoryPage:
     """The number of all rows."""
     total: int | None
     """How many rows the listing has; `None` if Plex does not state it (PLEX.md 2.1)."""
-    unread: int = 0
-    """Rows that could not be read as XML. They are skipped, and not requested again."""
+    unread: frozenset[str] = frozenset()
+    """Identities of the rows that could not be read as XML or have no time. They are skipped, and not requested again."""
 
 
 class HistoryCursor:
@@ -209,7 +210,7 @@ class HistoryImporter:
     ) -> None:
         self._gateway, self._progress, self._send, self._numbers, self._now = gateway, progress, send, numbers, now
         self._enricher = enricher
-        self._unread = 0
+        self._unread: set[str] = set()
 
     async def read_all(self) -> None:
         """Read to the end. After an error, the next call continues at the mark.
@@ -217,7 +218,7 @@ class HistoryImporter:
         Raises:
             ToolError: Plex did not answer as expected; what was read is kept.
         """
-        self._unread = 0
+        self._unread.clear()
         total = await self._gateway.call(_count_rows, ahead=True)
         await self._report(total=total)
         known = self._progress.read()
@@ -226,7 +227,7 @@ class HistoryImporter:
         cursor, enriches = HistoryCursor(known, self._now().at // 1000), True
         while not cursor.done:
             rows, unread = await self._gateway.call(partial(_read_on, cursor=cursor), ahead=True)
-            self._unread += unread
+            self._unread |= unread  # a row may be read twice
             if enriches:
                 rows, enriches = await self._enrich_rows(rows)
             await self._send_page(rows, cursor, total)
@@ -252,7 +253,7 @@ class HistoryImporter:
         await self._report(complete=False, detail=detail)
 
     async def _report(self, **values: Any) -> None:
-        rows = "1 row" if self._unread == 1 else f"{self._unread} rows"
+        rows = "1 row" if len(self._unread) == 1 else f"{len(self._unread)} rows"
         problem = f"{rows} of Plex's history could not be read." if self._unread else None
         page = HistoryPage(next(self._numbers), **{"detail": problem, **values})
         await self._send(page)
@@ -277,15 +278,27 @@ def _read_page(plex: PlexServer, path: str) -> RawHistoryPage:
         container = fetch_xml(plex, path)
     if container is None or container.tag != "MediaContainer":
         raise PlexError(f"GET {PATH}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
-    rows = tuple(row for row in map(views.parse_history_row, container) if row)
-    lost = sum(len(one.skipped) for one in damage)
-    if not len(container) and any(one.cut for one in damage):
-        lost = max(1, lost)  # the page is empty, so continue after one row
-    return RawHistoryPage(rows, len(container) + lost, views.parse_full_total(container), lost)
+    rows: list[HistoryRow] = []
+    untimed: list[Element] = []
+    for element in container:
+        row = views.parse_history_row(element)
+        if row is None:
+            untimed.append(element)
+        else:
+            rows.append(row)
+    lost = [row for one in damage for row in one.skipped]
+    if not len(container) and not lost and any(one.cut for one in damage):
+        lost = [Element("Video")]  # the page is empty, so continue after one row
+    unread = frozenset(map(_identify_row, (*lost, *untimed)))
+    return RawHistoryPage(tuple(rows), len(container) + len(lost), views.parse_full_total(container), unread)
 
 
-def _read_on(plex: PlexServer, cursor: HistoryCursor) -> tuple[tuple[HistoryRow, ...], int]:
-    """Return the rows of the next page that may be new, and how many could not be read."""
+def _identify_row(row: Element) -> str:
+    return row.get("historyKey") or repr(sorted(row.attrib.items()))
+
+
+def _read_on(plex: PlexServer, cursor: HistoryCursor) -> tuple[tuple[HistoryRow, ...], frozenset[str]]:
+    """Return the rows of the next page that may be new, and the identities of those that could not be read."""
     page = _read_page(plex, _build_path(cursor))
     return cursor.advance(page), page.unread
 

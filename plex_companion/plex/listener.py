@@ -260,8 +260,10 @@ class _Listener:
             async with self._snapshot_lock:  # otherwise an older answer could follow a newer one
                 found = await self._read_snapshot(library=library)
                 if not isinstance(found, ToolError):
-                    self._unread = None
+                    self._unread = found.detail if found.is_unreadable else None
                     await self._send_event(found)
+                    if found.is_unreadable:
+                        self._refresh.sessions.set()
             match found:
                 case PlexUnauthorized():
                     return _explain_snapshot_failure(found)

@@ -100,7 +100,7 @@ def get(plex: PlexServer, path: str, /, **params: object) -> Element:
         PlexError: the answer is empty or a web page.
         ToolError: Plex answered with an error.
     """
-    return check_container(plex.query(build_path(path, params)), path)
+    return check_list(plex.query(build_path(path, params)), path)
 
 
 def check_container(found: Element | None, path: str) -> Element:
@@ -111,9 +111,21 @@ def check_container(found: Element | None, path: str) -> Element:
     """
     if found is None:
         raise PlexError(f"Plex answered GET {path} with nothing. Try again in a moment.")
-    if found.tag.lower() == "html":
+    if found.tag.rpartition("}")[2].lower() == "html":  # XHTML puts it into a namespace
         raise PlexError(f"GET {path} was answered with a web page. Does PLEX_URL name a Plex Media Server?")
     return found
+
+
+def check_list(found: Element | None, path: str) -> Element:
+    """Return what came, if it is a list of Plex's: no other element must pass for an empty one.
+
+    Raises:
+        PlexError: it is not.
+    """
+    came = check_container(found, path)
+    if came.tag != "MediaContainer":
+        raise PlexError(f"GET {path}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
+    return came
 
 
 def get_or_none(plex: PlexServer, path: str, /, **params: object) -> Element | None:
@@ -126,7 +138,7 @@ def get_or_none(plex: PlexServer, path: str, /, **params: object) -> Element | N
 def get_page(plex: PlexServer, path: str, /, offset: int, limit: int, **params: object) -> ResultPage:
     """Return one page of a list. One request, whatever the limit."""
     headers = {"X-Plex-Container-Start": str(offset), "X-Plex-Container-Size": str(limit)}
-    return cut_page(check_container(plex.query(build_path(path, params), headers=headers), path), offset, limit)
+    return cut_page(check_list(plex.query(build_path(path, params), headers=headers), path), offset, limit)
 
 
 def cut_page(found: Element, offset: int, limit: int) -> ResultPage:

@@ -18,7 +18,7 @@ from plex_companion.plex.xml import views
 from plex_companion.plex.xml.answer import Damage, collect_damage, describe_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from plex_companion.models import Account, Activity, Client, Device, Moment, Section, ServerIdentity, SessionRow
     from plex_companion.plex.client import PlexServer
@@ -51,8 +51,8 @@ async def take_snapshot(
     Args:
         gateway: sends the requests.
         epoch: the number of the connection.
-        first: whether it is the first of its connection. If Plex answers but its sessions cannot be read, the first one
-            is marked `is_unreadable`, and the websocket is used all the same.
+        first: whether it is the first of its connection. If Plex answers but its sessions cannot be read, the first one,
+            and one with libraries, is marked `is_unreadable`, and the websocket is used all the same.
         now: the clock.
         want_library: whether to read server, libraries, accounts and clients.
         private: whether e-mail and network addresses are masked.
@@ -72,7 +72,7 @@ async def take_snapshot(
         # Some versions answer 401 where the owner's token is needed (PLEX.md 2.1); then `/` still answers.
         await gateway.call(_fetch_root, ahead=True)
     elif error is not None and not isinstance(error, PlexForbidden):
-        await _require_answer(gateway, error, first=first)
+        await _require_answer(gateway, error, goes_on=first or want_library)
         reading.found["is_unreadable"] = True
     async with anyio.create_task_group() as tasks:
         for part in dict.fromkeys(("activities", *(("server",) if first else ()), *(_LIBRARY if want_library else ()))):
@@ -85,14 +85,14 @@ async def take_snapshot(
     return Snapshot(epoch=epoch, first=first, requested=reading.requested, detail=detail, **reading.found)
 
 
-async def _require_answer(gateway: Gateway, error: ToolError, *, first: bool) -> None:
+async def _require_answer(gateway: Gateway, error: ToolError, *, goes_on: bool) -> None:
     """Check that Plex answers at all, only not this request.
 
     Raises:
         ToolError: `error`, or why Plex does not answer.
     """
     away = isinstance(error, PlexUnreachable | PlexStarting) or not isinstance(error, PlexError)
-    if not first or away or views.parse_server_identity(await gateway.call(_fetch_root, ahead=True)) is None:
+    if not goes_on or away or views.parse_server_identity(await gateway.call(_fetch_root, ahead=True)) is None:
         raise error
 
 
@@ -129,6 +129,7 @@ class _SnapshotReader:
         damage = found[0] if found else Damage("GET /status/sessions")
         # A row without an identifier counts as unread, though it may still match a known session.
         damage.skipped += [Element("Video") for row in rows if find_session_key(row) is None]
+        damage.skipped += _find_contradictions(rows)
         self._damage["sessions"] = [damage] if damage else []
         unread = [row.get("sessionKey") for row in damage.skipped]
         self.found["unread_keys"] = frozenset(key for key in unread if key)
@@ -185,7 +186,19 @@ class _SnapshotReader:
 
 
 def _parse_session(element: Element, *, private: bool) -> SessionRow | None:
-    return views.parse_session_row(element, private=private) if element.tag in _ROWS else None
+    """Return a row of a kind that is known, or that says it is one by its session key."""
+    is_row = element.tag in _ROWS or element.get("sessionKey")
+    return views.parse_session_row(element, private=private) if is_row else None
+
+
+def _find_contradictions(rows: Sequence[SessionRow]) -> list[Element]:
+    """Return an element for each row that gives another item the session key of an earlier row."""
+    first: dict[str, SessionRow] = {}
+    return [
+        Element("Video", {"sessionKey": row.session_key})
+        for row in rows
+        if row.session_key and first.setdefault(row.session_key, row).item.rating_key != row.item.rating_key
+    ]
 
 
 def _fetch_root(plex: PlexServer) -> Element | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.cache.database import StorageError, explain_unreadable
 from plex_companion.cache.leadership import TouchedUris
 from plex_companion.changes.kinds import (
     AccountsSeen,
@@ -83,6 +84,7 @@ async def read_resource(companion: Companion, uri: str, cursor: str | None = Non
     Raises:
         NotFound: there is no resource with this URI.
         Invalid: the cursor is malformed.
+        Internal: the database cannot be read.
     """
     for resource in RESOURCES:
         fields = resource.parse_uri(uri)
@@ -98,7 +100,10 @@ async def read_resource(companion: Companion, uri: str, cursor: str | None = Non
 
 async def _read_body(companion: Companion, resource: Resource, uri: str, fields: Mapping[str, str]) -> str:
     if not resource.of_state:
-        return encode_json(await resource.read(companion, **fields))
+        try:
+            return encode_json(await resource.read(companion, **fields))
+        except StorageError as error:
+            raise explain_unreadable(error) from error
     kept = companion.live.serialized
     if uri not in kept:
         kept[uri] = encode_json(await resource.read(companion, **fields))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from plex_companion.cache.database import StorageError, explain_unreadable
 from plex_companion.errors import ToolError
 from plex_companion.events import Audit, ReceivedEvent
 from plex_companion.plex.lookup import LONGEST, MultipleMatches
@@ -62,6 +63,8 @@ async def _run(companion: Companion, tool: Tool, given: dict[str, Any]) -> Answe
             return _encode_result(tool, await tool.function(**given), damage)
         except ToolError as error:
             raise _add_damage(error, damage, companion.secrets) from error
+        except StorageError as error:
+            raise explain_unreadable(error) from error
         except MultipleMatches as several:
             return _mark_incomplete(several.structured, damage), encode_json(several.matches), ()
 

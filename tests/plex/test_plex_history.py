@@ -380,6 +380,9 @@ BROKEN = [
     b'<Video historyKey="/status/sessions/history/13" viewedAt="%d" title="A" studio="B" studio="C"/>' % (BEGAN + 780),
     b'<Video historyKey="/status/sessions/history/13" viewedAt="%d" title="A"><Media>' % (BEGAN + 780),
     b'<Video historyKey="/status/sessions/history/13" viewedAt="%d" title="The "A""/>' % (BEGAN + 780),
+    b'<Video historyKey="/status/sessions/history/13" title="A"/>',
+    b'<Video historyKey="/status/sessions/history/13" viewedAt="soon" title="A"/>',
+    b'<Video historyKey="/status/sessions/history/13" viewedAt="99999999999999" title="A"/>',
 ]
 
 
@@ -410,6 +413,18 @@ async def test_a_row_that_cannot_be_read_is_passed_over_and_told_of(
     assert cache.history.complete
     assert cache.history.detail == "1 row of Plex's history could not be read."
     assert len(source.asked) < 10
+
+
+async def test_a_row_that_cannot_be_read_counts_once_where_pages_are_read_twice(plex: Pretend) -> None:
+    rows = "".join(f'<Video historyKey="/h/{n}" viewedAt="{BEGAN - n}" title="T"/>' for n in range(5))
+    bad = '<Video historyKey="/h/9" viewedAt="1" studio="a" studio="b"/>'
+    body = f'<MediaContainer totalSize="6">{rows}{bad}</MediaContainer>'.encode()
+    plex.answers[PATH] = Answer(body=body)  # whatever order is asked for
+    cache = RecordingCache()
+    async with open_importer(plex, cache) as reader:
+        await reader.read_all()
+    assert len(cache.plays) == 5
+    assert cache.history.detail == "1 row of Plex's history could not be read."
 
 
 async def test_a_page_of_which_nothing_can_be_read_does_not_stop_the_reading(plex: Pretend) -> None:

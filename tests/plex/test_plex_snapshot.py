@@ -46,15 +46,18 @@ async def test_the_first_one_does_not_wait_for_the_libraries(pretend: Pretend, g
 
 
 @pytest.mark.parametrize("answer", [Answer(500), Answer(body=b""), Answer(body=b"<html/>")])
-async def test_without_the_sessions_only_the_first_snapshot_is_one_and_it_says_so(
+async def test_without_the_sessions_the_first_snapshot_and_that_of_the_library_are_some_and_say_so(
     pretend: Pretend, gateway: Gateway, answer: Answer
 ) -> None:
     pretend.answers["/status/sessions"] = answer
     first = await _take(gateway)
     assert (first.sessions, first.is_unreadable) == (None, True)
     assert "GET /status/sessions: " in (first.detail or "")
+    later = await _take(gateway, first=False)
+    assert (later.sessions, later.is_unreadable) == (None, True)
+    assert later.accounts is not None
     with pytest.raises(PlexError):
-        await _take(gateway, first=False)
+        await _take(gateway, first=False, library=False)
 
 
 async def test_where_the_sessions_are_the_owners_alone_they_are_none_and_that_is_said(

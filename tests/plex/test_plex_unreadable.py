@@ -121,6 +121,41 @@ async def run_companion(
         plex.close()
 
 
+CLIP = f'<Clip sessionKey="2" ratingKey="4" key="/library/metadata/4" title="Pre-roll">{PLAYER}</Clip>'
+ONE_KEY = FINE.replace('ratingKey="3"', 'ratingKey="8"').replace("Fine", "Other")
+
+
+async def test_an_element_of_another_name_is_a_session_if_it_has_the_key_of_one(tmp_path: Path) -> None:
+    async with run_companion(tmp_path, FINE, CLIP) as it:
+        assert {title for title, _ in it.known.values()} == {"Fine", "Pre-roll"}
+
+
+async def test_a_second_item_under_one_session_key_is_told_of(tmp_path: Path) -> None:
+    async with run_companion(tmp_path, FINE, ONE_KEY) as it:
+        assert it.known == {"1": ("Fine", False)}
+        assert "1 row could not be read" in it.detail
+    async with run_companion(tmp_path, FINE, FINE) as it:
+        assert not it.detail, "they say the same"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'<html xmlns="http://www.w3.org/1999/xhtml"><body>Log in</body></html>',
+        b'<Response code="200" status="OK"/>',
+        b"<errors><error>busy</error></errors>",
+    ],
+)
+async def test_no_answer_but_a_list_passes_for_an_empty_list(body: bytes, tmp_path: Path) -> None:
+    async with run_companion(tmp_path, first=Answer(body=body)) as it:
+        assert it.detail, "accounts were read all the same, and that is no answer to what plays"
+        assert it.application.companion.state.sessions_unreadable
+        assert (await it.tool("sessions_get_active"))["code"] == "plex_error"
+        it.plex.answers["/playlists"] = it.plex.answers["/butler"] = Answer(body=body)
+        assert (await it.tool("playlist_list"))["code"] == "plex_error"
+        assert (await it.tool("server_get_butler_tasks"))["code"] == "plex_error"
+
+
 @pytest.mark.parametrize(
     ("bad", "titles"),
     [

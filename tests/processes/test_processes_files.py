@@ -15,6 +15,9 @@ from support.deadlines import HANG_SECONDS
 from support.several_processes import Member, member, rows, two
 
 from plex_companion.cache.migrate import migrate
+from plex_companion.errors import Internal
+from plex_companion.history.alert_pages import list_alerts
+from plex_companion.resources.registry import read_resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,10 +139,26 @@ async def test_a_foreign_file_in_its_place_is_left_alone_and_told(kind: str, dem
         session = demo.start()
         await one.until(lambda: session.key in one.sessions)
         assert (path.read_bytes() if path.is_file() else b"") == before
+        told = await list_alerts(one.companion, 9, kinds=["storage"])
+        assert [alert["resolved_at"] for alert in told["alerts"]] == [None], "it is told, though it is not written"
+        assert (await list_alerts(one.companion, 9, kinds=["buffering"]))["alerts"] == []
         path.rename(other)
         await healed(one, tmp_path)
     assert (other.read_bytes() if other.is_file() else b"") == before
     assert rows(tmp_path, "SELECT session_key FROM plays WHERE session_key IS NOT NULL") == [(session.key,)]
+
+
+async def test_a_database_that_is_cut_under_it_says_what_is_wrong_and_what_plays(demo: Demo, tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite3"
+    async with member(demo, tmp_path, tick=0.1) as one:
+        await one.live()
+        session = demo.start()
+        await one.until(lambda: session.key in one.sessions)
+        os.truncate(path, 0)
+        await until(lambda: is_degraded(one))
+        assert session.key in await read_resource(one.companion, "plex://sessions")
+        with pytest.raises(Internal, match="The database cannot be read"):
+            await read_resource(one.companion, "plex://history")
 
 
 async def test_an_older_copy_of_the_same_house_in_its_place_is_gone_on_with(demo: Demo, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from anyio.streams.text import TextReceiveStream
 from support.deadlines import HANG_SECONDS
 
+from plex_companion.commands.terminal.tty import drop_unwritable
 from plex_companion.demo import Demo, open_demo
 
 if TYPE_CHECKING:
@@ -276,3 +277,12 @@ async def test_the_token_is_nowhere(demo: Demo, tmp_path: Path) -> None:
         terminal.process.send_signal(signal.SIGINT)
         await terminal.ended()
     assert TOKEN not in terminal.shown
+
+
+def test_what_waits_for_a_closed_terminal_is_dropped() -> None:
+    keyboard, screen = os.openpty()
+    with os.fdopen(screen, "w", encoding="utf-8") as stream:
+        stream.write("the end")
+        os.close(keyboard)
+        drop_unwritable(stream)
+        stream.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
 KEPT = 20
 
@@ -50,6 +52,19 @@ def stop_when_closed() -> Iterator[None]:
         for descriptor in [screen, log] if os.path.sameopenfile(screen, log) else [screen]:
             os.dup2(nowhere, descriptor)
         os.close(nowhere)
+
+
+def drop_unwritable(*streams: TextIO) -> None:
+    """Drop what waits for a terminal that has been closed: as the interpreter ends, it would be an error (exit code 120)."""
+    for stream in streams:
+        try:
+            stream.flush()
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 async def wait_for_key(key: bytes) -> None:
