@@ -114,7 +114,7 @@ def test_a_backup_goes_to_a_file_that_is_named_and_never_over_one_that_is_there(
     path = database(tmp_path)
     assert run(tmp_path, "backup", "--to", "copy.sqlite3")[0] == 0
     delete(path, "1")
-    assert "exists already" in one_line(run(tmp_path, "backup", "--to", "copy.sqlite3"))
+    assert "already exists" in one_line(run(tmp_path, "backup", "--to", "copy.sqlite3"))
     assert run(tmp_path, "restore", "copy.sqlite3")[0] == 0
     assert rows_of(path) == 199
 
@@ -130,7 +130,7 @@ def test_what_cannot_be_restored_is_refused_in_one_line_and_changes_nothing(tmp_
     refusals = {
         "nowhere.sqlite3": "nowhere.sqlite3",
         "words.txt": "not a database",
-        "recipes.sqlite3": "no database of plex-companion",
+        "recipes.sqlite3": "not a database of plex-companion",
         "newer.sqlite3": "newer plex-companion",
     }
     for name, words in refusals.items():
