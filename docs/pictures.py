@@ -44,7 +44,7 @@ ALL_SHOWN = """Promise.all([...document.images]
 
 
 async def household(demo: Demo) -> None:
-    """An evening at the Lighthouse."""
+    """Simulate an evening in the demo household."""
     for title in ("Saffron Sky", "The Quiet Lighthouse", "A Winter of Kites", "Paper Comets", "The Last Orchard"):
         await demo.add_movie(title)
     film = demo.start(demo.get_movie(12), user=0, player=0, offset=31 * MINUTE, transcode=True)
@@ -61,7 +61,7 @@ async def household(demo: Demo) -> None:
 
 @asynccontextmanager
 async def companion(demo: Demo, folder: Path) -> AsyncIterator[tuple[str, Companion]]:
-    """A companion that listens to it, and its address."""
+    """Run a companion that listens to the demo server, and yield its address."""
     given = {"plex_url": demo.url, "plex_tv_url": demo.url, "database": folder / "cache.sqlite3"}
     settings = Settings.load(given).model_copy(update={"plex_token": SecretStr(demo.token)})
     address: list[str] = []
@@ -103,7 +103,7 @@ async def shoot(url: str, known: Companion, chromium: str) -> None:
 
 
 async def _terminal(browser: Browser, scene: ViewModel) -> None:
-    """What `watch` draws, as a terminal of a hundred columns shows it."""
+    """Render what `watch` shows in a terminal of a hundred columns."""
     console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
     console.print(render(scene))
     drawn = console.export_svg(title="plex-companion watch", code_format=_plain())
@@ -115,7 +115,7 @@ async def _terminal(browser: Browser, scene: ViewModel) -> None:
 
 
 def _plain() -> str:
-    """The picture without fonts from another host."""
+    """Remove fonts of another host from the picture."""
     return re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
 

@@ -16,19 +16,19 @@ ROOT = Path(__file__).parent.parent
 
 
 def with_table(path: Path, name: str, table: str) -> str:
-    """The text of a file with the table of today between the two markers of that name."""
+    """Return the text of a file with a fresh table between the two markers of that name."""
     return in_text(path.read_text(encoding="utf-8"), name, table)
 
 
 def in_text(text: str, name: str, table: str) -> str:
-    """The same for a text."""
+    """Return the text with a fresh table between the two markers of that name."""
     begin, end = f"<!-- {name}: written by `make docs` -->\n", f"\n<!-- /{name} -->"
     pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
     return re.sub(pattern, lambda _: begin + table + end, text, flags=re.DOTALL)
 
 
 def alerts() -> str:
-    """A row for every kind of alert."""
+    """Return a table row for every kind of alert."""
     rows = ["| kind | severity | opens | resolves | settings (defaults) |", "|---|---|---|---|---|"]
     for kind, rule in RULES.items():
         names = "<br>".join(f"`{name_variable(name)}` ({format_default(name)})" for name in rule.settings)
@@ -37,13 +37,13 @@ def alerts() -> str:
 
 
 def scenarios() -> str:
-    """A row for every scenario of the demo server."""
+    """Return a table row for every scenario of the demo server."""
     rows = [f"| `{name}` | {sentence} |" for name, sentence in list_scenarios().items()]
     return "\n".join(["| name | what happens |", "|---|---|", *rows])
 
 
 def resources() -> str:
-    """A row for every resource, and for every family of them."""
+    """Return a table row for every resource and resource template."""
     rows = [f"| `{one.uri}` | {one.description} | {_touched(one.touched_by)} |" for one in RESOURCES]
     return "\n".join(["| resource | holds | announced after |", "|---|---|---|", *rows])
 
@@ -54,7 +54,7 @@ def _touched(changes: tuple[type, ...]) -> str:
 
 
 def settings() -> str:
-    """A row for every setting."""
+    """Return a table row for every setting."""
     rows = [
         f"| `{name_variable(name)}` | {format_default(name) or ''} | {field.description} |"
         for name, field in Settings.model_fields.items()
