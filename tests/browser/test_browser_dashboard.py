@@ -54,7 +54,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def it(tmp_path: Path) -> AsyncIterator[Home]:
-    """As a household has it: with the patience that the program ships with."""
+    """An application with the default timeouts."""
     async with home(tmp_path, patience=DEFAULT_TIMEOUTS) as running:
         yield running
 
@@ -155,15 +155,15 @@ PRESENT = re.compile(
 """What may be said while it is known to be so, and not when it is only the last that is known."""
 
 
-async def _said(seen: Window) -> str:
-    """Everything the page says: its title, and its text, also where it is not to be seen."""
+async def _read_text(seen: Window) -> str:
+    """Return the title and all text of the page, hidden text included."""
     return f"{await seen.page.title()}\n{await seen.page.locator('body').text_content()}"
 
 
 async def _until_past(seen: Window, title: str) -> str:
     await expect(seen.page).to_have_title(f"{title} \u2013 plex-companion")
     await expect(seen.page.locator("h2").filter(has_text="Plex was working on")).to_be_visible()
-    said = await _said(seen)
+    said = await _read_text(seen)
     assert PRESENT.findall(said) == []
     return said
 
@@ -178,12 +178,12 @@ async def test_while_the_companion_is_away_the_page_says_what_was_and_nothing_of
             opened = window(chromium, first.url)
             seen = await opened.__aenter__()
             if is_busy:
-                await busy(demo)
+                await fill_household(demo)
                 await expect(seen.page.locator(".session .state-name")).to_have_text(["Watching", "Watching"])
                 await expect(seen.page.locator(".session .why")).to_be_visible()
                 await expect(seen.page.locator(".alert, .task, .arrival")).to_have_count(3)
             await expect(seen.page.locator(".pill")).to_have_text("Live")
-            before = await _said(seen)
+            before = await _read_text(seen)
             assert len(PRESENT.findall(before)) >= 4
         await expect(seen.page.locator("#lost")).to_contain_text("plex-companion isn't responding")
         past = await _until_past(seen, "plex-companion not responding")
@@ -199,7 +199,7 @@ async def test_while_the_companion_is_away_the_page_says_what_was_and_nothing_of
             await expect(seen.page.locator(".pill")).to_have_text("Live")
             await expect(seen.page.locator("h2").filter(has_text="Plex is working on")).to_be_visible()
             with anyio.fail_after(HANG_SECONDS):
-                while len(PRESENT.findall(await _said(seen))) < 4:  # noqa: ASYNC110 - the page tells nobody
+                while len(PRESENT.findall(await _read_text(seen))) < 4:  # noqa: ASYNC110 - the page tells nobody
                     await anyio.sleep(0.02)
             await opened.__aexit__(None, None, None)
 
@@ -210,14 +210,14 @@ async def test_while_plex_is_away_the_page_says_what_was_and_nothing_of_what_is(
 ) -> None:
     async with home(tmp_path) as it, window(chromium, it.url) as seen:
         if is_busy:
-            await busy(it.demo)
+            await fill_household(it.demo)
             await expect(seen.page.locator(".session")).to_have_count(2)
         await it.demo.shut_down()
         await expect(seen.page.locator(".pill")).to_have_text("Disconnected")
         past = await _until_past(seen, "Plex disconnected")
         assert ("Can't tell what's playing" in past) is not is_busy
         await seen.page.reload()
-        assert PRESENT.findall(await _said(seen)) == [], "drawn by the server"
+        assert PRESENT.findall(await _read_text(seen)) == [], "drawn by the server"
         await it.demo.reopen()
         await expect(seen.page.locator("h2").filter(has_text="Plex is working on")).to_be_visible()
 
@@ -232,7 +232,7 @@ async def test_the_title_of_a_page_that_nobody_looks_at_says_nothing_that_may_be
         await seen.page.evaluate(HIDE.replace("HIDDEN", "true"))
         await seen.page.clock.fast_forward(61_000)
         await expect(seen.page).to_have_title("plex-companion")
-        assert PRESENT.findall(await _said(seen)) == []
+        assert PRESENT.findall(await _read_text(seen)) == []
         it.demo.start(it.demo.get_movie(2))
         await seen.page.evaluate(HIDE.replace("HIDDEN", "false"))
         await expect(seen.page).to_have_title("1 playing \u2013 plex-companion")
@@ -251,8 +251,8 @@ async def test_a_stream_that_died_unseen_is_opened_again(it: Home, chromium: Bro
         await expect(seen.page.locator("#lost")).to_be_hidden()
 
 
-async def busy(demo: Demo) -> None:
-    """A household with one of everything."""
+async def fill_household(demo: Demo) -> None:
+    """Give the household one of everything."""
     demo.get_movie(4).title = HOSTILE
     demo.start(demo.get_movie(4), player=0, transcode=True)
     paused = demo.start(demo.get_episode(2), player=1, user=1)
@@ -265,7 +265,7 @@ async def busy(demo: Demo) -> None:
 
 
 async def test_axe_finds_nothing_by_day_or_night_live_or_blind(it: Home, seen: Window) -> None:
-    await busy(it.demo)
+    await fill_household(it.demo)
     await expect(seen.page.locator(".session")).to_have_count(2)
     await expect(seen.page.locator(".alert, .task, .arrival")).to_have_count(3)
     for scheme in SCHEMES:
@@ -279,7 +279,7 @@ async def test_axe_finds_nothing_by_day_or_night_live_or_blind(it: Home, seen: W
 
 
 async def test_hostile_titles_are_text_and_nothing_is_wider_than_the_window(it: Home, seen: Window) -> None:
-    await busy(it.demo)
+    await fill_household(it.demo)
     await expect(seen.page.locator(".session h3").first).to_contain_text("<img src=x onerror")
     for width in WIDTHS:
         await seen.page.set_viewport_size({"width": width, "height": 900})
@@ -296,13 +296,13 @@ async def test_the_first_paint_holds_what_plays_and_takes_less_than_300_ms(it: H
             await seen.page.reload()
             took.append(await seen.page.evaluate(FIRST_PAINT))
         assert min(took) < 300
-    async with chromium_without_script(chromium, it.url) as title:
+    async with open_title_without_script(chromium, it.url) as title:
         assert title == it.demo.get_movie(1).title, "the server draws it, not the script"
 
 
 @asynccontextmanager
-async def chromium_without_script(chromium: Browser, url: str) -> AsyncIterator[str | None]:
-    """The first title of the page where no script runs."""
+async def open_title_without_script(chromium: Browser, url: str) -> AsyncIterator[str | None]:
+    """Open the page without scripts and return the first title on it."""
     context = await chromium.new_context(java_script_enabled=False)
     page = await context.new_page()
     await page.goto(url)

@@ -161,8 +161,8 @@ class Stream:
         message = "the stream ended"
         raise AssertionError(message)
 
-    async def part(self, name: str, holds: str = "") -> dict[str, Any]:
-        """The next message about this part that holds this text."""
+    async def wait_for_part(self, name: str, holds: str = "") -> dict[str, Any]:
+        """Wait for the next message about this part that contains this text."""
         while True:
             _, _, body = await self.next()
             if body.get("part") == name and holds in "".join(body["pieces"].values()):
@@ -194,13 +194,13 @@ async def test_a_page_hears_all_parts_first_and_then_only_what_changes(it: Home)
             "charts",
         ]
         session = it.demo.start()
-        started = await stream.part("now", "Watching")
+        started = await stream.wait_for_part("now", "Watching")
         (key,) = started["order"]
         it.demo.pause(session)
-        paused = await stream.part("now", "Paused")
+        paused = await stream.wait_for_part("now", "Paused")
         assert (paused["order"], list(paused["pieces"])) == ([key], [key])
         it.demo.stop(session)
-        ended = await stream.part("now", "Nothing is playing")
+        ended = await stream.wait_for_part("now", "Nothing is playing")
         assert key not in ended["order"]
 
 
@@ -251,8 +251,8 @@ async def post(it: Home, path: str, **headers: str) -> httpx2.Response:
         return await web.post(f"{it.url}{path}", headers=headers)
 
 
-async def noted(it: Home) -> int:
-    """The id of a new alert, which nobody has acknowledged."""
+async def add_alert(it: Home) -> int:
+    """Add an unacknowledged alert and return its id."""
     before = it.application.companion.state.next_alert
     it.demo.announce(frames.build_status("The roof is being repaired"))
     await it.until(lambda: it.application.companion.state.next_alert > before)
@@ -260,7 +260,7 @@ async def noted(it: Home) -> int:
 
 
 async def test_an_acknowledged_alert_that_is_over_leaves_the_page(it: Home) -> None:
-    number = await noted(it)
+    number = await add_alert(it)
     assert f"/alerts/{number}/acknowledge" in (await get(it, "/")).text
     answer = await post(it, f"/alerts/{number}/acknowledge", accept="application/json")
     assert answer.status_code == 200
@@ -269,7 +269,7 @@ async def test_an_acknowledged_alert_that_is_over_leaves_the_page(it: Home) -> N
 
 
 async def test_without_a_script_the_form_leads_back_to_the_page(it: Home) -> None:
-    answer = await post(it, f"/alerts/{await noted(it)}/acknowledge", origin=it.url)
+    answer = await post(it, f"/alerts/{await add_alert(it)}/acknowledge", origin=it.url)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
@@ -280,7 +280,7 @@ async def test_an_alert_that_is_not_there_cannot_be_acknowledged(it: Home, numbe
 
 
 async def test_nothing_is_acknowledged_by_looking_or_from_elsewhere(it: Home) -> None:
-    number = await noted(it)
+    number = await add_alert(it)
     assert (await get(it, f"/alerts/{number}/acknowledge")).status_code == 405
     assert (await post(it, f"/alerts/{number}/acknowledge", origin="https://evil.test")).status_code == 403
     assert f"/alerts/{number}/acknowledge" in (await get(it, "/")).text

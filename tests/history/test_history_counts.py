@@ -26,8 +26,8 @@ STATS = "history_stats"
 KINDS: tuple[By, ...] = get_args(By)
 
 
-def key_of(row: Row, by: By) -> object:
-    """What a play is counted as, said a second time, in other words."""
+def find_key(row: Row, by: By) -> object:
+    """Return the key a play is counted by, from a second implementation of the rules."""
     kind = row["type"]
     moment = datetime.fromtimestamp(row["started_at"] / 1000, UTC)
     above = row["grandparent_title"] if kind in {"episode", "track"} else None
@@ -42,11 +42,11 @@ def key_of(row: Row, by: By) -> object:
 
 
 def recount(rows: Iterable[Row], by: By, window: Window) -> dict[object, tuple[int, int, int]]:
-    """Plays, how many of them are timed, and their watch time."""
+    """Count plays, timed plays and watch time."""
     found: dict[object, list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in rows:
         if window.since <= row["started_at"] <= window.until:
-            sums = found[key_of(row, by)]
+            sums = found[find_key(row, by)]
             sums[0] += 1
             sums[1] += row["watched_ms"] is not None
             sums[2] += row["watched_ms"] or 0
@@ -54,12 +54,12 @@ def recount(rows: Iterable[Row], by: By, window: Window) -> dict[object, tuple[i
 
 
 def is_known(key: object) -> bool:
-    """Whether it is known what a play is counted as; if not, it is in the sums of all and in no entry."""
+    """Return whether the key of a play is known; if not, it counts in the totals only."""
     return key is not None and not (isinstance(key, tuple) and key[0] is None)
 
 
-def told(answer: dict[str, Any], by: By) -> dict[object, tuple[int, int, int]]:
-    """What the tool says, without the empty days and hours."""
+def fetch_entries(answer: dict[str, Any], by: By) -> dict[object, tuple[int, int, int]]:
+    """Fetch the tool's entries without empty days and hours."""
     entries = {
         (entry["name"], entry["type"]) if by == "title" else entry["name"] if by == "library" else entry["key"]: (
             entry["plays"],
@@ -72,7 +72,7 @@ def told(answer: dict[str, Any], by: By) -> dict[object, tuple[int, int, int]]:
 
 
 def household(count: int, rng: random.Random) -> list[Row]:
-    """Plays over three months, many of them on the edge of an hour or a day."""
+    """Generate plays over three months, many at the edge of an hour or a day."""
     rows = []
     for number in range(1, count + 1):
         at = NOW - rng.randrange(90 * DAY)
@@ -99,7 +99,7 @@ async def test_every_count_is_that_of_a_recount(tmp_path: Path, period: str) -> 
         for by in KINDS:
             answer = await it.well(STATS, period=period, by=by, limit=500)
             expected = recount(rows, by, window)
-            assert told(answer, by) == {key: sums for key, sums in expected.items() if is_known(key)}
+            assert fetch_entries(answer, by) == {key: sums for key, sums in expected.items() if is_known(key)}
             sums = [sum(column) for column in zip(*expected.values(), strict=True)] or [0, 0, 0]
             assert [answer[name] for name in ("plays", "timed", "watched_ms")] == sums
             assert (answer["timezone"], answer["period"], answer["by"]) == ("UTC", period, by)

@@ -37,8 +37,8 @@ HAPPENED, ALERTS = "what_happened", "alerts_list"
 MINUTE = 60_000
 
 
-def listening(it: Past) -> None:
-    """As if Plex were heard."""
+def set_live(it: Past) -> None:
+    """Make the state look connected."""
     state = it.companion.live.state
     it.companion.live.publish(replace(state, connection=replace(state.connection, state="live"), down_since=None))
 
@@ -73,7 +73,7 @@ async def test_a_play_that_went_on_into_the_time_is_told_apart(tmp_path: Path) -
         assert plays["total"] == 1
         told = [(int(play["id"]), play["playing"]) for play in plays["from_before"]]
         assert told == [(1, False), (2, False)], "nobody listens, so nobody knows whether it still plays"
-        listening(it)
+        set_live(it)
         plays = (await it.well(HAPPENED, since="1h"))["plays"]
         assert [(int(play["id"]), play["playing"]) for play in plays["from_before"]] == [(1, False), (2, True)]
 
@@ -126,7 +126,7 @@ async def test_where_the_journal_is_pruned_the_alerts_tell_of_outages(tmp_path: 
         alert(4, NOW - 12 * DAY, "buffering"),
     ]
     async with past(tmp_path, alerts=alerts, events=[said(700, NOW - 5 * DAY)]) as it:
-        listening(it)
+        set_live(it)
         answer = await it.well(HAPPENED, since="30d", until="4d")
         assert answer["outages"]["total"] == 2
         assert answer["outages"]["blind_ms"] == 2 * DAY
@@ -151,7 +151,7 @@ async def test_notes_say_what_cannot_be_known(tmp_path: Path) -> None:
 async def test_while_all_is_known_there_is_nothing_to_note(tmp_path: Path) -> None:
     async with past(tmp_path, events=[said(1, NOW - 2 * DAY)]) as it:
         imported_so_far(it.path, 5, 5, complete=True)
-        listening(it)
+        set_live(it)
         assert (await it.well(HAPPENED, since="24h"))["notes"] == []
 
 

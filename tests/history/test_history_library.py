@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 CHANGES = "library_changes"
 
 
-def season(first: int, show: str, season: int, episodes: int, *, at: int = NOW - HOUR, **more: Any) -> list[Row]:
-    """The rows an import of a season leaves: the show, the season, its episodes."""
+def build_season_rows(
+    first: int, show: str, season: int, episodes: int, *, at: int = NOW - HOUR, **more: Any
+) -> list[Row]:
+    """Build the rows that the import of a season leaves: the show, the season, its episodes."""
     root, parent = f"{show}-0", f"{show}-{season}"
     of = {"section_id": "2", **more}
     rows = [
@@ -34,7 +36,7 @@ def season(first: int, show: str, season: int, episodes: int, *, at: int = NOW -
 
 
 async def test_the_import_of_a_season_is_one_entry_with_its_first_titles(tmp_path: Path) -> None:
-    async with past(tmp_path, library_changes=season(1, "Harbour", 2, 8)) as it:
+    async with past(tmp_path, library_changes=build_season_rows(1, "Harbour", 2, 8)) as it:
         new = (await it.well(CHANGES, since="24h"))["new"]
         (entry,) = new["entries"]
         assert (new["items"], new["total_entries"]) == (8, 1)

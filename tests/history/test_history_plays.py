@@ -31,7 +31,7 @@ HISTORY = "history_query"
 
 
 def household() -> list[Row]:
-    """Twelve plays of three people over three days, half of them known from Plex's history alone."""
+    """Generate twelve plays of three people over three days, half of them imported."""
     rows = []
     for number in range(1, 13):
         make = imported if number % 2 else seen
@@ -46,8 +46,8 @@ def ids(answer: dict[str, Any]) -> list[int]:
     return [int(play["id"]) for play in answer["plays"]]
 
 
-async def walked(it: Past, **arguments: Any) -> list[int]:
-    """All pages of a question."""
+async def fetch_all_pages(it: Past, **arguments: Any) -> list[int]:
+    """Fetch all pages of a query."""
     found: list[int] = []
     cursor = arguments.pop("cursor", None)
     while True:
@@ -226,10 +226,10 @@ async def test_a_walk_meets_every_play_once_whatever_the_size_of_a_page(tmp_path
     same_time = [imported(20 + n, NOW - 30 * HOUR, **episode("Harbour", 2, n)) for n in range(5)]
     async with past(tmp_path, plays=[*household(), *same_time]) as it:
         for question in QUESTIONS:
-            whole = await walked(it, **question, limit=500)
+            whole = await fetch_all_pages(it, **question, limit=500)
             assert whole
             for size in (1, 3, len(whole)):
-                assert await walked(it, **question, limit=size) == whole
+                assert await fetch_all_pages(it, **question, limit=size) == whole
 
 
 async def test_a_walk_over_a_growing_list_meets_every_play_once(tmp_path: Path) -> None:
@@ -327,8 +327,8 @@ async def test_history_is_a_resource_and_history_query_goes_on_from_it(tmp_path:
         for uri, asked in (("plex://history", {}), ("plex://history/Ben", {"user": "Ben"})):
             read = await it.read(uri)
             assert len(read["plays"]) == 50
-            rest = await walked(it, **asked, cursor=read["next_cursor"])
-            assert ids(read) + rest == await walked(it, **asked, limit=500)
+            rest = await fetch_all_pages(it, **asked, cursor=read["next_cursor"])
+            assert ids(read) + rest == await fetch_all_pages(it, **asked, limit=500)
 
 
 async def test_a_play_can_be_read_by_its_id_whatever_it_is(tmp_path: Path) -> None:

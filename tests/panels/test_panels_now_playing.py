@@ -31,8 +31,8 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def answered(folder: Path) -> tuple[str, Shown]:
-    """The page, and what `live_sessions` really answers while somebody plays."""
+async def read_page_and_answer(folder: Path) -> tuple[str, Shown]:
+    """Return the page, and a real answer of `live_sessions`."""
     async with home(folder) as it:
         it.demo.start(transcode=True)
         await it.until(lambda: any(one.transcode and one.item.duration_ms for one in it.sessions.values()))
@@ -44,8 +44,8 @@ async def answered(folder: Path) -> tuple[str, Shown]:
         return page.text, answer.model_dump(by_alias=True, mode="json", exclude_none=True)  # type: ignore[union-attr]  # a text
 
 
-def changed(answer: Shown, connection: str = "live", **session: Any) -> Shown:
-    """The answer with other facts about its session, or about the connection."""
+def change_answer(answer: Shown, connection: str = "live", **session: Any) -> Shown:
+    """Return the answer with other facts about its session or connection."""
     body = json.loads(json.dumps(answer["structuredContent"]))
     body["connection"]["state"] = connection
     body["sessions"][0].update(session)
@@ -54,30 +54,30 @@ def changed(answer: Shown, connection: str = "live", **session: Any) -> Shown:
 
 def results(answer: Shown) -> dict[str, Shown]:
     at: Shown = {"state": "playing", "view_offset_ms": 600_000, "duration_ms": 1_200_000, "stale": False}
-    empty = {**changed(answer)["structuredContent"], "sessions": []}
-    text = json.dumps(changed(answer, **at, full_title="Told as text")["structuredContent"])
+    empty = {**change_answer(answer)["structuredContent"], "sessions": []}
+    text = json.dumps(change_answer(answer, **at, full_title="Told as text")["structuredContent"])
     slow: Shown = {"decision": "transcode", "buffer_count": 2}
     job = {"source_video_codec": "hevc", "video_codec": "h264", "speed": 0.7, "hardware": True, "throttled": False}
     return {
         "real": answer,
-        "playing": changed(answer, **at),
-        "paused": changed(answer, **{**at, "state": "paused"}),
-        "slow": changed(answer, **at, **slow, transcode=job),
-        "hostile": changed(answer, **at, full_title=HOSTILE, user={"id": "1", "name": HOSTILE}),
-        "blind": changed(answer, connection="down", **at),
+        "playing": change_answer(answer, **at),
+        "paused": change_answer(answer, **{**at, "state": "paused"}),
+        "slow": change_answer(answer, **at, **slow, transcode=job),
+        "hostile": change_answer(answer, **at, full_title=HOSTILE, user={"id": "1", "name": HOSTILE}),
+        "blind": change_answer(answer, connection="down", **at),
         "nobody": {**answer, "structuredContent": empty},
         "text": {"content": [{"type": "text", "text": text}]},
         "refused": {"content": [{"type": "text", "text": '{"message": "Not now."}'}], "isError": True},
         "nonsense": {"content": [{"type": "text", "text": "not JSON"}]},
-        "fresh": changed(answer, **at, full_title="Asked anew"),
+        "fresh": change_answer(answer, **at, full_title="Asked anew"),
     }
 
 
 @pytest.fixture(scope="module")
 async def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the page showed and said in one sitting; seconds pass as fast as the browser can."""
+    """Everything the page showed and sent in one session, with time sped up."""
     folder = tmp_path_factory.mktemp("panel")
-    page, answer = await answered(folder)
+    page, answer = await read_page_and_answer(folder)
     given = json.dumps({"page": page, "results": results(answer)}).replace("<", "\\u003c")
     host = (HERE / "host.html").read_text(encoding="utf-8").replace("GIVEN", given, 1)
     (folder / "host.html").write_text(host, encoding="utf-8")

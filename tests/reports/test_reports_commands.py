@@ -54,8 +54,8 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
-def remembered(path: Path, **more: list[Row]) -> Path:
-    """A little of everything, up to now."""
+def write_sample(path: Path, **more: list[Row]) -> Path:
+    """Write a database with a little of everything, up to now."""
     now = int(time.time() * 1000)
     plays = [
         seen(
@@ -83,7 +83,7 @@ def remembered(path: Path, **more: list[Row]) -> Path:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("home")
     path = folder / ".local" / "share" / "plex-companion" / "demo.sqlite3"
-    remembered(path)
+    write_sample(path)
     imported_so_far(path, 1, 1, complete=True)
     return folder
 
@@ -225,7 +225,7 @@ def test_an_empty_past_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_and_no_lock_is_waited_for(tmp_path: Path) -> None:
-    path = remembered(tmp_path / "cache.sqlite3")
+    path = write_sample(tmp_path / "cache.sqlite3")
     with closing(sqlite3.connect(path, isolation_level=None)) as busy:
         busy.execute("BEGIN IMMEDIATE")
         busy.execute("DELETE FROM plays")
@@ -238,7 +238,7 @@ def test_nothing_is_written_and_no_lock_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_while_a_companion_listens_the_answer_says_so(tmp_path: Path) -> None:
-    path = remembered(tmp_path / "cache.sqlite3")
+    path = write_sample(tmp_path / "cache.sqlite3")
     now = int(time.time() * 1000)
     with closing(sqlite3.connect(path)) as database, database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(listener)")]
@@ -262,8 +262,8 @@ def test_while_a_companion_listens_the_answer_says_so(tmp_path: Path) -> None:
     assert body["outages"]["entries"][0]["until"] is None
 
 
-def heard_until(path: Path, at: int) -> None:
-    """As if a companion had listened until then, and ended."""
+def set_last_heard(path: Path, at: int) -> None:
+    """Make the database look as if a companion listened until then."""
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(
             "INSERT OR REPLACE INTO listener VALUES (1, 1, 0, 'den-0001', 'offline', ?, 1, NULL, ?, ?, 1, '{}')",
@@ -279,7 +279,7 @@ def unheard(tmp_path: Path) -> Path:
     plays = [running(1, until - HOUR, updated_at=until)]
     alerts = [alert(1, until - HOUR, resolved_at=None)]
     path = write(tmp_path / "cache.sqlite3", plays=plays, alerts=alerts, events=[said(1, until)])
-    heard_until(path, until)
+    set_last_heard(path, until)
     return tmp_path
 
 

@@ -48,16 +48,16 @@ def settings_of(demo: Demo, **more: Any) -> Settings:
     return Settings.load({"plex_tv_url": demo.url, **more})
 
 
-async def signed_in(demo: Demo, scripted: Scripted, path: Path, **more: Any) -> None:
-    """Run it, and allow it on the page as soon as the page is told."""
+async def sign_in(demo: Demo, scripted: Scripted, path: Path, **more: Any) -> None:
+    """Run `login`, and confirm as soon as it shows the page."""
     scripted.hears = lambda said: demo.confirm() if "app.plex.tv/auth" in said else None
     given = {name: more.pop(name) for name in ("plex_url",) if name in more}
     with anyio.fail_after(HANG_SECONDS):
         await login(settings_of(demo, **given), scripted.person(), path, poll_seconds=0.02, **more)
 
 
-def modes(path: Path) -> list[int]:
-    """Of the file and its folder."""
+def list_modes(path: Path) -> list[int]:
+    """Return the modes of the file and its folder."""
     return [stat.S_IMODE(one.stat().st_mode) for one in (path, path.parent)]
 
 
@@ -87,9 +87,9 @@ def another(demo: Demo, name: str, **more: Any) -> dict[str, Any]:
 
 async def test_the_owner_ends_up_with_address_and_token_in_a_file_of_their_own(demo: Demo, path: Path) -> None:
     scripted = Scripted()
-    await signed_in(demo, scripted, path)
+    await sign_in(demo, scripted, path)
     assert dotenv.dotenv_values(path) == {"PLEX_URL": demo.url, "PLEX_TOKEN": TOKEN}
-    assert modes(path) == [0o600, 0o700]
+    assert list_modes(path) == [0o600, 0o700]
     assert scripted.asked == [], "with one server there is nothing to choose"
     assert "Lighthouse" in scripted.heard
 
@@ -99,7 +99,7 @@ async def test_the_page_holds_a_strong_pin_and_nothing_else_tells_it(
 ) -> None:
     scripted = Scripted()
     with caplog.at_level(logging.DEBUG):
-        await signed_in(demo, scripted, path)
+        await sign_in(demo, scripted, path)
     (pin,) = demo.state.pins.values()
     assert len(pin.code) == 25
     assert f"code={pin.code}&" in scripted.heard
@@ -111,7 +111,7 @@ async def test_the_page_holds_a_strong_pin_and_nothing_else_tells_it(
 
 async def test_addresses_are_knocked_at_without_a_token(demo: Demo, path: Path) -> None:
     demo.state.faults.revoked = False
-    await signed_in(demo, Scripted(), path)
+    await sign_in(demo, Scripted(), path)
     asked = [row for row in demo.requests.log if not row[1].startswith("/api/v2/")]
     assert set(asked) == {("GET", "/identity")}
 
@@ -123,12 +123,12 @@ async def test_with_several_servers_the_person_chooses_and_is_told_whose_they_ar
         guest.state.machine_identifier = "another"
         demo.state.more_servers = [another(guest, "Attic")]
         scripted = Scripted(["0", "2"])
-        await signed_in(demo, scripted, path)
+        await sign_in(demo, scripted, path)
         assert dotenv.dotenv_values(path) == {"PLEX_URL": guest.url, "PLEX_TOKEN": "guest-Token-0123456789"}
         assert "Attic at" in scripted.heard
         assert "shared with you" in scripted.heard
         named = Scripted()
-        await signed_in(demo, named, tmp_path / ".env", wanted="lighthouse")
+        await sign_in(demo, named, tmp_path / ".env", wanted="lighthouse")
         assert dotenv.dotenv_values(tmp_path / ".env")["PLEX_URL"] == demo.url
         assert named.asked == []
 
@@ -136,23 +136,23 @@ async def test_with_several_servers_the_person_chooses_and_is_told_whose_they_ar
 async def test_a_stranger_at_a_known_address_is_not_taken_for_the_server(demo: Demo, path: Path) -> None:
     demo.state.more_servers = [another(demo, "Attic", owned=True)]
     scripted = Scripted()
-    await signed_in(demo, scripted, path)
+    await sign_in(demo, scripted, path)
     assert "Attic" not in scripted.heard
     with pytest.raises(StartError, match=r"no server answers from here[\s\S]*Attic: http"):
-        await signed_in(demo, Scripted(), path, wanted="Attic")
+        await sign_in(demo, Scripted(), path, wanted="Attic")
 
 
 async def test_an_address_of_ones_own_is_the_only_one_tried(demo: Demo, path: Path) -> None:
     address = f"http://localhost:{demo.port}"
-    await signed_in(demo, Scripted(), path, plex_url=address)
+    await sign_in(demo, Scripted(), path, plex_url=address)
     assert dotenv.dotenv_values(path)["PLEX_URL"] == address
     with pytest.raises(StartError, match=r"http://127\.0\.0\.1:9"):
-        await signed_in(demo, Scripted(), path, plex_url="http://127.0.0.1:9")
+        await sign_in(demo, Scripted(), path, plex_url="http://127.0.0.1:9")
 
 
 async def test_a_name_that_no_server_has_is_answered_with_those_there_are(demo: Demo, path: Path) -> None:
     with pytest.raises(StartError, match=r"named Cellar\. Its servers: Lighthouse"):
-        await signed_in(demo, Scripted(), path, wanted="Cellar")
+        await sign_in(demo, Scripted(), path, wanted="Cellar")
     assert written(path.parent) == []
 
 
@@ -203,7 +203,7 @@ def says_what_can_be_done_by_hand(said: str, path: Path) -> bool:
 async def test_without_plex_tv_it_says_what_can_be_done_by_hand(demo: Demo, path: Path, status: int) -> None:
     demo.state.faults.cloud_status = status
     with pytest.raises(StartError, match=rf"HTTP {status}") as error:
-        await signed_in(demo, Scripted(), path)
+        await sign_in(demo, Scripted(), path)
     assert says_what_can_be_done_by_hand(str(error.value), path)
     assert written(path.parent) == []
 
@@ -227,13 +227,13 @@ def test_the_command_line_says_it_too_when_plex_tv_does_not_answer_at_all(tmp_pa
 async def test_an_account_without_servers_is_told_so(demo: Demo, path: Path) -> None:
     demo.state.machine_identifier = ""
     with pytest.raises(StartError, match="no server answers"):
-        await signed_in(demo, Scripted(), path)
+        await sign_in(demo, Scripted(), path)
 
 
 async def test_a_variable_that_would_win_is_named(demo: Demo, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLEX_TOKEN", "another-Token-0123456789")
     scripted = Scripted()
-    await signed_in(demo, scripted, path)
+    await sign_in(demo, scripted, path)
     assert "PLEX_TOKEN is also set in the environment" in scripted.heard
     assert "another-Token" not in scripted.heard
 

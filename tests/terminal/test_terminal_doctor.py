@@ -70,10 +70,10 @@ async def demo() -> AsyncIterator[Demo]:
 
 
 @asynccontextmanager
-async def answering(
+async def open_server(
     serve_one: Callable[[ByteStream], Awaitable[None]], tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[int]:
-    """The port of a server that does to each connection what `serve_one` does, then closes it."""
+    """Open a server that runs `serve_one` on each connection, and yield its port."""
 
     async def handle(stream: ByteStream) -> None:
         async with stream:
@@ -89,8 +89,8 @@ async def answering(
         tasks.cancel_scope.cancel()
 
 
-def always(answer: bytes) -> Callable[[ByteStream], Awaitable[None]]:
-    """Whatever is asked, this is the answer."""
+def answer_always(answer: bytes) -> Callable[[ByteStream], Awaitable[None]]:
+    """Return a handler that gives this answer to every request."""
 
     async def serve_one(stream: ByteStream) -> None:
         await BufferedByteReceiveStream(stream).receive_until(b"\r\n\r\n", 65_536)
@@ -104,8 +104,8 @@ def http(status: str, body: bytes = b"", *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
-def proxy(port: int, refused: bytes | None = None) -> Callable[[ByteStream], Awaitable[None]]:
-    """A proxy in front of a server; it may answer websocket handshakes itself."""
+def build_proxy(port: int, refused: bytes | None = None) -> Callable[[ByteStream], Awaitable[None]]:
+    """Return a handler that forwards to a server and can answer websocket handshakes itself."""
 
     async def serve_one(stream: ByteStream) -> None:
         head = await BufferedByteReceiveStream(stream).receive_until(b"\r\n\r\n", 65_536) + b"\r\n\r\n"
@@ -133,7 +133,7 @@ async def test_the_token_is_not_sent_to_find_out_who_answers(tmp_path: Path) -> 
     async def listening(stream: ByteStream) -> None:
         heads.append(await BufferedByteReceiveStream(stream).receive_until(b"\r\n\r\n", 65_536))
 
-    async with answering(listening) as port:
+    async with open_server(listening) as port:
         await visit(tmp_path, f"http://127.0.0.1:{port}")
     assert heads
     assert not any(TOKEN.encode() in head for head in heads)
@@ -178,14 +178,14 @@ async def test_a_closed_port_is_told_and_what_needs_it_is_not_checked(tmp_path: 
 
 async def test_another_kind_of_server_is_recognized(tmp_path: Path) -> None:
     for answer in (http("404 Not Found"), http("200 OK", b"<html>hello</html>"), http("200 OK", b"<p>not closed")):
-        async with answering(always(answer)) as port:
+        async with open_server(answer_always(answer)) as port:
             seen = await visit(tmp_path, f"http://127.0.0.1:{port}")
         assert "Something answers, but it is not a Plex Media Server." in seen.lines["address"]
 
 
 @pytest.mark.parametrize("answer", [b"", http("400 Bad Request")])
 async def test_a_port_that_speaks_only_https_is_guessed(tmp_path: Path, answer: bytes) -> None:
-    async with answering(always(answer)) as port:
+    async with open_server(answer_always(answer)) as port:
         seen = await visit(tmp_path, f"http://127.0.0.1:{port}")
     assert "try PLEX_URL with https://" in seen.lines["address"]
 
@@ -195,15 +195,15 @@ async def test_https_to_a_port_that_speaks_http_is_told(demo: Demo, tmp_path: Pa
         await stream.receive()
         await stream.send(http("400 Bad Request"))
 
-    async with answering(puzzled) as port:
+    async with open_server(puzzled) as port:
         for url in (f"https://127.0.0.1:{port}", demo.url.replace("http://", "https://")):
             assert "try PLEX_URL with http://" in (await visit(tmp_path, url)).lines["address"]
 
 
 async def test_a_redirect_and_a_login_in_front_are_told(tmp_path: Path) -> None:
-    async with answering(always(http("301 Moved Permanently", b"", "Location: https://elsewhere/"))) as port:
+    async with open_server(answer_always(http("301 Moved Permanently", b"", "Location: https://elsewhere/"))) as port:
         assert "a redirect (HTTP 301)" in (await visit(tmp_path, f"http://127.0.0.1:{port}")).lines["address"]
-    async with answering(always(http("401 Unauthorized"))) as port:
+    async with open_server(answer_always(http("401 Unauthorized"))) as port:
         assert "requires a login" in (await visit(tmp_path, f"http://127.0.0.1:{port}")).lines["address"]
 
 
@@ -212,7 +212,7 @@ async def test_a_server_that_never_answers_is_told_in_time(tmp_path: Path) -> No
         while True:
             await stream.receive()
 
-    async with answering(silent) as port:
+    async with open_server(silent) as port:
         seen = await visit(tmp_path, f"http://127.0.0.1:{port}")
     assert "nothing answers" in seen.lines["address"]
 
@@ -242,7 +242,7 @@ async def test_a_token_that_is_not_the_owners_says_what_will_not_work(demo: Demo
 
 @pytest.mark.parametrize("refused", [http("400 Bad Request"), http("200 OK", b"hello"), b"nonsense\r\n\r\n", b""])
 async def test_a_proxy_that_holds_websockets_back_is_named(demo: Demo, tmp_path: Path, refused: bytes) -> None:
-    async with answering(proxy(demo.port, refused)) as port:
+    async with open_server(build_proxy(demo.port, refused)) as port:
         seen = await visit(tmp_path, f"http://127.0.0.1:{port}")
     assert (seen.code, seen.verdicts()) == (1, WELL * 3 + FAILED + WELL)
     assert "a proxy in front of Plex probably blocks it" in seen.lines["websocket"]
@@ -266,7 +266,7 @@ async def test_a_certificate_is_judged_and_the_ways_out_are_named(
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    async with answering(proxy(demo.port), context) as port:
+    async with open_server(build_proxy(demo.port), context) as port:
         url = f"https://localhost:{port}"
         unknown = (await visit(tmp_path, url)).lines["address"]
         other_name = (await visit(tmp_path, url, plex_ca_file=certificate)).lines["address"]

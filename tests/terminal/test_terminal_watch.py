@@ -59,15 +59,15 @@ class Terminal:
         return bool(termios.tcgetattr(self._screen)[3] & termios.ECHO)
 
     async def until(self, words: str, *, since: int = 0) -> str:
-        """Read until the words stand there, without regard to colours; returns what was shown since."""
+        """Read until the words appear, ignoring colours, and return what was shown since."""
         with anyio.fail_after(HANG_SECONDS):
             while words not in CODES.sub("", self.shown[since:]):
                 await anyio.wait_readable(self.keyboard)
                 self.shown += os.read(self.keyboard, 65_536).decode("utf-8", "replace")
         return CODES.sub("", self.shown[since:])
 
-    async def ended(self) -> int:
-        """Wait for the end, reading on, as a terminal does."""
+    async def wait_for_end(self) -> int:
+        """Wait for the end while reading on, as a terminal does."""
         with anyio.fail_after(HANG_SECONDS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._read_on)
@@ -140,7 +140,7 @@ async def test_it_ends_and_leaves_the_terminal_as_it_was(demo: Demo, tmp_path: P
             os.write(terminal.keyboard, way.encode())
         else:
             terminal.process.send_signal(way)
-        assert await terminal.ended() == 0
+        assert await terminal.wait_for_end() == 0
         assert terminal.mode() == before
     assert ENTER in terminal.shown
     after = terminal.shown.rpartition(LEAVE)[2]
@@ -175,7 +175,7 @@ async def test_it_ends_as_soon_while_plex_is_away(demo: Demo, tmp_path: Path) ->
     async with on_a_terminal(demo, tmp_path) as terminal:
         await terminal.until("connection refused")
         terminal.process.send_signal(signal.SIGINT)
-        assert await terminal.ended() == 0
+        assert await terminal.wait_for_end() == 0
     after = terminal.shown.rpartition(LEAVE)[2]
     assert "Plex is not heard: connection refused" in after  # the log, once there is room for it
     assert "Traceback" not in after
@@ -191,7 +191,7 @@ class Pipe:
         self._out = TextReceiveStream(process.stdout)
 
     async def until(self, words: str) -> str:
-        """The first line with these words that has not been looked at."""
+        """Wait for the next unread line with these words."""
         with anyio.fail_after(HANG_SECONDS):
             while words not in self.said.rpartition("\n")[0]:
                 self.said += await self._out.receive()
@@ -275,7 +275,7 @@ async def test_the_token_is_nowhere(demo: Demo, tmp_path: Path) -> None:
         demo.reset_connections()
         await terminal.until("set a new PLEX_TOKEN")
         terminal.process.send_signal(signal.SIGINT)
-        await terminal.ended()
+        await terminal.wait_for_end()
     assert TOKEN not in terminal.shown
 
 

@@ -52,7 +52,7 @@ async def test_the_page_counts_by_the_zone_that_is_set(tmp_path: Path) -> None:
     async with past(tmp_path, plays=[seen(1, ms(2026, 11, 21, 18, 20))], timezone="Asia/Kathmandu") as it:
         parts = (await PageRenderer(it.companion).render()).parts["charts"]
         assert "most on Sun 22 Nov" in parts["days"]
-        assert "Sunday from 0:00" in parts["heat"]
+        assert "Sunday at 0:00" in parts["heat"]
         assert "Asia/Kathmandu" in parts["heat"]
         assert "1 play" in parts["users"]
 

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 STATS = "history_stats"
 
 
-def show(title: str, key: str, index: int = 1, **more: Any) -> Row:
-    """An episode of the show of this title and rating key."""
+def build_episode(title: str, key: str, index: int = 1, **more: Any) -> Row:
+    """Build an episode of the show with this title and rating key."""
     return {**episode(title, 1, index), "grandparent_rating_key": key, **more}
 
 
-def told(answer: dict[str, Any]) -> dict[str, int]:
-    """Plays by label."""
+def count_by_label(answer: dict[str, Any]) -> dict[str, int]:
+    """Return the number of plays by label."""
     return {entry["label"]: entry["plays"] for entry in answer["entries"]}
 
 
@@ -32,16 +32,16 @@ async def test_two_films_of_one_title_are_two_and_shown_with_their_years(tmp_pat
     ]
     async with past(tmp_path, plays=films) as it:
         answer = await it.well(STATS, by="title")
-        assert told(answer) == {"Twin Rivers (2019)": 2, "Twin Rivers (1992)": 1, "The Lamp": 1}
+        assert count_by_label(answer) == {"Twin Rivers (2019)": 2, "Twin Rivers (1992)": 1, "The Lamp": 1}
         assert {entry["key"]: entry["year"] for entry in answer["entries"]} == {"12": 2019, "11": 1992, "7001": 1999}
         entries = (await it.well("what_happened", since="1h"))["plays"]["entries"]
         assert [entry["label"] for entry in entries] == ["Twin Rivers (1992)", "Twin Rivers (2019)", "The Lamp"]
 
 
 async def test_two_shows_of_one_title_are_told_apart_by_their_ids(tmp_path: Path) -> None:
-    plays = [seen(n, NOW - n, **show("Harbour", "21" if n < 3 else "22", n)) for n in range(1, 4)]
+    plays = [seen(n, NOW - n, **build_episode("Harbour", "21" if n < 3 else "22", n)) for n in range(1, 4)]
     async with past(tmp_path, plays=plays) as it:
-        assert told(await it.well(STATS, by="title")) == {"Harbour (id 21)": 2, "Harbour (id 22)": 1}
+        assert count_by_label(await it.well(STATS, by="title")) == {"Harbour (id 21)": 2, "Harbour (id 22)": 1}
 
 
 async def test_two_artists_of_one_name_are_two(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ async def test_a_play_that_knows_neither_guid_nor_key_joins_the_only_one_it_can_
         seen(2, NOW - 1, title="Twin Rivers", rating_key="12", year=2019),
         imported(3, NOW - 2, title="Twin Rivers", year=2019, **gone),
         imported(4, NOW - 3, title="Twin Rivers", year=None, **gone),
-        seen(5, NOW - 4, **show("Harbour", "21")),
+        seen(5, NOW - 4, **build_episode("Harbour", "21")),
         imported(6, NOW - 5, **{**episode("Harbour", 1, 2), **gone}),
     ]
     async with past(tmp_path, plays=plays) as it:
@@ -86,7 +86,7 @@ async def test_two_libraries_of_one_name_stay_apart(tmp_path: Path) -> None:
     plays = [seen(n, NOW - n, library="Movies", library_id=("5", "6")[n % 2]) for n in range(3)]
     async with past(tmp_path, plays=plays) as it:
         answer = await it.well(STATS, by="library")
-        assert told(answer) == {"Movies (id 5)": 2, "Movies (id 6)": 1}
+        assert count_by_label(answer) == {"Movies (id 5)": 2, "Movies (id 6)": 1}
         assert {entry["id"] for entry in answer["entries"]} == {"5", "6"}
         error = await it.refused("history_query", library="movies")
         assert (error["code"], {match["id"] for match in error["matches"]}) == ("ambiguous", {"5", "6"})
@@ -105,7 +105,7 @@ async def test_a_renamed_library_is_one_and_shows_its_present_name(tmp_path: Pat
 async def test_two_users_of_one_name_are_shown_with_their_ids(tmp_path: Path) -> None:
     plays = [seen(1, NOW), seen(2, NOW - 1, user_id="9", user_name="Ada")]
     async with past(tmp_path, plays=plays) as it:
-        assert told(await it.well(STATS, by="user")) == {"Ada (id 1)": 1, "Ada (id 9)": 1}
+        assert count_by_label(await it.well(STATS, by="user")) == {"Ada (id 1)": 1, "Ada (id 9)": 1}
         entries = (await it.well("what_happened", since="1h"))["plays"]["entries"]
         assert [entry["user_label"] for entry in entries] == ["Ada (id 1)", "Ada (id 9)"]
 
