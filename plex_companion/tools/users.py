@@ -174,7 +174,7 @@ def find_user(
     if len(fitting) > 1:
         matches = [_describe_match(mask_user(person, companion)) for person in fitting]
         owners = " Omit username for the owner." if here in fitting else ""
-        message = f"{len(fitting)} users are called '{username}': use another of their names.{owners}"
+        message = f"{len(fitting)} users are called '{mask(username)}': use another of their names.{owners}"
         raise Ambiguous(message, argument="username", matches=matches)
     return fitting[0] if fitting else _match_owner(plex, companion, "username", username)
 
