@@ -12,7 +12,7 @@ from plex_companion.cache.leadership import TouchedUris
 from plex_companion.cache.maintenance import MaintenancePlan, maintain
 from plex_companion.changes.kinds import DeliveryChanged, Effect, RefreshRequest
 from plex_companion.events import ReceivedEvent, Tick
-from plex_companion.plex.history import ImportProgress
+from plex_companion.plex.history_importer import ImportProgress
 from plex_companion.resources.registry import list_existing
 from plex_companion.webhooks import DeliveryContext, WakeUp, Webhook, deliver_alerts
 

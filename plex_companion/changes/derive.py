@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from plex_companion.changes import activities, history, library, sessions
+from plex_companion.changes import activities, history_page, library, sessions
 from plex_companion.changes.alerts.evaluate import evaluate_alerts
 from plex_companion.changes.alerts.rules import Thresholds
 from plex_companion.changes.journal import journal_event
@@ -100,7 +100,7 @@ def _derive_effects(event: Event, before: State, now: Moment) -> list[Effect]:  
         case SessionsUnread(detail=detail):
             return [*_handle_unread(detail, before, now)]
         case HistoryPage():
-            return [*history.handle_history_page(event, before)]
+            return [*history_page.handle_history_page(event, before)]
         case Tick():
             return sessions.handle_tick(before, now)
         case Connecting():
@@ -143,6 +143,7 @@ def _handle_disconnect(event: Disconnected, before: State, now: Moment) -> list[
 
 
 def _handle_snapshot(event: Snapshot, before: State, now: Moment) -> list[Effect]:
+    """Derive what differs from the state. If another server answers, all sessions end before anything else is compared."""
     changes: list[Effect] = []
     if event.server is not None and _is_another_server(event, before):
         replaced = [*sessions.end_all(before), ServerSeen(event.server)]

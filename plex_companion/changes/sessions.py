@@ -137,6 +137,11 @@ def _is_other_item(event: Playing, session: Session) -> bool:
 
 
 def _handle_stop(event: Playing, session: Session | None, before: State, now: Moment) -> list[Effect]:
+    """End the session that a stop frame means.
+
+    A key that Plex uses again ends the old session as inferred. A late or repeated stop changes nothing. If no session
+    fits, Plex is asked for the list.
+    """
     if session is not None and _is_key_reused(session, event, before, now):
         return [_end(session, "inferred", session.updated_at)]
     if session is not None and not _is_other_item(event, session):
@@ -144,13 +149,13 @@ def _handle_stop(event: Playing, session: Session | None, before: State, now: Mo
     ended = before.ended.get(event.session_key or "")
     if session is not None or (ended is not None and ended.epoch == before.connection.epoch):
         return []  # late or repeated: the session plays something else now, or has ended
-    renamed = _find_renamed(event, before)
-    if renamed is not None:
-        return [_end(_update_position(renamed, event, before, now), "stopped", now.at)]
+    older = _find_under_older_key(event, before)
+    if older is not None:
+        return [_end(_update_position(older, event, before, now), "stopped", now.at)]
     return [RefreshRequest("sessions")] if before.sessions else []
 
 
-def _find_renamed(event: Playing, before: State) -> Session | None:
+def _find_under_older_key(event: Playing, before: State) -> Session | None:
     """Return the session that stops under a newer key than the one it played under (node-plex-api #80)."""
     number = _parse_counter(event.session_key)
     if event.rating_key is None or number is None:

@@ -114,7 +114,7 @@ async def _draw(companion: Companion, seen: _RecentAlerts) -> None:
 
 
 async def _write(companion: Companion, seen: _RecentAlerts) -> None:
-    """Print the differences between view models. A slow reader skips intermediate states, so no lines pile up."""
+    """Print the differences between view models until nobody reads them. A slow reader skips intermediate states, so no lines pile up."""
     before: ViewModel | None = None
     while True:
         after = await seen.build_view_model(companion)

@@ -20,7 +20,7 @@ from plex_companion.events import Connecting, Disconnected, Event, ReceivedEvent
 from plex_companion.ingest.threads import compute_off_loop
 from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS, Backoff, Disconnect, ListenerTimeouts
 from plex_companion.plex.failures import explain_failure
-from plex_companion.plex.history import HistoryImporter, ItemEnricher
+from plex_companion.plex.history_importer import HistoryImporter, ItemEnricher
 from plex_companion.plex.snapshot import take_snapshot
 from plex_companion.plex.tls import build_tls_context
 from plex_companion.text import HIDDEN
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from plex_companion.events import Snapshot
     from plex_companion.models import Moment
     from plex_companion.plex.gateway import Gateway
-    from plex_companion.plex.history import ImportProgress
+    from plex_companion.plex.history_importer import ImportProgress
     from plex_companion.plex.refresh import RefreshFlag, RefreshRequests
     from plex_companion.settings import Settings
 

@@ -20,7 +20,7 @@ from plex_companion.errors import PlexError
 from plex_companion.events import HistoryPage, Playing
 from plex_companion.models import History, ImportedPlay, Item
 from plex_companion.plex.gateway import open_gateway
-from plex_companion.plex.history import ITEMS, PAGE, PATH, SLICE, HistoryImporter, ImportProgress, ItemEnricher
+from plex_companion.plex.history_importer import ITEMS, PAGE, PATH, SLICE, HistoryImporter, ImportProgress, ItemEnricher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -10,7 +10,7 @@ from zlib import crc32
 import pytest
 
 from plex_companion.models import History, HistoryRow, Item
-from plex_companion.plex.history import OVERLAP_S, PAGE, HistoryCursor, RawHistoryPage
+from plex_companion.plex.history_importer import OVERLAP_S, PAGE, HistoryCursor, RawHistoryPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream
 
     from plex_companion.events import Event, ReceivedEvent
-    from plex_companion.plex.history import ImportProgress
+    from plex_companion.plex.history_importer import ImportProgress
 
 
 def quickly() -> Iterator[float]:

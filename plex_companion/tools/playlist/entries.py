@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import NotFound, NotSupported
-from plex_companion.plex.query import send, split_values
+from plex_companion.plex.query import send
 from plex_companion.plex.steps import add_in_portions, check_confirmed, run_steps
 from plex_companion.plex.xml.attributes import parse_identifier, read_number, read_text
 from plex_companion.tools.item_list import (
@@ -20,7 +20,8 @@ from plex_companion.tools.item_list import (
     list_titles,
     resolve_among,
 )
-from plex_companion.tools.playlist.find import add_items, build_path, choose_medium, create_playlist, read_key, reload
+from plex_companion.tools.playlist.create import add_items, choose_medium, create_filled_playlist
+from plex_companion.tools.playlist.find import build_path, read_key, reload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,25 +163,6 @@ def _count_copies(current_rows: Sequence[Element], items: ResolvedItems) -> dict
     left = Counter(row.get("ratingKey") for row in current_rows) - Counter(items.keys)
     gone = {row.get("ratingKey"): read_text(row, "title") or "?" for row in items.rows}
     return {title: left[key] for key, title in gone.items() if left[key]}
-
-
-def create_filled_playlist(view: PlexServer, title: str, medium: str, keys: Sequence[str]) -> Element:
-    """Create a playlist of these items, in order. One request per few hundred items.
-
-    Raises:
-        Partial: the playlist exists but does not hold all items.
-    """
-    first = split_values(keys, title)[0]
-    made = create_playlist(view, title, medium, build_items_uri(view, first))
-    add_in_portions(
-        view,
-        keys[len(first) :],
-        lambda part: add_items(view, made, build_items_uri(view, part)),
-        begun=len(first),
-        playlist_id=read_key(made),
-        created=True,
-    )
-    return made
 
 
 def add_to_end(view: PlexServer, row: Element, items: ResolvedItems) -> PlaylistExtended:

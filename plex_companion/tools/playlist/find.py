@@ -1,12 +1,12 @@
-"""A user's playlists: finding, describing and creating them."""
+"""Finding and describing playlists, and what they may hold."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.errors import Invalid, NotConfirmed, NotFound, NotSupported
+from plex_companion.errors import Invalid, NotFound, NotSupported
 from plex_companion.plex.lookup import RIGHT_TOOL, FoundItem, pick_row
-from plex_companion.plex.query import get, get_or_none, send
+from plex_companion.plex.query import get, get_or_none
 from plex_companion.plex.titles import get_titles, sort_fits
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
@@ -22,10 +22,9 @@ from plex_companion.plex.xml.attributes import (
     read_utc,
     take_first,
 )
-from plex_companion.tools.item_list import check_kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
     from plex_companion.plex.client import PlexServer
@@ -124,57 +123,17 @@ def reload(view: PlexServer, row: Element) -> Element:
         NotFound: it is gone.
     """
     answer = get_or_none(view, build_path(row))
-    found = None if answer is None else _read_playlist(answer)
+    found = None if answer is None else read_playlist(answer)
     if found is None:
         message = f"The playlist '{read_text(row, 'title')}' no longer exists. playlist_list shows the playlists."
         raise NotFound(message, what="playlist")
     return found
 
 
-def _read_playlist(answer: Iterable[Element] | None) -> Element | None:
+def read_playlist(answer: Iterable[Element] | None) -> Element | None:
+    """Return the row of the playlist in an answer to a write; `None` if the answer holds none."""
     rows = () if answer is None else answer
     return take_first(row for row in rows if row.tag == "Playlist" and row.get("ratingKey"))
-
-
-def choose_medium(rows: Sequence[Element]) -> str:
-    """Return the one type of playlist that can hold all of these items.
-
-    Raises:
-        Invalid: there is none.
-    """
-    medium = next((name for name, kinds in MEDIUMS.items() if read_kind(rows[0]) in kinds), "video")
-    check_medium(rows, medium)
-    return medium
-
-
-def check_medium(rows: Sequence[Element], medium: str) -> None:
-    """Refuse items that a playlist of this type cannot hold.
-
-    Raises:
-        Invalid: an item does not fit; the error names it.
-    """
-    kinds = MEDIUMS.get(medium, ())
-    check_kinds(rows, kinds, f"a playlist of type {medium} holds {', '.join(kinds)} only")
-
-
-def create_playlist(view: PlexServer, title: str, medium: str, uri: str, *, smart: bool = False) -> Element:
-    """Create a playlist for the user whose view `view` is, and return its row. One request.
-
-    Raises:
-        NotConfirmed: Plex does not say what it created.
-    """
-    answer = send(view, "POST", "/playlists", type=medium, title=title, smart=smart, uri=uri)
-    made = _read_playlist(answer)
-    if made is None:
-        message = f"Plex accepted the playlist '{title}' but did not return its id. playlist_list may show it."
-        raise NotConfirmed(message, requested=title, found=None)
-    return made
-
-
-def add_items(view: PlexServer, row: Element, uri: str) -> Element:
-    """Add items, or give a smart playlist another query. Return the playlist's new row. One or two requests."""
-    answer = _read_playlist(send(view, "PUT", f"{build_path(row)}/items", uri=uri))
-    return reload(view, row) if answer is None else answer
 
 
 def describe_item(row: Element) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from plex_companion.plex.query import get_page
 from plex_companion.plex.steps import check_confirmed
 from plex_companion.plex.xml.attributes import parse_identifier, read_flag, read_kind, read_text
 from plex_companion.tools.item_list import build_uri
-from plex_companion.tools.playlist.find import MEDIUMS, add_items, build_path, find_playlist, read_key, reload
+from plex_companion.tools.playlist.create import add_items
+from plex_companion.tools.playlist.find import MEDIUMS, build_path, find_playlist, read_key, reload
 from plex_companion.tools.playlist.smart_fields import FilterParser, build_sort, get_fields
 
 if TYPE_CHECKING:

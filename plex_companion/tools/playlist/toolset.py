@@ -43,6 +43,7 @@ from plex_companion.tools.parameters import (
     PlaylistTitle,
     Username,
 )
+from plex_companion.tools.playlist.create import check_medium, choose_medium, create_filled_playlist, create_playlist
 from plex_companion.tools.playlist.entries import (
     PlaylistCopied,
     PlaylistCreated,
@@ -52,7 +53,6 @@ from plex_companion.tools.playlist.entries import (
     build_nothing_found,
     check_texts,
     copy_playlist,
-    create_filled_playlist,
     edit_texts,
     finish_creation,
     remove_entries,
@@ -62,9 +62,6 @@ from plex_companion.tools.playlist.entries import (
 from plex_companion.tools.playlist.find import (
     MEDIUMS,
     build_path,
-    check_medium,
-    choose_medium,
-    create_playlist,
     describe_item,
     find_ordinary,
     find_playlist,

@@ -101,7 +101,7 @@ def user_search_users(
         return _list_all_users(plex, companion)
     wanted = fold(search_term)
     people = (read_owner(plex, companion), *list_users(plex, companion))
-    found = [person for person in people if _contains(person, wanted)]
+    found = [person for person in people if _has_name_with(person, wanted)]
     rows = [_describe_found(plex, companion, person) for person in found]
     answer: dict[str, Any] = {"searchTerm": search_term, "usersFound": len(rows), "users": rows}
     return answer if rows else {**answer, "message": f"No user's name or e-mail contains '{search_term}'."}
@@ -227,8 +227,8 @@ def _list_names(person: ServerUser) -> dict[str, Any]:
     return {"username": person.username, "email": person.email, "title": person.title}
 
 
-def _contains(person: ServerUser, wanted: str) -> bool:
-    return any(wanted in fold(name) for name in (person.username, person.email, person.title) if name)
+def _has_name_with(person: ServerUser, folded: str) -> bool:
+    return any(folded in fold(name) for name in (person.username, person.email, person.title) if name)
 
 
 def _describe_found(plex: PlexServer, companion: Companion, person: ServerUser) -> dict[str, Any]:

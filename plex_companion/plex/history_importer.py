@@ -233,7 +233,7 @@ class HistoryImporter:
             await self._send_page(rows, cursor, total)
 
     async def _enrich_rows(self, rows: tuple[HistoryRow, ...]) -> tuple[tuple[HistoryRow, ...], bool]:
-        """Return the rows with the facts of their items, and whether to request those of the next page."""
+        """Return the rows with the facts of their items, and whether to continue: after a failure, the other pages are sent without."""
         try:
             return await self._enricher.enrich(self._gateway, rows), True
         except ToolError:
