@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SESSIONS = "/status/sessions"
 _LIBRARY = ("server", "sections", "accounts", "clients", "devices")
 _UNTOLD = frozenset({"devices"})
 """Parts whose absence is not worth a word: nothing that is shown as the present depends on them."""
@@ -106,6 +107,7 @@ class _SnapshotReader:
         self.errors: dict[str, ToolError] = {}
         self.asked: list[str] = []
         self._damage: dict[str, list[Damage]] = {}
+        self._stated_rows: int | None = None
         self._gateway = gateway
         self._private = private
 
@@ -125,9 +127,12 @@ class _SnapshotReader:
 
     async def sessions(self) -> tuple[SessionRow, ...]:
         """What plays; and the keys of what may play, as its rows could not be read."""
-        rows = await self._read_rows("/status/sessions", partial(_session, private=self._private))
+        rows = await self._read_rows(SESSIONS, partial(_session, private=self._private))
         found = self._damage["sessions"]
-        damage = found[0] if found else Damage("GET /status/sessions")
+        damage = found[0] if found else Damage(f"GET {SESSIONS}")
+        # What ends early, or lost a row between others, may still be XML; Plex says how many rows it wrote.
+        stated = self._stated_rows or 0
+        damage.cut = damage.cut or stated > len(rows) + len(damage.skipped) + damage.beyond
         # A row without anything to know it by is as good as unread, though it may still fit what is known.
         damage.skipped += [Element("Video") for row in rows if key_of(row) is None]
         damage.skipped += _find_contradictions(rows)
@@ -181,6 +186,8 @@ class _SnapshotReader:
             container = fetch_xml(plex, path, most_rows=MOST)
             if container is None or container.tag != "MediaContainer":
                 raise PlexError(f"GET {path}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
+            if path == SESSIONS:
+                self._stated_rows = views.parse_size(container)
             return tuple(row for row in map(view, container) if row is not None)
 
         return await self._gateway.call(ask, ahead=True)

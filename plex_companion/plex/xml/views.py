@@ -137,6 +137,11 @@ def parse_total(element: Element | None) -> int | None:
     return _parse_int(element, "size") if told is None else told
 
 
+def parse_size(element: Element) -> int | None:
+    """Return how many rows a container says it holds; all recorded ones hold as many (PLEX.md 2.3)."""
+    return _parse_int(element, "size")
+
+
 def parse_full_total(element: Element | None) -> int | None:
     """The same where it is paged: some versions of Plex leave it out, and then `size` is only that of the page."""
     return _parse_int(element, "totalSize")
