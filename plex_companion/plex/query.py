@@ -116,14 +116,18 @@ def check_container(found: Element | None, path: str) -> Element:
     return found
 
 
+LISTS = frozenset({"MediaContainer", "ButlerTasks"})
+"""The root elements of Plex's lists. Only `/butler` has one of its own (plex-api-spec)."""
+
+
 def check_list(found: Element | None, path: str) -> Element:
-    """Return what came, if it is a list of Plex's: no other element must pass for an empty one.
+    """Return the container if it is a list from Plex: no other element must pass for an empty list.
 
     Raises:
-        PlexError: it is not.
+        PlexError: the answer is empty, a web page, or another element.
     """
     came = check_container(found, path)
-    if came.tag != "MediaContainer":
+    if came.tag not in LISTS:
         raise PlexError(f"GET {path}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
     return came
 

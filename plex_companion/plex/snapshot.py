@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SESSIONS = "/status/sessions"
 _LIBRARY = ("server", "sections", "accounts", "clients", "devices")
 _NOT_REPORTED = frozenset({"devices"})
 """Parts whose failure is not reported: nothing that is shown as current depends on them."""
@@ -105,6 +106,7 @@ class _SnapshotReader:
         self.errors: dict[str, ToolError] = {}
         self.asked: list[str] = []
         self._damage: dict[str, list[Damage]] = {}
+        self._stated_rows: int | None = None
         self._gateway = gateway
         self._private = private
 
@@ -124,9 +126,12 @@ class _SnapshotReader:
 
     async def _read_sessions(self) -> tuple[SessionRow, ...]:
         """Return the sessions. Rows that could not be read leave the keys of what may play."""
-        rows = await self._read_rows("/status/sessions", partial(_parse_session, private=self._private))
+        rows = await self._read_rows(SESSIONS, partial(_parse_session, private=self._private))
         found = self._damage["sessions"]
-        damage = found[0] if found else Damage("GET /status/sessions")
+        damage = found[0] if found else Damage(f"GET {SESSIONS}")
+        # An answer that ends early, or lost a row in the middle, may still be XML; Plex states how many rows it wrote.
+        stated = self._stated_rows or 0
+        damage.cut = damage.cut or stated > len(rows) + len(damage.skipped) + damage.beyond
         # A row without an identifier counts as unread, though it may still match a known session.
         damage.skipped += [Element("Video") for row in rows if find_session_key(row) is None]
         damage.skipped += _find_contradictions(rows)
@@ -180,6 +185,8 @@ class _SnapshotReader:
             container = fetch_xml(plex, path, most_rows=MOST)
             if container is None or container.tag != "MediaContainer":
                 raise PlexError(f"GET {path}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
+            if path == SESSIONS:
+                self._stated_rows = views.parse_size(container)
             return tuple(row for row in map(view, container) if row is not None)
 
         return await self._gateway.call(ask, ahead=True)

@@ -138,6 +138,22 @@ async def test_a_second_item_under_one_session_key_is_told_of(tmp_path: Path) ->
         assert not it.detail, "they say the same"
 
 
+OTHER = FINE.replace('sessionKey="1"', 'sessionKey="5"').replace('"a"', '"c"')
+
+
+@pytest.mark.parametrize("rows", [FINE, f"{FINE}{OTHER[1:]}", f"{FINE}{TWICE[1:]}"])
+async def test_a_row_that_is_missing_from_a_list_ends_nothing_and_is_told_of(rows: str, tmp_path: Path) -> None:
+    async with run_companion(tmp_path, FINE, OTHER) as it:
+        it.plex.answers["/status/sessions"] = Answer(body=f'<MediaContainer size="2">{rows}</MediaContainer>'.encode())
+        await it.look()
+        await it.until(lambda: it.detail)
+        assert {"1", "5"} <= set(it.known)
+        it.sessions(FINE)
+        await it.look()
+        await it.until(lambda: not it.detail)
+        assert "5" not in it.known
+
+
 @pytest.mark.parametrize(
     "body",
     [

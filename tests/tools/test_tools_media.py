@@ -598,7 +598,7 @@ async def test_a_server_that_does_not_delete_says_so_before_any_question(tmp_pat
 
 async def test_a_deletion_that_plex_forgets_is_not_reported_as_done(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        tools.demo.delete_item = lambda key: None  # type: ignore[method-assign]  # noqa: ARG005  # Plex says yes and forgets
+        tools.demo.state.delete_item = lambda key: None  # type: ignore[method-assign]  # noqa: ARG005  # Plex says yes and forgets
         error = await tools.refused("media_delete", media_id=103, confirm=True)
         assert (error["code"], error["requested"]) == ("not_confirmed", "deleted")
 

@@ -344,4 +344,4 @@ async def test_without_plex_tv_other_users_are_out_of_reach(tmp_path: Path, tool
         arguments = {"username": "Pip"} if tool in NAMED else {}
         error = await tools.refused(tool, **arguments)
         assert error["code"] == "plextv_unreachable"
-        assert "try again later. Tools that ask only your own server go on working." in error["message"]
+        assert "Tools that only use your own server still work." in error["message"]

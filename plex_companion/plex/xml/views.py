@@ -136,6 +136,11 @@ def parse_total(element: Element | None) -> int | None:
     return read_number(element, "size") if total is None else total
 
 
+def parse_size(element: Element) -> int | None:
+    """Return how many rows a container says it holds; all recorded ones hold as many (PLEX.md 2.3)."""
+    return read_number(element, "size")
+
+
 def parse_full_total(element: Element | None) -> int | None:
     """Return `totalSize`. Some versions of Plex leave it out, and then `size` is only that of the page."""
     return read_number(element, "totalSize")

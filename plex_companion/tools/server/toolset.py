@@ -132,7 +132,8 @@ def server_get_plex_logs(
         files = logs.list_names(plex, companion.ttl_cache)
         return {"status": "success", "message": f"Plex has {len(files)} log files.", "mode": "list", "files": files}
     name, lines = logs.read_lines(plex, companion.ttl_cache, log_type)
-    found = logs.build_result(name, lines, wanted, private=companion.settings.privacy)
+    harmless = [companion.secrets.hide(line) for line in lines]  # before a search, which must not confirm a guess
+    found = logs.build_result(name, harmless, wanted, private=companion.settings.privacy)
     return {"status": "success", "message": logs.describe_lines(found, wanted), **found}
 
 
