@@ -18,6 +18,9 @@ from support.deadlines import HANG_SECONDS
 from plex_companion import __version__
 from plex_companion.cache.migrate import list_migrations
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).parents[1]
 LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["dev"], "requirements-build.lock": ["build"]}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

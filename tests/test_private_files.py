@@ -17,6 +17,9 @@ from plex_companion.private_files import make_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
+
 OPEN = "import os; os.umask(0)\n"
 MAKERS = {
     "database": "from plex_companion.cache.migrate import migrate; migrate(place / 'cache.sqlite3')",

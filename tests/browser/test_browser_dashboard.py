@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from plex_companion.demo.sessions import DemoSession
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=MISSING)]
 HOSTILE = (
     '<img src=x onerror="window.hit=1"><script>window.hit=1</script> \u202eeno \U0001f469\u200d\U0001f52c \u6f22\u5b57 '
     + "Long" * 60

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from plex_companion.demo import Demo
 
+pytestmark = pytest.mark.slow
+
+
 LEVELS = {
     "Films": ("movie",),
     "Series": ("show", "season", "episode"),

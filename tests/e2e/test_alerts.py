@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mcp import Client
     from support.application import Home
 
+pytestmark = pytest.mark.slow
+
+
 ALERTS = "plex://alerts"
 SPEED = 20
 """The household's clock against ours: its 20 s are our 1 s, and so are the limits set below."""

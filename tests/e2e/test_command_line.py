@@ -20,6 +20,8 @@ from support.deadlines import HANG_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 
 def _environment(folder: Path, more: dict[str, str] | None = None) -> dict[str, str]:
     return {"HOME": str(folder), "PATH": os.environ["PATH"], **(more or {})}

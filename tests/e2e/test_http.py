@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from starlette.routing import BaseRoute
 
+pytestmark = pytest.mark.slow
+
+
 TOKEN = "canary-http-t0ken"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 

@@ -27,6 +27,9 @@ from plex_companion.resources.registry import RESOURCES
 if TYPE_CHECKING:
     from anyio.abc import Process
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

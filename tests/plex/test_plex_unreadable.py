@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from plex_companion.app import Application
 
+pytestmark = pytest.mark.slow
+
+
 STEADY = replace(HASTY, ping=50, pong=50, opening=20, after_play=HANG_SECONDS)
 PLAYER = '<Player machineIdentifier="a" state="playing" title="TV"/>'
 FINE = f'<Video sessionKey="1" ratingKey="3" key="/library/metadata/3" type="movie" title="Fine">{PLAYER}<User id="1" title="ada"/></Video>'

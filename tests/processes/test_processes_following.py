@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import anyio
+import pytest
 from support.deadlines import HANG_SECONDS
 from support.several_processes import Member, ending, member, rows, settings_for, two
 
@@ -26,9 +27,9 @@ from plex_companion.tools.acknowledge import acknowledge_alert
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
     from plex_companion.demo import Demo
+
+pytestmark = pytest.mark.slow
 
 
 def shown(one: Member) -> dict[str, object]:

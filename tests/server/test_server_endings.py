@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from anyio.abc import Process
 
+pytestmark = pytest.mark.slow
+
+
 IGNORED = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 every_signal = pytest.mark.parametrize(
     "number",

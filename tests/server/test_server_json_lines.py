@@ -14,6 +14,9 @@ from support.mcp_server import script
 
 from plex_companion.server.mcp.json_lines import BOM, UnreadableLine, read_message
 
+pytestmark = pytest.mark.slow
+
+
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}}
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from mcp import Client
 
+pytestmark = pytest.mark.slow
+
+
 everywhere = pytest.mark.parametrize("era", ERAS)
 every_transport = pytest.mark.parametrize("kind", ["stdio", "sse", "http"])
 

@@ -31,6 +31,9 @@ from plex_companion.commands.setup.install import (
 from plex_companion.errors import StartError
 from plex_companion.settings import APP, Settings
 
+pytestmark = pytest.mark.slow
+
+
 NOW = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
 TOKEN = "canary-Token-0123456789"
 BARE = Settings.model_construct()

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from support.tools import Tools
 
+pytestmark = pytest.mark.slow
+
+
 MANY = 1500
 JASPER = "Jasper O'Dell"
 

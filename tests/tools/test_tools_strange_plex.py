@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from plex_companion.tools.declare import Toolset
 
+pytestmark = pytest.mark.slow
+
+
 NAMELESS = '<MediaContainer size="1"><Video type="movie" title="Foo" librarySectionID="1"/></MediaContainer>'
 ANOTHER = (
     '<MediaContainer size="1"><Video ratingKey="6" type="movie" title="Foo" librarySectionID="1"/></MediaContainer>'
