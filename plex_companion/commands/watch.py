@@ -97,7 +97,7 @@ class _RecentAlerts:
 
 
 async def _draw(companion: Companion, seen: _RecentAlerts) -> None:
-    from rich.console import Console  # noqa: PLC0415 - a pipe needs none of it
+    from rich.console import Console  # noqa: PLC0415 - not needed in a pipe
     from rich.live import Live  # noqa: PLC0415 - the same
 
     console = Console()
