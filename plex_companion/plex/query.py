@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LISTS = frozenset({"MediaContainer", "ButlerTasks"})
+"""What Plex's lists are called: `/butler` answers with the second (plex-api-spec)."""
 ROWS_AT_ONCE, MOST_PAGES = 5000, 100
 LINE = 4096
 """Characters of a request line that any server and proxy takes."""
@@ -123,7 +125,7 @@ def check_list(found: Element | None, path: str) -> Element:
         PlexError: it is not.
     """
     came = check_container(found, path)
-    if came.tag != "MediaContainer":
+    if came.tag not in _LISTS:
         raise PlexError(f"GET {path}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
     return came
 
