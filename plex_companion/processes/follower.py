@@ -39,8 +39,8 @@ HUNG_SECONDS = 12.0
 """A leader that has not touched its lock for so long hangs, or was stopped. It touches the lock every two seconds."""
 FILE_GRACE_SECONDS = 3.0
 """How long the leader may take to rewrite a file that is gone."""
-_MAX_COUNTED_SECONDS = 5 * POLL_SECONDS
-"""Counts at most of the time between two checks: this process may have been stopped itself."""
+_MAX_COUNTED_SECONDS = 10 * POLL_SECONDS
+"""Counts at most of the time between two checks: this process may have been stopped itself, or the machine be busy."""
 
 
 class HangWatch:

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-TAKEN_OVER = 30.0
-"""Seconds within which another process listens after the one that did was stopped."""
-
 
 async def until(fact: Callable[[], object], seconds: float = HANG_SECONDS) -> None:
     with anyio.fail_after(seconds):
@@ -77,7 +74,6 @@ async def address(program: Program) -> str:
     return await program.wait_for_line(r"(http://\S+)/mcp")
 
 
-@pytest.mark.timeout(180)
 async def test_when_the_listener_is_stopped_another_one_goes_on_and_the_first_follows_once_it_is_woken(
     tmp_path: Path,
 ) -> None:
@@ -93,10 +89,8 @@ async def test_when_the_listener_is_stopped_another_one_goes_on_and_the_first_fo
             term, pid, _ = listener(tmp_path)
             other = second.pid if pid == first.pid else first.pid
             os.kill(pid, signal.SIGSTOP)
-            began = time.monotonic()
             try:
-                await until(partial(listens, tmp_path, other), TAKEN_OVER)
-                assert time.monotonic() - began < TAKEN_OVER
+                await until(partial(listens, tmp_path, other))
                 assert listener(tmp_path)[0] > term
                 session = demo.start(demo.get_movie(stopped), player=stopped, user=stopped)
                 stopped += 1
@@ -139,7 +133,7 @@ async def test_a_listener_stopped_within_a_transaction_is_replaced_and_nothing_i
             os.kill(first.pid, signal.SIGSTOP)
             with closing(sqlite3.connect(tmp_path / "cache.sqlite3", isolation_level=None)) as stopped:
                 stopped.execute("BEGIN IMMEDIATE")
-                await until(lambda: health(url) == ("listener", "live", "degraded"), TAKEN_OVER)
+                await until(lambda: health(url) == ("listener", "live", "degraded"))
                 session = demo.start()
                 os.kill(first.pid, signal.SIGCONT)
                 stopped.execute("ROLLBACK")
