@@ -282,8 +282,9 @@ async def test_who_is_deposed_in_spite_of_its_lock_writes_nothing_more_and_follo
         await first.live()
         (tmp_path / "cache.sqlite3.lock").unlink()  # as somebody tidies up
         async with member(demo, tmp_path) as second:
-            await second.live()
-            assert second.listens
+            with anyio.fail_after(HANG_SECONDS):
+                while not (second.listens and second.companion.is_live):
+                    await second.companion.live.wait_for_commit()
             session = demo.start()
             await second.until(lambda: session.key in second.sessions)
             await first.until(lambda: not first.listens and session.key in first.sessions)
