@@ -251,7 +251,10 @@ class Election:
                 self._recorded_generation = self.cache.generation
 
     async def _check_lock(self) -> bool:
-        """Touch the lock; return whether no other process has begun to lead."""
+        """Touch the lock; return whether this process still leads. If the lock lost its name, acquire it under the name again.
+
+        If another process holds that one, it leads already or is about to.
+        """
         if self.cache.in_memory or self.lock.is_in_place():
             self.lock.beat()
             return True
@@ -259,8 +262,7 @@ class Election:
             if self.leader_record.term is not None and await self.cache.read_term() != self.leader_record.term:
                 return False
         self.lock.release()
-        self.lock.try_acquire()
-        return True
+        return self.lock.try_acquire()
 
     def _demote(self) -> None:
         if self.cache.is_in_place() and not self.cache.in_memory:

@@ -36,6 +36,14 @@ async def until(fact: Callable[[], object], seconds: float = HANG_SECONDS) -> No
             await anyio.sleep(0.05)
 
 
+def stop_between_transactions(pid: int, folder: Path) -> None:
+    """Stop a process while it holds no lock on the database."""
+    with closing(sqlite3.connect(folder / "cache.sqlite3", isolation_level=None, timeout=HANG_SECONDS)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        os.kill(pid, signal.SIGSTOP)
+        database.execute("ROLLBACK")
+
+
 def listener(folder: Path) -> tuple[int, int, str]:
     """Term, process and connection of who listens."""
     found = rows(folder, "SELECT term, pid, state FROM listener")
@@ -88,7 +96,7 @@ async def test_when_the_listener_is_stopped_another_one_goes_on_and_the_first_fo
         for _ in range(2):  # and then the other way round
             term, pid, _ = listener(tmp_path)
             other = second.pid if pid == first.pid else first.pid
-            os.kill(pid, signal.SIGSTOP)
+            stop_between_transactions(pid, tmp_path)
             try:
                 await until(partial(listens, tmp_path, other))
                 assert listener(tmp_path)[0] > term

@@ -102,5 +102,6 @@ def buffer_log() -> Iterator[None]:
         yield
     finally:
         root.handlers[:] = handlers
-        for line in held.lines:
-            print(line, file=sys.stderr)  # noqa: T201 - this is what a person reads
+        with suppress(OSError):  # the terminal has been closed
+            for line in held.lines:
+                print(line, file=sys.stderr)  # noqa: T201 - this is what a person reads
