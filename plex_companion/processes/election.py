@@ -253,7 +253,7 @@ class Election:
     async def _check_lock(self) -> bool:
         """Touch the lock; return whether this process still leads. If the lock lost its name, acquire it under the name again.
 
-        If another process holds that one, it leads already or is about to.
+        If another process holds that one, it leads already or is about to. While the folder is gone, nobody can.
         """
         if self.cache.in_memory or self.lock.is_in_place():
             self.lock.beat()
@@ -262,7 +262,7 @@ class Election:
             if self.leader_record.term is not None and await self.cache.read_term() != self.leader_record.term:
                 return False
         self.lock.release()
-        return self.lock.try_acquire()
+        return self.lock.try_acquire() or not self.lock.path.parent.is_dir()
 
     def _demote(self) -> None:
         if self.cache.is_in_place() and not self.cache.in_memory:
