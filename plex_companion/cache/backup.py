@@ -55,10 +55,7 @@ def find_backup_folder(path: Path) -> Path:
 
 
 def list_backups(path: Path, now: int) -> list[Backup]:
-    """List the backups of a database, newest first.
-
-    A backup that claims to be from the future, made by a wrong clock, comes last.
-    """
+    """List the backups of a database, newest first. One from the future, made by a wrong clock, comes last."""
     made = [Backup(file, at) for file in _list_backup_files(path, ".sqlite3") if (at := _read_time(file)) is not None]
     return sorted(made, key=lambda backup: (backup.at <= now, backup.at), reverse=True)
 

@@ -16,9 +16,11 @@ import anyio
 
 from plex_companion.cache.backup import DEFAULT_BACKUPS, back_up, list_sqlite_files, read_wall_clock
 from plex_companion.cache.connections import build_uri, connect, open_connection, run_in_thread, run_write
+from plex_companion.cache.figure_cache import FigureCache
 from plex_companion.cache.migrate import apply_all, is_older, list_migrations, migrate
 from plex_companion.cache.open_files import (
     NO_FILES,
+    UNKNOWN,
     DatabaseMoved,
     FileIds,
     Owner,
@@ -29,17 +31,24 @@ from plex_companion.cache.open_files import (
     read_owner,
     remove_logs,
 )
-from plex_companion.cache.record import Statements, coalesce
+from plex_companion.cache.queries.title_words import CREATE_VOCABULARY
+from plex_companion.cache.record import NO_SESSIONS, ServerBatch, Statements
 from plex_companion.cache.repair import RepairReport, repair, watch_for_damage
+from plex_companion.cache.replication.position import read_position
+from plex_companion.cache.replication.transaction import Transaction
 from plex_companion.errors import BackupFailed, DatabaseBusy, DatabaseUnusable, Internal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     import aiosqlite
 
     from plex_companion.cache.leadership import LeaderCommit
+    from plex_companion.cache.replication.entry_log import EntryLog
+    from plex_companion.cache.replication.named_write import WriteCall
+    from plex_companion.cache.replication.position import Position
     from plex_companion.changes.kinds import Change
+    from plex_companion.models import Session
 
 T = TypeVar("T")
 
@@ -50,8 +59,35 @@ LOCK_MS = 10_000
 """How long a write waits for another process, in milliseconds."""
 WAL_LIMIT = 16_000_000
 """The size in bytes that the write-ahead log is truncated to after it grew (sqlite.org/pragma.html#pragma_journal_size_limit)."""
+WRITER_CHECKPOINT_PAGES = 3_500
+"""Pages in the write-ahead log from which a commit checkpoints it itself, if `Cache.checkpoint` has not done so before."""
+CHECKPOINT_PAGES = 750
+"""Pages in the write-ahead log from which `Cache.checkpoint` is due."""
+PAGES_PER_COMMIT, ROWS_PER_PAGE = 10, 8
+"""How pages of the log are estimated: a press writes some 12, a row of the journal an eighth."""
 MIGRATION_WAIT_SECONDS = 120
 """How long a start waits while another process migrates the database."""
+
+
+@dataclass(slots=True)
+class LogGrowth:
+    """How much the write-ahead log has grown since it was last checkpointed, as an estimate."""
+
+    pages: int = 0
+    _total_changes: int = 0
+    _due: anyio.Event = field(default_factory=anyio.Event)
+
+    def add_commit(self, total_changes: int) -> None:
+        """Count a commit, after which its connection has changed so many rows since it was opened."""
+        rows, self._total_changes = max(0, total_changes - self._total_changes), total_changes
+        self.pages += PAGES_PER_COMMIT + rows // ROWS_PER_PAGE
+        if self.pages >= CHECKPOINT_PAGES:
+            self._due.set()
+
+    async def wait_until_due(self) -> None:
+        """Wait until a checkpoint is due, then begin to count again."""
+        await self._due.wait()
+        self.pages, self._due = 0, anyio.Event()
 
 
 @dataclass(slots=True)
@@ -68,21 +104,38 @@ class Cache:
     files: FileIds = NO_FILES
     """The files that were opened."""
     repair_report: RepairReport | None = None
-    """What was repaired before the file could be opened."""
+    """The repair that was made before the file could be opened."""
     in_memory: bool = False
     """Whether there is no file yet: none was named, and no server has answered so far."""
     creation_failed: bool = False
     """Whether the database in memory could not be made a file, so that all its rows may be lost."""
     generation: int = 0
     """How often the connections were replaced."""
+    entry_log: EntryLog | None = None
+    """The log that several machines share, while this process is the one that writes to it."""
+    figures: FigureCache = field(default_factory=FigureCache)
+    """Figures of long windows, read in the thread of `archive`."""
+    log_growth: LogGrowth = field(default_factory=LogGrowth)
     _moving: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
     _opened: AsyncExitStack = field(default_factory=AsyncExitStack)
     _retired: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def write(
-        self, changes: Iterable[Change], server: str, at: int, commit: LeaderCommit | None = None
+        self,
+        changes: Iterable[Change],
+        server: str,
+        at: int,
+        commit: LeaderCommit | None = None,
+        committed: Mapping[str, Session] = NO_SESSIONS,
     ) -> int | None:
         """Write changes in one transaction, with at most one statement per table.
+
+        Args:
+            changes: what is written.
+            server: the server that rows belong to.
+            at: the time of the transaction.
+            commit: what the leader adds.
+            committed: the sessions by key whose rows are in the database as they say. Only what changed in them is written.
 
         Returns:
             The term of the leader, if there is a `commit`; otherwise `None`.
@@ -91,32 +144,82 @@ class Cache:
             StorageError: nothing was written, for example because the file has lost its name.
             LeadershipLost: nothing was written, because another process leads by now.
         """
-        listed = list(changes)
+        return await self.write_batches([ServerBatch(list(changes), server, UNKNOWN, committed)], at, commit)
 
-        def work(connection: sqlite3.Connection) -> int | None:
-            statements = Statements(server, at)  # built in the writer's thread: there may be thousands
-            for change in coalesce(listed):
-                statements.add(change)
-            if commit is None:
-                statements.run(connection)
-                return None
-            term = commit.check_term(connection)
-            statements.run(connection)
-            commit.write(connection, term)
-            return term
+    async def write_batches(
+        self, batches: Sequence[ServerBatch], at: int, commit: LeaderCommit | None = None
+    ) -> int | None:
+        """Write changes of several servers in one transaction, as `write` does those of one.
 
-        return await self.transact(work)
+        Raises:
+            StorageError: nothing was written.
+            LeadershipLost: nothing was written, because another process leads by now.
+        """
+
+        def list_calls() -> list[WriteCall]:
+            statements = Statements(UNKNOWN, at)
+            for batch in batches:
+                statements.add_batch(batch)
+            return statements.list_calls()
+
+        transaction = Transaction(at, list_calls, commit)
+        await self.commit(transaction)
+        return transaction.term
+
+    async def commit(self, transaction: Transaction) -> None:
+        """Commit a transaction whose writes other machines repeat, if there are any; append it to their log before.
+
+        Raises:
+            EntryWaits: the log cannot be reached; the transaction is kept and tried again.
+            StorageError: nothing was written.
+            LeadershipLost: nothing was written, because another process leads by now.
+        """
+        if self.entry_log is None:
+            await self.transact(transaction.run_alone)
+            return
+        async with self._hold_in_place():
+            await self.entry_log.write(self.writer, transaction)
+
+    async def settle(self) -> None:
+        """Commit the transaction that waits for the log, if there is one.
+
+        Raises:
+            StorageError: it still waits.
+            LeadershipLost: it was dropped, because another process leads by now.
+        """
+        if self.entry_log is not None:
+            async with self._hold_in_place():
+                await self.entry_log.settle(self.writer)
 
     async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in one transaction, and return what it returns.
+        """Run `work` in one transaction, and return what it returns. No other machine repeats it.
 
         Raises:
             StorageError: nothing was written.
         """
+        async with self._hold_in_place():
+            return await run_write(self.writer, work)
+
+    @asynccontextmanager
+    async def _hold_in_place(self) -> AsyncIterator[None]:
         async with self._moving:  # a write while the file is copied would be missing from the copy
             self.require_in_place()
             with watch_for_damage(self.path):
-                return await run_write(self.writer, work)
+                yield
+            self.log_growth.add_commit(self.writer.total_changes)
+
+    async def checkpoint(self) -> None:
+        """Copy the write-ahead log into the file as far as readers allow, while others read and write.
+
+        Raises:
+            StorageError: it could not be copied; the log stays.
+        """
+        with watch_for_damage(self.path):
+            await self.archive.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+
+    async def read_position(self) -> Position:
+        """Return how far this database has applied the log that several machines share."""
+        return await run_in_thread(self.reader, read_position)
 
     def is_in_place(self) -> bool:
         """Return whether the open files still have their names. A database in memory has none to lose."""
@@ -216,7 +319,7 @@ class Cache:
     async def _reopen(self) -> None:
         remove_logs(self.path, self.files)
         schema = migrate(self.path)
-        opened, connections = await _connections(self.path)
+        opened, connections = await _open_connections(self.path)
         await self._retired.aclose()
         self._retired, self._opened = self._opened, opened
         self.writer, self.reader, self.archive = connections
@@ -235,11 +338,9 @@ class Cache:
 
     async def read_size_bytes(self) -> int:
         """Return the size of the database file in bytes."""
-        async with self.reader.execute(
-            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-        ) as rows:
-            row = await rows.fetchone()
-        return int(row[0]) if row else 0
+        sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        (row,) = await self.reader.execute_fetchall(sql)
+        return int(row[0])
 
 
 async def _migrate_or_wait(path: Path) -> int:
@@ -270,14 +371,14 @@ async def open_cache(
     if backups:
         await _back_up_before_migration(path, backups, now())
     schema = await _migrate_or_wait(path)
-    opened, (writer, reader, archive) = await _connections(path)
+    opened, (writer, reader, archive) = await _open_connections(path)
     cache = Cache(path, schema, writer, reader, archive, lock_ms, read_file_ids(path), repair_report, _opened=opened)
     async with _close_at_end(cache):
         yield cache
 
 
 def explain_unreadable(error: StorageError) -> Internal:
-    """Return what the reader of a damaged database gets: the rest of the program goes on without it."""
+    """Return the error for the reader of a damaged database. The rest of the program goes on without it."""
     return Internal(
         f"The database cannot be read ({error}). What plays now is known all the same; `plex-companion doctor` says more."
     )
@@ -291,7 +392,7 @@ async def open_in_memory(path: Path, lock_ms: int = LOCK_MS) -> AsyncIterator[Ca
         DatabaseUnusable: the file could not be created.
     """
     _require_writable_folder(path)
-    opened, (writer, reader, archive) = await _connections(None)
+    opened, (writer, reader, archive) = await _open_connections(None)
     schema = await run_in_thread(writer, partial(apply_all, migrations=list_migrations()))
     cache = Cache(path, schema, writer, reader, archive, lock_ms, in_memory=True, _opened=opened)
     async with _close_at_end(cache):
@@ -319,7 +420,7 @@ async def _close_at_end(cache: Cache) -> AsyncIterator[None]:
             await cache.close()
 
 
-async def _connections(path: Path | None) -> tuple[AsyncExitStack, list[aiosqlite.Connection]]:
+async def _open_connections(path: Path | None) -> tuple[AsyncExitStack, list[aiosqlite.Connection]]:
     """Open the three connections to a file, or to a new database in memory that ends with them.
 
     Raises:
@@ -335,6 +436,8 @@ async def _connections(path: Path | None) -> tuple[AsyncExitStack, list[aiosqlit
             # (sqlite.org/pragma.html#pragma_synchronous).
             for pragma in ("foreign_keys = ON", "synchronous = FULL", f"journal_size_limit = {WAL_LIMIT}"):
                 await writer.execute(f"PRAGMA {pragma}")
+            await writer.execute_fetchall(f"PRAGMA wal_autocheckpoint = {WRITER_CHECKPOINT_PAGES}")
+            await archive.execute(CREATE_VOCABULARY)
             for read_only in (reader, archive):
                 await read_only.execute("PRAGMA query_only = ON")
             for connection in (

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from plex_companion.cache.connections import run_read
-from plex_companion.cache.leadership import Announcements, Base, LeaderStatus, parse_status, read_announcements_after
-from plex_companion.cache.open_files import UNKNOWN
+from plex_companion.cache.leadership import (
+    Announcements,
+    LeaderStatus,
+    LinkStatus,
+    LoadPoint,
+    parse_status,
+    read_announcements_after,
+)
+from plex_companion.cache.link_rows import match_links, read_links
+from plex_companion.cache.open_files import UNKNOWN, name_unknown
+from plex_companion.cache.queries.alert_lists import MUTED_KINDS
 from plex_companion.cache.rows import (
+    MEDIA_ITEMS,
     Row,
     parse_account,
     parse_activity,
@@ -17,123 +31,299 @@ from plex_companion.cache.rows import (
     parse_client,
     parse_delivery,
     parse_device,
+    parse_ended_play,
     parse_history,
     parse_library_change,
+    parse_media_item,
+    parse_milestones,
     parse_plex_tv_user,
+    parse_rule_firing,
+    parse_rule_row,
+    parse_rule_timer,
     parse_section,
     parse_server,
     parse_session,
+    parse_subscription,
+    parse_task,
     parse_timeline,
 )
-from plex_companion.changes.state import BUFFERING_MS, RECENT, REMEMBERED, RecentlyResolved, State
-from plex_companion.models import Connection
+from plex_companion.changes.state import (
+    BUFFERING_MS,
+    MOST_NEW_ITEMS,
+    RECENT,
+    REMEMBERED,
+    NextIds,
+    RecentlyResolved,
+    State,
+)
+from plex_companion.models import MEDIA_NEWS, ONLY_LINK, Connection, PendingMedia, RulesState
 from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from plex_companion.cache.database import Cache
     from plex_companion.models import Moment, Session
 
 
-def build_base(term: int, state: State) -> Base:
-    """Return what a state was loaded from.
+_NUMBERED = {
+    "events": "event",
+    "plays": "play",
+    "alerts": "alert",
+    "deliveries": "delivery",
+    "library_changes": "change",
+    "play_marks": "play_event",
+    "rules": "rule",
+    "rule_firings": "firing",
+}
+"""Tables with numbered rows, and the name of their next id in `NextIds`."""
+
+
+def build_load_point(term: int, ids: NextIds) -> LoadPoint:
+    """Return the load point of a state: the term and the next ids.
 
     Call it before anything in the state changes, with a term that was read before the state.
     """
-    ids = {
-        "events": state.next_event,
-        "plays": state.next_play,
-        "alerts": state.next_alert,
-        "deliveries": state.next_delivery,
-        "library_changes": state.next_change,
-        "play_marks": state.next_play_event,
-    }
-    return Base(term, ids)
+    return LoadPoint(term, {table: getattr(ids, name) for table, name in _NUMBERED.items()})
 
 
 async def load_state(cache: Cache, now: Moment) -> State:
     """Load the sessions, clients and the rest of the server seen last. The state is `offline` until Plex is reached."""
-    return await run_read(cache.reader, partial(_load_last, now=now))
+    return (await load_states(cache, (ONLY_LINK,), now))[ONLY_LINK]
+
+
+async def load_states(cache: Cache, links: Sequence[str], now: Moment) -> dict[str, State]:
+    """Load the sessions, clients and the rest of each link's server, as last known; offline until Plex is reached."""
+    return await run_read(cache.reader, partial(_load_last, links=links, now=now))
 
 
 @dataclass(frozen=True, slots=True)
-class CommittedState:
-    """What another process has committed, as of one moment."""
+class CommittedStates:
+    """The states that another process has committed, as of one moment."""
 
-    state: State
+    states: dict[str, State]
+    """The states by link, those apart that did not move since they were last read."""
+    links: dict[str, LinkStatus]
+    """The status of every link of the leader that is one of ours, by our link."""
+    ids: NextIds
     leader: LeaderStatus | None
-    """`None` as long as no process has ever led."""
+    """`None` if no process has ever led."""
     announcements: Announcements
 
 
-async def load_committed(cache: Cache, now: Moment, last: int) -> CommittedState:
-    """Load the state as the leader keeps it, and its announcements after the announcement `last`."""
-    return await run_read(cache.reader, partial(_load_current, now=now, last=last))
+async def load_committed(
+    cache: Cache,
+    now: Moment,
+    last: int,
+    links: Sequence[str] = (ONLY_LINK,),
+    known: Mapping[str, LinkStatus] = MappingProxyType({}),
+    identities: Mapping[str, str] = MappingProxyType({}),
+) -> CommittedStates:
+    """Load the states as the leader keeps them, and its announcements after the announcement `last`.
+
+    Args:
+        cache: the database.
+        now: the present.
+        last: the id of the last announcement read.
+        links: the configured links.
+        known: the status of links at the last reading. Only what moved since is read again.
+        identities: the machine identifiers of servers that were asked, by link.
+    """
+
+    def load(connection: sqlite3.Connection) -> CommittedStates:
+        matched = match_links(links, read_links(connection, known.values()), identities)
+        return _load_current(connection, now, last, links, matched, known)
+
+    return await run_read(cache.reader, load)
 
 
-def _load_last(connection: sqlite3.Connection, now: Moment) -> State:
-    state = State(Connection("offline", now.at, _read_epoch(connection)))
-    _load_tables(connection, state, now, _read_last_server(connection), stale=True)  # no process has listened since
-    state.down_since = _read_last_contact(connection)
-    _load_recently_resolved(connection, state, now)
-    _load_waiting_deliveries(connection, state)
-    return state
+def _load_last(connection: sqlite3.Connection, links: Sequence[str], now: Moment) -> dict[str, State]:
+    matched = match_links(links, read_links(connection))
+    epoch, ids = _read_epoch(connection), _read_next_ids(connection)
+    servers = _list_servers(connection, links, matched)
+    states: dict[str, State] = {}
+    for link in links:
+        states[link] = state = State(Connection("offline", now.at, epoch), ids=ids)
+        _load_tables(connection, state, now, servers[link], stale=True)  # no process has listened since
+        alerts = _choose_alerts(servers, link)
+        _load_open_alerts(connection, state, *alerts)
+        state.down_since = _read_last_contact(connection, matched.get(link))
+        _load_recently_resolved(connection, state, now, *alerts)
+        _load_milestones(connection, state, now, servers[link])
+        _load_waiting_deliveries(connection, state, *alerts)
+    subscriptions = map(parse_subscription, _read_rows(connection, "SELECT * FROM event_subscriptions", {}))
+    states[links[0]].event_subscriptions = {subscription.id: subscription for subscription in subscriptions}
+    states[links[0]].rules = load_rules(connection)
+    return states
 
 
-def _load_current(connection: sqlite3.Connection, now: Moment, last: int) -> CommittedState:
+def _load_current(
+    connection: sqlite3.Connection,
+    now: Moment,
+    last: int,
+    links: Sequence[str],
+    matched: Mapping[str, LinkStatus],
+    known: Mapping[str, LinkStatus],
+) -> CommittedStates:
     leader = next((parse_status(row) for row in _read_rows(connection, "SELECT * FROM listener", {})), None)
     announcements = read_announcements_after(connection, last)
     if leader is None:
-        return CommittedState(_load_last(connection, now), None, announcements)
-    state = State(leader.connection, last_event_at=leader.last_event_at, refreshed_at=leader.refreshed_at)
-    server = leader.server or _read_last_server(connection)
-    _load_tables(connection, state, now, server, stale=leader.connection.state != "live")
-    state.sessions_read = leader.sessions_read
-    return CommittedState(state, leader, announcements)
+        states = _load_last(connection, links, now)
+        return CommittedStates(states, {}, states[links[0]].ids, None, announcements)
+    ids = _read_next_ids(connection)
+    servers = _list_servers(connection, links, matched)
+    states = {}
+    for link, row in matched.items():
+        before = known.get(link)
+        if len(matched) > 1 and before is not None and not row.has_moved_since(before):
+            continue
+        state = State(row.connection, last_event_at=row.last_event_at, refreshed_at=row.refreshed_at, ids=ids)
+        _load_tables(connection, state, now, servers[link], stale=row.connection.state != "live")
+        _load_open_alerts(connection, state, *_choose_alerts(servers, link))
+        state.sessions_read = row.sessions_read
+        states[link] = state
+    if links[0] in states:
+        states[links[0]].rules = load_rules(connection)
+    return CommittedStates(states, dict(matched), ids, leader, announcements)
+
+
+def _list_servers(
+    connection: sqlite3.Connection, links: Sequence[str], matched: Mapping[str, LinkStatus]
+) -> dict[str, str]:
+    """Return the server whose rows belong to each link."""
+    if len(links) == 1:
+        row = matched.get(links[0])
+        return {links[0]: (row.server if row else None) or _read_last_server(connection)}
+    servers = {link: row.server for link, row in matched.items()}
+    return {link: servers.get(link) or name_unknown(link, len(links)) for link in links}
+
+
+def _choose_alerts(servers: Mapping[str, str], link: str) -> tuple[str, Row]:
+    """Return the condition for the alerts of a link: those of its server.
+
+    The first link also has those of every server that is no link's, such as one that was replaced.
+    """
+    if link == next(iter(servers)):
+        others = [server for other, server in servers.items() if other != link]
+        return "server NOT IN (SELECT value FROM json_each(:others))", {"others": json.dumps(others)}
+    return "server = :server", {"server": servers[link]}
 
 
 def _read_last_server(connection: sqlite3.Connection) -> str:
     sql = (
-        "SELECT machine_identifier FROM servers WHERE machine_identifier <> :unknown ORDER BY last_seen_at DESC LIMIT 1"
+        "SELECT machine_identifier FROM servers WHERE machine_identifier NOT LIKE :unknown "
+        "ORDER BY last_seen_at DESC LIMIT 1"
     )
-    return next((str(row[0]) for row in _read_rows(connection, sql, {"unknown": UNKNOWN})), UNKNOWN)
+    return next((str(row[0]) for row in _read_rows(connection, sql, {"unknown": f"{UNKNOWN}%"})), UNKNOWN)
 
 
 def _load_tables(connection: sqlite3.Connection, state: State, now: Moment, server: str, *, stale: bool) -> None:
     """Load the rows of a server. With `stale`, every session is stale, whatever its row says."""
-    state.next_event = _read_next_id(connection, "events")
-    state.next_play = _read_next_id(connection, "plays")
-    state.next_alert = _read_next_id(connection, "alerts")
-    state.next_delivery = _read_next_id(connection, "deliveries")
-    state.next_change = _read_next_id(connection, "library_changes")
-    state.next_play_event = _read_next_id(connection, "play_marks")
-    known = "SELECT * FROM servers WHERE machine_identifier = :server AND machine_identifier <> :unknown"
-    for row in _read_rows(connection, known, {"server": server, "unknown": UNKNOWN}):
+    known = "SELECT * FROM servers WHERE machine_identifier = :server AND machine_identifier NOT LIKE :unknown"
+    for row in _read_rows(connection, known, {"server": server, "unknown": f"{UNKNOWN}%"}):
         state.server = parse_server(row)
         state.sessions_read = True
     _load_server(connection, state, server, now, stale=stale)
-    for row in _read_rows(connection, "SELECT * FROM alerts WHERE resolved_at IS NULL", {}):
+    state.muted_kinds = {row["kind"]: row["muted_at"] for row in _read_rows(connection, MUTED_KINDS, {})}
+    working = "SELECT * FROM tool_tasks WHERE status = 'working' AND server = :server ORDER BY created_at"
+    state.tool_tasks = {row["id"]: parse_task(row) for row in _read_rows(connection, working, {"server": server})}
+
+
+def _load_open_alerts(connection: sqlite3.Connection, state: State, condition: str, values: Row) -> None:
+    sql = f"SELECT * FROM alerts WHERE resolved_at IS NULL AND {condition}"  # noqa: S608 - our own condition
+    for row in _read_rows(connection, sql, values):
         alert = parse_alert(row)
         state.alerts[alert.kind, alert.subject] = alert
 
 
-def _load_waiting_deliveries(connection: sqlite3.Connection, state: State) -> None:
+def _load_waiting_deliveries(connection: sqlite3.Connection, state: State, condition: str, values: Row) -> None:
     """Load the deliveries that are held back and may still be withdrawn."""
-    waiting = "SELECT * FROM deliveries WHERE done_at IS NULL AND tries = 0 ORDER BY id"
-    for delivery in map(parse_delivery, _read_rows(connection, waiting, {})):
-        if delivery.is_held:
+    waiting = f"""
+        SELECT * FROM deliveries WHERE done_at IS NULL AND tries = 0 AND alert_id IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.id = alert_id AND NOT ({condition})) ORDER BY id
+    """  # noqa: S608 - the same
+    for delivery in map(parse_delivery, _read_rows(connection, waiting, values)):
+        if delivery.is_held and delivery.alert_id is not None:
             state.waiting_deliveries[delivery.alert_id] = (
                 *state.waiting_deliveries.get(delivery.alert_id, ()),
                 delivery,
             )
 
 
-def _load_recently_resolved(connection: sqlite3.Connection, state: State, now: Moment) -> None:
+def load_rules(connection: sqlite3.Connection) -> RulesState:
+    """Load the rules, what they wait for, and what they have not finished."""
+    rules = [*map(parse_rule_row, _read_rows(connection, "SELECT * FROM rules ORDER BY id", {}))]
+    position = next(
+        (row["position"] for row in _read_rows(connection, "SELECT position FROM rules_position", {})), None
+    )
+    if not rules:  # as in most households
+        return RulesState(position=position)
+    timers = map(parse_rule_timer, _read_rows(connection, "SELECT * FROM rule_timers", {}))
+    pending = map(parse_rule_firing, _read_rows(connection, "SELECT * FROM rule_firings WHERE pending ORDER BY id", {}))
+    stops = """
+        SELECT * FROM (SELECT * FROM rule_firings WHERE play_id IS NOT NULL ORDER BY id DESC LIMIT :most) ORDER BY id
+    """
+    stopped = map(parse_rule_firing, _read_rows(connection, stops, {"most": REMEMBERED}))
+    return RulesState(
+        {rule.id: rule for rule in rules},
+        {(timer.rule_id, timer.subject): timer for timer in timers},
+        {firing.id: firing for firing in pending},
+        {firing.play_id: firing for firing in stopped if firing.play_id is not None},
+        position,
+    )
+
+
+def _load_milestones(connection: sqlite3.Connection, state: State, now: Moment, server: str) -> None:
+    """Load which occurrences of plays were recorded: of those that go on, and of the last that ended."""
+    values = {"server": server, "most": REMEMBERED}
+    for row in _read_rows(connection, "SELECT * FROM plays WHERE server = :server AND ended_at IS NULL", values):
+        state.milestones[row["id"]] = parse_milestones(row)
+    ended = """
+        SELECT * FROM plays WHERE server = :server AND ended_at IS NOT NULL AND ended_by <> 'imported'
+        ORDER BY id DESC LIMIT :most
+    """
+    for row in reversed(list(_read_rows(connection, ended, values))):
+        state.ended_plays[row["id"]] = parse_ended_play(row, now.tick)
+    _load_pending_media(connection, state, now, server)
+    seen = "SELECT first_seen_at FROM servers WHERE machine_identifier = :server AND machine_identifier NOT LIKE 'unknown%'"
+    state.server_since = next((int(row[0]) for row in _read_rows(connection, seen, values)), None)
+
+
+def _load_pending_media(connection: sqlite3.Connection, state: State, now: Moment, server: str) -> None:
+    """Load the changes of the library that wait for others, and which items were added or deleted lately."""
+    recent = """
+        SELECT * FROM (
+            SELECT * FROM library_changes INDEXED BY library_changes_moved
+            WHERE change <> 'updated' AND server = :server ORDER BY id DESC LIMIT :most
+        ) ORDER BY id
+    """
+    for row in _read_rows(connection, recent, {"server": server, "most": MOST_NEW_ITEMS}):
+        state.known_media[row["item_id"]] = parse_library_change(row)
+    for row in _read_rows(
+        connection, "SELECT * FROM library_changes WHERE pending AND server = :server", {"server": server}
+    ):
+        change = parse_library_change(row)
+        tick = now.tick - max(0, now.at - change.at)
+        state.pending_media[change.id] = PendingMedia(MEDIA_NEWS[change.change], change, tick, tick)
+    _load_media_items(connection, state, server)
+
+
+def _load_media_items(connection: sqlite3.Connection, state: State, server: str) -> None:
+    """Add what the catalogue knows of the items that wait."""
+    keys = json.dumps([pending.change.item_id for pending in state.pending_media.values()])
+    values = {"keys": keys, "server": server}
+    items = {row["rating_key"]: parse_media_item(row) for row in _read_rows(connection, MEDIA_ITEMS, values)}
+    for id_, pending in state.pending_media.items():
+        state.pending_media[id_] = structs.replace(pending, item=items.get(pending.change.item_id))
+
+
+def _load_recently_resolved(
+    connection: sqlite3.Connection, state: State, now: Moment, condition: str, values: Row
+) -> None:
     """Load the alerts that may be reopened, and the timers of the rules for sessions."""
-    newest = "SELECT * FROM alerts ORDER BY id DESC LIMIT :most"
-    for row in reversed(list(_read_rows(connection, newest, {"most": REMEMBERED}))):
+    newest = f"SELECT * FROM alerts WHERE {condition} ORDER BY id DESC LIMIT :most"  # noqa: S608 - the same
+    for row in reversed(list(_read_rows(connection, newest, {**values, "most": REMEMBERED}))):
         alert = parse_alert(row)
         resolved_ms_ago = now.at - (alert.resolved_at or 0)
         if (
@@ -200,27 +390,30 @@ def _load_server(connection: sqlite3.Connection, state: State, server: str, now:
     )
 
 
-def _read_last_contact(connection: sqlite3.Connection) -> int | None:
+def _read_last_contact(connection: sqlite3.Connection, link: LinkStatus | None) -> int | None:
     """Return when a process last heard from Plex: nothing is known of the time since."""
-    sql = "SELECT coalesce((SELECT refreshed_at FROM listener), (SELECT at FROM events ORDER BY id DESC LIMIT 1)) AS at"
-    rows = _read_rows(connection, sql, {})
+    if link is not None and link.refreshed_at is not None:
+        return link.refreshed_at
+    rows = _read_rows(connection, "SELECT at FROM events ORDER BY id DESC LIMIT 1", {})
     return next((row["at"] for row in rows), None)
 
 
 def _read_epoch(connection: sqlite3.Connection) -> int:
-    """Return the last epoch used. The leader's row has it too: a connection on which nothing played left no play."""
-    sql = "SELECT max(coalesce((SELECT max(epoch) FROM plays), 0), coalesce((SELECT epoch FROM listener), 0)) AS epoch"
+    """Return the last epoch used. The links have it too: a connection on which nothing played left no play."""
+    sql = """
+        SELECT max(coalesce((SELECT max(epoch) FROM plays), 0), coalesce((SELECT max(epoch) FROM links), 0)) AS epoch
+    """
     return max((int(row["epoch"]) for row in _read_rows(connection, sql, {})), default=0)
 
 
-def _read_next_id(connection: sqlite3.Connection, table: str) -> int:
-    """Return the first id never used.
+def _read_next_ids(connection: sqlite3.Connection) -> NextIds:
+    """Return the first ids never used.
 
     `sqlite_sequence` keeps the largest id of an AUTOINCREMENT table, also when its rows were deleted
     (sqlite.org/autoinc.html).
     """
-    rows = _read_rows(connection, "SELECT seq FROM sqlite_sequence WHERE name = :table", {"table": table})
-    return max((int(row["seq"]) for row in rows), default=0) + 1
+    rows = _read_rows(connection, "SELECT name, seq FROM sqlite_sequence", {})
+    return NextIds(**{_NUMBERED[row["name"]]: int(row["seq"]) + 1 for row in rows if row["name"] in _NUMBERED})
 
 
 def _read_rows(connection: sqlite3.Connection, sql: str, values: Row) -> Iterable[sqlite3.Row]:

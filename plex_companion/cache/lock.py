@@ -30,8 +30,7 @@ class LeaderLock:
     """
 
     def __init__(self, database: Path) -> None:
-        self._database = database
-        self._lock = create_lock(database)
+        self._database, self._lock = database, create_lock(database)
         self.path = Path(self._lock.lock_file)
         self._file: tuple[int, int] | None = None
         self._held_without_lock: bool | None = None

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     SendReport = Callable[[StorageReport], Awaitable[None]]
 
-LONG_WAL = 8_000_000
+LONG_WAL = 16_000_000
 """A write-ahead log longer than this, in bytes, is checkpointed whole and truncated."""
+_CHECKPOINT_PAUSE_SECONDS = 0.1
+"""Between two checkpoints, however fast the log grows."""
 _TRUNCATE_WAIT_SECONDS = 0.1
 """How long truncating the log may keep a writer waiting for readers to finish."""
 _FIRST_GOOD_OPTIMIZE = (3, 46)
@@ -48,7 +50,7 @@ class MaintenancePlan:
 async def maintain(cache: Cache, plan: MaintenancePlan, now: Callable[[], int], report: SendReport) -> None:
     """Run the maintenance of the leader forever, on connections of its own: neither ingest nor readers wait for it.
 
-    What cannot be done now is tried again. A failed backup is reported once, and so is the next that succeeds.
+    What fails is tried again. A failed backup is reported once; the next successful one is reported too.
     """
     if cache.repair_report is not None:
         await report(StorageReport("database", ok=False, words=str(cache.repair_report)))
@@ -62,6 +64,18 @@ async def maintain(cache: Cache, plan: MaintenancePlan, now: Callable[[], int], 
         await truncate_wal(cache.path)
         if plan.backups and is_due(cache.path, now()):
             failed = not await _back_up_daily(cache.path, plan, now(), report, failed=failed)
+
+
+async def checkpoint_log(cache: Cache) -> None:
+    """Checkpoint the write-ahead log before a commit has to, forever.
+
+    A commit that does so takes ten times as long as others, because it copies a thousand pages and syncs twice more.
+    """
+    while True:
+        await cache.log_growth.wait_until_due()
+        with suppress(sqlite3.Error):  # a later commit checkpoints, and reports what is wrong
+            await cache.checkpoint()
+        await anyio.sleep(_CHECKPOINT_PAUSE_SECONDS)
 
 
 async def _back_up_daily(path: Path, plan: MaintenancePlan, at: int, report: SendReport, *, failed: bool) -> bool:
@@ -112,8 +126,8 @@ async def _has_titles(connection: aiosqlite.Connection) -> bool:
 async def truncate_wal(path: Path) -> bool:
     """Checkpoint a long write-ahead log and truncate it to nothing, if readers allow; return whether it is short now.
 
-    SQLite checkpoints by itself every 1,000 pages (4 MB), but starts again at the beginning of the file only when no
-    reader uses the log at that moment (sqlite.org/wal.html#avoiding_excessively_large_wal_files).
+    `checkpoint_log` copies it every 750 pages (3 MB), but SQLite starts again at the beginning of the file only when all of it
+    was copied and no reader uses it at that moment (sqlite.org/wal.html#avoiding_excessively_large_wal_files).
     """
     if _measure_wal(path) <= LONG_WAL:
         return True

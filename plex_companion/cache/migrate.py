@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from plex_companion.errors import DatabaseBusy, DatabaseNewer, DatabaseUnusable
+from plex_companion.names.search_text import prepare_titles
 from plex_companion.private_files import make_folder
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def apply_all(connection: sqlite3.Connection, migrations: list[Migration]) -> in
     Raises:
         sqlite3.Error: a migration cannot be applied; those before it were.
     """
+    connection.create_function("prepare_titles", 5, prepare_titles, deterministic=True)
     connection.execute(_MIGRATIONS_TABLE)
     for migration in migrations:
         _apply(connection, migration)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 """The server that rows belong to until Plex has said which server it is."""
+
+
+def name_unknown(link: str, links: int) -> str:
+    """Return the server that rows of a link belong to until Plex has said which server it is; `links` is how many there are."""
+    return UNKNOWN if links == 1 else f"{UNKNOWN}:{link}"
+
+
 _SMALLEST_PAGE = 512
 """The smallest page of SQLite in bytes. A database is a whole number of pages long (sqlite.org/fileformat.html#pages).
 """
@@ -46,15 +53,16 @@ def read_file_ids(path: Path) -> FileIds:
 
 def is_in_place(path: Path, opened: FileIds) -> bool:
     """Return whether all opened files still have their names, and the database was not truncated."""
+    name = str(path)  # every write asks, and building paths would cost more than reading the files' ids
     try:
-        found = path.stat()
+        found = os.stat(name)  # noqa: PTH116 - a path would have to be built
     except OSError:
         return False
     whole = found.st_size >= _SMALLEST_PAGE and found.st_size % _SMALLEST_PAGE == 0
     if not whole or (found.st_dev, found.st_ino) != opened.main:
         return False
-    beside = zip(list_sqlite_files(path), (opened.wal, opened.shm), strict=True)
-    return all(known is None or _read_file_id(file) == known for file, known in beside)
+    beside = zip(("-wal", "-shm"), (opened.wal, opened.shm), strict=True)
+    return all(known is None or _read_file_id(name + suffix) == known for suffix, known in beside)
 
 
 Replacement = Literal["nothing", "no folder", "ours", "cut", "another"]
@@ -101,11 +109,22 @@ def put_in_place(new: Path, path: Path, *, replacing: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The Plex server a database belongs to, and the digest of the address it was last reached at (0: none)."""
+    """The Plex server a database belongs to, and the digest of the address it was last reached at (0: none).
+
+    Of several servers it is the one seen last.
+    """
 
     server: str | None
     name: str | None
     address: int
+    links: dict[str, str | None] = field(default_factory=dict)
+    """The servers of all links, by the digests of their addresses."""
+
+    @property
+    def servers(self) -> frozenset[str]:
+        """The machine identifiers of all servers that the database belongs to."""
+        known = {server for server in self.links.values() if server}
+        return frozenset(known or ({self.server} if self.server else ()))
 
 
 def find_owner(path: Path, *, alone: bool = False) -> tuple[int, Owner] | None:
@@ -133,15 +152,24 @@ def read_owner(connection: sqlite3.Connection) -> Owner:
         sqlite3.Error: it is no database of this program, or cannot be read.
     """
     row = connection.execute(
-        "SELECT machine_identifier, name FROM servers WHERE machine_identifier <> ? ORDER BY last_seen_at DESC LIMIT 1",
-        (UNKNOWN,),
+        "SELECT machine_identifier, name FROM servers WHERE machine_identifier NOT LIKE ? "
+        "ORDER BY last_seen_at DESC LIMIT 1",
+        (f"{UNKNOWN}%",),
     ).fetchone()
     (address,) = connection.execute("PRAGMA user_version").fetchone()
-    return Owner(row[0] if row else None, row[1] if row else None, int(address))
+    return Owner(row[0] if row else None, row[1] if row else None, int(address), _read_link_servers(connection))
 
 
-def _read_file_id(file: Path) -> FileId | None:
-    with suppress(OSError):
-        found = file.stat()
-        return found.st_dev, found.st_ino
-    return None
+def _read_link_servers(connection: sqlite3.Connection) -> dict[str, str | None]:
+    """Return the servers of all links; none in a database from before there were several."""
+    if not connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'links'").fetchone()[0]:
+        return {}
+    return {row[0]: row[1] for row in connection.execute("SELECT link, server FROM links")}
+
+
+def _read_file_id(file: Path | str) -> FileId | None:
+    try:
+        found = os.stat(file)  # noqa: PTH116 - takes both
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

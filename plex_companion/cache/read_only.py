@@ -10,6 +10,7 @@ from plex_companion.cache.connections import open_connection
 from plex_companion.cache.database import Cache
 from plex_companion.cache.leadership import NO_LEADER
 from plex_companion.cache.migrate import list_migrations, read_schema_version, refuse_newer
+from plex_companion.cache.queries.title_words import CREATE_VOCABULARY
 from plex_companion.errors import DatabaseUnusable
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ async def open_read_only(path: Path) -> AsyncIterator[Cache]:
     schema = _read_schema(path)
     async with open_connection(path, read_only=True) as connection:
         connection.row_factory = sqlite3.Row
+        await connection.execute(CREATE_VOCABULARY)
         await connection.execute("PRAGMA query_only = ON")
         yield Cache(path, schema, writer=connection, reader=connection, archive=connection)
 
@@ -53,15 +55,21 @@ def _read_schema(path: Path) -> int:
     return schema
 
 
-async def read_live_since(cache: Cache, now: Moment, silent_ms: int) -> int | None:
-    """Return since when another process has been connected to Plex; `None` if none is.
+async def list_link_ids(cache: Cache) -> list[str]:
+    """Return the links of the process that listens, or that did last, by the names of their servers."""
+    sql = "SELECT link FROM links LEFT JOIN servers ON machine_identifier = server ORDER BY name, link"
+    return [row["link"] for row in await cache.reader.execute_fetchall(sql)]
 
-    A process that ended has said so. One that was killed cannot, so the leader's last confirmation must be within
+
+async def read_live_since(cache: Cache, now: Moment, silent_ms: int) -> dict[str | None, int]:
+    """Return since when another process has been connected to Plex, by machine identifier of the server.
+
+    A process that ends records it. One that was killed cannot, so the leader's last confirmation must be within
     `silent_ms` of now.
     """
     sql = (
-        "SELECT since_at FROM listener "
+        "SELECT server, since_at FROM links, listener "
         "WHERE pid <> :nobody AND state = 'live' AND refreshed_at BETWEEN :least AND :most"
     )
     bounds = {"nobody": NO_LEADER, "least": now.at - silent_ms, "most": now.at + silent_ms}
-    return next((row["since_at"] for row in await cache.reader.execute_fetchall(sql, bounds)), None)
+    return {row["server"]: row["since_at"] for row in await cache.reader.execute_fetchall(sql, bounds)}

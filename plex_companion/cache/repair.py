@@ -33,7 +33,7 @@ _HEADER = b"SQLite format 3\x00"
 
 @dataclass(frozen=True, slots=True)
 class RepairReport:
-    """What was done about a damaged database: where it is now, and which backup replaced it, if there was a good one."""
+    """The repair of a damaged database: where it is now, and which backup replaced it, if there was a good one."""
 
     reason: str
     aside: Path
@@ -41,11 +41,8 @@ class RepairReport:
 
     def __str__(self) -> str:
         """Describe the repair in one line, for people."""
-        instead = (
-            f"restored from the backup of {format_stamp(self.backup.at)}"
-            if self.backup
-            else "started empty, for lack of a good backup"
-        )
+        restored = f"restored from the backup of {format_stamp(self.backup.at)}" if self.backup else None
+        instead = restored or "started empty, for lack of a good backup"
         return f"The database was damaged ({self.reason}): {instead}; the damaged file is kept as {self.aside.name}"
 
 

@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
+from msgspec.json import decode, encode
 
 from plex_companion.models import (
     Account,
     Activity,
     Alert,
+    CatalogueItem,
     Client,
     Delivery,
+    DeliveryProgress,
     Device,
+    EndedPlay,
+    EventSubscription,
+    FiredAction,
     History,
     ImportedPlay,
     Item,
     LibraryChange,
+    MediaFile,
+    NearMiss,
+    Occurrence,
     Player,
+    PlayMilestones,
     PlexTvUser,
+    RuleFiring,
+    RuleTimer,
     Section,
     ServerIdentity,
     Session,
+    SourceFile,
+    StoredRule,
+    StreamCounts,
     Timeline,
+    Titles,
+    ToolTask,
     Transcode,
     User,
 )
+from plex_companion.names.search_text import prepare_titles
+from plex_companion.streams.reasons import DeliveredStream
+from plex_companion.text import encode_finite
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from msgspec import Struct
 
     from plex_companion.changes.kinds import PlayEventRecorded
 
@@ -64,19 +87,22 @@ def build_play_row(session: Session, server: str, ended_at: int | None = None, e
         "watched_ms": session.watched_ms,
         "paused_ms": session.paused_ms,
         "buffer_count": session.buffer_count,
-        "transcode": json.dumps(asdict(session.transcode)) if session.transcode else None,
+        "transcode": json.dumps(structs.asdict(session.transcode)) if session.transcode else None,
         "decision": session.decision,
         "bandwidth_kbps": session.bandwidth_kbps,
         "location": session.location,
         "video_resolution": session.video_resolution,
         "bitrate_kbps": session.bitrate_kbps,
+        "source": json.dumps(structs.asdict(session.source)) if session.source else None,
         "listed": session.listed,
         "stale": session.stale,
     }
 
 
 def build_imported_row(play: ImportedPlay, server: str) -> Row:
-    """Build the row of `plays` of an imported play. Plex's history has a single time per play."""
+    """Build the row of `plays` of an imported play. Plex's history has a single time per play, and no watch time: the
+    length of the item is an estimate.
+    """
     user, player, at = play.user or User(), play.player or Player(), play.viewed_at
     return {
         "id": play.play_id,
@@ -91,6 +117,7 @@ def build_imported_row(play: ImportedPlay, server: str) -> Row:
         "updated_at": at,
         "ended_at": at,
         "ended_by": "imported",
+        "watched_ms": play.item.duration_ms,
         "listed": False,
         "stale": False,
         "history_key": play.history_key,
@@ -99,7 +126,9 @@ def build_imported_row(play: ImportedPlay, server: str) -> Row:
 
 
 def _build_item_columns(item: Item) -> Row:
+    titles = (item.title, item.grandparent_title, item.parent_title, item.performer, item.edition)
     return {
+        "search_title": prepare_titles(*titles),
         "rating_key": item.rating_key,
         "key": item.key,
         "guid": item.guid,
@@ -123,7 +152,7 @@ def _build_item_columns(item: Item) -> Row:
 
 def parse_session(row: sqlite3.Row, heard_tick: int, *, stale: bool) -> Session:
     """Parse a row of `plays` into a session. Ticks do not outlive a process, so `heard_tick` is passed in."""
-    transcode = Transcode(**json.loads(row["transcode"])) if row["transcode"] else None
+    transcode = _parse_transcode(row)
     return Session(
         play_id=row["id"],
         epoch=row["epoch"],
@@ -147,8 +176,29 @@ def parse_session(row: sqlite3.Row, heard_tick: int, *, stale: bool) -> Session:
         location=row["location"],
         video_resolution=row["video_resolution"],
         bitrate_kbps=row["bitrate_kbps"],
+        source=_parse_source(row),
         listed=bool(row["listed"]),
         stale=stale,
+    )
+
+
+def _parse_transcode(row: sqlite3.Row | Row) -> Transcode | None:
+    return Transcode(**json.loads(row["transcode"])) if row["transcode"] else None
+
+
+def _parse_source(row: sqlite3.Row | Row) -> SourceFile | None:
+    return SourceFile(**json.loads(row["source"])) if row["source"] else None
+
+
+def parse_delivered_stream(row: sqlite3.Row | Row) -> DeliveredStream:
+    """Parse what is known of how a play reached its player."""
+    return DeliveredStream(
+        row["decision"],
+        _parse_transcode(row),
+        _parse_source(row),
+        row["video_resolution"],
+        row["bitrate_kbps"],
+        row["location"],
     )
 
 
@@ -176,6 +226,21 @@ def parse_item(row: sqlite3.Row | Row) -> Item:
     )
 
 
+def parse_titles(row: sqlite3.Row | Row) -> Titles:
+    """Parse what the item that was played is called."""
+    return Titles(
+        row["type"],
+        row["title"],
+        row["grandparent_title"],
+        row["parent_title"],
+        row["item_index"],
+        row["parent_index"],
+        row["year"],
+        row["performer"],
+        row["edition"],
+    )
+
+
 def parse_user(row: sqlite3.Row | Row) -> User | None:
     """Parse the user who played; `None` if unknown."""
     known = row["user_id"] is not None or row["user_name"] is not None
@@ -192,7 +257,7 @@ def parse_player(row: sqlite3.Row | Row) -> Player | None:
         device=row["device"],
         version=row["player_version"],
         address=row["address"],
-        local=_parse_flag(row["local"]),
+        local=parse_flag(row["local"]),
     )
     return None if player == Player() else player
 
@@ -223,7 +288,83 @@ def build_play_event_row(play_event: PlayEventRecorded, server: str) -> Row:
 
 def parse_delivery(row: sqlite3.Row) -> Delivery:
     """Parse a row into a delivery."""
-    return Delivery(**{name: row[name] for name in Delivery.__dataclass_fields__})
+    return Delivery(**{name: row[name] for name in Delivery.__struct_fields__})
+
+
+def build_occurrence_row(occurrence: Occurrence, server: str) -> Row:
+    """Build the row of an occurrence. Its id is the database's to give."""
+    return {
+        "type": occurrence.type,
+        "at": occurrence.at,
+        "data": encode_finite(occurrence.data),
+        "inferred": occurrence.inferred,
+        "history_key": occurrence.history_key,
+        "server": occurrence.server or server,
+        "streams": encode(occurrence.streams).decode() if occurrence.streams else None,
+    }
+
+
+def parse_stream_counts(row: sqlite3.Row | Row) -> StreamCounts | None:
+    """Parse what played at the moment of an occurrence; `None` if that was not recorded."""
+    return decode(row["streams"], type=StreamCounts) if row["streams"] else None
+
+
+def build_rule_row(rule: StoredRule) -> Row:
+    """Build the row of a rule."""
+    return {**read_fields(rule), "last_near_misses": encode(rule.last_near_misses).decode()}
+
+
+def parse_rule_row(row: sqlite3.Row) -> StoredRule:
+    """Parse a row into a rule."""
+    fields = {name: row[name] for name in StoredRule.__struct_fields__}
+    near_misses = decode(row["last_near_misses"], type=tuple[NearMiss, ...])
+    return StoredRule(**{**fields, "enabled": bool(row["enabled"]), "last_near_misses": near_misses})
+
+
+def build_rule_firing_row(firing: RuleFiring) -> Row:
+    """Build the row of a firing. Its actions are JSON, since nothing is asked about them but whether one is pending."""
+    return {**read_fields(firing), "actions": encode(firing.actions).decode(), "pending": firing.is_pending}
+
+
+def parse_rule_firing(row: sqlite3.Row) -> RuleFiring:
+    """Parse a row into a firing."""
+    fields = {name: row[name] for name in RuleFiring.__struct_fields__}
+    return RuleFiring(**{**fields, "actions": decode(row["actions"], type=tuple[FiredAction, ...])})
+
+
+def parse_rule_timer(row: sqlite3.Row) -> RuleTimer:
+    """Parse a row into a timer of a rule."""
+    return RuleTimer(**{name: row[name] for name in RuleTimer.__struct_fields__})
+
+
+_STARTED, _PAUSED, _WATCHED = 1, 2, 4
+
+
+def encode_milestones(milestones: PlayMilestones) -> int:
+    """Encode the milestones of a play as the bits of `plays.occurred`."""
+    return _STARTED * milestones.started | _PAUSED * milestones.paused | _WATCHED * milestones.watched
+
+
+def parse_milestones(row: sqlite3.Row) -> PlayMilestones:
+    """Parse the milestones of a play."""
+    bits = row["occurred"]
+    return PlayMilestones(bool(bits & _STARTED), bool(bits & _PAUSED), bool(bits & _WATCHED), row["history_key"])
+
+
+def parse_ended_play(row: sqlite3.Row, tick: int) -> EndedPlay:
+    """Parse a play that ended recently."""
+    return EndedPlay(parse_session(row, tick, stale=False), row["ended_at"], row["ended_by"], parse_milestones(row))
+
+
+def build_subscription_row(subscription: EventSubscription) -> Row:
+    """Build the row of an event subscription. Its progress is JSON, since nothing is asked about it."""
+    return {**read_fields(subscription), "progress": encode(subscription.progress).decode()}
+
+
+def parse_subscription(row: sqlite3.Row) -> EventSubscription:
+    """Parse a row into an event subscription."""
+    fields = {name: row[name] for name in EventSubscription.__struct_fields__}
+    return EventSubscription(**{**fields, "progress": decode(row["progress"], type=DeliveryProgress)})
 
 
 def build_activity_row(activity: Activity, server: str, ended_at: int | None) -> Row:
@@ -236,7 +377,21 @@ def parse_activity(row: sqlite3.Row) -> Activity:
     """Parse a row into an activity."""
     names = ("uuid", "type", "title", "subtitle", "progress", "user_id", "started_at", "updated_at")
     values = {name: row[name] for name in names}
-    return Activity(cancellable=_parse_flag(row["cancellable"]), context=json.loads(row["context"]), **values)
+    return Activity(cancellable=parse_flag(row["cancellable"]), context=json.loads(row["context"]), **values)
+
+
+def build_task_row(task: ToolTask, server: str) -> Row:
+    """Build the row of a task."""
+    lists = {"sections": json.dumps(task.sections), "running": json.dumps(task.running)}
+    return {**read_fields(task), **lists, "server": server}
+
+
+def parse_task(row: sqlite3.Row) -> ToolTask:
+    """Parse a row into a task."""
+    names = ("id", "principal", "tool", "activity", "result", "status", "message")
+    values = {name: row[name] for name in (*names, "created_at", "updated_at", "finished_at")}
+    sections, running = json.loads(row["sections"]), json.loads(row["running"])
+    return ToolTask(sections=tuple(sections), running=tuple(running), **values)
 
 
 def parse_library_change(row: sqlite3.Row) -> LibraryChange:
@@ -246,16 +401,34 @@ def parse_library_change(row: sqlite3.Row) -> LibraryChange:
     return LibraryChange(settled=bool(row["settled"]), analyzed=bool(row["analyzed"]), **values)
 
 
+MEDIA_ITEMS = """
+    SELECT items.*, (
+        SELECT json_group_array(json_object('media_id', media_id, 'size_bytes', size_bytes, 'resolution', resolution))
+        FROM files WHERE files.item_id = items.id
+    ) AS files
+    FROM items WHERE server = :server AND rating_key IN (SELECT value FROM json_each(:keys))
+"""
+
+
+def parse_media_item(row: sqlite3.Row) -> CatalogueItem:
+    """Parse what occurrences say of an item of the catalogue."""
+    names = ("rating_key", "section_id", "type", "title", "guid", "year", "item_index", "parent_index", "parent_key")
+    values = {
+        name: row[name] for name in (*names, "grandparent_key", "parent_title", "grandparent_title", "duration_ms")
+    }
+    return CatalogueItem(**values, files=tuple(MediaFile(**file) for file in json.loads(row["files"])))
+
+
 def parse_client(row: sqlite3.Row) -> Client:
     """Parse a row into a client."""
     names = ("client_identifier", "title", "product", "platform", "device", "version", "address", "provides")
     times = ("first_seen_at", "last_seen_at")
-    return Client(local=_parse_flag(row["local"]), **{name: row[name] for name in (*names, *times)})
+    return Client(local=parse_flag(row["local"]), **{name: row[name] for name in (*names, *times)})
 
 
 def parse_timeline(row: sqlite3.Row) -> Timeline:
     """Parse a row into a timeline."""
-    return Timeline(**{name: row[name] for name in Timeline.__dataclass_fields__})
+    return Timeline(**{name: row[name] for name in Timeline.__struct_fields__})
 
 
 def build_section_row(section: Section, server: str) -> Row:
@@ -265,7 +438,7 @@ def build_section_row(section: Section, server: str) -> Row:
 
 def parse_section(row: sqlite3.Row) -> Section:
     """Parse a row into a library."""
-    values = {name: row[name] for name in Section.__dataclass_fields__}
+    values = {name: row[name] for name in Section.__struct_fields__}
     values |= {"refreshing": bool(row["refreshing"]), "locations": tuple(json.loads(row["locations"]))}
     return Section(**values)
 
@@ -277,12 +450,12 @@ def parse_account(row: sqlite3.Row) -> Account:
 
 def parse_plex_tv_user(row: sqlite3.Row) -> PlexTvUser:
     """Parse a row into a user of plex.tv."""
-    return PlexTvUser(**{name: row[name] for name in PlexTvUser.__dataclass_fields__})
+    return PlexTvUser(**{name: row[name] for name in PlexTvUser.__struct_fields__})
 
 
 def parse_device(row: sqlite3.Row) -> Device:
     """Parse a row into a device."""
-    return Device(**{name: row[name] for name in Device.__dataclass_fields__})
+    return Device(**{name: row[name] for name in Device.__struct_fields__})
 
 
 def build_history_row(history: History, server: str) -> Row:
@@ -299,13 +472,14 @@ def parse_history(row: sqlite3.Row) -> History:
 
 def parse_server(row: sqlite3.Row) -> ServerIdentity:
     """Parse a row into a server."""
-    return ServerIdentity(**{name: row[name] for name in ServerIdentity.__dataclass_fields__})
+    return ServerIdentity(**{name: row[name] for name in ServerIdentity.__struct_fields__})
 
 
-def read_fields(model: Any) -> Row:
+def read_fields(model: Struct) -> Row:
     """Return the fields of a model whose columns have the same names."""
-    return {name: getattr(model, name) for name in type(model).__dataclass_fields__}
+    return structs.asdict(model)
 
 
-def _parse_flag(value: int | None) -> bool | None:
+def parse_flag(value: int | None) -> bool | None:
+    """Parse a flag: 0, 1 or unknown."""
     return None if value is None else bool(value)

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 
-def find_user_ids(wanted: str, names: Mapping[str, Collection[str | None]]) -> list[str]:
+def find_user_ids(requested: str, names: Mapping[str, Collection[str | None]]) -> list[str]:
     """Return the ids of the users that a text identifies: none, one, or several if it is ambiguous.
 
     An id beats a name, an exact name (in any case) beats one with other accents, and a whole name beats a first name.
 
     Args:
-        wanted: the caller's text.
+        requested: the caller's text.
         names: the names of every user, by id.
     """
-    given = wanted.strip().removeprefix("@").strip()
+    given = requested.strip().removeprefix("@").strip()
     if given in names:
         return [given]
     rules: tuple[Callable[[str], str], ...] = (str.casefold, fold)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 from support.frames import DEN, START, Story, listed
 
 from plex_companion.cache.database import Cache, open_cache
@@ -51,7 +51,7 @@ class Den:
     async def count(self, *rows: HistoryRow) -> None:
         """Plex's history is read."""
         self.pages += 1
-        await self.say(self.story.hear(HistoryPage(self.pages, rows)))
+        await self.say(self.story.receive(HistoryPage(self.pages, rows)))
 
     def row(self, number: int = 1, ago: int = 0, *, item: str | None = "7001", user: str | None = "1") -> HistoryRow:
         """Counted so many seconds ago."""
@@ -173,8 +173,8 @@ async def test_a_row_that_came_before_its_play_is_merged_into_it(den: Den) -> No
 async def test_rows_and_plays_of_one_batch_find_each_other(den: Den) -> None:
     story = den.story
     row = HistoryRow(KEY.format(1), story.now.at // 1000 + HOUR, Item("7001"), "1")
-    batch = [*story.plays("1"), *story.hear(HistoryPage(1, (row,))), *story.after(HOUR).plays("1", at=HOUR)]
-    await den.say([*batch, *story.plays("1", "stopped"), *story.hear(HistoryPage(2, (row,)))])
+    batch = [*story.plays("1"), *story.receive(HistoryPage(1, (row,))), *story.after(HOUR).plays("1", at=HOUR)]
+    await den.say([*batch, *story.plays("1", "stopped"), *story.receive(HistoryPage(2, (row,)))])
     assert await den.plays() == [(1, "stopped", KEY.format(1))]
 
 
@@ -231,7 +231,7 @@ async def test_how_far_it_was_read_and_the_players_are_there_after_a_restart(den
     devices, sections = (Device("7", "Big TV", "Tizen", "tv-1"), Device("8")), (Section("1", "Films", "movie"),)
     await den.say(den.story.look(devices=devices, sections=sections))
     page = HistoryPage(1, (den.row(),), mark_s=77, imported=1, total=3, complete=False)
-    await den.say(den.story.hear(page))
+    await den.say(den.story.receive(page))
     state = await load_state(den.cache, den.story.now)
     assert state.history == History(77, 1, 3)
     assert state.devices == devices
@@ -240,7 +240,7 @@ async def test_how_far_it_was_read_and_the_players_are_there_after_a_restart(den
 
 
 async def test_a_page_that_cannot_be_written_leaves_neither_rows_nor_mark(den: Den) -> None:
-    changes = den.story.hear(HistoryPage(1, (den.row(1),), mark_s=9))
+    changes = den.story.receive(HistoryPage(1, (den.row(1),), mark_s=9))
     broken = ImportedPlay(9, KEY.format(9), None, Item())  # type: ignore[arg-type]  # what the database must refuse
     with pytest.raises(sqlite3.IntegrityError):
         await den.say([*changes, PlaysRepeated((broken,))])

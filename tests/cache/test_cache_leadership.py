@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_row
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from support.frames import DEN, START, Story, listed
 
 from plex_companion.cache.database import Cache, open_cache
-from plex_companion.cache.leadership import LeaderCommit, LeadershipLost, LeaderStatus, TouchedUris
+from plex_companion.cache.leadership import LeaderCommit, LeadershipLost, LeaderStatus, LinkStatus, TouchedUris
 from plex_companion.cache.load import load_committed, load_state
 from plex_companion.cache.open_files import UNKNOWN
 from plex_companion.cache.prune import prune
+from plex_companion.cache.record import ServerBatch
 from plex_companion.changes.kinds import Journaled
 from plex_companion.ingest.leader import STATUS_INTERVAL_MS, LeaderRecord
-from plex_companion.models import Connection, Moment
+from plex_companion.models import ONLY_LINK, Connection, Moment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,21 +37,15 @@ def row(number: int) -> Journaled:
     return Journaled(number, START, "playing", None, "playing", "{}")
 
 
-def listening(connection: Connection = LIVE, refreshed_at: int = START) -> LeaderStatus:
-    counters = {"events": {"playing": 3}}
-    return LeaderStatus(
-        4711,
-        DEN.machine_identifier,
-        connection,
-        sessions_read=True,
-        last_event_at=START,
-        refreshed_at=refreshed_at,
-        counters=counters,
-    )
+LISTENING = LeaderStatus(4711, {"events": {"playing": 3}})
+
+
+def linked(connection: Connection = LIVE, link: str = ONLY_LINK, server: str = DEN.machine_identifier) -> LinkStatus:
+    return LinkStatus(link, server, connection, sessions_read=True, last_event_at=START, refreshed_at=START)
 
 
 def build_commit(term: int | None = None, *urgent: str) -> LeaderCommit:
-    return LeaderCommit(START, term, TouchedUris(set(urgent)), listening())
+    return LeaderCommit(START, term, TouchedUris(set(urgent)), LISTENING, [linked()])
 
 
 async def test_a_first_transaction_begins_a_term_and_later_ones_belong_to_it(cache: Cache) -> None:
@@ -71,11 +68,12 @@ async def test_what_is_pinned_up_is_seen_together_with_the_rows(cache: Cache) ->
     changes = [*story.connect(listed("1")), *story.plays("1", at=60)]
     await cache.write(changes, UNKNOWN, START, build_commit(None, "plex://sessions"))
     found = await load_committed(cache, NOW, 0)
-    assert found.leader == listening()
-    assert found.state.connection == LIVE
-    assert (found.state.server, found.state.sessions_read) == (DEN, True)
-    assert (found.state.last_event_at, found.state.refreshed_at) == (START, START)
-    (session,) = found.state.sessions.values()
+    assert found.leader == LISTENING
+    (state,) = found.states.values()
+    assert state.connection == LIVE
+    assert (state.server, state.sessions_read) == (DEN, True)
+    assert (state.last_event_at, state.refreshed_at) == (START, START)
+    (session,) = state.sessions.values()
     assert (session.view_offset_ms, session.stale) == (60_000, False)
     assert [one.stale for one in (await load_state(cache, NOW)).sessions.values()] == [True], (
         "who only starts knows less"
@@ -84,9 +82,10 @@ async def test_what_is_pinned_up_is_seen_together_with_the_rows(cache: Cache) ->
 
 async def test_sessions_of_a_connection_that_is_lost_are_stale_whatever_their_rows_say(cache: Cache) -> None:
     await cache.write(Story(connected=False).connect(listed("1")), UNKNOWN, START, build_commit())
-    down = LeaderCommit(START, 1, status=listening(Connection("down", START, 7, "no pong")))
+    down = LeaderCommit(START, 1, links=[linked(Connection("down", START, 7, "no pong"))])
     await cache.write([], UNKNOWN, START, down)
-    assert [session.stale for session in (await load_committed(cache, NOW, 0)).state.sessions.values()] == [True]
+    (state,) = (await load_committed(cache, NOW, 0)).states.values()
+    assert [session.stale for session in state.sessions.values()] == [True]
 
 
 async def test_announcements_add_up_and_what_is_urgent_once_is_urgent(cache: Cache) -> None:
@@ -95,7 +94,7 @@ async def test_announcements_add_up_and_what_is_urgent_once_is_urgent(cache: Cac
         TouchedUris(set(), {"plex://sessions", "plex://history"}, listing=True),
         TouchedUris({"plex://events"}),
     ):
-        await cache.write([], UNKNOWN, START, LeaderCommit(START, None, touched, listening()))
+        await cache.write([], UNKNOWN, START, LeaderCommit(START, None, touched, LISTENING))
     news = (await load_committed(cache, NOW, 1)).announcements
     assert (news.last_id, news.complete, news.committed_at) == (3, True, START)
     assert news.touched == TouchedUris({"plex://events"}, {"plex://sessions", "plex://history"}, listing=True)
@@ -105,9 +104,7 @@ async def test_announcements_add_up_and_what_is_urgent_once_is_urgent(cache: Cac
 
 async def test_old_announcements_are_taken_down_and_whoever_missed_them_knows(cache: Cache) -> None:
     for n in range(3):
-        await cache.write(
-            [], UNKNOWN, START, LeaderCommit(START + n, None, TouchedUris({"plex://events"}), listening())
-        )
+        await cache.write([], UNKNOWN, START, LeaderCommit(START + n, None, TouchedUris({"plex://events"}), LISTENING))
     await prune(cache, events_before=0, events_kept=100, alerts_before=0, announced_before=START + 2)
     assert not (await load_committed(cache, NOW, 0)).announcements.complete
     assert (await load_committed(cache, NOW, 2)).announcements.complete
@@ -121,25 +118,77 @@ async def test_the_connection_goes_on_counting_where_nothing_played_on_the_last_
     assert (await load_state(cache, NOW)).connection.epoch == 7
 
 
+ATTIC = replace(DEN, machine_identifier="attic-0002", name="Attic")
+LINKS = ("a", "b")
+
+
+async def test_only_links_that_moved_are_read_again(cache: Cache) -> None:
+    first, second = Story(connected=False), Story(connected=False)
+    changes = [
+        ServerBatch(first.connect(listed("1")), "unknown:a", "unknown:a"),
+        ServerBatch(count_on(second, first).connect(listed("1"), server=ATTIC), "unknown:b", "unknown:b"),
+    ]
+    links = [linked(link="a"), linked(link="b", server=ATTIC.machine_identifier)]
+    await cache.write_batches(changes, START, LeaderCommit(START, None, TouchedUris(), LISTENING, links, LINKS))
+    whole = await load_committed(cache, NOW, 0, LINKS)
+    assert [list(state.sessions) for state in whole.states.values()] == [["1"], ["1"]]
+    assert [state.server for state in whole.states.values()] == [DEN, ATTIC]
+
+    again = await load_committed(cache, NOW, 0, LINKS, whole.links)
+    assert (again.states, again.links) == ({}, whole.links)
+
+    more = [ServerBatch(count_on(second, first).plays("1", at=60), ATTIC.machine_identifier, "unknown:b")]
+    await cache.write_batches(more, START, LeaderCommit(START, 1, TouchedUris(), moved=["b"]))
+    sql: list[str] = []
+    await cache.reader.set_trace_callback(sql.append)
+    moved = await load_committed(cache, NOW, 0, LINKS, again.links)
+    assert list(moved.states) == ["b"]
+    assert moved.states["b"].sessions["1"].view_offset_ms == 60_000
+    assert not [statement for statement in sql if DEN.machine_identifier in statement and "plays" in statement]
+
+
+async def test_a_link_whose_connection_changed_is_read_again_and_one_that_is_only_fresher_is_not(cache: Cache) -> None:
+    links = [linked(link="a"), linked(link="b", server=ATTIC.machine_identifier)]
+    await cache.write_batches([], START, LeaderCommit(START, None, TouchedUris(), LISTENING, links))
+    known = (await load_committed(cache, NOW, 0, LINKS)).links
+    later = [
+        replace_row(links[0], refreshed_at=START + 9),
+        replace_row(links[1], connection=Connection("down", START, 7, "no")),
+    ]
+    await cache.write_batches([], START, LeaderCommit(START, 1, links=later))
+    found = await load_committed(cache, NOW, 0, LINKS, known)
+    assert list(found.states) == ["b"]
+    assert found.links["a"].refreshed_at == START + 9
+
+
+def count_on(story: Story, other: Story) -> Story:
+    """Let a story on a second server use ids that the first has not used."""
+    story.state.ids = other.state.ids.copy()
+    return story
+
+
 def test_what_only_grows_fresher_waits_a_second_and_what_matters_does_not() -> None:
-    leader_record, state = LeaderRecord(4711, lambda _: TouchedUris()), Story().state
-    first = leader_record.build_commit(state, {}, START)
+    leader_record, state = LeaderRecord(4711, lambda *_: TouchedUris()), Story().state
+    states = {ONLY_LINK: state}
+    first = leader_record.build_commit(states, {}, START)
     assert first.status is not None
     leader_record.mark_committed(first, 1)
-    assert not leader_record.build_commit(state, {}, START + STATUS_INTERVAL_MS), "the same again is worth no row"
-    assert not leader_record.build_commit(state, {"snapshots": 2}, START + STATUS_INTERVAL_MS - 1)
-    assert leader_record.build_commit(state, {"snapshots": 2}, START + STATUS_INTERVAL_MS)
-    assert leader_record.build_commit(state, {"snapshots": 2}, START - 5_000), "the clock was set back"
+    assert not leader_record.build_commit({ONLY_LINK: state}, {}, START + STATUS_INTERVAL_MS), (
+        "the same again is worth no row"
+    )
+    assert not leader_record.build_commit({ONLY_LINK: state}, {"snapshots": 2}, START + STATUS_INTERVAL_MS - 1)
+    assert leader_record.build_commit({ONLY_LINK: state}, {"snapshots": 2}, START + STATUS_INTERVAL_MS)
+    assert leader_record.build_commit({ONLY_LINK: state}, {"snapshots": 2}, START - 5_000), "the clock was set back"
     state.connection = Connection("down", START, 1, "closed by Plex")
-    assert leader_record.build_commit(state, {}, START + 1)
+    assert leader_record.build_commit({ONLY_LINK: state}, {}, START + 1)
 
 
 def test_what_could_not_be_written_is_told_by_the_next_commit() -> None:
-    leader_record, state = LeaderRecord(4711, lambda _: TouchedUris({"plex://events"})), Story().state
-    leader_record.begin_batch([], [])
-    leader_record.find_uris = lambda _: TouchedUris(set(), {"plex://clients"})
-    leader_record.begin_batch([], [])
-    commit = leader_record.build_commit(state, {}, START)
+    leader_record, state = LeaderRecord(4711, lambda *_: TouchedUris({"plex://events"})), Story().state
+    leader_record.begin_batch({ONLY_LINK: []}, {ONLY_LINK: []}, {ONLY_LINK: state})
+    leader_record.find_uris = lambda *_: TouchedUris(set(), {"plex://clients"})
+    leader_record.begin_batch({ONLY_LINK: []}, {ONLY_LINK: []}, {ONLY_LINK: state})
+    commit = leader_record.build_commit({ONLY_LINK: state}, {}, START)
     assert commit.touched == TouchedUris({"plex://events"}, {"plex://clients"})
     leader_record.mark_committed(commit, 1)
-    assert not leader_record.build_commit(state, {}, START).touched
+    assert not leader_record.build_commit({ONLY_LINK: state}, {}, START).touched

@@ -16,8 +16,8 @@ from support.deadlines import HANG_SECONDS
 from support.frames import DEN, START, Story
 
 from plex_companion.cache.backup import Backup, back_up, find_backup_folder, format_stamp, is_due, list_backups
-from plex_companion.cache.database import Cache, open_cache
-from plex_companion.cache.maintenance import LONG_WAL, MaintenancePlan, maintain, truncate_wal
+from plex_companion.cache.database import WRITER_CHECKPOINT_PAGES, Cache, open_cache
+from plex_companion.cache.maintenance import LONG_WAL, MaintenancePlan, checkpoint_log, maintain, truncate_wal
 from plex_companion.cache.migrate import list_migrations, migrate
 from plex_companion.cache.prune import prune
 from plex_companion.changes.kinds import Journaled
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from plex_companion.events import StorageReport
 
 DAY = 86_400_000
+PAGE_BYTES = 4_096
 SERVER = DEN.machine_identifier
 
 
@@ -309,7 +310,7 @@ async def test_a_log_that_grew_under_a_long_reader_is_cut_when_the_reader_is_don
         await cache.reader.execute("BEGIN")
         await cache.reader.execute_fetchall("SELECT count(*) FROM events")
         payload = f'"{"x" * 20_000}"'
-        for batch in range(3):
+        for batch in range(5):
             await cache.write([journaled(100 + 200 * batch + n, payload) for n in range(200)], SERVER, START)
         assert log_length(path) > LONG_WAL
         assert not await cut(path), "the reader still needs it"
@@ -319,7 +320,40 @@ async def test_a_log_that_grew_under_a_long_reader_is_cut_when_the_reader_is_don
         await cache.reader.execute("COMMIT")
         assert await cut(path)
         assert log_length(path) == 0
-        assert len(rows_of(path)) == 20 + 600 + 1
+        assert len(rows_of(path)) == 20 + 1_000 + 1
+
+
+def count_rows_in_file(path: Path) -> int:
+    """Count the rows of the journal that the file has without its log."""
+    copy = path.with_suffix(".copy")
+    copy.write_bytes(path.read_bytes())
+    with closing(sqlite3.connect(f"file:{copy}?immutable=1", uri=True)) as connection:
+        return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+
+
+async def test_the_log_is_copied_into_the_file_long_before_a_commit_has_to(path: Path) -> None:
+    async with open_cache(path) as cache, anyio.create_task_group() as tasks:
+        await filled(cache)
+        await cache.checkpoint()
+        assert count_rows_in_file(path) == 20
+        tasks.start_soon(checkpoint_log, cache)
+        written = 20
+        with anyio.fail_after(HANG_SECONDS):
+            while count_rows_in_file(path) == 20:
+                written += 1
+                await cache.write([journaled(written)], SERVER, START)
+        assert log_length(path) < WRITER_CHECKPOINT_PAGES * PAGE_BYTES
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_commit_copies_the_log_where_nothing_else_does(path: Path) -> None:
+    async with open_cache(path) as cache:
+        await filled(cache)
+        await cache.checkpoint()
+        payload = f'"{"x" * 20_000}"'
+        for batch in range(5):
+            await cache.write([journaled(100 + 200 * batch + n, payload) for n in range(200)], SERVER, START)
+        assert count_rows_in_file(path) > 20
 
 
 async def test_a_short_log_is_left_alone(path: Path) -> None:

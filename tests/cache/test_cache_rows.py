@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from support.frames import DEN, START, Story, listed
 
 from plex_companion import serialize
@@ -28,6 +28,7 @@ from plex_companion.cache.record import _KEYS, coalesce
 from plex_companion.changes.kinds import (
     AccountsSeen,
     AlertAcknowledged,
+    AlertMuteChanged,
     AlertOpened,
     AlertResolved,
     Change,
@@ -39,7 +40,7 @@ from plex_companion.changes.kinds import (
     SessionStarted,
     StateConfirmed,
 )
-from plex_companion.models import Account, Alert, LibraryChange, Moment, Section, ServerIdentity
+from plex_companion.models import Account, Alert, LibraryChange, Moment, Section, ServerIdentity, User
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -82,7 +83,7 @@ async def known(cache: Cache, *changes: Change) -> Story:
 async def test_a_write_is_one_transaction_and_a_change_that_fails_leaves_nothing(cache: Cache) -> None:
     await known(cache)
     before = await rows(cache, "SELECT count(*) FROM events")
-    broken = replace(alert(1), title=None)  # type: ignore[arg-type]  # what the database must refuse
+    broken = replace(alert(1), title=None)  # what the database must refuse
     with pytest.raises(sqlite3.IntegrityError):
         await cache.write([row(10), AlertOpened(broken), row(11)], SERVER, START)
     assert await rows(cache, "SELECT count(*) FROM events") == before
@@ -188,7 +189,7 @@ async def test_ids_go_on_after_everything_was_pruned(cache: Cache) -> None:
     await prune(cache, events_before=START + DAY, events_kept=0, alerts_before=START + DAY)
     assert await rows(cache, "SELECT count(*) FROM events UNION ALL SELECT count(*) FROM alerts") == [(0,), (0,)]
     loaded = await load_state(cache, Moment(START, 0))
-    assert (loaded.next_event, loaded.next_alert) == (42, 8)
+    assert (loaded.ids.event, loaded.ids.alert) == (42, 8)
     assert await read_last_event_id(cache) == 41
 
 
@@ -321,7 +322,7 @@ def test_of_a_row_written_again_and_again_the_last_writing_stays_and_the_order_t
         ("SessionStarted", "2"),
     ]
     journal = [change.id for change in few if isinstance(change, Journaled)]
-    assert journal == list(range(story.state.next_event - 10, story.state.next_event))
+    assert journal == list(range(story.state.ids.event - 10, story.state.ids.event))
     assert not [change for change in few if isinstance(change, StateConfirmed)]
 
 
@@ -342,6 +343,32 @@ async def test_condensed_changes_leave_the_same_rows_behind(tmp_path: Path) -> N
             await cache.write(written, UNKNOWN, START)
             left.append({table: await rows(cache, f"SELECT * FROM {table} ORDER BY 1, 2") for table in TABLES})  # noqa: S608 - our own table names
     assert left[0] == left[1]
+
+
+async def test_plays_that_go_on_leave_the_same_rows_behind_as_plays_written_whole(tmp_path: Path) -> None:
+    story = Story(connected=False)
+    batches = [(dict(story.state.sessions), story.connect(listed("1")))]
+    for second, state in enumerate(("playing", "paused", "buffering", "playing", "playing")):
+        batches.append((dict(story.state.sessions), story.after(1).plays("1", state, at=second)))
+    batches.append((dict(story.state.sessions), story.look(listed("1", user=User("2", "Ben")), server=DEN)))
+    batches.append((dict(story.state.sessions), story.after(1).plays("1", "paused", at=9)))
+    batches.append((dict(story.state.sessions), story.plays("1", "stopped", at=9)))
+    left = []
+    for name in ("whole", "ongoing"):
+        async with open_cache(tmp_path / name) as cache:
+            for before, changes in batches:
+                await cache.write(changes, UNKNOWN, START, committed=before if name == "ongoing" else {})
+            left.append({table: await rows(cache, f"SELECT * FROM {table} ORDER BY 1, 2") for table in TABLES})  # noqa: S608 - our own table names
+    assert left[0] == left[1]
+    assert left[0]["plays"]
+
+
+async def test_a_play_that_goes_on_is_inserted_where_its_row_is_missing(cache: Cache) -> None:
+    story = await known(cache)
+    story.plays("1", at=1)
+    before = dict(story.state.sessions)
+    await cache.write(story.after(1).plays("1", "paused", at=2), SERVER, START, committed=before)
+    assert await rows(cache, "SELECT state, view_offset_ms FROM plays WHERE ended_at IS NULL") == [("paused", 2_000)]
 
 
 async def test_a_payload_is_json_in_the_database(cache: Cache) -> None:
@@ -365,7 +392,7 @@ async def test_the_course_of_a_play_is_read_in_its_order_and_a_corrected_turn_on
         ("ended", 601_000, {"by": "stopped"}),
     ]
     assert set(play_events[0]) == {"at", "kind", "view_offset_ms", "detail"}
-    assert (await load_state(cache, story.now)).next_play_event == story.state.next_play_event
+    assert (await load_state(cache, story.now)).ids.play_event == story.state.ids.play_event
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one transaction", "two"])
@@ -381,6 +408,16 @@ async def test_an_acknowledgement_is_written_whether_its_alert_is_open_or_long_o
     assert found is not None
     assert (found.acknowledged_at, found.resolved_at) == (START + 10, START + 9)
     assert await read_alert(cache, 8) is None
+
+
+async def test_muted_kinds_are_kept_and_forgotten_when_they_are_no_longer_muted(cache: Cache) -> None:
+    story = await known(cache)
+    for kind in ("buffering", "new_device", "buffering"):
+        await cache.write([AlertMuteChanged(kind, muted=True, at=START)], SERVER, START)
+    assert (await load_state(cache, story.now)).muted_kinds == {"buffering": START, "new_device": START}
+    both: list[Change] = [AlertMuteChanged("storage", muted, START) for muted in (True, False)]
+    await cache.write([*both, AlertMuteChanged("buffering", muted=False, at=START)], SERVER, START)
+    assert (await load_state(cache, story.now)).muted_kinds == {"new_device": START}
 
 
 async def test_an_alert_stays_with_the_server_it_was_opened_on(cache: Cache) -> None:
@@ -415,3 +452,16 @@ async def test_how_often_a_session_ran_dry_outlives_the_process_for_five_minutes
     await cache.write(changes, SERVER, START)
     loaded = await load_state(cache, Moment(story.after(100).now.at, 7_000_000))
     assert loaded.buffer_ticks == {"1": (7_000_000 - 132_000, 7_000_000 - 101_000)}
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 49, 50, 51, 173])
+async def test_journal_rows_are_written_many_with_a_statement_and_none_is_missing(cache: Cache, count: int) -> None:
+    await known(cache)
+    statements: list[str] = []
+    await cache.writer.set_trace_callback(statements.append)
+    changes = [row(number, at=START + number) for number in range(100, 100 + count)]
+    await cache.write(changes, SERVER, START)
+    written = [sql for sql in statements if sql.startswith("INSERT INTO events ")]
+    assert len(written) == count // 50 + count % 50 // 10 + count % 10
+    found = await rows(cache, "SELECT id, at, server FROM events WHERE id >= 100 ORDER BY id")
+    assert found == [(number, START + number, SERVER) for number in range(100, 100 + count)]

@@ -78,7 +78,7 @@ async def test_work_nobody_waits_for_any_more_is_finished_all_the_same(cache: Ca
     def work(connection: sqlite3.Connection) -> None:
         add(connection, "one")
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(HANG_SECONDS)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run_write, cache.writer, work)
@@ -100,7 +100,7 @@ async def test_what_is_seen_together_is_of_one_moment(cache: Cache) -> None:
     def work(connection: sqlite3.Connection) -> tuple[int, int]:
         before = count(connection)
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(HANG_SECONDS)
         return before, count(connection)
 
     async with anyio.create_task_group() as tasks:

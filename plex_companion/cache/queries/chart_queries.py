@@ -1,4 +1,4 @@
-"""What the charts are drawn from: plays by quarter of an hour, and rankings."""
+"""Queries for the charts: plays by quarter of an hour, and rankings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ QUARTER_MS = 900_000
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """A user, title or the like, and how often it was played; `watched_ms` sums up the `timed` plays, whose time is
-    known.
+    known, and `estimated_ms` is the part of it that is estimated.
     """
 
     name: str
     plays: int
     watched_ms: int
     timed: int = 0
+    estimated_ms: int = 0
     art: str | None = None
+    id: str | None = None
+    """Of the user, or of the film, show or artist."""
+    server: str | None = None
+    """The machine identifier of the server that has the title."""
 
 
 async def count_plays_by_quarter(cache: Cache, since_ms: int) -> dict[int, int]:

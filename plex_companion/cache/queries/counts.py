@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from datetime import UTC, date, timedelta, tzinfo
+from functools import partial
+from operator import sub
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from plex_companion.cache.queries.grouping import group_plays, rank_groups
+from plex_companion.cache.queries.grouping import ESTIMATE, SUM_OF_PLAYS, group_plays, rank_groups
+from plex_companion.cache.queries.play_blocks import read_blocks
+from plex_companion.cache.queries.servers import OF_SERVER, list_server_names
 from plex_companion.times import DAY_MS, HOUR_MS, Window, list_offsets
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from plex_companion.cache.database import Cache
     from plex_companion.cache.queries.grouping import PlayGroup
 
-By = Literal["user", "title", "library", "platform", "day", "hour"]
+By = Literal["user", "title", "library", "platform", "decision", "resolution", "day", "hour", "weekday", "month"]
+ServerKey = tuple[str, str]
+"""A machine identifier, and the id of a user or library of that server, or '=' and a name."""
+K = TypeVar("K", str, ServerKey)
 QUARTER_MS = HOUR_MS // 4
+FIRST_DAY = date(1970, 1, 1)
 UNKNOWN = ""
 """Stands in the roll-ups for an unknown user, library or platform: a key cannot be null."""
 
@@ -27,102 +35,188 @@ _DAY_KEYS = {
     "library": ("library", "coalesce(library_id, '=' || library, '')"),
     "platform": ("platform", "coalesce(platform, '')"),
 }
-_SUMS = "sum(plays) AS plays, sum(timed) AS timed, sum(watched_ms) AS watched_ms"
+_LOCAL = "({{}} + :offset) / {}"
+# 1 January 1970 was a Thursday. Months are put together from days.
+_TIME_KEYS = {
+    "day": _LOCAL.format(DAY_MS),
+    "hour": f"{_LOCAL.format(HOUR_MS)} % 24",
+    "weekday": f"({_LOCAL.format(DAY_MS)} + 3) % 7",
+    "month": _LOCAL.format(DAY_MS),
+}
+_STREAM_KEYS = {"decision": "coalesce(decision, '')", "resolution": "coalesce(video_resolution, '')"}
+_SUMS = "sum(plays) AS plays, sum(timed) AS timed, sum(watched_ms) AS watched_ms, sum(estimated_ms) AS estimated_ms"
 
 
-class Sum(NamedTuple):
-    """How many plays, for how many of them the watch time is known, and that time."""
+class WatchTotals(NamedTuple):
+    """How many plays, how many of them have a watch time, that time, and how much of it is estimated.
+
+    Plays that were imported from Plex's history count with the length of their item: that is an estimate.
+    """
 
     plays: int = 0
     timed: int = 0
     watched_ms: int = 0
+    estimated_ms: int = 0
 
-    def plus(self, other: Sum) -> Sum:
+    def plus(self, other: WatchTotals) -> WatchTotals:
         """Return the sum of both."""
-        return Sum(self.plays + other.plays, self.timed + other.timed, self.watched_ms + other.watched_ms)
+        plays, timed, watched_ms, estimated_ms = self
+        return WatchTotals(plays + other[0], timed + other[1], watched_ms + other[2], estimated_ms + other[3])
+
+
+def parse_watch_totals(row: sqlite3.Row | PlayGroup) -> WatchTotals:
+    """Read the totals of a row or a group."""
+    read = row.__getitem__ if isinstance(row, sqlite3.Row) else partial(getattr, row)
+    return WatchTotals(*(read(name) for name in WatchTotals._fields))
+
+
+Sums = dict[str, WatchTotals]
+"""Totals by key."""
 
 
 @dataclass(slots=True)
 class Counts:
     """Plays counted by one attribute. Plays whose attribute is unknown are in `total` only."""
 
-    entries: dict[str, Sum] = field(default_factory=dict)
+    entries: Sums = field(default_factory=dict)
     """By key, in order: days and hours by time, everything else by number of plays."""
-    total: Sum = field(default_factory=Sum)
+    by_server: dict[ServerKey, WatchTotals] = field(default_factory=dict)
+    """By server and id in the same order, where users or libraries are counted: every server numbers its own. The server
+    is empty where the database has only one.
+    """
+    total: WatchTotals = field(default_factory=WatchTotals)
     groups: dict[str, PlayGroup] = field(default_factory=dict)
     """The groups counted, by the keys of the entries, where plays are counted by title."""
 
 
-async def count_plays_by(cache: Cache, by: By, window: Window, zone: tzinfo = UTC) -> Counts:
-    """Count the plays of a window by one attribute.
+async def count_plays_by(cache: Cache, by: By, window: Window, zone: tzinfo = UTC, server: str | None = None) -> Counts:
+    """Count the plays of a window by one attribute, on all servers or on one.
 
-    Days are keyed by their number since 1970 and hours by 0 to 23, both by the clock of `zone`; users and libraries by
-    id, or '=' and the name where the id is unknown; titles by guid or rating key.
+    Days are keyed by their number since 1970, hours by 0 to 23, weekdays by 0 (Monday) to 6, months as 2026-11, all by the
+    clock of `zone`; users and libraries by
+    server and id, or '=' and the name where the id is unknown; titles by guid or rating key.
     """
     if by == "title":
-        return _sum_by_title(await group_plays(cache, window))
-    if by in {"day", "hour"}:
-        return await _sum_by_time(cache, by, window, zone)
-    rows = await _read_rows(cache, *_count_days(*_DAY_KEYS[by], window))
-    found = {row["key"]: Sum(row["plays"], row["timed"], row["watched_ms"]) for row in rows}
-    return Counts(_sum_by_number(found), _sum_all(found.values()))
+        return _sum_by_title(await group_plays(cache, window, server=server))
+    if by in _TIME_KEYS:
+        by_time = await _sum_blocks(cache, (by, zone, server), window, partial(_read_by_time, by, zone, server))
+        ordered = sorted(by_time, key=lambda key: (len(key), key))  # as numbers, and months as they are
+        return Counts({key: by_time[key] for key in ordered}, total=_sum_all(by_time.values()))
+    if by in _STREAM_KEYS:
+        read = partial(_read_by_delivery, _STREAM_KEYS[by], server)
+        delivered = await _sum_blocks(cache, (by, server), window, read)
+        total = _sum_all(delivered.values())
+        return Counts(_sum_by_number({key: delivered[key] for key in delivered if key != UNKNOWN}), total=total)
+    each = by != "platform" and server is None and len(await list_server_names(cache)) > 1
+    found = await _sum_blocks(cache, (by, server, each), window, partial(_read_by_name, by, server, each))
+    known = _sum_by_number({key: sums for key, sums in found.items() if key[1] != UNKNOWN})
+    if by == "platform":
+        return Counts({key: sums for (_, key), sums in known.items()}, total=_sum_all(found.values()))
+    return Counts(by_server=known, total=_sum_all(found.values()))
+
+
+async def _sum_blocks(
+    cache: Cache, name: Hashable, window: Window, read: Callable[[sqlite3.Connection, Window], dict[K, WatchTotals]]
+) -> dict[K, WatchTotals]:
+    return await read_blocks(cache, name, window, read, _merge_sums)
+
+
+def _merge_sums(parts: Iterable[dict[K, WatchTotals]]) -> dict[K, WatchTotals]:
+    found: dict[K, WatchTotals] = {}
+    for sums in parts:
+        _add_sums(found, sums)
+    return found
+
+
+def _add_sums(found: dict[K, WatchTotals], more: dict[K, WatchTotals]) -> None:
+    for key, sums in more.items():
+        found[key] = found[key].plus(sums) if key in found else sums
 
 
 def _sum_by_title(groups: list[PlayGroup]) -> Counts:
-    counts = Counts(total=_sum_all(Sum(one.plays, one.timed, one.watched_ms) for one in groups))
+    counts = Counts(total=_sum_all(map(parse_watch_totals, groups)))
     for place, group in enumerate(rank_groups(groups)):
-        key = str(place)
-        counts.groups[key] = group
-        counts.entries[key] = Sum(group.plays, group.timed, group.watched_ms)
+        counts.groups[str(place)] = group
+        counts.entries[str(place)] = parse_watch_totals(group)
     return counts
 
 
-def _sum_by_number(found: dict[str, Sum]) -> dict[str, Sum]:
-    known = ((key, sums) for key, sums in found.items() if key != UNKNOWN)
-    return dict(sorted(known, key=lambda item: (-item[1].plays, -item[1].watched_ms, item[0])))
+def _sum_by_number(found: dict[K, WatchTotals]) -> dict[K, WatchTotals]:
+    return dict(sorted(found.items(), key=lambda item: (-item[1].plays, -item[1].watched_ms, item[0])))
 
 
-def _sum_all(sums: Iterable[Sum]) -> Sum:
-    total = Sum()
+def _sum_all(sums: Iterable[WatchTotals]) -> WatchTotals:
+    total = WatchTotals()
     for one in sums:
         total = total.plus(one)
     return total
 
 
-async def _sum_by_time(cache: Cache, by: By, window: Window, zone: tzinfo) -> Counts:
+def _read_by_name(
+    by: By, server: str | None, each: bool, connection: sqlite3.Connection, within: Window
+) -> dict[ServerKey, WatchTotals]:
+    rows = connection.execute(*_count_days(*_DAY_KEYS[by], within, server, by_server=each))
+    return {(row["server"] if each else server or "", row["key"]): parse_watch_totals(row) for row in rows}
+
+
+def _read_by_delivery(key: str, server: str | None, connection: sqlite3.Connection, within: Window) -> Sums:
+    """Count plays by how they were delivered, which is not known of those from Plex's history alone."""
+    sql = f"""
+        SELECT {key} AS key, count(*) AS plays, count(watched_ms) AS timed, coalesce(sum(watched_ms), 0) AS watched_ms,
+            0 AS estimated_ms
+        FROM plays INDEXED BY plays_streams
+        WHERE started_at BETWEEN :since AND :until AND ended_by IS NOT 'imported' AND {OF_SERVER} GROUP BY 1
+    """  # noqa: S608 - our own expressions
+    values = {"since": within.since, "until": within.until, "server": server}
+    found = _parse_sums(connection.execute(sql, values))
+    every = _sum_all(
+        map(parse_watch_totals, connection.execute(*_count_days("''", "''", within, server, by_server=False)))
+    )
+    unknown = WatchTotals(*map(sub, every, _sum_all(found.values())))
+    if unknown.plays:
+        _add_sums(found, {UNKNOWN: unknown})
+    return found
+
+
+def _parse_sums(rows: Iterable[sqlite3.Row]) -> Sums:
+    return {str(row["key"]): parse_watch_totals(row) for row in rows}
+
+
+def _read_by_time(by: By, zone: tzinfo, server: str | None, connection: sqlite3.Connection, within: Window) -> Sums:
     """Count each stretch of one UTC offset separately, so that summer time is right."""
-    first = await read_first_play(cache)
-    found: dict[int, Sum] = {}
-    if first is None:
-        return Counts()
-    within = Window(max(window.since, first), window.until)
+    found: Sums = {}
     for start, end, offset in list_offsets(zone, within.since, within.until):
-        for row in await _read_rows(cache, *_count_quarters(by, Window(start, end), offset)):
-            one = Sum(row["plays"], row["timed"], row["watched_ms"])
-            found[row["key"]] = found.get(row["key"], Sum()).plus(one)
-    return Counts({str(key): found[key] for key in sorted(found)}, _sum_all(found.values()))
+        _add_sums(found, _parse_sums(connection.execute(*_count_quarters(by, Window(start, end), offset, server))))
+    return _sum_months(found) if by == "month" else found
 
 
-async def count_plays_by_player(cache: Cache, window: Window) -> list[sqlite3.Row]:
-    """Return the plays of a window by user, kind of item and player; `user` is '' if unknown."""
+def _sum_months(days: Sums) -> Sums:
+    months: Sums = {}
+    for day, sums in days.items():
+        _add_sums(months, {f"{FIRST_DAY + timedelta(days=int(day)):%Y-%m}": sums})
+    return months
+
+
+async def count_plays_by_player(cache: Cache, window: Window, server: str | None = None) -> list[sqlite3.Row]:
+    """Return the plays of a window by user, kind of item and player, on all servers or on one; `user` is '' if unknown."""
     sql = f"""
         SELECT coalesce(user_id, '=' || user_name, '') AS user, type, client_identifier, player_title, platform,
             max(started_at), -- beside a lone max(), other columns are those of its row
-            count(*) AS plays, count(watched_ms) AS timed, coalesce(sum(watched_ms), 0) AS watched_ms
-        FROM plays WHERE started_at BETWEEN :since AND :until
+            {SUM_OF_PLAYS}
+        FROM plays WHERE started_at BETWEEN :since AND :until AND {OF_SERVER}
         GROUP BY user, type, coalesce(client_identifier, {_PLAYER})
     """  # noqa: S608 - our own expressions
-    return await _read_rows(cache, sql, {"since": window.since, "until": window.until})
+    return await _read_rows(cache, sql, {"since": window.since, "until": window.until, "server": server})
 
 
 _PLAYER = "'=' || coalesce(player_title, '') || '/' || coalesce(platform, '')"
 
 
-async def read_first_play(cache: Cache) -> int | None:
-    """Return when the oldest play began; `None` if there is none."""
-    (row,) = await cache.archive.execute_fetchall("SELECT min(started_at) AS at FROM plays")
-    at: int | None = row["at"]
-    return at
+async def read_first_play(cache: Cache, server: str | None = None) -> int | None:
+    """Return when the oldest play began, on all servers or on one; `None` if there is none."""
+    sql = f"SELECT started_at AS at FROM plays INDEXED BY plays_by_time WHERE {OF_SERVER} ORDER BY started_at LIMIT 1"  # noqa: S608 - our own
+    rows = await _read_rows(cache, sql, {"server": server})
+    return int(rows[0]["at"]) if rows else None
 
 
 def _split(window: Window, unit: int) -> dict[str, int]:
@@ -140,26 +234,35 @@ def _split(window: Window, unit: int) -> dict[str, int]:
     }
 
 
-def _count_days(of_days: str, of_plays: str, window: Window) -> tuple[str, dict[str, int]]:
-    return _sum_rollups("play_days", "day", of_days, of_plays), _split(window, DAY_MS)
+def _count_days(
+    of_days: str, of_plays: str, window: Window, server: str | None, *, by_server: bool
+) -> tuple[str, dict[str, Any]]:
+    sql = _sum_rollups("play_days", "day", of_days, of_plays, server, by_server=by_server)
+    return sql, {**_split(window, DAY_MS), "server": server}
 
 
-def _count_quarters(by: By, window: Window, offset: int) -> tuple[str, dict[str, int]]:
+def _count_quarters(by: By, window: Window, offset: int, server: str | None) -> tuple[str, dict[str, Any]]:
     """Build the query for quarters of an hour and plays on a clock `offset` milliseconds ahead of UTC."""
-    unit, cycle = (DAY_MS, "") if by == "day" else (HOUR_MS, " % 24")
-    key = "({} + :offset) / :unit" + cycle
-    sql = _sum_rollups("play_quarters", "quarter", key.format(f"quarter * {QUARTER_MS}"), key.format("started_at"))
-    return sql, {**_split(window, QUARTER_MS), "offset": offset, "unit": unit}
+    key = _TIME_KEYS[by]
+    of_units, of_plays = key.format(f"quarter * {QUARTER_MS}"), key.format("started_at")
+    sql = _sum_rollups("play_quarters", "quarter", of_units, of_plays, server, by_server=False)
+    return sql, {**_split(window, QUARTER_MS), "offset": offset, "server": server}
 
 
-def _sum_rollups(table: str, unit: str, of_units: str, of_plays: str) -> str:
-    partial = f"SELECT {of_plays}, 1, watched_ms IS NOT NULL, coalesce(watched_ms, 0) FROM plays WHERE started_at"  # noqa: S608 - our own expressions
+def _sum_rollups(table: str, unit: str, of_units: str, of_plays: str, server: str | None, *, by_server: bool) -> str:
+    keys, which = ("server, key", "server,") if by_server else ("key", "")
+    limit = "AND server = :server" if server is not None else ""
+    plays = f"""
+        SELECT {which} {of_plays}, 1, watched_ms IS NOT NULL, coalesce(watched_ms, 0), {ESTIMATE} FROM plays
+        WHERE started_at
+    """  # noqa: S608 - our own expressions
     return f"""
-        SELECT key, {_SUMS} FROM (
-            SELECT {of_units} AS key, plays, timed, watched_ms FROM {table} WHERE {unit} >= :first AND {unit} < :end
-            UNION ALL {partial} BETWEEN :since AND :head
-            UNION ALL {partial} BETWEEN :tail AND :until
-        ) GROUP BY key HAVING sum(plays) > 0
+        SELECT {keys}, {_SUMS} FROM (
+            SELECT {which} {of_units} AS key, plays, timed, watched_ms, estimated_ms FROM {table}
+            WHERE {unit} >= :first AND {unit} < :end {limit}
+            UNION ALL {plays} BETWEEN :since AND :head {limit}
+            UNION ALL {plays} BETWEEN :tail AND :until {limit}
+        ) GROUP BY {keys} HAVING sum(plays) > 0
     """  # noqa: S608 - our own table and column names
 
 

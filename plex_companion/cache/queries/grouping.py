@@ -9,25 +9,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from plex_companion.cache.queries.servers import OF_SERVER
+
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from plex_companion.cache.database import Cache
     from plex_companion.times import Window
 
+    FindPerson = Callable[[str, str], str]
+    """Returns the id of the person who has an account, by server and id of the account."""
+
+ESTIMATE = "CASE ended_by WHEN 'imported' THEN coalesce(watched_ms, 0) ELSE 0 END"
+"""The part of a play's watch time that is estimated."""
+SUM_OF_PLAYS = (
+    "count(*) AS plays, count(watched_ms) AS timed, coalesce(sum(watched_ms), 0) AS watched_ms, "
+    f"sum({ESTIMATE}) AS estimated_ms"
+)
+LOCAL = "local://"
+"""The beginning of the guid of an item that no agent has matched; the rating key follows, so it says nothing elsewhere."""
 _IS_PART = (
     "(type IN ('episode', 'track') AND coalesce(grandparent_guid, grandparent_rating_key, grandparent_title) NOT NULL)"
 )
 _KIND = "CASE type WHEN 'episode' THEN 'show' WHEN 'track' THEN 'artist' ELSE type END"
 _IDENTIFIED = f"""
-    SELECT id, server, user_id, user_name, title, library, library_id, rating_key AS item_key, watched_ms, started_at,
+    SELECT id, server, user_id, user_name, title, library, library_id, rating_key AS item_key, watched_ms, started_at, ended_by,
         {_KIND} AS kind,
         CASE WHEN {_IS_PART} THEN grandparent_guid ELSE guid END AS guid,
         CASE WHEN {_IS_PART} THEN grandparent_rating_key ELSE rating_key END AS rating_key,
         CASE WHEN {_IS_PART} THEN grandparent_title ELSE title END AS name,
         CASE WHEN {_IS_PART} THEN NULL ELSE year END AS year
-    FROM plays WHERE started_at BETWEEN :since AND :until
+    FROM plays WHERE started_at BETWEEN :since AND :until AND {OF_SERVER}
 """  # noqa: S608 - our own expressions
 
 
@@ -51,6 +64,7 @@ class PlayGroup:
     plays: int
     timed: int
     watched_ms: int
+    estimated_ms: int
 
     @property
     def key(self) -> str | None:
@@ -60,32 +74,56 @@ class PlayGroup:
     def add(self, other: PlayGroup) -> None:
         """Add the plays of another group, and take over fields that are unknown here or newer there."""
         late = other.last_at > self.last_at
-        for name in ("kind", "name", "guid", "rating_key", "year", "library_id", "last_title", "item_key", "user_name"):
+        elsewhere = other.server != self.server
+        for name in ("server", *_IDS) if elsewhere and late else ():  # ids of one server say nothing on another
+            setattr(self, name, getattr(other, name))
+        for name in _COMMON if elsewhere else (*_COMMON, *_IDS):
             mine, theirs = getattr(self, name), getattr(other, name)
             setattr(self, name, (theirs if late else mine) or mine or theirs)
         self.last_at = max(self.last_at, other.last_at)
         self.plays += other.plays
         self.timed += other.timed
         self.watched_ms += other.watched_ms
+        self.estimated_ms += other.estimated_ms
 
 
-async def group_plays(cache: Cache, window: Window, *, by_user: bool = False) -> list[PlayGroup]:
-    """Group the plays of a window by what was played, and with `by_user` by user too; in no particular order."""
+_COMMON = ("kind", "name", "guid", "year", "last_title", "user_name")
+_IDS = ("rating_key", "library_id", "item_key")
+
+
+async def group_plays(
+    cache: Cache,
+    window: Window,
+    *,
+    by_user: bool = False,
+    server: str | None = None,
+    find_person: FindPerson | None = None,
+) -> list[PlayGroup]:
+    """Group the plays of a window by what was played, and with `by_user` by user too; in no particular order.
+
+    `find_person` says who has an account on a server, where a person may have accounts on more than one.
+    """
+    find_person = find_person or _ignore_server
     user = "coalesce(user_id, '=' || user_name), " if by_user else ""
     unknown = "CASE WHEN coalesce(guid, rating_key) IS NULL THEN"
     sql = f"""
         SELECT server, user_id, user_name, kind, name, guid, rating_key, year, library_id, title AS last_title, item_key,
             max(started_at) AS last_at, -- beside a lone max(), other columns are those of its row
-            count(*) AS plays, count(watched_ms) AS timed, coalesce(sum(watched_ms), 0) AS watched_ms
+            {SUM_OF_PLAYS}
         FROM ({_IDENTIFIED})
         GROUP BY {user}server, guid, rating_key, kind, name IS NULL, {unknown} name END, {unknown} year END,
             {unknown} library_id END
     """  # noqa: S608 - our own expressions
-    rows = await cache.archive.execute_fetchall(sql, {"since": window.since, "until": window.until})
+    values = {"since": window.since, "until": window.until, "server": server}
     by_person: dict[str | None, list[PlayGroup]] = {}
-    for row in map(_parse_group, rows):
+    for row in map(_parse_group, await cache.archive.execute_fetchall(sql, values)):
+        row.user_id = row.user_id and find_person(row.server, row.user_id)
         by_person.setdefault((row.user_id or row.user_name) if by_user else None, []).append(row)
     return [group for rows in by_person.values() for group in merge(rows)]
+
+
+def _ignore_server(_server: str, user_id: str) -> str:
+    return user_id
 
 
 def merge(rows: Iterable[PlayGroup]) -> list[PlayGroup]:
@@ -93,7 +131,7 @@ def merge(rows: Iterable[PlayGroup]) -> list[PlayGroup]:
 
     Plays that know neither join the only group of their kind and name, if there is just one that does not contradict.
     """
-    merged: dict[tuple[str | None, str | None, str | None], PlayGroup] = {}
+    merged: dict[tuple[str | None, ...], PlayGroup] = {}
     by_key: dict[tuple[str, str], PlayGroup] = {}
     ordered = sorted(rows, key=lambda row: (row.guid is None, row.rating_key is None, -row.last_at))
     unidentified: list[PlayGroup] = []
@@ -102,9 +140,10 @@ def merge(rows: Iterable[PlayGroup]) -> list[PlayGroup]:
             unidentified.append(row)
             continue
         key = (row.server, row.rating_key) if row.rating_key else None
-        known = merged.get((row.guid, None, None)) if row.guid else by_key.get(key or ("", ""))
+        identity = _identify_by_guid(row) if row.guid else (None, *(key or ()))
+        known = merged.get(identity) if row.guid else by_key.get(key or ("", ""))
         if known is None:
-            known = merged[(row.guid, None, None) if row.guid else (None, *key)] = row  # type: ignore[misc]  # it has a key then
+            known = merged[identity] = row
         else:
             known.add(row)
         if key is not None:
@@ -112,6 +151,10 @@ def merge(rows: Iterable[PlayGroup]) -> list[PlayGroup]:
     found = list(merged.values())
     _join_by_name(found, unidentified)
     return found
+
+
+def _identify_by_guid(group: PlayGroup) -> tuple[str | None, ...]:
+    return (group.guid, group.server) if (group.guid or "").startswith(LOCAL) else (group.guid,)
 
 
 def _join_by_name(found: list[PlayGroup], unidentified: list[PlayGroup]) -> None:
@@ -130,8 +173,9 @@ def _join_by_name(found: list[PlayGroup], unidentified: list[PlayGroup]) -> None
 
 
 def _is_compatible(group: PlayGroup, row: PlayGroup) -> bool:
-    """Return whether plays may belong to a group: neither their year nor their library differs."""
-    pairs = ((group.year, row.year), (group.library_id, row.library_id))
+    """Return whether plays may belong to a group: neither their year nor, on one server, their library differs."""
+    libraries = (group.library_id, row.library_id) if group.server == row.server else (None, None)
+    pairs = ((group.year, row.year), libraries)
     return all(mine is None or theirs is None or mine == theirs for mine, theirs in pairs)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plex_companion.cache.queries.servers import OF_SERVER
 from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
@@ -13,13 +14,13 @@ if TYPE_CHECKING:
     from plex_companion.times import Window
 
 NEW_MS = DAY_MS
-"""For so long an item is new: what Plex analyzes then is no upgrade."""
+"""How long an item is new: an analysis by Plex in this time is no upgrade."""
 FIRST_TITLES = 5
 
 _KINDS = f"""
     WITH fresh AS MATERIALIZED (
         SELECT server, item_id, at FROM library_changes
-        WHERE change = 'created' AND at BETWEEN :since - {NEW_MS} AND :until
+        WHERE change = 'created' AND at BETWEEN :since - {NEW_MS} AND :until AND {OF_SERVER}
     ), moved AS MATERIALIZED (
         SELECT id, server, at, item_id, parent_item_id, root_item_id, section_id, type, title, CASE
             WHEN change = 'created' THEN 'new'
@@ -31,11 +32,12 @@ _KINDS = f"""
             ELSE 'refreshed' END AS kind
         FROM library_changes m
         WHERE at BETWEEN :since AND :until AND coalesce(type, '') NOT IN ('collection', 'playlist', 'playlistfolder', 'person')
+            AND {OF_SERVER}
     )
 """  # noqa: S608 - our own numbers
 # An import of a season writes rows for the show, the season and every episode. The episodes are one bundle; a show or
 # season is its own only if nothing below it was imported. Where an entry names no parent, episodes of a season share
-# their title up to the number: `Show S01 E05`.
+# their title up to the number: `Show S01 E05`. What Plex did not name, as the show of a new season, the catalogue knows.
 _BUNDLES = f"""
     {_KINDS}, above AS MATERIALIZED (
         SELECT kind, server, parent_item_id AS item_id FROM moved WHERE parent_item_id <> item_id
@@ -58,25 +60,35 @@ _BUNDLES = f"""
             row_number() OVER (PARTITION BY kind ORDER BY last_at DESC, bundle) AS rank
         FROM bundles
     )
-    SELECT ranked.*, parent.title AS parent_title, root.title AS root_title FROM ranked
+    SELECT ranked.*, coalesce(parent.title, nullif(old_parent.title, '')) AS parent_title,
+        coalesce(root.title, nullif(old_root.title, '')) AS root_title, nullif(old.title, '') AS known_title
+    FROM ranked
     LEFT JOIN names AS parent ON parent.server = ranked.server AND parent.item_id = ranked.parent_item_id
     LEFT JOIN names AS root ON root.server = ranked.server AND root.item_id = ranked.root_item_id
+    LEFT JOIN items AS old ON old.server = ranked.server AND old.rating_key = ranked.item_id
+    LEFT JOIN items AS old_parent ON old_parent.server = ranked.server AND old_parent.rating_key = ranked.parent_item_id
+    LEFT JOIN items AS old_root ON old_root.server = ranked.server AND old_root.rating_key = ranked.root_item_id
     WHERE rank <= :limit ORDER BY kind, rank
 """  # noqa: S608 - as above
 
 
-async def read_library_bundles(cache: Cache, window: Window, limit: int) -> list[sqlite3.Row]:
-    """Return what was added, upgraded or deleted in a window, by kind, latest first.
+async def read_library_bundles(
+    cache: Cache, window: Window, limit: int, server: str | None = None
+) -> list[sqlite3.Row]:
+    """Return what was added, upgraded or deleted in a window, by kind, latest first, on all servers or on one.
 
     An import of a season or album is one row. `bundles` and `all_items` also count what is beyond the limit, for each
     kind.
     """
-    values = {"since": window.since, "until": window.until, "limit": limit}
+    values = {"since": window.since, "until": window.until, "limit": limit, "server": server}
     return list(await cache.archive.execute_fetchall(_BUNDLES, values))
 
 
-async def count_metadata_refreshes(cache: Cache, window: Window) -> int:
+async def count_metadata_refreshes(cache: Cache, window: Window, server: str | None = None) -> int:
     """Return how many items had only their metadata changed, not their files."""
-    sql = f"{_KINDS} SELECT count(DISTINCT item_id) AS items FROM moved WHERE kind = 'refreshed'"  # noqa: S608 - as above
-    (row,) = await cache.archive.execute_fetchall(sql, {"since": window.since, "until": window.until})
+    sql = (
+        f"{_KINDS} SELECT count(*) AS items FROM (SELECT DISTINCT server, item_id FROM moved WHERE kind = 'refreshed')"  # noqa: S608 - as above
+    )
+    values = {"since": window.since, "until": window.until, "server": server}
+    (row,) = await cache.archive.execute_fetchall(sql, values)
     return int(row["items"])

@@ -6,11 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from plex_companion.cache.queries.servers import OF_SERVER
 from plex_companion.cache.rows import parse_alert, parse_delivery
+from plex_companion.models import NOTIFY_PREFIX
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from plex_companion.cache.database import Cache
     from plex_companion.models import Alert, Delivery
@@ -26,29 +28,31 @@ class JournalPage:
     gap: bool
 
 
-async def read_newest_events(cache: Cache, limit: int, types: Sequence[str] | None = None) -> list[sqlite3.Row]:
-    """Return the newest rows of the journal (of these types), newest first."""
-    wanted, values = _filter_types(types)
+async def read_newest_events(
+    cache: Cache, limit: int, types: Sequence[str] | None = None, server: str | None = None
+) -> list[sqlite3.Row]:
+    """Return the newest rows of the journal (of these types, of this server), newest first."""
+    wanted, values = _filter_events(types, server)
     sql = f"SELECT * FROM events WHERE 1 {wanted} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - placeholders only
     return await _read_rows(cache, sql, {"limit": limit, **values})
 
 
 async def read_events_within(
-    cache: Cache, window: Window, limit: int, types: Sequence[str] | None = None
+    cache: Cache, window: Window, limit: int, types: Sequence[str] | None = None, server: str | None = None
 ) -> list[sqlite3.Row]:
-    """Return the rows of the journal in a window (of these types), newest first."""
-    wanted, values = _filter_types(types)
+    """Return the rows of the journal in a window (of these types, of this server), newest first."""
+    wanted, values = _filter_events(types, server)
     sql = f"SELECT * FROM events WHERE at BETWEEN :since AND :until {wanted} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - placeholders only
     return await _read_rows(cache, sql, {"since": window.since, "until": window.until, "limit": limit, **values})
 
 
-async def read_connections_since(cache: Cache, since: int) -> list[sqlite3.Row]:
-    """Return when the connection to Plex was lost or restored, oldest first.
+async def read_connections_since(cache: Cache, since: int, server: str | None = None) -> list[sqlite3.Row]:
+    """Return when the connection to Plex was lost or restored, oldest first, on all servers or on one.
 
-    The first row after a moment also tells what the connection was at that moment.
+    The first row after a moment also shows what the connection was at that moment.
     """
-    sql = "SELECT * FROM events WHERE type = 'connection' AND at >= :since ORDER BY id"
-    return await _read_rows(cache, sql, {"since": since})
+    sql = f"SELECT * FROM events WHERE type = 'connection' AND at >= :since AND {OF_SERVER} ORDER BY id"  # noqa: S608 - our own
+    return await _read_rows(cache, sql, {"since": since, "server": server})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,14 @@ async def read_last_event_id(cache: Cache) -> int:
     return int(rows[0]["seq"]) if rows else 0
 
 
-async def read_events_after(cache: Cache, cursor: int, types: Sequence[str] | None, limit: int) -> JournalPage:
-    """Return journal rows after a cursor. The cursor also moves past rows of other types, so that none is read twice."""
+async def read_events_after(
+    cache: Cache, cursor: int, types: Sequence[str] | None, limit: int, server: str | None = None
+) -> JournalPage:
+    """Return journal rows after a cursor. The cursor also moves past rows that do not fit, so that none is read twice."""
     newest = await read_last_event_id(cache)
     oldest = await _read_rows(cache, "SELECT min(id) AS id FROM events", {})
     first = oldest[0]["id"] if oldest and oldest[0]["id"] is not None else newest + 1
-    wanted, values = _filter_types(types)
+    wanted, values = _filter_events(types, server)
     rows = await _read_rows(
         cache,
         f"SELECT * FROM events WHERE id > :cursor AND id <= :newest {wanted} ORDER BY id LIMIT :limit",  # noqa: S608 - placeholders only
@@ -93,10 +99,10 @@ async def read_events_after(cache: Cache, cursor: int, types: Sequence[str] | No
     return JournalPage(rows, end, gap=cursor + 1 < first)
 
 
-def _filter_types(types: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
-    if not types:
-        return "", {}
-    return "AND type IN (SELECT value FROM json_each(:types))", {"types": json.dumps([*types])}
+def _filter_events(types: Sequence[str] | None, server: str | None) -> tuple[str, dict[str, Any]]:
+    wanted = "AND type IN (SELECT value FROM json_each(:types))" if types else ""
+    of_server = "AND server = :server" if server is not None else ""
+    return f"{wanted} {of_server}", {"types": json.dumps([*(types or ())]), "server": server}
 
 
 async def read_newest_alerts(
@@ -107,10 +113,12 @@ async def read_newest_alerts(
     kinds: Sequence[str] | None = None,
     before: int | None = None,
     window: Window | None = None,
+    server: str | None = None,
 ) -> list[Alert]:
-    """Return alerts, newest first; optionally of a window, of some kinds, or with ids `after` and `before` these."""
+    """Return alerts, newest first; optionally of a window, of some kinds, of a server, or with ids `after` and `before` these."""
     values: dict[str, Any] = {"kinds": json.dumps([*kinds])} if kinds else {}
     wanted = ["kind IN (SELECT value FROM json_each(:kinds))"] if values else []
+    wanted += ["server = :server"] if server is not None else []
     wanted += ["id > :after"] if after is not None else []
     wanted += ["id < :before"] if before is not None else []
     if window is not None:
@@ -120,7 +128,7 @@ async def read_newest_alerts(
     rows = await _read_rows(
         cache,
         f"SELECT * FROM alerts {where} ORDER BY id DESC LIMIT :limit",  # noqa: S608 - placeholders only
-        {"after": after, "before": before, "limit": limit, **values},
+        {"after": after, "before": before, "limit": limit, "server": server, **values},
     )
     return [parse_alert(row) for row in rows]
 
@@ -131,15 +139,30 @@ async def read_alert(cache: Cache, alert_id: int) -> Alert | None:
     return parse_alert(rows[0]) if rows else None
 
 
-async def read_waiting_deliveries(cache: Cache, webhook: str, limit: int = 100) -> list[Delivery]:
-    """Return the deliveries that wait for a webhook, those due first."""
-    sql = "SELECT * FROM deliveries WHERE done_at IS NULL AND webhook = :webhook ORDER BY due_at, id LIMIT :limit"
-    return [parse_delivery(row) for row in await _read_rows(cache, sql, {"webhook": webhook, "limit": limit})]
+async def read_waiting_deliveries(cache: Cache, target: str, limit: int = 100) -> list[Delivery]:
+    """Return the deliveries that wait for a target, those due first."""
+    sql = "SELECT * FROM deliveries WHERE done_at IS NULL AND target = :target ORDER BY due_at, id LIMIT :limit"
+    return [parse_delivery(row) for row in await _read_rows(cache, sql, {"target": target, "limit": limit})]
+
+
+async def read_last_digest(cache: Cache) -> int | None:
+    """Return when the last weekly digest that was queued was due; `None` if none was, as far as rows are kept."""
+    (row,) = await _read_rows(cache, "SELECT max(digest_at) FROM deliveries", {})
+    return None if row[0] is None else int(row[0])
+
+
+async def read_delivery_times(cache: Cache, target: str, since: int) -> list[int]:
+    """Return when something was delivered to a target since a time; what was delivered as one message counts once."""
+    sql = """
+        SELECT DISTINCT done_at FROM deliveries
+        WHERE target = :target AND done_at > :since AND outcome = 'delivered' ORDER BY done_at
+    """
+    return [int(row[0]) for row in await _read_rows(cache, sql, {"target": target, "since": since})]
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """The deliveries to webhooks, over the time that rows are kept."""
+    """The deliveries to webhooks, or to a target of notifications, over the time that rows are kept."""
 
     waiting: int
     failed: int
@@ -150,18 +173,36 @@ async def read_delivery_status(cache: Cache) -> DeliveryStatus:
     """Return how many deliveries wait, how many were given up, and when the last one succeeded."""
     sql = """
         SELECT count(*) FILTER (WHERE done_at IS NULL), count(*) FILTER (WHERE outcome LIKE 'given up%'),
-            max(done_at) FILTER (WHERE outcome = 'delivered') FROM deliveries
+            max(done_at) FILTER (WHERE outcome = 'delivered') FROM deliveries WHERE target NOT GLOB :messages
     """
-    (row,) = await _read_rows(cache, sql, {})
+    (row,) = await _read_rows(cache, sql, {"messages": f"{NOTIFY_PREFIX}*"})
     return DeliveryStatus(*row)
 
 
-async def count_alerts(cache: Cache, window: Window) -> tuple[int, int]:
-    """Return how many alerts there were in a window, and how many of them are open."""
-    sql = (
-        "SELECT count(*) AS seen, count(*) - count(resolved_at) AS open FROM alerts WHERE at BETWEEN :since AND :until"
-    )
-    (row,) = await _read_rows(cache, sql, {"since": window.since, "until": window.until})
+async def read_message_status(cache: Cache, names: Iterable[str]) -> dict[str, DeliveryStatus]:
+    """Return by target of notifications how many messages wait, how many were given up, and when one was last delivered."""
+    sql = """
+        SELECT target, count(*) FILTER (WHERE done_at IS NULL), count(*) FILTER (WHERE outcome LIKE 'given up%'),
+            max(done_at) FILTER (WHERE outcome = 'delivered') FROM deliveries WHERE target GLOB :messages GROUP BY target
+    """
+    rows = await _read_rows(cache, sql, {"messages": f"{NOTIFY_PREFIX}*"})
+    found = {row[0].removeprefix(NOTIFY_PREFIX): DeliveryStatus(*row[1:]) for row in map(tuple, rows)}
+    return {name: found.get(name, DeliveryStatus(0, 0, None)) for name in names}
+
+
+async def read_alert_servers(cache: Cache, ids: Iterable[int]) -> dict[int, str]:
+    """Return the machine identifier of the server that each of these alerts is about."""
+    sql = "SELECT id, server FROM alerts WHERE id IN (SELECT value FROM json_each(:ids))"
+    return {row["id"]: row["server"] for row in await _read_rows(cache, sql, {"ids": json.dumps([*ids])})}
+
+
+async def count_alerts(cache: Cache, window: Window, server: str | None = None) -> tuple[int, int]:
+    """Return how many alerts there were in a window, on all servers or on one, and how many of them are open."""
+    sql = f"""
+        SELECT count(*) AS seen, count(*) - count(resolved_at) AS open FROM alerts
+        WHERE at BETWEEN :since AND :until AND {OF_SERVER}
+    """  # noqa: S608 - our own condition
+    (row,) = await _read_rows(cache, sql, {"since": window.since, "until": window.until, "server": server})
     return int(row["seen"]), int(row["open"])
 
 

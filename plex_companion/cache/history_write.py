@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plex_companion.cache.replication.named_write import NamedWrite
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
@@ -38,7 +40,7 @@ _CANDIDATES = """
 _LEARNED_COLUMNS = (
     *("key", "guid", "type", "title", "grandparent_title", "parent_title", "item_index", "parent_index", "year"),
     *("grandparent_rating_key", "grandparent_guid"),
-    *("performer", "edition"),
+    *("performer", "edition", "search_title"),
     *("library", "library_id", "duration_ms", "user_id", "user_name", "client_identifier", "player_title", "platform"),
 )
 """Columns that a play takes from its history row where it does not know them: it was over before Plex listed it."""
@@ -50,7 +52,7 @@ _LINK = f"""
 _DELETE_IMPORTED = "DELETE FROM plays WHERE server = :server AND history_key = :history_key AND ended_by = 'imported'"
 
 
-def import_rows(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+def _import_rows(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Link each row of Plex's history to the play it counts, or insert it as a play; importing a row twice is harmless.
 
     A row that was inserted before the companion's own play existed, or before its user was known, is merged into that
@@ -89,3 +91,6 @@ def _build_insert(row: Row) -> str:
         f"INSERT INTO plays ({columns}) VALUES ({values}) "  # noqa: S608 - our own column names
         "ON CONFLICT (server, history_key) WHERE history_key IS NOT NULL DO NOTHING"
     )
+
+
+HISTORY_PLAYS = NamedWrite("history_plays", _import_rows)

@@ -1,0 +1,1 @@
+"""Queries on what rules are tried on, and what they begin with."""
