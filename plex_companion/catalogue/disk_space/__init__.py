@@ -1,0 +1,1 @@
+"""What the libraries take up on the disk, and what of it could go."""
