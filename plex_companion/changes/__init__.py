@@ -1,1 +1,1 @@
-"""What events mean: `changes_for` in `derive.py` decides, and alters nothing."""
+"""The meaning of events: `changes_for` in `derive.py` decides, and alters nothing."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from plex_companion.changes.kinds import ActivityChanged, ActivityEnded, Effect, RefreshRequest
-from plex_companion.changes.state import MOST
+from plex_companion.changes.state import MOST_PER_KIND
 from plex_companion.models import Activity
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def handle_activity(event: ActivityReport, before: State, now: Moment) -> list[E
     if event.phase == "ended":
         ended: list[Effect] = [ActivityEnded(activity)]
         return [*ended, RefreshRequest("library")] if activity.type == SCAN else ended
-    if known is None and len(before.activities) >= MOST:
+    if known is None and len(before.activities) >= MOST_PER_KIND:
         return []
     return [ActivityChanged(activity)]
 
@@ -67,7 +68,7 @@ def handle_activity_snapshot(event: Snapshot, before: State, now: Moment) -> lis
         if uuid not in listed and not event.requested.at <= activity.updated_at <= now.at
     ]
     scanned: list[Effect] = [RefreshRequest("library")] if any(ended.activity.type == SCAN for ended in gone) else []
-    room = max(0, MOST - len(before.activities) + len(gone))
+    room = max(0, MOST_PER_KIND - len(before.activities) + len(gone))
     new = [
         ActivityChanged(replace(activity, started_at=now.at, updated_at=now.at))
         for uuid, activity in listed.items()

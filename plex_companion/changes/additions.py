@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from plex_companion.models import LibraryChange
 
 SHOWN = 20
-_EPISODE = re.compile(r"(.+) (S\d+) E\d+")
+EPISODE = re.compile(r"(.+) (S(\d+)) E(\d+)")
 """How timeline entries name an episode: `Show S01 E05`."""
 _OF_ALBUM = {"track": "tracks", "photo": "photos", "episode": "episodes"}
 
@@ -27,15 +27,16 @@ def summarize_titles(items: Iterable[LibraryChange], most: int = SHOWN) -> list[
     groups: dict[str, list[LibraryChange]] = {}
     for item in known.values():
         if item.type not in CONTAINERS:
-            groups.setdefault(_choose_group(item), []).append(item)
+            groups.setdefault(choose_group(item), []).append(item)
     lines = (_format_line(group, known) for group in groups.values())
     return [line for line in lines if line][:most]
 
 
-def _choose_group(item: LibraryChange) -> str:
+def choose_group(item: LibraryChange) -> str:
+    """Return what items that belong together share: the key of a season or album, or the name of a season."""
     if item.type not in _OF_ALBUM:
         return item.item_id
-    named = _EPISODE.fullmatch(item.title or "")
+    named = EPISODE.fullmatch(item.title or "")
     return item.parent_item_id or (f"{named[1]} {named[2]}" if named else item.item_id)
 
 
@@ -44,7 +45,7 @@ def _format_line(group: list[LibraryChange], known: dict[str, LibraryChange]) ->
     if len(group) == 1 or not titles:
         return titles[0] if titles else None
     first = group[0]
-    named = _EPISODE.fullmatch(titles[0])
+    named = EPISODE.fullmatch(titles[0])
     if named:
         whole: str | None = f"{named[1]} {named[2]}"
     else:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from plex_companion.changes import activities, history_page, library, sessions
+from msgspec.structs import replace
+
+from plex_companion.changes import (
+    activities,
+    catalogue_page,
+    history_page,
+    library,
+    rule_reports,
+    sessions,
+    subscriptions,
+)
 from plex_companion.changes.alerts.evaluate import evaluate_alerts
 from plex_companion.changes.alerts.rules import Thresholds
+from plex_companion.changes.deliveries import queue_digest
 from plex_companion.changes.journal import journal_event
 from plex_companion.changes.kinds import (
     AccountsSeen,
+    AlertMuteChanged,
     Change,
     ClientSeen,
     ConnectionChanged,
@@ -27,15 +38,20 @@ from plex_companion.changes.kinds import (
     StateConfirmed,
 )
 from plex_companion.changes.play_events import derive_play_events
+from plex_companion.changes.progress import derive_progress
 from plex_companion.changes.state import State, advance
+from plex_companion.changes.tool_tasks import derive_task_changes
 from plex_companion.events import (
     AccountUpdate,
     Acknowledged,
     ActivityReport,
+    AlertKindMuted,
     Audit,
     BackgroundQueue,
+    CataloguePage,
     Connecting,
     DeliveryReport,
+    DigestBuilt,
     Disconnected,
     Event,
     HistoryPage,
@@ -45,13 +61,16 @@ from plex_companion.events import (
     PlexTvUsersRead,
     Preference,
     Reachability,
+    RuleReport,
     ScanProgress,
     SessionsUnread,
     Snapshot,
     StatusNote,
     StorageReport,
+    SubscriptionReport,
     Tick,
     TimelineEntry,
+    ToolTaskReport,
     TranscodeReport,
     Unknown,
     UpdateState,
@@ -64,25 +83,35 @@ if TYPE_CHECKING:
     from plex_companion.models import Client, LinkState, Moment
 
 
-DEFAULT = Thresholds()
+DEFAULT_THRESHOLDS = Thresholds()
 
 
-def changes_for(event: Event, before: State, now: Moment, thresholds: Thresholds = DEFAULT) -> list[Effect]:
+def changes_for(event: Event, before: State, now: Moment, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> list[Effect]:
     """Return the changes that an event means, given what was known, then the orders to read more from Plex.
 
     Pure: nothing is altered. An empty list means that the event says nothing new.
     """
     if isinstance(event, Snapshot) and not _is_current(event, before):
         return []
+    progress = derive_progress(event, before, now, thresholds)
+    if progress is not None:
+        row = journal_event(event, before, now)
+        return [row, *progress] if row else [*progress]
+    return apply_rules(event, before, now, thresholds)
+
+
+def apply_rules(event: Event, before: State, now: Moment, thresholds: Thresholds) -> list[Effect]:
+    """Apply every rule there is to an event."""
     effects = _derive_effects(event, before, now)
     requests = [effect for effect in effects if isinstance(effect, RefreshRequest)]
     changes = [effect for effect in effects if not isinstance(effect, RefreshRequest)]
     row = journal_event(event, before, now)
     play_events = derive_play_events(changes, before, now)
     alerts = evaluate_alerts(event, changes, before, now, thresholds)
+    tasks = derive_task_changes(event, changes, before, now)
     if any(isinstance(change, SessionEnded) for change in changes):
         requests.append(RefreshRequest("history"))
-    return [*([row] if row else []), *changes, *play_events, *alerts, *requests]
+    return [*([row] if row else []), *changes, *play_events, *alerts, *tasks, *requests]
 
 
 def _derive_effects(event: Event, before: State, now: Moment) -> list[Effect]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
@@ -101,22 +130,32 @@ def _derive_effects(event: Event, before: State, now: Moment) -> list[Effect]:  
             return [*_handle_unread(detail, before, now)]
         case HistoryPage():
             return [*history_page.handle_history_page(event, before)]
+        case CataloguePage():
+            return [*catalogue_page.handle_catalogue_page(event, before)]
         case Tick():
-            return sessions.handle_tick(before, now)
+            return [*sessions.handle_tick(before, now), *subscriptions.expire_subscriptions(before, now)]
         case Connecting():
             return [*_change_connection(before, now, "connecting", None)]
         case Disconnected():
             return [*_handle_disconnect(event, before, now), *sessions.mark_stale(before)]
-        case DeliveryReport(delivery=delivery):
-            return [DeliveryChanged(delivery)]
+        case DigestBuilt():
+            return [*queue_digest(event, before, now)]
+        case DeliveryReport(deliveries=deliveries):
+            return [DeliveryChanged(delivery) for delivery in deliveries]
+        case SubscriptionReport():
+            return [*subscriptions.handle_report(event, before)]
+        case RuleReport():
+            return [*rule_reports.handle_rule_report(event, before, now)]
         case PlexTvUsersRead(users=users):
             new_users = tuple(user for user in users if user not in before.plex_tv_users)
             return [PlexTvUsersSeen(new_users)] if new_users else []
+        case AlertKindMuted(kind=kind, muted=muted):
+            return [] if (kind in before.muted_kinds) == muted else [AlertMuteChanged(kind, muted, now.at)]
         case AccountUpdate():
             return [RefreshRequest("library")]
         case StatusNote() | BackgroundQueue() | Reachability() | UpdateState() | ScanProgress() | Preference():
             return []  # journaled, and some raise alerts
-        case LogLine() | Unknown() | Malformed() | Audit() | Acknowledged() | StorageReport():
+        case LogLine() | Unknown() | Malformed() | Audit() | Acknowledged() | StorageReport() | ToolTaskReport():
             return []  # the same, or our own doing
         case _:
             assert_never(event)
@@ -138,6 +177,8 @@ def _change_connection(before: State, now: Moment, state: LinkState, detail: str
 def _handle_disconnect(event: Disconnected, before: State, now: Moment) -> list[Change]:
     if event.unauthorized:
         return _change_connection(before, now, "unauthorized", event.detail)
+    if event.duplicate:
+        return _change_connection(before, now, "down", event.detail)
     never_connected = before.refreshed_at is None
     return _change_connection(before, now, "offline" if never_connected else "down", event.detail)
 

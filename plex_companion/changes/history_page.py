@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from plex_companion.changes.kinds import Change, HistoryPageWritten, HistoryProgressed, PlaysImported, PlaysRepeated
 from plex_companion.models import Device, History, ImportedPlay, Player, User
@@ -20,7 +21,7 @@ def handle_history_page(event: HistoryPage, before: State) -> list[Change]:
     written = HistoryPageWritten(event.number)
     if before.server is None:
         return [written]
-    names, ids = _HistoryNames(before), count(before.next_play)
+    names, ids = _HistoryNames(before), count(before.ids.play)
     repeated: list[ImportedPlay] = []
     new_plays: dict[str | None, list[ImportedPlay]] = {}
     for row in event.rows:
@@ -52,9 +53,8 @@ class _HistoryNames:
     def build_play(self, row: HistoryRow, play_id: int) -> ImportedPlay:
         user = None if row.account_id is None else User(row.account_id, self._accounts.get(row.account_id))
         player = _build_player(self._devices.get(row.device_id or ""))
-        return ImportedPlay(
-            play_id, row.history_key, row.viewed_at_s * 1000, self._complete_item(row.item), user, player
-        )
+        item = self._complete_item(row.item)
+        return ImportedPlay(play_id, row.history_key, row.viewed_at_s * 1000, item, user, player)
 
     def _complete_item(self, item: Item) -> Item:
         return replace(item, library=self._sections.get(item.library_id or "", item.library))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, assert_never
 
 from plex_companion.changes.kinds import Journaled
@@ -9,37 +11,47 @@ from plex_companion.events import (
     AccountUpdate,
     Acknowledged,
     ActivityReport,
+    AlertKindMuted,
     Audit,
     BackgroundQueue,
+    CataloguePage,
     Connecting,
     DeliveryReport,
+    DigestBuilt,
     Disconnected,
     HistoryPage,
     LogLine,
     Malformed,
+    Notification,
     Playing,
     PlexTvUsersRead,
     Preference,
     Reachability,
+    RuleReport,
     ScanProgress,
     SessionsUnread,
     Snapshot,
     StatusNote,
     StorageReport,
+    SubscriptionReport,
     Tick,
     TimelineEntry,
+    ToolTaskReport,
     TranscodeReport,
     Unknown,
     UpdateState,
 )
-from plex_companion.text import HIDDEN, LONGEST, clean, encode_json, redact_personal
+from plex_companion.parsing.websocket_frames import UNREADABLE
+from plex_companion.text import HIDDEN, SECRET_NAMES, clean, encode_json, fold_case, is_harmless, redact_personal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from plex_companion.changes.state import State
     from plex_companion.events import Event
     from plex_companion.models import Moment
 
-_Summarized = (
+_Journaled = (
     Playing
     | TimelineEntry
     | ActivityReport
@@ -52,13 +64,11 @@ _Summarized = (
     | Preference
     | AccountUpdate
     | Unknown
-    | Audit
-    | StorageReport
 )
-"""Events that are journaled with their own words; a new kind is a type error until it is here or in `journal_event`."""
+"""Notifications that are journaled; a new kind is a type error until it is here or in `journal_event`."""
 
-_SECRET_NAMES = ("token", "secret", "password", "api_key", "apikey")
-_SECRET_SETTINGS = (*_SECRET_NAMES, "mail")
+_SECRET_SETTINGS = (*SECRET_NAMES, "mail")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def journal_event(event: Event, before: State, now: Moment) -> Journaled | None:
@@ -66,6 +76,8 @@ def journal_event(event: Event, before: State, now: Moment) -> Journaled | None:
 
     Events that say nothing new (ticks, later snapshots) have none, and neither have log lines, which would feed back.
     """
+    if isinstance(event, Notification):
+        return None if isinstance(event, LogLine) else _journal_notification(event, before, now)
     subject: str | None
     kind = event.type
     match event:
@@ -73,30 +85,43 @@ def journal_event(event: Event, before: State, now: Moment) -> Journaled | None:
             Tick()
             | Connecting()
             | DeliveryReport()
+            | DigestBuilt()
+            | SubscriptionReport()
+            | RuleReport()
             | Malformed()
-            | LogLine()
             | HistoryPage()
+            | CataloguePage()
             | PlexTvUsersRead()
             | Snapshot(first=False)
             | SessionsUnread()
+            | Disconnected(duplicate=True)
+            | ToolTaskReport()
         ):
             return None
         case Snapshot():
             kind = Disconnected.type  # so that the end of an outage has the type of its beginning
             subject, summary, raw = "live", *_journal_connection(event, before, now)
         case Disconnected():
-            state = "unauthorized" if event.unauthorized else "down"
-            subject, summary, raw = (
-                state,
-                f"Lost the connection to Plex: {event.detail}",
-                {"state": state, "detail": event.detail},
-            )
+            subject = "unauthorized" if event.unauthorized else "down"
+            words = "Plex rejects the token" if event.unauthorized else "Can't reach Plex"
+            summary, raw = f"{words}: {event.detail}", {"state": subject, "detail": event.detail}
         case Acknowledged(alert_id=alert):
             subject, summary, raw = str(alert), f"alert {alert} acknowledged", {"alert_id": str(alert)}
+        case AlertKindMuted(kind=name, muted=muted):
+            words = f"alerts of the kind {name} are {'muted' if muted else 'no longer muted'}"
+            subject, summary, raw = name, words, {"kind": name, "muted": muted}
+        case Audit(tool=tool, outcome=outcome):
+            subject, summary, raw = tool, f"{tool}: {outcome}", event.raw
+        case StorageReport(subject=part, words=words):
+            subject, summary, raw = part, words, event.raw
         case _:
-            subject, summary = _summarize(event, before)
-            raw = event.raw
-    return Journaled(before.next_event, now.at, kind, subject, redact_personal(summary), encode_payload(event, raw))
+            assert_never(event)
+    return Journaled(before.ids.event, now.at, kind, subject, redact_personal(summary), _encode_payload(raw))
+
+
+def _journal_notification(event: _Journaled, before: State, now: Moment) -> Journaled:
+    subject, summary = _summarize(event, before)
+    return Journaled(before.ids.event, now.at, event.type, subject, redact_personal(summary), _store_payload(event))
 
 
 def _journal_connection(event: Snapshot, before: State, now: Moment) -> tuple[str, dict[str, Any]]:
@@ -115,19 +140,24 @@ def _journal_connection(event: Snapshot, before: State, now: Moment) -> tuple[st
     }
 
 
-def encode_payload(event: Event, raw: dict[str, Any]) -> str:
-    """Encode what Plex sent as JSON, without secrets, addresses and control characters."""
-    if isinstance(event, Preference) and any(word in (event.id or "").lower() for word in _SECRET_SETTINGS):
-        raw = {**raw, "value": HIDDEN, "default": HIDDEN}
+def _store_payload(event: _Journaled) -> str:
+    """Return what Plex sent as JSON, in its own words where they hold no secret, address or control character."""
+    text = event.raw
+    if isinstance(event, Preference) and _contains(event.id or "", _SECRET_SETTINGS):
+        return _encode_payload(text, {"value": HIDDEN, "default": HIDDEN})
+    return _encode_payload(text) if event.irregular or "\\" in text or not is_harmless(text) else text
+
+
+def _encode_payload(raw: dict[str, Any] | str, more: Mapping[str, Any] = _NOTHING) -> str:
+    """Encode a payload as JSON, without secrets, addresses and control characters. `more` replaces fields of it.
+
+    Each text is made safe by itself: masking encoded JSON could break an escape or remove a quote.
+    """
     try:
-        text = encode_json(raw)
-        foreign = len(text) > LONGEST or clean(text) != text
-        if foreign or "\\" in text or _may_hold_secrets(text) or redact_personal(text) != text:
-            # Each text by itself: masking the encoded JSON could break an escape or remove a quote.
-            text = encode_json(_sanitize(raw))
+        values = json.loads(raw) if isinstance(raw, str) else raw
+        return encode_json(_sanitize({**values, **more}))
     except (RecursionError, ValueError):
-        return '{"unreadable":true}'
-    return text
+        return UNREADABLE
 
 
 def _sanitize(value: Any) -> Any:
@@ -143,15 +173,15 @@ def _sanitize(value: Any) -> Any:
 
 
 def _sanitize_field(name: str, value: Any) -> Any:
-    return HIDDEN if value and value is not True and _may_hold_secrets(name) else _sanitize(value)
+    return HIDDEN if value and value is not True and _contains(name, SECRET_NAMES) else _sanitize(value)
 
 
-def _may_hold_secrets(text: str) -> bool:
-    small = text.lower()
-    return any(word in small for word in _SECRET_NAMES)
+def _contains(name: str, words: Iterable[str]) -> bool:
+    folded = fold_case(name)
+    return any(word in folded for word in words)
 
 
-def _summarize(event: _Summarized, before: State) -> tuple[str | None, str]:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
+def _summarize(event: _Journaled, before: State) -> tuple[str | None, str]:  # noqa: C901, PLR0911 - one line per kind of event
     match event:
         case Playing(session_key=key, state=state):
             session = before.sessions.get(key or "")
@@ -173,10 +203,6 @@ def _summarize(event: _Summarized, before: State) -> tuple[str | None, str]:  # 
             return None, message or "progress"
         case Preference(id=setting):
             return setting, f"setting {setting} changed"
-        case Audit(tool=tool, outcome=outcome):
-            return tool, f"{tool}: {outcome}"
-        case StorageReport(subject=part, words=words):
-            return part, words
         case BackgroundQueue(queue_id=queue, event=what):
             return queue, what or "background queue"
         case AccountUpdate() | Unknown():

@@ -36,7 +36,7 @@ def handle_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Ef
         change = "created"
     continued = known is not None and known.change == change
     library_change = LibraryChange(
-        id=known.id if known and continued else before.next_change,
+        id=known.id if known and continued else before.ids.change,
         at=now.at,
         item_id=event.item_id,
         section_id=event.section_id or (known.section_id if known else None),
@@ -57,10 +57,7 @@ def handle_timeline(event: TimelineEntry, before: State, now: Moment) -> list[Ef
 
 
 def _is_ready(event: TimelineEntry) -> bool:
-    """Return whether an item is processed and nothing is pending.
-
-    Analysis may follow minutes later and settle it again.
-    """
+    """Return whether an item is processed and nothing is pending. Analysis may settle it again minutes later."""
     if event.metadata_state or event.media_state or event.queue_size:
         return False
     return event.state == PROCESSED or (event.state == PROGRESS and event.media_type in AGENTLESS)

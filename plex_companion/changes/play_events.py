@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from plex_companion.changes.kinds import PlayEventRecorded, SessionChanged, SessionEnded, SessionStarted
 from plex_companion.changes.sessions import BLIND_MS
+from plex_companion.streams.reasons import derive_reasons, describe_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +39,7 @@ _OUTPUT_FIELDS = (
     "width",
     "height",
 )
-"""What a transcoder makes of the file; a change is a switch, such as to another quality."""
+"""The output of a transcoder. A change of it is a switch, such as to another quality."""
 
 
 def derive_play_events(changes: list[Change], before: State, now: Moment) -> list[Change]:
@@ -54,18 +56,15 @@ def derive_play_events(changes: list[Change], before: State, now: Moment) -> lis
                 continue
         elif not isinstance(change, SessionStarted | SessionEnded):
             continue
-        ids = ids or count(before.next_play_event)
+        ids = ids or count(before.ids.play_event)
         play_events += _compare(change, before, now, ids)
     return play_events
 
 
 def _is_mere_progress(known: Session, change: SessionChanged, now: Moment) -> bool:
     """Return whether a report only says that it plays on: nearly all do."""
-    return (
-        change.progress_only
-        and change.session.transcode is known.transcode
-        and not _find_jump(known, change.session, now)
-    )
+    is_same = change.progress_only and change.session.transcode is known.transcode
+    return is_same and not find_jump(known, change.session, now)
 
 
 def _compare(
@@ -84,7 +83,7 @@ def _compare(
         case _:
             known = before.sessions[session.session_key]
             state_event = _STATE_EVENTS.get(session.state) if session.state != known.state else None
-            if _find_jump(known, session, now):
+            if find_jump(known, session, now):
                 jump = {"from_ms": known.view_offset_ms, "to_ms": session.view_offset_ms}
                 paused = (
                     _find_recent_pause(before.last_play_events.get(session.play_id), now)
@@ -92,7 +91,7 @@ def _compare(
                     else None
                 )
                 if paused is not None:
-                    yield replace(paused, kind="seeked", view_offset_ms=session.view_offset_ms, detail=jump)
+                    yield structs.replace(paused, kind="seeked", view_offset_ms=session.view_offset_ms, detail=jump)
                     state_event = None
                 else:
                     yield build_event("seeked", now.at, **jump)
@@ -103,11 +102,8 @@ def _compare(
                 yield build_event("decision", now.at, **switched)
 
 
-def _find_jump(known: Session, session: Session, now: Moment) -> bool:
-    """Return whether the position moved more than time explains.
-
-    A position that falls behind has stalled; that is not a seek.
-    """
+def find_jump(known: Session, session: Session, now: Moment) -> bool:
+    """Return whether the position moved more than time explains. One that falls behind has stalled; that is no seek."""
     passed = now.tick - known.heard_tick
     moved = session.view_offset_ms - known.view_offset_ms
     explained = passed if known.state == "playing" else 0
@@ -127,7 +123,13 @@ def _find_switch(known: Session, session: Session) -> dict[str, Any]:
     changed = _compare_transcodes(known.transcode, session.transcode)
     if session.decision == known.decision and not changed:
         return {}
-    return {"from": known.decision, "to": session.decision, **({"changed": changed} if changed else {})}
+    reasons = [describe_reason(reason) for reason in derive_reasons(session)]
+    return {
+        "from": known.decision,
+        "to": session.decision,
+        **({"changed": changed} if changed else {}),
+        "reasons": reasons,
+    }
 
 
 def _compare_transcodes(known: Transcode | None, transcode: Transcode | None) -> dict[str, Any]:

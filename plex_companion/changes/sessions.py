@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from plex_companion.changes.kinds import (
     Change,
@@ -16,7 +17,7 @@ from plex_companion.changes.kinds import (
     SessionStarted,
     TranscodeSeen,
 )
-from plex_companion.changes.state import MOST
+from plex_companion.changes.state import MOST_PER_KIND
 from plex_companion.models import Client, Item, Player, Session
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from plex_companion.models import Decision, EndedBy, Moment, SessionRow, Transcode
 
 QUIET_MS = 5 * 60_000
-"""Without a report for so long, a session is stale (Tautulli's rule; a playing client reports every 10 s)."""
+"""A session that has not reported for longer than this is stale (Tautulli's rule; a playing client reports every 10 s)."""
 UNLISTED_MS = 30_000
-"""For so long a session may be missing from `/status/sessions` before it counts as ended."""
+"""A session that is missing from `/status/sessions` for longer than this has ended."""
 ASK_AGAIN_MS = 3_000
 """How often Plex is asked about a session that it reports but does not list yet."""
 BLIND_MS = 60_000
@@ -59,13 +60,13 @@ def _handle_report(event: Playing, known: Session | None, before: State, now: Mo
     if known is None:
         return _handle_unknown(event, before, now)
     lost = _is_key_reused(known, event, before, now)
-    if lost or _is_other_item(event, known):
+    if lost or is_other_item(event, known):
         ended = _end(known, "inferred", known.updated_at) if lost else _end(known, "replaced", now.at)
         if _parse_counter(event.session_key) is None:
             return [ended, RefreshRequest("sessions")]
         return [
             ended,
-            SessionStarted(_start_from_report(event, before, now, before.next_play)),
+            SessionStarted(_start_from_report(event, before, now, before.ids.play)),
             RefreshRequest("sessions"),
         ]
     return _handle_progress(known, event, before, now)
@@ -74,9 +75,9 @@ def _handle_report(event: Playing, known: Session | None, before: State, now: Mo
 def _handle_unknown(event: Playing, before: State, now: Moment) -> list[Effect]:
     if now.tick < before.first_snapshot_tick:
         return [RefreshRequest("sessions")]  # a newer snapshot lacks it: it has ended, or is not listed yet
-    if len(before.sessions) >= MOST:
+    if len(before.sessions) >= MOST_PER_KIND:
         return []
-    started = _start_from_report(event, before, now, before.next_play)
+    started = _start_from_report(event, before, now, before.ids.play)
     return [*_find_session_without_key(event, before, now), SessionStarted(started), RefreshRequest("sessions")]
 
 
@@ -94,7 +95,7 @@ def _is_key_reused(known: Session, event: Playing, before: State, now: Moment) -
         return False
     same_client = event.client_identifier is not None and event.client_identifier == known.client_identifier
     offset = known.view_offset_ms if event.view_offset_ms is None else event.view_offset_ms
-    return _is_other_item(event, known) or not (same_client and _is_plausible(known, offset, now))
+    return is_other_item(event, known) or not (same_client and _is_plausible(known, offset, now))
 
 
 def _find_reported(event: Playing, before: State, now: Moment) -> list[Session]:
@@ -107,7 +108,7 @@ def _find_reported(event: Playing, before: State, now: Moment) -> list[Session]:
         return [known] if known else []
     if event.client_identifier is None:
         return []
-    candidates = [one for one in before.find_sessions(event.client_identifier) if not _is_other_item(event, one)]
+    candidates = [one for one in before.find_sessions(event.client_identifier) if not is_other_item(event, one)]
     if len(candidates) > 1 and event.view_offset_ms:  # a broken stop reports 0, which is not a position
         near = [one for one in candidates if _is_plausible(one, event.view_offset_ms, now)]
         return near if len(near) == 1 else candidates
@@ -129,7 +130,7 @@ def _find_session_without_key(event: Playing, before: State, now: Moment) -> lis
     return [_end(candidates[0], "replaced", now.at)] if len(candidates) == 1 else []
 
 
-def _is_other_item(event: Playing, session: Session) -> bool:
+def is_other_item(event: Playing, session: Session) -> bool:
     """Return whether the report names another item. Live TV rows have no usable rating key, so the path counts too."""
     if event.rating_key is None or event.rating_key == session.item.rating_key:
         return False
@@ -137,21 +138,21 @@ def _is_other_item(event: Playing, session: Session) -> bool:
 
 
 def _handle_stop(event: Playing, session: Session | None, before: State, now: Moment) -> list[Effect]:
-    """End the session that a stop frame means.
+    """End the session that a stop frame refers to.
 
     A key that Plex uses again ends the old session as inferred. A late or repeated stop changes nothing. If no session
-    fits, Plex is asked for the list.
+    matches, Plex is asked for the list.
     """
     if session is not None and _is_key_reused(session, event, before, now):
         return [_end(session, "inferred", session.updated_at)]
-    if session is not None and not _is_other_item(event, session):
-        return [_end(_update_position(session, event, before, now), "stopped", now.at)]
+    if session is not None and not is_other_item(event, session):
+        return [_end(update_position(session, event, before, now), "stopped", now.at)]
     ended = before.ended.get(event.session_key or "")
     if session is not None or (ended is not None and ended.epoch == before.connection.epoch):
         return []  # late or repeated: the session plays something else now, or has ended
     older = _find_under_older_key(event, before)
     if older is not None:
-        return [_end(_update_position(older, event, before, now), "stopped", now.at)]
+        return [_end(update_position(older, event, before, now), "stopped", now.at)]
     return [RefreshRequest("sessions")] if before.sessions else []
 
 
@@ -163,7 +164,7 @@ def _find_under_older_key(event: Playing, before: State) -> Session | None:
     candidates = [
         session
         for session in before.sessions.values()
-        if not _is_other_item(event, session)
+        if not is_other_item(event, session)
         and event.client_identifier in {None, session.client_identifier}
         and (_parse_counter(session.session_key) or number) < number
     ]
@@ -214,23 +215,23 @@ def _build_player(client: Client) -> Player:
 
 
 def _handle_progress(known: Session, event: Playing, before: State, now: Moment) -> list[Effect]:
-    session = _update_position(known, event, before, now)
+    session = update_position(known, event, before, now)
     material = (
         session.state != known.state or session.transcode_key != known.transcode_key or session.stale != known.stale
     )
     effects: list[Effect] = [SessionChanged(session, progress_only=not material)]
     unexplained = session.transcode_key != known.transcode_key and session.transcode is None and session.transcode_key
-    if unexplained or _is_still_unlisted(known, now):
+    if unexplained or is_request_due(known, now):
         effects.append(RefreshRequest("sessions"))
     return effects
 
 
-def _is_still_unlisted(known: Session, now: Moment) -> bool:
-    """Return whether to ask Plex again about an unlisted session: every few seconds, not at every report."""
+def is_request_due(known: Session, now: Moment) -> bool:
+    """Return whether to request an unlisted session from Plex again: every few seconds, not at every report."""
     return not known.listed and now.tick // ASK_AGAIN_MS != known.heard_tick // ASK_AGAIN_MS
 
 
-def _update_position(known: Session, event: Playing, before: State, now: Moment) -> Session:
+def update_position(known: Session, event: Playing, before: State, now: Moment) -> Session:
     """Return the session after a report of its client: position, state, and the time it played and paused since."""
     offset = known.view_offset_ms if event.view_offset_ms is None else event.view_offset_ms
     stops = event.state == "stopped"
@@ -260,9 +261,7 @@ def _update_position(known: Session, event: Playing, before: State, now: Moment)
 def _choose_decision(known: Session, key: str | None, transcode: Transcode | None) -> Decision | None:
     if transcode is not None:
         return transcode.decision
-    if key is None and known.transcode_key is not None:
-        return "direct play"
-    return known.decision
+    return "direct play" if key is None and known.transcode_key is not None else known.decision
 
 
 def _measure_elapsed(known: Session, offset: int, now: Moment) -> tuple[int, int]:
@@ -305,13 +304,13 @@ def _strip_progress(transcode: Transcode) -> Transcode:
 def handle_session_snapshot(event: Snapshot, before: State, now: Moment) -> list[Change]:
     """Adopt what `/status/sessions` lists, and end sessions that it no longer lists.
 
-    Sessions that may be listed in a row that could not be read go on.
+    A session goes on if a row that could not be read may be its own.
     """
     if event.sessions is None:
         return []
-    plays = count(before.next_play)
+    plays = count(before.ids.play)
     changes: list[Change] = []
-    listed, room = set[str](), MOST - len(before.sessions)
+    listed, room = set[str](), MOST_PER_KIND - len(before.sessions)
     for row in event.sessions:
         known = _find_same_session(row, listed, before)
         key = known.session_key if known else find_session_key(row)
@@ -475,6 +474,7 @@ def _apply_row(session: Session, row: SessionRow, event: Snapshot) -> Session:
         location=row.location,
         video_resolution=row.video_resolution,
         bitrate_kbps=row.bitrate_kbps,
+        source=row.source or session.source,
         listed=True,
     )
 
@@ -497,7 +497,7 @@ def _handle_unlisted(session: Session, event: Snapshot, before: State, now: Mome
 
 
 def _update_staleness(session: Session, longest_ms: int, now: Moment) -> list[Change]:
-    """Mark a session that goes on without being listed as stale or not, by when it last reported."""
+    """Set whether a session that is not listed is stale, from the time of its last report."""
     stale = now.tick - session.heard_tick > longest_ms
     return [] if stale == session.stale else [SessionChanged(replace(session, stale=stale))]
 
@@ -508,18 +508,15 @@ def end_all(before: State) -> list[Change]:
 
 
 def is_quiet(session: Session, now: Moment) -> bool:
-    """Return whether a session has not reported for so long that its stop must have been lost."""
+    """Return whether a session has been silent for longer than `QUIET_MS`: its stop must have been lost."""
     return now.tick - session.heard_tick > QUIET_MS
 
 
 def handle_tick(before: State, now: Moment) -> list[Effect]:
     """Mark sessions that fell silent as stale; a snapshot decides whether they have ended."""
     quiet = [s for s in before.sessions.values() if not s.stale and is_quiet(s, now)]
-    return (
-        [*(SessionChanged(replace(session, stale=True)) for session in quiet), RefreshRequest("sessions")]
-        if quiet
-        else []
-    )
+    changes = [SessionChanged(replace(session, stale=True)) for session in quiet]
+    return [*changes, RefreshRequest("sessions")] if changes else []
 
 
 def mark_stale(before: State) -> list[Change]:

@@ -4,38 +4,55 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import structs
 
 from plex_companion.changes.kinds import (
     AccountsSeen,
     ActivityChanged,
     ActivityEnded,
     AlertAcknowledged,
+    AlertMuteChanged,
     AlertOpened,
     AlertReopened,
     AlertResolved,
+    CatalogueChanged,
+    CataloguePageWritten,
+    CatalogueRowsRead,
     ClientSeen,
     ConditionSeen,
     ConnectionChanged,
     DeliveryChanged,
     DevicesSeen,
+    EventSubscriptionChanged,
+    EventSubscriptionRemoved,
     HistoryPageWritten,
     HistoryProgressed,
     Journaled,
     LibraryItemChanged,
+    MediaReported,
+    MediaWaits,
+    MilestonesReached,
+    OccurrenceRecorded,
     PlayEventRecorded,
     PlaysImported,
     PlaysRepeated,
     PlexTvUsersSeen,
     ReadabilityChanged,
+    RuleChanged,
+    RuleFired,
     SectionsSeen,
     ServerSeen,
     SessionChanged,
     SessionEnded,
     SessionStarted,
     StateConfirmed,
+    ToolTaskChanged,
     TranscodeSeen,
 )
+from plex_companion.changes.rules_state import advance_rules
 from plex_companion.models import (
     Account,
     Activity,
@@ -45,23 +62,30 @@ from plex_companion.models import (
     Connection,
     Delivery,
     Device,
+    EndedPlay,
+    EventSubscription,
     History,
     LibraryChange,
+    PendingMedia,
+    PlayMilestones,
     PlexTvUser,
+    RulesState,
     Section,
     ServerIdentity,
     Session,
     Timeline,
+    ToolTask,
     Transcode,
 )
 
 if TYPE_CHECKING:
     from plex_companion.changes.kinds import Change
+    from plex_companion.changes.rules_state import RuleChange
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-OUR_OWN = frozenset({"connection", "audit", "acknowledged", "storage"})
+OUR_OWN = frozenset({"connection", "audit", "acknowledged", "alert_muted", "storage"})
 """Types of journal rows that do not come from Plex."""
 RECENT = 100
 """How many library changes are kept in memory."""
@@ -69,8 +93,8 @@ BUFFERING_MS = 5 * 60_000
 """How long a buffering of a session counts."""
 REMEMBERED = 256
 """How many ended sessions, unclaimed transcode sessions, unsettled items and resolved alerts are remembered."""
-MOST = 2_000
-"""How many sessions, activities and clients are kept: more than any household has."""
+MOST_PER_KIND = 2_000
+"""How many sessions, activities, clients and timelines are kept, of each: more than any household has."""
 MOST_HISTORY_KEYS = 4_096
 """How many rows of Plex's history are remembered: more than a day has."""
 MOST_NEW_ITEMS = 2_000
@@ -88,8 +112,29 @@ class RecentlyResolved:
 
 
 @dataclass(slots=True)
+class NextIds:
+    """The first id of each table that was never used. All servers in one database share it."""
+
+    event: int = 1
+    play: int = 1
+    alert: int = 1
+    change: int = 1
+    play_event: int = 1
+    delivery: int = 1
+    rule: int = 1
+    firing: int = 1
+
+    def copy(self) -> NextIds:
+        """Return a copy to count on."""
+        return NextIds(*_read_ids(self))
+
+
+_read_ids = attrgetter(*NextIds.__dataclass_fields__)
+
+
+@dataclass(slots=True)
 class State:
-    """Everything live. Readers hold a committed state; ingest alters a copy and publishes it after the commit."""
+    """Everything live of one server. Readers hold a committed state; ingest alters a copy and publishes it after the commit."""
 
     connection: Connection
     server: ServerIdentity | None = None
@@ -113,6 +158,8 @@ class State:
     """The open alerts, by kind and subject."""
     recently_resolved: dict[tuple[AlertKind, str], RecentlyResolved] = field(default_factory=dict)
     """The last resolved alert by kind and subject: soon after, it is reopened instead of a new one opened."""
+    muted_kinds: dict[str, int] = field(default_factory=dict)
+    """By kind of alert: since when a person mutes it. All servers have the same."""
     condition_since: dict[tuple[AlertKind, str], int] = field(default_factory=dict)
     """The tick since which the condition of an alert has held."""
     last_play_events: dict[int, PlayEventRecorded] = field(default_factory=dict)
@@ -121,10 +168,24 @@ class State:
     """By session key: ticks at which it buffered in the last minutes."""
     waiting_deliveries: dict[int, tuple[Delivery, ...]] = field(default_factory=dict)
     """By alert: messages that it was resolved, held back until it can no longer be reopened."""
+    event_subscriptions: dict[str, EventSubscription] = field(default_factory=dict)
+    """By id: webhooks of clients. Only the process that listens knows them from here."""
+    rules: RulesState = field(default_factory=RulesState)
+    """Rules that households write. The state of the first link has them, whichever servers they are about."""
     added_counts: dict[str, int] = field(default_factory=dict)
     """By library: items added since its last scan ended, without those that contain others."""
     new_items: dict[str, LibraryChange] = field(default_factory=dict)
     """By item: what was added since the last scan of its library ended, as known by now."""
+    milestones: dict[int, PlayMilestones] = field(default_factory=dict)
+    """By play that goes on: the occurrences that were recorded."""
+    ended_plays: dict[int, EndedPlay] = field(default_factory=dict)
+    """By play: those that ended recently, which Plex's history may count later."""
+    tool_tasks: dict[str, ToolTask] = field(default_factory=dict)
+    """By id: tasks whose work goes on."""
+    pending_media: dict[int, PendingMedia] = field(default_factory=dict)
+    """By change of the library: those that wait for the rest of their season or album."""
+    known_media: dict[str, LibraryChange] = field(default_factory=dict)
+    """By item: that it was added or deleted lately. What is analyzed or reported again is no news."""
     sections: tuple[Section, ...] = ()
     accounts: tuple[Account, ...] = ()
     plex_tv_users: tuple[PlexTvUser, ...] = ()
@@ -133,6 +194,8 @@ class State:
     history: History = field(default_factory=History)
     history_page: int = 0
     """The last page of Plex's history that was applied."""
+    catalogue_page: int = 0
+    """The last page of the catalogue that was applied."""
     known_history_keys: dict[str, None] = field(default_factory=dict)
     """Keys of history rows read recently: they are read again, and are not new then."""
     last_event_at: int | None = None
@@ -145,18 +208,28 @@ class State:
     """Whether sessions could not be read at the last attempt, though Plex is connected."""
     first_snapshot_tick: int = 0
     """When Plex first listed its sessions on this connection."""
-    next_event: int = 1
-    next_play: int = 1
-    next_alert: int = 1
-    next_change: int = 1
-    next_play_event: int = 1
-    next_delivery: int = 1
+    server_since: int | None = None
+    """When this server was first reached: plays that Plex counted earlier are the past, not news."""
+    ids: NextIds = field(default_factory=NextIds)
+
+    @property
+    def next_event(self) -> int:
+        """The id of the next row of the journal."""
+        return self.ids.event
+
+    @property
+    def next_play(self) -> int:
+        """The id of the next play."""
+        return self.ids.play
+
+    @property
+    def next_alert(self) -> int:
+        """The id of the next alert."""
+        return self.ids.alert
 
     def copy(self) -> State:
         """Return a copy to alter: its tables are its own, the frozen values in them are shared."""
-        values = ((name, getattr(self, name)) for name in self.__dataclass_fields__)
-        tables: dict[str, Any] = {name: value.copy() for name, value in values if isinstance(value, dict | deque)}
-        return replace(self, **tables)
+        return State(*[value.copy() if type(value) in _TABLE_TYPES else value for value in _read_fields(self)])
 
     def find_sessions(self, client_identifier: str) -> list[Session]:
         """Return the sessions that play on a client now; mostly there is one."""
@@ -172,6 +245,10 @@ class State:
         playing = sorted(self.sessions.values(), key=lambda session: session.heard_tick)
         present = (build_timeline(session) for session in playing)
         return {**self.timelines, **{timeline.client_identifier: timeline for timeline in present if timeline}}
+
+
+_TABLE_TYPES = (dict, deque, NextIds)
+_read_fields = attrgetter(*State.__dataclass_fields__)
 
 
 def build_timeline(session: Session, state: str | None = None) -> Timeline | None:
@@ -195,31 +272,31 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
     """Apply one change to the state."""
     match change:
         case Journaled():
-            state.next_event = change.id + 1
+            state.ids.event = change.id + 1
             if change.type not in OUR_OWN:
                 state.last_event_at = state.refreshed_at = change.at
+        case SessionChanged(session=session) | SessionStarted(session=session):
+            _put_session(state, session)
         case SessionEnded():
             _end_session(state, change)
-        case SessionStarted(session=session) | SessionChanged(session=session):
-            _put_session(state, session)
         case PlayEventRecorded():
             _put_play_event(state, change)
         case ClientSeen(client=client):
-            _remember(state.clients, client.client_identifier, client, MOST)
+            _remember(state.clients, client.client_identifier, client, MOST_PER_KIND)
         case TranscodeSeen(transcode=transcode, ended=ended):
             state.transcodes.pop(transcode.key, None)
             if not ended:
                 _remember(state.transcodes, transcode.key, transcode)
-        case ActivityChanged(activity=activity):
-            state.activities[activity.uuid] = activity
-        case ActivityEnded(activity=activity):
-            state.activities.pop(activity.uuid, None)
+        case ActivityChanged() | ActivityEnded() | ToolTaskChanged():
+            _advance_activity(state, change)
         case LibraryItemChanged(change=library_change):
             _change_library_item(state, library_change)
         case SectionsSeen() | AccountsSeen() | DevicesSeen() | PlexTvUsersSeen():
             _replace_listed(state, change)
         case PlaysImported() | PlaysRepeated() | HistoryProgressed() | HistoryPageWritten():
             _advance_history(state, change)
+        case CatalogueRowsRead() | CatalogueChanged() | CataloguePageWritten():
+            _advance_catalogue(state, change)
         case ServerSeen(server=server):
             _switch_server(state, server)
         case ConnectionChanged(connection=connection):
@@ -230,14 +307,29 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             _resolve_alert(state, RecentlyResolved(alert, tick))
         case AlertOpened(alert=alert) | AlertReopened(alert=alert):
             _open_alert(state, alert)
-        case AlertAcknowledged():
-            _acknowledge(state, change)
+        case AlertAcknowledged() | AlertMuteChanged():
+            _note_person(state, change)
         case ConditionSeen():
             _update_condition(state, change)
-        case DeliveryChanged(delivery=delivery):
-            _update_delivery(state, delivery)
+        case DeliveryChanged() | EventSubscriptionChanged() | EventSubscriptionRemoved():
+            _update_webhooks(state, change)
+        case MilestonesReached() | OccurrenceRecorded() | MediaWaits() | MediaReported():
+            _advance_occurrences(state, change)
         case _:
-            assert_never(change)
+            _advance_rules(state, change)  # a kind that is missing above is a type error here
+
+
+def _advance_activity(state: State, change: ActivityChanged | ActivityEnded | ToolTaskChanged) -> None:
+    """Apply what Plex is doing, and which tool started it."""
+    match change:
+        case ActivityChanged(activity=activity):
+            state.activities[activity.uuid] = activity
+        case ActivityEnded(activity=activity):
+            state.activities.pop(activity.uuid, None)
+        case ToolTaskChanged(task=task):
+            state.tool_tasks.pop(task.id, None)
+            if task.status == "working":
+                state.tool_tasks[task.id] = task
 
 
 def _update_freshness(state: State, change: StateConfirmed | ReadabilityChanged) -> None:
@@ -245,6 +337,7 @@ def _update_freshness(state: State, change: StateConfirmed | ReadabilityChanged)
     match change:
         case StateConfirmed(at=at, sessions=sessions, first_snapshot_tick=tick):
             state.refreshed_at = at
+            state.server_since = state.server_since or at
             state.sessions_read = state.sessions_read if sessions is None else sessions
             state.first_snapshot_tick = tick or state.first_snapshot_tick
         case ReadabilityChanged(unreadable=unreadable):
@@ -263,18 +356,52 @@ def _put_session(state: State, session: Session) -> None:
     known = state.sessions.get(key)
     state.sessions[key] = session
     state.ended.pop(key, None)
-    state.next_play = max(state.next_play, session.play_id + 1)
+    state.ids.play = max(state.ids.play, session.play_id + 1)
     if known is not None and session.buffer_count > known.buffer_count:
         recent = (tick for tick in state.buffer_ticks.get(key, ()) if session.heard_tick - tick <= BUFFERING_MS)
         state.buffer_ticks[key] = (*recent, session.heard_tick)
 
 
 def _put_play_event(state: State, play_event: PlayEventRecorded) -> None:
-    state.next_play_event = max(state.next_play_event, play_event.mark_id + 1)
+    state.ids.play_event = max(state.ids.play_event, play_event.mark_id + 1)
     if play_event.kind == "ended":
         state.last_play_events.pop(play_event.play_id, None)
     else:
         _remember(state.last_play_events, play_event.play_id, play_event)
+
+
+def _advance_occurrences(
+    state: State, change: MilestonesReached | OccurrenceRecorded | MediaWaits | MediaReported
+) -> None:
+    """Remember what plays have reached, and which media waits. The occurrences themselves are in the database only."""
+    match change:
+        case MilestonesReached(play_id=play_id, milestones=milestones):
+            ended = state.ended_plays.get(play_id)
+            if ended is not None:
+                state.ended_plays[play_id] = structs.replace(ended, milestones=milestones)
+            else:
+                state.milestones[play_id] = milestones
+        case MediaWaits(pending=pending):
+            state.pending_media[pending.change.id] = pending
+            if pending.news != "media.upgraded":
+                _remember(state.known_media, pending.change.item_id, pending.change, MOST_NEW_ITEMS)
+        case MediaReported(change_ids=change_ids):
+            for change_id in change_ids:
+                state.pending_media.pop(change_id, None)
+        case OccurrenceRecorded():
+            pass
+
+
+def _advance_rules(state: State, change: RuleChange) -> None:
+    """Apply what became of the rules, and count on from the ids they have taken."""
+    match change:
+        case RuleChanged(rule=rule):
+            state.ids.rule = max(state.ids.rule, rule.id + 1)
+        case RuleFired(firing=firing):
+            state.ids.firing = max(state.ids.firing, firing.id + 1)
+        case _:
+            pass
+    state.rules = advance_rules(state.rules, change, REMEMBERED)
 
 
 def _switch_server(state: State, server: ServerIdentity) -> None:
@@ -288,6 +415,9 @@ def _switch_server(state: State, server: ServerIdentity) -> None:
             state.new_items,
             state.recently_resolved,
             state.condition_since,
+            state.ended_plays,
+            state.pending_media,
+            state.known_media,
         )
         for table in tables:
             table.clear()
@@ -296,6 +426,7 @@ def _switch_server(state: State, server: ServerIdentity) -> None:
         state.sections, state.accounts, state.devices = (), (), ()
         state.plex_tv_users = ()
         state.history = History()
+        state.server_since = None
     state.server = server
 
 
@@ -320,26 +451,34 @@ def _advance_history(
         case PlaysImported(plays=plays) | PlaysRepeated(plays=plays):
             for play in plays:
                 _remember(state.known_history_keys, play.history_key, None, MOST_HISTORY_KEYS)
-                state.next_play = max(state.next_play, play.play_id + 1)
+                state.ids.play = max(state.ids.play, play.play_id + 1)
         case HistoryProgressed(history=history):
             state.history = history
         case HistoryPageWritten(number=number):
             state.history_page = number
 
 
+def _advance_catalogue(state: State, change: CatalogueRowsRead | CatalogueChanged | CataloguePageWritten) -> None:
+    """Apply what was read of the catalogue: its rows are in the database only."""
+    if isinstance(change, CataloguePageWritten):
+        state.catalogue_page = change.number
+
+
 def _end_session(state: State, change: SessionEnded) -> None:
     key, session = change.session_key, change.session
     state.sessions.pop(key, None)
     state.buffer_ticks.pop(key, None)
+    reached = state.milestones.pop(session.play_id, PlayMilestones())
+    _remember(state.ended_plays, session.play_id, EndedPlay(session, change.ended_at, change.ended_by, reached))
     if session.epoch == state.connection.epoch:
         _remember(state.ended, key, session)
     timeline = build_timeline(session, "stopped")
     if timeline is not None:
-        _remember(state.timelines, timeline.client_identifier, timeline, MOST)
+        _remember(state.timelines, timeline.client_identifier, timeline, MOST_PER_KIND)
 
 
 def _open_alert(state: State, alert: Alert) -> None:
-    state.next_alert = max(state.next_alert, alert.id + 1)
+    state.ids.alert = max(state.ids.alert, alert.id + 1)
     if alert.resolved_at is None:
         state.alerts[alert.kind, alert.subject] = alert
         state.recently_resolved.pop((alert.kind, alert.subject), None)
@@ -349,7 +488,7 @@ def _open_alert(state: State, alert: Alert) -> None:
 
 def _resolve_alert(state: State, resolved: RecentlyResolved) -> None:
     alert = resolved.alert
-    state.next_alert = max(state.next_alert, alert.id + 1)
+    state.ids.alert = max(state.ids.alert, alert.id + 1)
     state.alerts.pop((alert.kind, alert.subject), None)
     _remember(state.recently_resolved, (alert.kind, alert.subject), resolved)
     _forget_new_items(state, alert)
@@ -363,26 +502,53 @@ def _forget_new_items(state: State, alert: Alert) -> None:
             del state.new_items[item]
 
 
+def _note_person(state: State, change: AlertAcknowledged | AlertMuteChanged) -> None:
+    """Apply what a person has said about alerts."""
+    match change:
+        case AlertAcknowledged():
+            _acknowledge(state, change)
+        case AlertMuteChanged(kind=kind, muted=muted, at=at):
+            state.muted_kinds.pop(kind, None)
+            if muted:
+                state.muted_kinds[kind] = at
+
+
 def _acknowledge(state: State, change: AlertAcknowledged) -> None:
     for key, alert in state.alerts.items():
         if alert.id == change.alert_id and alert.acknowledged_at is None:
-            state.alerts[key] = replace(alert, acknowledged_at=change.at)
+            state.alerts[key] = structs.replace(alert, acknowledged_at=change.at)
     for key, resolved in state.recently_resolved.items():
         if resolved.alert.id == change.alert_id and resolved.alert.acknowledged_at is None:
-            state.recently_resolved[key] = replace(resolved, alert=replace(resolved.alert, acknowledged_at=change.at))
+            state.recently_resolved[key] = replace(
+                resolved, alert=structs.replace(resolved.alert, acknowledged_at=change.at)
+            )
 
 
 def _update_delivery(state: State, delivery: Delivery) -> None:
-    state.next_delivery = max(state.next_delivery, delivery.id + 1)
+    state.ids.delivery = max(state.ids.delivery, delivery.id + 1)
+    if delivery.alert_id is None:
+        return
     others = tuple(one for one in state.waiting_deliveries.pop(delivery.alert_id, ()) if one.id != delivery.id)
     held = (*others, delivery) if delivery.is_held else others
     if held:
         _remember(state.waiting_deliveries, delivery.alert_id, held)
 
 
+def _update_webhooks(
+    state: State, change: DeliveryChanged | EventSubscriptionChanged | EventSubscriptionRemoved
+) -> None:
+    match change:
+        case DeliveryChanged(delivery=delivery):
+            _update_delivery(state, delivery)
+        case EventSubscriptionChanged(subscription=subscription):
+            state.event_subscriptions[subscription.id] = subscription
+        case EventSubscriptionRemoved(id=subscription_id):
+            state.event_subscriptions.pop(subscription_id, None)
+
+
 def _change_library_item(state: State, library_change: LibraryChange) -> None:
-    is_new = library_change.id >= state.next_change
-    state.next_change = max(state.next_change, library_change.id + 1)
+    is_new = library_change.id >= state.ids.change
+    state.ids.change = max(state.ids.change, library_change.id + 1)
     known = next((old for old in reversed(state.recent) if old.id == library_change.id), None)
     if known is not None:
         state.recent[state.recent.index(known)] = library_change

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 
 from plex_companion import serialize
-from plex_companion.cache.queries.read import read_last_alert_id, read_newest_alerts
+from plex_companion.cache.open_files import UNKNOWN
+from plex_companion.cache.queries.read import read_alert_servers, read_last_alert_id, read_newest_alerts
+from plex_companion.cache.queries.servers import list_server_names
 from plex_companion.errors import Invalid
+from plex_companion.history.source import describe_server
 from plex_companion.models import AlertKind
 from plex_companion.times import parse_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from plex_companion.changes.state import State
     from plex_companion.history.source import HistorySource
     from plex_companion.models import Alert
     from plex_companion.times import Window
@@ -42,8 +46,40 @@ async def list_alerts(
     await _refuse_future(source, since=after, cursor=before)
     found = await read_latest(source, limit + 1, after=after, kinds=kinds, before=before, window=bounds)
     more, found = len(found) > limit, found[:limit]
-    alerts = [serialize.serialize_alert(alert) for alert in found]
-    return {"alerts": alerts, "count": len(alerts), "next_cursor": found[-1].id if more else None}
+    alerts = await serialize_alerts(source, found)
+    page = {"alerts": alerts, "count": len(alerts), "next_cursor": found[-1].id if more else None}
+    return {**page, "muted": list_muted_kinds(source)}
+
+
+async def serialize_alerts(source: HistorySource, alerts: Sequence[Alert]) -> list[dict[str, Any]]:
+    """Serialize alerts, each with the server it is about."""
+    servers, names = await find_alert_servers(source, alerts), await list_server_names(source.cache)
+    muted = frozenset(list_muted_kinds(source))
+    return [
+        serialize.serialize_alert(one)
+        | {"muted": one.kind in muted}
+        | describe_server(servers.get(one.id, UNKNOWN), names)
+        for one in alerts
+    ]
+
+
+def list_muted_kinds(source: HistorySource) -> list[str]:
+    """Return the kinds of alerts that are muted, in alphabetical order."""
+    return sorted({kind for state in source.states for kind in state.muted_kinds})
+
+
+async def find_alert_servers(source: HistorySource, alerts: Sequence[Alert]) -> dict[int, str]:
+    """Return the machine identifier of the server that each alert is about, also of those that cannot be written now."""
+    servers = await read_alert_servers(source.cache, [alert.id for alert in alerts]) if alerts else {}
+    for state in source.states if len(servers) < len(alerts) else ():
+        where = state.server.machine_identifier if state.server else ""
+        servers = {alert.id: where for alert in list_remembered(state)} | servers
+    return servers
+
+
+def list_remembered(state: State) -> list[Alert]:
+    """Return the alerts of a state, open ones and those that were resolved lately."""
+    return [*(one.alert for one in state.recently_resolved.values()), *state.alerts.values()]
 
 
 async def read_latest(
@@ -55,11 +91,13 @@ async def read_latest(
     before: int | None = None,
     window: Window | None = None,
 ) -> list[Alert]:
-    """Return alerts, newest first, also those that cannot be written now: they tell why."""
-    found = await read_newest_alerts(source.cache, limit, after=after, kinds=kinds, before=before, window=window)
+    """Return alerts, newest first, also those that cannot be written now: they say why."""
+    server = source.only_server
+    found = await read_newest_alerts(
+        source.cache, limit, after=after, kinds=kinds, before=before, window=window, server=server
+    )
     latest = {alert.id: alert for alert in found}
-    closed = (rested.alert for rested in source.state.recently_resolved.values())
-    for alert in (*closed, *source.state.alerts.values()):
+    for alert in (alert for state in source.states for alert in list_remembered(state)):
         fits = (
             (after is None or alert.id > after)
             and (before is None or alert.id < before)

@@ -48,10 +48,7 @@ def decode_cursor(text: str, status: HistoryStatus, query: str) -> tuple[KeysetP
     if tag != status.tag:
         raise _build_error(f"This cursor belongs to another database: {START_OVER}.")
     if cursor_query != query:
-        message = (
-            "This cursor belongs to another question: repeat user, title, library, since and until unchanged, "
-            f"or {START_OVER}."
-        )
+        message = f"This cursor belongs to another question: repeat all other arguments unchanged, or {START_OVER}."
         raise _build_error(message)
     if play > status.newest:
         message = f"This cursor is from the future: it names play {play}, the newest is {status.newest}; {START_OVER}."

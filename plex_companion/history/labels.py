@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     Entry = dict[str, Any]
 
-FIELDS = ("year", "type", "library", "id")
+FIELDS = ("year", "type", "library", "server_name", "id")
 """The fields that may tell apart entries of one name, best first."""
 
 

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 from plex_companion import serialize
 from plex_companion.cache.queries.library import count_metadata_refreshes, read_library_bundles
 from plex_companion.cache.queries.read import read_retention_bounds
+from plex_companion.cache.queries.servers import list_server_names
+from plex_companion.history.filters import CurrentNames
+from plex_companion.history.source import describe_server
 
 if TYPE_CHECKING:
     import sqlite3
 
+    from plex_companion.cache.queries.servers import ServerNames
+    from plex_companion.history.filters import Names
     from plex_companion.history.source import HistorySource
     from plex_companion.times import Window
 
@@ -24,7 +29,7 @@ async def list_library_changes(source: HistorySource, within: Window, limit: int
 
     `kept_since` says how far back changes are known: they are pruned with the journal.
     """
-    found = await list_bundles(source, within, limit)
+    found = await list_bundles(source, within, limit, await list_server_names(source.cache))
     kept = await read_retention_bounds(source.cache)
     return {
         "since": serialize.format_iso(within.since),
@@ -35,22 +40,23 @@ async def list_library_changes(source: HistorySource, within: Window, limit: int
     }
 
 
-async def list_bundles(source: HistorySource, within: Window, limit: int) -> dict[str, Any]:
+async def list_bundles(source: HistorySource, within: Window, limit: int, servers: ServerNames) -> dict[str, Any]:
     """Return for each kind of change the number of items and of bundles, and the latest bundles."""
-    rows = await read_library_bundles(source.cache, within, limit)
-    libraries = {section.section_id: section.title for section in source.state.sections}
+    rows = await read_library_bundles(source.cache, within, limit, source.only_server)
+    names = CurrentNames(source.states)
     found: dict[str, Any] = {kind: {"items": 0, "total_entries": 0, "entries": []} for kind in KINDS}
     for row in rows:
         of_kind = found[row["kind"]]
         of_kind["items"], of_kind["total_entries"] = row["all_items"], row["bundles"]
-        of_kind["entries"].append(_describe_bundle(row, libraries))
-    return {**found, "refreshed": await count_metadata_refreshes(source.cache, within)}
+        where = describe_server(row["server"], servers) if len(servers) > 1 else {}
+        of_kind["entries"].append(_describe_bundle(row, names.find(row["server"])[0]) | where)
+    return {**found, "refreshed": await count_metadata_refreshes(source.cache, within, source.only_server)}
 
 
-def _describe_bundle(row: sqlite3.Row, libraries: dict[str, str]) -> dict[str, Any]:
+def _describe_bundle(row: sqlite3.Row, libraries: Names) -> dict[str, Any]:
     is_bundle = row["items"] > 1
     titles = json.loads(row["titles"])
-    own = titles[0] if titles else None
+    own = titles[0] if titles else row["known_title"]
     return {
         "type": ABOVE.get(row["type"], row["type"]) if is_bundle else row["type"],
         "title": _choose_title(row) if is_bundle else own,

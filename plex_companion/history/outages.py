@@ -41,7 +41,7 @@ def find_outages(
     return _merge(found)
 
 
-def select_within(found: Iterable[Outage], window: Window) -> list[Outage]:
+def select_overlapping(found: Iterable[Outage], window: Window) -> list[Outage]:
     """Return the outages that overlap a window."""
     return [one for one in found if one.since <= window.until and (one.until is None or one.until >= window.since)]
 

@@ -1,1 +1,1 @@
-"""From events to committed changes: `loop.py` is the product on one screen."""
+"""From events to committed changes: `loop.py` is the main loop."""

@@ -1,4 +1,4 @@
-"""What the leader still has to tell the other processes on its database with the next commit."""
+"""Collects what the leader's next commit announces to the other processes on its database."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import anyio
 
 from plex_companion.cache.database import StorageError
 from plex_companion.cache.forwarded_events import read_forwarded
-from plex_companion.cache.leadership import NO_LEADER, Base, LeaderCommit, LeaderStatus, TouchedUris
+from plex_companion.cache.leadership import NO_LEADER, LeaderCommit, LeaderStatus, LinkStatus, LoadPoint, TouchedUris
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from plex_companion.cache.database import Cache
     from plex_companion.changes.kinds import Change
     from plex_companion.changes.state import State
     from plex_companion.events import ReceivedEvent
+    from plex_companion.ingest.queue import EventQueues
     from plex_companion.models import Moment
 
 POLL_SECONDS = 0.2
@@ -32,57 +33,94 @@ class LeaderRecord:
     """The leader's last written status, and what the next commit must add."""
 
     pid: int
-    find_uris: Callable[[Sequence[Change]], TouchedUris]
-    """Finds the URIs that changes touch."""
+    find_uris: Callable[[Mapping[str, Sequence[Change]], Mapping[str, State]], TouchedUris]
+    """Finds the URIs that changes touch, given the changes by link, and the states of all links after them."""
     term: int | None = None
     """`None` until the first commit has begun a term."""
-    base: Base | None = None
-    """What the state was loaded from."""
+    load_point: LoadPoint | None = None
+    """When the state was loaded."""
     unannounced: TouchedUris = field(default_factory=TouchedUris)
     received_ids: list[int] = field(default_factory=list)
     """Forwarded events that were received and are not yet written."""
     _last_status: LeaderStatus | None = None
     _last_status_at: int = 0
+    _last_links: dict[str, LinkStatus] = field(default_factory=dict)
 
-    def begin_batch(self, batch: Sequence[ReceivedEvent], changes: Sequence[Change]) -> TouchedUris:
+    def begin_batch(
+        self,
+        batch: Mapping[str, Sequence[ReceivedEvent]],
+        changes: Mapping[str, Sequence[Change]],
+        states: Mapping[str, State],
+    ) -> TouchedUris:
         """Record what a batch means to the other processes; return the URIs it touches."""
-        touched = self.find_uris(changes)
+        touched = self.find_uris(changes, states)
         self.unannounced.add(touched)
-        self.received_ids += [event.forwarded_id for event in batch if event.forwarded_id is not None]
+        self.received_ids += [
+            event.forwarded_id for some in batch.values() for event in some if event.forwarded_id is not None
+        ]
         return touched
 
-    def build_commit(self, state: State, counters: dict[str, Any], at: int) -> LeaderCommit:
-        """Build what the next transaction adds; it is false when everything in it can wait."""
-        row = LeaderStatus(
-            pid=self.pid,
-            server=state.server.machine_identifier if state.server else None,
-            connection=state.connection,
-            sessions_read=state.sessions_read,
-            last_event_at=state.last_event_at,
-            refreshed_at=state.refreshed_at,
-            counters=counters,
-        )
-        last = self._last_status
-        is_old = not 0 <= at - self._last_status_at < STATUS_INTERVAL_MS
-        due = last is None or row.essential != last.essential or (is_old and row != last)
-        return LeaderCommit(at, self.term, self.unannounced, row if due else None, tuple(self.received_ids), self.base)
+    def build_commit(
+        self, states: Mapping[str, State], counters: dict[str, Any], at: int, moved: Collection[str] = ()
+    ) -> LeaderCommit:
+        """Build what the next transaction adds; it is false when everything in it can wait.
 
-    def build_final_commit(self, state: State, counters: dict[str, Any], at: int) -> LeaderCommit:
+        Args:
+            states: the states that may have changed, by link.
+            counters: what was counted so far.
+            at: the time of the transaction.
+            moved: the links that the transaction changes rows of.
+        """
+        status, last = LeaderStatus(self.pid, counters), self._last_status
+        is_old = not 0 <= at - self._last_status_at < STATUS_INTERVAL_MS
+        due = last is None or last.pid != self.pid or (is_old and status != last)
+        links = [link for link in _list_links(states) if self._is_due(link, is_old=is_old)]
+        return LeaderCommit(
+            at,
+            self.term,
+            self.unannounced,
+            status if due else None,
+            links,
+            moved,
+            tuple(self.received_ids),
+            self.load_point,
+        )
+
+    def _is_due(self, link: LinkStatus, *, is_old: bool) -> bool:
+        last = self._last_links.get(link.link)
+        return last is None or link.essential != last.essential or (is_old and link != last)
+
+    def build_final_commit(self, states: Mapping[str, State], counters: dict[str, Any], at: int) -> LeaderCommit:
         """Build what the last transaction adds: the status, whether it could wait or not, without a leader."""
-        self._last_status, self.pid = None, NO_LEADER
-        return self.build_commit(state, counters, at)
+        self._last_status, self._last_links, self.pid = None, {}, NO_LEADER
+        return self.build_commit(states, counters, at)
 
     def mark_committed(self, commit: LeaderCommit, term: int | None) -> None:
         """Record that this was committed, in this term."""
         self.term = term
         self.unannounced, self.received_ids = TouchedUris(), []
+        self._last_links |= {link.link: link for link in commit.links}
         if commit.status is not None:
-            self._last_status, self._last_status_at = commit.status, commit.at
+            self._last_status = commit.status
+        if commit.status is not None or commit.links:
+            self._last_status_at = commit.at
 
 
-async def receive_forwarded(
-    cache: Cache, put: Callable[[Sequence[ReceivedEvent]], Awaitable[None]], now: Callable[[], Moment]
-) -> None:
+def _list_links(states: Mapping[str, State]) -> list[LinkStatus]:
+    return [
+        LinkStatus(
+            link=link,
+            server=state.server.machine_identifier if state.server else None,
+            connection=state.connection,
+            sessions_read=state.sessions_read,
+            last_event_at=state.last_event_at,
+            refreshed_at=state.refreshed_at,
+        )
+        for link, state in states.items()
+    ]
+
+
+async def receive_forwarded(cache: Cache, queues: EventQueues, now: Callable[[], Moment]) -> None:
     """Receive events that other processes forward, forever. The commit that writes their changes deletes them."""
     last: int = 0
     version: tuple[int, int] | None = None
@@ -90,7 +128,9 @@ async def receive_forwarded(
         with suppress(StorageError):  # the next commit reports what is wrong
             latest = await cache.read_data_version()
             if latest != version:
-                events = await read_forwarded(cache, last, now())
-                version, last = latest, max((event.forwarded_id or 0 for event in events), default=last)
-                await put(events)
+                found = await read_forwarded(cache, last, now())
+                version = latest
+                for link, event in found:
+                    last = max(last, event.forwarded_id or 0)
+                    await queues.find(link).put([event])
         await anyio.sleep(POLL_SECONDS)

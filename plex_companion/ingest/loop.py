@@ -1,9 +1,12 @@
-"""The product on one screen: drain events, derive changes, write them in one transaction, commit, notify."""
+"""The main loop: drain events, derive changes, write them in one transaction, commit, notify."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
 
 from plex_companion.cache.leadership import LeadershipLost
 from plex_companion.ingest.batch import derive_batch
@@ -12,26 +15,26 @@ from plex_companion.ingest.retention import DEFAULT_RETENTION, Pruner
 from plex_companion.ingest.writer import write_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from plex_companion.cache.database import Cache
     from plex_companion.cache.leadership import TouchedUris
     from plex_companion.changes.kinds import Effect
     from plex_companion.ingest.leader import LeaderRecord
     from plex_companion.ingest.live import Live
-    from plex_companion.ingest.queue import EventQueue
+    from plex_companion.ingest.queue import EventQueues
     from plex_companion.ingest.retention import Retention
 
 
 async def ingest(
-    event_queue: EventQueue,
+    event_queues: EventQueues,
     live: Live,
     cache: Cache,
-    announce: Callable[[Sequence[Effect], TouchedUris], None],
+    announce: Callable[[Mapping[str, Sequence[Effect]], TouchedUris], None],
     retention: Retention = DEFAULT_RETENTION,
     leader_record: LeaderRecord | None = None,
 ) -> None:
-    """Process events forever: drain the queue, derive changes, write them in one transaction, commit, then notify.
+    """Process events forever: drain the queues, derive changes, write them in one transaction, commit, then notify.
 
     There is no timer. An idle system commits at once, and a burst collects into batches by itself. Subscribers get only
     what is committed. When the database cannot be written, the live state goes on, `live.storage` says `degraded`, and
@@ -43,11 +46,15 @@ async def ingest(
     """
     pruner = Pruner(cache, live, retention)
     with suppress(LeadershipLost):
-        await write_changes([], live.state, live, cache, leader_record)
+        await write_changes({}, live.states, live, cache, leader_record)
         while True:
-            events = await event_queue.drain(BATCH_SIZE)
+            events = await event_queues.drain(BATCH_SIZE)
             batch = await derive_batch(events, live, leader_record)
-            await write_changes(batch.changes, batch.state, live, cache, leader_record)
-            live.publish(batch.state)
-            announce([*batch.changes, *batch.requests], batch.touched)
+            began = anyio.current_time()
+            await write_changes(batch.changes, batch.states, live, cache, leader_record)
+            event_queues.fit_share(anyio.current_time() - began)
+            live.publish(batch.states)
+            announce(batch.list_effects(), batch.touched)
+            if event_queues:  # clients are notified before the next batch is derived
+                await anyio.lowlevel.checkpoint()
             await pruner.prune_if_due()

@@ -18,6 +18,9 @@ PRUNE_EVERY_MS = 60_000
 ANNOUNCED_MS = 60_000
 """How long announcements stay for other processes to read."""
 
+OCCURRENCES_MS = 31 * DAY_MS
+"""How long occurrences are kept at least: rules are tried on the last thirty days."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retention:
@@ -58,5 +61,6 @@ class Pruner:
                 events_kept=self.retention.events_rows,
                 alerts_before=now - self.retention.alerts_ms,
                 announced_before=now - ANNOUNCED_MS,
+                occurrences_before=now - max(self.retention.events_ms, OCCURRENCES_MS),
             )
         return False

@@ -22,9 +22,7 @@ def parse_text(value: object) -> str | None:
     """Return a text without control characters, a number as text, and `None` for the empty text."""
     if isinstance(value, str):
         return clean(value) or None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return None
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def parse_int(value: object) -> int | None:

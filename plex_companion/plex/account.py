@@ -1,4 +1,4 @@
-"""What plex.tv says about an account: a token by confirmation in a browser, and the servers that it may use.
+"""Requests to plex.tv about an account: a token by confirmation in a browser, and the servers that it may use.
 
 Answers hold tokens and addresses, so no error quotes their text.
 """
@@ -63,7 +63,7 @@ class Server(_PlexTvModel):
 
     name: str = ""
     client_identifier: str
-    """What the server itself calls its machine identifier."""
+    """The machine identifier that the server itself states."""
     provides: str = ""
     owned: bool = False
     access_token: SecretStr | None = None
@@ -134,9 +134,9 @@ def list_servers(session: PlexSession, token: SecretStr) -> list[Server]:
     Raises:
         ToolError: plex.tv does not answer as expected, or refuses the token.
     """
-    wanted = {"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"}
+    options = {"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"}
     headers = {"X-Plex-Token": token.get_secret_value()}
-    found = _request(session, "GET", RESOURCES, list[Any], params=wanted, headers=headers)
+    found = _request(session, "GET", RESOURCES, list[Any], params=options, headers=headers)
     return sorted(
         (one for one in _validate_rows(Server, found) if "server" in one.provides.split(",")),
         key=lambda one: not one.owned,

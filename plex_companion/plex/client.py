@@ -93,10 +93,10 @@ class PlexServer(plexapi.server.PlexServer):
         return seen
 
     def use_full_addresses(self) -> PlexServer:
-        """Return the same token and connections for whole addresses instead of paths; the session lets only plex.tv's pass."""
-        there = copy.copy(self)
-        there._baseurl = ""  # noqa: SLF001 - plexapi has no other way
-        return there
+        """Return the same token and connections for whole addresses instead of paths; the HTTP session lets only plex.tv's pass."""
+        copied = copy.copy(self)
+        copied._baseurl = ""  # noqa: SLF001 - plexapi has no other way
+        return copied
 
     def _prepare(self, key: str, headers: Mapping[str, str] | None) -> tuple[str, dict[str, str]]:
         """Return the address and the headers of a request."""

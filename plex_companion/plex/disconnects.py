@@ -52,6 +52,14 @@ class ListenerTimeouts:
 DEFAULT_TIMEOUTS = ListenerTimeouts()
 
 
+class ServerTaken(Exception):
+    """Another configured address leads to the same server. Raised by the receiver of a first snapshot."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
 @dataclass(frozen=True, slots=True)
 class Disconnect:
     """How a connection, or the attempt to open one, ended."""
@@ -61,6 +69,8 @@ class Disconnect:
     too_large: bool = False
     lived_ms: int | None = None
     """How long it was live; `None` if it never was."""
+    duplicate: bool = False
+    """Whether another configured address leads to the same server."""
 
 
 class Backoff:

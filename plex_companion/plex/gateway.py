@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import gc
 import re
+import sys
+import threading
 from collections import Counter
 from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
+from pydantic import SecretStr
 
 from plex_companion.errors import PlexError, PlexUnauthorized, PlexUnreachable, SettingsError, TimedOut
-from plex_companion.plex.call import CURRENT_CALL, PlexCall
+from plex_companion.plex.call import AT_ONCE, CURRENT_CALL, PlexCall, ProcessorTurn
 from plex_companion.plex.tls import choose_verify
 from plex_companion.plex.xml import views
+from plex_companion.private_files import RenewedTokenFile
 from plex_companion.setting_values import has_port
 
 if TYPE_CHECKING:
@@ -36,6 +41,8 @@ MOST_THREADS = 4 * (TOOLS + AHEAD)
 """Including abandoned threads that still run (a name lookup cannot be interrupted)."""
 HTTPS_SECONDS = 2.0
 """How long an address without a scheme may take to answer over https, before http is tried."""
+PLEXAPI = "plexapi.server"
+"""The module whose import is the last large one."""
 NO_PORT = "PLEX_URL names no port: Plex's is usually 32400."
 _NOT_PLEX = frozenset({400, 404})
 """Statuses of a server that is not Plex, or of Plex where it wants https."""
@@ -44,13 +51,15 @@ _NOT_PLEX = frozenset({400, 404})
 class Gateway:
     """Runs calls to Plex in worker threads. Created by `open_gateway`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, renewed: RenewedTokenFile | None = None) -> None:
         _check_settings(settings)
+        self._renewed = renewed or RenewedTokenFile()
+        self._token_changed = anyio.Event()
         self.requests: Counter[tuple[str, str]] = Counter()
         """The number of requests by (method, path), for tests and metrics; ids are written `{id}`."""
         self._settings = settings
-        self._token = settings.plex_token.get_secret_value() if settings.plex_token else ""
         self._lanes = {False: anyio.CapacityLimiter(TOOLS), True: anyio.CapacityLimiter(AHEAD)}
+        self._processor = threading.Semaphore(AT_ONCE)
         self._under_way: set[PlexCall] = set()
         self._session: PlexSession | None = None
         self._plex: PlexServer | None = None
@@ -67,13 +76,13 @@ class Gateway:
 
         Args:
             function: sends the requests, one or several.
-            timeout: seconds for all of it, waiting for a slot included; by default `plex_timeout_seconds`.
+            timeout: seconds for the whole call, including the wait for a slot; by default `plex_timeout_seconds`.
             ahead: for the listener's few reads, which do not wait behind tools.
 
         Raises:
             ToolError: one of the tree in `errors`. Any other exception of `function` passes through.
         """
-        with self._open_call(timeout) as call, _limit_time(call):
+        with self._open_call(timeout, ahead=ahead) as call, _limit_time(call):
             plex = await self._get_server(call, ahead)
             return await self._send(call, lambda: function(plex), ahead)
 
@@ -96,6 +105,48 @@ class Gateway:
         """
         with self._open_call(None) as call, _limit_time(call):
             return await self._send(call, lambda: function(self._get_session()), ahead=True)
+
+    @property
+    def token(self) -> str:
+        """The token that Plex gets; empty without one."""
+        return self._settings.plex_token.get_secret_value() if self._settings.plex_token else ""
+
+    async def adopt_token(self, token: SecretStr, machine_identifier: str | None) -> None:
+        """Use another token from now on, in every process, if the same server accepts it as its owner's.
+
+        Raises:
+            PlexForbidden: it is of somebody whom the server does not show its sessions.
+            PlexError: another server answers.
+            ToolError: as `call`.
+        """
+        settings = self._settings.model_copy(update={"plex_token": token})
+        with self._open_call(None) as call, _limit_time(call):
+            check = partial(_check_owner, machine_identifier=machine_identifier)
+            await self._send(call, lambda: check(_connect(self._get_session(), settings)), ahead=True)
+        self._use_token(token)
+        self._renewed.write(token.get_secret_value())
+
+    def reload_token(self) -> bool:
+        """Use the token that was renewed by another process or earlier. Return whether there is one.
+
+        Call after Plex refused the present one.
+        """
+        token = self._renewed.read()
+        if token is None or token == self.token:
+            return False
+        self._use_token(SecretStr(token))
+        return True
+
+    async def wait_for_token(self, seconds: float) -> None:
+        """Wait until the token is renewed in this process, at most so many seconds."""
+        with anyio.move_on_after(seconds):
+            await self._token_changed.wait()
+
+    def _use_token(self, token: SecretStr) -> None:
+        self._settings = self._settings.model_copy(update={"plex_token": token})
+        self.forget()
+        self._token_changed.set()
+        self._token_changed = anyio.Event()
 
     @property
     def url(self) -> str:
@@ -125,16 +176,18 @@ class Gateway:
             self._session.close()
 
     @contextmanager
-    def _open_call(self, seconds: float | None) -> Iterator[PlexCall]:
+    def _open_call(self, seconds: float | None, *, ahead: bool = True) -> Iterator[PlexCall]:
         """Track one call, from waiting for a slot to counting its requests."""
         if len(self._under_way) >= MOST_THREADS:
             raise TimedOut(f"Plex has left {MOST_THREADS} requests unanswered. Nothing more is sent until it answers.")
-        call = PlexCall(seconds or self._settings.plex_timeout_seconds)
+        turn = None if ahead else ProcessorTurn(self._processor)
+        call = PlexCall(seconds or self._settings.plex_timeout_seconds, turn)
         try:
             yield call
         except PlexUnauthorized:
             if not call.plex_tv:
                 self.forget()
+                self.reload_token()
             raise
         except PlexUnreachable as error:
             if not has_port(self.url):
@@ -142,14 +195,18 @@ class Gateway:
             raise
         finally:
             call.cancel()
+            if turn is not None:
+                turn.close_soon()
             self.requests.update((method, _normalize_path(path)) for method, path in call.requests)
 
     async def _get_server(self, call: PlexCall, ahead: bool) -> PlexServer:
         """Return the one `PlexServer`; the first call connects, which asks `GET /`."""
         async with self._making:
             if self._plex is None:
+                first = PLEXAPI not in sys.modules
                 self._plex = await self._send(call, lambda: _connect(self._get_session(), self._settings), ahead)
-                _spare_from_collection()
+                if first:
+                    _spare_from_collection()
             return self._plex
 
     async def _send(self, call: PlexCall, function: Callable[[], T], ahead: bool) -> T:
@@ -159,7 +216,7 @@ class Gateway:
             CURRENT_CALL.set(call)
             self._under_way.add(call)
             try:
-                return _run_translated(function, call, self._token)
+                return _run_translated(function, call, self.token)
             finally:
                 self._under_way.discard(call)
 
@@ -268,13 +325,19 @@ def _connect(session: PlexSession, settings: Settings) -> PlexServer:
     return connect(session, settings)
 
 
+def _check_owner(plex: PlexServer, machine_identifier: str | None) -> None:
+    """Insist that the server is the known one, and lists its sessions, which it does only for its owner."""
+    if machine_identifier not in {None, plex.machineIdentifier}:
+        raise PlexError("Another Plex server answers than the one that this database belongs to.")
+    plex.query("/status/sessions")
+
+
 def _spare_from_collection() -> None:
-    """Exempt every object that exists now from garbage collection; plexapi is the last large import.
+    """Exempt every object that exists now from garbage collection, once plexapi is imported.
 
     Looking through them stops everything for 50 to 90 ms, and under load a few times a second.
     """
-    if not gc.get_freeze_count():
-        gc.freeze()
+    gc.freeze()
 
 
 def _read_identity(session: PlexSession, address: str) -> ServerIdentity | None:
@@ -298,10 +361,7 @@ _ID = re.compile(r"/(?:[\d,]+|[0-9a-fA-F-]{16,})(?=/|$)")
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """Open a gateway to the server of the settings. Sends nothing yet."""
-    gateway = Gateway(settings)
-    try:
+async def open_gateway(settings: Settings, renewed: RenewedTokenFile | None = None) -> AsyncIterator[Gateway]:
+    """Open a gateway to the server of the settings. Sends nothing yet. A renewed token is kept in the file, if one is given."""
+    with closing(Gateway(settings, renewed)) as gateway:
         yield gateway
-    finally:
-        gateway.close()

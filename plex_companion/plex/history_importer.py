@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
+
+from msgspec.structs import replace
 
 from plex_companion.errors import NotFound, PlexError, ToolError
 from plex_companion.events import HistoryPage
 from plex_companion.plex.snapshot import fetch_xml
 from plex_companion.plex.xml import views
 from plex_companion.plex.xml.answer import collect_damage
+from plex_companion.text import format_count
 from plex_companion.times import DAY_SECONDS
 
 if TYPE_CHECKING:
@@ -36,15 +39,15 @@ ITEMS = 100
 """Items of one request."""
 MOST_ITEMS = 20_000
 """Items that are kept, some 200 bytes each."""
-# As python-plexapi requests partial items. `skipRefresh` is in plex-api-spec too: reading must not start an analysis.
-_FEW = {
+# The parameters with which python-plexapi requests partial items. `skipRefresh` is in plex-api-spec too: reading must not start an analysis.
+_PARTIAL_ITEM_PARAMS = {
     "excludeElements": "Media,Genre,Country,Guid,Rating,Collection,Director,Writer,Role,Producer,Similar,Style,Mood,Format",
     "excludeFields": "summary,tagline",
     "skipRefresh": 1,
 }
 
 _FACTS = ("guid", "year", "grandparent_rating_key", "grandparent_guid", "performer", "edition")
-"""What a row of history takes from its item, which has the year where the row has the day of release."""
+"""Fields that a row of history takes from its item, which has the year where the row has the day of release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,10 @@ class HistoryCursor:
         self._seen = frozenset(row.history_key for row in page.rows)
         self.imported += sum(row.viewed_at_s > self._known.mark_s for row in fresh)
         self._newest = max([self._newest, *times])
-        wanted = tuple(row for row in fresh if row.viewed_at_s >= self.floor)
+        recent = tuple(row for row in fresh if row.viewed_at_s >= self.floor)
         if self._windows and not self._keeps_order(page, times):
             self._restart_by_count()
-            return wanted
+            return recent
         self._descends = self._descends and times == sorted(times, reverse=True) and not self._has_newer(fresh)
         self._last = times[-1] if times else self._last
         read = self.start + page.size
@@ -118,7 +121,7 @@ class HistoryCursor:
         self.done = over or past or page.size == 0
         self._left = None if page.total is None else page.total - read
         self._move_on(page, times)
-        return wanted
+        return recent
 
     def build_progress(self, total: int | None) -> int:
         """Return how many rows of `total` are in the cache."""
@@ -141,8 +144,7 @@ class HistoryCursor:
 
     def _restart_by_count(self) -> None:
         """Start again without relying on order or time. Newest first, if the server obeys, ends where all rows are known."""
-        self._windows = False
-        self.ascending = self.floor == 0
+        self._windows, self.ascending = False, self.floor == 0
         self.since, self.start = self.floor, 0
         self.imported, self._seen = self._known.imported, frozenset()
         self._last = self._left = self._due = None
@@ -180,7 +182,7 @@ class ItemEnricher:
         return enriched
 
     async def _fetch(self, gateway: Gateway, keys: list[str]) -> None:
-        path = f"/library/metadata/{','.join(keys)}?{urlencode(_FEW)}"
+        path = f"/library/metadata/{','.join(keys)}?{urlencode(_PARTIAL_ITEM_PARAMS)}"
         try:
             items = await gateway.call(lambda plex: _read_items(plex, path), ahead=True)
         except NotFound:  # every item is gone
@@ -188,8 +190,7 @@ class ItemEnricher:
         self._known |= {key: items.get(key) for key in keys}
 
     def _enrich_row(self, row: HistoryRow) -> HistoryRow:
-        item = self._known.get(row.item.rating_key or "")
-        if item is None:
+        if (item := self._known.get(row.item.rating_key or "")) is None:
             return row
         self._known.move_to_end(row.item.rating_key or "")
         facts = {name: getattr(item, name) or getattr(row.item, name) for name in _FACTS}
@@ -226,7 +227,7 @@ class HistoryImporter:
             return
         cursor, enriches = HistoryCursor(known, self._now().at // 1000), True
         while not cursor.done:
-            rows, unread = await self._gateway.call(partial(_read_on, cursor=cursor), ahead=True)
+            rows, unread = await self._gateway.call(partial(_read_next_page, cursor=cursor), ahead=True)
             self._unread |= unread  # a row may be read twice
             if enriches:
                 rows, enriches = await self._enrich_rows(rows)
@@ -241,19 +242,19 @@ class HistoryImporter:
 
     async def _send_page(self, rows: tuple[HistoryRow, ...], cursor: HistoryCursor, total: int | None) -> None:
         for first in range(0, max(1, len(rows)), SLICE):
-            some = rows[first : first + SLICE]
+            chunk = rows[first : first + SLICE]
             if first + SLICE < len(rows):
-                await self._report(rows=some)
+                await self._report(rows=chunk)
                 continue
             done = True if cursor.done else None
-            await self._report(rows=some, mark_s=cursor.mark_s, imported=cursor.build_progress(total), complete=done)
+            await self._report(rows=chunk, mark_s=cursor.mark_s, imported=cursor.build_progress(total), complete=done)
 
     async def report_failure(self, detail: str) -> None:
         """Report why the history cannot be read."""
         await self._report(complete=False, detail=detail)
 
     async def _report(self, **values: Any) -> None:
-        rows = "1 row" if len(self._unread) == 1 else f"{len(self._unread)} rows"
+        rows = format_count(len(self._unread), "row")
         problem = f"{rows} of Plex's history could not be read." if self._unread else None
         page = HistoryPage(next(self._numbers), **{"detail": problem, **values})
         await self._send(page)
@@ -297,7 +298,7 @@ def _identify_row(row: Element) -> str:
     return row.get("historyKey") or repr(sorted(row.attrib.items()))
 
 
-def _read_on(plex: PlexServer, cursor: HistoryCursor) -> tuple[tuple[HistoryRow, ...], frozenset[str]]:
+def _read_next_page(plex: PlexServer, cursor: HistoryCursor) -> tuple[tuple[HistoryRow, ...], frozenset[str]]:
     """Return the rows of the next page that may be new, and the identities of those that could not be read."""
     page = _read_page(plex, _build_path(cursor))
     return cursor.advance(page), page.unread

@@ -79,10 +79,7 @@ def is_public(address: Address) -> bool:
 
 
 def is_public_or_private(address: Address) -> bool:
-    """Return whether the address is public or in a private network.
-
-    Link-local addresses stay closed (clouds keep credentials there), and so does loopback.
-    """
+    """Return whether the address is public or private: not link-local (clouds keep credentials there), not loopback."""
     inner = _unwrap(address)
     return is_public(inner) or _is_in(inner, _OWN)
 
@@ -155,6 +152,9 @@ def fetch_image(url: str, policy: FetchPolicy, *, most: int, argument: str = "ur
         TimedOut: it took longer than `seconds`.
     """
     request = _FetchRequest(_parse(url, argument), argument, policy, most, time.monotonic() + seconds)
+    call = CURRENT_CALL.get()
+    if call is not None:
+        call.pause_work()
     addresses = _resolve_allowed(request)
     try:
         return _request_any(request, addresses)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import math
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
+from msgspec.structs import replace
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from plex_companion import __version__
 from plex_companion.errors import PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, TimedOut, ToolError
-from plex_companion.events import Connecting, Disconnected, Event, ReceivedEvent, SessionsUnread, parse_frame
+from plex_companion.events import Connecting, Disconnected, Event, ReceivedEvent, SessionsUnread
 from plex_companion.ingest.threads import compute_off_loop
-from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS, Backoff, Disconnect, ListenerTimeouts
+from plex_companion.parsing.websocket_frames import parse_frame
+from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS, Backoff, Disconnect, ListenerTimeouts, ServerTaken
 from plex_companion.plex.failures import explain_failure
 from plex_companion.plex.history_importer import HistoryImporter, ItemEnricher
 from plex_companion.plex.snapshot import take_snapshot
@@ -83,7 +84,8 @@ async def listen(
     while True:
         lost = await listener.run_connection()
         await listener.report_disconnect(lost)
-        await anyio.sleep(backoff.compute_delay(lost))
+        if not (lost.unauthorized and gateway.reload_token()):
+            await gateway.wait_for_token(backoff.compute_delay(lost))
 
 
 class _NoRedirectConnect(connect):
@@ -120,7 +122,7 @@ class _Listener:
         self._problems: dict[str, str] = {}
         self._unread: str | None = None
         self._snapshot_lock = anyio.Lock()
-        self._secrets = [secret.encode() for secret in settings.list_secrets() if secret]
+        self._secrets: list[bytes] = []
 
     async def run_connection(self) -> Disconnect:
         """Run one connection from opening to end, and return how it ended."""
@@ -131,7 +133,10 @@ class _Listener:
         except ToolError as error:
             return _explain_snapshot_failure(error)
         async with socket:
-            return await self._run(socket)
+            try:
+                return await self._run(socket)
+            except ServerTaken as taken:
+                return Disconnect(taken.detail, duplicate=True)
 
     async def report_disconnect(self, lost: Disconnect) -> None:
         """Send `Disconnected`, unless the reason is still the one that was sent last."""
@@ -139,17 +144,20 @@ class _Listener:
             self._last_disconnect.detail,
             self._last_disconnect.unauthorized,
         ):
-            _log.warning("Plex is not heard: %s", lost.detail)
-            await self._send_event(Disconnected(lost.detail, lost.unauthorized))
+            _log.warning("Can't reach Plex: %s", lost.detail)
+            await self._send_event(Disconnected(lost.detail, lost.unauthorized, lost.duplicate))
         self._last_disconnect = lost
 
     async def _open(self) -> ClientConnection:
         address = f"ws{(await self._gateway.find_url()).removeprefix('http')}{PATH}"
-        token = self._settings.plex_token
+        if self._last_disconnect is not None and self._last_disconnect.unauthorized:
+            self._gateway.reload_token()  # another process may have renewed it meanwhile
+        token = self._gateway.token
+        self._secrets = [secret.encode() for secret in (*self._settings.list_secrets(), token) if secret]
         options: dict[str, Any] = {"ssl": build_tls_context(self._settings)} if address.startswith("wss:") else {}
         return await _NoRedirectConnect(
             address,
-            additional_headers={"X-Plex-Token": token.get_secret_value()} if token else {},
+            additional_headers={"X-Plex-Token": token} if token else {},
             user_agent_header=f"plex-companion/{__version__}",
             proxy=None,  # as in session.py: a proxy would see the token
             compression=None,
@@ -177,7 +185,7 @@ class _Listener:
             return _explain_snapshot_failure(snapshot)
         live = self._now()
         await self._send([ReceivedEvent(snapshot, live)])
-        _log.info("Plex is heard")
+        _log.info("Connected to Plex")
         self._refresh.library.set()
         if snapshot.is_unreadable:
             self._unread = snapshot.detail
@@ -238,8 +246,8 @@ class _Listener:
 
     async def _dispatch(self, frame: bytes, moment: Moment) -> None:
         frame = self._redact(frame)
-        large = len(frame) > LARGE_FRAME
-        events = await compute_off_loop(partial(parse_frame, frame)) if large else parse_frame(frame)
+        parse = partial(parse_frame, frame)
+        events = await compute_off_loop(parse) if len(frame) > LARGE_FRAME else parse()
         for first in range(0, len(events), PORTION):
             await self._send([ReceivedEvent(event, moment) for event in events[first : first + PORTION]])
 

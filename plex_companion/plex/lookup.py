@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError
 from plex_companion.names.title_years import split_year
 from plex_companion.plex.query import get, get_or_none
-from plex_companion.plex.titles import cut_query, get_titles, list_queries, sort_fits
+from plex_companion.plex.titles import cut_query, get_titles, list_queries, match_title
 from plex_companion.plex.xml.attributes import (
     describe_match,
     parse_identifier,
@@ -18,6 +18,7 @@ from plex_companion.plex.xml.attributes import (
     read_text,
     shorten,
 )
+from plex_companion.text import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from plex_companion.models import Section
     from plex_companion.plex.client import PlexServer
-    from plex_companion.plex.titles import Fits
+    from plex_companion.plex.titles import TitleMatches
     from plex_companion.plex.ttl_cache import TtlCache
 
 MEDIA = ("movie", "show", "season", "episode", "artist", "album", "track", "photo", "clip")
@@ -44,7 +45,7 @@ class FoundItem:
 
     @property
     def guess(self) -> dict[str, str]:
-        """What a result says when the item may not be the one that was meant."""
+        """The note of a result when the item may not be the one that was meant."""
         return {"matched": self.matched} if self.matched in {"alike", "contains"} else {}
 
 
@@ -57,21 +58,21 @@ def find_library(plex: PlexServer, known: TtlCache, name: str, *, writes: bool =
         MultipleMatches: several have a similar name, or, for writes, one has.
     """
     libraries = known.list_sections(plex)
-    fits = sort_fits(libraries, name, lambda library: [library.title])
+    matches = match_title(libraries, name, lambda library: [library.title])
     by_id = [library for library in libraries if library.section_id == name.strip()]
-    fitting = fits.exact or by_id or fits.alike
+    fitting = matches.exact or by_id or matches.alike
     if not fitting:
         available = [library.title for library in libraries][:50]
         message = f"No library '{name}'. Libraries: {', '.join(available) or 'none'}."
         raise NotFound(message, what="library", available=available)
-    if len(fitting) > 1 and fits.exact:
-        matches = [_describe_library(library) for library in fitting]
+    if len(fitting) > 1 and matches.exact:
+        described = [_describe_library(library) for library in fitting]
         message = f"{len(fitting)} libraries are called '{name}': use the id of one of them instead."
-        raise Ambiguous(message, argument="library_name", matches=matches)
-    if fitting is fits.alike and (writes or len(fitting) > 1):
-        matches = [_describe_library(library) for library in fitting]
+        raise Ambiguous(message, argument="library_name", matches=described)
+    if fitting is matches.alike and (writes or len(fitting) > 1):
+        described = [_describe_library(library) for library in fitting]
         message = f"No library is called exactly '{name}': repeat the call with the id of the one that is meant."
-        raise MultipleMatches(message, matches)
+        raise MultipleMatches(message, described, argument="library_name")
     return fitting[0]
 
 
@@ -138,7 +139,7 @@ def find_item(
     if title is None or not title.strip():
         raise Invalid("Name the item: media_id or media_title is needed.", argument="media_title")
     section = find_library(plex, known, library_name, writes=writes) if library_name is not None else None
-    return pick_row(match_title(search(plex, title, section, kinds), title), title, writes=writes, match=match)
+    return pick_row(match_item_title(search(plex, title, section, kinds), title), title, writes=writes, match=match)
 
 
 def search(plex: PlexServer, title: str, section: Section | None, kinds: Collection[str] = MEDIA) -> list[Element]:
@@ -155,16 +156,16 @@ def search(plex: PlexServer, title: str, section: Section | None, kinds: Collect
     if section is not None:
         asks.insert(1, partial(_list_candidates, plex, cut_query(title.strip()), section, kinds))
     for ask in asks:
-        fits = match_title(ask(), title)
-        found |= {row.get("ratingKey", ""): row for row in fits.every if row.get("ratingKey")}
-        if fits.exact or fits.alike or (fits.containing and split_year(title) is None):
+        matches = match_item_title(ask(), title)
+        found |= {row.get("ratingKey", ""): row for row in matches.every if row.get("ratingKey")}
+        if matches.exact or matches.alike or (matches.containing and split_year(title) is None):
             break
     return list(found.values())
 
 
-def match_title(rows: Iterable[Element], title: str) -> Fits[Element]:
+def match_item_title(rows: Iterable[Element], title: str) -> TitleMatches[Element]:
     """Sort items by how well their title matches; a year in brackets after the title counts."""
-    return sort_fits(rows, title, get_titles, lambda row: read_number(row, "year"))
+    return match_title(rows, title, get_titles, lambda row: read_number(row, "year"))
 
 
 def _search_hubs(
@@ -189,7 +190,7 @@ def _list_candidates(plex: PlexServer, title: str, section: Section, kinds: Coll
 
 
 def pick_row(
-    fits: Fits[Element],
+    matches: TitleMatches[Element],
     title: str,
     *,
     writes: bool,
@@ -198,25 +199,26 @@ def pick_row(
     finder: str = "media_search",
 ) -> FoundItem:
     """Return the row that is meant by a title; see `find_item`. `match` describes a match, `finder` names the tool that lists all."""
-    if len(fits.exact) == 1:
-        return FoundItem(fits.exact[0], "exact")
-    if not fits.every:
+    if len(matches.exact) == 1:
+        return FoundItem(matches.exact[0], "exact")
+    if not matches.every:
         raise NotFound(f"Nothing is called '{title}'. Check the spelling, or use {finder}.", what=what)
-    if len(fits.best) == 1 and not writes and not fits.offered:
-        return FoundItem(fits.best[0], "alike" if fits.alike else "contains")
+    if len(matches.best) == 1 and not writes and not matches.offered:
+        return FoundItem(matches.best[0], "alike" if matches.alike else "contains")
     changed = " Nothing has been changed." if writes else ""
-    message = f"{_name_match(fits, title)}: repeat the call with the id of the one that is meant.{changed}"
-    raise MultipleMatches(message, [match(row) for row in fits.best])
+    message = f"{_name_match(matches, title)}: repeat the call with the id of the one that is meant.{changed}"
+    argument = "media_id" if what == "item" else f"{what}_id"
+    raise MultipleMatches(message, [match(row) for row in matches.best], argument=argument)
 
 
-def _name_match(fits: Fits[Element], title: str) -> str:
+def _name_match(matches: TitleMatches[Element], title: str) -> str:
     """Describe how several matches, or one that is not exact, relate to the title."""
-    many = len(fits.best)
-    if fits.exact:
+    many = len(matches.best)
+    if matches.exact:
         return f"{many} titles fit '{title}'"
-    if fits.alike:
-        return f"No title is exactly '{title}', {many} {'is' if many == 1 else 'are'} spelled almost like it"
-    if fits.offered:
+    if matches.alike:
+        return f"No title is exactly '{title}', {format_count(many, 'title is', 'titles are')} spelled almost like it"
+    if matches.offered:
         return f"There is no '{title}' of that year, but {many} of another"
     return f"{many} titles contain '{title}'"
 
@@ -230,8 +232,12 @@ LONGEST = 2000
 class MultipleMatches(Exception):
     """Ends a tool with the list of matches; `call_tool` turns it into the answer."""
 
-    def __init__(self, message: str, matches: Sequence[dict[str, Any]], **more: object) -> None:
+    def __init__(
+        self, message: str, matches: Sequence[dict[str, Any]], *, argument: str | None = None, **more: object
+    ) -> None:
         super().__init__(message)
+        self.argument = argument
+        """The argument that takes the id of one of the matches."""
         self.matches = list(matches[:SHOWN])
         self.structured = {
             "status": "multiple_matches",

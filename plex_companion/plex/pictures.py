@@ -1,4 +1,4 @@
-"""Pictures from a file or an address, as bytes for Plex, and Plex's artwork saved as a file.
+"""Pictures from a file or an address, as bytes for Plex, Plex's artwork saved as a file, and posters of items.
 
 Files are read and written only below the configured folder, after resolving links. Plex never gets an address to fetch:
 it would do so from its own place in the network, and follow redirects.
@@ -14,21 +14,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from plex_companion.errors import Conflict, Invalid, NotFound, PathNotAllowed, TooLarge
+from plex_companion.plex.query import build_path, download, get
 from plex_companion.private_files import make_folder
 from plex_companion.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from xml.etree.ElementTree import Element
 
+    from plex_companion.plex.client import PlexServer
     from plex_companion.plex.image_fetch import FetchPolicy
     from plex_companion.settings import Settings
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of a picture, from a file or an address."""
+POSTER_WIDTH, POSTER_HEIGHT = 360, 540
+LARGEST_POSTER = 1024 * 1024
+"""The most bytes of a poster."""
 LONGEST_NAME = 120
 SAME_NAMES = 99
 _WORDS = "PNG, JPEG, WebP or GIF"
 EXTENSIONS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}
+_OF_LIBRARY = re.compile(r"/library/(metadata|collections)/\d+/[\w/.-]+", re.ASCII)
+_POSTER_ATTRIBUTES = {
+    "episode": ("grandparentThumb", "parentThumb", "thumb"),
+    "season": ("thumb", "parentThumb"),
+    "track": ("parentThumb", "grandparentThumb", "thumb"),
+}
+"""The attributes that may hold an item's poster, best first: an episode's own `thumb` is a scene, not a poster."""
 _UNFIT = re.compile(r'[<>:"/\\|?*\s]+')
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
@@ -225,3 +238,32 @@ def clean_name(name: str) -> str:
     harmless = _UNFIT.sub("_", clean(name)).strip("._ ")
     short = harmless.encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("._ ")
     return f"_{short}" if _DEVICES.match(short) else short or "picture"
+
+
+def fetch_poster(plex: PlexServer, key: str) -> bytes | None:
+    """Fetch the poster of an item, resized by Plex; `None` if it has none. Takes two requests.
+
+    Raises:
+        TooLarge: the picture has more than `LARGEST_POSTER` bytes.
+        ToolError: Plex has no such item, or its answer is unusable.
+    """
+    row = next(iter(get(plex, f"/library/metadata/{key}")), None)
+    path = None if row is None else find_poster_path(row)
+    if path is None:
+        return None
+    parameters = {
+        "url": path,
+        "width": POSTER_WIDTH,
+        "height": POSTER_HEIGHT,
+        "minSize": 1,
+        "upscale": 0,
+        "format": "jpeg",
+    }
+    return download(plex, build_path("/photo/:/transcode", parameters), LARGEST_POSTER)
+
+
+def find_poster_path(row: Element) -> str | None:
+    """Return the path of an item's poster in Plex's own library; `None` for any other address."""
+    names = _POSTER_ATTRIBUTES.get(row.get("type", ""), ("thumb",))
+    paths = (row.get(name, "") for name in names)
+    return next((path for path in paths if _OF_LIBRARY.fullmatch(path) and ".." not in path), None)

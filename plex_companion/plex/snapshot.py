@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 from xml.etree.ElementTree import Element
 
 import anyio
+from msgspec.structs import replace
 
 from plex_companion.changes.sessions import find_session_key
-from plex_companion.changes.state import MOST
+from plex_companion.changes.state import MOST_PER_KIND
 from plex_companion.errors import PlexError, PlexForbidden, PlexStarting, PlexUnauthorized, PlexUnreachable, ToolError
 from plex_companion.events import Snapshot
 from plex_companion.plex.xml import views
@@ -182,7 +182,7 @@ class _SnapshotReader:
         """Return the rows of a list, parsed in the gateway's thread so that the event loop goes on."""
 
         def ask(plex: PlexServer) -> tuple[T, ...]:
-            container = fetch_xml(plex, path, most_rows=MOST)
+            container = fetch_xml(plex, path, most_rows=MOST_PER_KIND)
             if container is None or container.tag != "MediaContainer":
                 raise PlexError(f"GET {path}: an answer that is not a list. Does PLEX_URL name a Plex Media Server?")
             if path == SESSIONS:

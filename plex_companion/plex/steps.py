@@ -78,10 +78,10 @@ def add_in_portions(
     Raises:
         Partial: Plex added some of them only; the error says how many.
     """
-    some = split_values(keys)
-    starts = [begun + sum(map(len, some[:place])) for place in range(len(some))]
+    parts = split_values(keys)
+    starts = [begun + sum(map(len, parts[:place])) for place in range(len(parts))]
     steps = [
         (f"items {start + 1} to {start + len(part)}", partial(add, part))
-        for start, part in zip(starts, some, strict=True)
+        for start, part in zip(starts, parts, strict=True)
     ]
-    run_steps(plex, steps, counts=[len(part) for part in some], begun=begun, **facts)
+    run_steps(plex, steps, counts=[len(part) for part in parts], begun=begun, **facts)

@@ -36,8 +36,8 @@ _SHORT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Fits(Generic[T]):
-    """The rows that match a title, the best first. `offered` have the title but not the requested year."""
+class TitleMatches(Generic[T]):
+    """The rows that match a title, the best first. `offered` have the title, but another year than the requested one."""
 
     exact: list[T] = field(default_factory=list)
     alike: list[T] = field(default_factory=list)
@@ -54,10 +54,10 @@ class Fits(Generic[T]):
         """All matches, the best first."""
         return [*self.exact, *self.alike, *self.offered, *self.containing]
 
-    def keep(self, wanted: Callable[[T], bool]) -> Fits[T]:
-        """Return only the rows for which `wanted` is true."""
-        kept = ([one for one in some if wanted(one)] for some in (self.exact, self.alike, self.containing))
-        return Fits(*kept)
+    def filter(self, keep: Callable[[T], bool]) -> TitleMatches[T]:
+        """Return only the rows for which `keep` is true."""
+        lists = (self.exact, self.alike, self.containing, self.offered)
+        return TitleMatches(*([row for row in rows if keep(row)] for rows in lists))
 
 
 def fold_exactly(title: str) -> str:
@@ -65,47 +65,47 @@ def fold_exactly(title: str) -> str:
     return compose(compose(title.strip()).casefold())
 
 
-def sort_fits(
+def match_title(
     rows: Iterable[T],
     title: str,
     names_of: Callable[[T], Iterable[str]],
     year_of: Callable[[T], int | None] | None = None,
-) -> Fits[T]:
+) -> TitleMatches[T]:
     """Sort rows by how well one of their names matches a title.
 
     Where rows have years, a title that ends in one also matches the row of that year with the title before it. A row with
     the year in its name wins.
     """
     every = list(rows)
-    whole, split = _fits(every, title, names_of), split_year(title)
+    whole, split = _match_names(every, title, names_of), split_year(title)
     if whole.exact or split is None or year_of is None:
         return whole
     bare, year, certain = split
-    there = _fits(every, bare, names_of)
-    dated = there.keep(lambda row: year_of(row) == year)
+    undated = _match_names(every, bare, names_of)
+    dated = undated.filter(lambda row: year_of(row) == year)
     if dated.exact or (dated.alike and not whole.alike):
-        return Fits(dated.exact, dated.alike)
+        return TitleMatches(dated.exact, dated.alike)
     if whole.alike or whole.containing or not certain:
         return whole
-    offered = there.exact or there.alike
+    offered = undated.exact or undated.alike
     if offered or not dated.containing:
-        return Fits(offered=offered or there.containing)
-    return Fits(containing=dated.containing)
+        return TitleMatches(offered=offered or undated.containing)
+    return TitleMatches(containing=dated.containing)
 
 
-def _fits(rows: Iterable[T], title: str, names_of: Callable[[T], Iterable[str]]) -> Fits[T]:
+def _match_names(rows: Iterable[T], title: str, names_of: Callable[[T], Iterable[str]]) -> TitleMatches[T]:
     ranked: list[list[T]] = [[], [], [], [], []]
-    asked = _Asked.create(title)
+    forms = _TitleForms.create(title)
     for row in rows:
-        ranks = [rank for name in names_of(row) if (rank := asked.rank(name)) is not None]
+        ranks = [rank for name in names_of(row) if (rank := forms.rank(name)) is not None]
         if ranks:
             ranked[min(ranks)].append(row)
     same, other_case, alike, close, containing = ranked
-    return Fits(same or other_case, alike or close, containing)
+    return TitleMatches(same or other_case, alike or close, containing)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _TitleForms:
     """A title in all the forms that it is compared in."""
 
     composed: str
@@ -114,7 +114,7 @@ class _Asked:
     close: str
 
     @classmethod
-    def create(cls, title: str) -> _Asked:
+    def create(cls, title: str) -> _TitleForms:
         return cls(compose(title.strip()), fold_exactly(title), fold(title), fold_closely(title))
 
     def rank(self, name: str) -> int | None:
@@ -163,19 +163,20 @@ def cut_query(text: str) -> str:
 def _pick_search_words(title: str) -> list[str]:
     """Return words that any spelling of the title has: those without accents, or the halves of a single word."""
     words = [word for word in _WORD.findall(title[:LONGEST_QUERY]) if word.isascii()]
-    if len(words) == 1 and len(words[0]) >= _SHORT:
-        half = len(words[0]) // 2
-        return [words[0], words[0][half:], words[0][:half]]
-    return sorted(words, key=_describe_ambiguity)
+    return _halve_lone_word(words) or sorted(words, key=_describe_ambiguity)
 
 
 def _pick_foreign_words(title: str) -> list[str]:
     """Return words of a title in another script, the longest first; halves of a lone word, one of which has no accent."""
     words = [word for word in _WORD.findall(compose(title[:LONGEST_QUERY])) if not word.isascii()]
-    if len(words) == 1 and len(words[0]) >= _SHORT:
-        half = len(words[0]) // 2
-        return [words[0], words[0][half:], words[0][:half]]
-    return sorted(words, key=len, reverse=True)
+    return _halve_lone_word(words) or sorted(words, key=len, reverse=True)
+
+
+def _halve_lone_word(words: list[str]) -> list[str]:
+    if len(words) != 1 or len(words[0]) < _SHORT:
+        return []
+    half = len(words[0]) // 2
+    return [words[0], words[0][half:], words[0][:half]]
 
 
 def _describe_ambiguity(word: str) -> tuple[bool, bool, int, int]:
@@ -184,5 +185,5 @@ def _describe_ambiguity(word: str) -> tuple[bool, bool, int, int]:
 
 
 def get_titles(row: Any) -> list[str]:
-    """Return the title of a Plex element, in the form that `sort_fits` takes."""
+    """Return the title of a Plex element, as a list, in the form that `match_title` takes."""
     return [row.get("title", "")]

@@ -34,16 +34,14 @@ FAILURES = (
     urllib3.exceptions.HTTPError,
     ParseError,
     # plexapi fails in these ways on an empty 200 (AttributeError), on a status without a name in requests, as 498
-    # (TypeError), and on missing attributes (PLEX.md 2.1). Where they were raised tells them from bugs of ours.
+    # (TypeError), and on missing attributes (PLEX.md 2.1). The place where they were raised distinguishes them from bugs of ours.
     AttributeError,
     LookupError,
     TypeError,
     ValueError,
     OSError,
 )
-AWAY = (
-    "plex.tv is down or cannot be reached from here: try again later. Tools that only use your own server still work."
-)
+AWAY = "plex.tv is down or can't be reached from here: try again later. Tools that only use your own server still work."
 _THEIRS = frozenset({"plexapi", "requests", "urllib3", "xml"})
 _ADDRESS = re.compile(r"\b\w+://\S+")
 _LONGEST = 300
@@ -93,7 +91,7 @@ def _translate_connection_error(error: Exception, call: PlexCall) -> ToolError:
     if call.plex_tv:
         return PlexTvUnreachable(f"{call.last_request}: {words}. {AWAY}")
     hint = "Is Plex running, and is PLEX_URL right?"
-    return PlexUnreachable(f"{call.last_request}: Plex cannot be reached: {words}. {hint}", connection=words)
+    return PlexUnreachable(f"{call.last_request}: can't reach Plex: {words}. {hint}", connection=words)
 
 
 def _is_read_timeout(error: Exception) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from plex_companion.errors import PlexError
+from plex_companion.plex.call import CURRENT_CALL
 from plex_companion.plex.xml import views
 from plex_companion.plex.xml.answer import collect_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from plex_companion.models import Section
     from plex_companion.plex.client import PlexServer
@@ -45,7 +47,7 @@ class TtlCache:
         """
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
-        with lock:
+        with _hold(lock):
             known = self._entries.get(name)
             if known is None or known.until <= self._now() or known.version != version:
                 with collect_damage() as damage:
@@ -89,6 +91,20 @@ class TtlCache:
     def list_sections(self, plex: PlexServer) -> tuple[Section, ...]:
         """Return every library, without counts; kept for a minute."""
         return self.get_or_fetch("sections", MINUTE, lambda: _fetch_sections(plex))
+
+
+@contextmanager
+def _hold(lock: threading.Lock) -> Iterator[None]:
+    """Hold a lock. While another call has it, this one does not work: the other may need the slot to finish."""
+    if not lock.acquire(blocking=False):
+        call = CURRENT_CALL.get()
+        if call is not None:
+            call.pause_work()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _fetch_sections(plex: PlexServer) -> tuple[Section, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
+from msgspec import structs
 
 from plex_companion.cache.database import StorageError
 from plex_companion.cache.forwarded_events import is_forwardable, write_forwarded
@@ -18,16 +19,16 @@ from plex_companion.ingest.queue import BATCH_SIZE
 from plex_companion.models import Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from plex_companion.cache.database import Cache
-    from plex_companion.cache.leadership import TouchedUris
+    from plex_companion.cache.leadership import LinkStatus, TouchedUris
     from plex_companion.cache.lock import LeaderLock
     from plex_companion.changes.state import State
     from plex_companion.events import ReceivedEvent
     from plex_companion.ingest.live import Live
-    from plex_companion.ingest.queue import EventQueue
-    from plex_companion.models import Moment, ServerIdentity
+    from plex_companion.ingest.queue import EventQueues
+    from plex_companion.models import Moment
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ POLL_SECONDS = 0.1
 
 
 HUNG_SECONDS = 12.0
-"""A leader that has not touched its lock for so long hangs, or was stopped. It touches the lock every two seconds."""
+"""A leader that has not touched its lock for this long hangs, or was stopped. It touches the lock every two seconds."""
 FILE_GRACE_SECONDS = 3.0
 """How long the leader may take to rewrite a file that is gone."""
 _MAX_COUNTED_SECONDS = 10 * POLL_SECONDS
@@ -61,32 +62,42 @@ class HangWatch:
         return self._silent_seconds >= HUNG_SECONDS
 
 
-def is_file_of_server(cache: Cache, server: ServerIdentity | None) -> bool:
-    """Return whether the file that has our database's name now has the same server and schema."""
-    found = find_owner(cache.path, alone=True)
-    if found is None:
+def is_file_of_servers(cache: Cache, live: Live) -> bool:
+    """Return whether the file that has our database's name now has the schema and a server of ours."""
+    if (found := find_owner(cache.path, alone=True)) is None:
         return False
     schema, owner = found
-    return schema == cache.schema and (server is None or owner.server in {None, server.machine_identifier})
+    ours = {state.server.machine_identifier for state in live.states.values() if state.server}
+    return schema == cache.schema and (not ours or owner.server is None or owner.server in ours)
 
 
 @dataclass(slots=True)
 class Follower:
-    """Keeps the live state of this process as the leader commits it."""
+    """Keeps the live states of this process as the leader commits them."""
 
     live: Live
     cache: Cache
-    event_queue: EventQueue
+    event_queues: EventQueues
     announce: Callable[[TouchedUris], None]
     list_all_uris: Callable[[], TouchedUris]
     """Lists every URI there is now, for when announcements were pruned before they were read."""
     now: Callable[[], Moment]
     silent_ms: int
-    """When the leader has confirmed nothing for so long, it may hang, and its state is shown as stale."""
+    """When the leader has confirmed nothing for longer than this, it may hang, and its state is shown as stale."""
+    identities: dict[str, str] = field(default_factory=dict)
+    """The machine identifiers of servers that were asked, by link."""
+    doubt: str | None = None
+    """Why nothing that is shown can be believed at present, whenever it was confirmed."""
     last_id: int = 0
     """The id of the last announcement read."""
+    _known: dict[str, LinkStatus] = field(default_factory=dict)
+    """The links as last read: only those that moved since are read again."""
     _missing: float = 0.0
     """For how many seconds the file has had no name."""
+
+    def forget(self) -> None:
+        """Read every link again next time: this process may have listened since."""
+        self._known = {}
 
     async def follow(self, lock: LeaderLock) -> bool:
         """Follow the leader until this process must lead. A storage error is retried.
@@ -95,6 +106,7 @@ class Follower:
             Whether the leader hangs; otherwise it has ended.
         """
         version: tuple[int, int] | None = None
+        self.forget()
         watch = HangWatch(lock)
         while True:
             if await self._check_file():
@@ -110,7 +122,7 @@ class Follower:
                     self.live.storage = "ok" if self.cache.is_in_file() else "degraded"
             except StorageError as error:
                 self._note_failure(error)
-            self._mark_stale_if_silent()
+            self.publish_if_silent()
             await anyio.sleep(POLL_SECONDS)
 
     async def _check_file(self) -> bool:
@@ -126,9 +138,10 @@ class Follower:
         self._missing += POLL_SECONDS
         if find_replacement(self.cache.path, self.cache.files) == "nothing":
             return self._missing > FILE_GRACE_SECONDS
-        if is_file_of_server(self.cache, self.live.state.server):
+        if is_file_of_servers(self.cache, self.live):
             with suppress(StartError, StorageError):
                 await self.cache.reopen()
+                self.forget()
                 await self.refresh()
                 self.announce(self.list_all_uris())
         return False
@@ -143,53 +156,77 @@ class Follower:
         self.announce(touched)
 
     async def _load(self) -> TouchedUris:
-        found = await load_committed(self.cache, self.now(), self.last_id)
-        live, announcements = self.live, found.announcements
-        shown = live.state.connection.state
-        self.last_id = announcements.last_id
+        live = self.live
+        found = await load_committed(
+            self.cache, self.now(), self.last_id, tuple(live.states), self._known, self.identities
+        )
+        announcements = found.announcements
+        shown = [state.connection.state for state in live.states.values()]
+        self.last_id, self._known = announcements.last_id, found.links
         live.leader = found.leader
         live.committed_at = announcements.committed_at or live.committed_at
-        live.publish(self._apply_staleness(found.state))
-        same_state = live.state.connection.state == shown  # stale or no longer stale: every resource changes
-        return announcements.touched if announcements.complete and same_state else self.list_all_uris()
+        current = {link: found.states.get(link) or self._confirm(link, row) for link, row in found.links.items()}
+        live.publish(self._mark_stale_if_silent({**found.states, **current}), found.ids)
+        # If a link is stale or no longer stale, every resource changes.
+        same = [state.connection.state for state in live.states.values()] == shown
+        return announcements.touched if announcements.complete and same else self.list_all_uris()
 
-    def _mark_stale_if_silent(self) -> None:
-        """Mark the published state as stale once the leader has been silent for too long."""
-        state = self._apply_staleness(self.live.state)
-        if state is not self.live.state:
-            self.live.publish(state)
+    def _confirm(self, link: str, row: LinkStatus) -> State:
+        """Return the state that did not move, as fresh as the leader says by now."""
+        state = self.live.states[link]
+        if (state.connection, state.last_event_at, state.refreshed_at) == (
+            row.connection,
+            row.last_event_at,
+            row.refreshed_at,
+        ):
+            return state  # with a hundred links, copies would cost more than what moved
+        state = state.copy()
+        state.connection, state.last_event_at, state.refreshed_at = row.connection, row.last_event_at, row.refreshed_at
+        return state
+
+    def publish_if_silent(self) -> None:
+        """Publish present states again, marked as stale, once the leader has been silent for too long."""
+        states = self._mark_stale_if_silent(self.live.states)
+        if any(state is not self.live.states[link] for link, state in states.items()):
+            self.live.publish(states)
             self.announce(self.list_all_uris())
 
-    def _apply_staleness(self, state: State) -> State:
-        """Return the state, marked as stale if it claims to be live but nothing has confirmed it for too long."""
-        connection, at = state.connection, self.now().at
+    def _mark_stale_if_silent(self, states: Mapping[str, State]) -> dict[str, State]:
+        """Return states, those as stale copies that claim to be live but that nothing has confirmed for too long."""
+        at = self.now().at
+        return {link: self._mark_if_silent(link, state, at) for link, state in states.items()}
+
+    def _mark_if_silent(self, link: str, state: State, at: int) -> State:
+        connection = state.connection
         confirmed = max(connection.since_at, state.refreshed_at or 0)
-        if connection.state != "live" or at - confirmed <= self.silent_ms:
+        if connection.state != "live" or not (self.doubt or at - confirmed > self.silent_ms):
             return state
         stale = state.copy()
-        stale.connection = Connection("down", confirmed, connection.epoch, "the process that listens does not respond")
-        stale.sessions = {key: replace(session, stale=True) for key, session in state.sessions.items()}
+        detail = self.doubt or "the process that listens does not respond"
+        stale.connection = Connection("down", confirmed, connection.epoch, detail)
+        stale.sessions = {key: structs.replace(session, stale=True) for key, session in state.sessions.items()}
+        self._known.pop(link, None)  # what it says of its sessions is read again once it is confirmed
         return stale
 
     async def forward(self) -> None:
         """Forward this process's own events to the leader, forever."""
         while True:
-            events = [
-                received for received in await self.event_queue.drain(BATCH_SIZE) if is_forwardable(received.event)
-            ]
+            drained = await self.event_queues.drain(BATCH_SIZE)
+            events = {link: [one for one in some if is_forwardable(one.event)] for link, some in drained.items()}
             try:
-                while events:
+                while any(events.values()):
                     if await self._try_forward(events):
-                        events = []
+                        events = {}
                     else:
                         await anyio.sleep(POLL_SECONDS)
             finally:
-                self.event_queue.put_back(events)
+                self.event_queues.put_back(events)
 
-    async def _try_forward(self, events: Sequence[ReceivedEvent]) -> bool:
+    async def _try_forward(self, events: Mapping[str, Sequence[ReceivedEvent]]) -> bool:
+        named = {self._known[link].link if link in self._known else link: some for link, some in events.items()}
         try:
             with anyio.CancelScope(shield=True):  # either all are written, or none
-                await write_forwarded(self.cache, events)
+                await write_forwarded(self.cache, named)
         except StorageError as error:
             self._note_failure(error)
             return False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from support.frames import DEN, Story, listed, of
 
 from plex_companion.changes.kinds import Change, HistoryPageWritten, HistoryProgressed, PlaysImported, PlaysRepeated
@@ -40,7 +40,7 @@ def plays(changes: list[Change]) -> list[ImportedPlay]:
 
 
 def test_numbers_become_names() -> None:
-    (play,) = plays(named().hear(page(row())))
+    (play,) = plays(named().receive(page(row())))
     assert play.item == replace(FILM, library="Films")
     assert play.user == User("1", "Ada")
     assert play.player == Player("tv-1", title="Big TV", platform="Tizen")
@@ -49,31 +49,31 @@ def test_numbers_become_names() -> None:
 
 def test_numbers_nobody_knows_stay_unknown() -> None:
     strange = row(account_id="99", device_id="98", item=replace(FILM, library_id="97"))
-    (play,) = plays(named().hear(page(strange)))
+    (play,) = plays(named().receive(page(strange)))
     assert (play.user, play.player, play.item.library) == (User("99", None), None, None)
-    (play,) = plays(named().hear(page(row(account_id=None, device_id=None, item=Item()))))
+    (play,) = plays(named().receive(page(row(account_id=None, device_id=None, item=Item()))))
     assert (play.user, play.player, play.item) == (None, None, Item())
 
 
 def test_plays_take_the_next_ids_and_sessions_go_on_after_them() -> None:
     story = named()
     story.plays("1")
-    told = plays(story.hear(page(row(1), row(2))))
-    assert [play.play_id for play in told] == [2, 3]
+    reported = plays(story.receive(page(row(1), row(2))))
+    assert [play.play_id for play in reported] == [2, 3]
     story.plays("2", item="7002", client="stove")
     assert story.session("2").play_id == 4
 
 
 def test_news_is_told_of_each_user_by_the_name_history_is_asked_for() -> None:
     rows = (row(1), row(2, account_id="2"), row(3), row(4, account_id=None), row(5, account_id="3"))
-    told = of(named().hear(page(*rows)), PlaysImported)
-    assert [(change.user, len(change.plays)) for change in told] == [("Ada", 2), ("2", 1), (None, 1), ("3", 1)]
+    reported = of(named().receive(page(*rows)), PlaysImported)
+    assert [(change.user, len(change.plays)) for change in reported] == [("Ada", 2), ("2", 1), (None, 1), ("3", 1)]
 
 
 def test_what_was_read_before_is_repeated_and_no_news() -> None:
     story = named()
-    story.hear(page(row(1), row(2)))
-    changes = story.hear(page(row(1), row(2), row(3), number=2))
+    story.receive(page(row(1), row(2)))
+    changes = story.receive(page(row(1), row(2), row(3), number=2))
     assert [play.history_key[-1] for play in plays(changes)] == ["3"]
     (repeated,) = of(changes, PlaysRepeated)
     assert [play.history_key[-1] for play in repeated.plays] == ["1", "2"]
@@ -81,37 +81,37 @@ def test_what_was_read_before_is_repeated_and_no_news() -> None:
 
 def test_progress_is_told_when_there_is_some() -> None:
     story = named()
-    changes = story.hear(page(row(), mark_s=5, imported=1, total=2))
+    changes = story.receive(page(row(), mark_s=5, imported=1, total=2))
     assert of(changes, HistoryProgressed) == [HistoryProgressed(History(5, 1, 2))]
-    changes = story.hear(page(number=2))
+    changes = story.receive(page(number=2))
     assert changes == [HistoryPageWritten(2)]
-    story.hear(page(number=3, complete=True, imported=2))
+    story.receive(page(number=3, complete=True, imported=2))
     assert story.state.history == History(5, 2, 2, complete=True)
     assert story.state.history_page == 3
 
 
 def test_why_it_cannot_be_read_is_told_and_forgotten_when_it_can() -> None:
     story = named()
-    story.hear(page(total=10, complete=True))
-    story.hear(page(complete=False, detail="not allowed"))
+    story.receive(page(total=10, complete=True))
+    story.receive(page(complete=False, detail="not allowed"))
     assert story.state.history == History(total=10, detail="not allowed")
-    story.hear(page(complete=True))
+    story.receive(page(complete=True))
     assert story.state.history.detail is None
 
 
 def test_nothing_is_taken_from_a_server_that_has_not_said_who_it_is() -> None:
     story = Story(connected=False)
     story.connect(server=None)
-    assert story.hear(page(row(), mark_s=5)) == [HistoryPageWritten(1)]
+    assert story.receive(page(row(), mark_s=5)) == [HistoryPageWritten(1)]
 
 
 def test_another_server_at_the_address_has_another_history() -> None:
     story = named()
-    story.hear(page(row(1), mark_s=5, imported=1, total=1, complete=True))
+    story.receive(page(row(1), mark_s=5, imported=1, total=1, complete=True))
     story.connect(server=replace(DEN, machine_identifier="attic-0002"))
     assert story.state.history == History()
     assert story.state.devices == ()
-    assert len(plays(story.hear(page(row(1), number=2)))) == 1, "the same key is another play there"
+    assert len(plays(story.receive(page(row(1), number=2)))) == 1, "the same key is another play there"
 
 
 def test_when_a_play_has_ended_history_is_wanted() -> None:

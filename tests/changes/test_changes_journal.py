@@ -9,7 +9,8 @@ import pytest
 from support.frames import Story, frame, listed, of
 
 from plex_companion.changes.kinds import Journaled
-from plex_companion.events import Acknowledged, parse_frame
+from plex_companion.events import Acknowledged
+from plex_companion.parsing.websocket_frames import parse_frame
 
 
 def row_of(kind: str, entry: dict[str, Any]) -> Journaled:
@@ -102,7 +103,7 @@ def test_a_version_or_a_speed_is_no_address() -> None:
 def test_what_cannot_be_written_as_json_says_so() -> None:
     text = frame("invented", {"n": 1}).replace(": 1}", ": 1e400}")
     (event,) = parse_frame(text)
-    (row,) = of(Story().hear(event), Journaled)
+    (row,) = of(Story().receive(event), Journaled)
     assert row.payload == '{"unreadable":true}'
 
 
@@ -110,7 +111,7 @@ def test_log_lines_and_malformed_frames_are_not_kept() -> None:
     story = Story()
     assert of(story.say("log", {"level": 3, "message": "Beginning read from WebSocket"}), Journaled) == []
     (malformed,) = parse_frame("no json")
-    assert story.hear(malformed) == []
+    assert story.receive(malformed) == []
 
 
 def test_the_loss_of_the_connection_is_a_row_without_an_address() -> None:
@@ -138,12 +139,12 @@ def test_the_first_connection_ever_ends_no_outage() -> None:
 
 def test_an_acknowledgement_is_journaled_and_is_no_sign_of_life_of_plex() -> None:
     story = Story()
-    heard = story.state.last_event_at
-    (row,) = of(story.after(5).hear(Acknowledged(7)), Journaled)
+    received = story.state.last_event_at
+    (row,) = of(story.after(5).receive(Acknowledged(7)), Journaled)
     assert (row.type, row.subject, row.summary, row.payload) == (
         "acknowledged",
         "7",
         "alert 7 acknowledged",
         '{"alert_id":"7"}',
     )
-    assert story.state.last_event_at == heard
+    assert story.state.last_event_at == received

@@ -172,6 +172,7 @@ def test_an_end_that_was_missed_is_noticed_when_activities_are_listed() -> None:
     story = Story()
     story.say("activity", scan("started"))
     story.say("activity", {"event": "started", "uuid": "u2", "Activity": {"type": "media.download"}})
+    moves(story, step(state=0))
     story.after(60)
     changes = story.look(activities=(Activity("u2", "media.download"), Activity("u3", "media.optimize")))
     assert [end.activity.uuid for end in of(changes, ActivityEnded)] == ["u1"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from support.frames import Story, listed, of
 
 from plex_companion.changes.kinds import PlayEventRecorded
@@ -20,7 +19,7 @@ JOB = {
 
 
 def kinds(story: Story) -> list[str]:
-    return [kind for kind, _ in story.course]
+    return [kind for kind, _ in story.play_timeline]
 
 
 def test_an_ordinary_play_is_its_start_its_pause_its_going_on_its_seek_and_its_end() -> None:
@@ -36,7 +35,7 @@ def test_an_ordinary_play_is_its_start_its_pause_its_going_on_its_seek_and_its_e
     story.after(0.1).plays("1", at=1200)
     story.after(10).plays("1", at=1210)
     story.after(1).plays("1", "stopped", at=1211)
-    assert story.course == [
+    assert story.play_timeline == [
         ("started", {"state": "playing"}),
         ("paused", {}),
         ("resumed", {"after": "paused"}),
@@ -107,7 +106,7 @@ def test_running_dry_is_noted_once_however_often_it_is_reported() -> None:
     for _ in range(12):
         story.after(1).plays("1", "buffering", at=1)
     story.after(1).plays("1", at=1)
-    assert story.course[1:] == [("buffering", {}), ("resumed", {"after": "buffering"})]
+    assert story.play_timeline[1:] == [("buffering", {}), ("resumed", {"after": "buffering"})]
 
 
 def test_an_error_is_noted_with_the_position_and_the_end_with_its_cause() -> None:
@@ -115,7 +114,7 @@ def test_an_error_is_noted_with_the_position_and_the_end_with_its_cause() -> Non
     story.plays("1")
     story.after(5).plays("1", "error", at=5)
     story.after(1).plays("1", at=0, item="7002")
-    assert story.course == [
+    assert story.play_timeline == [
         ("started", {"state": "playing"}),
         ("error", {}),
         ("ended", {"by": "replaced"}),
@@ -131,9 +130,11 @@ def test_another_way_to_the_player_is_noted_and_the_first_that_is_known_is_not()
     story.after(5).plays("1", at=5, transcodeSession="job1")
     story.say("transcodeSession.start", JOB)
     story.after(5).say("transcodeSession.update", {**JOB, "speed": 2.0, "progress": 4.0})
-    assert story.course[1:] == [("decision", {"from": "direct play", "to": "transcode"})]
+    ((kind, detail),) = story.play_timeline[1:]
+    assert (kind, detail["from"], detail["to"]) == ("decision", "direct play", "transcode")
+    assert [(reason["stream"], reason["certain"]) for reason in detail["reasons"]] == [("video", False)]
     story.after(5).plays("1", at=15)
-    assert story.course[-1] == ("decision", {"from": "transcode", "to": "direct play"})
+    assert story.play_timeline[-1] == ("decision", {"from": "transcode", "to": "direct play", "reasons": []})
 
 
 def test_another_quality_of_the_same_transcode_is_noted() -> None:
@@ -142,9 +143,10 @@ def test_another_quality_of_the_same_transcode_is_noted() -> None:
     story.say("transcodeSession.start", JOB)
     story.say("transcodeSession.end", JOB)
     story.say("transcodeSession.start", {**JOB, "height": 480})
-    assert story.course[1:] == [
-        ("decision", {"from": "transcode", "to": "transcode", "changed": {"height": [1080, 480]}})
-    ]
+    ((kind, detail),) = story.play_timeline[1:]
+    assert (kind, detail["from"], detail["to"]) == ("decision", "transcode", "transcode")
+    assert detail["changed"] == {"height": [1080, 480]}
+    assert "480p" in detail["reasons"][0]["sentence"]
 
 
 def test_an_outage_leaves_only_what_is_known_before_and_after() -> None:
@@ -157,17 +159,17 @@ def test_an_outage_leaves_only_what_is_known_before_and_after() -> None:
     assert kinds(story) == ["started", "paused"]
     story.after(5).lose()
     story.after(100).connect()
-    assert story.course[-1] == ("ended", {"by": "inferred"})
+    assert story.play_timeline[-1] == ("ended", {"by": "inferred"})
 
 
 def test_a_stop_that_was_lost_ends_where_the_play_was_last_heard() -> None:
     story = Story(connected=False)
     story.connect(listed("1"))
-    heard = story.now.at
+    received = story.now.at
     story.after(400).tick()
     story.look()
     last = of(story.changes, PlayEventRecorded)[-1]
-    assert (last.kind, last.at, dict(last.detail)) == ("ended", heard, {"by": "stale"})
+    assert (last.kind, last.at, dict(last.detail)) == ("ended", received, {"by": "stale"})
 
 
 def test_what_the_listing_adds_to_a_session_is_no_turn() -> None:
@@ -185,6 +187,6 @@ def test_marks_of_plays_side_by_side_have_ids_of_their_own() -> None:
     story.after(0.1).plays("2", at=300, client="stove")
     marks = {mark.mark_id: (mark.play_id, mark.kind) for mark in of(story.changes, PlayEventRecorded)}
     assert marks == {1: (1, "started"), 2: (2, "started"), 3: (2, "seeked"), 4: (1, "paused")}
-    assert story.state.next_play_event == 5
+    assert story.state.ids.play_event == 5
     story.look(listed("1"), replace(listed("2", client="stove"), state="playing"))
-    assert story.state.next_play_event == 5
+    assert story.state.ids.play_event == 5

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 from support.frames import Story, frame, listed, of, report
 
 from plex_companion.changes.kinds import ClientSeen, SessionChanged, SessionEnded, SessionStarted
-from plex_companion.events import parse_frame
 from plex_companion.models import Item, Player, Transcode
+from plex_companion.parsing.websocket_frames import parse_frame
 
 if TYPE_CHECKING:
     from plex_companion.models import SessionRow
@@ -290,13 +290,13 @@ def test_a_session_that_falls_silent_is_marked_and_asked_about() -> None:
 def test_a_stale_session_ends_when_plex_lists_it_no_more_at_the_time_it_was_last_heard() -> None:
     story = Story()
     story.plays("1", at=10)
-    heard = story.now.at
+    received = story.now.at
     story.after(1).look(listed("1", at=10))
     story.after(400).tick()
     story.look(listed("1", at=10))
     assert story.session().stale, "a ghost stays marked while it is listed"
     story.after(200).look()
-    assert [(end.ended_by, end.ended_at) for end in story.ended] == [("stale", heard)]
+    assert [(end.ended_by, end.ended_at) for end in story.ended] == [("stale", received)]
 
 
 def test_a_stale_session_that_reports_again_goes_on() -> None:
@@ -463,7 +463,7 @@ def test_a_legacy_frame_and_integer_ids_mean_what_they_meant() -> None:
     legacy = '{"_elementType":"NotificationContainer","type":"playing","_children":[{"sessionKey":5,"ratingKey":7001,"key":"/library/metadata/7001","state":"playing","viewOffset":"4000"}]}'
     for text in (legacy, frame("playing", report("5", at=5, client=None))):
         for event in parse_frame(text):
-            story.hear(event)
+            story.receive(event)
     assert (list(story.state.sessions), story.session("5").view_offset_ms) == (["5"], 5_000)
 
 

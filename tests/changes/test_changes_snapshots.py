@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from support.frames import DEN, Story, listed, of
 
 from plex_companion.changes.kinds import (
@@ -37,9 +36,9 @@ def test_what_plays_when_we_arrive_is_taken_over() -> None:
 def test_a_listed_session_that_never_reported_ends_when_it_is_listed_no_more() -> None:
     story = Story(connected=False)
     story.connect(listed("4"))
-    heard = story.now.at
+    received = story.now.at
     story.after(60).look()
-    assert [(end.ended_by, end.ended_at) for end in story.ended] == [("inferred", heard)]
+    assert [(end.ended_by, end.ended_at) for end in story.ended] == [("inferred", received)]
 
 
 def test_a_new_session_is_given_time_to_appear_in_the_list() -> None:
@@ -193,10 +192,10 @@ def test_across_a_restart_the_same_key_alone_never_merges_two_plays(row: object)
     story = Story()
     story.plays("1", at=100)
     story.look(listed("1", at=100))
-    heard = story.now.at
+    received = story.now.at
     story.lose("connection reset")
     story.after(20).connect(row)  # type: ignore[arg-type]  # parametrize knows no types
-    assert [(end.ended_by, end.ended_at, end.session.play_id) for end in story.ended] == [("inferred", heard, 1)]
+    assert [(end.ended_by, end.ended_at, end.session.play_id) for end in story.ended] == [("inferred", received, 1)]
     assert (story.session().play_id, story.session().watched_ms) == (2, 0)
 
 
@@ -216,11 +215,11 @@ def test_where_sessions_may_not_be_read_a_report_after_a_restart_is_judged_alike
     story = Story(connected=False)
     story.connect(sessions_readable=False)
     story.plays("1", at=100)
-    heard = story.now.at
+    received = story.now.at
     story.after(10).lose()
     story.after(20).connect(sessions_readable=False)
     story.plays("1", **more)  # type: ignore[arg-type]  # parametrize knows no types
-    assert [(end.ended_by, end.ended_at) for end in story.ended] == ([] if merged else [("inferred", heard)])
+    assert [(end.ended_by, end.ended_at) for end in story.ended] == ([] if merged else [("inferred", received)])
     assert story.session().play_id == (1 if merged else 2)
 
 
@@ -228,27 +227,27 @@ def test_a_stop_after_a_restart_does_not_stop_what_played_before_it() -> None:
     story = Story(connected=False)
     story.connect(sessions_readable=False)
     story.plays("1", at=100)
-    heard = story.now.at
+    received = story.now.at
     story.lose()
     story.after(60).connect(sessions_readable=False)
     story.plays("1", "stopped", at=5, client="stove")
-    assert [(end.ended_by, end.ended_at) for end in story.ended] == [("inferred", heard)]
+    assert [(end.ended_by, end.ended_at) for end in story.ended] == [("inferred", received)]
 
 
 def test_a_session_that_ended_during_an_outage_ended_when_it_was_last_heard() -> None:
     story = Story()
     story.plays("1", at=100)
     story.look(listed("1", at=100))
-    heard = story.now.at
+    received = story.now.at
     story.after(10).lose()
     story.after(3600).connect()
-    assert [(end.ended_by, end.ended_at) for end in story.ended] == [("inferred", heard)]
+    assert [(end.ended_by, end.ended_at) for end in story.ended] == [("inferred", received)]
     story.plays("2", at=0)
     story.look(listed("2"))
-    heard = story.now.at
+    received = story.now.at
     story.lose()
     story.after(60).connect()
-    assert [(end.ended_by, end.ended_at) for end in story.ended[1:]] == [("inferred", heard)]
+    assert [(end.ended_by, end.ended_at) for end in story.ended[1:]] == [("inferred", received)]
 
 
 @pytest.mark.parametrize("jump", [86_400, -86_400])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from support.frames import Story, frame, listed, of, report
 
 from plex_companion.changes.alerts.rules import RULES, Thresholds
 from plex_companion.changes.kinds import ReadabilityChanged, SessionChanged
-from plex_companion.changes.state import MOST
-from plex_companion.events import SessionsUnread, parse_frame
+from plex_companion.changes.state import MOST_PER_KIND
+from plex_companion.events import SessionsUnread
 from plex_companion.models import Activity, Client, Item, Player, User
+from plex_companion.parsing.websocket_frames import parse_frame
 
 UNREAD = SessionsUnread("GET /status/sessions: Plex answered with HTTP 500.")
 BOX = Player("box", title="Box")
@@ -132,10 +132,10 @@ def test_a_row_that_does_not_say_what_plays_says_nothing_against_what_is_known()
 def test_sessions_that_cannot_be_read_are_stale_until_a_reading_confirms_them() -> None:
     story = Story(connected=False)
     story.connect(listed("1"), listed("2", item="8"))
-    changes = story.after(5).hear(UNREAD)
+    changes = story.after(5).receive(UNREAD)
     assert of(changes, ReadabilityChanged) == [ReadabilityChanged(unreadable=True)]
     assert (story.state.connection.state, story.state.connection.detail) == ("live", UNREAD.detail)
-    assert story.hear(UNREAD) == [], "it is the same as before"
+    assert story.receive(UNREAD) == [], "it is the same as before"
     story.after(1).plays("1", at=6)
     story.plays("3", item="9")
     assert all(session.stale for session in story.state.sessions.values())
@@ -147,16 +147,16 @@ def test_sessions_that_cannot_be_read_are_stale_until_a_reading_confirms_them() 
 
 def test_the_connection_says_nothing_of_readings_when_plex_is_not_heard() -> None:
     story = Story()
-    story.hear(UNREAD)
+    story.receive(UNREAD)
     story.after(1).lose()
     assert not story.state.sessions_unreadable
-    assert story.hear(UNREAD) == []
+    assert story.receive(UNREAD) == []
     assert story.state.connection.detail == "connection reset"
 
 
 def test_unreadable_sessions_are_an_alert_after_two_minutes_and_are_over_with_a_reading() -> None:
     story = Story()
-    story.hear(UNREAD)
+    story.receive(UNREAD)
     story.after(119).tick()
     assert story.alerts("sessions_unreadable") == []
     story.after(2).tick()
@@ -169,10 +169,10 @@ def test_unreadable_sessions_are_an_alert_after_two_minutes_and_are_over_with_a_
 def test_a_reading_that_fails_now_and_then_is_no_alert() -> None:
     story = Story(thresholds=Thresholds(unreadable_ms=10_000))
     for _ in range(5):
-        story.after(9).hear(UNREAD)
+        story.after(9).receive(UNREAD)
         story.after(9).tick()
         story.look()
-    story.hear(UNREAD)
+    story.receive(UNREAD)
     story.after(9).lose()
     story.after(9).connect()
     story.after(9).tick()
@@ -185,7 +185,7 @@ def test_an_alert_of_too_many_streams_is_not_over_because_they_cannot_be_read() 
     story.look(*rows)
     story.after(11).tick()
     (alert,) = story.alerts("concurrent_streams")
-    story.hear(UNREAD)
+    story.receive(UNREAD)
     story.after(30).tick()
     story.plays("1", "paused", client="player 1", item="1")
     assert story.resolved == []
@@ -198,15 +198,15 @@ def test_an_alert_of_too_many_streams_is_not_over_because_they_cannot_be_read() 
 
 def test_no_more_sessions_are_kept_than_any_household_has_and_none_of_the_others_is_ended() -> None:
     story = Story(connected=False)
-    story.connect(*(listed(str(number), client=f"c{number}") for number in range(MOST + 50)))
-    assert len(story.state.sessions) == MOST
+    story.connect(*(listed(str(number), client=f"c{number}") for number in range(MOST_PER_KIND + 50)))
+    assert len(story.state.sessions) == MOST_PER_KIND
     assert story.ended == []
     story.say("playing", *(report(str(number)) for number in range(90_000, 90_100)))
-    assert len(story.state.sessions) == MOST
-    story.after(60).look(*(listed(str(number)) for number in range(5_000, 5_000 + MOST)), is_complete=False)
-    assert len(story.state.sessions) == MOST
+    assert len(story.state.sessions) == MOST_PER_KIND
+    story.after(60).look(*(listed(str(number)) for number in range(5_000, 5_000 + MOST_PER_KIND)), is_complete=False)
+    assert len(story.state.sessions) == MOST_PER_KIND
     assert story.ended == []
-    assert len(story.state.clients) <= MOST
+    assert len(story.state.clients) <= MOST_PER_KIND
 
 
 def test_no_more_activities_are_kept_either() -> None:
@@ -215,13 +215,13 @@ def test_no_more_activities_are_kept_either() -> None:
         {"event": "started", "uuid": f"u{number}", "Activity": {"uuid": f"u{number}"}} for number in range(3_000)
     ]
     for event in parse_frame(frame("activity", *entries)):
-        story.hear(event)
-    assert len(story.state.activities) == MOST
+        story.receive(event)
+    assert len(story.state.activities) == MOST_PER_KIND
     story.after(1).look(activities=tuple(Activity(f"v{number}") for number in range(3_000)))
-    assert len(story.state.activities) == MOST
+    assert len(story.state.activities) == MOST_PER_KIND
 
 
 def test_clients_that_announce_themselves_by_the_thousand_do_not_fill_the_memory() -> None:
     story = Story()
-    story.look(clients=tuple(Client(f"c{number}") for number in range(MOST + 10)))
-    assert len(story.state.clients) == MOST
+    story.look(clients=tuple(Client(f"c{number}") for number in range(MOST_PER_KIND + 10)))
+    assert len(story.state.clients) == MOST_PER_KIND

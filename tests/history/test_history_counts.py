@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.recorded_plays import DAY, HOUR, NOW, Row, episode, imported, past, running, seen, write
 
 from plex_companion.cache.database import open_cache
-from plex_companion.cache.queries.counts import By, count_plays_by
+from plex_companion.cache.queries.counts import By, WatchTotals, count_plays_by
 from plex_companion.times import Window
 
 if TYPE_CHECKING:
@@ -35,22 +35,30 @@ def find_key(row: Row, by: By) -> object:
         "user": row["user_id"],
         "library": row["library"],
         "platform": row["platform"],
+        "decision": row["decision"],
+        "resolution": row["video_resolution"],
         "title": (above or row["title"], {"episode": "show", "track": "artist"}.get(kind, kind)),
         "day": moment.date().isoformat(),
         "hour": str(moment.hour),
+        "weekday": str(moment.weekday()),
+        "month": f"{moment:%Y-%m}",
     }[by]
 
 
-def recount(rows: Iterable[Row], by: By, window: Window) -> dict[object, tuple[int, int, int]]:
-    """Count plays, timed plays and watch time."""
-    found: dict[object, list[int]] = defaultdict(lambda: [0, 0, 0])
+def recount(rows: Iterable[Row], by: By, window: Window) -> dict[object, WatchTotals]:
+    """Count plays, timed plays, watch time and how much of it is estimated."""
+    found: dict[object, WatchTotals] = defaultdict(WatchTotals)
     for row in rows:
         if window.since <= row["started_at"] <= window.until:
-            sums = found[find_key(row, by)]
-            sums[0] += 1
-            sums[1] += row["watched_ms"] is not None
-            sums[2] += row["watched_ms"] or 0
-    return {key: (sums[0], sums[1], sums[2]) for key, sums in found.items()}
+            watched, key = row["watched_ms"] or 0, find_key(row, by)
+            estimated = watched if row["ended_by"] == "imported" else 0
+            found[key] = found[key].plus(WatchTotals(1, row["watched_ms"] is not None, watched, estimated))
+    return found
+
+
+def sum_up(found: dict[object, WatchTotals]) -> WatchTotals:
+    """Return the sums of all."""
+    return WatchTotals(*map(sum, zip(WatchTotals(), *found.values(), strict=True)))
 
 
 def is_known(key: object) -> bool:
@@ -58,14 +66,14 @@ def is_known(key: object) -> bool:
     return key is not None and not (isinstance(key, tuple) and key[0] is None)
 
 
-def fetch_entries(answer: dict[str, Any], by: By) -> dict[object, tuple[int, int, int]]:
+def fetch_entries(answer: dict[str, Any], by: By) -> dict[object, WatchTotals]:
     """Fetch the tool's entries without empty days and hours."""
     entries = {
-        (entry["name"], entry["type"]) if by == "title" else entry["name"] if by == "library" else entry["key"]: (
-            entry["plays"],
-            entry["timed"],
-            entry["watched_ms"],
-        )
+        (entry["name"], entry["type"])
+        if by == "title"
+        else entry["name"]
+        if by == "library"
+        else entry["key"]: WatchTotals(*(entry[name] for name in WatchTotals._fields))
         for entry in answer["entries"]
     }
     return {key: sums for key, sums in entries.items() if sums[0]}
@@ -80,12 +88,17 @@ def household(count: int, rng: random.Random) -> list[Row]:
             unit = rng.choice((HOUR, DAY))
             at = at // unit * unit + rng.choice((-1, 0, 1))
         make = rng.choice((imported, seen, running))
-        watched = {} if make is imported else {"watched_ms": rng.randrange(2 * HOUR)}
+        watched: Row = {} if make is imported and number % 2 else {"watched_ms": rng.randrange(2 * HOUR)}
         film = {"title": rng.choice(("The Lamp", "The Door", None))}
         track = {**episode("Marlow", 1, 1), "type": "track", "library": "Music", "library_id": "3"}
         what = rng.choice((film, episode("Harbour", 1, number), episode("The Lamp", 1, 2), track))
         who = rng.choice(({"user_id": "1"}, {"user_id": "2", "user_name": "Ben"}, {"user_id": None, "user_name": None}))
-        where = {"platform": rng.choice(("Web", "iOS", None))}
+        where = {"platform": rng.choice(("Web", "iOS", None)), "decision": None, "video_resolution": None}
+        if make is not imported:
+            where |= {
+                "decision": rng.choice(("direct play", "transcode", None)),
+                "video_resolution": rng.choice(("1080", "4k", None)),
+            }
         rows.append(make(number, at, **what, **who, **where, **watched))
     return rows
 
@@ -100,8 +113,7 @@ async def test_every_count_is_that_of_a_recount(tmp_path: Path, period: str) -> 
             answer = await it.well(STATS, period=period, by=by, limit=500)
             expected = recount(rows, by, window)
             assert fetch_entries(answer, by) == {key: sums for key, sums in expected.items() if is_known(key)}
-            sums = [sum(column) for column in zip(*expected.values(), strict=True)] or [0, 0, 0]
-            assert [answer[name] for name in ("plays", "timed", "watched_ms")] == sums
+            assert WatchTotals(*(answer[name] for name in WatchTotals._fields)) == sum_up(expected)
             assert (answer["timezone"], answer["period"], answer["by"]) == ("UTC", period, by)
             assert answer["until"] == "2026-11-22T17:00:00.123Z"
 
@@ -119,6 +131,7 @@ EDGES = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ends=st.tuples(EDGES, EDGES), by=st.sampled_from(KINDS))
 async def test_any_window_is_counted_exactly_wherever_its_ends_are(path: Path, ends: tuple[int, int], by: By) -> None:
@@ -129,8 +142,9 @@ async def test_any_window_is_counted_exactly_wherever_its_ends_are(path: Path, e
     async with open_cache(path) as cache:
         found = await count_plays_by(cache, by, window)
     expected = recount(rows, by, window)
-    assert sorted(found.entries.values()) == sorted(sums for key, sums in expected.items() if is_known(key))
-    assert found.total == tuple(map(sum, zip((0, 0, 0), *expected.values(), strict=True)))
+    counted = [*found.entries.values(), *found.by_server.values()]
+    assert sorted(counted) == sorted(sums for key, sums in expected.items() if is_known(key))
+    assert found.total == sum_up(expected)
 
 
 async def test_all_hours_are_told_in_order_and_all_days_also_those_without_plays(tmp_path: Path) -> None:
@@ -157,7 +171,7 @@ async def test_an_empty_past_is_counted_as_that(tmp_path: Path) -> None:
     async with past(tmp_path) as it:
         for by in KINDS:
             answer = await it.well(STATS, by=by, period="all")
-            assert (answer["plays"], answer["timed"], answer["watched_ms"]) == (0, 0, 0)
+            assert (answer["plays"], answer["timed"], answer["watched_ms"], answer["estimated_ms"]) == (0, 0, 0, 0)
             assert [entry for entry in answer["entries"] if entry["plays"]] == []
             assert not answer["history"]["complete"]
 
@@ -211,12 +225,46 @@ async def test_a_nonsense_period_or_kind_is_refused_with_the_valid_forms(tmp_pat
 
 
 @pytest.mark.parametrize("by", [by for by in KINDS if by != "title"])
-async def test_whole_days_and_hours_come_out_of_the_roll_ups(path: Path, by: By) -> None:
+async def test_whole_days_and_hours_come_out_of_the_roll_ups_and_no_count_reads_all_plays(path: Path, by: By) -> None:
     async with open_cache(path) as cache:
-        told: list[str] = []
-        await cache.archive.set_trace_callback(told.append)
-        await count_plays_by(cache, by, Window(NOW - 30 * DAY, NOW))
+        answer: list[str] = []
+        await cache.archive.set_trace_callback(answer.append)
+        await count_plays_by(cache, by, Window(NOW - 10 * DAY, NOW))
         await cache.archive.set_trace_callback(None)  # type: ignore[arg-type]  # what sqlite3 wants
-        plan = [str(row[3]) for row in await cache.archive.execute_fetchall(f"EXPLAIN QUERY PLAN {told[-1]}")]
+        counting = [sql for sql in answer if "watched_ms" in sql]
+        plan = [
+            str(row[3]) for sql in counting for row in await cache.archive.execute_fetchall(f"EXPLAIN QUERY PLAN {sql}")
+        ]
+    assert plan
     assert not [step for step in plan if step.startswith("SCAN plays")], plan
-    assert [step for step in plan if "SEARCH play_" in step and "PRIMARY KEY" in step], plan
+    if by in {"decision", "resolution"}:
+        assert [step for step in plan if "SEARCH plays USING COVERING INDEX plays_streams" in step], plan
+    else:
+        assert [step for step in plan if "SEARCH play_" in step and "PRIMARY KEY" in step], plan
+
+
+WHOLE = Window(0, NOW)
+
+
+@pytest.mark.parametrize("by", [by for by in KINDS if by != "title"])
+async def test_figures_of_long_windows_stay_in_memory_until_a_play_in_them_changes(path: Path, by: By) -> None:
+    async with open_cache(path) as cache:
+        statements: list[str] = []
+
+        async def count() -> tuple[int, WatchTotals]:
+            statements.clear()
+            found = await count_plays_by(cache, by, WHOLE)
+            return sum("watched_ms" in sql for sql in statements), found.total
+
+        await cache.archive.set_trace_callback(statements.append)
+        each = 2 if by in {"decision", "resolution"} else 1
+        first, before = await count()
+        again, same = await count()
+        assert (again, same) == (each, before), "only what is after the last whole block is counted again"
+        assert first > again
+        sql = "UPDATE plays SET watched_ms = coalesce(watched_ms, 0) + 7 WHERE id = (SELECT id FROM plays ORDER BY started_at LIMIT 1)"
+        await cache.writer.execute(sql)
+        once_more, after = await count()
+        assert after.watched_ms == before.watched_ms + 7
+        assert again < once_more <= again + 2 * each, "its block, and the next one"
+        await cache.archive.set_trace_callback(None)  # type: ignore[arg-type]  # what sqlite3 wants

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from support.recorded_plays import (
     DAY,
     HOUR,
@@ -16,16 +17,16 @@ from support.recorded_plays import (
     alert,
     change,
     episode,
-    heard_again,
     imported,
     imported_so_far,
     past,
+    reconnected,
     running,
     said,
     seen,
 )
 
-from plex_companion.history.outages import Outage, _merge, select_within
+from plex_companion.history.outages import Outage, _merge, select_overlapping
 from plex_companion.times import Window
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ MINUTE = 60_000
 def set_live(it: Past) -> None:
     """Make the state look connected."""
     state = it.companion.live.state
-    it.companion.live.publish(replace(state, connection=replace(state.connection, state="live"), down_since=None))
+    live = replace(state, connection=structs.replace(state.connection, state="live"), down_since=None)
+    it.companion.live.publish({it.companion.link_id: live})
 
 
 async def test_plays_are_told_by_who_watched_what(tmp_path: Path) -> None:
@@ -71,8 +73,8 @@ async def test_a_play_that_went_on_into_the_time_is_told_apart(tmp_path: Path) -
     async with past(tmp_path, plays=rows) as it:
         plays = (await it.well(HAPPENED, since="1h"))["plays"]
         assert plays["total"] == 1
-        told = [(int(play["id"]), play["playing"]) for play in plays["from_before"]]
-        assert told == [(1, False), (2, False)], "nobody listens, so nobody knows whether it still plays"
+        answer = [(int(play["id"]), play["playing"]) for play in plays["from_before"]]
+        assert answer == [(1, False), (2, False)], "nobody listens, so nobody knows whether it still plays"
         set_live(it)
         plays = (await it.well(HAPPENED, since="1h"))["plays"]
         assert [(int(play["id"]), play["playing"]) for play in plays["from_before"]] == [(1, False), (2, True)]
@@ -102,8 +104,8 @@ async def test_the_long_lists_are_cut_and_counted(tmp_path: Path) -> None:
 async def test_outages_come_out_of_the_journal(tmp_path: Path) -> None:
     events = [
         said(1, NOW - 9 * HOUR),
-        heard_again(2, NOW - 8 * HOUR, NOW - 7 * HOUR),
-        heard_again(3, NOW - 90 * MINUTE, NOW - 30 * MINUTE),
+        reconnected(2, NOW - 8 * HOUR, NOW - 7 * HOUR),
+        reconnected(3, NOW - 90 * MINUTE, NOW - 30 * MINUTE),
         said(4, NOW - 20 * MINUTE, "connection", subject="live", payload='{"state": "live"}'),
     ]
     async with past(tmp_path, events=events) as it:
@@ -184,7 +186,7 @@ def test_outages_that_overlap_are_one_and_cover_what_they_covered(found: list[Ou
         for one in found
         if one.since <= at < (10_000 if one.until is None else one.until)
     }
-    assert sum(one.measure_blind_ms(window) for one in select_within(merged, window)) == len(covered)
+    assert sum(one.measure_blind_ms(window) for one in select_overlapping(merged, window)) == len(covered)
     for one, after in pairwise(merged):
         assert one.until is not None
         assert one.until < after.since

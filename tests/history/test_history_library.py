@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from support.recorded_plays import DAY, HOUR, NOW, change, past
+from support.recorded_plays import DAY, HOUR, NOW, SERVER, change, past
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +48,23 @@ async def test_the_import_of_a_season_is_one_entry_with_its_first_titles(tmp_pat
         assert (entry["first_at"], entry["last_at"]) == ("2026-11-22T16:00:00.124Z", "2026-11-22T16:00:00.131Z")
 
 
+def write_catalogue(path: Path, *items: tuple[str, str, str]) -> None:
+    """Write items with their rating key, type and title."""
+    sql = "INSERT INTO items (server, rating_key, type, title, detailed) VALUES (?, ?, ?, ?, 0)"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executemany(sql, [(SERVER, *item) for item in items])
+
+
+async def test_what_plex_did_not_name_has_the_name_that_the_catalogue_knows(tmp_path: Path) -> None:
+    _, season, *episodes = build_season_rows(1, "Harbour", 5, 2)
+    unnamed = [{**row, "title": None} for row in (season, *episodes, change(9, NOW - 2 * HOUR, "7"))]
+    async with past(tmp_path, library_changes=unnamed) as it:
+        items = ("Harbour-0", "show", "Harbour Street"), ("Harbour-5", "season", "Season 5"), ("7", "movie", "Low Tide")
+        write_catalogue(tmp_path / "cache.sqlite3", *items)
+        entries = (await it.well(CHANGES, since="24h"))["new"]["entries"]
+        assert [one["title"] for one in entries] == ["Harbour Street - Season 5", "Low Tide"]
+
+
 async def test_an_album_is_one_entry_and_films_are_one_each(tmp_path: Path) -> None:
     album = [
         change(1, NOW - HOUR, "a", type="artist", title="Marlow", section_id="3"),
@@ -68,8 +87,8 @@ async def test_an_album_is_one_entry_and_films_are_one_each(tmp_path: Path) -> N
     async with past(tmp_path, library_changes=[*album, *tracks, *films]) as it:
         new = (await it.well(CHANGES, since="24h"))["new"]
         assert (new["items"], new["total_entries"]) == (4, 3)
-        told = [(entry["type"], entry["title"], entry["items"]) for entry in new["entries"]]
-        assert told == [("album", "Marlow - Gravel", 2), ("movie", "Film 5", 1), ("movie", "Film 6", 1)]
+        answer = [(entry["type"], entry["title"], entry["items"]) for entry in new["entries"]]
+        assert answer == [("album", "Marlow - Gravel", 2), ("movie", "Film 5", 1), ("movie", "Film 6", 1)]
 
 
 async def test_episodes_that_name_no_season_are_bundled_by_their_titles(tmp_path: Path) -> None:
@@ -82,8 +101,8 @@ async def test_episodes_that_name_no_season_are_bundled_by_their_titles(tmp_path
     ]
     async with past(tmp_path, library_changes=episodes) as it:
         deleted = (await it.well(CHANGES, since="24h"))["deleted"]
-        told = {(entry["type"], entry["title"], entry["items"]) for entry in deleted["entries"]}
-        assert told == {("season", "Two Kettles S01", 3), ("season", "Two Kettles S02", 2)}
+        answer = {(entry["type"], entry["title"], entry["items"]) for entry in deleted["entries"]}
+        assert answer == {("season", "Two Kettles S01", 3), ("season", "Two Kettles S02", 2)}
 
 
 async def test_a_show_without_anything_below_it_is_told_itself(tmp_path: Path) -> None:
@@ -107,10 +126,10 @@ async def test_a_new_file_of_an_old_item_is_an_upgrade_and_of_a_new_one_is_not(t
     ]
     async with past(tmp_path, library_changes=rows) as it:
         answer = await it.well(CHANGES, since="7d")
-        told = {
+        reported = {
             kind: {entry["item_id"] for entry in answer[kind]["entries"]} for kind in ("new", "upgraded", "deleted")
         }
-        assert told == {"new": {"young", "grown"}, "upgraded": {"old", "grown"}, "deleted": {"gone"}}
+        assert reported == {"new": {"young", "grown"}, "upgraded": {"old", "grown"}, "deleted": {"gone"}}
         assert answer["refreshed"] == 2
         later = await it.well(CHANGES, since="24h")
         assert {entry["item_id"] for entry in later["upgraded"]["entries"]} == {"old"}, "created before the window"

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from mcp import MCPError
-from support.recorded_plays import DAY, HOUR, NOW, episode, imported, imported_so_far, past, running, seen, write
+from support.recorded_plays import (
+    DAY,
+    HOUR,
+    NOW,
+    SERVER,
+    episode,
+    imported,
+    imported_so_far,
+    past,
+    running,
+    seen,
+    write,
+)
 
+from plex_companion.cache.connections import run_in_thread
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.queries.plays import (
     FEW,
@@ -19,10 +33,12 @@ from plex_companion.cache.queries.plays import (
     list_play_users,
     read_plays_page,
 )
+from plex_companion.cache.queries.title_words import expand_beginnings
 from plex_companion.history.filters import build_title_match
 from plex_companion.times import Window
 
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
 
     from support.recorded_plays import Past, Row
@@ -64,12 +80,11 @@ async def test_the_newest_come_first_and_both_kinds_are_told_for_what_they_are(t
         answer = await it.well(HISTORY)
         assert ids(answer) == [3, 2, 1]
         now, own, plex = answer["plays"]
-        assert (now["ended_at"], now["ended_by"], now["watched_ms"]) == (None, None, HOUR)
+        assert (now["ended_at"], now.get("ended_by"), now["watched_ms"]) == (None, None, HOUR)
         assert (own["ended_by"], own["percent"], own["user"]) == ("stopped", 50.0, {"id": "1", "name": "Ada"})
         assert plex["ended_by"] == "imported"
         assert plex["history_key"] == "/status/sessions/history/1"
-        absent = ("watched_ms", "paused_ms", "buffer_count", "percent", "decision")
-        assert [plex[name] for name in absent] == [None] * 5
+        assert plex.keys().isdisjoint({"watched_ms", "paused_ms", "buffer_count", "percent", "decision"})
         assert answer["connection"]["state"] == "offline"
         assert (answer["count"], answer["next_cursor"]) == (3, None)
 
@@ -337,8 +352,8 @@ async def test_a_play_can_be_read_by_its_id_whatever_it_is(tmp_path: Path) -> No
         for number in ("1", "2", "3"):
             body = await it.read(f"plex://plays/{number}")
             assert body["play"]["id"] == number
-            told = await it.well("play_get", id=int(number))
-            assert told["play"] == body["play"]
+            answer = await it.well("play_get", id=int(number))
+            assert answer["play"] == body["play"]
         listed = {str(one.uri) for one in (await it.client.list_resources()).resources}
         assert {uri for uri in listed if uri.startswith("plex://plays/")} == {"plex://plays/3"}
 
@@ -353,20 +368,20 @@ async def test_a_play_is_told_with_its_course_and_plexs_row(tmp_path: Path) -> N
     ]  # fmt: skip
     other = {**marks[0], "id": 9, "play_id": 2}
     async with past(tmp_path, plays=[ended, running(2, NOW)], play_marks=[*marks, other]) as it:
-        told = await it.well("play_get", id="1")
-        assert [mark["kind"] for mark in told["marks"]] == list(kinds)
+        answer = await it.well("play_get", id="1")
+        assert [mark["kind"] for mark in answer["marks"]] == list(kinds)
         first = {
             "at": "2026-11-22T14:00:00.124Z",
             "kind": "started",
             "view_offset_ms": 1000,
             "detail": {"state": "playing"},
         }
-        assert told["marks"][0] == first
-        assert told["plex_history"] == {
+        assert answer["marks"][0] == first
+        assert answer["plex_history"] == {
             "history_key": "/status/sessions/history/77",
             "viewed_at": "2026-11-22T15:00:00.123Z",
         }
-        assert (told["state"], (await it.well("play_get", id="2"))["state"]) == (None, "playing")
+        assert (answer["state"], (await it.well("play_get", id="2"))["state"]) == (None, "playing")
 
 
 async def test_a_play_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -395,6 +410,8 @@ WISHES = {
     "title, user and time": (PlayFilter("1", words=WORD, window=DAYS), "VIRTUAL TABLE INDEX"),
     "a word of very many": (PlayFilter(words=MANY), "plays_by_time"),
     "the same of a user": (PlayFilter("1", words=MANY), "plays_by_user"),
+    "servers": (PlayFilter(servers=[SERVER, "cabin-0002"]), "plays_by_time"),
+    "user on servers": (PlayFilter("1", servers=[SERVER]), "plays_by_user"),
 }
 
 
@@ -415,37 +432,67 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_every_question_goes_down_an_index_and_sorts_nothing_but_titles(
     many: Path, name: str, place: KeysetPosition | None, analyzed: bool
 ) -> None:
-    wish, index = WISHES[name]
+    query, index = WISHES[name]
     async with open_cache(many) as cache:
         await cache.writer.execute("ANALYZE" if analyzed else "DROP TABLE IF EXISTS sqlite_stat1")
-        told: list[str] = []
-        await cache.archive.set_trace_callback(told.append)
-        found = await read_plays_page(cache, wish, 50, place)
+        answer: list[str] = []
+        await cache.archive.set_trace_callback(answer.append)
+        found = await run_in_thread(cache.archive, partial(read_plays_page, filters=query, limit=50, after=place))
         await cache.archive.set_trace_callback(None)  # type: ignore[arg-type]  # what sqlite3 wants
-        sql = next(one for one in told if one.startswith("SELECT * FROM plays"))
-        plan = [str(row[3]) for row in await cache.archive.execute_fetchall(f"EXPLAIN QUERY PLAN {sql}")]
+        plan = [
+            str(row[3])
+            for sql in answer
+            if "FROM plays" in sql
+            for row in await cache.archive.execute_fetchall(f"EXPLAIN QUERY PLAN {sql}")
+        ]
     assert found or "library" in name
     scanned = [step for step in plan if step.startswith("SCAN plays") and "USING" not in step]
     assert scanned == [], plan
     assert any(index in step for step in plan), plan
     sorts = any("TEMP B-TREE" in step for step in plan)
-    assert sorts == (index == "VIRTUAL TABLE INDEX"), plan
+    assert sorts == (query.words is not None), plan
 
 
-async def test_a_rare_and_a_common_word_find_the_same_as_a_look_at_every_play(many: Path) -> None:
+@pytest.mark.parametrize("upwards", [False, True], ids=["newest", "oldest"])
+@pytest.mark.parametrize("limit", [200, 10_000])
+@pytest.mark.parametrize("user", [None, "2", "nobody"])
+@pytest.mark.parametrize(
+    ("title", "like"), [("lamp", "%lamp%"), ("the", "%the%"), ("th", "%the%"), ("the do", "%the do%")]
+)
+async def test_a_rare_and_a_common_word_find_the_same_as_a_look_at_every_play(
+    many: Path, title: str, like: str, user: str | None, limit: int, *, upwards: bool
+) -> None:
+    def read(connection: sqlite3.Connection) -> list[Any]:
+        filters = PlayFilter(user, words=expand_beginnings(connection, build_title_match(title)))
+        return read_plays_page(connection, filters, limit, upwards=upwards)
+
+    order = "started_at, id" if upwards else "started_at DESC, id DESC"
     async with open_cache(many) as cache:
-        for words, like in ((WORD, "%lamp%"), (MANY, "%the%")):
-            for user in (None, "2"):
-                found = await read_plays_page(cache, PlayFilter(user, words=words), 200)
-                rows = await cache.reader.execute_fetchall(
-                    "SELECT id FROM plays WHERE title LIKE ? AND (? IS NULL OR user_id = ?) "
-                    "ORDER BY started_at DESC, id DESC LIMIT 200",
-                    (like, user, user),
-                )
-                assert [row["id"] for row in found] == [row["id"] for row in rows]
+        found = await run_in_thread(cache.archive, read)
+        rows = await cache.reader.execute_fetchall(
+            f"SELECT id FROM plays WHERE title LIKE ? AND (? IS NULL OR user_id = ?) ORDER BY {order} LIMIT ?",  # noqa: S608 - our own
+            (like, user, user, limit),
+        )
+    assert [row["id"] for row in found] == [row["id"] for row in rows]
+
+
+async def test_a_beginning_is_searched_as_the_words_that_have_it_where_they_are_few(tmp_path: Path) -> None:
+    titles = ["Lamp", "Lamps & Lampions", "Other", "L\u00e4mpchen", *(f"Star{n}" for n in range(30))]
+    path = write(tmp_path / "cache.sqlite3", plays=[seen(n, NOW, title=title) for n, title in enumerate(titles, 1)])
+    async with open_cache(path) as cache:
+
+        async def find(title: str) -> str:
+            return await run_in_thread(cache.archive, partial(expand_beginnings, match=build_title_match(title)))
+
+        assert await find("lamp") == '("lamp" OR "lampchen" OR "lampions" OR "lamps")'
+        assert await find("lampi") == '"lampions"'
+        assert await find("lamp other") == '("lamp" OR "lampchen" OR "lampions" OR "lamps") AND "other"'
+        assert await find("none") == '"none"*'
+        assert await find("star") == '"star"*'
+        assert await find("\u6d77") == '"\u6d77"'
 
 
 async def test_who_and_which_libraries_is_found_from_one_to_the_next(many: Path) -> None:
     async with open_cache(many) as cache:
-        assert await list_play_users(cache) == [("1", "Ada"), ("2", "Ada"), ("3", "Ada")]
+        assert await list_play_users(cache) == {"1": "Ada", "2": "Ada", "3": "Ada"}
         assert await list_play_libraries(cache) == [("1", "Films")]

@@ -15,6 +15,7 @@ from support.recorded_plays import DAY, HOUR, NOW, past, seen, write
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.queries.counts import count_plays_by
 from plex_companion.dashboard.renderer import PageRenderer
+from plex_companion.dashboard.templating import Templates
 from plex_companion.errors import SettingsError
 from plex_companion.settings import Settings
 from plex_companion.times import Window, list_offsets
@@ -50,7 +51,7 @@ async def test_an_hour_and_a_day_are_those_of_the_zone_that_is_set(tmp_path: Pat
 
 async def test_the_page_counts_by_the_zone_that_is_set(tmp_path: Path) -> None:
     async with past(tmp_path, plays=[seen(1, ms(2026, 11, 21, 18, 20))], timezone="Asia/Kathmandu") as it:
-        parts = (await PageRenderer(it.companion).render()).parts["charts"]
+        parts = (await PageRenderer(it.companion, Templates(it.companion)).render()).parts["charts"]
         assert "most on Sun 22 Nov" in parts["days"]
         assert "Sunday at 0:00" in parts["heat"]
         assert "Asia/Kathmandu" in parts["heat"]
@@ -65,7 +66,7 @@ async def test_the_page_ranks_as_the_statistics_do_and_tells_two_of_one_title_ap
         seen(3, NOW - 30 * DAY - 1),
     ]
     async with past(tmp_path, plays=plays) as it:
-        parts = (await PageRenderer(it.companion).render()).parts["charts"]
+        parts = (await PageRenderer(it.companion, Templates(it.companion)).render()).parts["charts"]
         assert "Twin Rivers (1992)" in parts["titles"]
         assert "Twin Rivers (2019)" in parts["titles"]
         assert "The Lamp" not in parts["titles"]

@@ -31,8 +31,8 @@ def _username(plex: Any) -> str:
 
 async def test_what_plays_is_in_the_first_snapshot_and_then_in_frames(demo: Demo) -> None:
     session = demo.start(demo.get_episode(), user=1)
-    async with listening(demo.url) as ears:
-        snapshot = await ears.live()
+    async with listening(demo.url) as output:
+        snapshot = await output.live()
         assert snapshot.detail is None
         (row,) = snapshot.sessions or ()
         assert (row.session_key, row.state) == (session.key, "playing")
@@ -41,58 +41,58 @@ async def test_what_plays_is_in_the_first_snapshot_and_then_in_frames(demo: Demo
         assert row.player is not None
         assert all(section.count is not None for section in snapshot.sections or ())
         demo.pause(session)
-        event = await ears.next()
+        event = await output.next()
         assert isinstance(event, Playing)
         assert (event.session_key, event.state) == (session.key, "paused")
 
 
 async def test_a_restart_is_a_new_epoch_with_keys_from_one(demo: Demo) -> None:
     demo.start()
-    async with listening(demo.url) as ears:
-        assert (await ears.live()).epoch == 5
+    async with listening(demo.url) as output:
+        assert (await output.live()).epoch == 5
         await demo.restart(down=1, starting=1)
-        snapshot = await ears.live()
+        snapshot = await output.live()
         assert snapshot.sessions == ()
         assert snapshot.epoch > 5
         assert demo.start().key == "1"
-        event = await ears.next()
+        event = await output.next()
         assert isinstance(event, Playing)
         assert event.session_key == "1"
 
 
 async def test_a_reset_of_all_connections_is_survived(demo: Demo) -> None:
-    async with listening(demo.url, ListenerTimeouts(closing=0.1)) as ears:
-        await ears.live()
+    async with listening(demo.url, ListenerTimeouts(closing=0.1)) as output:
+        await output.live()
         demo.reset_connections()
-        assert (await ears.lost()).detail.startswith("connection ")
-        assert (await ears.live()).epoch == 6
+        assert (await output.disconnected()).detail.startswith("connection ")
+        assert (await output.live()).epoch == 6
 
 
 async def test_a_silent_server_is_noticed(demo: Demo) -> None:
-    async with listening(demo.url, ListenerTimeouts(closing=0.1, ping=0.1, pong=0.2, waits=quickly)) as ears:
-        await ears.live()
+    async with listening(demo.url, ListenerTimeouts(closing=0.1, ping=0.1, pong=0.2, waits=quickly)) as output:
+        await output.live()
         demo.go_silent(everything=True)
-        assert await ears.lost() == Disconnected("no pong for 0.2 s")
+        assert await output.disconnected() == Disconnected("no pong for 0.2 s")
         demo.speak_again()
-        assert (await ears.live()).epoch > 5
+        assert (await output.live()).epoch > 5
 
 
 async def test_a_revoked_token_and_its_return(demo: Demo) -> None:
-    async with listening(demo.url) as ears:
-        await ears.live()
+    async with listening(demo.url) as output:
+        await output.live()
         demo.revoke_token()
-        ears.wanted.request_snapshot()
-        assert (await ears.lost()).unauthorized
+        output.refresh.request_snapshot()
+        assert (await output.disconnected()).unauthorized
         demo.restore_token()
-        await ears.live()
+        await output.live()
 
 
 async def test_a_burst_arrives_whole(demo: Demo) -> None:
     session = demo.start()
-    async with listening(demo.url) as ears, anyio.create_task_group() as tasks:
-        await ears.live()
+    async with listening(demo.url) as output, anyio.create_task_group() as tasks:
+        await output.live()
         tasks.start_soon(demo.burst, 3000, session)
-        events = [await ears.next() for _ in range(3000)]
+        events = [await output.next() for _ in range(3000)]
     offsets = [event.view_offset_ms or 0 for event in events if isinstance(event, Playing)]
     assert len(offsets) == 3000
     assert offsets == sorted(offsets)

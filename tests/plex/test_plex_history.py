@@ -11,6 +11,7 @@ from xml.sax.saxutils import quoteattr
 import anyio
 import anyio.lowlevel
 import pytest
+from support.deadlines import HANG_SECONDS
 from support.frames import DEN, Story, of
 from support.running_listener import listening
 from support.scripted_plex import Answer, Pretend, clock, playing_frame, pretend_plex, settings_for, until
@@ -25,7 +26,7 @@ from plex_companion.plex.history_importer import ITEMS, PAGE, PATH, SLICE, Histo
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from support.running_listener import Ears
+    from support.running_listener import ListenerOutput
 
 BEGAN = 1_700_000_000
 Attributes = dict[str, object]
@@ -118,7 +119,7 @@ class RecordingCache:
 
     async def send(self, page: HistoryPage) -> None:
         self.pages.append(page)
-        changes = self.story.hear(page)
+        changes = self.story.receive(page)
         news = [play for change in of(changes, PlaysImported) for play in change.plays]
         again = [play for change in of(changes, PlaysRepeated) for play in change.plays]
         self.doubles += [play.history_key for play in again]
@@ -145,7 +146,7 @@ async def plex() -> AsyncIterator[Pretend]:
 
 @asynccontextmanager
 async def open_importer(plex: Pretend, cache: RecordingCache) -> AsyncIterator[HistoryImporter]:
-    async with open_gateway(settings_for(plex.url, plex_timeout_seconds=2)) as gateway:
+    async with open_gateway(settings_for(plex.url, plex_timeout_seconds=HANG_SECONDS)) as gateway:
         yield HistoryImporter(gateway, cache.progress, cache.send, count(1), ItemEnricher(), clock())
 
 
@@ -269,8 +270,8 @@ async def test_the_next_page_is_read_when_the_last_is_written(plex: Pretend) -> 
             await anyio.sleep(0.005)
 
     async with open_gateway(settings_for(plex.url)) as gateway, anyio.create_task_group() as tasks:
-        book = ImportProgress(lambda: cache.history, written)
-        tasks.start_soon(HistoryImporter(gateway, book, cache.send, count(1), ItemEnricher(), clock()).read_all)
+        progress = ImportProgress(lambda: cache.history, written)
+        tasks.start_soon(HistoryImporter(gateway, progress, cache.send, count(1), ItemEnricher(), clock()).read_all)
         await until(lambda: len(cache.pages) == 4)
         await anyio.wait_all_tasks_blocked()
         assert (len(cache.pages), len(source.asked)) == (4, 2)
@@ -292,10 +293,10 @@ async def test_while_it_is_not_known_whose_history_it_is_none_is_read(plex: Pret
 # The listener
 
 
-async def pages(ears: Ears, cache: RecordingCache, fact: Callable[[], object]) -> None:
+async def pages(output: ListenerOutput, cache: RecordingCache, fact: Callable[[], object]) -> None:
     """Take in what the listener sends until something is so."""
     while not fact():
-        event = await ears.next()
+        event = await output.next()
         if isinstance(event, HistoryPage):
             await cache.send(event)
 
@@ -309,25 +310,25 @@ def import_at_once(cache: RecordingCache) -> ImportProgress:
 
 async def test_on_every_connect_history_is_read_after_the_libraries(plex: Pretend) -> None:
     source, cache = FakeHistory(plex, [element(n) for n in range(10)]), RecordingCache()
-    async with listening(plex.url, book=import_at_once(cache)) as ears:
-        await pages(ears, cache, lambda: cache.history.complete)
+    async with listening(plex.url, history=import_at_once(cache)) as output:
+        await pages(output, cache, lambda: cache.history.complete)
         assert plex.asked.index("/accounts") < plex.asked.index(source.asked[0])
         assert plex.asked.index("/devices") < plex.asked.index(source.asked[0])
         source.rows.append(element(11))
         await (await plex.socket()).close()
-        await pages(ears, cache, lambda: len(cache.plays) == 11)
+        await pages(output, cache, lambda: len(cache.plays) == 11)
 
 
 async def test_after_an_ended_play_it_is_read_soon_and_once_more_a_little_later(plex: Pretend) -> None:
     source, cache = FakeHistory(plex, [element(n) for n in range(10)]), RecordingCache()
-    async with listening(plex.url, book=import_at_once(cache)) as ears:
-        await pages(ears, cache, lambda: cache.history.complete)
+    async with listening(plex.url, history=import_at_once(cache)) as output:
+        await pages(output, cache, lambda: cache.history.complete)
         for _ in range(5):
-            ears.wanted.request_history()
+            output.refresh.request_history()
         await until(lambda: len(source.asked) == 4)
         source.rows.append(element(11))
         await until(lambda: len(source.asked) == 6)
-        await pages(ears, cache, lambda: len(cache.plays) == 11)
+        await pages(output, cache, lambda: len(cache.plays) == 11)
         await anyio.wait_all_tasks_blocked()
         assert len(source.asked) == 6, "five plays that ended at once are one reason to look"
 
@@ -336,26 +337,26 @@ async def test_after_an_ended_play_it_is_read_soon_and_once_more_a_little_later(
 async def test_history_that_is_the_owners_alone_stays_incomplete_and_breaks_nothing(plex: Pretend, status: int) -> None:
     source, cache = FakeHistory(plex, [element(1)]), RecordingCache()
     source.refusals = {0: Answer(status)}
-    async with listening(plex.url, book=import_at_once(cache)) as ears:
-        await pages(ears, cache, lambda: cache.history.detail)
+    async with listening(plex.url, history=import_at_once(cache)) as output:
+        await pages(output, cache, lambda: cache.history.detail)
         assert PATH in (cache.history.detail or "")
         assert not cache.history.complete
-        ears.wanted.request_history()
+        output.refresh.request_history()
         socket = await plex.socket()
         await socket.send(playing_frame("9"))
-        while not isinstance(await ears.next(), Playing):
+        while not isinstance(await output.next(), Playing):
             pass
         assert len(source.asked) == 1, "asked again when Plex is connected to again"
         await socket.close()
-        await pages(ears, cache, lambda: cache.history.complete)
+        await pages(output, cache, lambda: cache.history.complete)
         assert (cache.history.detail, len(cache.plays)) == (None, 1)
 
 
 async def test_a_history_that_fails_is_tried_again(plex: Pretend) -> None:
     source, cache = FakeHistory(plex, [element(1)]), RecordingCache()
     source.refusals = {0: Answer(500), 2: Answer(503)}
-    async with listening(plex.url, book=import_at_once(cache)) as ears:
-        await pages(ears, cache, lambda: cache.history.complete)
+    async with listening(plex.url, history=import_at_once(cache)) as output:
+        await pages(output, cache, lambda: cache.history.complete)
     assert [bool(page.detail) for page in cache.pages].count(True) == 2
     assert cache.history.detail is None
 
@@ -363,17 +364,17 @@ async def test_a_history_that_fails_is_tried_again(plex: Pretend) -> None:
 async def test_a_history_that_takes_long_holds_back_neither_frames_nor_snapshots(plex: Pretend) -> None:
     source, cache = FakeHistory(plex, [element(1)]), RecordingCache()
     source.held = anyio.Event()
-    async with listening(plex.url, book=import_at_once(cache)) as ears:
+    async with listening(plex.url, history=import_at_once(cache)) as output:
         await until(lambda: source.asked)
         socket = await plex.socket()
         await socket.send(playing_frame("9"))
-        while not isinstance(await ears.next(), Playing):
+        while not isinstance(await output.next(), Playing):
             pass
         asked = plex.asked.count("/status/sessions")
-        ears.wanted.request_snapshot()
+        output.refresh.request_snapshot()
         await until(lambda: plex.asked.count("/status/sessions") == asked + 1)
         source.held.set()
-        await pages(ears, cache, lambda: cache.history.complete)
+        await pages(output, cache, lambda: cache.history.complete)
 
 
 BROKEN = [

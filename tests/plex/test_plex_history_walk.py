@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 import pytest
+from msgspec.structs import replace
 
 from plex_companion.models import History, HistoryRow, Item
 from plex_companion.plex.history_importer import OVERLAP_S, PAGE, HistoryCursor, RawHistoryPage
@@ -41,15 +42,15 @@ class FakeHistory:
     meanwhile: Callable[[FakeHistory], None] | None = None
     asked: list[tuple[str, int, int]] = field(default_factory=list)
 
-    def page(self, walk: HistoryCursor) -> RawHistoryPage:
-        self.asked.append(("asc" if walk.ascending else "desc", walk.since, walk.start))
-        rows = [one for one in self.rows if not self.filters or one.viewed_at_s >= walk.since]
-        rising = self.order == "oldest first" or (self.order == "as asked" and walk.ascending)
+    def page(self, cursor: HistoryCursor) -> RawHistoryPage:
+        self.asked.append(("asc" if cursor.ascending else "desc", cursor.since, cursor.start))
+        rows = [one for one in self.rows if not self.filters or one.viewed_at_s >= cursor.since]
+        rising = self.order == "oldest first" or (self.order == "as asked" and cursor.ascending)
         if self.order == "no order":
             rows = sorted(rows, key=lambda one: crc32(one.history_key.encode()))
         else:
             rows = sorted(rows, key=lambda one: one.viewed_at_s, reverse=not rising)
-        found = rows[walk.start : walk.start + self.most] if self.pages else rows
+        found = rows[cursor.start : cursor.start + self.most] if self.pages else rows
         if self.meanwhile:
             self.meanwhile(self)
         return RawHistoryPage(tuple(found), len(found), len(rows) if self.totals else None)
@@ -59,11 +60,11 @@ def walk_to_end(
     source: FakeHistory, known: History | None = None, requests: int = 60
 ) -> tuple[HistoryCursor, list[str]]:
     """The walk at its end, and the keys that came with it."""
-    walk, keys = HistoryCursor(known or History(), NOW), []
-    while not walk.done:
-        keys += [one.history_key for one in walk.advance(source.page(walk))]
+    cursor, keys = HistoryCursor(known or History(), NOW), []
+    while not cursor.done:
+        keys += [one.history_key for one in cursor.advance(source.page(cursor))]
         assert len(source.asked) <= requests
-    return walk, keys
+    return cursor, keys
 
 
 def find_missing(source: FakeHistory, keys: list[str]) -> set[str]:
@@ -72,21 +73,21 @@ def find_missing(source: FakeHistory, keys: list[str]) -> set[str]:
 
 def test_each_page_begins_at_the_time_where_the_last_one_ended() -> None:
     source = FakeHistory(make_year())
-    walk, keys = walk_to_end(source)
+    cursor, keys = walk_to_end(source)
     assert not find_missing(source, keys)
     assert len(keys) == len(source.rows), "rows of the second between two pages come twice and are told once"
     assert [start for _, _, start in source.asked] == [0] * len(source.asked)
     assert len(source.asked) == 4
-    assert walk.mark_s == source.rows[-1].viewed_at_s
-    assert walk.build_progress(len(source.rows)) == len(source.rows)
+    assert cursor.mark_s == source.rows[-1].viewed_at_s
+    assert cursor.build_progress(len(source.rows)) == len(source.rows)
 
 
 def test_the_mark_and_the_progress_move_with_every_page() -> None:
-    source, walk = FakeHistory(make_year()), HistoryCursor(History(), NOW)
+    source, cursor = FakeHistory(make_year()), HistoryCursor(History(), NOW)
     shown = []
-    while not walk.done:
-        walk.advance(source.page(walk))
-        shown.append((walk.mark_s, walk.build_progress(len(source.rows))))
+    while not cursor.done:
+        cursor.advance(source.page(cursor))
+        shown.append((cursor.mark_s, cursor.build_progress(len(source.rows))))
     assert shown == sorted(shown)
     assert shown[0][1] == PAGE
 
@@ -95,16 +96,16 @@ def test_reading_on_begins_a_day_before_the_mark() -> None:
     source = FakeHistory(make_year())
     mark = source.rows[1000].viewed_at_s
     known = History(mark, 1001, len(source.rows), complete=True)
-    walk, keys = walk_to_end(source, known)
+    cursor, keys = walk_to_end(source, known)
     assert source.asked[0] == ("asc", mark - OVERLAP_S, 0)
     assert {one.history_key for one in source.rows if one.viewed_at_s >= mark - OVERLAP_S} == set(keys)
-    assert walk.build_progress(len(source.rows)) == len(source.rows)
+    assert cursor.build_progress(len(source.rows)) == len(source.rows)
 
 
 def test_a_history_without_a_row_is_read_in_one_request() -> None:
     source = FakeHistory([])
-    walk, keys = walk_to_end(source, requests=1)
-    assert (keys, walk.build_progress(0), walk.mark_s) == ([], 0, 0)
+    cursor, keys = walk_to_end(source, requests=1)
+    assert (keys, cursor.build_progress(0), cursor.mark_s) == ([], 0, 0)
 
 
 def test_more_rows_in_one_second_than_a_page_holds() -> None:
@@ -141,12 +142,12 @@ def test_every_row_comes_from_a_server_that(strange: dict[str, object], totals: 
     source = FakeHistory(make_year(), totals=totals, **strange)  # type: ignore[arg-type]  # as declared above
     mark = 0 if days is None else source.rows[-days].viewed_at_s
     before = [one.history_key for one in source.rows if one.viewed_at_s <= mark]
-    walk, keys = walk_to_end(source, History(mark, len(before)))
+    cursor, keys = walk_to_end(source, History(mark, len(before)))
     assert find_missing(source, [*before, *keys]) == set()
-    assert walk.mark_s == source.rows[-1].viewed_at_s
+    assert cursor.mark_s == source.rows[-1].viewed_at_s
     assert (
-        walk.build_progress(len(source.rows))
-        == walk.build_progress(len(source.rows) if totals else None)
+        cursor.build_progress(len(source.rows))
+        == cursor.build_progress(len(source.rows) if totals else None)
         == len(source.rows)
     )
 
@@ -181,6 +182,6 @@ def test_rows_that_come_and_go_meanwhile_hide_none_of_those_that_stay(seed: int)
 
 def test_a_row_from_the_future_does_not_carry_the_mark_there() -> None:
     source = FakeHistory([*make_year(10), make_row(99, NOW + 900 * DAY)])
-    walk, keys = walk_to_end(source)
+    cursor, keys = walk_to_end(source)
     assert not find_missing(source, keys)
-    assert walk.mark_s == NOW
+    assert cursor.mark_s == NOW

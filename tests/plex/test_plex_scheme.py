@@ -83,8 +83,8 @@ async def test_the_websocket_goes_where_the_answer_came_from(pretend: Pretend) -
     said: list[Event] = []
     heard_something = anyio.Event()
 
-    async def take(heard: Sequence[ReceivedEvent]) -> None:
-        said.extend(one.event for one in heard)
+    async def take(received: Sequence[ReceivedEvent]) -> None:
+        said.extend(one.event for one in received)
         heard_something.set()
 
     with anyio.fail_after(HANG_SECONDS):

@@ -28,7 +28,7 @@ async def pretend() -> AsyncIterator[Pretend]:
 
 @pytest.fixture
 async def gateway(pretend: Pretend) -> AsyncIterator[Gateway]:
-    async with open_gateway(settings_for(pretend.url, plex_timeout_seconds=3)) as one:
+    async with open_gateway(settings_for(pretend.url)) as one:
         yield one
 
 
@@ -146,7 +146,8 @@ async def test_a_server_that_is_gone_raises() -> None:
             await _take(gateway)
 
 
-async def test_sessions_that_take_too_long_raise(pretend: Pretend, gateway: Gateway) -> None:
+async def test_sessions_that_take_too_long_raise(pretend: Pretend) -> None:
     pretend.answers["/status/sessions"] = pretend.never
-    with pytest.raises(TimedOut):
-        await _take(gateway)
+    async with open_gateway(settings_for(pretend.url, plex_timeout_seconds=1)) as gateway:
+        with pytest.raises(TimedOut):
+            await _take(gateway)

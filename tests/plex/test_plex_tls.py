@@ -53,8 +53,8 @@ async def _receive_first_event(url: str, **more: Any) -> Event:
     settings = settings_for(url, **more)
     send, receive = anyio.create_memory_object_stream["ReceivedEvent"](math.inf)
 
-    async def pass_on(heard: Sequence[ReceivedEvent]) -> None:
-        await send.send(heard[0])
+    async def pass_on(received: Sequence[ReceivedEvent]) -> None:
+        await send.send(received[0])
 
     async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 

@@ -40,8 +40,8 @@ def test_an_answer_is_kept_for_its_seconds_and_each_name_has_its_own() -> None:
 def test_an_answer_for_another_version_is_old() -> None:
     fetch = CountingFetch()
     cache = make_cache(fetch)
-    told = [cache.get_or_fetch("a", 10, fetch, version=version) for version in (1, 1, 2, 1)]
-    assert told == [1, 1, 2, 3]
+    shown = [cache.get_or_fetch("a", 10, fetch, version=version) for version in (1, 1, 2, 1)]
+    assert shown == [1, 1, 2, 3]
 
 
 def test_what_is_too_old_is_let_go_when_something_else_is_kept() -> None:

@@ -16,11 +16,11 @@ import pytest
 from mcp import Client
 from pydantic import SecretStr
 from support.deadlines import HANG_SECONDS
-from support.running_listener import HASTY
+from support.running_listener import FAST
 from support.scripted_plex import ROOT, TOKEN, Answer, Pretend, playing_frame, pretend_plex, settings_for
 
 from plex_companion.app import open_application
-from plex_companion.changes.state import MOST
+from plex_companion.changes.state import MOST_PER_KIND
 from plex_companion.plex.account import list_servers
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.settings import Settings
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-STEADY = replace(HASTY, ping=50, pong=50, opening=20, after_play=HANG_SECONDS)
+STEADY = replace(FAST, ping=50, pong=50, opening=HANG_SECONDS, after_play=HANG_SECONDS)
 PLAYER = '<Player machineIdentifier="a" state="playing" title="TV"/>'
 FINE = f'<Video sessionKey="1" ratingKey="3" key="/library/metadata/3" type="movie" title="Fine">{PLAYER}<User id="1" title="ada"/></Video>'
 TWICE = (
@@ -111,7 +111,12 @@ async def run_companion(
         plex.answers["/"] = Answer(body=ROOT)
         plex.answers["/status/sessions"] = first or listing(*rows)
         plex.answers["/activities"] = plex.answers["/clients"] = Answer()
-        given = {"plex_url": plex.url, "database": folder / "cache.sqlite3", "plex_timeout_seconds": 30, **more}
+        given = {
+            "plex_url": plex.url,
+            "database": folder / "cache.sqlite3",
+            "plex_timeout_seconds": HANG_SECONDS,
+            **more,
+        }
         settings = Settings.load(given).model_copy(update={"plex_token": SecretStr(TOKEN)})
         async with (
             open_application(settings, timeouts=STEADY, tick_seconds=0.05) as application,
@@ -344,15 +349,15 @@ async def test_of_twenty_thousand_sessions_two_thousand_are_kept_and_none_of_the
     tmp_path: Path,
 ) -> None:
     async with run_companion(tmp_path, *_build_rows()) as it:
-        assert len(it.known) == MOST
-        assert "18000 rows more than can be kept" in it.detail
+        assert len(it.known) == MOST_PER_KIND
+        assert "18,000 rows more than can be kept" in it.detail
         it.sessions(*_build_rows(first=5_000))
         asked = it.plex.asked.count("/status/sessions")
         await it.socket.send(playing_frame("1", state="stopped", clientIdentifier="m1", ratingKey="3"))
         await it.until(lambda: "1" not in it.known)
         await it.look()
         await it.until(lambda: it.plex.asked.count("/status/sessions") > asked and "5000" in it.known)
-        assert len(it.known) <= MOST
+        assert len(it.known) <= MOST_PER_KIND
         assert "2" in it.known, "the reading did not tell of all"
         it.sessions(FINE)
         await it.look()
@@ -374,7 +379,7 @@ async def test_a_frame_of_twenty_thousand_entries_is_taken_in_whole_and_keeps_no
         body = {"type": "playing", "PlaySessionStateNotification": entries}
         await it.socket.send(json.dumps({"NotificationContainer": body}))
         await it.until(lambda: it.application.companion.live.counters.events["playing"] >= MANY - 2)
-        assert len(it.known) <= MOST
+        assert len(it.known) <= MOST_PER_KIND
 
 
 async def test_the_program_ends_when_it_is_told_to_while_it_reads_far_too_much(tmp_path: Path) -> None:
@@ -395,9 +400,9 @@ async def test_the_program_ends_when_it_is_told_to_while_it_reads_far_too_much(t
 async def test_a_server_of_the_account_that_cannot_be_read_hides_no_other() -> None:
     good = {"clientIdentifier": "attic-1", "name": "Attic", "provides": "server", "owned": True}
     roads = [{"uri": "http://127.0.0.1:32400"}, {"uri": 7}, "road"]
-    told = [{"name": "No identifier", "provides": "server"}, "odd", {**good, "connections": roads}, None]
+    shown = [{"name": "No identifier", "provides": "server"}, "odd", {**good, "connections": roads}, None]
     async with pretend_plex() as plex:
-        plex.answers["/api/v2/resources"] = Answer(body=json.dumps(told).encode())
+        plex.answers["/api/v2/resources"] = Answer(body=json.dumps(shown).encode())
         async with open_gateway(settings_for(plex.url, plex_tv_url=plex.url)) as gateway:
             found = await gateway.call_plex_tv(partial(list_servers, token=SecretStr(TOKEN)))
         assert [(one.name, len(one.connections)) for one in found] == [("Attic", 1)]

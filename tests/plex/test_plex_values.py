@@ -7,9 +7,10 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from plex_companion.demo.household import model as demo
-from plex_companion.events import Playing, Reachability, TranscodeReport, parse_frame
+from plex_companion.events import Playing, Reachability, TranscodeReport
 from plex_companion.models import TYPE_NAMES, TYPE_NUMBERS, MediaType
 from plex_companion.parsing.values import parse_bool, parse_float, parse_int, parse_text
+from plex_companion.parsing.websocket_frames import parse_frame
 from plex_companion.plex.xml import views
 from plex_companion.plex.xml.attributes import read_flag, read_float, read_number, read_year
 

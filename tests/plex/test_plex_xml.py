@@ -187,7 +187,7 @@ def test_of_many_rows_so_many_are_kept_and_the_rest_is_counted() -> None:
     for broken in ("", "&"):
         root, damage = _read(f"<MediaContainer>{FINE * 5000}{broken}</MediaContainer>", most_rows=100)
         assert (len(root), damage.beyond) == (100, 4900)
-        assert "4900 rows more than can be kept" in damage.describe()
+        assert "4,900 rows more than can be kept" in damage.describe()
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ def written(folder: Path, sql: str) -> list[tuple[object, ...]]:
 
 async def healed(one: Member, folder: Path) -> None:
     """The alert is over, the storage is well, and the file in its place says so."""
-    told = "SELECT 1 FROM alerts WHERE kind = 'storage' AND subject = 'file' AND resolved_at IS NOT NULL"
-    await until(lambda: one.companion.live.storage == "ok" and written(folder, told))
+    recorded = "SELECT 1 FROM alerts WHERE kind = 'storage' AND subject = 'file' AND resolved_at IS NOT NULL"
+    await until(lambda: one.companion.live.storage == "ok" and written(folder, recorded))
 
 
 def shows(one: Member, key: str) -> bool:
@@ -121,10 +121,10 @@ async def test_a_foreign_file_in_its_place_is_left_alone_and_told(kind: str, dem
                 recipes.execute("CREATE TABLE recipes (title TEXT)")
         case "another house":
             migrate(other)
-            with closing(sqlite3.connect(other)) as house:
-                house.execute("INSERT INTO servers VALUES ('cabin', 'Cabin', NULL, NULL, NULL, 0, 0)")
-                house.commit()
-                house.execute("PRAGMA journal_mode = DELETE")
+            with closing(sqlite3.connect(other)) as other_file:
+                other_file.execute("INSERT INTO servers VALUES ('cabin', 'Cabin', NULL, NULL, NULL, 0, 0)")
+                other_file.commit()
+                other_file.execute("PRAGMA journal_mode = DELETE")
         case "empty":
             other.touch()
         case _:
@@ -139,8 +139,8 @@ async def test_a_foreign_file_in_its_place_is_left_alone_and_told(kind: str, dem
         session = demo.start()
         await one.until(lambda: session.key in one.sessions)
         assert (path.read_bytes() if path.is_file() else b"") == before
-        told = await list_alerts(one.companion, 9, kinds=["storage"])
-        assert [alert["resolved_at"] for alert in told["alerts"]] == [None], "it is told, though it is not written"
+        recorded = await list_alerts(one.companion, 9, kinds=["storage"])
+        assert [alert["resolved_at"] for alert in recorded["alerts"]] == [None], "it is told, though it is not written"
         assert (await list_alerts(one.companion, 9, kinds=["buffering"]))["alerts"] == []
         path.rename(other)
         await healed(one, tmp_path)

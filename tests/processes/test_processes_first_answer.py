@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from support.application import settings_for
 from support.deadlines import HANG_SECONDS
-from support.several_processes import HASTY, settings_for
+from support.several_processes import FAST
 from test_processes_owners import NOWHERE
 
 from plex_companion.app import open_companion
@@ -43,7 +44,7 @@ def unnamed(demo: Demo, folder: Path, **more: object) -> Settings:
 
 
 def opened(settings: Settings) -> AbstractAsyncContextManager[Companion]:
-    return open_companion(settings, lambda _: None, timeouts=HASTY, tick_seconds=0.1)
+    return open_companion(settings, lambda _: None, timeouts=FAST, tick_seconds=0.1)
 
 
 def rows_of(path: Path, sql: str) -> list[tuple[object, ...]]:

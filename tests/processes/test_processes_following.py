@@ -10,19 +10,27 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from pydantic import SecretStr
+from support.application import settings_for
 from support.deadlines import HANG_SECONDS
-from support.several_processes import Member, ending, member, rows, settings_for, two
+from support.several_processes import Member, ending, member, rows, two
 
 from plex_companion import serialize
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.migrate import list_migrations, migrate
 from plex_companion.cache.queries.read import read_events_after
-from plex_companion.commands.reports.queries import open_archive
+from plex_companion.changes.activities import SCAN
+from plex_companion.commands.reports.archive import open_archive
 from plex_companion.companion import read_clock
+from plex_companion.demo import open_demo
+from plex_companion.errors import PlexUnauthorized
 from plex_companion.events import Audit, ReceivedEvent
-from plex_companion.models import Moment
+from plex_companion.models import Moment, ToolTask
 from plex_companion.resources.server import read_server
+from plex_companion.resources.task_uris import build_task_uri
 from plex_companion.tools.acknowledge import acknowledge_alert
+from plex_companion.tools.declare import FollowedWork
+from plex_companion.tools.follow_up.task_store import TaskStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +42,7 @@ pytestmark = pytest.mark.slow
 
 def shown(one: Member) -> dict[str, object]:
     """What resources show of the state, but for what depends on when it is asked."""
-    found = {**serialize.build_envelope(one.companion.state, 0), **serialize.serialize_sessions(one.companion.state)}
+    found = {**serialize.build_envelope(one.companion.state, 0), **serialize.serialize_sessions(one.companion.states)}
     found["connection"] = {**found["connection"], "stale_seconds": None, "last_event_at": None}
     return found
 
@@ -67,9 +75,9 @@ async def test_what_happens_is_shown_and_told_in_both(demo: Demo, tmp_path: Path
         await first.until(lambda: not first.sessions)
         with anyio.fail_after(HANG_SECONDS):
             await second.until(lambda: not second.sessions)
-        await second.until(lambda: set(first.told) - set(second.told) <= {"plex://libraries"})
+        await second.until(lambda: set(first.announced) - set(second.announced) <= {"plex://libraries"})
         assert {"plex://sessions", f"plex://sessions/{session.key}", "plex://events", "plex://history"} <= set(
-            second.told
+            second.announced
         )
 
 
@@ -117,8 +125,8 @@ async def test_what_a_tool_did_in_the_other_process_is_journaled_once_and_at_its
                 tmp_path, "SELECT 1 FROM letters"
             ):
                 await first.companion.live.wait_for_commit()
-        told = rows(tmp_path, "SELECT at, payload FROM events WHERE type = 'audit' ORDER BY id")
-        assert [(moment.at - at, json.loads(payload)) for at, payload in told] == [(n, {"n": n}) for n in range(3)]
+        recorded = rows(tmp_path, "SELECT at, payload FROM events WHERE type = 'audit' ORDER BY id")
+        assert [(moment.at - at, json.loads(payload)) for at, payload in recorded] == [(n, {"n": n}) for n in range(3)]
 
 
 async def test_an_alert_is_acknowledged_in_a_process_that_follows(demo: Demo, tmp_path: Path) -> None:
@@ -130,9 +138,44 @@ async def test_an_alert_is_acknowledged_in_a_process_that_follows(demo: Demo, tm
             known = await acknowledge_alert(second.companion, str(alert.id))
         assert known.acknowledged_at is not None
         assert [one.acknowledged_at for one in first.companion.state.alerts.values()] == [known.acknowledged_at]
-        await second.until(lambda: "plex://alerts" in second.told)
+        await second.until(lambda: "plex://alerts" in second.announced)
     assert rows(tmp_path, "SELECT acknowledged_at FROM alerts") == [(known.acknowledged_at,)]
     assert rows(tmp_path, "SELECT 1 FROM letters") == []
+
+
+async def finish_task(one: Member, store: TaskStore, identifier: str) -> ToolTask:
+    """The task once it has ended."""
+    while True:
+        committed = one.companion.live.prepare_wait()
+        found = await store.read(identifier, "owner")
+        if found is not None and found.status != "working":
+            return found
+        await committed.wait()
+
+
+async def test_a_task_of_a_process_that_follows_ends_with_the_work_and_is_told(demo: Demo, tmp_path: Path) -> None:
+    async with two(demo, tmp_path) as (_, second):
+        store = TaskStore(second.companion)
+        work = FollowedWork(SCAN, ("1",))
+        with anyio.fail_after(HANG_SECONDS):
+            task = await store.begin("library_scan", "owner", work, "{}", second.companion.now_ms)
+            assert task is not None
+            scan = demo.state.start_activity(SCAN, "Scanning Films", cancellable=True)
+            demo.state.move_activity(scan, 50, librarySectionID="1")
+            demo.state.end_activity(scan)
+            found = await finish_task(second, store, task.id)
+        assert (found.status, found.finished_at is None) == ("completed", False)
+        await second.until(lambda: build_task_uri(task.id) in second.announced)
+
+
+async def test_a_token_that_one_process_renewed_is_used_by_the_other(tmp_path: Path) -> None:
+    async with open_demo(alive=False, require_token="old-owner-token") as demo, two(demo, tmp_path) as (first, second):
+        demo.replace_token("new-owner-token")
+        await second.companion.gateway.adopt_token(SecretStr(demo.token), demo.state.machine_identifier)
+        first.companion.gateway.forget()
+        with pytest.raises(PlexUnauthorized):
+            await first.companion.gateway.call(lambda plex: plex.machineIdentifier)
+        assert await first.companion.gateway.call(lambda plex: plex.machineIdentifier) == demo.state.machine_identifier
 
 
 async def test_who_listens_and_tells_nothing_is_believed_for_three_minutes(demo: Demo, tmp_path: Path) -> None:
@@ -152,12 +195,12 @@ async def test_who_listens_and_tells_nothing_is_believed_for_three_minutes(demo:
             demo.pause(session)
             await second.until(lambda: second.sessions[session.key].state == "paused")
             assert second.companion.is_live
-            second.told.clear()
+            second.announced.clear()
             ahead = 190_000
             await second.until(lambda: second.companion.state.connection.state == "down")
             assert second.companion.state.connection.detail == "the process that listens does not respond"
             assert second.sessions[session.key].stale
-            assert {"plex://sessions", "plex://server"} <= set(second.told)
+            assert {"plex://sessions", "plex://server"} <= set(second.announced)
             ahead = 0
             demo.resume(session)
             await second.until(lambda: second.companion.is_live)
@@ -184,7 +227,7 @@ async def test_a_process_waits_for_another_one_that_migrates_the_database(tmp_pa
 
         async def start() -> None:
             async with open_cache(path) as cache:
-                assert cache.schema == len(list_migrations())
+                assert cache.schema == list_migrations()[-1].version
                 opened.set()
 
         async with anyio.create_task_group() as tasks:
@@ -205,8 +248,8 @@ async def test_what_a_process_said_before_it_ended_is_written_down_by_whoever_li
             await audit(second, f"tool_{n}")
     async with member(demo, tmp_path) as third:
         await third.until(lambda: not rows(tmp_path, "SELECT 1 FROM letters"))
-    told = rows(tmp_path, "SELECT subject FROM events WHERE type = 'audit' ORDER BY id")
-    assert [subject for (subject,) in told] == [f"tool_{n}" for n in range(20)]
+    recorded = rows(tmp_path, "SELECT subject FROM events WHERE type = 'audit' ORDER BY id")
+    assert [subject for (subject,) in recorded] == [f"tool_{n}" for n in range(20)]
 
 
 async def test_a_letter_that_cannot_be_read_is_thrown_away_and_the_next_one_is_not(demo: Demo, tmp_path: Path) -> None:
@@ -216,7 +259,8 @@ async def test_a_letter_that_cannot_be_read_is_thrown_away_and_the_next_one_is_n
                 "INSERT INTO letters (at, kind, body) VALUES (1, ?, ?)", (kind, body)
             )
         await audit(second, "well")
-        await first.until(lambda: not rows(tmp_path, "SELECT 1 FROM letters"))
+        await first.until(lambda: rows(tmp_path, "SELECT 1 FROM events WHERE subject = 'well'"))
+        assert rows(tmp_path, "SELECT 1 FROM letters") == []
     assert rows(tmp_path, "SELECT subject FROM events WHERE type = 'audit'") == [("well",)]
 
 
@@ -256,7 +300,7 @@ async def test_what_the_first_committed_last_is_told_before_the_other_goes_on(de
         await first.until(lambda: session.key in first.sessions)
         await its.end()
         await second.until(lambda: second.listens)
-        assert f"plex://sessions/{session.key}" in second.told
+        assert f"plex://sessions/{session.key}" in second.announced
 
 
 async def test_once_it_has_ended_the_database_alone_no_longer_says_that_plex_is_heard(
@@ -265,12 +309,12 @@ async def test_once_it_has_ended_the_database_alone_no_longer_says_that_plex_is_
     settings = settings_for(demo, tmp_path)
     async with member(demo, tmp_path) as one:
         await one.live()
-        await one.until(lambda: rows(tmp_path, "SELECT id FROM listener WHERE state = 'live'"))
+        await one.until(lambda: rows(tmp_path, "SELECT link FROM links WHERE state = 'live'"))
         async with open_archive(settings, demo=False) as archive:
             assert archive.state.connection.state == "live"
     async with open_archive(settings, demo=False) as archive:
         assert archive.state.connection.state == "offline"
-    refreshed = rows(tmp_path, "SELECT refreshed_at FROM listener WHERE state = 'live'")
+    refreshed = rows(tmp_path, "SELECT refreshed_at FROM links WHERE state = 'live'")
     assert refreshed, "who listens next knows how long nobody did"
 
 
@@ -301,14 +345,14 @@ async def test_announcements_taken_down_unseen_count_as_everything(demo: Demo, t
     async with two(demo, tmp_path) as (first, second):
         session = demo.start()
         await second.until(lambda: session.key in second.sessions)
-        second.told.clear()
+        second.announced.clear()
         await first.companion.cache.writer.execute("DELETE FROM announcements")
         await first.companion.cache.writer.execute(
             "INSERT INTO announcements (id, at, urgent, lazy, listing) "
             "SELECT seq + 5, 0, '[]', '[]', 0 FROM sqlite_sequence WHERE name = 'announcements'"
         )
-        await second.until(lambda: "plex://libraries" in second.told)
-        assert f"plex://sessions/{session.key}" in second.told
+        await second.until(lambda: "plex://libraries" in second.announced)
+        assert f"plex://sessions/{session.key}" in second.announced
 
 
 async def test_an_idle_listener_writes_nothing(demo: Demo, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ async def server(client: Client) -> dict[str, Any]:
 
 def listener(folder: Path) -> tuple[int, str]:
     """Which process listens, and whether it hears Plex."""
-    found = rows(folder, "SELECT pid, state FROM listener")
+    found = rows(folder, "SELECT pid, state FROM listener, links")
     return found[0] if found else (0, "")
 
 
@@ -67,7 +67,7 @@ async def test_when_the_listener_is_killed_the_clients_of_the_other_are_told_and
         with anyio.fail_after(HANG_SECONDS):
             while listener(tmp_path) != (first.pid, "live"):  # noqa: ASYNC110 - another process
                 await anyio.sleep(0.02)
-        async with subscribe(over_stdio(demo, tmp_path), MODERN, "plex://server") as (client, ear):
+        async with subscribe(over_stdio(demo, tmp_path), MODERN, "plex://server") as (client, updates):
             before = await server(client)
             assert before["connection"]["state"] == "live"
             assert (before["process"]["role"], before["process"]["listener_pid"]) == ("reader", first.pid)
@@ -75,10 +75,10 @@ async def test_when_the_listener_is_killed_the_clients_of_the_other_are_told_and
             os.kill(first.pid, signal.SIGKILL)
             states: list[str] = []
             with anyio.fail_after(HANG_SECONDS):
-                told = await ear.wait_after(killed)
+                recorded = await updates.wait_after(killed)
                 while (now := await server(client))["connection"]["state"] != "live" or not states:
                     states.append(now["connection"]["state"])
-                    told = await ear.wait_after(told)
+                    recorded = await updates.wait_after(recorded)
             assert now["process"]["role"] == "listener"
             assert now["process"]["listener_pid"] == now["process"]["pid"] != first.pid
             assert set(states) <= {"connecting", "live"}, "it said that nobody listened, or was told when somebody did"

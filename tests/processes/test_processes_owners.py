@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from support.application import settings_for
 from support.deadlines import HANG_SECONDS
-from support.several_processes import Member, member, rows, settings_for
+from support.several_processes import Member, member, rows
 
 from plex_companion.cli import _find_expected_error
 from plex_companion.demo import build_household, open_demo
 from plex_companion.errors import DatabaseOfAnotherServer
-from plex_companion.processes.ownership import compute_address_mark
+from plex_companion.processes.ownership import list_address_marks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,7 +40,7 @@ async def cabin(port: int = 0) -> AsyncIterator[Demo]:
         yield running
 
 
-async def heard(demo: Demo, folder: Path) -> None:
+async def received(demo: Demo, folder: Path) -> None:
     """A companion has listened to this server on the database of the folder, and has ended."""
     async with member(demo, folder) as one:
         await recorded(one, demo, folder)
@@ -47,7 +48,7 @@ async def heard(demo: Demo, folder: Path) -> None:
 
 async def recorded(one: Member, demo: Demo, folder: Path) -> None:
     await one.live()
-    mark = compute_address_mark(settings_for(demo, folder))
+    mark = list_address_marks(settings_for(demo, folder))[0]
     with anyio.fail_after(HANG_SECONDS):
         while rows(folder, "PRAGMA user_version") != [(mark,)]:  # noqa: ASYNC110 - nothing is announced
             await anyio.sleep(0.02)
@@ -77,7 +78,7 @@ async def test_a_companion_of_another_server_is_refused_beside_the_first_one(dem
 
 
 async def test_a_companion_of_another_server_is_refused_when_nobody_listens(demo: Demo, tmp_path: Path) -> None:
-    await heard(demo, tmp_path)
+    await received(demo, tmp_path)
     before = rows(tmp_path, "SELECT count(*) FROM events")
     async with cabin() as other:
         await refused(other, tmp_path)
@@ -85,12 +86,12 @@ async def test_a_companion_of_another_server_is_refused_when_nobody_listens(demo
 
 
 async def test_one_that_cannot_be_asked_is_known_by_its_address(demo: Demo, tmp_path: Path) -> None:
-    await heard(demo, tmp_path)
+    await received(demo, tmp_path)
     assert "does not answer" in await refused(demo, tmp_path, plex_url=NOWHERE)
 
 
 async def test_the_same_server_under_another_address_is_the_same(demo: Demo, tmp_path: Path) -> None:
-    await heard(demo, tmp_path)
+    await received(demo, tmp_path)
     elsewhere = demo.url.replace("127.0.0.1", "localhost")
     async with member(demo, tmp_path, plex_url=elsewhere) as one:
         await one.live()
@@ -101,7 +102,7 @@ async def test_the_same_server_under_another_address_is_the_same(demo: Demo, tmp
 
 async def test_a_server_that_was_installed_anew_keeps_its_database(tmp_path: Path) -> None:
     async with open_demo(alive=False) as demo:
-        await heard(demo, tmp_path)
+        await received(demo, tmp_path)
         port = int(demo.url.rsplit(":", 1)[1])
     async with cabin(port) as anew, member(anew, tmp_path) as one:
         await one.live()
@@ -111,7 +112,7 @@ async def test_a_server_that_was_installed_anew_keeps_its_database(tmp_path: Pat
 
 async def test_a_server_that_is_away_at_its_own_address_is_waited_for(tmp_path: Path) -> None:
     async with open_demo(alive=False) as gone:
-        await heard(gone, tmp_path)
+        await received(gone, tmp_path)
     async with member(gone, tmp_path) as one:
         assert one.listens
         assert one.companion.state.connection.state == "offline"
@@ -134,7 +135,7 @@ async def test_of_two_that_begin_a_database_at_once_the_second_server_ends(demo:
 
 @pytest.mark.parametrize("command", ["history", "stats", "alerts", "events", "digest"])
 async def test_what_is_asked_of_another_servers_database_is_refused(command: str, demo: Demo, tmp_path: Path) -> None:
-    await heard(demo, tmp_path)
+    await received(demo, tmp_path)
     async with cabin() as other:
         for url, code in ((other.url, 2), (NOWHERE, 2), (demo.url, 0), (None, 0)):
             done = await anyio.run_process(
@@ -152,4 +153,4 @@ async def test_a_database_without_a_server_belongs_to_nobody_yet(demo: Demo, tmp
         pass
     with closing(sqlite3.connect(tmp_path / "cache.sqlite3")) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (0,)
-    await heard(demo, tmp_path)
+    await received(demo, tmp_path)

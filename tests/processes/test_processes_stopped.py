@@ -46,7 +46,7 @@ def stop_between_transactions(pid: int, folder: Path) -> None:
 
 def listener(folder: Path) -> tuple[int, int, str]:
     """Term, process and connection of who listens."""
-    found = rows(folder, "SELECT term, pid, state FROM listener")
+    found = rows(folder, "SELECT term, pid, state FROM listener, links")
     return found[0] if found else (0, 0, "")
 
 

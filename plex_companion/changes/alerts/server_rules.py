@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from plex_companion.changes.activities import SCAN
 from plex_companion.changes.additions import summarize_titles
+from plex_companion.changes.alerts import rule_alerts
 from plex_companion.changes.kinds import ActivityEnded, ClientSeen, LibraryItemChanged, ServerSeen
 from plex_companion.events import (
+    AccountUpdate,
+    Acknowledged,
+    ActivityReport,
+    AlertKindMuted,
+    Audit,
+    BackgroundQueue,
+    CataloguePage,
+    Connecting,
+    DeliveryReport,
+    DigestBuilt,
     Disconnected,
     Event,
+    HistoryPage,
+    LogLine,
+    Malformed,
+    Playing,
+    PlexTvUsersRead,
+    Preference,
     Reachability,
+    RuleReport,
+    ScanProgress,
     SessionsUnread,
     Snapshot,
     StatusNote,
     StorageReport,
+    SubscriptionReport,
     Tick,
+    TimelineEntry,
+    ToolTaskReport,
+    TranscodeReport,
+    Unknown,
     UpdateState,
 )
-from plex_companion.text import redact_personal
 
 if TYPE_CHECKING:
     from plex_companion.changes.alerts.rules import Thresholds
@@ -33,31 +56,31 @@ GAP_MS = 1_000
 """A shorter gap is a hiccup that the snapshot has repaired."""
 READY_MS = 120_000
 """How long the items that a scan added may take to become ready."""
-LINK: frozenset[AlertKind] = frozenset({"connection_lost", "unauthorized", "storage"})
-"""Alerts about the connection and our own storage, whichever server it is."""
+LINK: frozenset[AlertKind] = frozenset({"connection_lost", "unauthorized", "storage", "rule_failed"})
+"""Alerts about the connection, our own storage and our own rules, whichever server it is."""
 
 
-def evaluate_server_event(event: Event, before: State, transitions: AlertTransitions) -> None:  # noqa: C901 - one line per kind of event
+def evaluate_server_event(event: Event, before: State, transitions: AlertTransitions) -> None:  # noqa: C901, PLR0912 - one line per kind of event
     """Evaluate what an event says about the server as a whole."""
     match event:
+        case Playing() | TimelineEntry() | ActivityReport() | TranscodeReport() | LogLine() | Unknown() | Malformed():
+            pass
+        case Disconnected(duplicate=True):
+            transitions.resolve("connection_lost", SERVER)
+            transitions.resolve("unauthorized", SERVER)
         case Disconnected(unauthorized=True, detail=detail):
             transitions.resolve("connection_lost", SERVER)
-            transitions.open("unauthorized", SERVER, "Plex refuses the token: set a new PLEX_TOKEN", reason=detail)
+            transitions.open("unauthorized", SERVER, "Plex rejects the token: set a new PLEX_TOKEN", reason=detail)
         case Disconnected(detail=detail):
-            transitions.open("connection_lost", SERVER, "Plex cannot be reached", reason=detail)
+            transitions.open("connection_lost", SERVER, "Can't reach Plex", reason=detail)
         case Snapshot(first=True):
             transitions.resolve("connection_lost", SERVER)
             transitions.resolve("unauthorized", SERVER)
             _record_gap(before, transitions)
         case Reachability(reachable=False):
-            transitions.open("remote_access_lost", SERVER, "Plex cannot be reached from outside your home")
-        case Reachability(reachable=True):
+            transitions.open("remote_access_lost", SERVER, "Plex can't be reached from outside your home")
+        case Reachability():
             transitions.resolve("remote_access_lost", SERVER)
-        case StatusNote(title=title, description=description, name=name):
-            words = redact_personal(description) if description else None
-            transitions.record(
-                "plex_status", name or SERVER, redact_personal(title or "Message from Plex"), description=words
-            )
         case StorageReport(subject="database", words=words):
             transitions.record("storage", "database", words)
         case StorageReport(subject=part, ok=False, words=words):
@@ -68,8 +91,18 @@ def evaluate_server_event(event: Event, before: State, transitions: AlertTransit
             _check_update(version, state, before, transitions)
         case Tick():
             _record_finished_scans(None, before, transitions)
-        case _:
+        case Connecting() | Snapshot() | SessionsUnread() | HistoryPage() | UpdateState():
             pass
+        case BackgroundQueue() | ScanProgress() | Preference() | AccountUpdate() | StatusNote() | ToolTaskReport():
+            pass
+        case Audit() | Acknowledged() | AlertKindMuted() | PlexTvUsersRead() | DeliveryReport() | CataloguePage():
+            pass
+        case SubscriptionReport() | DigestBuilt():
+            pass
+        case RuleReport():
+            rule_alerts.evaluate_rule_report(event, before, transitions)
+        case _:
+            assert_never(event)
 
 
 def evaluate_reading(event: Event, before: State, transitions: AlertTransitions, limits: Thresholds) -> None:
@@ -144,12 +177,8 @@ def _parse_version(version: str) -> list[int]:
 
 
 def _is_first_contact(event: Event, before: State) -> bool:
-    """Return whether this server's players are only now being learned.
-
-    That lasts until it has once listed its sessions and accounts.
-    """
-    known = before.server
-    if known is None or not before.sessions_read or not before.accounts:
+    """Return whether this server's players are only now being learned, until it has listed its sessions and accounts."""
+    if (known := before.server) is None or not before.sessions_read or not before.accounts:
         return True
     seen = event.server if isinstance(event, Snapshot) else None
     return seen is not None and seen.machine_identifier != known.machine_identifier
@@ -176,16 +205,16 @@ def _record_new_device(client: Client, transitions: AlertTransitions) -> None:
 
 
 def _record_scan(activity: Activity, before: State, transitions: AlertTransitions) -> None:
-    """Open or record the alert of a finished scan.
+    """Open or record the alert of a finished scan that added something.
 
     Its items are named when they are ready. Another scan in the meantime is part of the same alert.
     """
     section = str(activity.context.get("librarySectionID") or "")
-    if ("scan_finished", section) in transitions.open_alerts:
+    added = before.added_counts.get(section, 0)
+    if not added or ("scan_finished", section) in transitions.open_alerts:
         return
-    name = _find_library(section, before)
     new_items = _collect_new_items(section, before)
-    title, detail = _describe_scan(name, before.added_counts.get(section, 0), new_items)
+    title, detail = _describe_scan(_find_library(section, before), added, new_items)
     if all(item.settled for item in new_items):
         transitions.record("scan_finished", section, title, **detail)
     else:

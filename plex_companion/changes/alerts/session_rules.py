@@ -8,17 +8,21 @@ from plex_companion.changes.kinds import SessionChanged, SessionEnded, SessionSt
 from plex_companion.changes.state import BUFFERING_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from plex_companion.changes.alerts.rules import Thresholds
     from plex_companion.changes.alerts.transitions import AlertTransitions
     from plex_companion.changes.kinds import Change
     from plex_companion.changes.state import State
-    from plex_companion.models import AlertKind, Session, Transcode
+    from plex_companion.models import Alert, AlertKind, Session
 
+    Subject = tuple[AlertKind, str]
 OF_SESSION: tuple[AlertKind, ...] = ("playback_error", "buffering", "transcode_slow", "transcode_4k", "paused_long")
 """Alerts whose subject is a session key."""
 STREAMS: AlertKind = "concurrent_streams"
+GOES_ON = frozenset({"playing", "paused"})
+"""States that say nothing new when they are reported again; buffering and errors count each time."""
+_NEVER_WHILE_PLAYING: tuple[AlertKind, ...] = ("playback_error", "buffering", "transcode_slow")
 FOUR_K = frozenset({"4k", "2160"})
 
 
@@ -38,7 +42,7 @@ def apply_session_changes(changes: Iterable[Change], before: State) -> dict[str,
 
 def evaluate_session(session: Session, before: State, transitions: AlertTransitions, limits: Thresholds) -> None:
     """Evaluate every rule about one session."""
-    if _is_unremarkable(session, before, transitions):
+    if is_unremarkable(session, before, transitions.open_alerts, transitions.since, transitions.now.tick, limits):
         return
     key = session.session_key
     if session.state == "error":
@@ -57,19 +61,50 @@ def evaluate_session(session: Session, before: State, transitions: AlertTransiti
         transitions.open("paused_long", key, title, **_name_user(session))
 
 
-def _is_unremarkable(session: Session, before: State, transitions: AlertTransitions) -> bool:
-    """Return whether nothing is, was or may be wrong. That holds for nearly every report and saves the rules."""
-    quiet = (
-        not transitions.open_alerts
-        and not transitions.since
-        and session.state == "playing"
-        and session.session_key not in before.buffer_ticks
+def is_unremarkable(
+    session: Session,
+    before: State,
+    alerts: Mapping[Subject, Alert],
+    timers: Mapping[Subject, int],
+    tick: int,
+    limits: Thresholds,
+) -> bool:
+    """Return whether no rule about a session would change any of these alerts and timers.
+
+    That holds for nearly every report and saves the rules.
+    """
+    key = session.session_key
+    if session.state not in GOES_ON or key in before.buffer_ticks:
+        return False
+    if not _is_expected_transcode(session, alerts, limits):
+        return False
+    if not alerts and not timers:
+        return session.state == "playing" or not limits.paused_ms
+    for kind in _NEVER_WHILE_PLAYING:
+        if (kind, key) in alerts or (kind, key) in timers:
+            return False
+    paused: Subject = ("paused_long", key)
+    if session.state != "paused" or not limits.paused_ms:
+        return paused not in alerts and paused not in timers
+    return paused in timers and (paused in alerts or tick - timers[paused] < limits.paused_ms)
+
+
+def _is_expected_transcode(session: Session, alerts: Mapping[Subject, Alert], limits: Thresholds) -> bool:
+    """Return whether a transcode is fast enough, and its alert is open exactly if it is of a 4K video."""
+    transcode = session.transcode
+    if transcode is not None and transcode.is_slow:
+        return False
+    return _transcodes_4k(session, limits) == (("transcode_4k", session.session_key) in alerts)
+
+
+def _transcodes_4k(session: Session, limits: Thresholds) -> bool:
+    transcode = session.transcode
+    return (
+        transcode is not None
+        and transcode.video_decision == "transcode"
+        and limits.transcode_4k
+        and session.video_resolution in FOUR_K
     )
-    return quiet and (session.transcode is None or _is_unremarkable_transcode(session.transcode, session))
-
-
-def _is_unremarkable_transcode(transcode: Transcode, session: Session) -> bool:
-    return not transcode.is_slow and session.video_resolution not in FOUR_K
 
 
 def _check_buffering(session: Session, before: State, transitions: AlertTransitions, limits: Thresholds) -> None:
@@ -91,8 +126,7 @@ def _check_transcoding(session: Session, transitions: AlertTransitions, limits: 
     elif transitions.has_held_for("transcode_slow", key, limits.slow_ms):
         title = f"The transcoder cannot keep up: {_format_title(session)}"
         transitions.open("transcode_slow", key, title, speed=transcode.speed, **_name_user(session))
-    is_4k = limits.transcode_4k and session.video_resolution in FOUR_K
-    if is_4k and transcode is not None and transcode.video_decision == "transcode":
+    if transcode is not None and _transcodes_4k(session, limits):
         title = f"Transcoding 4K: {_format_title(session)}"
         transitions.open(
             "transcode_4k", key, title, height=transcode.height, hardware=transcode.hardware, **_name_user(session)
@@ -115,10 +149,7 @@ def _name_user(session: Session) -> dict[str, Any]:
 
 
 def suspend_timers(transitions: AlertTransitions) -> None:
-    """Reset the timers while Plex is disconnected.
-
-    A pause goes on; whether a user still has many streams, or a transcoder is still slow, is unknown.
-    """
+    """Reset the timers while Plex is disconnected, when only a pause surely goes on."""
     for kind, subject in tuple(transitions.since):
         if kind != "paused_long":
             transitions.reset_timer(kind, subject)

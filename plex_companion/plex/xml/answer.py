@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError, TreeBuilder, XMLParser
 
+from plex_companion.text import format_count
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from xml.etree.ElementTree import Element
@@ -49,18 +51,14 @@ class Damage:
     def describe(self) -> str:
         """Describe the damage to a person."""
         parts = [
-            f"{_rows(len(self.skipped))} could not be read" if self.skipped else "",
-            f"{_rows(self.repaired)} could not be read as Plex wrote it, and what is certain of it is used"
+            f"{format_count(len(self.skipped), 'row')} could not be read" if self.skipped else "",
+            f"{format_count(self.repaired, 'row')} could not be read as Plex wrote it, and what is certain of it is used"
             if self.repaired
             else "",
-            f"{_rows(self.beyond)} more than can be kept" if self.beyond else "",
+            f"{format_count(self.beyond, 'row')} more than can be kept" if self.beyond else "",
             "the rest could not be read" if self.cut else "",
         ]
         return f"{self.asked}: {'; '.join(part for part in parts if part)}."
-
-
-def _rows(number: int) -> str:
-    return "1 row" if number == 1 else f"{number} rows"
 
 
 _FOUND: ContextVar[list[Damage] | None] = ContextVar("damage", default=None)
@@ -99,7 +97,7 @@ def read_xml(
     Args:
         body: the answer, which is UTF-8 whatever it declares.
         most_rows: how many children of the root are kept.
-        check: called between pieces; an exception of it ends the reading.
+        check: called between pieces; if it raises, reading ends.
 
     Raises:
         DocumentTypeDeclared: it declares a document type, in whatever place.

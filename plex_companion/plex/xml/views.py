@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from plex_companion.events import build_transcode
 from plex_companion.models import (
     KEYLESS,
     Account,
@@ -18,9 +18,11 @@ from plex_companion.models import (
     Section,
     ServerIdentity,
     SessionRow,
+    SourceFile,
     Transcode,
     User,
 )
+from plex_companion.parsing.notifications import TranscodeFields, build_transcode, read_leniently
 from plex_companion.parsing.values import LARGEST
 from plex_companion.plex.xml.attributes import read_flag, read_number, read_performer, read_text, read_year
 from plex_companion.text import HIDDEN, clean, mask
@@ -41,6 +43,7 @@ def parse_session_row(element: Element, *, private: bool) -> SessionRow:
     transcode = next(element.iter("TranscodeSession"), None)  # live TV has it inside <Media>, others next to it
     player = element.find("Player")
     running = None if transcode is None else parse_transcode(transcode)
+    decision = _choose_decision(running, part)
     return SessionRow(
         session_key=read_text(element, "sessionKey"),
         session_id=read_text(session, "id"),
@@ -50,17 +53,19 @@ def parse_session_row(element: Element, *, private: bool) -> SessionRow:
         state=read_text(player, "state"),
         view_offset_ms=read_number(element, "viewOffset"),
         transcode=running,
-        decision=_choose_decision(running, part),
+        decision=decision,
         bandwidth_kbps=read_number(session, "bandwidth"),
         location=read_text(session, "location"),
         video_resolution=_parse_resolution(media, part),
         bitrate_kbps=read_number(media, "bitrate"),
+        media_id=read_text(media, "id"),
+        source=None if decision in {None, "direct play"} else _parse_source(media, part, running),
     )
 
 
 def parse_transcode(element: Element) -> Transcode:
     """Return the transcode session in a `<TranscodeSession>`, of a session or of `/transcode/sessions`."""
-    return build_transcode(element.attrib)
+    return build_transcode(read_leniently(TranscodeFields, element.attrib))
 
 
 def parse_item(element: Element) -> Item:
@@ -154,8 +159,7 @@ def parse_account(element: Element, *, private: bool) -> Account | None:
 
 def parse_device(element: Element, *, private: bool) -> Device | None:
     """Return the device in a `<Device>` of `/devices`; `None` without its id."""
-    device_id = read_text(element, "id")
-    if device_id is None:
+    if (device_id := read_text(element, "id")) is None:
         return None
     name = _parse_masked(element, "name", private=private)
     return Device(device_id, name, read_text(element, "platform"), read_text(element, "clientIdentifier"))
@@ -256,6 +260,34 @@ def _parse_resolution(media: Element | None, part: Element | None) -> str | None
     if named in {"sd", "4k", "8k"} or named.rstrip("pi").isdecimal():
         plain = named
     return plain.lower().rstrip("pi") if plain else None
+
+
+_LAYOUTS = {"mono": 1, "stereo": 2, "5.1": 6, "7.1": 8}
+_HDR = re.compile(r"\b(HDR|HDR10\+?|DoVi|HLG)\b")
+
+
+def _parse_source(media: Element | None, part: Element | None, transcode: Transcode | None) -> SourceFile:
+    """Return the file of a session, as its streams describe it, while something else is delivered.
+
+    The transcode session names the codecs of the source, and the titles of the streams remain those of the file:
+    `4K HDR10 (HEVC Main 10)`, `English (DTS 5.1)`.
+    """
+    video, audio = (_read_stream_title(part, kind) for kind in ("1", "2"))
+    layout = audio.rstrip(")").rpartition(" ")[2].lower()
+    return SourceFile(
+        resolution=_parse_resolution(media, part),
+        hdr=True if _HDR.search(video) else None,
+        video_codec=transcode.source_video_codec if transcode else None,
+        audio_codec=transcode.source_audio_codec if transcode else None,
+        channels=_LAYOUTS.get(layout),
+    )
+
+
+def _read_stream_title(part: Element | None, kind: str) -> str:
+    streams = (
+        [] if part is None else [stream for stream in part.findall("Stream") if read_text(stream, "streamType") == kind]
+    )
+    return read_text(_pick_selected(streams), "displayTitle") or ""
 
 
 def _pick_selected(elements: Iterable[Element]) -> Element | None:

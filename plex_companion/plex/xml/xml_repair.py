@@ -42,7 +42,7 @@ _HOLDERS = frozenset(
 """Elements inside a row that may hold rows."""
 _CHECK_EVERY = 1000
 _MOST_SKIPPED = 2000
-"""After so many skipped rows the rest is skipped too."""
+"""After this many skipped rows the rest is skipped too."""
 
 
 def repair_xml(body: bytes, most_rows: int | None, check: Callable[[], object]) -> tuple[Element, Damage]:
@@ -136,8 +136,7 @@ class _Reader:
         return self._take_broken(at) if tag is None else self._take_tag(tag)
 
     def _skip_to(self, end: str, start: int) -> int:
-        found = self._text.find(end, start)
-        if found >= 0:
+        if (found := self._text.find(end, start)) >= 0:
             return found + len(end)
         self.damage.cut = True
         return len(self._text)
@@ -199,8 +198,7 @@ class _Reader:
 
     def _close(self, depth: int) -> None:
         """Close elements until `depth` are open. A row that ends is kept or left out."""
-        ends_row = len(self._open) > 1 >= depth
-        if ends_row:
+        if len(self._open) > 1 >= depth:
             self._judge(self._open[1])
         del self._open[depth:]
         self._is_over = self._is_over or depth == 0
