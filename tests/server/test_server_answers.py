@@ -19,7 +19,7 @@ from mcp_types import (
     ToolsCapability,
 )
 from support.deadlines import HANG_SECONDS
-from support.mcp_server import ERAS, LEGACY, MODERN, TALE, House, Served, served, transport_to
+from support.mcp_server import ERAS, LEGACY, MODERN, TALE, LampServer, Served, served, transport_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,15 +28,15 @@ pytestmark = pytest.mark.parametrize("era", ERAS)
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[Served]:
+async def running() -> AsyncIterator[Served]:
     async with served() as one:
         yield one
 
 
 @pytest.fixture
 async def client(era: str) -> AsyncIterator[Client]:
-    house = House()
-    async with house.notifier.run(), Client(house.server, mode=era) as client:
+    running = LampServer()
+    async with running.notifier.run(), Client(running.server, mode=era) as client:
         yield client
 
 
@@ -115,22 +115,29 @@ async def test_schemas_go_out_as_they_were_declared(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tool", "read_only", "destructive", "open_world"),
+    ("tool", "read_only", "destructive", "open_world", "idempotent"),
     [
-        ("lamp_level", True, False, False),
-        ("lamp_brighten", False, False, True),
-        ("lamp_screw_in", False, True, False),
-        ("lamp_break", False, True, False),
+        ("lamp_level", True, False, False, None),
+        ("lamp_seen", False, False, False, False),
+        ("lamp_brighten", False, False, True, True),
+        ("lamp_screw_in", False, True, False, False),
+        ("lamp_break", False, True, False, False),
     ],
 )
-async def test_annotations_follow_from_the_access(
-    client: Client, tool: str, read_only: bool, destructive: bool, open_world: bool
+async def test_annotations_follow_from_the_declaration(
+    client: Client, tool: str, read_only: bool, destructive: bool, open_world: bool, idempotent: bool | None
 ) -> None:
     (hints,) = [one.annotations for one in (await client.list_tools()).tools if one.name == tool]
     assert hints is not None
     assert hints.read_only_hint is read_only
     assert hints.destructive_hint is destructive
     assert hints.open_world_hint is open_world
+    assert hints.idempotent_hint is idempotent
+
+
+async def test_a_tool_has_the_declared_title_or_one_that_follows_from_its_name(client: Client) -> None:
+    titles = {one.name: one.title for one in (await client.list_tools()).tools}
+    assert (titles["lamp_brighten"], titles["lamp_screw_in"]) == ("Set the brightness", "Lamp screw in")
 
 
 async def test_resources_and_families_are_listed(client: Client) -> None:
@@ -179,7 +186,7 @@ async def test_completion_proposes_nothing(client: Client) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sse", "http"])
-async def test_a_long_call_reports_and_can_be_cancelled(house: Served, era: str, kind: str) -> None:
+async def test_a_long_call_reports_and_can_be_cancelled(running: Served, era: str, kind: str) -> None:
     reported: list[tuple[float, float | None, str | None]] = []
     seen = anyio.Event()
 
@@ -187,7 +194,7 @@ async def test_a_long_call_reports_and_can_be_cancelled(house: Served, era: str,
         reported.append((progress, total, message))
         seen.set()
 
-    async with Client(transport_to(house.url, kind), mode=era) as client, anyio.create_task_group() as tasks:
+    async with Client(transport_to(running.url, kind), mode=era) as client, anyio.create_task_group() as tasks:
 
         async def watch() -> None:
             await client.call_tool("lamp_watch", {}, progress_callback=on_progress)
@@ -196,13 +203,13 @@ async def test_a_long_call_reports_and_can_be_cancelled(house: Served, era: str,
         with anyio.fail_after(HANG_SECONDS):
             await seen.wait()
             watching.cancel()
-            await house.house.cancelled.wait()
+            await running.lamp_server.cancelled.wait()
     assert reported == [(1, 2, "watching")]
 
 
-async def test_subscriptions_are_advertised(house: Served, era: str) -> None:
+async def test_subscriptions_are_advertised(running: Served, era: str) -> None:
     mode = era if era == LEGACY else "auto"  # a pinned version skips asking
-    async with Client(f"{house.url}/mcp", mode=mode) as client:
+    async with Client(f"{running.url}/mcp", mode=mode) as client:
         offered = client.server_capabilities
     modern = era == MODERN
     assert offered.resources == ResourcesCapability(subscribe=True, list_changed=True)
@@ -211,16 +218,16 @@ async def test_subscriptions_are_advertised(house: Served, era: str) -> None:
     assert offered.completions == CompletionsCapability()
 
 
-async def test_lists_that_never_change_may_be_kept(house: Served, era: str) -> None:
-    async with Client(f"{house.url}/mcp", mode=era) as client:
+async def test_lists_that_never_change_may_be_kept(running: Served, era: str) -> None:
+    async with Client(f"{running.url}/mcp", mode=era) as client:
         tools, resources = await client.list_tools(), await client.list_resources()
     if era == MODERN:
         assert (tools.ttl_ms, tools.cache_scope) == (300_000, "public")
         assert (resources.ttl_ms, resources.cache_scope) == (0, "private")
 
 
-async def test_the_server_says_who_it_is(house: Served, era: str) -> None:
-    async with Client(f"{house.url}/mcp", mode=LEGACY if era == LEGACY else "auto") as client:
+async def test_the_server_says_who_it_is(running: Served, era: str) -> None:
+    async with Client(f"{running.url}/mcp", mode=LEGACY if era == LEGACY else "auto") as client:
         assert client.server_info is not None
         assert (client.server_info.name, client.server_info.version) == ("toy", "1.2.3")
         assert client.instructions == "A lamp."

@@ -28,15 +28,15 @@ def cookies(clock: Clock) -> Cookies:
     return Cookies(TOKEN, now=clock)
 
 
-def _visit(cookies: Cookies, value: str) -> BrowserSession:
-    visit = cookies.find_session({cookies.name: value})
-    assert visit is not None
-    return visit
+def _open_session(cookies: Cookies, value: str) -> BrowserSession:
+    session = cookies.find_session({cookies.name: value})
+    assert session is not None
+    return session
 
 
 def test_a_cookie_is_known_again_also_after_a_restart(cookies: Cookies, clock: Clock) -> None:
     value = cookies.issue()
-    assert _visit(cookies, value) == _visit(Cookies(TOKEN, now=clock), value)
+    assert _open_session(cookies, value) == _open_session(Cookies(TOKEN, now=clock), value)
 
 
 def test_another_token_knows_neither_the_cookie_nor_its_name(cookies: Cookies, clock: Clock) -> None:
@@ -60,12 +60,12 @@ def test_it_ends_by_itself(cookies: Cookies, clock: Clock) -> None:
 
 
 def test_whoever_lengthens_it_breaks_its_signature(cookies: Cookies) -> None:
-    expires, visit, signature = cookies.issue().split(".")
+    expires, session, signature = cookies.issue().split(".")
     for forged in (
-        f"{int(expires) + 1}.{visit}.{signature}",
-        f"{expires}.{visit}x.{signature}",
-        f"{expires}.{visit}.",
-        f"{expires}.{visit}",
+        f"{int(expires) + 1}.{session}.{signature}",
+        f"{expires}.{session}x.{signature}",
+        f"{expires}.{session}.",
+        f"{expires}.{session}",
         f".{signature}",
         signature,
         "",
@@ -76,11 +76,11 @@ def test_whoever_lengthens_it_breaks_its_signature(cookies: Cookies) -> None:
 
 
 def test_it_is_renewed_once_a_day_and_the_visit_stays_the_same(cookies: Cookies, clock: Clock) -> None:
-    first = _visit(cookies, cookies.issue())
+    first = _open_session(cookies, cookies.issue())
     assert not cookies.is_due(first)
     clock.now += DAY_SECONDS + 1
     assert cookies.is_due(first)
-    second = _visit(cookies, cookies.issue(first))
+    second = _open_session(cookies, cookies.issue(first))
     assert second.id == first.id
     assert second.expires > first.expires
     assert not cookies.is_due(second)
@@ -88,8 +88,8 @@ def test_it_is_renewed_once_a_day_and_the_visit_stays_the_same(cookies: Cookies,
 
 def test_logging_out_ends_every_cookie_of_the_visit_and_no_other(cookies: Cookies) -> None:
     mine, other = cookies.issue(), cookies.issue()
-    renewed = cookies.issue(_visit(cookies, mine))
-    cookies.end(_visit(cookies, mine))
+    renewed = cookies.issue(_open_session(cookies, mine))
+    cookies.end(_open_session(cookies, mine))
     assert cookies.find_session({cookies.name: mine}) is None
     assert cookies.find_session({cookies.name: renewed}) is None
     assert cookies.find_session({cookies.name: other}) is not None

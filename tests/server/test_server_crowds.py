@@ -45,24 +45,24 @@ async def _drip(stream: SocketStream) -> None:
 
 
 async def test_whoever_drips_a_request_head_is_put_out_and_calls_are_answered_meanwhile() -> None:
-    async with served(head_seconds=0.5) as house, AsyncExitStack() as stack:
-        slow = [await stack.enter_async_context(await _dial(house.url)) for _ in range(60)]
+    async with served(head_seconds=2.0) as running, AsyncExitStack() as stack:
+        slow = [await stack.enter_async_context(await _dial(running.url)) for _ in range(60)]
         async with anyio.create_task_group() as tasks, httpx2.AsyncClient() as web:
             for number, stream in enumerate(slow):
                 await stream.send(HEAD[: 5 + number % 30])
                 tasks.start_soon(_drip, stream)
             for _ in range(20):
                 with anyio.fail_after(HANG_SECONDS):
-                    assert (await web.get(f"{house.url}/healthz")).status_code == 200
+                    assert (await web.get(f"{running.url}/healthz")).status_code == 200
         # The task group has ended: every one of them was put out.
         assert all([await _gone(stream) for stream in slow])
 
 
 async def test_a_full_house_makes_room_for_whoever_comes_by_putting_out_who_has_stood_there_longest() -> None:
-    async with served(most_connections=5) as house, AsyncExitStack() as stack:
-        idle = [await stack.enter_async_context(await _dial(house.url)) for _ in range(5)]
+    async with served(most_connections=5) as running, AsyncExitStack() as stack:
+        idle = [await stack.enter_async_context(await _dial(running.url)) for _ in range(5)]
         for turn in range(3):
-            asking = await stack.enter_async_context(await _dial(house.url))
+            asking = await stack.enter_async_context(await _dial(running.url))
             await asking.send(HEAD + b"\r\n")
             with anyio.fail_after(HANG_SECONDS):
                 assert (await asking.receive()).startswith(b"HTTP/1.1 200")
@@ -71,45 +71,45 @@ async def test_a_full_house_makes_room_for_whoever_comes_by_putting_out_who_has_
 
 async def test_streams_are_not_put_out_for_whoever_comes() -> None:
     async with (
-        served(most_connections=4) as house,
+        served(most_connections=4) as running,
         AsyncExitStack() as stack,
         httpx2.AsyncClient() as web,
-        web.stream("GET", f"{house.url}/sse") as stream,
+        web.stream("GET", f"{running.url}/sse") as stream,
     ):
         lines = stream.aiter_lines()
         with anyio.fail_after(HANG_SECONDS):
             assert await anext(lines) == "event: endpoint"
         for _ in range(10):
-            await stack.enter_async_context(await _dial(house.url))
-        late = await stack.enter_async_context(await _dial(house.url))
+            await stack.enter_async_context(await _dial(running.url))
+        late = await stack.enter_async_context(await _dial(running.url))
         await late.send(HEAD + b"\r\n")
         with anyio.fail_after(HANG_SECONDS):
             assert (await late.receive()).startswith(b"HTTP/1.1 200")
-        assert len(house.app.responses) == 1, "the stream is open still"
+        assert len(running.app.responses) == 1, "the stream is open still"
 
 
 async def test_one_stream_too_many_is_told_to_come_again() -> None:
-    async with served(max_streams=2) as house, httpx2.AsyncClient() as web, AsyncExitStack() as stack:
+    async with served(max_streams=2) as running, httpx2.AsyncClient() as web, AsyncExitStack() as stack:
         for _ in range(2):
-            stream = await stack.enter_async_context(web.stream("GET", f"{house.url}/sse"))
+            stream = await stack.enter_async_context(web.stream("GET", f"{running.url}/sse"))
             assert stream.status_code == 200
-        refused = await web.get(f"{house.url}/sse")
+        refused = await web.get(f"{running.url}/sse")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
         await stack.aclose()
         with anyio.fail_after(HANG_SECONDS):
-            while len(house.app.responses):  # noqa: ASYNC110 - nobody announces it
+            while len(running.app.responses):  # noqa: ASYNC110 - nobody announces it
                 await anyio.sleep(0.01)
-        async with web.stream("GET", f"{house.url}/sse") as again:
+        async with web.stream("GET", f"{running.url}/sse") as again:
             assert again.status_code == 200
 
 
 async def test_the_program_asks_the_system_for_as_many_files_as_it_promises_connections() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 300 + OWN_FILES
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted - 1, hard))
+    expected = 300 + OWN_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (expected - 1, hard))
     try:
         async with served(most_connections=300):
-            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == wanted
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == expected
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

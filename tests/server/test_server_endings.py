@@ -15,7 +15,7 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.shared.exceptions import MCPError
 from support.deadlines import HANG_SECONDS
-from support.mcp_server import LEGACY, MODERN, NOTHING, House, connected, script, served, transport_to, until
+from support.mcp_server import LEGACY, MODERN, NOTHING, LampServer, connected, script, served, transport_to, until
 
 from plex_companion.errors import PortInUse, StartError
 from plex_companion.server.http.http_app import HttpApp
@@ -41,7 +41,7 @@ every_signal = pytest.mark.parametrize(
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}}
 
 
-class Toy:
+class RawClient:
     """The toy program, its lines read as they come."""
 
     def __init__(self, process: Process) -> None:
@@ -57,7 +57,7 @@ class Toy:
         message = {"jsonrpc": "2.0", "method": method, "params": params, **extra}
         await self.stdin.send(json.dumps(message).encode() + b"\n")
 
-    async def hear(self) -> dict[str, Any]:
+    async def receive(self) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(await self.out.receive_until(b"\n", 10_000_000))
         assert message["jsonrpc"] == "2.0"
         return message
@@ -88,86 +88,86 @@ class Toy:
 
 
 @asynccontextmanager
-async def _running(transport: str, *before: str) -> AsyncIterator[Toy]:
+async def _running(transport: str, *before: str) -> AsyncIterator[RawClient]:
     async with await anyio.open_process([*before, *script(transport)], stdin=subprocess.PIPE) as process:
-        toy = Toy(process)
+        client = RawClient(process)
         try:
-            yield toy
+            yield client
         finally:
             if process.returncode is None:
                 process.kill()
 
 
 @asynccontextmanager
-async def _greeted() -> AsyncIterator[Toy]:
+async def _greeted() -> AsyncIterator[RawClient]:
     """A stdio client that has shaken hands."""
-    async with _running("stdio") as toy:
+    async with _running("stdio") as raw:
         with anyio.fail_after(HANG_SECONDS):
-            await toy.say("initialize", HELLO, id=1)
-            assert (await toy.hear())["id"] == 1
-            await toy.say("notifications/initialized", {})
-        yield toy
+            await raw.say("initialize", HELLO, id=1)
+            assert (await raw.receive())["id"] == 1
+            await raw.say("notifications/initialized", {})
+        yield raw
 
 
 async def test_the_end_of_input_ends_it_at_once() -> None:
-    async with _greeted() as toy:
-        await toy.call("lamp_watch", 2)
-        await toy.stdin.aclose()
-        await toy.ended()
+    async with _greeted() as client:
+        await client.call("lamp_watch", 2)
+        await client.stdin.aclose()
+        await client.ended()
 
 
 async def test_the_end_of_input_before_a_word_ends_it() -> None:
-    async with _running("stdio") as toy:
-        assert await toy.logged() == "ready"
-        await toy.stdin.aclose()
-        await toy.ended()
+    async with _running("stdio") as client:
+        assert await client.logged() == "ready"
+        await client.stdin.aclose()
+        await client.ended()
 
 
 @every_signal
 async def test_a_signal_ends_a_silent_stdio_server(number: signal.Signals) -> None:
-    async with _greeted() as toy:
-        await toy.call("lamp_watch", 2)
-        await toy.call("lamp_level", 3)
-        assert (await toy.hear())["id"] == 3
-        toy.process.send_signal(number)
-        await toy.ended()
+    async with _greeted() as client:
+        await client.call("lamp_watch", 2)
+        await client.call("lamp_level", 3)
+        assert (await client.receive())["id"] == 3
+        client.process.send_signal(number)
+        await client.ended()
 
 
 async def test_a_signal_ends_a_stdio_server_whose_client_does_not_read() -> None:
-    async with _greeted() as toy:
-        await toy.call("lamp_flood", 2)
-        await toy.out.receive_exactly(1)  # the flood has begun
-        toy.process.send_signal(signal.SIGTERM)
-        await toy.ended()
+    async with _greeted() as client:
+        await client.call("lamp_flood", 2)
+        await client.out.receive_exactly(1)  # the flood has begun
+        client.process.send_signal(signal.SIGTERM)
+        await client.ended()
 
 
 async def test_who_ignores_the_end_of_the_terminal_goes_on() -> None:
-    async with _running("stdio", "sh", "-c", 'trap "" HUP; exec "$@"', "sh") as toy:
+    async with _running("stdio", "sh", "-c", 'trap "" HUP; exec "$@"', "sh") as client:
         with anyio.fail_after(HANG_SECONDS):
-            await toy.say("initialize", HELLO, id=1)
-            await toy.hear()
-            toy.process.send_signal(signal.SIGHUP)
-            await toy.say("ping", {}, id=2)
-            assert (await toy.hear())["id"] == 2
-            await toy.stdin.aclose()
-            await toy.ended()
+            await client.say("initialize", HELLO, id=1)
+            await client.receive()
+            client.process.send_signal(signal.SIGHUP)
+            await client.say("ping", {}, id=2)
+            assert (await client.receive())["id"] == 2
+            await client.stdin.aclose()
+            await client.ended()
 
 
 async def test_a_flood_arrives_whole() -> None:
-    async with _greeted() as toy:
-        await toy.call("lamp_flood", 2)
+    async with _greeted() as client:
+        await client.call("lamp_flood", 2)
         with anyio.fail_after(HANG_SECONDS):
-            assert len((await toy.hear())["result"]["content"][0]["text"]) == 1_000_000
+            assert len((await client.receive())["result"]["content"][0]["text"]) == 1_000_000
 
 
 async def test_only_json_rpc_goes_to_standard_output() -> None:
-    async with _greeted() as toy:
-        await toy.call("lamp_shout", 2)
-        assert (await toy.hear())["id"] == 2
-        await toy.stdin.aclose()
-        rest = await toy.ended()
+    async with _greeted() as client:
+        await client.call("lamp_shout", 2)
+        assert (await client.receive())["id"] == 2
+        await client.stdin.aclose()
+        rest = await client.ended()
         assert "a stray write" in rest
-        assert b"".join([part async for part in toy.out]) == b""
+        assert b"".join([part async for part in client.out]) == b""
 
 
 async def test_standard_input_may_be_a_file(tmp_path: Any) -> None:
@@ -180,32 +180,32 @@ async def test_standard_input_may_be_a_file(tmp_path: Any) -> None:
 
 @every_signal
 async def test_a_signal_ends_an_http_server_with_open_streams(number: signal.Signals) -> None:
-    async with _running("http") as toy:
-        url = f"http://127.0.0.1:{await toy.port()}"
+    async with _running("http") as client:
+        url = f"http://127.0.0.1:{await client.port()}"
         async with anyio.create_task_group() as tasks:
             for kind, era in (("sse", LEGACY), ("sse", MODERN), ("http", LEGACY), ("http", MODERN)):
                 await tasks.start(_stay, url, kind, era)
-            toy.process.send_signal(number)
-            await toy.ended()
+            client.process.send_signal(number)
+            await client.ended()
             tasks.cancel_scope.cancel()
 
 
 async def _stay(url: str, kind: str, era: str, *, task_status: Any) -> None:
-    async with connected(transport_to(url, kind), era, "plex://lamp") as (client, ear):
+    async with connected(transport_to(url, kind), era, "plex://lamp") as (client, updates):
         await client.call_tool("lamp_brighten", {"level": 1})
-        await ear.until("plex://lamp")
+        await updates.until("plex://lamp")
         task_status.started()
         await anyio.sleep_forever()
 
 
 async def test_a_running_call_is_given_a_moment_and_then_ended() -> None:
-    async with served() as house, anyio.create_task_group() as tasks:
-        tasks.start_soon(_watch, house.url)
-        await until(lambda: len(house.app.responses) == 2)  # the call and the session's GET stream
+    async with served() as running, anyio.create_task_group() as tasks:
+        tasks.start_soon(_watch, running.url)
+        await until(lambda: len(running.app.responses) == 2)  # the call and the session's GET stream
         began = anyio.current_time()
-        house.end()
+        running.end()
         with anyio.fail_after(HANG_SECONDS):
-            await house.house.cancelled.wait()
+            await running.lamp_server.cancelled.wait()
         assert FINISH_SECONDS <= anyio.current_time() - began < FINISH_SECONDS + 1
 
 
@@ -216,12 +216,12 @@ async def _watch(url: str) -> None:
 
 
 async def test_a_port_in_use_is_one_line() -> None:
-    house = House()
-    app = HttpApp(house.server, house.notifier, health=dict)
+    lamp_server = LampServer()
+    app = HttpApp(lamp_server.server, lamp_server.notifier, health=dict)
     with open_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortInUse) as raised:
-            await serve_http(app, "127.0.0.1", port, notifier=house.notifier, started=_never)
+            await serve_http(app, "127.0.0.1", port, notifier=lamp_server.notifier, started=_never)
     assert raised.value.message == f"Port {port} on 127.0.0.1 is in use. Choose another one with --port."
 
 
@@ -247,7 +247,7 @@ async def test_connections_inherit_the_deadline_and_the_limit_for_unread_bytes()
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: loc"])
 async def test_a_request_head_that_never_comes_ends_the_connection(sent: bytes) -> None:
-    async with served(head_seconds=0.2) as house, await _dial(house.url) as stream:
+    async with served(head_seconds=0.2) as lamp_server, await _dial(lamp_server.url) as stream:
         if sent:
             await stream.send(sent)
         with anyio.fail_after(HANG_SECONDS), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
@@ -256,18 +256,18 @@ async def test_a_request_head_that_never_comes_ends_the_connection(sent: bytes) 
 
 async def test_a_stream_is_no_idle_connection() -> None:
     async with (
-        served(head_seconds=0.2) as house,
-        connected(transport_to(house.url, "sse"), LEGACY, "plex://lamp") as (_, ear),
+        served(head_seconds=2.0) as running,
+        connected(transport_to(running.url, "sse"), LEGACY, "plex://lamp") as (_, updates),
     ):
-        async with await _dial(house.url) as idle:  # what outlives this one outlives the sweep
+        async with await _dial(running.url) as idle:  # what outlives this one outlives the sweep
             with anyio.fail_after(HANG_SECONDS), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
                 await idle.receive()
-        house.house.set_level(1)
-        await ear.until("plex://lamp")
+        running.lamp_server.set_level(1)
+        await updates.until("plex://lamp")
 
 
 async def test_a_body_that_never_comes_is_answered() -> None:
-    async with served(body_seconds=0.1) as house, await _dial(house.url) as stream:
+    async with served(body_seconds=0.1) as lamp_server, await _dial(lamp_server.url) as stream:
         await stream.send(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{")
         with anyio.fail_after(HANG_SECONDS):
             assert (await stream.receive()).startswith(b"HTTP/1.1 408 ")

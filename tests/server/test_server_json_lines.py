@@ -127,8 +127,8 @@ async def test_the_server_answers_each_unreadable_line_once_with_a_warning_and_g
             answers = [json.loads(await out.receive_until(b"\n", 1_000_000)) for _ in range(5)]
             await process.stdin.aclose()
             said = b"".join([part async for part in process.stderr])
-    told = [(answer["id"], answer.get("error", {}).get("code")) for answer in answers]
-    assert sorted(told, key=str) == sorted(
+    reported = [(answer["id"], answer.get("error", {}).get("code")) for answer in answers]
+    assert sorted(reported, key=str) == sorted(
         [(1, None), (None, PARSE_ERROR), (None, INVALID_REQUEST), (None, PARSE_ERROR), (2, None)], key=str
     )
     assert said.count(b"A line of standard") == 3

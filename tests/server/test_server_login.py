@@ -51,15 +51,15 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def house() -> AsyncIterator[Served]:
+async def running() -> AsyncIterator[Served]:
     entry = AuthConfig(token=TOKEN, throttle=LoginThrottle(first_seconds=0.0), code=LoginCode())
     async with served(extra_routes=ROUTES, entry=entry) as one:
         yield one
 
 
 @pytest.fixture
-async def browser(house: Served) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=house.url, headers=PAGE) as web:
+async def browser(running: Served) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=running.url, headers=PAGE) as web:
         yield web
 
 
@@ -88,9 +88,9 @@ async def test_the_style_of_the_page_is_the_one_its_policy_allows(browser: httpx
     assert " style=" not in shown.text
 
 
-async def test_a_program_is_asked_for_a_bearer_token(house: Served) -> None:
+async def test_a_program_is_asked_for_a_bearer_token(running: Served) -> None:
     async with httpx2.AsyncClient() as web:
-        asked = await web.get(f"{house.url}/", headers={"accept": "application/json"})
+        asked = await web.get(f"{running.url}/", headers={"accept": "application/json"})
     assert asked.json() == {"error": "This server needs a bearer token."}
 
 
@@ -104,12 +104,12 @@ async def test_the_token_opens_the_house_and_the_browser_is_sent_on(browser: htt
     assert (await browser.get("/healthz")).status_code == 200
 
 
-@pytest.mark.parametrize("told", [{"x-forwarded-proto": "https"}, {"origin": "https://{host}"}])
-async def test_behind_tls_the_cookie_is_for_tls_alone(house: Served, told: dict[str, str]) -> None:
-    host = house.url.removeprefix("http://")
-    headers = {name: value.format(host=host) for name, value in told.items()}
+@pytest.mark.parametrize("reported", [{"x-forwarded-proto": "https"}, {"origin": "https://{host}"}])
+async def test_behind_tls_the_cookie_is_for_tls_alone(running: Served, reported: dict[str, str]) -> None:
+    host = running.url.removeprefix("http://")
+    headers = {name: value.format(host=host) for name, value in reported.items()}
     async with httpx2.AsyncClient() as web:
-        answer = await web.post(f"{house.url}/login", data={"token": TOKEN}, headers=headers)
+        answer = await web.post(f"{running.url}/login", data={"token": TOKEN}, headers=headers)
     assert answer.headers["set-cookie"].startswith("__Host-")
     assert answer.headers["set-cookie"].endswith("; Secure")
 
@@ -127,14 +127,14 @@ async def test_changing_the_token_ends_every_cookie(browser: httpx2.AsyncClient)
         assert (await browser.get(f"{changed.url}/")).status_code == 401
 
 
-async def test_a_cookie_that_is_a_day_old_is_renewed_on_the_way(house: Served) -> None:
+async def test_a_cookie_that_is_a_day_old_is_renewed_on_the_way(running: Served) -> None:
     cookies = Cookies(TOKEN, now=lambda: time.time() - 2 * DAY_SECONDS)
     given = {"cookie": f"{cookies.name}={cookies.issue()}"}
     async with httpx2.AsyncClient() as web:
-        answer = await web.get(f"{house.url}/", headers=given)
+        answer = await web.get(f"{running.url}/", headers=given)
         assert answer.headers["set-cookie"].startswith(f"{cookies.name}=")
         fresh = {"cookie": answer.headers["set-cookie"].partition(";")[0]}
-        assert "set-cookie" not in (await web.get(f"{house.url}/", headers=fresh)).headers
+        assert "set-cookie" not in (await web.get(f"{running.url}/", headers=fresh)).headers
 
 
 @pytest.mark.parametrize("token", ["", "wrong", f"{TOKEN}x", "ü"])
@@ -153,8 +153,10 @@ async def test_a_form_that_is_none_is_a_wrong_token(browser: httpx2.AsyncClient,
 
 async def test_every_wrong_token_waits_longer_whichever_way_it_comes() -> None:
     async with (
-        served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=LoginThrottle(first_seconds=0.1))) as house,
-        httpx2.AsyncClient(base_url=house.url) as web,
+        served(
+            extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=LoginThrottle(first_seconds=0.1))
+        ) as running,
+        httpx2.AsyncClient(base_url=running.url) as web,
     ):
         began = anyio.current_time()
         for wait in (0.0, 0.0, 0.1, 0.2):
@@ -167,10 +169,10 @@ async def test_every_wrong_token_waits_longer_whichever_way_it_comes() -> None:
 
 
 async def test_while_one_address_is_kept_waiting_whoever_is_known_is_served() -> None:
-    failures = LoginThrottle(first_seconds=2.0)
+    failures = LoginThrottle(first_seconds=8.0)
     async with (
-        served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as house,
-        httpx2.AsyncClient(base_url=house.url) as web,
+        served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as running,
+        httpx2.AsyncClient(base_url=running.url) as web,
         anyio.create_task_group() as tasks,
     ):
         await _log_in(web)
@@ -181,7 +183,7 @@ async def test_while_one_address_is_kept_waiting_whoever_is_known_is_served() ->
         with anyio.fail_after(HANG_SECONDS):
             while not failures.is_throttled("127.0.0.1"):  # noqa: ASYNC110 - nobody announces it
                 await anyio.sleep(0.01)
-        refused = await httpx2.AsyncClient().get(f"{house.url}/", headers={"authorization": "Bearer wrong"})
+        refused = await httpx2.AsyncClient().get(f"{running.url}/", headers={"authorization": "Bearer wrong"})
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
         assert (await _log_in(web, "wrong")).status_code == 429
         assert (await web.get("/")).text == "a page"
@@ -191,9 +193,11 @@ async def test_while_one_address_is_kept_waiting_whoever_is_known_is_served() ->
 async def test_while_many_guess_only_who_has_shown_the_token_lately_is_looked_at() -> None:
     failures = LoginThrottle()
     async with (
-        served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as house,
-        httpx2.AsyncClient(base_url=house.url) as web,
-        httpx2.AsyncClient(base_url=house.url, transport=httpx2.AsyncHTTPTransport(local_address="127.0.0.2")) as other,
+        served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as running,
+        httpx2.AsyncClient(base_url=running.url) as web,
+        httpx2.AsyncClient(
+            base_url=running.url, transport=httpx2.AsyncHTTPTransport(local_address="127.0.0.2")
+        ) as other,
     ):
         assert (await other.get("/", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 200
         with ExitStack() as held:
@@ -210,15 +214,15 @@ async def test_while_many_guess_only_who_has_shown_the_token_lately_is_looked_at
 
 async def test_no_credentials_at_all_are_no_wrong_token() -> None:
     failures = LoginThrottle()
-    async with served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as house:
+    async with served(extra_routes=ROUTES, entry=AuthConfig(token=TOKEN, throttle=failures)) as running:
         for _ in range(5):
             async with httpx2.AsyncClient() as web:
-                await web.get(f"{house.url}/")
+                await web.get(f"{running.url}/")
     assert len(failures) == 0
 
 
 async def test_logging_out_ends_the_visit_here_and_for_whoever_has_copied_the_cookie(
-    browser: httpx2.AsyncClient, house: Served
+    browser: httpx2.AsyncClient, running: Served
 ) -> None:
     await _log_in(browser)
     copied = dict(browser.cookies)
@@ -226,7 +230,7 @@ async def test_logging_out_ends_the_visit_here_and_for_whoever_has_copied_the_co
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
     assert (await browser.get("/")).status_code == 401
     async with httpx2.AsyncClient(cookies=copied) as thief:
-        assert (await thief.get(f"{house.url}/")).status_code == 401
+        assert (await thief.get(f"{running.url}/")).status_code == 401
 
 
 FOREIGN: list[dict[str, str]] = [
@@ -249,25 +253,25 @@ async def test_a_cookie_alone_writes_nothing(browser: httpx2.AsyncClient, header
 
 
 @pytest.mark.parametrize("headers", [{"sec-fetch-site": "same-origin"}, {"origin": "own"}, {"x-plex-companion": "1"}])
-async def test_our_own_pages_may_write(browser: httpx2.AsyncClient, house: Served, headers: dict[str, str]) -> None:
+async def test_our_own_pages_may_write(browser: httpx2.AsyncClient, running: Served, headers: dict[str, str]) -> None:
     await _log_in(browser)
-    own = {name: value.replace("own", house.url) for name, value in headers.items()}
+    own = {name: value.replace("own", running.url) for name, value in headers.items()}
     assert (await browser.post("/press", headers=own)).text == "pressed"
 
 
 @pytest.mark.parametrize("headers", FOREIGN[1:])
 async def test_a_password_that_a_browser_repeats_by_itself_writes_nothing_for_other_pages(
-    house: Served, headers: dict[str, str]
+    running: Served, headers: dict[str, str]
 ) -> None:
     async with httpx2.AsyncClient(auth=("anyone", TOKEN)) as web:
-        assert (await web.post(f"{house.url}/press", headers=headers)).status_code == 403
-        assert (await web.post(f"{house.url}/press")).text == "pressed", "a program says nothing of pages"
+        assert (await web.post(f"{running.url}/press", headers=headers)).status_code == 403
+        assert (await web.post(f"{running.url}/press")).text == "pressed", "a program says nothing of pages"
 
 
-async def test_a_bearer_token_writes_from_anywhere(house: Served) -> None:
+async def test_a_bearer_token_writes_from_anywhere(running: Served) -> None:
     headers = {"authorization": f"Bearer {TOKEN}", "origin": "http://localhost:9"}
     async with httpx2.AsyncClient() as web:
-        assert (await web.post(f"{house.url}/press", headers=headers)).text == "pressed"
+        assert (await web.post(f"{running.url}/press", headers=headers)).text == "pressed"
 
 
 @pytest.mark.parametrize(
@@ -293,7 +297,7 @@ def test_a_path_of_ours_is_kept() -> None:
 
 
 async def test_without_a_token_there_is_nothing_to_log_in_to() -> None:
-    async with served(extra_routes=ROUTES) as house, httpx2.AsyncClient(base_url=house.url) as web:
+    async with served(extra_routes=ROUTES) as running, httpx2.AsyncClient(base_url=running.url) as web:
         for method in ("GET", "POST"):
             answer = await web.request(method, "/login")
             assert (answer.status_code, answer.headers["location"]) == (303, "/")
@@ -315,8 +319,8 @@ EVERYWHERE = ("/", "/login", "/healthz", "/healthz/live", "/nowhere", "/press", 
 
 @pytest.mark.parametrize("path", EVERYWHERE)
 @pytest.mark.parametrize("headers", [{}, {"host": "evil.example"}, {"authorization": f"Bearer {TOKEN}"}])
-async def test_every_answer_tells_browsers_to_be_careful(house: Served, path: str, headers: dict[str, str]) -> None:
-    async with httpx2.AsyncClient() as web, web.stream("GET", house.url + path, headers=headers) as answer:
+async def test_every_answer_tells_browsers_to_be_careful(running: Served, path: str, headers: dict[str, str]) -> None:
+    async with httpx2.AsyncClient() as web, web.stream("GET", running.url + path, headers=headers) as answer:
         said: Any = answer.headers
     assert said["x-content-type-options"] == "nosniff"
     assert said["x-frame-options"] == "DENY"
@@ -333,29 +337,29 @@ async def test_a_page_keeps_its_own_policy_and_is_framed_by_nobody(browser: http
     assert policy == "default-src 'self'; frame-ancestors 'none'"
 
 
-async def test_those_who_restart_what_hangs_need_no_token(house: Served) -> None:
-    async with httpx2.AsyncClient(base_url=house.url) as web:
+async def test_those_who_restart_what_hangs_need_no_token(running: Served) -> None:
+    async with httpx2.AsyncClient(base_url=running.url) as web:
         assert (await web.get("/healthz/live")).json() == {"status": "ok"}
         assert (await web.get("/healthz/ready")).status_code == 200
         assert (await web.get("/healthz")).status_code == 401
 
 
 async def test_what_is_missing_is_told_with_503() -> None:
-    async with served(missing=lambda: {"storage": "degraded"}) as house, httpx2.AsyncClient() as web:
-        answer = await web.get(f"{house.url}/healthz/ready")
+    async with served(missing=lambda: {"storage": "degraded"}) as running, httpx2.AsyncClient() as web:
+        answer = await web.get(f"{running.url}/healthz/ready")
         assert answer.status_code == 503
         assert answer.json() == {"status": "not ready", "storage": "degraded"}
-        assert (await web.get(f"{house.url}/healthz/live")).status_code == 200
+        assert (await web.get(f"{running.url}/healthz/live")).status_code == 200
 
 
 async def test_beyond_loopback_bare_addresses_are_our_names_and_foreign_names_are_not() -> None:
     entry = AuthConfig(token=TOKEN, any_address=True)
-    async with served(entry=entry) as house, httpx2.AsyncClient() as web:
+    async with served(entry=entry) as running, httpx2.AsyncClient() as web:
         for host, status in (
             ("192.168.1.5:3001", 200),
             ("[fd00::1]:3001", 200),
             ("10.0.0.1.evil.example", 421),
             ("1", 421),
         ):
-            answer = await web.get(f"{house.url}/healthz/live", headers={"host": host})
+            answer = await web.get(f"{running.url}/healthz/live", headers={"host": host})
             assert answer.status_code == status, host

@@ -22,7 +22,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from support.deadlines import HANG_SECONDS
 from support.mcp_server import LEGACY, MODERN, served, until
-from support.oauth_issuer import AUDIENCE, EC_KEY, OTHER_RSA_KEY, PUBLIC, RSA_KEY, ToyIssuer, issuing, public
+from support.oauth_issuer import AUDIENCE, EC_KEY, OTHER_RSA_KEY, PUBLIC, RSA_KEY, SmallIssuer, issuing, public
 
 from plex_companion.server.auth.config import AuthConfig
 from plex_companion.server.auth.jwks import AGAIN_SECONDS, FAILED_SECONDS, KEPT_SECONDS, JwksClient, KeysUnavailable
@@ -56,13 +56,13 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def issuer() -> AsyncIterator[ToyIssuer]:
-    async with issuing() as toy:
-        yield toy
+async def issuer() -> AsyncIterator[SmallIssuer]:
+    async with issuing() as served_issuer:
+        yield served_issuer
 
 
 @pytest.fixture(scope="module")
-async def house(issuer: ToyIssuer) -> AsyncIterator[Served]:
+async def running(issuer: SmallIssuer) -> AsyncIterator[Served]:
     entry = AuthConfig(
         token=OWN,
         issuer=ResourceServer(issuer.url, PUBLIC),
@@ -74,11 +74,11 @@ async def house(issuer: ToyIssuer) -> AsyncIterator[Served]:
 
 
 async def _post(
-    house: Served, token: str | None, body: Any = HELLO, path: str = "/mcp", **more: str
+    running: Served, token: str | None, body: Any = HELLO, path: str = "/mcp", **more: str
 ) -> httpx2.Response:
     headers = {**ACCEPT, **({"authorization": f"Bearer {token}"} if token else {}), **more}
     async with httpx2.AsyncClient() as web:
-        return await web.post(house.url + path, json=body, headers=headers)
+        return await web.post(running.url + path, json=body, headers=headers)
 
 
 def _web(token: str) -> httpx2.AsyncClient:
@@ -95,11 +95,11 @@ async def _denied(server: ResourceServer, token: str) -> TokenRejected:
 
 
 @pytest.fixture(scope="module")
-async def server(issuer: ToyIssuer) -> ResourceServer:
+async def server(issuer: SmallIssuer) -> ResourceServer:
     return ResourceServer(issuer.url, PUBLIC)
 
 
-async def test_a_good_token_speaks_for_its_client_and_subject(server: ResourceServer, issuer: ToyIssuer) -> None:
+async def test_a_good_token_speaks_for_its_client_and_subject(server: ResourceServer, issuer: SmallIssuer) -> None:
     for token in (issuer.token(), issuer.token(EC_KEY, "ES256", "two"), issuer.token(aud=["other", AUDIENCE])):
         access = (await server.verify(token)).user.access_token
         assert (access.client_id, access.subject, access.scopes) == ("host", "ada", ["read"])
@@ -118,7 +118,7 @@ async def test_a_good_token_speaks_for_its_client_and_subject(server: ResourceSe
     ],
 )
 async def test_scopes_are_read_as_issuers_write_them(
-    server: ResourceServer, issuer: ToyIssuer, claims: dict[str, Any], scopes: list[str]
+    server: ResourceServer, issuer: SmallIssuer, claims: dict[str, Any], scopes: list[str]
 ) -> None:
     assert (await server.verify(issuer.token(**claims))).user.scopes == scopes
 
@@ -137,7 +137,7 @@ async def test_scopes_are_read_as_issuers_write_them(
     ],
 )
 async def test_a_token_that_was_signed_and_is_not_for_us_or_not_for_now_is_denied_and_no_guess(
-    server: ResourceServer, issuer: ToyIssuer, claims: dict[str, Any]
+    server: ResourceServer, issuer: SmallIssuer, claims: dict[str, Any]
 ) -> None:
     assert not (await _denied(server, issuer.token(**claims))).is_forged
 
@@ -147,14 +147,14 @@ def _forged(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
 
-async def test_an_unsigned_token_is_a_guess(server: ResourceServer, issuer: ToyIssuer) -> None:
+async def test_an_unsigned_token_is_a_guess(server: ResourceServer, issuer: SmallIssuer) -> None:
     claims = jwt.decode(issuer.token(), options={"verify_signature": False})
     for algorithm in ("none", "None", "NONE", "", None, 7):
         assert (await _denied(server, _forged({"alg": algorithm, "kid": "one"}, claims))).is_forged
 
 
 async def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_a_guess(
-    server: ResourceServer, issuer: ToyIssuer
+    server: ResourceServer, issuer: SmallIssuer
 ) -> None:
     claims = jwt.decode(issuer.token(), options={"verify_signature": False})
     formats = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -166,7 +166,7 @@ async def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_a_guess(
 
 
 async def test_another_key_under_a_known_name_and_a_key_of_another_kind_are_guesses(
-    server: ResourceServer, issuer: ToyIssuer
+    server: ResourceServer, issuer: SmallIssuer
 ) -> None:
     for token in (
         issuer.token(OTHER_RSA_KEY),
@@ -183,13 +183,13 @@ async def test_another_key_under_a_known_name_and_a_key_of_another_kind_are_gues
         assert (await _denied(server, token)).is_forged, token[:40]
 
 
-async def test_a_slash_at_the_end_of_the_issuer_does_not_matter(issuer: ToyIssuer) -> None:
+async def test_a_slash_at_the_end_of_the_issuer_does_not_matter(issuer: SmallIssuer) -> None:
     for written in (issuer.url, f"{issuer.url}/"):
         for claimed in (issuer.url, f"{issuer.url}/"):
             await ResourceServer(written, PUBLIC).verify(issuer.token(iss=claimed))
 
 
-async def test_an_audience_that_is_set_is_the_only_one(issuer: ToyIssuer) -> None:
+async def test_an_audience_that_is_set_is_the_only_one(issuer: SmallIssuer) -> None:
     server = ResourceServer(issuer.url, PUBLIC, ["api://plex"])
     await server.verify(issuer.token(aud="api://plex"))
     await _denied(server, issuer.token())
@@ -327,9 +327,9 @@ async def test_metadata_is_found_where_openid_puts_it_too() -> None:
 # The door
 
 
-async def test_without_a_token_a_client_is_told_where_to_get_one(house: Served) -> None:
+async def test_without_a_token_a_client_is_told_where_to_get_one(running: Served) -> None:
     for path, resource in (("/mcp", "mcp"), ("/sse", "sse"), ("/messages/?session_id=0", "sse")):
-        answer = await _post(house, None, path=path)
+        answer = await _post(running, None, path=path)
         assert answer.status_code == 401
         metadata = f"{PUBLIC}/.well-known/oauth-protected-resource/{resource}"
         assert answer.headers["www-authenticate"] == f'Bearer resource_metadata="{metadata}", scope="read"'
@@ -337,141 +337,143 @@ async def test_without_a_token_a_client_is_told_where_to_get_one(house: Served) 
 
 @pytest.mark.parametrize("resource", ["mcp", "sse"])
 async def test_the_metadata_names_resource_issuer_and_scopes_to_everyone(
-    house: Served, issuer: ToyIssuer, resource: str
+    running: Served, issuer: SmallIssuer, resource: str
 ) -> None:
     async with httpx2.AsyncClient() as web:
-        answer = await web.get(f"{house.url}/.well-known/oauth-protected-resource/{resource}")
-    told = answer.json()
-    assert told["resource"] == f"{PUBLIC}/{resource}"
-    assert [one.rstrip("/") for one in told["authorization_servers"]] == [issuer.url]
-    assert told["scopes_supported"] == ["read", "write"]
-    assert told["bearer_methods_supported"] == ["header"]
+        answer = await web.get(f"{running.url}/.well-known/oauth-protected-resource/{resource}")
+    reported = answer.json()
+    assert reported["resource"] == f"{PUBLIC}/{resource}"
+    assert [one.rstrip("/") for one in reported["authorization_servers"]] == [issuer.url]
+    assert reported["scopes_supported"] == ["read", "write"]
+    assert reported["bearer_methods_supported"] == ["header"]
 
 
-async def test_a_bad_token_is_refused_with_the_reason(house: Served, issuer: ToyIssuer) -> None:
-    answer = await _post(house, issuer.token(exp=1_000_000_000))
+async def test_a_bad_token_is_refused_with_the_reason(running: Served, issuer: SmallIssuer) -> None:
+    answer = await _post(running, issuer.token(exp=1_000_000_000))
     assert answer.status_code == 401
     assert 'error="invalid_token", error_description="It has expired."' in answer.headers["www-authenticate"]
-    assert (await _post(house, "wrong")).status_code == 401
+    assert (await _post(running, "wrong")).status_code == 401
 
 
-async def test_a_token_without_read_is_too_weak(house: Served, issuer: ToyIssuer) -> None:
-    answer = await _post(house, issuer.token(scope="write"))
+async def test_a_token_without_read_is_too_weak(running: Served, issuer: SmallIssuer) -> None:
+    answer = await _post(running, issuer.token(scope="write"))
     assert answer.status_code == 403
     assert 'error="insufficient_scope", scope="read"' in answer.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize("era", [LEGACY, MODERN])
 @pytest.mark.parametrize("kind", ["http", "sse"])
-async def test_read_reads_and_does_not_write(house: Served, issuer: ToyIssuer, era: str, kind: str) -> None:
-    async with _client(house, issuer.token(), era, kind) as client:
-        assert (await client.call_tool("lamp_level", {})).structured_content == {"level": house.house.level}
+async def test_read_reads_and_does_not_write(running: Served, issuer: SmallIssuer, era: str, kind: str) -> None:
+    async with _client(running, issuer.token(), era, kind) as client:
+        assert (await client.call_tool("lamp_level", {})).structured_content == {"level": running.lamp_server.level}
         with anyio.fail_after(HANG_SECONDS):
             try:
-                told = (await client.call_tool("lamp_brighten", {"level": 9})).model_dump_json()
+                answer = (await client.call_tool("lamp_brighten", {"level": 9})).model_dump_json()
             except MCPError as error:  # the SDK's own words for a 403
-                told = str(error)
-    assert ("insufficient_scope" in told) is (kind == "sse"), told
-    assert house.house.level != 9
+                answer = str(error)
+    assert ("insufficient_scope" in answer) is (kind == "sse"), answer
+    assert running.lamp_server.level != 9
 
 
 @pytest.mark.parametrize("era", [LEGACY, MODERN])
 @pytest.mark.parametrize("kind", ["http", "sse"])
 async def test_noting_that_something_was_seen_needs_the_scope_write(
-    house: Served, issuer: ToyIssuer, era: str, kind: str
+    running: Served, issuer: SmallIssuer, era: str, kind: str
 ) -> None:
-    house.house.seen = 0
-    async with _client(house, issuer.token(), era, kind) as client:
+    running.lamp_server.seen = 0
+    async with _client(running, issuer.token(), era, kind) as client:
         with anyio.fail_after(HANG_SECONDS):
             try:
-                told = (await client.call_tool("lamp_seen", {})).model_dump_json()
+                answer = (await client.call_tool("lamp_seen", {})).model_dump_json()
             except MCPError as error:  # the SDK's own words for a 403
-                told = str(error)
-    assert ("insufficient_scope" in told) is (kind == "sse"), told
-    assert house.house.seen == 0
-    async with _client(house, issuer.token(scope="read write"), era, kind) as client:
+                answer = str(error)
+    assert ("insufficient_scope" in answer) is (kind == "sse"), answer
+    assert running.lamp_server.seen == 0
+    async with _client(running, issuer.token(scope="read write"), era, kind) as client:
         await client.call_tool("lamp_seen", {})
-    assert house.house.seen == 1
+    assert running.lamp_server.seen == 1
 
 
 @pytest.mark.parametrize("era", [LEGACY, MODERN])
 @pytest.mark.parametrize("kind", ["http", "sse"])
-async def test_write_writes(house: Served, issuer: ToyIssuer, era: str, kind: str) -> None:
-    async with _client(house, issuer.token(scope="read write"), era, kind) as client:
+async def test_write_writes(running: Served, issuer: SmallIssuer, era: str, kind: str) -> None:
+    async with _client(running, issuer.token(scope="read write"), era, kind) as client:
         await client.call_tool("lamp_brighten", {"level": 5})
-    assert house.house.level == 5
-    house.house.level = 0
+    assert running.lamp_server.level == 5
+    running.lamp_server.level = 0
 
 
 @asynccontextmanager
-async def _client(house: Served, token: str, era: str, kind: str) -> AsyncIterator[Client]:
+async def _client(running: Served, token: str, era: str, kind: str) -> AsyncIterator[Client]:
     async with _web(token) as web:
-        over_sse = sse_client(f"{house.url}/sse", headers={"authorization": f"Bearer {token}"})
-        target = over_sse if kind == "sse" else streamable_http_client(f"{house.url}/mcp", http_client=web)
+        over_sse = sse_client(f"{running.url}/sse", headers={"authorization": f"Bearer {token}"})
+        target = over_sse if kind == "sse" else streamable_http_client(f"{running.url}/mcp", http_client=web)
         async with Client(target, mode=era) as client:
             yield client
 
 
 async def test_a_write_without_the_scope_is_answered_with_the_scope_to_ask_for(
-    house: Served, issuer: ToyIssuer
+    running: Served, issuer: SmallIssuer
 ) -> None:
     body = {**CALL, "params": {"name": "lamp_brighten", "arguments": {"level": 9}}}
-    answer = await _post(house, issuer.token(), body)
+    answer = await _post(running, issuer.token(), body)
     assert answer.status_code == 403
     assert 'error="insufficient_scope", scope="read write"' in answer.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize("params", [None, 7, {"name": 7}, {"name": "lamp_level", "arguments": 7}, {"name": "nobody"}])
-async def test_nonsense_is_left_to_the_protocol_to_refuse(house: Served, issuer: ToyIssuer, params: Any) -> None:
-    assert (await _post(house, issuer.token(), {**CALL, "params": params})).status_code != 403
+async def test_nonsense_is_left_to_the_protocol_to_refuse(running: Served, issuer: SmallIssuer, params: Any) -> None:
+    assert (await _post(running, issuer.token(), {**CALL, "params": params})).status_code != 403
 
 
-async def test_a_session_answers_only_whoever_opened_it(house: Served, issuer: ToyIssuer) -> None:
-    opened = await _post(house, issuer.token())
+async def test_a_session_answers_only_whoever_opened_it(running: Served, issuer: SmallIssuer) -> None:
+    opened = await _post(running, issuer.token())
     session = {"mcp-session-id": opened.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
     ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
-    assert (await _post(house, issuer.token(), ping, **session)).status_code == 200
-    assert (await _post(house, issuer.token(sub="eve"), ping, **session)).status_code == 404
+    assert (await _post(running, issuer.token(), ping, **session)).status_code == 200
+    assert (await _post(running, issuer.token(sub="eve"), ping, **session)).status_code == 404
 
 
-async def test_a_stream_ends_with_the_token_that_opened_it(house: Served, issuer: ToyIssuer) -> None:
+async def test_a_stream_ends_with_the_token_that_opened_it(running: Served, issuer: SmallIssuer) -> None:
     token = issuer.token(exp=int(time.time()) - 27)  # a clock may be wrong by 30 seconds
     async with (
         httpx2.AsyncClient() as web,
-        web.stream("GET", f"{house.url}/sse", headers={"authorization": f"Bearer {token}"}) as stream,
+        web.stream("GET", f"{running.url}/sse", headers={"authorization": f"Bearer {token}"}) as stream,
     ):
         assert stream.status_code == 200
         with anyio.fail_after(HANG_SECONDS):
             async for _ in stream.aiter_bytes():
                 pass
-    await until(lambda: len(house.app.responses) == 0)
+    await until(lambda: len(running.app.responses) == 0)
 
 
-async def test_the_owners_own_token_opens_everything_and_the_issuers_only_mcp(house: Served, issuer: ToyIssuer) -> None:
+async def test_the_owners_own_token_opens_everything_and_the_issuers_only_mcp(
+    running: Served, issuer: SmallIssuer
+) -> None:
     body = {**CALL, "params": {"name": "lamp_level", "arguments": {}}}
-    assert (await _post(house, OWN, HELLO)).status_code == 200
-    assert (await _post(house, OWN, body)).status_code != 403
+    assert (await _post(running, OWN, HELLO)).status_code == 200
+    assert (await _post(running, OWN, body)).status_code != 403
     for token, status in ((OWN, 200), (issuer.token(scope="read write"), 401)):
         async with _web(token) as web:
-            assert (await web.get(f"{house.url}/")).status_code == status
+            assert (await web.get(f"{running.url}/")).status_code == status
 
 
-async def test_whoever_guesses_from_the_same_address_keeps_no_token_of_the_issuer_waiting(issuer: ToyIssuer) -> None:
+async def test_whoever_guesses_from_the_same_address_keeps_no_token_of_the_issuer_waiting(issuer: SmallIssuer) -> None:
     failures = LoginThrottle()
     entry = AuthConfig(token=OWN, issuer=ResourceServer(issuer.url, PUBLIC), throttle=failures)
-    async with served(entry=entry) as house:
+    async with served(entry=entry) as running:
         with ExitStack() as held:
             for _ in range(4):
                 held.enter_context(failures.count_failure("127.0.0.1"))
-            assert (await _post(house, "wrong")).status_code == 429
-            assert (await _post(house, OWN)).status_code == 429
+            assert (await _post(running, "wrong")).status_code == 429
+            assert (await _post(running, OWN)).status_code == 429
             with anyio.fail_after(HANG_SECONDS):
-                assert (await _post(house, issuer.token())).status_code == 200
+                assert (await _post(running, issuer.token())).status_code == 200
 
 
-async def test_while_the_issuer_cannot_be_asked_it_is_nobodys_fault(issuer: ToyIssuer) -> None:
+async def test_while_the_issuer_cannot_be_asked_it_is_nobodys_fault(issuer: SmallIssuer) -> None:
     entry = AuthConfig(token=OWN, issuer=ResourceServer("http://127.0.0.1:9", PUBLIC))
-    async with served(entry=entry) as house:
-        answer = await _post(house, issuer.token())
+    async with served(entry=entry) as running:
+        answer = await _post(running, issuer.token())
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-        assert (await _post(house, OWN)).status_code == 200
+        assert (await _post(running, OWN)).status_code == 200

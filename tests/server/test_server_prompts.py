@@ -9,7 +9,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, PromptReference, ResourceTemplateReference
-from support.mcp_server import ERAS, LEGACY, House
+from support.mcp_server import ERAS, LEGACY, LampServer
 
 from plex_companion.panels.declare import Panel
 from plex_companion.prompts.declare import DATA, Argument, Prompt
@@ -37,13 +37,13 @@ async def client(era: str, tmp_path: Path) -> AsyncIterator[Client]:
     page = tmp_path / "lamp.html"
     page.write_text("<!doctype html><title>Lamp</title>", encoding="utf-8")
 
-    class Prompting(House):
+    class Prompting(LampServer):
         def offer(self) -> ServerInterface:
             panel = Panel("ui://toy/lamp", "Lamp", "The lamp.", "lamp_level", page)
             return replace(super().offer(), prompts=[DIM], propose=_levels, panels=[panel])
 
-    house = Prompting()
-    async with house.notifier.run(), Client(house.server, mode=LEGACY if era == LEGACY else "auto") as client:
+    running = Prompting()
+    async with running.notifier.run(), Client(running.server, mode=LEGACY if era == LEGACY else "auto") as client:
         yield client
 
 

@@ -69,17 +69,17 @@ ANSWERS = {
 
 @pytest.mark.parametrize("path", ANSWERS)
 async def test_no_route_of_the_http_application_lets_a_secret_out(path: str) -> None:
-    async with served(extra_routes=[Route(path, ANSWERS[path][0])]) as house:
-        house.house.server.secrets.add(SECRET)
+    async with served(extra_routes=[Route(path, ANSWERS[path][0])]) as running:
+        running.lamp_server.server.secrets.add(SECRET)
         async with httpx2.AsyncClient() as client:
-            assert (await client.get(house.url + path)).text == ANSWERS[path][1]
+            assert (await client.get(running.url + path)).text == ANSWERS[path][1]
 
 
 async def test_pictures_pass_as_they_are() -> None:
-    async with served(extra_routes=[Route("/picture", _answer_picture)]) as house:
-        house.house.server.secrets.add(SECRET)
+    async with served(extra_routes=[Route("/picture", _answer_picture)]) as running:
+        running.lamp_server.server.secrets.add(SECRET)
         async with httpx2.AsyncClient() as client:
-            assert (await client.get(f"{house.url}/picture")).content == PICTURE
+            assert (await client.get(f"{running.url}/picture")).content == PICTURE
 
 
 async def test_no_line_of_standard_output_holds_a_secret() -> None:

@@ -16,8 +16,9 @@ from starlette.datastructures import Headers
 from plex_companion.server.auth.login import (
     LOGIN,
     LOGOUT,
-    POLICY,
+    SAFE,
     find_session,
+    is_foreign_write,
     is_https,
     is_own_page,
     make_local,
@@ -25,34 +26,61 @@ from plex_companion.server.auth.login import (
     render_page,
 )
 from plex_companion.server.auth.scopes import READ, WRITE
+from plex_companion.server.http.error_pages import POLICY, accepts_html
 from plex_companion.server.http.refusal import Refusal
+from plex_companion.settings import ICON
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.types import Scope
 
     from plex_companion.server.auth.cookie import Cookies
     from plex_companion.server.auth.login_throttle import LoginThrottle
     from plex_companion.server.auth.oauth import ResourceServer
 
-OPEN = frozenset({LOGIN, LOGOUT, "/healthz/live", "/healthz/ready"})
-"""Paths that need no token: the login, and the health checks by which supervisors restart a process that hangs."""
+OPEN = frozenset({LOGIN, LOGOUT, ICON, "/healthz/live", "/healthz/ready"})
+"""Paths that need no token: the login, the icon, which hosts fetch without one, and the health checks by which supervisors
+restart a process that hangs."""
 METADATA = "/.well-known/oauth-protected-resource/"
 MCP = frozenset({"/mcp", "/sse"})
 MESSAGES = "/messages/"
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CHALLENGE = 'Bearer realm="plex-companion"'
 
 
 @dataclass(frozen=True, slots=True)
+class AuthenticatedCaller:
+    """Who sent a request: a user of an OAuth issuer or, without one, somebody with the companion's token."""
+
+    issuer: str | None = None
+    subject: str | None = None
+
+
+TOKEN_HOLDER = AuthenticatedCaller()
+_CALLER = "plex_companion.caller"
+
+
+def store_caller(scope: Scope, caller: AuthenticatedCaller | None) -> None:
+    """Store who sent a request, for its handler."""
+    scope[_CALLER] = caller
+
+
+def find_caller(request: Request | None) -> AuthenticatedCaller | None:
+    """Return who sent a request; `None` without authentication, and on standard input."""
+    return None if request is None else request.scope.get(_CALLER)
+
+
+@dataclass(frozen=True, slots=True)
 class AuthResult:
-    """A request that may go on, and what its answer carries."""
+    """A request that is allowed, and the headers that its answer carries."""
 
     cookie: str | None = None
-    """The value of `Set-Cookie` that renews the session."""
+    """The value of `Set-Cookie` that renews the browser session."""
     reads_only: bool = False
     """Whether the request came with an issuer's token without the scope `write`."""
     expires_at: float | None = None
     """When that token expires, in seconds since 1970. A stream ends with it."""
+    caller: AuthenticatedCaller | None = None
+    """`None` where nobody must log in."""
 
 
 class Authenticator:
@@ -62,8 +90,7 @@ class Authenticator:
         self, token: str | None, cookies: Cookies | None, failures: LoginThrottle, issuer: ResourceServer | None
     ) -> None:
         self._token = token.encode() if token else None
-        self._cookies = cookies
-        self._failures = failures
+        self._cookies, self._failures = cookies, failures
         self.issuer = issuer
 
     async def authenticate(self, scope: Scope) -> AuthResult | Refusal:
@@ -85,7 +112,8 @@ class Authenticator:
         throttled = self._failures.is_throttled(read_address(scope))
         if not throttled and self._token is not None and hmac.compare_digest(presented, self._token):
             self._failures.reset(read_address(scope))
-            return _FOREIGN_PAGE if automatic and _is_foreign_write(scope, headers) else AuthResult()
+            foreign = automatic and is_foreign_write(scope, headers)
+            return _FOREIGN_PAGE if foreign else AuthResult(caller=TOKEN_HOLDER)
         if issuer is not None:
             return await self._check_issuer(issuer, scope, presented)
         return await self._delay_refusal(scope, _ask_for_token(scope, headers))
@@ -97,8 +125,9 @@ class Authenticator:
         if scope["method"] not in SAFE and not is_own_page(headers):
             return _FOREIGN_PAGE
         if scope["method"] != "GET" or not self._cookies.is_due(session):
-            return AuthResult()
-        return AuthResult(self._cookies.build_header(self._cookies.issue(session), https=is_https(scope, headers)))
+            return AuthResult(caller=TOKEN_HOLDER)
+        cookie = self._cookies.build_header(self._cookies.issue(session), https=is_https(scope, headers))
+        return AuthResult(cookie, caller=TOKEN_HOLDER)
 
     async def _check_issuer(self, issuer: ResourceServer, scope: Scope, presented: bytes) -> AuthResult | Refusal:
         from plex_companion.server.auth import jwks, oauth  # noqa: PLC0415 - cryptography takes long to import
@@ -114,7 +143,8 @@ class Authenticator:
         bearer.apply(scope)
         if READ not in bearer.user.scopes:
             return issuer.forbid(path, READ)
-        return AuthResult(reads_only=WRITE not in bearer.user.scopes, expires_at=bearer.expires_at)
+        reads_only = WRITE not in bearer.user.scopes
+        return AuthResult(reads_only=reads_only, expires_at=bearer.expires_at, caller=bearer.caller)
 
     async def _delay_refusal(self, scope: Scope, refusal: Refusal) -> Refusal:
         """Return the refusal after a delay, or at once a 429 if too many answers to this address wait already."""
@@ -131,7 +161,7 @@ def _ask_for_token(scope: Scope, headers: Headers) -> Refusal:
     The challenge is never `Basic`, or browsers would ask for a user name and password.
     """
     answer_headers = {"www-authenticate": _CHALLENGE}
-    if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+    if scope["method"] == "GET" and accepts_html(headers):
         query = scope["query_string"].decode("ascii", "replace")
         after = make_local(quote(scope["path"]) + (f"?{query}" if query else ""))
         answer_headers |= {"content-security-policy": POLICY}
@@ -141,12 +171,6 @@ def _ask_for_token(scope: Scope, headers: Headers) -> Refusal:
 
 _THROTTLED = Refusal(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong tokens. Wait a little.", {"retry-after": "10"})
 _FOREIGN_PAGE = Refusal(HTTPStatus.FORBIDDEN, "Pages of other servers may not change anything here.")
-
-
-def _is_foreign_write(scope: Scope, headers: Headers) -> bool:
-    """Return whether a page of another site made a browser write. Browsers repeat a Basic password by themselves."""
-    from_browser = "origin" in headers or "sec-fetch-site" in headers
-    return scope["method"] not in SAFE and from_browser and not is_own_page(headers)
 
 
 def _read_token(headers: Headers) -> tuple[bytes | None, bool]:

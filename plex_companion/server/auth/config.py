@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AuthConfig:
-    """What the guard, the authenticator and the login are built from."""
+    """The configuration of the guard, the authenticator and the login."""
 
     token: str | None = None
     """If given, every request must have it."""
@@ -51,7 +51,7 @@ class AuthConfig:
         return Cookies(self.token) if self.token else None
 
     def build_guard(self, app: ASGIApp, *, writes: Writes, body_seconds: float) -> RequestGuard:
-        """Build the one guard in front of an application. `writes` tells whether a call of a tool changes something."""
+        """Build the one guard in front of an application. `writes` returns whether a call of a tool changes something."""
         return RequestGuard(
             app,
             Authenticator(self.token, self.cookies, self.throttle, self.issuer),

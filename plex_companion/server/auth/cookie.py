@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 LIFETIME = 90 * DAY_SECONDS
-"""A browser that was not used for so long must log in again."""
+"""A browser that was not used for longer than this must log in again."""
 RENEWED_AFTER = DAY_SECONDS
 MOST_ENDED = 1_000
 """Logged-out sessions that are remembered until their cookies expire."""
@@ -49,12 +49,12 @@ class Cookies:
         self.name = f"plex-companion-{hmac.digest(self._key, b'name', 'sha256').hex()[:6]}"
 
     def issue(self, session: BrowserSession | None = None) -> str:
-        """Return a cookie for a new session, or a renewed one for a given session."""
+        """Return a cookie for a new browser session, or a renewed one for a given session."""
         text = f"{int(self._now()) + LIFETIME}.{session.id if session else secrets.token_urlsafe(16)}"
         return f"{text}.{self._sign(text)}"
 
     def find_session(self, cookies: Mapping[str, str]) -> BrowserSession | None:
-        """Return the session that a request's cookies belong to, if any."""
+        """Return the browser session that a request's cookies belong to, if any."""
         value = cookies.get(_SAFE + self.name) or cookies.get(self.name) or ""
         text, _, signature = value.rpartition(".")
         if not hmac.compare_digest(signature.encode(), self._sign(text).encode()):
@@ -69,7 +69,7 @@ class Cookies:
         return session.expires - self._now() < LIFETIME - RENEWED_AFTER
 
     def end(self, session: BrowserSession) -> None:
-        """End a session: its cookies, stolen ones too, are refused while the program runs."""
+        """End a browser session: its cookies, stolen ones too, are refused while the program runs."""
         now = self._now()
         self._ended = {one: expires for one, expires in self._ended.items() if expires > now}
         if len(self._ended) >= MOST_ENDED:

@@ -54,7 +54,6 @@ class JwksClient:
             address: where the keys are, if not where the metadata says.
             now: seconds of a monotonic clock.
         """
-        self.fetches = 0
         self._issuer = issuer
         self._address = address
         self._now = now
@@ -94,7 +93,6 @@ class JwksClient:
             self._next_at = self._now() + AGAIN_SECONDS
 
     async def _fetch(self) -> dict[str | None, Mapping[str, Any]]:
-        self.fetches += 1
         async with httpx2.AsyncClient(follow_redirects=False, timeout=FETCH_SECONDS) as web:
             address = self._address or await self._discover(web)
             found = (await _fetch_json(web, address)).get("keys")
@@ -108,9 +106,9 @@ class JwksClient:
 
     async def _discover(self, web: httpx2.AsyncClient) -> str:
         """Return the address of the keys from the issuer's metadata (RFC 8414, else OpenID Connect Discovery)."""
-        for place in list_metadata_addresses(self._issuer):
+        for url in list_metadata_addresses(self._issuer):
             try:
-                metadata = await _fetch_json(web, place)
+                metadata = await _fetch_json(web, url)
             except (httpx2.HTTPStatusError, ValueError):
                 continue
             address = metadata.get("jwks_uri")

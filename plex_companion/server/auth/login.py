@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import html
 import secrets
@@ -17,6 +15,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from plex_companion.server.http.error_pages import POLICY, render_standalone
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,36 +28,17 @@ if TYPE_CHECKING:
     from plex_companion.server.auth.login_throttle import LoginThrottle
 
 LOGIN, LOGOUT = "/login", "/logout"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CODE_SECONDS = 3_600.0
-_STYLE = """
-:root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}
-body{display:grid;place-content:center;min-height:90vh;margin:0 1rem}
-main{max-width:24rem}
-h1{font-size:1.3rem}
-input,button{box-sizing:border-box;width:100%;padding:.6rem;margin:.3rem 0 .8rem;font:inherit}
-[role=alert]{border-left:.25rem solid;padding-left:.75rem}
-"""
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>plex-companion: log in</title><style>{style}</style></head>
-<body><main><h1>plex-companion</h1>{said}
+_FORM = """{said}
 <form method="post" action="{action}"><input type="hidden" name="next" value="{after}">
 <label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>Log in</button></form>
-<p>It is the value of <code>PLEX_COMPANION_TOKEN</code>. If none was set, it was printed at the first start and is in the
-file <code>http-token</code> beside the database.</p>
-<p>Already logged in? <a href="{after}">Go on</a>.</p></main></body></html>"""
-
-
-def _compute_digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_compute_digest(_STYLE)}'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
+<p>The token is the password of this server. Whoever installed it knows it: it is the value of
+<code>PLEX_COMPANION_TOKEN</code>. If none was set, it was printed at the first start and is in the file
+<code>http-token</code> beside the database.</p>
+<p>Already logged in? <a href="{after}">Go on</a>.</p>"""
 
 
 class LoginCode:
@@ -71,8 +52,7 @@ class LoginCode:
 
     def redeem(self, given: str) -> bool:
         """Return whether this is the code. It is accepted once."""
-        fits = hmac.compare_digest(given.encode(), self.text.encode())
-        if not fits or self._used or self._now() > self._until:
+        if not hmac.compare_digest(given.encode(), self.text.encode()) or self._used or self._now() > self._until:
             return False
         self._used = True
         return True
@@ -85,8 +65,7 @@ class LoginPages:
         self, token: str | None, cookies: Cookies | None, failures: LoginThrottle, code: LoginCode | None
     ) -> None:
         self._token = token.encode() if token else None
-        self._cookies = cookies
-        self._failures = failures
+        self._cookies, self._failures = cookies, failures
         self._code = code
 
     def build_routes(self) -> list[Route]:
@@ -105,9 +84,9 @@ class LoginPages:
             return _redirect(after)
         if given is not None and self._code is not None and self._code.redeem(given):
             return self._log_browser_in(request, self._cookies, "/")
-        said = None if given is None else "This link was used already or has expired. Log in with the token."
+        message = None if given is None else "This link was used already or has expired. Log in with the token."
         status = HTTPStatus.OK if given is None else HTTPStatus.UNAUTHORIZED
-        return HTMLResponse(render_page(after, said), status, {"content-security-policy": POLICY})
+        return HTMLResponse(render_page(after, message), status, {"content-security-policy": POLICY})
 
     async def _log_in(self, request: Request) -> Response:
         form = _parse_form(await request.body())
@@ -116,24 +95,24 @@ class LoginPages:
             return _redirect(after)
         address = read_address(request.scope)
         if self._failures.is_throttled(address):
-            told = render_page(after, "Too many wrong tokens. Wait a little.")
+            page = render_page(after, "Too many wrong tokens. Wait a little.")
             headers = {"content-security-policy": POLICY, "retry-after": "10"}
-            return HTMLResponse(told, HTTPStatus.TOO_MANY_REQUESTS, headers)
+            return HTMLResponse(page, HTTPStatus.TOO_MANY_REQUESTS, headers)
         given = form.get("token", [""])[0].strip().encode()
         if hmac.compare_digest(given, self._token):
             self._failures.reset(address)
             return self._log_browser_in(request, self._cookies, after)
         with self._failures.count_failure(address) as seconds:
             await anyio.sleep(seconds)
-        told = render_page(after, "This token is wrong.")
-        return HTMLResponse(told, HTTPStatus.UNAUTHORIZED, {"content-security-policy": POLICY})
+        page = render_page(after, "This token is wrong.")
+        return HTMLResponse(page, HTTPStatus.UNAUTHORIZED, {"content-security-policy": POLICY})
 
     def _log_browser_in(self, request: Request, cookies: Cookies, after: str) -> Response:
         cookie = cookies.build_header(cookies.issue(), https=is_https(request.scope, request.headers))
         return _redirect(after, cookie)
 
     async def _log_out(self, request: Request) -> Response:
-        """End the session, if one of our own pages asks for it."""
+        """End the browser session, if one of our own pages requests it."""
         session = find_session(request.headers, self._cookies)
         if self._cookies is None or session is None:
             return _redirect(LOGIN)
@@ -143,10 +122,11 @@ class LoginPages:
         return _redirect(LOGIN, self._cookies.build_expired_header(https=is_https(request.scope, request.headers)))
 
 
-def render_page(after: str, said: str | None = None) -> str:
+def render_page(after: str, message: str | None = None) -> str:
     """Render the login page, which leads to a local path."""
-    told = f'<p role="alert">{html.escape(said)}</p>' if said else ""
-    return _PAGE.format(style=_STYLE, said=told, action=LOGIN, after=html.escape(after))
+    body = f'<p role="alert">{html.escape(message)}</p>' if message else ""
+    form = _FORM.format(said=body, action=LOGIN, after=html.escape(after))
+    return render_standalone("Log in", "plex-companion", form)
 
 
 def make_local(path: str) -> str:
@@ -159,7 +139,7 @@ def make_local(path: str) -> str:
 
 
 def find_session(headers: Headers, cookies: Cookies | None) -> BrowserSession | None:
-    """Return the session that a request belongs to by its cookie."""
+    """Return the browser session that a request belongs to by its cookie."""
     return cookies.find_session(cookie_parser(headers.get("cookie", ""))) if cookies else None
 
 
@@ -178,10 +158,16 @@ def is_own_page(headers: Headers) -> bool:
     return "x-plex-companion" in headers
 
 
+def is_foreign_write(scope: Scope, headers: Headers) -> bool:
+    """Return whether a page of another site made a browser write. Browsers repeat a Basic password by themselves."""
+    from_browser = "origin" in headers or "sec-fetch-site" in headers
+    return scope["method"] not in SAFE and from_browser and not is_own_page(headers)
+
+
 def is_https(scope: Scope, headers: Headers) -> bool:
     """Return whether the browser uses TLS, perhaps up to a proxy. A client that lies about it harms only its own cookie."""
-    said = (scope.get("scheme"), headers.get("x-forwarded-proto"), headers.get("origin", "").partition("://")[0])
-    return "https" in said
+    message = (scope.get("scheme"), headers.get("x-forwarded-proto"), headers.get("origin", "").partition("://")[0])
+    return "https" in message
 
 
 def read_address(scope: Scope) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FREE = 2
+FREE_ATTEMPTS = 2
 """Wrong tokens without a delay: typing errors."""
 FIRST_SECONDS = 0.5
 MOST_SECONDS = 8.0
@@ -49,8 +49,7 @@ class LoginThrottle:
     """Counts wrong tokens by address and in total. Its memory is bounded."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic, *, first_seconds: float = FIRST_SECONDS) -> None:
-        self._now = now
-        self._first = first_seconds
+        self._now, self._first = now, first_seconds
         self._everyone = _FailureRecord()
         self._records: dict[str, _FailureRecord] = {}
         self._known: dict[str, float] = {}
@@ -88,7 +87,7 @@ class LoginThrottle:
         """Count a wrong token; give the delay in seconds. Stay in the block that long, then answer."""
         now = self._now()
         record = self._get_record(_find_network(address))
-        grown = max(record.fail(now) - FREE, self._everyone.fail(now) // TOGETHER)
+        grown = max(record.fail(now) - FREE_ATTEMPTS, self._everyone.fail(now) // TOGETHER)
         record.waiting += 1
         self._everyone.waiting += 1
         try:

@@ -13,6 +13,7 @@ from mcp.server.auth.routes import build_resource_metadata_url, create_protected
 from pydantic import AnyHttpUrl
 from starlette.authentication import AuthCredentials
 
+from plex_companion.server.auth.authenticate import AuthenticatedCaller
 from plex_companion.server.auth.jwks import ALGORITHMS, JwksClient
 from plex_companion.server.auth.scopes import READ, WRITE
 from plex_companion.server.http.refusal import Refusal
@@ -54,8 +55,15 @@ class Bearer:
     user: AuthenticatedUser
     expires_at: float
 
+    @property
+    def caller(self) -> AuthenticatedCaller:
+        """Who it is. A token of a program without a user is the program's own."""
+        access = self.user.access_token
+        issuer = str((access.claims or {}).get("iss", ""))
+        return AuthenticatedCaller(issuer, access.subject or access.client_id)
+
     def apply(self, scope: Scope) -> None:
-        """Store the user where the SDK looks: it lets only the user who opened a session use it."""
+        """Store the user where the SDK looks: it lets only the user who opened an MCP session use it."""
         scope["user"], scope["auth"] = self.user, AuthCredentials(self.user.scopes)
 
 
@@ -130,12 +138,10 @@ class ResourceServer:
 
     def forbid(self, path: str, scope: str) -> Refusal:
         """Return a 403: the token is valid, but lacks a scope (RFC 6750, section 3.1)."""
-        wanted = READ if scope == READ else f"{READ} {WRITE}"
-        challenge = (
-            f'Bearer error="insufficient_scope", scope="{wanted}", resource_metadata="{self._build_metadata(path)}"'
-        )
-        message = f"The token lacks the scope {scope}."
-        return Refusal(HTTPStatus.FORBIDDEN, message, {"www-authenticate": challenge})
+        scopes = READ if scope == READ else f"{READ} {WRITE}"
+        metadata = self._build_metadata(path)
+        challenge = f'Bearer error="insufficient_scope", scope="{scopes}", resource_metadata="{metadata}"'
+        return Refusal(HTTPStatus.FORBIDDEN, f"The token lacks the scope {scope}.", {"www-authenticate": challenge})
 
     def _build_metadata(self, path: str) -> str:
         resource = RESOURCES[0] if path == RESOURCES[0] else RESOURCES[1]

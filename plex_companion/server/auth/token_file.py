@@ -39,8 +39,8 @@ def ensure_token(settings: Settings) -> tuple[Settings, StoredToken | None]:
     """
     if settings.token is not None or not settings.needs_token:
         return settings, None
-    kept = load_or_create_token(find_database_path(settings).parent)
-    return settings.model_copy(update={"token": SecretStr(kept.token)}), kept
+    stored = load_or_create_token(find_database_path(settings).parent)
+    return settings.model_copy(update={"token": SecretStr(stored.token)}), stored
 
 
 def load_or_create_token(folder: Path) -> StoredToken:

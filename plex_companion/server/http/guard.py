@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
 
+from plex_companion.server.auth.authenticate import store_caller
 from plex_companion.server.auth.scopes import WRITE, asks_to_write
 from plex_companion.server.http.refusal import MOST_BYTES, Refusal
 
@@ -83,12 +84,13 @@ class RequestGuard:
         headers = Headers(scope=scope)
         refusal = self._check_origin(headers)
         if refusal is not None:
-            await refusal(receive, send)
+            await refusal.show_to(headers)(receive, send)
             return
         result = await self._authenticator.authenticate(scope)
         if isinstance(result, Refusal):
-            await result(receive, send)
+            await result.show_to(headers)(receive, send)
             return
+        store_caller(scope, result.caller)
         body = _RequestBody(receive)
         refusal = _TOO_LARGE if _read_content_length(headers) > MOST_BYTES else await self._read(body)
         if body.broken_off:
@@ -96,7 +98,7 @@ class RequestGuard:
         if refusal is None and result.reads_only:
             refusal = self._check_scope(scope["path"], body)
         if refusal is not None:
-            await refusal(receive, send)
+            await refusal.show_to(headers)(receive, send)
             return
         receive_body = body.replay if result.expires_at is None else _receive_until(result.expires_at, body.replay)
         await self._app(scope, receive_body, _add_cookie(send, result.cookie) if result.cookie else send)

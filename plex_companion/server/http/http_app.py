@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -14,16 +14,19 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Mount, Route
 
 from plex_companion.server.auth.authenticate import MESSAGES
 from plex_companion.server.auth.config import OPEN_ACCESS
+from plex_companion.server.http.error_pages import POLICY, accepts_html, render_error
+from plex_companion.server.http.event_stream import EventStream
 from plex_companion.server.http.guard import BODY_SECONDS
 from plex_companion.server.http.headers import SecurityHeaders
 from plex_companion.server.http.responses import OpenResponses
 from plex_companion.server.http.secret_hiding import SecretHiding
 from plex_companion.server.http.timing import RequestTiming
+from plex_companion.text import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from plex_companion.server.mcp.notifier import Notifier
 
 MAX_STREAMS = 1_200
+MAX_SESSIONS = 1_200
 
 
 def _ignore(route: str, method: str, status: int, seconds: float) -> None:
@@ -58,7 +62,7 @@ class HttpApp:
         observe: Callable[[str, str, int, float], None] = _ignore,
         extra_routes: Sequence[BaseRoute] = (),
         entry: AuthConfig = OPEN_ACCESS,
-        max_sessions: int = 500,
+        max_sessions: int = MAX_SESSIONS,
         max_streams: int = MAX_STREAMS,
         idle_seconds: float = 1800,
         body_seconds: float = BODY_SECONDS,
@@ -73,9 +77,9 @@ class HttpApp:
             observe: called for each answer with the pattern of its route, method, status and seconds.
             extra_routes: the dashboard and other routes behind the same guard.
             entry: how requests are authenticated.
-            max_sessions: the most sessions of legacy clients of `/mcp`; the next one gets a 503.
+            max_sessions: the most MCP sessions of legacy clients of `/mcp`; the next one gets a 503.
             max_streams: the most streams of `/sse`; the next one gets a 503.
-            idle_seconds: a legacy session ends without a request for so long.
+            idle_seconds: a legacy MCP session ends after this long without a request.
             body_seconds: a request body must have arrived by then.
         """
         self._sessions = StreamableHTTPSessionManager(
@@ -90,7 +94,9 @@ class HttpApp:
             *entry.build_routes(),
             *extra_routes,
         ]
-        routed = Starlette(routes=self.routes, exception_handlers={HTTPException: _answer_http_error})
+        routed = Starlette(
+            routes=self.routes, exception_handlers={HTTPException: _answer_http_error, Exception: _answer_failure}
+        )
         hiding = SecretHiding(_make_redirects_relative(routed), server.secrets)
         guard = entry.build_guard(hiding, writes=server.is_write, body_seconds=body_seconds)
         self.responses = OpenResponses(RequestTiming(SecurityHeaders(guard), observe))
@@ -106,29 +112,22 @@ class HttpApp:
 
 
 class _StreamableHttp:
-    """`/mcp`, for both protocol eras. Tells the notifier which legacy sessions have a stream."""
+    """`/mcp`, for both protocol eras. The notifier writes into its streams."""
 
     def __init__(self, sessions: StreamableHTTPSessionManager, notifier: Notifier) -> None:
         self._sessions = sessions
         self._notifier = notifier
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        stream = EventStream(scope, send)
         session_id = Headers(scope=scope).get(MCP_SESSION_ID_HEADER)
-        if scope["method"] == "GET" and session_id is not None:
-            await self._open_stream(session_id, scope, receive, send)
-        else:
-            await self._sessions.handle_request(scope, receive, send)
-
-    async def _open_stream(self, session_id: str, scope: Scope, receive: Receive, send: Send) -> None:
-        with ExitStack() as open_stream:
-
-            async def send_and_watch(message: Message) -> None:
-                await send(message)
-                # The SDK starts reading for the stream in the same turn of the loop in which it sends these headers.
-                if message["type"] == "http.response.start" and message["status"] == HTTPStatus.OK:
-                    open_stream.enter_context(self._notifier.open_get_stream(session_id))
-
-            await self._sessions.handle_request(scope, receive, send_and_watch)
+        if scope["method"] != "GET" or session_id is None:
+            await self._sessions.handle_request(scope, receive, stream.send)
+            return
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._notifier.serve_get_stream, session_id, stream)
+            await self._sessions.handle_request(scope, receive, stream.send)
+            tasks.cancel_scope.cancel()
 
 
 class _Sse:
@@ -158,10 +157,24 @@ class _Sse:
             await self._transport.handle_post_message(scope, receive, send)
 
 
-async def _answer_http_error(_: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     """Answer an unknown route or method in the form of every other refusal."""
     problem = cast("HTTPException", error)  # Starlette's handlers are typed for any
-    return JSONResponse({"error": problem.detail}, problem.status_code, problem.headers)
+    return _build_error(request, problem.status_code, problem.detail, problem.headers)
+
+
+async def _answer_failure(request: Request, _: Exception) -> Response:
+    """Answer a request that failed here. Starlette raises the error again, so it is logged."""
+    message = "plex-companion failed to answer. Its log says why."
+    return _build_error(request, HTTPStatus.INTERNAL_SERVER_ERROR, message)
+
+
+def _build_error(request: Request, status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    if accepts_html(request.headers):
+        return HTMLResponse(
+            render_error(status, message), status, {**(headers or {}), "content-security-policy": POLICY}
+        )
+    return JSONResponse({"error": message}, status, headers)
 
 
 def _make_redirects_relative(app: ASGIApp) -> ASGIApp:
@@ -185,7 +198,7 @@ def _make_redirects_relative(app: ASGIApp) -> ASGIApp:
 
 
 def _build_busy_response(most: int) -> JSONResponse:
-    problem = {"error": f"{most} streams are open already. Try again later."}
+    problem = {"error": f"{format_count(most, 'stream is', 'streams are')} open already. Try again later."}
     return JSONResponse(problem, HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "60"})
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import anyio
 from starlette.responses import Response
 
+from plex_companion.server.http.error_pages import POLICY, accepts_html, render_error
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from http import HTTPStatus
 
+    from starlette.datastructures import Headers
     from starlette.types import Receive, Send
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -28,6 +31,13 @@ class Refusal:
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
     page: str | None = None
+
+    def show_to(self, headers: Headers) -> Refusal:
+        """Return the refusal as a page if the request accepts HTML, else as it is."""
+        if self.page is not None or not accepts_html(headers):
+            return self
+        more = {**self.headers, "content-security-policy": POLICY}
+        return replace(self, headers=more, page=render_error(self.status, self.message))
 
     async def __call__(self, receive: Receive, send: Send) -> None:
         """Answer, then read the rest of the request.

@@ -57,8 +57,7 @@ class _Response:
     def __init__(self, method: str, send: Send) -> None:
         self.scope = anyio.CancelScope()
         self.endless = False
-        self._method = method
-        self._send = send
+        self._method, self._send = method, send
         self._last: str | None = None
         self._more = True
 

@@ -36,8 +36,7 @@ class _FilteredResponse:
     """
 
     def __init__(self, send: Send, secrets: SecretFilter) -> None:
-        self._send = send
-        self._secrets = secrets
+        self._send, self._secrets = send, secrets
         self._start: Message | None = None
         self._binary = False
         self._body = bytearray()

@@ -31,7 +31,7 @@ MOST_CONNECTIONS = 2_048
 OWN_FILES = 256
 """File descriptors for everything but client connections."""
 UNREAD_SECONDS = 30
-"""The kernel closes the connection of a client that acknowledges nothing for so long."""
+"""The kernel closes the connection of a client that acknowledges nothing for this long."""
 UNREAD_BYTES = 128 * 1024
 """The send buffer of a connection; Linux doubles it (socket(7)). By default it could grow to megabytes."""
 SWEEP_SECONDS = 1.0
@@ -121,12 +121,12 @@ def find_own_address() -> str:
 
     192.0.2.1 is reserved for documentation (RFC 5737), so it is routed like any address outside.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            asking.connect(("192.0.2.1", 9))
+            probe.connect(("192.0.2.1", 9))
         except OSError:  # no network at all
             return "127.0.0.1"
-        address: str = asking.getsockname()[0]
+        address: str = probe.getsockname()[0]
         return address
 
 
@@ -238,9 +238,9 @@ def _raise_file_limit(most: int) -> None:
     except ImportError:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = most + OWN_FILES if hard == resource.RLIM_INFINITY else min(hard, most + OWN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    needed = most + OWN_FILES if hard == resource.RLIM_INFINITY else min(hard, most + OWN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def list_connections(web: uvicorn.Server) -> set[H11Protocol]:
@@ -264,8 +264,7 @@ def _track_idle(
 ) -> tuple[RequestResponseCycle | None, float]:
     """Return the last answered request, and the time since when nothing followed."""
     before = waiting.get(connection)
-    unchanged = before is not None and before[0] is connection.cycle
-    return before if before and unchanged else (connection.cycle, anyio.current_time())
+    return before if before and before[0] is connection.cycle else (connection.cycle, anyio.current_time())
 
 
 def _is_waiting(connection: H11Protocol) -> bool:

@@ -6,6 +6,8 @@ import base64
 import functools
 import logging
 import secrets
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.caching import CacheHint
@@ -20,10 +22,12 @@ from mcp_types import (
     CompleteRequestParams,
     CompleteResult,
     GetPromptResult,
+    Icon,
     ImageContent,
     InputRequiredResult,
     Prompt,
     Resource,
+    ResourceLink,
     ResourceTemplate,
     TextContent,
     Tool,
@@ -33,12 +37,17 @@ from mcp_types import (
 from plex_companion.errors import Internal, NotFound, ToolError
 from plex_companion.server.mcp import panel_resources, prompt_results
 from plex_companion.server.mcp.elicitation import ClientCaller, ElicitationRequired
+from plex_companion.server.mcp.event_methods.advertisement import advertise_events
+from plex_companion.server.mcp.extensions.extension_list import list_extensions
+from plex_companion.server.mcp.extensions.skill_methods import build_skill_resource, read_skill
+from plex_companion.server.mcp.extensions.task_streams import TaskStreams
 from plex_companion.server.mcp.limits import refuse_too_long
+from plex_companion.server.mcp.structured_content import attach_structured, hold_structured
 from plex_companion.text import encode_json
 from plex_companion.tools.declare import Access
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mcp.server.caching import CacheableMethod
     from mcp.server.context import ServerRequestContext
@@ -56,6 +65,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 JSON = "application/json"
+FIRST_WITH_LINKS = "2025-06-18"
 
 _FIXED = CacheHint(300_000, "public")
 _CACHING: dict[CacheableMethod, CacheHint] = {
@@ -85,19 +95,22 @@ class CompanionServer(MCPServer[Any]):
     """Serves a `ServerInterface`. Schemas and errors are sent as we declare them, not as the SDK would derive them."""
 
     def __init__(self, interface: ServerInterface, notifier: Notifier, new_ref: Callable[[], str]) -> None:
-        super().__init__(
-            interface.name,
-            version=interface.version,
-            instructions=interface.instructions,
-            cache_hints=_CACHING,
-            extensions=panel_resources.list_extensions(interface.panels),
-        )
+        with _hide_rich():
+            super().__init__(
+                interface.name,
+                version=interface.version,
+                instructions=interface.instructions,
+                icons=_build_icons(interface.icon_url),
+                cache_hints=_CACHING,
+                extensions=[*list_extensions(interface), *interface.extensions],
+                middleware=[attach_structured, advertise_events],
+            )
         self._interface = interface
         self.secrets = interface.secrets
         self._tools = {tool.name: tool for tool in interface.tools}
         self._uri_index = notifier.addresses
         self._new_ref = new_ref
-        notifier.register_with(self.lowlevel)
+        notifier.register_with(self.lowlevel, TaskStreams(interface.tasks) if interface.tasks else None)
         self.lowlevel.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
         # The transports call this without arguments, and the capability `listChanged` is an argument.
         self.lowlevel.create_initialization_options = functools.partial(  # type: ignore[method-assign]  # no subclass of Server can be passed in
@@ -140,7 +153,8 @@ class CompanionServer(MCPServer[Any]):
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"No tool is called {name[:100]}. See tools/list.", {"name": name[:100]})
         try:
-            return _build_result(await self._interface.call(tool, arguments, ClientCaller(context)))
+            answer = await self._interface.call(tool, arguments, ClientCaller(context))
+            return _build_result(answer, may_link=_may_link(context))
         except ToolError as error:
             return _build_error_result(error)
         except ElicitationRequired as required:
@@ -156,8 +170,12 @@ class CompanionServer(MCPServer[Any]):
         return tool is not None and tool.needs_write(arguments)
 
     async def list_resources(self) -> list[Resource]:
-        """Return the fixed resources and the existing members of the families. Panels are found through their tools."""
-        return [_build_resource(one) for one in self._interface.list_existing()]
+        """Return the fixed resources, the existing members of the families, and the skills.
+
+        Panels are found through their tools.
+        """
+        existing = [_build_resource(one) for one in self._interface.list_existing()]
+        return [*existing, *map(build_skill_resource, self._interface.skills)]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """Return the families of resources."""
@@ -166,7 +184,7 @@ class CompanionServer(MCPServer[Any]):
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
     ) -> Iterable[ReadResourceContents]:
-        """Return the JSON of a resource, or the page of a panel.
+        """Return the JSON of a resource, the page of a panel, or the file of a skill.
 
         Raises:
             ResourceNotFoundError: no resource has this URI; on the wire -32602 with `data.uri`.
@@ -179,6 +197,8 @@ class CompanionServer(MCPServer[Any]):
         for panel in self._interface.panels:
             if panel.uri == text:
                 return [panel_resources.build_contents(panel)]
+        if skill := read_skill(self._interface.skills, text):
+            return [skill]
         try:
             body = await self._interface.read(self._uri_index.canonicalize(text) or text)
         except NotFound as error:
@@ -215,9 +235,41 @@ class CompanionServer(MCPServer[Any]):
         return Internal(f"{name} failed inside plex-companion. See its log, ref {ref}.", ref=ref)
 
 
-def _build_result(answer: ToolResult) -> CallToolResult:
+@contextmanager
+def _hide_rich() -> Iterator[None]:
+    """Keep the SDK from importing rich, a thirtieth of a start.
+
+    `MCPServer` imports it for a log handler, which `logging.basicConfig` then ignores, because logging is configured by
+    then. Without rich it takes the handler of the standard library.
+    """
+    if "rich.console" in sys.modules:
+        yield
+        return
+    sys.modules["rich.console"] = None  # type: ignore[assignment]  # the import system's own mark for "cannot be imported"
+    try:
+        yield
+    finally:
+        del sys.modules["rich.console"]
+
+
+def _build_icons(url: str | None) -> list[Icon] | None:
+    return None if url is None else [Icon(src=url, mime_type="image/svg+xml", sizes=["any"])]
+
+
+def _build_result(answer: ToolResult, *, may_link: bool) -> CallToolResult:
     images = [ImageContent(data=base64.b64encode(body).decode(), mime_type=mime) for mime, body in answer.images]
-    return CallToolResult(content=[TextContent(text=answer.text), *images], structured_content=answer.structured)
+    links = [_build_link(answer.link)] if answer.link and may_link else []
+    structured = None if hold_structured(answer.structured) else answer.structured
+    return CallToolResult(content=[TextContent(text=answer.text), *images, *links], structured_content=structured)
+
+
+def _build_link(one: ResourceEntry) -> ResourceLink:
+    return ResourceLink(uri=one.uri, name=one.name, title=one.title, mime_type=JSON)
+
+
+def _may_link(context: Context[Any, Any] | None) -> bool:
+    """Return whether the client's version of the protocol has links in answers. Dates compare like texts."""
+    return context is not None and context.request_context.protocol_version >= FIRST_WITH_LINKS
 
 
 def _build_error_result(error: ToolError) -> CallToolResult:
@@ -227,12 +279,14 @@ def _build_error_result(error: ToolError) -> CallToolResult:
 def _build_tool(tool: tools.Tool, meta: dict[str, Any] | None) -> Tool:
     return Tool(
         name=tool.name,
+        title=tool.display_title,
         description=tool.description,
         input_schema=tool.input_schema,
         output_schema=tool.output_schema,
         annotations=ToolAnnotations(
-            read_only_hint=tool.access is Access.READ and not tool.notes,
+            read_only_hint=tool.changes_nothing,
             destructive_hint=tool.access is not Access.READ and not tool.additive,
+            idempotent_hint=None if tool.changes_nothing else tool.idempotent,
             open_world_hint=tool.open_world,
         ),
         _meta=meta,

@@ -10,10 +10,14 @@ from plex_companion.text import SecretFilter
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from mcp.server.extension import Extension
+
     from plex_companion.panels.declare import Panel
     from plex_companion.prompts.declare import Prompt
     from plex_companion.resources.declare import Resource
+    from plex_companion.skills.skill_files import Skill
     from plex_companion.tools.declare import Caller, Tool
+    from plex_companion.tools.follow_up.task_store import TaskStore
 
 
 def _propose_nothing(_name: str, _typed: str) -> Sequence[str]:
@@ -28,6 +32,8 @@ class ToolResult:
     text: str
     images: tuple[tuple[str, bytes], ...] = ()
     """MIME type and bytes of images that a client shows too."""
+    link: ResourceEntry | None = None
+    """The resource that shows the same thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,15 @@ class ServerInterface:
     """Returns the JSON of a resource; raises `NotFound` for an unknown URI."""
     secrets: SecretFilter = field(default_factory=lambda: SecretFilter(()))
     """Both transports pass everything they send through it."""
+    icon_url: str | None = None
+    """The address of the icon. It is repeated in every answer of the modern era, so it must be short."""
     prompts: Sequence[Prompt] = ()
     propose: Callable[[str, str], Sequence[str]] = _propose_nothing
     """Returns values for a prompt argument or URI field, given its name and what was typed so far."""
+    skills: Sequence[Skill] = ()
+    tasks: TaskStore | None = None
+    """Keeps the calls whose work goes on in Plex; without it, every call is answered at once."""
     panels: Sequence[Panel] = ()
     """Pages that hosts show in place of a tool's result."""
+    extensions: Sequence[Extension] = ()
+    """Further methods, declared to clients."""

@@ -1,8 +1,7 @@
-"""Subscriptions in protocol versions up to 2025-11-25: `resources/subscribe` on a long-lived session."""
+"""Subscriptions in protocol versions up to 2025-11-25: `resources/subscribe` on a long-lived MCP session."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +9,17 @@ import anyio
 from mcp_types import EmptyResult
 
 from plex_companion.server.mcp.limits import check_limit, refuse_over_total, resolve_uris
+from plex_companion.server.mcp.rendering import render_legacy
 from plex_companion.server.mcp.subscribers import LISTING, Subscriber, Subscribers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from mcp.server.connection import Connection
     from mcp.server.context import ServerRequestContext
     from mcp_types import NotificationParams, SubscribeRequestParams, UnsubscribeRequestParams
 
+    from plex_companion.server.http.event_stream import EventStream
     from plex_companion.server.mcp.uri_index import UriIndex
 
 
@@ -26,16 +27,14 @@ if TYPE_CHECKING:
 class LegacySession(Subscriber):
     """One client, from its first subscription, or the end of its handshake, until its connection closes."""
 
-    notified: set[str] = field(default_factory=set)
-    """Keys that were sent on the present GET stream, and may be lost with it."""
     pump: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
 class LegacySessions:
     """Serves `resources/subscribe` and `resources/unsubscribe`, which the SDK does not implement.
 
-    Each session has its own task, because writing to a client that does not read never returns.
-    A Streamable HTTP session is paused while it has no GET stream: the SDK drops messages sent then.
+    Each MCP session has its own task, because writing to a client that does not read never returns. For a session over
+    Streamable HTTP that task belongs to its GET stream: without one, updates wait, for the SDK drops messages sent then.
     """
 
     def __init__(self, subscribers: Subscribers, addresses: UriIndex) -> None:
@@ -43,18 +42,15 @@ class LegacySessions:
         self._addresses = addresses
         self._sessions: dict[Connection, LegacySession] = {}
         self._http: dict[str, LegacySession] = {}
-        self._streams: set[str] = set()
+        self._entered: dict[str, anyio.Event] = {}
         self.start: Callable[[Connection, LegacySession], object] = _ignore
         self.pumps = 0
+        self.streams = 0
+        """The number of GET streams."""
 
     def __len__(self) -> int:
         """Return the number of sessions."""
         return len(self._sessions)
-
-    @property
-    def streams(self) -> int:
-        """The number of sessions with a GET stream."""
-        return len(self._streams)
 
     async def handle_initialized(self, ctx: ServerRequestContext[Any, Any], _: NotificationParams) -> None:
         """Start to send this client `list_changed` for resources, which needs no subscription."""
@@ -79,29 +75,36 @@ class LegacySessions:
         session = self._get_session(ctx)
         for canonical in resolve_uris(self._addresses, [params.uri]):
             self._subscribers.remove(session, canonical)
-            session.notified.discard(canonical)
         return EmptyResult()
 
-    @contextmanager
-    def open_stream(self, session_id: str) -> Iterator[None]:
-        """Mark the session as having a GET stream while entered; updates that waited for one are sent."""
-        self._streams.add(session_id)
-        if session := self._http.get(session_id):
-            session.pending.resume()
+    async def serve_get_stream(self, session_id: str, stream: EventStream) -> None:
+        """Write the updates of a session into its GET stream, those that waited for one first, until this is cancelled."""
+        await stream.wait_until_open()
+        self.streams += 1
         try:
-            yield
+            await self._write_updates(await self._wait_for_session(session_id), stream)
         finally:
-            self._streams.discard(session_id)
-            if session := self._http.get(session_id):
-                _requeue(session)
+            self.streams -= 1
+
+    async def _write_updates(self, session: LegacySession, stream: EventStream) -> None:
+        written: set[str] = set()
+        self.pumps += 1
+        try:
+            async for key in session.pending:
+                written.add(key)
+                await stream.write(render_legacy(session.uris[key]))
+        finally:
+            self.pumps -= 1
+            for key in written & session.uris.keys():
+                session.pending.add(key)  # it may not have arrived
 
     async def pump(self, connection: Connection, session: LegacySession) -> None:
-        """Send updates to one session, one after the other, until it ends."""
+        """Send updates to one session of another transport, one after the other, until it ends."""
         self.pumps += 1
         try:
             with session.pump:
                 async for key in session.pending:
-                    await _notify(connection, session, key)
+                    await _notify(connection, session.uris[key])
         finally:
             self.pumps -= 1
 
@@ -111,11 +114,12 @@ class LegacySessions:
 
     def _enter(self, connection: Connection) -> LegacySession:
         session = LegacySession()
-        if connection.session_id is not None:  # Streamable HTTP; the other transports are always open
+        if connection.session_id is None:
+            self.start(connection, session)
+        else:
             self._http[connection.session_id] = session
-            if connection.session_id not in self._streams:
-                session.pending.pause()
-        self.start(connection, session)
+            if entered := self._entered.get(connection.session_id):
+                entered.set()
         self._sessions[connection] = session
         self._subscribers.add(session, [(LISTING, LISTING)])
         connection.exit_stack.callback(self._leave, connection)
@@ -128,22 +132,22 @@ class LegacySessions:
         if connection.session_id is not None:
             del self._http[connection.session_id]
 
+    async def _wait_for_session(self, session_id: str) -> LegacySession:
+        """Wait until the client of a stream has ended its handshake or subscribed."""
+        while session_id not in self._http:
+            entered = self._entered.setdefault(session_id, anyio.Event())
+            try:
+                await entered.wait()
+            finally:
+                self._entered.pop(session_id, None)
+        return self._http[session_id]
 
-async def _notify(connection: Connection, session: LegacySession, key: str) -> None:
-    if connection.session_id is not None:
-        session.notified.add(key)
-    if key == LISTING:
+
+async def _notify(connection: Connection, spelling: str) -> None:
+    if spelling == LISTING:
         await connection.send_resource_list_changed()
     else:
-        await connection.send_resource_updated(session.uris[key])
-
-
-def _requeue(session: LegacySession) -> None:
-    """Queue again what was sent on a stream that has ended: it may not have arrived."""
-    session.pending.pause()
-    for key in session.notified:
-        session.pending.add(key)
-    session.notified.clear()
+        await connection.send_resource_updated(spelling)
 
 
 def _ignore(_: Connection, __: LegacySession) -> None:

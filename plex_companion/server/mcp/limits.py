@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from plex_companion.server.mcp.subscribers import Subscribers
     from plex_companion.server.mcp.uri_index import UriIndex
 
-MOST = 1024
+MOST_URIS = 1024
 """The most subscriptions of one client."""
 LONGEST_BYTES = 2_048
 """The most bytes of a URI, and of anything else of a client that is stored while it listens."""
@@ -48,8 +48,8 @@ def check_limit(uris: Sequence[str]) -> None:
     """
     for uri in uris:
         refuse_too_long(uri)
-    if len(uris) > MOST:
-        raise MCPError(INVALID_PARAMS, f"One client may hold {MOST} subscriptions.", {"uri": uris[MOST]})
+    if len(uris) > MOST_URIS:
+        raise MCPError(INVALID_PARAMS, f"One client may hold {MOST_URIS} subscriptions.", {"uri": uris[MOST_URIS]})
     if sum(map(_count_bytes, uris)) > MOST_BYTES:
         message = f"The URIs that one client subscribes to may have {MOST_BYTES:,} bytes together."
         raise MCPError(INVALID_PARAMS, message, {"uri": uris[-1]})

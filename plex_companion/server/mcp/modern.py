@@ -18,13 +18,20 @@ from mcp_types import (
     SubscriptionsListenResult,
 )
 
+from plex_companion.resources.task_uris import is_task_uri
+from plex_companion.server.http.event_stream import find_event_stream
+from plex_companion.server.mcp.extensions.task_streams import TASK_IDS
 from plex_companion.server.mcp.limits import LONGEST_BYTES, MOST_BYTES, refuse_over_total, resolve_uris
+from plex_companion.server.mcp.rendering import render_modern
 from plex_companion.server.mcp.subscribers import LISTING, Subscriber, Subscribers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcp.server.context import ServerRequestContext
     from mcp_types import ServerNotification, SubscriptionsListenRequestParams
 
+    from plex_companion.server.mcp.extensions.task_streams import TaskStreams
     from plex_companion.server.mcp.uri_index import UriIndex
 
 LARGEST_LISTEN = 2 * MOST_BYTES
@@ -43,29 +50,50 @@ class ListenStreams:
         self._addresses = addresses
         self._limit = limit
         self.open = 0
+        self.tasks: TaskStreams | None = None
+        """Set where the server serves tasks."""
 
     async def __call__(
         self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
         """Acknowledge, then send updates until the client leaves, which cancels this, or the server closes."""
         meta = {SUBSCRIPTION_ID_META_KEY: self._limit_streams(ctx)}
-        await _refuse_large(ctx)
+        await refuse_large(ctx)
         asked = params.notifications
         wanted = resolve_uris(self._addresses, asked.resource_subscriptions or ())
         if asked.resources_list_changed:
             wanted[LISTING] = LISTING
+        tasks = await self.tasks.resolve(ctx, asked) if self.tasks else {}
+        wanted |= tasks
         subscriber = Subscriber()
         self.open += 1
         # Registered before the acknowledgement: updates that are announced while it is written wait.
         self._subscribers.add(subscriber, wanted.items())
         try:
-            await _send(ctx, _build_acknowledgement(asked, meta))
-            async for key in subscriber.pending:
-                await _send(ctx, _build_notification(subscriber.uris[key], meta))
+            await _send(ctx, _build_acknowledgement(asked, meta, [*tasks.values()]))
+            for key in tasks:  # a task may have ended before the stream was opened
+                subscriber.pending.add(key)
+            await self._send_updates(ctx, subscriber, meta)
         finally:
             self._subscribers.drop(subscriber)
             self.open -= 1
         return SubscriptionsListenResult(_meta=meta)
+
+    async def _send_updates(
+        self, ctx: ServerRequestContext[Any, Any], subscriber: Subscriber, meta: dict[str, Any]
+    ) -> None:
+        stream = find_event_stream(ctx.request)
+        subscription_id = json.dumps(ctx.request_id).encode()
+        if stream:
+            await stream.wait_until_open()
+        async for key in subscriber.pending:
+            spelling = subscriber.uris[key]
+            if self.tasks and is_task_uri(key):
+                await self.tasks.send(ctx, spelling, meta)
+            elif stream:
+                await stream.write(render_modern(spelling, subscription_id))
+            else:
+                await _send(ctx, _build_notification(spelling, meta))
 
     def _limit_streams(self, ctx: ServerRequestContext[Any, Any]) -> int | str:
         if ctx.request_id is None:
@@ -76,19 +104,19 @@ class ListenStreams:
         return ctx.request_id
 
 
-async def _refuse_large(ctx: ServerRequestContext[Any, Any]) -> None:
-    """Refuse a large request. The SDK keeps all of it in memory while its stream is open.
+async def refuse_large(ctx: ServerRequestContext[Any, Any]) -> None:
+    """Refuse a large request to open a stream. The SDK keeps all of it in memory while its stream is open.
 
     Raises:
         MCPError: -32602.
     """
     body = await ctx.request.body() if ctx.request is not None else json.dumps(ctx.params, default=str)
     if len(str(ctx.request_id)) > LONGEST_BYTES or len(body) > LARGEST_LISTEN:
-        message = f"A subscriptions/listen request may have {LARGEST_LISTEN:,} bytes, and {LONGEST_BYTES:,} in its id."
+        message = f"A {ctx.method} request may have {LARGEST_LISTEN:,} bytes, and {LONGEST_BYTES:,} in its id."
         raise MCPError(INVALID_PARAMS, message)
 
 
-def _build_acknowledgement(asked: SubscriptionFilter, meta: dict[str, Any]) -> ServerNotification:
+def _build_acknowledgement(asked: SubscriptionFilter, meta: dict[str, Any], tasks: Sequence[str]) -> ServerNotification:
     """Build the acknowledgement. It accepts every kind of notification, even those that never occur here.
 
     False flags and empty lists are left out.
@@ -98,6 +126,7 @@ def _build_acknowledgement(asked: SubscriptionFilter, meta: dict[str, Any]) -> S
         prompts_list_changed=asked.prompts_list_changed or None,
         resources_list_changed=asked.resources_list_changed or None,
         resource_subscriptions=asked.resource_subscriptions or None,
+        **({TASK_IDS: [*tasks]} if tasks else {}),
     )
     params = SubscriptionsAcknowledgedNotificationParams(notifications=honoured, _meta=meta)
     return SubscriptionsAcknowledgedNotification(params=params)

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp.server.apps import APP_MIME_TYPE, Apps, ResourceCsp
+from mcp.server.apps import APP_MIME_TYPE, ResourceCsp
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from mcp.server.extension import Extension
 
     from plex_companion.panels.declare import Panel
 
 _CSP = ResourceCsp(connect_domains=[], resource_domains=[], frame_domains=[], base_uri_domains=[])
 """Allows nothing from elsewhere: the pages contain all they need."""
 _META: dict[str, Any] = {"ui": {"csp": _CSP.model_dump(by_alias=True, exclude_none=True), "prefersBorder": True}}
-
-
-def list_extensions(panels: Iterable[Panel]) -> list[Extension]:
-    """Return the extensions that the server declares; none without panels."""
-    return [Apps()] if any(True for _ in panels) else []
 
 
 def build_contents(panel: Panel) -> ReadResourceContents:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from plex_companion.prompts import declare
     from plex_companion.server.mcp.interface import ServerInterface
 
-MOST = 100
+MOST_VALUES = 100
 """The most values in one answer (MCP, Completion)."""
 
 
@@ -55,18 +55,14 @@ def get_prompt(interface: ServerInterface, name: str, arguments: Mapping[str, st
 
 
 def complete(interface: ServerInterface, params: CompleteRequestParams) -> CompleteResult:
-    """Return values for an argument that is being typed.
-
-    An unknown argument or field gets none and no error: clients ask at every key press.
-    """
+    """Return values for an argument that is being typed; none for an unknown one, as clients ask at every key press."""
     found = interface.propose(params.argument.name, params.argument.value) if _accepts(interface, params) else ()
-    values = [*found[:MOST]]
-    return CompleteResult(completion=Completion(values=values, total=len(found), has_more=len(found) > MOST))
+    values = [*found[:MOST_VALUES]]
+    return CompleteResult(completion=Completion(values=values, total=len(found), has_more=len(found) > MOST_VALUES))
 
 
 def _accepts(interface: ServerInterface, params: CompleteRequestParams) -> bool:
     name = params.argument.name
     if isinstance(params.ref, PromptReference):
-        asked = params.ref.name
-        return any(one.name == asked and one.find_argument(name) is not None for one in interface.prompts)
+        return any(one.name == params.ref.name and one.find_argument(name) is not None for one in interface.prompts)
     return any(one.uri == params.ref.uri and f"{{{name}}}" in one.uri for one in interface.resources)

@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import JSONRPCResponse, jsonrpc_message_adapter
 
 from plex_companion.errors import HostNotReading
 from plex_companion.server.http.refusal import MOST_BYTES
@@ -23,7 +23,7 @@ from plex_companion.server.http.signals import wait_for_signal
 from plex_companion.server.mcp.json_lines import UnreadableLine, build_too_long, read_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
 
     from anyio.abc import ObjectReceiveStream, ObjectSendStream
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CHUNK = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 WAITING_BYTES = 8 * 1024 * 1024
 """The most bytes that wait for the host to read. Above it no more input is read, so that nothing more is answered."""
 FULL_SECONDS = 1.0
@@ -45,8 +45,14 @@ LAST_SECONDS = 2.0
 """How long waiting output is still written after the end of input."""
 
 
-async def serve_stdio(server: CompanionServer) -> None:
+def _ignore() -> None:
+    """Do nothing about the first answer."""
+
+
+async def serve_stdio(server: CompanionServer, on_first_answer: Callable[[], None] = _ignore) -> None:
     """Serve the client at the other end of standard input and output.
+
+    `on_first_answer` is called when the first answer beyond the handshake is written.
 
     Returns at the end of input, when standard output is closed, or at SIGINT, SIGTERM or SIGHUP; running calls are
     cancelled. Meanwhile only MCP messages go to standard output (MCP, Transports, stdio): other output goes to standard
@@ -57,7 +63,7 @@ async def serve_stdio(server: CompanionServer) -> None:
     """
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_on_signal, tasks.cancel_scope)
-        async with _open_streams(server.secrets) as (read, write):
+        async with _open_streams(server.secrets, on_first_answer) as (read, write):
             await server.serve(read, write)
         tasks.cancel_scope.cancel()
 
@@ -70,19 +76,23 @@ async def _cancel_on_signal(serving: anyio.CancelScope) -> None:
 @asynccontextmanager
 async def _open_streams(
     secrets: SecretFilter,
+    on_first_answer: Callable[[], None],
 ) -> AsyncIterator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
     """Open the streams as the SDK does, but without its threads: a thread blocked in `read` or `write` cannot be cancelled."""
     if sys.platform == "win32":  # it cannot wait for pipes
         async with stdio_server() as (read, write):
+            on_first_answer()
             yield read, FilteredWriteStream(write, secrets)
         return
     to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_client, from_server = anyio.create_memory_object_stream[SessionMessage](0)
     with _claim_descriptors() as (stdin, stdout):
         output = DescriptorWriter(stdout, secrets)
+        answered = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_read, LineReader(stdin, output), to_server, output)
-            tasks.start_soon(_write, from_server, output)
+            tasks.start_soon(_write, from_server, output, answered)
+            tasks.start_soon(_report_first_answer, answered, output, on_first_answer)
             tasks.start_soon(_end_without_reader, output, tasks.cancel_scope)
             yield from_client, to_client
             await to_client.aclose()
@@ -101,8 +111,7 @@ class FilteredWriteStream:
     async def send(self, item: SessionMessage, /) -> None:
         """Send a message without the secrets in it."""
         text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
-        harmless = self._secrets.hide(text)
-        if harmless != text:
+        if (harmless := self._secrets.hide(text)) != text:
             item = SessionMessage(jsonrpc_message_adapter.validate_json(harmless, by_name=False), item.metadata)
         await self._stream.send(item)
 
@@ -140,10 +149,22 @@ async def _read(
                 await to_server.send(SessionMessage(message))
 
 
-async def _write(from_server: ObjectReceiveStream[SessionMessage], output: DescriptorWriter) -> None:
+async def _write(
+    from_server: ObjectReceiveStream[SessionMessage], output: DescriptorWriter, answered: anyio.Event
+) -> None:
     async for one in from_server:
         output.write(one.message.model_dump_json(by_alias=True, exclude_unset=True))
+        if isinstance(one.message, JSONRPCResponse) and "capabilities" not in one.message.result:
+            answered.set()
         await output.wait_for_space()
+
+
+async def _report_first_answer(
+    answered: anyio.Event, output: DescriptorWriter, on_first_answer: Callable[[], None]
+) -> None:
+    await answered.wait()
+    await output.wait_until_written()
+    on_first_answer()
 
 
 async def _end_without_reader(output: DescriptorWriter, serving: anyio.CancelScope) -> None:
@@ -199,7 +220,7 @@ class LineReader:
             await anyio.wait_readable(self._descriptor)
         else:
             await anyio.lowlevel.checkpoint()
-        return os.read(self._descriptor, CHUNK)
+        return os.read(self._descriptor, CHUNK_BYTES)
 
 
 class DescriptorWriter:

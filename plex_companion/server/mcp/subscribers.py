@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plex_companion.server.mcp.pending_updates import PendingUpdates
+from plex_companion.server.mcp.merging import PendingUpdates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 LISTING = ""
 """The key for changes of the list of resources; all other keys are URIs."""
@@ -17,7 +17,7 @@ LISTING = ""
 
 @dataclass(eq=False, slots=True)
 class Subscriber:
-    """One listen stream or one legacy session."""
+    """One listen stream or one legacy MCP session."""
 
     pending: PendingUpdates = field(default_factory=PendingUpdates)
     uris: dict[str, str] = field(default_factory=dict)
@@ -61,8 +61,15 @@ class Subscribers:
 
     def notify(self, key: str) -> None:
         """Add an update of `key` for each of its subscribers."""
-        for subscriber in self._by_key.get(key, ()):
-            subscriber.pending.add(key)
+        for _ in self.notify_each(key):
+            pass
+
+    def notify_each(self, key: str) -> Iterator[Subscriber]:
+        """Add an update of `key` for each of its subscribers, and yield each. Subscribers may come and go in between."""
+        for subscriber in tuple(self._by_key.get(key, ())):
+            if key in subscriber.uris:
+                subscriber.pending.add(key)
+                yield subscriber
 
     def close(self) -> None:
         """End every subscriber, present and future."""

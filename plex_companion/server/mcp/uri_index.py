@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from plex_companion.resources.declare import Resource
 
@@ -16,6 +16,8 @@ class UriIndex:
     def __init__(self, resources: Sequence[Resource]) -> None:
         self._fixed = frozenset(resource.uri for resource in resources if not resource.is_family)
         self._families = tuple(resource for resource in resources if resource.is_family)
+        self.resolve: Callable[[str], str | None] = lambda uri: uri
+        """Puts into one spelling what only the running companion can tell: which server a name means."""
         self._schemes = frozenset(resource.uri.partition("://")[0] for resource in resources)
 
     def canonicalize(self, uri: str) -> str | None:
@@ -26,7 +28,10 @@ class UriIndex:
         plain = _normalize(uri)
         if plain.partition("://")[0] not in self._schemes:
             return uri
-        return plain if plain in self._fixed else self._match_member(plain)
+        resolved = self.resolve(plain)
+        if resolved is None or resolved in self._fixed:
+            return resolved
+        return self._match_member(resolved)
 
     def _match_member(self, uri: str) -> str | None:
         for family in self._families:

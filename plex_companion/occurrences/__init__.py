@@ -1,0 +1,1 @@
+"""Occurrences: what events mean, typed. Declared once, derived from changes, read by cursor."""

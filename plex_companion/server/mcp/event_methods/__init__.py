@@ -1,0 +1,1 @@
+"""The methods `events/*` of MCP Events (SEP-3415), for protocol 2026-07-28."""

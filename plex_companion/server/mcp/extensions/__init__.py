@@ -1,0 +1,1 @@
+"""MCP extensions that the server declares."""
