@@ -1,0 +1,1 @@
+"""The command `rules`: rules that a household writes, at the shell."""

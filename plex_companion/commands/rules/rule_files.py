@@ -1,0 +1,66 @@
+"""Files of rules: JSON as they are exported, JSON or TOML as they are imported. Pure."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from plex_companion.errors import SettingsError, ToolError
+from plex_companion.rules.engine.stored_form import decode_rule
+from plex_companion.rules.rule_format import format_rule, parse_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from plex_companion.models import Rule, StoredRule
+
+EXAMPLE = '{"rules": [{"name": …, "when": ["play.started"], "then": [{"action": "alert", "title": …}]}]}'
+
+
+def format_file(rules: Iterable[StoredRule]) -> str:
+    """Return rules as a file of JSON, without their ids, which mean nothing elsewhere."""
+    listed = [{name: value for name, value in format_rule(decode_rule(one)).items() if name != "id"} for one in rules]
+    return json.dumps({"rules": listed}, ensure_ascii=False, indent=2) + "\n"
+
+
+def parse_file(text: str, name: str, targets: Collection[str]) -> list[Rule]:
+    """Parse a file with one rule, a list of rules, or rules under `rules`: TOML if its name says so, else JSON.
+
+    Raises:
+        SettingsError: it cannot be read, or a rule in it is wrong; the message says which.
+    """
+    rules = []
+    for number, given in enumerate(_list_given(_load(text, name), name), 1):
+        try:
+            rules.append(parse_rule(given, targets))
+        except ToolError as error:
+            message = f"{name}, rule {number}: {error.message}"
+            raise SettingsError(message) from error
+    _check_names(rules, name)
+    return rules
+
+
+def _load(text: str, name: str) -> Any:
+    try:
+        return tomllib.loads(text) if name.lower().endswith(".toml") else json.loads(text)
+    except (ValueError, RecursionError) as error:
+        kind = "TOML" if name.lower().endswith(".toml") else "JSON (a file of TOML ends with .toml)"
+        raise SettingsError(f"{name} is not {kind}: {error}.") from None
+
+
+def _list_given(whole: Any, name: str) -> list[Any]:
+    found = whole.get("rules", [whole] if whole else []) if isinstance(whole, dict) else whole
+    if isinstance(whole, dict) and isinstance(whole.get("rule"), list) and "rules" not in whole:
+        raise SettingsError(f"{name} has rules under 'rule'. Call it rules: [[rules]] in TOML, \"rules\" in JSON.")
+    if not isinstance(found, list) or not found:
+        raise SettingsError(f"There are no rules in {name}. It should look like {EXAMPLE}.")
+    return found
+
+
+def _check_names(rules: list[Rule], name: str) -> None:
+    seen: set[str] = set()
+    for rule in rules:
+        if rule.name.casefold() in seen:
+            raise SettingsError(f"{name} has two rules called '{rule.name}'. Give one of them another name.")
+        seen.add(rule.name.casefold())

@@ -1,0 +1,1 @@
+"""The engine of rules: it judges committed occurrences and records what fires, once, whatever ends when."""
