@@ -7,13 +7,14 @@ import hashlib
 import hmac
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
 import httpx2
+from msgspec.structs import replace
 
 from plex_companion.cache.database import StorageError
 from plex_companion.cache.queries.read import read_waiting_deliveries
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ATTEMPT_SECONDS = 10.0
+MOST_READ = 100
+"""Rows of the outbox that are read at once."""
 _POLL_SECONDS = 60.0
 """The longest time between two looks into the queue: clocks jump, and rows come late after a full disk."""
 
@@ -69,7 +72,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
-    """What delivery needs. `report` queues a result, which ingest writes to the database."""
+    """The context of delivery. `report` queues a result, which ingest writes to the database."""
 
     cache: Cache
     wake_up: WakeUp
@@ -99,34 +102,44 @@ async def _deliver_forever(webhook: Webhook, context: DeliveryContext, client: h
     failing = False
     while True:
         wake_event = context.wake_up.prepare_wait()
-        waiting = await _read_waiting(webhook, context, answered)
+        waiting = await read_waiting(webhook.name, context, answered)
         ready = (one for one in waiting if one.due_at <= context.now())
         due = min(ready, key=lambda one: one.id, default=None)
         if due is None:
             soonest = min((one.due_at for one in waiting), default=None)
-            await _wait_until(soonest, context, wake_event)
+            await wait_until(soonest, context, wake_event)
             continue
         answer = await post(client, webhook, replace(due, body=context.secrets.hide(due.body)), context.now())
         result = record_attempt(due, answer, context.now(), context.chance())
         answered[due.id] = result
-        await context.report(DeliveryReport(result))
+        await context.report(DeliveryReport((result,)))
         failing = _log_attempt(webhook, answer, failing=failing)
         if answer.concerns_all and result.done_at is None:
             await context.sleep(max(0, result.due_at - context.now()) / 1000)
 
 
-async def _read_waiting(webhook: Webhook, context: DeliveryContext, answered: dict[int, Delivery]) -> list[Delivery]:
+async def read_waiting(
+    target: str, context: DeliveryContext, answered: dict[int, Delivery], most: int = MOST_READ
+) -> list[Delivery]:
+    """Return what waits for a target in the outbox, those due first.
+
+    Args:
+        target: as in the rows.
+        context: the database.
+        answered: results by id that may not be in the database yet. Those that are get removed.
+        most: the most rows that are read.
+    """
     rows: list[Delivery] = []
     with suppress(StorageError):  # the next look will succeed or wait again
-        rows = await read_waiting_deliveries(context.cache, webhook.name)
+        rows = await read_waiting_deliveries(context.cache, target, most)
     behind = {one.id: answered[one.id] for one in rows if one.id in answered and answered[one.id].tries > one.tries}
     answered.clear()
     answered.update(behind)
     return [one for one in (behind.get(row.id, row) for row in rows) if one.done_at is None]
 
 
-async def _wait_until(at: int | None, context: DeliveryContext, wake_event: anyio.Event) -> None:
-    """Wait until a time, or until a row is added to the queue."""
+async def wait_until(at: int | None, context: DeliveryContext, wake_event: anyio.Event) -> None:
+    """Wait until a time in milliseconds since 1970, or until a row is added to the queue."""
     seconds = _POLL_SECONDS if at is None else min(_POLL_SECONDS, max(0, at - context.now()) / 1000)
     async with anyio.create_task_group() as waiting:
 
@@ -156,7 +169,7 @@ async def post(client: httpx2.AsyncClient, webhook: Webhook, delivery: Delivery,
     try:
         with anyio.fail_after(ATTEMPT_SECONDS):
             async with client.stream("POST", webhook.url, content=delivery.body, headers=headers) as response:
-                retry = _parse_retry_after_ms(response.headers.get("retry-after"), at)
+                retry = parse_retry_after_ms(response.headers.get("retry-after"), at)
                 return DeliveryAttempt(response.status_code, f"HTTP {response.status_code}", retry)
     except (httpx2.TimeoutException, TimeoutError):
         return DeliveryAttempt(None, f"no answer within {ATTEMPT_SECONDS:.0f} s")
@@ -168,7 +181,7 @@ async def post(client: httpx2.AsyncClient, webhook: Webhook, delivery: Delivery,
 
 def build_headers(delivery: Delivery, secret: bytes | None, timestamp: int) -> dict[str, str]:
     """Build the headers of Standard Webhooks 1.0. The id is the same in every attempt, so receivers can drop repeats."""
-    seed = f"{delivery.id}.{delivery.created_at}.{delivery.webhook}.{delivery.body}"
+    seed = f"{delivery.id}.{delivery.created_at}.{delivery.target}.{delivery.body}"
     message = f"msg_{hashlib.sha256(seed.encode()).hexdigest()[:24]}"
     headers = {
         "content-type": "application/json",
@@ -182,7 +195,7 @@ def build_headers(delivery: Delivery, secret: bytes | None, timestamp: int) -> d
     return headers
 
 
-def _parse_retry_after_ms(value: str | None, at: int) -> int | None:
+def parse_retry_after_ms(value: str | None, at: int) -> int | None:
     """Parse Retry-After, which is a number of seconds or a date (RFC 9110, section 10.2.3)."""
     if value is None:
         return None

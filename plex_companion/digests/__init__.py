@@ -1,0 +1,1 @@
+"""The weekly digest: a message about new titles, what was watched, and open alerts."""

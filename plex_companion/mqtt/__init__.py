@@ -1,0 +1,1 @@
+"""What plays, and what happens, for Home Assistant: published to an MQTT broker."""

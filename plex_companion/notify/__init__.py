@@ -1,0 +1,1 @@
+"""Messages to people: from the outbox to targets of notifications, through Apprise."""
