@@ -1,0 +1,1 @@
+"""The log of committed transactions that several machines share, in PostgreSQL."""
