@@ -1,1 +1,1 @@
-"""What is for people and their own programs: the page, its pictures, the feed, the resources as plain JSON."""
+"""The HTTP interface for people and their own programs: the page, its pictures, the feed, the resources as plain JSON."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from plex_companion.errors import Invalid, NotFound, ToolError
+from plex_companion.errors import Ambiguous, Invalid, NotFound, ToolError
 from plex_companion.resources.registry import RESOURCES, read_resource
 
 if TYPE_CHECKING:
@@ -65,5 +65,7 @@ def _choose_status(error: ToolError) -> HTTPStatus:
             return HTTPStatus.NOT_FOUND
         case Invalid():
             return HTTPStatus.BAD_REQUEST
+        case Ambiguous():
+            return HTTPStatus.CONFLICT
         case _:
             return HTTPStatus.INTERNAL_SERVER_ERROR

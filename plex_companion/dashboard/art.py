@@ -1,4 +1,4 @@
-"""`/art/{rating_key}`: posters from Plex's library, fetched with the companion's token and served without it."""
+"""`/art/{rating_key}`, with several servers `/art/{server}/{rating_key}`: posters from Plex's library, fetched with the companion's token and served without it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,18 @@ import anyio
 from starlette.responses import Response
 from starlette.routing import Route
 
-from plex_companion.errors import NotFound, PlexError, TimedOut, TooLarge
-from plex_companion.plex.pictures import find_mime
-from plex_companion.plex.query import build_path, download, get
+from plex_companion.errors import Ambiguous, NotFound, PlexError, TimedOut, TooLarge
+from plex_companion.plex.pictures import LARGEST_POSTER, fetch_poster, find_mime
 from plex_companion.times import HOUR_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from xml.etree.ElementTree import Element
 
     from starlette.requests import Request
 
     from plex_companion.companion import Companion
-    from plex_companion.plex.client import PlexServer
 
-WIDTH, HEIGHT = 360, 540
-LARGEST = 1024 * 1024
-"""The most bytes of one picture."""
-KEPT_BYTES = 32 * LARGEST
+KEPT_BYTES = 32 * LARGEST_POSTER
 """The most bytes of all cached pictures."""
 KEPT = 500
 """The most cached pictures."""
@@ -42,14 +36,7 @@ AT_ONCE = 3
 """Pictures fetched at a time, so that tools do not queue behind them."""
 SECONDS = 8.0
 _KEY = re.compile(r"\d{1,10}", re.ASCII)
-_OF_LIBRARY = re.compile(r"/library/(metadata|collections)/\d+/[\w/.-]+", re.ASCII)
 _PLACEHOLDER = Path(__file__).parent / "static" / "no-picture.svg"
-_ATTRIBUTES = {
-    "episode": ("grandparentThumb", "parentThumb", "thumb"),
-    "season": ("thumb", "parentThumb"),
-    "track": ("parentThumb", "grandparentThumb", "thumb"),
-}
-"""The attributes that may hold an item's poster, best first: an episode's own `thumb` is a scene, not a poster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +68,7 @@ class PictureCache:
 
     def get(self, key: str, *, stale: bool = False) -> CachedPicture | None:
         """Return a fresh picture, or with `stale` also an expired one; `None` if there is none."""
-        found = self._kept.get(key)
-        if found is None or not (stale or self._clock() < found.until):
+        if (found := self._kept.get(key)) is None or not (stale or self._clock() < found.until):
             return None
         self._kept.move_to_end(key)
         return found
@@ -104,24 +90,30 @@ class PictureFetcher:
         self._companion = companion
         self.pictures = PictureCache(lambda: companion.now_ms)
         self.placeholder = _PLACEHOLDER.read_bytes()
-        self._limiter = anyio.CapacityLimiter(AT_ONCE)
+        self._limiters = {one.link_id: anyio.CapacityLimiter(AT_ONCE) for one in companion.each}
         self._pending: dict[str, anyio.Event] = {}
 
-    async def get_picture(self, key: str) -> CachedPicture | None:
-        """Return the picture of an item; `None` when Plex is unreachable and nothing is cached."""
+    async def get_picture(self, rating_key: str, server: str | None = None) -> CachedPicture | None:
+        """Return the picture of an item; `None` when Plex is unreachable and nothing is cached.
+
+        Raises:
+            NotFound, Ambiguous: as `Companion.choose_server`.
+        """
+        companion = self._companion.choose_server(server)
+        key = f"{companion.link_id}/{rating_key}"
         if self.pictures.get(key) is None:
             if key in self._pending:
                 await self._pending[key].wait()
             else:
-                await self._fetch(key)
+                await self._fetch(companion, rating_key, key)
         return self.pictures.get(key, stale=True)
 
-    async def _fetch(self, key: str) -> None:
+    async def _fetch(self, companion: Companion, rating_key: str, key: str) -> None:
         """Fetch a picture from Plex into the cache. The placeholder is cached when Plex has none."""
         done = self._pending[key] = anyio.Event()
         try:
-            async with self._limiter:
-                body, lasts = await self._ask_plex(key)
+            async with self._limiters[companion.link_id]:
+                body, lasts = await self._ask_plex(companion, rating_key)
             if body is not None:
                 mime = find_mime(body) or "image/svg+xml"
                 self.pictures.put(key, CachedPicture.create(body, mime, self._companion.now_ms + lasts))
@@ -129,13 +121,13 @@ class PictureFetcher:
             del self._pending[key]
             done.set()
 
-    async def _ask_plex(self, key: str) -> tuple[bytes | None, int]:
+    async def _ask_plex(self, companion: Companion, key: str) -> tuple[bytes | None, int]:
         """Return the bytes and how many milliseconds they stay fresh; `None` when Plex is unreachable."""
-        if not self._companion.is_live:
+        if not companion.is_live:
             return None, 0
         with suppress(PlexError, TimedOut):
             try:
-                body = await self._companion.gateway.call(lambda plex: fetch_poster(plex, key), timeout=SECONDS)
+                body = await companion.gateway.call(lambda plex: fetch_poster(plex, key), timeout=SECONDS)
             except (NotFound, TooLarge):
                 body = None
             if body is not None and find_mime(body) is not None:
@@ -144,35 +136,20 @@ class PictureFetcher:
         return None, 0
 
 
-def fetch_poster(plex: PlexServer, key: str) -> bytes | None:
-    """Fetch the poster of an item, resized by Plex; `None` if it has none. Takes two requests.
-
-    Raises:
-        TooLarge: the picture has more than `LARGEST` bytes.
-        ToolError: Plex has no such item, or its answer is unusable.
-    """
-    row = next(iter(get(plex, f"/library/metadata/{key}")), None)
-    path = None if row is None else find_poster_path(row)
-    if path is None:
-        return None
-    parameters = {"url": path, "width": WIDTH, "height": HEIGHT, "minSize": 1, "upscale": 0, "format": "jpeg"}
-    return download(plex, build_path("/photo/:/transcode", parameters), LARGEST)
-
-
-def find_poster_path(row: Element) -> str | None:
-    """Return the path of an item's poster in Plex's own library; `None` for any other address."""
-    names = _ATTRIBUTES.get(row.get("type", ""), ("thumb",))
-    paths = (row.get(name, "") for name in names)
-    return next((path for path in paths if _OF_LIBRARY.fullmatch(path) and ".." not in path), None)
-
-
-def build_art_route(companion: Companion) -> Route:
-    """Return the route of the pictures. It always answers with a picture: with the placeholder, if there is no other."""
+def build_art_routes(companion: Companion) -> list[Route]:
+    """Return the routes of the pictures. They always answer with a picture: with the placeholder, if there is no other."""
     fetcher = PictureFetcher(companion)
+    several = len(companion.each) > 1
+
+    async def find(key: str, server: str | None) -> CachedPicture | None:
+        if not _KEY.fullmatch(key) or (several and server is None):
+            return None  # the key is another item's on another server
+        with suppress(NotFound, Ambiguous):
+            return await fetcher.get_picture(key, server)
+        return None
 
     async def picture(request: Request) -> Response:
-        key = request.path_params["rating_key"]
-        found = await fetcher.get_picture(key) if _KEY.fullmatch(key) else None
+        found = await find(request.path_params["rating_key"], request.path_params.get("server"))
         headers = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
         if found is None:
             headers["cache-control"] = "no-store"
@@ -182,4 +159,4 @@ def build_art_route(companion: Companion) -> Route:
             return Response(None, 304, headers)
         return Response(found.body, 200, headers, media_type=found.mime)
 
-    return Route("/art/{rating_key}", picture, methods=["GET"])
+    return [Route(path, picture, methods=["GET"]) for path in ("/art/{rating_key}", "/art/{server}/{rating_key}")]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from plex_companion import wording
 from plex_companion.serialize import format_iso
-from plex_companion.text import clean
+from plex_companion.streams.names import format_bandwidth
+from plex_companion.text import clean, format_count
 from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from plex_companion.changes.state import State
-    from plex_companion.models import Activity, Alert, LibraryChange, Session
+    from plex_companion.models import Activity, Alert, Session
 
 SHOWN_ALERTS = 8
-SHOWN_NEW = 12
+ROUTINE = frozenset({"scan_finished", "new_device"})
+"""Kinds of alerts that only say that something was done. They need no attention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,18 @@ class ConnectionBanner:
     heard: When | None
     """When the state was last confirmed."""
     note: str
-    """What cannot be read although Plex is connected, or that the database cannot be written."""
+    """The warning that something cannot be read although Plex is connected, or that the database cannot be written."""
+    servers: tuple[ConnectionBanner, ...] = ()
+    """Of several servers, each: the page shows the present as long as one of them is connected."""
+
+
+def build_shared_banner(states: Sequence[State], now_ms: int, storage: str) -> ConnectionBanner:
+    """Build the banner of several servers, with one for each that says how that server is."""
+    each = tuple(replace(build_banner(state, now_ms, "ok"), server=get_server_name(state)) for state in states)
+    live = next((state for state in states if state.connection.state == "live"), None)
+    whole = build_banner(live or states[0], now_ms, storage)
+    notes = [whole.note] if storage != "ok" else []
+    return replace(whole, server="", note=" ".join(notes), servers=each)
 
 
 def build_banner(state: State, now_ms: int, storage: str) -> ConnectionBanner:
@@ -73,8 +86,10 @@ class Card:
     """One session."""
 
     key: str
+    play_id: int
     art: str | None
     """The rating key of its poster; live TV has none."""
+    user_id: str | None
     square: bool
     title: str
     subtitle: str
@@ -102,6 +117,11 @@ class Card:
     """`why` in the past tense, for when only the last state is known."""
     said: str
     """One sentence for screen readers, once user and title are known."""
+    epoch: int = 0
+    """Differs after every new connection to the server: addresses of posters change with it."""
+    server: str | None = None
+    """The machine identifier of the server, where there are several."""
+    server_name: str = ""
 
 
 def build_card(session: Session, state: State, now_ms: int) -> Card:
@@ -115,6 +135,8 @@ def build_card(session: Session, state: State, now_ms: int) -> Card:
     key = item.rating_key
     return Card(
         key=f"s{session.play_id}",
+        play_id=session.play_id,
+        user_id=session.user.id if session.user else None,
         art=key if key and key.isascii() and key.isdecimal() else None,
         square=item.type == "track",
         title=_format_title(session),
@@ -138,6 +160,7 @@ def build_card(session: Session, state: State, now_ms: int) -> Card:
         why=tuple(wording.explain_transcode(session)),
         was=tuple(wording.explain_transcode(session, past=True)),
         said=_build_announcement(session) if session.listed else "",
+        epoch=state.connection.epoch,
     )
 
 
@@ -163,11 +186,8 @@ def _build_announcement(session: Session) -> str:
 
 def _format_title(session: Session) -> str:
     item = session.item
-    return (
-        clean(item.grandparent_title or "")
-        if _is_episode(session)
-        else clean(item.title or wording.format_title(session))
-    )
+    title = item.grandparent_title if _is_episode(session) else item.title or wording.format_title(session)
+    return clean(title or "")
 
 
 def _is_episode(session: Session) -> bool:
@@ -204,23 +224,59 @@ class Summary:
     """The title of the browser tab."""
 
 
-def build_summary(state: State) -> Summary:
+def build_summary(*states: State) -> Summary:
     """Sum up the streams, how many are transcoding, and their bandwidth."""
-    sessions = state.sessions.values()
+    sessions = [session for state in states for session in state.sessions.values()]
+    live = any(state.connection.state == "live" for state in states)
     transcoding = sum(session.decision == "transcode" for session in sessions)
     kbps = sum(session.bandwidth_kbps or 0 for session in sessions)
     count = len(sessions)
-    parts = [f"{count} {'stream' if count == 1 else 'streams'}"] if count else []
+    parts = [format_count(count, "stream")] if count else []
     parts += [f"{transcoding} transcoding"] if transcoding else []
-    parts += [wording.format_bandwidth(kbps)] if kbps else []
+    parts += [format_bandwidth(kbps)] if kbps else []
     page = f"{count} playing" if count else "Nothing playing"
-    return Summary(count, " · ".join(parts), page if state.connection.state == "live" else "Plex disconnected")
+    return Summary(count, " · ".join(parts), page if live else "Plex disconnected")
 
 
 def build_cards(state: State, now_ms: int) -> list[Card]:
-    """Build a card for every session, oldest first, so that cards do not jump."""
-    playing = sorted(state.sessions.values(), key=lambda one: (one.started_at, one.play_id))
-    return [build_card(session, state, now_ms) for session in playing]
+    """Build a card for every session: first what needs attention, and among equals the oldest."""
+    return [build_card(session, state, now_ms) for session in sorted(state.sessions.values(), key=_order)]
+
+
+def build_shared_cards(states: Iterable[State], now_ms: int) -> list[Card]:
+    """Build the cards of several servers in the same order, each with the name of its server."""
+    playing = [(session, state) for state in states for session in state.sessions.values()]
+    playing.sort(key=lambda pair: _order(pair[0]))
+    return [_name_server(build_card(session, state, now_ms), state) for session, state in playing]
+
+
+def _name_server(card: Card, state: State) -> Card:
+    return replace(card, server=get_server_id(state), server_name=get_server_name(state))
+
+
+def get_server_id(state: State) -> str | None:
+    """Return the machine identifier of a server; `None` while it is unknown."""
+    return state.server.machine_identifier if state.server else None
+
+
+def get_server_name(state: State) -> str:
+    """Return how the page calls one of several servers."""
+    return clean(state.server.name or "unnamed server") if state.server else "unknown server"
+
+
+def _order(session: Session) -> tuple[int, int, int]:
+    return _rank_attention(session), session.started_at, session.play_id
+
+
+_RANKS = {"error": 0, "buffering": 1, "paused": 5}
+
+
+def _rank_attention(session: Session) -> int:
+    """Return 0 for an error, then buffering, a transcode that is too slow, any transcode, other playing, and paused last."""
+    playing = 4
+    if session.decision == "transcode":
+        playing = 2 if wording.is_too_slow(session.transcode) else 3
+    return _RANKS.get(session.state, playing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +292,15 @@ def build_tasks(state: State) -> list[Task]:
     """Build a task for every running activity, oldest first."""
     running = sorted(state.activities.values(), key=lambda one: (one.started_at, one.uuid))
     return [Task(f"t{one.uuid}", wording.format_activity(one), _parse_percent(one)) for one in running]
+
+
+def build_shared_tasks(states: Iterable[State]) -> list[Task]:
+    """Build the tasks of several servers, each with the name of its server."""
+    return [
+        Task(f"{get_server_id(state)}-{task.key}", f"{get_server_name(state)}: {task.words}", task.percent)
+        for state in states
+        for task in build_tasks(state)
+    ]
 
 
 def _parse_percent(activity: Activity) -> int | None:
@@ -259,16 +324,25 @@ class AlertCard:
     of_plex: bool
     """Whether it is about Plex itself, and therefore only the last known while Plex is disconnected."""
     when: When
+    server_name: str = ""
+    """The name of the server, where there are several."""
 
 
-def build_alert_cards(alerts: Iterable[Alert], now_ms: int) -> list[AlertCard]:
+def build_alert_cards(
+    alerts: Iterable[Alert], now_ms: int, servers: Mapping[int, str] | None = None
+) -> list[AlertCard]:
     """Select the alerts a person should see, newest first within each group.
 
     Open alerts that nobody acknowledged come first, then other open ones, then unacknowledged ones resolved within a day.
+    Routine is left out.
     """
-    shown = [alert for alert in alerts if alert.resolved_at is None or _is_news(alert, now_ms)]
+    wanted = (alert for alert in alerts if alert.kind not in ROUTINE)
+    shown = [alert for alert in wanted if alert.resolved_at is None or _is_news(alert, now_ms)]
     shown.sort(key=lambda one: (one.resolved_at is None, one.acknowledged_at is None, one.id), reverse=True)
-    return [_build_alert_card(alert, now_ms) for alert in shown[:SHOWN_ALERTS]]
+    named = servers or {}
+    return [
+        replace(_build_alert_card(alert, now_ms), server_name=named.get(alert.id, "")) for alert in shown[:SHOWN_ALERTS]
+    ]
 
 
 def _is_news(alert: Alert, now_ms: int) -> bool:
@@ -287,37 +361,3 @@ def _build_alert_card(alert: Alert, now_ms: int) -> AlertCard:
         of_plex=alert.kind not in wording.OWN_ALERTS,
         when=When.create(alert.at, now_ms),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class NewItem:
-    """A recently added item."""
-
-    key: str
-    art: str
-    title: str
-    kind: str
-    library: str
-    when: When
-
-
-def build_new_items(state: State, now_ms: int) -> list[NewItem]:
-    """Select recently added items that can be played, newest first. Seasons and albums are shown as their items."""
-    libraries = {section.section_id: section.title for section in state.sections}
-    gone = {change.item_id for change in state.recent if change.change == "deleted"}
-    shown = [
-        change
-        for change in reversed(state.recent)
-        if change.change == "created" and change.settled and change.type in _WATCHED and change.item_id not in gone
-    ]
-    return [_build_new_item(change, libraries, now_ms) for change in shown[:SHOWN_NEW] if change.item_id.isdecimal()]
-
-
-_WATCHED = {"movie": "Film", "episode": "Episode", "track": "Track", "clip": "Clip", "photo": "Photo"}
-
-
-def _build_new_item(change: LibraryChange, libraries: dict[str, Any], now_ms: int) -> NewItem:
-    library = libraries.get(change.section_id or "") or ""
-    title = clean(change.title or f"item {change.item_id}")
-    kind = _WATCHED[change.type or "movie"]
-    return NewItem(f"n{change.id}", change.item_id, title, kind, clean(library), When.create(change.at, now_ms))

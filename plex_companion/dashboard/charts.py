@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from plex_companion.text import format_count
 from plex_companion.times import HOUR_MS, MINUTE_MS
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ class RankingRow:
     percent: int
     watched: str
 
+    @property
+    def plays(self) -> str:
+        """The number of plays with its noun."""
+        return format_count(self.entry.plays, "play")
+
 
 def convert_quarter(quarter: int, zone: tzinfo | None) -> datetime:
     """Convert a number of quarter hours since 1970 to local time. A zone of `None` is this machine's."""
@@ -107,7 +113,7 @@ def build_day_chart(
     total = sum(counts) if total is None else total
     best = max(bars, key=lambda bar: bar.plays)
     words = (
-        f"{total} plays in {DAYS} days; most on {best.label}."
+        f"{format_count(total, 'play')} in {DAYS} days; most on {best.label}."
         if total and top
         else f"No plays in the last {DAYS} days."
     )
@@ -117,7 +123,7 @@ def build_day_chart(
 def _build_bar(position: int, day: date, plays: int, top: int) -> Bar:
     height = max(2, round(HEIGHT * plays / top)) if plays else 0
     mark = f"{day.day} {day:%b}" if day.weekday() == 0 else ""
-    return Bar(position * PITCH, height, plays, f"{day:%a} {day.day} {day:%b}: {_format_play_count(plays)}", mark)
+    return Bar(position * PITCH, height, plays, f"{day:%a} {day.day} {day:%b}: {format_count(plays, 'play')}", mark)
 
 
 def build_heat_map(by_quarter: Mapping[int, int], zone: tzinfo | None = None) -> HeatMap:
@@ -131,13 +137,13 @@ def build_heat_map(by_quarter: Mapping[int, int], zone: tzinfo | None = None) ->
     if not top:
         return HeatMap(cells, "No plays yet.")
     best = cells[sums.index(top)]
-    return HeatMap(cells, f"Busiest: {WEEKDAYS[best.weekday]} at {best.hour}:00 ({_format_play_count(top)}).")
+    return HeatMap(cells, f"Busiest: {WEEKDAYS[best.weekday]} at {best.hour}:00 ({format_count(top, 'play')}).")
 
 
 def _build_cell(position: int, plays: int, top: int) -> Cell:
     weekday, hour = divmod(position, 24)
     level = -(-LEVELS * plays // top) if plays else 0
-    return Cell(weekday, hour, plays, level, f"{WEEKDAYS[weekday]} {hour}:00: {_format_play_count(plays)}")
+    return Cell(weekday, hour, plays, level, f"{WEEKDAYS[weekday]} {hour}:00: {format_count(plays, 'play')}")
 
 
 def build_ranking(most: Sequence[Ranking]) -> list[RankingRow]:
@@ -147,11 +153,10 @@ def build_ranking(most: Sequence[Ranking]) -> list[RankingRow]:
 
 
 def _format_watch_time(one: Ranking) -> str:
-    """Format watch time as `45 min`, or as `3 h (2 timed)` where only two plays have a known time; empty if none has."""
+    """Format watch time as `45 min`, as `about 45 min` if some of it is estimated, and as `3 h (2 timed)` where only two
+    plays have a known time; empty if none has.
+    """
     ms = one.watched_ms
-    told = f"{ms // HOUR_MS} h" if ms >= HOUR_MS else f"{ms // MINUTE_MS} min" if ms >= MINUTE_MS else ""
-    return f"{told} ({one.timed} timed)" if told and one.timed < one.plays else told
-
-
-def _format_play_count(plays: int) -> str:
-    return f"{plays} {'play' if plays == 1 else 'plays'}"
+    duration = f"{ms // HOUR_MS} h" if ms >= HOUR_MS else f"{ms // MINUTE_MS} min" if ms >= MINUTE_MS else ""
+    duration = f"about {duration}" if duration and one.estimated_ms else duration
+    return f"{duration} ({one.timed} timed)" if duration and one.timed < one.plays else duration

@@ -15,9 +15,12 @@ from starlette.routing import Route
 
 from plex_companion import serialize
 from plex_companion.cache.queries.read import read_events_after, read_last_event_before, read_last_event_id
-from plex_companion.dashboard.pages import compute_build_id
+from plex_companion.dashboard.occurrence_feed import choose_cursor, stream_occurrences
 from plex_companion.dashboard.renderer import compute_difference
+from plex_companion.dashboard.static_files import compute_build_id
 from plex_companion.errors import Invalid
+from plex_companion.history.source import add_envelope
+from plex_companion.resources.events import serialize_events
 from plex_companion.text import encode_json
 from plex_companion.times import parse_time
 
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 PAGE = 50
 """Events read for a client at a time: the most that a client which stops reading keeps in memory."""
 PING_SECONDS = 15
+HEARTBEAT_SECONDS = 4
+"""Between two signs of life for a page, which must say within 15 s that it has lost the companion."""
 UNREAD_SECONDS = 30
 """A client that reads nothing for this long is disconnected. Its `Last-Event-ID` lets it resume without loss."""
 RETRY_MS = 1_000
@@ -40,6 +45,8 @@ PACE_SECONDS = 0.1
 """The shortest time between two updates of the page."""
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 LAST = 2**63 - 1
+JOURNAL, OCCURRENCES = "journal", "occurrences"
+STREAMS = (JOURNAL, OCCURRENCES)
 
 
 def build_feed_route(companion: Companion, renderer: PageRenderer) -> Route:
@@ -48,20 +55,23 @@ def build_feed_route(companion: Companion, renderer: PageRenderer) -> Route:
     `Last-Event-ID`, which `EventSource` sends on reconnecting (HTML standard, section 9.2), or `?since=` names the last event
     seen; `since` may also be a time. Without either, the stream starts now. `?types=playing,timeline` filters. A message
     `{"type": "gap"}` says that events were missed, and `{"type": "state"}` after it holds the current state.
+    `?stream=occurrences` is a stream of occurrences instead; its cursors are their own.
     """
 
     async def events(request: Request) -> Response:
         types = [name for name in request.query_params.get("types", "").split(",") if name] or None
         try:
+            if _choose_stream(request) == OCCURRENCES:
+                return await _open_occurrences(companion, request, types)
             cursor, foreign = await _choose_start(companion, request)
         except Invalid as error:
             return JSONResponse(error.body(), status_code=400)
         if "parts" in request.query_params:
-            fragments = _stream_fragments(companion, renderer, cursor, foreign=foreign)
+            live = _choose_parts(request.query_params["parts"])
             return EventSourceResponse(
-                fragments,
+                _stream_fragments(companion, renderer, cursor, live, foreign=foreign),
                 headers=HEADERS,
-                ping=PING_SECONDS,
+                ping=HEARTBEAT_SECONDS,
                 send_timeout=UNREAD_SECONDS,
                 ping_message_factory=_send_heartbeats,
             )
@@ -69,6 +79,30 @@ def build_feed_route(companion: Companion, renderer: PageRenderer) -> Route:
         return EventSourceResponse(stream, headers=HEADERS, ping=PING_SECONDS, send_timeout=UNREAD_SECONDS)
 
     return Route("/events", events, methods=["GET"])
+
+
+def _choose_stream(request: Request) -> str:
+    """Return which stream is asked for.
+
+    Raises:
+        Invalid: there is no such stream.
+    """
+    name = request.query_params.get("stream", JOURNAL)
+    if name not in STREAMS:
+        message = f"There is no stream {name[:40]!r}. Streams: {', '.join(STREAMS)}."
+        raise Invalid(message, argument="stream", allowed=[*STREAMS])
+    return name
+
+
+async def _open_occurrences(companion: Companion, request: Request, types: list[str] | None) -> EventSourceResponse:
+    cursor, foreign = await choose_cursor(companion, request, types)
+    stream = stream_occurrences(companion, cursor, types, PAGE, foreign=foreign, retry_ms=RETRY_MS)
+    return EventSourceResponse(stream, headers=HEADERS, ping=PING_SECONDS, send_timeout=UNREAD_SECONDS)
+
+
+def _choose_parts(given: str) -> str:
+    """Return which parts of the page a viewer asks for: all of `/`, the same without forms, or the banner alone."""
+    return given if given in {"kiosk", "link"} else "all"
 
 
 def _send_heartbeats() -> ServerSentEvent:
@@ -109,7 +143,7 @@ def _parse_time(companion: Companion, given: str, newest: int) -> int:
     """Parse `since` as a time.
 
     Raises:
-        Invalid: it is neither the id of an event nor a time.
+        Invalid: the value is neither the id of an event nor a time.
     """
     try:
         return parse_time(given, companion.now_ms, "since", zone=companion.zone)
@@ -136,8 +170,8 @@ async def _stream_events(
         if page.gap:
             yield _encode_gap(cursor, DROPPED)
             yield _encode_state(companion)
-        for row in page.rows:
-            yield ServerSentEvent(encode_json(serialize.serialize_event(row)), id=str(row["id"]))
+        for event in await serialize_events(companion, page.rows):
+            yield ServerSentEvent(encode_json(event), id=event["id"])
         cursor = page.next_cursor
         if len(page.rows) < PAGE:
             await changed.wait()
@@ -149,8 +183,7 @@ DROPPED = "Events after this one are no longer in the journal."
 
 def _encode_state(companion: Companion) -> ServerSentEvent:
     """Encode the current content of `plex://sessions`, for a client that missed events and cannot derive it."""
-    state = companion.state
-    payload = {**serialize.build_envelope(state, companion.now_ms), **serialize.serialize_sessions(state)}
+    payload = add_envelope(companion, serialize.serialize_sessions(companion.states))
     body = {"type": "state", "summary": "Current state", "payload": payload}
     return ServerSentEvent(encode_json(body))
 
@@ -161,16 +194,18 @@ def _encode_gap(cursor: int, reason: str) -> ServerSentEvent:
 
 
 async def _stream_fragments(
-    companion: Companion, renderer: PageRenderer, cursor: int, *, foreign: bool
+    companion: Companion, renderer: PageRenderer, cursor: int, live: str, *, foreign: bool
 ) -> AsyncIterator[ServerSentEvent]:
-    """Yield all parts of the page, then the changes. A slow client skips intermediate states, so none pile up."""
+    """Yield these parts of the page, then the changes. A slow client skips intermediate states, so none pile up."""
     yield ServerSentEvent(json.dumps({"build": compute_build_id()}), event="hello", retry=RETRY_MS)
     if foreign or (await read_events_after(companion.cache, cursor, None, 1)).gap:
         yield _encode_gap(cursor, FOREIGN if foreign else DROPPED)
     before: Mapping[str, Fragments] = {}
     while True:
         changed = companion.live.prepare_wait()
-        page = await renderer.render()
+        if live != "link":
+            await renderer.recent.refresh()
+        page = await renderer.render(live)
         for message in compute_difference(before, page.parts):
             body = json.dumps({**message, "link": page.link, "now": companion.now_ms}, ensure_ascii=False)
             yield ServerSentEvent(body, event="part", id=str(page.cursor))

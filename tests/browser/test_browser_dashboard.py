@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from support.application import Home, home
 from support.browser import CHROMIUM, MISSING, Window, browser, window
 from support.deadlines import HANG_SECONDS
+from support.pages import save_rules
 
 from plex_companion.demo import Demo, frames, open_demo
 from plex_companion.plex.disconnects import DEFAULT_TIMEOUTS
@@ -55,7 +56,7 @@ async def chromium() -> AsyncIterator[Browser]:
 @pytest.fixture
 async def it(tmp_path: Path) -> AsyncIterator[Home]:
     """An application with the default timeouts."""
-    async with home(tmp_path, patience=DEFAULT_TIMEOUTS) as running:
+    async with home(tmp_path, timeouts=DEFAULT_TIMEOUTS) as running:
         yield running
 
 
@@ -90,7 +91,7 @@ async def test_a_session_appears_moves_and_pauses_without_a_reload(it: Home, see
         await expect(cards.locator(".position")).to_contain_text(f"{minutes}:0")
 
     await appear()
-    await expect(cards.locator("h3")).to_have_text(film.title)
+    await expect(cards.locator("h2")).to_have_text(film.title)
     await pause()
     await move()
 
@@ -98,7 +99,7 @@ async def test_a_session_appears_moves_and_pauses_without_a_reload(it: Home, see
 async def test_time_goes_on_between_events_without_asking_and_stands_while_paused(it: Home, seen: Window) -> None:
     session = it.demo.start(it.demo.get_movie(), offset=60_000)
     position = seen.page.locator(".position")
-    await expect(seen.page.locator("h3").filter(has_text=it.demo.get_movie().title)).to_be_visible()
+    await expect(seen.page.locator(".session h2").filter(has_text=it.demo.get_movie().title)).to_be_visible()
     asked = len([url for url in seen.requests if "/art/" not in url])
     await expect(position).to_have_text("1:02")
     assert len([url for url in seen.requests if "/art/" not in url]) == asked
@@ -123,7 +124,7 @@ async def test_the_page_outlives_a_restart_of_the_companion(chromium: Browser, t
             await expect(seen.page.locator("#lost")).to_be_hidden()
             await expect(seen.page.locator(".pill")).to_have_text("Live")
             demo.start(demo.get_movie(2))
-            await expect(seen.page.locator(".session h3")).to_have_text(demo.get_movie(2).title)
+            await expect(seen.page.locator(".session h2")).to_have_text(demo.get_movie(2).title)
             assert await seen.page.evaluate("window.same"), "it was not reloaded"
             await opened.__aexit__(None, None, None)
 
@@ -143,7 +144,7 @@ async def test_the_page_outlives_a_restart_of_plex_and_says_while_it_lasts_that_
         await expect(seen.page.locator(".pill")).to_have_text("Live")
         await expect(seen.page.locator(".now")).to_contain_text("Nothing is playing")
         it.demo.start(it.demo.get_movie(3))
-        await expect(seen.page.locator(".session h3")).to_have_text(it.demo.get_movie(3).title)
+        await expect(seen.page.locator(".session h2")).to_have_text(it.demo.get_movie(3).title)
         assert await seen.page.evaluate("window.same"), "it was not reloaded"
         assert seen.complaints == []
 
@@ -181,7 +182,7 @@ async def test_while_the_companion_is_away_the_page_says_what_was_and_nothing_of
                 await fill_household(demo)
                 await expect(seen.page.locator(".session .state-name")).to_have_text(["Watching", "Watching"])
                 await expect(seen.page.locator(".session .why")).to_be_visible()
-                await expect(seen.page.locator(".alert, .task, .arrival")).to_have_count(3)
+                await expect(seen.page.locator(".alert, .task")).to_have_count(2)
             await expect(seen.page.locator(".pill")).to_have_text("Live")
             before = await _read_text(seen)
             assert len(PRESENT.findall(before)) >= 4
@@ -267,7 +268,7 @@ async def fill_household(demo: Demo) -> None:
 async def test_axe_finds_nothing_by_day_or_night_live_or_blind(it: Home, seen: Window) -> None:
     await fill_household(it.demo)
     await expect(seen.page.locator(".session")).to_have_count(2)
-    await expect(seen.page.locator(".alert, .task, .arrival")).to_have_count(3)
+    await expect(seen.page.locator(".alert, .task")).to_have_count(2)
     for scheme in SCHEMES:
         await seen.page.emulate_media(color_scheme=scheme)
         assert await seen.violations() == [], scheme
@@ -280,7 +281,7 @@ async def test_axe_finds_nothing_by_day_or_night_live_or_blind(it: Home, seen: W
 
 async def test_hostile_titles_are_text_and_nothing_is_wider_than_the_window(it: Home, seen: Window) -> None:
     await fill_household(it.demo)
-    await expect(seen.page.locator(".session h3").first).to_contain_text("<img src=x onerror")
+    await expect(seen.page.locator(".session h2").first).to_contain_text("<img src=x onerror")
     for width in WIDTHS:
         await seen.page.set_viewport_size({"width": width, "height": 900})
         assert await seen.overflow() <= 0, width
@@ -306,7 +307,7 @@ async def open_title_without_script(chromium: Browser, url: str) -> AsyncIterato
     context = await chromium.new_context(java_script_enabled=False)
     page = await context.new_page()
     await page.goto(url)
-    yield await page.locator(".session h3").first.text_content()
+    yield await page.locator(".session h2").first.text_content()
     await context.close()
 
 
@@ -331,12 +332,81 @@ async def test_what_has_the_focus_keeps_it_when_its_part_is_told_anew(it: Home, 
 
 
 async def test_an_alert_is_acknowledged_with_its_button_and_leaves(it: Home, seen: Window) -> None:
-    it.demo.announce(frames.build_status("The roof is being repaired"))
+    await it.add_alert("The roof is being repaired")
     alert = seen.page.locator(".alert")
     await expect(alert).to_contain_text("The roof is being repaired")
     await alert.get_by_role("button", name="Mark as seen: The roof is being repaired").press("Enter")
     await expect(alert).to_have_count(0)
     await expect(seen.page.get_by_text("Nothing needs attention.")).to_be_visible()
+
+
+@pytest.mark.parametrize("script", [True, False])
+async def test_a_stream_is_stopped_in_a_dialog_that_escape_and_cancel_leave_without_sending(
+    chromium: Browser, tmp_path: Path, script: bool
+) -> None:
+    async with home(tmp_path, read_only=False) as it:
+        it.demo.start(it.demo.get_movie(1))
+        await it.until(lambda: any(one.listed for one in it.sessions.values()))
+        context = await chromium.new_context(java_script_enabled=script)
+        page = await context.new_page()
+        await page.goto(it.url)
+        dialog = page.get_by_role("dialog")
+        for leave in ("Escape", "Cancel"):
+            await page.get_by_role("button", name="Stop ").click()
+            await expect(dialog).to_be_visible()
+            if leave == "Escape":
+                await page.keyboard.press("Escape")
+            else:
+                await dialog.get_by_role("button", name="Cancel").click()
+            await expect(dialog).to_be_hidden()
+        assert it.demo.requests.count("/status/sessions/terminate") == 0
+        await page.get_by_role("button", name="Stop ").click()
+        await dialog.get_by_label("Message").fill("Dinner is ready")
+        await dialog.get_by_role("button", name="Stop it").click()
+        await expect(page.locator(".now")).to_contain_text("Nothing is playing")
+        assert it.demo.requests.count("/status/sessions/terminate") == 1
+        await context.close()
+
+
+@pytest.mark.parametrize("script", [True, False])
+async def test_a_rule_is_turned_on_in_a_dialog_that_escape_and_cancel_leave_without_sending(
+    chromium: Browser, tmp_path: Path, script: bool
+) -> None:
+    async with home(tmp_path) as it:
+        await save_rules(it.application)
+        rules = it.application.companion.live.state.rules
+        context = await chromium.new_context(java_script_enabled=script)
+        page = await context.new_page()
+        await page.goto(f"{it.url}/rules")
+        dialog = page.get_by_role("dialog")
+        for leave in ("Escape", "Cancel"):
+            await page.get_by_role("button", name="Turn on").click()
+            await expect(dialog).to_contain_text("Turn this rule on?")
+            if leave == "Escape":
+                await page.keyboard.press("Escape")
+            else:
+                await dialog.get_by_role("button", name="Cancel").click()
+            await expect(dialog).to_be_hidden()
+        assert it.application.companion.live.state.rules.stored == rules.stored
+        await page.get_by_role("button", name="Turn on").click()
+        await dialog.get_by_role("button", name="Turn it on").click()
+        await expect(page.get_by_role("button", name="Turn off")).to_have_count(3)
+        await page.get_by_role("button", name="Turn off: Anybody plays").click()
+        await expect(page.get_by_role("button", name="Turn off")).to_have_count(2)
+        await context.close()
+
+
+async def test_what_is_typed_in_the_dialog_survives_reports_of_progress(chromium: Browser, tmp_path: Path) -> None:
+    async with home(tmp_path, read_only=False) as it:
+        playing = it.demo.start(it.demo.get_movie(1))
+        await it.until(lambda: any(one.listed for one in it.sessions.values()))
+        async with window(chromium, it.url) as seen:
+            await seen.page.get_by_role("button", name="Stop ").click()
+            await seen.page.get_by_label("Message").fill("Dinner")
+            it.demo.pause(playing)
+            await expect(seen.page.locator(".session .state")).to_contain_text("Paused")
+            await expect(seen.page.get_by_label("Message")).to_have_value("Dinner")
+            assert await seen.violations() == []
 
 
 async def test_who_listens_is_told_of_what_begins_and_of_nothing_that_was_there(it: Home, chromium: Browser) -> None:
@@ -349,13 +419,13 @@ async def test_who_listens_is_told_of_what_begins_and_of_nothing_that_was_there(
         await expect(seen.page.locator("#said")).to_contain_text(f"is watching {it.demo.get_movie(2).title}")
 
 
-async def test_the_keyboard_begins_with_a_way_to_what_plays(seen: Window) -> None:
+async def test_the_keyboard_begins_with_a_way_to_the_content(seen: Window) -> None:
     await seen.page.keyboard.press("Tab")
     skip = seen.page.locator(".skip")
     await expect(skip).to_be_focused()
     await expect(skip).to_be_in_viewport()
     await skip.press("Enter")
-    await expect(seen.page.locator("#now")).to_be_focused()
+    await expect(seen.page.locator("#main")).to_be_focused()
 
 
 async def test_a_page_of_another_version_loads_itself_anew_when_it_connects(seen: Window) -> None:
@@ -381,7 +451,7 @@ async def test_the_token_opens_the_page_which_then_moves_and_writes_by_the_cooki
         await expect(page.get_by_label("Token")).to_be_visible()
         await page.get_by_label("Token").fill(token)
         await page.get_by_role("button", name="Log in").click()
-        await expect(page.locator("h1")).to_contain_text(it.demo.state.name)
+        await expect(page.locator(".brand")).to_contain_text(it.demo.state.name)
         complaints.clear()  # until here the browser was told 401, as it should be
         session = it.demo.start()
         await expect(page.locator(".session")).to_have_count(1)

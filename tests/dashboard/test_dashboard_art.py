@@ -10,7 +10,8 @@ import httpx2
 import pytest
 from support.application import Home, home
 
-from plex_companion.dashboard.art import CachedPicture, PictureCache, find_poster_path
+from plex_companion.dashboard.art import CachedPicture, PictureCache
+from plex_companion.plex.pictures import find_poster_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

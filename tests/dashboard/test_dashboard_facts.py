@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from plex_companion import wording
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.queries.chart_queries import Ranking, count_plays_by_quarter
 from plex_companion.changes.state import State
-from plex_companion.dashboard import cards, charts
+from plex_companion.dashboard import cards, charts, formats
+from plex_companion.dashboard.recent_items import AddedItem, merge_items
 from plex_companion.dashboard.renderer import compute_difference
 from plex_companion.models import (
     Activity,
@@ -114,7 +115,7 @@ def test_live_television_has_no_picture_to_ask_for() -> None:
 def test_why_a_picture_is_converted_is_told_as_far_as_the_facts_go(
     changed: dict[str, object], resolution: str | None, words_: str
 ) -> None:
-    job = replace(JOB, **changed)  # type: ignore[arg-type]  # the example says which
+    job = replace(JOB, **changed)
     assert (
         wording.explain_transcode(session(transcode=job, decision="transcode", video_resolution=resolution))[0]
         == words_
@@ -160,7 +161,7 @@ def alert(number: int, **more: object) -> Alert:
 
 def test_what_is_open_and_unknown_comes_first_and_what_is_over_and_known_or_old_is_left_out() -> None:
     over, day = alert(4, resolved_at=NOW), DAY_MS
-    told = [
+    shown = [
         over,
         alert(1, at=NOW - 2 * day, resolved_at=NOW - 2 * day),
         alert(2, at=NOW - 9 * day),
@@ -168,7 +169,7 @@ def test_what_is_open_and_unknown_comes_first_and_what_is_over_and_known_or_old_
         alert(6, resolved_at=NOW, acknowledged_at=NOW),
         alert(3),
     ]
-    assert [notice.id for notice in cards.build_alert_cards(told, NOW)] == [3, 2, 5, 4]
+    assert [notice.id for notice in cards.build_alert_cards(shown, NOW)] == [3, 2, 5, 4]
 
 
 def test_a_task_of_unknown_progress_has_none() -> None:
@@ -189,7 +190,34 @@ def test_what_was_added_is_shown_once_ready_unless_it_is_gone_again() -> None:
         (change(1), change(2, settled=False), change(3, type="season"), change(4), change(5, change="updated"))
     )
     known.recent.append(change(6, item_id="4", change="deleted"))
-    assert [(one.title, one.library) for one in cards.build_new_items(known, NOW)] == [("Film 1", "Films")]
+    assert [(one.title, one.library) for one in merge_items(known, [])] == [("Film 1", "Films")]
+
+
+def test_what_plex_lists_as_added_is_shown_once_and_what_was_heard_since_stands_before_it() -> None:
+    known = state()
+    known.recent.extend((change(1), change(2), change(3, item_id="9", change="deleted")))
+    listed = [AddedItem(key, f"Listed {key}", "", "Films", NOW - 1_000) for key in ("2", "8", "9")]
+    assert [one.title for one in merge_items(known, listed)] == ["Film 1", "Listed 2", "Listed 8"]
+
+
+def test_streams_are_in_the_order_of_what_needs_attention() -> None:
+    known = state()
+    kinds: list[tuple[str, dict[str, object]]] = [
+        ("paused", {}),
+        ("playing", {}),
+        ("playing", {"decision": "transcode", "transcode": replace(JOB, speed=2.0)}),
+        ("playing", {"decision": "transcode", "transcode": replace(JOB, speed=0.6)}),
+        ("buffering", {}),
+        ("error", {}),
+    ]
+    for number, (said, more) in enumerate(kinds):
+        known.sessions[str(number)] = session(play_id=number, state=said, **more)
+    assert [card.play_id for card in cards.build_cards(known, NOW)] == [5, 4, 3, 2, 1, 0]
+
+
+def test_routine_is_no_alert_that_needs_attention() -> None:
+    scan = Alert(1, NOW, "scan_finished", "info", "Scanned", {}, "1")
+    assert cards.build_alert_cards([scan], NOW) == []
 
 
 CLOCK = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
@@ -265,3 +293,23 @@ async def test_the_figures_count_shows_as_one_and_leave_out_what_is_too_old(tmp_
             )
         since = NOW - 30 * 86_400_000
         assert await count_plays_by_quarter(cache, since) == {NOW // 900_000 - 4: 1, NOW // 900_000 - 8: 2}
+
+
+@pytest.mark.parametrize(
+    ("rendered", "html"),
+    [
+        (formats.render_name("<b>&\u202e"), "<bdi>&lt;b&gt;&amp;</bdi>"),
+        (formats.render_count(1, "play"), '<data value="1" data-number>1</data> play'),
+        (formats.render_count(1_234, "play"), '<data value="1234" data-number>1,234</data> plays'),
+        (formats.render_size(None), "\u2013"),
+        (formats.render_size(1_500_000_000), '<data value="1500000000" data-size>1.5 GB</data>'),
+        (formats.render_duration(12_000_000), '<data value="12000000" data-duration>3 h 20 min</data>'),
+        (
+            formats.render_time(NOW, "date", UTC, NOW),
+            f'<time datetime="2026-11-22T18:00:00+00:00" data-at="{NOW}" data-style="date">22 Nov 2026</time>',
+        ),
+    ],
+    ids=str,
+)
+def test_values_are_escaped_and_carry_what_the_script_formats(rendered: str, html: str) -> None:
+    assert str(rendered) == html

@@ -5,7 +5,7 @@
 const root = document.documentElement;
 const lost = document.getElementById("lost");
 const said = document.getElementById("said");
-const SILENCE_MS = 40_000; // the server sends a heartbeat every 15 s
+const SILENCE_MS = 13_000; // the server sends a heartbeat every 4 s
 const HIDDEN_MS = 60_000; // a hidden page closes its connection after this: browsers allow few per host
 const RETRY_MS = 2_000;
 
@@ -21,8 +21,9 @@ let ahead = Number(root.dataset.now) - heardAt; // how far the server's clock is
 // -- updates from the server
 
 function connect() {
+  if (!("EventSource" in window)) return showBanner("This browser can't receive updates. Reload the page to see what's new.");
   disconnect();
-  source = new EventSource("/events?parts=all");
+  source = new EventSource(`/events?parts=${root.dataset.live}`);
   source.addEventListener("hello", (message) => {
     // Another version of the program has other templates and scripts.
     if (JSON.parse(message.data).build !== root.dataset.build) location.reload();
@@ -74,7 +75,10 @@ function applyPart({ part, order, pieces, link, now }) {
   ahead = now - Date.now();
   root.dataset.link = link;
   const place = document.querySelector(`[data-part="${part}"]`);
-  if (place) syncChildren(place, order, pieces);
+  if (place) {
+    syncChildren(place, order, pieces);
+    localize(place);
+  }
   refreshTimes();
 }
 
@@ -102,23 +106,16 @@ function parseElement(html) {
   return template.content.firstElementChild;
 }
 
-// Make one tree equal to another and keep its nodes, so that focus, images and open <details> survive.
+// Make one tree equal to another and keep its nodes, so that focus, images, an open <details> or a dialog survive.
 function morph(old, fresh) {
-  if (old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
-  if (old.nodeType !== Node.ELEMENT_NODE) {
-    if (old.data !== fresh.data) old.data = fresh.data;
-    return;
-  }
-  for (const { name } of [...old.attributes]) {
-    if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
-  }
-  for (const { name, value } of fresh.attributes) {
-    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-  }
-  const freshNodes = [...fresh.childNodes];
-  [...old.childNodes].slice(freshNodes.length).forEach((node) => node.remove());
-  const oldNodes = [...old.childNodes];
-  freshNodes.forEach((node, n) => (oldNodes[n] ? morph(oldNodes[n], node) : old.append(node)));
+  Idiomorph.morph(old, fresh, {
+    morphStyle: "outerHTML",
+    ignoreActiveValue: true,
+    callbacks: {
+      beforeNodeMorphed: (node) => !node.matches?.("dialog:popover-open"),
+      beforeAttributeUpdated: (name) => name !== "open",
+    },
+  });
 }
 
 function announce(sentence) {
@@ -130,15 +127,19 @@ function announce(sentence) {
 // -- when plex-companion itself is unreachable
 
 function showLost() {
-  if (!lost.hidden) return;
+  if ("lost" in root.dataset) return;
   root.dataset.lost = "";
-  lost.hidden = false;
-  lost.textContent = `plex-companion isn't responding. This is the last known state, from ${formatClock(heardAt)}; it may be out of date.`;
+  showBanner(`plex-companion isn't responding. This is the last known state, from ${formatClock(heardAt)}; it may be out of date.`);
   refreshTimes();
 }
 
+function showBanner(sentence) {
+  lost.hidden = false;
+  lost.textContent = sentence;
+}
+
 function hideLost() {
-  if (lost.hidden) return;
+  if (!("lost" in root.dataset)) return;
   delete root.dataset.lost;
   lost.hidden = true;
   lost.textContent = "";
@@ -147,14 +148,16 @@ function hideLost() {
 
 // Use the present tense only while the state is current.
 function updateTense() {
-  const away = asleep || !lost.hidden;
+  const away = asleep || "lost" in root.dataset;
   const before = tense;
   tense = away ? "whenLost" : root.dataset.link === "live" ? "whenLive" : "whenBlind";
   for (const node of document.querySelectorAll("[data-when-live]")) {
     setText(node, node.dataset[tense] ?? node.dataset.whenLive);
   }
   if (before !== tense && tense !== "whenLive") said.replaceChildren();
-  const title = asleep ? "" : away ? "plex-companion not responding" : document.querySelector("[data-title]")?.dataset.title;
+  const summary = document.querySelector("[data-title]");
+  const now = summary ? summary.dataset.title : root.dataset.page;
+  const title = asleep ? (summary ? "" : now) : away ? "plex-companion not responding" : now;
   document.title = title ? `${title} – plex-companion` : "plex-companion";
 }
 
@@ -171,13 +174,45 @@ function formatDuration(ms) {
 
 function formatAgo(ms) {
   for (const [span, name] of [[86_400_000, "d"], [3_600_000, "h"], [60_000, "min"]]) {
-    if (ms >= span) return `${Math.floor(ms / span)} ${name} ago`;
+    if (ms >= span) return `${Math.floor(ms / span).toLocaleString()} ${name} ago`;
   }
   return "just now";
 }
 
+function formatSize(bytes) {
+  if (bytes < 1_000) return `${bytes.toLocaleString()} bytes`;
+  const unit = Math.min(4, Math.floor(Math.log10(bytes) / 3));
+  const digits = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  return `${(bytes / 1_000 ** unit).toLocaleString(undefined, digits)} ${["", "kB", "MB", "GB", "TB"][unit]}`;
+}
+
+function formatLength(ms) {
+  if (ms < 60_000) return `${Math.floor(ms / 1_000)} s`;
+  const hours = Math.floor(ms / 3_600_000);
+  const minutes = Math.floor(ms / 60_000) % 60;
+  if (!hours) return `${minutes} min`;
+  return minutes && hours < 100 ? `${hours} h ${minutes} min` : `${hours.toLocaleString()} h`;
+}
+
+const STYLES = { // a formatter takes longer to make than to use a hundred times
+  full: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }),
+  date: new Intl.DateTimeFormat(undefined, { dateStyle: "medium" }),
+  clock: new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }),
+};
+
+// Numbers, dates and times in the manner of the browser. The server wrote them in English and in its own time zone.
+function localize(tree) {
+  for (const node of tree.querySelectorAll("data[data-number]")) setText(node, Number(node.value).toLocaleString());
+  for (const node of tree.querySelectorAll("data[data-size]")) setText(node, formatSize(Number(node.value)));
+  for (const node of tree.querySelectorAll("data[data-duration]")) setText(node, formatLength(Number(node.value)));
+  for (const node of tree.querySelectorAll("time[data-style]")) {
+    const style = STYLES[node.dataset.style];
+    if (style) setText(node, style.format(Number(node.dataset.at)));
+  }
+}
+
 function refreshTimes() {
-  const now = (asleep || !lost.hidden ? heardAt : Date.now()) + ahead;
+  const now = (asleep || "lost" in root.dataset ? heardAt : Date.now()) + ahead;
   for (const session of document.querySelectorAll(".session")) {
     const { offset, at, duration } = session.dataset;
     const moved = "moving" in session.dataset ? Math.max(0, now - at) : 0;
@@ -185,7 +220,7 @@ function refreshTimes() {
     setText(session.querySelector(".position"), formatDuration(here));
     if (duration) session.querySelector("progress").value = here;
   }
-  for (const time of document.querySelectorAll("time[data-at]")) {
+  for (const time of document.querySelectorAll("time[data-at]:not([data-style]), time[data-style=ago]")) {
     setText(time, formatAgo(Date.now() + ahead - time.dataset.at));
     time.title ||= new Date(Number(time.dataset.at)).toLocaleString();
   }
@@ -200,7 +235,7 @@ function setText(node, text) {
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
-  if (!form.matches(".alert form")) return;
+  if (!form.matches(".alerts .alert form")) return;
   event.preventDefault();
   const button = form.querySelector("button");
   button.disabled = true;
@@ -233,5 +268,17 @@ function suspend() {
 }
 
 setInterval(refreshTimes, 1_000);
-refreshTimes();
 connect();
+afterPaint(() => {
+  localize(document);
+  refreshTimes();
+});
+
+// What the server wrote can be read already, so it is painted before anything changes it.
+function afterPaint(work) {
+  if (!PerformanceObserver.supportedEntryTypes?.includes("paint")) return setTimeout(work);
+  new PerformanceObserver((_, observer) => {
+    observer.disconnect();
+    work();
+  }).observe({ type: "paint", buffered: true });
+}

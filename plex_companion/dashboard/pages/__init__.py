@@ -1,0 +1,1 @@
+"""The pages: one module for each, all in the frame of `dashboard/layout.py`."""
