@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
+from plex_companion.demo.page_faults import KINDS
 from plex_companion.demo.simulation.scenarios import SCENARIOS, list_scenarios
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     Call = Callable[[Demo, "ControlArguments"], Awaitable[Any]]
 
+STREAMS = ("video", "audio", "subtitle")
 # These cut the caller's own connection, so they are begun and not waited for.
 SELF_CUTTING = {"n", "connection_lost", "connection_lost_near", "listener_gap"}
 
@@ -145,6 +147,8 @@ async def _change_session(demo: Demo, given: ControlArguments) -> Any:
             player=player,
             offset=int(given.get_number("offset", 0)),
             transcode=given.get_flag("transcode"),
+            delivery={f"{name}_decision": given.get_text(name) for name in STREAMS if given.get_text(name, "")} or None,
+            version=_find_index(len(demo.state.items[key].media) or 1, given, "version"),
         )
         return _describe_session(started)
     key, _, action = given.rest.partition("/")
@@ -177,18 +181,78 @@ async def _send_burst(demo: Demo, given: ControlArguments) -> Any:
     return {"frames": count}
 
 
-async def _add(demo: Demo, given: ControlArguments) -> Any:
-    movie = await demo.add_movie(
-        given.get_text("title", "") or None, section=given.get_text("section", demo.get_movie().section)
+async def _change_items(demo: Demo, given: ControlArguments) -> Any:
+    """Add a film (`POST /demo/items`), or act on an item (`POST /demo/items/KEY/ACTION`)."""
+    if not given.rest:
+        section = given.get_text("section", demo.get_movie().section)
+        movie = await demo.add_movie(given.get_text("title", "") or None, section=section)
+        return {"rating_key": movie.key, "title": movie.title}
+    key, _, action = given.rest.partition("/")
+    item = demo.state.items.get(key)
+    if item is None or action not in {"copy", "strip"}:
+        raise ControlError(f"no item {key!r} or no action {action!r}; actions are copy, strip", 404)
+    if action == "copy":
+        return {"rating_key": demo.copy_item(key, _find_section(demo, given, item.section)).key}
+    demo.strip_item(key, *given.get_text("names").split(","))
+    return {"rating_key": key, "missing": sorted(item.missing)}
+
+
+async def _add_show(demo: Demo, given: ControlArguments) -> Any:
+    section = _find_section(
+        demo, given, next((key for key, one in demo.state.sections.items() if one.type == "show"), "")
     )
-    return {"rating_key": movie.key, "title": movie.title}
+    seasons, episodes = int(given.get_number("seasons", 2)), int(given.get_number("episodes", 10))
+    show = demo.add_show(
+        given.get_text("title", "A Whole Show"), section=section, seasons=seasons, episodes=episodes,
+        announced=not given.get_flag("quiet"),
+    )  # fmt: skip
+    return {"rating_key": show.key, "title": show.title}
 
 
 async def _delete_item(demo: Demo, given: ControlArguments) -> Any:
     if given.rest not in demo.state.items:
         raise ControlError(f"no item {given.rest!r}", 404)
-    demo.delete_item(given.rest)
+    demo.delete_item(given.rest, announced=not given.get_flag("quiet"))
     return {"deleted": given.rest}
+
+
+def _find_section(demo: Demo, given: ControlArguments, default: str) -> str:
+    section = given.get_text("section", default)
+    if section not in demo.state.sections:
+        raise ControlError(f"no section {section!r}", 404)
+    return section
+
+
+async def _touch(demo: Demo, given: ControlArguments) -> Any:
+    section = _find_section(demo, given, demo.get_movie().section)
+    return {"section": section, "touched": len(demo.touch_items(section, int(given.get_number("count", 1_000))))}
+
+
+async def _change_section(demo: Demo, given: ControlArguments) -> Any:
+    """Rename a library, or delete it and add it again under another id: `POST /demo/sections/KEY/ACTION`."""
+    key, _, action = given.rest.partition("/")
+    if key not in demo.state.sections or action not in {"rename", "move"}:
+        raise ControlError(f"no section {key!r} or no action {action!r}; actions are rename, move", 404)
+    if action == "move":
+        return {"section": demo.move_section(key)}
+    demo.rename_section(key, given.get_text("title"))
+    return {"section": key, "title": given.get_text("title")}
+
+
+async def _delete_section(demo: Demo, given: ControlArguments) -> Any:
+    if given.rest not in demo.state.sections:
+        raise ControlError(f"no section {given.rest!r}", 404)
+    demo.delete_section(given.rest)
+    return {"deleted": given.rest}
+
+
+async def _break_pages(demo: Demo, given: ControlArguments) -> Any:
+    """Let pages of listings misbehave; `fault=none` ends it."""
+    kind, skip, times = given.get_text("fault"), int(given.get_number("skip", 0)), int(given.get_number("times", 1))
+    if kind not in {*KINDS, "none"}:
+        raise ControlError(f"'fault' must be one of {', '.join((*KINDS, 'none'))}")
+    demo.break_pages(None if kind == "none" else kind, skip=skip, times=times)
+    return {"fault": kind, "skip": skip, "times": times}
 
 
 async def _scan(demo: Demo, given: ControlArguments) -> Any:
@@ -270,10 +334,11 @@ async def _confirm(demo: Demo, _: ControlArguments) -> Any:
     return {"confirmed": waiting}
 
 
-async def _list_requests(demo: Demo, _: ControlArguments) -> Any:
+async def _list_requests(demo: Demo, given: ControlArguments) -> Any:
     log = demo.requests
     return {
-        "count": len(log),
+        "count": log.count(given.get_text("start", "")),
+        "most_open_listings": log.most_open_listings,
         "requests": [list(row) for row in log.log],
         "unknown": [list(row) for row in log.unknown],
     }
@@ -291,8 +356,9 @@ async def _describe_state(demo: Demo, _: ControlArguments) -> Any:
 
 CALLS: dict[str, Call] = {
     "GET scenarios": _list_scenarios, "POST scenarios": _play_scenario, "GET sessions": _list_sessions, "POST sessions": _change_session, "POST frames": _send_frames,
-    "POST burst": _send_burst, "POST items": _add, "DELETE items": _delete_item, "POST scan": _scan, "POST restart": _restart,
+    "POST burst": _send_burst, "POST items": _change_items, "DELETE items": _delete_item, "POST scan": _scan, "POST restart": _restart,
     "POST silence": _fall_silent, "POST speak": _speak, "POST reset": _reset_connections, "POST cut": _cut_connections, "POST status": _answer_with_status,
     "POST slow": _slow_down, "POST token": _change_token, "GET requests": _list_requests, "DELETE requests": _forget_requests, "GET state": _describe_state,
-    "POST confirm": _confirm,
+    "POST confirm": _confirm, "POST shows": _add_show, "POST touch": _touch, "POST sections": _change_section,
+    "DELETE sections": _delete_section, "POST pages": _break_pages,
 }  # fmt: skip

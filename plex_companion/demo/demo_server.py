@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.demo import frames, playback
+from plex_companion.demo import frames, library_changes, playback
+from plex_companion.demo.page_faults import PageFault
 from plex_companion.demo.simulation import background
 
 if TYPE_CHECKING:
@@ -102,9 +103,12 @@ class Demo:
 
     def start(
         self, item: DemoItem | str | None = None, *, user: int = 0, player: int = 0, offset: int = 0, state: str = "playing",
-        transcode: bool = False,
+        transcode: bool = False, delivery: Mapping[str, Any] | None = None, version: int = 0,
     ) -> DemoSession:  # fmt: skip
-        """Start a session and announce it; users and players by position, items by rating key."""
+        """Start a session and announce it; users and players by position, items by rating key.
+
+        `delivery` sets fields of the transcode, such as `{"video_decision": "copy", "subtitle_decision": "burn"}`.
+        """
         chosen = self.state.items[item] if isinstance(item, str) else item or self.get_movie()
         return playback.start(
             self.state,
@@ -113,7 +117,9 @@ class Demo:
             self.get_player(player),
             offset=offset,
             state=state,
-            transcode=transcode,
+            transcode=transcode or delivery is not None,
+            delivery=delivery,
+            version=version,
         )
 
     def move(self, session: DemoSession, seconds: float = playback.TICK) -> None:
@@ -174,9 +180,46 @@ class Demo:
         await background.announce_added(self.state, movie, extra if extras else None)
         return movie
 
-    def delete_item(self, key: str) -> None:
+    def add_show(
+        self, title: str, *, section: str = "2", seasons: int = 2, episodes: int = 10, announced: bool = True
+    ) -> DemoItem:
+        """Add a show as a whole, and return it."""
+        items = library_changes.create_show(self.state, section, title, seasons, episodes)
+        library_changes.add_all(self.state, items, announced=announced)
+        return items[0]
+
+    def delete_item(self, key: str, *, announced: bool = True) -> None:
         """Delete an item and everything below it; each is announced with state 9."""
-        self.state.delete_item(key)
+        if announced:
+            self.state.delete_item(key)
+        else:
+            self.state.remove(key)
+
+    def copy_item(self, key: str, section: str | None = None) -> DemoItem:
+        """Add a film once more, under the guid it has: in the same library or in another."""
+        return library_changes.copy_item(self.state, key, section or self.state.items[key].section)
+
+    def strip_item(self, key: str, *names: str) -> None:
+        """Leave attributes of an item out of every answer: `title`, `size`, `parent` or any other of Plex's names."""
+        library_changes.strip_item(self.state, key, set(names))
+
+    def touch_items(self, section: str, count: int | None = None) -> list[DemoItem]:
+        """Refresh the metadata of a library, or of its first `count` items of any type: `updatedAt` moves, and each is announced."""
+        items = [item for item in self.state.items.values() if item.section == section][:count]
+        library_changes.touch_items(self.state, items)
+        return items
+
+    def delete_section(self, key: str) -> None:
+        """Delete a library with everything in it."""
+        library_changes.delete_section(self.state, key)
+
+    def rename_section(self, key: str, title: str) -> None:
+        """Give a library another title."""
+        library_changes.rename_section(self.state, key, title)
+
+    def move_section(self, key: str) -> str:
+        """Delete a library and add it again under another id, with new rating keys and the same guids; return the id."""
+        return library_changes.move_section(self.state, key)
 
     def trash_item(self, key: str) -> None:
         """Mark an item with `deletedAt`, as if its file were gone: it stays in the trash until that is emptied."""
@@ -206,6 +249,12 @@ class Demo:
         """Accept tokens again."""
         self.state.faults.revoked = False
 
+    def replace_token(self, token: str) -> None:
+        """Give the owner another token, and refuse the one before. Open sockets stay, as they do with Plex."""
+        self.state.by_token = {known: user for known, user in self.state.by_token.items() if known != self.token}
+        self.state.by_token[token] = self.state.owner
+        self.token = self.state.token = token
+
     def answer_with(self, status: int | None, body: bytes | None = None, headers: dict[str, str] | None = None) -> None:
         """Answer every call with this status (503 is Plex's maintenance page) and, if given, this body; `None` ends it."""
         faults = self.state.faults
@@ -222,6 +271,10 @@ class Demo:
     def refuse_long_paths(self, longest: int | None) -> None:
         """Answer 414 to longer paths (query included), as servers and proxies do at 8 KB; `None` ends it."""
         self.state.faults.longest_path = longest
+
+    def break_pages(self, kind: str | None, *, skip: int = 0, times: int = 1) -> None:
+        """Let pages of listings `fail`, be `short`, `shrink` or `repeat`: `times` pages, after `skip` good ones; `None` ends it."""
+        self.state.faults.page = PageFault(kind, skip, times) if kind else None
 
     def go_silent(self, *, everything: bool = False) -> None:
         """Keep sockets open but move nothing on them, not even pongs: open websockets, or with `everything` all of them."""

@@ -30,8 +30,8 @@ def encode(value: object) -> str:
 
 def build_frame(kind: str, list_key: str, *entries: Entry, size: int | None = None) -> Frame:
     """Build one container; `size` can be set wrong on purpose."""
-    counted = len(entries) if size is None else size
-    body = {"NotificationContainer": {"type": kind, "size": counted, list_key: list(entries)}}
+    count = len(entries) if size is None else size
+    body = {"NotificationContainer": {"type": kind, "size": count, list_key: list(entries)}}
     # The event source has one object, not a list, and no container.
     return Frame(kind, encode(body), encode({list_key: entries[0]}) if entries else "")
 

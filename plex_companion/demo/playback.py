@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from plex_companion.demo import frames
 from plex_companion.demo.household.model import DemoItem
-from plex_companion.demo.sessions import DemoSession, DemoTranscode
+from plex_companion.demo.sessions import AUDIO_ONLY, DemoSession, DemoTranscode
 
 if TYPE_CHECKING:
-    from plex_companion.demo.household.model import DemoPlayer, DemoUser
+    from collections.abc import Mapping
+
+    from plex_companion.demo.household.model import DemoMedia, DemoPlayer, DemoUser
     from plex_companion.demo.server_state import ServerState
 
 TICK = 10.0  # seconds between a client's reports
@@ -19,20 +21,36 @@ STORED_FROM = 60_000  # ms; earlier positions are not kept
 
 def build_transcode_entry(server: ServerState, session: DemoSession) -> frames.Entry:
     """Build the TranscodeSession of a frame: real booleans, a full key, a float time."""
-    work, media = session.transcode, session.item.media
+    work, source = session.transcode, session.media
     if work is None:
         return {}
-    source = media[0] if media else None
-    return {
+    entry: frames.Entry = {
         "key": f"/transcode/sessions/{work.id}", "throttled": work.throttled, "complete": False,
         "progress": -1.0 if session.live else round(work.progress, 2), "size": -22, "speed": work.speed, "error": False,
         "duration": session.item.duration or 7_200_000, "remaining": 600, "context": "streaming",
         "sourceVideoCodec": source.video_codec if source else "", "sourceAudioCodec": source.audio_codec if source else "",
-        "videoDecision": work.video_decision, "audioDecision": work.audio_decision, "protocol": "dash", "container": "mp4",
-        "videoCodec": work.video_codec, "audioCodec": work.audio_codec, "audioChannels": 2, "width": work.width,
-        "height": work.height, "transcodeHwRequested": work.hardware, "transcodeHwFullPipeline": False,
+        "videoDecision": work.video_decision, "audioDecision": work.audio_decision,
+        "protocol": work.protocol, "container": work.container,
+        **_describe_output(work, source), "transcodeHwRequested": work.hardware, "transcodeHwFullPipeline": False,
         "timeStamp": work.started_at or server.clock(), "maxOffsetAvailable": session.offset / 1000 + 40.0,
         "minOffsetAvailable": session.offset / 1000,
+    }  # fmt: skip
+    if not work.video_decision:
+        entry = {name: value for name, value in entry.items() if name not in _OF_PICTURES}
+    return entry | ({"subtitleDecision": work.subtitle_decision} if work.subtitle_decision else {})
+
+
+_OF_PICTURES = frozenset({"sourceVideoCodec", "videoDecision", "videoCodec", "width", "height"})
+"""Attributes that the transcode of a music track does not have."""
+
+
+def _describe_output(work: DemoTranscode, source: DemoMedia | None) -> frames.Entry:
+    """Return what comes out of a transcoder: what is copied stays as it is in the file."""
+    video = source if source and work.video_decision == "copy" else work
+    audio = source if source and work.audio_decision == "copy" else work
+    return {
+        "videoCodec": video.video_codec, "audioCodec": audio.audio_codec, "audioChannels": audio.audio_channels,
+        "width": video.width, "height": video.height,
     }  # fmt: skip
 
 
@@ -45,18 +63,21 @@ def start(
     offset: int = 0,
     state: str = "playing",
     transcode: bool = False,
+    delivery: Mapping[str, Any] | None = None,
+    version: int = 0,
     live: str = "",
     announce: bool = True,
 ) -> DemoSession:
     """Start a session and announce it. It replaces the player's old session.
 
-    The first report carries no transcodeSession yet, the second does.
+    The first report carries no transcodeSession yet, the second does. `delivery` sets fields of the transcode, such as
+    `{"video_decision": "copy"}`; `version` is the position of the version that plays.
     """
     for old in [s for s in server.sessions.values() if s.player is player]:
         stop(server, old)
     session = DemoSession(
-        str(server.next_session), server.new_uuid(), item, user, player, state, offset, server.clock(), live=live
-    )
+        str(server.next_session), server.new_uuid(), item, user, player, state, offset, server.clock(), live=live, version=version,
+    )  # fmt: skip
     server.next_session += 1
     server.next_queue_item += 1
     server.next_queue += 1
@@ -66,15 +87,18 @@ def start(
     if announce:
         server.announce(frames.build_playing(session.build_entry()))
     if transcode:
-        begin_transcode(server, session, announce=announce)
+        begin_transcode(server, session, announce=announce, **(delivery or {}))
     return session
 
 
-def begin_transcode(server: ServerState, session: DemoSession, *, announce: bool = True) -> DemoTranscode:
-    """Start a transcode for this session."""
-    session.transcode = DemoTranscode(
-        f"{server.rng.getrandbits(96):024x}", started_at=server.clock(), speed=4.2, progress=0.5
-    )
+def begin_transcode(
+    server: ServerState, session: DemoSession, *, announce: bool = True, **fields: Any
+) -> DemoTranscode:
+    """Start a transcode for this session; `fields` are those of `DemoTranscode`."""
+    begun: dict[str, Any] = {"started_at": server.clock(), "speed": 4.2, "progress": 0.5}
+    if session.media and not session.media.video_codec:
+        begun |= AUDIO_ONLY
+    session.transcode = DemoTranscode(f"{server.rng.getrandbits(96):024x}", **(begun | fields))
     if announce:
         server.announce(frames.build_transcode("start", build_transcode_entry(server, session)))
         server.announce(frames.build_playing(session.build_entry()))
@@ -83,10 +107,8 @@ def begin_transcode(server: ServerState, session: DemoSession, *, announce: bool
 
 def report(server: ServerState, session: DemoSession, state: str | None = None, offset: int | None = None) -> None:
     """Store and announce state and position, as a client's `/:/timeline` does."""
-    if state is not None:
-        session.state = state
-    if offset is not None:
-        session.offset = offset
+    session.state = session.state if state is None else state
+    session.offset = session.offset if offset is None else offset
     server.announce(frames.build_playing(session.build_entry()))
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import SocketAttribute
+from anyio.abc import SocketAttribute, SocketStream
 
 from plex_companion.errors import PortInUse
 
 if TYPE_CHECKING:
-    from anyio.abc import SocketStream, TaskGroup, TaskStatus
+    from anyio.abc import TaskGroup, TaskStatus
 
 MAX_FIRST_LINE = 16_384
 MAX_LINKS = 2_000
@@ -99,14 +99,26 @@ class PortRelay:
                 async with listener:
                     self.port = listener.extra(SocketAttribute.local_port)  # noqa: S610  # anyio, not Django
                     task_status.started()
-                    await listener.serve(self._relay, self._tasks)
+                    async with anyio.create_task_group() as accepting:
+                        for one in listener.listeners:
+                            accepting.start_soon(self._accept, one.extra(SocketAttribute.raw_socket))  # noqa: S610  # the same
         finally:
             self._listening = None
             self._closed.set()
 
-    async def _relay(self, client: SocketStream) -> None:
-        with anyio.CancelScope() as scope:
-            async with client:
+    async def _accept(self, listening: socket.socket) -> None:
+        """Accept connections, forever.
+
+        An `accept` of asyncio that is cancelled as a connection arrives leaves its socket open. Waiting for one can be cancelled.
+        """
+        while True:
+            await anyio.wait_readable(listening)
+            with contextlib.suppress(OSError):
+                self._tasks.start_soon(self._relay, listening.accept()[0])
+
+    async def _relay(self, accepted: socket.socket) -> None:
+        with anyio.CancelScope() as scope, contextlib.closing(accepted):
+            async with await SocketStream.from_socket(accepted) as client:
                 link = RelayLink(client, scope)
                 if len(self.links) < MAX_LINKS:
                     self.links.add(link)

@@ -53,10 +53,8 @@ def build_error_page(status: int) -> DemoAnswer:
     """Build Plex's page for a refused call; 503 is XML, as at start-up."""
     if status == 503:  # noqa: PLR2004  # the status
         return DemoAnswer(STARTING.encode(), status, "text/xml")
-    name = NAMES.get(status, "Error")
-    return DemoAnswer(
-        ERROR_PAGE.format(name=name, status=status).encode(), status, headers={"Cache-Control": "no-cache"}
-    )
+    page = ERROR_PAGE.format(name=NAMES.get(status, "Error"), status=status)
+    return DemoAnswer(page.encode(), status, headers={"Cache-Control": "no-cache"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +103,7 @@ class DemoRequest:
 
     def read_paging(self) -> tuple[int, int] | None:
         """Return start and size of the page, from headers or query; `None` for the whole list."""
-        start = self._read_paging_value("X-Plex-Container-Start")
-        size = self._read_paging_value("X-Plex-Container-Size")
+        start, size = map(self._read_paging_value, ("X-Plex-Container-Start", "X-Plex-Container-Size"))
         if start is None and size is None:
             return None
         return start or 0, 1_000_000 if size is None else size
@@ -126,14 +123,14 @@ def find_or_404(pool: Mapping[str, T], key: str) -> T:
 def drop_excluded(request: DemoRequest, nodes: list[Node]) -> list[Node]:
     """Return the rows without what `excludeElements=` and `excludeFields=` name, at any depth."""
     elements, fields = set(request.get("excludeElements").split(",")), request.get("excludeFields").split(",")
-    kept = [node for node in nodes if node.tag not in elements]
+    matching = [node for node in nodes if node.tag not in elements]
     if elements == {""} and fields == [""]:
-        return kept
-    for node in kept:
+        return matching
+    for node in matching:
         node.children = drop_excluded(request, node.children)
         for name in fields:
             node.attributes.pop(name, None)
-    return kept
+    return matching
 
 
 def build_page(request: DemoRequest, rows: Sequence[Any], make: Callable[[Any], Node], **facts: Value) -> Node:
@@ -145,8 +142,16 @@ def build_page(request: DemoRequest, rows: Sequence[Any], make: Callable[[Any], 
     if window is None:
         return build_container(drop_excluded(request, [make(row) for row in rows]), **facts)
     start, size = window
-    nodes = drop_excluded(request, [make(row) for row in rows[start : start + size]])
-    return build_container(nodes, totalSize=len(rows), offset=start, **facts)
+    fault = request.state.faults.take_page_fault(request.path) if size else ""
+    if fault == "fail":
+        raise HttpRefusal(500)
+    first = max(0, start - size) if fault == "repeat" else start
+    page = rows[first : first + size]
+    if fault in {"short", "shrink"}:
+        page = page[: len(page) // 2]
+    nodes = drop_excluded(request, [make(row) for row in page])
+    total = start + len(page) if fault == "shrink" else len(rows)
+    return build_container(nodes, totalSize=total, offset=start, **facts)
 
 
 def build_items_page(request: DemoRequest, items: Sequence[DemoItem], **facts: Value) -> Node:

@@ -14,6 +14,7 @@ import uvicorn
 
 from plex_companion.demo.demo_server import Demo
 from plex_companion.demo.household.built_in import build_household
+from plex_companion.demo.household.neighbours import rename_household
 from plex_companion.demo.relay import PortRelay
 from plex_companion.demo.server_state import ServerState
 from plex_companion.demo.simulation.scenarios import SCENARIOS
@@ -65,10 +66,9 @@ async def _serve_http(web: DemoWeb) -> AsyncIterator[int]:
 
 
 def _build_state(
-    household: Household | None, token: str | None, hub: SubscriberHub, clock: Callable[[], float], seed: int
+    household: Household, token: str | None, hub: SubscriberHub, clock: Callable[[], float], seed: int
 ) -> ServerState:
-    chosen = household or build_household(now=clock())
-    state = ServerState(chosen, clock=clock, rng=random.Random(seed), announce=hub.announce)  # noqa: S311  # play, not secrets
+    state = ServerState(household, clock=clock, rng=random.Random(seed), announce=hub.announce)  # noqa: S311  # play, not secrets
     if token is not None:
         state.token = token
         state.by_token = {user.token: user for user in state.users.values() if user is not state.owner}
@@ -87,8 +87,10 @@ async def open_demo(
     alive: bool = True,
     clock: Callable[[], float] = time.time,
     seed: int = 1,
+    identifier: str | None = None,
+    name: str | None = None,
 ) -> AsyncIterator[Demo]:
-    """Run a demo server until the block ends.
+    """Run a demo server until the block ends. `identifier` and `name` replace those of the household.
 
     With `alive`, simulated people watch and the server is busy by itself; without, nothing happens unless it is asked for.
     With `require_token`, other tokens get 401; without, any token or none is accepted.
@@ -97,7 +99,8 @@ async def open_demo(
         PortInUse: Another program listens on the port.
     """
     hub = SubscriberHub()
-    state = _build_state(household, require_token, hub, clock, seed)
+    chosen = rename_household(household or build_household(now=clock()), identifier, name)
+    state = _build_state(chosen, require_token, hub, clock, seed)
     state.speed = speed
     demo = Demo(state, hub, SCENARIOS)
     try:
@@ -146,10 +149,14 @@ async def serve_demo(
     household: Household | None = None,
     require_token: bool | str = False,
     ready: Callable[[Demo], None] | None = None,
+    identifier: str | None = None,
+    name: str | None = None,
 ) -> None:
     """Run a demo server until cancelled. `require_token` is a token, or True for a new one; `ready` is called when it listens."""
     token = secrets.token_urlsafe(15) if require_token is True else require_token or None
-    async with open_demo(host, port, speed=speed, household=household, require_token=token) as demo:
+    async with open_demo(
+        host, port, speed=speed, household=household, require_token=token, identifier=identifier, name=name
+    ) as demo:
         if ready:
             ready(demo)
         await anyio.sleep_forever()

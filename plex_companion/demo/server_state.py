@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 import uuid
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from plex_companion.demo.prefs import build_default_prefs, build_section_prefs
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from anyio.abc import TaskGroup
 
@@ -29,10 +31,14 @@ if TYPE_CHECKING:
         DemoUser,
         Household,
     )
+    from plex_companion.demo.page_faults import PageFault
     from plex_companion.demo.prefs import Pref
     from plex_companion.demo.sessions import DemoSession
 
 OWNER = 1
+LISTING = re.compile(r"/library/(sections/[^/]+/)?all")
+"""The paths that list whole libraries."""
+NO_ROWS = b"X-Plex-Container-Size=0"
 
 
 @dataclass(slots=True)
@@ -41,7 +47,7 @@ class SimulatedFaults:
 
     `status` answers every call, with `body` instead of Plex's page if there is one. `cloud_status` and `cloud_body` do this
     for plex.tv. `delay` holds every answer back, in seconds. Paths that are longer than `longest_path`, with their query,
-    are refused with 414.
+    are refused with 414. `page` is about the pages of long listings.
     """
 
     status: int | None = None
@@ -52,6 +58,13 @@ class SimulatedFaults:
     delay: float = 0.0
     revoked: bool = False
     longest_path: int | None = None
+    page: PageFault | None = None
+
+    def take_page_fault(self, path: str) -> str:
+        """Return the kind of fault that a page of a listing has; nothing if it has none."""
+        if self.page is None or not LISTING.fullmatch(path) or not self.page.take():
+            return ""
+        return self.page.kind
 
 
 @dataclass(slots=True)
@@ -60,6 +73,9 @@ class RequestLog:
 
     log: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=20_000))
     unknown: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=1_000))
+    open_listings: int = 0
+    most_open_listings: int = 0
+    """How many listings of whole libraries were being answered at once, at most."""
 
     def __len__(self) -> int:
         """Return the number of requests since the last `clear`."""
@@ -69,10 +85,22 @@ class RequestLog:
         """Count the requests whose path begins with `start`."""
         return sum(path.startswith(start) and method in {None, verb} for verb, path in self.log)
 
+    @contextmanager
+    def track(self, path: str, query: bytes = b"") -> Iterator[None]:
+        """Count a listing as open until it is answered. A request for no rows only asks how many there are."""
+        listing = bool(LISTING.fullmatch(path)) and not query.endswith(NO_ROWS)
+        self.open_listings += listing
+        self.most_open_listings = max(self.most_open_listings, self.open_listings)
+        try:
+            yield
+        finally:
+            self.open_listings -= listing
+
     def clear(self) -> None:
         """Forget the requests so far."""
         self.log.clear()
         self.unknown.clear()
+        self.most_open_listings = self.open_listings
 
 
 @dataclass(slots=True)
@@ -136,7 +164,7 @@ class ServerState:
         announce: Callable[[frames.Frame], None],
     ) -> None:
         self.name, self.version = household.name, household.version
-        self.machine_identifier = household.machine_identifier
+        self.machine_identifier, self.house = household.machine_identifier, household.house
         self.clock, self.rng, self.announce = clock, rng, announce
         self.url, self.port = "", 0
         """The public address, once the server listens."""
@@ -181,7 +209,9 @@ class ServerState:
 
     def _fill_library(self, household: Household) -> None:
         self.sections: dict[str, DemoSection] = {section.key: section for section in household.sections}
-        self.items: dict[str, DemoItem] = {item.key: replace(item, tags=dict(item.tags)) for item in household.items}
+        self.items: dict[str, DemoItem] = {
+            item.key: replace(item, tags=dict(item.tags), missing=set(item.missing)) for item in household.items
+        }
         self.children: dict[str, list[str]] = {}
         self.of_type: dict[tuple[str, str], list[str]] = {}
         for item in self.items.values():
@@ -200,7 +230,9 @@ class ServerState:
         self.players: dict[str, DemoPlayer] = {player.client_identifier: player for player in household.players}
         # Oldest first inside, because that is where rows are appended.
         self.history: list[DemoPlay] = sorted(household.history, key=lambda play: (play.viewed_at, play.id))
-        self.views = copy.deepcopy(household.views)
+        self.views = {
+            user: {key: replace(view) for key, view in seen.items()} for user, seen in household.views.items()
+        }
         self.next_play = max((play.id for play in self.history), default=0) + 1
 
     def _index(self, item: DemoItem) -> None:
@@ -376,9 +408,7 @@ class ServerState:
         """Return the title as timelines carry it: an episode names its show."""
         season = self.items.get(item.parent or "") if item.type == "episode" else None
         show = self.items.get(season.parent or "") if season else None
-        if season is None or show is None:
-            return item.title
-        return f"{show.title} S{season.index or 0:02} E{item.index or 0:02}"
+        return f"{show.title} S{season.index or 0:02} E{item.index or 0:02}" if season and show else item.title
 
     def start_activity(
         self, kind: str, title: str, subtitle: str = "", *, user: int = 1, cancellable: bool = False

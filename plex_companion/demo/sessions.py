@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from plex_companion.demo import frames
-    from plex_companion.demo.household.model import DemoItem, DemoPlayer, DemoUser
+    from plex_companion.demo.household.model import DemoItem, DemoMedia, DemoPlayer, DemoUser
 
 PLATFORMS_WITH_GUID = frozenset({"Android"})
 """Recorded: clients of these platforms fill `guid`, others leave it empty."""
@@ -26,9 +26,24 @@ class DemoTranscode:
     started_at: float = 0.0
     video_codec: str = "h264"
     audio_codec: str = "aac"
+    audio_channels: int = 2
     width: int = 1280
     height: int = 720
+    bitrate: int = 4000
+    subtitle_decision: str = ""
     hardware: bool = False
+    protocol: str = "dash"
+    container: str = "mp4"
+
+
+AUDIO_ONLY = {
+    "video_decision": "",
+    "audio_codec": "mp3",
+    "bitrate": 192,
+    "protocol": "http",
+    "container": "mp3",
+}
+"""Fields of the transcode of a music track, which has no picture."""
 
 
 @dataclass(slots=True)
@@ -50,6 +65,13 @@ class DemoSession:
     shown: bool = True
     audio_stream: str = ""
     subtitle_stream: str = ""
+    version: int = 0
+    """The position of the version that plays."""
+
+    @property
+    def media(self) -> DemoMedia | None:
+        """The version that plays; pre-rolls and live TV have none."""
+        return self.item.media[self.version] if self.item.media else None
 
     @property
     def item_path(self) -> str:

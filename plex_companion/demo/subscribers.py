@@ -75,8 +75,8 @@ class SubscriberHub:
     def announce(self, frame: Frame) -> None:
         """Queue a frame for every subscriber at once. A subscriber that is too far behind is dropped."""
         self.sent += 1
-        for stream, wanted in list(self._subscribers.items()):
-            if wanted.accepts(frame):
+        for stream, requested in list(self._subscribers.items()):
+            if requested.accepts(frame):
                 try:
                     stream.send_nowait(frame)
                 except (anyio.WouldBlock, anyio.BrokenResourceError):
@@ -102,10 +102,12 @@ class SubscriberHub:
         self._subscribers.pop(stream, None)
         stream.close()
 
-    def subscribe(self, wanted: FrameFilter) -> tuple[MemoryObjectSendStream[Frame], MemoryObjectReceiveStream[Frame]]:
+    def subscribe(
+        self, requested: FrameFilter
+    ) -> tuple[MemoryObjectSendStream[Frame], MemoryObjectReceiveStream[Frame]]:
         """Start to collect frames. There is no replay of earlier ones."""
         send, receive = anyio.create_memory_object_stream["Frame"](QUEUE)
-        self._subscribers[send] = wanted
+        self._subscribers[send] = requested
         return send, receive
 
     def close(self) -> None:
@@ -156,9 +158,9 @@ class SubscriberHub:
             return
         await socket.close(1001)
 
-    async def stream_events(self, wanted: FrameFilter) -> AsyncIterator[bytes]:
+    async def stream_events(self, requested: FrameFilter) -> AsyncIterator[bytes]:
         """Yield the event source: `event:` and `data:` lines, a ping every ten seconds."""
-        send, receive = self.subscribe(wanted)
+        send, receive = self.subscribe(requested)
         try:
             yield b"event: ping\ndata: {}\n\n"
             while True:

@@ -104,14 +104,15 @@ class DemoWeb:
         """Answer one HTTP request. Anything else is refused by the server in front."""
         if scope["type"] != "http":
             return
-        response: Response = Response(status_code=503)
-        with anyio.CancelScope() as answering:
-            self._answering.add(answering)
-            try:
-                response = await self._respond(Request(scope, receive))
-            finally:
-                self._answering.discard(answering)
-        await response(scope, receive, send)
+        with self._demo.state.requests.track(scope["path"], scope["query_string"]):
+            response: Response = Response(status_code=503)
+            with anyio.CancelScope() as answering:
+                self._answering.add(answering)
+                try:
+                    response = await self._respond(Request(scope, receive))
+                finally:
+                    self._answering.discard(answering)
+            await response(scope, receive, send)
 
     def close(self) -> None:
         """Answer all open requests at once with 503: the server is closing."""

@@ -323,8 +323,8 @@ async def test_the_account_keeps_what_is_set(demo: Demo) -> None:
 
 async def _diverted(demo: Demo, work: Any) -> None:
     """Ask with a session that takes plex.tv's addresses to the demo, as the companion's own does."""
-    from plexapi.server import PlexServer  # noqa: PLC0415
-    from requests import Session  # noqa: PLC0415
+    from plexapi.server import PlexServer  # noqa: PLC0415 - for the few tests that want it
+    from requests import Session  # noqa: PLC0415 - the same
 
     class Diverted(Session):
         def send(self, request: Any, **more: Any) -> Any:

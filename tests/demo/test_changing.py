@@ -11,7 +11,7 @@ import pytest
 import requests
 from plexapi.exceptions import BadRequest, NotFound
 from support.deadlines import HANG_SECONDS
-from support.demo_clients import asked, heard_until, listening
+from support.demo_clients import asked, listening, receive_until
 
 if TYPE_CHECKING:
     from plex_companion.demo import Demo
@@ -26,7 +26,7 @@ async def test_an_edit_is_kept_locked_and_announced(demo: Demo) -> None:
 
     async with listening(demo) as socket:
         film = await asked(demo, ask)
-        entry = (await heard_until(socket, "Salt & Smoke"))[-1]["TimelineEntry"][0]
+        entry = (await receive_until(socket, "Salt & Smoke"))[-1]["TimelineEntry"][0]
     assert (film.title, film.summary) == ("Salt & Smoke", "Now with smoke.")
     assert "Western" in [genre.tag for genre in film.genres]
     assert {"title", "summary", "genre"} <= {field.name for field in film.fields}
@@ -136,7 +136,7 @@ async def test_a_rating_and_a_setting_stay(demo: Demo) -> None:
 async def test_a_butler_task_runs_as_an_activity(demo: Demo) -> None:
     async with listening(demo) as socket:
         await asked(demo, lambda plex: plex.runButlerTask("BackupDatabase"))
-        containers = await heard_until(socket, '"ended"')
+        containers = await receive_until(socket, '"ended"')
     assert containers[0]["ActivityNotification"][0]["Activity"]["title"] == "Running BackupDatabase"
 
 
@@ -164,6 +164,6 @@ async def test_emptying_the_trash_deletes_what_is_in_it_and_nothing_else(demo: D
     demo.trash_item(film.key)
     async with listening(demo) as socket:
         await asked(demo, lambda plex: plex.library.section("Films").emptyTrash())
-        entry = (await heard_until(socket, '"deleted"'))[-1]["TimelineEntry"][0]
+        entry = (await receive_until(socket, '"deleted"'))[-1]["TimelineEntry"][0]
     assert entry["itemID"] == film.key
     assert len(demo.state.items) == before - 1

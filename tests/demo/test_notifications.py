@@ -12,7 +12,7 @@ from plexapi.alert import AlertListener
 from plexapi.exceptions import Unauthorized
 from plexapi.server import PlexServer
 from support.deadlines import HANG_SECONDS
-from support.demo_clients import FAST, PLURAL, asked, eventually, heard_until, listening, playing, raw_until
+from support.demo_clients import FAST, PLURAL, asked, eventually, listening, playing, raw_until, receive_until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
@@ -45,17 +45,17 @@ async def test_both_paths_carry_the_recorded_shape(demo: Demo, path: str) -> Non
 
 
 async def test_python_plexapis_own_listener_hears(demo: Demo) -> None:
-    heard: list[dict[str, Any]] = []
+    received: list[dict[str, Any]] = []
     plex = await anyio.to_thread.run_sync(lambda: PlexServer(demo.url, demo.token))
-    listener = AlertListener(plex, heard.append)
+    listener = AlertListener(plex, received.append)
     listener.start()
     await eventually(lambda: demo.subscribers.sockets == 1)
     demo.announce(frames.build_reachability(reachable=True))
-    await eventually(lambda: heard)
+    await eventually(lambda: received)
     # `listener.stop()` lets its thread sleep on for ten seconds; a reset wakes it.
     demo.reset_connections(websockets_only=True)
     await anyio.to_thread.run_sync(listener.join, 5)
-    assert heard == [{"type": "reachability", "size": 1, "ReachabilityNotification": [{"reachability": True}]}]
+    assert received == [{"type": "reachability", "size": 1, "ReachabilityNotification": [{"reachability": True}]}]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_filters_choose_kinds(demo: Demo, query: str, kinds: list[str]) ->
         demo.announce(frames.build_reachability(reachable=True))
         demo.announce(frames.build_log("a line", "Nov 22, 2026 11:00:09.977"))
         demo.send_raw('{"NotificationContainer":{"type":"end"}}')
-        assert [container["type"] for container in await heard_until(socket, "end")][:-1] == kinds
+        assert [container["type"] for container in await receive_until(socket, "end")][:-1] == kinds
 
 
 async def test_the_event_source_has_one_object_and_no_container(demo: Demo) -> None:
@@ -102,14 +102,14 @@ async def test_a_burst_arrives_whole_and_in_order(demo: Demo) -> None:
     async with listening(demo) as socket, anyio.create_task_group() as tasks:
         session = demo.start()
         tasks.start_soon(demo.burst, 3_000, session)
-        offsets = [entry["viewOffset"] for entry in playing(await heard_until(socket, ":30000,"))]
+        offsets = [entry["viewOffset"] for entry in playing(await receive_until(socket, ":30000,"))]
     assert offsets == list(range(0, 30_010, 10))
 
 
 async def test_a_scan_over_http_announces_its_course(demo: Demo) -> None:
     async with listening(demo) as socket:
         await asked(demo, lambda plex: plex.library.section("Films").update())
-        containers = await heard_until(socket, "Library scan complete")
+        containers = await receive_until(socket, "Library scan complete")
     kinds = [container["type"] for container in containers]
     assert (kinds[0], kinds[1], kinds[-2], kinds[-1]) == ("status", "activity", "activity", "status")
     assert containers[0]["StatusNotification"][0]["title"] == 'Scanning the "Films" section'
@@ -130,7 +130,7 @@ async def test_a_deleted_item_is_announced_with_state_nine(demo: Demo) -> None:
     film = demo.get_movie()
     async with listening(demo) as socket:
         demo.delete_item(film.key)
-        entry = (await heard_until(socket, "deleted"))[0]["TimelineEntry"][0]
+        entry = (await receive_until(socket, "deleted"))[0]["TimelineEntry"][0]
     assert (entry["itemID"], entry["state"], entry["sectionID"]) == (film.key, 9, "1")
     assert film.key not in demo.state.items
 
@@ -146,7 +146,7 @@ async def test_a_clients_timeline_calls_make_move_and_end_a_session(demo: Demo) 
     async with listening(demo) as socket:
         for state, time in (("playing", 0), ("paused", 70_000), ("stopped", 80_000)):
             await anyio.to_thread.run_sync(report, state, time)
-        entries = playing(await heard_until(socket, "stopped"))
+        entries = playing(await receive_until(socket, "stopped"))
     assert [(entry["state"], entry["viewOffset"]) for entry in entries] == [
         ("playing", 0),
         ("paused", 70_000),
@@ -230,9 +230,9 @@ async def test_a_wholly_silent_server_accepts_and_says_nothing(demo: Demo) -> No
     demo.go_silent(everything=True)
     async with await anyio.connect_tcp("127.0.0.1", demo.port) as stream:
         await stream.send(b"GET /identity HTTP/1.1\r\nHost: x\r\n\r\n")
-        with anyio.move_on_after(0.1) as patience:
+        with anyio.move_on_after(0.1) as timeouts:
             await stream.receive()
-        assert patience.cancelled_caught
+        assert timeouts.cancelled_caught
         demo.speak_again()
         with anyio.fail_after(HANG_SECONDS):
             assert (await stream.receive()).startswith(b"HTTP/1.1 200")
@@ -254,18 +254,18 @@ async def test_an_exception_of_the_caller_comes_out_as_it_was() -> None:
 
 
 async def test_cancelling_ends_a_served_demo_at_once() -> None:
-    heard: list[str] = []
+    received: list[str] = []
     async with anyio.create_task_group() as tasks:
 
         async def serve() -> None:
-            await serve_demo(port=0, require_token=True, ready=lambda demo: heard.append(demo.token))
+            await serve_demo(port=0, require_token=True, ready=lambda demo: received.append(demo.token))
 
         tasks.start_soon(serve)
-        await eventually(lambda: heard)
+        await eventually(lambda: received)
         asked_to_end = anyio.current_time()
         tasks.cancel_scope.cancel()
     assert anyio.current_time() - asked_to_end < 1
-    assert len(heard[0]) >= 20
+    assert len(received[0]) >= 20
 
 
 async def test_closing_takes_less_than_a_second_with_listeners() -> None:
@@ -279,7 +279,7 @@ async def test_closing_takes_less_than_a_second_with_listeners() -> None:
 
 async def test_a_living_household_watches_by_itself() -> None:
     async with open_demo(speed=10 * FAST) as demo, listening(demo) as socket:
-        entries = playing(await heard_until(socket, '"viewOffset":'))
+        entries = playing(await receive_until(socket, '"viewOffset":'))
         assert entries[-1]["state"] in {"playing", "paused", "buffering"}
         await eventually(lambda: demo.state.history[-1].viewed_at >= demo.state.now - 60)
 

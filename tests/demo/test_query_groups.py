@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from plex_companion.demo.query.filter_groups import Condition, parse_groups
+from plex_companion.demo.query.filter_groups import FilterCondition, parse_groups
 
 if TYPE_CHECKING:
     from plex_companion.demo.query.filtering import Params
@@ -38,7 +38,7 @@ AND = ("and", "1")
     ],
 )
 def test_a_group_holds_as_its_joints_say(params: Params, true: str, holds: bool) -> None:
-    def test(condition: Condition) -> bool:
+    def test(condition: FilterCondition) -> bool:
         return condition.field in true
 
     assert parse_groups(params, FIELDS).holds(test) is holds

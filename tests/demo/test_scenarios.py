@@ -179,9 +179,9 @@ async def test_a_silent_server_answers_no_ping_but_lets_others_in(demo: Demo) ->
     async with listening(demo) as socket:
         await demo.play("o")
         pong = await socket.ping()
-        with anyio.move_on_after(0.2) as patience:
+        with anyio.move_on_after(0.2) as timeouts:
             await pong
-        assert patience.cancelled_caught
+        assert timeouts.cancelled_caught
         async with listening(demo) as other:
             demo.send_raw("hello")
             assert await other.recv() == "hello"

@@ -47,8 +47,8 @@ async def test_a_play_queue_grows_moves_and_shrinks(demo: Demo) -> None:
         assert queue.selectedItem.ratingKey == films[1].ratingKey
         queue.addItem(films[4])
         queue.addItem(films[5], playNext=True)
-        wanted = [films[n].ratingKey for n in (0, 1, 5, 2, 4)]
-        assert _keys(queue.items) == wanted
+        expected = [films[n].ratingKey for n in (0, 1, 5, 2, 4)]
+        assert _keys(queue.items) == expected
         queue.moveItem(queue.items[4], after=queue.items[0])
         queue.removeItem(queue.items[3])
         assert _keys(queue.items) == [films[n].ratingKey for n in (0, 4, 1, 2)]

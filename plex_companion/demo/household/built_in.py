@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import random
 import uuid
-from dataclasses import dataclass, field
+import zlib
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from plex_companion.demo.household import versions
 from plex_companion.demo.household.model import (
     DemoCollection,
     DemoItem,
@@ -104,8 +106,10 @@ class HouseholdBuilder:
     next_key: int = 100
     next_media: int = 5000
     items: list[DemoItem] = field(default_factory=list)
-    trailers_for: list[DemoItem] = field(default_factory=list)
-    """Films that get a trailer once everything else is added."""
+    keys: set[str] = field(default_factory=set)
+    """The rating keys that are taken."""
+    house: int = 0
+    """The number of the household, so that items of several do not share guids by accident."""
 
     def take_key(self) -> str:
         """Return the next rating key."""
@@ -126,17 +130,31 @@ class HouseholdBuilder:
             self.next_media, file, size, "mkv", bitrate, audio, 6 if audio != "aac" else 2, codec, width, height, name
         )
 
+    def copy_media(self, media: DemoMedia) -> DemoMedia:
+        """Return the media under an id of its own."""
+        self.next_media += 1
+        return replace(media, id=self.next_media)
+
     def build_guid(self, kind: str, key: str) -> str:
         """Build a guid in Plex's form that belongs to nothing real."""
-        return f"plex://{kind}/{hashlib.sha256(f'{kind} {key}'.encode()).hexdigest()[:24]}"
+        text = f"{kind} {key} {self.house}" if self.house else f"{kind} {key}"
+        return f"plex://{kind}/{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+    def number_externally(self, key: str) -> int:
+        """Return the number that databases of films and shows have for an item of this rating key."""
+        return int(key) + self.house * 100_000
 
     def add(self, item: DemoItem) -> DemoItem:
         """Add the item, with a guid and a sort title if it has none."""
         item.guid = item.guid or self.build_guid(item.type, item.key)
         item.title_sort = item.title_sort or build_sort_title(item.title)
         if item.type in {"season", "episode"} and not item.external_ids and item.key.isdigit():
-            item.external_ids = (f"tmdb://8{int(item.key):06}", f"tvdb://8{int(item.key):06}")
+            number = self.number_externally(item.key)
+            item.external_ids = (f"tmdb://8{number:06}", f"tvdb://8{number:06}")
+        if item.type in {"artist", "album", "track"} and not item.external_ids:
+            item.external_ids = (f"mbid://{uuid.UUID(int=zlib.crc32(item.key.encode()), version=4)}",)
         self.items.append(item)
+        self.keys.add(item.key)
         return item
 
     def pick_added_at(self, days: int) -> int:
@@ -171,6 +189,7 @@ def pick_film_tags(rng: random.Random) -> dict[str, tuple[str, ...]]:
 def add_movie(builder: HouseholdBuilder, section: str, title: str, *, days: int = 900) -> DemoItem:
     """Add one film."""
     rng, key, year = builder.rng, builder.take_key(), builder.rng.randrange(1961, 2026)
+    number = builder.number_externally(key)
     minutes, added = rng.randrange(72, 165), builder.pick_added_at(days)
     movie = DemoItem(
         key, "movie", section, title, added, added + 600, summary=build_sentence(rng), year=year,
@@ -179,9 +198,19 @@ def add_movie(builder: HouseholdBuilder, section: str, title: str, *, days: int 
         duration=minutes * MINUTE, tags=pick_film_tags(rng), tagline=rng.choice(("", "Mind the tide.", "It began with soup.")),
         roles={name: rng.choice(("The Stranger", "Auntie", "Captain Bo", "Dr. Elm")) for name in rng.sample(PEOPLE, 3)},
         media=(builder.build_media(f"/media/{section}/{title.replace('/', '-')} ({year}).mkv", minutes),),
-        external_ids=(f"imdb://tt9{int(key):07}", f"tmdb://9{int(key):06}"),
+        external_ids=(f"imdb://tt9{number:07}", f"tmdb://9{number:06}"),
     )  # fmt: skip
+    versions.vary_film(movie, PEOPLE, GENRES)
     return builder.add(movie)
+
+
+def add_twin(builder: HouseholdBuilder, movie: DemoItem, section: str, *, edition: str = "") -> DemoItem:
+    """Add the same film once more, with a file of its own: in another library, or as another edition."""
+    key = builder.take_key()
+    file = f"/media/{section}/{movie.title.replace('/', '-')} ({movie.year}){f' {{edition-{edition}}}' if edition else ''}.mkv"
+    media = replace(builder.copy_media(movie.media[0]), file=file, more_parts=())
+    return builder.add(replace(movie, key=key, section=section, edition_title=edition, media=(media,), extras=(),
+                               tags=dict(movie.tags), added_at=movie.added_at + DAY))  # fmt: skip
 
 
 def add_extra(builder: HouseholdBuilder, movie: DemoItem) -> DemoItem:
@@ -201,7 +230,8 @@ def add_show(builder: HouseholdBuilder, section: str, title: str, genre: str, se
              released=f"{year}-03-01", studio=rng.choice(STUDIOS), content_rating="TV-PG", rating=rng.randrange(60, 95) / 10,
              audience_rating=7.4,
              duration=42 * MINUTE, tags={"Genre": (genre, "Drama")}, roles={name: name for name in rng.sample(PEOPLE, 3)},
-             external_ids=(f"tvdb://9{builder.next_key}",)))  # fmt: skip
+             external_ids=(f"tvdb://9{builder.next_key}", f"tmdb://9{builder.next_key}", f"imdb://tt9{builder.next_key:07}")))  # fmt: skip
+    versions.vary_show(show, PEOPLE)
     for number in range(1, seasons + 1):
         add_season(builder, show, number, episodes)
     return show
@@ -408,6 +438,16 @@ def fill_sections(builder: HouseholdBuilder) -> None:
         add_artist(builder, "3", name, genre, albums)
     for title, count in ALBUMS:
         add_photo_album(builder, "4", title, count)
+    add_special_cases(builder)
+
+
+def add_special_cases(builder: HouseholdBuilder) -> None:
+    """Add what every real library has: specials, a film that two libraries hold, another edition, a title in Korean."""
+    shows, films = ([item for item in builder.items if item.type == kind] for kind in ("show", "movie"))
+    add_season(builder, shows[-1], 0, 2).title = "Specials"
+    add_twin(builder, films[5], "5")
+    add_twin(builder, films[13], "1", edition="Director's Cut")
+    add_movie(builder, "1", "안개 속의 등대지기").original_title = "The Keeper in the Fog"
 
 
 def build_household(*, now: float) -> Household:

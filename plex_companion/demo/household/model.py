@@ -51,8 +51,19 @@ class DemoSection:
 
 
 @dataclass(frozen=True, slots=True)
+class DemoPart:
+    """One of the files of a version that lies in several; `size` in bytes."""
+
+    file: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class DemoMedia:
-    """One file of an item; `bitrate` in kbps, `size` in bytes."""
+    """One version of an item; `bitrate` in kbps. `file` and `size` in bytes are its first part, `more_parts` the others.
+
+    `hdr` is what Plex's stream titles say (`HDR10`, `DoVi`, `HLG`), `subtitle` the codec of the subtitles inside the file.
+    """
 
     id: int
     file: str
@@ -65,6 +76,19 @@ class DemoMedia:
     width: int = 0
     height: int = 0
     resolution: str = ""
+    hdr: str = ""
+    subtitle: str = "srt"
+    more_parts: tuple[DemoPart, ...] = ()
+
+    @property
+    def parts(self) -> tuple[DemoPart, ...]:
+        """Every file of the version."""
+        return (DemoPart(self.file, self.size), *self.more_parts)
+
+    @property
+    def total_size(self) -> int:
+        """The bytes of all files of the version."""
+        return self.size + sum(part.size for part in self.more_parts)
 
 
 @dataclass(slots=True)
@@ -101,6 +125,8 @@ class DemoItem:
     fields: dict[str, str] = field(default_factory=dict)
     disc: int = 1
     """Which disc of its album a track is on."""
+    missing: set[str] = field(default_factory=set)
+    """Attributes that Plex does not send for the item, on any element: `title`, `size`. `parent` stands for all about parents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,3 +247,5 @@ class Household:
     collections: list[DemoCollection] = field(default_factory=list)
     history: list[DemoPlay] = field(default_factory=list)
     views: dict[int, dict[str, ViewState]] = field(default_factory=dict)
+    house: int = 0
+    """Its number among several households, which keeps the guids of their items apart."""

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 TAGS = {"movie": "Video", "episode": "Video", "clip": "Video", "track": "Track", "photo": "Photo"}
 # Photo albums are `type="photo"` directories on the wire.
 WIRE_TYPES = {"photoalbum": "photo"}
+# How many tags of each kind a listing shows, which has their text only. Recorded: two genres and three actors at most; the
+# other numbers are those of the largest recorded lists.
+LISTED_TAGS = {"Genre": 2, "Director": 1, "Writer": 2, "Country": 1, "Collection": 1}
+LISTED_ACTORS = 3
 FIELD_OF_TAG = {tag: field for field, tag in TAG_FIELDS.items()}
 
 
@@ -76,6 +80,16 @@ def build_item_node(
         ]
         node.children += _build_location_nodes(server, item)
         node.children += _build_extras(server, user, item)
+    return drop_missing(node, item.missing) if item.missing else node
+
+
+def drop_missing(node: Node, missing: set[str]) -> Node:
+    """Return the element without attributes that Plex leaves out for the item; `parent` stands for all about parents."""
+    above = ("parent", "grandparent") if "parent" in missing else ()
+    node.attributes = {
+        name: value for name, value in node.attributes.items() if name not in missing and not name.startswith(above)
+    }
+    node.children = [drop_missing(child, missing) for child in node.children]
     return node
 
 
@@ -182,12 +196,13 @@ def _build_tag_nodes(server: ServerState, user: DemoUser, item: DemoItem, *, ful
         "Similar",
         "Tag",
     ):
-        if full or kind in {"Genre", "Director", "Writer", "Country"}:
-            tags = reader.list_tags(item, kind) if full or kind != "Collection" else ()
+        if full or kind in LISTED_TAGS:
+            tags = reader.list_tags(item, kind)[: None if full else LISTED_TAGS[kind]]
             nodes += [build_tag_node(server, kind, tag, full=full) for tag in tags]
-    for actor, role in list(item.roles.items())[: None if full else 3]:
+    for actor, role in list(item.roles.items())[: None if full else LISTED_ACTORS]:
         node = build_tag_node(server, "Role", actor, full=full)
-        node.attributes["role"] = role
+        if full:
+            node.attributes["role"] = role
         nodes.append(node)
     return nodes
 
@@ -290,7 +305,8 @@ def build_session_node(server: ServerState, session: DemoSession) -> Node:
         # Recorded live rows have no useful key; their section is unverified.
         own |= {"live": True, "librarySectionID": None}
     node.attributes |= own
-    node.children += [build_media_node(item, media, session=session) for media in item.media]
+    if session.media:
+        node.children.append(build_media_node(item, session.media, session=session))
     node.children += [
         build_player_node(session.player, state=session.state, user=session.user.id),
         build_user_node(session.user),
@@ -307,8 +323,10 @@ def build_session_node(server: ServerState, session: DemoSession) -> Node:
 
 
 def _estimate_bandwidth(session: DemoSession) -> int:
-    rate = session.item.media[0].bitrate if session.item.media else 2000
-    return 4000 if session.transcode else rate + rate // 5
+    rate = session.media.bitrate if session.media else 2000
+    if session.transcode and session.transcode.video_decision != "copy":
+        return session.transcode.bitrate
+    return rate + rate // 5
 
 
 def build_player_node(player: DemoPlayer, *, state: str, user: int) -> Node:

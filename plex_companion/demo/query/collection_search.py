@@ -40,8 +40,8 @@ def find_collections(server: ServerState, user: DemoUser, section: str, params: 
     """Return the collections of a section that a query selects, sorted."""
     reader, tests = FieldReader(server, user), parse_groups(params, FIELDS)
     rows = [build_item(server, row) for row in server.collections.values() if row.section == section]
-    kept = [row for row in rows if tests.holds(partial(match_condition, reader, row))]
-    return [server.collections[row.key] for row in sort_items(reader, kept, dict(params).get("sort", "titleSort"))]
+    matching = [row for row in rows if tests.holds(partial(match_condition, reader, row))]
+    return [server.collections[row.key] for row in sort_items(reader, matching, dict(params).get("sort", "titleSort"))]
 
 
 def mix_in_collections(

@@ -14,7 +14,7 @@ _FIELD = re.compile(rf"(?:(?P<type>{TYPES})\.)?(?P<field>[A-Za-z]+)(?P<op>[!=<>&
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class FilterCondition:
     """One filter: a field of the item, or of its relative of type `kind`, compared with any of the values."""
 
     kind: str
@@ -27,10 +27,10 @@ class Condition:
 class FilterGroup:
     """Filters of which all must hold, or with `any_of` at least one."""
 
-    members: list[Condition | FilterGroup] = field(default_factory=list)
+    members: list[FilterCondition | FilterGroup] = field(default_factory=list)
     any_of: bool = False
 
-    def holds(self, test: Callable[[Condition], bool]) -> bool:
+    def holds(self, test: Callable[[FilterCondition], bool]) -> bool:
         """Return whether the group holds; `test` decides a single filter. An empty group holds."""
         results = (member.holds(test) if isinstance(member, FilterGroup) else test(member) for member in self.members)
         return any(results) if self.any_of and self.members else all(results)
@@ -56,8 +56,8 @@ def _parse_group(rest: Iterator[tuple[str, str]], fields: Container[str], *, nes
     return group
 
 
-def _parse_condition(name: str, value: str, fields: Container[str]) -> list[Condition]:
+def _parse_condition(name: str, value: str, fields: Container[str]) -> list[FilterCondition]:
     match = _FIELD.match(name)
     if match is None or match["field"] not in fields:
         return []
-    return [Condition(match["type"] or "", match["field"], match["op"], tuple(value.split(",")))]
+    return [FilterCondition(match["type"] or "", match["field"], match["op"], tuple(value.split(",")))]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from functools import partial
+from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.demo.household.model import TYPE_NAMES, TYPE_NUMBERS
-from plex_companion.demo.query.filter_groups import Condition, parse_groups
+from plex_companion.demo.query.filter_groups import FilterCondition, parse_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,8 @@ NUMBER_FIELDS = {
     "mediaSize",
 }
 FLAG_FIELDS = {"unwatched", "unwatchedLeaves", "inProgress", "trash", "duplicate", "unmatched", "hdr"}
+# The specification's operators, without their `=`, which separates name and value: `year>>=1990` is "after", `year>=1990` "from".
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"=": eq, ">>": gt, ">": ge, "<<": lt, "<": le}
 SPANS = {"s": 1, "h": 3600, "d": 86_400, "w": 604_800, "mon": 2_592_000, "y": 31_536_000}
 FIELDS = frozenset(TAG_FIELDS.keys() | TEXT_FIELDS | DATE_FIELDS | NUMBER_FIELDS | FLAG_FIELDS | {"resolution"})
 """The fields that items can be filtered by."""
@@ -112,8 +115,9 @@ SPECIAL: dict[str, Callable[[FieldReader, DemoItem], Any]] = {
     "inProgress": FieldReader.has_in_progress,
     "unviewedLeafCount": FieldReader.count_unviewed_leaves,
     "id": lambda _, item: int(item.key) if item.key.isdigit() else 0,
-    "mediaSize": lambda _, item: sum(media.size for media in item.media),
+    "mediaSize": lambda _, item: sum(media.total_size for media in item.media),
     "lastRatedAt": lambda reader, item: reader.server.get_view(reader.user, item.key).rated_at or None,
+    "hdr": lambda _, item: any(media.hdr for media in item.media),
     "duplicate": lambda _, item: len(item.media) > 1,
     "ratingCount": lambda _, item: len(item.title),  # how popular it is elsewhere: invented
 }
@@ -162,22 +166,22 @@ def find_relatives(server: ServerState, item: DemoItem, kind: str) -> list[DemoI
     return [leaf for leaf in server.list_leaves(item.key) if leaf.type == kind] or [item]
 
 
-def match_condition(reader: FieldReader, item: DemoItem, wanted: Condition) -> bool:
+def match_condition(reader: FieldReader, item: DemoItem, condition: FilterCondition) -> bool:
     """Return whether an item satisfies a filter, itself or through a relative of the type that the filter names."""
-    if wanted.kind in {"", item.type}:
-        return _match_values(reader, item, wanted)
-    return any(_match_values(reader, other, wanted) for other in find_relatives(reader.server, item, wanted.kind))
+    if condition.kind in {"", item.type}:
+        return _match_values(reader, item, condition)
+    return any(_match_values(reader, other, condition) for other in find_relatives(reader.server, item, condition.kind))
 
 
-def _match_values(reader: FieldReader, item: DemoItem, wanted: Condition) -> bool:
+def _match_values(reader: FieldReader, item: DemoItem, condition: FilterCondition) -> bool:
     """Return whether an item matches: any of several values, all of them with `&`, none of them with `!`."""
-    negative = wanted.operator.startswith("!")
-    if wanted.field in FLAG_FIELDS:
-        asked = wanted.values[0] not in {"0", "false"}
-        return bool(reader.read_value(item, wanted.field)) is (asked is not negative)
-    operator = wanted.operator.strip("!&")
-    hits = (_match_one(reader, item, wanted.field, operator, text) for text in wanted.values)
-    return (all(hits) if "&" in wanted.operator else any(hits)) is not negative
+    negative = condition.operator.startswith("!")
+    if condition.field in FLAG_FIELDS:
+        asked = condition.values[0] not in {"0", "false"}
+        return bool(reader.read_value(item, condition.field)) is (asked is not negative)
+    operator = condition.operator.strip("!&")
+    hits = (_match_one(reader, item, condition.field, operator, text) for text in condition.values)
+    return (all(hits) if "&" in condition.operator else any(hits)) is not negative
 
 
 def _match_one(reader: FieldReader, item: DemoItem, field: str, operator: str, text: str) -> bool:
@@ -189,7 +193,9 @@ def _match_one(reader: FieldReader, item: DemoItem, field: str, operator: str, t
         return _match_date(value, operator, text, reader.server.clock())
     if field in NUMBER_FIELDS:
         return _match_number(value, operator, text)
-    return _match_text(str(value or ""), operator, text, exact=field in {"contentRating", "guid", "resolution", "id"})
+    if field == "resolution":
+        return any(media.resolution.casefold() == text.casefold() for media in item.media)
+    return _match_text(str(value or ""), operator, text, exact=field in {"contentRating", "guid", "id"})
 
 
 def _match_text(value: str, operator: str, text: str, *, exact: bool) -> bool:
@@ -206,18 +212,17 @@ def _match_number(value: Any, operator: str, text: str) -> bool:
         number = float(text)
     except ValueError:
         return False
-    if value is None:
-        return False
-    if operator in {">>", ">"}:
-        return bool(value > number)
-    return bool(value < number) if operator in {"<<", "<"} else bool(value == number)
+    return value is not None and _compare(value, operator, number)
 
 
 def _match_date(value: Any, operator: str, text: str, now: float) -> bool:
     if not value:
         return False
-    moment, at = parse_moment(text, now), parse_moment(str(value), now)
-    return at > moment if operator in {">>", ">"} else at < moment if operator in {"<<", "<"} else at == moment
+    return _compare(parse_moment(str(value), now), operator, parse_moment(text, now))
+
+
+def _compare(value: Any, operator: str, wanted: float) -> bool:
+    return bool(COMPARISONS.get(operator, COMPARISONS["="])(value, wanted))
 
 
 def parse_moment(text: str, now: float) -> float:
@@ -250,20 +255,20 @@ def select_params(params: Params, kind: str, default: str) -> Params:
 
 def select(server: ServerState, user: DemoUser, section: str | None, params: Params, default: str) -> list[DemoItem]:
     """Return the items of one section, or of all, that a query selects, sorted. Cached until the library changes."""
-    wanted = dict(params)
-    numbers = [int(text) for text in wanted.get("type", "").split(",") if text.isdigit()]
+    condition = dict(params)
+    numbers = [int(text) for text in condition.get("type", "").split(",") if text.isdigit()]
     kinds = tuple(TYPE_NAMES[number] for number in numbers if number in TYPE_NAMES) or (default,)
-    tests, sort = parse_groups(params, FIELDS), wanted.get("sort", "titleSort")
-    key = ("select", user.id, section, kinds, repr(tests), sort, wanted.get("limit"))
+    tests, sort = parse_groups(params, FIELDS), condition.get("sort", "titleSort")
+    key = ("select", user.id, section, kinds, repr(tests), sort, condition.get("limit"))
 
     def make() -> list[DemoItem]:
         reader = FieldReader(server, user)
         pool = [
             i for kind in kinds for i in (server.list_section(section, kind) if section else server.list_kind(kind))
         ]
-        kept = [item for item in pool if tests.holds(partial(match_condition, reader, item))]
-        ordered = sort_items(reader, kept, sort)
-        return ordered[: int(wanted["limit"])] if wanted.get("limit", "").isdigit() else ordered
+        matching = [item for item in pool if tests.holds(partial(match_condition, reader, item))]
+        ordered = sort_items(reader, matching, sort)
+        return ordered[: int(condition["limit"])] if condition.get("limit", "").isdigit() else ordered
 
     if "random" in sort:
         return make()

@@ -61,12 +61,12 @@ def remove_from_home(request: DemoRequest) -> DemoAnswer:
 
 def change_pin(request: DemoRequest) -> DemoAnswer:
     """Answer `PUT /api/home/users/ID?pin=&currentPin=`: a user with a PIN must give it to change it; an empty one removes it."""
-    user, wanted = _find_by_cloud_id(request), request.get("pin")
+    user, requested = _find_by_cloud_id(request), request.get("pin")
     if user.id != request.user.id:
         raise HttpRefusal(403)
     if user.pin and request.get("currentPin") != user.pin:
         raise HttpRefusal(401)
-    return _set_pin(request, user, wanted)
+    return _set_pin(request, user, requested)
 
 
 def change_managed_pin(request: DemoRequest) -> DemoAnswer:
@@ -86,11 +86,11 @@ def share_library(request: DemoRequest) -> Node:
     """Answer `POST /api/servers/MID/shared_servers` with JSON: share the server with a user."""
     request.require_owner()
     try:
-        wanted = json.loads(request.body)["shared_server"]["invited_id"]
+        requested = json.loads(request.body)["shared_server"]["invited_id"]
     except (ValueError, KeyError, TypeError):
         raise HttpRefusal(400) from None
     for user in request.state.users.values():
-        if str(user.cloud_id) == str(wanted):
+        if str(user.cloud_id) == str(requested):
             request.state.change_user(replace(user, shared=True))
             return Node("MediaContainer", {"size": 1}, [Node("SharedServer", {"id": user.cloud_id + 500})])
     raise HttpRefusal(404)

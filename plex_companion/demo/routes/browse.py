@@ -27,7 +27,7 @@ def list_folders(server: ServerState) -> set[str]:
 
 
 def _list_files(server: ServerState) -> set[str]:
-    return {media.file for item in server.items.values() for media in item.media}
+    return {part.file for item in server.items.values() for media in item.media for part in media.parts}
 
 
 def browse_folder(request: DemoRequest) -> Node:

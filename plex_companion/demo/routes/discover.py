@@ -48,9 +48,9 @@ def _list_watchlist(request: DemoRequest) -> list[str]:
 
 def get_watchlist(request: DemoRequest) -> Node:
     """Answer `GET /library/sections/watchlist/all`, or `/released`: the user's own list, newest first unless sorted otherwise."""
-    titles, wanted = _list_titles(request), TYPE_NAMES.get(request.get_number("type"))
+    titles, requested = _list_titles(request), TYPE_NAMES.get(request.get_number("type"))
     rows = [titles[key] for key in reversed(_list_watchlist(request)) if key in titles]
-    rows = [row for row in rows if wanted in {None, row.type}]
+    rows = [row for row in rows if requested in {None, row.type}]
     if request.args.get("filter") == "released":
         today = datetime.fromtimestamp(request.state.now, UTC).date().isoformat()
         rows = [row for row in rows if not row.released or row.released <= today]
@@ -62,8 +62,8 @@ def get_watchlist(request: DemoRequest) -> Node:
 
 def search_titles(request: DemoRequest) -> Node:
     """Answer `GET /library/search?query=`: one group, `external`."""
-    query, wanted = request.get("query").casefold(), request.get("searchTypes", "movies,tv")
-    kinds = {kind for kind, word in (("movie", "movie"), ("show", "tv")) if word in wanted}
+    query, requested = request.get("query").casefold(), request.get("searchTypes", "movies,tv")
+    kinds = {kind for kind, word in (("movie", "movie"), ("show", "tv")) if word in requested}
     hits = [item for item in _list_titles(request).values() if query in item.title.casefold() and item.type in kinds]
     results = Node("SearchResults", {"id": "external", "title": "More Ways To Watch", "size": len(hits)})
     for item in hits[: request.get_number("limit", 30)]:

@@ -179,9 +179,8 @@ def get_first_characters(request: DemoRequest) -> Node:
 def refresh_section(request: DemoRequest) -> DemoAnswer:
     """Answer `GET` or `POST /library/sections/N/refresh`: a scan, announced as it goes; `force=1` refreshes all metadata."""
     request.require_owner()
-    background.start_scan(
-        request.state, request.find_section().key, force=request.get("force") == "1", path=request.get("path")
-    )
+    force, path = request.get("force") == "1", request.get("path")
+    background.start_scan(request.state, request.find_section().key, force=force, path=path)
     return DONE
 
 
@@ -196,28 +195,26 @@ def refresh_all(request: DemoRequest) -> DemoAnswer:
 def cancel_refresh(request: DemoRequest) -> DemoAnswer:
     """Answer `DELETE …/refresh`: the scan ends early."""
     request.require_owner()
-    wanted = [request.args["section"]] if "section" in request.args else list(request.state.sections)
-    request.state.refreshing.difference_update(wanted)
+    requested = [request.args["section"]] if "section" in request.args else list(request.state.sections)
+    request.state.refreshing.difference_update(requested)
     return DONE
 
 
 def get_library_all(request: DemoRequest) -> Node:
     """Answer `GET /library/all`: the items of every section; `guid=` takes several values (unverified)."""
-    if "type" not in dict(request.params) and not request.get("guid"):
-        kinds = ",".join(str(TYPE_NUMBERS[kind]) for kind in HUBS)
-        return build_items_page(
-            request, select(request.state, request.user, None, [*request.params, ("type", kinds)], "movie")
-        )
-    return build_items_page(request, select(request.state, request.user, None, request.params, "movie"))
+    params = request.params
+    if "type" not in dict(params) and not request.get("guid"):
+        params = [*params, ("type", ",".join(str(TYPE_NUMBERS[kind]) for kind in HUBS))]
+    return build_items_page(request, select(request.state, request.user, None, params, "movie"))
 
 
 def get_recently_added(request: DemoRequest) -> Node:
     """Answer `GET /library/recentlyAdded` and a section's: newest first; shows appear as seasons, music as albums."""
-    wanted, server = request.args.get("section"), request.state
+    requested, server = request.args.get("section"), request.state
 
     def make() -> list[DemoItem]:
         kinds = {"movie": "movie", "show": "season", "artist": "album", "photo": "photoalbum"}
-        keys = [wanted] if wanted else list(server.sections)
+        keys = [requested] if requested else list(server.sections)
         rows = [
             item for key in keys for item in server.list_section(key, kinds[find_or_404(server.sections, key).type])
         ]
@@ -225,7 +222,7 @@ def get_recently_added(request: DemoRequest) -> Node:
         return sorted(rows, key=reader.find_newest_leaf, reverse=True)
 
     return build_items_page(
-        request, server.get_listing(("recent", wanted), make), mixedParents=True, title1="Recently Added"
+        request, server.get_listing(("recent", requested), make), mixedParents=True, title1="Recently Added"
     )
 
 
@@ -322,11 +319,8 @@ def get_extras(request: DemoRequest) -> Node:
 def _list_similar(request: DemoRequest) -> list[DemoItem]:
     """Return other items of the same genre."""
     item, genres = request.find_item(), set(request.find_item().tags.get("Genre", ()))
-    return [
-        other
-        for other in request.state.list_section(item.section, item.type)
-        if other is not item and genres & set(other.tags.get("Genre", ()))
-    ]
+    others = (other for other in request.state.list_section(item.section, item.type) if other is not item)
+    return [other for other in others if genres & set(other.tags.get("Genre", ()))]
 
 
 def get_similar(request: DemoRequest) -> Node:
@@ -383,14 +377,14 @@ def _build_collection_hub(request: DemoRequest, query: str, limit: int, section:
 
 def get_hubs(request: DemoRequest) -> Node:
     """Answer `GET /hubs` and `/hubs/sections/N`: recently added per section, and the stations of music libraries."""
-    wanted = [request.find_section()] if "section" in request.args else list(request.state.sections.values())
-    rows = [_build_recent_hub(request, section) for section in wanted]
+    requested = [request.find_section()] if "section" in request.args else list(request.state.sections.values())
+    rows = [_build_recent_hub(request, section) for section in requested]
     rows += [
         build_stations_hub(section.key)
-        for section in wanted
+        for section in requested
         if section.type == "artist" and request.get("includeStations", "1") != "0"
     ]
-    facts = build_section_facts(request.state, wanted[0].key) if "section" in request.args else {}
+    facts = build_section_facts(request.state, requested[0].key) if "section" in request.args else {}
     return build_page(request, rows, lambda row: row, **facts)
 
 

@@ -39,12 +39,9 @@ def _build_hub_node(hub: ManagedHub) -> Node:
 
 def get_managed_hubs(request: DemoRequest) -> Node:
     """Answer `GET /hubs/sections/N/manage`, or with `metadataItemId` only the row of that collection, if it is promoted."""
-    rows, wanted = list_hubs(request), request.get("metadataItemId")
-    return build_page(
-        request,
-        [hub for hub in rows if not wanted or hub.identifier == _build_identifier(request, wanted)],
-        _build_hub_node,
-    )
+    rows, requested = list_hubs(request), request.get("metadataItemId")
+    shown = [hub for hub in rows if not requested or hub.identifier == _build_identifier(request, requested)]
+    return build_page(request, shown, _build_hub_node)
 
 
 def _build_identifier(request: DemoRequest, key: str) -> str:

@@ -20,8 +20,7 @@ FIELDS = {"posters": "thumb", "arts": "art", "banners": "banner", "themes": "the
 def _find_target(request: DemoRequest) -> DemoItem | DemoCollection | DemoPlaylist:
     """Return the item, collection or playlist of the path, or refuse with 404."""
     key, server = request.args["id"], request.state
-    found = server.items.get(key) or server.collections.get(key) or server.playlists.get(key)
-    if found is None:
+    if (found := server.items.get(key) or server.collections.get(key) or server.playlists.get(key)) is None:
         raise HttpRefusal(404)
     return found
 

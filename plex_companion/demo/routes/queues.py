@@ -40,10 +40,10 @@ def create_queue(request: DemoRequest) -> Node:
     entries = _list_entries(request)
     request.state.next_queue += 1
     queue = PlayQueue(request.state.next_queue, entries, _read_source(request))
-    wanted = request.get("key").rpartition("/")[2]
+    requested = request.get("key").rpartition("/")[2]
     if request.get("shuffle") == "1":
-        _shuffle(request, queue, wanted)
-    queue.selected = next((n for n, (_, key) in enumerate(queue.entries) if key == wanted), 0)
+        _shuffle(request, queue, requested)
+    queue.selected = next((n for n, (_, key) in enumerate(queue.entries) if key == requested), 0)
     request.state.play_queues[queue.id] = queue
     return build_queue_node(request, queue)
 
@@ -60,8 +60,7 @@ def _read_source(request: DemoRequest) -> str:
 
 
 def _list_entries(request: DemoRequest) -> list[tuple[int, str]]:
-    leaves = resolve_uri_leaves(request.state, request.user, _read_source(request))
-    if not leaves:
+    if not (leaves := resolve_uri_leaves(request.state, request.user, _read_source(request))):
         raise HttpRefusal(400)
     first = request.state.next_queue_item + 1
     request.state.next_queue_item += len(leaves)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from plex_companion.demo import frames
+from plex_companion.demo import frames, library_changes
 from plex_companion.demo.household.built_in import make_section
 from plex_companion.demo.household.model import TYPE_NAMES, TYPE_NUMBERS
-from plex_companion.demo.nodes.media import PART_ID_BASE
+from plex_companion.demo.nodes.media import build_part_id
 from plex_companion.demo.nodes.tree import Node, build_container
 from plex_companion.demo.prefs import Pref
 from plex_companion.demo.query.filtering import select
@@ -76,15 +76,7 @@ def add_section(request: DemoRequest) -> DemoAnswer:
 def delete_section(request: DemoRequest) -> DemoAnswer:
     """Answer `DELETE /library/sections/N`: delete a library with its items. Files stay."""
     request.require_owner()
-    section = request.find_section()
-    for item in [item for item in request.state.items.values() if item.section == section.key]:
-        if item.key in request.state.items:  # it may have gone with its show
-            request.state.delete_item(item.key)
-    for row in [row for row in request.state.collections.values() if row.section == section.key]:
-        del request.state.collections[row.key]
-    del request.state.sections[section.key]
-    request.state.refreshing.discard(section.key)
-    request.state.mark_changed()
+    library_changes.delete_section(request.state, request.find_section().key)
     return DONE
 
 
@@ -103,8 +95,8 @@ def get_agent_prefs(request: DemoRequest) -> Node:
 
 def list_agents(request: DemoRequest) -> Node:
     """Answer `GET /system/agents?mediaType=`: the agents of the libraries, and the legacy one of each type."""
-    wanted = TYPE_NAMES.get(request.get_number("mediaType"))
-    used = {one.agent: one.type for one in request.state.sections.values() if wanted in {None, one.type}}
+    requested = TYPE_NAMES.get(request.get_number("mediaType"))
+    used = {one.agent: one.type for one in request.state.sections.values() if requested in {None, one.type}}
     facts = {"hasPrefs": False, "hasAttribution": False, "primary": True}
     rows = [Node("Agent", {"name": f"Plex {kind.title()}", "identifier": name, **facts}) for name, kind in used.items()]
     rows += [
@@ -118,11 +110,11 @@ def list_agents(request: DemoRequest) -> Node:
 def list_match_candidates(request: DemoRequest) -> Node:
     """Answer `GET /library/metadata/ID/matches?title=`: items of that title, or of that external id, as `imdb-tt…`."""
     item = request.find_item()
-    wanted = request.get("title", item.title).casefold()
+    requested = request.get("title", item.title).casefold()
     rows = [
         other
         for other in request.state.list_section(item.section, item.type)
-        if wanted in other.title.casefold() or wanted in {id_.replace("://", "-") for id_ in other.external_ids}
+        if requested in other.title.casefold() or requested in {id_.replace("://", "-") for id_ in other.external_ids}
     ]
     return build_container([
         Node("SearchResult", {"guid": other.guid, "name": other.title, "score": 100, "year": other.year}) for other in rows
@@ -138,9 +130,8 @@ def list_flagged_items(request: DemoRequest) -> Node:
     """Answer `GET /library/sections/N/unwatched` and other flags: the items with the flag, not the values of a filter."""
     section, server = request.find_section(), request.state
     params = [*request.params, (request.args["flag"], "1")]
-    return build_items_page(
-        request, select(server, request.user, section.key, params, server.list_levels(section.key)[0])
-    )
+    items = select(server, request.user, section.key, params, server.list_levels(section.key)[0])
+    return build_items_page(request, items)
 
 
 def get_timeline(request: DemoRequest) -> Node:
@@ -159,9 +150,10 @@ def get_timeline(request: DemoRequest) -> Node:
 def get_part(request: DemoRequest) -> DemoAnswer:
     """Answer `GET /library/parts/ID/STAMP/NAME`: every file has the same short text."""
     if not any(
-        media.id + PART_ID_BASE == int(request.args["id"])
+        build_part_id(media, number) == int(request.args["id"])
         for item in request.state.items.values()
         for media in item.media
+        for number in range(len(media.parts))
     ):
         raise HttpRefusal(404)
     return DemoAnswer(

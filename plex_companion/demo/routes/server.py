@@ -84,7 +84,7 @@ def get_media_providers(request: DemoRequest) -> Node:
         if request.get("includeStorage") == "1":
             entry.attributes |= {
                 "durationTotal": sum(item.duration or 0 for item in items if item.media),
-                "storageTotal": sum(media.size for item in items for media in item.media),
+                "storageTotal": sum(media.total_size for item in items for media in item.media),
             }
         entry.add("Pivot", id="library", key=f"/library/sections/{section.key}/all", type="list", title="Library",
                   context="content.library", symbol="library")  # fmt: skip
@@ -213,8 +213,8 @@ def get_bandwidth(request: DemoRequest) -> Node:
     rows = [Node("StatisticsBandwidth", {"accountID": users[n % len(users)].id, "deviceID": players[n % len(players)].id,
                                          "timespan": span, "at": server.now - n * SPANS[span], "lan": n % 3 != 0,
                                          "bytes": 1_000_000 * (n * 37 % 90 + 1)}) for n in range(24)]  # fmt: skip
-    wanted = [(name, value) for name, value in request.params if name in {"accountID", "deviceID", "lan"}]
-    rows = [row for row in rows if all(_format_plain(row.attributes.get(name)) == value for name, value in wanted)]
+    requested = [(name, value) for name, value in request.params if name in {"accountID", "deviceID", "lan"}]
+    rows = [row for row in rows if all(_format_plain(row.attributes.get(name)) == value for name, value in requested)]
     return build_container([*map(build_device_node, players), *rows])
 
 

@@ -11,7 +11,7 @@ from plex_companion.demo.request import build_items_page, build_page, find_or_40
 if TYPE_CHECKING:
     from plex_companion.demo.request import DemoRequest
 
-MOST = 50
+MOST_ITEMS = 50
 COMMON = ("title", "titleSort", "studio", "contentRating", "originallyAvailableAt", "summary", "tagline", "editionTitle", "parentTitle",
           "grandparentTitle", "index", "year")  # fmt: skip
 
@@ -22,7 +22,7 @@ def get_nearest(request: DemoRequest) -> Node:
     others = [other for other in request.state.list_section(item.section, item.type) if other is not item]
     genres = set(item.tags.get("Genre", ()))
     others.sort(key=lambda other: not genres & set(other.tags.get("Genre", ())))
-    return build_items_page(request, others[: request.get_number("limit", MOST)])
+    return build_items_page(request, others[: request.get_number("limit", MOST_ITEMS)])
 
 
 def compute_path(request: DemoRequest) -> Node:
@@ -31,7 +31,7 @@ def compute_path(request: DemoRequest) -> Node:
     keys = {track.key: place for place, track in enumerate(tracks)}
     first, last = find_or_404(keys, request.get("startID")), find_or_404(keys, request.get("endID"))
     step = 1 if first <= last else -1
-    return build_items_page(request, [tracks[place] for place in range(first, last + step, step)][:MOST])
+    return build_items_page(request, [tracks[place] for place in range(first, last + step, step)][:MOST_ITEMS])
 
 
 def build_stations_hub(section: str) -> Node:

@@ -32,11 +32,11 @@ def get_background(_: DemoRequest) -> Node:
 def terminate_session(request: DemoRequest) -> DemoAnswer:
     """Answer `/status/sessions/terminate?sessionId=`, with Session.id and not the session key: 403 if empty, 404 if unknown."""
     request.require_owner()
-    wanted = request.get("sessionId")
-    if not wanted:
+    requested = request.get("sessionId")
+    if not requested:
         raise HttpRefusal(403)
     for session in list(request.state.sessions.values()):
-        if session.id == wanted:
+        if session.id == requested:
             playback.stop(request.state, session)
             return DONE
     raise HttpRefusal(404)
@@ -83,8 +83,8 @@ def get_history(request: DemoRequest) -> Node:
                 if play.rating_key in server.items and server.items[play.rating_key].section == section
             ]
         if key:
-            wanted = {key, *(leaf.key for leaf in server.list_leaves(key))} if key in server.items else {key}
-            rows = [play for play in rows if play.rating_key in wanted]
+            requested = {key, *(leaf.key for leaf in server.list_leaves(key))} if key in server.items else {key}
+            rows = [play for play in rows if play.rating_key in requested]
         return rows[::-1] if descending else rows
 
     rows = server.get_listing(("history", low, high, account, section, key, descending, len(server.history)), make)
@@ -94,10 +94,10 @@ def get_history(request: DemoRequest) -> Node:
 def delete_play(request: DemoRequest) -> DemoAnswer:
     """Answer `DELETE /status/sessions/history/ID`."""
     request.require_owner()
-    kept = [play for play in request.state.history if str(play.id) != request.args["id"]]
-    if len(kept) == len(request.state.history):
+    matching = [play for play in request.state.history if str(play.id) != request.args["id"]]
+    if len(matching) == len(request.state.history):
         raise HttpRefusal(404)
-    request.state.history = kept
+    request.state.history = matching
     request.state.mark_changed()
     return DONE
 

@@ -100,17 +100,17 @@ def compute_tags(request: DemoRequest, field: str, old: tuple[str, ...]) -> tupl
 def _edit_membership(request: DemoRequest, item: DemoItem) -> None:
     server = request.state
     held = tuple(c.title for c in server.collections.values() if item.key in c.items)
-    wanted = compute_tags(request, "collection", held)
+    requested = compute_tags(request, "collection", held)
     known = {c.title for c in server.collections.values() if c.section == item.section}
-    for title in wanted:
+    for title in requested:
         if title not in known:
             made = DemoCollection(server.new_key(), title, item.section, item.type, server.now, server.now)
             server.collections[made.key] = made
             announce_edit(request, "collection", made.key, title, 0, made.section)
     for collection in server.collections.values():
-        if collection.title in wanted and item.key not in collection.items and collection.section == item.section:
+        if collection.title in requested and item.key not in collection.items and collection.section == item.section:
             collection.items.append(item.key)
-        elif collection.title not in wanted and item.key in collection.items:
+        elif collection.title not in requested and item.key in collection.items:
             collection.items.remove(item.key)
 
 

@@ -314,7 +314,9 @@ async def scan_finished(demo: Demo, episodes: float = 3) -> Done:
     """Scan a new season of three `episodes`; the scan ends before their metadata is loaded."""
     server = demo.state
     show = server.list_kind("show")[0]
-    builder = HouseholdBuilder(server.now, server.rng, next_key=server.last_key, next_media=9000 + server.last_key)
+    builder = HouseholdBuilder(
+        server.now, server.rng, next_key=server.last_key, next_media=9000 + server.last_key, house=server.house
+    )
     season = add_season(builder, show, len(server.list_children(show.key)) + 1, int(episodes))
     server.last_key = builder.next_key
     scan = background.begin_scan(demo.state, show.section)
@@ -377,7 +379,7 @@ async def sessions_unreadable_near(demo: Demo, seconds: float = 10) -> Done:
 
 
 async def plex_status(demo: Demo) -> Done:
-    """Announce a status message."""
+    """Announce a status message, which is no alert."""
     demo.announce(frames.build_status("Library scan complete"))
     return {}
 

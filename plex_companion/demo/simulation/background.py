@@ -21,7 +21,9 @@ GUIDE = "tv.plex.providers.epg.cloud:4"
 
 def create_movie(server: ServerState, section: str, title: str | None = None) -> tuple[DemoItem, DemoItem]:
     """Create an invented film and its trailer without adding them to a library."""
-    builder = HouseholdBuilder(server.now, server.rng, next_key=server.last_key, next_media=9000 + server.last_key)
+    builder = HouseholdBuilder(
+        server.now, server.rng, next_key=server.last_key, next_media=9000 + server.last_key, house=server.house
+    )
     movie = add_movie(builder, section, title or server.rng.choice(NEW_TITLES), days=1)
     movie.added_at = movie.updated_at = server.now
     extra = add_extra(builder, movie)

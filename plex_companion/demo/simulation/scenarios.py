@@ -182,8 +182,7 @@ async def restart(demo: Demo, down: float = 1.0, starting: float = 3.0) -> dict[
     before = demo.start()
     demo.move(before)
     await demo.restart(down=down, starting=starting)
-    after = demo.start(before.item, offset=before.offset)
-    return {**_describe_session(after), "previous_session_key": before.key}
+    return {**_describe_session(demo.start(before.item, offset=before.offset)), "previous_session_key": before.key}
 
 
 async def silence(demo: Demo) -> dict[str, Any]:

@@ -50,8 +50,7 @@ async def _simulate_viewer(demo: Demo, position: int) -> None:
 def _choose_item(demo: Demo) -> DemoItem | None:
     rng = demo.state.rng
     for kind in rng.sample(("movie", "episode", "episode", "track"), 4):
-        items = demo.state.list_kind(kind)
-        if items:
+        if items := demo.state.list_kind(kind):
             return rng.choice(items)
     return None
 
