@@ -13,6 +13,7 @@ from plex_companion.text import cut
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from plex_companion.changes.state import State
     from plex_companion.companion import Companion
 
 
@@ -26,21 +27,22 @@ class Candidate:
 
 def list_sessions(companion: Companion) -> Iterable[Candidate]:
     """Yield the keys of the sessions, which are also found by title and user."""
-    for key, session in companion.state.sessions.items():
+    for key, session in (pair for state in companion.states for pair in state.sessions.items()):
         who = session.user.name if session.user else None
         yield Candidate(key, f"{session.item.full_title or ''} {who or ''}")
 
 
 def list_titles(companion: Companion) -> Iterable[Candidate]:
     """Yield the titles that are playing now."""
-    for session in companion.state.sessions.values():
+    for session in (one for state in companion.states for one in state.sessions.values()):
         if session.item.full_title:
             yield Candidate(session.item.full_title)
 
 
 def list_clients(companion: Companion) -> Iterable[Candidate]:
     """Yield the identifiers of the players, last seen first. They are also found by name and product."""
-    seen = sorted(companion.state.clients.values(), key=lambda client: client.last_seen_at, reverse=True)
+    known = (client for state in companion.states for client in state.clients.values())
+    seen = sorted(known, key=lambda client: client.last_seen_at, reverse=True)
     for client in seen:
         yield Candidate(client.client_identifier, f"{client.title or ''} {client.product or ''}")
 
@@ -49,7 +51,11 @@ def list_users(companion: Companion) -> Iterable[Candidate]:
     """Yield the names of the users, or the ids of users whose names are hidden or not unique. plex.tv's names find them
     too.
     """
-    state = companion.state
+    for state in companion.states:
+        yield from _list_users_of(state)
+
+
+def _list_users_of(state: State) -> Iterable[Candidate]:
     elsewhere = {user.id: f"{user.username or ''} {user.title or ''}" for user in state.plex_tv_users}
     names = Counter((account.name or "").casefold() for account in state.accounts)
     for account in state.accounts:
@@ -62,10 +68,18 @@ def list_users(companion: Companion) -> Iterable[Candidate]:
 
 def list_libraries(companion: Companion) -> Iterable[Candidate]:
     """Yield the titles of the libraries, or the ids of libraries that share a title."""
-    titles = Counter(section.title.casefold() for section in companion.state.sections)
-    for section in companion.state.sections:
-        shared = titles[section.title.casefold()] > 1
-        yield Candidate(section.section_id if shared else section.title, section.title)
+    for state in companion.states:
+        titles = Counter(section.title.casefold() for section in state.sections)
+        for section in state.sections:
+            shared = titles[section.title.casefold()] > 1
+            yield Candidate(section.section_id if shared else section.title, section.title)
+
+
+def list_servers(companion: Companion) -> Iterable[Candidate]:
+    """Yield the machine identifiers of the servers, which are also found by name."""
+    for link in companion.links:
+        if link.machine_identifier:
+            yield Candidate(link.machine_identifier, link.name or "")
 
 
 def list_spans(_: Companion) -> Iterable[Candidate]:
@@ -79,6 +93,7 @@ KINDS: dict[str, Callable[[Companion], Iterable[Candidate]]] = {
     "client_identifier": list_clients,
     "user": list_users,
     "library": list_libraries,
+    "server": list_servers,
     "since": list_spans,
 }
 """The candidates by name of the argument or field."""
@@ -86,9 +101,9 @@ KINDS: dict[str, Callable[[Companion], Iterable[Candidate]]] = {
 
 def propose_values(companion: Companion, name: str, typed: str) -> list[str]:
     """Return values for an argument or field: those that begin with the typed text, then those that contain it."""
-    wanted = fold(cut(typed))
+    folded = fold(cut(typed))
     kind = KINDS.get(name)
     found = list(kind(companion)) if kind else []
-    begins = [one.value for one in found if fold(one.value).startswith(wanted)]
-    holds = [one.value for one in found if wanted in fold(f"{one.value} {one.known_as}")]
+    begins = [one.value for one in found if fold(one.value).startswith(folded)]
+    holds = [one.value for one in found if folded in fold(f"{one.value} {one.known_as}")]
     return list(dict.fromkeys([*begins, *holds]))

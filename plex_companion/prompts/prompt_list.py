@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plex_companion.errors import NotFound
+from plex_companion.prompts.choices import HOW_THE_YEAR_WENT, WHAT_CAN_GO, WHAT_TO_WATCH
 from plex_companion.prompts.lists import PLAYLIST, WATCHLIST
 from plex_companion.prompts.questions import NOW, SERVER_HEALTH, WHILE_AWAY, WHY_BUFFERING
 
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from plex_companion.prompts.declare import Prompt
     from plex_companion.tools.declare import Tool
 
-PROMPTS: tuple[Prompt, ...] = (NOW, WHILE_AWAY, WHY_BUFFERING, SERVER_HEALTH, WATCHLIST, PLAYLIST)
+PROMPTS: tuple[Prompt, ...] = (
+    *(NOW, WHILE_AWAY, WHY_BUFFERING, SERVER_HEALTH),
+    *(WHAT_TO_WATCH, WHAT_CAN_GO, HOW_THE_YEAR_WENT, WATCHLIST, PLAYLIST),
+)
 
 
 def select_prompts(tools: Iterable[Tool]) -> list[Prompt]:

@@ -26,7 +26,10 @@ Tell me what happened on my Plex server since {since} (a span counts back from n
 Call `what_happened` with that time, and read its notes before you say that nothing happened. Start with what still needs \
 my attention (open alerts), then who watched what, then briefly what is new in the libraries. List the times without a \
 connection to Plex: little is known about them. If a list was cut, say how many more entries there are; `history_query` \
-and `library_changes` have the rest if I ask.""",
+and `library_changes` have the rest if I ask.
+
+If I ask how something came about, or in which order, read it from `occurrences_since`: each start, pause, end, new season, \
+alert and lost connection with its time. Those that are inferred were found out afterwards.""",
     (Argument("since", "A time or a span: 24h, 7d, 1month, yesterday, 2026-11-22, 2026-11-22T17:00.", "24h"),),
 )
 

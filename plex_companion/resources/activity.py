@@ -12,13 +12,19 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
 
 
+SHOWN = 100
+
+
 async def read_activity(companion: Companion) -> dict[str, Any]:
     """Return running activities, and the last 100 library changes, newest first."""
-    state = companion.state
-    running = sorted(state.activities.values(), key=lambda activity: activity.started_at)
+    each = [(state, serialize.describe_row_server(state)) for state in companion.states]
+    running = [(activity, where) for state, where in each for activity in state.activities.values()]
+    running.sort(key=lambda pair: pair[0].started_at)
+    recent = [(change, where) for state, where in each for change in state.recent]
+    recent.sort(key=lambda pair: -pair[0].id)
     return {
-        "running": [serialize.serialize_activity(activity) for activity in running],
-        "recent": [serialize.serialize_library_change(change) for change in reversed(state.recent)],
+        "running": [serialize.serialize_activity(activity) | where for activity, where in running],
+        "recent": [serialize.serialize_library_change(change) | where for change, where in recent[:SHOWN]],
     }
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.changes.kinds import AlertAcknowledged, AlertOpened, AlertReopened, AlertResolved, ConnectionChanged
+from plex_companion.changes.kinds import (
+    AlertAcknowledged,
+    AlertMuteChanged,
+    AlertOpened,
+    AlertReopened,
+    AlertResolved,
+    ConnectionChanged,
+)
 from plex_companion.errors import Invalid
 from plex_companion.history.alert_pages import LONGEST_ID, list_alerts
 from plex_companion.resources.declare import Resource
@@ -22,9 +29,8 @@ async def read_alerts(companion: Companion, cursor: str | None = None) -> dict[s
 
 def _parse_id(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= LONGEST_ID):
-        raise Invalid(
-            f"{cursor[:40]!r} is not a cursor of alerts: pass next_cursor of the last answer.", argument="cursor"
-        )
+        message = f"{cursor[:40]!r} is not a cursor of alerts: pass next_cursor of the last answer."
+        raise Invalid(message, argument="cursor")
     return int(cursor)
 
 
@@ -33,5 +39,5 @@ ALERTS = Resource(
     "Alerts",
     "The newest 100 alerts: lost connection, buffering, slow transcoding, finished scans and more.",
     read_alerts,
-    touched_by=(AlertOpened, AlertResolved, AlertReopened, AlertAcknowledged, ConnectionChanged),
+    touched_by=(AlertOpened, AlertResolved, AlertReopened, AlertAcknowledged, AlertMuteChanged, ConnectionChanged),
 )

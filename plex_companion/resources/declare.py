@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
 
 _FIELD = re.compile(r"\{(\w+)\}")
+
+
+@lru_cache(maxsize=32_768)
+def _expand(uri: str, values: tuple[object, ...]) -> str:
+    """Return a URI with these values, which are the same at every report of a session, in place of its fields."""
+    left = iter(values)
+    return _FIELD.sub(lambda _: quote(str(next(left)), safe=""), uri)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Resource:
 
     def expand(self, fields: Mapping[str, str]) -> str:
         """Return the concrete URI for these fields. Values are percent-encoded (RFC 3986, section 2.1), so any fits."""
-        return _FIELD.sub(lambda found: quote(fields[found[1]], safe=""), self.uri)
+        return _expand(self.uri, tuple(fields[name] for name in self._fields))
 
     def find_touched_uri(self, change: object) -> str | None:
         """Return the concrete URI that this change touches, or `None`."""
@@ -65,10 +72,8 @@ class Resource:
             return None
         if not self._fields:
             return self.uri
-        values = {name: getattr(change, name, None) for name in self._fields}
-        if not all(values.values()):
-            return None
-        return self.expand({name: str(value) for name, value in values.items()})
+        values = tuple([getattr(change, name, None) for name in self._fields])
+        return _expand(self.uri, values) if all(values) else None
 
     def parse_uri(self, uri: str) -> dict[str, str] | None:
         """Return the decoded fields of a concrete URI of this family; `None` if the URI does not belong to it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.changes.kinds import ConnectionChanged, PlaysImported, SessionChanged, SessionEnded, SessionStarted
-from plex_companion.history.play_pages import list_plays
+from plex_companion.history.play_pages import PlayQuery, list_plays
 from plex_companion.models import User
 from plex_companion.resources.declare import Resource
 
@@ -20,14 +20,14 @@ CHANGES = (SessionStarted, SessionChanged, SessionEnded, PlaysImported)
 
 async def read_history(companion: Companion, user: str | None = None, cursor: str | None = None) -> dict[str, Any]:
     """Return the newest plays, running ones included. `history_query` continues from `next_cursor`."""
-    return await list_plays(companion, SHOWN, user=user, after=cursor)
+    return await list_plays(companion, SHOWN, PlayQuery(user), after=cursor)
 
 
 def list_users(companion: Companion) -> Iterable[Mapping[str, str]]:
-    """Yield the users that have an account on the server."""
-    for account in companion.state.accounts:
-        handle = User(account.id, account.name).handle
-        if account.name and handle:
+    """Yield the users that have an account on a server, each name once."""
+    accounts = (account for state in companion.states for account in state.accounts if account.name)
+    for handle in dict.fromkeys(User(account.id, account.name).handle for account in accounts):
+        if handle:
             yield {"user": handle, "title": f"History of {handle}"}
 
 

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 async def read_libraries(companion: Companion) -> dict[str, Any]:
     """Return every library with its type and item count."""
-    libraries = [serialize.serialize_section(section) for section in companion.state.sections]
+    libraries = [
+        serialize.serialize_section(section) | serialize.describe_row_server(state)
+        for state in companion.states
+        for section in state.sections
+    ]
     return {"libraries": libraries, "count": len(libraries)}
 
 

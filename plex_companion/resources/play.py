@@ -29,7 +29,7 @@ async def read_play(companion: Companion, id: str) -> dict[str, Any]:  # noqa: A
 
 def list_plays(companion: Companion) -> Iterable[Mapping[str, str]]:
     """Yield the running plays. Ended ones are too many to list, but can be read."""
-    for session in companion.state.sessions.values():
+    for session in (one for state in companion.states for one in state.sessions.values()):
         yield {"id": str(session.play_id), "title": f"Play of {session.item.full_title or session.session_key}"}
 
 

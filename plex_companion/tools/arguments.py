@@ -35,7 +35,7 @@ _SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What a tool's schema says about one argument."""
+    """The facts of a tool's schema about one argument."""
 
     types: tuple[str, ...]
     choices: tuple[str, ...] = ()
@@ -48,11 +48,9 @@ class Parameter:
 
     def is_unset(self, value: object) -> bool:
         """Return whether the value is what hosts send for an argument that nobody filled in."""
-        if isinstance(value, str):
-            if "string" in self.types:
-                return value == "" and not self.empty_clears
-            return value.strip() in {"", "null"}
-        return value is None
+        if not isinstance(value, str):
+            return value is None
+        return value == "" and not self.empty_clears if "string" in self.types else value.strip() in {"", "null"}
 
     def coerce(self, value: Any) -> Any:
         """Return the value in the type of the schema if its meaning is clear, else unchanged."""
@@ -92,7 +90,7 @@ class Parameter:
 
     @property
     def expected(self) -> str:
-        """What to write for this argument, as error messages say it."""
+        """The accepted values of this argument, as error messages state them."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         words = " or ".join(_WORDS[one] for one in self.types) or "something else"
@@ -102,9 +100,7 @@ class Parameter:
 
 
 def list_parameters(properties: Mapping[str, Any], clearing: Collection[str]) -> dict[str, Parameter]:
-    """Return the parameters that the properties of a JSON schema describe. `clearing` names those where an empty text
-    is a value.
-    """
+    """Return the parameters in the properties of a JSON schema. An empty text is a value of those in `clearing`."""
     return {
         name: _describe_parameter(name, schema, empty_clears=name in clearing) for name, schema in properties.items()
     }
@@ -120,30 +116,6 @@ def _describe_parameter(name: str, schema: Mapping[str, Any], *, empty_clears: b
         empty_clears=empty_clears,
         is_id=name.rpartition("_")[2] in {"id", "ids", "key"},
     )
-
-
-def drop_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a property's schema without `null`: callers omit arguments instead."""
-    forms = [form for form in schema.get("anyOf", ()) if form.get("type") != "null"]
-    plain = {name: value for name, value in schema.items() if name != "default" or value is not None}
-    if len(forms) == 1:
-        plain.pop("anyOf")
-        return {**forms[0], **plain}
-    return {**plain, "anyOf": forms} if forms else plain
-
-
-def compact_schema(schema: Any) -> Any:
-    """Return a JSON schema without titles, which repeat names, and with `anyOf` of plain types as a list of types."""
-    if isinstance(schema, list):
-        return [compact_schema(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    forms = schema.get("anyOf", ())
-    if forms and all(isinstance(form, dict) and form.keys() == {"type"} for form in forms):
-        schema = {name: part for name, part in schema.items() if name != "anyOf"} | {"type": [f["type"] for f in forms]}
-    return {
-        name: compact_schema(part) for name, part in schema.items() if not (name == "title" and isinstance(part, str))
-    }
 
 
 def choose(value: str, choices: Collection[str]) -> str:

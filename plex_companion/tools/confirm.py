@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from plex_companion.errors import ConfirmationRequired, Conflict, Declined
+from plex_companion.plex.query import get_or_none, send
+from plex_companion.plex.steps import check_confirmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class DestructionTarget:
-    """What would be destroyed. `facts` go into the question and the answer. `identity` must not change in between."""
+    """The target of a destructive call. `facts` go into the question and the answer. `identity` must not change in between."""
 
     title: str
     identity: tuple[object, ...]
@@ -69,3 +71,11 @@ async def destroy_after_confirmation(
         return act(plex, now)
 
     return await companion.gateway.call(destroy_if_unchanged)
+
+
+def delete_target(plex: PlexServer, path: str, target: DestructionTarget, list_tool: str) -> dict[str, Any]:
+    """Delete what the path names, verify that it is gone, and return the facts of the target."""
+    send(plex, "DELETE", path)
+    message = f"Plex accepted the deletion of '{target.title}', but it still exists. Check it with {list_tool}."
+    check_confirmed(requested=False, found=get_or_none(plex, path) is not None, message=message)
+    return {"deleted": True, **target.facts}

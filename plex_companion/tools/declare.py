@@ -11,20 +11,27 @@ import inspect
 import math
 import re
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import Field, TypeAdapter, ValidationError
 
 from plex_companion.companion import Companion
 from plex_companion.errors import InsufficientScope, Invalid, ReadOnly
 from plex_companion.text import LONGEST
-from plex_companion.tools.arguments import LARGEST, compact_schema, drop_null, list_parameters, quote_value
+from plex_companion.tools.arguments import LARGEST, list_parameters, quote_value
+from plex_companion.tools.declaration_digest import digest_declaration
+from plex_companion.tools.schema_snapshot import find_recorded
+from plex_companion.tools.schemas import build_arguments, build_input_schema, build_output_schema
+from plex_companion.tools.server_argument import SERVER_NAME, ServerArgument, add_server_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pydantic import BaseModel
+
     from plex_companion.tools.arguments import Parameter
+    from plex_companion.tools.schema_snapshot import RecordedSchemas
 
     Alias = str | Callable[[Any], Mapping[str, Any]]
 
@@ -45,8 +52,8 @@ ALLOW_WRITES = "To allow them, set READ_ONLY_MODE=false in the companion's envir
 
 _READY = object()
 Json = Annotated[dict[str, Any], _READY]
-"""A result that is JSON already. It is passed on unchanged, because validating every value of a long answer takes
-longer than computing it."""
+"""A result that is JSON already, with finite numbers. It is passed on unchanged, because validating every value of a long
+answer takes longer than computing it."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,16 @@ def _find_unusable_text(value: str) -> str | None:
     return "the text contains control characters" if _UNFIT.search(value) else None
 
 
+@dataclass(frozen=True, slots=True)
+class FollowedWork:
+    """The work in Plex that a call started: activities of a type, each of a library where `sections` names any."""
+
+    activity: str
+    sections: tuple[str, ...] = ()
+
+
 class Access(enum.Enum):
-    """What a tool may do to Plex."""
+    """The rights of a tool: what it may do to Plex."""
 
     READ = "read"
     WRITE = "write"
@@ -106,12 +121,28 @@ class Caller(Protocol):
         The tool may run again from the start once the answer is there, so nothing may change before this returns.
         """
 
+    async def choose(self, question: str, choices: Mapping[str, str]) -> str | None:
+        """Ask the person to choose one of several values, which have a title each. Return the value.
+
+        Returns `None` if the client cannot ask, or the person chose none. As after `confirm`, the tool may run again.
+        """
+
+    @property
+    def can_open_pages(self) -> bool:
+        """Whether the client can show the person a page in a browser."""
+
+    async def open_page(self, message: str, url: str) -> bool:
+        """Ask the person to open a page. Return whether they agreed, which does not say that they did anything there.
+
+        As after `confirm`, the tool may run again.
+        """
+
 
 class _PlexServer:
     """Placeholder for plexapi's class when annotations are resolved, because importing plexapi is slow."""
 
 
-_INJECTED: dict[object, str] = {_PlexServer: "plex", Companion: "companion", Caller: "caller"}
+_INJECTED: dict[type, str] = {_PlexServer: "plex", Companion: "companion", Caller: "caller"}
 
 
 @dataclass(frozen=True)
@@ -130,19 +161,44 @@ class Tool:
     """Other names that callers use for arguments: either the parameter's name, or a function that turns the value into
     arguments. Accepted but not advertised."""
     writes_when: Callable[[Mapping[str, Any]], bool] | None = None
-    """For a read tool that writes with certain arguments: tells whether the given arguments make it a write."""
+    """For a read tool that writes with certain arguments: returns whether the given arguments make it a write."""
     seconds: float | None = None
     """The tool's own deadline, where the default does not fit."""
+    title: str = ""
+    """What people see instead of the name; by default derived from it."""
+    idempotent: bool = False
+    """A write that sets something: repeating it changes nothing more, so `idempotentHint` is true."""
+    link: Callable[[Mapping[str, Any]], str | None] | None = None
+    """For an answer about one thing: returns the URI of the resource that shows it, and notifies of its changes."""
+    follow: Callable[[Mapping[str, Any]], FollowedWork] | None = None
+    """For a tool whose work goes on in Plex after the answer: returns from the answer how to recognize it there."""
     notes: bool = False
     """The tool changes only the companion's own notes, nothing in Plex. It is allowed in read-only mode, but
     `readOnlyHint` is false."""
     off: bool = False
     """Read-only mode refuses the tool, so it is not listed."""
+    server: ServerArgument = ServerArgument.REQUIRED
+    """Whether callers say which server they mean, where several are configured."""
+    several: bool = False
+    """Several servers are configured."""
+    from_snapshot: bool = True
+    """Schemas may come from the snapshot, since building them costs time at every start. Without, they are built from
+    the declaration, as for the snapshot itself."""
 
     @property
     def description(self) -> str:
         """The function's docstring. It is user interface: a model reads it to choose among some eighty tools."""
         return inspect.getdoc(self.function) or ""
+
+    @property
+    def display_title(self) -> str:
+        """The title, which a person reads instead of the name."""
+        return self.title or self.name.replace("_", " ").capitalize()
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the tool changes neither Plex nor the companion's own notes."""
+        return self.access is Access.READ and not self.notes
 
     @property
     def asks_plex(self) -> bool:
@@ -161,23 +217,20 @@ class Tool:
 
     @functools.cached_property
     def arguments(self) -> type[BaseModel]:
-        """The model of the arguments that a caller may pass."""
-        fields: dict[str, Any] = {}
-        for name, parameter in inspect.signature(self.function).parameters.items():
-            if name not in self.injected:
-                default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-                fields[name] = (self.hints[name], default)
-        return create_model(f"{self.name}_arguments", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+        """The model of the arguments that a caller may pass. Built for the first call."""
+        given = {name: hint for name, hint in self.hints.items() if name != "return" and name not in self.injected}
+        return build_arguments(self.name, self.function, given)
+
+    @property
+    def takes_server(self) -> bool:
+        """Whether callers may pass the argument `server`."""
+        return self.several and self.server is not ServerArgument.NONE
 
     @functools.cached_property
     def input_schema(self) -> dict[str, Any]:
-        """The JSON schema of the arguments. `null` is accepted but not advertised."""
-        schema = self.arguments.model_json_schema()
-        schema.pop("title", None)
-        for name, prop in schema.get("properties", {}).items():
-            prop.pop("title", None)
-            schema["properties"][name] = drop_null(prop)
-        return schema
+        """The JSON schema of the arguments."""
+        schema = self._recorded.input_schema if self._recorded else build_input_schema(self.arguments)
+        return add_server_argument(schema, self.server) if self.takes_server else schema
 
     @functools.cached_property
     def parameters(self) -> dict[str, Parameter]:
@@ -187,7 +240,7 @@ class Tool:
 
     @functools.cached_property
     def result(self) -> TypeAdapter[Any]:
-        """The adapter that turns the function's result into JSON."""
+        """The adapter that turns the function's result into JSON. Built for the first call."""
         return TypeAdapter(self.hints["return"])
 
     @functools.cached_property
@@ -197,15 +250,22 @@ class Tool:
 
     @functools.cached_property
     def output_schema(self) -> dict[str, Any]:
-        """The JSON schema of the result: an object without required keys that allows more.
+        """The JSON schema of the result."""
+        if self._recorded:
+            return self._recorded.output_schema
+        result = self.hints["return"]
+        shapes = [one.model for one in getattr(result, "__metadata__", ()) if isinstance(one, Shape)]
+        return build_output_schema(shapes[0] if shapes else result)
 
-        An answer that lists several matches comes from the same tool and must validate too.
-        """
-        shapes = [one.model for one in getattr(self.hints["return"], "__metadata__", ()) if isinstance(one, Shape)]
-        adapter = TypeAdapter(shapes[0]) if shapes else self.result
-        schema = compact_schema(adapter.json_schema(mode="serialization"))
-        schema.pop("required", None)
-        return {**schema, "type": "object", "additionalProperties": True}
+    @functools.cached_property
+    def _recorded(self) -> RecordedSchemas | None:
+        """The schemas in the snapshot, if they are those of this declaration."""
+        return find_recorded(self.name, self.digest) if self.from_snapshot else None
+
+    @property
+    def digest(self) -> str:
+        """The digest of everything that the schemas derive from."""
+        return digest_declaration(self.function, _INJECTED)
 
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments as the function takes them.
@@ -227,22 +287,21 @@ class Tool:
 
     def _prepare_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the given arguments under their real names and in the types of the schema."""
-        real = self._resolve_aliases(
-            {name: value for name, value in arguments.items() if not self._is_unset(name, value)}
-        )
+        given = {name: value for name, value in arguments.items() if not self._is_unset(name, value)}
+        real = self._resolve_aliases(given)
         known = self.parameters
         return {name: known[name].coerce(value) if name in known else value for name, value in real.items()}
 
     def _is_unset(self, name: str, value: object) -> bool:
         alias = self.aliases.get(name)
-        known = self.parameters.get(alias if isinstance(alias, str) else name)
-        if known is None:
+        if (known := self.parameters.get(alias if isinstance(alias, str) else name)) is None:
             return alias is not None and (value is None or value == "")
         return known.is_unset(value)
 
     def _build_invalid(self, name: str, why: str, given: Mapping[str, Any]) -> Invalid:
         """Return the error that says what to write for an argument. `why` is pydantic's error type."""
-        known = f"Known arguments: {', '.join(self.arguments.model_fields) or 'none'}."
+        names = [*([SERVER_NAME] if self.takes_server else []), *self.arguments.model_fields]
+        known = f"Known arguments: {', '.join(names) or 'none'}."
         one = self.parameters.get(name)
         if one is None:
             return Invalid(f"{self.name}: there is no argument '{name}'. {known}", argument=name)
@@ -300,27 +359,35 @@ class Toolset:
 
     name: str
     summary: str
+    server: ServerArgument = ServerArgument.REQUIRED
+    """Whether callers of its tools say which of several servers they mean, unless a tool is declared otherwise."""
     tools: list[Tool] = field(default_factory=list)
 
     def tool(
         self,
         access: Access,
         *,
+        title: str = "",
+        idempotent: bool = False,
         additive: bool = False,
         open_world: bool = False,
         aliases: Mapping[str, Alias] | None = None,
         writes_when: Callable[[Mapping[str, Any]], bool] | None = None,
         seconds: float | None = None,
+        link: Callable[[Mapping[str, Any]], str | None] | None = None,
+        follow: Callable[[Mapping[str, Any]], FollowedWork] | None = None,
         notes: bool = False,
+        server: ServerArgument | None = None,
     ) -> Callable[[F], F]:
         """Declare the decorated function as a tool of this set. The function itself is returned unchanged."""
 
         def declare(function: F) -> F:
             name = function.__name__
             others = aliases or {}
-            self.tools.append(
-                Tool(name, self.name, access, function, additive, open_world, others, writes_when, seconds, notes)
-            )
+            declared = Tool(name, self.name, access, function, additive, open_world, others, writes_when, seconds)
+            declared = replace(declared, title=title, idempotent=idempotent, link=link, follow=follow, notes=notes)
+            declared = replace(declared, server=server or self.server)
+            self.tools.append(declared)
             return function
 
         return declare

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid, NotFound
 from plex_companion.plex.call import join_few, list_few
-from plex_companion.plex.lookup import MEDIA, ROWS, SHOWN, MultipleMatches, match_title, search
+from plex_companion.plex.lookup import MEDIA, ROWS, SHOWN, MultipleMatches, match_item_title, search
 from plex_companion.plex.query import get_or_none, split_values
 from plex_companion.plex.xml.attributes import (
     describe_match,
@@ -57,7 +57,7 @@ def check_any_given(titles: Sequence[str] | None, *ids: Sequence[str] | None) ->
         raise Invalid("item_titles or item_ids is required.", argument="item_titles")
     if any(not title.strip() for title in titles or ()):
         raise Invalid("item_titles contains a blank title.", argument="item_titles")
-    wrong = [one for some in ids for one in some or () if not one.strip().isdecimal()]
+    wrong = [one for group in ids for one in group or () if not one.strip().isdecimal()]
     if wrong:
         message = f"item_ids must be numbers, such as rating_key in other answers; got '{wrong[0]}'."
         raise Invalid(message, argument="item_ids")
@@ -85,19 +85,19 @@ def resolve_items(
     """Resolve titles, then ids, to items of the server. Costs a search per title and one request per few hundred ids."""
     by_title = sort_matches((title, search(plex, title, section, kinds)) for title in titles or ())
     by_id = get_rows(plex, ids or ())
-    missing = [wanted for wanted in ids or () if wanted.strip() not in by_id]
-    found = [by_id[wanted.strip()] for wanted in ids or () if wanted.strip() in by_id]
+    missing = [id_ for id_ in ids or () if id_.strip() not in by_id]
+    found = [by_id[id_.strip()] for id_ in ids or () if id_.strip() in by_id]
     return ResolvedItems((*by_title.rows, *found), (*by_title.missing, *missing), by_title.unclear)
 
 
 def resolve_among(rows: Iterable[Element], titles: Sequence[str] | None, ids: Sequence[str] | None) -> ResolvedItems:
     """Resolve titles, then ids, to items of the given rows. Each item appears once. Makes no request."""
-    held: dict[str, Element] = {}
+    by_key: dict[str, Element] = {}
     for row in rows:
-        held.setdefault(row.get("ratingKey", ""), row)
-    by_title = sort_matches((title, held.values()) for title in titles or ())
-    missing = [wanted for wanted in ids or () if wanted.strip() not in held]
-    found = [held[wanted.strip()] for wanted in ids or () if wanted.strip() in held]
+        by_key.setdefault(row.get("ratingKey", ""), row)
+    by_title = sort_matches((title, by_key.values()) for title in titles or ())
+    missing = [id_ for id_ in ids or () if id_.strip() not in by_key]
+    found = [by_key[id_.strip()] for id_ in ids or () if id_.strip() in by_key]
     distinct = {row.get("ratingKey", ""): row for row in (*by_title.rows, *found)}
     return ResolvedItems(tuple(distinct.values()), (*by_title.missing, *missing), by_title.unclear)
 
@@ -108,11 +108,11 @@ def sort_matches(candidates: Iterable[tuple[str, Iterable[Element]]]) -> Resolve
     missing: list[str] = []
     unclear: list[dict[str, Any]] = []
     for title, candidate_rows in candidates:
-        fits = match_title(candidate_rows, title)
-        if len(fits.exact) == 1:
-            rows.append(fits.exact[0])
-        elif fits.every:
-            possible = [describe_match(row) for row in fits.best[:SHOWN]]
+        matches = match_item_title(candidate_rows, title)
+        if len(matches.exact) == 1:
+            rows.append(matches.exact[0])
+        elif matches.every:
+            possible = [describe_match(row) for row in matches.best[:SHOWN]]
             unclear.append({"title": title, "possible_matches": possible})
         else:
             missing.append(title)
@@ -121,11 +121,11 @@ def sort_matches(candidates: Iterable[tuple[str, Iterable[Element]]]) -> Resolve
 
 def get_rows(plex: PlexServer, ids: Sequence[str]) -> dict[str, Element]:
     """Return the items with these ids, by id. Ids that Plex does not know are left out."""
-    wanted = list(dict.fromkeys(one.strip() for one in ids))
+    id_ = list(dict.fromkeys(one.strip() for one in ids))
     found: dict[str, Element] = {}
-    for part in split_values(wanted):
-        some = get_or_none(plex, f"/library/metadata/{','.join(part)}")
-        rows = [] if some is None else [row for row in some if row.tag in ROWS or row.tag == "Playlist"]
+    for part in split_values(id_):
+        container = get_or_none(plex, f"/library/metadata/{','.join(part)}")
+        rows = [] if container is None else [row for row in container if row.tag in ROWS or row.tag == "Playlist"]
         found |= {row.get("ratingKey", ""): row for row in rows}
     return found
 

@@ -77,20 +77,20 @@ def drop_repeats(rows: Iterator[Element]) -> Iterator[Element]:
 def get_accounts(plex: PlexServer, companion: Companion) -> dict[int | None, str | None]:
     """Return the server's names of its users by account id, cached for ten minutes."""
 
-    def ask() -> dict[int | None, str | None]:
+    def fetch() -> dict[int | None, str | None]:
         return {read_number(row, "id"): read_text(row, "name") for row in get(plex, "/accounts").iter("Account")}
 
-    return companion.ttl_cache.get_or_fetch("names of accounts", KEPT_SECONDS, ask)
+    return companion.ttl_cache.get_or_fetch("names of accounts", KEPT_SECONDS, fetch)
 
 
 def get_devices(plex: PlexServer, companion: Companion) -> dict[int | None, str | None]:
     """Return the server's names of its players by device id, cached for ten minutes."""
 
-    def ask() -> dict[int | None, str | None]:
+    def fetch() -> dict[int | None, str | None]:
         rows = get(plex, "/devices").iter("Device")
         return {read_number(row, "id"): mask_name(read_text(row, "name"), companion) for row in rows}
 
-    return companion.ttl_cache.get_or_fetch("names of devices", KEPT_SECONDS, ask)
+    return companion.ttl_cache.get_or_fetch("names of devices", KEPT_SECONDS, fetch)
 
 
 def describe_time(row: Element) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.text import encode_json
+from plex_companion.text import encode_json, format_count
 from plex_companion.tools.declare import ALLOW_WRITES, Access
-from plex_companion.tools.toolsets import TOOLSETS
+from plex_companion.tools.toolsets import TOOLSETS, list_declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ def render_plain(tools: Sequence[Tool]) -> str:
     if hidden := sum(tool.off for tool in tools):
         lines += [
             "",
-            f"* {hidden} tools that change Plex are hidden from clients: the companion is read-only. {ALLOW_WRITES}",
+            f"* {format_count(hidden, 'tool that changes Plex is', 'tools that change Plex are')} hidden from clients: the companion is read-only. {ALLOW_WRITES}",
         ]
     return "\n".join(lines)
 
@@ -53,10 +53,7 @@ def _render_mark(tool: Tool) -> str:
 
 
 def estimate_tokens(tools: Iterable[Tool]) -> int:
-    """Estimate how many tokens tools cost a model, rounded up to the next 50.
-
-    Hosts show models the name, description and input schema. Output schemas are for the hosts themselves.
-    """
+    """Estimate the tokens of what hosts show a model (name, description, input schema), rounded up to the next 50."""
     characters = sum(len(tool.name) + len(tool.description) + len(encode_json(tool.input_schema)) for tool in tools)
     return -(-characters // CHARACTERS_A_TOKEN // 50) * 50
 
@@ -93,7 +90,7 @@ def _render_paragraph(tool: Tool) -> str:
 
 def render_schemas() -> str:
     """Return all tools as clients see them, with their access class: the text of the recorded snapshot."""
-    listed = [{"access": tool.access.value, **describe_tool(tool)} for toolset in TOOLSETS for tool in toolset.tools]
+    listed = [{"access": tool.access.value, **describe_tool(tool)} for tool in list_declared()]
     return json.dumps(listed, indent=1, ensure_ascii=False)
 
 

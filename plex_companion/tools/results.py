@@ -16,7 +16,7 @@ class Envelope(TypedDict, total=False):
 
 
 class Page(TypedDict, total=False):
-    """Where a page lies in the whole list."""
+    """The position of a page in the whole list."""
 
     total: int | None
     offset: int | None
@@ -34,16 +34,27 @@ class CompanionStatus(Envelope, total=False):
     counters: dict[str, Any] | None
     database: dict[str, Any] | None
     webhooks: Any
+    notify: dict[str, Any] | None
     history: dict[str, Any] | None
+    catalogue: dict[str, Any] | None
+    chronicle: dict[str, Any] | None
     tools: dict[str, Any] | None
     versions: dict[str, Any] | None
 
 
-class LiveSessionEntry(TypedDict, total=False):
-    """A session as the cache knows it."""
+class SkillAnswer(TypedDict, total=False):
+    """One skill, or the list of all."""
 
-    session_key: str | None
-    session_id: str | None
+    name: str | None
+    description: str | None
+    uri: str | None
+    instructions: str | None
+    skills: list[dict[str, Any]] | None
+
+
+class PlayedItem(TypedDict, total=False):
+    """The item, user, player and delivery of a play, while it goes on and afterwards."""
+
     rating_key: str | None
     guid: str | None
     type: str | None
@@ -58,16 +69,24 @@ class LiveSessionEntry(TypedDict, total=False):
     library_id: str | None
     user: dict[str, Any] | None
     player: dict[str, Any] | None
-    state: str | None
-    view_offset_ms: int | None
     duration_ms: int | None
-    progress_percent: float | None
     started_at: str | None
-    updated_at: str | None
     paused_ms: int | None
     buffer_count: int | None
-    live: bool | None
     decision: str | None
+    reasons: list[dict[str, Any]] | None
+
+
+class LiveSessionEntry(PlayedItem, total=False):
+    """A session as the cache knows it."""
+
+    session_key: str | None
+    session_id: str | None
+    state: str | None
+    view_offset_ms: int | None
+    progress_percent: float | None
+    updated_at: str | None
+    live: bool | None
     transcode: Any
     bandwidth_kbps: int | None
     location: str | None
@@ -126,6 +145,27 @@ class EventPage(Envelope, total=False):
     gap: bool | None
 
 
+class OccurrenceEntry(TypedDict, total=False):
+    """Something that happened. The data depends on its type."""
+
+    id: str | None
+    type: str | None
+    at: str | None
+    inferred: bool | None
+    data: dict[str, Any] | None
+    cursor: str | None
+
+
+class OccurrenceList(Envelope, total=False):
+    """A page of occurrences."""
+
+    occurrences: list[OccurrenceEntry] | None
+    count: int | None
+    limit: int | None
+    next_cursor: str | None
+    gap: bool | None
+
+
 class AlertEntry(TypedDict, total=False):
     """An alert; open until `resolved_at` is set."""
 
@@ -138,6 +178,9 @@ class AlertEntry(TypedDict, total=False):
     subject: str | None
     resolved_at: str | None
     acknowledged_at: Any
+    muted: bool | None
+    server: str | None
+    server_name: str | None
 
 
 class AlertPage(Envelope, total=False):
@@ -146,12 +189,29 @@ class AlertPage(Envelope, total=False):
     alerts: list[AlertEntry] | None
     count: int | None
     next_cursor: int | None
+    muted: list[str] | None
 
 
 class AcknowledgedAlert(Envelope, total=False):
     """The alert after its acknowledgement."""
 
     alert: dict[str, Any] | None
+
+
+class MutedKinds(Envelope, total=False):
+    """A kind of alert, whether it is muted now, and all kinds that are."""
+
+    kind: str | None
+    muted: bool | None
+    muted_kinds: list[str] | None
+
+
+class MessageTaken(TypedDict):
+    """A test message that a service took."""
+
+    target: str
+    service: str
+    message: str
 
 
 class ActivityList(Envelope, total=False):
@@ -161,35 +221,19 @@ class ActivityList(Envelope, total=False):
     recent: list[dict[str, Any]] | None
 
 
-class PlayEntry(TypedDict, total=False):
+class PlayEntry(PlayedItem, total=False):
     """A play. Times in milliseconds, `percent` from 0 to 100."""
 
     id: str | None
-    rating_key: str | None
-    guid: str | None
-    type: str | None
-    title: str | None
-    grandparent_title: str | None
-    parent_title: str | None
-    performer: str | None
-    edition: str | None
-    full_title: str | None
-    year: int | None
-    library: str | None
-    library_id: str | None
-    user: dict[str, Any] | None
-    player: dict[str, Any] | None
-    started_at: str | None
     ended_at: str | None
     ended_by: str | None
     watched_ms: int | None
-    paused_ms: int | None
-    buffer_count: int | None
-    duration_ms: int | None
+    estimated: bool | None
     percent: float | None
-    decision: str | None
     history_key: str | None
     viewed_at: str | None
+    server: str | None
+    server_name: str | None
 
 
 class PlayPage(Envelope, total=False):
@@ -214,6 +258,7 @@ class PlayStatisticsEntry(TypedDict, total=False):
     plays: int | None
     timed: int | None
     watched_ms: int | None
+    estimated_ms: int | None
     label: str | None
 
 
@@ -228,6 +273,7 @@ class PlayStatistics(Envelope, total=False):
     plays: int | None
     timed: int | None
     watched_ms: int | None
+    estimated_ms: int | None
     entries: list[PlayStatisticsEntry] | None
     count: int | None
     total_entries: int | None
@@ -253,7 +299,7 @@ class PlayDetails(Envelope, total=False):
 
 
 class PeriodDigest(Envelope, total=False):
-    """What happened in a period."""
+    """The digest of a period."""
 
     timezone: str | None
     since: str | None

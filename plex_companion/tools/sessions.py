@@ -62,7 +62,7 @@ class ActiveSessions:
     source: str = field(default="cache")
 
 
-@SESSIONS.tool(Access.READ)
+@SESSIONS.tool(Access.READ, title="Active sessions")
 async def sessions_get_active(companion: Companion, unused: Any = None) -> ActiveSessions:  # noqa: ARG001 - the predecessor's parameter
     """List what is playing right now: player, user, progress, quality, transcoding, and ids for follow-up calls.
 
@@ -80,7 +80,7 @@ async def sessions_get_active(companion: Companion, unused: Any = None) -> Activ
     return _build_answer(companion, companion.state.sessions.values(), "cache")
 
 
-@SESSIONS.tool(Access.READ, open_world=True)
+@SESSIONS.tool(Access.READ, title="Playback history of a title", open_world=True)
 def sessions_get_media_playback_history(
     plex: PlexServer,
     companion: Companion,
@@ -97,9 +97,9 @@ def sessions_get_media_playback_history(
     `history_query` has more.
     """
     limit = clamp_limit(limit, MOST_PLAYS, offset)
-    person = find_user(plex, companion, username) if username and username.strip() else None
+    user = find_user(plex, companion, username) if username and username.strip() else None
     found = _find_item(plex, companion, media_title, media_id, library_name)
-    about = {"metadataItemID": found.row.get("ratingKey"), "accountID": person.account_id if person else None}
+    about = {"metadataItemID": found.row.get("ratingKey"), "accountID": user.account_id if user else None}
     plays = get_page(plex, HISTORY, offset=offset, limit=limit, sort=NEWEST_FIRST, **about)
     return {
         "status": "success",
@@ -130,8 +130,8 @@ def _list_views(plex: PlexServer, companion: Companion, rows: list[Element]) -> 
     """Describe the plays. The names of users and devices are fetched only if there is a play to describe."""
     if not rows:
         return []
-    people, players = get_accounts(plex, companion), get_devices(plex, companion)
-    return [describe_view(row, companion, people, players) for row in rows]
+    accounts, players = get_accounts(plex, companion), get_devices(plex, companion)
+    return [describe_view(row, companion, accounts, players) for row in rows]
 
 
 async def _fetch_sessions(companion: Companion) -> list[Session]:
@@ -234,14 +234,14 @@ def _describe_media(session: Session) -> dict[str, Any]:
 
 
 def _describe_transcode(session: Session) -> dict[str, Any]:
-    job = session.transcode or Transcode("")
+    transcode = session.transcode or Transcode("")
     if session.decision != "transcode":
         return {"active": False, "mode": "Direct Play/Stream"}
     return {
         "active": True,
-        "video": _format_conversion(job.source_video_codec, job.video_codec),
-        "audio": _format_conversion(job.source_audio_codec, job.audio_codec),
-        "resolution": f"{job.width}x{job.height}" if job.width and job.height else None,
+        "video": _format_conversion(transcode.source_video_codec, transcode.video_codec),
+        "audio": _format_conversion(transcode.source_audio_codec, transcode.audio_codec),
+        "resolution": f"{transcode.width}x{transcode.height}" if transcode.width and transcode.height else None,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -13,6 +13,7 @@ from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexForbidden, T
 from plex_companion.events import PlexTvUsersRead, ReceivedEvent
 from plex_companion.history import filters as memory
 from plex_companion.history.filters import list_names
+from plex_companion.history.play_pages import list_plays
 from plex_companion.models import PlexTvUser
 from plex_companion.names.usernames import find_user_ids
 from plex_companion.plex.query import get_plex_tv
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from plex_companion.companion import Companion
+    from plex_companion.history.play_pages import PlayQuery
     from plex_companion.plex.client import PlexServer
 
 OWNER = 1
 """The owner's account id on their own server. All other users have the same id there as at plex.tv."""
 KEPT_SECONDS = 600.0
 ASKED_SECONDS = 5.0
-"""How long a query of the history waits for plex.tv to identify a user."""
+"""Seconds that a query of the history waits for plex.tv to identify a user."""
 _USERS, _ACCESS, _ACCOUNT = "plex.tv users", "plex.tv access", "plex.tv account"
 _SEEN, _TOLD = "users from plex.tv", "users stored in the cache"
 
@@ -89,20 +91,16 @@ class ServerUser:
         """The name to display."""
         return self.title or self.username or self.email or f"user {self.account_id}"
 
-    def matches(self, wanted: str) -> bool:
+    def matches(self, requested: str) -> bool:
         """Return whether the text is one of the user's names, ignoring case."""
-        folded = wanted.strip().casefold()
+        folded = requested.strip().casefold()
         return any(folded == name.casefold() for name in (self.username, self.title, self.email) if name)
 
 
-def mask_user(person: ServerUser, companion: Companion) -> ServerUser:
+def mask_user(user: ServerUser, companion: Companion) -> ServerUser:
     """Return the user with e-mail addresses masked, also where they serve as names, unless privacy is off."""
-    return replace(
-        person,
-        username=mask_name(person.username, companion),
-        title=mask_name(person.title, companion),
-        email=mask_name(person.email, companion),
-    )
+    username, title, email = (mask_name(text, companion) for text in (user.username, user.title, user.email))
+    return replace(user, username=username, title=title, email=email)
 
 
 def mask_name(name: str | None, companion: Companion) -> str | None:
@@ -151,8 +149,8 @@ def find_user(
     """Return the user with this id, else the one a name identifies (see `usernames`), else the owner.
 
     Names are the username, title and e-mail of plex.tv and the name on this server; a first name is enough if only one
-    user has it. The owner costs no request under the server's name for them, anybody else at most one, an unknown name
-    two.
+    user has it. Finding the owner by the server's name for them takes no request, any other user at most one, an unknown
+    name two.
 
     Raises:
         NotFound: no user matches; the error lists the names.
@@ -166,13 +164,11 @@ def find_user(
         return here
     if here.matches(username) and not _has_namesake(companion, username):
         return here
-    people = {
-        str(person.account_id): person for person in (here, *_list_former(companion), *list_users(plex, companion))
-    }
-    names = {id_: {person.username, person.title, person.email} for id_, person in people.items()}
-    fitting = [people[id_] for id_ in find_user_ids(username, list_names(companion.state, names)) if id_ in people]
+    accounts = {str(user.account_id): user for user in (here, *_list_former(companion), *list_users(plex, companion))}
+    names = {id_: {user.username, user.title, user.email} for id_, user in accounts.items()}
+    fitting = [accounts[id_] for id_ in find_user_ids(username, list_names(companion.state, names)) if id_ in accounts]
     if len(fitting) > 1:
-        matches = [_describe_match(mask_user(person, companion)) for person in fitting]
+        matches = [_describe_match(mask_user(user, companion)) for user in fitting]
         owners = " Omit username for the owner." if here in fitting else ""
         message = f"{len(fitting)} users are called '{mask(username)}': use another of their names.{owners}"
         raise Ambiguous(message, argument="username", matches=matches)
@@ -192,18 +188,18 @@ def switch_user(
     return switch_to(plex, companion, find_user(plex, companion, username, user_id))
 
 
-def switch_to(plex: PlexServer, companion: Companion, person: ServerUser) -> PlexServer:
+def switch_to(plex: PlexServer, companion: Companion, user: ServerUser) -> PlexServer:
     """Return the server as this user sees it; `plex` itself for the owner.
 
     Raises:
         PlexForbidden: the user may not use this server.
     """
-    if person.is_owner:
+    if user.is_owner:
         return plex
-    found = get_access(plex, companion).get(person.id)
+    found = get_access(plex, companion).get(user.id)
     if found is None:
         companion.ttl_cache.forget(_ACCESS)  # the owner may be sharing the server right now
-        name = mask_name(person.name, companion)
+        name = mask_name(user.name, companion)
         message = f"'{name}' has no access to this server. Share a library with them in Plex, then try again."
         raise PlexForbidden(message)
     return plex.switch_token(found.token.get_secret_value())
@@ -217,10 +213,10 @@ def get_access(plex: PlexServer, companion: Companion) -> dict[int | None, UserA
 def _find_by_id(plex: PlexServer, companion: Companion, here: ServerUser, user_id: str) -> ServerUser:
     if not (user_id.isascii() and user_id.isdecimal()):
         raise Invalid(f"user_id must be a number from user_list_all_users; got '{user_id}'.", argument="user_id")
-    wanted = user_id.lstrip("0")
-    if wanted == str(OWNER):
+    name = user_id.lstrip("0")
+    if name == str(OWNER):
         return here
-    found = (person for person in list_users(plex, companion) if str(person.id) == wanted)
+    found = (user for user in list_users(plex, companion) if str(user.id) == name)
     return next(found, None) or _match_owner(plex, companion, "user_id", user_id)
 
 
@@ -233,7 +229,7 @@ def _match_owner(plex: PlexServer, companion: Companion, argument: str, asked: s
     known = get_owner_account(plex, companion)
     if asked == str(known.id) or (argument != "user_id" and known.matches(asked)):
         return known
-    available = [mask_user(person, companion).name for person in (known, *list_users(plex, companion))][:50]
+    available = [mask_user(user, companion).name for user in (known, *list_users(plex, companion))][:50]
     companion.ttl_cache.forget(_USERS)  # a new user may be joining right now
     message = f"No user with {argument} '{asked}'. Users: {', '.join(available)}."
     raise NotFound(message, what="user", available=available)
@@ -253,7 +249,7 @@ def get_plex_tv_users(companion: Companion) -> dict[int, ServerUser]:
 
 async def store_names(companion: Companion) -> None:
     """Store new names that plex.tv gave, so that the command line knows users by them too."""
-    seen = [mask_user(person, companion) for person in get_plex_tv_users(companion).values()]
+    seen = [mask_user(user, companion) for user in get_plex_tv_users(companion).values()]
     named = tuple(
         PlexTvUser(str(one.account_id), str(one.id), _drop_masked(one.username), _drop_masked(one.title))
         for one in seen
@@ -268,7 +264,7 @@ def _drop_masked(name: str | None) -> str | None:
     return None if name is None or "@" in name or name == HIDDEN else name
 
 
-async def find_user_id(companion: Companion, wanted: str) -> str:
+async def find_user_id(companion: Companion, name: str) -> str:
     """Return the account id of a user as `find_user` finds them. Queries plex.tv for unknown names only.
 
     Raises:
@@ -276,35 +272,45 @@ async def find_user_id(companion: Companion, wanted: str) -> str:
         Ambiguous: several users match.
     """
     try:
-        return await memory.find_user(companion, wanted)
+        return await memory.find_user(companion, name)
     except NotFound:
         with suppress(ToolError):
-            ask = partial(find_user, companion=companion, username=wanted)
-            person = await companion.gateway.call(ask, timeout=ASKED_SECONDS)
+            ask = partial(find_user, companion=companion, username=name)
+            user = await companion.gateway.call(ask, timeout=ASKED_SECONDS)
             await store_names(companion)
-            return str(person.account_id)
+            return str(user.account_id)
         raise
 
 
-def _remember_users(companion: Companion, people: Iterable[ServerUser]) -> None:
-    named = {one.account_id: one for one in people if one.account_id is not None and one.id is not None}
+async def list_plays_of(companion: Companion, limit: int, query: PlayQuery, cursor: str | None) -> dict[str, Any]:
+    """Return a page of plays as `list_plays` does. Queries plex.tv for a user that the cache does not know.
+
+    Raises:
+        ToolError: as `list_plays`.
+    """
+    try:
+        return await list_plays(companion, limit, query, after=cursor)
+    except NotFound:
+        if query.user is None:
+            raise
+    found = replace(query, user=await find_user_id(companion, query.user))
+    return await list_plays(companion, limit, found, after=cursor)
+
+
+def _remember_users(companion: Companion, users: Iterable[ServerUser]) -> None:
+    named = {one.account_id: one for one in users if one.account_id is not None and one.id is not None}
     companion.ttl_cache.remember(_SEEN, {**get_plex_tv_users(companion), **named})
 
 
 def _has_namesake(companion: Companion, username: str) -> bool:
     """Return whether another user of the server has the owner's name, according to the last list of accounts."""
-    wanted = username.strip().casefold()
+    folded = username.strip().casefold()
     others = (one.name for one in companion.state.accounts if one.id != str(OWNER) and one.name)
-    return any(name.casefold() == wanted for name in others)
+    return any(name.casefold() == folded for name in others)
 
 
-def _describe_match(person: ServerUser) -> dict[str, object]:
-    return {
-        "title": person.title,
-        "id": person.id or person.account_id,
-        "username": person.username,
-        "email": person.email,
-    }
+def _describe_match(user: ServerUser) -> dict[str, object]:
+    return {"title": user.title, "id": user.id or user.account_id, "username": user.username, "email": user.email}
 
 
 def _fetch_users(plex: PlexServer) -> tuple[ServerUser, ...]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EVERY = {tool.name: tool for toolset in TOOLSETS for tool in toolset.tools}
 every_tool = pytest.mark.parametrize("tool", EVERY.values(), ids=EVERY)
 ERAS = pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
-OF_TYPE: dict[str, Any] = {"string": "x", "boolean": True, "integer": 1}
+OF_TYPE: dict[str, Any] = {"string": "x", "boolean": True, "integer": 1, "object": {"name": "x"}}
 
 
 def needed(tool: Tool) -> dict[str, Any]:
@@ -119,7 +119,11 @@ def test_what_is_clearly_meant_is_understood(name: str, given: dict[str, Any], u
         ("events_since", {"limit": 0}, "must be a whole number of at least 1; got 0"),
         ("events_since", {"limit": 1.5}, "must be a whole number of at least 1; got 1.5"),
         ("events_wait", {"timeout": 500}, "must be a number from 0 to 120; got 500"),
-        ("history_stats", {"by": "colour"}, "must be one of user, title, library, platform, day, hour"),
+        (
+            "history_stats",
+            {"by": "colour"},
+            "must be one of user, title, library, platform, decision, resolution, day, hour, weekday, month",
+        ),
         ("playlist_edit_smart_filters", {"filters": "[1]"}, 'must be an object; got "[1]"'),
         ("media_set_watched_status", {"media_id": 3, "watched": "maybe"}, 'must be true or false; got "maybe"'),
         ("media_get_details", {"media_title": {"a": 1}}, 'must be a text; got {"a": 1}'),
@@ -127,10 +131,10 @@ def test_what_is_clearly_meant_is_understood(name: str, given: dict[str, Any], u
     ],
 )
 def test_what_cannot_be_used_is_told_in_plain_words(name: str, given: dict[str, Any], said: str) -> None:
-    with pytest.raises(Invalid) as told:
+    with pytest.raises(Invalid) as answer:
         EVERY[name].validate(given)
-    assert said in told.value.message
-    assert not {"valid", "Input", "parse", "unpack"} & set(told.value.message.replace("'", " ").split())
+    assert said in answer.value.message
+    assert not {"valid", "Input", "parse", "unpack"} & set(answer.value.message.replace("'", " ").split())
 
 
 @ERAS

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 async def test_a_write_is_journaled_with_its_arguments_and_outcome(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         await tools.well("library_scan", library_name="1")
-        body = await tools.well("events_wait", cursor=0, types=["audit"], timeout=5)
+        body = await tools.well("events_wait", cursor=0, types=["audit"], timeout=120)
         (event,) = body["events"]
         assert event["subject"] == "library_scan"
         assert event["payload"]["arguments"] == {"library_name": "1"}
@@ -23,7 +23,7 @@ async def test_a_write_is_journaled_with_its_arguments_and_outcome(tmp_path: Pat
 async def test_a_write_that_fails_is_journaled_with_its_code(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         await tools.refused("library_scan", library_name="nowhere")
-        body = await tools.well("events_wait", cursor=0, types=["audit"], timeout=5)
+        body = await tools.well("events_wait", cursor=0, types=["audit"], timeout=120)
         assert [event["payload"]["outcome"] for event in body["events"]] == ["not_found"]
 
 

@@ -32,7 +32,11 @@ async def over_budget(tools: Tools, calls: Sequence[Call]) -> list[str]:
         before = len(tools.demo.requests)
         said = await tools.ask(call.tool, **call.given)
         asked = list(tools.demo.requests.log)[before:]
-        if said.is_error or said.body.get("status") == "multiple_matches" or (call.said and not said.body[call.said]):
+        if (
+            said.code != call.code
+            or said.body.get("status") == "multiple_matches"
+            or (call.said and not said.body[call.said])
+        ):
             wrong.append(f"{call}: no good answer: {str(said.body)[:300]}")
         elif tools.requests > call.budget:
             wrong.append(f"{call}: {tools.requests} requests, {call.budget} allowed: {asked}")

@@ -21,12 +21,32 @@ if TYPE_CHECKING:
 
 CONTRACT = Path(__file__).parents[3] / "shared" / "tools.tsv"
 EVERY = [tool for toolset in TOOLSETS for tool in toolset.tools]
+OF_THE_COMPANION = {"live", "rules", "catalogue"}
+"""Toolsets that the contract of the Plex command set does not have."""
 every_tool = pytest.mark.parametrize("tool", EVERY, ids=lambda tool: tool.name)
 
 
 @every_tool
 def test_a_tool_is_described(tool: Tool) -> None:
     assert len(tool.description) > 20
+
+
+@every_tool
+def test_a_title_is_short_and_does_not_name_plex(tool: Tool) -> None:
+    assert 0 < len(tool.display_title) <= 40
+    assert "Plex" not in tool.display_title
+    assert tool.display_title[0].isupper()
+
+
+def test_titles_tell_tools_apart() -> None:
+    titles = [tool.display_title for tool in EVERY]
+    assert sorted(titles) == sorted(set(titles))
+
+
+@every_tool
+def test_only_a_tool_that_changes_something_is_idempotent(tool: Tool) -> None:
+    assert not (tool.idempotent and tool.changes_nothing)
+    assert not (tool.idempotent and {"scan", "refresh", "create", "run", "navigate"} & set(tool.name.split("_")))
 
 
 @every_tool
@@ -48,6 +68,13 @@ ASKED: dict[str, dict[str, object]] = {
     "history_query": {},
     "history_stats": {"by": "user"},
     "what_happened": {"since": "1d"},
+    "catalogue_search": {"limit": 1},
+    "catalogue_storage": {"by": "show"},
+    "catalogue_duplicates": {},
+    "catalogue_neglected": {},
+    "recommend": {},
+    "on_this_day": {},
+    "recap": {},
     "library_changes": {"since": "1d"},
     "library_get_contents": {"media_type": "movie"},
     "library_get_recently_added": {},
@@ -78,21 +105,21 @@ def select_tool(name: str) -> Tool:
 def test_names_access_and_parameters_are_the_contracts(tool: Tool) -> None:
     lines = CONTRACT.read_text(encoding="utf-8").splitlines()
     rows = {row[0]: row for row in csv.reader(lines, delimiter="\t")}
-    if tool.toolset == "live":
+    if tool.toolset in OF_THE_COMPANION:
         assert tool.name not in rows
         return
     name, toolset, access, required, optional = rows[tool.name]
     assert (name, toolset, access) == (tool.name, tool.toolset, tool.access.name)
     properties = tool.input_schema.get("properties", {})
-    wanted = [part for part in f"{required},{optional}".split(",") if part]
-    assert [part for part in wanted if part not in properties] == []
+    expected = [part for part in f"{required},{optional}".split(",") if part]
+    assert [part for part in expected if part not in properties] == []
 
 
 @pytest.mark.skipif(not CONTRACT.exists(), reason="the tool contract is not beside the project")
 def test_the_tools_are_those_of_the_contract_and_the_live_ones() -> None:
     lines = CONTRACT.read_text(encoding="utf-8").splitlines()
     contract = {line.split("\t")[0] for line in lines if line}
-    assert {tool.name for tool in EVERY if tool.toolset != "live"} == contract
+    assert {tool.name for tool in EVERY if tool.toolset not in OF_THE_COMPANION} == contract
 
 
 @every_tool
@@ -135,7 +162,7 @@ def test_read_only_mode_switches_off_exactly_the_tools_that_write() -> None:
 
 @pytest.mark.parametrize(
     ("names", "said"),
-    [((), "30 tools that change Plex"), (("library", "live"), "2 tools that"), (("live",), "None of these tools")],
+    [((), "30 tools that can change Plex"), (("library", "live"), "2 tools that"), (("live",), "None of these tools")],
 )
 def test_the_instructions_count_the_hidden_tools_of_the_served_toolsets(names: tuple[str, ...], said: str) -> None:
     closed, opened = build_instructions(select_tools(names)), build_instructions(select_tools(names, read_only=False))

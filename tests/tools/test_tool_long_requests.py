@@ -69,19 +69,19 @@ class Breaking(deque[tuple[str, str]]):
 
 async def test_a_playlist_of_many_items_is_created_whole_and_in_order(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        wanted = many(tools)
-        made = await tools.well("playlist_create", playlist_title="Everything " * 30, item_ids=wanted)
+        expected = many(tools)
+        made = await tools.well("playlist_create", playlist_title="Everything " * 30, item_ids=expected)
         assert made["data"]["item_count"] == MANY
-        assert held(tools, ("Everything " * 30).strip()) == wanted
+        assert held(tools, ("Everything " * 30).strip()) == expected
 
 
 async def test_many_items_are_added_to_a_playlist_in_order(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        wanted = many(tools)
-        await tools.well("playlist_create", playlist_title="P", item_ids=wanted[:1])
-        added = await tools.well("playlist_add_to", playlist_title="P", item_ids=wanted)
+        expected = many(tools)
+        await tools.well("playlist_create", playlist_title="P", item_ids=expected[:1])
+        added = await tools.well("playlist_add_to", playlist_title="P", item_ids=expected)
         assert added["total_items"] == MANY + 1
-        assert held(tools, "P") == [wanted[0], *wanted]
+        assert held(tools, "P") == [expected[0], *expected]
 
 
 async def test_a_playlist_of_many_items_is_copied_whole(tmp_path: Path) -> None:
@@ -106,21 +106,21 @@ def with_many_films() -> Household:
 
 async def test_a_collection_of_many_items_is_created_and_extended_whole(tmp_path: Path) -> None:
     async with home(tmp_path, household=with_many_films()) as tools:
-        wanted = [str(600_000 + place) for place in range(MANY)]
+        expected = [str(600_000 + place) for place in range(MANY)]
         made = await tools.well(
-            "collection_create", collection_title="C", library_name="Films", item_ids=wanted[: MANY // 2]
+            "collection_create", collection_title="C", library_name="Films", item_ids=expected[: MANY // 2]
         )
         assert made["items_added"] == MANY // 2
-        added = await tools.well("collection_add_to", collection_id=made["id"], item_ids=wanted)
+        added = await tools.well("collection_add_to", collection_id=made["id"], item_ids=expected)
         assert added["total_items"] == MANY
-        assert list(tools.demo.state.collections[str(made["id"])].items) == wanted
+        assert list(tools.demo.state.collections[str(made["id"])].items) == expected
 
 
 async def test_a_collection_that_takes_only_some_of_many_tells_how_many(tmp_path: Path) -> None:
     async with home(tmp_path, household=with_many_films()) as tools:
         tools.demo.state.requests.log = Breaking(tools)
-        wanted = [str(600_000 + place) for place in range(MANY)]
-        error = await tools.refused("collection_create", collection_title="C", library_name="Films", item_ids=wanted)
+        expected = [str(600_000 + place) for place in range(MANY)]
+        error = await tools.refused("collection_create", collection_title="C", library_name="Films", item_ids=expected)
         tools.demo.answer_with(None)
         assert (error["code"], error["items_requested"]) == ("partial", MANY)
         assert error["items_done"] == len(tools.demo.state.collections[str(error["id"])].items)

@@ -16,7 +16,7 @@ from support.tools import tools_home
 from plex_companion.demo import Household, build_household
 from plex_companion.demo.household.model import DemoPlaylist
 from plex_companion.names.title_years import split_year
-from plex_companion.plex.titles import LONGEST_QUERY, MOST_QUERIES, list_queries, sort_fits
+from plex_companion.plex.titles import LONGEST_QUERY, MOST_QUERIES, list_queries, match_title
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,23 +83,28 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
         yield tools
 
 
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tools]:
+    async with home(tmp_path_factory.mktemp("shared")) as tools:
+        yield tools
+
+
 def key_of(tools: Tools, title: str) -> int:
     return next(int(film.key) for film in tools.demo.state.list_section("1", "movie") if film.title == title)
 
 
 @pytest.mark.parametrize(("asked", "stored"), [*SPELT.items(), *EXACT.items()])
-async def test_a_read_finds_the_one_that_is_spelt_otherwise(asked: str, stored: str, tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        for more in ({}, {"library_name": "Films"}):
-            found = await tools.well("media_get_details", media_title=asked, **more)
-            assert found["rating_key"] == key_of(tools, stored)
-        listed = await tools.well("media_search", query=asked)
-        assert stored in [film["title"] for film in listed["results_by_type"]["movie"]]
-        for more in ({"library_name": "Films"}, {"media_type": "movie"}):
-            held = await tools.well("library_get_contents", title=asked, **more)
-            assert stored in [film["title"] for film in held["items"]]
-        shown = await tools.well("playlist_get_contents", playlist_title=asked)
-        assert shown["title"] == stored
+async def test_a_read_finds_the_one_that_is_spelt_otherwise(asked: str, stored: str, tools: Tools) -> None:
+    for more in ({}, {"library_name": "Films"}):
+        found = await tools.well("media_get_details", media_title=asked, **more)
+        assert found["rating_key"] == key_of(tools, stored)
+    listed = await tools.well("media_search", query=asked)
+    assert stored in [film["title"] for film in listed["results_by_type"]["movie"]]
+    for more in ({"library_name": "Films"}, {"media_type": "movie"}):
+        held = await tools.well("library_get_contents", title=asked, **more)
+        assert stored in [film["title"] for film in held["items"]]
+    shown = await tools.well("playlist_get_contents", playlist_title=asked)
+    assert shown["title"] == stored
 
 
 async def test_a_write_knows_both_forms_of_unicode_as_one_title(tmp_path: Path) -> None:
@@ -114,20 +119,19 @@ async def test_a_write_knows_both_forms_of_unicode_as_one_title(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("asked", "stored"), SPELT.items())
-async def test_a_write_is_offered_what_is_spelt_otherwise(asked: str, stored: str, tmp_path: Path) -> None:
+async def test_a_write_is_offered_what_is_spelt_otherwise(asked: str, stored: str, tools: Tools) -> None:
     if asked in EXACT:
         return
-    async with home(tmp_path) as tools:
-        for tool, given in (
-            ("media_edit_metadata", {"media_title": asked, "new_summary": "x"}),
-            ("playlist_create", {"playlist_title": "New", "item_titles": [asked]}),
-            ("playlist_delete", {"playlist_title": asked, "confirm": True}),
-        ):
-            said = await tools.well(tool, **given)
-            assert said["status"] == "multiple_matches", tool
-            assert [match["title"] for match in said["matches"]] == [stored]
-            assert said["matches"][0]["id"]
-            assert "New" not in {row.title for row in tools.demo.state.playlists.values()}
+    for tool, arguments in (
+        ("media_edit_metadata", {"media_title": asked, "new_summary": "x"}),
+        ("playlist_create", {"playlist_title": "New", "item_titles": [asked]}),
+        ("playlist_delete", {"playlist_title": asked, "confirm": True}),
+    ):
+        said = await tools.well(tool, **arguments)
+        assert said["status"] == "multiple_matches", tool
+        assert [match["title"] for match in said["matches"]] == [stored]
+        assert said["matches"][0]["id"]
+        assert "New" not in {row.title for row in tools.demo.state.playlists.values()}
 
 
 async def test_titles_that_differ_only_in_their_marks_stay_apart(tmp_path: Path) -> None:
@@ -136,8 +140,8 @@ async def test_titles_that_differ_only_in_their_marks_stay_apart(tmp_path: Path)
         for title in both:
             found = await tools.well("media_get_details", media_title=title)
             assert found["rating_key"] == key_of(tools, title)
-        several = await tools.well("media_get_details", media_title="Caf\u00e8 Noir")
-        assert (several["status"], several["count"]) == ("multiple_matches", 3)
+        matches = await tools.well("media_get_details", media_title="Caf\u00e8 Noir")
+        assert (matches["status"], matches["count"]) == ("multiple_matches", 3)
 
 
 async def test_a_library_is_found_without_its_accents_and_a_write_is_offered_it(tmp_path: Path) -> None:
@@ -151,14 +155,13 @@ async def test_a_library_is_found_without_its_accents_and_a_write_is_offered_it(
         assert (await tools.well("library_scan", library_name="CINE\u0301MA"))["success"]
 
 
-async def test_a_player_is_found_whatever_stands_between_its_words(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        listed = (await tools.well("client_list"))["clients"]
-        name = next(one["name"] for one in listed if " " in one["name"])
-        found = await tools.well("client_get_details", client_name=name.replace(" ", "\u2011").upper())
-        assert name in str(found)
-        moved = await tools.well("client_navigate", client_name=name.replace(" ", "-"), action="Move_Up")
-        assert (moved["status"], [match["title"] for match in moved["matches"]]) == ("multiple_matches", [name])
+async def test_a_player_is_found_whatever_stands_between_its_words(tools: Tools) -> None:
+    listed = (await tools.well("client_list"))["clients"]
+    name = next(one["name"] for one in listed if " " in one["name"])
+    found = await tools.well("client_get_details", client_name=name.replace(" ", "\u2011").upper())
+    assert name in str(found)
+    moved = await tools.well("client_navigate", client_name=name.replace(" ", "-"), action="Move_Up")
+    assert (moved["status"], [match["title"] for match in moved["matches"]]) == ("multiple_matches", [name])
 
 
 async def test_a_collection_is_found_without_its_accents(tmp_path: Path) -> None:
@@ -258,5 +261,5 @@ def test_a_title_is_searched_for_as_it_is_first_and_not_often(title: str) -> Non
 
 @given(st.text(min_size=1).filter(str.strip), st.lists(st.text()))
 def test_a_title_that_is_there_is_always_found(title: str, others: list[str]) -> None:
-    fits = sort_fits([*others, title], title, lambda name: [name], lambda _: 2000)
-    assert title in fits.exact
+    matches = match_title([*others, title], title, lambda name: [name], lambda _: 2000)
+    assert title in matches.exact

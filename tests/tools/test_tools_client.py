@@ -26,11 +26,11 @@ async def _play(tools: Tools, identifier: str = HTPC, **more: Any) -> Any:
     player = next(n for n, one in enumerate(tools.demo.state.players.values()) if one.client_identifier == identifier)
     session = tools.demo.start(player=player, **more)
 
-    def heard() -> bool:
+    def seen() -> bool:
         known = tools.application.companion.state.sessions.get(session.key)
         return known is not None and known.listed
 
-    await tools.until(heard)
+    await tools.until(seen)
     return session
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import pytest
 from mcp_types import ElicitResult
 from support.deadlines import HANG_SECONDS
-from support.tools import Said, Tools, tools_home
+from support.tools import ToolAnswer, Tools, tools_home
 
 from plex_companion.demo import Household, build_household
 from plex_companion.demo.household.model import DemoCollection
@@ -71,6 +71,12 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
         yield tools
 
 
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tools]:
+    async with home(tmp_path_factory.mktemp("shared")) as tools:
+        yield tools
+
+
 def films(tools: Tools) -> list[Any]:
     return tools.demo.state.list_section("1", "movie")
 
@@ -124,56 +130,52 @@ async def test_an_id_of_another_kind_is_refused_and_the_kind_named(tmp_path: Pat
 
 @pytest.mark.parametrize(("title", "count"), [("Cosy Crime", 2), ("Rainy", 1)])
 async def test_a_title_of_several_or_of_none_exactly_is_answered_with_what_fits(
-    tmp_path: Path, title: str, count: int
+    tools: Tools, title: str, count: int
 ) -> None:
-    async with home(tmp_path) as tools:
-        for name in FINDING:
-            said = await tools.ask(name, **{**EVERY[name], "collection_title": title})
-            assert not said.is_error
-            assert said.body["status"] == "multiple_matches"
-            assert said.body["count"] == count
-            assert said.text == said.body["matches"]
-            assert {"title", "id", "rating_key", "library", "item_count"} <= said.text[0].keys()
-        assert writes(tools) == 0
+    for name in FINDING:
+        said = await tools.ask(name, **{**EVERY[name], "collection_title": title})
+        assert not said.is_error
+        assert said.body["status"] == "multiple_matches"
+        assert said.body["count"] == count
+        assert said.text == said.body["matches"]
+        assert {"title", "id", "rating_key", "library", "item_count"} <= said.text[0].keys()
+    assert writes(tools) == 0
 
 
 # -- list
 
 
-async def test_a_librarys_collections_are_listed_in_two_requests(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        said = await tools.ask("collection_list", library_name="films")
-        assert tools.requests == 2
-        assert isinstance(said.text, list)
-        first = said.text[0]
-        assert {"title", "summary", "is_smart", "ID", "items", "rating_key", "library"} <= first.keys()
-        assert said.body["collections"] == said.text
-        library = {"library": "Films", "id": 1, "type": "movie", "collections_count": 4}
-        assert said.body["libraries"] == [library]
-        assert {"total": 4, "offset": 0, "limit": 50, "size": 4, "truncated": False}.items() <= said.body.items()
-        by_title = {row["title"]: row for row in said.text}
-        assert by_title["Rainy Sundays"]["items"] == 6
-        assert by_title["All of them"]["is_smart"] is True
+async def test_a_librarys_collections_are_listed_in_two_requests(tools: Tools) -> None:
+    said = await tools.ask("collection_list", library_name="films")
+    assert tools.requests == 2
+    assert isinstance(said.text, list)
+    first = said.text[0]
+    assert {"title", "is_smart", "ID", "items", "rating_key", "library"} <= first.keys()
+    assert said.body["collections"] == said.text
+    library = {"library": "Films", "id": 1, "type": "movie", "collections_count": 4}
+    assert said.body["libraries"] == [library]
+    assert {"total": 4, "offset": 0, "limit": 50, "size": 4, "truncated": False}.items() <= said.body.items()
+    by_title = {row["title"]: row for row in said.text}
+    assert by_title["Rainy Sundays"]["items"] == 6
+    assert by_title["All of them"]["is_smart"] is True
 
 
-async def test_all_libraries_are_listed_music_too_with_one_request_each(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        said = await tools.ask("collection_list")
-        assert tools.requests == 1 + 4  # all but the photos
-        assert list(said.text) == ["Films", "Series", "Music", "Pip's Films"]
-        assert said.text["Music"]["collections"][0]["title"] == "Kettles"
-        assert said.text["Pip's Films"] == {"type": "movie", "collections_count": 0, "collections": []}
-        assert said.body["total"] == 6
+async def test_all_libraries_are_listed_music_too_with_one_request_each(tools: Tools) -> None:
+    said = await tools.ask("collection_list")
+    assert tools.requests == 1 + 4  # all but the photos
+    assert list(said.text) == ["Films", "Series", "Music", "Pip's Films"]
+    assert said.text["Music"]["collections"][0]["title"] == "Kettles"
+    assert said.text["Pip's Films"] == {"type": "movie", "collections_count": 0, "collections": []}
+    assert said.body["total"] == 6
 
 
-async def test_a_page_runs_across_libraries(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        everything = (await tools.well("collection_list"))["collections"]
-        for offset, limit in ((0, 2), (3, 2), (4, 1), (5, 10), (6, 5)):
-            some = await tools.well("collection_list", offset=offset, limit=limit)
-            assert some["collections"] == everything[offset : offset + limit]
-            assert (some["total"], some["size"]) == (6, len(some["collections"]))
-            assert some["truncated"] is (offset + some["size"] < 6)
+async def test_a_page_runs_across_libraries(tools: Tools) -> None:
+    everything = (await tools.well("collection_list"))["collections"]
+    for offset, limit in ((0, 2), (3, 2), (4, 1), (5, 10), (6, 5)):
+        some = await tools.well("collection_list", offset=offset, limit=limit)
+        assert some["collections"] == everything[offset : offset + limit]
+        assert (some["total"], some["size"]) == (6, len(some["collections"]))
+        assert some["truncated"] is (offset + some["size"] < 6)
 
 
 async def test_an_impossible_page_is_refused_unasked(tmp_path: Path) -> None:
@@ -226,15 +228,14 @@ async def test_a_title_that_is_taken_is_a_conflict(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("clear", [True, False])
-async def test_an_unclear_title_creates_nothing_even_beside_clear_ones(tmp_path: Path, clear: bool) -> None:
-    async with home(tmp_path) as tools:
-        row = films(tools)
-        titles = [row[0].title] + ([row[3].title] if clear else [])
-        body = await tools.well("collection_create", collection_title="X", library_name="1", item_titles=titles)
-        assert body["status"] == "multiple_matches"
-        assert {match["id"] for match in body["matches"]} == {int(row[0].key), int(row[1].key)}
-        assert body["unresolved"][0]["title"] == row[0].title
-        assert writes(tools) == 0
+async def test_an_unclear_title_creates_nothing_even_beside_clear_ones(tools: Tools, clear: bool) -> None:
+    row = films(tools)
+    titles = [row[0].title] + ([row[3].title] if clear else [])
+    body = await tools.well("collection_create", collection_title="X", library_name="1", item_titles=titles)
+    assert body["status"] == "multiple_matches"
+    assert {match["id"] for match in body["matches"]} == {int(row[0].key), int(row[1].key)}
+    assert body["unresolved"][0]["title"] == row[0].title
+    assert writes(tools) == 0
 
 
 CREATES: dict[str, tuple[dict[str, Any], str]] = {
@@ -250,18 +251,18 @@ CREATES: dict[str, tuple[dict[str, Any], str]] = {
 async def test_what_cannot_be_created_is_refused_before_anything_changes(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         for case, (given, code) in CREATES.items():
-            wanted: dict[str, Any] = {"collection_title": "X", "library_name": "Films", **given}
+            expected: dict[str, Any] = {"collection_title": "X", "library_name": "Films", **given}
             if "item_titles" not in given and "item_ids" not in given:
-                wanted["item_ids"] = [films(tools)[0].key]
-            assert (await tools.refused("collection_create", **wanted))["code"] == code, case
+                expected["item_ids"] = [films(tools)[0].key]
+            assert (await tools.refused("collection_create", **expected))["code"] == code, case
         assert writes(tools) == 0
 
 
 async def test_items_of_two_types_or_another_library_are_refused(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        house = tools.demo.state
-        show, episode, movie = (house.list_kind(kind)[0].key for kind in ("show", "episode", "movie"))
-        other = house.list_section("5", "movie")[0].key
+        state = tools.demo.state
+        show, episode, movie = (state.list_kind(kind)[0].key for kind in ("show", "episode", "movie"))
+        other = state.list_section("5", "movie")[0].key
         for library, keys in (("Series", [show, episode]), ("Series", [movie]), ("Films", [movie, other])):
             error = await tools.refused("collection_create", collection_title="X", library_name=library, item_ids=keys)
             assert (error["code"], error["argument"]) == ("invalid", "item_ids")
@@ -296,13 +297,12 @@ async def test_items_are_added_once_and_what_was_there_is_told(tmp_path: Path) -
         assert tools.demo.requests.count("/library/collections", "PUT") == 1
 
 
-async def test_nothing_is_added_when_everything_is_there(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        rainy = one(tools, "Rainy Sundays")
-        body = await tools.well("collection_add_to", collection_id=int(rainy.key), item_ids=rainy.items[:2])
-        assert (body["added"], body["items_added"], body["total_items"]) == (False, [], 6)
-        assert body["message"]
-        assert writes(tools) == 0
+async def test_nothing_is_added_when_everything_is_there(tools: Tools) -> None:
+    rainy = one(tools, "Rainy Sundays")
+    body = await tools.well("collection_add_to", collection_id=int(rainy.key), item_ids=rainy.items[:2])
+    assert (body["added"], body["items_added"], body["total_items"]) == (False, [], 6)
+    assert body["message"]
+    assert writes(tools) == 0
 
 
 @pytest.mark.parametrize("name", ["collection_add_to", "collection_remove_from"])
@@ -364,14 +364,13 @@ async def test_what_is_not_in_the_collection_is_told_with_what_is(tmp_path: Path
         assert writes(tools) == 0
 
 
-async def test_two_items_of_one_title_are_both_left_in(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        row = films(tools)
-        held = [row[0].title, row[2].title]
-        body = await tools.well("collection_remove_from", collection_id="90001", item_titles=held)
-        assert body["status"] == "multiple_matches"
-        assert {match["id"] for match in body["matches"]} == {int(row[0].key), int(row[1].key)}
-        assert writes(tools) == 0
+async def test_two_items_of_one_title_are_both_left_in(tools: Tools) -> None:
+    row = films(tools)
+    held = [row[0].title, row[2].title]
+    body = await tools.well("collection_remove_from", collection_id="90001", item_titles=held)
+    assert body["status"] == "multiple_matches"
+    assert {match["id"] for match in body["matches"]} == {int(row[0].key), int(row[1].key)}
+    assert writes(tools) == 0
 
 
 # -- edit
@@ -425,20 +424,19 @@ async def test_new_labels_replace_all(tmp_path: Path, labels: list[str], left: s
         assert body["changes"] == ["labels"]
 
 
-async def test_what_is_so_already_is_not_sent(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        rainy = one(tools, "Rainy Sundays")
-        body = await tools.well(
-            "collection_edit",
-            collection_id=rainy.key,
-            new_title="Rainy Sundays",
-            remove_labels=["none such"],
-            new_advanced_settings={"collectionMode": "default"},
-        )
-        assert body["updated"] is False
-        assert body["message"]
-        assert (await tools.well("collection_edit", collection_id=rainy.key))["updated"] is False
-        assert writes(tools) == 0
+async def test_what_is_so_already_is_not_sent(tools: Tools) -> None:
+    rainy = one(tools, "Rainy Sundays")
+    body = await tools.well(
+        "collection_edit",
+        collection_id=rainy.key,
+        new_title="Rainy Sundays",
+        remove_labels=["none such"],
+        new_advanced_settings={"collectionMode": "default"},
+    )
+    assert body["updated"] is False
+    assert body["message"]
+    assert (await tools.well("collection_edit", collection_id=rainy.key))["updated"] is False
+    assert writes(tools) == 0
 
 
 async def test_pictures_are_sent_as_bytes_within_the_budget(tmp_path: Path) -> None:
@@ -528,7 +526,7 @@ async def test_a_person_is_asked_and_what_they_say_counts(tmp_path: Path, era: s
         error = await tools.refused("collection_delete", **given)
         assert (error["code"], writes(tools)) == ("declined", 0)
     async with home(tmp_path / "anew", era=era, answer=answering("accept")) as tools:
-        said: Said = await tools.ask("collection_delete", **given)
+        said: ToolAnswer = await tools.ask("collection_delete", **given)
         assert said.body["deleted"] is True
         assert tools.requests <= 1 + 5
 
@@ -547,19 +545,19 @@ async def test_a_collection_that_changed_meanwhile_is_left_alone(tmp_path: Path)
 # -- several requests
 
 
-async def test_a_write_that_stops_half_way_says_how_far_it_came(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
+async def test_a_write_that_stops_half_way_says_how_far_it_came(tools: Tools) -> None:
 
-        def half(plex: PlexServer) -> list[str]:
-            gone = partial(send, plex, "DELETE", "/library/collections/999999")
-            return run_steps(plex, [("first", list), ("second", gone), ("third", gone)])
+    def half(plex: PlexServer) -> list[str]:
+        gone = partial(send, plex, "DELETE", "/library/collections/999999")
+        return run_steps(plex, [("first", list), ("second", gone), ("third", gone)])
 
-        with pytest.raises(Partial) as told:
-            await tools.application.companion.gateway.call(half)
-        assert told.value.facts == {"applied": ["first"], "failed": ["second", "third"]}
-        assert "DELETE /library/collections/999999" in told.value.message
+    with pytest.raises(Partial) as answer:
+        await tools.application.companion.gateway.call(half)
+    assert answer.value.facts == {"applied": ["first"], "failed": ["second", "third"]}
+    assert "DELETE /library/collections/999999" in answer.value.message
 
 
+@pytest.mark.slow
 async def test_a_deadline_in_the_middle_of_a_write_says_how_far_it_came(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         call = tools.application.companion.gateway.call
@@ -570,40 +568,38 @@ async def test_a_deadline_in_the_middle_of_a_write_says_how_far_it_came(tmp_path
             gone = partial(send, plex, "DELETE", "/library/collections/999999")
             return run_steps(plex, [("first", list), ("second", gone), ("third", gone)])
 
-        with pytest.raises(Partial) as told:
-            await call(half, timeout=0.2)
-        assert told.value.facts == {"applied": ["first"], "failed": ["second", "third"]}
-        assert "may have been made all the same" in told.value.message
+        with pytest.raises(Partial) as answer:
+            await call(half, timeout=2)
+        assert answer.value.facts == {"applied": ["first"], "failed": ["second", "third"]}
+        assert "may have been made all the same" in answer.value.message
         with pytest.raises(TimedOut, match="may have been made all the same"):
-            await call(lambda plex: send(plex, "DELETE", "/library/collections/999999"), timeout=0.2)
+            await call(lambda plex: send(plex, "DELETE", "/library/collections/999999"), timeout=2)
 
 
-async def test_a_write_that_plex_answers_with_nonsense_half_way_is_partial(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
+async def test_a_write_that_plex_answers_with_nonsense_half_way_is_partial(tools: Tools) -> None:
 
-        def half(plex: PlexServer) -> list[str]:
-            return run_steps(plex, [("first", list), ("second", partial(send, plex, "PUT", "/library/sections/1/all"))])
+    def half(plex: PlexServer) -> list[str]:
+        return run_steps(plex, [("first", list), ("second", partial(send, plex, "PUT", "/library/sections/1/all"))])
 
-        with pytest.raises(Partial) as told:
-            await tools.application.companion.gateway.call(half)
-        assert told.value.facts == {"applied": ["first"], "failed": ["second"]}
+    with pytest.raises(Partial) as answer:
+        await tools.application.companion.gateway.call(half)
+    assert answer.value.facts == {"applied": ["first"], "failed": ["second"]}
 
 
-async def test_a_write_whose_first_request_fails_fails_as_that_does(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
+async def test_a_write_whose_first_request_fails_fails_as_that_does(tools: Tools) -> None:
 
-        def nothing(plex: PlexServer) -> list[str]:
-            return run_steps(plex, [("first", partial(send, plex, "DELETE", "/library/collections/999999"))])
+    def nothing(plex: PlexServer) -> list[str]:
+        return run_steps(plex, [("first", partial(send, plex, "DELETE", "/library/collections/999999"))])
 
-        with pytest.raises(NotFound):
-            await tools.application.companion.gateway.call(nothing)
+    with pytest.raises(NotFound):
+        await tools.application.companion.gateway.call(nothing)
 
 
 def test_what_is_not_so_afterwards_is_not_confirmed() -> None:
     check_confirmed(requested=1, found=1, message="fine")
-    with pytest.raises(NotConfirmed) as told:
+    with pytest.raises(NotConfirmed) as answer:
         check_confirmed(requested={"title": "A"}, found={"title": "B"}, message="Look again.")
-    assert told.value.facts == {"requested": {"title": "A"}, "found": {"title": "B"}}
+    assert answer.value.facts == {"requested": {"title": "A"}, "found": {"title": "B"}}
 
 
 # -- a Plex that says yes and forgets
@@ -636,14 +632,14 @@ class Stubborn(DemoCollection):
 
 async def test_what_plex_forgets_is_not_reported_as_done(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        rainy, house = one(tools, "Rainy Sundays"), tools.demo.state
+        rainy, state = one(tools, "Rainy Sundays"), tools.demo.state
         rainy.items = Forgetful(rainy.items)
         new = films(tools)[12].key
-        house.collections = Lasting(house.collections)
+        state.collections = Lasting(state.collections)
         values = {
             field.name: getattr(one(tools, "Boats & Harbours ⚓"), field.name) for field in fields(DemoCollection)
         }
-        house.collections[values["key"]] = Stubborn(**values)
+        state.collections[values["key"]] = Stubborn(**values)
         for name, given in (
             ("collection_add_to", {"collection_id": rainy.key, "item_ids": [new]}),
             ("collection_remove_from", {"collection_id": rainy.key, "item_ids": [rainy.items[0]]}),

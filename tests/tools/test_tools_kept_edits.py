@@ -40,8 +40,8 @@ async def test_an_edited_release_date_is_the_one_that_filters_find(tmp_path: Pat
         filters = {f"{kind}.originallyAvailableAt>>": "1931-05-05", f"{kind}.originallyAvailableAt<<": "1931-05-07"}
         given = {"playlist_title": "Old", "library_name": library, "libtype": kind, "filters": filters}
         body = await tools.well("playlist_create_smart", **given)
-        wanted = {int(leaf.key) for leaf in tools.demo.state.list_leaves(item.key)}
-        assert {row["rating_key"] for row in body["items"]} == wanted
+        expected = {int(leaf.key) for leaf in tools.demo.state.list_leaves(item.key)}
+        assert {row["rating_key"] for row in body["items"]} == expected
 
 
 async def test_a_tag_that_a_search_finds_is_not_listed_as_an_item(tmp_path: Path) -> None:

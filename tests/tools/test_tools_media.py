@@ -1,4 +1,4 @@
-"""One item at a time: searched, shown, marked, edited, deleted, and its pictures."""
+"""One item at a time: searched, shown, marked, edited, deleted, and its state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from mcp_types import ElicitResult
-from support.picture_server import JPEG, PNG, own_address, picture_house
+from support.picture_server import JPEG, PNG, own_address, serve_pictures
 from support.tools import Tools, tools_home
 
 from plex_companion.demo import Household, build_household
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-LAMP, OWNERS, JASPERS = "The Lamplighter of Lower Quay", 1, 90002
+LAMP, JASPERS = "The Lamplighter of Lower Quay", 90002
 UNKNOWN = "999999"
 FIND = 2
 EVERY: dict[str, dict[str, Any]] = {
@@ -56,6 +56,12 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
     given: dict[str, Any] = {"household": household(), "hushed": True, "media_folder": folder / "media"}
     async with tools_home(folder, **{**given, **more}) as tools:
         await tools.application.companion.gateway.call(lambda plex: plex)  # connecting costs a request of its own
+        yield tools
+
+
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tools]:
+    async with home(tmp_path_factory.mktemp("shared")) as tools:
         yield tools
 
 
@@ -121,17 +127,16 @@ async def test_an_id_of_another_kind_is_refused_and_the_right_tool_named(tmp_pat
 
 @pytest.mark.parametrize(("title", "count", "for_reads"), [("twice told", 2, True), ("Ember", 1, False)])
 async def test_a_title_of_several_or_for_writes_of_none_exactly_is_answered_with_what_fits(
-    tmp_path: Path, title: str, count: int, for_reads: bool
+    tools: Tools, title: str, count: int, for_reads: bool
 ) -> None:
-    async with home(tmp_path) as tools:
-        for name, given in FINDING.items():
-            if name in WRITING or for_reads:
-                said = await tools.ask(name, **{**given, "media_title": title})
-                assert not said.is_error
-                assert (said.body["status"], said.body["count"]) == ("multiple_matches", count)
-                assert said.text == said.body["matches"]
-                assert {"title", "id", "rating_key", "type", "year", "library"} <= said.text[0].keys()
-        assert writes(tools) == []
+    for name, given in FINDING.items():
+        if name in WRITING or for_reads:
+            said = await tools.ask(name, **{**given, "media_title": title})
+            assert not said.is_error
+            assert (said.body["status"], said.body["count"]) == ("multiple_matches", count)
+            assert said.text == said.body["matches"]
+            assert {"title", "id", "rating_key", "type", "year", "library"} <= said.text[0].keys()
+    assert writes(tools) == []
 
 
 UNUSABLE: tuple[tuple[str, dict[str, Any], str], ...] = (
@@ -173,16 +178,15 @@ async def test_an_argument_that_cannot_be_used_is_refused_before_anything_is_ask
 # -- search
 
 
-async def test_a_search_gives_what_is_found_by_kind_in_one_request(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("media_search", query="harbour")
-        assert tools.requests == 1
-        assert {"status", "message", "query", "content_type", "limit", "total_count", "results_by_type"} == body.keys()
-        assert body["limit"] == 100
-        show = body["results_by_type"]["show"][0]
-        assert {"title", "type", "rating_key", "guid", "library", "year", "summary"} <= show.keys()
-        assert (show["title"], show["library"]) == ("Harbour Street", "Series")
-        assert body["total_count"] == sum(len(listed) for listed in body["results_by_type"].values())
+async def test_a_search_gives_what_is_found_by_kind_in_one_request(tools: Tools) -> None:
+    body = await tools.well("media_search", query="harbour")
+    assert tools.requests == 1
+    assert {"status", "message", "query", "content_type", "limit", "total_count", "results_by_type"} == body.keys()
+    assert body["limit"] == 100
+    show = body["results_by_type"]["show"][0]
+    assert {"title", "type", "rating_key", "guid", "library", "year", "summary"} <= show.keys()
+    assert (show["title"], show["library"]) == ("Harbour Street", "Series")
+    assert body["total_count"] == sum(len(listed) for listed in body["results_by_type"].values())
 
 
 @pytest.mark.parametrize(
@@ -197,38 +201,34 @@ async def test_a_search_gives_what_is_found_by_kind_in_one_request(tmp_path: Pat
                            "audio_codec", "bitrate", "container"}),
     ],
 )  # fmt: skip
-async def test_every_kind_has_its_own_facts(tmp_path: Path, query: str, kind: str, keys: set[str]) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("media_search", query=query, content_type=kind)
-        assert list(body["results_by_type"]) == [kind]
-        for item in body["results_by_type"][kind]:
-            assert keys <= item.keys()
-            assert isinstance(item["rating_key"], int)
+async def test_every_kind_has_its_own_facts(tools: Tools, query: str, kind: str, keys: set[str]) -> None:
+    body = await tools.well("media_search", query=query, content_type=kind)
+    assert list(body["results_by_type"]) == [kind]
+    for item in body["results_by_type"][kind]:
+        assert keys <= item.keys()
+        assert isinstance(item["rating_key"], int)
 
 
-async def test_kinds_come_in_their_order_and_groups_of_them_can_be_asked_for(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        every = await tools.well("media_search", query="e")
-        order = ["track", "album", "artist", "movie", "show", "season", "episode"]
-        assert [kind for kind in every["results_by_type"] if kind in order] == order
-        some = await tools.well("media_search", query="e", content_type="movies,music")
-        assert list(some["results_by_type"]) == ["track", "album", "artist", "movie"]
+async def test_kinds_come_in_their_order_and_groups_of_them_can_be_asked_for(tools: Tools) -> None:
+    every = await tools.well("media_search", query="e")
+    order = ["track", "album", "artist", "movie", "show", "season", "episode"]
+    assert [kind for kind in every["results_by_type"] if kind in order] == order
+    some = await tools.well("media_search", query="e", content_type="movies,music")
+    assert list(some["results_by_type"]) == ["track", "album", "artist", "movie"]
 
 
-async def test_a_search_keeps_to_a_library_and_a_limit(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("media_search", query="e", library_name="films", limit=3)
-        assert tools.requests == 2
-        assert {item["library"] for item in body["results_by_type"]["movie"]} == {"Films"}
-        assert body["total_count"] == 3
-        assert not (await tools.ask("media_search", query="e", limit=5000)).is_error
+async def test_a_search_keeps_to_a_library_and_a_limit(tools: Tools) -> None:
+    body = await tools.well("media_search", query="e", library_name="films", limit=3)
+    assert tools.requests == 2
+    assert {item["library"] for item in body["results_by_type"]["movie"]} == {"Films"}
+    assert body["total_count"] == 3
+    assert not (await tools.ask("media_search", query="e", limit=5000)).is_error
 
 
-async def test_a_search_without_a_hit_is_a_success(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("media_search", query="zzzz")
-        assert (body["total_count"], body["count"], body["results"], body["results_by_type"]) == (0, 0, [], {})
-        assert "zzzz" in body["message"]
+async def test_a_search_without_a_hit_is_a_success(tools: Tools) -> None:
+    body = await tools.well("media_search", query="zzzz")
+    assert (body["total_count"], body["count"], body["results"], body["results_by_type"]) == (0, 0, [], {})
+    assert "zzzz" in body["message"]
 
 
 # -- details
@@ -253,38 +253,33 @@ TECHNICAL = {"content_rating", "duration", "studio", "year"}
          set[str](), 0),
     ],
 )  # fmt: skip
-async def test_each_kind_is_told_in_full(
-    tmp_path: Path, kind: str, keys: set[str], absent: set[str], below: int
-) -> None:
-    async with home(tmp_path) as tools:
-        item = first(tools, kind)
-        body = await tools.well("media_get_details", media_id=item.key)
-        assert tools.requests == 1 + below
-        assert (COMMON | keys) - body.keys() == set()
-        assert absent & body.keys() == set()
-        assert (body["id"], body["title"], body["type"]) == (int(item.key), item.title, kind)
-        assert "matched" not in body
+async def test_each_kind_is_told_in_full(tools: Tools, kind: str, keys: set[str], absent: set[str], below: int) -> None:
+    item = first(tools, kind)
+    body = await tools.well("media_get_details", media_id=item.key)
+    assert tools.requests == 1 + below
+    assert (COMMON | keys) - body.keys() == set()
+    assert absent & body.keys() == set()
+    assert (body["id"], body["title"], body["type"]) == (int(item.key), item.title, kind)
+    assert "matched" not in body
 
 
-async def test_a_show_has_its_seasons_and_a_page_of_its_episodes(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        show = first(tools, "show")
-        leaves = tools.demo.state.list_leaves(show.key)
-        body = await tools.well("media_get_details", media_title=show.title, limit=3, offset=1)
-        assert tools.requests <= FIND + 3
-        listed = [episode for season in body["seasons"] for episode in season["episodes"]]
-        assert [episode["id"] for episode in listed] == [int(leaf.key) for leaf in leaves[1:4]]
-        assert {"title", "id", "rating_key", "episode_number", "duration"} == listed[0].keys()
-        assert {"title", "id", "rating_key", "season_number", "episodes_count", "episodes"} == body["seasons"][0].keys()
-        assert (body["episodes_count"], body["total"], body["size"]) == (len(leaves), len(leaves), 3)
-        assert body["truncated"]
-        assert sum(season["episodes_count"] for season in body["seasons"]) == len(leaves)
+async def test_a_show_has_its_seasons_and_a_page_of_its_episodes(tools: Tools) -> None:
+    show = first(tools, "show")
+    leaves = tools.demo.state.list_leaves(show.key)
+    body = await tools.well("media_get_details", media_title=show.title, limit=3, offset=1)
+    assert tools.requests <= FIND + 3
+    listed = [episode for season in body["seasons"] for episode in season["episodes"]]
+    assert [episode["id"] for episode in listed] == [int(leaf.key) for leaf in leaves[1:4]]
+    assert {"title", "id", "rating_key", "episode_number", "duration"} == listed[0].keys()
+    assert {"title", "id", "rating_key", "season_number", "episodes_count", "episodes"} == body["seasons"][0].keys()
+    assert (body["episodes_count"], body["total"], body["size"]) == (len(leaves), len(leaves), 3)
+    assert body["truncated"]
+    assert sum(season["episodes_count"] for season in body["seasons"]) == len(leaves)
 
 
-async def test_a_limit_over_the_cap_is_clamped(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("media_get_details", media_id=first(tools, "season").key, limit=100_000)
-        assert body["limit"] == 1000
+async def test_a_limit_over_the_cap_is_clamped(tools: Tools) -> None:
+    body = await tools.well("media_get_details", media_id=first(tools, "season").key, limit=100_000)
+    assert body["limit"] == 1000
 
 
 async def test_an_artist_is_counted_from_its_albums(tmp_path: Path) -> None:
@@ -315,10 +310,9 @@ async def test_the_owners_rating_goes_before_the_critics(tmp_path: Path) -> None
         assert (own["rating"], own["critic_rating"], own["user_rating"]) == (9.0, movie.rating, 9.0)
 
 
-async def test_a_part_of_a_title_finds_one_item_for_reading_and_says_so(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("media_get_details", media_title="ember", library_name="Films")
-        assert (body["title"], body["matched"]) == ("Salt & Ember", "contains")
+async def test_a_part_of_a_title_finds_one_item_for_reading_and_says_so(tools: Tools) -> None:
+    body = await tools.well("media_get_details", media_title="ember", library_name="Films")
+    assert (body["title"], body["matched"]) == ("Salt & Ember", "contains")
 
 
 async def test_another_users_view_is_theirs(tmp_path: Path) -> None:
@@ -351,19 +345,19 @@ MARKED = {"status", "changed", "view_count", "media_id", "title", "type", "previ
 @pytest.mark.parametrize("kind", ["movie", "episode", "track", "show", "season", "album", "artist"])
 async def test_an_item_is_marked_and_unmarked_with_all_it_holds(tmp_path: Path, kind: str) -> None:
     async with home(tmp_path) as tools:
-        item, house, me = first(tools, kind), tools.demo.state, tools.demo.get_user()
-        leaves = house.list_leaves(item.key)
+        item, state, me = first(tools, kind), tools.demo.state, tools.demo.get_user()
+        leaves = state.list_leaves(item.key)
         budget = 5 if kind == "artist" else 3
         body = await tools.well("media_set_watched_status", media_id=int(item.key), watched=True)
         assert tools.requests <= budget
         assert MARKED - body.keys() == set()
         assert (body["changed"], body["previous_watch_status"], body["watch_status"]) == (True, "unwatched", "watched")
-        assert all(house.get_view(me, leaf.key).count for leaf in leaves)
+        assert all(state.get_view(me, leaf.key).count for leaf in leaves)
         assert body["affected"] == len(leaves)
         assert ("total_count" in body) == (kind not in {"movie", "episode", "track"})
         body = await tools.well("media_set_watched_status", media_id=item.key, watched=False)
         assert (body["previous_watched"], body["watched"], body["changed"]) == (True, False, True)
-        assert not any(house.get_view(me, leaf.key).count for leaf in leaves)
+        assert not any(state.get_view(me, leaf.key).count for leaf in leaves)
 
 
 @pytest.mark.parametrize("watched", [True, False])
@@ -386,12 +380,12 @@ async def test_half_seen_counts_as_neither(tmp_path: Path) -> None:
 
 async def test_marking_for_another_user_leaves_the_owner_alone(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        movie, house = titled(tools, "Salt & Ember"), tools.demo.state
+        movie, state = titled(tools, "Salt & Ember"), tools.demo.state
         await tools.well("media_set_watched_status", media_id=movie.key, watched=True, username="jasper o'dell")
         assert tools.requests <= 3 + 2
         assert (
-            house.get_view(house.users[JASPERS], movie.key).count,
-            house.get_view(house.owner, movie.key).count,
+            state.get_view(state.users[JASPERS], movie.key).count,
+            state.get_view(state.owner, movie.key).count,
         ) == (1, 0)
 
 
@@ -436,14 +430,13 @@ async def test_everything_is_edited_in_one_put_and_a_rating(tmp_path: Path) -> N
         assert "removed genre 'Thriller'" in body["changes"]
 
 
-async def test_nothing_to_change_changes_nothing(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        movie = titled(tools, "Salt & Ember")
-        for given in ({}, {"new_title": movie.title, "new_genre": movie.tags["Genre"][0].upper(), "remove_genre": "x"}):
-            body = await tools.well("media_edit_metadata", media_id=movie.key, **given)
-            assert body["updated"] is False
-            assert body["message"] == "No changes were made to 'Salt & Ember'."
-        assert writes(tools) == []
+async def test_nothing_to_change_changes_nothing(tools: Tools) -> None:
+    movie = titled(tools, "Salt & Ember")
+    for given in ({}, {"new_title": movie.title, "new_genre": movie.tags["Genre"][0].upper(), "remove_genre": "x"}):
+        body = await tools.well("media_edit_metadata", media_id=movie.key, **given)
+        assert body["updated"] is False
+        assert body["message"] == "No changes were made to 'Salt & Ember'."
+    assert writes(tools) == []
 
 
 async def test_the_last_genre_can_go(tmp_path: Path) -> None:
@@ -512,9 +505,11 @@ DELETED = {"deleted", "title", "type", "files_on_disk", "files_total", "size_byt
 
 
 def saying(action: Literal["accept", "decline"], then: Callable[[], None] | None = None) -> Callable[..., Any]:
-    """A client whose person says this, after something happened."""
+    """A client whose person says this to a deletion, after something happened, and chooses none of several titles."""
 
     async def answer(_context: Any, params: Any) -> ElicitResult:
+        if "choice" in params.requested_schema["properties"]:
+            return ElicitResult(action="decline")
         for word in ("movie", "Salt & Ember", "(1989)", "Films", "1 file", "cannot be undone"):
             assert word in params.message
         if then is not None:
@@ -527,11 +522,11 @@ def saying(action: Literal["accept", "decline"], then: Callable[[], None] | None
 @pytest.mark.parametrize("kind", ["movie", "episode", "track", "show", "season", "album", "artist"])
 async def test_an_item_is_deleted_with_its_files(tmp_path: Path, kind: str) -> None:
     async with home(tmp_path) as tools:
-        item, house = first(tools, kind), tools.demo.state
-        files = [media for leaf in house.list_leaves(item.key) for media in leaf.media]
+        item, state = first(tools, kind), tools.demo.state
+        files = [media for leaf in state.list_leaves(item.key) for media in leaf.media]
         body = await tools.well("media_delete", media_id=item.key, confirm=True)
         assert tools.requests <= FIND + 6
-        assert item.key not in house.items
+        assert item.key not in state.items
         assert DELETED - body.keys() == set()
         assert (body["deleted"], body["title"], body["type"], body["media_id"]) == (
             True,
@@ -606,49 +601,45 @@ async def test_a_deletion_that_plex_forgets_is_not_reported_as_done(tmp_path: Pa
 # -- artwork: shown
 
 
-async def test_a_poster_comes_as_base64_within_the_budget(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("media_get_artwork", media_title="Salt & Ember")
-        assert tools.requests <= FIND + 1 + 2
-        poster = body["poster"]
-        assert {"filename", "type", "versions_available", "base64", "rating_key", "mime"} == poster.keys()
-        assert base64.b64decode(poster["base64"]).startswith(b"\x89PNG")
-        assert (poster["filename"], poster["mime"], poster["versions_available"]) == (
-            "Salt_&_Ember_poster.png",
-            "image/png",
-            2,
-        )
+async def test_a_poster_comes_as_base64_within_the_budget(tools: Tools) -> None:
+    body = await tools.well("media_get_artwork", media_title="Salt & Ember")
+    assert tools.requests <= FIND + 1 + 2
+    poster = body["poster"]
+    assert {"filename", "type", "versions_available", "base64", "rating_key", "mime"} == poster.keys()
+    assert base64.b64decode(poster["base64"]).startswith(b"\x89PNG")
+    assert (poster["filename"], poster["mime"], poster["versions_available"]) == (
+        "Salt_&_Ember_poster.png",
+        "image/png",
+        2,
+    )
 
 
-async def test_an_image_comes_as_a_block_and_not_in_the_json(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        given = {"media_id": 103, "image_types": ["poster", "background"], "output_format": "image"}
-        answer = await tools.client.call_tool("media_get_artwork", given)
-        text, *images = [block.model_dump(by_alias=True) for block in answer.content]
-        assert [(block["type"], block["mimeType"]) for block in images] == [("image", "image/png")] * 2
-        assert base64.b64decode(images[0]["data"]).startswith(b"\x89PNG")
-        body = answer.structured_content or {}
-        assert "base64" not in body["poster"]
-        assert json.loads(text["text"]) == body
+async def test_an_image_comes_as_a_block_and_not_in_the_json(tools: Tools) -> None:
+    given = {"media_id": 103, "image_types": ["poster", "background"], "output_format": "image"}
+    answer = await tools.client.call_tool("media_get_artwork", given)
+    text, *images = [block.model_dump(by_alias=True) for block in answer.content]
+    assert [(block["type"], block["mimeType"]) for block in images] == [("image", "image/png")] * 2
+    assert base64.b64decode(images[0]["data"]).startswith(b"\x89PNG")
+    body = answer.structured_content or {}
+    assert "base64" not in body["poster"]
+    assert json.loads(text["text"]) == body
 
 
-async def test_a_url_is_plexs_path_without_a_token(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("media_get_artwork", media_id=103, art_type="thumb", output_format="url")
-        assert body["thumb"]["url"].startswith("/library/metadata/103/thumb/")
-        assert "token" not in json.dumps(body).lower()
-        assert tools.demo.requests.count("/photo/") == 0
+async def test_a_url_is_plexs_path_without_a_token(tools: Tools) -> None:
+    body = await tools.well("media_get_artwork", media_id=103, art_type="thumb", output_format="url")
+    assert body["thumb"]["url"].startswith("/library/metadata/103/thumb/")
+    assert "token" not in json.dumps(body).lower()
+    assert tools.demo.requests.count("/photo/") == 0
 
 
-async def test_a_type_that_is_missing_fails_for_itself(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        types = ["Poster", "banner", "logo", "poster"]
-        album = tools.demo.state.list_kind("album")[0]
-        body = await tools.well("media_get_artwork", media_id=album.key, image_types=types)
-        assert list(body) == ["poster", "banner", "logo"]
-        assert "base64" in body["poster"]
-        assert "banner" in body["banner"]["error"]
-        assert "logo" in body["logo"]["error"]
+async def test_a_type_that_is_missing_fails_for_itself(tools: Tools) -> None:
+    types = ["Poster", "banner", "logo", "poster"]
+    album = tools.demo.state.list_kind("album")[0]
+    body = await tools.well("media_get_artwork", media_id=album.key, image_types=types)
+    assert list(body) == ["poster", "banner", "logo"]
+    assert "base64" in body["poster"]
+    assert "banner" in body["banner"]["error"]
+    assert "logo" in body["logo"]["error"]
 
 
 @pytest.mark.parametrize("kind", ["movie", "show"])
@@ -731,26 +722,26 @@ async def test_without_lock_nothing_is_locked(tmp_path: Path) -> None:
 
 
 async def test_plex_is_never_given_a_foreign_address(tmp_path: Path) -> None:
-    with picture_house() as house:
+    with serve_pictures() as state:
         async with home(tmp_path, allow_private_image_urls="true") as tools:
-            for url in (house.url(host="127.0.0.1"), house.url(host="localhost"), "http://169.254.169.254/latest"):
+            for url in (state.url(host="127.0.0.1"), state.url(host="localhost"), "http://169.254.169.254/latest"):
                 error = await tools.refused("media_set_artwork", media_id=103, url=url)
                 assert (error["code"], tools.requests) == ("path_not_allowed", 0)
-        assert house.asked == []
+        assert state.asked == []
 
 
 async def test_a_picture_of_an_address_is_fetched_and_its_bytes_are_uploaded(tmp_path: Path) -> None:
     own = own_address()
     if own is None:
         pytest.skip("this machine has no address in a private network")
-    with picture_house(host=own) as house:
-        url = house.url(host=f"[{own}]" if ":" in own else own)
+    with serve_pictures(host=own) as state:
+        url = state.url(host=f"[{own}]" if ":" in own else own)
         async with home(tmp_path) as tools:
             assert (await tools.refused("media_set_artwork", media_id=103, url=url))["code"] == "path_not_allowed"
-            assert house.asked == []
+            assert state.asked == []
         async with home(tmp_path, allow_private_image_urls="true") as tools:
             body = await tools.well("media_set_artwork", media_id=103, poster_url=url)
-            assert (body["source"], len(house.asked)) == ("url", 1)
+            assert (body["source"], len(state.asked)) == ("url", 1)
             assert not any("url=" in path for path in writes(tools))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.tools import Tools, tools_home
 
-from plex_companion.commands.reports.queries import open_archive
+from plex_companion.commands.reports.archive import open_archive
 from plex_companion.demo import build_household
 from plex_companion.history.filters import find_user
 from plex_companion.names.usernames import find_user_ids
@@ -105,13 +105,13 @@ NAMES: dict[str, list[str | None]] = {
 
 
 @pytest.mark.parametrize(
-    ("wanted", "ids"),
+    ("expected", "ids"),
     [
         ("ada", ["1"]), ("ADA BRANDT", ["1"]), ("Ada  Brandt.", ["1"]), ("zoë", ["2"]), ("zoe", ["2"]), ("zoe lin", ["3"]),
         ("bob", ["4"]), ("Bob Mu\u0308ller", ["4"]), ("bob muller", ["4"]), ("7", ["7"]), ("brandt", []), ("", []), (" ", []),
         ("hidden", []), ("!", []), ("Müller", []),
     ],
 )  # fmt: skip
-def test_a_name_means_whom_it_fits_best(wanted: str, ids: list[str]) -> None:
-    found: Any = find_user_ids(wanted, NAMES)
+def test_a_name_means_whom_it_fits_best(expected: str, ids: list[str]) -> None:
+    found: Any = find_user_ids(expected, NAMES)
     assert found == ids

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import certifi
 import pytest
-from support.picture_server import GIF, JPEG, PNG, WEBP, picture_house
+from support.picture_server import GIF, JPEG, PNG, WEBP, serve_pictures
 
 from plex_companion.errors import Conflict, Invalid, NotFound, PathNotAllowed, TimedOut, TooLarge, ToolError
 from plex_companion.plex.image_fetch import FetchPolicy, fetch_image, is_public, is_public_or_private, resolve_host
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.picture_server import PictureHouse
+    from support.picture_server import PictureServer
 
 OPENSSL = shutil.which("openssl")
 
@@ -35,8 +35,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def house() -> Iterator[PictureHouse]:
-    with picture_house() as opened:
+def image_server() -> Iterator[PictureServer]:
+    with serve_pictures() as opened:
         yield opened
 
 
@@ -44,7 +44,7 @@ def settings_of(folder: Path | None, **more: Any) -> Settings:
     return Settings().model_copy(update={"media_folder": folder, **more})
 
 
-def reach(*, authorities: str = certifi.where(), **names: list[str]) -> FetchPolicy:
+def build_policy(*, authorities: str = certifi.where(), **names: list[str]) -> FetchPolicy:
     """Loopback is open; every name is this machine's unless it is told otherwise."""
     return FetchPolicy(lambda _: True, lambda host, _: names.get(host.partition(".")[0], ["127.0.0.1"]), authorities)
 
@@ -169,20 +169,20 @@ def test_exactly_one_source_is_needed(folder: Path, given: dict[str, str]) -> No
 # -- addresses
 
 
-def test_a_picture_is_fetched_from_the_address_that_was_judged_under_its_own_name(house: PictureHouse) -> None:
-    found = load_picture(settings_of(None), url=house.url("/a b/p.png?x=1"), policy=reach())
+def test_a_picture_is_fetched_from_the_address_that_was_judged_under_its_own_name(image_server: PictureServer) -> None:
+    found = load_picture(settings_of(None), url=image_server.url("/a b/p.png?x=1"), policy=build_policy())
     assert (found.body, found.mime, found.source) == (PNG, "image/png", "url")
-    assert house.asked == [("/a%20b/p.png?x=1", f"pictures.test:{house.port}")]
+    assert image_server.asked == [("/a%20b/p.png?x=1", f"pictures.test:{image_server.port}")]
 
 
-def test_a_name_is_looked_up_once_so_that_a_second_answer_cannot_change_it(house: PictureHouse) -> None:
+def test_a_name_is_looked_up_once_so_that_a_second_answer_cannot_change_it(image_server: PictureServer) -> None:
     lookups: list[str] = []
 
     def changing(host: str, _: int) -> list[str]:
         lookups.append(host)
         return ["127.0.0.1"] if len(lookups) == 1 else ["127.0.0.9"]
 
-    assert fetch_image(house.url(), FetchPolicy(lambda _: True, changing, certifi.where()), most=LARGEST) == PNG
+    assert fetch_image(image_server.url(), FetchPolicy(lambda _: True, changing, certifi.where()), most=LARGEST) == PNG
     assert lookups == ["pictures.test"]
 
 
@@ -190,10 +190,12 @@ def test_a_name_is_looked_up_once_so_that_a_second_answer_cannot_change_it(house
     "host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "0", "[::1]", "[::ffff:127.0.0.1]"]
 )  # fmt: skip
 @pytest.mark.parametrize("own_network", [False, True])
-def test_this_machine_is_never_asked_however_it_is_written(house: PictureHouse, host: str, own_network: bool) -> None:
+def test_this_machine_is_never_asked_however_it_is_written(
+    image_server: PictureServer, host: str, own_network: bool
+) -> None:
     with pytest.raises((PathNotAllowed, Invalid)):
-        load_picture(settings_of(None, allow_private_image_urls=own_network), url=house.url(host=host))
-    assert house.asked == []
+        load_picture(settings_of(None, allow_private_image_urls=own_network), url=image_server.url(host=host))
+    assert image_server.asked == []
 
 
 @pytest.mark.parametrize(
@@ -259,17 +261,17 @@ def test_which_addresses_may_be_asked(address: str, anybody: bool, at_home: bool
     assert (is_public(parsed), is_public_or_private(parsed)) == (anybody, at_home)
 
 
-def test_one_forbidden_address_among_several_refuses_the_name(house: PictureHouse) -> None:
+def test_one_forbidden_address_among_several_refuses_the_name(image_server: PictureServer) -> None:
     mixed = FetchPolicy(is_public, lambda *_: ["93.184.215.14", "127.0.0.1"], certifi.where())
     with pytest.raises(PathNotAllowed, match=r"pictures\.test"):
-        load_picture(settings_of(None), url=house.url(), policy=mixed)
-    assert house.asked == []
+        load_picture(settings_of(None), url=image_server.url(), policy=mixed)
+    assert image_server.asked == []
 
 
-def test_a_redirect_is_not_followed(house: PictureHouse) -> None:
+def test_a_redirect_is_not_followed(image_server: PictureServer) -> None:
     with pytest.raises(Invalid, match="redirects"):
-        load_picture(settings_of(None), url=house.url("/moved"), policy=reach())
-    assert [path for path, _ in house.asked] == ["/moved"]
+        load_picture(settings_of(None), url=image_server.url("/moved"), policy=build_policy())
+    assert [path for path, _ in image_server.asked] == ["/moved"]
 
 
 @pytest.mark.parametrize(
@@ -303,31 +305,31 @@ def test_only_plain_web_addresses_are_taken(url: str) -> None:
     ],
 )
 def test_what_is_no_picture_of_a_fitting_size_is_refused(
-    house: PictureHouse, path: str, error: type[ToolError], words: str
+    image_server: PictureServer, path: str, error: type[ToolError], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        load_picture(settings_of(None), url=house.url(path), policy=reach())
+        load_picture(settings_of(None), url=image_server.url(path), policy=build_policy())
 
 
-def test_a_slow_drip_ends_at_the_deadline(house: PictureHouse) -> None:
+def test_a_slow_drip_ends_at_the_deadline(image_server: PictureServer) -> None:
     with pytest.raises(TimedOut, match=r"pictures\.test"):
-        fetch_image(house.url("/drip"), reach(), most=LARGEST, seconds=0.2)
+        fetch_image(image_server.url("/drip"), build_policy(), most=LARGEST, seconds=0.2)
 
 
 def test_a_server_that_says_nothing_ends_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://pictures.test:{silent.getsockname()[1]}/p.png"
         with pytest.raises(TimedOut):
-            fetch_image(url, reach(), most=LARGEST, seconds=0.2)
+            fetch_image(url, build_policy(), most=LARGEST, seconds=0.2)
 
 
-def test_the_next_address_of_a_name_is_tried_when_the_first_cannot_be_connected(house: PictureHouse) -> None:
-    assert fetch_image(house.url(), reach(pictures=["127.0.0.9", "127.0.0.1"]), most=LARGEST) == PNG
+def test_the_next_address_of_a_name_is_tried_when_the_first_cannot_be_connected(image_server: PictureServer) -> None:
+    assert fetch_image(image_server.url(), build_policy(pictures=["127.0.0.9", "127.0.0.1"]), most=LARGEST) == PNG
 
 
 def test_nobody_there_and_no_such_name_are_told_in_plain_words() -> None:
     with pytest.raises(Invalid, match="connection refused"):
-        fetch_image("http://pictures.test:9/p.png", reach(), most=LARGEST)
+        fetch_image("http://pictures.test:9/p.png", build_policy(), most=LARGEST)
     with pytest.raises(Invalid, match="the name has no address"):
         fetch_image("http://pictures.invalid/p.png", FetchPolicy.create(own_network=True), most=LARGEST)
 
@@ -346,14 +348,14 @@ def test_the_certificate_is_checked_against_the_name_and_not_the_address(tmp_pat
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     context.sni_callback = lambda _, name, __: names.append(name)
-    with picture_house(tls=context) as house:
-        trusting = reach(authorities=str(cert))
-        assert fetch_image(house.url(scheme="https"), trusting, most=LARGEST) == PNG
+    with serve_pictures(tls=context) as image_server:
+        trusting = build_policy(authorities=str(cert))
+        assert fetch_image(image_server.url(scheme="https"), trusting, most=LARGEST) == PNG
         assert names == ["pictures.test"]
         with pytest.raises(Invalid, match="another name"):
-            fetch_image(house.url(scheme="https", host="other.test"), trusting, most=LARGEST)
+            fetch_image(image_server.url(scheme="https", host="other.test"), trusting, most=LARGEST)
         with pytest.raises(Invalid, match="authority is not known"):
-            fetch_image(house.url(scheme="https"), reach(), most=LARGEST)
+            fetch_image(image_server.url(scheme="https"), build_policy(), most=LARGEST)
 
 
 # -- keeping

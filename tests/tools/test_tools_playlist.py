@@ -77,6 +77,12 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
         yield tools
 
 
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tools]:
+    async with home(tmp_path_factory.mktemp("shared")) as tools:
+        yield tools
+
+
 def films(tools: Tools) -> list[Any]:
     return tools.demo.state.list_section("1", "movie")
 
@@ -107,8 +113,8 @@ async def test_plex_that_starts_or_is_away_is_told(tmp_path: Path) -> None:
         tools.demo.answer_with(None)
         await tools.demo.shut_down()
         for name, given in EVERY.items():
-            wanted = {"plex_unreachable", "plextv_unreachable"}
-            assert (await tools.refused(name, **given))["code"] in wanted, name
+            expected = {"plex_unreachable", "plextv_unreachable"}
+            assert (await tools.refused(name, **given))["code"] in expected, name
 
 
 async def test_a_playlist_that_is_not_there_is_told_and_nothing_changes(tmp_path: Path) -> None:
@@ -136,32 +142,30 @@ async def test_an_id_of_another_kind_is_refused_and_the_kind_named(tmp_path: Pat
         assert films(tools)[0].key in tools.demo.state.items
 
 
-async def test_a_title_of_several_is_answered_with_what_fits(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        for name in FINDING:
-            said = await tools.ask(name, **{**EVERY[name], "playlist_title": "twins"})
-            assert not said.is_error
-            assert (said.body["status"], said.body["count"]) == ("multiple_matches", 2)
-            assert said.text == said.body["matches"]
-            assert said.text[0] == {
-                "title": "Twins",
-                "id": 80001,
-                "rating_key": 80001,
-                "type": "video",
-                "item_count": 4,
-            }
-        assert writes(tools) == 0
+async def test_a_title_of_several_is_answered_with_what_fits(tools: Tools) -> None:
+    for name in FINDING:
+        said = await tools.ask(name, **{**EVERY[name], "playlist_title": "twins"})
+        assert not said.is_error
+        assert (said.body["status"], said.body["count"]) == ("multiple_matches", 2)
+        assert said.text == said.body["matches"]
+        assert said.text[0] == {
+            "title": "Twins",
+            "id": 80001,
+            "rating_key": 80001,
+            "type": "video",
+            "item_count": 4,
+        }
+    assert writes(tools) == 0
 
 
-async def test_no_write_acts_on_a_title_that_only_contains_it(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        for name in FINDING:
-            body = await tools.well(name, **{**EVERY[name], "playlist_title": "Friday"})
-            if name == "playlist_get_contents":
-                assert (body["title"], body["matched"]) == ("Friday Films", "contains")
-            else:
-                assert (body["status"], body["count"]) == ("multiple_matches", 1)
-        assert writes(tools) == 0
+async def test_no_write_acts_on_a_title_that_only_contains_it(tools: Tools) -> None:
+    for name in FINDING:
+        body = await tools.well(name, **{**EVERY[name], "playlist_title": "Friday"})
+        if name == "playlist_get_contents":
+            assert (body["title"], body["matched"]) == ("Friday Films", "contains")
+        else:
+            assert (body["status"], body["count"]) == ("multiple_matches", 1)
+    assert writes(tools) == 0
 
 
 async def test_an_unknown_user_is_told_and_never_replaced_by_the_owner(tmp_path: Path) -> None:
@@ -175,38 +179,35 @@ async def test_an_unknown_user_is_told_and_never_replaced_by_the_owner(tmp_path:
 # -- list
 
 
-async def test_playlists_are_listed_in_one_request(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        said = await tools.ask("playlist_list")
-        assert tools.requests == 1
-        assert said.text == said.body["playlists"]
-        friday = said.text[0]
-        assert friday["title"] == "Friday Films"
-        wanted = {"title", "key", "ratingKey", "type", "summary", "duration", "item_count"}
-        assert wanted | {"rating_key", "smart", "updated_at"} == friday.keys()
-        assert (friday["key"], friday["type"]) == (f"/playlists/{friday['ratingKey']}", "video")
-        assert (friday["item_count"], friday["smart"], friday["updated_at"][-1]) == (5, False, "Z")
-        assert {"total": 6, "offset": 0, "limit": 50, "size": 6, "truncated": False}.items() <= said.body.items()
+async def test_playlists_are_listed_in_one_request(tools: Tools) -> None:
+    said = await tools.ask("playlist_list")
+    assert tools.requests == 1
+    assert said.text == said.body["playlists"]
+    friday = said.text[0]
+    assert friday["title"] == "Friday Films"
+    expected = {"title", "key", "ratingKey", "type", "duration", "item_count"}
+    assert expected | {"rating_key", "smart", "updated_at"} == friday.keys()
+    assert (friday["key"], friday["type"]) == (f"/playlists/{friday['ratingKey']}", "video")
+    assert (friday["item_count"], friday["smart"], friday["updated_at"][-1]) == (5, False, "Z")
+    assert {"total": 6, "offset": 0, "limit": 50, "size": 6, "truncated": False}.items() <= said.body.items()
 
 
-async def test_both_filters_another_user_and_pages_work_together(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("playlist_list", library_name="Music", content_type="audio", limit=1)
-        assert tools.requests == 2
-        assert [row["title"] for row in body["playlists"]] == ["Washing Up"]
-        body = await tools.well("playlist_list", username="jasper@example.net")
-        assert tools.requests == 1 + V
-        assert [row["title"] for row in body["playlists"]] == ["Jasper's Mix"]
-        body = await tools.well("playlist_list", limit=2, offset=4)
-        assert (body["size"], body["truncated"]) == (2, False)
-        assert (await tools.well("playlist_list", limit=9999))["limit"] == 500
+async def test_both_filters_another_user_and_pages_work_together(tools: Tools) -> None:
+    body = await tools.well("playlist_list", library_name="Music", content_type="audio", limit=1)
+    assert tools.requests == 2
+    assert [row["title"] for row in body["playlists"]] == ["Washing Up"]
+    body = await tools.well("playlist_list", username="jasper@example.net")
+    assert tools.requests == 1 + V
+    assert [row["title"] for row in body["playlists"]] == ["Jasper's Mix"]
+    body = await tools.well("playlist_list", limit=2, offset=4)
+    assert (body["size"], body["truncated"]) == (2, False)
+    assert (await tools.well("playlist_list", limit=9999))["limit"] == 500
 
 
-async def test_no_playlists_are_no_error(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("playlist_list", content_type="photo")
-        assert (body["playlists"], body["total"]) == ([], 0)
-        assert body["message"]
+async def test_no_playlists_are_no_error(tools: Tools) -> None:
+    body = await tools.well("playlist_list", content_type="photo")
+    assert (body["playlists"], body["total"]) == ([], 0)
+    assert body["message"]
 
 
 async def test_what_cannot_be_asked_is_refused_unasked(tmp_path: Path) -> None:
@@ -223,21 +224,20 @@ async def test_what_cannot_be_asked_is_refused_unasked(tmp_path: Path) -> None:
 # -- contents
 
 
-async def test_contents_are_shown_in_order_page_by_page_in_two_requests(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        friday = one(tools, "Friday Films")
-        body = await tools.well("playlist_get_contents", playlist_title="FRIDAY films", limit=2, offset=1)
-        assert tools.requests == 2
-        assert [str(item["ratingKey"]) for item in body["items"]] == keys(friday)[1:3]
-        assert {"title", "id", "key", "type", "summary", "duration", "itemCount", "items"} <= body.keys()
-        assert (body["itemCount"], body["size"], body["truncated"]) == (5, 2, True)
-        item = body["items"][0]
-        wanted = {"title", "type", "ratingKey", "addedAt", "duration", "thumb", "year"}
-        assert item.keys() == wanted | {"rating_key", "playlist_item_id", "added_at_utc"}
-        assert item["playlist_item_id"] == friday.entries[1][0]
-        assert (len(item["addedAt"]), item["added_at_utc"][-1]) == (19, "Z")
-        assert "matched" not in body
-        assert (await tools.well("playlist_get_contents", **FRIDAY, limit=99999))["limit"] == 1000
+async def test_contents_are_shown_in_order_page_by_page_in_two_requests(tools: Tools) -> None:
+    friday = one(tools, "Friday Films")
+    body = await tools.well("playlist_get_contents", playlist_title="FRIDAY films", limit=2, offset=1)
+    assert tools.requests == 2
+    assert [str(item["ratingKey"]) for item in body["items"]] == keys(friday)[1:3]
+    assert {"title", "id", "key", "type", "summary", "duration", "itemCount", "items"} <= body.keys()
+    assert (body["itemCount"], body["size"], body["truncated"]) == (5, 2, True)
+    item = body["items"][0]
+    expected = {"title", "type", "ratingKey", "addedAt", "duration", "thumb", "year"}
+    assert item.keys() == expected | {"rating_key", "playlist_item_id", "added_at_utc"}
+    assert item["playlist_item_id"] == friday.entries[1][0]
+    assert (len(item["addedAt"]), item["added_at_utc"][-1]) == (19, "Z")
+    assert "matched" not in body
+    assert (await tools.well("playlist_get_contents", **FRIDAY, limit=99999))["limit"] == 1000
 
 
 async def test_tracks_and_episodes_say_what_they_belong_to(tmp_path: Path) -> None:
@@ -250,13 +250,12 @@ async def test_tracks_and_episodes_say_what_they_belong_to(tmp_path: Path) -> No
         assert {"show", "season", "seasonNumber", "episodeNumber"} <= episodes["items"][0].keys()
 
 
-async def test_an_empty_playlist_is_no_error_and_another_users_is_shown(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("playlist_get_contents", playlist_id=80003)
-        assert (body["itemCount"], body["items"]) == (0, [])
-        body = await tools.well("playlist_get_contents", playlist_title="Jasper's Mix", username=JASPER)
-        assert tools.requests == 2 + V
-        assert body["itemCount"] == 5
+async def test_an_empty_playlist_is_no_error_and_another_users_is_shown(tools: Tools) -> None:
+    body = await tools.well("playlist_get_contents", playlist_id=80003)
+    assert (body["itemCount"], body["items"]) == (0, [])
+    body = await tools.well("playlist_get_contents", playlist_title="Jasper's Mix", username=JASPER)
+    assert tools.requests == 2 + V
+    assert body["itemCount"] == 5
 
 
 # -- create
@@ -375,10 +374,10 @@ async def test_a_smart_playlist_is_created_within_its_budget_and_shows_what_it_h
         ]
         filters = {"genre": tag, "year>>": str(film.year - 1), "unwatched!": "1"}
         definition = {"libtype": "movie", "filters": filters, "sort": "movie.year:desc,movie.titleSort", "limit": 3}
-        wanted = {"status": "success", "title": "Clever & new", "playlist_id": int(made.key), "smart": True}
-        assert {**wanted, "definition": definition, "preview_limit": 20}.items() <= body.items()
+        expected = {"status": "success", "title": "Clever & new", "playlist_id": int(made.key), "smart": True}
+        assert {**expected, "definition": definition, "preview_limit": 20}.items() <= body.items()
         assert body["item_count"] == len(body["items"])
-        assert {"title", "media_id", "type", "show", "rating_key"} == body["items"][0].keys()
+        assert {"title", "media_id", "type", "rating_key"} == body["items"][0].keys()
 
 
 @pytest.mark.parametrize(
@@ -427,8 +426,8 @@ SMART: dict[str, tuple[dict[str, Any], str, str]] = {
 async def test_what_the_library_cannot_do_is_refused_and_nothing_created(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
         for case, (given, code, argument) in SMART.items():
-            wanted = {"playlist_title": "X", "library_name": "Films", **given}
-            error = await tools.refused("playlist_create_smart", **wanted)
+            expected = {"playlist_title": "X", "library_name": "Films", **given}
+            error = await tools.refused("playlist_create_smart", **expected)
             assert (error["code"], error.get("argument", "")) == (code, argument), case
         error = await tools.refused("playlist_create_smart", playlist_title="X", library_name="Films", sort="smell")
         assert "titleSort" in error["allowed"]
@@ -489,34 +488,32 @@ async def test_an_edit_of_filters_that_cannot_be_changes_nothing(tmp_path: Path)
         assert writes(tools) == 0
 
 
-async def test_the_fields_and_sorts_of_a_library_are_shown(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        body = await tools.well("playlist_get_smart_filter_options", library_name="Series", libtype="show")
-        assert tools.requests == 1 + 1
-        assert (body["library"], body["libtype"]) == ("Series", "show")
-        fields = {one["field"]: one for one in body["fields"]}
-        assert fields["genre"].keys() == {"field", "title", "type", "operators"}
-        assert {"operator": ">>=", "title": "is greater than", "filter": "year>>"} in fields["year"]["operators"]
-        assert {"field", "title", "defaultDirection"} == body["sorts"][0].keys()
-        assert (await tools.well("playlist_get_smart_filter_options", library_name="Series"))["libtype"] == "episode"
+async def test_the_fields_and_sorts_of_a_library_are_shown(tools: Tools) -> None:
+    body = await tools.well("playlist_get_smart_filter_options", library_name="Series", libtype="show")
+    assert tools.requests == 1 + 1
+    assert (body["library"], body["libtype"]) == ("Series", "show")
+    fields = {one["field"]: one for one in body["fields"]}
+    assert fields["genre"].keys() == {"field", "title", "type", "operators"}
+    assert {"operator": ">>=", "title": "is greater than", "filter": "year>>"} in fields["year"]["operators"]
+    assert {"field", "title", "defaultDirection"} == body["sorts"][0].keys()
+    assert (await tools.well("playlist_get_smart_filter_options", library_name="Series"))["libtype"] == "episode"
 
 
-async def test_the_values_of_a_field_are_shown_page_by_page(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        genres = await tools.well("playlist_get_smart_filter_options", library_name="Films", field="genre")
-        assert tools.requests == 1 + 2
-        assert {"library": "Films", "libtype": "movie", "field": "genre"}.items() <= genres.items()
-        assert genres["choices"][0].keys() == {"title", "value"}
-        given = {"library_name": "Films", "field": "genre", "limit": 1, "offset": 1}
-        some = await tools.well("playlist_get_smart_filter_options", **given, username=JASPER)
-        assert tools.requests <= 2 + V
-        assert some["choices"] == genres["choices"][1:2]
-        assert (some["total"], some["size"], some["truncated"]) == (genres["total"], 1, True)
-        assert (await tools.well("playlist_get_smart_filter_options", **{**given, "limit": 9999}))["limit"] == 500
-        given = {"library_name": "Films", "limit": 1}
-        flags = await tools.well("playlist_get_smart_filter_options", **given, field="unwatched")
-        assert [choice["value"] for choice in flags["choices"]] == ["1", "0"]
-        assert (await tools.well("playlist_get_smart_filter_options", **given, field="title"))["message"]
+async def test_the_values_of_a_field_are_shown_page_by_page(tools: Tools) -> None:
+    genres = await tools.well("playlist_get_smart_filter_options", library_name="Films", field="genre")
+    assert tools.requests == 1 + 2
+    assert {"library": "Films", "libtype": "movie", "field": "genre"}.items() <= genres.items()
+    assert genres["choices"][0].keys() == {"title", "value"}
+    given = {"library_name": "Films", "field": "genre", "limit": 1, "offset": 1}
+    some = await tools.well("playlist_get_smart_filter_options", **given, username=JASPER)
+    assert tools.requests <= 2 + V
+    assert some["choices"] == genres["choices"][1:2]
+    assert (some["total"], some["size"], some["truncated"]) == (genres["total"], 1, True)
+    assert (await tools.well("playlist_get_smart_filter_options", **{**given, "limit": 9999}))["limit"] == 500
+    given = {"library_name": "Films", "limit": 1}
+    flags = await tools.well("playlist_get_smart_filter_options", **given, field="unwatched")
+    assert [choice["value"] for choice in flags["choices"]] == ["1", "0"]
+    assert (await tools.well("playlist_get_smart_filter_options", **given, field="title"))["message"]
 
 
 async def test_options_that_are_not_there_are_refused(tmp_path: Path) -> None:
@@ -562,8 +559,8 @@ async def test_title_and_summary_are_edited_in_one_request(tmp_path: Path) -> No
         body = await tools.well("playlist_edit", **FRIDAY, new_title="Sat & Sun", new_summary="Both")
         assert tools.requests == 3
         assert (friday.title, friday.summary) == ("Sat & Sun", "Both")
-        wanted = {"updated": True, "title": "Sat & Sun", "changes": ["title", "summary"]}
-        assert body == {**wanted, "playlist_id": int(friday.key)}
+        expected = {"updated": True, "title": "Sat & Sun", "changes": ["title", "summary"]}
+        assert body == {**expected, "playlist_id": int(friday.key)}
         body = await tools.well("playlist_edit", playlist_id=friday.key, new_summary="")
         assert (friday.summary, body["changes"]) == ("", ["summary"])
 
@@ -742,12 +739,11 @@ async def test_a_certain_copy_or_item_is_removed_by_id(tmp_path: Path) -> None:
         assert set(body["items_not_found"]) == {"12", UNKNOWN}
 
 
-async def test_two_items_of_one_title_both_stay(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        titles = [films(tools)[0].title, films(tools)[2].title]
-        body = await tools.well("playlist_remove_from", playlist_id="80001", item_titles=titles)
-        assert (body["status"], body["count"]) == ("multiple_matches", 2)
-        assert writes(tools) == 0
+async def test_two_items_of_one_title_both_stay(tools: Tools) -> None:
+    titles = [films(tools)[0].title, films(tools)[2].title]
+    body = await tools.well("playlist_remove_from", playlist_id="80001", item_titles=titles)
+    assert (body["status"], body["count"]) == ("multiple_matches", 2)
+    assert writes(tools) == 0
 
 
 async def test_what_is_not_in_the_playlist_is_told_with_what_is(tmp_path: Path) -> None:
@@ -783,8 +779,8 @@ async def test_a_playlist_is_deleted_and_its_items_stay(tmp_path: Path) -> None:
         assert tools.requests == 4
         assert friday.key not in tools.demo.state.playlists
         assert all(key in tools.demo.state.items for key in keys(friday))
-        wanted = {"deleted": True, "title": "Friday Films", "playlist_id": int(friday.key), "type": "video"}
-        assert {**wanted, "item_count": 5, "owner": "Ottilie Brandt"}.items() <= body.items()
+        expected = {"deleted": True, "title": "Friday Films", "playlist_id": int(friday.key), "type": "video"}
+        assert {**expected, "item_count": 5, "owner": "Ottilie Brandt"}.items() <= body.items()
 
 
 async def test_another_users_playlist_is_deleted_with_their_token(tmp_path: Path) -> None:
@@ -854,11 +850,11 @@ class Stubborn(DemoPlaylist):
 
 async def test_what_plex_forgets_is_not_reported_as_done(tmp_path: Path) -> None:
     async with home(tmp_path) as tools:
-        house, friday = tools.demo.state, one(tools, "Friday Films")
+        state, friday = tools.demo.state, one(tools, "Friday Films")
         friday.entries = Forgetful(friday.entries)
-        house.playlists = Lasting(house.playlists)
+        state.playlists = Lasting(state.playlists)
         values = {field.name: getattr(one(tools, "Newest Ten"), field.name) for field in fields(DemoPlaylist)}
-        house.playlists[values["key"]] = Stubborn(**values)
+        state.playlists[values["key"]] = Stubborn(**values)
         for name, given in (
             ("playlist_add_to", {**FRIDAY, "item_ids": [films(tools)[12].key]}),
             ("playlist_remove_from", {**FRIDAY, "item_ids": [keys(friday)[0]]}),

@@ -61,6 +61,12 @@ async def home(folder: Path, **more: Any) -> AsyncIterator[Tools]:
         yield tools
 
 
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tools]:
+    async with home(tmp_path_factory.mktemp("shared")) as tools:
+        yield tools
+
+
 def zipped(**files: str) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -131,12 +137,11 @@ async def test_info_shows_the_owners_address_when_privacy_is_off(tmp_path: Path)
 # -- server_get_plex_logs
 
 
-async def test_a_log_ends_in_its_last_lines_and_is_read_once_a_minute(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        tail = await tools.well("server_get_plex_logs", num_lines=3)
-        assert tools.requests == 1
-        part = await tools.well("server_get_plex_logs", num_lines=2, start_line=5)
-        assert tools.requests == 0
+async def test_a_log_ends_in_its_last_lines_and_is_read_once_a_minute(tools: Tools) -> None:
+    tail = await tools.well("server_get_plex_logs", num_lines=3)
+    assert tools.requests == 1
+    part = await tools.well("server_get_plex_logs", num_lines=2, start_line=5)
+    assert tools.requests == 0
     assert (tail["status"], tail["file"], tail["mode"]) == ("success", "Plex Media Server.log", "tail")
     assert (tail["total_lines"], tail["first_line"], tail["last_line"]) == (200, 197, 199)
     assert [line["n"] for line in tail["lines"]] == [197, 198, 199]
@@ -145,11 +150,10 @@ async def test_a_log_ends_in_its_last_lines_and_is_read_once_a_minute(tmp_path: 
     assert "#5" in part["lines"][0]["text"]
 
 
-async def test_a_search_in_a_log_counts_matches_and_pages_through_them(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        found = await tools.well("server_get_plex_logs", search_term="warn", num_lines=2, start_line=64)
-        nothing = await tools.well("server_get_plex_logs", search_term="no such words")
-        beyond = await tools.well("server_get_plex_logs", start_line=500)
+async def test_a_search_in_a_log_counts_matches_and_pages_through_them(tools: Tools) -> None:
+    found = await tools.well("server_get_plex_logs", search_term="warn", num_lines=2, start_line=64)
+    nothing = await tools.well("server_get_plex_logs", search_term="no such words")
+    beyond = await tools.well("server_get_plex_logs", start_line=500)
     assert (found["mode"], found["total_matches"]) == ("search", 66)
     assert (found["first_line"], found["last_line"], [line["n"] for line in found["lines"]]) == (64, 65, [194, 197])
     assert (nothing["total_matches"], nothing["lines"], nothing["first_line"]) == (0, [], None)
@@ -226,12 +230,11 @@ def test_a_log_is_not_unpacked_beyond_the_cap_whatever_it_says_of_its_size() -> 
 # -- server_get_bandwidth, server_get_current_resources
 
 
-async def test_bandwidth_is_told_with_names_newest_first(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        found = await tools.well("server_get_bandwidth", limit=5)
-        assert tools.requests == 3
-        rest = await tools.well("server_get_bandwidth", offset=20)
-        assert tools.requests == 1
+async def test_bandwidth_is_told_with_names_newest_first(tools: Tools) -> None:
+    found = await tools.well("server_get_bandwidth", limit=5)
+    assert tools.requests == 3
+    rest = await tools.well("server_get_bandwidth", offset=20)
+    assert tools.requests == 1
     assert set(found["data"][0]) == {
         "account", "device_id", "device_name", "platform", "client_identifier", "at", "bytes", "is_local",
         "timespan (seconds)", "account_id", "at_utc",
@@ -243,12 +246,15 @@ async def test_bandwidth_is_told_with_names_newest_first(tmp_path: Path) -> None
     assert (found["total"], found["limit"], found["size"], found["truncated"]) == (24, 5, 5, True)
     assert (rest["size"], rest["truncated"]) == (4, False)
     assert found["total_bytes"] == rest["total_bytes"] > 0
+    sent = [user["bytes"] for user in found["users"]]
+    assert sent == sorted(sent, reverse=True)
+    assert sum(sent) == found["total_bytes"]
+    assert found["users"] == rest["users"], "of all rows, not of the page"
 
 
-async def test_bandwidth_is_chosen_by_span_and_network(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        months = await tools.well("server_get_bandwidth", timespan="Months")
-        local = [(await tools.well("server_get_bandwidth", lan=lan))["data"] for lan in (True, "true", False, "false")]
+async def test_bandwidth_is_chosen_by_span_and_network(tools: Tools) -> None:
+    months = await tools.well("server_get_bandwidth", timespan="Months")
+    local = [(await tools.well("server_get_bandwidth", lan=lan))["data"] for lan in (True, "true", False, "false")]
     assert {row["timespan (seconds)"] for row in months["data"]} == {2_592_000}
     assert [{row["is_local"] for row in rows} for rows in local] == [{True}, {True}, {False}, {False}]
 
@@ -261,7 +267,8 @@ async def test_bandwidth_of_a_forgotten_device_keeps_its_number(tmp_path: Path) 
         await tools.well("server_get_bandwidth")
         tools.demo.answer_with(200, f'<MediaContainer size="1">{rows}</MediaContainer>'.encode())
         found = (await tools.well("server_get_bandwidth"))["data"][0]
-    assert (found["device_id"], found["device_name"], found["account_id"], found["account"]) == (88, None, 77, None)
+    assert (found["device_id"], found["account_id"]) == (88, 77)
+    assert found.keys().isdisjoint({"device_name", "account"})
     assert found["at_utc"] == "2023-11-14T22:13:20.000Z"
 
 
@@ -274,11 +281,10 @@ async def test_statistics_that_are_empty_are_no_error(tmp_path: Path) -> None:
     assert (load["data"], load["current"], load["total"]) == ([], {}, 0)
 
 
-async def test_resources_begin_with_the_newest_measurement(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        found = await tools.well("server_get_current_resources", limit=400)
-        assert tools.requests == 1
-        page = await tools.well("server_get_current_resources", offset=2, limit=2)
+async def test_resources_begin_with_the_newest_measurement(tools: Tools) -> None:
+    found = await tools.well("server_get_current_resources", limit=400)
+    assert tools.requests == 1
+    page = await tools.well("server_get_current_resources", offset=2, limit=2)
     assert set(found["current"]) == {
         "timestamp", "host_cpu_utilization", "host_memory_utilization", "process_cpu_utilization",
         "process_memory_utilization", "timespan", "timestamp_utc",
@@ -292,10 +298,9 @@ async def test_resources_begin_with_the_newest_measurement(tmp_path: Path) -> No
 # -- butler
 
 
-async def test_butler_tasks_are_listed(tmp_path: Path) -> None:
-    async with home(tmp_path) as tools:
-        found = await tools.well("server_get_butler_tasks")
-        assert tools.requests == 1
+async def test_butler_tasks_are_listed(tools: Tools) -> None:
+    found = await tools.well("server_get_butler_tasks")
+    assert tools.requests == 1
     assert len(found["data"]) == 22
     assert set(found["data"][0]) == {"name", "title", "description", "enabled", "interval", "scheduleRandomized"}
     assert (found["data"][0]["enabled"], found["data"][1]["enabled"]) == (False, True)
@@ -382,10 +387,10 @@ async def test_alerts_are_plexs_and_not_what_this_program_did(tmp_path: Path) ->
         with anyio.fail_after(HANG_SECONDS):
             own = await tools.well("server_get_alerts", since=cursor, timeout=60, types=["audit"])
             tools.demo.start()
-            heard = await tools.well("server_get_alerts", since=cursor, timeout=60)
+            seen = await tools.well("server_get_alerts", since=cursor, timeout=60)
     assert [row["type"] for row in own["data"]] == ["audit"]
-    assert heard["data"]
-    assert "audit" not in [row["type"] for row in heard["data"]]
+    assert seen["data"]
+    assert "audit" not in [row["type"] for row in seen["data"]]
 
 
 async def test_alerts_that_are_kept_no_more_are_said_to_be_dropped(tmp_path: Path) -> None:
@@ -483,9 +488,8 @@ async def test_the_trash_of_an_unknown_library_is_no_trash(tmp_path: Path) -> No
         ("server_clean_bundles", "/library/clean/bundles?async=1"),
     ],
 )
-async def test_maintenance_is_started_with_one_request(tmp_path: Path, name: str, path: str) -> None:
-    async with home(tmp_path) as tools:
-        done = await tools.well(name)
-        assert (tools.requests, asked_to_change(tools)) == (1, [path])
+async def test_maintenance_is_started_with_one_request(tools: Tools, name: str, path: str) -> None:
+    done = await tools.well(name)
+    assert (tools.requests, asked_to_change(tools)) == (1, [path])
     assert done["status"] == "success"
     assert "started" in done["message"]

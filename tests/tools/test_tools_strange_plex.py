@@ -63,7 +63,7 @@ async def test_an_item_that_is_not_the_one_asked_for_is_never_written_to(tool: s
 async def test_the_token_is_in_no_journal_when_a_caller_writes_it(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         await tools.ask("media_edit_metadata", media_id=1, new_summary=f"my token is {tools.demo.token}")
-        body = await tools.well("events_wait", cursor=0, types=["audit"], timeout=5)
+        body = await tools.well("events_wait", cursor=0, types=["audit"], timeout=120)
         assert body["events"][0]["payload"]["arguments"]["new_summary"] == f"my token is {HIDDEN}"
     assert all(tools.demo.token.encode() not in content for content in _files(tmp_path))
 
@@ -115,9 +115,9 @@ async def test_an_endless_title_is_cut_in_questions_and_in_lists_of_matches(tmp_
         first.title = second.title = ENDLESS
         await tools.refused("media_delete", media_id=first.key)
         assert len(asked[0]) < 500
-        several = await tools.well("media_get_details", media_title=ENDLESS)
-        assert (several["status"], several["count"]) == ("multiple_matches", 2)
-        assert all(len(match["title"]) == 200 for match in several["matches"])
+        choices = await tools.well("media_get_details", media_title=ENDLESS)
+        assert (choices["status"], choices["count"]) == ("multiple_matches", 2)
+        assert all(len(match["title"]) == 200 for match in choices["matches"])
         assert len((await tools.refused("media_get_details", media_title="Nowhere " * 10_000))["message"]) <= 2000
 
 
@@ -172,13 +172,13 @@ ROWS = {
 
 def _numbered(value: str) -> str:
     """Rows of every sort whose every number is this."""
-    told = " ".join(f'{name}="{value}"' for name in NUMBERS)
+    answer = " ".join(f'{name}="{value}"' for name in NUMBERS)
     rows = [
-        f'<{tag} ratingKey="103" key="1" type="{kind}" title="Films" librarySectionID="1" machineIdentifier="p" {told}>'
-        f"<Media {told}><Part {told}/></Media><Session {told}/><Server {told}/></{tag}>"
+        f'<{tag} ratingKey="103" key="1" type="{kind}" title="Films" librarySectionID="1" machineIdentifier="p" {answer}>'
+        f"<Media {answer}><Part {answer}/></Media><Session {answer}/><Server {answer}/></{tag}>"
         for tag, kind in ROWS.items()
     ]
-    return f"<MediaContainer {told}>{''.join(rows)}</MediaContainer>"
+    return f"<MediaContainer {answer}>{''.join(rows)}</MediaContainer>"
 
 
 @pytest.mark.parametrize("value", ["", "x", "--5", "9" * 400], ids=["none", "a word", "two signs", "endless"])

@@ -44,43 +44,38 @@ def household(**changes: Any) -> Household:
 
 
 @pytest.mark.parametrize("name", ["Jasper O'Dell", "jasper o'dell", " JASPER@example.net "])
-async def test_a_user_is_found_by_any_name_whatever_its_case(tmp_path: Path, name: str) -> None:
-    async with tools_home(tmp_path) as tools:
-        found = await asked(tools, users.find_user, name)
-        assert (found.id, found.account_id) == (JASPER, JASPER)
-        assert tools.requests == 1
-        await asked(tools, users.find_user, name)
-        assert tools.requests == 0
+async def test_a_user_is_found_by_any_name_whatever_its_case(tools: Tools, name: str) -> None:
+    found = await asked(tools, users.find_user, name)
+    assert (found.id, found.account_id) == (JASPER, JASPER)
+    assert tools.requests == 1
+    await asked(tools, users.find_user, name)
+    assert tools.requests == 0
 
 
 @pytest.mark.parametrize("words", [(None,), ("",), ("ottilie@example.net",), ("Ottilie Brandt",), (None, 1)])
-async def test_the_owner_needs_no_request(tmp_path: Path, words: tuple[Any, ...]) -> None:
-    async with tools_home(tmp_path) as tools:
-        found = await asked(tools, users.find_user, *words)
-        assert found.is_owner
-        assert found.name == "Ottilie Brandt"
-        assert tools.requests == 0
+async def test_the_owner_needs_no_request(tools: Tools, words: tuple[Any, ...]) -> None:
+    found = await asked(tools, users.find_user, *words)
+    assert found.is_owner
+    assert found.name == "Ottilie Brandt"
+    assert tools.requests == 0
 
 
-async def test_the_owner_is_also_found_by_the_number_of_plex_tv(tmp_path: Path) -> None:
-    async with tools_home(tmp_path) as tools:
-        found = await asked(tools, users.find_user, None, "90001")
-        assert found.is_owner
-        assert tools.requests == 2
+async def test_the_owner_is_also_found_by_the_number_of_plex_tv(tools: Tools) -> None:
+    found = await asked(tools, users.find_user, None, "90001")
+    assert found.is_owner
+    assert tools.requests == 2
 
 
-async def test_an_id_beats_a_name(tmp_path: Path) -> None:
-    async with tools_home(tmp_path) as tools:
-        assert (await asked(tools, users.find_user, "Pip", JASPER)).id == JASPER
+async def test_an_id_beats_a_name(tools: Tools) -> None:
+    assert (await asked(tools, users.find_user, "Pip", JASPER)).id == JASPER
 
 
 @pytest.mark.parametrize("words", [("Nobody",), ("O'Dell",), (None, 4711)])
-async def test_a_stranger_is_not_found_and_the_names_are_told(tmp_path: Path, words: tuple[Any, ...]) -> None:
-    async with tools_home(tmp_path) as tools:
-        with pytest.raises(NotFound) as caught:
-            await asked(tools, users.find_user, *words)
-        assert caught.value.facts["available"] == ["Ottilie Brandt", "Jasper O'Dell", "Pip", "Mei 林"]
-        assert tools.requests == 2
+async def test_a_stranger_is_not_found_and_the_names_are_told(tools: Tools, words: tuple[Any, ...]) -> None:
+    with pytest.raises(NotFound) as caught:
+        await asked(tools, users.find_user, *words)
+    assert caught.value.facts["available"] == ["Ottilie Brandt", "Jasper O'Dell", "Pip", "Mei 林"]
+    assert tools.requests == 2
 
 
 async def test_an_id_that_is_no_number_is_refused_without_a_request(tmp_path: Path) -> None:
@@ -111,25 +106,22 @@ async def test_a_user_with_the_owners_name_makes_it_ambiguous(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "0" * 5000, "1.5", "10" * 10])
-async def test_a_number_that_nobody_has_is_nobody(tmp_path: Path, number: str) -> None:
-    async with tools_home(tmp_path) as tools:
-        with pytest.raises((NotFound, Invalid)):
-            await asked(tools, users.find_user, None, number)
+async def test_a_number_that_nobody_has_is_nobody(tools: Tools, number: str) -> None:
+    with pytest.raises((NotFound, Invalid)):
+        await asked(tools, users.find_user, None, number)
 
 
-async def test_the_server_as_somebody_else_sees_it_costs_two_requests_once(tmp_path: Path) -> None:
-    async with tools_home(tmp_path) as tools:
-        seen = await asked(tools, users.switch_user, "Pip")
-        assert tools.requests == 2
-        assert seen._token == "demo-token-pip"
-        await asked(tools, users.switch_user, "Jasper O'Dell")
-        assert tools.requests == 0
+async def test_the_server_as_somebody_else_sees_it_costs_two_requests_once(tools: Tools) -> None:
+    seen = await asked(tools, users.switch_user, "Pip")
+    assert tools.requests == 2
+    assert seen._token == "demo-token-pip"
+    await asked(tools, users.switch_user, "Jasper O'Dell")
+    assert tools.requests == 0
 
 
-async def test_the_owner_sees_the_server_itself(tmp_path: Path) -> None:
-    async with tools_home(tmp_path) as tools:
-        companion = tools.application.companion
-        assert await companion.gateway.call(lambda plex: users.switch_user(plex, companion) is plex)
+async def test_the_owner_sees_the_server_itself(tools: Tools) -> None:
+    companion = tools.application.companion
+    assert await companion.gateway.call(lambda plex: users.switch_user(plex, companion) is plex)
 
 
 async def test_somebody_without_access_is_told_so(tmp_path: Path) -> None:
@@ -147,9 +139,8 @@ async def test_without_plex_tv_only_the_owner_is_found(tmp_path: Path) -> None:
         assert (await asked(tools, users.find_user, "Ottilie Brandt")).is_owner
 
 
-async def test_no_token_is_shown_by_what_is_kept(tmp_path: Path) -> None:
-    async with tools_home(tmp_path) as tools:
-        seen = await asked(tools, users.switch_user, "Pip")
-        kept = repr(vars(tools.application.companion.ttl_cache))
-        assert "plex.tv access" in kept
-        assert "demo-token" not in kept + repr(seen)
+async def test_no_token_is_shown_by_what_is_kept(tools: Tools) -> None:
+    seen = await asked(tools, users.switch_user, "Pip")
+    kept = repr(vars(tools.application.companion.ttl_cache))
+    assert "plex.tv access" in kept
+    assert "demo-token" not in kept + repr(seen)

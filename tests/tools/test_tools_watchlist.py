@@ -30,12 +30,12 @@ def with_pin() -> Household:
     return built
 
 
-def wish(tools: Tools, *items: DemoItem, user: int = OWNER) -> None:
+def add_to_watchlist(tools: Tools, *items: DemoItem, user: int = OWNER) -> None:
     """These are on the list, the last one first."""
     tools.demo.watchlists[user] = [item.guid.rpartition("/")[2] for item in items]
 
 
-def wished(tools: Tools, user: int = OWNER) -> list[str]:
+def list_watchlist(tools: Tools, user: int = OWNER) -> list[str]:
     return list(tools.demo.watchlists.get(user, []))
 
 
@@ -56,10 +56,10 @@ def show_of(tools: Tools) -> DemoItem:
 
 async def test_the_owners_list_says_what_the_server_has_and_how_far_it_was_watched(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        movie, show, house = tools.demo.get_movie(), show_of(tools), tools.demo.state
-        house.views = {OWNER: {movie.key: ViewState(offset=movie.duration // 2 if movie.duration else 0)}}
-        house.get_own_view(house.owner, house.list_leaves(show.key)[0].key).count = 1
-        wish(tools, movie, show)
+        movie, show, state = tools.demo.get_movie(), show_of(tools), tools.demo.state
+        state.views = {OWNER: {movie.key: ViewState(offset=movie.duration // 2 if movie.duration else 0)}}
+        state.get_own_view(state.owner, state.list_leaves(show.key)[0].key).count = 1
+        add_to_watchlist(tools, movie, show)
         found = await tools.well("watchlist_list")
         assert tools.requests == 3
         assert {name: found[name] for name in ("totalItems", "offset", "limit", "size")} == {
@@ -71,11 +71,11 @@ async def test_the_owners_list_says_what_the_server_has_and_how_far_it_was_watch
             {
                 "media_id": int(show.key),
                 "rating_key": int(show.key),
-                "library": house.sections[show.section].title,
+                "library": state.sections[show.section].title,
                 "watched": False,
                 "watch_status": "partial",
                 "watched_episode_count": 1,
-                "episode_count": len(house.list_leaves(show.key)),
+                "episode_count": len(state.list_leaves(show.key)),
             }
         ]
         (here,) = second["library_items"]
@@ -87,7 +87,7 @@ async def test_the_owners_list_says_what_the_server_has_and_how_far_it_was_watch
 
 async def test_without_state_the_server_is_not_asked(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        wish(tools, tools.demo.get_movie())
+        add_to_watchlist(tools, tools.demo.get_movie())
         tools.demo.answer_with(503)
         found = await tools.well("watchlist_list", include_state=False)
         assert tools.requests == 1
@@ -96,7 +96,7 @@ async def test_without_state_the_server_is_not_asked(tmp_path: Path) -> None:
 
 async def test_a_title_the_server_lacks_is_not_found_and_never_said_to_be_absent(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        wish(tools, tools.demo.get_movie(), unowned(tools))
+        add_to_watchlist(tools, tools.demo.get_movie(), unowned(tools))
         lacking, had = (await tools.well("watchlist_list"))["items"]
         assert tools.requests == 1 + 1 + 1
         assert (lacking["match_status"], lacking["available_on_server"]) == ("not_found", None)
@@ -107,7 +107,7 @@ async def test_a_title_the_server_lacks_is_not_found_and_never_said_to_be_absent
 async def test_a_title_of_another_agent_is_matched_by_its_ids_elsewhere(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         movie = tools.demo.get_movie()
-        wish(tools, unowned(tools, title=movie.title, external_ids=("imdb://tt0000001",)))
+        add_to_watchlist(tools, unowned(tools, title=movie.title, external_ids=("imdb://tt0000001",)))
         movie.external_ids = ("imdb://tt0000001", "tmdb://2")
         (item,) = (await tools.well("watchlist_list"))["items"]
         assert [here["media_id"] for here in item["library_items"]] == [int(movie.key)]
@@ -115,14 +115,14 @@ async def test_a_title_of_another_agent_is_matched_by_its_ids_elsewhere(tmp_path
 
 async def test_a_namesake_is_not_taken_for_the_title(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        wish(tools, unowned(tools, title=tools.demo.get_movie().title))
+        add_to_watchlist(tools, unowned(tools, title=tools.demo.get_movie().title))
         assert (await tools.well("watchlist_list"))["items"][0]["match_status"] == "not_found"
 
 
 @pytest.mark.parametrize("status", [503, 500, 403])
 async def test_the_list_stands_while_the_server_refuses(tmp_path: Path, status: int) -> None:
     async with tools_home(tmp_path) as tools:
-        wish(tools, tools.demo.get_movie())
+        add_to_watchlist(tools, tools.demo.get_movie())
         tools.demo.answer_with(status)
         (item,) = (await tools.well("watchlist_list"))["items"]
         assert (item["match_status"], item["available_on_server"]) == ("unavailable", None)
@@ -131,7 +131,7 @@ async def test_the_list_stands_while_the_server_refuses(tmp_path: Path, status: 
 
 async def test_the_list_comes_in_pages(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
-        wish(tools, *(tools.demo.get_movie(number) for number in range(5)))
+        add_to_watchlist(tools, *(tools.demo.get_movie(number) for number in range(5)))
         found = await tools.well("watchlist_list", offset=3, limit=1, include_state=False)
         assert [item["guid"] for item in found["items"]] == [tools.demo.get_movie(1).guid]
         assert (found["totalItems"], found["offset"], found["limit"], found["size"]) == (5, 3, 1, 1)
@@ -145,9 +145,9 @@ async def test_an_empty_list_is_a_success(tmp_path: Path) -> None:
 
 async def test_a_profiles_list_and_state_are_its_own(tmp_path: Path) -> None:
     async with tools_home(tmp_path, household=with_pin()) as tools:
-        movie, house = tools.demo.get_movie(), tools.demo.state
-        house.views = {JASPER: {movie.key: ViewState(count=2)}}
-        wish(tools, movie, user=JASPER)
+        movie, state = tools.demo.get_movie(), tools.demo.state
+        state.views = {JASPER: {movie.key: ViewState(count=2)}}
+        add_to_watchlist(tools, movie, user=JASPER)
         (item,) = (await tools.well("watchlist_list", home_user_id=JASPER, pin=4711))["items"]
         assert tools.requests == 2 + 1 + 1 + 1
         assert (item["library_items"][0]["view_count"], item["library_items"][0]["watched"]) == (2, True)
@@ -185,7 +185,7 @@ async def test_a_title_is_added_once(tmp_path: Path) -> None:
         done = await tools.well("watchlist_add", guid=guid)
         assert done == {"status": "success", "guid": guid, "watchlisted": True, "changed": True}
         assert tools.requests == 3
-        assert wished(tools) == [guid.rpartition("/")[2]]
+        assert list_watchlist(tools) == [guid.rpartition("/")[2]]
         assert (await tools.well("watchlist_add", guid=guid))["changed"] is False
         assert tools.requests == 1
 
@@ -193,11 +193,11 @@ async def test_a_title_is_added_once(tmp_path: Path) -> None:
 async def test_a_title_is_removed_once(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         first, second = tools.demo.get_movie(0), tools.demo.get_movie(1)
-        wish(tools, first, second)
+        add_to_watchlist(tools, first, second)
         done = await tools.well("watchlist_remove", guid=first.guid)
         assert done == {"status": "success", "guid": first.guid, "watchlisted": False, "changed": True}
         assert tools.requests == 3
-        assert wished(tools) == [second.guid.rpartition("/")[2]]
+        assert list_watchlist(tools) == [second.guid.rpartition("/")[2]]
         assert (await tools.well("watchlist_remove", guid=first.guid))["changed"] is False
         assert tools.requests == 1
 
@@ -210,13 +210,13 @@ async def test_a_profiles_list_is_changed_and_nobody_elses(tmp_path: Path, who: 
         guid = tools.demo.get_movie().guid
         await tools.well("watchlist_add", guid=guid, **who)
         assert tools.requests == 2 + 3
-        assert (wished(tools), wished(tools, PIP)) == ([], [guid.rpartition("/")[2]])
+        assert (list_watchlist(tools), list_watchlist(tools, PIP)) == ([], [guid.rpartition("/")[2]])
 
 
 async def test_the_owner_may_be_named(tmp_path: Path) -> None:
     async with tools_home(tmp_path) as tools:
         await tools.well("watchlist_add", guid=tools.demo.get_movie().guid, username="Ottilie Brandt")
-        assert len(wished(tools)) == 1
+        assert len(list_watchlist(tools)) == 1
         assert tools.requests == 3
 
 
@@ -281,7 +281,7 @@ async def test_a_title_that_plex_tv_does_not_know_is_not_found(tmp_path: Path, t
     async with tools_home(tmp_path) as tools:
         assert (await tools.refused(tool, guid=NOWHERE))["code"] == "not_found"
         assert tools.requests == 1
-        assert wished(tools) == []
+        assert list_watchlist(tools) == []
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ async def test_the_pin_is_in_no_journal_and_no_log(tmp_path: Path, caplog: pytes
         with caplog.at_level("DEBUG"):
             guid = tools.demo.get_movie().guid
             await tools.well("watchlist_add", guid=guid, username="jasper@example.net", pin="4711")
-        written = await tools.well("events_wait", cursor=0, types=["audit"], timeout=5)
+        written = await tools.well("events_wait", cursor=0, types=["audit"], timeout=120)
         assert "4711" not in json.dumps(written)
         assert "switch" in caplog.text
         assert "4711" not in redact(caplog.text)

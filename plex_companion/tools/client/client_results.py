@@ -108,7 +108,7 @@ class StreamChange(TypedDict, total=False):
 
 
 class PlaybackStart(TypedDict, total=False):
-    """What was started on which player, or the players to choose from."""
+    """The item that was started and its player, or the players to choose from."""
 
     status: str | None
     message: str | None

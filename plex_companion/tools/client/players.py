@@ -15,7 +15,7 @@ from plex_companion.events import Snapshot
 from plex_companion.plex.call import CURRENT_CALL, PlexCall
 from plex_companion.plex.lookup import MultipleMatches
 from plex_companion.plex.query import build_path, get, get_plex_tv, try_request
-from plex_companion.plex.titles import sort_fits
+from plex_companion.plex.titles import match_title
 from plex_companion.plex.xml import views
 from plex_companion.plex.xml.attributes import read_flag, read_text
 from plex_companion.text import HIDDEN, clean, mask
@@ -205,23 +205,23 @@ def find_client(plex: PlexServer, companion: Companion, name: str, *, writes: bo
         NotFound: no player matches; the error lists the names.
         MultipleMatches: more than one matches or, for writes, none matches exactly.
     """
-    there = list_players(plex, companion)
-    if name.strip() in there.known:
-        return there.known[name.strip()]
-    everyone = there.sort()
-    fits = sort_fits(everyone, name, lambda player: [player.name or ""])
-    if len(fits.exact) == 1:
-        return fits.exact[0]
-    if not fits.every:
+    players = list_players(plex, companion)
+    if name.strip() in players.known:
+        return players.known[name.strip()]
+    everyone = players.sort()
+    matches = match_title(everyone, name, lambda player: [player.name or ""])
+    if len(matches.exact) == 1:
+        return matches.exact[0]
+    if not matches.every:
         available = [player.name or player.identifier for player in everyone][:50]
         message = f"No client '{name}'. Clients: {', '.join(available) or 'none'}."
         raise NotFound(message, what="client", available=available)
-    if len(fits.best) == 1 and not writes:
-        return fits.best[0]
+    if len(matches.best) == 1 and not writes:
+        return matches.best[0]
     message = (
-        f"{len(fits.best)} clients match '{name}': repeat the call with the machineIdentifier of the one you mean."
+        f"{len(matches.best)} clients match '{name}': repeat the call with the machineIdentifier of the one you mean."
     )
-    raise MultipleMatches(message, [describe_match(player) for player in fits.best])
+    raise MultipleMatches(message, [describe_match(player) for player in matches.best])
 
 
 def describe_match(player: ControllablePlayer) -> dict[str, Any]:
@@ -260,10 +260,10 @@ def send_command(
     number = companion.ttl_cache.take_number(("commands of", player.identifier))
     command = build_path(f"/player/{path}", {"commandID": number, **params})
     code = ""
-    said = ""
+    message = ""
     try:
         answer = plex.fetch(command, headers={"X-Plex-Target-Client-Identifier": player.identifier})
-        said, code = answer.text, "" if answer.ok else str(answer.status_code)
+        message, code = answer.text, "" if answer.ok else str(answer.status_code)
     except PlexError as error:  # our session raises on an error inside an HTTP 200
         code = str(error.facts.get("http_status", ""))
     if code in _PLEX_ITSELF:
@@ -276,7 +276,7 @@ def send_command(
         )
     if code:
         raise _build_unreachable(player, path, code)
-    return said
+    return message
 
 
 def _build_unreachable(player: ControllablePlayer, path: str, code: str) -> ClientUnreachable:

@@ -14,7 +14,7 @@ from plex_companion.companion import Companion
 from plex_companion.errors import ClientUnreachable, Invalid, NotSupported, PlexError
 from plex_companion.models import User
 from plex_companion.plex.lookup import find_item
-from plex_companion.plex.query import call_action, get, send
+from plex_companion.plex.query import get, send
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
@@ -24,6 +24,7 @@ from plex_companion.plex.xml.attributes import (
     read_performer,
     read_text,
 )
+from plex_companion.text import format_count
 from plex_companion.tools.arguments import choose
 from plex_companion.tools.client.client_results import (
     ActivePlayers,
@@ -43,6 +44,7 @@ from plex_companion.tools.client.players import (
     read_command_history,
     send_command,
 )
+from plex_companion.tools.client.stop_stream import terminate_session
 from plex_companion.tools.declare import Access, Id, Shape, Toolset
 from plex_companion.tools.parameters import ClientName, LibraryName, MediaId, MediaTitle
 from plex_companion.tools.sessions import describe_item
@@ -67,7 +69,7 @@ PLAYABLE = ("movie", "show", "season", "episode", "artist", "album", "track", "p
 # -- listing players
 
 
-@CLIENT.tool(Access.READ, open_world=True)
+@CLIENT.tool(Access.READ, title="List players", open_world=True)
 def client_list(
     plex: PlexServer, companion: Companion, include_details: bool = True, active_only: bool = False
 ) -> Annotated[dict[str, Any], Shape(Players)]:
@@ -76,17 +78,17 @@ def client_list(
 
     `controllable` means that no command has failed so far; many apps refuse remote control.
     """
-    there = list_players(plex, companion)
-    shown = [player for player in there.sort() if player.active or not active_only]
+    players = list_players(plex, companion)
+    shown = [player for player in players.sort() if player.active or not active_only]
     clients = [_describe_player(companion, player, brief=not include_details) for player in shown]
     listed = {
         "status": "success",
-        "message": f"Found {len(clients)} clients.",
+        "message": f"Found {format_count(len(clients), 'client')}.",
         "count": len(clients),
         "clients": clients,
         **_describe_freshness(companion, "plex"),
     }
-    return listed if not clients else {**listed, "note": there.note or "Commands go through the server."}
+    return listed if not clients else {**listed, "note": players.note or "Commands go through the server."}
 
 
 def _describe_player(companion: Companion, player: ControllablePlayer, *, brief: bool) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def _describe_state(player: ControllablePlayer) -> str:
     return "idle" if player.online else "offline"
 
 
-@CLIENT.tool(Access.READ)
+@CLIENT.tool(Access.READ, title="Active players")
 def client_get_active(plex: PlexServer, companion: Companion) -> Annotated[dict[str, Any], Shape(ActivePlayers)]:
     """List the players that are playing or paused right now, with title and progress."""
     active = [
@@ -140,11 +142,8 @@ def client_get_active(plex: PlexServer, companion: Companion) -> Annotated[dict[
 def _describe_freshness(companion: Companion, source: str) -> dict[str, Any]:
     """Return the time and source of the data, and whether the connection to Plex is live."""
     now = companion.now_ms
-    return {
-        "as_of": serialize.format_iso(now),
-        "connection": serialize.serialize_connection(companion.state, now),
-        "source": source,
-    }
+    connection = serialize.serialize_connection(companion.state, now)
+    return {"as_of": serialize.format_iso(now), "connection": connection, "source": source}
 
 
 def _describe_active(player: ControllablePlayer, session: Session) -> dict[str, Any]:
@@ -174,7 +173,7 @@ def _describe_active(player: ControllablePlayer, session: Session) -> dict[str, 
     }
 
 
-@CLIENT.tool(Access.READ, open_world=True, aliases=ALIAS)
+@CLIENT.tool(Access.READ, title="Show a player", open_world=True, aliases=ALIAS)
 def client_get_details(
     plex: PlexServer, companion: Companion, client_name: ClientName
 ) -> Annotated[dict[str, Any], Shape(PlayerDetails)]:
@@ -211,7 +210,7 @@ def client_get_details(
 # -- timelines
 
 
-@CLIENT.tool(Access.READ, open_world=True, aliases=ALIAS)
+@CLIENT.tool(Access.READ, title="Position of a player", open_world=True, aliases=ALIAS)
 def client_get_timelines(
     plex: PlexServer, companion: Companion, client_name: ClientName
 ) -> Annotated[dict[str, Any], Shape(PlayerTimeline)]:
@@ -304,7 +303,9 @@ class CommandResult:
     client: str | None
 
 
-@CLIENT.tool(Access.WRITE, additive=True, open_world=True, aliases={**ALIAS, "offset": "parameter"})
+@CLIENT.tool(
+    Access.WRITE, title="Control playback", additive=True, open_world=True, aliases={**ALIAS, "offset": "parameter"}
+)
 def client_control_playback(
     plex: PlexServer,
     companion: Companion,
@@ -331,7 +332,7 @@ def client_control_playback(
     }
     session_id = player.session.session_id if player.session else None
     if action == "stop" and session_id is not None and not (player.announced and is_controllable(companion, player)):
-        call_action(plex, "/status/sessions/terminate", sessionId=session_id, reason="Stopped by plex-companion")
+        terminate_session(plex, session_id)
         note = "This player cannot be controlled, so its session was ended on the server."
         return {**done, "message": f"The session of '{player.name}' was ended.", "timeline": None, "note": note}
     _require_reachable(player, action)
@@ -339,8 +340,8 @@ def client_control_playback(
         _remember_volume(companion, player, _poll_timeline(plex, companion, player))
     send_command(plex, companion, player, path, type=media_type, **more)
     row = _poll_timeline(plex, companion, player)
-    wanted = ("state", "time", "duration", "volume", "muted")
-    timeline = {name: _describe_timeline(row, player.session)[name] for name in wanted} if row is not None else None
+    requested = ("state", "time", "duration", "volume", "muted")
+    timeline = {name: _describe_timeline(row, player.session)[name] for name in requested} if row is not None else None
     return {**done, "timeline": timeline}
 
 
@@ -390,7 +391,7 @@ def _remember_volume(companion: Companion, player: ControllablePlayer, row: Elem
 
 
 def _find_position(companion: Companion, player: ControllablePlayer) -> int:
-    """Return the current position in milliseconds, as far as live data tells."""
+    """Return the current position in milliseconds, as far as live data has it."""
     if player.session is None:
         return 0
     timeline = companion.state.find_timeline(player.identifier)
@@ -409,7 +410,9 @@ def _require_reachable(player: ControllablePlayer, action: str) -> None:
     raise ClientUnreachable(message)
 
 
-@CLIENT.tool(Access.WRITE, additive=True, open_world=True, aliases={**ALIAS, "command": "action"})
+@CLIENT.tool(
+    Access.WRITE, title="Press a remote button", additive=True, open_world=True, aliases={**ALIAS, "command": "action"}
+)
 def client_navigate(plex: PlexServer, companion: Companion, client_name: ClientName, action: str) -> CommandResult:
     """Navigate a player's menus: moveUp, moveDown, moveLeft, moveRight, select, back, home, contextMenu."""
     action = choose(action, MOVES)
@@ -422,7 +425,9 @@ def client_navigate(plex: PlexServer, companion: Companion, client_name: ClientN
     return CommandResult("success", f"Asked '{player.name}' to {action}.", action, player.name)
 
 
-@CLIENT.tool(Access.WRITE, additive=True, open_world=True, aliases=ALIAS)
+@CLIENT.tool(
+    Access.WRITE, title="Choose audio and subtitles", idempotent=True, additive=True, open_world=True, aliases=ALIAS
+)
 def client_set_streams(
     plex: PlexServer,
     companion: Companion,
@@ -472,7 +477,7 @@ def _check_streams(plex: PlexServer, session: Session, chosen: dict[str, tuple[s
 # -- starting playback
 
 
-@CLIENT.tool(Access.WRITE, additive=True, open_world=True, aliases=ALIAS)
+@CLIENT.tool(Access.WRITE, title="Start playback", additive=True, open_world=True, aliases=ALIAS)
 def client_start_playback(
     plex: PlexServer,
     companion: Companion,
@@ -524,11 +529,8 @@ def _describe_start(player: ControllablePlayer, row: Element, offset: int) -> di
 
 
 def _format_title(row: Element) -> str:
-    parts = (
-        read_performer(row) or read_text(row, "grandparentTitle"),
-        read_text(row, "parentTitle"),
-        read_text(row, "title"),
-    )
+    performer = read_performer(row) or read_text(row, "grandparentTitle")
+    parts = (performer, read_text(row, "parentTitle"), read_text(row, "title"))
     return " - ".join(part for part in parts if part)
 
 

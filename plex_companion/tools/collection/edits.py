@@ -10,7 +10,7 @@ from urllib.parse import quote
 from plex_companion.errors import Invalid
 from plex_companion.models import MediaType
 from plex_companion.plex.pictures import check_one_source, load_picture
-from plex_companion.plex.query import fits_line, send
+from plex_companion.plex.query import fits_request_line, send
 from plex_companion.plex.steps import check_confirmed, run_steps
 from plex_companion.plex.titles import fold_exactly
 from plex_companion.plex.xml.attributes import read_number, read_tags, read_text
@@ -74,8 +74,8 @@ class CollectionEdits:
         """Return the labels after the edit; `None` if nothing changes."""
         base = list(old) if self.replace is None else self.replace
         gone = {fold_exactly(label) for label in self.remove}
-        wanted = {fold_exactly(label): label for label in (*base, *self.add) if fold_exactly(label) not in gone}
-        return None if wanted.keys() == {fold_exactly(label) for label in old} else list(wanted.values())
+        requested = {fold_exactly(label): label for label in (*base, *self.add) if fold_exactly(label) not in gone}
+        return None if requested.keys() == {fold_exactly(label) for label in old} else list(requested.values())
 
     def _list_pictures(self) -> list[tuple[str, bytes, str]]:
         names = {"posters": "poster", "arts": "background"}
@@ -96,8 +96,8 @@ def build_edits(
         Invalid: a blank title, labels both replaced and added, or an unknown setting or value.
         ToolError: a picture cannot be used.
     """
-    wanted = {name: value.strip() for name, value in zip(NAMES, texts, strict=True) if value is not None}
-    if wanted.get("title") == "":
+    requested = {name: value.strip() for name, value in zip(NAMES, texts, strict=True) if value is not None}
+    if requested.get("title") == "":
         raise Invalid("new_title must not be blank.", argument="new_title")
     replace, add, remove = _check_labels(labels)
     chosen = _parse_settings(asked or {})
@@ -109,7 +109,7 @@ def build_edits(
         kind: load_picture(settings, filepath=path, url=url, names=(f"{name}_path", f"{name}_url")).body
         for kind, ((path, url), name) in given.items()
     }
-    return CollectionEdits(wanted, replace, add, remove, pictures, chosen)
+    return CollectionEdits(requested, replace, add, remove, pictures, chosen)
 
 
 def _check_labels(labels: Labels) -> tuple[list[str] | None, list[str], list[str]]:
@@ -160,7 +160,7 @@ def _build_steps(
     if labels is not None:
         parts.append(("labels", _build_label_fields(read_tags(row, "Label"), labels)))
     combined = {name: value for _, fields in parts for name, value in fields.items()}
-    if parts and fits_line(path, combined):
+    if parts and fits_request_line(path, combined):
         parts = [(", ".join(name for name, _ in parts), combined)]
     steps: list[Step] = [
         (name, partial(send, plex, "PUT", path, type=MediaType.COLLECTION, id=key, **fields))

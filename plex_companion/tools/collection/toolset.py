@@ -12,9 +12,9 @@ from plex_companion.companion import Companion
 from plex_companion.errors import Conflict, Invalid, NotFound, NotSupported, PlexError
 from plex_companion.models import TYPE_NUMBERS, MediaType
 from plex_companion.plex.lookup import FoundItem, find_by_id, find_library, pick_row
-from plex_companion.plex.query import clamp_limit, get, get_all, get_or_none, get_page, send, split_values
+from plex_companion.plex.query import clamp_limit, get, get_all, get_page, send, split_values
 from plex_companion.plex.steps import add_in_portions, check_confirmed, run_steps
-from plex_companion.plex.titles import get_titles, list_exact_queries, list_queries, sort_fits
+from plex_companion.plex.titles import get_titles, list_exact_queries, list_queries, match_title
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
@@ -25,9 +25,10 @@ from plex_companion.plex.xml.attributes import (
     read_text,
     shorten,
 )
+from plex_companion.text import format_count
 from plex_companion.tools.collection.collection_results import CollectionChange, CollectionDeleted
 from plex_companion.tools.collection.edits import CollectionEdits, build_edits
-from plex_companion.tools.confirm import DestructionTarget, destroy_after_confirmation
+from plex_companion.tools.confirm import DestructionTarget, delete_target, destroy_after_confirmation
 from plex_companion.tools.declare import Access, Caller, Clearable, Shape, Toolset
 from plex_companion.tools.item_list import (
     ResolvedItems,
@@ -50,9 +51,10 @@ if TYPE_CHECKING:
 
     from plex_companion.models import Section
     from plex_companion.plex.client import PlexServer
-    from plex_companion.plex.titles import Fits
+    from plex_companion.plex.titles import TitleMatches
 
 COLLECTION = Toolset("collection", "Collections: list, create, fill, edit, delete")
+ALIASES = {"title": "collection_title", "items": "item_titles"}
 KINDS = {
     "movie": ("movie",),
     "show": ("show", "season", "episode"),
@@ -61,7 +63,7 @@ KINDS = {
 }
 """The kinds of items in each type of library. A collection holds one of these kinds."""
 LISTED = ("movie", "show", "artist")
-DEFAULT, CAP = 50, 500
+DEFAULT_ITEMS, MOST_ITEMS = 50, 500
 SEARCHED = 50
 
 
@@ -137,27 +139,27 @@ class CollectionShortened:
     remaining_items: int
 
 
-@COLLECTION.tool(Access.READ)
+@COLLECTION.tool(Access.READ, title="List collections")
 def collection_list(
     plex: PlexServer,
     companion: Companion,
     library_name: LibraryName | None = None,
-    limit: int = DEFAULT,
+    limit: int = DEFAULT_ITEMS,
     offset: int = 0,
 ) -> Collections:
     """List the collections of one library, or of all movie, show and music libraries.
 
     Pass `ID` as `collection_id` to other tools. `items` is the number of items.
     """
-    limit = clamp_limit(limit, CAP, offset)
+    limit = clamp_limit(limit, MOST_ITEMS, offset)
     libraries = [find_library(plex, companion.ttl_cache, library_name)] if library_name is not None else None
     known = libraries or [one for one in companion.ttl_cache.list_sections(plex) if one.type in LISTED]
     rows, counts, seen = list[dict[str, Any]](), list[dict[str, Any]](), 0
     for library in known:
-        some = get_page(plex, _build_path(library), max(0, offset - seen), limit - len(rows), type=MediaType.COLLECTION)
-        rows += [_describe_collection(row, library) for row in some.rows]
-        counts.append(_describe_library(library, some.total))
-        seen += some.total
+        page = get_page(plex, _build_path(library), max(0, offset - seen), limit - len(rows), type=MediaType.COLLECTION)
+        rows += [_describe_collection(row, library) for row in page.rows]
+        counts.append(_describe_library(library, page.total))
+        seen += page.total
     return Collections(
         collections=rows,
         libraries=counts,
@@ -171,7 +173,7 @@ def collection_list(
     )
 
 
-@COLLECTION.tool(Access.WRITE, additive=True, aliases={"title": "collection_title", "items": "item_titles"})
+@COLLECTION.tool(Access.WRITE, title="Create a collection", additive=True, aliases=ALIASES)
 def collection_create(
     plex: PlexServer,
     companion: Companion,
@@ -209,7 +211,9 @@ def collection_create(
     )
 
 
-@COLLECTION.tool(Access.WRITE, additive=True, aliases={"items": "item_titles"})
+@COLLECTION.tool(
+    Access.WRITE, title="Add to a collection", idempotent=True, additive=True, aliases={"items": "item_titles"}
+)
 def collection_add_to(
     plex: PlexServer,
     companion: Companion,
@@ -234,7 +238,7 @@ def collection_add_to(
     return _add_items(plex, row, items)
 
 
-@COLLECTION.tool(Access.WRITE, aliases={"items": "item_titles"})
+@COLLECTION.tool(Access.WRITE, title="Remove from a collection", idempotent=True, aliases={"items": "item_titles"})
 def collection_remove_from(
     plex: PlexServer,
     companion: Companion,
@@ -258,7 +262,7 @@ def collection_remove_from(
     return _remove_items(plex, row, items)
 
 
-@COLLECTION.tool(Access.WRITE)
+@COLLECTION.tool(Access.WRITE, title="Edit a collection", idempotent=True)
 def collection_edit(
     plex: PlexServer,
     companion: Companion,
@@ -297,7 +301,7 @@ def collection_edit(
     return _describe_edit(row, edits, edits.apply(plex, row, partial(_get_full, plex, row)))
 
 
-@COLLECTION.tool(Access.DESTRUCTIVE)
+@COLLECTION.tool(Access.DESTRUCTIVE, title="Delete a collection", idempotent=True)
 async def collection_delete(
     companion: Companion,
     caller: Caller,
@@ -387,21 +391,21 @@ def _find_collection(
     )
 
 
-def _find_matches(plex: PlexServer, section: Section | None, title: str) -> Fits[Element]:
+def _find_matches(plex: PlexServer, section: Section | None, title: str) -> TitleMatches[Element]:
     """Return the collections that a title may refer to, in one library or in all. One request, up to two more if none
-    fits.
+    matches.
     """
     rows: list[Element] = []
     for query in list_queries(title):
         rows = _list_titled(plex, section, query) if section is not None else _search_all_libraries(plex, query)
-        if sort_fits(rows, title, get_titles).every:
+        if match_title(rows, title, get_titles).every:
             break
-    return sort_fits(rows, title, get_titles)
+    return match_title(rows, title, get_titles)
 
 
 def _list_titled(plex: PlexServer, section: Section, title: str) -> list[Element]:
     return _select_collections(
-        get_page(plex, _build_path(section), 0, CAP, type=MediaType.COLLECTION, title=title).rows
+        get_page(plex, _build_path(section), 0, MOST_ITEMS, type=MediaType.COLLECTION, title=title).rows
     )
 
 
@@ -440,8 +444,7 @@ def _get_full(plex: PlexServer, row: Element) -> Element:
 
 def _find_section(plex: PlexServer, companion: Companion, row: Element) -> Section:
     sections = {section.section_id: section for section in companion.ttl_cache.list_sections(plex)}
-    found = sections.get(row.get("librarySectionID", ""))
-    if found is None:
+    if (found := sections.get(row.get("librarySectionID", ""))) is None:
         raise PlexError(f"Plex does not say which library '{read_text(row, 'title')}' is in.")
     return found
 
@@ -453,7 +456,7 @@ def _list_kinds(row: Element, section: Section) -> tuple[str, ...]:
 
 def _check_title_is_free(plex: PlexServer, library: Section, title: str) -> None:
     rows = [row for query in list_exact_queries(title) for row in _list_titled(plex, library, query)]
-    for row in sort_fits(rows, title, get_titles).exact:
+    for row in match_title(rows, title, get_titles).exact:
         message = (
             f"'{library.title}' already has a collection called '{read_text(row, 'title')}'. Nothing has been changed; "
             "collection_add_to adds to it."
@@ -598,17 +601,13 @@ def _describe_target(row: Element) -> DestructionTarget:
         "item_count": items,
         "smart": read_flag(row, "smart") or False,
     }
+    count = "" if items is None else f" ({format_count(items, 'item')})"
     sentence = (
-        f"Delete the collection '{title}' ({items} items) of library '{library}'? "
+        f"Delete the collection '{title}'{count} of library '{library}'? "
         "The items stay in the library. This cannot be undone."
     )
     return DestructionTarget(title, (key, row.get("title"), items), facts, sentence)
 
 
 def _delete(plex: PlexServer, target: DestructionTarget) -> dict[str, Any]:
-    path = f"/library/collections/{target.facts['id']}"
-    send(plex, "DELETE", path)
-    still = get_or_none(plex, path) is not None
-    message = f"Plex accepted the deletion of '{target.title}', but it still exists. Check it with collection_list."
-    check_confirmed(requested=False, found=still, message=message)
-    return {"deleted": True, **target.facts}
+    return delete_target(plex, f"/library/collections/{target.facts['id']}", target, "collection_list")

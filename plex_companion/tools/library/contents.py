@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
 from plex_companion.models import TYPE_NUMBERS
-from plex_companion.plex.lookup import match_title
-from plex_companion.plex.query import ResultPage, build_path, clamp_limit, get_page
+from plex_companion.plex.lookup import match_item_title
+from plex_companion.plex.query import BRIEF, ResultPage, build_path, clamp_limit, get_page
 from plex_companion.plex.titles import cut_query, list_queries
 from plex_companion.plex.xml.attributes import read_kind as kind_of_row
 from plex_companion.tools.library.filters import KINDS, check_filters, choose_kind, resolve_filters
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from plex_companion.models import Section
     from plex_companion.plex.client import PlexServer
 
-MOST = 500
+MOST_ITEMS = 500
 _DIRECTION = re.compile(r":(?:asc|desc)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class ContentsQuery:
-    """What to list. `unwatched` is true for unwatched items, false for watched ones, `None` for both."""
+    """The query of a listing. `unwatched` is true for unwatched items, false for watched ones, `None` for both."""
 
     media_type: str | None
     unwatched: bool | None
@@ -66,7 +66,7 @@ def build_query(
     sort = None if sort is None else _DIRECTION.sub(lambda found: found[0].lower(), sort.strip())
     check_filters(sort, filters)
     seen = unwatched if unwatched or watched else None
-    return ContentsQuery(media_type, seen, sort, title, filters, offset, clamp_limit(limit, MOST, offset))
+    return ContentsQuery(media_type, seen, sort, title, filters, offset, clamp_limit(limit, MOST_ITEMS, offset))
 
 
 def get_contents(plex: PlexServer, library: Section | None, asked: ContentsQuery) -> dict[str, Any]:
@@ -99,8 +99,8 @@ def _find_other_spelling(
 ) -> ResultPage | None:
     """Return the page of items whose title has another spelling, which Plex's own search misses."""
     for query in list_queries(title)[1:]:
-        rows = get_page(plex, build_path(path, {**params, "title": query}), 0, MOST).rows
-        fitting = {id(row) for row in match_title(rows, title).every}
+        rows = get_page(plex, build_path(path, {**params, "title": query}), 0, MOST_ITEMS).rows
+        fitting = {id(row) for row in match_item_title(rows, title).every}
         kept = [row for row in rows if id(row) in fitting]
         if kept:
             return ResultPage(kept[asked.offset : asked.offset + asked.limit], len(kept), asked.offset, asked.limit)
@@ -118,4 +118,5 @@ def _build_params(
         "title": cut_query(asked.title) if asked.title else None,
         unseen: asked.unwatched,
         **filters,
+        **BRIEF,
     }

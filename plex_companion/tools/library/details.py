@@ -47,10 +47,8 @@ def get_settings(plex: PlexServer, library: Section, *, private: bool) -> dict[s
     `private`.
     """
     rows = get(plex, f"/library/sections/{library.section_id}/prefs").findall("Setting")
-    return {
-        read_text(row, "id") or "": _mask(read_text(row, "id") or "", _parse_value(row), private=private)
-        for row in rows
-    }
+    named = ((read_text(row, "id") or "", row) for row in rows)
+    return {name: _mask(name, _parse_value(row), private=private) for name, row in named}
 
 
 def build_details(library: Section, created_at: str | None, advanced: dict[str, Setting]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Invalid
 from plex_companion.models import TYPE_NUMBERS
 from plex_companion.plex.query import get
-from plex_companion.plex.titles import sort_fits
+from plex_companion.plex.titles import match_title
 from plex_companion.plex.xml.attributes import read_text
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ def _resolve_value(plex: PlexServer, library: Section | None, kind: str | None, 
     if library is None and name not in TAGS:
         return value.strip()  # ratings and studios are filtered by name, and Plex has no list of them across libraries
     choices = _list_choices(plex, library, kind, name)
-    fits = sort_fits(choices, value, lambda choice: choice)
-    keys = [key for key, _ in fits.exact or fits.alike]
+    matches = match_title(choices, value, lambda choice: choice)
+    keys = [key for key, _ in matches.exact or matches.alike]
     if not keys:
         allowed = [title for _, title in choices][:50]
         where = f"in library '{library.title}'" if library else "in any library"

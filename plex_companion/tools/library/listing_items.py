@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.plex.query import build_path, get_page, split_values, try_request
+from plex_companion.plex.query import BRIEF, build_path, get_page, split_values, try_request
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
@@ -36,15 +36,15 @@ def get_albums(plex: PlexServer, path: str, artists: Sequence[Element]) -> Album
     """
     albums: Albums = {}
     for keys in split_values(row.get("ratingKey", "") for row in artists):
-        some = _list_albums_of(plex, path, keys)
-        if some is None:
+        found = _list_albums_of(plex, path, keys)
+        if found is None:
             return None
-        albums |= some
+        albums |= found
     return albums
 
 
 def _list_albums_of(plex: PlexServer, path: str, keys: list[str]) -> Albums | None:
-    asked = build_path(path, {"type": 9, "artist.id": ",".join(keys)})
+    asked = build_path(path, {"type": 9, "artist.id": ",".join(keys), **BRIEF})
     found = try_request(lambda: get_page(plex, asked, 0, ALBUMS))
     if (
         found is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plex_companion.models import MediaType
-from plex_companion.plex.query import build_path, clamp_limit, get_page
+from plex_companion.plex.query import BRIEF, build_path, clamp_limit, get_page
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from plex_companion.models import Section
     from plex_companion.plex.client import PlexServer
 
-MOST = 500
+MOST_ITEMS = 500
 EVERYWHERE = "All Libraries"
 NEWEST_FIRST = "addedAt:desc"
 NEWS = {
@@ -32,7 +32,7 @@ NEWS = {
     "artist": MediaType.ALBUM,
     "photo": MediaType.PHOTO,
 }
-"""What counts as new in each type of library: films, episodes, albums, photos."""
+"""The type of item that counts as new in each type of library: films, episodes, albums, photos."""
 
 
 def get_recent(plex: PlexServer, library: Section | None, wanted: int) -> dict[str, Any]:
@@ -53,14 +53,14 @@ def clamp_count(wanted: int) -> int:
     Raises:
         Invalid: it is below 1.
     """
-    return clamp_limit(wanted, MOST, argument="count")
+    return clamp_limit(wanted, MOST_ITEMS, argument="count")
 
 
 def _build_path(library: Section | None) -> str:
     if library is None:
-        return "/library/recentlyAdded"
+        return build_path("/library/recentlyAdded", BRIEF)
     path = f"/library/sections/{library.section_id}/all"
-    return build_path(path, {"sort": NEWEST_FIRST, "type": NEWS.get(library.type)})
+    return build_path(path, {"sort": NEWEST_FIRST, "type": NEWS.get(library.type), **BRIEF})
 
 
 def _describe_item(row: Element, library: Section | None) -> dict[str, Any]:

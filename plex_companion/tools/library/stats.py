@@ -29,7 +29,7 @@ TRACK_EXTRA = "Part,Guid,Image,Rating,UltraBlurColors"
 
 @dataclass(slots=True)
 class Sums:
-    """What was counted in `seen` of `total` rows."""
+    """The values counted in `seen` of `total` rows."""
 
     total: int = 0
     seen: int = 0
@@ -38,7 +38,7 @@ class Sums:
     """How often each value occurs, with the rating key where a name is not unique."""
 
     def add(self, what: str, value: str | None, times: int = 1, key: str | None = None) -> None:
-        """Count a value. Missing values are ignored. `key` tells artists with the same name apart."""
+        """Count a value. Missing values are ignored. `key` distinguishes artists with the same name."""
         if value is not None and times:
             self.by.setdefault(what, Counter())[value, key] += times
 

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import ntpath
 import posixpath
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
+from msgspec.structs import replace
 from pydantic import Field
 
+from plex_companion.changes.activities import SCAN
 from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
 from plex_companion.plex.lookup import find_library
 from plex_companion.plex.query import call_action, count_rows
 from plex_companion.plex.xml.attributes import parse_identifier
 from plex_companion.serialize import format_iso
-from plex_companion.tools.declare import Access, Shape, Toolset
+from plex_companion.tools.declare import Access, FollowedWork, Json, Shape, Toolset
 from plex_companion.tools.library import contents, details, recent, stats
 from plex_companion.tools.library.library_results import LibraryDetails, LibraryPage, LibraryStatistics, RecentlyAdded
 from plex_companion.tools.parameters import LibraryName, Username
 from plex_companion.tools.users import switch_user
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from plex_companion.models import Section
     from plex_companion.plex.client import PlexServer
 
@@ -73,6 +77,7 @@ class RefreshStarted:
     success: bool
     message: str
     libraries: list[str]
+    library_ids: list[int | str | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,12 @@ class ScanStarted:
     library_id: int | str | None
 
 
-@LIBRARY.tool(Access.READ)
+def _follow_refresh(found: Mapping[str, Any]) -> FollowedWork:
+    """Plex reports the refresh of a library as an activity of the type of a scan."""
+    return FollowedWork(SCAN, tuple(map(str, found["library_ids"])))
+
+
+@LIBRARY.tool(Access.READ, title="List libraries")
 def library_list(plex: PlexServer, companion: Companion) -> Libraries:
     """List all libraries with type, id, number of items and folders."""
     known = {section.section_id: section for section in companion.state.sections}
@@ -107,7 +117,7 @@ def library_list(plex: PlexServer, companion: Companion) -> Libraries:
     return Libraries(libraries, len(libraries), None if libraries else "This server has no libraries.")
 
 
-@LIBRARY.tool(Access.READ)
+@LIBRARY.tool(Access.READ, title="Library in figures")
 def library_get_stats(
     plex: PlexServer, companion: Companion, library_name: LibraryName
 ) -> Annotated[dict[str, Any], Shape(LibraryStatistics)]:
@@ -120,7 +130,7 @@ def library_get_stats(
     return stats.compute_stats(plex, companion.ttl_cache, find_library(plex, companion.ttl_cache, library_name))
 
 
-@LIBRARY.tool(Access.WRITE, additive=True)
+@LIBRARY.tool(Access.WRITE, title="Refresh metadata", additive=True, follow=_follow_refresh)
 def library_refresh(plex: PlexServer, companion: Companion, library_name: LibraryName | None = None) -> RefreshStarted:
     """Refresh all metadata and artwork of a library. Without `library_name`, refresh all libraries.
 
@@ -132,10 +142,14 @@ def library_refresh(plex: PlexServer, companion: Companion, library_name: Librar
     )
     call_action(plex, f"/library/sections/{'all' if library_name is None else libraries[0].section_id}/refresh?force=1")
     titles = [library.title for library in libraries]
-    return RefreshStarted(success=True, message=f"Refresh started: {', '.join(titles) or 'nothing'}.", libraries=titles)
+    ids = [parse_identifier(library.section_id) for library in libraries]
+    message = f"Refresh started: {', '.join(titles) or 'nothing'}."
+    return RefreshStarted(success=True, message=message, libraries=titles, library_ids=ids)
 
 
-@LIBRARY.tool(Access.WRITE)
+@LIBRARY.tool(
+    Access.WRITE, title="Scan for new files", follow=lambda found: FollowedWork(SCAN, (str(found["library_id"]),))
+)
 def library_scan(
     plex: PlexServer,
     companion: Companion,
@@ -156,7 +170,7 @@ def library_scan(
     return ScanStarted(success=True, message=started, library_id=parse_identifier(library.section_id))
 
 
-@LIBRARY.tool(Access.READ)
+@LIBRARY.tool(Access.READ, title="Show a library")
 def library_get_details(
     plex: PlexServer, companion: Companion, library_name: LibraryName
 ) -> Annotated[dict[str, Any], Shape(LibraryDetails)]:
@@ -171,13 +185,13 @@ def library_get_details(
     return details.build_details(counted, created_at, settings)
 
 
-@LIBRARY.tool(Access.READ, aliases={"limit": "count"})
+@LIBRARY.tool(Access.READ, title="Recently added", aliases={"limit": "count"})
 def library_get_recently_added(
     plex: PlexServer,
     companion: Companion,
     count: Annotated[int, Field(description="1 to 500.")] = 50,
     library_name: LibraryName | None = None,
-) -> Annotated[dict[str, Any], Shape(RecentlyAdded)]:
+) -> Annotated[Json, Shape(RecentlyAdded)]:
     """List the most recently added items, newest first, grouped by type.
 
     For one library: films, episodes, albums or photos. Without `library_name`: grouped as Plex does, shows by season
@@ -188,7 +202,7 @@ def library_get_recently_added(
     return recent.get_recent(plex, library, count)
 
 
-@LIBRARY.tool(Access.READ)
+@LIBRARY.tool(Access.READ, title="Browse a library")
 def library_get_contents(
     plex: PlexServer,
     companion: Companion,
@@ -210,7 +224,7 @@ def library_get_contents(
     username: Username | None = None,
     title: Annotated[str | None, Field(description="Words of the title.")] = None,
     media_type: Annotated[str | None, Field(description="movie, show, episode, artist, album or track.")] = None,
-) -> Annotated[dict[str, Any], Shape(LibraryPage)]:
+) -> Annotated[Json, Shape(LibraryPage)]:
     """List the items of a library, filtered and sorted, with their watched state.
 
     Without `library_name`, lists all libraries and needs `media_type`. Not every media type has every filter; an

@@ -269,8 +269,7 @@ def _check_shown(plex: PlexServer, row: Element, of: PictureKind) -> None:
     chosen = [one.get("ratingKey", "") for one in list_versions(plex, row, of) if read_flag(one, "selected")]
     if not any(name.startswith("upload://") for name in chosen):
         message = f"Plex accepted the image, but '{read_text(row, 'title')}' shows another. Try again in a moment."
-        found = [hide_keys(name) for name in chosen]
-        raise NotConfirmed(message, requested="upload", found=found)
+        raise NotConfirmed(message, requested="upload", found=[hide_keys(name) for name in chosen])
 
 
 def _check_locked(row: Element, of: PictureKind) -> None:

@@ -16,6 +16,7 @@ from plex_companion.plex.xml.attributes import (
     read_number,
     read_text,
 )
+from plex_companion.text import format_count, format_size
 from plex_companion.tools.confirm import DestructionTarget
 from plex_companion.tools.watched_state import CONTAINERS
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 DELETABLE = ("movie", "show", "season", "episode", "artist", "album", "track")
 SHOWN = 50
 MOST_LEAVES = 10_000
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
-_STEP = 1000
 
 
 def check_deletion_is_on(plex: PlexServer) -> None:
@@ -48,9 +47,7 @@ def check_deletion_is_on(plex: PlexServer) -> None:
 
 
 def describe_found_target(plex: PlexServer, found: FoundItem) -> DestructionTarget:
-    """Describe the item that would be deleted. A container's short row is enough; other items need the full row for
-    their files.
-    """
+    """Describe the item that would be deleted. A container's short row is enough; others need the full row: their files."""
     is_whole = found.matched == "id" or read_kind(found.row) in CONTAINERS
     row = found.row if is_whole else find_by_id(plex, found.row.get("ratingKey") or "", DELETABLE)
     return describe_target(plex, row)
@@ -96,16 +93,9 @@ def _build_question(row: Element, title: str, items: int, files: int, size: int)
     of = f" of '{above}'" if above else ""
     library = read_brief_title(row, "librarySectionTitle")
     place = f" from library '{library}'" if library else ""
-    held = f" with {items} {'item' if items == 1 else 'items'}" if read_kind(row) in CONTAINERS else ""
-    named = f"{files} {'file' if files == 1 else 'files'}, {_format_size(size)}"
+    held = f" with {format_count(items, 'item')}" if read_kind(row) in CONTAINERS else ""
+    named = f"{format_count(files, 'file')}, {format_size(size)}"
     return f"Delete the {read_kind(row)} '{title}'{year}{of}{place}{held}, and {named} on disk? This cannot be undone."
-
-
-def _format_size(size: int) -> str:
-    amount, unit = float(size), 0
-    while amount >= _STEP and unit < len(_UNITS) - 1:
-        amount, unit = amount / _STEP, unit + 1
-    return f"{amount:.1f} {_UNITS[unit]}" if unit else f"{size} bytes"
 
 
 def delete(plex: PlexServer, target: DestructionTarget) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from plex_companion.errors import Conflict, Invalid, NotConfirmed, NotSupported,
 from plex_companion.models import TYPE_NUMBERS
 from plex_companion.names.folding import compose
 from plex_companion.plex.lookup import find_by_id
-from plex_companion.plex.query import fits_line, get, send
+from plex_companion.plex.query import fits_request_line, get, send
 from plex_companion.plex.steps import run_steps
 from plex_companion.plex.titles import fold_exactly
 from plex_companion.plex.xml.attributes import drop_nulls, parse_identifier, read_float, read_kind, read_tags, read_text
@@ -124,9 +124,9 @@ def _build_text_edit(row: Element, argument: str, value: str) -> MediaEdit | Non
     old, new = read_text(row, field) or "", value.strip()
     if _is_same(old, new):
         return None
-    said = sentence.format(new) if new else f"{name.replace('_', ' ')} cleared"
+    change = sentence.format(new) if new else f"{name.replace('_', ' ')} cleared"
     params = {f"{field}.value": new, f"{field}.locked": 1}
-    return MediaEdit(name, old, (said,), params, lambda now: _is_same(read_text(now, field) or "", new))
+    return MediaEdit(name, old, (change,), params, lambda now: _is_same(read_text(now, field) or "", new))
 
 
 def _is_same(one: str, other: str) -> bool:
@@ -149,9 +149,9 @@ def _build_tag_edit(
     if going:
         params[f"{field}[].tag.tag-"] = ",".join(quote(name) for name in going)  # as python-plexapi sends them
     word = "tag" if field == "label" else field
-    said = (*(f"added {word} '{name}'" for name in coming), *(f"removed {word} '{name}'" for name in going))
+    changes = (*(f"added {word} '{name}'" for name in coming), *(f"removed {word} '{name}'" for name in going))
     return MediaEdit(
-        f"{field}s", old, said, {**params, f"{field}.locked": 1}, lambda now: _is_set(read_tags(now, tag), staying)
+        f"{field}s", old, changes, {**params, f"{field}.locked": 1}, lambda now: _is_set(read_tags(now, tag), staying)
     )
 
 
@@ -218,7 +218,7 @@ def apply_edits(
 def _split_fields(place: str, edits: Sequence[MediaEdit]) -> list[tuple[str, dict[str, Any]]]:
     """Return all fields in one request or, if that is too long, one request per field."""
     fields: dict[str, Any] = {name: value for one in edits for name, value in one.params.items()}
-    if len(edits) > 1 and not fits_line(place, fields):
+    if len(edits) > 1 and not fits_request_line(place, fields):
         return [(one.name, dict(one.params)) for one in edits]
     return [("fields", fields)] if fields else []
 

@@ -72,9 +72,9 @@ def find_hits(
         includeExternalMedia=1,
     )
     rows = {row.get("ratingKey"): row for hub in hubs.iter("Hub") for row in hub if row.tag in ROWS}
-    there = [row for key, row in rows.items() if key and read_kind(row) in kinds and not _is_elsewhere(row, section_id)]
+    hits = [row for key, row in rows.items() if key and read_kind(row) in kinds and not _is_elsewhere(row, section_id)]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in ORDER}
-    for row in there or search(plex, query, section, kinds):
+    for row in hits or search(plex, query, section, kinds):
         found.setdefault(read_kind(row) or "", []).append(_describe_hit(row))
     return {name: listed[:limit] for name, listed in found.items() if listed}
 

@@ -14,9 +14,11 @@ from plex_companion.plex.pictures import check_one_source, load_picture, resolve
 from plex_companion.plex.query import call_action, clamp_limit, send
 from plex_companion.plex.steps import check_confirmed, run_steps
 from plex_companion.plex.xml.attributes import parse_identifier, read_kind, read_number, read_text
+from plex_companion.text import format_count
 from plex_companion.tools.arguments import choose
 from plex_companion.tools.confirm import destroy_after_confirmation
 from plex_companion.tools.declare import Access, Caller, Clearable, Shape, Toolset
+from plex_companion.tools.follow_up.resource_links import link_item
 from plex_companion.tools.media import artwork
 from plex_companion.tools.media import delete as deleting
 from plex_companion.tools.media import edit as editing
@@ -57,7 +59,7 @@ ART_ALIASES = {
 }
 
 
-@MEDIA.tool(Access.READ)
+@MEDIA.tool(Access.READ, title="Search titles")
 def media_search(
     plex: PlexServer,
     companion: Companion,
@@ -65,7 +67,7 @@ def media_search(
     content_type: Annotated[
         str | None,
         Field(
-            description="movie, show, season, episode, artist, album or track; or a comma list of movies, tv, music."
+            description="movie, show, season, episode, artist, album or track; or movies, tv, music, separated by commas."
         ),
     ] = None,
     library_name: LibraryName | None = None,
@@ -83,7 +85,9 @@ def media_search(
     count = sum(len(listed) for listed in found.values())
     answer = {
         "status": "success",
-        "message": f"Found {count} results for '{query}'" if count else f"No results found for '{query}'.",
+        "message": f"Found {format_count(count, 'result')} for '{query}'"
+        if count
+        else f"No results found for '{query}'.",
         "query": query,
         "content_type": content_type,
         "limit": limit,
@@ -93,7 +97,7 @@ def media_search(
     return answer if count else {**answer, "count": 0, "results": []}
 
 
-@MEDIA.tool(Access.READ)
+@MEDIA.tool(Access.READ, title="Show a title", link=link_item)
 def media_get_details(
     plex: PlexServer,
     companion: Companion,
@@ -119,7 +123,7 @@ def media_get_details(
     return {**details, **found.guess}
 
 
-@MEDIA.tool(Access.WRITE)
+@MEDIA.tool(Access.WRITE, title="Mark as watched or unwatched", idempotent=True)
 def media_set_watched_status(
     plex: PlexServer, companion: Companion, media_id: MediaId, watched: bool, username: Username | None = None
 ) -> Annotated[dict[str, Any], Shape(WatchedChange)]:
@@ -173,7 +177,7 @@ def get_full(plex: PlexServer, found: FoundItem) -> Element:
     return found.row if found.matched == "id" else find_by_id(plex, found.row.get("ratingKey") or "")
 
 
-@MEDIA.tool(Access.WRITE)
+@MEDIA.tool(Access.WRITE, title="Edit metadata", idempotent=True)
 def media_edit_metadata(
     plex: PlexServer,
     companion: Companion,
@@ -222,7 +226,7 @@ def _apply_edits(plex: PlexServer, row: Element, wanted: dict[str, Any], *, refr
         return {"updated": False, "title": title, "message": f"No changes were made to '{title}'.", **ids}
     editing.check_title_is_free(plex, row, wanted)
     now = editing.apply_edits(plex, row, edits, rating, wanted.get("new_rating"))
-    changes = [said for one in every for said in one.changes]
+    changes = [change for one in every for change in one.changes]
     if refresh:
         path = f"/library/metadata/{row.get('ratingKey')}/refresh"
         run_steps(plex, [("refresh", partial(send, plex, "PUT", path))], changes=changes)
@@ -260,7 +264,7 @@ def _find_one(
     return get_full(plex, found) if full else found.row
 
 
-@MEDIA.tool(Access.DESTRUCTIVE)
+@MEDIA.tool(Access.DESTRUCTIVE, title="Delete a title", idempotent=True)
 async def media_delete(
     companion: Companion,
     caller: Caller,
@@ -299,6 +303,7 @@ async def media_delete(
 
 @MEDIA.tool(
     Access.READ,
+    title="Get artwork",
     aliases={"art_type": lambda art_type: {"image_types": [art_type]}},
     writes_when=lambda arguments: choose(str(arguments.get("output_format")), artwork.OUTPUTS) == "file_path",
 )
@@ -331,7 +336,7 @@ def media_get_artwork(
     return artwork.fetch_artwork(plex, get_full(plex, found), types, options)
 
 
-@MEDIA.tool(Access.WRITE, aliases=ART_ALIASES)
+@MEDIA.tool(Access.WRITE, title="Set artwork", idempotent=True, aliases=ART_ALIASES)
 def media_set_artwork(
     plex: PlexServer,
     companion: Companion,
@@ -366,7 +371,7 @@ def media_set_artwork(
     }
 
 
-@MEDIA.tool(Access.READ)
+@MEDIA.tool(Access.READ, title="List available artwork")
 def media_list_available_artwork(
     plex: PlexServer,
     companion: Companion,

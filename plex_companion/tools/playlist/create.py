@@ -33,7 +33,7 @@ def check_medium(rows: Sequence[Element], medium: str) -> None:
     """Refuse items that a playlist of this type cannot hold.
 
     Raises:
-        Invalid: an item does not fit; the error names it.
+        Invalid: an item is of another medium; the error names it.
     """
     kinds = MEDIUMS.get(medium, ())
     check_kinds(rows, kinds, f"a playlist of type {medium} holds {', '.join(kinds)} only")

@@ -12,6 +12,7 @@ from plex_companion.errors import NotFound, NotSupported
 from plex_companion.plex.query import send
 from plex_companion.plex.steps import add_in_portions, check_confirmed, run_steps
 from plex_companion.plex.xml.attributes import parse_identifier, read_number, read_text
+from plex_companion.text import format_count
 from plex_companion.tools.item_list import (
     ResolvedItems,
     build_items_uri,
@@ -88,10 +89,10 @@ def select_entries(
     """Return the entries to remove, each once, however often it was named."""
     items = resolve_among(current_rows, titles, ids)
     by_entry = {row.get("playlistItemID", ""): row for row in current_rows}
-    wanted = [one.strip() for one in entry_ids or ()]
-    rows = [by_entry[one] for one in wanted if one in by_entry] + list(items.rows)
+    requested = [one.strip() for one in entry_ids or ()]
+    rows = [by_entry[one] for one in requested if one in by_entry] + list(items.rows)
     distinct = {row.get("playlistItemID", ""): row for row in rows}
-    missing = [one for one in wanted if one not in by_entry]
+    missing = [one for one in requested if one not in by_entry]
     return ResolvedItems(tuple(distinct.values()), (*items.missing, *missing), items.unclear)
 
 
@@ -169,7 +170,7 @@ def add_to_end(view: PlexServer, row: Element, items: ResolvedItems) -> Playlist
     """Add items to the end of a playlist, in order.
 
     Raises:
-        Partial: Plex accepted only some of them.
+        Partial: Plex accepted only some of the items.
         NotConfirmed: the playlist holds no more than before.
     """
     now = row
@@ -230,17 +231,17 @@ def copy_playlist(
 ) -> PlaylistCopied:
     """Copy the items that the other user can see into a new playlist of that user."""
     title, (source, to) = read_text(row, "title") or "?", names
-    there = get_rows(recipient, [one.get("ratingKey", "") for one in items])
-    keys = [key for one in items if (key := one.get("ratingKey", "")) in there]
+    visible = get_rows(recipient, [one.get("ratingKey", "") for one in items])
+    keys = [key for one in items if (key := one.get("ratingKey", "")) in visible]
     if not keys:
-        message = f"{to} can see none of the {len(items)} items of '{title}'. Nothing was copied."
+        message = f"{to} can see none of the {format_count(len(items), 'item')} of '{title}'. Nothing was copied."
         raise NotSupported(message, reason="empty" if not items else "unavailable")
-    medium = read_text(row, "playlistType") or choose_medium(list(there.values()))
+    medium = read_text(row, "playlistType") or choose_medium(list(visible.values()))
     made = create_filled_playlist(recipient, title, medium, keys)
     _check_count(reload(recipient, made), len(set(keys)))
-    left = {one.get("ratingKey", ""): one for one in items if one.get("ratingKey", "") not in there}
+    left = {one.get("ratingKey", ""): one for one in items if one.get("ratingKey", "") not in visible}
     return PlaylistCopied(
-        message=f"'{title}' copied to {to}: {len(keys)} of {len(items)} items.",
+        message=f"'{title}' copied to {to}: {len(keys)} of {format_count(len(items), 'item')}.",
         playlist_id=read_key(made),
         items_copied=len(keys),
         items_unavailable=list_current(left.values()),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Invalid, NotFound, NotSupported
 from plex_companion.plex.lookup import RIGHT_TOOL, FoundItem, pick_row
 from plex_companion.plex.query import get, get_or_none
-from plex_companion.plex.titles import get_titles, sort_fits
+from plex_companion.plex.titles import get_titles, match_title
 from plex_companion.plex.xml.attributes import (
     drop_nulls,
     parse_identifier,
@@ -71,8 +71,8 @@ def find_playlist(view: PlexServer, title: str | None, playlist_id: str | None, 
     if title is None or not title.strip():
         message = "playlist_id or playlist_title is required."
         raise Invalid(message, argument="playlist_title")
-    fits = sort_fits(_list_playlists(view), title, get_titles)
-    return pick_row(fits, title, writes=writes, what="playlist", match=describe_match, finder="playlist_list")
+    matches = match_title(_list_playlists(view), title, get_titles)
+    return pick_row(matches, title, writes=writes, what="playlist", match=describe_match, finder="playlist_list")
 
 
 def _list_playlists(view: PlexServer) -> list[Element]:

@@ -200,15 +200,15 @@ def set_definition(view: PlexServer, row: Element, definition: SmartDefinition) 
 
 def describe_smart(view: PlexServer, row: Element, definition: SmartDefinition, **more: Any) -> dict[str, Any]:
     """Describe a smart playlist, with the first items it holds now. One request."""
-    some = get_page(view, f"{build_path(row)}/items", 0, PREVIEW)
+    preview = get_page(view, f"{build_path(row)}/items", 0, PREVIEW)
     return {
         "status": "success",
         "title": read_text(row, "title"),
         "playlist_id": read_key(row),
         "smart": True,
         "definition": definition.as_dict(),
-        "item_count": some.total,
-        "items": [_describe_preview(one) for one in some.rows],
+        "item_count": preview.total,
+        "items": [_describe_preview(one) for one in preview.rows],
         "preview_limit": PREVIEW,
         **more,
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from plex_companion.errors import Invalid
 from plex_companion.plex.query import ResultPage, get, get_all, get_page
-from plex_companion.plex.titles import sort_fits
+from plex_companion.plex.titles import match_title
 from plex_companion.plex.xml.attributes import read_text
 from plex_companion.tools.arguments import choose
 
@@ -250,12 +250,12 @@ class FilterParser:
             rows = get_all(self.view, one.choices)
             self.looked_up[one.key] = {name: row.get("key", "") for row in rows for name in _list_names(row)}
         known = self.looked_up[one.key]
-        fits = sort_fits(known, value, lambda name: [name])
-        keys = list(dict.fromkeys(known[name] for name in fits.exact or fits.alike))
+        matches = match_title(known, value, lambda name: [name])
+        keys = list(dict.fromkeys(known[name] for name in matches.exact or matches.alike))
         if len(keys) != 1:
-            some = [name for name in known if not name.isdecimal()][:50]
+            names = [name for name in known if not name.isdecimal()][:50]
             message = f"No {one.name} '{value}' in this library; playlist_get_smart_filter_options lists the values."
-            raise Invalid(message, argument="filters", allowed=some)
+            raise Invalid(message, argument="filters", allowed=names)
         return keys[0]
 
 

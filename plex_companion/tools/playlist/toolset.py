@@ -11,7 +11,7 @@ from plex_companion.companion import Companion
 from plex_companion.errors import Invalid
 from plex_companion.plex.lookup import find_library
 from plex_companion.plex.pictures import check_one_source, load_picture
-from plex_companion.plex.query import ResultPage, clamp_limit, get, get_all, get_or_none, get_page, send
+from plex_companion.plex.query import ResultPage, clamp_limit, get, get_all, get_page, send
 from plex_companion.plex.steps import check_confirmed
 from plex_companion.plex.xml.attributes import (
     read_brief_title,
@@ -22,8 +22,9 @@ from plex_companion.plex.xml.attributes import (
     shorten,
     take_first,
 )
+from plex_companion.text import format_count
 from plex_companion.tools.arguments import choose
-from plex_companion.tools.confirm import DestructionTarget, destroy_after_confirmation
+from plex_companion.tools.confirm import DestructionTarget, delete_target, destroy_after_confirmation
 from plex_companion.tools.declare import Access, Caller, Clearable, Id, Shape, Toolset
 from plex_companion.tools.item_list import (
     build_uri,
@@ -101,7 +102,7 @@ if TYPE_CHECKING:
 PLAYLIST = Toolset(
     "playlist", "Playlists: list, create, fill, edit, copy to a user, delete; smart playlists with filters"
 )
-DEFAULT, CAP = 50, 500
+DEFAULT_ITEMS, MOST_ITEMS = 50, 500
 CONTENTS, CONTENTS_CAP = 200, 1000
 
 
@@ -122,18 +123,18 @@ class Playlists:
         return self.playlists
 
 
-@PLAYLIST.tool(Access.READ)
+@PLAYLIST.tool(Access.READ, title="List playlists")
 def playlist_list(
     plex: PlexServer,
     companion: Companion,
     library_name: LibraryName | None = None,
     content_type: Annotated[str | None, Field(description="audio, video or photo.")] = None,
     username: Username | None = None,
-    limit: int = DEFAULT,
+    limit: int = DEFAULT_ITEMS,
     offset: int = 0,
 ) -> Playlists:
     """List the playlists of the owner, or of `username`, with ids and numbers of items."""
-    limit = clamp_limit(limit, CAP, offset)
+    limit = clamp_limit(limit, MOST_ITEMS, offset)
     content_type = choose(content_type, MEDIUMS) if content_type is not None else None
     if content_type is not None and content_type not in MEDIUMS:
         message = f"content_type must be one of {', '.join(MEDIUMS)}; got '{content_type}'."
@@ -145,7 +146,7 @@ def playlist_list(
     return Playlists(rows, **found.as_dict(), message=None if found.total else "No playlists found.")
 
 
-@PLAYLIST.tool(Access.READ)
+@PLAYLIST.tool(Access.READ, title="Show a playlist")
 def playlist_get_contents(
     plex: PlexServer,
     companion: Companion,
@@ -166,7 +167,9 @@ def playlist_get_contents(
     return {**_describe_details(view, found.row), **_list_contents(items), **found.guess}
 
 
-@PLAYLIST.tool(Access.WRITE, additive=True, aliases={"title": "playlist_title", "items": "item_titles"})
+@PLAYLIST.tool(
+    Access.WRITE, title="Create a playlist", additive=True, aliases={"title": "playlist_title", "items": "item_titles"}
+)
 def playlist_create(
     plex: PlexServer,
     companion: Companion,
@@ -195,7 +198,7 @@ def playlist_create(
     return finish_creation(view, made, title, summary, len(set(items.keys)))
 
 
-@PLAYLIST.tool(Access.WRITE, additive=True)
+@PLAYLIST.tool(Access.WRITE, title="Create a smart playlist", additive=True)
 def playlist_create_smart(
     plex: PlexServer,
     companion: Companion,
@@ -213,9 +216,9 @@ def playlist_create_smart(
 ) -> Annotated[dict[str, Any], Shape(SmartPlaylist)]:
     """Create a smart playlist: Plex fills it with the items of one library that match filters.
 
-    Filters look like {"genre": "Comedy", "year>>": 1999}. Suffixes: ! not, = exactly, < begins with or before, > ends
-    with or after, << and >> less and greater, & all of several values. A list means any of its values; {"or": [{…},
-    {…}]} nests. `playlist_get_smart_filter_options` lists fields and values.
+    Filters look like {"genre": "Comedy", "year>>": 1999}. Suffixes of texts: = exactly, < begins with, > ends with; of
+    numbers: << less, >> greater; of dates: << before, >> after; of any but dates: ! not. A list means any of its values,
+    with the suffix & all of them; {"or": [{…}, {…}]} nests. `playlist_get_smart_filter_options` lists fields and values.
     """
     title = clean_title(playlist_title, "playlist_title")
     check_limit(limit, 1)
@@ -229,7 +232,7 @@ def playlist_create_smart(
     return describe_smart(view, made, definition)
 
 
-@PLAYLIST.tool(Access.WRITE)
+@PLAYLIST.tool(Access.WRITE, title="Edit smart filters", idempotent=True)
 def playlist_edit_smart_filters(
     plex: PlexServer,
     companion: Companion,
@@ -252,13 +255,13 @@ def playlist_edit_smart_filters(
     view = switch_user(plex, companion, username)
     row = find_smart(view, playlist_title, playlist_id)
     before = require_definition(row)
-    wanted = before if limit is None else replace(before, limit=limit or None)
-    definition = check_definition(view, wanted, filters, sort, libtype)
+    requested = before if limit is None else replace(before, limit=limit or None)
+    definition = check_definition(view, requested, filters, sort, libtype)
     set_definition(view, row, definition)
     return describe_smart(view, row, definition, previous_definition=before.as_dict())
 
 
-@PLAYLIST.tool(Access.READ)
+@PLAYLIST.tool(Access.READ, title="Options of smart filters")
 def playlist_get_smart_filter_options(
     plex: PlexServer,
     companion: Companion,
@@ -266,14 +269,14 @@ def playlist_get_smart_filter_options(
     field: Annotated[str | None, Field(description="The field whose values to list.")] = None,
     libtype: Annotated[str | None, Field(description="Item type; default movie, episode or track.")] = None,
     username: Username | None = None,
-    limit: int = DEFAULT,
+    limit: int = DEFAULT_ITEMS,
     offset: int = 0,
 ) -> Annotated[dict[str, Any], Shape(FilterOptions)]:
     """List the fields a smart playlist can filter and sort by or, with `field`, the values that field can have.
 
     The `filter` of each operator is the key to use in `filters`.
     """
-    limit = clamp_limit(limit, CAP, offset)
+    limit = clamp_limit(limit, MOST_ITEMS, offset)
     library = find_library(plex, companion.ttl_cache, library_name)
     view = switch_user(plex, companion, username)
     fields = get_fields(view, library.section_id)
@@ -284,7 +287,7 @@ def playlist_get_smart_filter_options(
     return {**head, "field": field, **_list_choices(view, fields.find_field(field, kind_name, "field"), offset, limit)}
 
 
-@PLAYLIST.tool(Access.WRITE)
+@PLAYLIST.tool(Access.WRITE, title="Edit a playlist", idempotent=True)
 def playlist_edit(
     plex: PlexServer,
     companion: Companion,
@@ -295,12 +298,12 @@ def playlist_edit(
     username: Username | None = None,
 ) -> Annotated[dict[str, Any], Shape(PlaylistChange)]:
     """Change the title or summary of a playlist. An empty summary clears it."""
-    wanted = {"title": new_title, "summary": new_summary}
+    requested = {"title": new_title, "summary": new_summary}
     if new_title is not None:
-        wanted["title"] = clean_title(new_title, "new_title")
+        requested["title"] = clean_title(new_title, "new_title")
     view = switch_user(plex, companion, username)
     row = find_playlist(view, playlist_title, playlist_id, writes=True).row
-    edits = {name: value for name, value in wanted.items() if value is not None and (row.get(name, "") != value)}
+    edits = {name: value for name, value in requested.items() if value is not None and (row.get(name, "") != value)}
     if not edits:
         message = f"Nothing to change in '{read_text(row, 'title')}': no new values, or they are already set."
         return {"updated": False, "title": read_text(row, "title"), "message": message, "playlist_id": read_key(row)}
@@ -310,7 +313,9 @@ def playlist_edit(
     return {"updated": True, "title": read_text(now, "title"), "changes": list(edits), "playlist_id": read_key(row)}
 
 
-@PLAYLIST.tool(Access.WRITE, aliases={"image_path": "poster_filepath"})
+@PLAYLIST.tool(
+    Access.WRITE, title="Set a playlist's poster", idempotent=True, aliases={"image_path": "poster_filepath"}
+)
 def playlist_upload_poster(
     plex: PlexServer,
     companion: Companion,
@@ -337,7 +342,7 @@ def playlist_upload_poster(
     }
 
 
-@PLAYLIST.tool(Access.WRITE, additive=True)
+@PLAYLIST.tool(Access.WRITE, title="Copy a playlist to a user", additive=True)
 def playlist_copy_to_user(
     plex: PlexServer,
     companion: Companion,
@@ -364,7 +369,7 @@ def playlist_copy_to_user(
     return copy_playlist(switch_to(plex, companion, taker), row, items, names)
 
 
-@PLAYLIST.tool(Access.WRITE, additive=True, aliases={"items": "item_titles"})
+@PLAYLIST.tool(Access.WRITE, title="Add to a playlist", additive=True, aliases={"items": "item_titles"})
 def playlist_add_to(
     plex: PlexServer,
     companion: Companion,
@@ -388,7 +393,7 @@ def playlist_add_to(
     return add_to_end(view, row, items)
 
 
-@PLAYLIST.tool(Access.WRITE, aliases={"items": "item_titles"})
+@PLAYLIST.tool(Access.WRITE, title="Remove from a playlist", idempotent=True, aliases={"items": "item_titles"})
 def playlist_remove_from(
     plex: PlexServer,
     companion: Companion,
@@ -417,7 +422,7 @@ def playlist_remove_from(
     return remove_entries(view, row, current_rows, items)
 
 
-@PLAYLIST.tool(Access.DESTRUCTIVE)
+@PLAYLIST.tool(Access.DESTRUCTIVE, title="Delete a playlist", idempotent=True)
 async def playlist_delete(
     companion: Companion,
     caller: Caller,
@@ -432,10 +437,10 @@ async def playlist_delete(
     """
 
     def look(plex: PlexServer) -> DestructionTarget:
-        person = find_user(plex, companion, username)
-        view = switch_to(plex, companion, person)
+        user = find_user(plex, companion, username)
+        view = switch_to(plex, companion, user)
         row = find_playlist(view, playlist_title, playlist_id, writes=True).row
-        return _describe_target(row, mask_name(person.name, companion))
+        return _describe_target(row, mask_name(user.name, companion))
 
     def act(plex: PlexServer, target: DestructionTarget) -> dict[str, Any]:
         return _delete(switch_user(plex, companion, username), target)
@@ -509,17 +514,13 @@ def _describe_target(row: Element, owner: str | None) -> DestructionTarget:
         "smart": read_flag(row, "smart") or False,
         "owner": owner,
     }
+    count = "" if items is None else f" ({format_count(items, 'item')})"
     sentence = (
-        f"Delete the {medium} playlist '{title}' ({items} items) of {owner}? "
+        f"Delete the {medium} playlist '{title}'{count} of {owner}? "
         "Its items stay in the library. This cannot be undone."
     )
     return DestructionTarget(title, (read_key(row), row.get("title"), medium, items), facts, sentence)
 
 
 def _delete(view: PlexServer, target: DestructionTarget) -> dict[str, Any]:
-    path = f"/playlists/{target.facts['playlist_id']}"
-    send(view, "DELETE", path)
-    still = get_or_none(view, path) is not None
-    message = f"Plex accepted the deletion of '{target.title}', but it still exists. Check it with playlist_list."
-    check_confirmed(requested=False, found=still, message=message)
-    return {"deleted": True, **target.facts}
+    return delete_target(view, f"/playlists/{target.facts['playlist_id']}", target, "playlist_list")

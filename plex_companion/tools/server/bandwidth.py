@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element
 
@@ -34,11 +35,14 @@ def parse_span(timespan: str | None) -> int:
     Raises:
         Invalid: the span is unknown; the error lists the known ones.
     """
-    wanted = "seconds" if timespan is None else timespan.strip().casefold()
-    if wanted not in SPANS:
+    requested = "seconds" if timespan is None else timespan.strip().casefold()
+    if requested not in SPANS:
         message = f"timespan must be one of {', '.join(SPANS)}; got '{timespan}'."
         raise Invalid(message, argument="timespan", allowed=list(SPANS))
-    return SPANS[wanted]
+    return SPANS[requested]
+
+
+_LAN = {"none": None, "": None, "true": True, "false": False}
 
 
 def parse_lan(lan: bool | str | None) -> bool | None:
@@ -47,11 +51,10 @@ def parse_lan(lan: bool | str | None) -> bool | None:
     Raises:
         Invalid: the value is neither true nor false.
     """
-    known = {"none": None, "": None, "true": True, "false": False}
-    wanted = str(lan).strip().casefold()
-    if wanted not in known:
+    requested = str(lan).strip().casefold()
+    if requested not in _LAN:
         raise Invalid(f"lan must be true, false or omitted; got '{lan}'.", argument="lan", allowed=["true", "false"])
-    return known[wanted]
+    return _LAN[requested]
 
 
 def get_bandwidth(
@@ -61,17 +64,29 @@ def get_bandwidth(
     most = clamp_limit(limit, MOST_BANDWIDTH, offset)
     found = get(plex, "/statistics/bandwidth", timespan=span, lan=lan).findall("StatisticsBandwidth")
     rows = sorted(found, key=lambda row: read_number(row, "at") or 0, reverse=True)
-    some = ResultPage(rows[offset : offset + most], len(rows), offset, most)
-    users = play_history.get_accounts(plex, companion) if some.rows else {}
-    players = _get_devices(plex, companion) if some.rows else {}
+    page = ResultPage(rows[offset : offset + most], len(rows), offset, most)
+    users = play_history.get_accounts(plex, companion) if rows else {}
+    players = _get_devices(plex, companion) if page.rows else {}
     data = [
         _describe_row(
             row, mask_name(users.get(read_number(row, "accountID")), companion), players.get(row.get("deviceID"))
         )
-        for row in some.rows
+        for row in page.rows
     ]
-    total_bytes = sum(read_number(row, "bytes") or 0 for row in rows)
-    return {"status": "success", "data": data, "total_bytes": total_bytes, **some.as_dict()}
+    sent = _sum_by_account(rows)
+    by_user = [
+        {"account": mask_name(users.get(id_), companion), "account_id": id_, "bytes": size}
+        for id_, size in sent.most_common()
+    ]
+    return {"status": "success", "data": data, "users": by_user, "total_bytes": sent.total(), **page.as_dict()}
+
+
+def _sum_by_account(rows: list[Element]) -> Counter[int | None]:
+    """Return the bytes that each user was sent in all rows."""
+    sent: Counter[int | None] = Counter()
+    for row in rows:
+        sent[read_number(row, "accountID")] += read_number(row, "bytes") or 0
+    return sent
 
 
 def _get_devices(plex: PlexServer, companion: Companion) -> dict[str | None, Element]:
@@ -103,13 +118,13 @@ def get_resources(plex: PlexServer, offset: int, limit: int) -> dict[str, Any]:
     most = clamp_limit(limit, MOST_RESOURCES, offset)
     found = get(plex, "/statistics/resources", timespan=SPANS["seconds"]).findall("StatisticsResources")
     rows = sorted(found, key=lambda row: read_number(row, "at") or 0, reverse=True)
-    some = ResultPage(rows[offset : offset + most], len(rows), offset, most)
+    page = ResultPage(rows[offset : offset + most], len(rows), offset, most)
     current = _describe_load(rows[0]) if rows else {}
     return {
         "status": "success",
         "current": current,
-        "data": [_describe_load(row) for row in some.rows],
-        **some.as_dict(),
+        "data": [_describe_load(row) for row in page.rows],
+        **page.as_dict(),
     }
 
 

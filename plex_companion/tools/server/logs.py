@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from plex_companion.errors import Ambiguous, Invalid, NotFound, PlexError, TooLarge
 from plex_companion.plex.query import download
 from plex_companion.plex.xml.attributes import shorten
-from plex_companion.text import clean, mask, redact
+from plex_companion.text import clean, format_count, mask, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -124,12 +124,12 @@ def read_text(archive: zipfile.ZipFile, name: str, most: int) -> str:
 
 def pick_file(names: Sequence[str], log_type: str) -> str:
     """Return the file for a known log type, a file name, or a part that only one name contains."""
-    wanted = log_type.strip().casefold()
-    full = TYPES.get(wanted, log_type.strip()).casefold()
+    query = log_type.strip().casefold()
+    full = TYPES.get(query, log_type.strip()).casefold()
     rules: tuple[Callable[[str], bool], ...] = (
         lambda name: name.casefold() == full,
         lambda name: posixpath.basename(name.casefold()) == full,
-        lambda name: bool(wanted) and wanted in name.casefold(),
+        lambda name: bool(query) and query in name.casefold(),
     )
     fitting = next(filter(None, ([name for name in names if rule(name)] for rule in rules)), [])
     if not fitting:
@@ -144,32 +144,30 @@ def pick_file(names: Sequence[str], log_type: str) -> str:
     return fitting[0]
 
 
-def build_result(name: str, lines: Sequence[str], wanted: LogQuery, *, private: bool) -> dict[str, Any]:
+def build_result(name: str, lines: Sequence[str], query: LogQuery, *, private: bool) -> dict[str, Any]:
     """Return the lines as a result: numbered from 0, without secrets, within the limits."""
-    numbered = _filter_lines(lines, wanted.search, private=private) if wanted.search else list(enumerate(lines))
-    first = max(0, len(numbered) - wanted.lines) if wanted.start is None else wanted.start
-    window = numbered[first : first + wanted.lines]
-    kept = _limit_lines([{"n": n, "text": _mask(line, private=private)} for n, line in window], wanted)
-    first += len(window) - len(kept) if wanted.start is None else 0
+    numbered = _filter_lines(lines, query.search, private=private) if query.search else list(enumerate(lines))
+    first = max(0, len(numbered) - query.lines) if query.start is None else query.start
+    window = numbered[first : first + query.lines]
+    kept = _limit_lines([{"n": n, "text": _mask(line, private=private)} for n, line in window], query)
+    first += len(window) - len(kept) if query.start is None else 0
     return {
         "file": name,
-        "mode": wanted.mode,
-        "total_lines" if wanted.search is None else "total_matches": len(numbered),
+        "mode": query.mode,
+        "total_lines" if query.search is None else "total_matches": len(numbered),
         "first_line": first if kept else None,
         "last_line": first + len(kept) - 1 if kept else None,
-        "limit": wanted.lines,
+        "limit": query.lines,
         "truncated": len(kept) < len(window),
         "lines": kept,
     }
 
 
 def _filter_lines(lines: Sequence[str], term: str, *, private: bool) -> list[tuple[int, str]]:
-    """Return the lines that contain the term even with secrets masked, so that nobody can find out a secret by
-    searching.
-    """
-    wanted = term.casefold()
-    found = ((n, _mask(line, private=private)) for n, line in enumerate(lines) if wanted in line.casefold())
-    return [(n, line) for n, line in found if wanted in line.casefold()]
+    """Return the lines that contain the term even with secrets masked: a search must not find out a secret."""
+    query = term.casefold()
+    found = ((n, _mask(line, private=private)) for n, line in enumerate(lines) if query in line.casefold())
+    return [(n, line) for n, line in found if query in line.casefold()]
 
 
 def _mask(line: str, *, private: bool) -> str:
@@ -178,9 +176,9 @@ def _mask(line: str, *, private: bool) -> str:
     return shorten(mask(text) if private else text, LONGEST_LINE) or ""
 
 
-def _limit_lines(lines: list[dict[str, Any]], wanted: LogQuery) -> list[dict[str, Any]]:
+def _limit_lines(lines: list[dict[str, Any]], query: LogQuery) -> list[dict[str, Any]]:
     """Return as many lines as fit into one answer: the last ones when reading the end, else the first."""
-    tail = wanted.start is None
+    tail = query.start is None
     left, kept = MOST_TEXT, []
     for line in reversed(lines) if tail else lines:
         left -= len(line["text"].encode())
@@ -190,13 +188,15 @@ def _limit_lines(lines: list[dict[str, Any]], wanted: LogQuery) -> list[dict[str
     return kept[::-1] if tail else kept
 
 
-def describe_lines(found: dict[str, Any], wanted: LogQuery) -> str:
+def describe_lines(found: dict[str, Any], query: LogQuery) -> str:
     """Describe the lines in a sentence."""
     name, count = clean(found["file"]), len(found["lines"])
-    if wanted.search is not None:
-        return f"Found {found['total_matches']} lines with '{wanted.search}' in {name}; showing {count}."
-    if wanted.start is None:
-        return f"Last {count} of {found['total_lines']} lines of {name}."
+    if query.search is not None:
+        return f"Found {format_count(found['total_matches'], 'line')} with '{query.search}' in {name}; showing {count}."
+    if query.start is None:
+        return f"Last {count} of {format_count(found['total_lines'], 'line')} of {name}."
     if not count:
-        return f"{name} has {found['total_lines']} lines, none from {wanted.start} on (they count from 0)."
+        return (
+            f"{name} has {format_count(found['total_lines'], 'line')}, none from {query.start} on (they count from 0)."
+        )
     return f"Lines {found['first_line']} to {found['last_line']} of the {found['total_lines']} of {name}, from 0."

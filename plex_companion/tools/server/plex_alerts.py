@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from plex_companion.companion import Companion
     from plex_companion.tools.declare import Caller
 
-MOST = 500
+MOST_ALERTS = 500
 PROGRESS_SECONDS = 5.0
 WHY_NONE = "No such events arrived. `connection` says whether the companion is connected to Plex."
 
@@ -63,7 +63,7 @@ async def wait_for_events(
 
 async def _read_page(companion: Companion, cursor: int, types: list[str] | None, limit: int) -> JournalPage:
     """Return a page of the journal, without the companion's own entries unless they are requested."""
-    page = await read_events_after(companion.cache, cursor, types, limit)
+    page = await read_events_after(companion.cache, cursor, types, limit, companion.only_server)
     return page if types else replace(page, rows=[row for row in page.rows if row["type"] != "audit"])
 
 

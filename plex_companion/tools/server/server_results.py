@@ -51,6 +51,7 @@ class BandwidthPage(Page, total=False):
 
     status: str | None
     data: list[BandwidthEntry] | None
+    users: list[dict[str, Any]] | None
     total_bytes: int | None
 
 

@@ -16,12 +16,13 @@ from plex_companion.plex.xml.attributes import read_flag, read_local_time, read_
 from plex_companion.text import clean, mask
 from plex_companion.tools.arguments import choose
 from plex_companion.tools.confirm import destroy_after_confirmation
-from plex_companion.tools.declare import Access, Caller, Shape, Toolset
+from plex_companion.tools.declare import Access, Caller, FollowedWork, Shape, Toolset
 from plex_companion.tools.parameters import Confirm, LibraryName
 from plex_companion.tools.server import bandwidth, logs, plex_alerts, trash
 from plex_companion.tools.server.server_results import BandwidthPage, LogLines, NotificationPage, ResourcePage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
     from plex_companion.plex.client import PlexServer
@@ -93,7 +94,7 @@ class TrashEmptied:
     libraries: list[dict[str, Any]]
 
 
-@SERVER.tool(Access.READ)
+@SERVER.tool(Access.READ, title="Show the server")
 def server_get_info(plex: PlexServer, companion: Companion) -> ServerInfo:
     """Get the name, version, platform and transcoder of the Plex Media Server."""
     root = get(plex, "/")
@@ -110,7 +111,7 @@ def server_get_info(plex: PlexServer, companion: Companion) -> ServerInfo:
     return ServerInfo("success", data)
 
 
-@SERVER.tool(Access.READ)
+@SERVER.tool(Access.READ, title="Read server logs")
 def server_get_plex_logs(
     plex: PlexServer,
     companion: Companion,
@@ -127,17 +128,17 @@ def server_get_plex_logs(
     `first_line` count matches, and `n` is the line in the file. Tokens are hidden, and so are addresses and e-mails in
     privacy mode. Logs may be a minute old.
     """
-    wanted = logs.build_query(num_lines, start_line, search_term)
+    query = logs.build_query(num_lines, start_line, search_term)
     if list_files:
         files = logs.list_names(plex, companion.ttl_cache)
         return {"status": "success", "message": f"Plex has {len(files)} log files.", "mode": "list", "files": files}
     name, lines = logs.read_lines(plex, companion.ttl_cache, log_type)
     harmless = [companion.secrets.hide(line) for line in lines]  # before a search, which must not confirm a guess
-    found = logs.build_result(name, harmless, wanted, private=companion.settings.privacy)
-    return {"status": "success", "message": logs.describe_lines(found, wanted), **found}
+    found = logs.build_result(name, harmless, query, private=companion.settings.privacy)
+    return {"status": "success", "message": logs.describe_lines(found, query), **found}
 
 
-@SERVER.tool(Access.READ)
+@SERVER.tool(Access.READ, title="Bandwidth")
 def server_get_bandwidth(
     plex: PlexServer,
     companion: Companion,
@@ -148,14 +149,14 @@ def server_get_bandwidth(
 ) -> Annotated[dict[str, Any], Shape(BandwidthPage)]:
     """List how many bytes Plex sent, by user and device, newest first.
 
-    Each row covers one device of one user in one time span. `total_bytes` sums up all rows, including those not shown.
-    `limit` is at most 2000.
+    Each row covers one device of one user in one time span. `users` (most first) and `total_bytes` sum up all rows, including
+    those not shown. `limit` is at most 2000.
     """
     span, local_only = bandwidth.parse_span(timespan), bandwidth.parse_lan(lan)
     return bandwidth.get_bandwidth(plex, companion, span, local_only, offset, limit)
 
 
-@SERVER.tool(Access.READ)
+@SERVER.tool(Access.READ, title="Processor and memory load")
 def server_get_current_resources(
     plex: PlexServer, offset: int = 0, limit: int = 30
 ) -> Annotated[dict[str, Any], Shape(ResourcePage)]:
@@ -166,14 +167,20 @@ def server_get_current_resources(
     return bandwidth.get_resources(plex, offset, limit)
 
 
-@SERVER.tool(Access.READ)
+@SERVER.tool(Access.READ, title="List maintenance tasks")
 def server_get_butler_tasks(plex: PlexServer) -> ButlerTasks:
     """List Plex's nightly maintenance tasks and whether they are enabled. `server_run_butler_task` starts one now."""
     tasks = [_describe_task(row) for row in _list_tasks(plex)]
     return ButlerTasks("success", tasks, len(tasks), None if tasks else "This server has no butler tasks.")
 
 
-@SERVER.tool(Access.WRITE)
+def _follow_butler(found: Mapping[str, Any]) -> FollowedWork:
+    """Return how to recognize a task. Unverified: no recording of a butler task's activity is public."""
+    name = str(found["task"])
+    return FollowedWork(f"butler.{name[:1].lower()}{name[1:]}")
+
+
+@SERVER.tool(Access.WRITE, title="Run a maintenance task", follow=_follow_butler)
 def server_run_butler_task(
     plex: PlexServer, task_name: Annotated[str, Field(description="Name from server_get_butler_tasks.")]
 ) -> TaskStarted:
@@ -183,7 +190,7 @@ def server_run_butler_task(
     return TaskStarted("success", f"Task {name} {'started' if started else 'is already running'}.", name)
 
 
-@SERVER.tool(Access.READ)
+@SERVER.tool(Access.READ, title="Raw notifications")
 async def server_get_alerts(
     companion: Companion,
     caller: Caller,
@@ -198,14 +205,14 @@ async def server_get_alerts(
     is nothing. `dropped` is true when some events are no longer stored. For problems that need attention, use
     `alerts_list`.
     """
-    most = clamp_limit(limit, plex_alerts.MOST)
+    most = clamp_limit(limit, plex_alerts.MOST_ALERTS)
     cursor = await plex_alerts.find_start(companion, since)
     enough = most if since is None else 1
     page = await plex_alerts.wait_for_events(companion, caller, cursor, types, most, enough=enough, seconds=timeout)
     return plex_alerts.build_result(companion, page, most)
 
 
-@SERVER.tool(Access.DESTRUCTIVE)
+@SERVER.tool(Access.DESTRUCTIVE, title="Empty the trash")
 async def server_empty_trash(
     companion: Companion,
     caller: Caller,
@@ -225,14 +232,14 @@ async def server_empty_trash(
     )
 
 
-@SERVER.tool(Access.WRITE, additive=True)
+@SERVER.tool(Access.WRITE, title="Optimize the database", additive=True)
 def server_optimize_database(plex: PlexServer) -> TaskAccepted:
     """Start an optimization of Plex's database. It runs in the background and may slow Plex down."""
     send(plex, "PUT", "/library/optimize?async=1")
     return TaskAccepted("success", "Optimizing the database started.")
 
 
-@SERVER.tool(Access.WRITE)
+@SERVER.tool(Access.WRITE, title="Clean unused bundles")
 def server_clean_bundles(plex: PlexServer) -> TaskAccepted:
     """Start the removal of artwork and metadata files that no item uses. It runs in the background."""
     send(plex, "PUT", "/library/clean/bundles?async=1")

@@ -42,7 +42,7 @@ def describe_trash(plex: PlexServer, known: TtlCache, library_name: str | None) 
     items = sum(items for _, items in counted)
     listed = ", ".join(f"{library.title}: {items}" for library, items in counted)
     sentence = (
-        f"Empty the trash of {title} ({listed} items)? Plex permanently forgets these items and their watch "
+        f"Empty the trash of {title} ({listed})? Plex permanently forgets these items and their watch "
         "history. This cannot be undone. An unplugged or unmounted disk also puts everything on it into the trash."
     )
     facts = {"title": title, "type": "trash", "items": items, "libraries": described}

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from plex_companion.cache.queries.counts import UNKNOWN, Sum, count_plays_by_player
+from plex_companion.cache.queries.counts import UNKNOWN, WatchTotals, count_plays_by_player, parse_watch_totals
 from plex_companion.cache.queries.plays import read_history_status
 from plex_companion.history.filters import list_users
-from plex_companion.history.source import add_envelope, describe_import, find_server
+from plex_companion.history.source import add_envelope, describe_import, list_servers
 from plex_companion.plex.xml.attributes import parse_identifier
+from plex_companion.text import format_count
 from plex_companion.times import DAY_MS, Window
 from plex_companion.tools.users import get_plex_tv_users
 from plex_companion.zones import name_zone
@@ -37,20 +38,20 @@ Player = tuple[str | None, str | None, str | None]
 class _Usage:
     """One user's plays. A play with unknown type or device counts only in the total."""
 
-    whole: Sum = field(default_factory=Sum)
-    kinds: dict[str, Sum] = field(default_factory=dict)
-    players: dict[Player, Sum] = field(default_factory=dict)
+    whole: WatchTotals = field(default_factory=WatchTotals)
+    kinds: dict[str, WatchTotals] = field(default_factory=dict)
+    players: dict[Player, WatchTotals] = field(default_factory=dict)
 
     def add(self, row: sqlite3.Row) -> None:
         """Count plays of one media type on one player."""
-        some = Sum(row["plays"], row["timed"], row["watched_ms"])
-        self.whole = self.whole.plus(some)
+        totals = parse_watch_totals(row)
+        self.whole = self.whole.plus(totals)
         if row["type"]:
-            self.kinds[row["type"]] = self.kinds.get(row["type"], Sum()).plus(some)
+            self.kinds[row["type"]] = self.kinds.get(row["type"], WatchTotals()).plus(totals)
         player = (row["client_identifier"], row["player_title"], row["platform"])
         if any(player):
             known = next((one for one in self.players if one[0] and one[0] == player[0]), player)
-            self.players[known] = self.players.get(known, Sum()).plus(some)
+            self.players[known] = self.players.get(known, WatchTotals()).plus(totals)
 
 
 async def get_statistics(companion: Companion, period: Period, user_id: str | None) -> dict[str, Any]:
@@ -58,14 +59,16 @@ async def get_statistics(companion: Companion, period: Period, user_id: str | No
     days, now = _DAYS[period], companion.now_ms
     window = Window(0 if days is None else max(0, now - days * DAY_MS), now)
     usages: dict[str, _Usage] = {}
-    for row in await count_plays_by_player(companion.cache, window):
+    for row in await count_plays_by_player(companion.cache, window, companion.only_server):
         usages.setdefault(row["user"], _Usage()).add(row)
     names = await list_users(companion)
     shown = {key: usage for key, usage in usages.items() if user_id is None or key == user_id}
     rows = [_describe_user(companion, key, usage, names) for key, usage in shown.items() if key != UNKNOWN]
     rows.sort(key=lambda row: (-row["total_duration"], -row["total_plays"], row["user"] or ""))
-    whole = Sum(*(sum(one) for one in zip((0, 0, 0), *(usage.whole for usage in shown.values()), strict=True)))
-    known = await read_history_status(companion.cache, find_server(companion))
+    whole = WatchTotals(
+        *(sum(one) for one in zip(WatchTotals(), *(usage.whole for usage in shown.values()), strict=True))
+    )
+    known = await read_history_status(companion.cache, list_servers(companion))
     result = {
         "time_period": period,
         "user_filter": None if user_id is None else names.get(user_id) or user_id,
@@ -75,6 +78,7 @@ async def get_statistics(companion: Companion, period: Period, user_id: str | No
         "total_plays": whole.plays,
         "timed_plays": whole.timed,
         "total_duration": whole.watched_ms // 1000,
+        "estimated_duration": whole.estimated_ms // 1000,
         "timezone": name_zone(companion.zone),
         "history": describe_import(known),
         **_build_message(whole, complete=known.complete),
@@ -82,16 +86,18 @@ async def get_statistics(companion: Companion, period: Period, user_id: str | No
     return add_envelope(companion, result)
 
 
-def _build_message(whole: Sum, *, complete: bool) -> dict[str, str]:
+def _build_message(whole: WatchTotals, *, complete: bool) -> dict[str, str]:
     """Return the caveats that a reader of the figures needs."""
     notes = []
     if not whole.plays:
         notes.append("Nothing was played in this period.")
-    elif whole.timed < whole.plays:
+    if whole.estimated_ms:
         notes.append(
-            f"The watch time of {whole.timed} of {whole.plays} plays is known. The others come from Plex's own history, "
-            "which has no watch time."
+            f"{format_duration(whole.estimated_ms // 1000)} of the watch time are estimated: plays that are known from Plex's "
+            "own history alone count with the length of their item."
         )
+    if whole.timed < whole.plays:
+        notes.append(f"The watch time of {whole.timed} of {format_count(whole.plays, 'play')} is known.")
     if not complete:
         notes.append("Plex's own history is not imported completely yet: plays may be missing.")
     return {"message": " ".join(notes)} if notes else {}
@@ -102,18 +108,19 @@ def format_duration(seconds: int) -> str:
     return f"{seconds // 3600}h {seconds // 60 % 60}m {seconds % 60}s"
 
 
-def _describe_sums(sums: Sum) -> dict[str, Any]:
+def _describe_sums(sums: WatchTotals) -> dict[str, Any]:
     seconds = sums.watched_ms // 1000
     return {"duration": seconds, "count": sums.plays, "formatted_duration": format_duration(seconds)}
 
 
 def _describe_user(companion: Companion, key: str, usage: _Usage, names: dict[str, str | None]) -> dict[str, Any]:
-    person = get_plex_tv_users(companion).get(int(key)) if key.isdecimal() else None
+    one_user = get_plex_tv_users(companion).get(int(key)) if key.isdecimal() else None
     seconds = usage.whole.watched_ms // 1000
     return {
         "user": key.removeprefix("=") if key.startswith("=") else names.get(key),
-        "user_thumb": person.thumb if person else None,
+        "user_thumb": one_user.thumb if one_user else None,
         "total_duration": seconds,
+        "estimated_duration": usage.whole.estimated_ms // 1000,
         "total_plays": usage.whole.plays,
         "timed_plays": usage.whole.timed,
         "media_types": {kind: _describe_sums(sums) for kind, sums in usage.kinds.items()},
@@ -123,7 +130,7 @@ def _describe_user(companion: Companion, key: str, usage: _Usage, names: dict[st
     }
 
 
-def _key_by_name(players: dict[Player, Sum]) -> dict[str, Any]:
+def _key_by_name(players: dict[Player, WatchTotals]) -> dict[str, Any]:
     """Return the entries keyed by name. A repeated name becomes `name (id)`."""
     named: dict[str, Any] = {}
     for (identifier, title, platform), sums in players.items():

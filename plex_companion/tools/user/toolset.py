@@ -24,6 +24,7 @@ from plex_companion.times import MINUTE_MS, SECOND_MS
 from plex_companion.tools.declare import Access, Shape, Toolset
 from plex_companion.tools.parameters import UserId, Username
 from plex_companion.tools.play_history import HistoryWalk, describe_play, drop_repeats, get_devices
+from plex_companion.tools.server_argument import ServerArgument
 from plex_companion.tools.user.statistics import Period, get_statistics
 from plex_companion.tools.user.user_results import OnDeckPage, UserInfo, UserSearch, UserStatistics
 from plex_companion.tools.users import (
@@ -89,7 +90,7 @@ class ContinueWatching:
     message: str | None = None
 
 
-@USER.tool(Access.READ, open_world=True)
+@USER.tool(Access.READ, title="Search users", open_world=True, server=ServerArgument.NONE)
 def user_search_users(
     plex: PlexServer, companion: Companion, search_term: str | None = None
 ) -> Annotated[dict[str, Any], Shape(UserSearch)]:
@@ -99,39 +100,39 @@ def user_search_users(
     """
     if search_term is None or not search_term.strip():
         return _list_all_users(plex, companion)
-    wanted = fold(search_term)
-    people = (read_owner(plex, companion), *list_users(plex, companion))
-    found = [person for person in people if _has_name_with(person, wanted)]
-    rows = [_describe_found(plex, companion, person) for person in found]
+    requested = fold(search_term)
+    accounts = (read_owner(plex, companion), *list_users(plex, companion))
+    found = [user for user in accounts if _has_name_with(user, requested)]
+    rows = [_describe_found(plex, companion, user) for user in found]
     answer: dict[str, Any] = {"searchTerm": search_term, "usersFound": len(rows), "users": rows}
     return answer if rows else {**answer, "message": f"No user's name or e-mail contains '{search_term}'."}
 
 
-@USER.tool(Access.READ, open_world=True)
+@USER.tool(Access.READ, title="List users", open_world=True, server=ServerArgument.NONE)
 def user_list_all_users(plex: PlexServer, companion: Companion) -> AllUsers:
     """List the owner and all home, managed and shared users with their plex.tv ids."""
-    others = [_describe_user(mask_user(person, companion)) for person in list_users(plex, companion)]
+    others = [_describe_user(mask_user(user, companion)) for user in list_users(plex, companion)]
     me = mask_user(get_owner_account(plex, companion), companion)
     names = {"id": me.id, "username": me.username, "email": me.email, "title": me.title, "uuid": me.uuid}
     return AllUsers({**names, "type": me.kind, "home": me.home, "homeAdmin": me.admin}, others, len(others))
 
 
-@USER.tool(Access.READ, open_world=True)
+@USER.tool(Access.READ, title="Show a user", open_world=True, server=ServerArgument.NONE)
 def user_get_info(
     plex: PlexServer, companion: Companion, username: Username | None = None
 ) -> Annotated[dict[str, Any], Shape(UserInfo)]:
     """Show one user: role, names, and the servers and libraries they can see. For the owner (the default), also the
     subscription.
     """
-    person = find_user(plex, companion, username)
-    if person.is_owner:
+    user = find_user(plex, companion, username)
+    if user.is_owner:
         return _describe_owner(plex, companion)
-    known = mask_user(person, companion)
+    known = mask_user(user, companion)
     names = {"username": known.username, "email": known.email, "title": known.title, "id": known.id}
-    return {"role": known.kind, **names, "serverAccess": _describe_access(plex, companion, person)}
+    return {"role": known.kind, **names, "serverAccess": _describe_access(plex, companion, user)}
 
 
-@USER.tool(Access.READ, open_world=True)
+@USER.tool(Access.READ, title="On deck of a user", open_world=True)
 def user_get_on_deck(
     plex: PlexServer, companion: Companion, username: Username | None = None, limit: int = 50, offset: int = 0
 ) -> Annotated[dict[str, Any], Shape(OnDeckPage)]:
@@ -140,14 +141,14 @@ def user_get_on_deck(
     By default for the owner.
     """
     limit = clamp_limit(limit, LISTED, offset)
-    person = find_user(plex, companion, username)
-    found = get_page(switch_to(plex, companion, person), "/library/onDeck", offset=offset, limit=limit)
+    user = find_user(plex, companion, username)
+    found = get_page(switch_to(plex, companion, user), "/library/onDeck", offset=offset, limit=limit)
     items = [_describe_on_deck(row) for row in found.rows]
-    answer = {"username": mask_name(person.name, companion), "count": len(items), "items": items, **found.as_dict()}
+    answer = {"username": mask_name(user.name, companion), "count": len(items), "items": items, **found.as_dict()}
     return answer if items else {**answer, "message": "Nothing is on deck."}
 
 
-@USER.tool(Access.READ, open_world=True)
+@USER.tool(Access.READ, title="Continue watching", open_world=True)
 def user_get_continue_watching(
     plex: PlexServer,
     companion: Companion,
@@ -166,7 +167,7 @@ def user_get_continue_watching(
     return ContinueWatching("success", len(items), limit, items, None if items else "Nothing has been started.")
 
 
-@USER.tool(Access.READ, open_world=True)
+@USER.tool(Access.READ, title="Watch history of a user", open_world=True)
 def user_get_watch_history(
     plex: PlexServer,
     companion: Companion,
@@ -183,16 +184,16 @@ def user_get_watch_history(
     items that were only marked as watched.
     """
     asked, limit = limit, clamp_limit(limit, HISTORY, offset)
-    person = find_user(plex, companion, username, user_id)
-    looking = HistoryWalk(plex, person.account_id)
+    user = find_user(plex, companion, username, user_id)
+    looking = HistoryWalk(plex, user.account_id)
     rows = _filter_plays(looking, content_type, repeats=include_repeats)
     played = list(islice(rows, offset, offset + limit))
     names = get_devices(plex, companion) if played else {}
     items = [describe_play(row, names) for row in played]
     message = _explain_extent(looking, len(items), limit)
     return WatchHistory(
-        username=mask_name(person.name, companion),
-        user_id=person.account_id,
+        username=mask_name(user.name, companion),
+        user_id=user.account_id,
         count=len(items),
         requestedLimit=asked,
         contentType=content_type,
@@ -203,54 +204,54 @@ def user_get_watch_history(
     )
 
 
-@USER.tool(Access.READ, open_world=True)
+@USER.tool(Access.READ, title="Statistics of users", open_world=True)
 async def user_get_statistics(
     companion: Companion, time_period: Period = "last_24_hours", username: Username | None = None
 ) -> Annotated[dict[str, Any], Shape(UserStatistics)]:
     """Compare users by plays and seconds watched in a period, by media type and device, longest first.
 
-    By default for all users. Periods are multiples of 24 hours. Answers from the cache. Seconds cover the `timed_plays`
-    only, because Plex gives no watch time for the others.
+    Covers all users unless `username` is given. Periods end now and count days as 24 hours. Answers from the cache. Plays
+    that are known from Plex's history alone count with the length of their item: `estimated_duration` has their seconds.
     """
     user_id = await find_user_id(companion, username) if username and username.strip() else None
     return await get_statistics(companion, time_period, user_id)
 
 
 def _list_all_users(plex: PlexServer, companion: Companion) -> dict[str, Any]:
-    others = [mask_user(person, companion) for person in list_users(plex, companion)]
+    others = [mask_user(user, companion) for user in list_users(plex, companion)]
     me = mask_user(get_owner_account(plex, companion), companion)
-    shared = [{**_list_names(person), "id": person.id} for person in others]
+    shared = [{**_list_names(user), "id": user.id} for user in others]
     return {"totalUsers": len(others) + 1, "owner": _list_names(me), "sharedUsers": shared}
 
 
-def _list_names(person: ServerUser) -> dict[str, Any]:
-    return {"username": person.username, "email": person.email, "title": person.title}
+def _list_names(user: ServerUser) -> dict[str, Any]:
+    return {"username": user.username, "email": user.email, "title": user.title}
 
 
-def _has_name_with(person: ServerUser, folded: str) -> bool:
-    return any(folded in fold(name) for name in (person.username, person.email, person.title) if name)
+def _has_name_with(user: ServerUser, folded: str) -> bool:
+    return any(folded in fold(name) for name in (user.username, user.email, user.title) if name)
 
 
-def _describe_found(plex: PlexServer, companion: Companion, person: ServerUser) -> dict[str, Any]:
-    row = {"role": person.kind, **_list_names(mask_user(person, companion)), "id": person.id}
-    granted = None if person.is_owner else get_access(plex, companion).get(person.id)
-    return row if person.is_owner else {**row, "libraries": list(granted.libraries) if granted else []}
+def _describe_found(plex: PlexServer, companion: Companion, user: ServerUser) -> dict[str, Any]:
+    row = {"role": user.kind, **_list_names(mask_user(user, companion)), "id": user.id}
+    granted = None if user.is_owner else get_access(plex, companion).get(user.id)
+    return row if user.is_owner else {**row, "libraries": list(granted.libraries) if granted else []}
 
 
-def _describe_user(person: ServerUser) -> dict[str, Any]:
+def _describe_user(user: ServerUser) -> dict[str, Any]:
     return {
-        "id": person.id,
-        "title": person.title,
-        "username": person.username,
-        "email": person.email,
-        "uuid": person.uuid,
-        "thumb": person.thumb,
-        "home": person.home,
-        "guest": person.guest,
-        "restricted": person.restricted,
-        "admin": person.admin,
-        "protected": person.protected,
-        "type": person.kind,
+        "id": user.id,
+        "title": user.title,
+        "username": user.username,
+        "email": user.email,
+        "uuid": user.uuid,
+        "thumb": user.thumb,
+        "home": user.home,
+        "guest": user.guest,
+        "restricted": user.restricted,
+        "admin": user.admin,
+        "protected": user.protected,
+        "type": user.kind,
     }
 
 
@@ -271,9 +272,9 @@ def _describe_owner(plex: PlexServer, companion: Companion) -> dict[str, Any]:
     }
 
 
-def _describe_access(plex: PlexServer, companion: Companion, person: ServerUser) -> list[dict[str, Any]]:
+def _describe_access(plex: PlexServer, companion: Companion, user: ServerUser) -> list[dict[str, Any]]:
     """Describe the servers a user can see. Only this server's libraries are known."""
-    granted = get_access(plex, companion).get(person.id)
+    granted = get_access(plex, companion).get(user.id)
     here = list(granted.libraries) if granted else []
     return [
         {
@@ -281,7 +282,7 @@ def _describe_access(plex: PlexServer, companion: Companion, person: ServerUser)
             "libraries": here if share.machine_identifier == plex.machineIdentifier else [],
             "all_libraries": share.all_libraries,
         }
-        for share in person.shares
+        for share in user.shares
     ]
 
 
@@ -327,8 +328,8 @@ def _format_clock(milliseconds: int) -> str:
 
 
 def _filter_plays(looking: HistoryWalk, content_type: str | None, *, repeats: bool) -> Iterator[Element]:
-    wanted = "episode" if content_type == "show" else content_type
-    rows = (row for row in looking if wanted is None or row.get("type") == wanted)
+    requested = "episode" if content_type == "show" else content_type
+    rows = (row for row in looking if requested is None or row.get("type") == requested)
     return rows if repeats else drop_repeats(rows)
 
 

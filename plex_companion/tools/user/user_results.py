@@ -65,6 +65,7 @@ class UserStatistics(Envelope, total=False):
     total_plays: int | None
     timed_plays: int | None
     total_duration: int | None
+    estimated_duration: int | None
     timezone: str | None
     history: dict[str, Any] | None
     message: str | None

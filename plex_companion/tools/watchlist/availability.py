@@ -31,14 +31,14 @@ _ELSEWHERE = ("imdb://", "tmdb://", "tvdb://")
 
 
 async def add_availability(
-    companion: Companion, person: ServerUser, rows_and_items: Sequence[WatchlistRow]
+    companion: Companion, user: ServerUser, rows_and_items: Sequence[WatchlistRow]
 ) -> list[dict[str, Any]]:
     """Return the items with their library entries and watched state. If the server fails, each item says so.
 
     One request per kind finds items with the same guid; it is unverified that `guid=` takes several. Each title not
     found costs one more request, which searches by title and compares guids and the ids of IMDb, TMDB and TVDB.
     """
-    found = await _try_request(companion, partial(_find_by_guid, companion, person, [row for row, _ in rows_and_items]))
+    found = await _try_request(companion, partial(_find_by_guid, companion, user, [row for row, _ in rows_and_items]))
     if isinstance(found, str):
         return [_describe_state(item, found) for _, item in rows_and_items]
     items: list[dict[str, Any]] = [{} for _ in rows_and_items]
@@ -48,7 +48,7 @@ async def add_availability(
         same = found.get(row.get("guid", "")) or []
         async with limiter:
             items[place] = _describe_state(
-                item, same or await _try_request(companion, partial(_find_by_name, companion, person, row))
+                item, same or await _try_request(companion, partial(_find_by_name, companion, user, row))
             )
 
     async with anyio.create_task_group() as tasks:
@@ -58,9 +58,7 @@ async def add_availability(
 
 
 async def _try_request(companion: Companion, question: Callable[[PlexServer], Any]) -> Any:
-    """Return the answer, or the error message: the watchlist comes from plex.tv and is valid without the server's
-    answer.
-    """
+    """Return the answer, or the error message: the watchlist is plex.tv's, and valid without the server's answer."""
     try:
         return await companion.gateway.call(question)
     except (PlexError, TimedOut, NotFound) as error:
@@ -68,23 +66,23 @@ async def _try_request(companion: Companion, question: Callable[[PlexServer], An
 
 
 def _find_by_guid(
-    companion: Companion, person: ServerUser, rows: Sequence[Element], plex: PlexServer
+    companion: Companion, user: ServerUser, rows: Sequence[Element], plex: PlexServer
 ) -> dict[str, list[Element]]:
-    view = switch_to(plex, companion, person)
+    view = switch_to(plex, companion, user)
     found: dict[str, list[Element]] = {}
     for kind in _KINDS:
         guids = [row.get("guid", "") for row in rows if row.get("type") == kind]
-        for some in split_values(guids):
-            for row in get(view, "/library/all", type=TYPE_NUMBERS[kind], guid=",".join(some), includeGuids=1):
+        for part in split_values(guids):
+            for row in get(view, "/library/all", type=TYPE_NUMBERS[kind], guid=",".join(part), includeGuids=1):
                 found.setdefault(row.get("guid", ""), []).append(row)
     return found
 
 
-def _find_by_name(companion: Companion, person: ServerUser, wanted: Element, plex: PlexServer) -> list[Element]:
-    view = switch_to(plex, companion, person)
-    kind, title = TYPE_NUMBERS.get(wanted.get("type", "")), wanted.get("title", "")
+def _find_by_name(companion: Companion, user: ServerUser, requested: Element, plex: PlexServer) -> list[Element]:
+    view = switch_to(plex, companion, user)
+    kind, title = TYPE_NUMBERS.get(requested.get("type", "")), requested.get("title", "")
     rows = get_page(view, "/library/all", offset=0, limit=NAMESAKES, type=kind, title=title, includeGuids=1).rows
-    return [row for row in rows if _list_ids(row) & _list_ids(wanted)]
+    return [row for row in rows if _list_ids(row) & _list_ids(requested)]
 
 
 def _list_ids(row: Element) -> set[str]:

@@ -56,28 +56,28 @@ def open_profile(plex: PlexServer, companion: Companion, who: ProfileChoice) -> 
         PlexForbidden: the user is a friend outside the home, or the PIN is missing or wrong.
         PlexError: plex.tv switched to another user.
     """
-    person = find_chosen_user(plex, companion, who)
-    if person.is_owner:
+    one_user = find_chosen_user(plex, companion, who)
+    if one_user.is_owner:
         return plex
-    name = mask_name(person.name, companion)
-    if not person.home:
+    name = mask_name(one_user.name, companion)
+    if not one_user.home:
         message = f"'{name}' is not in the Plex home. Only the watchlists of home profiles are accessible."
         raise PlexForbidden(message)
-    switched = _switch_account(plex, person, who.pin)
+    switched = _switch_account(plex, one_user, who.pin)
     if switched is None:
         raise PlexForbidden(f"plex.tv refused to switch to '{name}': the PIN is missing or wrong.")
     token = switched.get("authenticationToken") or switched.get("authToken")
-    if read_number(switched, "id") != person.id or not token:
+    if read_number(switched, "id") != one_user.id or not token:
         raise PlexError(f"plex.tv did not switch to '{name}'. Nothing was changed; try again later.")
     return plex.switch_token(token)
 
 
-def _switch_account(plex: PlexServer, person: ServerUser, pin: str | None) -> Element | None:
+def _switch_account(plex: PlexServer, user: ServerUser, pin: str | None) -> Element | None:
     """Switch to the profile and return its account; `None` if plex.tv refuses the PIN."""
     from plex_companion.plex.call import CURRENT_CALL  # noqa: PLC0415 - only here
 
     try:
-        return send(plex.use_full_addresses(), "POST", f"https://plex.tv/api/home/users/{person.id}/switch", pin=pin)
+        return send(plex.use_full_addresses(), "POST", f"https://plex.tv/api/home/users/{user.id}/switch", pin=pin)
     except (PlexUnauthorized, PlexForbidden):
         call = CURRENT_CALL.get()
         if call is None or call.status not in {UNAUTHORIZED, FORBIDDEN}:

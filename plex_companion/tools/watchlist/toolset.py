@@ -17,6 +17,7 @@ from plex_companion.plex.titles import cut_query
 from plex_companion.plex.xml.attributes import drop_nulls, read_number, read_text
 from plex_companion.tools.declare import Access, Id, Shape, Toolset
 from plex_companion.tools.parameters import Username
+from plex_companion.tools.server_argument import ServerArgument
 from plex_companion.tools.watchlist.availability import add_availability
 from plex_companion.tools.watchlist.profiles import find_chosen_user, open_profile, parse_choice
 from plex_companion.tools.watchlist.watchlist_results import WatchlistPage, WatchlistSearch
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
     from plex_companion.tools.users import ServerUser
     from plex_companion.tools.watchlist.profiles import ProfileChoice
 
-WATCHLIST = Toolset("watchlist", "The watchlist of the plex.tv account or of a Plex Home profile")
+WATCHLIST = Toolset(
+    "watchlist", "The watchlist of the plex.tv account or of a Plex Home profile", server=ServerArgument.NONE
+)
 
 DISCOVER = "https://discover.provider.plex.tv"
 METADATA = "https://metadata.provider.plex.tv"
-MOST = 100
+MOST_ITEMS = 100
 _GUID = re.compile(r"plex://(?:movie|show)/([0-9A-Za-z]+)")
 _GROUPS = {None: "movies,tv", "movie": "movies", "show": "tv"}
 
@@ -51,7 +54,7 @@ class WatchlistChange:
     changed: bool
 
 
-@WATCHLIST.tool(Access.READ, open_world=True)
+@WATCHLIST.tool(Access.READ, title="Show the watchlist", open_world=True)
 async def watchlist_list(
     companion: Companion,
     offset: int = 0,
@@ -68,14 +71,14 @@ async def watchlist_list(
     """
     _check_limit(limit, offset)
     who = parse_choice(home_user_id, username, pin)
-    person, found = await companion.gateway.call(partial(_fetch_page, companion, who, offset, limit))
+    user, found = await companion.gateway.call(partial(_fetch_page, companion, who, offset, limit))
     items = [describe_title(row) for row in found.rows]
     if include_state:
-        items = await add_availability(companion, person, list(zip(found.rows, items, strict=True)))
+        items = await add_availability(companion, user, list(zip(found.rows, items, strict=True)))
     return {"items": items, "totalItems": found.total, "offset": offset, "limit": limit, "size": len(items)}
 
 
-@WATCHLIST.tool(Access.READ, open_world=True)
+@WATCHLIST.tool(Access.READ, title="Search for the watchlist", open_world=True)
 def watchlist_search(
     plex: PlexServer,
     companion: Companion,
@@ -112,7 +115,7 @@ def watchlist_search(
     }
 
 
-@WATCHLIST.tool(Access.WRITE, additive=True, open_world=True)
+@WATCHLIST.tool(Access.WRITE, title="Add to the watchlist", idempotent=True, additive=True, open_world=True)
 def watchlist_add(
     plex: PlexServer,
     companion: Companion,
@@ -127,11 +130,11 @@ def watchlist_add(
     """
     key = _parse_key(guid)
     return _change_watchlist(
-        open_profile(plex, companion, parse_choice(home_user_id, username, pin)), guid, key, wanted=True
+        open_profile(plex, companion, parse_choice(home_user_id, username, pin)), guid, key, listed=True
     )
 
 
-@WATCHLIST.tool(Access.WRITE, open_world=True)
+@WATCHLIST.tool(Access.WRITE, title="Remove from the watchlist", idempotent=True, open_world=True)
 def watchlist_remove(
     plex: PlexServer,
     companion: Companion,
@@ -146,7 +149,7 @@ def watchlist_remove(
     """
     key = _parse_key(guid)
     return _change_watchlist(
-        open_profile(plex, companion, parse_choice(home_user_id, username, pin)), guid, key, wanted=False
+        open_profile(plex, companion, parse_choice(home_user_id, username, pin)), guid, key, listed=False
     )
 
 
@@ -170,25 +173,25 @@ def describe_title(row: Element) -> dict[str, Any]:
 def _fetch_page(
     companion: Companion, who: ProfileChoice, offset: int, limit: int, plex: PlexServer
 ) -> tuple[ServerUser, ResultPage]:
-    person = find_chosen_user(plex, companion, who)
-    there = open_profile(plex, companion, who).use_full_addresses()
+    user = find_chosen_user(plex, companion, who)
+    profile = open_profile(plex, companion, who).use_full_addresses()
     path = f"{DISCOVER}/library/sections/watchlist/all"
     found = get_page(
-        there, path, offset=offset, limit=limit, includeCollections=1, includeExternalMedia=1, includeGuids=1
+        profile, path, offset=offset, limit=limit, includeCollections=1, includeExternalMedia=1, includeGuids=1
     )
-    return person, found
+    return user, found
 
 
-def _change_watchlist(view: PlexServer, guid: str, key: str, *, wanted: bool) -> WatchlistChange:
+def _change_watchlist(view: PlexServer, guid: str, key: str, *, listed: bool) -> WatchlistChange:
     """Add or remove the title if needed, and verify it."""
-    if _is_watchlisted(view, guid, key) == wanted:
-        return WatchlistChange("success", guid, wanted, changed=False)
-    action = "addToWatchlist" if wanted else "removeFromWatchlist"
+    if _is_watchlisted(view, guid, key) == listed:
+        return WatchlistChange("success", guid, listed, changed=False)
+    action = "addToWatchlist" if listed else "removeFromWatchlist"
     send(view.use_full_addresses(), "PUT", f"{DISCOVER}/actions/{action}", ratingKey=key)
-    if _is_watchlisted(view, guid, key) != wanted:
-        message = f"plex.tv accepted the change, but {guid} is {'not' if wanted else 'still'} on the watchlist. Check again in a minute."
-        raise NotConfirmed(message, requested={"watchlisted": wanted}, found={"watchlisted": not wanted})
-    return WatchlistChange("success", guid, wanted, changed=True)
+    if _is_watchlisted(view, guid, key) != listed:
+        message = f"plex.tv accepted the change, but {guid} is {'not' if listed else 'still'} on the watchlist. Check again in a minute."
+        raise NotConfirmed(message, requested={"watchlisted": listed}, found={"watchlisted": not listed})
+    return WatchlistChange("success", guid, listed, changed=True)
 
 
 def _is_watchlisted(view: PlexServer, guid: str, key: str) -> bool:
@@ -210,8 +213,8 @@ def _parse_key(guid: str) -> str:
 
 
 def _check_limit(limit: int, offset: int = 0) -> None:
-    if not 1 <= limit <= MOST:
-        raise Invalid(f"limit must be 1 to {MOST}; got {limit}.", argument="limit")
+    if not 1 <= limit <= MOST_ITEMS:
+        raise Invalid(f"limit must be 1 to {MOST_ITEMS}; got {limit}.", argument="limit")
     if offset < 0:
         raise Invalid(f"offset must not be negative; got {offset}.", argument="offset")
 

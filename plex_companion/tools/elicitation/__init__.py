@@ -1,0 +1,1 @@
+"""Questions to the person in front of the client, beyond yes and no."""
