@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import sys
@@ -14,7 +15,17 @@ from typing import TYPE_CHECKING
 import anyio
 
 from plex_companion import __version__
-from plex_companion.commands.flags import Parser, file_path, listen_host, one_of, port, positive_number, whole_number
+from plex_companion.commands.flags import (
+    Parser,
+    file_path,
+    listen_host,
+    machine_identifier,
+    one_of,
+    port,
+    positive_number,
+    short_text,
+    whole_number,
+)
 from plex_companion.commands.output import filter_streams
 from plex_companion.commands.setup.hosts import HOSTS
 from plex_companion.errors import CompanionError, SettingsError, StartError
@@ -35,8 +46,23 @@ REPORTS = {
     "alerts": "list alerts",
     "digest": "sum up what happened while you were away",
 }
-"""Commands that read only the database."""
-MOST = 10_000
+"""Commands about the past. They read only the database."""
+CATALOGUE_REPORTS = {
+    "search": "search the libraries",
+    "storage": "show how much space the libraries take up",
+    "neglected": "list what nobody watched for long",
+    "recommend": "recommend what somebody may like, with reasons",
+    "why": "say why what plays is transcoded",
+}
+"""Commands about the libraries and what plays. They read only the database, too."""
+ITEM_TYPES = ("movie", "show", "season", "episode", "artist", "album", "track", "photoalbum")
+STORAGE_GROUPS = ("library", "show", "resolution", "codec", "year_added", "user_watched")
+RULE_ACTIONS = ("list", "test", "enable", "disable", "export", "import")
+MOST_ROWS = 10_000
+MOST_DEMOS = 9
+"""The most servers of `--demo N`: so many have a name."""
+OWN_SERVER = "Set PLEX_URL and PLEX_TOKEN for your own server."
+ONE_SERVER = "only this server: its name or machine identifier"
 LONGEST_ADDITION = ".corrupt-20260101T000000Z"
 """The longest ending that a file beside the database adds to its name."""
 LONGEST_PATH = 100
@@ -136,13 +162,14 @@ def build_parser() -> Parser:
     serve.add_argument(
         "--demo-if-unset", action="store_true", help="the demo household unless PLEX_URL or PLEX_TOKEN is set"
     )
-    commands.add_parser(
+    watch = commands.add_parser(
         "watch",
         help="show a live view in the terminal",
         description="Show a live view; q or Ctrl+C ends it. Into a pipe or file it writes plain text: first the present "
         "state, then a line for each change.",
         parents=[_build_common_flags(), _build_demo_flags()],
     )
+    watch.add_argument("--server", metavar="NAME", help=ONE_SERVER)
     commands.add_parser(
         "doctor",
         help="check address, token, websocket and database",
@@ -153,6 +180,9 @@ def build_parser() -> Parser:
     tools.add_argument("--markdown", action="store_true", help="as the table of the README")
     tools.add_argument("--schemas", action="store_true", help="as the JSON that MCP clients get")
     _add_reports(commands)
+    _add_catalogue_reports(commands)
+    _add_notify(commands)
+    _add_rules(commands)
     _add_demo(commands)
     _add_maintenance(commands)
     top.commands = dict(commands.choices)
@@ -160,36 +190,41 @@ def build_parser() -> Parser:
 
 
 def _build_common_flags() -> Parser:
-    common = Parser(add_help=False)
-    common.add_argument("--plex-url", metavar="URL", help="address of the Plex Media Server")
-    common.add_argument("--plex-token", metavar="TOKEN", help="token of its owner")
+    common = Parser(add_help=False, parents=[_build_log_flag()])
+    common.add_argument(
+        "--plex-url", metavar="URL", help="address of the Plex Media Server; of several, separated by commas"
+    )
+    common.add_argument(
+        "--plex-token", metavar="TOKEN", help="token of its owner; of several servers one for all, or one each"
+    )
     common.add_argument("--database", metavar="PATH", type=file_path, help="the SQLite file")
-    common.add_argument("--log-level", **one_of(("debug", "info", "warning", "error")), help="info by default")
     return common
 
 
+def _build_log_flag() -> Parser:
+    log = Parser(add_help=False)
+    log.add_argument("--log-level", **one_of(("debug", "info", "warning", "error")), help="info by default")
+    return log
+
+
 def _build_demo_flags() -> Parser:
-    demo = Parser(add_help=False)
-    demo.add_argument("--demo", action="store_true", help="run the built-in demo household and listen to that")
-    return demo
+    return _build_demo_flag("run the built-in demo household and listen to that; --demo 3 runs three servers")
 
 
 def _build_demo_database_flag() -> Parser:
+    return _build_demo_flag("use the database of the demo household; --demo=3 that of three servers")
+
+
+def _build_demo_flag(does: str) -> Parser:
     demo = Parser(add_help=False)
-    demo.add_argument("--demo", action="store_true", help="use the database of the demo household")
+    number = whole_number(1, MOST_DEMOS)
+    demo.add_argument("--demo", nargs="?", type=number, const=1, default=0, metavar="N", help=does)
     return demo
 
 
 def _add_reports(commands: argparse._SubParsersAction[Parser]) -> None:
     for name, does in REPORTS.items():
-        said = f"{does[0].upper()}{does[1:]}. Reads only the database, so it also works while Plex is down."
-        report = commands.add_parser(
-            name,
-            help=f"{does} (reads only the database)",
-            description=said,
-            parents=[_build_common_flags(), _build_demo_database_flag()],
-        )
-        report.add_argument("--json", action="store_true", help="as JSON, in the shape of the tool")
+        report = _add_report(commands, name, does)
         report.add_argument(
             "--since", metavar="WHEN", help="24h, 7d, 1month, today, yesterday, 2026-11-22, 2026-11-22T17:00 …"
         )
@@ -199,25 +234,85 @@ def _add_reports(commands: argparse._SubParsersAction[Parser]) -> None:
             report.add_argument("--title", metavar="WORDS", help="words of title, show, artist or album")
             report.add_argument("--library", metavar="NAME", help="name or id")
         if name == "stats":
-            kinds = ("user", "title", "library", "platform", "day", "hour")
+            kinds = (
+                "user",
+                "title",
+                "library",
+                "platform",
+                "decision",
+                "resolution",
+                "day",
+                "hour",
+                "weekday",
+                "month",
+            )
             report.add_argument("--by", **one_of(kinds), help="count by one of these; with --json the default is user")
         if name in {"events", "alerts"}:
             flag = "--type" if name == "events" else "--kind"
             report.add_argument(flag, dest="kinds", action="append", metavar="NAME", help="only these; may be repeated")
-        if name != "digest":
-            report.add_argument("--limit", type=whole_number(1, MOST), metavar="N", help="the most rows to show")
+        if name == "alerts":
+            mute = report.add_mutually_exclusive_group()
+            mute.add_argument("--mute", metavar="KIND", help="record alerts of this kind, and tell nobody")
+            mute.add_argument("--unmute", metavar="KIND", help="tell of them again")
+        if name == "digest":
+            forms = one_of(("text", "html"))
+            report.add_argument("--message", **forms, help="the message that is sent every week, as it would be now")
+        else:
+            report.add_argument("--limit", type=whole_number(1, MOST_ROWS), metavar="N", help="the most rows to show")
+
+
+def _add_report(commands: argparse._SubParsersAction[Parser], name: str, does: str) -> Parser:
+    report = commands.add_parser(
+        name,
+        help=f"{does} (reads only the database)",
+        description=f"{does[0].upper()}{does[1:]}. Reads only the database, so it also works while Plex is down.",
+        parents=[_build_common_flags(), _build_demo_database_flag()],
+    )
+    report.add_argument("--json", action="store_true", help="as JSON, in the shape of the tool")
+    report.add_argument("--server", metavar="NAME", help=ONE_SERVER)
+    return report
+
+
+def _add_catalogue_reports(commands: argparse._SubParsersAction[Parser]) -> None:
+    reports = {name: _add_report(commands, name, does) for name, does in CATALOGUE_REPORTS.items()}
+    search, storage, neglected, recommend, why = reports.values()
+    search.attached = why.attached = frozenset({"--demo"})
+    why.add_argument("play", nargs="?", metavar="PLAY", help="the id of a play; what plays now by default")
+    search.add_argument("text", nargs="?", metavar="WORDS", help="words of titles, people, genres or summaries")
+    search.add_argument("--genre", metavar="NAME", help="only this genre")
+    search.add_argument("--person", metavar="NAME", help="an actor or a director")
+    search.add_argument("--resolution", metavar="NAME", help="4k, 1080, 720 or sd")
+    search.add_argument("--unwatched-by", metavar="NAME", help="a user, or anyone for what nobody watched")
+    search.add_argument(
+        "--sort", metavar="NAME", help="title, size, added, year, duration, rating or last_watched; -size reverses"
+    )
+    for report, types in ((search, ITEM_TYPES), (recommend, ("movie", "show"))):
+        report.add_argument("--type", **one_of(types), help="only items of this type")
+        report.add_argument("--max-minutes", type=positive_number, metavar="N", help="at most so long")
+    for report in (search, neglected):
+        report.add_argument("--library", metavar="NAME", help="name or id")
+    storage.add_argument("--by", **one_of(STORAGE_GROUPS), help="group by one of these (library)")
+    neglected.add_argument("--days", type=whole_number(1, 36_500), default=365, metavar="N", help="for how long (365)")
+    recommend.add_argument("--user", metavar="NAME", help="name or id; everybody by default")
+    for report in (search, storage, neglected, recommend):
+        report.add_argument("--limit", type=whole_number(1, MOST_ROWS), metavar="N", help="the most rows to show")
 
 
 def _add_setup(commands: argparse._SubParsersAction[Parser]) -> None:
     login = commands.add_parser(
         "login",
-        help="get a token from Plex, and find the server",
-        description="Open a page of Plex where you allow plex-companion, find your server, and store its address and token "
-        "in a .env file that only you can read. The token is never shown.",
+        help="get a token from Plex, and find your servers",
+        description="Open a page of Plex where you allow plex-companion, find your servers, and store their addresses and "
+        "tokens in a .env file that only you can read. The token is never shown.",
         parents=[_build_common_flags()],
     )
     login.add_argument(
-        "--server", metavar="NAME", dest="server_name", help="use this server of the account without asking"
+        "--server",
+        metavar="NAME",
+        dest="server_names",
+        action="append",
+        default=[],
+        help="use this server of the account without asking; may be repeated, and all uses every one",
     )
     install = commands.add_parser(
         "install",
@@ -237,6 +332,31 @@ def _add_setup(commands: argparse._SubParsersAction[Parser]) -> None:
     install.add_argument("--demo", action="store_true", help="an entry for the built-in demo household")
 
 
+def _add_notify(commands: argparse._SubParsersAction[Parser]) -> None:
+    notify = commands.add_parser(
+        "notify",
+        help="list the targets of notifications, or test one",
+        description="List the targets in PLEX_COMPANION_NOTIFY by name and kind of service. Their URLs are never shown.",
+        parents=[_build_log_flag()],
+    )
+    notify.add_argument("--test", metavar="TARGET", help="send a test message to this target")
+
+
+def _add_rules(commands: argparse._SubParsersAction[Parser]) -> None:
+    rules = commands.add_parser(
+        "rules",
+        help="list rules, try them on the past, switch, export and import them",
+        description="What should happen when something happens: list, test, enable, disable, export or import rules.",
+        parents=[_build_common_flags(), _build_demo_database_flag()],
+    )
+    actions = {**one_of(RULE_ACTIONS), "metavar": "ACTION"}
+    rules.add_argument("action", **actions, nargs="?", default="list", help=f"{', '.join(RULE_ACTIONS)} (list)")
+    rules.add_argument("what", nargs="?", metavar="RULE|FILE", help="a rule by id or name, or a file of JSON or TOML")
+    rules.add_argument("--since", default="30d", metavar="TIME", help="test: beginning of the past to try it on (30d)")
+    rules.add_argument("--enable", action="store_true", help="import: let the rules run from now on")
+    rules.add_argument("--json", action="store_true", help="list and test: print JSON")
+
+
 def _add_demo(commands: argparse._SubParsersAction[Parser]) -> None:
     demo = commands.add_parser("demo", help="run the demo Plex server alone")
     demo.add_argument("--host", type=listen_host, default="127.0.0.1", help="address to listen on (127.0.0.1)")
@@ -246,6 +366,13 @@ def _add_demo(commands: argparse._SubParsersAction[Parser]) -> None:
         "--library", type=file_path, metavar="FILE", help="a household of your own, see docs/demo-household.md"
     )
     demo.add_argument("--require-token", action="store_true", help="refuse requests without the owner's token")
+    demo.add_argument("--name", type=short_text, metavar="NAME", help="name of the server (that of the household)")
+    demo.add_argument(
+        "--identifier",
+        type=machine_identifier,
+        metavar="ID",
+        help="machine identifier, so that several demos can run side by side (follows from --name, if there is one)",
+    )
 
 
 def _add_maintenance(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -260,6 +387,7 @@ def _add_maintenance(commands: argparse._SubParsersAction[Parser]) -> None:
         help="replace the database with a backup; the old file is kept",
         parents=[_build_common_flags(), _build_demo_database_flag()],
     )
+    restore.attached = frozenset({"--demo"})
     restore.add_argument("file", type=file_path, nargs="?", metavar="FILE", help="the newest good backup by default")
     restore.add_argument("--list", action="store_true", help="only list the backups")
     commands.add_parser(
@@ -269,25 +397,34 @@ def _add_maintenance(commands: argparse._SubParsersAction[Parser]) -> None:
     )
 
 
+def _resume_collection() -> None:
+    """Look for garbage again where the start of the program paused it, but not among the objects of the imports."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
 def _run(flags: argparse.Namespace) -> int:
-    match flags.command:
-        case "demo":
-            return _run_demo(flags)
-        case "tools":
-            return _print_tools(flags)
-        case "backup" | "restore" | "vacuum":
-            return _run_maintenance(flags)
-        case command if command in REPORTS:
-            return _run_report(flags)
-        case "login" | "install":
-            return _run_setup(flags)
-        case _:
-            settings, secrets = _load_and_print_notes(flags)
-            _log_to_stderr(settings)
-            demo = flags.demo or (
-                getattr(flags, "demo_if_unset", False) and not (settings.plex_url or settings.plex_token)
-            )
-            return _run_with_settings(flags.command, settings, secrets, demo=demo)
+    if flags.command != "serve":  # which has most to import yet
+        _resume_collection()
+    runners = {
+        **dict.fromkeys((*REPORTS, *CATALOGUE_REPORTS), _run_report),
+        **dict.fromkeys(("backup", "restore", "vacuum"), _run_maintenance),
+        **dict.fromkeys(("login", "install"), _run_setup),
+        "demo": _run_demo,
+        "notify": _run_notify,
+        "rules": _run_rules,
+        "tools": _print_tools,
+    }
+    return runners.get(flags.command, _run_listening)(flags)
+
+
+def _run_listening(flags: argparse.Namespace) -> int:
+    """Run a command that listens to Plex."""
+    settings, secrets = _load_and_print_notes(flags)
+    _log_to_stderr(settings)
+    unset = getattr(flags, "demo_if_unset", False) and not (settings.plex_url or settings.plex_token)
+    return _run_with_settings(flags, settings, secrets, demo=flags.demo or int(unset))
 
 
 def _read_settings(flags: argparse.Namespace) -> tuple[Settings, SecretFilter]:
@@ -319,7 +456,7 @@ def _check_file(what: str, path: Path, advice: str) -> None:
     """Refuse a path that is too long for a file, or that is a folder.
 
     Raises:
-        StartError: it is one of them.
+        StartError: the path cannot be used.
     """
     try:
         Path(f"{path}{LONGEST_ADDITION}").stat()
@@ -361,23 +498,27 @@ def _log_to_stderr(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in ("httpx2", "httpcore2"):  # their lines hold whole addresses, and those of webhooks may be secrets
         logging.getLogger(name).setLevel("WARNING")
+    if settings.notify:
+        logging.getLogger("urllib3").setLevel("WARNING")  # its lines hold paths, which are secrets of such services
     if settings.log_level != "debug":
         for name in ("mcp", "uvicorn", "websockets", "plexapi", "urllib3"):
             logging.getLogger(name).setLevel("WARNING")
 
 
-def _run_with_settings(command: str, settings: Settings, secrets: SecretFilter, *, demo: bool) -> int:
-    if command == "doctor":
+def _run_with_settings(flags: argparse.Namespace, settings: Settings, secrets: SecretFilter, *, demo: int) -> int:
+    if flags.command == "doctor":
         from plex_companion.commands.doctor import run_doctor
 
         _check_toolsets(settings.toolsets)
         return anyio.run(partial(run_doctor, settings, demo=demo))
-    if command == "watch":
+    if flags.command == "watch":
         from plex_companion.commands.watch import watch
 
-        anyio.run(partial(watch, settings, demo=demo))
+        anyio.run(partial(watch, settings, demo=demo, server=flags.server))
         return 0
     from plex_companion.app import serve
+
+    _resume_collection()
 
     def on_started(opening: StartInfo) -> None:
         _greet(opening, demo=demo)
@@ -388,7 +529,7 @@ def _run_with_settings(command: str, settings: Settings, secrets: SecretFilter, 
     return 0
 
 
-def _greet(opening: StartInfo, *, demo: bool) -> None:
+def _greet(opening: StartInfo, *, demo: int) -> None:
     """Print the addresses of what is served, and the token if it is new, on standard error."""
     base = opening.base_url
     lines = [
@@ -398,9 +539,8 @@ def _greet(opening: StartInfo, *, demo: bool) -> None:
         f"  MCP        {base}/sse   (SSE)",
     ]
     if demo:
-        lines.insert(
-            0, "No Plex here: this is the built-in demo household. Set PLEX_URL and PLEX_TOKEN for your own server."
-        )
+        what = "is the built-in demo household" if demo == 1 else f"are {demo} demo servers"
+        lines.insert(0, f"No Plex here: {'this' if demo == 1 else 'these'} {what}. {OWN_SERVER}")
     _print_error("\n".join([*lines, *_format_token(opening)]))
 
 
@@ -425,8 +565,18 @@ def _run_report(flags: argparse.Namespace) -> int:
 
     settings, _ = _load(flags)
     _log_to_stderr(settings)
+    if getattr(flags, "mute", None) or getattr(flags, "unmute", None):
+        return _mute_kind(flags, settings)
     asked = {name: value for name, value in vars(flags).items() if name in ReportQuery.__dataclass_fields__}
     anyio.run(partial(report, settings, ReportQuery(**asked), demo=flags.demo, as_json=flags.json))
+    return 0
+
+
+def _mute_kind(flags: argparse.Namespace, settings: Settings) -> int:
+    from plex_companion.commands.mute import mute_kind
+
+    kind, muted = flags.mute or flags.unmute, bool(flags.mute)
+    print(anyio.run(partial(mute_kind, settings, kind, muted=muted, demo=flags.demo)))  # noqa: T201 - the answer
     return 0
 
 
@@ -439,11 +589,12 @@ def _run_setup(flags: argparse.Namespace) -> int:
     if flags.command == "login":
         from plex_companion.commands.setup.login import login
 
-        # A new login replaces the address in the settings; one on the command line says which server to look for.
+        # A new login replaces the addresses in the settings; one on the command line says which server to look for.
         asked = settings.model_copy(update={"plex_url": flags.plex_url and settings.plex_url})
-        anyio.run(
-            partial(login, asked, Prompter(ask_at_terminal, _print_error), find_user_dotenv(), wanted=flags.server_name)
-        )
+        known = [link.plex_url for link in settings.links() if link.plex_url]
+        prompter = Prompter(ask_at_terminal, _print_error)
+        names = {"server_names": flags.server_names, "known_addresses": known}
+        anyio.run(partial(login, asked, prompter, find_user_dotenv(), **names))
         return 0
     from plex_companion.commands.setup.install import InstallRequest, detect_paths, install
 
@@ -489,15 +640,56 @@ def _run_maintenance(flags: argparse.Namespace) -> int:
     path = find_database_path(settings, demo=flags.demo)
     match flags.command:
         case "backup":
-            said = anyio.run(database_file.make_backup, path, flags.to, settings.backups)
+            text = anyio.run(database_file.make_backup, path, flags.to, settings.backups)
         case "restore" if flags.list:
-            said = database_file.describe_backups(path, settings.zone)
+            text = database_file.describe_backups(path, settings.zone)
         case "restore":
-            said = anyio.run(database_file.restore, path, flags.file)
+            text = anyio.run(database_file.restore, path, flags.file)
         case _:
-            said = anyio.run(database_file.vacuum, path)
-    print(said)  # noqa: T201 - the answer
+            text = anyio.run(database_file.vacuum, path)
+    print(text)  # noqa: T201 - the answer
     return 0
+
+
+def _run_rules(flags: argparse.Namespace) -> int:
+    from plex_companion.commands.rules import rule_commands
+
+    settings, _ = _load(flags)
+    _log_to_stderr(settings)
+    action, what = flags.action, flags.what
+    if what is None and action not in {"list", "export"}:
+        named = "FILE" if action == "import" else "RULE"
+        message = f"rules {action} needs a {named.lower()}: plex-companion rules {action} {named}."
+        raise SettingsError(message)
+    match action:
+        case "test":
+            run = partial(rule_commands.try_rule, settings, what, flags.since, demo=flags.demo, as_json=flags.json)
+        case "enable" | "disable":
+            run = partial(rule_commands.switch, settings, what, enabled=action == "enable", demo=flags.demo)
+        case "export":
+            run = partial(rule_commands.export_rules, settings, what and Path(what), demo=flags.demo)
+        case "import":
+            run = partial(rule_commands.import_rules, settings, Path(what), enable=flags.enable, demo=flags.demo)
+        case _:
+            run = partial(rule_commands.list_rules, settings, demo=flags.demo, as_json=flags.json)
+    print(anyio.run(run))  # noqa: T201 - the answer
+    return 0
+
+
+def _run_notify(flags: argparse.Namespace) -> int:
+    from plex_companion.commands.notify_targets import list_targets, send_test_message
+
+    settings, _ = _read_settings(flags)
+    _log_to_stderr(settings)
+    if flags.test is None:
+        print(list_targets(settings))  # noqa: T201 - the answer
+        return 0
+    taken, sentence = send_test_message(settings, flags.test)
+    if taken:
+        print(sentence)  # noqa: T201 - the answer
+        return 0
+    _print_error(f"plex-companion: {sentence}")
+    return RUNTIME
 
 
 def _run_demo(flags: argparse.Namespace) -> int:
@@ -505,9 +697,10 @@ def _run_demo(flags: argparse.Namespace) -> int:
 
     def on_ready(demo: Demo) -> None:
         token = f"PLEX_TOKEN={demo.token}" if flags.require_token else f"PLEX_TOKEN={demo.token} (or any other)"
-        _print_error(f"A demo Plex server with an invented household: PLEX_URL={demo.url} {token}")
+        named = f", named {demo.state.name}" if flags.name else ""
+        _print_error(f"A demo Plex server with an invented household{named}: PLEX_URL={demo.url} {token}")
 
     household = load_household(flags.library) if flags.library else None
     options = {"speed": flags.speed, "household": household, "require_token": flags.require_token, "ready": on_ready}
-    anyio.run(partial(serve_demo, flags.host, flags.port, **options))
+    anyio.run(partial(serve_demo, flags.host, flags.port, name=flags.name, identifier=flags.identifier, **options))
     return 0

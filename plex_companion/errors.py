@@ -1,16 +1,22 @@
-"""What can go wrong, drawn as a tree. Facts are attributes; a message says what was asked, what was found, what to try.
+"""The tree of errors. Facts are attributes; a message says what was requested, what was found, and what to try.
 
 CompanionError
 ├── SettingsError            flags or environment are wrong: exit code 2
-│   └── DatabaseOfAnotherServer  the database belongs to another Plex server than the one that is set
+│   ├── DatabaseOfAnotherServer  the database belongs to another Plex server than the one that is set
+│   ├── ChronicleOfAnotherServer the chronicle does
+│   └── ChronicleRefused     PostgreSQL refuses the user, the password or the database
 ├── StartError               the program cannot start: exit code 1
+│   ├── ChronicleMismatch    the database of this machine cannot follow the chronicle
 │   ├── DatabaseUnusable     cannot be opened, created or written
 │   │   └── DatabaseBusy     another process keeps it locked
 │   ├── DatabaseNewer        written by a newer version of this program
 │   ├── DatabaseInUse        another process listens and writes
+│   ├── EntryMissing         the log of several machines no longer has the next entry for this database
+│   ├── EntryNewer           an entry of it was written by a newer version of this program
+│   ├── EntryUnreadable      an entry of it is damaged, or no entry at all
 │   ├── PortInUse
 │   └── HostNotReading       the AI host at the other end of standard output has stopped reading
-├── BackupFailed             a copy of the database cannot be made or is no good: exit code 1
+├── BackupFailed             a copy of the database cannot be made or is damaged: exit code 1
 └── ToolError                goes to the caller of a tool or the reader of a resource, with a stable `code`
     ├── ReadOnly             read_only
     ├── Invalid              invalid
@@ -18,6 +24,7 @@ CompanionError
     ├── Ambiguous            ambiguous
     ├── TimedOut             timeout
     ├── InsufficientScope    insufficient_scope
+    ├── NotDelivered         not_delivered
     ├── Internal             internal: a bug in plex-companion
     └── PlexError            plex_error: any other answer of Plex
         ├── PlexUnreachable  plex_unreachable
@@ -50,8 +57,20 @@ class DatabaseOfAnotherServer(SettingsError):
     """The database belongs to another Plex server than the one that is set: it is left unchanged, with exit code 2."""
 
 
+class ChronicleOfAnotherServer(SettingsError):
+    """The chronicle belongs to other Plex servers than those that are set: nothing was written, with exit code 2."""
+
+
+class ChronicleRefused(SettingsError):
+    """PostgreSQL refuses this user, password or database, and will go on to."""
+
+
 class StartError(CompanionError):
     """The program cannot start; the message is one line for a person."""
+
+
+class ChronicleMismatch(StartError):
+    """The database of this machine cannot follow the chronicle: both are left unchanged."""
 
 
 class DatabaseUnusable(StartError):
@@ -70,6 +89,26 @@ class DatabaseInUse(StartError):
     """Another process uses the database, and this command needs it exclusively."""
 
 
+class EntryMissing(StartError):
+    """The log no longer has the entry that comes next for this database. Facts: `needed`, `found`."""
+
+    def __init__(self, reached: int, found: int) -> None:
+        super().__init__(
+            f"The database has applied entry {reached} of the chronicle and needs {reached + 1}, but the next one there is "
+            f"{found}. Start this machine from a backup of another machine's database.",
+            needed=reached + 1,
+            found=found,
+        )
+
+
+class EntryNewer(StartError):
+    """An entry of the log was written by a newer version of this program, and nothing of it was applied."""
+
+
+class EntryUnreadable(StartError):
+    """An entry of the log is damaged, or was not written by this program. Facts: `reason`."""
+
+
 class PortInUse(StartError):
     """Another program listens on the address."""
 
@@ -79,7 +118,7 @@ class HostNotReading(StartError):
 
 
 class BackupFailed(CompanionError):
-    """A copy of the database cannot be made, or is no good. Facts: `damaged`, whether the database itself is."""
+    """A copy of the database cannot be made, or is damaged. Facts: `damaged`, whether the database itself is."""
 
 
 class ToolError(CompanionError):
@@ -93,7 +132,7 @@ class ToolError(CompanionError):
 
 
 class ReadOnly(ToolError):
-    """A write was asked for while the companion is read-only."""
+    """A write was requested while the companion is read-only."""
 
     code = "read_only"
 
@@ -111,7 +150,7 @@ class NotFound(ToolError):
 
 
 class Ambiguous(ToolError):
-    """An argument fits several things. Facts: `argument`, `matches`."""
+    """An argument matches several things. Facts: `argument`, `matches`."""
 
     code = "ambiguous"
 
@@ -177,9 +216,15 @@ class TimedOut(ToolError):
 
 
 class InsufficientScope(ToolError):
-    """A write was asked for with a token that allows reading only. Facts: `scope`."""
+    """A write was requested with a token that allows reading only. Facts: `scope`."""
 
     code = "insufficient_scope"
+
+
+class NotDelivered(ToolError):
+    """The service of a target of notifications did not take a message. Facts: `target`, `http_status`."""
+
+    code = "not_delivered"
 
 
 class Internal(ToolError):
@@ -189,13 +234,13 @@ class Internal(ToolError):
 
 
 class PlexError(ToolError):
-    """Plex gave an answer for which there is no more specific error. Facts: `http_status`."""
+    """Any answer of Plex that has no more specific error. Facts: `http_status`."""
 
     code = "plex_error"
 
 
 class PlexUnreachable(PlexError):
-    """Refused, reset, DNS or TLS. Facts: `connection`."""
+    """The connection to Plex was refused or reset, or DNS or TLS failed. Facts: `connection`."""
 
     code = "plex_unreachable"
 
@@ -219,7 +264,7 @@ class PlexForbidden(PlexError):
 
 
 class PlexTvUnreachable(PlexError):
-    """plex.tv is down or its answer makes no sense; whatever needs only the server still works."""
+    """plex.tv is down or its answer makes no sense. What needs only the server still works."""
 
     code = "plextv_unreachable"
 

@@ -38,11 +38,10 @@ def build_thresholds(settings: Settings) -> Thresholds:
 
 def build_retention(settings: Settings) -> Retention:
     """Return how long rows are kept, from the settings."""
-    return Retention(
-        int(settings.retention_event_days * DAY_MS),
-        settings.retention_event_rows,
-        int(settings.retention_alert_days * DAY_MS),
+    events_ms, alerts_ms = (
+        int(days * DAY_MS) for days in (settings.retention_event_days, settings.retention_alert_days)
     )
+    return Retention(events_ms, settings.retention_event_rows, alerts_ms)
 
 
 def build_webhook_rules(settings: Settings) -> WebhookRules | None:

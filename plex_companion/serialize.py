@@ -7,13 +7,15 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from plex_companion.cache.rows import parse_item, parse_player, parse_user
-from plex_companion.models import KEYLESS, Player, User
+from plex_companion.cache.rows import parse_delivered_stream, parse_flag, parse_titles
+from plex_companion.models import KEYLESS, SAME_SERVER, Player, User
+from plex_companion.streams.reasons import derive_reasons, describe_reason
 from plex_companion.text import encode_json
 from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable, Sequence
 
     from plex_companion.cache.rows import Row
     from plex_companion.changes.state import State
@@ -30,8 +32,11 @@ if TYPE_CHECKING:
         Timeline,
         Transcode,
     )
+    from plex_companion.streams.reasons import DeliveredStream
 
 Json = dict[str, Any]
+_TWO_DIGITS = [f"{number:02d}" for number in range(60)]
+_CLOCK = [f"{hour}:{minute}" for hour in _TWO_DIGITS[:24] for minute in _TWO_DIGITS]
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 LAST_MS = 253_402_300_799_000
 """The end of the year 9999. Anything later, or before 1970, cannot be a time from Plex."""
@@ -43,7 +48,7 @@ def format_iso(at_ms: int | None) -> str | None:
         return None
     days, rest = divmod(at_ms, DAY_MS)
     seconds, ms = divmod(rest, 1000)
-    return f"{_format_date(days)}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}Z"
+    return f"{_format_date(days)}T{_CLOCK[seconds // 60]}:{_TWO_DIGITS[seconds % 60]}.{ms:03d}Z"
 
 
 @lru_cache(maxsize=1024)
@@ -64,6 +69,46 @@ def build_envelope(state: State, now_ms: int) -> Json:
             "version": server.version if server else None,
         },
     }
+
+
+def build_shared_envelope(states: Sequence[State], now_ms: int) -> Json:
+    """Return the head of an answer about several servers: the connection is the worst of all, `servers` has each."""
+    return {
+        "as_of": format_iso(now_ms),
+        "connection": serialize_connection(find_worst(states), now_ms),
+        "server": None,
+        "servers": describe_servers(states, now_ms),
+    }
+
+
+def describe_row_server(state: State) -> Json:
+    """Return the fields of a row that say which server it is of; null while it has not said who it is."""
+    server = state.server
+    return {
+        "server": server.machine_identifier if server else None,
+        "server_name": server.name if server else None,
+    }
+
+
+def describe_servers(states: Iterable[State], now_ms: int) -> list[Json]:
+    """Return a row for each server: who it is, and the connection to it."""
+    return [
+        {**build_envelope(state, now_ms)["server"], "connection": serialize_connection(state, now_ms)}
+        for state in states
+    ]
+
+
+def find_worst(states: Iterable[State]) -> State:
+    """Return the server whose connection is worst. A link to a server that another link has does not count."""
+    return min(states, key=lambda state: (_is_duplicate(state), WORST_FIRST.index(state.connection.state)))
+
+
+WORST_FIRST = ("unauthorized", "offline", "down", "connecting", "live")
+
+
+def _is_duplicate(state: State) -> bool:
+    """Return whether a link leads to a server that another link has. It says nothing of that server."""
+    return state.server is None and (state.connection.detail or "").startswith(SAME_SERVER)
 
 
 def serialize_connection(state: State, now_ms: int) -> Json:
@@ -134,6 +179,15 @@ def serialize_transcode(of: Transcode | None) -> Json | None:
     return {name: getattr(of, name) for name in names}
 
 
+CONVERTED = frozenset({"direct stream", "transcode"})
+"""The decisions that have reasons."""
+
+
+def serialize_reasons(of: Session | DeliveredStream) -> list[Json]:
+    """Serialize why something is not played as it is, each reason with a sentence for people."""
+    return [describe_reason(reason) for reason in derive_reasons(of)]
+
+
 def compute_percent(offset_ms: int | None, duration_ms: int | None) -> float | None:
     """Return the progress from 0 to 100 with one decimal; `None` if position or duration is unknown."""
     if offset_ms is None or not duration_ms or duration_ms < 0:
@@ -161,17 +215,18 @@ def serialize_session(of: Session) -> Json:
         "live": of.item.live,
         "decision": of.decision,
         "transcode": serialize_transcode(of.transcode),
+        "reasons": serialize_reasons(of),
         "bandwidth_kbps": of.bandwidth_kbps,
         "location": of.location,
         "stale": of.stale,
     }
 
 
-def serialize_sessions(state: State) -> Json:
+def serialize_sessions(states: Iterable[State]) -> Json:
     """Serialize all sessions, oldest first, with their count and total bandwidth."""
-    playing = [
-        serialize_session(one) for one in sorted(state.sessions.values(), key=lambda one: (one.started_at, one.play_id))
-    ]
+    found = [(one, describe_row_server(state)) for state in states for one in state.sessions.values()]
+    found.sort(key=lambda pair: (pair[0].started_at, pair[0].play_id))
+    playing = [serialize_session(one) | where for one, where in found]
     return {
         "sessions": playing,
         "count": len(playing),
@@ -181,21 +236,45 @@ def serialize_sessions(state: State) -> Json:
 
 
 def serialize_play(row: sqlite3.Row | Row) -> Json:
-    """Serialize a play, live or ended, from its row."""
+    """Serialize a play, live or ended, from its row: item, user and player as `serialize_session` does.
+
+    It makes no objects of them, since a page of history has hundreds.
+    """
     return {
         "id": str(row["id"]),
-        **serialize_item(parse_item(row)),
-        "user": serialize_user(parse_user(row)),
-        "player": serialize_player(parse_player(row)),
+        "rating_key": row["rating_key"],
+        "guid": row["guid"],
+        "type": row["type"],
+        "title": row["title"],
+        "grandparent_title": row["grandparent_title"],
+        "parent_title": row["parent_title"],
+        "performer": row["performer"],
+        "edition": row["edition"],
+        "full_title": parse_titles(row).full_title,
+        "year": row["year"],
+        "library": row["library"],
+        "library_id": row["library_id"],
+        "user": {"id": row["user_id"], "name": row["user_name"]},
+        "player": {
+            "client_identifier": row["client_identifier"],
+            "title": row["player_title"],
+            "product": row["product"],
+            "platform": row["platform"],
+            "device": row["device"],
+            "address": row["address"],
+            "local": parse_flag(row["local"]),
+        },
         "started_at": format_iso(row["started_at"]),
         "ended_at": format_iso(row["ended_at"]),
         "ended_by": row["ended_by"],
         "watched_ms": row["watched_ms"],
+        "estimated": row["ended_by"] == "imported",
         "paused_ms": row["paused_ms"],
         "buffer_count": row["buffer_count"],
         "duration_ms": row["duration_ms"],
         "percent": compute_percent(row["view_offset_ms"], row["duration_ms"]),
         "decision": row["decision"],
+        "reasons": serialize_reasons(parse_delivered_stream(row)) if row["decision"] in CONVERTED else [],
         "history_key": _describe_source(row["history_key"]),
         "viewed_at": format_iso(row["viewed_at"]),
     }
@@ -230,9 +309,9 @@ def serialize_play_event(row: sqlite3.Row) -> Json:
     }
 
 
-def build_alert_message(what: str, of: Alert, at: int) -> str:
-    """Return the JSON body of a webhook call: an alert was opened or resolved."""
-    message = {"type": what, "timestamp": format_iso(at), "data": serialize_alert(of)}
+def build_alert_message(what: str, alert: Json, at: int) -> str:
+    """Return the JSON body of a webhook call: a serialized alert was opened or resolved."""
+    message = {"type": what, "timestamp": format_iso(at), "data": alert}
     return encode_json(message)
 
 

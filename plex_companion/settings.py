@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import platformdirs
+from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import (
     BeforeValidator,
@@ -31,12 +33,17 @@ from plex_companion.models import AlertKind
 from plex_companion.setting_values import (
     clean_value,
     is_hidden,
+    list_address_secrets,
+    normalize_plex_url,
+    parse_broker_url,
     parse_listen_host,
-    parse_plex_token,
-    parse_plex_url,
+    parse_notify_targets,
+    parse_plex_tokens,
+    parse_plex_urls,
+    parse_schema_name,
     parse_secret,
 )
-from plex_companion.times import DAY_SECONDS
+from plex_companion.times import DAY_SECONDS, parse_schedule
 from plex_companion.zones import find_host_zone, find_zone, name_zone
 
 if TYPE_CHECKING:
@@ -46,7 +53,12 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
+    from plex_companion.setting_values import BrokerAddress
+    from plex_companion.times import WeeklySchedule
+
 APP = "plex-companion"
+ICON = "/static/icon.svg"
+"""The path of the icon. It needs no token."""
 SHORTEST_SECRET = 8
 """Plex's tokens have 20 characters."""
 WEBHOOK_KEY = "whsec_"
@@ -56,6 +68,11 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 def _split_words(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _split_targets(value: object) -> object:
+    """Split names at commas, and at semicolons, which PLEX_COMPANION_NOTIFY has between its targets."""
+    return _split_words(value.replace(";", ",") if isinstance(value, str) else value)
 
 
 def _split_names(value: object) -> object:
@@ -109,11 +126,18 @@ def _decode_key(value: str) -> bytes:
     return key
 
 
+def _split_joined(value: str | None) -> tuple[str, ...]:
+    """Split the addresses or tokens of several servers, as the settings hold them."""
+    return tuple(value.split(",")) if value else ()
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 """Words of our own, in whatever case."""
 Secret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
 """A blank secret counts as unset: an empty bearer token would let everyone in."""
+SettingOrigin = Literal["user file", "file", "environment", "flag"]
+"""The `.env` in the user's configuration directory, the `.env` in the working directory, the environment, the command line."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -126,8 +150,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
-    plex_url: str | None = _declare(None, "PLEX_URL", "Address of the Plex Media Server, as http://host:32400.")
-    plex_token: Secret = _declare(None, "PLEX_TOKEN", "Token of the server's owner.")
+    plex_url: str | None = _declare(
+        None,
+        "PLEX_URL",
+        "Address of the Plex Media Server, as http://host:32400; of several servers, separated by commas.",
+    )
+    plex_token: Secret = _declare(
+        None, "PLEX_TOKEN", "Token of the server's owner; of several servers one for all, or one each in their order."
+    )
     plex_username: str | None = _declare(None, "PLEX_USERNAME", "Accepted for compatibility, and not used.")
     plex_tv_url: str = _declare(
         "https://plex.tv",
@@ -176,7 +206,12 @@ class Settings(BaseSettings):
     )
     toolsets: Names = _declare((), "PLEX_COMPANION_TOOLSETS", "Toolsets to serve, as library,live; all by default.")
     privacy: Annotated[bool, BeforeValidator(_parse_closed_flag)] = _declare(
-        True, "PLEX_COMPANION_PRIVACY", "off shows (and stores) users' e-mail and players' addresses."
+        True, "PLEX_COMPANION_PRIVACY", "off shows (and stores) users' e-mail, players' addresses and paths of files."
+    )
+    catalogue: bool = _declare(
+        True,
+        "PLEX_COMPANION_CATALOGUE",
+        "Keep the libraries in the database, for questions about them; false does not.",
     )
     media_folder: Path | None = _declare(
         None,
@@ -214,6 +249,39 @@ class Settings(BaseSettings):
     )
     webhook_kinds: Words = _declare(
         (), "PLEX_COMPANION_WEBHOOK_KINDS", "Kinds of alert to send, as connection_lost,storage; all by default."
+    )
+    notify: Secret = _declare(
+        None,
+        "PLEX_COMPANION_NOTIFY",
+        "Where messages to people go: names and URLs of Apprise, as family=discord://…;me=ntfy://…; needs the extra notify.",
+    )
+    notify_rate: int = _declare(
+        5,
+        "PLEX_COMPANION_NOTIFY_RATE",
+        "The most messages a minute to one such target; the rest come together as one.",
+        ge=1,
+        le=600,
+    )
+    digest: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_targets)] = _declare(
+        (), "PLEX_COMPANION_DIGEST", "Targets of PLEX_COMPANION_NOTIFY that get the digest every week, as family,me."
+    )
+    digest_at: str = _declare(
+        "mon@09:00", "PLEX_COMPANION_DIGEST_AT", "When that is sent: a weekday and a time of day, as fri@17:30."
+    )
+    event_webhooks: bool = _declare(
+        False,
+        "PLEX_COMPANION_EVENT_WEBHOOKS",
+        "Let authenticated MCP clients subscribe webhooks to occurrences (MCP Events), which the companion then calls.",
+    )
+    event_webhooks_loopback: bool = _declare(
+        False,
+        "PLEX_COMPANION_EVENT_WEBHOOKS_LOOPBACK",
+        "Admit http://127.0.0.1:… and http://[::1]:… as such webhooks, for development.",
+    )
+    mqtt_url: Secret = _declare(
+        None,
+        "PLEX_COMPANION_MQTT_URL",
+        "An MQTT broker, as mqtt://user:password@host:1883 or mqtts://…, for Home Assistant; none by default.",
     )
     alert_buffering_count: int = _declare(
         3,
@@ -265,11 +333,34 @@ class Settings(BaseSettings):
         ge=0,
         le=DAY_SECONDS,
     )
+    chronicle: Secret = _declare(
+        None,
+        "PLEX_COMPANION_CHRONICLE",
+        "A PostgreSQL database that companions on several machines share, as postgresql://user:password@host/database; "
+        "none by default.",
+    )
+    chronicle_group: str = _declare(
+        "plex_companion",
+        "PLEX_COMPANION_CHRONICLE_GROUP",
+        "The schema in that database; companions of one household have the same one.",
+    )
+    chronicle_hours: float = _declare(
+        24,
+        "PLEX_COMPANION_CHRONICLE_HOURS",
+        "How long a machine may be away and still catch up: the log in PostgreSQL is kept for so many hours.",
+        gt=0,
+        le=8_760,
+    )
     timezone: Annotated[str | None, BeforeValidator(_blank_to_none)] = _declare(
         None,
         "PLEX_COMPANION_TIMEZONE",
         "The time zone of days, hours and times without a zone, as Europe/Vienna; by default the host's.",
     )
+
+    @field_validator("chronicle_group")
+    @classmethod
+    def _check_group(cls, value: str) -> str:
+        return parse_schema_name(value)
 
     @field_validator("timezone")
     @classmethod
@@ -289,7 +380,8 @@ class Settings(BaseSettings):
         settings = handler(given)
         url = given.get(_name_variable(cls.model_fields["plex_url"])) if isinstance(given, dict) else None
         if settings.plex_url and isinstance(url, str):
-            settings._notes = parse_plex_url(str(clean_value(url))).notes  # noqa: SLF001 - its own
+            addresses = parse_plex_urls(str(clean_value(url)))
+            settings._notes = tuple(dict.fromkeys(note for one in addresses for note in one.notes))  # noqa: SLF001 - its own
         return settings
 
     @field_validator("*", mode="before")
@@ -304,14 +396,23 @@ class Settings(BaseSettings):
     @field_validator("plex_url")
     @classmethod
     def _check_plex_url(cls, value: str | None) -> str | None:
-        return parse_plex_url(value).url if value else None
+        return ",".join(address.url for address in parse_plex_urls(value)) if value else None
 
     @field_validator("plex_token")
     @classmethod
-    def _check_plex_token(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            parse_plex_token(value.get_secret_value())
-        return value
+    def _check_plex_token(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None:
+            return None
+        tokens = parse_plex_tokens(value.get_secret_value())
+        url = info.data.get("plex_url")
+        addresses = _split_joined(url)
+        if url and len(tokens) not in {1, len(addresses)}:
+            message = (
+                f"it holds {len(tokens)} tokens, and PLEX_URL {len(addresses)} "
+                f"{'address' if len(addresses) == 1 else 'addresses'}. Give one token for all, or one each in their order."
+            )
+            raise ValueError(message)
+        return SecretStr(",".join(tokens))
 
     @field_validator("host")
     @classmethod
@@ -331,11 +432,42 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("mqtt_url")
+    @classmethod
+    def _check_broker_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_broker_url(value.get_secret_value())
+        return value
+
     @field_validator("webhook_secret")
     @classmethod
     def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             _decode_key(value.get_secret_value())
+        return value
+
+    @field_validator("notify")
+    @classmethod
+    def _check_notify(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_notify_targets(value.get_secret_value())
+        return value
+
+    @field_validator("digest")
+    @classmethod
+    def _check_digest(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        notify: SecretStr | None = info.data.get("notify")
+        targets = parse_notify_targets(notify.get_secret_value()) if notify else {}
+        if unknown := [name for name in value if name not in targets]:
+            known = f"It has {', '.join(targets)}" if targets else "It has no targets"
+            message = f"names {', '.join(unknown)}, which PLEX_COMPANION_NOTIFY does not have. {known}"
+            raise ValueError(message)
+        return value
+
+    @field_validator("digest_at")
+    @classmethod
+    def _check_digest_time(cls, value: str) -> str:
+        parse_schedule(value)
         return value
 
     @field_validator("webhook_kinds")
@@ -401,7 +533,8 @@ class Settings(BaseSettings):
         }
         try:
             _check_dotenv(files)
-            return cls(_env_file=files, _env_file_encoding="utf-8-sig", **given)  # type: ignore[call-arg]  # options of pydantic-settings
+            settings = cls(_env_file=files, _env_file_encoding="utf-8-sig", **given)  # type: ignore[call-arg]  # options of pydantic-settings
+            settings.__dict__["origins"] = _find_origins(files, given)  # no field, so it does not count in comparisons
         except ValidationError as error:
             problems = error.errors(include_url=False, include_input=False)
             lines = [f"{problem['loc'][0]}: {_format_sentence(problem)}" for problem in problems]
@@ -409,6 +542,7 @@ class Settings(BaseSettings):
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise SettingsError(f"A .env cannot be read: {reason}. Looked at: {', '.join(map(str, files))}.") from None
+        return settings
 
     def require_plex(self) -> None:
         """Check that there is a server to listen to.
@@ -426,6 +560,24 @@ class Settings(BaseSettings):
             )
             raise SettingsError(message)
 
+    def links(self) -> tuple[Self, ...]:
+        """Return the settings of every configured server, in order: all the same but for one address and its token."""
+        addresses = _split_joined(self.plex_url)
+        if len(addresses) < 2:  # noqa: PLR2004 - one server
+            return (self,)
+        tokens = _split_joined(self.plex_token.get_secret_value() if self.plex_token else None)
+        each = tokens if len(tokens) == len(addresses) else (tokens[:1] or (None,)) * len(addresses)
+        return tuple(
+            self.model_copy(update={"plex_url": address, "plex_token": token and SecretStr(token)})
+            for address, token in zip(addresses, each, strict=True)
+        )
+
+    @cached_property
+    def link_id(self) -> str:
+        """The digest of the first address. Of the settings of one server, it identifies the link to that server."""
+        address = next(iter(_split_joined(self.plex_url)), "")
+        return hashlib.sha256(normalize_plex_url(address).encode()).hexdigest()[:12]
+
     @property
     def needs_token(self) -> bool:
         """Whether programs on other machines can reach it, so that a token is needed."""
@@ -437,6 +589,11 @@ class Settings(BaseSettings):
         """The time zone of days and hours: the one in the settings, else the host's."""
         return find_zone(self.timezone) if self.timezone else find_host_zone()
 
+    @cached_property
+    def origins(self) -> Mapping[str, SettingOrigin]:
+        """Where each setting that is not the default was found, by the name of its field. `load` sets it."""
+        return {}
+
     def list_webhooks(self) -> dict[str, str]:
         """Return the addresses of webhooks by digest. The digest stands for an address where that must not be shown."""
         urls = [one.get_secret_value() for one in self.webhook_urls]
@@ -446,28 +603,69 @@ class Settings(BaseSettings):
         """Return the key that signs webhook calls; `None` without one."""
         return _decode_key(self.webhook_secret.get_secret_value()) if self.webhook_secret else None
 
+    def read_broker_address(self) -> BrokerAddress | None:
+        """Return the address of the MQTT broker; `None` without one."""
+        return parse_broker_url(self.mqtt_url.get_secret_value()) if self.mqtt_url else None
+
+    def list_notify_targets(self) -> dict[str, str]:
+        """Return the URLs of the targets of notifications by name. The whole of each URL is a secret."""
+        return parse_notify_targets(self.notify.get_secret_value()) if self.notify else {}
+
+    def read_digest_schedule(self) -> WeeklySchedule:
+        """Return when the weekly digest is sent."""
+        return parse_schedule(self.digest_at)
+
     def list_secrets(self) -> tuple[str, ...]:
         """Return the texts that must never be shown.
 
         Texts under `SHORTEST_SECRET` characters are left out: hiding them would damage other texts.
         """
-        held = (self.plex_token, self.token, self.webhook_secret, *self.webhook_urls)
-        given = (secret.get_secret_value() for secret in held if secret is not None)
+        held = (self.token, self.webhook_secret, self.mqtt_url, *self.webhook_urls)
+        broker = self.read_broker_address()
+        tokens = _split_joined(self.plex_token.get_secret_value() if self.plex_token else None)
+        given = [*tokens, *(secret.get_secret_value() for secret in held if secret is not None)]
+        given += list_address_secrets(self.chronicle.get_secret_value()) if self.chronicle else []
+        given += [broker.password] if broker and broker.password else []
+        given += [part for url in self.list_notify_targets().values() for part in (url, url.partition("://")[2])]
         return tuple(secret for secret in given if len(secret) >= SHORTEST_SECRET)
 
 
-def find_database_path(settings: Settings, *, demo: bool = False) -> Path:
-    """Return the file in the settings, or one per Plex server in the user's data directory. The demo has its own.
+def find_database_path(settings: Settings, *, demo: int = 0) -> Path:
+    """Return the file in the settings, or one in the user's data directory, named after the first server that has one.
 
-    The name is a digest, because addresses do not belong in file names.
+    The name is a digest, because addresses do not belong in file names. If there is none yet, it is that of the first
+    server. `demo` is the number of demo servers: one has a file of its own, and so has every number of several.
     """
     if settings.database is not None:
         return settings.database
-    url = settings.plex_url or ""
+    folder = Path(platformdirs.user_data_dir(APP))
+    if demo:
+        return folder / ("demo.sqlite3" if demo == 1 else f"demo-{demo}.sqlite3")
+    paths = [folder / f"plex-{_digest_url(url)}.sqlite3" for url in _split_joined(settings.plex_url) or ("",)]
+    return next((path for path in paths if path.exists()), paths[0])
+
+
+def _digest_url(url: str) -> str:
     if url and "://" not in url:
         url = f"http://{url}"  # a scheme that is added to the setting later keeps the file
-    digest = hashlib.sha256(url.encode()).hexdigest()[:12]
-    return Path(platformdirs.user_data_dir(APP)) / ("demo.sqlite3" if demo else f"plex-{digest}.sqlite3")
+    return hashlib.sha256(url.encode()).hexdigest()[:12]
+
+
+def _find_origins(files: tuple[Path, Path], given: Mapping[str, Any]) -> dict[str, SettingOrigin]:
+    """Return where the value of each field is from; a later place wins."""
+    places: list[tuple[SettingOrigin, Mapping[str, Any]]] = [
+        ("user file", dotenv_values(files[0], encoding="utf-8-sig")),
+        ("file", dotenv_values(files[1], encoding="utf-8-sig")),
+        ("environment", os.environ),
+        ("flag", given),
+    ]
+    names = {_name_variable(field).upper(): name for name, field in Settings.model_fields.items()}
+    return {
+        names[variable.upper()]: place
+        for place, values in places
+        for variable, value in values.items()
+        if variable.upper() in names and value != ""
+    }
 
 
 def _check_dotenv(files: Iterable[Path]) -> None:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import html
 import json
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from msgspec.json import Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,12 +33,16 @@ _INVISIBLE = re.compile(
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"  # tags and other controls
 )
 _MORE_SELECTORS = re.compile(f"(?<=[{_SELECTORS}])[{_SELECTORS}]+")
+_UNSEEN = re.compile(f"[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0{_SELECTORS}]")
+"""Characters that `clean` may remove though Python calls them printable: marks and fillers of no width, and selectors."""
 _TOKEN = re.compile(
     # Any other word that ends in "token" counts only with a sign of assignment: "token expired" is prose.
     r"(?i)(x-plex-token|plexonlinetoken|access_?token|auth_?token"
     r"|(?:token|api_?key|jwt|signature)(?=[\"']?\s{0,2}(?:[=:]|%3D)))"
     r"(\W{1,4})[\w.\-~%+/]{4,}={0,2}"
 )
+SECRET_NAMES = ("token", "secret", "password", "api_key", "apikey")
+"""Parts of the names of fields that hold secrets."""
 _PIN = re.compile(r"(?i)([?&](?:pin|sig|secret|password)=)[^&#\s\"']+")
 _LOGIN = re.compile(r"(?i)(?<=://)[^/\s@\"'?#]{1,500}@")
 _KEYS = re.compile(r"(?i)([?&][\w.\-]*(?:token|key|secret|sig|signature|auth|password)=)[^&#\s]+")
@@ -47,6 +54,13 @@ _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _ADDRESS = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.])")
 _DOTS = 3
 HIDDEN = "hidden"
+_UNITS, _STEP = ("bytes", "kB", "MB", "GB", "TB"), 1_000
+_ENCODER = Encoder()
+
+
+def format_count(number: int, one: str, several: str | None = None) -> str:
+    """Format a number with its noun: `1 play`, `1,204 plays`. `several` is for plurals that do not just add an s."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def cut(value: str, most: int = LONGEST) -> str:
@@ -74,10 +88,17 @@ def clean(value: str) -> str:
     where they form a flag. Of several variation selectors in a row only the first says something.
     """
     value = cut(value)
-    if value.isascii() and value.isprintable():
+    if value.isprintable() and (value.isascii() or not _UNSEEN.search(value)):
         return value
-    visible = _INVISIBLE.sub(r"\1", _LINE_BREAKS.sub(" ", value))
-    return _MORE_SELECTORS.sub("", visible)
+    return _MORE_SELECTORS.sub("", _INVISIBLE.sub(r"\1", _LINE_BREAKS.sub(" ", value)))
+
+
+def format_size(size: int) -> str:
+    """Format a number of bytes in the largest decimal unit that leaves at least 1, such as `1.2 TB`."""
+    amount, unit = float(size), 0
+    while amount >= _STEP and unit < len(_UNITS) - 1:
+        amount, unit = amount / _STEP, unit + 1
+    return f"{amount:.1f} {_UNITS[unit]}" if unit else f"{size} bytes"
 
 
 def encode_json(value: Any, default: Callable[[Any], Any] | None = None) -> str:
@@ -89,6 +110,17 @@ def encode_json(value: Any, default: Callable[[Any], Any] | None = None) -> str:
         ValueError: a number is infinite or not a number, for which RFC 8259 has no form.
     """
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=default)
+
+
+def encode_finite(value: Any) -> str:
+    """Return what `encode_json` returns, in an eighth of the time, for a value all of whose numbers are finite.
+
+    msgspec would write null for any other number, and refuses whole numbers of more than 64 bits.
+    """
+    try:
+        return _ENCODER.encode(value).decode()
+    except (OverflowError, UnicodeError):
+        return encode_json(value)
 
 
 class SecretFilter:
@@ -142,15 +174,36 @@ def _list_spellings(secret: str) -> Iterator[str]:
     yield quote(secret, safe="")
 
 
+def fold_case(value: str) -> str:
+    """Return the text in lower case, as `re.IGNORECASE` compares it with ASCII letters: a long s is an s."""
+    if value.isascii():
+        return value.lower()
+    return value.replace("\u0130", "i").lower().replace("\u0131", "i").replace("\u017f", "s")
+
+
 def redact(value: str) -> str:
     """Hide whatever stands where Plex puts a token or the PIN of a profile, or where an address holds a password."""
     if "=" in value:
         value = _PIN.sub(rf"\1{HIDDEN}", value)
     if "@" in value:
         value = _LOGIN.sub(f"{HIDDEN}@", value)
-    # The search is slow, and few texts need it.
-    suspicious = any(word in value.lower() for word in ("token", "key", "jwt", "signature"))
-    return _TOKEN.sub(rf"\1\2{HIDDEN}", value) if suspicious else value
+    return _TOKEN.sub(rf"\1\2{HIDDEN}", value) if _may_name_secret(value) else value
+
+
+def _may_name_secret(value: str) -> bool:
+    """Return whether a text has a word that is in whatever `_TOKEN` matches, or in one of `SECRET_NAMES`.
+
+    This takes a tenth of the time of the pattern.
+    """
+    folded = fold_case(value)
+    return (
+        "token" in folded
+        or "api" in folded
+        or "jwt" in folded
+        or "signature" in folded
+        or "secret" in folded
+        or "password" in folded
+    )
 
 
 def hide_keys(address: str) -> str:
@@ -162,7 +215,21 @@ def mask(value: str) -> str:
     """Hide e-mail addresses and IPv4 addresses in a text."""
     if "@" in value:
         value = _EMAIL.sub(lambda found: HIDDEN if found[1] else found[0], value)
-    return _ADDRESS.sub(HIDDEN, value) if value.count(".") >= _DOTS else value
+    return _ADDRESS.sub(HIDDEN, value) if _has_dotted_numbers(value) else value
+
+
+def _has_dotted_numbers(value: str) -> bool:
+    """Return whether two numbers in a row stand between dots, as the inner ones of every IPv4 address do."""
+    parts = value.split(".")
+    return len(parts) > _DOTS and any(one.isdecimal() and two.isdecimal() for one, two in pairwise(parts[1:-1]))
+
+
+def is_harmless(value: str) -> bool:
+    """Return whether a text has no word and no sign that comes with a secret or an address.
+
+    Where the answer is yes, `redact_personal` changes nothing, and no name in the text is in `SECRET_NAMES`.
+    """
+    return not ("@" in value or "=" in value or _may_name_secret(value) or _has_dotted_numbers(value))
 
 
 def redact_personal(value: str) -> str:

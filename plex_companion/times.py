@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -45,6 +45,9 @@ FORMS = (
 )
 PERIODS = f"{SPANS}, today, yesterday, or all"
 LONGEST_SHOWN = 60
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_SCHEDULE = re.compile(r"(?P<day>[a-z]{3,9})(?:\s+|\s*@\s*)(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)", re.ASCII)
+_WEEK = timedelta(days=7)
 _DATES = (
     "%Y/%m/%d",
     "%Y.%m.%d",
@@ -114,7 +117,7 @@ def parse_period(text: str, now: int, zone: tzinfo = UTC) -> Window:
     """Parse a span up to now, `today` so far, all of `yesterday`, or `all`.
 
     Raises:
-        Invalid: it is none of them.
+        Invalid: the text is none of these.
     """
     given = " ".join(text.split())
     word = given.lower()
@@ -293,3 +296,41 @@ def _parse_date(text: str) -> str | None:
         except ValueError:
             continue
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class WeeklySchedule:
+    """A weekday, 0 for Monday, and a time of day, by the clock of a zone."""
+
+    weekday: int
+    time: time
+
+    def find_last(self, now_ms: int, zone: tzinfo) -> int:
+        """Return the latest such moment that is not after now, in milliseconds since 1970."""
+        today = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone).date()
+        day = today - timedelta(days=(today.weekday() - self.weekday) % 7)
+        at = self._localize(day, zone)
+        return at if at <= now_ms else self._localize(day - _WEEK, zone)
+
+    def find_next(self, now_ms: int, zone: tzinfo) -> int:
+        """Return the next such moment, in milliseconds since 1970."""
+        last = datetime.fromtimestamp(self.find_last(now_ms, zone) / 1000, UTC).astimezone(zone).date()
+        return self._localize(last + _WEEK, zone)
+
+    def _localize(self, day: date, zone: tzinfo) -> int:
+        """Return the moment on a day. Where the clock skips the time, it is the moment after as many minutes."""
+        return int(datetime.combine(day, self.time, zone).timestamp() * 1000)
+
+
+def parse_schedule(text: str) -> WeeklySchedule:
+    """Parse a weekday and a time of day, such as `mon@09:00`.
+
+    Raises:
+        ValueError: it is not of this form.
+    """
+    found = _SCHEDULE.fullmatch(text.strip().lower())
+    named = [number for number, day in enumerate(_DAYS) if found and found["day"] in {day, day[:3]}]
+    if found is None or not named:
+        message = "must be a weekday and a time of day, such as mon@09:00"
+        raise ValueError(message)
+    return WeeklySchedule(named[0], time(int(found["hour"]), int(found["minute"])))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from plex_companion.text import clean
-from plex_companion.times import DAY_MS, HOUR_MS, MINUTE_MS
+from plex_companion.streams.names import format_bandwidth, format_resolution
+from plex_companion.streams.reasons import derive_reasons
+from plex_companion.text import clean, format_count
+from plex_companion.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from plex_companion.changes.state import State
     from plex_companion.models import Activity, Connection, History, Session, Transcode
 
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", re.ASCII)
 UNREACHED = "Not connected to Plex yet"
 
 
@@ -21,6 +25,11 @@ def format_time(ms: int, now_ms: int, zone: tzinfo | None) -> str:
     """Format a time of day as `12:03:04`, or with its date if it is not today. A zone of `None` is this machine's."""
     moment, now = _to_datetime(ms, zone), _to_datetime(now_ms, zone)
     return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%d %b %H:%M}"
+
+
+def localize_times(text: str, zone: tzinfo) -> str:
+    """Replace the times of ISO 8601 in a text by those of a zone, as `29 Nov 2026, 21:22`."""
+    return _ISO.sub(lambda found: f"{datetime.fromisoformat(found[0]).astimezone(zone):%d %b %Y, %H:%M}", text)
 
 
 def _to_datetime(ms: int, zone: tzinfo | None) -> datetime:
@@ -32,6 +41,20 @@ def format_duration(ms: int) -> str:
     minutes, seconds = divmod(max(0, ms) // 1000, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def format_length(ms: int) -> str:
+    """Format a length as `40 s`, `45 min`, `3 h 20 min` or `1,200 h`."""
+    if ms < MINUTE_MS:
+        return f"{ms // SECOND_MS} s"
+    hours, minutes = ms // HOUR_MS, ms % HOUR_MS // MINUTE_MS
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours:,} h {minutes} min" if minutes and hours < _MINUTES_UNTIL else f"{hours:,} h"
+
+
+_MINUTES_UNTIL = 100
+"""From this many hours on, minutes say nothing."""
 
 
 def is_present(session: Session, state: State) -> bool:
@@ -82,18 +105,22 @@ def format_decision(session: Session) -> str:
     return " ".join(part for part in (session.decision or "", format_speed(session.transcode)) if part)
 
 
-def format_speed(job: Transcode | None) -> str:
+def format_speed(transcode: Transcode | None) -> str:
     """Format the speed of a transcoder. Empty if it is throttled or done: its speed means nothing then."""
-    if job is None or job.speed is None or job.speed <= 0 or job.throttled or job.complete:
-        return ""
-    return f"{job.speed:.1f}x"
+    speed = _read_speed(transcode)
+    return "" if speed is None else f"{speed:.1f}x"
 
 
-def format_bandwidth(kbps: int | None) -> str:
-    """Format a bandwidth as `8.1 Mbit/s` or `320 kbit/s`."""
-    if not kbps:
-        return ""
-    return f"{kbps / 1000:.1f} Mbit/s" if kbps >= 1000 else f"{kbps} kbit/s"  # noqa: PLR2004 - kilo
+def is_too_slow(transcode: Transcode | None) -> bool:
+    """Return whether a transcoder is slower than the item plays."""
+    speed = _read_speed(transcode)
+    return speed is not None and speed < 1
+
+
+def _read_speed(transcode: Transcode | None) -> float | None:
+    if transcode is None or transcode.throttled or transcode.complete:
+        return None
+    return transcode.speed if transcode.speed and transcode.speed > 0 else None
 
 
 def format_activity(activity: Activity) -> str:
@@ -104,8 +131,9 @@ def format_activity(activity: Activity) -> str:
 
 def format_import(history: History) -> str:
     """Format the progress of the history import, as `12,500 of 100,000 plays`."""
-    whole = "" if history.total is None else f" of {history.total:,}"
-    return f"{history.imported:,}{whole} plays"
+    if history.total is None:
+        return format_count(history.imported, "play")
+    return f"{history.imported:,} of {format_count(history.total, 'play')}"
 
 
 def format_connection(connection: Connection) -> str:
@@ -134,30 +162,6 @@ def format_server(state: State) -> str:
 
 OWN_ALERTS = frozenset({"connection_lost", "unauthorized", "listener_gap", "sessions_unreadable", "storage"})
 """Kinds of alerts about the companion or its connection. They stay true while Plex is lost."""
-_NAMES = {"h264": "H.264", "hevc": "HEVC", "mpeg2video": "MPEG-2", "mpeg4": "MPEG-4", "eac3": "E-AC-3", "ac3": "AC-3"}
-_NAMES |= {"dca": "DTS", "vc1": "VC-1", "truehd": "TrueHD", "opus": "Opus", "vorbis": "Vorbis"}
-
-
-def format_codec(name: str | None) -> str:
-    """Return the usual name of a codec: `H.264`, `DTS`."""
-    return clean(_NAMES.get(name.lower(), name.upper())) if name else "another codec"
-
-
-_CLASSES = {"sd": "SD", "4k": "4K", "8k": "8K"}
-_LINES = ((2160, "4K"), (1440, "1440p"), (1080, "1080p"), (720, "720p"), (480, "480p"))
-
-
-def format_resolution(named: str | None) -> str:
-    """Format Plex's `4k` and `1080` as `4K` and `1080p`."""
-    if not named:
-        return ""
-    return _CLASSES.get(named, f"{named}p" if named.isdecimal() else clean(named))
-
-
-def format_size(job: Transcode) -> str:
-    """Return the resolution class of a transcode. A wide film has fewer lines than its class, so the width counts too."""
-    lines = max(job.height or 0, round((job.width or 0) * 9 / 16))
-    return next((name for least, name in _LINES if lines >= least - 8), f"{lines}p" if lines else "")
 
 
 def format_quality(session: Session) -> str:
@@ -167,79 +171,22 @@ def format_quality(session: Session) -> str:
     )
 
 
+_PLACES = {"lan": "at home", "wan": "over the internet", "cellular": "over a phone network"}
+
+
 def format_delivery_path(session: Session) -> str:
     """Format how the stream is sent: `sent at 8.1 Mbit/s over the internet`."""
-    place = {"lan": "at home", "wan": "over the internet", "cellular": "over a phone network"}.get(
-        session.location or ""
-    )
+    place = _PLACES.get(session.location or "")
     rate = format_bandwidth(session.bandwidth_kbps)
     return " ".join(part for part in (f"sent at {rate}" if rate else "", place) if part)
 
 
 def explain_transcode(session: Session, *, past: bool = False) -> list[str]:
-    """Explain what is transcoded and why, one sentence each. Plex gives no reason, so it is inferred from the codecs.
+    """Explain what is transcoded and why, one sentence for each reason.
 
     With `past`, use the past tense: Plex is lost, and the present is unknown.
     """
-    job = session.transcode
-    if job is None:
-        return []
-    found = [_explain_picture(session, job, past=past), _explain_sound(job, past=past), _explain_subtitles(job)]
-    sentences = [sentence for sentence in found if sentence]
-    if not sentences and session.decision == "direct stream":
-        verb = "Was repackaging" if past else "Repackaging"
-        return [f"{verb} the original video and audio: the player {_cannot_play(past=past)} this container."]
-    return sentences
-
-
-def _cannot_play(*, past: bool) -> str:
-    return "couldn't play" if past else "can't play"
-
-
-def _transcoding(*, past: bool) -> str:
-    return "Was transcoding" if past else "Transcoding"
-
-
-def _explain_picture(session: Session, job: Transcode, *, past: bool) -> str:
-    if job.video_decision != "transcode":
-        return ""
-    before, after = format_resolution(session.video_resolution), format_size(job)
-    source = " ".join(part for part in (before, format_codec(job.source_video_codec)) if part)
-    target = " ".join(part for part in (after, format_codec(job.video_codec)) if part)
-    cause = _explain_picture_cause(job, before, after, past=past)
-    hardware = ", in hardware" if job.hardware else ""
-    return f"{_transcoding(past=past)} video ({source} → {target}{hardware}): {cause}."
-
-
-def _explain_picture_cause(job: Transcode, before: str, after: str, *, past: bool) -> str:
-    if job.subtitle_decision == "burn":
-        return "subtitles were being burned in" if past else "subtitles are being burned in"
-    if before and after and before != after:
-        if past:
-            return "the player wanted a lower resolution, or the connection was too slow"
-        return "the player wants a lower resolution, or the connection is too slow"
-    if job.source_video_codec and job.source_video_codec != job.video_codec:
-        return f"the player {_cannot_play(past=past)} {format_codec(job.source_video_codec)}"
-    return f"the player {'wanted' if past else 'wants'} a lower bitrate"
-
-
-def _explain_sound(job: Transcode, *, past: bool) -> str:
-    if job.audio_decision != "transcode":
-        return ""
-    before, after = format_codec(job.source_audio_codec), format_codec(job.audio_codec)
-    wanted = f"the player {'wanted' if past else 'wants'} other channels or a lower bitrate"
-    cause = f"the player {_cannot_play(past=past)} {before}" if before != after else wanted
-    return f"{_transcoding(past=past)} audio ({before} → {after}): {cause}."
-
-
-def _explain_subtitles(job: Transcode) -> str:
-    match job.subtitle_decision:
-        case "burn":
-            return "Subtitles burned into the video."
-        case "transcode":
-            return "Subtitles converted."
-        case _:
-            return ""
+    return [reason.past if past else reason.sentence for reason in derive_reasons(session)]
 
 
 _SPANS = ((MINUTE_MS, "min"), (HOUR_MS, "h"), (DAY_MS, "d"))

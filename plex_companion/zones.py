@@ -34,9 +34,9 @@ def _normalize_name(name: str) -> str:
     """Return a name in the spelling of the list of zones."""
     from zoneinfo import available_timezones  # noqa: PLC0415 - it reads hundreds of files
 
-    wanted = name.replace(" ", "_").casefold()
+    folded = name.replace(" ", "_").casefold()
     for known in available_timezones():
-        if known.casefold() == wanted:
+        if known.casefold() == folded:
             return known
     message = f"there is no time zone {name[:60]!r}; write it as Europe/Vienna or America/New_York"
     raise ValueError(message)

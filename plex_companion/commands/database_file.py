@@ -11,6 +11,7 @@ from plex_companion.cache.connections import hold_exclusive
 from plex_companion.cache.maintenance import vacuum as compact
 from plex_companion.cache.repair import restore as put_back
 from plex_companion.errors import BackupFailed, DatabaseInUse, DatabaseUnusable
+from plex_companion.text import format_count
 from plex_companion.zones import name_zone
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ async def make_backup(path: Path, to: Path | None, keep: int) -> str:
     kept = len(list_backups(path, made.at))
     return (
         f"Backup made and verified: {made.path} ({_format_size(made.path)}). "
-        f"{kept} {'backup is' if kept == 1 else 'backups are'} kept."
+        f"{format_count(kept, 'backup is', 'backups are')} kept."
     )
 
 
@@ -91,9 +92,8 @@ def _refuse_missing(source: Path | None) -> None:
 def _hold_exclusive(path: Path, done: str) -> Iterator[None]:
     with hold_exclusive(path) as alone:
         if not alone:
-            raise DatabaseInUse(
-                f"Another plex-companion is using the database {path}. Stop it first; then the database can be {done}."
-            )
+            message = f"Another plex-companion is using the database {path}. Stop it first; then it can be {done}."
+            raise DatabaseInUse(message)
         yield
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from plex_companion.setting_values import LAST_PORT, parse_listen_host
+from plex_companion.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +24,7 @@ UNWRAPPED = 10_000
 _COMMAND = re.compile(r"[a-z][a-z-]{0,20}", re.IGNORECASE)
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 _NEGATIVE = re.compile(r"-\d")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _PLAIN = (
     (re.compile(r"argument ([^:]+): expected .*"), r"\1 needs a value"),
     (re.compile(r"argument ([^:]+): ignored explicit argument .*"), r"\1 takes no value"),
@@ -37,14 +39,18 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"formatter_class": _Help, **options})
-        self.commands: dict[str, argparse.ArgumentParser] = {}
+        self.commands: dict[str, Parser] = {}
         """The parsers of the commands, by name."""
+        self.attached: frozenset[str] = frozenset()
+        """Options whose value is read only after `=`, because without one an argument may follow: `why --demo 5`."""
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]  # one form is enough
         """Return the parsed flags. A wrong argument ends the program with exit code 2."""
         words = _attach_negatives(sys.argv[1:] if args is None else args)
         if self.commands and words and not words[0].startswith("-") and words[0] not in self.commands:
             self.error(f"unknown command {_quote(words[0])}{suggestion(words[0], self.commands)}")
+        command = self.commands.get(words[0], self) if words else self
+        words = [f"{word}=1" if word in command.attached else word for word in words]
         flags, unknown = self.parse_known_args(words, namespace)
         if unknown:
             self._refuse(unknown[0], self.commands.get(getattr(flags, "command", ""), self))
@@ -65,8 +71,7 @@ class Parser(argparse.ArgumentParser):
             named = f": {word!r}" if _COMMAND.fullmatch(word) else ""  # it may be a part of a token
             command.error(f"unexpected argument{named}")
         option = word.partition("=")[0]
-        known = _OPTION.findall(command.format_help())
-        command.error(f"unknown option {_quote(option)}{suggestion(option, known)}")
+        command.error(f"unknown option {_quote(option)}{suggestion(option, _OPTION.findall(command.format_help()))}")
 
 
 class _Help(argparse.HelpFormatter):
@@ -101,9 +106,8 @@ def one_of(choices: Sequence[str]) -> dict[str, Any]:
     def read(word: str) -> str:
         if word in choices:
             return word
-        raise argparse.ArgumentTypeError(
-            f"must be one of {', '.join(choices)}, not {_quote(word)}{suggestion(word, choices)}"
-        )
+        message = f"must be one of {', '.join(choices)}, not {_quote(word)}{suggestion(word, choices)}"
+        raise argparse.ArgumentTypeError(message)
 
     return {"type": read, "metavar": f"{{{','.join(choices)}}}"}
 
@@ -139,6 +143,21 @@ def file_path(word: str) -> Path:
     if not word.strip():
         raise argparse.ArgumentTypeError("must name a file")
     return Path(word)
+
+
+def short_text(word: str) -> str:
+    """Parse a name for people to read."""
+    name = clean(word).strip()
+    if not 0 < len(name) <= LONGEST:
+        raise argparse.ArgumentTypeError(f"must be a name of 1 to {LONGEST} characters")
+    return name
+
+
+def machine_identifier(word: str) -> str:
+    """Parse the identifier of a Plex server: forty hexadecimal digits on real ones."""
+    if _IDENTIFIER.fullmatch(word):
+        return word
+    raise argparse.ArgumentTypeError(f"must be 1 to 64 letters, digits or hyphens, not {_quote(word)}")
 
 
 def listen_host(word: str) -> str:

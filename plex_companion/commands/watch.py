@@ -21,14 +21,16 @@ from plex_companion.commands.terminal.tty import (
     stop_when_closed,
     wait_for_key,
 )
-from plex_companion.commands.terminal.view import MOST_ALERTS, render
+from plex_companion.commands.terminal.view import MOST_ALERTS, render_servers
 from plex_companion.commands.terminal.view_model import ViewModel
+from plex_companion.companion import ServerFound, find_link
+from plex_companion.duties import check_notify_targets
 from plex_companion.history.alert_pages import read_latest
 from plex_companion.resources.alerts import ALERTS
 from plex_companion.server.http.signals import wait_for_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from plex_companion.cache.leadership import TouchedUris
     from plex_companion.companion import Companion
@@ -43,18 +45,21 @@ SETTLE_SECONDS = 0.5
 """Changes within this time become one line: the title of a new session arrives a moment after the session."""
 
 
-async def watch(settings: Settings, *, demo: bool) -> None:
-    """Show the live state until Ctrl+C, SIGTERM, SIGHUP or `q`, and leave the terminal as it was.
+async def watch(settings: Settings, *, demo: int, server: str | None = None) -> None:
+    """Show the live state of every server, or of one, until Ctrl+C, SIGTERM, SIGHUP or `q`, and leave the terminal as it was.
 
     On a terminal this is a live view. In a pipe or a file it writes no control codes: first the current state, then a line
     for each change. Nothing is polled; positions advance by the clock between reports.
 
     Raises:
-        SettingsError: no server is set.
+        SettingsError: no server is set, or a target of notifications cannot be used.
         StartError: the database cannot be used.
+        NotFound: no server is called `server`.
+        Ambiguous: several are.
     """
     if not demo:
         settings.require_plex()
+    await check_notify_targets(settings)
     async with AsyncExitStack() as stack:
         screen = is_screen()
         if screen:
@@ -63,14 +68,25 @@ async def watch(settings: Settings, *, demo: bool) -> None:
         if demo:
             from plex_companion.demo.demo_settings import open_demo_settings  # noqa: PLC0415 - never loaded unless asked for
 
-            settings = await stack.enter_async_context(open_demo_settings(settings))
+            settings = await stack.enter_async_context(open_demo_settings(settings, demo))
         seen = _RecentAlerts()
         companion = await stack.enter_async_context(open_companion(settings, seen.announce))
         # Only the view is cancelled. A cancelled close of the database would leave its threads running.
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_end_after, wait_for_signal, tasks.cancel_scope)
+            if server is not None:
+                companion = await _choose_server(companion, server)
             await (_draw(companion, seen) if screen else _write(companion, seen))
             tasks.cancel_scope.cancel()
+
+
+async def _choose_server(companion: Companion, server: str) -> Companion:
+    """Return the companion of one server, once Plex has said which server that is."""
+    while not isinstance(find_link(companion.links, server), ServerFound):
+        if all(link.machine_identifier for link in companion.links):
+            break  # it is known that there is none, or more than one
+        await companion.live.wait_for_commit()
+    return companion.choose_server(server)
 
 
 async def _end_after(wait: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
@@ -82,18 +98,16 @@ class _RecentAlerts:
     """The recent alerts, read again only after a change."""
 
     def __init__(self) -> None:
-        self._past: list[Alert] = []
-        self._read = False
+        self._past: dict[str, list[Alert]] = {}
 
     def announce(self, touched: TouchedUris) -> None:
         if ALERTS.uri in touched.immediate:
-            self._read = False
+            self._past.clear()
 
     async def build_view_model(self, companion: Companion) -> ViewModel:
-        if not self._read:
-            self._read = True
-            self._past = await read_latest(companion, 2 * MOST_ALERTS)
-        return ViewModel(companion.state, companion.now_ms, self._past, companion.live.storage, companion.zone)
+        if (past := self._past.get(companion.link_id)) is None:
+            past = self._past[companion.link_id] = await read_latest(companion, 2 * MOST_ALERTS)
+        return ViewModel(companion.state, companion.now_ms, past, companion.live.storage, companion.zone)
 
 
 async def _draw(companion: Companion, seen: _RecentAlerts) -> None:
@@ -101,29 +115,41 @@ async def _draw(companion: Companion, seen: _RecentAlerts) -> None:
     from rich.live import Live  # noqa: PLC0415 - the same
 
     console = Console()
+    shown = _list_shown(companion)
     with stop_when_closed(), disable_echo(), Live(console=console, screen=True, auto_refresh=False) as view:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_end_after, partial(wait_for_key, b"q"), tasks.cancel_scope)
             while True:
-                model = await seen.build_view_model(companion)
-                view.update(render(model, console.height), refresh=True)
+                models = [await seen.build_view_model(one) for one in shown]
+                view.update(render_servers(models, console.height), refresh=True)
                 await anyio.sleep(FRAME_SECONDS)
-                if companion.state is model.state:
+                if _are_current(shown, models):
                     with anyio.move_on_after(TICK_SECONDS - FRAME_SECONDS):
                         await companion.live.wait_for_commit()
 
 
 async def _write(companion: Companion, seen: _RecentAlerts) -> None:
     """Print the differences between view models until nobody reads them. A slow reader skips intermediate states, so no lines pile up."""
-    before: ViewModel | None = None
+    shown = _list_shown(companion)
+    before: list[ViewModel | None] = [None] * len(shown)
     while True:
-        after = await seen.build_view_model(companion)
-        if not await _try_write(render_lines(before, after)):
+        after = [await seen.build_view_model(one) for one in shown]
+        pairs = zip(before, after, strict=True)
+        if not await _try_write([line for old, new in pairs for line in render_lines(old, new, named=len(shown) > 1)]):
             return
-        before = after
-        if companion.state is before.state:
+        before = [*after]
+        if _are_current(shown, after):
             await companion.live.wait_for_commit()
         await anyio.sleep(SETTLE_SECONDS)
+
+
+def _list_shown(companion: Companion) -> list[Companion]:
+    """Return a companion of each server that is shown."""
+    return [companion] if companion.is_limited else [companion.choose_link(one.link_id) for one in companion.links]
+
+
+def _are_current(shown: Sequence[Companion], models: Sequence[ViewModel]) -> bool:
+    return all(one.state is model.state for one, model in zip(shown, models, strict=True))
 
 
 async def _try_write(lines: list[str]) -> bool:

@@ -28,14 +28,16 @@ async def test_after_a_burst_the_final_state_is_right_and_memory_stayed_flat(tmp
     async with home(tmp_path) as it:
         session = it.demo.start()
         await it.until(lambda: it.sessions and it.sessions[session.key].listed)
-        async with subscribed(f"{it.url}/mcp", MODERN, "plex://sessions") as (client, ear):
+        async with subscribed(f"{it.url}/mcp", MODERN, "plex://sessions") as (client, updates):
             await it.demo.burst(FRAMES, session)  # the first one settles what the machine will ever need
             await it.until(lambda: it.sessions[session.key].view_offset_ms == session.offset, HANG_SECONDS)
             before = _megabytes()
             await it.demo.burst(FRAMES, session)
             it.demo.pause(session)
             await it.until(lambda: it.sessions[session.key].state == "paused", HANG_SECONDS)
-            found = await known(client, "plex://sessions", lambda found: found["sessions"][0]["state"] == "paused", ear)
+            found = await known(
+                client, "plex://sessions", lambda found: found["sessions"][0]["state"] == "paused", updates
+            )
             assert found["sessions"][0]["view_offset_ms"] == session.offset
             assert _megabytes() - before < 20
             counters = it.application.companion.read_counters()

@@ -59,7 +59,7 @@ def plain_line(said: str) -> str:
         ("serve --plex-tokn=secret-word", "did you mean --plex-token?"),
         ("history --limit abc", "--limit must be a whole number from 1 to 10000, not 'abc'"),
         ("events --limit -3d", "--limit must be a whole number from 1 to 10000, not '-3d'"),
-        ("doctor --demo -3", "--demo takes no value"),
+        ("doctor --demo -3", "--demo must be a whole number from 1 to 9, not"),
         ("events --limit 0", "--limit must be a whole number from 1 to 10000"),
         ("serve --port abc", "--port must be a whole number from 0 to 65535"),
         ("serve --port 99999", "--port must be a whole number from 0 to 65535"),

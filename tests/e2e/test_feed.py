@@ -99,11 +99,11 @@ async def test_last_event_id_replays_what_was_missed_once_each_and_then_goes_on(
     it.demo.pause(session)
     await written(it, before + 2)
     async with listening(it, "?types=playing", Last_Event_ID=str(before)) as feed:
-        told = [await feed.next(), await feed.next()]
+        answer = [await feed.next(), await feed.next()]
         it.demo.stop(session)
-        told.append(await feed.next())
-    assert [event["payload"]["state"] for _, event in told] == ["playing", "paused", "stopped"]
-    ids = [int(seen or 0) for seen, _ in told]
+        answer.append(await feed.next())
+    assert [event["payload"]["state"] for _, event in answer] == ["playing", "paused", "stopped"]
+    ids = [int(seen or 0) for seen, _ in answer]
     assert ids == sorted(set(ids))
     assert ids[0] > before
 
@@ -125,9 +125,9 @@ async def test_a_since_that_is_no_cursor_is_refused_with_what_to_try(it: Home, s
     async with httpx2.AsyncClient() as web:
         response = await web.get(f"{it.url}/events", params={"since": since})
     assert response.status_code == 400
-    told = response.json()
-    assert (told["code"], told["argument"]) == ("invalid", "since")
-    assert "newest event is" in told["message"]
+    answer = response.json()
+    assert (answer["code"], answer["argument"]) == ("invalid", "since")
+    assert "newest event is" in answer["message"]
 
 
 async def test_a_last_event_id_of_another_database_is_said_and_the_stream_begins_now(it: Home) -> None:

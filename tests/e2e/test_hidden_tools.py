@@ -48,8 +48,8 @@ async def refusal(client: Client, tool: str, **arguments: Any) -> dict[str, Any]
 async def tools_of_status(client: Client) -> dict[str, Any]:
     body = (await client.call_tool("companion_status", {})).structured_content
     assert body is not None
-    told: dict[str, Any] = body["tools"]
-    return told
+    answer: dict[str, Any] = body["tools"]
+    return answer
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -67,11 +67,11 @@ async def test_while_read_only_the_tools_that_write_are_not_listed_and_refuse_wh
             "Operation 'media_delete' is not allowed in read-only mode. "
             "Set READ_ONLY_MODE=false in your environment to enable write operations."
         )
-        told = await tools_of_status(client)
-        assert told["hidden"] == len(WRITING) == 30
-        assert "READ_ONLY_MODE=false" in told["message"]
+        answer = await tools_of_status(client)
+        assert answer["hidden"] == len(WRITING) == 30
+        assert "READ_ONLY_MODE=false" in answer["message"]
         said = await instructions(client)
-        assert "30 tools that change Plex are not listed" in said
+        assert "it hides 30 tools that can change Plex" in said
         assert "READ_ONLY_MODE=false" in said
 
 

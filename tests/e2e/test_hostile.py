@@ -41,17 +41,17 @@ async def test_what_a_title_says_is_data_wherever_it_goes(tmp_path: Path) -> Non
     async with home(tmp_path) as it:
         _poison(it.demo)
         it.demo.start()
-        async with subscribed(f"{it.url}/mcp", LEGACY, "plex://sessions") as (client, ear):
+        async with subscribed(f"{it.url}/mcp", LEGACY, "plex://sessions") as (client, updates):
             found = await known(
-                client, "plex://sessions", lambda seen: seen["count"] and seen["sessions"][0]["user"]["name"], ear
+                client, "plex://sessions", lambda seen: seen["count"] and seen["sessions"][0]["user"]["name"], updates
             )
             (session,) = found["sessions"]
             for said in (session["title"], session["user"]["name"], session["player"]["title"]):
                 assert said.startswith(ORDER), "it is told"
                 assert _harmful(said) == []
                 assert "\n" not in said
-            told = [str(await body(client, uri)) for uri in ("plex://clients", "plex://events", "plex://alerts")]
-            assert [_harmful(text) for text in told] == [[], [], []]
+            answer = [str(await body(client, uri)) for uri in ("plex://clients", "plex://events", "plex://alerts")]
+            assert [_harmful(text) for text in answer] == [[], [], []]
             ours = [client.instructions or ""]
             ours += [tool.model_dump_json() for tool in (await client.list_tools()).tools]
             ours += [one.description or "" for one in (await client.list_resources()).resources]
@@ -70,11 +70,11 @@ async def test_a_name_of_48_000_characters_keeps_no_client_waiting(tmp_path: Pat
             it.demo.state.players[identifier] = replace(player, title=name)
         for user_key, user in list(it.demo.state.users.items()):
             it.demo.state.users[user_key] = replace(user, name=name)
-        async with subscribed(f"{it.url}/mcp", LEGACY, "plex://sessions") as (client, ear):
+        async with subscribed(f"{it.url}/mcp", LEGACY, "plex://sessions") as (client, updates):
             it.demo.start()
             with anyio.fail_after(HANG_SECONDS):
                 found = await known(
-                    client, "plex://sessions", lambda seen: seen["count"] and seen["sessions"][0]["title"], ear
+                    client, "plex://sessions", lambda seen: seen["count"] and seen["sessions"][0]["title"], updates
                 )
                 for _ in range(20):
                     it.demo.announce(frames.build_status(name))

@@ -23,7 +23,8 @@ from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application
 from plex_companion.demo import open_demo
-from plex_companion.events import ReceivedEvent, parse_frame
+from plex_companion.events import ReceivedEvent
+from plex_companion.parsing.websocket_frames import parse_frame
 from plex_companion.server.auth.authenticate import OPEN
 
 if TYPE_CHECKING:
@@ -139,10 +140,10 @@ async def test_streams_that_nobody_reads_cost_only_themselves(tmp_path: Path, we
         with ExitStack() as deaf:
             for _ in range(2):
                 deaf.enter_context(_deaf(it))
-            heard = [0] * 18
+            received = [0] * 18
             async with anyio.create_task_group() as tasks:
-                for number in range(len(heard)):
-                    await tasks.start(_count, web, it.url, heard, number)
+                for number in range(len(received)):
+                    await tasks.start(_count, web, it.url, received, number)
                 open_before = len(it.web.responses)
                 frame = json.dumps({"NotificationContainer": {"type": "invented", "size": 1, "x": "y" * 16_000}})
                 for _ in range(10):
@@ -150,7 +151,7 @@ async def test_streams_that_nobody_reads_cost_only_themselves(tmp_path: Path, we
                         it.demo.send_raw(frame)
                     await anyio.sleep(0.02)
                 with anyio.fail_after(HANG_SECONDS):
-                    while min(heard) < 500:  # noqa: ASYNC110 - readers in other tasks
+                    while min(received) < 500:  # noqa: ASYNC110 - readers in other tasks
                         await anyio.sleep(0.02)
                 assert len(it.web.responses) == open_before, "the deaf were meant to be open still"
                 tasks.cancel_scope.cancel()
@@ -158,19 +159,19 @@ async def test_streams_that_nobody_reads_cost_only_themselves(tmp_path: Path, we
 
 def _deaf(it: Home) -> socket.socket:
     """A client of `/events` whose buffers are small, and that takes nothing out of them."""
-    ear = socket.socket()
-    ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    updates = socket.socket()
+    updates.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     host, port = it.url.removeprefix("http://").split(":")
-    ear.connect((host, int(port)))
-    ear.sendall(f"GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-    return ear
+    updates.connect((host, int(port)))
+    updates.sendall(f"GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    return updates
 
 
-async def _count(web: httpx2.AsyncClient, url: str, heard: list[int], number: int, *, task_status: Any) -> None:
+async def _count(web: httpx2.AsyncClient, url: str, received: list[int], number: int, *, task_status: Any) -> None:
     async with web.stream("GET", f"{url}/events?types=invented") as stream:
         task_status.started()
         async for line in stream.aiter_lines():
-            heard[number] += line.startswith("data: ")
+            received[number] += line.startswith("data: ")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["SIGTERM", "SIGINT", "SIGHUP"])

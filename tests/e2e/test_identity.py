@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from support.application import HASTY, settings_for
+from support.application import FAST, settings_for
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_companion
@@ -51,7 +51,7 @@ async def until(companion: Companion, fact: Callable[[], object]) -> None:
             await companion.live.wait_for_commit()
 
 
-async def told(companion: Companion, by: Any) -> dict[str, int]:
+async def reported(companion: Companion, by: Any) -> dict[str, int]:
     answer = await count_plays(companion, by, Window(0, companion.now_ms), 50)
     return {entry["label"]: entry["plays"] for entry in answer["entries"]}
 
@@ -59,7 +59,7 @@ async def told(companion: Companion, by: Any) -> dict[str, int]:
 async def test_what_was_imported_and_what_was_heard_is_counted_by_what_it_is(tmp_path: Path) -> None:
     async with open_demo(alive=False, household=household(tmp_path)) as demo:
         settings = settings_for(demo, tmp_path)
-        async with open_companion(settings, lambda _: None, timeouts=HASTY) as companion:
+        async with open_companion(settings, lambda _: None, timeouts=FAST) as companion:
             await until(companion, lambda: companion.state.history.complete)
             titles = {
                 "Twin Rivers (1992)": 1,
@@ -68,8 +68,8 @@ async def test_what_was_imported_and_what_was_heard_is_counted_by_what_it_is(tmp
                 "Harbour (Series)": 2,
                 "Harbour (More series)": 2,
             }
-            assert await told(companion, "title") == titles
-            assert await told(companion, "library") == {
+            assert await reported(companion, "title") == titles
+            assert await reported(companion, "library") == {
                 "Movies (id 1)": 4,
                 "Movies (id 2)": 1,
                 "Series": 2,
@@ -77,4 +77,4 @@ async def test_what_was_imported_and_what_was_heard_is_counted_by_what_it_is(tmp
             }
             demo.start(next(item for item in demo.state.items.values() if item.key == "12"))
             await until(companion, lambda: [one for one in companion.state.sessions.values() if one.listed])
-            assert await told(companion, "title") == {**titles, "Twin Rivers (2019)": 3}
+            assert await reported(companion, "title") == {**titles, "Twin Rivers (2019)": 3}

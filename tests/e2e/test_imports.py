@@ -22,7 +22,7 @@ from plex_companion.companion import read_clock
 from plex_companion.demo import Demo, Household, load_household, open_demo
 from plex_companion.duties import build_import_progress
 from plex_companion.ingest.live import Live
-from plex_companion.models import Connection, History, ImportedPlay, Item, Moment
+from plex_companion.models import ONLY_LINK, Connection, History, ImportedPlay, Item, Moment
 from plex_companion.resources.registry import find_touched_uris, read_resource
 
 if TYPE_CHECKING:
@@ -113,9 +113,8 @@ async def test_the_whole_history_is_there_and_answers_when_plex_is_switched_off(
         assert (newest["user"], newest["player"]["title"]) == ({"id": str(user.id), "name": user.name}, player.title)
         assert (newest["library"], newest["duration_ms"]) == (demo.state.sections[item.section].title, item.duration)
         assert newest["started_at"] == newest["ended_at"] == newest["viewed_at"]
-        assert [newest[name] for name in ("percent", "watched_ms", "paused_ms", "buffer_count", "decision")] == [
-            None
-        ] * 5
+        assert [newest[name] for name in ("percent", "paused_ms", "buffer_count", "decision")] == [None] * 4
+        assert (newest["watched_ms"], newest["estimated"], newest["reasons"]) == (item.duration, True, [])
         assert (newest["ended_by"], newest["history_key"]) == ("imported", f"/status/sessions/history/{play.id}")
 
 
@@ -128,8 +127,8 @@ async def test_a_pause_during_an_import_is_told_before_it_is_over_and_within_few
                 await _imported(companion, fifth * ROWS // 5)
                 since = len(listener.batches)
                 demo.pause(session) if fifth % 2 else demo.resume(session)
-                told = await _told(companion, session.key, session.state)
-                assert not told.complete
+                answer = await _read_progress(companion, session.key, session.state)
+                assert not answer.complete
                 waited.append(sum(_imports(batch) for batch in listener.batches[since:]))
             await until(companion, lambda: companion.state.history.complete)
         assert max(waited) <= 5, "what is not told before the import is over waits for 80"
@@ -140,7 +139,7 @@ async def _imported(companion: Companion, count: int) -> None:
     await until(companion, lambda: companion.state.history.imported >= count)
 
 
-async def _told(companion: Companion, key: str, state: str) -> History:
+async def _read_progress(companion: Companion, key: str, state: str) -> History:
     """How far the import is when a session is told to be in this state."""
     await until(companion, lambda: key in companion.state.sessions and companion.state.sessions[key].state == state)
     return companion.state.history
@@ -269,17 +268,17 @@ async def test_an_import_rests_while_nothing_can_be_written() -> None:
     live, went_on = Live(State(Connection("live", 0))), anyio.Event()
 
     async def wait() -> None:
-        await build_import_progress(live).wait_until_written(3)
+        await build_import_progress(live, ONLY_LINK).wait_until_written(3)
         went_on.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
         live.storage = "degraded"
         for page in (2, 3):
-            live.publish(replace(live.state, history_page=page))
+            live.publish({ONLY_LINK: replace(live.state, history_page=page)})
             await anyio.wait_all_tasks_blocked()
             assert not went_on.is_set()
         live.storage = "ok"
-        live.publish(live.state)
+        live.publish(live.states)
         await anyio.wait_all_tasks_blocked()
         assert went_on.is_set()

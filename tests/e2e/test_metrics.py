@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx2
 import pytest
 from mcp import Client
@@ -16,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from support.application import Home, home
 from support.deadlines import HANG_SECONDS
+from support.event_clients import events_client
 
 from plex_companion.metrics import AREAS, METHODS
 from plex_companion.server.auth.config import build_auth_config
@@ -61,7 +63,11 @@ def _samples(text: str) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
 
 
 async def _value(it: Home, name: str, **labels: str) -> float:
-    return _samples(await _scraped(it)).get(name, {}).get(tuple(sorted(labels.items())), 0.0)
+    """The sum over servers, of which there is one here."""
+    found = _samples(await _scraped(it)).get(name, {})
+    wanted = set(labels.items())
+    fitting = {pairs: value for pairs, value in found.items() if {one for one in pairs if one[0] != "server"} == wanted}
+    return sum(fitting.values())
 
 
 async def test_a_session_that_begins_pauses_and_ends_is_counted_so(it: Home) -> None:
@@ -78,6 +84,19 @@ async def test_a_session_that_begins_pauses_and_ends_is_counted_so(it: Home) -> 
     await it.until(lambda: not it.sessions)
     samples = _samples(await _scraped(it))
     assert set(samples[name].values()) == {0.0}
+
+
+async def test_an_open_stream_of_mcp_events_is_counted_until_it_ends(it: Home) -> None:
+    name = "plex_companion_mcp_event_streams"
+    async with (
+        httpx2.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}) as web,
+        events_client(streamable_http_client(f"{it.url}/mcp", http_client=web)) as client,
+    ):
+        async with client.stream("play.started"):
+            assert await _value(it, name) == 1
+        with anyio.fail_after(HANG_SECONDS):
+            while await _value(it, name):  # noqa: ASYNC110 - the end of a request has no event to wait for
+                await anyio.sleep(0.01)
 
 
 async def test_bandwidth_is_the_sum_of_what_plex_reserves(it: Home) -> None:
@@ -188,7 +207,9 @@ async def test_ready_is_whoever_hears_plex_and_can_write_it_down(tmp_path: Path)
 
 async def test_every_metric_is_documented_and_every_documented_one_is_there(it: Home) -> None:
     text = (DOCS / "metrics.md").read_text(encoding="utf-8")
-    documented = set(re.findall(r"^\| `(plex_companion_\w+)", text, re.MULTILINE))
+    listed = set(re.findall(r"^\| `(plex_companion_\w+)", text, re.MULTILINE))
+    documented = {name for name in listed if not name.startswith("plex_companion_chronicle_")}
+    assert len(listed - documented) == 4, "which are there with a chronicle, as its own tests show"
     families = {family.name for family in text_string_to_metric_families(await _scraped(it))}
     assert documented == {
         name for name in families if name.startswith("plex_companion_") and not name.endswith("_created")
@@ -196,10 +217,10 @@ async def test_every_metric_is_documented_and_every_documented_one_is_there(it: 
 
 
 async def test_the_dashboard_of_grafana_asks_for_metrics_that_are_there(it: Home) -> None:
-    board: dict[str, Any] = json.loads((DOCS / "grafana.json").read_text(encoding="utf-8"))
+    dashboard: dict[str, Any] = json.loads((DOCS / "grafana.json").read_text(encoding="utf-8"))
     asked = {
         name
-        for panel in board["panels"]
+        for panel in dashboard["panels"]
         for target in panel.get("targets", ())
         for name in re.findall(r"plex_companion_\w+", target["expr"])
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,6 +12,7 @@ from support.application import ERAS, MODERN, QUICK_PINGS, body, home, known, se
 from support.deadlines import HANG_SECONDS
 
 from plex_companion.app import open_application
+from plex_companion.cache.connections import run_in_thread
 from plex_companion.cache.queries.plays import PlayFilter, read_plays_page
 from plex_companion.cache.queries.read import read_newest_alerts, read_newest_events
 from plex_companion.demo import open_demo
@@ -24,12 +26,12 @@ if TYPE_CHECKING:
 async def test_a_closed_connection_is_shown(era: str, tmp_path: Path) -> None:
     async with home(tmp_path) as it:
         it.demo.start()
-        async with subscribed(f"{it.url}/mcp", era, "plex://sessions") as (client, ear):
+        async with subscribed(f"{it.url}/mcp", era, "plex://sessions") as (client, updates):
             await known(client, "plex://sessions", lambda found: found["count"] == 1 and found["sessions"][0]["title"])
             await it.demo.shut_down()
             with anyio.fail_after(HANG_SECONDS):
                 found = await known(
-                    client, "plex://sessions", lambda found: found["connection"]["state"] == "down", ear
+                    client, "plex://sessions", lambda found: found["connection"]["state"] == "down", updates
                 )
             assert found["count"] == 1
             assert found["sessions"][0]["stale"]
@@ -38,15 +40,17 @@ async def test_a_closed_connection_is_shown(era: str, tmp_path: Path) -> None:
 
 async def test_a_silent_peer_is_noticed_within_25_seconds_by_pings(tmp_path: Path) -> None:
     assert DEFAULT_TIMEOUTS.ping + DEFAULT_TIMEOUTS.pong <= 25
-    async with home(tmp_path, patience=QUICK_PINGS) as it:
+    async with home(tmp_path, timeouts=QUICK_PINGS) as it:
         it.demo.start()
-        async with subscribed(f"{it.url}/mcp", MODERN, "plex://sessions") as (client, ear):
+        async with subscribed(f"{it.url}/mcp", MODERN, "plex://sessions") as (client, updates):
             await known(client, "plex://sessions", lambda found: found["count"] == 1)
             it.demo.go_silent(everything=True)
-            found = await known(client, "plex://sessions", lambda found: found["connection"]["state"] != "live", ear)
+            found = await known(
+                client, "plex://sessions", lambda found: found["connection"]["state"] != "live", updates
+            )
             assert found["count"] == 1
             it.demo.speak_again()
-            await known(client, "plex://sessions", lambda found: found["connection"]["state"] == "live", ear)
+            await known(client, "plex://sessions", lambda found: found["connection"]["state"] == "live", updates)
 
 
 async def test_after_a_restart_with_keys_from_1_nothing_is_merged_or_left_playing(tmp_path: Path) -> None:
@@ -61,7 +65,9 @@ async def test_after_a_restart_with_keys_from_1_nothing_is_merged_or_left_playin
         assert again.key == first.key
         await it.until(lambda: it.application.companion.is_live and len(it.sessions) == 1 and it.sessions["1"].listed)
         assert it.sessions["1"].item.title == it.demo.get_movie(2).title
-        plays = {row["title"]: row for row in await read_plays_page(it.application.companion.cache, PlayFilter(), 10)}
+        read = partial(read_plays_page, filters=PlayFilter(), limit=10)
+        rows = await run_in_thread(it.application.companion.cache.archive, read)
+        plays = {row["title"]: row for row in rows}
         assert plays[it.demo.get_movie(0).title]["ended_by"] == "inferred"
         assert plays[it.demo.get_movie(1).title]["ended_by"] == "inferred"
         assert plays[it.demo.get_movie(2).title]["ended_at"] is None
@@ -103,9 +109,9 @@ async def test_with_plex_down_at_start_everything_is_served_as_offline_until_it_
     async with open_demo(alive=False) as demo:
         await demo.shut_down()
         settings = settings_for(demo, tmp_path)
-        from support.application import HASTY  # noqa: PLC0415 - the one test that opens the application itself
+        from support.application import FAST  # noqa: PLC0415 - the one test that opens the application itself
 
-        async with open_application(settings, timeouts=HASTY) as application:
+        async with open_application(settings, timeouts=FAST) as application:
             companion = application.companion
             with anyio.fail_after(HANG_SECONDS):
                 while companion.state.connection.detail is None:

@@ -32,6 +32,7 @@ EMAIL = "canary.person@example.org"
 ADDRESS = "203.0.113.77"
 WEBHOOK = "canary-hook-2342"
 WEBHOOK_KEY = "canary-key-161803398"
+BROKER = "canary-broker-1414"
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "events_wait": {"timeout": 0},
     "server_get_alerts": {"since": 0},
@@ -64,16 +65,17 @@ async def _everything(client: Client) -> str:
     async with anyio.create_task_group() as tasks:
         for tool in (await client.list_tools()).tools:
             tasks.start_soon(call, tool)
-    listed = [str(one.uri) for one in (await client.list_resources()).resources]
+    resources = (await client.list_resources()).resources
+    listed = [str(one.uri) for one in resources if one.mime_type == "application/json"]  # skills are files of ours
     bodies = [json.dumps(await body(client, uri), ensure_ascii=False) for uri in listed]
-    told = []
+    reported = []
     for prompt in (await client.list_prompts()).prompts:
         names = [one.name for one in prompt.arguments or ()]
-        told.append((await client.get_prompt(prompt.name, dict.fromkeys(names, "1"))).model_dump_json())
+        reported.append((await client.get_prompt(prompt.name, dict.fromkeys(names, "1"))).model_dump_json())
         for name in names:
             typed = await client.complete(PromptReference(name=prompt.name), {"name": name, "value": ""})
-            told.append(typed.model_dump_json())
-    return "\n".join(said + listed + bodies + told)
+            reported.append(typed.model_dump_json())
+    return "\n".join(said + listed + bodies + reported)
 
 
 def _poison(demo: Demo) -> None:
@@ -93,8 +95,8 @@ def _poison(demo: Demo) -> None:
     for secret in (TOKEN, EMAIL, ADDRESS):
         long = "word " * 2_000
         message = f"{long[: LONGEST - len(secret) + 3]} {secret} and more"  # the cut goes through it
-        told = {"type": "progress", "size": 1, "ProgressNotification": [{"message": message}]}
-        demo.send_raw(json.dumps({"NotificationContainer": told}))
+        answer = {"type": "progress", "size": 1, "ProgressNotification": [{"message": message}]}
+        demo.send_raw(json.dumps({"NotificationContainer": answer}))
 
 
 async def _ready(client: Client) -> None:
@@ -133,6 +135,7 @@ async def test_token_email_and_address_leave_the_program_nowhere(trouble: str, t
             "PLEX_COMPANION_PLEX_TIMEOUT_SECONDS": "1",
             "PLEX_COMPANION_WEBHOOK_URLS": f"http://127.0.0.1:1/{WEBHOOK}",
             "PLEX_COMPANION_WEBHOOK_SECRET": WEBHOOK_KEY,
+            "PLEX_COMPANION_MQTT_URL": f"mqtt://house:{BROKER}@127.0.0.1:1",
         }
         started = program(demo, tmp_path)
         started = started.model_copy(update={"env": {**(started.env or {}), **environment}})
@@ -153,6 +156,6 @@ async def test_token_email_and_address_leave_the_program_nowhere(trouble: str, t
     files = _files(tmp_path)
     assert any(name.endswith(".sqlite3") for name in files)
     halves = (TOKEN[:-5], EMAIL[:-5], ADDRESS[:-4])
-    for secret in (TOKEN, EMAIL, ADDRESS, WEBHOOK, WEBHOOK_KEY, *halves):
+    for secret in (TOKEN, EMAIL, ADDRESS, WEBHOOK, WEBHOOK_KEY, BROKER, *halves):
         assert secret not in said
         assert [name for name, content in files.items() if secret.encode() in content] == []

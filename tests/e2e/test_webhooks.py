@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import logging
 import re
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import SocketAttribute
+from msgspec.structs import replace
 from pydantic import SecretStr
 from support.deadlines import HANG_SECONDS
+from support.event_clients import Callback, read_callback
 from support.frames import DEN, START
 
 from plex_companion.app import open_companion
@@ -28,7 +29,7 @@ from plex_companion.companion import read_clock
 from plex_companion.events import Connecting, DeliveryReport, Disconnected, ReceivedEvent, Snapshot, StorageReport
 from plex_companion.ingest.live import Live
 from plex_companion.ingest.loop import ingest
-from plex_companion.ingest.queue import EventQueue
+from plex_companion.ingest.queue import EventQueue, EventQueues
 from plex_companion.models import Moment
 from plex_companion.resources.server import read_server
 from plex_companion.serialize import build_alert_message
@@ -37,7 +38,7 @@ from plex_companion.text import SecretFilter
 from plex_companion.webhooks import DeliveryContext, WakeUp, Webhook, deliver_alerts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     import pytest
     from anyio.abc import SocketStream
@@ -53,48 +54,23 @@ PATH = "/hook/canary-4815162342?key=canary-2342"
 
 
 @dataclass
-class Received:
-    """One request."""
-
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def message(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.body)
-        return found
-
-    @property
-    def id(self) -> str:
-        return self.headers["webhook-id"]
-
-
-@dataclass
 class Receiver:
     """A web server that answers with these statuses, one a request, the last one for ever."""
 
     answers: list[str]
     url: str = ""
-    got: list[Received] = field(default_factory=list)
+    got: list[Callback] = field(default_factory=list)
     come: anyio.Event = field(default_factory=anyio.Event)
 
     async def serve(self, stream: SocketStream) -> None:
         async with stream:
-            raw = b""
-            while b"\r\n\r\n" not in raw:
-                raw += await stream.receive()
-            head, _, body = raw.partition(b"\r\n\r\n")
-            first, *lines = head.decode().split("\r\n")
-            headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-            while len(body) < int(headers["content-length"]):
-                body += await stream.receive()
+            got = await read_callback(stream)
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-            self.got.append(Received(first.split()[1], headers, body))
+            self.got.append(got)
             self.come.set()
             await stream.send(f"HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
 
-    async def until(self, count: int) -> list[Received]:
+    async def until(self, count: int) -> list[Callback]:
         with anyio.fail_after(HANG_SECONDS):
             while len(self.got) < count:
                 self.come = anyio.Event()
@@ -139,10 +115,10 @@ async def test_an_alert_arrives_signed_as_it_is_on_the_wire(tmp_path: Path) -> N
         assert got.headers["webhook-signature"] == f"v1,{digest}"
         assert abs(int(got.headers["webhook-timestamp"]) - read_clock().at // 1000) < 60
 
-        async def told() -> bool:
+        async def answer() -> bool:
             return (await read_delivery_status(companion.cache)).last_delivered_at is not None
 
-        await until(companion, told)
+        await until(companion, answer)
         shown = (await read_server(companion))["webhooks"]
         assert (shown["waiting"], shown["failed"]) == (0, 0)
         assert shown["last_delivered_at"].endswith("Z")
@@ -249,10 +225,11 @@ async def delivering(folder: Path, *urls: str, speed: float = 1_000) -> AsyncIte
         live = Live(
             state, webhooks=WebhookRules(tuple(hook.name for hook in hooks), build_alert_message, hold_ms=5_000)
         )
-        it, bell = Post(live, EventQueue(1_000, live.counters), speed), WakeUp()
+        queues = EventQueues(live.states, 1_000, live.counters)
+        it, wake_up = Post(live, queues.first, speed), WakeUp()
 
-        def announce(_: Sequence[Effect], __: TouchedUris) -> None:
-            bell.wake()
+        def announce(_: Mapping[str, Sequence[Effect]], __: TouchedUris) -> None:
+            wake_up.wake()
 
         async def report(result: DeliveryReport) -> None:
             await it.say(result)
@@ -260,16 +237,16 @@ async def delivering(folder: Path, *urls: str, speed: float = 1_000) -> AsyncIte
         async def sleep(seconds: float) -> None:
             await anyio.sleep(seconds / speed)
 
-        courier = DeliveryContext(cache, bell, report, lambda: it.now().at, lambda: 1.0, SecretFilter(()), sleep)
-        tasks.start_soon(ingest, it.inbox, live, cache, announce)
-        tasks.start_soon(deliver_alerts, hooks, courier)
+        context = DeliveryContext(cache, wake_up, report, lambda: it.now().at, lambda: 1.0, SecretFilter(()), sleep)
+        tasks.start_soon(ingest, queues, live, cache, announce)
+        tasks.start_soon(deliver_alerts, hooks, context)
         snapshot = Snapshot(1, first=True, requested=it.now(), server=DEN, sessions=(), activities=())
         await it.say(Connecting(), snapshot)
         yield it
         tasks.cancel_scope.cancel()
 
 
-def subjects(got: Sequence[Received]) -> list[tuple[str, str]]:
+def subjects(got: Sequence[Callback]) -> list[tuple[str, str]]:
     return [(one.message["type"], one.message["data"]["subject"]) for one in got]
 
 

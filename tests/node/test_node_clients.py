@@ -13,6 +13,7 @@ import pytest
 from anyio.streams.text import TextReceiveStream
 from support.application import home
 from support.deadlines import HANG_SECONDS
+from support.task_server import task_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 INSTALLED = ROOT / ".node"
 SUITE = INSTALLED / "node_modules" / ".bin" / "conformance"
+EVENTS_CLIENT = INSTALLED / "node_modules" / "@ai-sdk" / "mcp"
 BASELINE = HERE / "conformance.yaml"
 MISSING = (
     "The conformance suite and the TypeScript clients are not installed: `make conformance` does it, and needs npm."
@@ -60,6 +62,24 @@ MUST_PASS = {
     },
 }
 """Scenarios that need no tools of the suite's own."""
+SKILLS = ("sep-2640-skills-enumeration", "sep-2640-skills-manifest", "sep-2640-skills-directory")
+"""Scenarios of the extension Skills. They run only when forced."""
+TASKS = (
+    "tasks-capability-negotiation",
+    "tasks-dispatch-and-envelope",
+    "tasks-lifecycle",
+    "tasks-request-headers",
+    "tasks-request-state-removal",
+    "tasks-wire-fields",
+)
+"""Scenarios of the extension Tasks. Those about input and about tools that cannot do without tasks have no counterpart here."""
+OF_OTHER_TOOLS = {
+    "tasks-server-directed-creation-no-hint",
+    "tasks-result-type-complete-on-non-task-responses",
+    "sep-2663-tool-error-uses-completed-status",
+    "sep-2663-tasks-get-status-failed",
+}
+"""Checks that call tools which fail or ask within a task. Here both come before the task."""
 installed = pytest.mark.skipif(not SUITE.exists(), reason=MISSING)
 
 
@@ -105,6 +125,35 @@ async def test_the_conformance_suite_finds_what_is_expected_and_nothing_else(rev
     assert MUST_PASS[revision] - passed == set()
 
 
+async def judge(url: str, scenario: str, folder: Path) -> dict[str, str]:
+    """The status of every check of a scenario that runs only when forced."""
+    results = folder / scenario
+    command = [node(), str(SUITE), "server", "--url", url, "--force", "--scenario", scenario]
+    with anyio.fail_after(HANG_SECONDS):
+        await anyio.run_process([*command, "--output-dir", str(results)], cwd=folder, check=False)
+    return {one["id"]: one["status"] for run in checks(results).values() for one in run}
+
+
+@installed
+@pytest.mark.slow
+async def test_the_conformance_suite_finds_the_skills_in_order(tmp_path: Path) -> None:
+    async with home(tmp_path) as it:
+        for scenario in SKILLS:
+            statuses = (await judge(f"{it.url}/mcp", scenario, tmp_path)).values()
+            assert "SUCCESS" in statuses
+            assert {"FAILURE", "WARNING"}.isdisjoint(statuses)
+
+
+@installed
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", TASKS)
+async def test_the_conformance_suite_finds_the_tasks_in_order(scenario: str, tmp_path: Path) -> None:
+    async with task_server() as url:
+        statuses = await judge(url, scenario, tmp_path)
+    assert "SUCCESS" in statuses.values()
+    assert {check for check, status in statuses.items() if status in {"FAILURE", "WARNING"}} <= OF_OTHER_TOOLS
+
+
 def test_what_must_pass_is_not_excused_but_where_the_suite_asks_for_tools_of_its_own() -> None:
     must = set().union(*MUST_PASS.values())
     fixtures = {"server-stateless", *(scenario for scenario in must if scenario.startswith("input-required-result-"))}
@@ -113,9 +162,9 @@ def test_what_must_pass_is_not_excused_but_where_the_suite_asks_for_tools_of_its
 
 
 def test_every_expected_failure_is_explained() -> None:
-    told = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
-    assert [entry for entry in excused() if f"`{entry.split(':')[0]}`" not in told] == []
-    named = re.findall(r"^\| (`[^|]+`) \|", told, re.MULTILINE)
+    shown = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+    assert [entry for entry in excused() if f"`{entry.split(':')[0]}`" not in shown] == []
+    named = re.findall(r"^\| (`[^|]+`) \|", shown, re.MULTILINE)
     explained = {scenario for row in named for scenario in re.findall(r"`([^`]+)`", row)}
     assert explained - {entry.split(":")[0] for entry in excused()} == set(), "nothing is explained that passes"
 
@@ -151,10 +200,10 @@ async def test_a_typescript_client_subscribes_and_is_told(client: str, tmp_path:
         url = f"{it.url}/{'sse' if client == 'sdk-sse' else 'mcp'}"
         with anyio.fail_after(HANG_SECONDS):
             async with await anyio.open_process([node(), str(script), client, url]) as process:
-                told = _lines(process)
-                assert await anext(told) == {"subscribed": "plex://sessions", "server": "plex-companion"}
+                shown = _lines(process)
+                assert await anext(shown) == {"subscribed": "plex://sessions", "server": "plex-companion"}
                 it.demo.pause(session)
-                async for update in told:
+                async for update in shown:
                     assert update["uri"] == "plex://sessions"
                     if update["states"] == ["paused"]:
                         break
@@ -162,3 +211,32 @@ async def test_a_typescript_client_subscribes_and_is_told(client: str, tmp_path:
                 await process.stdin.aclose()
                 assert await process.wait() == 0
         await it.left()
+
+
+@pytest.mark.skipif(not EVENTS_CLIENT.exists(), reason=MISSING)
+async def test_the_ai_sdk_subscribes_a_webhook_and_receives_refreshes_and_ends_it(tmp_path: Path) -> None:
+    script = INSTALLED / "events.mjs"
+    shutil.copyfile(HERE / script.name, script)
+    token, name = "a-token-of-the-companion", "play.started"
+    webhooks: dict[str, Any] = {"token": token, "event_webhooks": True, "event_webhooks_loopback": True}
+    async with home(tmp_path, **webhooks) as it:
+        with anyio.fail_after(HANG_SECONDS):
+            async with await anyio.open_process([node(), str(script), f"{it.url}/mcp", token, name]) as process:
+                assert process.stdin is not None
+                shown = _lines(process)
+                assert name in (await anext(shown))["listed"]
+                subscribed = (await anext(shown))["subscribed"]
+                it.demo.start()
+                got = await anext(shown)
+                assert (got["subscription"], got["received"]["name"]) == (subscribed, name)
+                await process.stdin.send(b"refresh\n")
+                assert await anext(shown) == {"refresh": subscribed}
+                it.demo.start(user=1, player=1)
+                again = await anext(shown)
+                assert again["received"]["eventId"] != got["received"]["eventId"]
+                await process.stdin.send(b"unsubscribe\n")
+                assert await anext(shown) == {"unsubscribe": None}
+                rows = await it.application.companion.cache.reader.execute_fetchall("SELECT 1 FROM event_subscriptions")
+                assert list(rows) == []
+                await process.stdin.aclose()
+                assert await process.wait() == 0

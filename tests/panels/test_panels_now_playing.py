@@ -74,7 +74,7 @@ def results(answer: Shown) -> dict[str, Shown]:
 
 
 @pytest.fixture(scope="module")
-async def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+async def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Everything the page showed and sent in one session, with time sped up."""
     folder = tmp_path_factory.mktemp("panel")
     page, answer = await read_page_and_answer(folder)
@@ -87,104 +87,104 @@ async def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         done = await anyio.run_process(command, check=False)
     found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout.decode(), re.DOTALL)
     assert found, done.stderr.decode()[-2000:]
-    told: dict[str, Any] = json.loads(html.unescape(found[1]))
-    return told
+    page_values: dict[str, Any] = json.loads(html.unescape(found[1]))
+    return page_values
 
 
-def methods(told: dict[str, Any]) -> list[str]:
-    return [message["method"] for message in told["said"] if "method" in message]
+def methods(shown: dict[str, Any]) -> list[str]:
+    return [message["method"] for message in shown["said"] if "method" in message]
 
 
 @browsing
-async def test_the_page_introduces_itself_and_waits_for_the_answer(told: dict[str, Any]) -> None:
-    first = told["said"][0]
+async def test_the_page_introduces_itself_and_waits_for_the_answer(shown: dict[str, Any]) -> None:
+    first = shown["said"][0]
     assert first["method"] == "ui/initialize"
     assert first["params"]["protocolVersion"] == "2026-01-26"
     assert {"appInfo", "appCapabilities"} <= first["params"].keys()
-    assert methods(told)[1] == "ui/notifications/initialized"
-    assert "Waiting" in told["waiting"]["text"]
-    assert "ui/notifications/size-changed" in methods(told)
+    assert methods(shown)[1] == "ui/notifications/initialized"
+    assert "Waiting" in shown["waiting"]["text"]
+    assert "ui/notifications/size-changed" in methods(shown)
 
 
 @browsing
-async def test_it_shows_what_the_tool_really_answers(told: dict[str, Any]) -> None:
-    shown = told["real"]
-    assert "Now playing: 1" in shown["text"]
-    assert "Transcoding" in shown["text"]
-    assert len(shown["bars"]) == 1
-    assert shown["note"] == ""
+async def test_it_shows_what_the_tool_really_answers(shown: dict[str, Any]) -> None:
+    view = shown["real"]
+    assert "Now playing: 1" in view["text"]
+    assert "Transcoding" in view["text"]
+    assert len(view["bars"]) == 1
+    assert view["note"] == ""
 
 
 @browsing
-async def test_it_says_where_it_is_how_it_is_delivered_and_what_is_wrong(told: dict[str, Any]) -> None:
-    assert "10:00 of 20:00" in told["playing"]["text"] or "10:01 of 20:00" in told["playing"]["text"]
-    assert "of 20:00, paused" in told["paused"]["text"]
-    assert "Transcoding hevc → h264, in hardware, slower than real time (0.7x)" in told["slow"]["text"]
-    assert "Buffered 2 times" in told["slow"]["text"]
+async def test_it_says_where_it_is_how_it_is_delivered_and_what_is_wrong(shown: dict[str, Any]) -> None:
+    assert "10:00 of 20:00" in shown["playing"]["text"] or "10:01 of 20:00" in shown["playing"]["text"]
+    assert "of 20:00, paused" in shown["paused"]["text"]
+    assert "Transcoding hevc → h264, in hardware, slower than real time (0.7x)" in shown["slow"]["text"]
+    assert "Buffered 2 times" in shown["slow"]["text"]
 
 
 @browsing
 async def test_the_bar_moves_between_answers_while_plex_is_heard_and_stands_still_when_not(
-    told: dict[str, Any],
+    shown: dict[str, Any],
 ) -> None:
-    moved = told["later"]["bars"][0] - told["begun"]["bars"][0]
+    moved = shown["later"]["bars"][0] - shown["begun"]["bars"][0]
     assert 2 / 1200 <= moved <= 5 / 1200
-    assert told["still"]["bars"] == told["stopped"]["bars"] == [0.5]
+    assert shown["still"]["bars"] == shown["stopped"]["bars"] == [0.5]
 
 
 @browsing
-async def test_what_is_not_the_present_is_marked(told: dict[str, Any]) -> None:
-    assert "No connection to Plex (down). This is the last known state" in told["blind"]["note"]
-    assert "Nothing is playing." in told["nobody"]["text"]
+async def test_what_is_not_the_present_is_marked(shown: dict[str, Any]) -> None:
+    assert "No connection to Plex (down). This is the last known state" in shown["blind"]["note"]
+    assert "Nothing is playing." in shown["nobody"]["text"]
     for missed in ("blind", "refused", "nonsense"):
-        assert "Last known: 1" in told[missed]["text"]
-        assert "Now playing" not in told[missed]["text"]
-        assert "Transcoding " not in told[missed]["text"]
+        assert "Last known: 1" in shown[missed]["text"]
+        assert "Now playing" not in shown[missed]["text"]
+        assert "Transcoding " not in shown[missed]["text"]
 
 
 @browsing
-async def test_text_from_plex_stays_text(told: dict[str, Any]) -> None:
-    assert told["hostile"]["text"].count(HOSTILE) == 2
-    assert told["hostile"]["images"] == 0
-    assert told["violations"] == []
+async def test_text_from_plex_stays_text(shown: dict[str, Any]) -> None:
+    assert shown["hostile"]["text"].count(HOSTILE) == 2
+    assert shown["hostile"]["images"] == 0
+    assert shown["violations"] == []
 
 
 @browsing
-async def test_hosts_that_pass_on_the_text_alone_are_shown_the_same(told: dict[str, Any]) -> None:
-    assert "Told as text" in told["text"]["text"]
+async def test_hosts_that_pass_on_the_text_alone_are_shown_the_same(shown: dict[str, Any]) -> None:
+    assert "Told as text" in shown["text"]["text"]
 
 
 @browsing
-async def test_what_went_wrong_is_said(told: dict[str, Any]) -> None:
-    assert told["refused"]["note"] == "Not now."
-    assert told["nonsense"]["note"] == "The tool's answer has no sessions."
-    assert "cancelled" in told["cancelled"]["note"]
+async def test_what_went_wrong_is_said(shown: dict[str, Any]) -> None:
+    assert shown["refused"]["note"] == "Not now."
+    assert shown["nonsense"]["note"] == "The tool's answer has no sessions."
+    assert "cancelled" in shown["cancelled"]["note"]
 
 
 @browsing
-async def test_a_host_that_passes_questions_on_gets_a_button_for_it(told: dict[str, Any]) -> None:
-    (call,) = [message for message in told["said"] if message.get("method") == "tools/call"]
+async def test_a_host_that_passes_questions_on_gets_a_button_for_it(shown: dict[str, Any]) -> None:
+    (call,) = [message for message in shown["said"] if message.get("method") == "tools/call"]
     assert call["params"] == {"name": NOW_PLAYING.tool, "arguments": {}}
-    assert "Asked anew" in told["refreshed"]["text"]
-    assert told["refreshed"]["button"]
-    assert not told["bare"]["button"]
-    assert "Now playing: 1" in told["bare"]["text"]
+    assert "Asked anew" in shown["refreshed"]["text"]
+    assert shown["refreshed"]["button"]
+    assert not shown["bare"]["button"]
+    assert "Now playing: 1" in shown["bare"]["text"]
 
 
 @browsing
-async def test_nobody_but_the_host_is_listened_to(told: dict[str, Any]) -> None:
-    assert "Asked anew" in told["stranger"]["text"]
+async def test_nobody_but_the_host_is_listened_to(shown: dict[str, Any]) -> None:
+    assert "Asked anew" in shown["stranger"]["text"]
 
 
 @browsing
-async def test_it_wears_what_the_host_wears(told: dict[str, Any]) -> None:
-    assert (told["waiting"]["scheme"], told["waiting"]["ink"]) == ("dark", "#abcdef")
-    assert told["light"]["scheme"] == "light"
+async def test_it_wears_what_the_host_wears(shown: dict[str, Any]) -> None:
+    assert (shown["waiting"]["scheme"], shown["waiting"]["ink"]) == ("dark", "#abcdef")
+    assert shown["light"]["scheme"] == "light"
 
 
 @browsing
-async def test_it_answers_what_a_host_asks(told: dict[str, Any]) -> None:
-    answers = {message["id"]: message for message in told["said"] if "method" not in message}
+async def test_it_answers_what_a_host_asks(shown: dict[str, Any]) -> None:
+    answers = {message["id"]: message for message in shown["said"] if "method" not in message}
     assert answers["a"]["result"] == answers["b"]["result"] == {}
     assert answers["c"]["error"]["code"] == -32601
 

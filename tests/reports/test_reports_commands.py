@@ -20,9 +20,9 @@ from support.recorded_plays import (
     alert,
     change,
     episode,
-    heard_again,
     imported,
     imported_so_far,
+    reconnected,
     running,
     said,
     seen,
@@ -72,7 +72,7 @@ def write_sample(path: Path, **more: list[Row]) -> Path:
         "library_changes": [change(1, now - HOUR, "9", title="Salt Orchard")],
         "events": [
             said(1, now - DAY),
-            heard_again(2, now - 7 * HOUR, now - 5 * HOUR),
+            reconnected(2, now - 7 * HOUR, now - 5 * HOUR),
             said(3, now - 1_000, "timeline"),
         ],
     }
@@ -114,10 +114,10 @@ def test_into_a_pipe_it_is_plain_and_nothing_is_cut(home: Path, command: str) ->
 
 KEYS = {
     "history": {"plays", "count", "limit", "next_cursor", "timezone", "since", "until", "history"},
-    "stats": {"period", "by", "timezone", "since", "until", "plays", "timed", "watched_ms", "entries", "count",
-              "total_entries", "history"},
+    "stats": {"period", "by", "timezone", "since", "until", "plays", "timed", "watched_ms", "estimated_ms", "entries",
+              "count", "total_entries", "history"},
     "events": {"events", "count", "limit", "next_cursor", "gap"},
-    "alerts": {"alerts", "count", "next_cursor"},
+    "alerts": {"alerts", "count", "next_cursor", "muted"},
     "digest": {"timezone", "since", "until", "counts", "plays", "additions", "upgrades", "deletions", "alerts", "outages", "history", "notes"},
 }  # fmt: skip
 
@@ -240,40 +240,35 @@ def test_nothing_is_written_and_no_lock_is_waited_for(tmp_path: Path) -> None:
 def test_while_a_companion_listens_the_answer_says_so(tmp_path: Path) -> None:
     path = write_sample(tmp_path / "cache.sqlite3")
     now = int(time.time() * 1000)
-    with closing(sqlite3.connect(path)) as database, database:
-        columns = [row[1] for row in database.execute("PRAGMA table_info(listener)")]
-        known = {
-            "id": 1,
-            "state": "live",
-            "since_at": now - HOUR,
-            "epoch": 1,
-            "refreshed_at": now - 30_000,
-            "counters": "{}",
-        }
-        values = [known.get(name, 1) for name in columns]
-        database.execute(f"INSERT INTO listener VALUES ({', '.join('?' * len(columns))})", values)  # noqa: S608 - our own
+    set_listener(path, "live", now - HOUR, now - 30_000)
     body = json.loads(run(tmp_path, "digest", "--database", "cache.sqlite3", "--json").stdout)
     assert body["connection"]["state"] == "live"
     assert body["outages"]["total"] == 1
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE listener SET refreshed_at = ?", (now - HOUR,))
+        database.execute("UPDATE links SET refreshed_at = ?", (now - HOUR,))
     body = json.loads(run(tmp_path, "digest", "--database", "cache.sqlite3", "--json").stdout)
     assert body["connection"]["state"] == "offline", "one that was killed cannot take its word back"
     assert body["outages"]["entries"][0]["until"] is None
 
 
+def set_listener(path: Path, state: str, since: int, refreshed: int, *, pid: int = 1) -> None:
+    """Make the database look as if a companion listened to the den's server."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT OR REPLACE INTO listener VALUES (1, 1, ?, '{}')", (pid,))
+        database.execute(
+            "INSERT OR REPLACE INTO links VALUES ('', 'den-0001', ?, ?, 1, NULL, ?, ?, 1, 1)",
+            (state, since, refreshed, refreshed),
+        )
+
+
 def set_last_heard(path: Path, at: int) -> None:
     """Make the database look as if a companion listened until then."""
-    with closing(sqlite3.connect(path)) as database, database:
-        database.execute(
-            "INSERT OR REPLACE INTO listener VALUES (1, 1, 0, 'den-0001', 'offline', ?, 1, NULL, ?, ?, 1, '{}')",
-            (at, at, at),
-        )
+    set_listener(path, "offline", at, at, pid=0)
 
 
 @pytest.fixture
 def unheard(tmp_path: Path) -> Path:
-    """A play, and an alert, that were not over when Plex was last heard, at 12:34 in Kathmandu."""
+    """A play, and an alert, that were not over when Plex was last heard from, at 12:34 in Kathmandu."""
     now = int(time.time() * 1000)
     until = (now - 2 * DAY) // DAY * DAY + 6 * HOUR + 49 * 60_000
     plays = [running(1, until - HOUR, updated_at=until)]
@@ -292,11 +287,11 @@ def test_while_nobody_listens_it_is_said_until_when_plex_was_heard(unheard: Path
     done = run(unheard, *arguments, PLEX_COMPANION_TIMEZONE="Asia/Kathmandu")
     assert (done.returncode, done.stderr) == (0, "")
     words = " ".join(done.stdout.split())
-    assert re.search(r"last heard (from Plex )?at", words)
+    assert re.search(r"last heard from (Plex )?at", words)
     assert "12:34" in words
-    told = done.stdout.replace("was open", "")
+    answer = done.stdout.replace("was open", "")
     for claimed in (" open\n", "and still playing", "1 open,", *([] if command == "events" else ["playing"])):
-        assert claimed not in told, done.stdout
+        assert claimed not in answer, done.stdout
     body: dict[str, Any] = json.loads(run(unheard, *arguments, "--json").stdout)
     connection = body["connection"]
     assert connection["state"] == "offline"
@@ -308,8 +303,7 @@ def test_while_nobody_listens_it_is_said_until_when_plex_was_heard(unheard: Path
 
 def test_while_another_process_listens_a_play_goes_on(unheard: Path) -> None:
     now = int(time.time() * 1000)
-    with closing(sqlite3.connect(unheard / "cache.sqlite3")) as database, database:
-        database.execute("UPDATE listener SET pid = 1, state = 'live', refreshed_at = ?", (now,))
+    set_listener(unheard / "cache.sqlite3", "live", now, now)
     done = run(unheard, "history", "--database", "cache.sqlite3")
     assert "playing" in done.stdout
     assert "last heard" not in done.stdout
@@ -360,3 +354,19 @@ def test_two_of_one_title_are_told_apart_at_the_shell(tmp_path: Path) -> None:
     assert "Movies (id 7)" in libraries
     digest = run(tmp_path, "digest", "--database", "cache.sqlite3").stdout
     assert "Twin Rivers (1992)" in digest
+
+
+@pytest.mark.parametrize(("form", "first"), [("text", "Den: 0 new titles, "), ("html", "<!doctype html>")])
+def test_the_weekly_message_is_shown_as_it_would_be_sent(tmp_path: Path, form: str, first: str) -> None:
+    path = write_sample(tmp_path / "cache.sqlite3")
+    done = run(tmp_path, "digest", "--message", form, "--database", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(first)
+    assert "Nothing new was added." in done.stdout
+
+
+def test_a_time_that_cannot_be_understood_is_refused_in_the_weekly_message_too(tmp_path: Path) -> None:
+    path = write_sample(tmp_path / "cache.sqlite3")
+    done = run(tmp_path, "digest", "--message", "text", "--since", "the other day", "--database", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the other day" in done.stderr

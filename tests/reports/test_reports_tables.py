@@ -18,8 +18,8 @@ from support.recorded_plays import (
     alert,
     change,
     episode,
-    heard_again,
     imported,
+    reconnected,
     running,
     said,
     seen,
@@ -28,7 +28,8 @@ from support.recorded_plays import (
 
 from plex_companion.cache.load import load_state
 from plex_companion.cache.read_only import open_read_only
-from plex_companion.commands.reports.queries import Archive, Body, ReportQuery, fetch_answers
+from plex_companion.commands.reports.archive import Archive
+from plex_companion.commands.reports.queries import Body, ReportQuery, fetch_answers
 from plex_companion.commands.reports.tables import TableLayout, render
 from plex_companion.models import Moment
 
@@ -42,7 +43,7 @@ LONG = "Nine Copper Kettles and the Very Long Winter of Somebody Else, 名探偵
 
 async def asked(path: Path, questions: Iterable[ReportQuery]) -> dict[str, list[Body]]:
     async with open_read_only(path) as cache:
-        archive = Archive(cache, await load_state(cache, Moment(NOW, 0)), NOW, UTC)
+        archive = Archive(cache, (await load_state(cache, Moment(NOW, 0)),), NOW, UTC, {})
         return {question.command: await fetch_answers(archive, question) for question in questions}
 
 
@@ -62,7 +63,7 @@ def bodies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Body]]:
         library_changes=[
             change(n, NOW - n, str(n), title=LONG, change=("created", "deleted")[n % 2]) for n in range(1, 60)
         ],
-        events=[said(1, NOW - DAY), heard_again(2, NOW - 3 * HOUR, NOW - HOUR), said(3, NOW, summary=LONG)],
+        events=[said(1, NOW - DAY), reconnected(2, NOW - 3 * HOUR, NOW - HOUR), said(3, NOW, summary=LONG)],
     )
     return anyio.run(asked, path, [ReportQuery(command) for command in COMMANDS])
 

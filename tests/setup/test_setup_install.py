@@ -49,13 +49,13 @@ def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> HostPaths:
+def paths(tmp_path: Path) -> HostPaths:
     return HostPaths("linux", tmp_path / "home", tmp_path / "config")
 
 
 @pytest.fixture
-def file(place: HostPaths) -> Path:
-    found = HOSTS["cursor"].find_file(place)
+def file(paths: HostPaths) -> Path:
+    found = HOSTS["cursor"].find_file(paths)
     found.parent.mkdir(parents=True)
     return found
 
@@ -65,128 +65,128 @@ def mode(path: Path) -> int:
 
 
 def run(
-    scripted: Scripted, place: HostPaths, *, settings: Settings = BARE, yes: bool = False, **wish: object
+    scripted: Scripted, paths: HostPaths, *, settings: Settings = BARE, yes: bool = False, **requested: object
 ) -> str | None:
-    return attempt(scripted, place, settings=settings, yes=yes, **wish).text
+    return attempt(scripted, paths, settings=settings, yes=yes, **requested).text
 
 
 def attempt(
-    scripted: Scripted, place: HostPaths, *, settings: Settings = BARE, yes: bool = False, **wish: object
+    scripted: Scripted, paths: HostPaths, *, settings: Settings = BARE, yes: bool = False, **requested: object
 ) -> Installation:
-    asked = InstallRequest(**{"host": "cursor", **wish})  # type: ignore[arg-type]  # as given
-    return install(asked, settings, scripted.person(agrees_already=yes), place, NOW)
+    asked = InstallRequest(**{"host": "cursor", **requested})  # type: ignore[arg-type]  # as given
+    return install(asked, settings, scripted.person(agrees_already=yes), paths, NOW)
 
 
 def test_the_command_is_this_installation_by_its_absolute_path() -> None:
     command = find_own_command()
     assert Path(command[0]).is_absolute()
     assert Path(command[0]).parent == Path(sys.executable).parent
-    told = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=HANG_SECONDS)  # noqa: S603
-    assert told.stdout.startswith("plex-companion ")
+    shown = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=HANG_SECONDS)  # noqa: S603 - our own command
+    assert shown.stdout.startswith("plex-companion ")
 
 
-def test_a_new_file_is_written_after_a_yes_and_is_the_users_alone(place: HostPaths) -> None:
+def test_a_new_file_is_written_after_a_yes_and_is_the_users_alone(paths: HostPaths) -> None:
     scripted = Scripted(["y"])
-    assert run(scripted, place) is None
-    file = HOSTS["cursor"].find_file(place)
+    assert run(scripted, paths) is None
+    file = HOSTS["cursor"].find_file(paths)
     entry = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["plex"]
     assert entry == {"command": find_own_command()[0], "args": [*find_own_command()[1:], "serve"]}
     assert mode(file) == 0o600
-    assert "plex-companion login" in scripted.heard
+    assert "plex-companion login" in scripted.transcript
     assert scripted.asked == [f"Add 'plex' to {file}? [y/N]"]
 
 
 @pytest.mark.parametrize("answer", ["n", "", "perhaps", "yes please"])
-def test_without_a_clear_yes_nothing_is_touched(place: HostPaths, file: Path, answer: str) -> None:
+def test_without_a_clear_yes_nothing_is_touched(paths: HostPaths, file: Path, answer: str) -> None:
     file.write_text('{"mine": 1}', encoding="utf-8")
-    run(Scripted([answer]), place)
+    run(Scripted([answer]), paths)
     assert file.read_text(encoding="utf-8") == '{"mine": 1}'
     assert [one.name for one in file.parent.iterdir()] == ["mcp.json"]
 
 
-def test_what_was_there_is_kept_as_a_copy_with_its_mode(place: HostPaths, file: Path) -> None:
+def test_what_was_there_is_kept_as_a_copy_with_its_mode(paths: HostPaths, file: Path) -> None:
     before = '{"mcpServers": {"files": {"command": "npx"}}, "other": [1, 2]}\n'
     file.write_text(before, encoding="utf-8")
     file.chmod(0o640)
     scripted = Scripted(["yes"])
-    run(scripted, place)
+    run(scripted, paths)
     copy = file.with_name("mcp.json.before-plex-companion-20261122T170000Z")
     assert copy.read_text(encoding="utf-8") == before
     assert (mode(copy), mode(file)) == (0o640, 0o640)
-    assert str(copy) in scripted.heard
+    assert str(copy) in scripted.transcript
     assert json.loads(file.read_text(encoding="utf-8"))["mcpServers"].keys() == {"files", "plex"}
 
 
-def test_a_second_time_there_is_nothing_to_do(place: HostPaths, file: Path) -> None:
-    run(Scripted(["y"]), place)
+def test_a_second_time_there_is_nothing_to_do(paths: HostPaths, file: Path) -> None:
+    run(Scripted(["y"]), paths)
     written = file.read_bytes()
     scripted = Scripted()
-    run(scripted, place)
-    assert "Nothing was changed" in scripted.heard
+    run(scripted, paths)
+    assert "Nothing was changed" in scripted.transcript
     assert file.read_bytes() == written
     assert len(list(file.parent.iterdir())) == 1
 
 
-def test_an_entry_of_another_program_is_replaced_only_when_asked_about_by_name(place: HostPaths, file: Path) -> None:
+def test_an_entry_of_another_program_is_replaced_only_when_asked_about_by_name(paths: HostPaths, file: Path) -> None:
     file.write_text('{"mcpServers": {"plex": {"command": "uvx", "args": ["plex-mcp-server"]}}}', encoding="utf-8")
     scripted = Scripted(["n"])
-    run(scripted, place)
+    run(scripted, paths)
     assert scripted.asked == [f"Replace the entry 'plex', which starts another program, in {file}? [y/N]"]
-    run(Scripted(["y"]), place, name="films")
+    run(Scripted(["y"]), paths, name="films")
     assert json.loads(file.read_text(encoding="utf-8"))["mcpServers"].keys() == {"plex", "films"}
 
 
-def test_a_file_with_comments_is_left_alone_and_the_entry_is_shown(place: HostPaths, file: Path) -> None:
+def test_a_file_with_comments_is_left_alone_and_the_entry_is_shown(paths: HostPaths, file: Path) -> None:
     text = '{\n  // by hand\n  "mcpServers": {}\n}'
     file.write_text(text, encoding="utf-8")
     scripted = Scripted()
-    shown = run(scripted, place, settings=KNOWN)
+    shown = run(scripted, paths, settings=KNOWN)
     assert shown is not None
     assert json.loads(shown)["mcpServers"]["plex"]["command"] == find_own_command()[0]
     assert file.read_text(encoding="utf-8") == text
-    assert "comments would be lost" in scripted.heard
-    assert TOKEN not in shown + scripted.heard
+    assert "comments would be lost" in scripted.transcript
+    assert TOKEN not in shown + scripted.transcript
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_printing_asks_nothing_and_writes_nothing(place: HostPaths, tmp_path: Path, host: str) -> None:
+def test_printing_asks_nothing_and_writes_nothing(paths: HostPaths, tmp_path: Path, host: str) -> None:
     before = sorted(tmp_path.rglob("*"))
-    shown = run(Scripted(), place, settings=KNOWN, host=host, printed=True)
+    shown = run(Scripted(), paths, settings=KNOWN, host=host, printed=True)
     assert shown is not None
     assert TOKEN not in shown
     assert list(json.loads(shown)) == [HOSTS[host].key]
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_token_known_to_the_shell_alone_is_kept_for_the_user_when_they_say_so(place: HostPaths, file: Path) -> None:
+def test_a_token_known_to_the_shell_alone_is_kept_for_the_user_when_they_say_so(paths: HostPaths, file: Path) -> None:
     scripted = Scripted(["1", "y"])
-    run(scripted, place, settings=KNOWN)
+    run(scripted, paths, settings=KNOWN)
     assert TOKEN not in file.read_text(encoding="utf-8")
     assert dotenv.dotenv_values(find_user_dotenv()) == {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN}
     assert mode(find_user_dotenv()) == 0o600
-    assert TOKEN not in scripted.heard
+    assert TOKEN not in scripted.transcript
     again = Scripted()
-    run(again, place, settings=KNOWN)
-    assert "Address and token stay in" in again.heard
+    run(again, paths, settings=KNOWN)
+    assert "Address and token stay in" in again.transcript
 
 
-def test_it_is_written_into_the_hosts_file_when_they_say_so(place: HostPaths, file: Path) -> None:
-    run(Scripted(["nonsense", "7", "2", "y"]), place, settings=KNOWN)
+def test_it_is_written_into_the_hosts_file_when_they_say_so(paths: HostPaths, file: Path) -> None:
+    run(Scripted(["nonsense", "7", "2", "y"]), paths, settings=KNOWN)
     entry = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["plex"]
     assert entry["env"] == {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN}
     assert not find_user_dotenv().exists()
 
 
 @pytest.mark.parametrize(("answers", "yes"), [(["3", "y"], False), ([], True)])
-def test_otherwise_it_is_written_nowhere(place: HostPaths, file: Path, answers: list[str], *, yes: bool) -> None:
-    run(Scripted(answers), place, settings=KNOWN, yes=yes)
+def test_otherwise_it_is_written_nowhere(paths: HostPaths, file: Path, answers: list[str], *, yes: bool) -> None:
+    run(Scripted(answers), paths, settings=KNOWN, yes=yes)
     assert TOKEN not in file.read_text(encoding="utf-8")
     assert not find_user_dotenv().exists()
 
 
-def test_the_demo_needs_no_token(place: HostPaths, file: Path) -> None:
+def test_the_demo_needs_no_token(paths: HostPaths, file: Path) -> None:
     scripted = Scripted(["y"])
-    run(scripted, place, settings=KNOWN, demo=True)
+    run(scripted, paths, settings=KNOWN, demo=True)
     assert json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["plex"]["args"][-2:] == ["serve", "--demo"]
     assert len(scripted.asked) == 1
 
@@ -197,14 +197,14 @@ def test_a_program_in_a_cache_is_called_passing() -> None:
     assert not is_temporary("/home/me/.local/share/pipx/venvs/plex-companion/bin/plex-companion")
 
 
-def test_a_file_that_cannot_be_read_is_left_alone(place: HostPaths, file: Path) -> None:
+def test_a_file_that_cannot_be_read_is_left_alone(paths: HostPaths, file: Path) -> None:
     file.write_bytes(b"\xff\xfe{")
     with pytest.raises(StartError, match=r"not UTF-8 text\. --print"):
-        run(Scripted(), place)
+        run(Scripted(), paths)
     file.unlink()
     file.mkdir()
     with pytest.raises(StartError, match="can't be read"):
-        run(Scripted(), place)
+        run(Scripted(), paths)
 
 
 def test_a_link_is_followed_and_stays_one(tmp_path: Path) -> None:
@@ -275,34 +275,34 @@ def entry_of(file: Path) -> dict[str, Any]:
     return found
 
 
-def test_writes_and_toolsets_are_in_the_entry_where_they_are_asked_for(place: HostPaths, file: Path) -> None:
+def test_writes_and_toolsets_are_in_the_entry_where_they_are_asked_for(paths: HostPaths, file: Path) -> None:
     scripted = Scripted(["y"])
-    run(scripted, place, allow_writes=True, toolsets=("live", "media"))
+    run(scripted, paths, allow_writes=True, toolsets=("live", "media"))
     assert entry_of(file)["env"] == {"READ_ONLY_MODE": "false"}
     assert entry_of(file)["args"][-3:] == ["serve", "--toolsets", "live,media"]
-    assert "can now change Plex" in scripted.heard
+    assert "can now change Plex" in scripted.transcript
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_the_printed_entry_has_them_too(place: HostPaths, host: str) -> None:
-    shown = run(Scripted(), place, host=host, printed=True, allow_writes=True, toolsets=("live",))
+def test_the_printed_entry_has_them_too(paths: HostPaths, host: str) -> None:
+    shown = run(Scripted(), paths, host=host, printed=True, allow_writes=True, toolsets=("live",))
     entry = json.loads(shown or "")[HOSTS[host].key]["plex"]
     assert (entry["env"], entry["args"][-2:]) == ({"READ_ONLY_MODE": "false"}, ["--toolsets", "live"])
 
 
-def test_allowing_writes_later_keeps_the_variables_that_the_entry_had(place: HostPaths, file: Path) -> None:
-    run(Scripted(["2", "y"]), place, settings=KNOWN)
-    run(Scripted(["3", "y"]), place, settings=KNOWN, allow_writes=True)
+def test_allowing_writes_later_keeps_the_variables_that_the_entry_had(paths: HostPaths, file: Path) -> None:
+    run(Scripted(["2", "y"]), paths, settings=KNOWN)
+    run(Scripted(["3", "y"]), paths, settings=KNOWN, allow_writes=True)
     assert entry_of(file)["env"] == {"PLEX_URL": "http://den:32400", "PLEX_TOKEN": TOKEN, "READ_ONLY_MODE": "false"}
 
 
-def test_it_is_complete_when_the_entry_is_there_and_only_then(place: HostPaths, file: Path) -> None:
-    assert not attempt(Scripted(["n"]), place).complete
-    assert attempt(Scripted(["y"]), place).complete
-    assert attempt(Scripted(), place).complete, "it was there already"
-    assert attempt(Scripted(), place, printed=True).complete
+def test_it_is_complete_when_the_entry_is_there_and_only_then(paths: HostPaths, file: Path) -> None:
+    assert not attempt(Scripted(["n"]), paths).complete
+    assert attempt(Scripted(["y"]), paths).complete
+    assert attempt(Scripted(), paths).complete, "it was there already"
+    assert attempt(Scripted(), paths, printed=True).complete
     file.write_text("{} // mine", encoding="utf-8")
-    assert not attempt(Scripted(), place).complete
+    assert not attempt(Scripted(), paths).complete
 
 
 def test_the_command_line_ends_with_1_when_the_entry_must_be_written_by_hand(tmp_path: Path) -> None:

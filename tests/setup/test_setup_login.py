@@ -66,7 +66,7 @@ def written(folder: Path) -> list[Path]:
 
 
 def another(demo: Demo, name: str, **more: Any) -> dict[str, Any]:
-    road = {
+    build_connection = {
         "protocol": "http",
         "address": "127.0.0.1",
         "port": demo.port,
@@ -80,7 +80,7 @@ def another(demo: Demo, name: str, **more: Any) -> dict[str, Any]:
         "provides": "server",
         "owned": False,
         "accessToken": "guest-Token-0123456789",
-        "connections": [road],
+        "connections": [build_connection],
     }
     return {**entry, **more}
 
@@ -91,7 +91,7 @@ async def test_the_owner_ends_up_with_address_and_token_in_a_file_of_their_own(d
     assert dotenv.dotenv_values(path) == {"PLEX_URL": demo.url, "PLEX_TOKEN": TOKEN}
     assert list_modes(path) == [0o600, 0o700]
     assert scripted.asked == [], "with one server there is nothing to choose"
-    assert "Lighthouse" in scripted.heard
+    assert "Lighthouse" in scripted.transcript
 
 
 async def test_the_page_holds_a_strong_pin_and_nothing_else_tells_it(
@@ -102,9 +102,9 @@ async def test_the_page_holds_a_strong_pin_and_nothing_else_tells_it(
         await sign_in(demo, scripted, path)
     (pin,) = demo.state.pins.values()
     assert len(pin.code) == 25
-    assert f"code={pin.code}&" in scripted.heard
-    assert "clientID=" in scripted.heard
-    assert TOKEN not in scripted.heard + caplog.text
+    assert f"code={pin.code}&" in scripted.transcript
+    assert "clientID=" in scripted.transcript
+    assert TOKEN not in scripted.transcript + caplog.text
     assert [row for row in demo.requests.log if TOKEN in row[1] or row[1].startswith("/?")] == []
     assert ("POST", "/api/v2/pins?strong=true") in demo.requests.log
 
@@ -125,21 +125,74 @@ async def test_with_several_servers_the_person_chooses_and_is_told_whose_they_ar
         scripted = Scripted(["0", "2"])
         await sign_in(demo, scripted, path)
         assert dotenv.dotenv_values(path) == {"PLEX_URL": guest.url, "PLEX_TOKEN": "guest-Token-0123456789"}
-        assert "Attic at" in scripted.heard
-        assert "shared with you" in scripted.heard
+        assert "Attic at" in scripted.transcript
+        assert "shared with you" in scripted.transcript
         named = Scripted()
-        await sign_in(demo, named, tmp_path / ".env", wanted="lighthouse")
+        await sign_in(demo, named, tmp_path / ".env", server_names=["lighthouse"])
         assert dotenv.dotenv_values(tmp_path / ".env")["PLEX_URL"] == demo.url
         assert named.asked == []
+
+
+@pytest.fixture
+async def cabin(demo: Demo) -> AsyncIterator[Demo]:
+    """A second server of the same account."""
+    async with open_demo(alive=False, identifier="another") as running:
+        demo.state.more_servers = [another(running, "Cabin", owned=True, accessToken=TOKEN)]
+        yield running
+
+
+@pytest.mark.parametrize("answers", [["all"], ["3", "1,9", "", "1, 2"]])
+async def test_all_servers_of_the_account_can_be_chosen_and_share_its_token(
+    demo: Demo, cabin: Demo, path: Path, answers: list[str]
+) -> None:
+    await sign_in(demo, Scripted(answers), path)
+    assert dotenv.dotenv_values(path) == {"PLEX_URL": f"{demo.url},{cabin.url}", "PLEX_TOKEN": TOKEN}
+
+
+@pytest.mark.usefixtures("cabin")
+async def test_a_server_of_ones_own_and_a_shared_one_have_a_token_each(demo: Demo, path: Path) -> None:
+    demo.state.more_servers[0] |= {"owned": False, "accessToken": "guest-Token-0123456789"}
+    await sign_in(demo, Scripted(), path, server_names=["all"])
+    assert dotenv.dotenv_values(path)["PLEX_TOKEN"] == f"{TOKEN},guest-Token-0123456789"
+
+
+async def test_servers_are_named_one_by_one_by_name_or_identifier_in_the_order_that_counts(
+    demo: Demo, cabin: Demo, path: Path
+) -> None:
+    scripted = Scripted()
+    await sign_in(demo, scripted, path, server_names=["ANOTHER", "lighthouse"])
+    assert dotenv.dotenv_values(path)["PLEX_URL"] == f"{cabin.url},{demo.url}"
+    assert scripted.asked == []
+
+
+async def test_an_address_in_use_is_kept_and_stays_first_so_that_the_database_keeps_its_name(
+    demo: Demo, cabin: Demo, path: Path
+) -> None:
+    used = f"http://localhost:{cabin.port}"
+    await sign_in(demo, Scripted(), path, server_names=["all"], known_addresses=[used])
+    assert dotenv.dotenv_values(path)["PLEX_URL"] == f"{used},{demo.url}"
+
+
+async def test_a_server_that_was_asked_for_and_is_away_is_named_and_nothing_is_written(
+    demo: Demo, cabin: Demo, path: Path, tmp_path: Path
+) -> None:
+    await cabin.shut_down()
+    with pytest.raises(StartError, match="No answer from here: Cabin"):
+        await sign_in(demo, Scripted(), path, server_names=["Lighthouse", "Cabin"])
+    assert written(path.parent) == []
+    scripted = Scripted()
+    await sign_in(demo, scripted, tmp_path / ".env", server_names=["all"])
+    assert "not saved: Cabin" in scripted.transcript
+    assert dotenv.dotenv_values(tmp_path / ".env")["PLEX_URL"] == demo.url
 
 
 async def test_a_stranger_at_a_known_address_is_not_taken_for_the_server(demo: Demo, path: Path) -> None:
     demo.state.more_servers = [another(demo, "Attic", owned=True)]
     scripted = Scripted()
     await sign_in(demo, scripted, path)
-    assert "Attic" not in scripted.heard
+    assert "Attic" not in scripted.transcript
     with pytest.raises(StartError, match=r"no server answers from here[\s\S]*Attic: http"):
-        await sign_in(demo, Scripted(), path, wanted="Attic")
+        await sign_in(demo, Scripted(), path, server_names=["Attic"])
 
 
 async def test_an_address_of_ones_own_is_the_only_one_tried(demo: Demo, path: Path) -> None:
@@ -152,7 +205,7 @@ async def test_an_address_of_ones_own_is_the_only_one_tried(demo: Demo, path: Pa
 
 async def test_a_name_that_no_server_has_is_answered_with_those_there_are(demo: Demo, path: Path) -> None:
     with pytest.raises(StartError, match=r"named Cellar\. Its servers: Lighthouse"):
-        await sign_in(demo, Scripted(), path, wanted="Cellar")
+        await sign_in(demo, Scripted(), path, server_names=["Cellar"])
     assert written(path.parent) == []
 
 
@@ -187,7 +240,7 @@ async def test_a_stumbling_plex_tv_is_asked_again(demo: Demo, path: Path, status
 
 
 def says_what_can_be_done_by_hand(said: str, path: Path) -> bool:
-    wanted = (
+    expected = (
         "plex.tv can't issue a token",
         "View XML",
         "X-Plex-Token=",
@@ -196,7 +249,7 @@ def says_what_can_be_done_by_hand(said: str, path: Path) -> bool:
         str(path),
         "doctor",
     )
-    return all(word in said for word in wanted)
+    return all(word in said for word in expected)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -234,8 +287,8 @@ async def test_a_variable_that_would_win_is_named(demo: Demo, path: Path, monkey
     monkeypatch.setenv("PLEX_TOKEN", "another-Token-0123456789")
     scripted = Scripted()
     await sign_in(demo, scripted, path)
-    assert "PLEX_TOKEN is also set in the environment" in scripted.heard
-    assert "another-Token" not in scripted.heard
+    assert "PLEX_TOKEN is also set in the environment" in scripted.transcript
+    assert "another-Token" not in scripted.transcript
 
 
 async def test_the_command_line_signs_in(demo: Demo, tmp_path: Path) -> None:
@@ -257,16 +310,18 @@ async def test_the_command_line_signs_in(demo: Demo, tmp_path: Path) -> None:
 # What plex.tv says, as recorded
 
 
-def road(protocol: str, address: str, *, local: bool, relay: bool = False, port: int = 32400) -> dict[str, Any]:
+def build_connection(
+    protocol: str, address: str, *, local: bool, relay: bool = False, port: int = 32400
+) -> dict[str, Any]:
     uri = f"https://{address.replace('.', '-')}.abc.plex.direct:{port}"
     return {"protocol": protocol, "address": address, "port": port, "uri": uri, "local": local, "relay": relay}
 
 
 def test_encrypted_and_near_comes_first_and_the_relay_last() -> None:
     connections = [
-        road("https", "203.0.113.9", local=False, relay=True, port=8443),
-        road("https", "198.51.100.7", local=False),
-        road("https", "192.168.1.10", local=True),
+        build_connection("https", "203.0.113.9", local=False, relay=True, port=8443),
+        build_connection("https", "198.51.100.7", local=False),
+        build_connection("https", "192.168.1.10", local=True),
     ]
     server = Server.model_validate({"clientIdentifier": "m", "connections": connections})
     assert server.addresses == [
@@ -280,7 +335,9 @@ def test_encrypted_and_near_comes_first_and_the_relay_last() -> None:
 
 
 def test_an_address_of_the_new_kind_is_bracketed() -> None:
-    server = Server.model_validate({"clientIdentifier": "m", "connections": [road("https", "fd00::5", local=True)]})
+    server = Server.model_validate(
+        {"clientIdentifier": "m", "connections": [build_connection("https", "fd00::5", local=True)]}
+    )
     assert server.addresses[-1] == "http://[fd00::5]:32400"
 
 

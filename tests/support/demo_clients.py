@@ -58,7 +58,7 @@ async def raw_until(socket: ClientConnection, last: str) -> list[bytes]:
     return found
 
 
-async def heard_until(socket: ClientConnection, last: str) -> list[dict[str, Any]]:
+async def receive_until(socket: ClientConnection, last: str) -> list[dict[str, Any]]:
     """The same, as containers."""
     return [json.loads(frame)["NotificationContainer"] for frame in await raw_until(socket, last)]
 

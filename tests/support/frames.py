@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from msgspec.structs import replace
 
 from plex_companion.changes.alerts.rules import Thresholds
 from plex_companion.changes.derive import changes_for
@@ -18,8 +19,9 @@ from plex_companion.changes.kinds import (
     SessionEnded,
 )
 from plex_companion.changes.state import State, advance
-from plex_companion.events import Connecting, Disconnected, Snapshot, Tick, parse_frame
+from plex_companion.events import Connecting, Disconnected, Snapshot, Tick
 from plex_companion.models import Alert, Connection, Item, Moment, Player, ServerIdentity, SessionRow, User
+from plex_companion.parsing.websocket_frames import parse_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,18 +106,18 @@ class Story:
         if connected:
             self.connect()
 
-    def after(self, seconds: float) -> Story:
+    def after(self, seconds: float) -> Self:
         """Both clocks go on."""
         passed = int(seconds * 1000)
         self.now = Moment(self.now.at + passed, self.now.tick + passed)
         return self
 
-    def clock_jumps(self, seconds: int) -> Story:
+    def clock_jumps(self, seconds: int) -> Self:
         """Somebody sets the wall clock."""
         self.now = replace(self.now, at=self.now.at + seconds * 1000)
         return self
 
-    def hear(self, *events: Event) -> list[Change]:
+    def receive(self, *events: Event) -> list[Change]:
         """Apply events at one moment; returns the changes they mean."""
         found: list[Change] = []
         self.requests = set()
@@ -131,7 +133,7 @@ class Story:
 
     def say(self, kind: str, *entries: object) -> list[Change]:
         """Apply a frame that Plex sends."""
-        return self.hear(*parse_frame(frame(kind, *entries)))
+        return self.receive(*parse_frame(frame(kind, *entries)))
 
     def plays(self, session_key: str | None = "1", state: str = "playing", at: int = 0, **more: object) -> list[Change]:
         """A client reports."""
@@ -140,25 +142,25 @@ class Story:
     def connect(self, *rows: SessionRow, sessions_readable: bool = True, **parts: Any) -> list[Change]:
         """A new connection, and its first snapshot."""
         self.epoch += 1
-        self.hear(Connecting())
+        self.receive(Connecting())
         parts = {"server": DEN, "activities": (), **parts}
         sessions = rows if sessions_readable else None
-        return self.hear(Snapshot(self.epoch, first=True, requested=self.now, sessions=sessions, **parts))
+        return self.receive(Snapshot(self.epoch, first=True, requested=self.now, sessions=sessions, **parts))
 
     def look(self, *rows: SessionRow, asked_ago: float = 0, epoch: int | None = None, **parts: Any) -> list[Change]:
         """A later snapshot, read since `asked_ago` seconds."""
         ago = int(asked_ago * 1000)
         requested = Moment(self.now.at - ago, self.now.tick - ago)
         parts = {"sessions": rows, **parts}
-        return self.hear(Snapshot(epoch or self.epoch, first=False, requested=requested, **parts))
+        return self.receive(Snapshot(epoch or self.epoch, first=False, requested=requested, **parts))
 
     def lose(self, detail: str = "connection reset", *, unauthorized: bool = False) -> list[Change]:
         """The connection is gone."""
-        return self.hear(Disconnected(detail, unauthorized))
+        return self.receive(Disconnected(detail, unauthorized))
 
     def tick(self) -> list[Change]:
         """Time has passed, and somebody looks."""
-        return self.hear(Tick())
+        return self.receive(Tick())
 
     def session(self, key: str = "1") -> Session:
         """The session of that key, which must be there."""
@@ -180,7 +182,7 @@ class Story:
         return [change.alert for change in of(self.changes, AlertReopened)]
 
     @property
-    def course(self) -> list[tuple[str, dict[str, Any]]]:
+    def play_timeline(self) -> list[tuple[str, dict[str, Any]]]:
         """What became of all plays: the turns they took and their details, corrected ones as they were corrected."""
         marks = {mark.mark_id: mark for mark in of(self.changes, PlayEventRecorded)}
         return [(mark.kind, dict(mark.detail)) for mark in marks.values()]

@@ -1,4 +1,4 @@
-"""A toy house to serve: a lamp that can be switched, and the ways to reach it."""
+"""A small MCP server: a lamp that can be switched, and the ways to reach it."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ RESOURCES = (
 
 
 @dataclass
-class House:
-    """The toy's state, and everything needed to serve it."""
+class LampServer:
+    """The lamp's state, and everything needed to serve it."""
 
     level: int = 0
     seen: int = 0
@@ -117,31 +117,31 @@ class House:
                 raise NotFound(f"Nothing is called {uri}.")
 
 
-def _tools(house: House) -> list[Tool]:  # noqa: C901 - a toy each
+def _tools(lamp_server: LampServer) -> list[Tool]:  # noqa: C901 - a toy each
     lamp = Toolset("lamp", "Switch the lamp")
 
     @lamp.tool(Access.READ)
     async def lamp_level() -> Lamp:
         """How bright the lamp is."""
-        return Lamp(level=house.level)
+        return Lamp(level=lamp_server.level)
 
     @lamp.tool(Access.READ, notes=True)
     async def lamp_seen() -> Lamp:
         """Note that somebody has seen it."""
-        house.seen += 1
-        return Lamp(level=house.level)
+        lamp_server.seen += 1
+        return Lamp(level=lamp_server.level)
 
-    @lamp.tool(Access.WRITE, additive=True, open_world=True)
+    @lamp.tool(Access.WRITE, title="Set the brightness", idempotent=True, additive=True, open_world=True)
     async def lamp_brighten(level: int) -> Lamp:
         """Make it as bright as that."""
-        house.set_level(level)
+        lamp_server.set_level(level)
         return Lamp(level=level)
 
     @lamp.tool(Access.WRITE)
     async def lamp_screw_in(bulb: str) -> Lamp:
         """Add a bulb."""
-        house.add_bulb(bulb)
-        return Lamp(level=house.level)
+        lamp_server.add_bulb(bulb)
+        return Lamp(level=lamp_server.level)
 
     @lamp.tool(Access.DESTRUCTIVE)
     async def lamp_break() -> Lamp:
@@ -157,8 +157,16 @@ def _tools(house: House) -> list[Tool]:  # noqa: C901 - a toy each
     async def lamp_smash(caller: Caller) -> ToolResult:
         """Smash it, if a person says so."""
         assert isinstance(caller, ClientCaller)
-        sure = await caller.confirm(house.question)
+        sure = await caller.confirm(lamp_server.question)
         return ToolResult({"sure": sure}, json.dumps(sure))
+
+    @lamp.tool(Access.WRITE)
+    async def lamp_unscrew(caller: Caller) -> ToolResult:
+        """Ask which bulb, then whether to do it."""
+        assert isinstance(caller, ClientCaller)
+        bulb = await caller.choose("Which bulb?", {"b1": "The left one", "b2": "The right one"})
+        sure = await caller.confirm(f"Unscrew {bulb}?") if bulb else None
+        return ToolResult({"bulb": bulb, "sure": sure}, json.dumps(bulb))
 
     @lamp.tool(Access.READ)
     async def lamp_shout() -> Lamp:
@@ -184,7 +192,7 @@ def _tools(house: House) -> list[Tool]:  # noqa: C901 - a toy each
         try:
             await anyio.sleep_forever()
         finally:
-            house.cancelled.set()
+            lamp_server.cancelled.set()
         return Lamp(level=0)
 
     return lamp.tools
@@ -192,24 +200,24 @@ def _tools(house: House) -> list[Tool]:  # noqa: C901 - a toy each
 
 @dataclass
 class Served:
-    """A house behind a port."""
+    """A lamp server behind a port."""
 
-    house: House
+    lamp_server: LampServer
     url: str
     app: HttpApp
     end: Callable[[], object]
 
     @property
     def notifier(self) -> Notifier:
-        return self.house.notifier
+        return self.lamp_server.notifier
 
 
 @asynccontextmanager
 async def served(*, head_seconds: float = 8.0, most_connections: int = 2_048, **options: Any) -> AsyncIterator[Served]:
-    """The toy house behind a free port, until the block ends."""
-    house = House()
+    """The lamp server behind a free port, until the block ends."""
+    lamp_server = LampServer()
     limits: dict[str, Any] = {"head_seconds": head_seconds, "most_connections": most_connections}
-    app = HttpApp(house.server, house.notifier, health=lambda: {"ok": True}, **options)
+    app = HttpApp(lamp_server.server, lamp_server.notifier, health=lambda: {"ok": True}, **options)
     started = anyio.Event()
     ports: list[int] = []
 
@@ -218,65 +226,65 @@ async def served(*, head_seconds: float = 8.0, most_connections: int = 2_048, **
         started.set()
 
     async def serve() -> None:
-        await serve_http(app, "127.0.0.1", 0, notifier=house.notifier, started=on_started, **limits)
+        await serve_http(app, "127.0.0.1", 0, notifier=lamp_server.notifier, started=on_started, **limits)
 
-    async with house.notifier.run(), anyio.create_task_group() as tasks:
+    async with lamp_server.notifier.run(), anyio.create_task_group() as tasks:
         serving = tasks.start_soon(serve)
         with anyio.fail_after(HANG_SECONDS):
             await started.wait()
-        yield Served(house, f"http://127.0.0.1:{ports[0]}", app, serving.cancel)
+        yield Served(lamp_server, f"http://127.0.0.1:{ports[0]}", app, serving.cancel)
         serving.cancel()
 
 
-class Ear:
-    """Hears what a client is told, in either era."""
+class UpdateRecorder:
+    """Records the updates that a client gets, in either era."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, float]] = []
+        self.received: list[tuple[str, float]] = []
         self._more = anyio.Event()
 
     async def on_message(self, message: IncomingMessage) -> None:
         """A `message_handler` (legacy)."""
         method = getattr(message, "method", "")
         if method == "notifications/resources/updated":
-            self.hear(message.params.uri)  # type: ignore[union-attr]  # this method has them
+            self.record(message.params.uri)  # type: ignore[union-attr]  # this method has them
         elif method == "notifications/resources/list_changed":
-            self.hear("list")
+            self.record("list")
 
-    def hear(self, what: str) -> None:
-        self.heard.append((what, anyio.current_time()))
+    def record(self, what: str) -> None:
+        self.received.append((what, anyio.current_time()))
         self._more.set()
         self._more = anyio.Event()
 
     def count(self, what: str) -> int:
-        return sum(one == what for one, _ in self.heard)
+        return sum(one == what for one, _ in self.received)
 
     async def until(self, what: str, times: int = 1) -> None:
-        """Wait until it has been heard so often."""
+        """Wait until it has been received so often."""
         with anyio.fail_after(HANG_SECONDS):
             while self.count(what) < times:
                 await self._more.wait()
 
 
 def transport_to(url: str, kind: str) -> Any:
-    """A client's transport to a served house."""
+    """A client's transport to a served lamp server."""
     return sse_client(f"{url}/sse") if kind == "sse" else streamable_http_client(f"{url}/mcp")
 
 
 @asynccontextmanager
-async def connected(target: Any, era: str, *uris: str) -> AsyncIterator[tuple[Client, Ear]]:
+async def connected(target: Any, era: str, *uris: str) -> AsyncIterator[tuple[Client, UpdateRecorder]]:
     """A client subscribed to these URIs and to the list of resources."""
-    ear = Ear()
-    handler = ear.on_message if era == LEGACY else None  # it would hear of listen streams too
+    updates = UpdateRecorder()
+    handler = updates.on_message if era == LEGACY else None  # it would hear of listen streams too
     async with Client(target, mode=era, message_handler=handler) as client:
         if era == LEGACY:
             for uri in uris:
                 await subscribe(client, uri)
-            yield client, ear
+            yield client, updates
         else:
             async with anyio.create_task_group() as tasks:
-                listening = await tasks.start(_listen, client, ear, uris)
-                yield client, ear
+                listening = await tasks.start(_listen, client, updates, uris)
+                yield client, updates
                 listening.cancel()
 
 
@@ -292,12 +300,12 @@ async def unsubscribe(client: Client, uri: str) -> None:
     await client.session.send_request(request, EmptyResult)
 
 
-async def _listen(client: Client, ear: Ear, uris: tuple[str, ...], *, task_status: Any) -> None:
+async def _listen(client: Client, updates: UpdateRecorder, uris: tuple[str, ...], *, task_status: Any) -> None:
     with anyio.CancelScope() as scope:
         async with client.listen(resource_subscriptions=uris, resources_list_changed=True) as stream:
             task_status.started(scope)
             async for event in stream:
-                ear.hear(getattr(event, "uri", "list"))
+                updates.record(getattr(event, "uri", "list"))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -313,11 +321,11 @@ async def gone(notifier: Notifier, expected: NotifierCounts = NOTHING) -> None:
 
 
 def script(*arguments: str) -> list[str]:
-    """The command that serves the toy house in a process of its own."""
+    """The command that serves the lamp server in a process of its own."""
     return [sys.executable, str(Path(__file__).with_name("mcp_server_main.py")), *arguments]
 
 
 def over_stdio() -> StdioServerParameters:
-    """The toy house at the end of two pipes."""
+    """The lamp server at the end of two pipes."""
     command, *arguments = script("stdio")
     return StdioServerParameters(command=command, args=arguments)

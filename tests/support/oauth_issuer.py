@@ -33,7 +33,7 @@ def public(key_id: str | None, key: Any, **more: Any) -> dict[str, Any]:
 
 
 @dataclass
-class ToyIssuer:
+class SmallIssuer:
     """What it answers can be changed; what it was asked is kept."""
 
     url: str = ""
@@ -74,12 +74,12 @@ def _response(body: Any) -> str:
 
 
 @asynccontextmanager
-async def issuing(*keys: dict[str, Any]) -> AsyncIterator[ToyIssuer]:
+async def issuing(*keys: dict[str, Any]) -> AsyncIterator[SmallIssuer]:
     """An issuer on a free port while the block runs."""
-    toy = ToyIssuer(keys=list(keys) or [public("one", RSA_KEY), public("two", EC_KEY)])
+    served_issuer = SmallIssuer(keys=list(keys) or [public("one", RSA_KEY), public("two", EC_KEY)])
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    toy.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"  # noqa: S610 - no SQL here
+    served_issuer.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"  # noqa: S610 - no SQL here
     async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, toy.answer)
-        yield toy
+        tasks.start_soon(listener.serve, served_issuer.answer)
+        yield served_issuer
         tasks.cancel_scope.cancel()

@@ -23,7 +23,7 @@ GIF = b"GIF89a" + b"\0" * 60
 
 
 @dataclass
-class PictureHouse:
+class PictureServer:
     """What is asked of it, as (path, Host, peer); `port`."""
 
     port: int
@@ -35,13 +35,13 @@ class PictureHouse:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    house: PictureHouse
+    pictures: PictureServer
 
     def do_GET(self) -> None:
-        self.house.asked.append((self.path, self.headers["Host"]))
+        self.pictures.asked.append((self.path, self.headers["Host"]))
         match self.path:
             case "/moved":
-                self._say(302, b"", Location=f"http://127.0.0.1:{self.house.port}/p.png")
+                self._say(302, b"", Location=f"http://127.0.0.1:{self.pictures.port}/p.png")
             case "/missing":
                 self._say(404, PNG)
             case "/page":
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(PNG)
         try:
-            while not self.house.stop.wait(pause):
+            while not self.pictures.stop.wait(pause):
                 self.wfile.write(part)
         except OSError:
             return
@@ -79,20 +79,20 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def picture_house(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[PictureHouse]:
+def serve_pictures(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[PictureServer]:
     handler = type("Handler", (_Handler,), {})
     kind = type("Server", (ThreadingHTTPServer,), {"address_family": _family(host)})
     server: ThreadingHTTPServer = kind((host, 0), handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    house = PictureHouse(server.server_address[1])
-    handler.house = house  # type: ignore[attr-defined]  # made by `type`
+    pictures = PictureServer(server.server_address[1])
+    handler.pictures = pictures  # type: ignore[attr-defined]  # made by `type`
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield house
+        yield pictures
     finally:
-        house.stop.set()
+        pictures.stop.set()
         server.shutdown()
         server.server_close()
         thread.join()

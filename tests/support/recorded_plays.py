@@ -19,7 +19,9 @@ from plex_companion.cache.record import build_upsert
 from plex_companion.companion import Companion, read_versions
 from plex_companion.ingest.live import Live
 from plex_companion.ingest.queue import QUEUE_LIMIT, EventQueue
+from plex_companion.mcp_events.shared_feed import OccurrenceFeed
 from plex_companion.models import Moment
+from plex_companion.names.search_text import prepare_titles
 from plex_companion.plex.gateway import open_gateway
 from plex_companion.plex.ttl_cache import TtlCache
 from plex_companion.resources.registry import RESOURCES
@@ -73,6 +75,7 @@ def seen(number: int, at: int, **more: Any) -> Row:
         "paused_ms": 0,
         "buffer_count": 0,
         "decision": "direct play",
+        "video_resolution": "1080",
         "listed": 1,
         "stale": 0,
         "history_key": None,
@@ -92,7 +95,17 @@ def _key_of(row: Row) -> str | None:
 def imported(number: int, at: int, **more: Any) -> Row:
     """A play known from Plex's history alone: nobody knows when it began, or how much was watched."""
     unknown = dict.fromkeys(
-        ("epoch", "session_key", "state", "view_offset_ms", "watched_ms", "paused_ms", "buffer_count", "decision")
+        (
+            "epoch",
+            "session_key",
+            "state",
+            "view_offset_ms",
+            "watched_ms",
+            "paused_ms",
+            "buffer_count",
+            "decision",
+            "video_resolution",
+        )
     )
     ended = {"updated_at": at, "ended_at": at, "ended_by": "imported", "viewed_at": at, "listed": 0}
     return seen(number, at, **{**unknown, **ended, "history_key": f"/status/sessions/history/{number}", **more})
@@ -135,7 +148,7 @@ def alert(number: int, at: int, kind: str = "buffering", **more: Any) -> Row:
     return {**row, "detail": "{}", "subject": str(number), "resolved_at": at + 60_000, **more}
 
 
-def heard_again(number: int, since: int, until: int) -> Row:
+def reconnected(number: int, since: int, until: int) -> Row:
     """The journal's row of the end of an outage."""
     payload = {"state": "live", "blind_since_ms": since, "blind_ms": until - since}
     return said(number, until, "connection", subject="live", payload=json.dumps(payload))
@@ -161,9 +174,15 @@ def write(path: Path, **tables: Iterable[Row]) -> Path:
                 (SERVER, id_, title, kind),
             )
         for table, rows in tables.items():
-            for row in rows:
+            for row in map(_prepare, rows) if table == "plays" else rows:
                 database.execute(build_upsert(table, row), row)
     return path
+
+
+def _prepare(play: Row) -> Row:
+    """The row of a play with its titles as the index reads them."""
+    titles = ("title", "grandparent_title", "parent_title", "performer", "edition")
+    return {**play, "search_title": prepare_titles(*(play.get(name) for name in titles))}
 
 
 def imported_so_far(path: Path, imported: int, total: int | None, *, complete: bool) -> None:
@@ -214,9 +233,17 @@ async def past(folder: Path, timezone: str = "UTC", **tables: Iterable[Row]) -> 
     settings = settings.model_copy(update={"plex_token": SecretStr("owner-token")})
     async with open_cache(path) as cache, open_gateway(settings) as gateway:
         live = Live(await load_state(cache, Moment(NOW, 0)))
-        inbox = EventQueue(QUEUE_LIMIT, live.counters)
+        queue = EventQueue(QUEUE_LIMIT, live.counters)
         companion = Companion(
-            settings, live, cache, gateway, inbox, lambda: Moment(NOW, 0), read_versions(), TtlCache()
+            settings,
+            live,
+            cache,
+            gateway,
+            queue,
+            lambda: Moment(NOW, 0),
+            read_versions(),
+            TtlCache(),
+            OccurrenceFeed(cache, live, dict),
         )
         async with Client(
             build_server(build_server_interface(companion, select_tools(), ToolCallTimer()), Notifier(RESOURCES))

@@ -31,7 +31,7 @@ def quickly() -> Iterator[float]:
     return repeat(0.01)
 
 
-HASTY = ListenerTimeouts(
+FAST = ListenerTimeouts(
     opening=1,
     closing=0.1,
     refused=0.05,
@@ -45,23 +45,23 @@ HASTY = ListenerTimeouts(
 )
 
 
-class Ears:
+class ListenerOutput:
     """What a listener has sent on."""
 
-    def __init__(self, heard: MemoryObjectReceiveStream[ReceivedEvent], wanted: RefreshRequests) -> None:
-        self.wanted = wanted
-        self._heard = heard
+    def __init__(self, received: MemoryObjectReceiveStream[ReceivedEvent], refresh: RefreshRequests) -> None:
+        self.refresh = refresh
+        self._received = received
 
     async def next(self) -> Event:
         with anyio.fail_after(HANG_SECONDS):
-            return (await self._heard.receive()).event
+            return (await self._received.receive()).event
 
     async def snapshot(self) -> Snapshot:
         event = await self.next()
         assert isinstance(event, Snapshot)
         return event
 
-    async def lost(self) -> Disconnected:
+    async def disconnected(self) -> Disconnected:
         event = await self.next()
         assert isinstance(event, Disconnected)
         return event
@@ -77,28 +77,28 @@ class Ears:
                 return first
 
     def nothing(self) -> bool:
-        return self._heard.statistics().current_buffer_used == 0
+        return self._received.statistics().current_buffer_used == 0
 
 
 @asynccontextmanager
 async def listening(
-    url: str, patience: ListenerTimeouts = HASTY, *, book: ImportProgress | None = None, **more: Any
-) -> AsyncIterator[Ears]:
+    url: str, timeouts: ListenerTimeouts = FAST, *, history: ImportProgress | None = None, **more: Any
+) -> AsyncIterator[ListenerOutput]:
     send, receive = anyio.create_memory_object_stream["ReceivedEvent"](math.inf)
 
-    async def pass_on(heard: Sequence[ReceivedEvent]) -> None:
-        for one in heard:
+    async def pass_on(received: Sequence[ReceivedEvent]) -> None:
+        for one in received:
             await send.send(one)
 
     settings = settings_for(url, **more)
-    wanted = RefreshRequests()
+    refresh = RefreshRequests()
     with send, receive:
         async with open_gateway(settings) as gateway, anyio.create_task_group() as tasks:
 
             async def run() -> None:
-                to_plex = partial(listen, gateway, settings, pass_on, now=clock(), refresh=wanted)
-                await to_plex(history=book, epoch=4, timeouts=patience)
+                to_plex = partial(listen, gateway, settings, pass_on, now=clock(), refresh=refresh)
+                await to_plex(history=history, epoch=4, timeouts=timeouts)
 
             tasks.start_soon(run)
-            yield Ears(receive, wanted)
+            yield ListenerOutput(receive, refresh)
             tasks.cancel_scope.cancel()

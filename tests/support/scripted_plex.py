@@ -20,6 +20,7 @@ from websockets.http11 import Response
 
 from plex_companion.models import Moment
 from plex_companion.settings import Settings
+from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -194,7 +195,7 @@ async def raw_server(serve_one: Callable[[SocketStream], Awaitable[None]]) -> As
 
 def settings_for(url: str, **more: Any) -> Settings:
     """Settings for this address, which is not checked as one that a person writes."""
-    given = Settings(**{"plex_token": TOKEN, "plex_timeout_seconds": 5, **more})
+    given = Settings(**{"plex_token": TOKEN, "plex_timeout_seconds": HANG_SECONDS, **more})
     return given.model_copy(update={"plex_url": url})
 
 

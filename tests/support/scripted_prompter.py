@@ -17,7 +17,7 @@ class Scripted:
 
     answers: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
     hears: Callable[[str], None] = lambda _: None
 
     def answer(self, question: str) -> str:
@@ -25,12 +25,12 @@ class Scripted:
         return self.answers.pop(0)
 
     def listen(self, text: str) -> None:
-        self.told.append(text)
+        self.shown.append(text)
         self.hears(text)
 
     def person(self, *, agrees_already: bool = False) -> Prompter:
         return Prompter(self.answer, self.listen, agrees_already)
 
     @property
-    def heard(self) -> str:
-        return "\n".join([*self.asked, *self.told])
+    def transcript(self) -> str:
+        return "\n".join([*self.asked, *self.shown])

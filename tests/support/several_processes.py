@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.abc
-from pydantic import SecretStr
 
 from plex_companion.app import open_companion
 from plex_companion.companion import read_clock
 from plex_companion.plex.disconnects import ListenerTimeouts
-from plex_companion.settings import Settings
+from support.application import quick, settings_for
 from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from plex_companion.cache.leadership import TouchedUris
@@ -27,20 +26,7 @@ if TYPE_CHECKING:
     from plex_companion.models import Moment
 
 
-def quick() -> Iterator[float]:
-    """Hardly any wait between tries to connect."""
-    yield 0.0
-    while True:
-        yield 0.05
-
-
-HASTY = ListenerTimeouts(ping=20, pong=20, merge=0.05, failed=0.1, settled=0.0, waits=quick)
-
-
-def settings_for(demo: Demo, folder: Path, **more: Any) -> Settings:
-    """Settings of a companion that listens to this demo server; nothing of the real environment is read."""
-    given = {"plex_url": demo.url, "plex_tv_url": demo.url, "database": folder / "cache.sqlite3", **more}
-    return Settings.load(given).model_copy(update={"plex_token": SecretStr(demo.token)})
+FAST = ListenerTimeouts(ping=20, pong=20, merge=0.05, failed=0.1, settled=0.0, waits=quick)
 
 
 def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -51,10 +37,10 @@ def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
 
 @dataclass
 class Member:
-    """One companion of several, and which URIs its clients would have been told."""
+    """One companion of several, and which URIs its clients would have got updates of."""
 
     companion: Companion
-    told: list[str] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
 
     @property
     def listens(self) -> bool:
@@ -80,14 +66,14 @@ async def member(
     demo: Demo, folder: Path, *, tick: float = 0.5, now: Callable[[], Moment] = read_clock, **more: Any
 ) -> AsyncIterator[Member]:
     """A companion on the database of the folder."""
-    told: list[str] = []
+    announced: list[str] = []
 
     def announce(touched: TouchedUris) -> None:
-        told.extend(touched.immediate | touched.progress_only)
+        announced.extend(touched.immediate | touched.progress_only)
 
     settings = settings_for(demo, folder, **more)
-    async with open_companion(settings, announce, now=now, timeouts=HASTY, tick_seconds=tick) as companion:
-        yield Member(companion, told)
+    async with open_companion(settings, announce, now=now, timeouts=FAST, tick_seconds=tick) as companion:
+        yield Member(companion, announced)
 
 
 @asynccontextmanager
@@ -102,27 +88,27 @@ async def two(demo: Demo, folder: Path) -> AsyncIterator[tuple[Member, Member]]:
 class Ending:
     """A member in a task of its own, so that it can end before others that began later."""
 
-    def __init__(self, demo: Demo, folder: Path) -> None:
-        self.demo, self.folder = demo, folder
-        self._told, self.over = anyio.Event(), anyio.Event()
+    def __init__(self, demo: Demo, folder: Path, **more: Any) -> None:
+        self.demo, self.folder, self.more = demo, folder, more
+        self._asked, self.over = anyio.Event(), anyio.Event()
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[Member]) -> None:
-        async with member(self.demo, self.folder) as one:
+        async with member(self.demo, self.folder, **self.more) as one:
             await one.live()
             task_status.started(one)
-            await self._told.wait()
+            await self._asked.wait()
         self.over.set()
 
     async def end(self) -> None:
         """End it, and wait until it has ended."""
-        self._told.set()
+        self._asked.set()
         await self.over.wait()
 
 
 @asynccontextmanager
-async def ending(demo: Demo, folder: Path) -> AsyncIterator[tuple[Member, Ending]]:
+async def ending(demo: Demo, folder: Path, **more: Any) -> AsyncIterator[tuple[Member, Ending]]:
     """A member that listens, and how to end it."""
     async with anyio.create_task_group() as tasks:
-        one = Ending(demo, folder)
+        one = Ending(demo, folder, **more)
         yield await tasks.start(one.run), one
         await one.end()

@@ -9,28 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp import Client
-from pydantic import SecretStr
 
 from plex_companion.app import Application, open_application
 from plex_companion.demo import Demo, Household, open_demo
 from plex_companion.plex.disconnects import ListenerTimeouts
-from plex_companion.settings import Settings
+from support.application import quick, settings_for
 from support.deadlines import HANG_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 
-def quick() -> Iterator[float]:
-    """Hardly any wait between tries to connect."""
-    yield 0.0
-    while True:
-        yield 0.05
-
-
 @dataclass(frozen=True)
-class Said:
+class ToolAnswer:
     """What a tool answered."""
 
     body: dict[str, Any]
@@ -53,21 +45,21 @@ class Tools:
     client: Client
     requests: int = 0
 
-    async def ask(self, name: str, **arguments: Any) -> Said:
+    async def ask(self, name: str, /, **arguments: Any) -> ToolAnswer:
         before = len(self.demo.requests)
         answer = await self.client.call_tool(name, arguments)
         self.requests = len(self.demo.requests) - before
         text = json.loads(answer.content[0].text)  # type: ignore[union-attr]  # every tool answers with a text first
         body = text if answer.is_error else answer.structured_content
-        return Said(body or {}, text, answer.is_error)
+        return ToolAnswer(body or {}, text, answer.is_error)
 
-    async def well(self, name: str, **arguments: Any) -> dict[str, Any]:
+    async def well(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """The structured answer of a call that must succeed."""
         said = await self.ask(name, **arguments)
         assert not said.is_error, said.body
         return said.body
 
-    async def refused(self, name: str, **arguments: Any) -> dict[str, Any]:
+    async def refused(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """The error object of a call that must fail: the same message twice, a code, and what helps."""
         said = await self.ask(name, **arguments)
         assert said.is_error, said.body
@@ -98,17 +90,12 @@ async def tools_home(
     `hushed`, it announces no change: the listener would ask on its own then, and be counted with the tool.
     """
     async with open_demo(alive=False, household=household, require_token="owner-token") as demo:
-        given = {
-            "plex_url": demo.url,
-            "plex_tv_url": demo.url,
-            "database": folder / "cache.sqlite3",
-            "read_only": "false",
-        }
-        settings = Settings.load({**given, **more}).model_copy(update={"plex_token": SecretStr(demo.token)})
-        patience = ListenerTimeouts(merge=0.02, after_play=3 * HANG_SECONDS, waits=quick)
+        # A catalogue would ask in between, and be counted with a tool.
+        settings = settings_for(demo, folder, **{"read_only": "false", "catalogue": "false", **more})
+        scope = ListenerTimeouts(merge=0.02, after_play=3 * HANG_SECONDS, waits=quick)
         # An import would ask in between, and be counted with a tool.
         plays, demo.state.history = demo.state.history, []
-        async with open_application(settings, timeouts=patience) as application:
+        async with open_application(settings, timeouts=scope) as application:
             companion = application.companion
             with anyio.fail_after(HANG_SECONDS):
                 while not companion.is_live or not companion.state.history.complete:

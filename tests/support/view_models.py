@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
 from rich.cells import cell_len
 from rich.console import Console
 
 from plex_companion.changes.state import State
-from plex_companion.commands.terminal.view import render
+from plex_companion.commands.terminal.view import render_servers
 from plex_companion.commands.terminal.view_model import ViewModel
 from plex_companion.models import (
     Activity,
@@ -89,8 +89,9 @@ def scene(
     **more: Any,
 ) -> ViewModel:
     """The den at one moment; alerts that are over are past."""
-    state = State(Connection(link, NOW - 5_000, 1, detail), ServerIdentity("den-1", "Den", "1.43.3.1-abc"))
-    state.sessions = {one.session_key: one if link == "live" else replace(one, stale=True) for one in sessions}
+    server = ServerIdentity("den-1", more.pop("name", "Den"), "1.43.3.1-abc")
+    state = State(Connection(link, NOW - 5_000, 1, detail), server)
+    state.sessions = {one.session_key: one if link == "live" else structs.replace(one, stale=True) for one in sessions}
     state.activities = {one.uuid: one for one in activities}
     state.alerts = {(one.kind, one.subject): one for one in alerts if one.resolved_at is None}
     state.refreshed_at = more.pop("refreshed_at", NOW)
@@ -99,8 +100,13 @@ def scene(
 
 def drawn(it: ViewModel, width: int = 80, height: int | None = None) -> list[str]:
     """The lines of the view, as a terminal of this size shows them without colours."""
+    return drawn_together([it], width, height)
+
+
+def drawn_together(servers: Sequence[ViewModel], width: int = 80, height: int | None = None) -> list[str]:
+    """The lines of the view of several servers."""
     console = Console(file=io.StringIO(), width=width)
-    console.print(render(it, height))
+    console.print(render_servers(servers, height))
     assert isinstance(console.file, io.StringIO)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
     assert all(cell_len(line) <= width for line in lines)

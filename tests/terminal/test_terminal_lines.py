@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from support.view_models import NOW, activity, alert, scene, session
 
 from plex_companion.commands.terminal.lines import LONGEST, render_lines
@@ -21,6 +21,11 @@ def render_texts(before: ViewModel | None, after: ViewModel) -> list[str]:
 
 def test_every_line_begins_with_the_time() -> None:
     assert render_lines(None, scene())[0].startswith("18:00:00  ")
+
+
+def test_of_several_servers_every_line_names_its_own() -> None:
+    lines = render_lines(None, scene(session(), name="Cabin"), named=True)
+    assert [line.partition("  ")[2].partition(": ")[0] for line in lines] == ["Cabin", "Cabin"]
 
 
 def test_the_first_scene_is_told_as_a_whole() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from support.view_models import FILM, NOW, activity, alert, drawn, job, scene, session, text
+from msgspec.structs import replace
+from support.view_models import FILM, NOW, activity, alert, drawn, drawn_together, job, scene, session, text
 
 from plex_companion.models import History, Item, LinkState, Player, User
 
@@ -14,6 +13,19 @@ def test_a_session_shows_who_what_where_how_and_how_far() -> None:
     shown = text(scene(session()))
     for part in ("Ada", "Big TV", "The Lamp (2031)", "10:00 / 2:00:00", "direct play", "8.1 Mbit/s", "▶"):
         assert part in shown
+
+
+def test_several_servers_are_shown_one_below_the_other_with_their_names() -> None:
+    shown = drawn_together([scene(session(), name="Den"), scene(session(), name="Cabin")], height=24)
+    assert len(shown) <= 24
+    assert [line.split()[2] for line in shown if line.startswith("●")] == ["Den", "Cabin"]
+    assert sum("The Lamp" in line for line in shown) == 2
+
+
+def test_a_server_that_is_away_is_not_pushed_off_the_screen_by_others() -> None:
+    many = [scene(session(), name=f"House {number}") for number in range(9)]
+    shown = drawn_together([*many, scene(link="down", detail="connection refused", name="Cabin")], height=24)
+    assert "Cabin" in shown[0]
 
 
 def test_a_session_takes_two_lines_in_80_columns() -> None:

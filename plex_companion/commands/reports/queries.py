@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from plex_companion import serialize, times
-from plex_companion.cache.load import load_state
-from plex_companion.cache.queries.read import (
-    read_events_within,
-    read_last_event_at,
-    read_last_event_id,
-    read_retention_bounds,
-)
-from plex_companion.cache.read_only import open_read_only, read_live_since
-from plex_companion.errors import DatabaseUnusable
+from plex_companion.cache.queries.read import read_events_within, read_last_event_id, read_retention_bounds
+from plex_companion.cache.queries.servers import list_server_names
+from plex_companion.commands.reports.catalogue_queries import CATALOGUE_COMMANDS, fetch_catalogue_body
 from plex_companion.history.alert_pages import list_alerts
 from plex_companion.history.digest import build_digest
 from plex_companion.history.play_counts import count_plays
-from plex_companion.history.play_pages import list_plays
-from plex_companion.history.source import add_envelope
-from plex_companion.models import Connection, Moment
-from plex_companion.processes.ownership import require_own_database
-from plex_companion.settings import find_database_path
+from plex_companion.history.play_pages import PlayQuery, list_plays
+from plex_companion.history.source import add_envelope, describe_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-    from datetime import tzinfo
+    from collections.abc import Sequence
 
-    from plex_companion.cache.database import Cache
     from plex_companion.cache.queries.counts import By
-    from plex_companion.changes.state import State
-    from plex_companion.settings import Settings
+    from plex_companion.commands.reports.archive import Archive
 
 Body = dict[str, Any]
 CHARTED: tuple[By, ...] = ("day", "hour", "user", "title")
 """The charts of `stats` without `--by`."""
+WEEK = "7d"
 SINCE = {"stats": "30d", "digest": "24h"}
-LIMIT = {"history": 30, "stats": 10, "events": 50, "alerts": 30}
-SILENT_MS = 200_000
-"""A companion that listens confirms its state every minute; after three missed confirmations it counts as gone."""
+LIMIT = {
+    "history": 30,
+    "stats": 10,
+    "events": 50,
+    "alerts": 30,
+    "search": 30,
+    "storage": 30,
+    "neglected": 30,
+    "recommend": 10,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +48,22 @@ class ReportQuery:
     user: str | None = None
     title: str | None = None
     library: str | None = None
-    by: By | None = None
+    by: str | None = None
     kinds: Sequence[str] | None = None
     limit: int | None = None
+    text: str | None = None
+    type: str | None = None
+    genre: str | None = None
+    person: str | None = None
+    resolution: str | None = None
+    unwatched_by: str | None = None
+    max_minutes: float | None = None
+    sort: str | None = None
+    days: int = 365
+    play: str | None = None
+    server: str | None = None
+    message: str | None = None
+    """`text` or `html`: the weekly message in place of the digest."""
 
     @property
     def most(self) -> int:
@@ -66,62 +73,7 @@ class ReportQuery:
     @property
     def is_narrow(self) -> bool:
         """Whether a filter is set, which may be why nothing matches."""
-        return any((self.since, self.until, self.user, self.title, self.library, self.kinds))
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """A database opened for reading, and its state at one moment."""
-
-    cache: Cache
-    state: State
-    now_ms: int
-    zone: tzinfo
-
-
-@asynccontextmanager
-async def open_archive(settings: Settings, *, demo: bool) -> AsyncIterator[Archive]:
-    """Open the database of these settings for reading, in a context manager.
-
-    Raises:
-        DatabaseOfAnotherServer: it belongs to another server than the one in the settings.
-        StartError: it does not exist or cannot be used; the message says what to try.
-    """
-    path = find_database_path(settings, demo=demo)
-    if not path.exists():
-        raise DatabaseUnusable(f"There is no database {path} yet: {_suggest_fix(settings, demo=demo)}")
-    if not demo:
-        await require_own_database(path, settings)
-    now = Moment(int(time.time() * 1000), int(time.monotonic() * 1000))
-    async with open_read_only(path) as cache:
-        state = await load_state(cache, now)
-        since = await read_live_since(cache, now, SILENT_MS)
-        state = replace(state, last_event_at=await read_last_event_at(cache))
-        if since is not None:
-            state = replace(state, connection=Connection("live", since), down_since=None, refreshed_at=now.at)
-        else:
-            state = _mark_offline(state, now.at)
-        yield Archive(cache, state, now.at, settings.zone)
-
-
-def _mark_offline(state: State, now_ms: int) -> State:
-    """Return the last known state with a connection that is offline since Plex was last heard."""
-    until = state.down_since
-    if until is None:
-        return replace(
-            state, connection=Connection("offline", now_ms, detail="No plex-companion has connected to Plex yet.")
-        )
-    detail = f"plex-companion is not running. It last heard from Plex at {serialize.format_iso(until)}; anything since then is unknown."
-    connection = replace(state.connection, state="offline", since_at=until, detail=detail)
-    return replace(state, connection=connection, refreshed_at=until)
-
-
-def _suggest_fix(settings: Settings, *, demo: bool) -> str:
-    if demo:
-        return "run plex-companion watch --demo for a while to fill it."
-    if settings.database is None and settings.plex_url is None:
-        return "set PLEX_URL to read that server's database, name a file with --database, or use --demo for the demo household."
-    return "start plex-companion (serve or watch), which creates it, or name another file with --database."
+        return any((self.since, self.until, self.user, self.title, self.library, self.kinds, self.server))
 
 
 async def fetch_answers(archive: Archive, query: ReportQuery) -> list[Body]:
@@ -136,11 +88,7 @@ async def fetch_answers(archive: Archive, query: ReportQuery) -> list[Body]:
 
 
 async def fetch_answer(archive: Archive, query: ReportQuery) -> Body:
-    """Return one answer, in the shape of the matching tool.
-
-    Raises:
-        ToolError: as that tool does.
-    """
+    """Return one answer, in the shape of the matching tool, or raise what that tool raises."""
     return add_envelope(archive, await _fetch_body(archive, query))
 
 
@@ -148,11 +96,13 @@ async def _fetch_body(archive: Archive, query: ReportQuery) -> Body:
     since, until, now = query.since or SINCE.get(query.command), query.until, archive.now_ms
     match query.command:
         case "history":
-            filters = {"user": query.user, "title": query.title, "library": query.library}
-            return await list_plays(archive, query.most, since=since, until=until, **filters)
+            asked = PlayQuery(query.user, query.title, query.library, since, until)
+            return await list_plays(archive, query.most, asked)
         case "stats":
             within = times.parse_window(since, until, now, archive.zone)
-            return {"period": since, **await count_plays(archive, query.by or "user", within, query.most)}
+            return {"period": since, **await count_plays(archive, cast("By", query.by or "user"), within, query.most)}
+        case command if command in CATALOGUE_COMMANDS:
+            return await fetch_catalogue_body(archive, query)
         case "alerts":
             return await list_alerts(archive, query.most, since=since, until=until, kinds=query.kinds)
         case "events":
@@ -161,11 +111,25 @@ async def _fetch_body(archive: Archive, query: ReportQuery) -> Body:
             return await build_digest(archive, times.parse_window(since, until, now, archive.zone))
 
 
+async def fetch_message(archive: Archive, query: ReportQuery) -> str:
+    """Return the weekly message as text with its title above, or as HTML.
+
+    Raises:
+        Invalid: a time cannot be understood.
+    """
+    from plex_companion.digests.message import read_digest_message  # noqa: PLC0415 - its templates take long to import
+
+    since = query.since or WEEK
+    message = await read_digest_message(archive, times.parse_window(since, query.until, archive.now_ms, archive.zone))
+    return f"{message.html}\n" if query.message == "html" else f"{message.title}\n\n{message.text}\n"
+
+
 async def _list_events(archive: Archive, query: ReportQuery) -> Body:
     """Return the newest journal events, oldest first."""
     within = times.parse_window(query.since, query.until, archive.now_ms, archive.zone)
     end, kept = await read_last_event_id(archive.cache), await read_retention_bounds(archive.cache)
-    rows = await read_events_within(archive.cache, within, query.most, query.kinds)
+    rows = await read_events_within(archive.cache, within, query.most, query.kinds, archive.only_server)
+    names = await list_server_names(archive.cache)
     gap = query.since is not None and kept.events_pruned and within.since < (kept.events_at or within.until)
-    events = [serialize.serialize_event(row) for row in reversed(rows)]
+    events = [serialize.serialize_event(row) | describe_server(row["server"], names) for row in reversed(rows)]
     return {"events": events, "count": len(events), "limit": query.most, "next_cursor": end, "gap": gap}

@@ -1,4 +1,4 @@
-"""The commands `history`, `stats`, `events`, `alerts` and `digest`: query the database and print the answer."""
+"""The commands about the past and about the catalogue: query the database and print the answer."""
 
 from __future__ import annotations
 
@@ -10,22 +10,28 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from plex_companion.commands.reports.queries import fetch_answer, fetch_answers, open_archive
+from plex_companion.commands.reports.archive import open_archive
+from plex_companion.commands.reports.catalogue_queries import CATALOGUE_COMMANDS
+from plex_companion.commands.reports.catalogue_tables import render_catalogue
+from plex_companion.commands.reports.queries import fetch_answer, fetch_answers, fetch_message
 from plex_companion.commands.reports.tables import TableLayout, render
 from plex_companion.errors import Invalid, SettingsError
+from plex_companion.text import clean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from plex_companion.commands.reports.queries import Archive, Body, ReportQuery
+    from plex_companion.commands.reports.archive import Archive
+    from plex_companion.commands.reports.queries import Body, ReportQuery
     from plex_companion.settings import Settings
 
 WIDEST = 10_000
+CHARTS = frozenset({"stats", "storage"})
 PIPE = 100
 """The width of charts in a pipe, unless a name needs more. Tables in a pipe are as wide as their content."""
 
 
-async def report(settings: Settings, query: ReportQuery, *, demo: bool, as_json: bool) -> None:
+async def report(settings: Settings, query: ReportQuery, *, demo: int, as_json: bool) -> None:
     """Print the answer to a command. Plex is not asked, and nothing is written to the database.
 
     Raises:
@@ -33,13 +39,41 @@ async def report(settings: Settings, query: ReportQuery, *, demo: bool, as_json:
         StartError: the database cannot be used.
         ToolError: the requested user or library is unknown or ambiguous.
     """
-    async with open_archive(settings, demo=demo) as archive:
+    async with open_archive(settings, demo=demo) as whole:
+        archive = whole if query.server is None else await whole.limit_to(query.server)
+        each = await _split_by_server(archive, query, as_json=as_json)
         try:
-            bodies = [await fetch_answer(archive, query)] if as_json else await fetch_answers(archive, query)
+            if query.message is not None:
+                text = await fetch_message(archive, query)
+            elif as_json:
+                text = _print_json(await fetch_answer(archive, query))
+            else:
+                text = "\n".join([await _describe(one, query, titled=len(each) > 1) for one in each])
         except Invalid as error:
             raise SettingsError(error.message) from error
-        text = _print_json(bodies[0]) if as_json else _draw(query, bodies, archive)
     _print(text)
+
+
+async def _split_by_server(archive: Archive, query: ReportQuery, *, as_json: bool) -> list[Archive]:
+    """Return an archive for each answer: every server has a catalogue of its own.
+
+    Raises:
+        SettingsError: several answers are no JSON document.
+    """
+    if query.command not in CATALOGUE_COMMANDS or len(archive.states) < 2 or query.play is not None:  # noqa: PLR2004 - one server
+        return [archive]
+    servers = [state.server for state in archive.states if state.server]
+    if as_json:
+        names = ", ".join(clean(server.name or server.machine_identifier) for server in servers)
+        raise SettingsError(f"--json needs --server here, because every server has a catalogue of its own: {names}.")
+    return [await archive.limit_to(server.machine_identifier) for server in servers]
+
+
+async def _describe(archive: Archive, query: ReportQuery, *, titled: bool) -> str:
+    """Return the answer as text, with the name of its server above if there are several answers."""
+    server = archive.state.server
+    title = f"{clean(server.name or server.machine_identifier)}\n" if titled and server else ""
+    return title + _draw(query, await fetch_answers(archive, query), archive)
 
 
 def _print_json(body: Body) -> str:
@@ -52,12 +86,16 @@ def _draw(query: ReportQuery, bodies: list[Body], archive: Archive) -> str:
     whole = not (screen.is_terminal or "COLUMNS" in os.environ)
     if not whole:
         width = screen.width
-    elif query.command == "stats":
+    elif query.command in CHARTS:
         width = PIPE
     else:
         width = WIDEST
     layout = TableLayout(width, archive.now_ms, archive.zone, whole=whole)
-    drawn: RenderableType = render(query.command, bodies, layout, narrow_question=query.is_narrow)
+    drawn: RenderableType = (
+        render_catalogue(query.command, bodies[0], layout)
+        if query.command in CATALOGUE_COMMANDS
+        else render(query.command, bodies, layout, narrow_question=query.is_narrow)
+    )
     if whole:
         needed = screen.measure(drawn, options=screen.options.update(width=WIDEST))
         width = max(1, needed.maximum if width == WIDEST else max(PIPE, needed.minimum))

@@ -14,10 +14,10 @@ from rich.text import Text
 
 from plex_companion import wording
 from plex_companion.commands.terminal.view import SEVERITIES
-from plex_companion.text import clean
+from plex_companion.text import clean, format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import tzinfo
 
     from rich.console import RenderableType
@@ -32,7 +32,7 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 NOW = timedelta(seconds=5)
 DAYS = 31
 """The most days in the day chart of plain `stats`; `--by day` shows more."""
-BY = {"user": "People", "title": "Shows, films, artists", "library": "Libraries", "platform": "Platforms", "day": "Days", "hour": "Hours of day"}  # fmt: skip
+BY = {"user": "People", "title": "Shows, films, artists", "library": "Libraries", "platform": "Platforms", "decision": "Delivery", "resolution": "Resolutions", "day": "Days", "hour": "Hours of day", "weekday": "Weekdays", "month": "Months"}  # fmt: skip
 BELOW = {"season": "episodes", "album": "tracks", "photoalbum": "photos"}
 MOVED = {"additions": "New", "upgrades": "Better files", "deletions": "Deleted"}
 EMPTY = (
@@ -68,7 +68,7 @@ class TableLayout:
         return {"max_width": min(26, max(10, self.width // 3))}
 
     def format_end(self, iso: str) -> str:
-        """Format the end of a period: as `now` if it is within a few seconds of it."""
+        """Format the end of a period, as `now` if that is at most a few seconds away."""
         return (
             "now" if abs(datetime.fromisoformat(iso).astimezone(self.zone) - self.now) < NOW else self.format_time(iso)
         )
@@ -94,11 +94,7 @@ def render(command: str, bodies: Sequence[Body], layout: TableLayout, *, narrow_
         case "events":
             parts = _draw_events(body, layout)
         case "alerts":
-            parts = (
-                _draw_alerts(body["alerts"], layout, live=_is_live(body))
-                if body["alerts"]
-                else [_build_line("No alerts.", "dim")]
-            )
+            parts = _draw_alerts(body["alerts"], layout, body) if body["alerts"] else [build_line("No alerts.", "dim")]
         case _:
             parts = _draw_digest(body, layout)
     return Group(*parts, *_list_remarks(command, body, layout))
@@ -106,43 +102,65 @@ def render(command: str, bodies: Sequence[Body], layout: TableLayout, *, narrow_
 
 def _list_remarks(command: str, body: Body, layout: TableLayout) -> Iterator[Text]:
     """Yield the limits of the answer: lost connection, unfinished import, more pages, events no longer kept."""
-    if not _is_live(body) and command != "digest":
-        yield _build_line(_format_offline(body, layout), "yellow", wrap=True)
+    for text in list_offline(body, layout) if command != "digest" else ():
+        yield build_line(text, "yellow", wrap=True)
     imported = body.get("history")
     if imported is not None and command != "digest" and not imported["complete"]:
         of = f" ({imported['imported']:,} of {imported['total']:,})" if imported["total"] else ""
-        yield _build_line(
+        yield build_line(
             f"The import of Plex's own history is not finished{of}: older plays may be missing.", "yellow", wrap=True
         )
     if body.get("next_cursor") is not None and command in {"history", "alerts"}:
-        yield _build_line(
+        yield build_line(
             "There are more. Raise --limit, or narrow the time with --since and --until.", "dim", wrap=True
         )
     if body.get("gap"):
-        yield _build_line("Older events are no longer kept.", "yellow")
+        yield build_line("Older events are no longer kept.", "yellow")
 
 
-def _is_live(body: Body) -> bool:
-    return bool(body["connection"]["state"] == "live")
+def is_live(body: Body, row: Body | None = None) -> bool:
+    """Return whether a plex-companion was connected to Plex, or to the server of a row, when the answer was given."""
+    servers = {one["machine_identifier"]: one for one in body.get("servers", ())}
+    if row is None or not servers:
+        return bool(body["connection"]["state"] == "live")
+    return row["server"] in servers and servers[row["server"]]["connection"]["state"] == "live"
 
 
-def _format_offline(body: Body, layout: TableLayout) -> str:
-    """Say until when Plex was heard; anything since then is unknown."""
-    if body["connection"]["stale_seconds"] is None:
-        return "No plex-companion has connected to Plex yet."
-    until = layout.format_time(body["connection"]["since"])
-    return f"plex-companion is not running. It last heard from Plex at {until}; anything since then is unknown."
+def list_offline(body: Body, layout: TableLayout) -> Iterator[str]:
+    """Say when Plex was last heard from, or every server that is away; anything since then is unknown."""
+    servers = body.get("servers") or [{"name": None, "connection": body["connection"]}]
+    away = [one for one in servers if one["connection"]["state"] != "live"]
+    if len(away) == len(servers) == len({one["connection"]["since"] for one in away}):
+        away = away[:1]
+    for one in away:
+        yield _format_offline(one["connection"], one["name"], layout, listening=len(away) < len(servers))
 
 
-def _build_line(text: str, style: str = "", *, wrap: bool = False) -> Text:
+def _format_offline(connection: Body, name: str | None, layout: TableLayout, *, listening: bool) -> str:
+    if connection["stale_seconds"] is None:
+        return f"No plex-companion has connected to {name or 'Plex'} yet."
+    until = layout.format_time(connection["since"])
+    why = f"{name or 'Plex'} can't be reached" if listening else "plex-companion is not running"
+    return f"{why}. It last heard from {name or 'Plex'} at {until}; anything since then is unknown."
+
+
+def shows_servers(body: Body, rows: Iterable[Body]) -> bool:
+    """Return whether rows must say of which server they are."""
+    return "servers" in body or len({row["server_name"] for row in rows}) > 1
+
+
+def build_line(text: str, style: str = "", *, wrap: bool = False) -> Text:
+    """Return a line without control characters."""
     return Text(clean(text), style, no_wrap=not wrap, overflow="fold" if wrap else "ellipsis")
 
 
-def _build_heading(text: str) -> Text:
-    return _build_line(text, "bold", wrap=True)
+def build_heading(text: str) -> Text:
+    """Return a heading."""
+    return build_line(text, "bold", wrap=True)
 
 
-def _build_table(*columns: Column, header: bool = True) -> Table:
+def build_table(*columns: Column, header: bool = True) -> Table:
+    """Return an empty table without borders."""
     table = Table(box=None, show_header=header, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True)
     for column in columns:
         title, options = (column, {}) if isinstance(column, str) else column
@@ -154,15 +172,27 @@ RIGHT: dict[str, Any] = {"justify": "right"}
 MAIN: dict[str, Any] = {"ratio": 1, "min_width": 16}
 
 
-def _build_cells(*texts: str | Text | None) -> list[Text]:
+def build_cells(*texts: str | Text | None) -> list[Text]:
+    """Return the cells of a row, without control characters; `-` for what is absent."""
     return [text if isinstance(text, Text) else Text(clean(text or NOTHING)) for text in texts]
 
 
-def _format_watch_time(ms: int | None) -> str:
-    return NOTHING if ms is None else wording.format_duration(ms)
+def _format_watch_time(of: Body, form: Callable[[int], str] = wording.format_duration) -> str:
+    """Format the watch time of a play or of several, with `~` before what is estimated; nothing if none is known."""
+    if of["watched_ms"] is None or of.get("timed") == 0:
+        return NOTHING
+    return f"{'~' if of.get('estimated') or of.get('estimated_ms') else ''}{form(of['watched_ms'])}"
 
 
-def _format_hours(ms: int) -> str:
+def _format_sum(body: Body) -> str:
+    """Format the watch time of several plays and how much of it is estimated: `, 12 h 05 watched, 9 h 00 of it estimated`."""
+    if not body["timed"]:
+        return ""
+    estimated = f", {format_hours(body['estimated_ms'])} of it estimated" if body["estimated_ms"] else ""
+    return f", {format_hours(body['watched_ms'])} watched{estimated}"
+
+
+def format_hours(ms: int) -> str:
     """Format a sum of watch time in hours and minutes; it may span years."""
     hours, minutes = divmod(ms // 60_000, 60)
     return f"{hours:,} h {minutes:02d}" if hours else f"{minutes} min"
@@ -174,22 +204,24 @@ def _format_hours(ms: int) -> str:
 def _draw_history(body: Body, layout: TableLayout, *, narrow_question: bool) -> list[RenderableType]:
     plays = body["plays"]
     if not plays:
-        return [_build_line(UNFIT if narrow_question else EMPTY, wrap=True)]
+        return [build_line(UNFIT if narrow_question else EMPTY, wrap=True)]
     wide: list[Column] = [] if layout.is_narrow else [("where", layout.name), ("watched", RIGHT), "ended"]
-    table = _build_table("when", ("who", layout.name), ("what", MAIN), *wide)
+    servers: list[Column] = [("server", layout.name)] if shows_servers(body, plays) else []
+    table = build_table("when", *servers, ("who", layout.name), ("what", MAIN), *wide)
     for play in plays:
-        cells = [layout.format_time(play["started_at"]), play["user"]["name"], play["full_title"] or play["rating_key"]]
+        cells = [layout.format_time(play["started_at"]), *([play["server_name"]] if servers else [])]
+        cells += [play["user"]["name"], play["full_title"] or play["rating_key"]]
         if not layout.is_narrow:
-            cells += [play["player"]["title"], _format_watch_time(play["watched_ms"]), _format_end(play, body)]
-        table.add_row(*_build_cells(*cells), style="green" if play["ended_at"] is None and _is_live(body) else "")
+            cells += [play["player"]["title"], _format_watch_time(play), _format_end(play, body)]
+        table.add_row(*build_cells(*cells), style="green" if play["ended_at"] is None and is_live(body, play) else "")
     return [table]
 
 
 def _format_end(play: Body, body: Body) -> str:
-    """Say how a play ended. It is unknown for a play that was running when Plex was last heard."""
+    """Say how a play ended. It is unknown for a play that was running when Plex was last heard from."""
     if play["ended_at"] is not None:
         return str(play["ended_by"])
-    return "playing" if _is_live(body) else "unknown"
+    return "playing" if is_live(body, play) else "unknown"
 
 
 # -- stats
@@ -199,7 +231,7 @@ def _draw_stats(bodies: Sequence[Body], layout: TableLayout) -> list[RenderableT
     first = bodies[0]
     parts: list[RenderableType] = [_draw_sums(first, layout), ""]
     if not first["plays"]:
-        return [_draw_sums(first, layout), _build_line(EMPTY if first["period"] == "all" else UNFIT, wrap=True)]
+        return [_draw_sums(first, layout), build_line(EMPTY if first["period"] == "all" else UNFIT, wrap=True)]
     drawn = [_draw_chart(body, layout, short=len(bodies) > 1) for body in bodies]
     if len(drawn) == 1 or layout.width < WIDE:
         return [*parts, *_stack(drawn)]
@@ -222,17 +254,21 @@ def _draw_sums(body: Body, layout: TableLayout) -> Text:
         f" since {layout.format_time(body['since'])}" if body["since"] and not body["since"].startswith("1970") else ""
     )
     known = body["timed"]
-    watched = f", {_format_hours(body['watched_ms'])} watched" if known else ""
+    watched = _format_sum(body)
     part = f" (known of {known:,})" if known and known < body["plays"] else ""
-    return _build_heading(f"{body['plays']:,} plays{since} until {layout.format_end(body['until'])}{watched}{part}")
+    return build_heading(
+        f"{format_count(body['plays'], 'play')}{since} until {layout.format_end(body['until'])}{watched}{part}"
+    )
 
 
 def _draw_chart(body: Body, layout: TableLayout, *, short: bool) -> list[RenderableType]:
     by, entries = body["by"], body["entries"]
+    if by == "library" and "servers" in body:
+        entries = [{**entry, "label": f"{entry['name']} ({entry['server_name']})"} for entry in entries]
     if by == "day" and short:
         entries = entries[-DAYS:]
     most = max((entry["plays"] for entry in entries), default=0) or 1
-    table = _build_table(
+    table = build_table(
         ("", layout.label([_format_label(by, entry) for entry in entries])),
         ("", {"ratio": 1, "min_width": 8}),
         ("plays", RIGHT),
@@ -244,11 +280,15 @@ def _draw_chart(body: Body, layout: TableLayout, *, short: bool) -> list[Rendera
             Text(shown),
             Bar(most, 0, entry["plays"], color="cyan"),
             Text(f"{entry['plays']:,}" if entry["plays"] else ""),
-            Text(_format_hours(entry["watched_ms"]) if entry["timed"] else ""),
+            Text(_format_watch_time(entry, format_hours) if entry["timed"] else ""),
         )
     left = body["total_entries"] - len(entries)
-    more = [_build_line(f"… and {left:,} more", "dim")] if left > 0 else []
-    return [_build_heading(f"{BY[by]} ({body['timezone']})" if by in {"day", "hour"} else BY[by]), table, *more]
+    more = [build_line(f"… and {left:,} more", "dim")] if left > 0 else []
+    return [
+        build_heading(f"{BY[by]} ({body['timezone']})" if by in {"day", "hour", "weekday", "month"} else BY[by]),
+        table,
+        *more,
+    ]
 
 
 def _format_label(by: str, entry: Body) -> str:
@@ -262,26 +302,30 @@ def _format_label(by: str, entry: Body) -> str:
 
 def _draw_events(body: Body, layout: TableLayout) -> list[RenderableType]:
     if not body["events"]:
-        return [_build_line("No events: Plex sent none in this time, or none of these types.", "dim", wrap=True)]
-    table = _build_table(("id", RIGHT), "when", "type", ("", MAIN))
+        return [build_line("No events: Plex sent none in this time, or none of these types.", "dim", wrap=True)]
+    servers: list[Column] = [("server", layout.name)] if shows_servers(body, body["events"]) else []
+    table = build_table(("id", RIGHT), "when", *servers, "type", ("", MAIN))
     for event in body["events"]:
         moment = datetime.fromisoformat(event["at"]).astimezone(layout.zone)
         day = "" if moment.date() == layout.now.date() else f"{moment:%d %b} "
-        table.add_row(*_build_cells(event["id"], f"{day}{moment:%H:%M:%S}", event["type"], event["summary"]))
+        where = [event["server_name"]] if servers else []
+        table.add_row(*build_cells(event["id"], f"{day}{moment:%H:%M:%S}", *where, event["type"], event["summary"]))
     return [table]
 
 
-def _draw_alerts(alerts: Iterable[Body], layout: TableLayout, *, live: bool) -> list[RenderableType]:
-    table = _build_table("", "when", *([] if layout.is_narrow else ["kind"]), ("what", MAIN), ("", RIGHT))
+def _draw_alerts(alerts: Sequence[Body], layout: TableLayout, body: Body) -> list[RenderableType]:
+    servers: list[Column] = [("server", layout.name)] if shows_servers(body, alerts) else []
+    table = build_table("", "when", *servers, *([] if layout.is_narrow else ["kind"]), ("what", MAIN), ("", RIGHT))
     for alert in alerts:
         mark, style = SEVERITIES.get(alert["severity"], ("?", "dim"))
         kind = [] if layout.is_narrow else [alert["kind"]]
-        cells = _build_cells(
+        cells = build_cells(
             Text(mark, style),
             layout.format_time(alert["at"]),
+            *([alert["server_name"]] if servers else []),
             *kind,
             alert["title"],
-            _format_duration(alert, live=live),
+            _format_duration(alert, live=is_live(body, alert)),
         )
         table.add_row(*cells, style="" if alert["resolved_at"] is None else "dim")
     return [table]
@@ -291,9 +335,8 @@ def _format_duration(alert: Body, *, live: bool) -> str:
     if alert["resolved_at"] is None:
         return "open" if live else "was open"
     lasted = datetime.fromisoformat(alert["resolved_at"]) - datetime.fromisoformat(alert["at"])
-    return (
-        f"lasted {wording.format_duration(int(lasted.total_seconds() * 1000))}" if lasted.total_seconds() >= 1 else " "
-    )
+    seconds = lasted.total_seconds()
+    return f"lasted {wording.format_duration(int(seconds * 1000))}" if seconds >= 1 else " "
 
 
 # -- digest
@@ -301,13 +344,13 @@ def _format_duration(alert: Body, *, live: bool) -> str:
 
 def _draw_digest(body: Body, layout: TableLayout) -> list[RenderableType]:
     parts: list[list[RenderableType]] = [
-        _draw_digest_plays(body["plays"], layout, live=_is_live(body)),
+        _draw_digest_plays(body["plays"], layout, body),
         *(_draw_library_changes(name, body[kind], layout) for kind, name in MOVED.items()),
-        _draw_digest_alerts(body["alerts"], layout, live=_is_live(body)),
+        _draw_digest_alerts(body["alerts"], layout, body),
         _draw_outages(body["outages"], layout),
-        [_build_line(_convert_local(note, layout), "yellow", wrap=True) for note in body["notes"]],
+        [build_line(_convert_local(note, layout), "yellow", wrap=True) for note in body["notes"]],
     ]
-    head = _build_heading(
+    head = build_heading(
         f"What happened from {layout.format_time(body['since'])} until {layout.format_end(body['until'])}"
     )
     return [head, "", *_stack([part for part in parts if part])]
@@ -318,25 +361,27 @@ def _convert_local(note: str, layout: TableLayout) -> str:
     return _ISO.sub(lambda found: layout.format_time(found[0]), note)
 
 
-def _draw_digest_plays(plays: Body, layout: TableLayout, *, live: bool) -> list[RenderableType]:
+def _draw_digest_plays(plays: Body, layout: TableLayout, body: Body) -> list[RenderableType]:
     if not plays["total"] and not plays["from_before"]:
-        return [_build_heading("Nothing was played")]
-    watched = f", {_format_hours(plays['watched_ms'])} watched" if plays["timed"] else ""
-    parts: list[RenderableType] = [_build_heading(f"{plays['total']:,} plays{watched}")]
+        return [build_heading("Nothing was played")]
+    watched = _format_sum(plays)
+    parts: list[RenderableType] = [build_heading(f"{format_count(plays['total'], 'play')}{watched}")]
     wide: list[Column] = [] if layout.is_narrow else [("watched", RIGHT)]
-    table = _build_table("last", ("who", layout.name), ("what", MAIN), ("plays", RIGHT), *wide)
+    servers: list[Column] = [("server", layout.name)] if "servers" in body else []
+    table = build_table("last", *servers, ("who", layout.name), ("what", MAIN), ("plays", RIGHT), *wide)
     for one in plays["entries"]:
-        watched = _format_watch_time(one["watched_ms"] if one["timed"] else None)
-        cells = [layout.format_time(one["last_at"]), one["user_label"], one["label"], str(one["plays"]), watched]
-        table.add_row(*_build_cells(*cells[: len(table.columns)]))
+        watched = _format_watch_time(one)
+        cells = [layout.format_time(one["last_at"]), *([one["server_name"]] if servers else [])]
+        cells += [one["user_label"], one["label"], str(one["plays"]), watched]
+        table.add_row(*build_cells(*cells[: len(table.columns)]))
     parts += [table] if plays["entries"] else []
     parts += _format_more(plays["total_entries"], plays["entries"])
     for play in plays["from_before"]:
-        ends = _format_until(play, layout, live=live)
+        ends = _format_until(play, layout, live=is_live(body, play))
         title = play["full_title"] or play["rating_key"]
         who = play["user"]["name"] or "someone"
         parts.append(
-            _build_line(f"Started earlier: {who}, {title}, from {layout.format_time(play['started_at'])} {ends}")
+            build_line(f"Started earlier: {who}, {title}, from {layout.format_time(play['started_at'])} {ends}")
         )
     return parts
 
@@ -345,38 +390,46 @@ def _format_until(play: Body, layout: TableLayout, *, live: bool) -> str:
     if play["playing"]:
         return "and still playing"
     if play["ended_at"] is None and not live:
-        return "and was still playing when Plex was last heard"
+        return "and was still playing when Plex was last heard from"
     return f"until {layout.format_time(play['ended_at'])}"
 
 
 def _format_more(total: int, shown: Sequence[Body]) -> list[RenderableType]:
-    return [_build_line(f"… and {total - len(shown):,} more", "dim")] if total > len(shown) else []
+    return [build_line(f"… and {total - len(shown):,} more", "dim")] if total > len(shown) else []
 
 
 def _draw_library_changes(name: str, moved: Body, layout: TableLayout) -> list[RenderableType]:
     if not moved["items"]:
         return []
-    table = _build_table("when", ("what", MAIN), *([] if layout.is_narrow else ["library"]), header=False)
+    table = build_table("when", ("what", MAIN), *([] if layout.is_narrow else ["library"]), header=False)
     for entry in moved["entries"]:
         count = f" ({entry['items']} {BELOW.get(entry['type'], 'items')})" if entry["items"] > 1 else ""
         what = f"{entry['title'] or ', '.join(entry['titles']) or entry['item_id']}{count}"
         table.add_row(
-            *_build_cells(layout.format_time(entry["last_at"]), what, *([] if layout.is_narrow else [entry["library"]]))
+            *build_cells(
+                layout.format_time(entry["last_at"]), what, *([] if layout.is_narrow else [_name_library(entry)])
+            )
         )
     return [
-        _build_heading(f"{name}: {moved['items']:,}"),
+        build_heading(f"{name}: {moved['items']:,}"),
         table,
         *_format_more(moved["total_entries"], moved["entries"]),
     ]
 
 
-def _draw_digest_alerts(alerts: Body, layout: TableLayout, *, live: bool) -> list[RenderableType]:
+def _name_library(entry: Body) -> str | None:
+    """Return the name of a library, and that of its server if there are several."""
+    return f"{entry['library']} ({entry['server_name']})" if entry.get("server_name") else entry["library"]
+
+
+def _draw_digest_alerts(alerts: Body, layout: TableLayout, body: Body) -> list[RenderableType]:
     if not alerts["total"]:
         return []
-    opened = f", {alerts['open']} {'open' if live else 'open when Plex was last heard'}" if alerts["open"] else ""
+    still = "open" if is_live(body) else "open when Plex was last heard from"
+    opened = f", {alerts['open']} {still}" if alerts["open"] else ""
     return [
-        _build_heading(f"Alerts: {alerts['total']:,}{opened}"),
-        *_draw_alerts(alerts["entries"], layout, live=live),
+        build_heading(f"Alerts: {alerts['total']:,}{opened}"),
+        *_draw_alerts(alerts["entries"], layout, body),
         *_format_more(alerts["total"], alerts["entries"]),
     ]
 
@@ -384,17 +437,16 @@ def _draw_digest_alerts(alerts: Body, layout: TableLayout, *, live: bool) -> lis
 def _draw_outages(outages: Body, layout: TableLayout) -> list[RenderableType]:
     if not outages["total"]:
         return []
-    table = _build_table("from", "until", ("", MAIN), header=False)
+    shown = [""] if any(one.get("server_name") for one in outages["entries"]) else []
+    table = build_table("from", "until", ("", MAIN), *shown, header=False)
     for one in outages["entries"]:
         until = layout.format_time(one["until"]) if one["until"] else "now"
-        table.add_row(
-            *_build_cells(
-                f"from {layout.format_time(one['since'])}", f"until {until}", wording.format_duration(one["blind_ms"])
-            )
-        )
+        where = [one["server_name"]] if one.get("server_name") else []
+        since, lasted = f"from {layout.format_time(one['since'])}", wording.format_duration(one["blind_ms"])
+        table.add_row(*build_cells(since, f"until {until}", lasted, *where))
     blind = wording.format_duration(outages["blind_ms"])
     return [
-        _build_heading(f"Disconnected from Plex for {blind}"),
+        build_heading(f"Disconnected from Plex for {blind}"),
         table,
         *_format_more(outages["total"], outages["entries"]),
     ]

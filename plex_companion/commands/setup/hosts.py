@@ -41,9 +41,9 @@ class AiHost:
     """Whether an entry has `"type": "stdio"`."""
     afterwards: str = "Restart it to see the tools."
 
-    def find_file(self, place: HostPaths) -> Path:
+    def find_file(self, paths: HostPaths) -> Path:
         """Return the path of this user's file."""
-        return (place.home if self.in_home else place.config).joinpath(*self.parts)
+        return (paths.home if self.in_home else paths.config).joinpath(*self.parts)
 
     def build_entry(self, command: Sequence[str], variables: Mapping[str, str]) -> dict[str, Any]:
         """Build the entry that starts plex-companion."""

@@ -93,7 +93,7 @@ def is_temporary(command: str) -> bool:
 
 
 def install(
-    request: InstallRequest, settings: Settings, prompter: Prompter, place: HostPaths, now: datetime
+    request: InstallRequest, settings: Settings, prompter: Prompter, paths: HostPaths, now: datetime
 ) -> Installation:
     """Write the entry, or return it as text to print.
 
@@ -103,7 +103,7 @@ def install(
     host = HOSTS[request.host]
     command = [*find_own_command(), *_arguments(request)]
     chosen = {WRITES: "false"} if request.allow_writes else {}
-    file = request.file or host.find_file(place)
+    file = request.file or host.find_file(paths)
     if is_temporary(command[0]):
         prompter.say(
             f"Note: {command[0]} is in a cache and may be deleted. "
@@ -114,13 +114,13 @@ def install(
         return Installation(render_snippet(host, request.name, host.build_entry(command, chosen)))
     before = _read(file)
     try:
-        there = find_entry(before, host, request.name)
+        existing = find_entry(before, host, request.name)
     except UnsafeEdit as error:
         prompter.say(f"{file} was not changed: {error}. Add this by hand:")
         return Installation(render_snippet(host, request.name, host.build_entry(command, chosen)), complete=False)
     variables = {} if request.demo else _list_variables(settings, prompter)
     entry = host.build_entry(command, {**variables, **chosen})
-    written = _write(_EntryChange(host, request.name, entry, file, before, there), prompter, now)
+    written = _write(_EntryChange(host, request.name, entry, file, before, existing), prompter, now)
     if written and request.allow_writes:
         prompter.say("Its tools can now change Plex. Tools that delete something ask first.")
     return Installation(complete=written)

@@ -38,6 +38,17 @@ class Prompter:
         """Ask for a yes. Anything but `y` or `yes` counts as no."""
         return self.assume_yes or self.ask(f"{question} [y/N]").lower() in {"y", "yes"}
 
+    def choose_many(self, question: str, options: Sequence[str]) -> list[int]:
+        """Ask for one or more of the options, or all, until the answer is valid, and return their indexes in that order."""
+        self.say("\n".join(f"  {number}) {option}" for number, option in enumerate(options, 1)))
+        while True:
+            answer = self.ask(f"{question} [1-{len(options)}, as 1,2; or all]")
+            if answer.lower() == "all":
+                return list(range(len(options)))
+            numbers = [part.strip() for part in answer.split(",")]
+            if all(part.isascii() and part.isdecimal() and 1 <= int(part) <= len(options) for part in numbers):
+                return list(dict.fromkeys(int(part) - 1 for part in numbers))
+
     def choose(self, question: str, options: Sequence[str]) -> int:
         """Ask for one of the options until the answer is valid, and return its index."""
         self.say("\n".join(f"  {number}) {option}" for number, option in enumerate(options, 1)))

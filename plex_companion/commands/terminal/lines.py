@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plex_companion import wording
-from plex_companion.text import clean
+from plex_companion.text import clean, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,12 +17,12 @@ LONGEST = 900
 """The most characters of a line. Its UTF-8 stays below Linux's `PIPE_BUF` (4,096), so a pipe takes it whole (pipe(7))."""
 
 
-def render_lines(before: ViewModel | None, after: ViewModel) -> list[str]:
+def render_lines(before: ViewModel | None, after: ViewModel, *, named: bool = False) -> list[str]:
     """Render a line for each difference between two view models. Without a `before`, render everything.
 
-    Progress alone is not a difference.
+    Progress alone is not a difference. With `named`, each line begins with the name of the server.
     """
-    said = [
+    message = [
         *_compare_connection(before, after),
         *_compare_history(before, after),
         *_compare_sessions(before, after),
@@ -30,7 +30,8 @@ def render_lines(before: ViewModel | None, after: ViewModel) -> list[str]:
         *_compare_alerts(before, after),
     ]
     time = after.format_time(after.now_ms)
-    return [f"{time}  {text}"[:LONGEST] for text in said]
+    name = f"{after.server_name}: " if named else ""
+    return [f"{time}  {name}{text}"[:LONGEST] for text in message]
 
 
 def _compare_connection(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
@@ -56,7 +57,7 @@ def _compare_history(before: ViewModel | None, after: ViewModel) -> Iterator[str
     if after.is_importing and not (before and before.is_importing):
         yield f"importing Plex's history: {wording.format_import(new)} so far"
     if before and new.complete and old is not None and not old.complete:
-        yield f"imported Plex's history: {new.imported:,} plays"
+        yield f"imported Plex's history: {format_count(new.imported, 'play')}"
     if new.detail and (old is None or old.detail != new.detail):
         yield f"Plex's history {'is incomplete' if new.complete else 'is unreadable'}: {clean(new.detail)}"
 
@@ -74,10 +75,7 @@ def _compare_sessions(before: ViewModel | None, after: ViewModel) -> Iterator[st
 
 
 def _is_news(old: Session, before: ViewModel, new: Session, after: ViewModel) -> bool:
-    """Return whether a session changed enough for a line.
-
-    A lost connection has one line of its own; after it, every session that goes on gets a line.
-    """
+    """Return whether a session changed enough for a line. After a lost connection, every session that goes on gets one."""
     found_again = wording.is_present(new, after.state) and not wording.is_present(old, before.state)
     return found_again or (old.state, _describe_session(old)) != (new.state, _describe_session(new))
 
@@ -104,11 +102,11 @@ def _compare_activities(before: ViewModel | None, after: ViewModel) -> Iterator[
 
 def _compare_alerts(before: ViewModel | None, after: ViewModel) -> Iterator[str]:
     """Report new and resolved alerts. The first time, only the open ones are new."""
-    told = {alert.id for alert in before.alerts} if before else {alert.id for alert in after.past}
+    reported = {alert.id for alert in before.alerts} if before else {alert.id for alert in after.past}
     for alert in reversed(after.alerts):
-        if alert.id not in told or (before is None and alert.resolved_at is None):
+        if alert.id not in reported or (before is None and alert.resolved_at is None):
             yield f"alert: {clean(alert.title)}"
     still = {alert.id for alert in after.state.alerts.values()}
-    for alert in before.state.alerts.values() if before else ():
+    for alert in reversed(before.open_alerts) if before else ():
         if alert.id not in still:
             yield f"resolved: {clean(alert.title)}"

@@ -91,17 +91,17 @@ class _BufferedHandler(logging.Handler):
 @contextmanager
 def buffer_log() -> Iterator[None]:
     """Hold back warnings until the block ends, because the view would draw over them. A log file is not affected."""
-    root, held = logging.getLogger(), _BufferedHandler()
+    root, buffer = logging.getLogger(), _BufferedHandler()
     if not sys.stderr.isatty():
         yield
         return
     handlers = root.handlers[:]
-    held.setFormatter(handlers[0].formatter if handlers else None)
-    root.handlers[:] = [held]
+    buffer.setFormatter(handlers[0].formatter if handlers else None)
+    root.handlers[:] = [buffer]
     try:
         yield
     finally:
         root.handlers[:] = handlers
         with suppress(OSError):  # the terminal has been closed
-            for line in held.lines:
+            for line in buffer.lines:
                 print(line, file=sys.stderr)  # noqa: T201 - this is what a person reads

@@ -12,9 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from plex_companion import wording
+from plex_companion.streams.names import format_bandwidth
 from plex_companion.text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plex_companion.commands.terminal.view_model import ViewModel
     from plex_companion.models import Alert, LinkState, Session
 
@@ -36,8 +39,10 @@ GREY = "grey50"
 MOST_ALERTS = 8
 LOW = 20
 """A terminal with fewer lines reserves room for one alert and one activity only."""
-FEW = 3
-"""Alerts and activities that are shown however many sessions there are."""
+LEAST_LINES = 7
+"""The lines of a server on which one thing is playing and one alert is known."""
+FEWEST_ROWS = 3
+"""At least this many alerts and activities are shown, whatever the number of sessions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ def fit_layout(model: ViewModel, height: int | None) -> ViewLayout:
     sessions, activities, alerts = len(model.sessions), len(model.activities), min(MOST_ALERTS, len(model.alerts))
     if height is None:
         return ViewLayout(sessions, activities, alerts)
-    few = FEW if height >= LOW else 1
+    few = FEWEST_ROWS if height >= LOW else 1
     lines = height - len(_build_heading(model)) - 2 - (activities > 0)  # headlines
     activities = min(activities, few)
     for_sessions = lines - activities - max(1, min(alerts, few))
@@ -73,6 +78,16 @@ def render(model: ViewModel, height: int | None = None) -> RenderableType:
     taken = len(parts[0]) + 2 * layout.sessions + layout.activities + layout.alerts + len(parts) + 2  # with spare lines
     airy = height is None or taken + len(parts) <= height
     return Group(*(line for part in parts for line in ([*part, ""] if airy else part)))
+
+
+def render_servers(models: Sequence[ViewModel], height: int | None = None) -> RenderableType:
+    """Render every server below the one before. If not all fit, those that are away come first, so that none hides."""
+    if len(models) == 1:
+        return render(models[0], height)
+    share = None if height is None else max(LEAST_LINES, height // len(models))
+    crowded = height is not None and len(models) * LEAST_LINES > height
+    ordered = sorted(models, key=lambda model: model.is_live) if crowded else models
+    return Group(*(render(model, share) for model in ordered))
 
 
 def _build_line(*parts: str | tuple[str, str]) -> Text:
@@ -158,7 +173,7 @@ def _render_sums(model: ViewModel) -> Text:
     sums = (
         f"{'Now playing' if model.is_live else 'Last known'} ({len(sessions)})",
         f"{transcoding} transcoding" if transcoding else "",
-        wording.format_bandwidth(sum(session.bandwidth_kbps or 0 for session in sessions)),
+        format_bandwidth(sum(session.bandwidth_kbps or 0 for session in sessions)),
     )
     return Text(" · ".join(part for part in sums if part))
 
@@ -179,7 +194,7 @@ def _render_session(session: Session, model: ViewModel) -> tuple[Text, Group, Gr
                     GREY if style == GREY else "bold red" if slow else _choose_style(session),
                 )
             ),
-            _build_line((wording.format_bandwidth(session.bandwidth_kbps), "dim")),
+            _build_line((format_bandwidth(session.bandwidth_kbps), "dim")),
         ),
     )
 
@@ -239,7 +254,7 @@ def _render_activities(model: ViewModel, most: int) -> list[RenderableType]:
 
 def _render_alerts(model: ViewModel, most: int) -> list[RenderableType]:
     alerts = model.alerts
-    opened = len(model.state.alerts)
+    opened = len(model.open_alerts)
     title = Text(f"Alerts ({opened} open)" if opened else "Alerts")
     if not alerts:
         return [

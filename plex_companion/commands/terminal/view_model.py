@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plex_companion import wording
+from plex_companion.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,12 @@ class ViewModel:
     storage: str = "ok"
     zone: tzinfo | None = None
     """`None` for this machine's."""
+
+    @property
+    def server_name(self) -> str:
+        """The name of the server, or its identifier if it has none."""
+        server = self.state.server
+        return clean(server.name or server.machine_identifier) if server else "unknown server"
 
     @property
     def is_live(self) -> bool:
@@ -55,11 +62,16 @@ class ViewModel:
 
     @property
     def alerts(self) -> list[Alert]:
-        """The alerts: open ones first, then resolved ones, each newest first."""
-        opened = sorted(self.state.alerts.values(), key=lambda one: one.id, reverse=True)
-        known = {one.id for one in opened}
+        """The alerts: open ones first, then resolved ones, each newest first. Muted kinds are left out."""
+        known = {one.id for one in self.state.alerts.values()}
         over = [one for one in self.past if one.resolved_at is not None and one.id not in known]
-        return [*opened, *over]
+        return [one for one in (*self.open_alerts, *over) if one.kind not in self.state.muted_kinds]
+
+    @property
+    def open_alerts(self) -> list[Alert]:
+        """The open alerts, newest first. Muted kinds are left out."""
+        opened = sorted(self.state.alerts.values(), key=lambda one: one.id, reverse=True)
+        return [one for one in opened if one.kind not in self.state.muted_kinds]
 
     def format_time(self, ms: int) -> str:
         """Format a wall-clock time for people, in the zone of the view."""
