@@ -13,6 +13,7 @@ import anyio
 
 from benchmarks.bursts import measure_burst, measure_sustained
 from benchmarks.cold_start import measure_cold_start
+from benchmarks.fan_out import measure_fan_out, measure_unread
 from benchmarks.figures import describe_machine, print_table
 from benchmarks.notification_latency import measure_busy_latency, measure_idle_latency
 from benchmarks.resource_reads import measure_reads
@@ -29,6 +30,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "E2": measure_busy_latency,
     "E3": measure_burst,
     "E4": measure_sustained,
+    "F1": measure_fan_out,
+    "F2": measure_unread,
     "S1": measure_cold_start,
     "R1": measure_reads,
 }

@@ -1,6 +1,6 @@
 """The floors: the least that each measurement can cost. Plain websockets, plain `MCPServer`, none of our code.
 
-`relay WS_URL`: every frame becomes a notification, in both eras. `body FILE`: one resource. `tools COUNT`: over stdio.
+`relay WS_URL DATABASE`: every frame becomes a bare commit, then a notification, in both eras. `body FILE`: one resource. `tools COUNT`: over stdio.
 `slots COUNT NAME…`: tools that wait for 21 ms in one of so many threads. `answers FILE`: a tool that does nothing, and
 one that answers what the file holds under a name. `listener WS_URL`: receive and `json.loads`; prints when a frame with
 `"last":true` came.
@@ -9,6 +9,7 @@ one that answers what the file holds under a name. `listener WS_URL`: receive an
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -93,7 +94,15 @@ async def serve_answers(held: dict[str, Any]) -> None:
     await serve_http(server)
 
 
-async def run_relay(address: str) -> None:
+def open_rows(path: str) -> sqlite3.Connection:
+    """Open a bare table that commits as the companion does."""
+    rows = sqlite3.connect(path, isolation_level=None)
+    rows.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS rows (frame)")
+    return rows
+
+
+async def run_relay(address: str, *paths: str) -> None:
+    rows = open_rows(*paths)
     server, bus = MCPServer("bare"), InMemorySubscriptionBus()
     sessions: list[ServerSession] = []
 
@@ -109,6 +118,7 @@ async def run_relay(address: str) -> None:
         async with connect(address, compression=None) as socket:
             async for frame in socket:
                 if json.loads(frame)["NotificationContainer"]["type"] == "playing":
+                    rows.execute("INSERT INTO rows VALUES (?)", (frame,))
                     await bus.publish(ResourceUpdated(uri=URI))
                     for session in sessions:
                         await session.send_resource_updated(URI)
@@ -149,7 +159,7 @@ def main(mode: str, argument: str, *names: str) -> None:
         case "answers":
             anyio.run(serve_answers, json.loads(Path(argument).read_text()))
         case "relay":
-            anyio.run(run_relay, argument)
+            anyio.run(run_relay, argument, *names)
         case _:
             anyio.run(run_listener, argument)
 

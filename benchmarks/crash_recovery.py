@@ -27,16 +27,17 @@ import anyio
 from plex_companion.cache.database import open_cache
 from plex_companion.cache.load import load_state
 from plex_companion.cache.maintenance import MaintenancePlan, maintain
-from plex_companion.events import Connecting, Event, ReceivedEvent, Snapshot, parse_frame
+from plex_companion.events import Connecting, Event, ReceivedEvent, Snapshot
 from plex_companion.ingest.live import Live
 from plex_companion.ingest.loop import ingest
-from plex_companion.ingest.queue import EventQueue
+from plex_companion.ingest.queue import EventQueues
 from plex_companion.ingest.retention import Retention
 from plex_companion.models import Moment, ServerIdentity
+from plex_companion.parsing.websocket_frames import parse_frame
 from plex_companion.times import DAY_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from plex_companion.cache.leadership import TouchedUris
     from plex_companion.changes.kinds import Effect
@@ -87,7 +88,7 @@ def generate_events(first: int) -> Iterator[Event]:
 async def ingest_until_killed(path: Path) -> None:
     """Ingest until the process is killed."""
 
-    def announce(_: Sequence[Effect], __: TouchedUris) -> None:
+    def announce(_: Mapping[str, Sequence[Effect]], __: TouchedUris) -> None:
         pass
 
     async def tell(_: StorageReport) -> None:
@@ -96,8 +97,9 @@ async def ingest_until_killed(path: Path) -> None:
     async with open_cache(path) as cache, anyio.create_task_group() as tasks:
         known = Live(await load_state(cache, read_clock()))
         first = known.state.next_play
-        queue = EventQueue(4_096, known.counters)
-        tasks.start_soon(ingest, queue, known, cache, announce, Retention(events_rows=2_000))
+        queues = EventQueues(known.states, 4_096, known.counters)
+        queue = queues.first
+        tasks.start_soon(ingest, queues, known, cache, announce, Retention(events_rows=2_000))
         days = itertools.count()  # a backup at every look
         tasks.start_soon(
             maintain, cache, MaintenancePlan(every_seconds=0.2), lambda: read_clock().at + next(days) * DAY_MS, tell
@@ -143,7 +145,8 @@ def kill_after(path: Path, seconds: float) -> KillResult:
     return KillResult(max((killed - at) * 1000 for at in lost) if lost else 0.0, len(lost), last)
 
 
-SUMS = "count(*), count(watched_ms), coalesce(sum(watched_ms), 0) FROM plays"
+ESTIMATES = "coalesce(sum(watched_ms) FILTER (WHERE ended_by = 'imported'), 0)"
+SUMS = f"count(*), count(watched_ms), coalesce(sum(watched_ms), 0), {ESTIMATES} FROM plays"
 NAMES = "coalesce(user_id, '=' || user_name, ''), coalesce(library_id, '=' || library, ''), coalesce(platform, '')"
 PAIRS = (
     (f"SELECT started_at / 900000, server, {SUMS} GROUP BY 1, 2", "SELECT * FROM play_quarters WHERE plays > 0"),
@@ -152,6 +155,11 @@ PAIRS = (
         "SELECT * FROM play_days WHERE plays > 0",
     ),
 )
+
+OCCURRED = """
+    SELECT CAST(json_extract(data, '$.play_id') AS INTEGER) AS play FROM occurrences WHERE type = :type AND play >= :first
+    ORDER BY id
+"""
 
 
 def check_database(path: Path, began: int, first: int) -> int:
@@ -169,6 +177,12 @@ def check_database(path: Path, began: int, first: int) -> int:
         expected: list[tuple[str, str | None]] = [(str(first + n), "stopped") for n in range(events // EVENTS_PER_PLAY)]
         expected += [(str(first + events // EVENTS_PER_PLAY), None)] if events % EVENTS_PER_PLAY else []
         assert plays == expected, "plays match the journal"
+        for name in ("play.started", "play.stopped"):
+            happened = [row[0] for row in db.execute(OCCURRED, {"type": name, "first": first})]
+            ended = [
+                row[0] for row in db.execute("SELECT id FROM plays WHERE id >= ? AND ended_at IS NOT NULL", (first,))
+            ]
+            assert happened == ended, f"every play that ended has one {name}"
         before = "SELECT count(*) FROM plays WHERE id < ? AND ended_at IS NULL"
         assert db.execute(before, (first,)).fetchone() == (0,), "what was left open was closed by the next process"
     return int(ids[-1])

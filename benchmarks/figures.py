@@ -58,7 +58,7 @@ def compare(
     ratio = Spread.from_repeats(mine / bare for mine, bare in zip(ours, floor, strict=True))
     sign, bound = ("≤", most) if most is not None else ("≥", least)
     met = None if bound is None else (ratio.median <= bound if most is not None else ratio.median >= bound)
-    target = "" if bound is None else f"{sign} {bound:g}"
+    target = "" if bound is None else f"{sign} {bound:.3g}"
     return Figure(
         id_,
         what,
@@ -82,9 +82,9 @@ def describe_machine() -> str:
     return f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, load {load}"
 
 
-def print_table(figures: Iterable[Figure], title: str) -> None:
-    """Print the table."""
-    table = Table("id", "what", "median (min-max)", "floor", "ratio", "target", "met", title=title)
+def print_table(figures: Iterable[Figure], title: str, against: str = "floor") -> None:
+    """Print the table. `against` is what ours is compared with."""
+    table = Table("id", "what", "median (min-max)", against, "ratio", "target", "met", title=title)
     for one in figures:
         met = {True: "yes", False: "NO", None: ""}[one.met]
         table.add_row(one.id, one.what, one.ours, one.floor, one.ratio, one.target, met)

@@ -64,11 +64,11 @@ async def _list_figures(folder: Path, plex: Program, rows: int) -> Any:
     began = time.monotonic()
     async with run_program(folder, *COMPANION, *options, "--database", str(database)) as companion:
         companion.url = await companion.wait_for_line(r"(http://\S+/mcp)")
-        async with subscribe(companion.url, MODERN) as (client, ear):
+        async with subscribe(companion.url, MODERN) as (client, updates):
             await wait_for_sessions(client, 1)
-            during = await _press_during_import(plex, client, ear)
+            during = await _press_during_import(plex, client, updates)
             took = time.monotonic() - began
-            after = [await _press(plex, number, ear) for number in range(40)]
+            after = [await _press(plex, number, updates) for number in range(40)]
         memory = read_peak_mb(companion.pid)
     same = await anyio.to_thread.run_sync(_count_plays, database) == await anyio.to_thread.run_sync(
         _recount_rows, plex.url
@@ -84,19 +84,19 @@ async def _list_figures(folder: Path, plex: Program, rows: int) -> Any:
     yield Figure("I3", "database", f"{database.stat().st_size / 1e6:.0f} MB")
 
 
-async def _press_during_import(plex: Program, client: Client, ear: NotificationTimes) -> list[float]:
+async def _press_during_import(plex: Program, client: Client, updates: NotificationTimes) -> list[float]:
     found: list[float] = []
     while not json.loads(await read_text(client, "plex://server"))["history"]["complete"]:
-        found.append(await _press(plex, len(found), ear))
+        found.append(await _press(plex, len(found), updates))
     return found
 
 
-async def _press(plex: Program, number: int, ear: NotificationTimes) -> float:
+async def _press(plex: Program, number: int, updates: NotificationTimes) -> float:
     """Return the milliseconds from the press to the notification."""
     await anyio.sleep(PRESS_INTERVAL)
     at = time.monotonic()
     await anyio.to_thread.run_sync(_post, plex.url, f"/demo/sessions/{KEY}/{('pause', 'resume')[number % 2]}")
-    return (await ear.wait_after(at) - at) * 1000
+    return (await updates.wait_after(at) - at) * 1000
 
 
 def _post(url: str, path: str, **values: Any) -> str:

@@ -174,7 +174,7 @@ async def measure_held_loop(kind: str, folder: Path) -> str:
 async def _wait_until_live(process: Process) -> None:
     assert process.stderr
     output = ""
-    while not re.search("Plex is heard|cannot|Uvicorn|listening", output):
+    while not re.search("Connected to Plex|cannot|Uvicorn|listening", output):
         output += (await process.stderr.receive()).decode(errors="replace")
 
 

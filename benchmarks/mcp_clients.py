@@ -49,11 +49,11 @@ class NotificationTimes:
 @asynccontextmanager
 async def subscribe(url: str, era: str, uri: str = SESSIONS) -> AsyncIterator[tuple[Client, NotificationTimes]]:
     """Connect a client of this era that is subscribed to the URI, until the block ends."""
-    ear = NotificationTimes()
+    updates = NotificationTimes()
     if era == LEGACY:
-        async with Client(url, mode=era, message_handler=ear.receive) as client:
+        async with Client(url, mode=era, message_handler=updates.receive) as client:
             await client.session.send_request(SubscribeRequest(params=SubscribeRequestParams(uri=uri)), EmptyResult)
-            yield client, ear
+            yield client, updates
         return
     async with (
         Client(url, mode=era) as client,
@@ -63,10 +63,10 @@ async def subscribe(url: str, era: str, uri: str = SESSIONS) -> AsyncIterator[tu
 
         async def read() -> None:
             async for _ in stream:
-                ear.record()
+                updates.record()
 
         tasks.start_soon(read)
-        yield client, ear
+        yield client, updates
         tasks.cancel_scope.cancel()
 
 

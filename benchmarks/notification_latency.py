@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-import statistics
 import time
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,7 @@ from benchmarks import mcp_clients
 from benchmarks.figures import REPEATS, Figure, Spread, compare, percentile
 from benchmarks.frame_injector import encode_websocket_frames, open_injector
 from benchmarks.mcp_clients import ERAS, MODERN, subscribe, wait_for_sessions
-from benchmarks.programs import run_bare_server, run_companion
+from benchmarks.programs import run_bare_relay, run_companion
 from benchmarks.simulated_load import build_household_with_players, generate_progress, start_sessions
 from plex_companion.demo import open_demo
 
@@ -33,6 +31,9 @@ if TYPE_CHECKING:
 PRESSES = 20
 PRESS_INTERVAL = 0.07
 """Seconds between presses: more than the merge window, so that none waits for it."""
+PROGRESS_INTERVAL = 1.1
+"""Seconds until progress is notified at once: more than a second after the notification before it."""
+PRESSES_AFTER_PROGRESS = 3
 MERGE_MS, SLACK_MS = 50, 15
 LOADS = {100: 12, 1000: 12, 5000: 12}
 """Frames per second, and presses in each of the repeats."""
@@ -61,51 +62,51 @@ class DeliveryPath:
         at = press_button(self.demo, self.session)
         return (await self.ear.wait_after(at) - at) * 1000
 
+    async def press_after_progress(self) -> float:
+        """Press once progress was notified, which is before its merge window has passed."""
+        await anyio.sleep(PROGRESS_INTERVAL)
+        at = time.monotonic()
+        self.demo.move(self.session, 1)
+        await self.ear.wait_after(at)
+        return await self.press_button()
+
+    async def press_alone(self) -> float:
+        """Press after as long a time, without progress."""
+        await anyio.sleep(PROGRESS_INTERVAL)
+        return await self.press_button()
+
 
 async def measure_idle_latency(folder: Path) -> AsyncIterator[Figure]:
     """Measure E1: latency with nothing else going on."""
     for shown, era in ERAS.items():
-        async with (
-            open_companion_path(folder, era) as ours,
-            open_bare_path(folder, era) as bare,
-            AsyncExitStack() as stack,
-        ):
-            rows = stack.enter_context(open_rows(folder))
+        async with open_companion_path(folder, era) as ours, open_bare_path(folder, era) as bare:
             for path in (ours, bare) * 5:
-                await path.press_button()
-                await anyio.sleep(PRESS_INTERVAL)
+                await _press_and_wait(path)
             mine: list[list[float]] = []
             floor: list[list[float]] = []
-            disk: list[list[float]] = []
             for _ in range(REPEATS):
-                thirds = [
-                    (await _press_and_wait(ours), await _press_and_wait(bare), time_commit(rows))
-                    for _ in range(PRESSES)
-                ]
-                for repeats, took in zip((mine, floor, disk), zip(*thirds, strict=True), strict=True):
+                pairs = [(await _press_and_wait(ours), await _press_and_wait(bare)) for _ in range(PRESSES)]
+                for repeats, took in zip((mine, floor), zip(*pairs, strict=True), strict=True):
                     repeats.append(list(took))
         yield compare_medians(f"press to notification, idle, p50, {shown}", mine, floor)
         yield compare_p99(f"the same, p99 of {REPEATS * PRESSES}", mine, floor)
-        yield Figure(
-            "E1",
-            "one bare commit on this disk, synchronous=FULL",
-            Spread.from_repeats(map(statistics.median, disk)).format("ms"),
-        )
+    yield await _measure_after_progress(folder)
 
 
-@contextmanager
-def open_rows(folder: Path) -> Iterator[sqlite3.Connection]:
-    """Open a bare table on the disk that the companion writes to."""
-    with closing(sqlite3.connect(folder / "rows.sqlite3", isolation_level=None)) as rows:
-        rows.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS rows (at)")
-        yield rows
-
-
-def time_commit(rows: sqlite3.Connection) -> float:
-    """Return the milliseconds of a bare commit, which the companion does before it notifies and the floor does not."""
-    at = time.monotonic()
-    rows.execute("INSERT INTO rows VALUES (?)", (at,))
-    return (time.monotonic() - at) * 1000
+async def _measure_after_progress(folder: Path) -> Figure:
+    """Compare presses right after a notification of progress with presses alone."""
+    async with open_companion_path(folder, MODERN) as path:
+        after: list[float] = []
+        alone: list[float] = []
+        for _ in range(REPEATS):
+            pairs = [
+                (await path.press_after_progress(), await path.press_alone()) for _ in range(PRESSES_AFTER_PROGRESS)
+            ]
+            for repeats, took in zip((after, alone), zip(*pairs, strict=True), strict=True):
+                repeats.append(percentile(took, 50))
+    return compare(
+        "E1", "press within 50 ms after progress, p50 / without, 2026-07-28", after, alone, unit="ms", most=1.1
+    )
 
 
 async def _press_and_wait(path: DeliveryPath) -> float:
@@ -116,7 +117,7 @@ async def _press_and_wait(path: DeliveryPath) -> float:
 
 def compare_medians(what: str, mine: list[list[float]], floor: list[list[float]]) -> Figure:
     ours, bare = ([percentile(one, 50) for one in repeats] for repeats in (mine, floor))
-    return compare("E1", what, ours, bare, unit="ms", most=1.5)
+    return compare("E1", what, ours, bare, unit="ms", most=1.3)
 
 
 def compare_p99(what: str, mine: list[list[float]], floor: list[list[float]]) -> Figure:
@@ -129,17 +130,19 @@ def compare_p99(what: str, mine: list[list[float]], floor: list[list[float]]) ->
 async def open_companion_path(folder: Path, era: str) -> AsyncIterator[DeliveryPath]:
     async with open_demo(alive=False) as demo, run_companion(folder, demo.url) as program:
         session = demo.start()
-        async with subscribe(program.url, era) as (client, ear):
+        async with subscribe(program.url, era) as (client, updates):
             await wait_for_sessions(client, 1)
-            yield DeliveryPath(demo, session, ear)
+            yield DeliveryPath(demo, session, updates)
 
 
 @asynccontextmanager
 async def open_bare_path(folder: Path, era: str) -> AsyncIterator[DeliveryPath]:
-    async with open_demo(alive=False) as demo:
-        address = f"ws{demo.url.removeprefix('http')}/:/websockets/notifications"
-        async with run_bare_server(folder, "relay", address) as program, subscribe(program.url, era) as (_, ear):
-            yield DeliveryPath(demo, demo.start(), ear)
+    async with (
+        open_demo(alive=False) as demo,
+        run_bare_relay(folder, demo.url) as program,
+        subscribe(program.url, era) as (_, updates),
+    ):
+        yield DeliveryPath(demo, demo.start(), updates)
 
 
 @dataclass
@@ -205,9 +208,9 @@ async def measure_busy_latency(folder: Path) -> AsyncIterator[Figure]:
             injector = await stack.enter_async_context(open_injector(demo.port))
             program = await stack.enter_async_context(run_companion(folder, injector.url))
             playing = start_sessions(demo, 20)
-            client, ear = await stack.enter_async_context(subscribe(program.url, MODERN))
+            client, updates = await stack.enter_async_context(subscribe(program.url, MODERN))
             await wait_for_sessions(client, 20)
-            it = BusyCompanion(demo, injector, client, ear, playing)
+            it = BusyCompanion(demo, injector, client, updates, playing)
             async for figure in _measure_under_load(it, rate, presses):
                 yield figure
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import sqlite3
 import statistics
@@ -28,34 +27,19 @@ import anyio.abc
 from benchmarks.figures import describe_machine, percentile
 from benchmarks.mcp_clients import LEGACY, MODERN, subscribe
 from benchmarks.programs import COMPANION, run_program
+from benchmarks.simulated_evening import PEOPLE, SimulatedEvening
 from benchmarks.simulated_load import build_household_with_players
 from plex_companion.demo import open_demo
 
 if TYPE_CHECKING:
     from benchmarks.mcp_clients import NotificationTimes
-    from plex_companion.demo import Demo
-    from plex_companion.demo.sessions import DemoSession
 
 PROCESSES, KILLS = 5, 10
-PEOPLE = 24
-MARKS_PER_SECOND = 100
-PLAY_SECONDS = (4.0, 8.0)
-"""Longer than a takeover, so that no play begins and ends while no process listens."""
-PRESS_SECONDS = 0.25
 FORWARD_SECONDS = 0.05
 NOTIFY_SECONDS = 5.0
 LOSS_SECONDS = 0.5
 """What was sent so shortly before a kill may not have been committed yet."""
 SECONDS = 60
-
-
-@dataclass
-class Play:
-    """A play. Every session key is used once."""
-
-    session: DemoSession
-    ends: float
-    reported: float = 0.0
 
 
 @dataclass
@@ -80,23 +64,15 @@ class Kill:
     """When another process had recorded that it listens to Plex."""
 
 
-@dataclass
-class KillTest:
+@dataclass(kw_only=True)
+class KillTest(SimulatedEvening):
     """The test: running processes, what was sent, and what happened."""
 
-    demo: Demo
     folder: Path
-    watched_session: DemoSession
     tasks: anyio.abc.TaskGroup
     members: list[Member] = field(default_factory=list)
-    marks: dict[int, float] = field(default_factory=dict)
-    playing: list[Play] = field(default_factory=list)
-    played: list[str] = field(default_factory=list)
-    presses: list[float] = field(default_factory=list)
     forwarded: int = 0
     kills: list[Kill] = field(default_factory=list)
-    chance: random.Random = field(default_factory=lambda: random.Random(21))  # noqa: S311 - the same evening each time
-    over: bool = False
 
     @property
     def running(self) -> list[Member]:
@@ -115,7 +91,7 @@ class KillTest:
 
     def read_leader(self) -> tuple[int, str]:
         """Return the pid of the leader and the state of its connection."""
-        found = self.rows("SELECT pid, state FROM listener")
+        found = self.rows("SELECT pid, state FROM listener, links")
         return (found[0][0], found[0][1]) if found else (0, "")
 
     # -- processes
@@ -133,8 +109,8 @@ class KillTest:
         async with run_program(self.folder, *arguments) as program:
             url = await program.wait_for_line(r"(http://\S+/mcp)")
             with anyio.CancelScope() as client:
-                async with subscribe(url, era, f"plex://sessions/{self.watched_session.key}") as (_, ear):
-                    task_status.started(Member(program.pid, ear, time.monotonic(), client=client))
+                async with subscribe(url, era, f"plex://sessions/{self.watched_session.key}") as (_, updates):
+                    task_status.started(Member(program.pid, updates, time.monotonic(), client=client))
                     await anyio.sleep_forever()
 
     async def kill(self) -> None:
@@ -165,63 +141,12 @@ class KillTest:
                 self.forwarded += 1
                 await anyio.sleep(FORWARD_SECONDS)
 
-    # -- what people do
-
-    async def simulate_evening(self) -> None:
-        """Send marks and start, move and end plays, until `over`."""
-        began, sent = time.monotonic(), 0
-        while not self.over:
-            now = time.monotonic()
-            for number in range(sent, int((now - began) * MARKS_PER_SECOND)):
-                self._mark(number)
-                sent = number + 1
-            for play in list(self.playing):
-                self._go_on(play, now)
-            self._start_some(now)
-            await anyio.sleep(0.005)
-        for play in self.playing:
-            self.demo.stop(play.session)
-            self.played.append(play.session.key)
-
-    def _mark(self, number: int) -> None:
-        said = {"type": "progress", "size": 1, "ProgressNotification": [{"message": f"mark {number}"}]}
-        self.demo.send_raw(json.dumps({"NotificationContainer": said}))
-        self.marks[number] = time.monotonic()
-
-    def _go_on(self, play: Play, now: float) -> None:
-        if now >= play.ends:
-            self.demo.stop(play.session)
-            self.playing.remove(play)
-            self.played.append(play.session.key)
-        elif now - play.reported >= 1:
-            self.demo.move(play.session, 1)
-            play.reported = now
-
-    def _start_some(self, now: float) -> None:
-        taken = {play.session.player.client_identifier for play in self.playing}
-        for number in range(1, PEOPLE):
-            free = self.demo.get_player(number).client_identifier not in taken
-            if free and self.chance.random() < 0.02:
-                movie = self.demo.get_movie(self.chance.randrange(20))
-                session = self.demo.start(movie, player=number, user=number % len(self.demo.state.users))
-                self.playing.append(Play(session, now + self.chance.uniform(*PLAY_SECONDS), now))
-
-    async def press_buttons(self) -> None:
-        """Pause and resume the watched session until `over`."""
-        while not self.over:
-            self.presses.append(time.monotonic())
-            if self.watched_session.state == "playing":
-                self.demo.pause(self.watched_session)
-            else:
-                self.demo.resume(self.watched_session)
-            await anyio.sleep(PRESS_SECONDS * self.chance.uniform(0.8, 1.2))
-
 
 async def run_kill_test(folder: Path, processes: int, kills: int, pause: float = 2.0) -> KillTest:
     """Run the processes under load and kill so many leaders."""
     household = build_household_with_players(PEOPLE)
     async with open_demo(alive=False, household=household) as demo, anyio.create_task_group() as tasks:
-        it = KillTest(demo, folder, demo.start(), tasks)
+        it = KillTest(demo=demo, folder=folder, watched_session=demo.start(), tasks=tasks)
         for _ in range(processes):
             tasks.start_soon(it.start_process)
         with anyio.fail_after(SECONDS):
@@ -285,8 +210,8 @@ def list_problems(it: KillTest) -> list[str]:
 
 def list_lost_marks(it: KillTest) -> list[int]:
     """Return the marks that are not in the journal."""
-    written = {payload for (payload,) in it.rows("SELECT payload FROM events WHERE type = 'progress'")}
-    return [number for number in it.marks if f'{{"message":"mark {number}"}}' not in written]
+    written = {json.loads(text)["message"] for (text,) in it.rows("SELECT payload FROM events WHERE type = 'progress'")}
+    return [number for number in it.marks if f"mark {number}" not in written]
 
 
 def _is_in_gap(it: KillTest, at: float) -> bool:

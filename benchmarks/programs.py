@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,22 @@ class Program:
         """Return the most memory that it has ever held, in MB."""
         return read_peak_mb(self.pid)
 
+    def read_cpu_ms(self) -> float:
+        """Return the processor time that it has used, in ms."""
+        return read_cpu_ms(self.pid)
+
+    def read_wait_ms(self) -> float:
+        """Return how long its main thread was ready to run and had no processor, in ms (proc(5), schedstat)."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e6
+
+
+def read_cpu_ms(pid: int) -> float:
+    """Return the processor time of a process with all of its threads, those that ended too, in ms.
+
+    The id of the clock of another process is made as glibc's `clock_getcpuclockid` makes it (linux/posix-timers_types.h).
+    """
+    return time.clock_gettime_ns((~pid << 3) | 2) / 1e6
+
 
 def read_peak_mb(pid: int) -> float:
     """Return the most memory that a process has ever held, in MB (10⁶ bytes)."""
@@ -60,9 +77,14 @@ def build_environment(folder: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def run_program(folder: Path, *arguments: str) -> AsyncIterator[Program]:
-    """Run Python with these arguments until the block ends. Its lines are those of both outputs."""
-    command = [sys.executable, *arguments]
+async def run_program(
+    folder: Path, *arguments: str, python: Path | str = sys.executable
+) -> AsyncIterator[Program]:  # fmt: skip
+    """Run Python with these arguments until the block ends. Its lines are those of both outputs.
+
+    `python` is another environment's, for its programs.
+    """
+    command = [str(python), *arguments]
     async with (
         await anyio.open_process(
             command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, cwd=folder, env=build_environment(folder)
@@ -87,6 +109,14 @@ async def run_companion(folder: Path, plex_url: str) -> AsyncIterator[Program]:
     database = ("--database", str(folder / f"{os.urandom(4).hex()}.sqlite3"))
     async with run_program(folder, *COMPANION, *options, *database) as program:
         program.url = await program.wait_for_line(r"(http://\S+/mcp)")
+        yield program
+
+
+@asynccontextmanager
+async def run_bare_relay(folder: Path, plex_url: str) -> AsyncIterator[Program]:
+    """Run the relay on the bare SDK, listening to this Plex."""
+    address = f"ws{plex_url.removeprefix('http')}/:/websockets/notifications"
+    async with run_bare_server(folder, "relay", address, str(folder / f"{os.urandom(4).hex()}.sqlite3")) as program:
         yield program
 
 

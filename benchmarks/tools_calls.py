@@ -43,6 +43,8 @@ class Call:
     budget: int
     given: dict[str, Any] = field(default_factory=dict)
     said: str = ""
+    code: str | None = None
+    """The code of the error that must be the answer, where the household cannot have another."""
 
     def __str__(self) -> str:
         """Return the call as a person would write it."""
@@ -55,10 +57,22 @@ def _call(tool: str, budget: int, said: str = "", /, **given: Any) -> Call:
 
 READS = (
     _call("companion_status", 0),
+    _call("catalogue_search", 0),
+    _call("catalogue_storage", 0),
+    _call("catalogue_duplicates", 0),
+    _call("catalogue_neglected", 0),
+    Call("show_progress", 0, {"show": "no show"}, code="not_found"),
+    _call("recommend", 0),
+    _call("on_this_day", 0),
+    _call("recap", 0, "history"),
+    _call("play_diagnose", 2, "cause", play_id="1"),
+    _call("skill_get", 0, "skills"),
     _call("live_sessions", 0, "sessions"),
     _call("client_timelines", 0, "timelines"),
     _call("events_since", 0, "events"),
     _call("events_wait", 0, timeout=0),
+    _call("occurrences_since", 0, "occurrences"),
+    _call("occurrences_wait", 0, timeout=0),
     _call("alerts_list", 0),
     _call("activity_list", 0),
     _call("history_query", 0, "plays"),
@@ -66,6 +80,11 @@ READS = (
     _call("play_get", 0, "marks", id="1"),
     _call("what_happened", 0, "plays", since="1h"),
     _call("library_changes", 0, since="1h"),
+    _call("rule_list", 0),
+    Call("rule_get", 0, {"id": "1"}, code="not_found"),
+    Call("rule_history", 0, {"id": "1"}, code="not_found"),
+    _call("rule_templates", 0, "templates"),
+    _call("rule_test", 0, "sentence", rule={"name": "Late", "when": ["play.started"], "then": [{"action": "webhook"}]}),
     _call("library_list", 1 + N, "libraries"),
     _call("library_get_stats", S + 4 + 10, "movieStats", library_name="Films"),
     _call("library_get_stats", S + 4 + 10, "showStats", library_name="Series"),

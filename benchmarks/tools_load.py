@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
@@ -93,5 +91,4 @@ async def _read_answer(stream: BufferedByteReceiveStream) -> bytes:
 
 def read_cpu_ms(pid: int) -> float:
     """Return the processor time that all threads of a process have used, in milliseconds."""
-    fields: list[Any] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime((~pid << 3) | 2) * 1000  # as clock_getcpuclockid(3) numbers the clocks of other processes

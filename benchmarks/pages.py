@@ -1,0 +1,182 @@
+"""`python -m benchmarks.pages [PLAYS] [ITEMS]`: the pages on a million plays and 100,000 items, beside a static file of the same server.
+
+With Chromium, also how soon the largest part of each page is painted, beside a page of the same server that needs no question.
+See docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx2
+from playwright.async_api import async_playwright
+
+from benchmarks.figures import REPEATS, Figure, Spread, compare, describe_machine, print_table
+from benchmarks.history_database import create_database
+from benchmarks.played_items import FIRST_SHOW, fill_items
+from benchmarks.programs import COMPANION, run_program
+from benchmarks.tools_load import read_cpu_ms
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+PLAYS = 1_000_000
+ITEMS = 100_000
+DAY_MS = 86_400_000
+MOST_MS = 100
+MAX_RATIO = 20
+MAX_PAINT_RATIO = 1.5
+NOWHERE = "http://127.0.0.1:9"
+"""An address without a Plex: the pages need none."""
+STATIC = "/static/dashboard.css"
+PLAIN = "/no-such-page"
+"""A page that is painted without any question: the floor of what a browser needs."""
+HTML = {"accept": "text/html"}
+PATHS = (
+    "/",
+    "/history",
+    "/history?user=Ada",
+    "/history?user=Jon&since=30d",
+    "/history?title=harbour",
+    "/history?title=copper+raven",
+    "/history?type=movie&decision=direct+play",
+    "/history?player=Jon%27s+Roku",
+    "/plays/500000",
+    "/items/1001",  # a film
+    f"/items/{FIRST_SHOW}",  # a show of 60 episodes
+    f"/items/{FIRST_SHOW + 1}",  # its first season
+    "/items/5001",  # its first episode
+    "/users",
+    "/users?period=30d",
+    "/users/1",
+    "/users/10",
+    "/stats",
+    "/stats?period=1y",
+    "/stats?period=all",
+    "/stats?period=all&zone=Asia/Kolkata&measure=hours",
+    "/libraries",
+    "/libraries?period=30d",
+    "/libraries/1",
+    "/libraries/2",
+    "/libraries/3",
+    "/neglected",
+    "/neglected?days=90&type=movie",
+    "/digest",
+    "/digest?period=30d",
+    "/alerts",
+    "/rules",
+    "/settings",
+)
+LARGEST_PAINT = """() => new Promise((done) => new PerformanceObserver((list) => {
+    const entries = list.getEntries();
+    done(entries[entries.length - 1].startTime);
+}).observe({ type: "largest-contentful-paint", buffered: true }))"""
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@dataclass
+class PageFigures:
+    """A page, how long it and the static file took, and the processor time of the program."""
+
+    path: str
+    took: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    static: list[float] = field(default_factory=list)
+    static_cpu: list[float] = field(default_factory=list)
+    paint: list[float] = field(default_factory=list)
+    plain_paint: list[float] = field(default_factory=list)
+    size: int = 0
+
+
+async def time_answer(web: httpx2.AsyncClient, pid: int, path: str) -> tuple[float, float, int]:
+    """Return the milliseconds of an answer, those of the program's processor time, and the bytes."""
+    cpu, began = read_cpu_ms(pid), time.perf_counter()
+    answer = await web.get(path, headers=HTML)
+    took = (time.perf_counter() - began) * 1000
+    assert answer.status_code == 200, (path, answer.status_code)
+    return took, read_cpu_ms(pid) - cpu, len(answer.content)
+
+
+async def measure_answers(pages: list[PageFigures], web: httpx2.AsyncClient, pid: int) -> None:
+    """Measure every page and the static file in turn."""
+    for repeat in range(REPEATS + 1):
+        for page in pages:
+            static, page_answer = await time_answer(web, pid, STATIC), await time_answer(web, pid, page.path)
+            if repeat == 0:  # templates are compiled, pages of the database read
+                continue
+            page.static.append(static[0])
+            page.static_cpu.append(static[1])
+            page.took.append(page_answer[0])
+            page.cpu.append(page_answer[1])
+            page.size = page_answer[2]
+
+
+async def measure_paints(pages: list[PageFigures], url: str, chromium: str) -> None:
+    """Measure when the largest part of each page is painted, and that of a plain page, in turn."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = await browser.new_page(viewport={"width": 1280, "height": 900})
+        for repeat in range(REPEATS + 1):
+            for one in pages:
+                plain, paint = await time_paint(page, url + PLAIN), await time_paint(page, url + one.path)
+                if repeat:
+                    one.plain_paint.append(plain)
+                    one.paint.append(paint)
+        await browser.close()
+
+
+async def time_paint(page: Page, url: str) -> float:
+    """Return the milliseconds until the largest part is painted."""
+    await page.goto(url, wait_until="load")
+    found: Any = await page.evaluate(LARGEST_PAINT)
+    return float(found)
+
+
+def list_figures(pages: list[PageFigures]) -> list[Figure]:
+    table = []
+    for page in pages:
+        took = Spread.from_repeats(page.took)
+        what = f"{page.path} ({page.size / 1000:.0f} kB)"
+        table.append(Figure("P1", what, took.format("ms"), "", "", f"≤ {MOST_MS} ms", took.median <= MOST_MS))
+        table.append(compare("", "  to a static file", page.took, page.static, unit="ms", most=MAX_RATIO))
+        table.append(compare("", "  processor time", page.cpu, page.static_cpu, unit="ms", most=MAX_RATIO))
+        if page.paint:
+            table.append(
+                compare("P2", "  largest paint", page.paint, page.plain_paint, unit="ms", most=MAX_PAINT_RATIO)
+            )
+    return table
+
+
+async def run(folder: Path, plays: int, items: int) -> None:
+    before = describe_machine()
+    now_ms = int(time.time() * 1000) // DAY_MS * DAY_MS
+    path = await anyio.to_thread.run_sync(create_database, folder, plays, now_ms, items, fill_items)
+    options = ("--transport", "http", "--port", "0", "--plex-url", NOWHERE, "--plex-token", "benchmark-token")
+    pages = [PageFigures(path) for path in PATHS]
+    with tempfile.TemporaryDirectory() as name:
+        async with run_program(Path(name), *COMPANION, *options, "--database", str(path)) as program:
+            url = (await program.wait_for_line(r"(http://\S+/mcp)")).removesuffix("/mcp")
+            async with httpx2.AsyncClient(base_url=url, timeout=60) as web:
+                await measure_answers(pages, web, program.pid)
+            if chromium := os.environ.get("CHROMIUM") or shutil.which("chromium"):
+                await measure_paints(pages, url, chromium)
+    after = describe_machine().rpartition(", ")[2]
+    print_table(list_figures(pages), f"{before} before, {after} after; {plays:,} plays, {items:,} items")
+
+
+def main(plays: int = PLAYS, items: int = ITEMS) -> None:
+    folder = Path(tempfile.gettempdir()) / "plex-companion-history"
+    folder.mkdir(exist_ok=True)
+    anyio.run(run, folder, plays, items)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:3]))
