@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-TESTS := 3,000
+PEER := .venv-peer
+FASTMCP := .venv-fastmcp
+TESTS := 7,000
 PACKAGES = $(shell grep -c == $(1))
 
-.PHONY: run dev test test-slow test-busy conformance check format docs pictures bench bench-crowd bench-tools bench-history bench-killing bench-processes bench-importing bench-amounts lock clean
+.PHONY: run dev test test-slow test-busy conformance check format docs pictures icons bench bench-crowd bench-events bench-messages bench-tools bench-history bench-pages bench-killing bench-processes bench-importing bench-amounts bench-peer bench-links bench-chronicle bench-chronicle-load lock clean bench-catalogue
 
 run: $(VENV)/.runtime ## start the HTTP application; without PLEX_URL and PLEX_TOKEN it runs the demo household
 	@echo "Starting the HTTP application; Ctrl+C ends it."
@@ -26,8 +28,8 @@ test-busy: $(VENV)/.develop ## every test but the slow ones, beside four loops t
 	@loops=""; for loop in 1 2 3 4; do $(BIN)/python -c 'while True: pass' & loops="$$loops $$!"; done; \
 	trap "kill $$loops" EXIT; $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" $(ARGS)
 
-conformance: $(VENV)/.develop .node/.installed ## the protocol's conformance suite and the TypeScript clients; needs npm
-	$(BIN)/python -m pytest -q tests/node $(ARGS)
+conformance: $(VENV)/.develop .node/.installed $(FASTMCP)/.installed ## the protocol's conformance suite, the TypeScript clients and FastMCP's; needs npm
+	$(BIN)/python -m pytest -q tests/node tests/fastmcp $(ARGS)
 
 check: $(VENV)/.develop ## style, types, import order
 	$(BIN)/ruff check .
@@ -41,11 +43,20 @@ bench: $(VENV)/.develop ## figures of the live core against their floors, see do
 bench-crowd: $(VENV)/.develop ## a thousand streams of which some are never read, and a thousand who only drip
 	$(BIN)/python -m benchmarks.slow_clients
 
+bench-events: $(VENV)/.develop ## a thousand streams of MCP Events, and what one occurrence costs them
+	$(BIN)/python -m benchmarks.event_streams
+
+bench-messages: $(VENV)/.develop ## messages to people: from the cause to the receiver, and 200 at once
+	$(BIN)/python -m benchmarks.messages
+
 bench-tools: $(VENV)/.develop ## what each reading tool costs on a big library, and fifty calls at once
 	$(BIN)/python -m benchmarks.tools
 
 bench-history: $(VENV)/.develop ## questions about a million plays, against the bare SQL and a call that does nothing
 	$(BIN)/python -m benchmarks.history $(ARGS)
+
+bench-pages: $(VENV)/.develop ## every page on a million plays and 100,000 items, beside a static file; in Chromium too, where there is one
+	$(BIN)/python -m benchmarks.pages $(ARGS)
 
 bench-killing: $(VENV)/.develop ## kill -9 at 200 random points while writing, and see that what is left agrees
 	$(BIN)/python -m benchmarks.crash_recovery $(ARGS)
@@ -53,11 +64,26 @@ bench-killing: $(VENV)/.develop ## kill -9 at 200 random points while writing, a
 bench-processes: $(VENV)/.develop ## five processes on one database, whose writer is killed ten times; ARGS="3 2" for less
 	$(BIN)/python -m benchmarks.processes $(ARGS)
 
+bench-chronicle: $(VENV)/.develop ## three machines with one chronicle, whose leader is killed 200 times; ARGS=10 for less
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.chronicle $(ARGS)
+
+bench-chronicle-load: $(VENV)/.develop ## what a chronicle costs with a hundred servers, per machine; ARGS=10 for less
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.chronicle_load $(ARGS)
+
+bench-links: $(VENV)/.develop ## a hundred servers in one companion beside one
+	$(BIN)/python -m benchmarks.links
+
+bench-catalogue: $(VENV)/.develop ## fill the catalogue of 20,000 items, and search it; ARGS=100000 for more
+	$(BIN)/python -m benchmarks.catalogue $(ARGS)
+
 bench-amounts: $(VENV)/.develop ## how long the loop is held when Plex answers with far too much; ARGS="sessions frame" for less
 	$(BIN)/python -m benchmarks.huge_answers $(ARGS)
 
 bench-importing: $(VENV)/.develop ## Plex's whole history imported while somebody presses pause; ARGS=20000 for fewer rows
 	$(BIN)/python -m benchmarks.history_import $(ARGS)
+
+bench-peer: $(VENV)/.develop $(PEER)/.installed ## beside the server it replaces, in an environment of its own; ARGS="S1 R5" for less
+	$(BIN)/python -m benchmarks.peer $(PEER)/bin/plex-mcp-server $(ARGS)
 
 format: $(VENV)/.develop
 	$(BIN)/ruff check --fix .
@@ -70,12 +96,15 @@ docs: $(VENV)/.develop ## write what derives from declarations: the tool table, 
 pictures: $(VENV)/.develop ## take the pictures of the dashboard anew; needs Chromium
 	$(BIN)/python docs/pictures.py
 
+icons: $(VENV)/.develop ## draw the icons of the installed page anew; needs Chromium
+	$(BIN)/python docs/icons.py
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 lock: $(VENV)/.develop ## renew the pins; needs the network, changes requirements*.lock
 	$(PIP) uv
-	$(COMPILE) -o requirements.lock pyproject.toml
-	$(COMPILE) -c requirements.lock --group dev -o requirements-dev.lock pyproject.toml
+	$(COMPILE) --all-extras -o requirements.lock pyproject.toml
+	$(COMPILE) -c requirements.lock --all-extras --group dev -o requirements-dev.lock pyproject.toml
 	$(COMPILE) -c requirements-dev.lock --group build -o requirements-build.lock
 
 clean:
@@ -101,6 +130,20 @@ $(VENV)/.develop: requirements-dev.lock pyproject.toml $(VENV)/bin/python
 	@echo "Installing plex-companion itself (a few seconds)."
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.runtime
+
+# What plex-companion is measured beside. Nothing else uses it.
+$(PEER)/.installed:
+	@echo "Installing plex-mcp-server 1.5.0 in $(PEER) (a minute)."
+	@$(PYTHON) -m venv $(PEER)
+	@$(PEER)/bin/python -m pip --disable-pip-version-check install --quiet plex-mcp-server==1.5.0
+	@touch $@
+
+# A client that nobody here wrote, in an environment of its own: it pins the SDK.
+$(FASTMCP)/.installed:
+	@echo "Installing FastMCP in $(FASTMCP) (half a minute)."
+	@$(PYTHON) -m venv $(FASTMCP)
+	@$(FASTMCP)/bin/python -m pip --disable-pip-version-check install --quiet fastmcp==4.2.3
+	@touch $@
 
 # Packages of other people that the tests talk to. The scripts of packages are not run.
 .node/.installed: tests/node/package.json tests/node/package-lock.json

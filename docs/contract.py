@@ -25,6 +25,7 @@ from plex_companion.demo import open_demo
 from plex_companion.metrics import ClientCounts, Metrics
 from plex_companion.resources.registry import RESOURCES
 from plex_companion.settings import Settings
+from plex_companion.skills.skill_files import SKILLS
 from plex_companion.tools.toolsets import TOOLSETS
 
 if TYPE_CHECKING:
@@ -76,13 +77,14 @@ async def protocol(application: Application) -> dict[str, Any]:
         "aliases": {tool.name: sorted(tool.aliases) for set_ in TOOLSETS for tool in set_.tools if tool.aliases},
         "resources": sorted(one.uri for one in RESOURCES if not one.is_family),
         "templates": sorted(one.uri_template for one in templates),
+        "skills": [one.uri for one in SKILLS],
         "prompts": {one.name: [[it.name, it.required] for it in one.arguments or []] for one in prompts},
     }
 
 
 def http(application: Application) -> dict[str, Any]:
     """Return the routes and the metrics of the HTTP application."""
-    metrics = Metrics(application.companion, [], lambda: ClientCounts(0, 0, 0, 0))
+    metrics = Metrics(application.companion, [], lambda: ClientCounts(0, 0, 0, 0, 0))
     return {
         "routes": sorted(pattern(route) for route in application.build_http_app().routes),
         "metrics": {

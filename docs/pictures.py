@@ -22,11 +22,15 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
 from plex_companion.app import open_application
+from plex_companion.catalogue.status import describe_catalogue
 from plex_companion.commands.terminal.view import render
 from plex_companion.commands.terminal.view_model import ViewModel
 from plex_companion.demo import Demo, open_demo
+from plex_companion.demo.demo_settings import open_demo_settings
+from plex_companion.rules.templates import list_templates
 from plex_companion.server.http.web import serve_http
 from plex_companion.settings import Settings
+from plex_companion.tools.rules.changing import save_new_rule, switch_rule
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,10 +41,34 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "pictures"
 SHOTS = (("phone", 390, 844, "dark"), ("laptop", 1280, 960, "light"), ("television", 1920, 1080, "dark"))
+PAGES = (
+    ("history", "/history"),
+    ("person", "/users/1"),
+    ("title", "/items/201"),
+    ("statistics", "/stats"),
+    ("rules", "/rules"),
+    ("neglected", "/neglected?days=90"),
+)
+"""Pages that are taken at the size of a laptop, by the names of their pictures."""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars"]
 MINUTE = 60_000
 ALL_SHOWN = """Promise.all([...document.images]
-    .filter((image) => image.getBoundingClientRect().top < innerHeight).map((image) => image.decode()))"""
+    .filter((image) => { const at = image.getBoundingClientRect(); return at.top < innerHeight && at.left < innerWidth; })
+    .map((image) => image.decode()))"""
+"""Waits for the pictures in view; the others are not loaded before they come into view."""
+ALL_DRAWN = "!document.querySelector('figure[data-chart] .canvas:empty')"
+"""Whether the charts are drawn, which is after the first paint."""
+RULES = ("More than 3 streams", "Paused for 30 minutes", "Pip after 21:00", "Plex out of reach for 5 minutes")
+"""The ready-made rules of the household. The last one is turned off."""
+
+
+async def write_rules(known: Companion) -> None:
+    """Save some ready-made rules, and turn on all but the last."""
+    ready = {rule.name: rule for rule in list_templates()}
+    for name in RULES:
+        stored = await save_new_rule(known, ready[name])
+        if name != RULES[-1]:
+            await switch_rule(known, stored, enabled=True)
 
 
 async def household(demo: Demo) -> None:
@@ -59,11 +87,15 @@ async def household(demo: Demo) -> None:
     demo.state.move_activity(scan, 62)
 
 
-@asynccontextmanager
-async def companion(demo: Demo, folder: Path) -> AsyncIterator[tuple[str, Companion]]:
-    """Run a companion that listens to the demo server, and yield its address."""
+def listen_to(demo: Demo, folder: Path) -> Settings:
+    """Return the settings of a companion that listens to the demo server."""
     given = {"plex_url": demo.url, "plex_tv_url": demo.url, "database": folder / "cache.sqlite3"}
-    settings = Settings.load(given).model_copy(update={"plex_token": SecretStr(demo.token)})
+    return Settings.load(given).model_copy(update={"plex_token": SecretStr(demo.token)})
+
+
+@asynccontextmanager
+async def companion(settings: Settings) -> AsyncIterator[tuple[str, Companion]]:
+    """Run a companion, and yield its address."""
     address: list[str] = []
     bound = anyio.Event()
 
@@ -82,8 +114,15 @@ async def companion(demo: Demo, folder: Path) -> AsyncIterator[tuple[str, Compan
         await bound.wait()
         while not application.companion.is_live:
             await application.companion.live.wait_for_commit()
+        await _wait_until_read(application.companion)
         yield address[0], application.companion
         tasks.cancel_scope.cancel()
+
+
+async def _wait_until_read(known: Companion) -> None:
+    """Wait until Plex's history and libraries are read, so that the pages have something to show."""
+    while not (known.state.history.complete and (await describe_catalogue(known))["complete"]):
+        await known.live.wait_for_commit()
 
 
 async def shoot(url: str, known: Companion, chromium: str) -> None:
@@ -98,7 +137,38 @@ async def shoot(url: str, known: Companion, chromium: str) -> None:
             path = FOLDER / f"{name}.png"
             await page.screenshot(path=path, full_page=name == "laptop")
             _say(path)
+        await _shoot_pages(browser, url)
         await _terminal(browser, ViewModel(known.state, known.now_ms, [], known.live.storage))
+        await browser.close()
+
+
+async def _shoot_pages(browser: Browser, url: str) -> None:
+    page = await browser.new_page(viewport={"width": 1280, "height": 960}, color_scheme="light")
+    for name, address in PAGES:
+        await page.goto(url + address)
+        await page.evaluate(ALL_SHOWN)
+        await page.wait_for_function(ALL_DRAWN)
+        path = FOLDER / f"{name}.png"
+        await page.screenshot(path=path)
+        _say(path)
+
+
+async def shoot_servers(folder: Path, chromium: str) -> None:
+    """Take the first page of a companion of three servers."""
+    async with (
+        open_demo_settings(Settings.load({}), 3) as settings,
+        companion(settings.model_copy(update={"database": folder / "several.sqlite3"})) as (url, known),
+        async_playwright() as playwright,
+    ):
+        while not all(state.sessions for state in known.states):
+            await known.live.wait_for_commit()
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = await browser.new_page(viewport={"width": 1280, "height": 960}, color_scheme="dark")
+        await page.goto(url)
+        await page.evaluate(ALL_SHOWN)
+        path = FOLDER / "servers.png"
+        await page.screenshot(path=path)
+        _say(path)
         await browser.close()
 
 
@@ -129,10 +199,12 @@ async def main(chromium: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with (
             open_demo(alive=False, speed=50) as demo,
-            companion(demo, Path(folder)) as (url, known),
+            companion(listen_to(demo, Path(folder))) as (url, known),
         ):
+            await write_rules(known)
             await household(demo)
             await shoot(url, known, chromium)
+        await shoot_servers(Path(folder), chromium)
 
 
 if __name__ == "__main__":

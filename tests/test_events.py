@@ -4,39 +4,35 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.frames import LISTS, frame, report
+from support.notifications import INVENTED, JSON, RECORDED, entries_of, iterate_recorded, mutated
 
 from plex_companion import events
 from plex_companion.cache.database import open_cache
 from plex_companion.changes.state import State
 from plex_companion.events import (
-    MOST_ENTRIES,
     ActivityReport,
     Malformed,
+    Notification,
     Playing,
     ScanProgress,
     TimelineEntry,
     TranscodeReport,
     Unknown,
-    parse_frame,
 )
 from plex_companion.ingest.live import Live
-from plex_companion.models import Connection, Moment
+from plex_companion.models import ONLY_LINK, Connection, Moment
+from plex_companion.parsing.notifications import KINDS as KNOWN_KINDS
+from plex_companion.parsing.websocket_frames import MOST_ENTRIES, parse_frame, reject_constant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from plex_companion.events import Event
 
-HERE = Path(__file__).parent
-RECORDED = HERE.parents[1] / "shared" / "plexdata" / "frames"
-INVENTED = [json.loads(line) for line in (HERE / "frames" / "invented.jsonl").read_text(encoding="utf-8").splitlines()]
 CLASSES = {
     "playing": "Playing",
     "timeline": "TimelineEntry",
@@ -138,22 +134,6 @@ NAMES: dict[str, dict[str, str | None]] = {
 """What Plex calls it, and what we do; `None`: kept in `raw` alone."""
 
 
-def recorded() -> Iterator[dict[str, Any]]:
-    for name in ("issue_frames.jsonl", "unverified_shapes.jsonl"):
-        path = RECORDED / name
-        if path.exists():
-            yield from (json.loads(line)["frame"] for line in path.read_text(encoding="utf-8").splitlines())
-    for path in sorted(RECORDED.glob("PlexTraktSync/*.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        for container in content if isinstance(content, list) else [content]:
-            yield {"NotificationContainer": container}
-
-
-def entries_of(content: dict[str, Any]) -> list[dict[str, Any]]:
-    container = content.get("NotificationContainer", content)
-    return next(value for value in container.values() if isinstance(value, list))
-
-
 def is_kept(said: Any, event: Event, name: str) -> bool:
     value: Any = event
     for part in name.split("."):
@@ -194,7 +174,8 @@ def test_a_frame_becomes_an_event_per_entry_and_keeps_every_field(line: dict[str
     for entry, event in zip(entries_of(line["frame"]), found, strict=True):
         if not isinstance(event, Unknown):
             assert_every_field_is_kept(entry, event)
-        assert getattr(event, "raw", None) == entry
+        assert isinstance(event, Notification)
+        assert json.loads(event.raw) == entry
 
 
 def test_the_invented_frames_have_one_of_every_type_that_plex_is_known_to_send() -> None:
@@ -204,7 +185,7 @@ def test_the_invented_frames_have_one_of_every_type_that_plex_is_known_to_send()
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded frames are not part of the project")
 def test_every_recorded_frame_is_understood_and_keeps_every_field() -> None:
-    frames = list(recorded())
+    frames = list(iterate_recorded())
     assert len(frames) > 50
     for content in frames:
         kind = content.get("NotificationContainer", content)["type"]
@@ -221,9 +202,9 @@ def one(text: str | bytes) -> Event:
 
 
 def test_a_list_that_is_null_is_kept_as_unknown() -> None:
-    assert one('{"NotificationContainer":{"type":"playing","size":0,"PlaySessionStateNotification":null}}') == Unknown(
-        "playing", {"type": "playing", "size": 0, "PlaySessionStateNotification": None}
-    )
+    event = one('{"NotificationContainer":{"type":"playing","size":0,"PlaySessionStateNotification":null}}')
+    raw = '{"type":"playing","size":0,"PlaySessionStateNotification":null}'
+    assert event == Unknown("playing", raw=raw, irregular=True)
 
 
 def test_a_list_that_is_missing_or_empty_is_kept_as_unknown() -> None:
@@ -326,21 +307,11 @@ def test_an_identifier_that_came_as_a_number_is_the_same_as_its_text() -> None:
 
 
 def test_every_kind_of_frame_has_a_class_of_its_own() -> None:
-    assert set(CLASSES) <= set(events._KINDS)
+    assert set(CLASSES) <= set(KNOWN_KINDS)
 
 
 # Fuzz: nothing that may arrive stops the road from the socket to the disk.
 
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["1", "-1", "playing", "stopped", "9" * 6000, "\ud800", "/livetv/sessions/x", "inf", "nan"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
 KINDS = sorted({line["frame"].get("NotificationContainer", line["frame"])["type"] for line in INVENTED})
 
 
@@ -358,26 +329,7 @@ def test_no_json_can_make_parsing_raise(value: object, kind: str) -> None:
     parse_frame(json.dumps({"NotificationContainer": {"type": kind, LISTS.get(kind, "x"): [value]}}))
 
 
-@st.composite
-def mutated(draw: st.DrawFn) -> str:
-    """A good frame in which fields were retyped, removed or added, at any depth."""
-    content = json.loads(json.dumps(draw(st.sampled_from(INVENTED))["frame"]))
-    entries = entries_of(content)
-    for _ in range(draw(st.integers(0, 3))):
-        place = draw(st.sampled_from(entries))
-        place = place["Activity"] if isinstance(place.get("Activity"), dict) and draw(st.booleans()) else place
-        place = place["Context"] if isinstance(place.get("Context"), dict) and draw(st.booleans()) else place
-        name = draw(st.sampled_from([*place, "added"]))
-        match draw(st.sampled_from(["retype", "remove", "duplicate"])):
-            case "retype":
-                place[name] = draw(JSON)
-            case "remove":
-                place.pop(name, None)
-            case _:
-                entries.append(dict(place))
-    return json.dumps(content)
-
-
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(batches=st.lists(st.lists(mutated(), max_size=6), min_size=1, max_size=3))
 async def test_no_mutated_frame_stops_the_road_to_the_disk(
@@ -388,14 +340,14 @@ async def test_no_mutated_frame_stops_the_road_to_the_disk(
     async with open_cache(tmp_path_factory.mktemp("fuzz") / "cache.sqlite3") as cache:
         for frames in batches:
             moment = Moment(moment.at + 7_000, moment.tick + 7_000)
-            heard = [events.ReceivedEvent(event, moment) for text in frames for event in parse_frame(text)]
-            state, changes, _ = live.apply(heard)
+            received = [events.ReceivedEvent(event, moment) for text in frames for event in parse_frame(text)]
+            state, changes, _ = live.apply(received)
             await cache.write(changes, "unknown", moment.at)
-            live.publish(state)
+            live.publish({ONLY_LINK: state})
         rows = list(await cache.reader.execute_fetchall("SELECT type, payload FROM events ORDER BY id"))
         assert len(rows) == live.state.next_event - 1
         for row in rows:
-            json.loads(row["payload"], parse_constant=events._reject_constant)
+            json.loads(row["payload"], parse_constant=reject_constant)
 
 
 def blank() -> State:

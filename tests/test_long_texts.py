@@ -22,9 +22,9 @@ from plex_companion.changes.journal import journal_event
 from plex_companion.changes.state import State
 from plex_companion.dashboard import cards
 from plex_companion.errors import CompanionError
-from plex_companion.events import parse_frame
 from plex_companion.history.filters import build_title_match
 from plex_companion.models import Alert, Connection, Item, Moment, Player, Session, User
+from plex_companion.parsing.websocket_frames import parse_frame
 from plex_companion.plex.call import PlexCall
 from plex_companion.plex.pictures import clean_name
 from plex_companion.plex.translate import translate

@@ -103,11 +103,11 @@ def test_a_stranger_installs_the_wheel_and_runs_the_program(wheel: Path, tmp_pat
 def test_the_wheel_holds_every_module_the_migrations_the_licence_and_the_marker_of_types(wheel: Path) -> None:
     held = set(names(wheel))
     package = ROOT / "plex_companion"
-    wanted = {
+    expected = {
         str(file.relative_to(ROOT)) for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts
     }
-    wanted |= {f"plex_companion/migrations/{file.name}" for file in (ROOT / "migrations").glob("*.sql")}
-    assert wanted - held == set()
+    expected |= {f"plex_companion/migrations/{file.name}" for file in (ROOT / "migrations").glob("*.sql")}
+    assert expected - held == set()
     assert f"plex_companion-{__version__}.dist-info/licenses/LICENSE" in held
 
 
@@ -125,7 +125,7 @@ def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
 def test_the_wheel_starts_the_program_by_its_name(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         text = archive.read(f"plex_companion-{__version__}.dist-info/entry_points.txt").decode()
-    assert "plex-companion = plex_companion.cli:main" in text
+    assert "plex-companion = plex_companion.__main__:main" in text
 
 
 def test_the_source_archive_holds_what_the_wheel_is_built_from(tmp_path: Path) -> None:
@@ -168,10 +168,10 @@ def test_a_lock_pins_every_requirement_with_a_hash_and_names_no_host(lock: str, 
     pinned = {name_of(entry) for entry in pins}
     for entry in pins:
         assert re.match(r"[\w.\[\]-]+==[\w.+!]+( ;[^-]+)?\s+(--hash=sha256:[0-9a-f]{64}\s*)+$", entry), entry[:80]
-    wanted = set().union(*(required(group) for group in groups))
+    expected = set().union(*(required(group) for group in groups))
     if "build" not in groups:
-        wanted |= {name_of(requirement) for requirement in PROJECT["project"]["dependencies"]}
-    assert wanted - pinned == set()
+        expected |= {name_of(requirement) for requirement in PROJECT["project"]["dependencies"]}
+    assert expected - pinned == set()
 
 
 def test_the_development_lock_pins_what_the_runtime_lock_pins() -> None:

@@ -32,6 +32,7 @@ SERVER: dict[str, Any] = json.loads((ROOT / "server.json").read_text(encoding="u
 BUNDLE: dict[str, Any] = json.loads((ROOT / "manifest.json").read_text(encoding="utf-8"))
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+SHARED_COMPOSE = (ROOT / "contrib" / "compose.chronicle.yaml").read_text(encoding="utf-8")
 UNIT = (ROOT / "contrib" / "plex-companion.service").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 FIELDS = {name_variable(name): (name, field) for name, field in Settings.model_fields.items()}
@@ -42,7 +43,10 @@ def variables(text: str) -> set[str]:
     return set(re.findall(r"\b(?:PLEX_[A-Z_]+|READ_ONLY_MODE)\b", text))
 
 
-@pytest.mark.parametrize("name", ["server.json", "manifest.json", "Dockerfile", "compose.yaml", "docs/install.md"])
+@pytest.mark.parametrize(
+    "name",
+    ["server.json", "manifest.json", "Dockerfile", "compose.yaml", "contrib/compose.chronicle.yaml", "docs/install.md"],
+)
 def test_every_variable_that_is_named_is_a_setting(name: str) -> None:
     named = variables((ROOT / name).read_text(encoding="utf-8"))
     assert named
@@ -50,9 +54,9 @@ def test_every_variable_that_is_named_is_a_setting(name: str) -> None:
 
 
 def test_every_version_is_the_packages() -> None:
-    (image,) = re.findall(r"image: plex-companion:(\S+)", COMPOSE)
+    (image,), (shared,) = [re.findall(r"image: plex-companion:(\S+)", one) for one in (COMPOSE, SHARED_COMPOSE)]
     (package,) = SERVER["packages"]
-    assert {SERVER["version"], package["version"], BUNDLE["version"], image} == {__version__}
+    assert {SERVER["version"], package["version"], BUNDLE["version"], image, shared} == {__version__}
 
 
 # For the registry of MCP servers
@@ -210,9 +214,9 @@ def test_every_command_that_is_shown_is_one_the_program_takes(name: str) -> None
 
 
 def test_every_host_that_is_shown_is_one_that_is_known() -> None:
-    told = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
-    assert [host.title for host in HOSTS.values() if f"| {host.title} |" not in told] == []
-    assert [name for name in HOSTS if f"`{name}`" not in told] == []
+    shown = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    assert [host.title for host in HOSTS.values() if f"| {host.title} |" not in shown] == []
+    assert [name for name in HOSTS if f"`{name}`" not in shown] == []
     assert build_parser().parse_args(["install", "--host", next(iter(HOSTS))]).ai_host in HOSTS
 
 
@@ -222,7 +226,7 @@ def test_make_says_what_it_does_the_first_time_and_how_long_it_takes(target: str
     if make is None:
         pytest.skip("no make here")
     command = [make, "--dry-run", "--no-print-directory", target, f"VENV={tmp_path / 'venv'}"]
-    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)  # noqa: S603
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)  # noqa: S603 - our own command
     lines = planned.stdout.splitlines()
     said = [line for line in lines if line.startswith("echo ")]
     assert re.search(r"Installing \d+ pinned packages.*minutes", planned.stdout)

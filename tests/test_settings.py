@@ -8,6 +8,7 @@ import platformdirs
 import pytest
 
 from plex_companion.errors import SettingsError
+from plex_companion.setting_values import BrokerAddress
 from plex_companion.settings import APP, Settings, find_database_path, render_example
 
 ROOT = Path(__file__).parents[1]
@@ -395,7 +396,10 @@ def test_a_token_in_an_address_is_cut_and_not_repeated() -> None:
         ("http//h:32400", "must begin with http://"),
         ("http:\\\\h:32400", "must begin with http://"),
         ("http://http://h:32400", "more than one address"),
-        ("http://a,http://b", "more than one address"),
+        ("http://a,http://b,http://A/", "addresses 1 and 3 are the same"),
+        ("h,http://h", "addresses 1 and 2 are the same"),
+        ("http://a,http://b:0", "address 2 of 2: it names port 0"),
+        ("http://a,,http://b", "address 2 of 3: it is empty"),
         ("h1;h2", "more than one address"),
         ("192.168.1.300:32400", "no IP address"),
         ("http://a..b", "no host can have"),
@@ -411,6 +415,71 @@ def test_an_address_at_which_no_server_can_be_is_refused_with_what_to_write(give
     assert said in message
     assert "Value error" not in message
     assert len(message.splitlines()) == 1
+
+
+SECRETS = "token-of-den,token-of-cabin"
+
+
+def list_links(url: str, token: str | None = None) -> list[tuple[str | None, str | None]]:
+    links = Settings.load({"plex_url": url, "plex_token": token}).links()
+    return [(link.plex_url, link.plex_token.get_secret_value() if link.plex_token else None) for link in links]
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "links"),
+    [
+        ("http://den", "one", [("http://den", "one")]),
+        ("http://den,", "one", [("http://den", "one")]),
+        ("http://den, cabin:32400/", "one", [("http://den", "one"), ("cabin:32400", "one")]),
+        ("http://den,http://cabin", "one, two", [("http://den", "one"), ("http://cabin", "two")]),
+        ("http://den,http://cabin", None, [("http://den", None), ("http://cabin", None)]),
+        ("http://den,https://den", "one", [("http://den", "one"), ("https://den", "one")]),
+    ],
+)
+def test_several_addresses_are_a_link_each_with_a_token_of_its_own_or_the_one_for_all(
+    url: str, token: str | None, links: list[tuple[str | None, str | None]]
+) -> None:
+    assert list_links(url, token) == links
+
+
+def test_a_link_keeps_all_other_settings_and_one_server_is_its_own_link() -> None:
+    settings = Settings.load({"plex_url": "http://den,http://cabin", "port": 8})
+    assert [link.port for link in settings.links()] == [8, 8]
+    one = settings.links()[1]
+    assert one.links() == (one,)
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "said"),
+    [
+        ("http://den,http://cabin", "a-a,b-b,c-c", "it holds 3 tokens, and PLEX_URL 2 addresses"),
+        ("http://den", SECRETS, "it holds 2 tokens, and PLEX_URL 1 address. Give one token for all"),
+        ("http://den,http://cabin", "a-a,,b-b", "token 2 of 3: it is empty"),
+        ("http://den,http://cabin", "a-a,b b", "token 2 of 2: it contains a blank"),
+    ],
+)
+def test_a_count_of_tokens_that_fits_neither_one_nor_all_is_refused(url: str, token: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=f"PLEX_TOKEN: {said}") as error:
+        Settings.load({"plex_url": url, "plex_token": token})
+    assert "b-b" not in str(error.value)
+
+
+def test_every_token_of_several_is_a_secret() -> None:
+    settings = Settings.load({"plex_url": "http://den,http://cabin", "plex_token": SECRETS})
+    assert set(settings.list_secrets()) == set(SECRETS.split(","))
+    assert "token-of" not in f"{settings!r} {settings.links()!r}"
+
+
+def test_the_digest_of_an_address_names_its_link_in_whatever_order() -> None:
+    there, back = (Settings.load({"plex_url": url}).links() for url in ("http://a,http://b", "http://b/,A"))
+    assert [link.link_id for link in there] == [link.link_id for link in reversed(back)]
+
+
+def test_a_second_server_keeps_the_database_of_the_first() -> None:
+    one, two = (
+        find_database_path(Settings.load({"plex_url": url})) for url in ("http://den", "http://den,http://cabin")
+    )
+    assert one == two
 
 
 def test_a_missing_scheme_and_http_mean_the_same_database() -> None:
@@ -442,3 +511,58 @@ def test_what_a_setting_must_be_is_said_in_words(
         Settings.load()
     assert str(error.value) == f"{variable}: {said}"
     assert "error" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://companion:a%20secret%2Fword@host:5432/db",
+        "postgresql://host/db?user=companion&password=a%20secret%2Fword",
+        "host=there user=companion password='a secret/word' dbname=db",
+    ],
+)
+def test_the_password_of_the_chronicle_is_a_secret_in_every_spelling(address: str) -> None:
+    settings = Settings.load({"chronicle": address})
+    assert {address, "a secret/word"} <= set(settings.list_secrets())
+    assert "word" not in f"{settings!r}"
+
+
+@pytest.mark.parametrize("group", ["public", "pg_catalog", "two words", "1st", "x" * 49, 'quoted"name'])
+def test_a_group_of_the_chronicle_is_a_schema_of_its_own(group: str) -> None:
+    with pytest.raises(SettingsError, match="PLEX_COMPANION_CHRONICLE_GROUP"):
+        Settings.load({"chronicle_group": group})
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("mqtt://broker", BrokerAddress("broker", 1883)),
+        ("mqtts://broker.lan", BrokerAddress("broker.lan", 8883, tls=True)),
+        ("mqtt://house:p%40ss%2F@192.168.1.5:1884/", BrokerAddress("192.168.1.5", 1884, "house", "p@ss/")),
+        ("mqtt://[fd00::1]:1883", BrokerAddress("fd00::1", 1883)),
+    ],
+)
+def test_the_address_of_a_broker_is_read_as_people_write_it(url: str, address: BrokerAddress) -> None:
+    assert Settings.load({"mqtt_url": url}).read_broker_address() == address
+    assert Settings.load({}).read_broker_address() is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://broker", "broker:1883", "mqtt://?x", "mqtt://house@", "mqtt://broker:0", "mqtt://broker:99999"),
+        *("mqtt://broker:port", "mqtt://broker/topic", "mqtt://:secret-1234@broker", "mqtt://bro ker", "mqtt://["),
+        "mqtt://house:secret-1234/5@broker",
+    ],
+)
+def test_an_address_that_no_broker_can_have_is_refused_in_a_sentence_that_does_not_repeat_it(url: str) -> None:
+    with pytest.raises(SettingsError, match="PLEX_COMPANION_MQTT_URL") as refused:
+        Settings.load({"mqtt_url": url})
+    assert url not in str(refused.value)
+    assert "secret-1234" not in str(refused.value)
+
+
+def test_the_address_and_the_password_of_a_broker_are_secrets() -> None:
+    settings = Settings.load({"mqtt_url": "mqtt://house:p%40ss-1234@broker"})
+    assert {"mqtt://house:p%40ss-1234@broker", "p@ss-1234"} <= set(settings.list_secrets())
+    assert "1234" not in f"{settings!r} {settings} {settings.read_broker_address()!r}"
