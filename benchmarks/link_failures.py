@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from plex_companion.cache.leadership import TouchedUris
     from plex_companion.demo import Demo
 
-PRESSES = 20
+PRESSES = 40
 PAUSE_SECONDS = 0.03
 QUIET = "does nothing"
 FLOOD = "sends 5,000 frames a second"
