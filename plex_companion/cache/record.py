@@ -119,11 +119,17 @@ def coalesce(changes: Iterable[Change], journal_rows: int = sys.maxsize) -> list
 
 def _identify_row(change: Change) -> tuple[str, object] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of change
     """Return the table and key of the row a change writes; `None` if it writes none."""
-    match change:
-        case SessionStarted() | SessionChanged() | SessionEnded():
+    match change:  # the most frequent kinds first: each case that does not match takes time
+        case SessionChanged() | SessionStarted() | SessionEnded():
             return "plays", change.session.play_id
+        case TranscodeSeen() | ConditionSeen():
+            return None
         case PlayEventRecorded():
             return "play_marks", change.mark_id
+        case OccurrenceRecorded() | CatalogueRowsRead() | MediaReported() | AlertMuteChanged():
+            return type(change).__name__, id(change)
+        case MilestonesReached():
+            return "milestones", change.play_id
         case AlertOpened() | AlertResolved() | AlertReopened():
             return "alerts", change.alert.id
         case AlertAcknowledged():
@@ -152,17 +158,11 @@ def _identify_row(change: Change) -> tuple[str, object] | None:  # noqa: C901, P
             return "imported plays", plays[0].play_id
         case Journaled():
             return "events", change.id
-        case CatalogueRowsRead() | OccurrenceRecorded() | MediaReported() | AlertMuteChanged():
-            return type(change).__name__, id(change)
         case MediaWaits(pending=pending):
             return "pending media", pending.change.id
-        case MilestonesReached():
-            return "milestones", change.play_id
-        case TranscodeSeen() | HistoryPageWritten() | ConnectionChanged():
+        case HistoryPageWritten() | CatalogueChanged() | CataloguePageWritten():
             return None
-        case CatalogueChanged() | CataloguePageWritten():
-            return None
-        case StateConfirmed() | ReadabilityChanged() | ConditionSeen():
+        case ConnectionChanged() | StateConfirmed() | ReadabilityChanged():
             return None
         case _:
             return _identify_rule_row(change)
@@ -263,15 +263,17 @@ class Statements:
 
     def add(self, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
         """Add the rows that one change writes."""
-        match change:
+        match change:  # the most frequent kinds first: each case that does not match takes time
             case Journaled():
                 self.journal.append((*astuple(change), self.server))
-            case SessionEnded(session=session):
-                self._write_play(session, change)
-            case SessionStarted(session=session) | SessionChanged(session=session):
+            case SessionChanged(session=session) | SessionStarted(session=session):
                 self._write_play(session)
             case PlayEventRecorded():
                 self._put("play_marks", change.mark_id, build_play_event_row(change, self.server))
+            case OccurrenceRecorded() | MilestonesReached() | CatalogueRowsRead() | MediaWaits() | MediaReported():
+                self._append(change)
+            case SessionEnded(session=session):
+                self._write_play(session, change)
             case AlertOpened(alert=alert) | AlertResolved(alert=alert) | AlertReopened(alert=alert):
                 self._put("alerts", alert.id, build_alert_row(alert, getattr(change, "server", None) or self.server))
             case AlertAcknowledged() | AlertMuteChanged():
@@ -302,8 +304,6 @@ class Statements:
                 }
             case HistoryProgressed(history=history):
                 self._put("history", self.server, build_history_row(history, self.server))
-            case CatalogueRowsRead() | OccurrenceRecorded() | MilestonesReached() | MediaWaits() | MediaReported():
-                self._append(change)
             case TranscodeSeen() | HistoryPageWritten() | ConditionSeen() | CataloguePageWritten() | CatalogueChanged():
                 pass  # kept in memory only
             case ConnectionChanged() | StateConfirmed() | ReadabilityChanged():
@@ -316,12 +316,12 @@ class Statements:
     ) -> None:
         """Add rows that are written by statements of their own."""
         match change:
-            case CatalogueRowsRead():
-                self.catalogue.append(change)
             case OccurrenceRecorded(occurrence=occurrence):
                 self.occurrences.append(build_occurrence_row(occurrence, self.server))
             case MilestonesReached(play_id=play_id, milestones=milestones):
                 self.milestones[play_id] = encode_milestones(milestones)
+            case CatalogueRowsRead():
+                self.catalogue.append(change)
             case MediaWaits(pending=pending):
                 self.pending_media[pending.change.id] = True
             case MediaReported(change_ids=change_ids):

@@ -270,23 +270,27 @@ def build_timeline(session: Session, state: str | None = None) -> Timeline | Non
 
 def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one flat table of every kind of change
     """Apply one change to the state."""
-    match change:
+    match change:  # the most frequent kinds first: each case that does not match takes time
         case Journaled():
             state.ids.event = change.id + 1
             if change.type not in OUR_OWN:
                 state.last_event_at = state.refreshed_at = change.at
         case SessionChanged(session=session) | SessionStarted(session=session):
             _put_session(state, session)
-        case SessionEnded():
-            _end_session(state, change)
-        case PlayEventRecorded():
-            _put_play_event(state, change)
-        case ClientSeen(client=client):
-            _remember(state.clients, client.client_identifier, client, MOST_PER_KIND)
         case TranscodeSeen(transcode=transcode, ended=ended):
             state.transcodes.pop(transcode.key, None)
             if not ended:
                 _remember(state.transcodes, transcode.key, transcode)
+        case PlayEventRecorded():
+            _put_play_event(state, change)
+        case OccurrenceRecorded() | MilestonesReached() | MediaWaits() | MediaReported():
+            _advance_occurrences(state, change)
+        case ConditionSeen():
+            _update_condition(state, change)
+        case SessionEnded():
+            _end_session(state, change)
+        case ClientSeen(client=client):
+            _remember(state.clients, client.client_identifier, client, MOST_PER_KIND)
         case ActivityChanged() | ActivityEnded() | ToolTaskChanged():
             _advance_activity(state, change)
         case LibraryItemChanged(change=library_change):
@@ -309,12 +313,8 @@ def advance(state: State, change: Change) -> None:  # noqa: C901, PLR0912 - one 
             _open_alert(state, alert)
         case AlertAcknowledged() | AlertMuteChanged():
             _note_person(state, change)
-        case ConditionSeen():
-            _update_condition(state, change)
         case DeliveryChanged() | EventSubscriptionChanged() | EventSubscriptionRemoved():
             _update_webhooks(state, change)
-        case MilestonesReached() | OccurrenceRecorded() | MediaWaits() | MediaReported():
-            _advance_occurrences(state, change)
         case _:
             _advance_rules(state, change)  # a kind that is missing above is a type error here
 
@@ -375,6 +375,8 @@ def _advance_occurrences(
 ) -> None:
     """Remember what plays have reached, and which media waits. The occurrences themselves are in the database only."""
     match change:
+        case OccurrenceRecorded():
+            pass
         case MilestonesReached(play_id=play_id, milestones=milestones):
             ended = state.ended_plays.get(play_id)
             if ended is not None:
@@ -388,8 +390,6 @@ def _advance_occurrences(
         case MediaReported(change_ids=change_ids):
             for change_id in change_ids:
                 state.pending_media.pop(change_id, None)
-        case OccurrenceRecorded():
-            pass
 
 
 def _advance_rules(state: State, change: RuleChange) -> None:
