@@ -23,7 +23,7 @@ HEAVY, MANY_SESSIONS = 1_000, 50
 """A heavier batch would block the event loop for some 50 ms; a full batch of single events does not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DerivedBatch:
     """The states after a batch of events, the changes that lead there, by link, and the URIs that they touch."""
 
@@ -47,7 +47,7 @@ async def derive_batch(
     def derive() -> DerivedBatch:
         batch = _apply_all(about, live)
         if leader_record:
-            batch.touched.add(leader_record.begin_batch(about, batch.changes, {**live.states, **batch.states}))
+            batch.touched = leader_record.begin_batch(about, batch.changes, {**live.states, **batch.states})
         return batch
 
     if sum(_weigh(some, live.states[link]) for link, some in about.items()) <= HEAVY:

@@ -67,11 +67,7 @@ class Resource:
         return _expand(self.uri, tuple(fields[name] for name in self._fields))
 
     def find_touched_uri(self, change: object) -> str | None:
-        """Return the concrete URI that this change touches, or `None`."""
-        if not isinstance(change, self.touched_by):
-            return None
-        if not self._fields:
-            return self.uri
+        """Return the concrete URI that a change of a kind in `touched_by` touches; `None` if a field of it is unknown."""
         values = tuple([getattr(change, name, None) for name in self._fields])
         return _expand(self.uri, values) if all(values) else None
 

@@ -92,12 +92,13 @@ def find_touched_of_links(changes: Mapping[str, Sequence[Change]], states: Mappi
 
     With several servers, long URIs are touched too, and short ones that fit two servers are not.
     """
+    if len(states) == 1:
+        return find_touched_uris([change for some in changes.values() for change in some])
     touched, shared = TouchedUris(), SharedKeys(states.values())
     for link, some in changes.items():
         found = find_touched_uris(some)
-        if len(states) > 1:
-            for uris in (found.immediate, found.progress_only):
-                _add_long_uris(uris, states[link], shared)
+        for uris in (found.immediate, found.progress_only):
+            _add_long_uris(uris, states[link], shared)
         touched.add(found)
     return touched
 
@@ -114,21 +115,28 @@ def find_touched_uris(changes: Sequence[Change]) -> TouchedUris:
     found = TouchedUris()
     seen: set[TouchedResources] = set()
     for change in changes:
-        if isinstance(change, ToolTaskChanged):
-            found.immediate.add(build_task_uri(change.task.id))
         kind: Any = type(change)  # mypy takes a class for unhashable if its instances define `__hash__`
         touched = _find_resources(kind, progress=isinstance(change, SessionChanged) and change.progress_only)
         uris = found.progress_only if touched.is_throttled else found.immediate
         if touched not in seen:
             seen.add(touched)
             uris.update(touched.uris)
-        for family in touched.families:
-            uri = family.find_touched_uri(change)
-            if uri is not None:
-                uris.add(uri)
-        found.listing |= touched.is_member or _is_new(change)
+            found.listing |= touched.is_member
+        if touched.is_specific:
+            _add_specific_uris(change, touched.families, uris)
+            found.listing |= _is_new(change)
     found.progress_only -= found.immediate
     return found
+
+
+def _add_specific_uris(change: Change, families: tuple[Resource, ...], uris: set[str]) -> None:
+    """Add the URIs that one change touches, and others of its kind do not."""
+    for family in families:
+        uri = family.find_touched_uri(change)
+        if uri is not None:
+            uris.add(uri)
+    if isinstance(change, ToolTaskChanged):
+        uris.add(build_task_uri(change.task.id))
 
 
 def _is_new(change: Change) -> bool:
@@ -149,16 +157,20 @@ class TouchedResources:
     """Whether it may wait: progress, and pages of an import, of which there are dozens a second."""
     is_member: bool
     """Whether a list gains or loses a member."""
+    is_specific: bool
+    """Whether one change of the kind touches what another does not."""
 
 
 @cache
 def _find_resources(kind: type, *, progress: bool) -> TouchedResources:
     touched = [one for one in SHORT if issubclass(kind, one.touched_by) and (one.progress or not progress)]
+    families = tuple(one for one in touched if one.is_family)
     return TouchedResources(
         uris=tuple(one.uri for one in touched if not one.is_family),
-        families=tuple(one for one in touched if one.is_family),
+        families=families,
         is_throttled=progress or issubclass(kind, PlaysImported | HistoryProgressed | CatalogueChanged),
         is_member=issubclass(kind, SessionStarted | SessionEnded | AccountsSeen | RuleRemoved),
+        is_specific=bool(families) or issubclass(kind, ToolTaskChanged | RuleChanged | ClientSeen),
     )
 
 
